@@ -1,0 +1,20 @@
+-- finding: avatar-too-long
+-- steps: 1
+-- direction: down
+-- ok: every avatar_url fits the length it had before
+-- why: the old type cannot hold a longer address, so going down either stops or cuts it off
+-- do: shorten these addresses, or give --truncate-avatars, which saves the full ones first; migrate down --to 1 leaves the column as it is
+
+-- needs: chatapp.users.avatar_url, callctl.definition
+SELECT
+    'blocks' AS level,
+    format('users whose avatar_url is longer than %s characters: %s (the longest has %s)', q.most, q.amount, q.longest) AS what,
+    q.ids AS object
+FROM (
+    SELECT
+        l.most, count(*) AS amount, max(length(x.avatar_url)) AS longest,
+        (array_agg(x.id::text ORDER BY x.id))[1:20] AS ids
+    FROM (SELECT callctl.remembered_length(1) AS most) AS l
+    JOIN chatapp.users AS x ON length(x.avatar_url) > l.most
+    GROUP BY l.most
+) AS q;

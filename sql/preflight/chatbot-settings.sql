@@ -1,0 +1,29 @@
+-- finding: chatbot-settings
+-- steps: 12
+-- ok: every chatbot's settings can take the call settings
+-- why: step 12 writes the default call settings into each call bot's settings; an array or a single value cannot hold them, and call settings that are there already are never overwritten
+-- do: UPDATE these chatbots' settings to an object; settings.call to an object, or remove it to get the defaults
+
+-- needs: chatapp.chatbots.settings
+SELECT
+    q.level,
+    format('chatbots whose %s: %s', q.shape, q.amount) AS what,
+    q.ids AS object
+FROM (
+    SELECT s.level, s.shape, count(*) AS amount, (array_agg(s.id ORDER BY s.id))[1:20] AS ids
+    FROM (
+        SELECT
+            x.id::text AS id,
+            CASE WHEN jsonb_typeof(x.settings) <> 'object' THEN 'blocks' ELSE 'warns' END AS level,
+            CASE
+                WHEN jsonb_typeof(x.settings) <> 'object'
+                    THEN 'settings are not an object but ' || jsonb_typeof(x.settings)
+                WHEN jsonb_typeof(x.settings -> 'call') NOT IN ('object', 'null')
+                    THEN 'settings.call is not an object but ' || jsonb_typeof(x.settings -> 'call')
+            END AS shape
+        FROM chatapp.chatbots AS x
+        WHERE x.settings IS NOT NULL
+    ) AS s
+    WHERE s.shape IS NOT NULL
+    GROUP BY s.level, s.shape
+) AS q;

@@ -1,0 +1,33 @@
+-- finding: default-privileges
+-- steps: 9-11
+-- ok: every role that uses chatbots will be able to use the new tables
+-- why: a new table has no grants of its own, so the application gets "permission denied for table calls" with its first call
+-- do: ALTER DEFAULT PRIVILEGES IN SCHEMA … GRANT … ON TABLES TO the role before the steps, or GRANT on the three tables after them
+
+SELECT
+    'warns' AS level,
+    format('role %s has %s on %s; on the new tables that role %s makes it will have %s',
+           CASE WHEN g.grantee = 0 THEN 'public' ELSE pg_get_userbyid(g.grantee)::text END,
+           string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type),
+           g.relation, current_user,
+           coalesce('only ' || string_agg(d.privilege_type, ', ' ORDER BY d.privilege_type), 'nothing')) AS what,
+    CASE WHEN g.grantee = 0 THEN 'public' ELSE pg_get_userbyid(g.grantee)::text END AS object
+FROM (
+    SELECT c.oid::regclass::text AS relation, x.grantee, x.privilege_type
+    FROM pg_catalog.pg_class AS c
+    CROSS JOIN LATERAL aclexplode(c.relacl) AS x
+    WHERE c.relname = 'chatbots' AND c.relnamespace = 'chatapp'::regnamespace
+      AND x.grantee <> c.relowner
+      AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+      AND (x.grantee = 0 OR NOT pg_has_role(x.grantee, current_user, 'USAGE'))
+) AS g
+LEFT JOIN (
+    SELECT DISTINCT x.grantee, x.privilege_type
+    FROM pg_catalog.pg_default_acl AS a
+    CROSS JOIN LATERAL aclexplode(a.defaclacl) AS x
+    WHERE a.defaclobjtype = 'r'
+      AND pg_get_userbyid(a.defaclrole) = current_user
+      AND (a.defaclnamespace = 0 OR a.defaclnamespace = 'chatapp'::regnamespace)
+) AS d ON d.grantee = g.grantee AND d.privilege_type = g.privilege_type
+GROUP BY g.grantee, g.relation
+HAVING count(*) > count(d.privilege_type);

@@ -1,0 +1,122 @@
+-- finding: dependents
+-- steps: 1, 5-6
+-- ok: nothing depends on a column that changes its type or goes
+-- why: PostgreSQL refuses to change the type of a column, or to drop it, while a view, rule, policy, generated column, trigger, publication or SQL-body function uses it
+-- do: keep the definition, drop the object, run the step, and create the object again on the new columns
+
+-- needs: chatapp.users.avatar_url
+SELECT
+    'blocks' AS level,
+    format('%s depends on column %s.%I, which step 1 changes',
+        CASE
+            WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
+            WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
+            WHEN f.adrelid IS NOT NULL THEN format('generated column %s.%I', f.adrelid::regclass, g.attname)
+            ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
+        END,
+        a.attrelid::regclass, a.attname) AS what,
+    coalesce(v.oid::regclass::text, format('%s.%I', f.adrelid::regclass, g.attname),
+             pg_describe_object(d.classid, d.objid, d.objsubid)) AS object,
+    ARRAY[1] AS steps
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_depend AS d
+    ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+LEFT JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
+LEFT JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
+LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+LEFT JOIN (
+    SELECT e.oid, e.adrelid, e.adnum FROM pg_catalog.pg_attrdef AS e
+    JOIN pg_catalog.pg_attribute AS i ON i.attrelid = e.adrelid AND i.attnum = e.adnum AND i.attgenerated <> ''
+) AS f ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid
+LEFT JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
+LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE a.attrelid = 'chatapp.users'::regclass
+  AND a.attname = 'avatar_url'::name
+  AND (d.deptype = 'n' OR f.adrelid IS NOT NULL)
+  AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
+  AND n.nspname IS DISTINCT FROM 'callctl'
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.adrelid, g.attname, a.attrelid, a.attname;
+
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'blocks' AS level,
+    format('%s depends on column %s.%I, which step 5 drops',
+        CASE
+            WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
+            WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
+            WHEN f.adrelid IS NOT NULL THEN format('generated column %s.%I', f.adrelid::regclass, g.attname)
+            ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
+        END,
+        a.attrelid::regclass, a.attname) AS what,
+    coalesce(v.oid::regclass::text, format('%s.%I', f.adrelid::regclass, g.attname),
+             pg_describe_object(d.classid, d.objid, d.objsubid)) AS object,
+    ARRAY[5] AS steps
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_depend AS d
+    ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+LEFT JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
+LEFT JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
+LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+LEFT JOIN (
+    SELECT e.oid, e.adrelid, e.adnum FROM pg_catalog.pg_attrdef AS e
+    JOIN pg_catalog.pg_attribute AS i ON i.attrelid = e.adrelid AND i.attnum = e.adnum AND i.attgenerated <> ''
+) AS f ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid
+LEFT JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
+LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND (d.deptype = 'n' OR f.adrelid IS NOT NULL)
+  AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
+  AND n.nspname IS DISTINCT FROM 'callctl'
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.adrelid, g.attname, a.attrelid, a.attname;
+
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    format('%s depends on column %s.%I, which step 6 drops',
+        CASE
+            WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
+            WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
+            WHEN f.adrelid IS NOT NULL THEN format('generated column %s.%I', f.adrelid::regclass, g.attname)
+            ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
+        END,
+        a.attrelid::regclass, a.attname) AS what,
+    coalesce(v.oid::regclass::text, format('%s.%I', f.adrelid::regclass, g.attname),
+             pg_describe_object(d.classid, d.objid, d.objsubid)) AS object,
+    ARRAY[6] AS steps
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_depend AS d
+    ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+LEFT JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
+LEFT JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
+LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+LEFT JOIN (
+    SELECT e.oid, e.adrelid, e.adnum FROM pg_catalog.pg_attrdef AS e
+    JOIN pg_catalog.pg_attribute AS i ON i.attrelid = e.adrelid AND i.attnum = e.adnum AND i.attgenerated <> ''
+) AS f ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid
+LEFT JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
+LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
+LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE a.attrelid = 'chatapp.chatbots'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND (d.deptype = 'n' OR f.adrelid IS NOT NULL)
+  AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
+  AND n.nspname IS DISTINCT FROM 'callctl'
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.adrelid, g.attname, a.attrelid, a.attname;
+
+SELECT
+    'blocks' AS level,
+    format('column %s.%I holds rows of the type of %s, so that table cannot be altered', a.attrelid::regclass, a.attname,
+           c.oid::regclass) AS what,
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object,
+    ARRAY[1] AS steps
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_type AS y ON y.oid = c.reltype
+JOIN pg_catalog.pg_attribute AS a ON a.atttypid IN (y.oid, y.typarray) AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_catalog.pg_class AS h ON h.oid = a.attrelid AND h.relkind IN ('r', 'm', 'p')
+WHERE c.relname = 'users' AND c.relnamespace = 'chatapp'::regnamespace;

@@ -1,0 +1,69 @@
+-- finding: expected-columns
+-- ok: the columns that the pending steps use are there, with types they can work with
+-- why: a foreign key needs a uuid key that is unique, a backfill goes along a one-column key, and the flags are written into jsonb
+-- do: compare the table with the platform's schema; change the column, or tell callctl the right schema with --schema
+
+SELECT
+    'blocks' AS level,
+    CASE
+        WHEN a.attname IS NULL THEN format('%s has no column %I', c.oid::regclass, t.col)
+        ELSE format('%s.%I is %s; the step needs %s', c.oid::regclass, t.col,
+                    format_type(a.atttypid, a.atttypmod), t.wanted)
+    END AS what,
+    format('%s.%I', c.oid::regclass, t.col) AS object,
+    t.steps
+FROM (VALUES
+    ('chatbots', 'id', 'uuid', ARRAY[4, 6, 10, 12]),
+    ('chatbot_packages', 'id', 'uuid', ARRAY[4, 5]),
+    ('companies', 'id', 'uuid', ARRAY[9, 10, 12]),
+    ('end_users', 'id', 'uuid', ARRAY[10]),
+    ('conversations', 'id', 'uuid', ARRAY[10]),
+    ('ai_models', 'id', 'uuid', ARRAY[13]),
+    ('companies', 'settings', 'jsonb', ARRAY[12]),
+    ('chatbots', 'settings', 'jsonb', ARRAY[12]),
+    ('ai_models', 'provider', NULL, ARRAY[7, 13])
+) AS t(name, col, wanted, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+LEFT JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = c.oid AND a.attname = t.col AND a.attnum > 0 AND NOT a.attisdropped
+WHERE a.attname IS NULL OR format_type(a.atttypid, a.atttypmod) <> t.wanted;
+
+-- needs: chatapp.users, chatapp.chatbots, chatapp.ai_models
+SELECT
+    'blocks' AS level,
+    CASE
+        WHEN a.attname IS NULL THEN format('%s has no column %I', t.relation::regclass, t.col)
+        ELSE format('%s.%I is %s; the step needs character varying or text', t.relation::regclass, t.col,
+                    format_type(a.atttypid, a.atttypmod))
+    END AS what,
+    format('%s.%I', t.relation::regclass, t.col) AS object,
+    t.steps
+FROM (VALUES
+    ('chatapp.users'::regclass, 'avatar_url'::name, true, ARRAY[1]),
+    ('chatapp.chatbots'::regclass, 'company_id'::name, false, ARRAY[4]),
+    ('chatapp.chatbots'::regclass, 'package_id'::name, false, ARRAY[6]),
+    ('chatapp.ai_models'::regclass, 'model_name'::name, true, ARRAY[13])
+) AS t(relation, col, words, steps)
+LEFT JOIN pg_catalog.pg_attribute AS a
+    ON a.attrelid = t.relation AND a.attname = t.col AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+WHERE a.attname IS NULL OR (t.words AND y.typname NOT IN ('varchar', 'text', 'bpchar'));
+
+SELECT
+    'blocks' AS level,
+    format('%s.id has no primary key or unique constraint of its own; %s', c.oid::regclass, t.use) AS what,
+    format('%s.id', c.oid::regclass) AS object,
+    t.steps
+FROM (VALUES
+    ('chatbots', 'the new tables refer to it, and the backfill goes along it', ARRAY[4, 6, 10, 12]),
+    ('chatbot_packages', 'the backfill goes along it', ARRAY[4, 5]),
+    ('companies', 'the new tables refer to it, and the backfill goes along it', ARRAY[9, 10, 12]),
+    ('end_users', 'calls refers to it', ARRAY[10]),
+    ('conversations', 'calls refers to it', ARRAY[10])
+) AS t(name, use, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'id' AND NOT a.attisdropped
+WHERE NOT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_constraint AS k
+    WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u') AND NOT k.condeferrable AND k.conkey = ARRAY[a.attnum]
+);

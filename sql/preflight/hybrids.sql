@@ -1,0 +1,26 @@
+-- finding: hybrids
+-- steps: 5-6
+-- direction: down
+-- ok: no chatbot and no package does both chat and call
+-- why: the old type column can hold only one of the two; a hybrid becomes a chat bot, and its flags are saved for the next up
+-- do: nothing, if that is wanted; otherwise decide for one capability before going down
+
+-- needs: chatapp.chatbot_packages.enable_call
+SELECT
+    'warns' AS level,
+    format('packages that allow both chat and call, and will be packages for chat: %s', count(*)) AS what,
+    'chatbot_packages' AS object,
+    ARRAY[5] AS steps
+FROM chatapp.chatbot_packages AS x
+WHERE x.enable_chat AND x.enable_call
+HAVING count(*) > 0;
+
+-- needs: chatapp.chatbots.enabled_call
+SELECT
+    'warns' AS level,
+    format('chatbots that do both chat and call, and will be chat bots: %s', count(*)) AS what,
+    'chatbots' AS object,
+    ARRAY[6] AS steps
+FROM chatapp.chatbots AS x
+WHERE x.enabled_chat AND x.enabled_call
+HAVING count(*) > 0;

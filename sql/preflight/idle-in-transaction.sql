@@ -1,0 +1,26 @@
+-- finding: idle-in-transaction
+-- direction: both
+-- ok: no session sits idle in a transaction
+-- why: an idle transaction keeps the locks of everything it has read or written, for as long as its application forgets about it
+-- do: find the application; end the session with pg_terminate_backend(pid); set idle_in_transaction_session_timeout
+
+SELECT
+    'warns' AS level,
+    format('session %s (%s, %s) has been %s for %s', s.pid,
+           coalesce(nullif(s.application_name, ''), 'no application name'), coalesce(s.usename::text, 'no role'),
+           s.state, date_trunc('second', clock_timestamp() - s.state_change)) AS what,
+    s.pid::text AS object
+FROM pg_catalog.pg_stat_activity AS s
+WHERE s.datname = current_database()
+  AND s.pid <> pg_backend_pid()
+  AND s.state LIKE 'idle in transaction%'
+  AND s.state_change < clock_timestamp() - interval '5 seconds'
+ORDER BY s.state_change;
+
+SELECT
+    'unknown' AS level,
+    format('role %s may not see what %s other sessions are doing; a superuser can GRANT pg_read_all_stats to it',
+           current_user, count(*)) AS what
+FROM pg_catalog.pg_stat_activity AS s
+WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.query = '<insufficient privilege>'
+HAVING count(*) > 0;

@@ -1,0 +1,21 @@
+-- finding: inheritance-children
+-- steps: 1-7, 10, 12
+-- direction: both
+-- ok: no table to be touched has children, parents or partitions
+-- why: ALTER TABLE reaches into every child, locks it as well, and cannot change a column that a table inherits; a foreign key sees no row of a child
+-- do: ALTER TABLE … NO INHERIT (or DETACH PARTITION) first, or migrate a copy without inheritance
+
+SELECT
+    'blocks' AS level,
+    format('%s inherits from %s', i.inhrelid::regclass, i.inhparent::regclass) AS what,
+    ARRAY[i.inhrelid::regclass::text, i.inhparent::regclass::text] AS object,
+    t.steps
+FROM (VALUES
+    ('users', ARRAY[1]),
+    ('chatbot_packages', ARRAY[2, 4, 5]),
+    ('chatbots', ARRAY[3, 4, 6, 10, 12]),
+    ('ai_models', ARRAY[7]),
+    ('companies', ARRAY[9, 10, 12])
+) AS t(name, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid OR i.inhparent = c.oid;

@@ -1,0 +1,26 @@
+-- finding: long-transactions
+-- direction: both
+-- ok: no transaction is older than a minute
+-- why: a step's lock request queues behind it, every other query of the table queues behind the lock request, and an index built concurrently waits for it to end
+-- do: wait until it is done, or end it with pg_terminate_backend(pid)
+
+SELECT
+    'warns' AS level,
+    format('session %s (%s, %s) has had a transaction open for %s: state %s, last command %s', s.pid,
+           coalesce(nullif(s.application_name, ''), 'no application name'), coalesce(s.usename::text, 'no role'),
+           date_trunc('second', clock_timestamp() - s.xact_start), coalesce(s.state, 'unknown'),
+           coalesce(upper(substring(s.query FROM '^\s*([A-Za-z]+)')), 'not known')) AS what,
+    s.pid::text AS object
+FROM pg_catalog.pg_stat_activity AS s
+WHERE s.datname = current_database()
+  AND s.pid <> pg_backend_pid()
+  AND s.xact_start < clock_timestamp() - interval '60 seconds'
+ORDER BY s.xact_start;
+
+SELECT
+    'unknown' AS level,
+    format('role %s may not see what %s other sessions are doing; a superuser can GRANT pg_read_all_stats to it',
+           current_user, count(*)) AS what
+FROM pg_catalog.pg_stat_activity AS s
+WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.query = '<insufficient privilege>'
+HAVING count(*) > 0;

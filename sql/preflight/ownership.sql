@@ -1,0 +1,37 @@
+-- finding: ownership
+-- direction: both
+-- ok: this role owns, or belongs to the owner of, everything the pending steps alter
+-- why: PostgreSQL lets only the owner alter a table, so the step would stop at its first statement
+-- do: connect as the owner, or as a superuser GRANT the owner role to the role that migrates
+
+SELECT
+    'blocks' AS level,
+    format('role %s may not alter %s: it belongs to %s', current_user, c.oid::regclass, pg_get_userbyid(c.relowner))
+        AS what,
+    c.oid::regclass::text AS object,
+    t.steps
+FROM (VALUES
+    ('users', ARRAY[1]),
+    ('chatbot_packages', ARRAY[2, 4, 5]),
+    ('chatbots', ARRAY[3, 4, 6, 12]),
+    ('ai_models', ARRAY[7]),
+    ('integration_accounts', ARRAY[9]),
+    ('calls', ARRAY[10]),
+    ('call_transcripts', ARRAY[11])
+) AS t(name, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+WHERE NOT pg_has_role(c.relowner, 'USAGE');
+
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    format('role %s may not drop the enum %s once nothing uses it: it belongs to %s',
+           current_user, y.oid::regtype, pg_get_userbyid(y.typowner)) AS what,
+    y.oid::regtype::text AS object,
+    ARRAY[6] AS steps
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+WHERE a.attrelid = 'chatapp.chatbots'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND y.typtype = 'e'
+  AND NOT pg_has_role(y.typowner, 'USAGE');

@@ -1,0 +1,33 @@
+-- finding: row-security
+-- steps: 1-6, 9-13
+-- direction: both
+-- ok: no row-level security hides rows from this role or is missing on a new table
+-- why: where a policy applies to the role that migrates, the backfills pass over the rows it hides and nobody notices; and a new table has no policy until somebody writes one, so it is open to every role with a grant on it
+-- do: connect as a role with BYPASSRLS, or as the owner of a table without FORCE; for the new tables, prepare policies and create them right after the step
+
+SELECT
+    'blocks' AS level,
+    format('row-level security of %s applies to role %s and may hide rows from the step', c.oid::regclass, current_user)
+        AS what,
+    c.oid::regclass::text AS object,
+    t.steps
+FROM (VALUES
+    ('users', ARRAY[1]),
+    ('chatbot_packages', ARRAY[4, 5, 6]),
+    ('chatbots', ARRAY[4, 6, 12]),
+    ('companies', ARRAY[12]),
+    ('ai_models', ARRAY[8, 13])
+) AS t(name, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+WHERE row_security_active(c.oid);
+
+SELECT
+    'warns' AS level,
+    format('%s is protected by row-level security; the new tables integration_accounts, calls and call_transcripts will come without a policy',
+           c.oid::regclass) AS what,
+    c.oid::regclass::text AS object,
+    ARRAY[9, 10, 11] AS steps
+FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace = 'chatapp'::regnamespace
+  AND c.relname IN ('chatbots', 'companies', 'conversations', 'end_users')
+  AND c.relrowsecurity;

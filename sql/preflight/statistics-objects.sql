@@ -1,0 +1,33 @@
+-- finding: statistics-objects
+-- steps: 5-6
+-- ok: no extended statistics are kept on the type column
+-- why: PostgreSQL drops them with the column without a word, and plans that relied on them may change; callctl makes them again on the way down
+-- do: CREATE STATISTICS on the capability flags if the plans need it
+
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'warns' AS level,
+    format('statistics object %I.%I goes with column %s.%I', n.nspname, e.stxname, a.attrelid::regclass, a.attname) AS what,
+    format('%I.%I', n.nspname, e.stxname) AS object,
+    ARRAY[5] AS steps
+FROM pg_catalog.pg_statistic_ext AS e
+JOIN pg_catalog.pg_namespace AS n ON n.oid = e.stxnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = e.stxrelid
+JOIN pg_catalog.pg_depend AS d
+    ON d.classid = 'pg_catalog.pg_statistic_ext'::regclass AND d.objid = e.oid AND d.refobjid = a.attrelid
+   AND d.refobjsubid = a.attnum
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass AND a.attname = 'chatbottype'::name;
+
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'warns' AS level,
+    format('statistics object %I.%I goes with column %s.%I', n.nspname, e.stxname, a.attrelid::regclass, a.attname) AS what,
+    format('%I.%I', n.nspname, e.stxname) AS object,
+    ARRAY[6] AS steps
+FROM pg_catalog.pg_statistic_ext AS e
+JOIN pg_catalog.pg_namespace AS n ON n.oid = e.stxnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = e.stxrelid
+JOIN pg_catalog.pg_depend AS d
+    ON d.classid = 'pg_catalog.pg_statistic_ext'::regclass AND d.objid = e.oid AND d.refobjid = a.attrelid
+   AND d.refobjsubid = a.attnum
+WHERE a.attrelid = 'chatapp.chatbots'::regclass AND a.attname = 'chatbottype'::name;

@@ -1,0 +1,39 @@
+-- finding: type-column
+-- steps: 4-6
+-- ok: the type column of both tables is text, varchar or an enum that knows "chat" and "call"
+-- why: the capability flags are read from it, and on the way down it is made again and must hold both values
+-- do: ALTER TYPE … ADD VALUE the missing label, or turn the column into varchar(50); then run preflight again
+
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    CASE
+        WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L', y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
+        ELSE format('%s.%I is %s, neither text, varchar nor an enum', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
+    END AS what,
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+CROSS JOIN (VALUES ('chat'), ('call')) AS v(label)
+WHERE a.attrelid = 'chatapp.chatbots'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND ((y.typtype = 'e' AND NOT EXISTS (
+            SELECT 1 FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = y.oid AND e.enumlabel = v.label))
+       OR (y.typtype <> 'e' AND v.label = 'chat' AND y.typname NOT IN ('varchar', 'text', 'bpchar')));
+
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'blocks' AS level,
+    CASE
+        WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L', y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
+        ELSE format('%s.%I is %s, neither text, varchar nor an enum', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
+    END AS what,
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+CROSS JOIN (VALUES ('chat'), ('call')) AS v(label)
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND ((y.typtype = 'e' AND NOT EXISTS (
+            SELECT 1 FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = y.oid AND e.enumlabel = v.label))
+       OR (y.typtype <> 'e' AND v.label = 'chat' AND y.typname NOT IN ('varchar', 'text', 'bpchar')));

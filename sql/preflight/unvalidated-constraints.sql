@@ -1,0 +1,16 @@
+-- finding: unvalidated-constraints
+-- direction: both
+-- ok: every constraint of the tables to be touched is validated
+-- why: a row that breaks a NOT VALID constraint is refused as soon as a backfill updates it, and the step stops there
+-- do: repair the rows that break it, then ALTER TABLE … VALIDATE CONSTRAINT
+
+SELECT
+    'warns' AS level,
+    format('constraint %I on %s was never validated', k.conname, c.oid::regclass) AS what,
+    format('%I on %s', k.conname, c.oid::regclass) AS object
+FROM pg_catalog.pg_constraint AS k
+JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+WHERE c.relnamespace = 'chatapp'::regnamespace
+  AND c.relname IN ('users', 'chatbot_packages', 'chatbots', 'ai_models', 'companies', 'end_users', 'conversations',
+                    'integration_accounts', 'calls', 'call_transcripts')
+  AND NOT k.convalidated;

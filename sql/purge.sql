@@ -1,0 +1,12 @@
+-- Everything that callctl saved, gone for good: archived tables with their rows, saved rows, saved values. The history stays, and
+-- so do the definitions that a down needs.
+
+DROP TABLE IF EXISTS callctl.call_transcripts;
+
+DROP TABLE IF EXISTS callctl.calls;
+
+DROP TABLE IF EXISTS callctl.integration_accounts;
+
+DELETE FROM callctl.saved_row;
+
+DELETE FROM callctl.saved_value;

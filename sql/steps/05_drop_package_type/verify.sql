@@ -1,0 +1,11 @@
+-- Step 5: what is true once it is done.
+
+-- check: package-type-gone: chatbot_packages has no type column in any spelling
+SELECT a.attname
+FROM pg_attribute AS a
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass AND NOT a.attisdropped
+  AND (lower(a.attname) IN ('chatbottype', 'chatbot_type') OR a.attname = 'chatbottype'::name);
+
+-- check: package-type-remembered: what the type column was is written down, so that it can come back
+SELECT 'callctl.definition' AS missing
+WHERE NOT EXISTS (SELECT FROM callctl.definition WHERE step = 5 AND kind = 'column');

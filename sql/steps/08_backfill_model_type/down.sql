@@ -1,0 +1,1 @@
+-- Step 8, back: nothing was written, so there is nothing to take back.

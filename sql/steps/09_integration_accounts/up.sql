@@ -1,0 +1,63 @@
+-- Step 9: the table integration_accounts, as documented (section 5).
+-- A table that an earlier down archived returns with its rows, before anyone can write.
+
+-- callctl: repeatable
+SELECT callctl.make_touch_function(9, 'chatapp'::regnamespace);
+
+SELECT callctl.bring_back('integration_accounts', 'chatapp'::regnamespace);
+
+CREATE TABLE IF NOT EXISTS chatapp.integration_accounts (
+  -- Identity
+  id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+  company_id UUID NOT NULL REFERENCES chatapp.companies(id) ON DELETE CASCADE,
+
+  -- Account Configuration
+  account_type VARCHAR(50) NOT NULL CHECK (account_type IN ('twilio', 'whatsapp', 'custom')),
+  account_name VARCHAR(255) NOT NULL, -- User-friendly name (e.g., "Main Support Line")
+  description TEXT, -- Optional admin notes
+
+  -- Credentials (encrypted JSONB storage)
+  credentials JSONB NOT NULL, -- Provider-specific credentials (encrypted)
+  access_token TEXT, -- For OAuth integrations
+  refresh_token TEXT, -- For token refresh
+  token_expires_at TIMESTAMP WITH TIME ZONE, -- Token expiration
+
+  -- Webhook Configuration
+  webhook_url VARCHAR(500) UNIQUE, -- System-generated webhook endpoint
+  webhook_secret VARCHAR(255), -- For HMAC signature verification
+
+  -- Health Monitoring
+  status VARCHAR(50) NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'inactive', 'error', 'pending')),
+  is_active BOOLEAN NOT NULL DEFAULT true,
+  last_error TEXT, -- Last error message from provider
+  last_error_at TIMESTAMP WITH TIME ZONE,
+  last_verified_at TIMESTAMP WITH TIME ZONE, -- Last successful connection test
+
+  -- Audit
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
+  deleted_at TIMESTAMP WITH TIME ZONE -- Soft delete
+);
+
+CREATE INDEX IF NOT EXISTS idx_integration_accounts_company_id
+  ON chatapp.integration_accounts(company_id)
+  WHERE deleted_at IS NULL;
+
+CREATE INDEX IF NOT EXISTS idx_integration_accounts_account_type
+  ON chatapp.integration_accounts(account_type, company_id)
+  WHERE deleted_at IS NULL;
+
+CREATE INDEX IF NOT EXISTS idx_integration_accounts_status
+  ON chatapp.integration_accounts(status)
+  WHERE deleted_at IS NULL AND status = 'error';
+
+CREATE UNIQUE INDEX IF NOT EXISTS idx_integration_accounts_webhook_url
+  ON chatapp.integration_accounts(webhook_url)
+  WHERE deleted_at IS NULL AND webhook_url IS NOT NULL;
+
+DROP TRIGGER IF EXISTS update_integration_accounts_updated_at ON chatapp.integration_accounts;
+
+CREATE TRIGGER update_integration_accounts_updated_at
+  BEFORE UPDATE ON chatapp.integration_accounts
+  FOR EACH ROW
+  EXECUTE FUNCTION chatapp.update_updated_at_column();

@@ -1,0 +1,4 @@
+-- Step 11, back: call_transcripts goes to the archive, rows, indexes and foreign keys and all. Nothing is dropped.
+-- Specification: L2104-2110 (which drops the table).
+
+ALTER TABLE chatapp.call_transcripts SET SCHEMA callctl;

@@ -1,0 +1,98 @@
+-- Step 12: companies.settings.features.callEnabled = false where it is absent, soft-deleted companies too; then the default
+-- settings.call for every call-enabled chatbot that has none. What is set already stays: a re-run never switches a pilot off.
+-- Specification: sections 8 and 9. What stood at both paths before is saved, so that down can put it back exactly.
+
+-- callctl: batched
+INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
+SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag_before(settings)
+FROM chatapp.companies
+WHERE jsonb_typeof(settings #> '{features,callEnabled}') = 'boolean'
+FOR UPDATE
+ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING;
+
+-- callctl: batched
+WITH found AS (
+  SELECT id, settings FROM chatapp.companies
+  WHERE settings #> '{features,callEnabled}' IS NULL
+  FOR UPDATE
+), saved AS (
+  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
+  SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag_before(settings)
+  FROM found
+  ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING
+)
+UPDATE chatapp.companies AS c SET settings = callctl.with_call_flag(found.settings, 'false')
+FROM found WHERE c.id = found.id;
+
+-- Flags that an earlier down took away come back, where nobody has written another since.
+-- callctl: batched
+WITH kept AS (
+  SELECT s.row_id, s.value, s.left_there, b.value -> 'callEnabled' AS before
+  FROM callctl.saved_value AS s
+  LEFT JOIN callctl.saved_value AS b
+    ON b.relation = s.relation AND b.field = s.field AND b.saved_by = 'up' AND b.row_id = s.row_id
+  WHERE s.relation = 'companies' AND s.field = 'settings.features.callEnabled' AND s.saved_by = 'down'
+    AND s.superseded_at IS NULL
+  FOR UPDATE OF s
+)
+UPDATE chatapp.companies AS c SET settings = callctl.with_call_flag(c.settings, kept.value)
+FROM kept
+WHERE c.id = kept.row_id
+  AND CASE WHEN jsonb_typeof(kept.before) = 'boolean' THEN kept.before END IS NOT DISTINCT FROM kept.left_there
+  AND c.settings #> '{features,callEnabled}' = COALESCE(kept.left_there, 'false');
+
+UPDATE callctl.saved_value AS s SET superseded_at = now()
+WHERE s.relation = 'companies' AND s.field = 'settings.features.callEnabled' AND s.saved_by = 'down'
+  AND s.superseded_at IS NULL
+  AND NOT EXISTS (
+    SELECT FROM chatapp.companies AS c WHERE c.id = s.row_id AND c.settings #> '{features,callEnabled}' = s.value);
+
+-- callctl: batched
+INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
+SELECT 'chatbots', 'settings.call', 'up', id, jsonb_build_object('call', settings -> 'call')
+FROM chatapp.chatbots
+WHERE settings -> 'call' IS NOT NULL
+FOR UPDATE
+ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING;
+
+-- callctl: batched
+WITH found AS (
+  SELECT id, settings FROM chatapp.chatbots
+  WHERE enabled_call AND COALESCE(settings -> 'call', '{}') IN ('{}', 'null')
+  FOR UPDATE
+), saved AS (
+  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
+  SELECT 'chatbots', 'settings.call', 'up', id,
+         CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE '{}' END::jsonb
+  FROM found
+  ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING
+)
+UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
+FROM found WHERE c.id = found.id;
+
+-- Call settings that an earlier down took away come back, where nobody has written others since.
+-- callctl: batched
+WITH kept AS (
+  SELECT s.row_id, s.value, s.left_there, b.value -> 'call' AS before
+  FROM callctl.saved_value AS s
+  LEFT JOIN callctl.saved_value AS b
+    ON b.relation = s.relation AND b.field = s.field AND b.saved_by = 'up' AND b.row_id = s.row_id
+  WHERE s.relation = 'chatbots' AND s.field = 'settings.call' AND s.saved_by = 'down' AND s.superseded_at IS NULL
+  FOR UPDATE OF s
+)
+UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(c.settings, '{}'), '{call}', kept.value)
+FROM kept
+WHERE c.id = kept.row_id
+  AND kept.before IS NOT DISTINCT FROM kept.left_there
+  AND (c.settings -> 'call' IS NOT DISTINCT FROM kept.before OR c.settings -> 'call' = callctl.default_call_settings())
+  AND c.settings -> 'call' IS DISTINCT FROM kept.value;
+
+UPDATE callctl.saved_value AS s SET superseded_at = now()
+WHERE s.relation = 'chatbots' AND s.field = 'settings.call' AND s.saved_by = 'down' AND s.superseded_at IS NULL
+  AND NOT EXISTS (
+    SELECT FROM chatapp.chatbots AS c WHERE c.id = s.row_id AND c.settings -> 'call' = s.value);
+
+DELETE FROM callctl.saved_value
+WHERE ((relation = 'companies' AND field = 'settings.features.callEnabled')
+    OR (relation = 'chatbots' AND field = 'settings.call'))
+  AND saved_by = 'down' AND superseded_at IS NULL;

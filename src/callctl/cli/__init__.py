@@ -1,0 +1,157 @@
+"""The command line: parse, call, render. Each command group has a file; this one puts them together.
+
+What is slow to import (psycopg, sqlglot, rich, yaml) is imported by the command that needs it, so that
+``callctl --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.main import get_command
+
+from callctl import __version__, render
+from callctl.cli import common, demo, migrate, preflight, purge, verify
+from callctl.errors import CallctlError, UsageError
+
+HELP = """
+Takes the PostgreSQL database of a live multi-tenant chat platform through its voice call migration, and back.
+
+\b
+To see it work, on a PostgreSQL of its own:
+  callctl demo
+\b
+To migrate a database (CALLCTL_DATABASE_URL says which; a copy first):
+  callctl preflight            is it safe?
+  callctl migrate plan         what exactly will run?
+  callctl migrate up           do it
+  callctl verify               is everything as it should be?
+  callctl migrate down --all   and back
+"""
+
+EPILOG = """
+The options above may stand before or after the command. They can also be set in callctl.yaml or in the
+environment (CALLCTL_DATABASE_URL or DATABASE_URL, CALLCTL_SCHEMA, CALLCTL_OUTPUT, CALLCTL_CONFIG).
+
+\b
+Exit codes: 0 done; 1 a bug in callctl; 2 usage; 3 the answer is no (pending, blocked, failed checks,
+refused); 4 configuration or connection; 5 a step failed; 6 another run is at work; 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="callctl",
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"callctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The database, as a postgresql:// URL or a libpq connection string."
+        ),
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The schema of the platform's tables [default: chatapp]."),
+    ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="What this database is, such as staging; shown before callctl writes."
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The settings file [default: ./callctl.yaml, if there]."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="text|json", help="How results are printed [default: text].")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    context.obj = common.Globals(
+        config=config,
+        options={"database": database, "schema": schema, "environment": environment, "output": output},
+    )
+
+
+demo.register(app)
+try:
+    from callctl.cli import sandbox
+except ImportError:
+    pass
+else:
+    sandbox.register(app)
+preflight.register(app)
+migrate.register(app)
+verify.register(app)
+purge.register(app)
+
+_ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")
+
+
+def globals_first(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with the global options moved before the command, so that they may stand anywhere."""
+    first: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        name, equals, _ = argument.partition("=")
+        if argument == "--":
+            return [*first, *rest, argument, *remaining]
+        if name not in _ANYWHERE:
+            rest.append(argument)
+        elif equals:
+            first.append(argument)
+        elif (value := next(remaining, None)) is None or value.startswith("--"):
+            raise UsageError(f"{name} needs a value", hint="run callctl --help")
+        else:
+            first += [argument, value]
+    return [*first, *rest]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run callctl and exit with its code. Whatever happens, nobody but a developer sees a traceback."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run callctl and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character gets its escape, not an exception.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        result = get_command(app).main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
+        if result == common.INTERRUPTED:  # typer has turned KeyboardInterrupt into this
+            raise KeyboardInterrupt
+        sys.stdout.flush()
+    except BrokenPipeError:
+        render.silence(sys.stdout)
+        return 0
+    except BaseException as error:
+        return common.report(error)
+    return result if isinstance(result, int) else 0
+
+
+__all__ = ["CallctlError", "app", "main", "run"]

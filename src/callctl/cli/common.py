@@ -1,0 +1,159 @@
+"""What the commands share: settings, the database, the question before a write, errors to exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import typer
+
+from callctl import render
+from callctl.errors import CallctlError, Refused, UsageError
+from callctl.redaction import redact
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import psycopg
+
+    from callctl.config import Settings
+
+    Connection: TypeAlias = "psycopg.Connection[Any]"
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Globals:
+    """What stood in the global options; the command adds its own and turns them into Settings."""
+
+    config: str | None = None
+    options: Mapping[str, object | None] = field(default_factory=dict)
+
+
+def settings(context: typer.Context, **options: object | None) -> Settings:
+    """The settings of this run, ``options`` being the command's own. Warns about passwords left open."""
+    from callctl.config import load_settings
+
+    found = context.find_object(Globals) or Globals()
+    loaded = load_settings({**found.options, **options}, config=found.config)
+    for text in loaded.warnings:
+        render.warning(text)
+    return loaded
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    """A connection for one command, closed at its end."""
+    from callctl.database import connect
+
+    connection = connect(settings)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool) -> None:
+    """Ask before something is written; ``text`` says what, as the start of a question.
+
+    A sandbox and ``--yes`` need no asking. Raises Refused where the answer is no or nobody can be asked.
+    """
+    from callctl.sandbox import is_sandbox
+
+    if yes or is_sandbox(connection):
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused(
+            "nobody can be asked (this is not a terminal), and this command writes; nothing was changed",
+            hint="add --yes after the command",
+        )
+    info = connection.info
+    place = f"{info.dbname} on {info.host or 'the local socket'}:{info.port}"
+    what_it_is = f" ({settings.environment})" if settings.environment else ""
+    if not render.ask(f"{text} in schema {settings.schema} of {place}{what_it_is}?"):
+        raise Refused("not confirmed; nothing was changed", hint="answer y, or add --yes after the command")
+
+
+def step_number(text: str | None, *, lowest: int) -> int | None:
+    """The step that ``--to`` names. Raises UsageError if there is none of that number."""
+    if text is None:
+        return None
+    from callctl.files import step_directories
+
+    highest = len(step_directories())
+    if not (len(text) < 4 and text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+        raise UsageError(f"--to is not a step: {text!r}", hint=f"give a number from {lowest} to {highest}")
+    return int(text)
+
+
+def writable(name: str) -> Path:
+    """The file to write a report to; found out before the work, not after it. Raises UsageError."""
+    from pathlib import Path
+
+    path = Path(name)
+    target = path if path.exists() else path.absolute().parent
+    if path.is_dir() or not os.access(target, os.W_OK):
+        raise UsageError(
+            f"cannot write {path}", hint="name a file in a directory that exists and is yours to write"
+        )
+
+
+# ---- errors --------------------------------------------------------------------------------------------
+
+
+def report(error: BaseException) -> int:
+    """Say what went wrong and return the exit code for it."""
+    if os.environ.get("CALLCTL_DEBUG"):
+        import traceback
+
+        render.note(redact("".join(traceback.format_exception(error)).rstrip()))
+    if isinstance(error, CallctlError):
+        render.error(error.message, error.hint)
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        render.error("interrupted")
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, typer.TyperException):
+        return _usage(error)
+    psycopg = sys.modules.get("psycopg")  # not imported yet: then it cannot be one of its errors
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        return _server(error)
+    if isinstance(error, OSError) and error.strerror:
+        render.error(
+            f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower()
+        )
+        return 4
+    detail = " ".join(f"{type(error).__name__}: {error}".split())
+    render.error(
+        f"internal error: {detail}",
+        "this is a bug in callctl; run the command again with CALLCTL_DEBUG=1 and report what it prints",
+    )
+    return 1
+
+
+def _usage(error: Any) -> int:
+    context = getattr(error, "ctx", None)
+    message = str(error.format_message()).strip()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        render.note(message)
+        return 2
+    path = context.command_path if context is not None else "callctl"
+    message = message.rstrip(".")
+    render.error(message[:1].lower() + message[1:], f"run {path} --help")
+    return 2
+
+
+def _server(error: Any) -> int:
+    """A server's error that no use case expected; what was under way has been rolled back."""
+    text = " ".join((error.diag.message_primary or str(error)).split())
+    code = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
+    hint = error.diag.message_hint or "run callctl preflight, which looks at connection, privileges and locks"
+    render.error(f"the database answered: {text}{code}", hint)
+    return 4

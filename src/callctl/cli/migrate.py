@@ -1,0 +1,253 @@
+"""callctl migrate: status, plan, up, down, adopt, history"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import (
+    BackupTakenAt,
+    BatchSize,
+    DryRun,
+    LockTimeout,
+    LockWait,
+    MaintenanceNotified,
+    StatementTimeout,
+    Wait,
+    Yes,
+)
+from callctl.errors import Refused, UsageError
+
+GROUP_EPILOG = """
+\b
+A first time:  callctl preflight, migrate plan, migrate up, verify
+And back:      callctl migrate down --all
+"""
+
+group = typer.Typer(
+    help="Take the database through the thirteen steps, or back.",
+    epilog=GROUP_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(group, name="migrate")
+
+
+@group.command(
+    epilog="Exit code 0 if every step is applied as its file says, 3 if one is pending or edited since."
+)
+def status(context: typer.Context) -> None:
+    """Show which steps are applied, when and by whom. Changes nothing."""
+    settings = common.settings(context)
+    from callctl import migrate, render_answers
+
+    with common.connected(settings) as connection:
+        found = migrate.status(connection, settings)
+    render_answers.status(found, settings)
+    if any(step.edited or not step.applied for step in found.steps):
+        raise typer.Exit(3)
+
+
+PLAN_EPILOG = """
+The SQL goes to stdout, in the names that this database uses, ready to be read or kept.
+
+\b
+Examples:
+  callctl migrate plan                          all that is still to run
+  callctl migrate plan --to 4                   up to and with step 4
+  callctl migrate plan --down > rollback.sql    the way back
+"""
+
+
+@group.command(epilog=PLAN_EPILOG)
+def plan(
+    context: typer.Context,
+    down: Annotated[bool, typer.Option("--down", help="The way back instead of the way up.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Up: the last step to apply. Down: the step to go back to, 0 for none.",
+        ),
+    ] = None,
+) -> None:
+    """Print the SQL that would run on this database. Changes nothing."""
+    target = common.step_number(to, lowest=0 if down else 1)
+    settings = common.settings(context)
+    from callctl import migrate, render_answers
+
+    with common.connected(settings) as connection:
+        planned = migrate.plan(connection, settings, direction="down" if down else "up", to=target)
+    render_answers.plan(planned, settings.output)
+
+
+UP_EPILOG = """
+First comes preflight: what it says blocks, stops; warnings do not. Each step is checked by its own verify
+before it counts. If a step fails or you press Ctrl-C, run the same command again: it goes on from there.
+
+\b
+Examples:
+  callctl migrate up                 asks before it writes
+  callctl migrate up --yes           for scripts
+  callctl migrate up --to 4          the first four steps only
+\b
+Next: callctl verify
+"""
+
+
+@group.command(epilog=UP_EPILOG)
+def up(
+    context: typer.Context,
+    to: Annotated[str | None, typer.Option(metavar="N", help="The last step to apply.")] = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+    batch_size: BatchSize = None,
+    backup_taken_at: BackupTakenAt = None,
+    maintenance_notified: MaintenanceNotified = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Apply the steps that are pending, after a preflight."""
+    target = common.step_number(to, lowest=1)
+    settings = common.settings(
+        context,
+        lock_timeout=lock_timeout,
+        lock_wait=lock_wait,
+        batch_size=batch_size,
+        backup_taken_at=backup_taken_at,
+        maintenance_notified=maintenance_notified,
+        statement_timeout=statement_timeout,
+    )
+    from callctl import migrate, render_answers, render_findings, render_progress
+    from callctl.preflight import preflight
+
+    with common.connected(settings) as connection:
+        planned = migrate.plan(connection, settings, direction="up", to=target)
+        if dry_run:
+            render_answers.plan(planned, settings.output)
+            return
+        numbers = [step.number for step in planned.steps]
+        if numbers:
+            findings = preflight(connection, settings, migrate.status(connection, settings).naming, numbers)
+            render_findings.before_run(findings)
+            if blocking := [finding.id for finding in findings if finding.level == "blocks"]:
+                raise Refused(
+                    f"preflight blocks: {', '.join(blocking)}; nothing was changed",
+                    hint="do what it says above, then run callctl migrate up again",
+                )
+            common.confirm(connection, settings, f"Apply {_steps(numbers)}", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        run = migrate.up(settings, to=target, wait=wait, on_event=on_event)
+    render_answers.run(run, settings.output)
+
+
+DOWN_EPILOG = """
+Nothing is lost: what the steps removed comes back, and what was written since is saved for the next up. The
+tables of calls, transcripts and integration accounts are set aside with their rows.
+
+\b
+Examples:
+  callctl migrate plan --down        look first
+  callctl migrate down --to 12       take back step 13
+  callctl migrate down --all         all the way
+\b
+Next: callctl migrate status
+"""
+
+
+@group.command(epilog=DOWN_EPILOG)
+def down(
+    context: typer.Context,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="The step to go back to; it stays applied."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Take back every step, as --to 0.")] = False,
+    truncate_avatars: Annotated[
+        bool,
+        typer.Option(
+            "--truncate-avatars",
+            help="Cut avatar URLs over 500 characters to fit the old column; the full ones are saved.",
+        ),
+    ] = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+    batch_size: BatchSize = None,
+) -> None:
+    """Take steps back, losing nothing. Say how far: --to N or --all."""
+    if (to is None) == (not all_):
+        problem = "down needs a target" if to is None else "--to and --all are two different targets"
+        raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
+    target = common.step_number(to, lowest=0) or 0
+    settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait, batch_size=batch_size)
+    from callctl import migrate, render_answers, render_progress
+
+    with common.connected(settings) as connection:
+        planned = migrate.plan(connection, settings, direction="down", to=target)
+        if dry_run:
+            render_answers.plan(planned, settings.output)
+            return
+        if planned.steps:
+            numbers = [step.number for step in planned.steps]
+            common.confirm(connection, settings, f"Take back {_steps(numbers)}", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        run = migrate.down(
+            settings, to=target, truncate_avatars=truncate_avatars, wait=wait, on_event=on_event
+        )
+    render_answers.run(run, settings.output)
+
+
+ADOPT_EPILOG = """
+For a database that was migrated without callctl: by psql with callctl's files, or by the document's SQL. A
+step is recorded only if its verify passes. Only callctl's own tables are written. Exit code 3 if a step
+could not be proved.
+
+\b
+Next: callctl migrate status
+"""
+
+
+@group.command(epilog=ADOPT_EPILOG)
+def adopt(context: typer.Context, yes: Yes = False) -> None:
+    """Record the steps that are already in the database, each proved by its verify."""
+    settings = common.settings(context)
+    from callctl import migrate, render_answers, render_progress
+
+    with common.connected(settings) as connection:
+        common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        adopted = migrate.adopt(settings, on_event)
+    render_answers.adopted(adopted, settings.output)
+    if any(not step.adopted for step in adopted):
+        raise typer.Exit(3)
+
+
+@group.command()
+def history(context: typer.Context) -> None:
+    """List every step taken, up and down: when, by whom, from where, with which callctl. Changes nothing."""
+    settings = common.settings(context)
+    from callctl import migrate, render_answers
+
+    with common.connected(settings) as connection:
+        rows = migrate.history(connection)
+    render_answers.history(rows, settings.output)
+
+
+def _steps(numbers: list[int]) -> str:
+    """'step 4', 'steps 1 to 13', 'steps 13 to 1', 'steps 5, 6, 9'."""
+    if len(numbers) == 1:
+        return f"step {numbers[0]}"
+    stride = numbers[1] - numbers[0]
+    if abs(stride) == 1 and numbers == list(range(numbers[0], numbers[-1] + stride, stride)):
+        return f"steps {numbers[0]} to {numbers[-1]}"
+    return "steps " + ", ".join(map(str, numbers))

@@ -1,0 +1,33 @@
+"""callctl purge"""
+
+from __future__ import annotations
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import Yes
+
+EPILOG = """
+What is saved is what makes migrate down exact: values that a step removed or overwrote, and rows that a down
+took away. After a purge they are gone for good. Without --yes, callctl shows what it would delete and asks.
+
+\b
+Example:
+  callctl purge
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("purge", epilog=EPILOG)(purge)
+
+
+def purge(context: typer.Context, yes: Yes = False) -> None:
+    """Delete what callctl has saved to take steps back. There is no way back from this one."""
+    settings = common.settings(context)
+    from callctl import render_answers, store
+
+    with common.connected(settings) as connection:
+        saved = store.saved_summary(connection)
+        render_answers.saved(saved)
+        common.confirm(connection, settings, "Delete all of this", yes=yes)
+        render_answers.purged(store.purge(connection), settings.output)

@@ -1,0 +1,203 @@
+"""The settings: one table of them, and how a value is found.
+
+A value comes from the option, else the environment, else ``callctl.yaml``, else the default. Every value,
+wherever it comes from, goes through the same parser, so that the same mistake gets the same message; only
+the exit code differs (2 for an option, 4 for the environment and the file).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from callctl.config_file import config_path, read_file
+from callctl.config_values import Unusable, batch_size, boolean, choice, duration, moment, schema, text
+from callctl.errors import CallctlError, ConfigError, UsageError
+from callctl.redaction import has_password
+
+Output: TypeAlias = Literal["text", "json"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one run of callctl goes by. Times end in ``_ms`` and are milliseconds."""
+
+    # Never in a repr: a URL may hold a password.
+    database_url: str | None = field(default=None, repr=False)
+    # Where database_url was found, for messages: '--database', 'DATABASE_URL', 'callctl.yaml', or libpq.
+    database_source: str = "libpq's own environment"
+    schema: str = "chatapp"
+    environment: str | None = None
+    output: Output = "text"
+    lock_timeout_ms: int = 2000
+    lock_wait_ms: int = 300_000
+    statement_timeout_ms: int = 30_000
+    batch_size: int = 2000
+    backup_taken_at: datetime | None = None
+    maintenance_notified: bool | None = None
+    # What the operator should be told about the settings themselves (a password that others can read).
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting and the four places it can come from. The reference page is made from these."""
+
+    name: str  # its key in callctl.yaml
+    field: str  # its field in Settings
+    option: str
+    variables: tuple[str, ...]  # the first that is set counts
+    kind: str
+    default: str
+    help: str
+    parse: Callable[[object], object]
+
+
+def _setting(
+    name: str, kind: str, default: str, help: str, parse: Callable[[object], object], **where: Any
+) -> Setting:
+    return Setting(
+        name=name,
+        field=where.get("field", name),
+        option=where.get("option", "--" + name.replace("_", "-")),
+        variables=where.get("variables", ("CALLCTL_" + name.upper(),)),
+        kind=kind,
+        default=default,
+        help=help,
+        parse=parse,
+    )
+
+
+SETTINGS: tuple[Setting, ...] = (
+    _setting(
+        "database",
+        "URL",
+        "libpq's own: PGHOST and its kin, the service file, .pgpass",
+        "The database to work on: a postgresql:// URL or a libpq connection string.",
+        text,
+        field="database_url",
+        variables=("CALLCTL_DATABASE_URL", "DATABASE_URL"),
+    ),
+    _setting("schema", "name", "chatapp", "The schema that holds the platform's tables.", schema),
+    _setting(
+        "environment",
+        "text",
+        "not set",
+        "What this database is, such as staging; shown when callctl asks before it writes.",
+        text,
+    ),
+    _setting(
+        "output",
+        "text or json",
+        "text",
+        "How results are printed: for people, or one JSON document (long work: a JSON object a line).",
+        choice("text", "json"),
+    ),
+    _setting(
+        "lock_timeout",
+        "duration",
+        "2s",
+        "How long one attempt may wait for a lock before it gives way to the clients behind it.",
+        duration,
+        field="lock_timeout_ms",
+    ),
+    _setting(
+        "lock_wait",
+        "duration",
+        "5min",
+        "How long a run goes on attempting, and how long --wait waits for another run, before it gives up.",
+        duration,
+        field="lock_wait_ms",
+    ),
+    _setting(
+        "statement_timeout",
+        "duration",
+        "30s",
+        "How long one preflight query may run; a query cut short is reported as unknown.",
+        duration,
+        field="statement_timeout_ms",
+    ),
+    _setting(
+        "batch_size",
+        "rows",
+        "2000",
+        "How many rows a batched statement passes over in one transaction, 1 to 100000.",
+        batch_size,
+    ),
+    _setting(
+        "backup_taken_at",
+        "time",
+        "not set",
+        "When the last backup was finished, in ISO 8601 with an offset. callctl cannot see backups.",
+        moment,
+    ),
+    _setting(
+        "maintenance_notified",
+        "true or false",
+        "not set",
+        "Whether the maintenance notice to the platform's users has gone out.",
+        boolean,
+    ),
+)
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def load_settings(
+    options: Mapping[str, object | None] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    config: str | None = None,
+) -> Settings:
+    """The settings of one run.
+
+    ``options`` maps a setting's name to what its option was given (None: not given); ``config`` is what
+    ``--config`` was given; ``environ`` and ``directory`` default to the process's own.
+
+    Raises UsageError for an option, ConfigError for the environment and the file.
+    """
+    options = options or {}
+    environ = os.environ if environ is None else environ
+    path = config_path(config, environ, directory or Path.cwd())
+    entries = read_file(path, _BY_NAME) if path else {}
+    values: dict[str, object] = {}
+    warnings: list[str] = []
+    error: type[CallctlError]
+    for setting in SETTINGS:
+        if options.get(setting.name) is not None:
+            value, source, error = options[setting.name], setting.option, UsageError
+        elif variable := next((name for name in setting.variables if environ.get(name)), None):
+            value, source, error = environ[variable], variable, ConfigError
+        elif setting.name in entries:
+            value, source, error = *entries[setting.name], ConfigError
+        else:
+            continue
+        values[setting.field] = _parsed(setting, value, source, error)
+        if setting.name == "database":
+            values["database_source"] = source
+            warnings.extend(_password_warnings(str(value), source, setting, path))
+    return Settings(**cast(dict[str, Any], values), warnings=tuple(warnings))
+
+
+def _parsed(setting: Setting, value: object, source: str, error: type[CallctlError]) -> object:
+    try:
+        return setting.parse(value)
+    except Unusable as problem:
+        name = source if source in (setting.option, *setting.variables) else f"{source}: {setting.name}"
+        raise error(f"{name} {problem.message}", hint=problem.hint) from None
+
+
+def _password_warnings(value: str, source: str, setting: Setting, path: Path | None) -> list[str]:
+    if not has_password(value):
+        return []
+    if source == setting.option:
+        danger = "the password in --database can be read by everyone on this machine (ps)"
+        return [f"{danger}; put it into .pgpass or CALLCTL_DATABASE_URL instead"]
+    if source not in setting.variables and path is not None and path.stat().st_mode & 0o077:
+        return [f"{path} holds a password and can be read by others; run: chmod 600 {path}"]
+    return []

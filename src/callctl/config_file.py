@@ -1,0 +1,94 @@
+"""callctl.yaml: which file it is, and its keys with their places in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from callctl.errors import CallctlError, ConfigError, UsageError
+
+FILE_NAME = "callctl.yaml"
+FILE_VARIABLE = "CALLCTL_CONFIG"
+
+
+def config_path(option: str | None, environ: Mapping[str, str], directory: Path) -> Path | None:
+    """The file to read, if any: a file that was asked for must be there, ./callctl.yaml need not be."""
+    error: type[CallctlError]
+    if option is not None:
+        path, error, source = directory / Path(option).expanduser(), UsageError, "--config"
+    elif environ.get(FILE_VARIABLE):
+        path, error, source = (
+            directory / Path(environ[FILE_VARIABLE]).expanduser(),
+            ConfigError,
+            FILE_VARIABLE,
+        )
+    else:
+        path = directory / FILE_NAME
+        return path if path.is_file() else None
+    if not path.is_file():
+        raise error(f"{source}: there is no file {path}", hint=f"create it, or leave {source} out")
+    return path
+
+
+def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:
+    """Each key of the file with its value and its place, 'callctl.yaml:3:1'."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
+        raise ConfigError(f"cannot read {path}: {reason}", hint="make it a readable UTF-8 file") from None
+    try:
+        return _entries(text, path, known)
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        position = getattr(problem, "position", None)  # of a character, where YAML allows none such
+        line, column = _line_and_column(text, position) if mark is None else (mark.line, mark.column)
+        reason = getattr(problem, "problem", None) or getattr(problem, "reason", "it cannot be read")
+        raise ConfigError(
+            f"{path}:{line + 1}:{column + 1}: not YAML: {reason}",
+            hint="write one `key: value` a line, spaces instead of tabs",
+        ) from None
+    except (ValueError, RecursionError) as problem:  # a date such as 2026-13-45; a thousand brackets
+        raise ConfigError(
+            f"{path}: a value cannot be read: {problem}", hint="put the value in quotes"
+        ) from None
+
+
+def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:
+    import yaml
+
+    # The C loader's messages and marks differ; the file is small, so the one in Python does.
+    loader = yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    if root is None:
+        return {}
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}:1:1: the file is not a list of `key: value` lines", hint=_keys_hint(known))
+    entries: dict[str, tuple[object, str]] = {}
+    for key_node, value_node in root.value:
+        place = f"{path}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
+        key = str(loader.construct_object(key_node))
+        if key not in known:
+            raise ConfigError(f"{place}: unknown key {key!r}", hint=_nearest(key, known))
+        if key in entries:
+            raise ConfigError(f"{place}: the key {key!r} stands twice", hint="keep one of the two lines")
+        entries[key] = (loader.construct_object(value_node, deep=True), place)
+    # `schema:` with nothing behind it is a setting left open.
+    return {key: entry for key, entry in entries.items() if entry[0] is not None}
+
+
+def _line_and_column(text: str, position: int | None) -> tuple[int, int]:
+    before = text[: position or 0]
+    return before.count("\n"), len(before) - (before.rfind("\n") + 1)
+
+
+def _nearest(key: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(key.lower().replace("-", "_"), list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else _keys_hint(known)
+
+
+def _keys_hint(known: Collection[str]) -> str:
+    return "the keys are " + ", ".join(known)

@@ -1,0 +1,394 @@
+"""The steps, up and down: what is applied, what would run, running it, and recording what was done without callctl."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from callctl import catalogue, database, runner, store
+from callctl.adapt import adapt
+from callctl.errors import CallctlError, Interrupted, Refused, StepFailed
+from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
+from callctl.naming import Naming, read_naming
+from callctl.preflight import preflight
+from callctl.script import Script, Statement, load_script
+from callctl.steps import Step, all_steps, applied_steps, last_rows
+from callctl.store import HistoryRow
+from callctl.verify import CheckResult, run_check
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class StepState:
+    """One step of the thirteen as the history has it.
+
+    ``edited``: its file is no longer the one that ran. ``half_done``: a run of it stopped after it had committed something.
+    """
+
+    number: int
+    name: str
+    applied: bool
+    adopted: bool
+    at: datetime | None
+    by: str | None
+    client: str | None
+    seconds: float | None
+    edited: bool
+    half_done: Direction | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What this database is called things, and where each step stands."""
+
+    naming: Naming
+    steps: tuple[StepState, ...]
+
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """The numbers of the steps that are not applied."""
+        return tuple(step.number for step in self.steps if not step.applied)
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step and its statements as they will be sent to this database."""
+
+    number: int
+    name: str
+    direction: Direction
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, in order."""
+
+    direction: Direction
+    naming: Naming
+    steps: tuple[PlannedStep, ...]
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """One step that this run has taken; ``rows`` counts the rows it changed."""
+
+    number: int
+    name: str
+    seconds: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run has done."""
+
+    direction: Direction
+    steps: tuple[StepRun, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A step that ``adopt`` looked at: recorded, or why not."""
+
+    number: int
+    name: str
+    adopted: bool
+    failing: tuple[CheckResult, ...]
+
+
+def status(connection: Connection, settings: Settings) -> Status:
+    """Where each step stands. Reads only.
+
+    Raises Refused where the naming cannot be decided or the history contradicts itself.
+    """
+    store.assert_owner(connection, settings.schema)
+    history = store.history(connection)
+    applied = applied_steps(history)
+    half_done = dict(store.started(connection))
+    rows = last_rows(history)
+    return Status(
+        read_naming(connection, settings.schema),
+        tuple(_state(step, step.number in applied, rows.get(step.number), half_done) for step in all_steps()),
+    )
+
+
+def _state(step: Step, applied: bool, row: HistoryRow | None, half_done: dict[int, Direction]) -> StepState:
+    shown = row if applied else None
+    return StepState(
+        number=step.number,
+        name=step.name,
+        applied=applied,
+        adopted=shown is not None and shown.adopted,
+        at=shown.finished_at if shown else None,
+        by=shown.database_role if shown else None,
+        client=shown.client if shown else None,
+        seconds=shown.seconds if shown else None,
+        edited=shown is not None and shown.sha256 != step.script("up").sha256,
+        half_done=half_done.get(step.number),
+    )
+
+
+def history(connection: Connection) -> tuple[HistoryRow, ...]:
+    """Every step taken, up or down, oldest first."""
+    return store.history(connection)
+
+
+def plan(connection: Connection, settings: Settings, *, direction: Direction = "up", to: int | None = None) -> Plan:
+    """What would run: the adapted statements of each step. Runs in a READ ONLY transaction, takes no lock, makes nothing.
+
+    ``to`` is the last step to apply, or the step to go back to; None is all the way.
+    """
+    with database.read_only(connection):
+        found = status(connection, settings)
+        made = store.exists(connection)
+        steps = []
+        for step in _wanted(found, direction, to):
+            script = _script(connection, step, direction, found.naming)
+            statements: list[Statement] = []
+            for original in script.statements:
+                statement = adapt(original, found.naming)
+                if "generated" in statement.directives and made:
+                    statements += runner.expand(connection, statement)
+                else:
+                    statements.append(statement)
+            steps.append(PlannedStep(step.number, step.name, direction, tuple(statements)))
+        return Plan(direction, found.naming, tuple(steps))
+
+
+def _wanted(found: Status, direction: Direction, to: int | None) -> Sequence[Step]:
+    """The steps between where the database stands and where it should go, in the order they run."""
+    applied = {state.number for state in found.steps if state.applied}
+    half_done = {state.number: state.half_done for state in found.steps if state.half_done}
+    if direction == "up":
+        for number, way in half_done.items():
+            if way == "down":
+                raise Refused(
+                    f"step {number} is half way down",
+                    hint=f"finish that first: callctl migrate down --to {number - 1}",
+                )
+        return [step for step in all_steps() if step.number not in applied and step.number <= (to or 13)]
+    for number, way in half_done.items():
+        if way == "up":
+            raise Refused(
+                f"step {number} is half way up",
+                hint=f"finish that first: callctl migrate up --to {number}; then go down",
+            )
+    return [step for step in reversed(all_steps()) if step.number in applied and step.number > (to or 0)]
+
+
+def _script(connection: Connection, step: Step, direction: Direction, naming: Naming) -> Script:
+    """A step's file; step 13's statements come from the catalogue where the table keeps another unit."""
+    script = step.script(direction)
+    if step.number == catalogue.STEP and direction == "up":
+        models = catalogue.load_catalogue()
+        if naming.tables["ai_models"].units:
+            return replace(catalogue.seed_script(models, naming), sha256=script.sha256)
+    return script
+
+
+def up(
+    settings: Settings, *, to: int | None = None, dry_run: bool = False, wait: bool = False, on_event: OnEvent = ignore
+) -> Run:
+    """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
+
+    Raises Refused, with nothing changed, where preflight blocks; LockHeld; StepFailed; Interrupted.
+    """
+    return _run(settings, "up", to, dry_run=dry_run, wait=wait, truncate_avatars=False, on_event=on_event)
+
+
+def down(
+    settings: Settings,
+    *,
+    to: int,
+    truncate_avatars: bool = False,
+    dry_run: bool = False,
+    wait: bool = False,
+    on_event: OnEvent = ignore,
+) -> Run:
+    """Take back the applied steps above ``to``, newest first. Everything removed is saved or put back.
+
+    Raises as :func:`up` does.
+    """
+    return _run(settings, "down", to, dry_run=dry_run, wait=wait, truncate_avatars=truncate_avatars, on_event=on_event)
+
+
+def _run(
+    settings: Settings,
+    direction: Direction,
+    to: int | None,
+    *,
+    dry_run: bool,
+    wait: bool,
+    truncate_avatars: bool,
+    on_event: OnEvent,
+) -> Run:
+    began = time.monotonic()
+    connection = database.connect(settings)
+    try:
+        if dry_run:
+            planned = plan(connection, settings, direction=direction, to=to)
+            return Run(direction, tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps), 0.0)
+        with database.MigrationLock(settings, wait=wait, on_event=on_event) as lock:
+            found = status(connection, settings)
+            wanted = _wanted(found, direction, to)
+            for state in found.steps:
+                if state.edited:
+                    on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
+            if wanted:
+                _refuse_blocked(connection, settings, found, wanted, direction, truncate_avatars)
+                store.create(connection, settings.schema)
+                connection.execute(
+                    "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if truncate_avatars else "off",)
+                )
+                _sweep(connection, found.naming)
+            taken = []
+            for position, step in enumerate(wanted, start=1):
+                on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
+                taken.append(_take(connection, lock, settings, found.naming, step, direction, on_event))
+            return Run(direction, tuple(taken), time.monotonic() - began)
+    finally:
+        connection.close()
+
+
+def _refuse_blocked(
+    connection: Connection,
+    settings: Settings,
+    found: Status,
+    wanted: Sequence[Step],
+    direction: Direction,
+    truncate_avatars: bool,
+) -> None:
+    numbers = [step.number for step in wanted]
+    findings = preflight(
+        connection, settings, found.naming, numbers, direction=direction, truncate_avatars=truncate_avatars
+    )
+    blocking = [finding for finding in findings if finding.level == "blocks"]
+    if blocking:
+        listed = "; ".join(f"{finding.id}: {finding.what}" for finding in blocking)
+        raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
+    if catalogue.STEP in numbers and direction == "up":
+        catalogue.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
+
+
+def _sweep(connection: Connection, naming: Naming) -> None:
+    """Delete the saved values of rows that are gone."""
+    with connection.transaction():
+        for statement in load_script("sweep.sql").statements:
+            connection.execute(adapt(statement, naming).sql.encode())
+
+
+def _take(
+    connection: Connection,
+    lock: database.MigrationLock,
+    settings: Settings,
+    naming: Naming,
+    step: Step,
+    direction: Direction,
+    on_event: OnEvent,
+) -> StepRun:
+    """Run one step to its end: its file, its verify, its row in the history."""
+    began = time.monotonic()
+    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    script = _script(connection, step, direction, naming)
+    verify = load_script(f"{step.directory}/verify.sql").statements if direction == "up" else ()
+
+    def finish() -> None:
+        for statement in verify:
+            runner.execute(connection, adapt(statement, naming), on_event)
+        store.record(connection, step.number, direction, step.file(direction), script.sha256, row[0])
+
+    run = runner.Run(connection, lock, settings, naming, step.number, direction, on_event)
+    try:
+        rows = runner.run_script(run, script, finish)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
+            hint="run the same command again: it goes on from there",
+        ) from None
+    except CallctlError:
+        raise
+    seconds = time.monotonic() - began
+    on_event(StepFinished(step.number, step.name, direction, seconds))
+    return StepRun(step.number, step.name, seconds, rows)
+
+
+def _stands(connection: Connection, step: Step) -> str:
+    import psycopg
+
+    try:
+        half = any(number == step.number for number, _ in store.started(connection))
+    except psycopg.Error:
+        return "what it had committed stands"
+    return "what it had committed stands" if half else "that step was rolled back, earlier ones stand"
+
+
+def adopt(settings: Settings, on_event: OnEvent = ignore) -> tuple[Adopted, ...]:
+    """Record the steps that the database has and the history has not, each proved by its verify.
+
+    First runs what the step's file marks repeatable: callctl's additions to the document, and what a later down
+    must remember. Stops at the first step that cannot be proved.
+    """
+    connection = database.connect(settings)
+    try:
+        with database.MigrationLock(settings, on_event=on_event) as lock:
+            found = status(connection, settings)
+            store.create(connection, settings.schema)
+            looked_at: list[Adopted] = []
+            for step in _wanted(found, "up", None):
+                lock.assert_held()
+                looked_at.append(_adopt(connection, found.naming, step, on_event))
+                if not looked_at[-1].adopted:
+                    break
+            return tuple(looked_at)
+    finally:
+        connection.close()
+
+
+class _NotProved(Exception):
+    """Rolls a step's adoption back."""
+
+    def __init__(self, failing: tuple[CheckResult, ...]) -> None:
+        super().__init__()
+        self.failing = failing
+
+
+def _adopt(connection: Connection, naming: Naming, step: Step, on_event: OnEvent) -> Adopted:
+    import psycopg
+
+    script = step.script("up")
+    checks = load_script(f"{step.directory}/verify.sql").statements
+    try:
+        with connection.transaction():
+            for statement in script.statements:
+                if "repeatable" in statement.directives:
+                    try:
+                        with connection.transaction():
+                            connection.execute(adapt(statement, naming).sql.encode())
+                    except psycopg.ProgrammingError:
+                        # The object it works on is not there; the verify below names it.
+                        continue
+            results = [run_check(connection, statement, naming, step.number) for statement in checks]
+            failing = tuple(result for result in results if not result.passed and not result.warns)
+            if failing:
+                raise _NotProved(failing)
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+            assert row is not None
+            store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
+    except _NotProved as refused:
+        return Adopted(step.number, step.name, False, refused.failing)
+    except psycopg.Error as error:
+        raise StepFailed(
+            f"step {step.number} could not be adopted: {database.error_text(error)}; nothing of it was recorded",
+            hint="callctl preflight looks for what could be in the way",
+        ) from error
+    on_event(Notice(f"step {step.number} {step.name} is there, and recorded"))
+    return Adopted(step.number, step.name, True, ())

@@ -1,0 +1,240 @@
+"""Is this database fit for the pending steps? Findings, and nothing changed.
+
+The questions are the files in ``sql/preflight/``. Here is what asks them, and the three that SQL cannot
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from callctl.adapt import adapt
+from callctl.errors import ConnectionFailed, Refused
+from callctl.events import Direction
+from callctl.files import read_sql
+from callctl.findings import (
+    BACKUP,
+    LEVELS,
+    MAINTENANCE,
+    POOLER,
+    Finding,
+    Need,
+    Query,
+    Question,
+    questions,
+    reference,
+    row_finding,
+)
+from callctl.naming import Naming
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from callctl.config import Settings
+
+__all__ = ["Finding", "preflight", "reference"]
+
+BACKUP_AGE = timedelta(hours=24)
+POOLER_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Present:
+    """What is there: relations as (schema, name), columns as (schema, name, column), by actual names."""
+
+    relations: frozenset[tuple[str, str]]
+    columns: frozenset[tuple[str, str, str]]
+
+    def has(self, need: Need, naming: Naming) -> bool:
+        """Whether what a query needs is there, whatever this database calls it."""
+        schema = "callctl" if need.schema == "callctl" else naming.schema
+        if need.column is None:
+            return (schema, need.table) in self.relations
+        table = naming.tables.get(need.table) if need.schema != "callctl" else None
+        actual = table.columns.get(need.column, need.column) if table else need.column
+        return (schema, need.table, actual) in self.columns
+
+
+def preflight(
+    connection: psycopg.Connection[Any],
+    settings: Settings,
+    naming: Naming,
+    pending: Sequence[int],
+    direction: Direction = "up",
+    *,
+    truncate_avatars: bool = False,
+) -> tuple[Finding, ...]:
+    """Ask every question that matters to the pending steps; what blocks comes first, what is well last.
+
+    ``pending`` are the numbers of the steps to be taken, up or down. ``truncate_avatars`` says that addresses
+    which no longer fit may be cut off, so that they only warn. ``connection`` is in autocommit.
+
+    Each query runs in a READ ONLY transaction of its own under ``settings.statement_timeout_ms`` and
+    ``settings.lock_timeout_ms``, and takes no lock beyond ACCESS SHARE. One that times out, or that this role
+    may not run, is an ``unknown`` finding; the others go on. Raises ConnectionFailed when the server is gone.
+    """
+    ask = _Asker(connection, settings, naming)
+    present = _present(ask)
+    begun: set[int] = set()
+    if ("callctl", "checkpoint") in present.relations:
+        try:
+            query = read_sql("catalog/preflight_begun.sql")
+            begun = {row["step"] for row in ask.rows(query, {"direction": direction})}
+        except _Unanswered:
+            begun = set()  # whatever cannot be read here is reported by the questions themselves
+    findings: list[Finding] = [_backup(settings), _maintenance(settings), _pooler(ask)]
+    for question in questions():
+        if direction not in question.directions:
+            continue
+        steps = frozenset(pending) - begun if question.skips_begun else frozenset(pending)
+        if question.steps is None or question.steps & steps:
+            findings += _answer(ask, question, steps, present)
+    if truncate_avatars:
+        findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
+    return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
+
+
+def _present(ask: _Asker) -> Present:
+    try:
+        rows = ask.rows(read_sql("catalog/preflight_present.sql"), {"schema": ask.naming.schema})
+    except _Unanswered as error:
+        raise Refused(
+            f"preflight could not read the catalog: {error}", hint="nothing was changed; run it again"
+        ) from None
+    names = [(row["schema"], row["relation"], row["column"]) for row in rows]
+    return Present(frozenset(name[:2] for name in names), frozenset(name for name in names if name[2]))
+
+
+class _Unanswered(Exception):
+    """The server did not answer a query; the text says why."""
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Runs one query at a time, each in a READ ONLY transaction with timeouts of its own."""
+
+    connection: psycopg.Connection[Any]
+    settings: Settings
+    naming: Naming
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        """Raises _Unanswered, or ConnectionFailed when the server is gone."""
+        import psycopg
+        from psycopg import errors
+        from psycopg.rows import dict_row
+
+        try:
+            with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
+                cursor.execute("SET TRANSACTION READ ONLY")
+                for name in ("statement_timeout", "lock_timeout"):
+                    value = str(getattr(self.settings, f"{name}_ms"))
+                    cursor.execute("SELECT set_config(%s, %s, true)", (name, value))
+                return cursor.execute(sql.encode(), parameters).fetchall()
+        except errors.LockNotAvailable:
+            raise _Unanswered(
+                f"somebody holds a lock on a table it reads (waited {self.settings.lock_timeout_ms} ms)"
+            ) from None
+        except errors.QueryCanceled:
+            raise _Unanswered(
+                f"the query was cut short after at most {self.settings.statement_timeout_ms} ms"
+            ) from None
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise ConnectionFailed(
+                    f"the connection was lost during preflight: {_said(error)}",
+                    hint="nothing was changed; see whether the server is up and run preflight again",
+                ) from error
+            raise _Unanswered(_said(error)) from None
+
+
+def _said(error: psycopg.Error) -> str:
+    text = error.diag.message_primary or (str(error).splitlines() or ["no message"])[0]
+    return f"{text} (SQLSTATE {error.sqlstate})" if error.sqlstate else text
+
+
+def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Present) -> Iterator[Finding]:
+    server = ask.connection.info.server_version // 10000
+    answered, silent = False, True
+    for query in question.queries:
+        if not query.oldest <= server <= query.newest:
+            continue
+        if not all(present.has(need, ask.naming) for need in query.needs):
+            continue
+        answered = True
+        try:
+            rows = ask.rows(_adapted(query, ask.naming))
+        except _Unanswered as error:
+            silent = False
+            yield question.finding("unknown", f"could not be looked at: {error}")
+            continue
+        for row in rows:
+            if row.get("steps") is None or set(row["steps"]) & set(steps):
+                silent = False
+                yield row_finding(question, row)
+    if not answered:
+        if question.absent:
+            yield question.finding("ok", question.absent)
+    elif silent:
+        yield question.finding("ok", question.ok)
+
+
+def _adapted(query: Query, naming: Naming) -> str:
+    try:
+        return adapt(query.statement, naming).sql
+    except Refused as error:
+        raise _Unanswered(error.message) from None
+
+
+def _demoted(finding: Finding) -> Finding:
+    if finding.level != "blocks":
+        return finding
+    return replace(
+        finding, level="warns", what=f"{finding.what}; --truncate-avatars saves them and cuts them off"
+    )
+
+
+def _backup(settings: Settings) -> Finding:
+    taken = settings.backup_taken_at
+    if taken is None:
+        return BACKUP.finding("unknown", "nobody has said when the last backup was taken")
+    age = datetime.now(UTC) - taken.astimezone(UTC)
+    if age < -timedelta(minutes=5):
+        return BACKUP.finding(
+            "warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}"
+        )
+    hours = max(int(age.total_seconds() // 3600), 0)
+    said = f"the last backup was taken {hours} hours ago ({taken.isoformat()}), as the operator says"
+    return BACKUP.finding("warns" if age > BACKUP_AGE else "ok", said)
+
+
+def _maintenance(settings: Settings) -> Finding:
+    if settings.maintenance_notified is None:
+        return MAINTENANCE.finding("unknown", "nobody has said whether the maintenance notice has gone out")
+    if settings.maintenance_notified:
+        return MAINTENANCE.finding("ok", "the maintenance notice has gone out, as the operator says")
+    return MAINTENANCE.finding("warns", "the maintenance notice has not gone out, as the operator says")
+
+
+def _pooler(ask: _Asker) -> Finding:
+    """Whether the server process changes between transactions.
+
+    A pooler hands out a process number of its own when a client connects; the server's own answer differs.
+    """
+    announced = ask.connection.info.backend_pid
+    pids: list[int] = []
+    try:
+        for _ in range(POOLER_ATTEMPTS):
+            pids.append(ask.rows(read_sql("catalog/preflight_session.sql"))[0]["pg_backend_pid"])
+            if pids == [announced]:
+                return POOLER.finding("ok", POOLER.ok)
+    except _Unanswered as error:
+        return POOLER.finding("unknown", f"could not be looked at: {error}")
+    if len(set(pids)) > 1:
+        seen = ", ".join(map(str, dict.fromkeys(pids)))
+        return POOLER.finding("blocks", f"each transaction may run in another server process (seen: {seen})")
+    return POOLER.finding(
+        "unknown", "a pooler stands before the server; whether it keeps sessions cannot be told"
+    )

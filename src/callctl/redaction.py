@@ -1,0 +1,30 @@
+"""Passwords out of whatever is printed."""
+
+from __future__ import annotations
+
+import re
+
+_URL_PASSWORD = re.compile(
+    r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:@/?#]*:)(?P<secret>\S*)(?=@)", re.IGNORECASE
+)
+_WHOLE_URL_PASSWORD = re.compile(
+    r"\A(?P<before>\s*[a-z][a-z0-9+.-]*://[^:@/?#]*:)(?P<secret>.*)(?=@)", re.IGNORECASE | re.DOTALL
+)
+_KEY_PASSWORD = re.compile(
+    r"(?P<before>\b(?:ssl)?password\s*=\s*)(?P<secret>'(?:[^'\\]|\\.)*'?|[^\s&]+)", re.IGNORECASE
+)
+
+
+def has_password(conninfo: str) -> bool:
+    """Whether a URL or a libpq connection string holds a password."""
+    return redact(conninfo) != conninfo
+
+
+def redact(text: str) -> str:
+    """``text`` with the password of every URL and connection string in it replaced by ``***``.
+
+    Errs on the side of hiding too much: a password with unencoded ``@``, ``/`` or spaces goes as a whole.
+    """
+    for pattern in (_WHOLE_URL_PASSWORD, _URL_PASSWORD, _KEY_PASSWORD):
+        text = pattern.sub(lambda found: found["before"] + ("***" if found["secret"] else ""), text)
+    return text

@@ -1,0 +1,128 @@
+"""The only place that prints: stdout is the result, stderr is progress, warnings and errors.
+
+This module holds what every command needs, without importing rich: lines, errors, JSON. How each answer
+looks stands in ``render_answers``, how long work looks in ``render_progress``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import Enum
+from typing import TextIO
+
+from callctl.redaction import redact
+
+_STYLES = {"error": "1;31", "warning": "33", "hint": "36", "good": "32", "faint": "2", "strong": "1"}
+
+
+def is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether ANSI sequences may go to ``stream``. NO_COLOR, a pipe and a dumb terminal all say no."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def width(stream: TextIO) -> int:
+    """Columns to fill: the terminal's (20 to 110), and 80 where there is none."""
+    return max(20, min(shutil.get_terminal_size((80, 24)).columns, 110)) if is_terminal(stream) else 80
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and has_colour(stream) else text
+
+
+def folded(text: str, stream: TextIO, *, indent: int = 0, hanging: int = 0) -> str:
+    """``text`` in lines that fit ``stream``, each indented; all but the first by ``hanging`` more."""
+    lines = textwrap.wrap(
+        text,
+        max(width(stream), indent + hanging + 20),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hanging),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def out(text: str = "") -> None:
+    """A line of the result."""
+    _write(sys.stdout, text)
+
+
+def note(text: str) -> None:
+    """A line of progress, for a person."""
+    _write(sys.stderr, text)
+
+
+def warning(text: str) -> None:
+    _write(sys.stderr, f"callctl: {styled('warning:', 'warning', sys.stderr)} {redact(text)}")
+
+
+def error(message: str, hint: str | None = None) -> None:
+    _write(sys.stderr, f"callctl: {styled('error:', 'error', sys.stderr)} {redact(message)}")
+    if hint:
+        _write(sys.stderr, f"callctl: {styled('hint:', 'hint', sys.stderr)} {redact(hint)}")
+
+
+def ask(question: str) -> bool:
+    """A yes or no question on the terminal; anything but y or yes is no."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def document(value: object) -> None:
+    """One JSON document."""
+    import json
+
+    out(json.dumps(plain(value), ensure_ascii=False, indent=2))
+
+
+def line(value: object) -> None:
+    """One JSON value on a line of its own, for work that goes on."""
+    import json
+
+    out(json.dumps(plain(value), ensure_ascii=False))
+
+
+def plain(value: object) -> object:
+    """``value`` in JSON's types. Keys keep the order of their fields; times are ISO 8601; sets are sorted."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value)  # UUID, Decimal, Path: text keeps them exact
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """A line, at once. Nobody reading any more (``| head``) must not stop a migration half way."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Send what still goes to ``stream`` nowhere, so that Python's own flush at exit is quiet too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

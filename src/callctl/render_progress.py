@@ -1,0 +1,167 @@
+"""Long work while it runs: a live line on a terminal, plain lines in a pipe, JSON lines where asked."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from callctl import render
+from callctl.errors import CallctlError
+from callctl.events import (
+    BatchFinished,
+    Event,
+    Notice,
+    OnEvent,
+    StatementStarted,
+    StepFinished,
+    StepStarted,
+    Waiting,
+)
+from callctl.redaction import redact
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from callctl.config import Output
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def running(output: Output) -> Iterator[OnEvent]:
+    """Listen to a run. In JSON, a run that fails ends with a line that says so."""
+    if output == "json":
+        try:
+            yield json_event
+        except BaseException as error:
+            render.line(failed_document(error))
+            raise
+    elif render.has_colour(sys.stderr):
+        with _live_line() as on_event:
+            yield on_event
+    else:
+        yield PlainLines()
+
+
+def json_event(event: Event) -> None:
+    render.line(event_document(event))
+
+
+def event_document(event: Event) -> dict[str, object]:
+    """{"event": "step_started", …}: the event's class in snake case, then its fields."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    fields = render.plain(event)
+    return {"event": name, **(fields if isinstance(fields, dict) else {})}
+
+
+def failed_document(error: BaseException) -> dict[str, object]:
+    if isinstance(error, CallctlError):
+        hint = redact(error.hint) if error.hint else None
+        return {
+            "event": "failed",
+            "message": redact(error.message),
+            "hint": hint,
+            "exit_code": error.exit_code,
+        }
+    code = 130 if isinstance(error, KeyboardInterrupt) else 1
+    message = "interrupted" if code == 130 else f"{type(error).__name__}: {error}"
+    return {"event": "failed", "message": redact(message), "hint": None, "exit_code": code}
+
+
+class PlainLines:
+    """A line when a step begins and ends, and one every few seconds in between."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StepStarted():
+                self._say(
+                    f"step {event.step} {event.direction}: {event.name} ({event.position} of {event.total})"
+                )
+            case StepFinished():
+                self._say(f"step {event.step} {event.direction}: done in {event.seconds:.1f} s")
+            case BatchFinished() if self._is_time():
+                self._say(f"step {event.step}: {_batch(event)}")
+            case StatementStarted() if self._is_time():
+                self._say(f"step {event.step}: {event.summary}")
+            case Waiting() if self._is_time():
+                self._say(f"waiting for {event.what}, {event.seconds:.0f} s so far")
+            case Notice():
+                self._say(f"note: {event.text}")
+
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._last >= SECONDS_BETWEEN_LINES
+
+    def _say(self, text: str) -> None:
+        self._last = time.monotonic()
+        render.note(text)
+
+
+@contextmanager
+def _live_line() -> Iterator[OnEvent]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+    )
+    with progress:
+        yield LiveLine(progress)
+
+
+class LiveLine:
+    """The step under way on one line that moves; what is done stays above it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID | None = None
+        self._title = ""
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StepStarted():
+                self._title = f"{event.position}/{event.total} {event.name}"
+                if self._task is not None:
+                    self._progress.remove_task(self._task)
+                self._task = self._progress.add_task(self._title, total=None)
+            case StatementStarted():
+                self._show(event.summary)
+            case BatchFinished():
+                self._show(_batch(event), done=event.scanned, total=max(event.total, event.scanned))
+            case Waiting():
+                self._show(f"waiting for {event.what}, {event.seconds:.0f} s")
+            case StepFinished():
+                self._above(
+                    f"[green]done[/]  step {event.step} {event.direction}",
+                    f"{event.name}  {event.seconds:.1f} s",
+                )
+            case Notice():
+                self._above("[yellow]note[/] ", event.text)
+
+    def _show(self, text: str, *, done: int | None = None, total: int | None = None) -> None:
+        description = f"{self._title}  {text}"
+        if self._task is None:  # waiting for the lock comes before the first step
+            self._task = self._progress.add_task(description.strip(), total=None)
+        else:
+            # The planner's estimate may be wrong; a bar over 100% would be a bug to whoever sees it.
+            self._progress.update(self._task, description=description, completed=done or 0, total=total)
+
+    def _above(self, label: str, text: str) -> None:
+        from rich.markup import escape
+
+        self._progress.console.print(f"{label}  {escape(text)}")
+
+
+def _batch(event: BatchFinished) -> str:
+    return f"{event.scanned:,} of about {max(event.total, event.scanned):,} rows, {event.changed:,} changed"

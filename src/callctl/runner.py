@@ -1,0 +1,303 @@
+"""Runs the statements of one file: transactions, batches, statements outside a transaction, checkpoints.
+
+What to run is ``migrate``'s to decide. A run that stops anywhere goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from callctl import database, store
+from callctl.adapt import adapt
+from callctl.errors import Refused, StepFailed
+from callctl.events import BatchFinished, Direction, Notice, OnEvent, StatementStarted
+from callctl.files import read_sql
+from callctl.ranges import batch_target, with_range
+from callctl.script import Script, Statement, tree
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection, MigrationLock
+    from callctl.naming import Naming
+
+SAMPLE = 5
+
+
+class CheckFailed(Exception):
+    """A check returned offenders; the transaction it ran in is rolled back."""
+
+    def __init__(self, statement: Statement, offenders: int, sample: str) -> None:
+        super().__init__(statement.check and statement.check.sentence)
+        self.statement = statement
+        self.offenders = offenders
+        self.sample = sample
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything one step's run goes by."""
+
+    connection: Connection
+    lock: MigrationLock
+    settings: Settings
+    naming: Naming
+    step: int
+    direction: Direction
+    on_event: OnEvent
+
+
+def run_script(run: Run, script: Script, finish: Callable[[], None]) -> int:
+    """Run a file from where its checkpoints stand; ``finish`` runs inside its last transaction.
+
+    Returns the number of rows that batches and statements have changed. Raises StepFailed.
+    """
+    done = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
+    changed = sum(reached.changed for reached in done.values())
+    position = script.name
+    sql = ""
+    try:
+        groups = list(_groups(script.statements))
+        if not groups or _alone(groups[-1][0]):
+            groups.append([])
+        for index, group in enumerate(groups):
+            last = index == len(groups) - 1
+            if group and group[-1].number in done and done[group[-1].number].finished and not last:
+                continue
+            run.lock.assert_held()
+            for statement in group[:1]:
+                position, sql = statement.place, statement.sql
+            if group and "batched" in group[0].directives:
+                changed += _batches(run, script, group[0], done.get(group[0].number))
+            elif group and _alone(group[0]):
+                _outside(run, script, group[0])
+            else:
+                changed += _together(run, script, group, finish if last else None)
+    except _Failed as failed:
+        state = _state(run, failed.inside)
+        if isinstance(failed.cause, CheckFailed):
+            raise _check_failed(failed.cause, state) from None
+        database.translate(failed.cause, failed.statement.place if failed.statement else position, failed.sql or sql, state)
+    return changed
+
+
+class _Failed(Exception):
+    """Carries the statement that failed out of the transactions around it."""
+
+    def __init__(self, cause: Any, statement: Statement | None, sql: str, *, inside: bool) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.statement = statement
+        self.sql = sql
+        self.inside = inside
+
+
+def _alone(statement: Statement) -> bool:
+    return bool(statement.directives & {"batched", "no-transaction"})
+
+
+def _groups(statements: tuple[Statement, ...]) -> Iterator[list[Statement]]:
+    """Statements that run together, in one transaction; one with a directive runs alone."""
+    group: list[Statement] = []
+    for statement in statements:
+        if _alone(statement):
+            if group:
+                yield group
+            yield [statement]
+            group = []
+        else:
+            group.append(statement)
+    if group:
+        yield group
+
+
+def expand(connection: Connection, statement: Statement) -> tuple[Statement, ...]:
+    """The statements that a ``generated`` query returns, each under the query's place in the file."""
+    rows = connection.execute(statement.sql.encode()).fetchall()
+    rest = statement.directives - {"generated"}
+    return tuple(replace(statement, sql=row[0], directives=rest, comment="") for row in rows)
+
+
+def _announce(run: Run, statement: Statement) -> None:
+    run.on_event(StatementStarted(run.step, run.direction, statement.source, statement.line, statement.summary))
+
+
+def _together(run: Run, script: Script, group: list[Statement], finish: Callable[[], None] | None) -> int:
+    """Statements in one transaction, with the checkpoint or with ``finish`` at its end."""
+    import psycopg
+
+    at: list[Statement] = []
+
+    def attempt() -> int:
+        changed = 0
+        with run.connection.transaction():
+            database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
+            for original in group:
+                at[:] = [original]
+                _announce(run, original)
+                statement = adapt(original, run.naming)
+                for each in expand(run.connection, statement) if "generated" in statement.directives else (statement,):
+                    at[:] = [each]
+                    changed += execute(run.connection, each, run.on_event)
+            at.clear()
+            if finish is not None:
+                finish()
+            elif group:
+                reached = store.Checkpoint(group[-1].number, None, True, 0, changed)
+                store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+        return changed
+
+    try:
+        return database.with_retries(run.settings, "a lock", attempt, run.on_event)
+    except (psycopg.Error, CheckFailed) as error:
+        statement = at[0] if at else None
+        raise _Failed(error, statement, statement.sql if statement else "", inside=True) from error
+
+
+def execute(connection: Connection, statement: Statement, on_event: OnEvent) -> int:
+    """Run one statement and return how many rows it changed; a check with offenders raises CheckFailed."""
+    cursor = connection.execute(statement.sql.encode())
+    if statement.check is None:
+        return max(cursor.rowcount, 0) if statement.kind in ("insert", "update", "delete", "merge") else 0
+    offenders = cursor.fetchmany(SAMPLE)
+    if offenders:
+        total = max(cursor.rowcount, len(offenders))
+        sample = "; ".join(", ".join(str(value) for value in row) for row in offenders)
+        if not statement.check.warns:
+            raise CheckFailed(statement, total, sample)
+        on_event(Notice(f"not so: {statement.check.sentence} ({total}: {sample})"))
+    return 0
+
+
+def _outside(run: Run, script: Script, original: Statement) -> None:
+    """One statement outside a transaction: it commits by itself, and the checkpoint follows."""
+    import psycopg
+
+    _announce(run, original)
+    statement = adapt(original, run.naming)
+    try:
+        statements = expand(run.connection, statement) if "generated" in statement.directives else (statement,)
+        for each in statements:
+            statement = each
+            database.with_retries(run.settings, "a lock", lambda: _once(run, statement), run.on_event)  # noqa: B023
+        reached = store.Checkpoint(original.number, None, True, 0, 0)
+        store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+    except psycopg.Error as error:
+        raise _Failed(error, statement, statement.sql, inside=False) from error
+
+
+def _once(run: Run, statement: Statement) -> None:
+    index = _index_built(statement, run.naming.schema)
+    database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=False)
+    if index is not None:
+        # A build that was cut short leaves an invalid index, which IF NOT EXISTS would take for the real one.
+        leftover = run.connection.execute(read_sql("catalog/invalid_index.sql").encode(), index).fetchone()
+        if leftover is not None:
+            run.on_event(Notice(f"index {index['name']} was left invalid by an earlier attempt; building it again"))
+            run.connection.execute(leftover[0].encode())
+        elif _valid(run, index):
+            return
+    run.connection.execute(statement.sql.encode())
+    if index is not None and not _valid(run, index):
+        raise StepFailed(
+            f"{statement.place}: index {index['name']} is not valid after it was built",
+            hint="run the same command again: the invalid index is dropped and built anew",
+        )
+
+
+def _valid(run: Run, index: dict[str, str]) -> bool:
+    row = run.connection.execute(read_sql("catalog/index_state.sql").encode(), index).fetchone()
+    return bool(row and row[0])
+
+
+def _index_built(statement: Statement, schema: str) -> dict[str, str] | None:
+    """Name and schema of the index that a CREATE INDEX CONCURRENTLY builds; None for another statement."""
+    from sqlglot import exp
+
+    node = tree(statement.sql)
+    if statement.kind != "create index" or not isinstance(node, exp.Create):
+        return None
+    name = node.this.name
+    table = node.find(exp.Table)
+    return {"name": name, "schema": table.db if table is not None and table.db else schema}
+
+
+def _batches(run: Run, script: Script, original: Statement, reached: store.Checkpoint | None) -> int:
+    """One statement in primary-key ranges, each range and its checkpoint in a transaction of their own."""
+    import psycopg
+    from psycopg import sql
+
+    _announce(run, original)
+    statement = adapt(original, run.naming)
+    target = batch_target(statement, run.naming)
+    known = run.connection.execute(
+        read_sql("catalog/primary_key.sql").encode(), {"schema": target.schema, "table": target.table}
+    ).fetchone()
+    if known is None:
+        raise Refused(
+            f"{statement.place}: table {target.schema}.{target.table} has no single-column primary key to batch by",
+            hint="give it one, or run the step in a maintenance window by psql",
+        )
+    key, key_type, total = known
+    boundary = sql.SQL(
+        "SELECT {key}::text FROM {table} WHERE {key} > {low} OR {low} IS NULL ORDER BY {key} OFFSET {skip} LIMIT 1"
+    )
+    state = reached or store.Checkpoint(original.number, None, False, 0, 0)
+    before = state.changed
+    text = statement.sql
+
+    def attempt() -> store.Checkpoint:
+        nonlocal text
+        with run.connection.transaction():
+            database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
+            low = state.position
+            query = boundary.format(
+                key=sql.Identifier(key),
+                table=sql.Identifier(target.schema, target.table),
+                low=sql.SQL("{}::" + key_type).format(sql.Literal(low)),
+                skip=sql.Literal(run.settings.batch_size - 1),
+            )
+            row = run.connection.execute(query).fetchone()
+            high = row[0] if row else None
+            text = with_range(statement, low, high)
+            changed = max(run.connection.execute(text.encode()).rowcount, 0)
+            size = run.settings.batch_size if high is not None else max(total - state.scanned, 0)
+            result = store.Checkpoint(
+                original.number, high, high is None, state.scanned + size, state.changed + changed
+            )
+            store.checkpoint(run.connection, run.step, run.direction, script.sha256, result)
+        return result
+
+    try:
+        while not state.finished:
+            run.lock.assert_held()
+            state = database.with_retries(run.settings, "a lock", attempt, run.on_event)
+            run.on_event(
+                BatchFinished(
+                    run.step, original.source, original.line, state.scanned, max(total, state.scanned), state.changed
+                )
+            )
+    except psycopg.Error as error:
+        raise _Failed(error, original, text, inside=False) from error
+    return state.changed - before
+
+
+def _state(run: Run, inside: bool) -> str:
+    """What now stands in the database, for the message."""
+    if run.connection.closed:
+        return f"step {run.step} {run.direction} is not done; what it committed before stands"
+    committed = any(step == run.step for step, _ in store.started(run.connection))
+    if committed:
+        return f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
+    return f"step {run.step} {run.direction} was rolled back as a whole; earlier steps stand"
+
+
+def _check_failed(failed: CheckFailed, state: str) -> StepFailed:
+    check = failed.statement.check
+    assert check is not None
+    rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
+    return StepFailed(
+        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({failed.sample})\n{state}",
+        hint="look at those rows, then run the same command again: it goes on from what was committed",
+    )

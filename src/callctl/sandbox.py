@@ -1,0 +1,87 @@
+"""The "before" databases on a PostgreSQL of our own: to try things, to show them, to test.
+
+A sandbox never looks at DATABASE_URL or PG*. Its databases are marked, so that ``is_sandbox`` knows them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    import psycopg
+
+Baseline: TypeAlias = Literal["documented", "deployed"]
+BASELINES: tuple[Baseline, ...] = ("documented", "deployed")
+
+DEFAULT_ROWS = 1000
+DEFAULT_SEED = 1
+
+
+def ignore_environment() -> None:
+    """Take PG* and the database URLs out of this process' environment: libpq reads them unasked."""
+    for name in list(os.environ):
+        if name.startswith("PG") or name in {"DATABASE_URL", "CALLCTL_DATABASE_URL"}:
+            del os.environ[name]
+
+
+def connect(url: str, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect to a sandbox database in autocommit."""
+    import psycopg
+
+    return psycopg.connect(url, autocommit=True, application_name="callctl sandbox", **options)
+
+
+def is_sandbox(connection: psycopg.Connection[Any]) -> bool:
+    """True if callctl made this database to play with, and everything in it can be made again."""
+    row = connection.execute(read_sql("catalog/is_sandbox.sql")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def create_database(connection: psycopg.Connection[Any], name: str, *, template: str | None = None) -> None:
+    """Create a database, marked as a sandbox, by copying ``template`` (else an empty one)."""
+    from psycopg import sql
+
+    clauses = [sql.SQL("TEMPLATE {}").format(sql.Identifier(template or "template0"))]
+    if template and connection.info.server_version >= 150000:
+        clauses.append(sql.SQL("STRATEGY FILE_COPY"))  # no WAL of every block
+    connection.execute(
+        sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(" ").join(clauses))
+    )
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} SET callctl.environment = 'sandbox'").format(sql.Identifier(name))
+    )
+
+
+def drop_database(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop a database if it is there, and end the sessions in it."""
+    from psycopg import sql
+
+    connection.execute(read_sql("catalog/end_sessions.sql"), {"database": name})
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def fill(
+    url: str,
+    baseline: Baseline,
+    *,
+    rows: int = DEFAULT_ROWS,
+    seed: int = DEFAULT_SEED,
+    refused_shapes: bool = False,
+) -> None:
+    """Make the schema of ``baseline`` in an empty database and fill it; ``rows`` is the number of chatbots.
+
+    The same seed gives the same rows, ids included. ``refused_shapes`` adds settings that the migration refuses.
+    """
+    with connect(url) as connection:
+        for name, value in (
+            ("callctl.rows", str(rows)),
+            ("callctl.seed", str(seed)),
+            ("callctl.refused_shapes", "on" if refused_shapes else "off"),
+        ):
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        for part in (baseline, "rows", f"{baseline}_rows"):
+            connection.execute(read_sql(f"baselines/{part}.sql").encode())
+        connection.execute("VACUUM (ANALYZE)")

@@ -1,0 +1,185 @@
+"""callctl's own schema in the database: history, checkpoints, and what is saved."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from callctl import __version__
+from callctl.errors import Refused
+from callctl.events import Direction
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One step taken."""
+
+    id: int
+    step: int
+    direction: Direction
+    file: str
+    sha256: str
+    started_at: datetime
+    finished_at: datetime
+    database_role: str
+    client: str
+    callctl_version: str
+    adopted: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far one statement of the step under way has come."""
+
+    statement: int
+    position: str | None
+    finished: bool
+    scanned: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One kind of saved thing, and how many rows of it there are."""
+
+    kind: str  # 'saved value', 'saved row', 'archived table'
+    name: str
+    rows: int
+    superseded: int
+
+
+def exists(connection: Connection) -> bool:
+    """Whether callctl has ever written to this database."""
+    row = connection.execute("SELECT to_regclass('callctl.history') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def create(connection: Connection, platform_schema: str) -> None:
+    """Make callctl's schema, or bring it up to date, for the platform in ``platform_schema``.
+
+    Raises Refused where it belongs to another schema already.
+    """
+    with connection.transaction():
+        connection.execute("SET LOCAL client_min_messages = warning")  # IF NOT EXISTS is no news
+        connection.execute(read_sql("store.sql").encode())
+        connection.execute(
+            "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
+        )
+        assert_owner(connection, platform_schema)
+
+
+def assert_owner(connection: Connection, platform_schema: str) -> None:
+    """Raise Refused where the store belongs to another schema of this database."""
+    if not exists(connection):
+        return
+    row = connection.execute("SELECT platform_schema FROM callctl.installation").fetchone()
+    if row and row[0] != platform_schema:
+        raise Refused(
+            f'schema callctl of this database belongs to the migration of schema "{row[0]}", not "{platform_schema}"',
+            hint=f"name it with --schema {row[0]}; one database holds one migration",
+        )
+
+
+def history(connection: Connection) -> tuple[HistoryRow, ...]:
+    """Every step taken, oldest first; empty where callctl never wrote."""
+    if not exists(connection):
+        return ()
+    rows = connection.execute(
+        "SELECT id, step, direction, file, sha256, started_at, finished_at, database_role, client, callctl_version,"
+        " adopted FROM callctl.history ORDER BY id"
+    ).fetchall()
+    return tuple(HistoryRow(*row) for row in rows)
+
+
+def record(
+    connection: Connection,
+    step: int,
+    direction: Direction,
+    file: str,
+    sha256: str,
+    started_at: datetime,
+    *,
+    adopted: bool = False,
+) -> None:
+    """Write the history row of a step and forget its checkpoints, in the caller's transaction."""
+    connection.execute(
+        "INSERT INTO callctl.history (step, direction, file, sha256, started_at, client, callctl_version, adopted)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (step, direction, file, sha256, started_at, _client(), __version__, adopted),
+    )
+    connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s", (step,))
+
+
+def _client() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def checkpoints(connection: Connection, step: int, direction: Direction, sha256: str) -> dict[int, Checkpoint]:
+    """How far this step came before, by statement; those of another file or direction are forgotten."""
+    connection.execute(
+        "DELETE FROM callctl.checkpoint WHERE step = %s AND (direction <> %s OR sha256 <> %s)",
+        (step, direction, sha256),
+    )
+    rows = connection.execute(
+        "SELECT statement, position, finished, scanned, changed FROM callctl.checkpoint WHERE step = %s", (step,)
+    ).fetchall()
+    return {row[0]: Checkpoint(*row) for row in rows}
+
+
+def checkpoint(
+    connection: Connection, step: int, direction: Direction, sha256: str, reached: Checkpoint
+) -> None:
+    """Write how far a statement has come, in the caller's transaction."""
+    connection.execute(
+        "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, position, finished, scanned, changed)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (step, direction, statement) DO UPDATE SET sha256 = EXCLUDED.sha256,"
+        " position = EXCLUDED.position, finished = EXCLUDED.finished, scanned = EXCLUDED.scanned,"
+        " changed = EXCLUDED.changed, written_at = clock_timestamp()",
+        (step, direction, sha256, reached.statement, reached.position, reached.finished, reached.scanned, reached.changed),
+    )
+
+
+def started(connection: Connection) -> tuple[tuple[int, Direction], ...]:
+    """The steps that have committed something and are not done: (step, direction)."""
+    if not exists(connection):
+        return ()
+    rows = connection.execute("SELECT DISTINCT step, direction FROM callctl.checkpoint ORDER BY 1").fetchall()
+    return tuple((row[0], row[1]) for row in rows)
+
+
+def saved_summary(connection: Connection) -> tuple[Saved, ...]:
+    """What callctl keeps for a way back, and what :func:`purge` would delete."""
+    if not exists(connection):
+        return ()
+    values: list[tuple[Any, ...]] = connection.execute(read_sql("catalog/saved_summary.sql").encode()).fetchall()
+    tables = connection.execute(read_sql("catalog/archived_tables.sql").encode()).fetchall()
+    return (
+        *(Saved("archived table", row[0], row[1], 0) for row in tables),
+        *(Saved(*row) for row in values),
+    )
+
+
+def purge(connection: Connection) -> tuple[Saved, ...]:
+    """Delete everything that is saved; returns what it was. The one way to delete it."""
+    with connection.transaction():
+        summary = saved_summary(connection)
+        if summary:
+            connection.execute(read_sql("purge.sql").encode())
+    return summary

@@ -1,0 +1,112 @@
+"""What tests on a real PostgreSQL stand on: one server a run (a worker, with -n), a fresh database a test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import psycopg
+import pytest
+
+from callctl.postgres import Server, start_server
+from callctl.sandbox import (
+    BASELINES,
+    Baseline,
+    create_database,
+    drop_database,
+    fill,
+    ignore_environment,
+)
+
+ROWS = 200
+
+_numbers = itertools.count(1)
+
+MakeDatabase: TypeAlias = Callable[[str | None], str]
+
+
+def connect(url: str, **options: Any) -> psycopg.Connection[Any]:
+    """Connect to a test database in autocommit."""
+    return psycopg.connect(url, autocommit=True, **options)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment() -> None:
+    """No test sees the developer's database or settings."""
+    for name in list(os.environ):
+        if name.startswith("CALLCTL_") and name not in {"CALLCTL_PG_BIN", "CALLCTL_TEST_PG", "CALLCTL_CACHE"}:
+            del os.environ[name]
+    ignore_environment()
+
+
+@pytest.fixture(scope="session")
+def server(_own_environment: None) -> Iterator[Server]:
+    """A server of its own, gone at the end of the run however it ends."""
+    # Prepared transactions are something that preflight looks for.
+    with start_server(settings={"max_prepared_transactions": "10", "max_connections": "200"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _templates(server: Server) -> dict[str, str]:
+    """The databases that tests get copies of, made once and only if a test wants them."""
+    return {}
+
+
+@pytest.fixture
+def database(server: Server, _templates: dict[str, str]) -> Iterator[MakeDatabase]:
+    """Make databases: database("documented"), database("deployed"), database(None) for an empty one.
+
+    Each call gives the URL of a new one; all are dropped after the test.
+    """
+    made: list[str] = []
+
+    def make(baseline: str | None = None) -> str:
+        name = f"test_{next(_numbers)}"
+        with connect(server.url("postgres")) as admin:
+            create_database(admin, name, template=baseline and _template(server, _templates, baseline))
+        made.append(name)
+        return server.url(name)
+
+    yield make
+    with connect(server.url("postgres")) as admin:
+        for name in made:
+            drop_database(admin, name)
+
+
+def _template(server: Server, templates: dict[str, str], baseline: str) -> str:
+    if baseline not in templates:
+        known: dict[str, Baseline] = {each: each for each in BASELINES}
+        name = f"template_{baseline}"
+        with connect(server.url("postgres")) as admin:
+            drop_database(admin, name)  # of an attempt that failed
+            create_database(admin, name)
+        fill(server.url(name), known[baseline], rows=ROWS)
+        templates[baseline] = name
+    return templates[baseline]
+
+
+@pytest.fixture
+def documented(database: MakeDatabase) -> str:
+    """The URL of a fresh copy of the documented baseline."""
+    return database("documented")
+
+
+@pytest.fixture
+def deployed(database: MakeDatabase) -> str:
+    """The URL of a fresh copy of the deployed baseline."""
+    return database("deployed")
+
+
+@pytest.fixture(params=BASELINES)
+def baseline(request: pytest.FixtureRequest, database: MakeDatabase) -> str:
+    """The URL of a fresh copy of each baseline in turn."""
+    return database(request.param)
+
+
+@pytest.fixture
+def empty_database(database: MakeDatabase) -> str:
+    """The URL of a database with nothing in it."""
+    return database(None)

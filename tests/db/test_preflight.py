@@ -1,0 +1,728 @@
+"""Each question of preflight, in a database where the answer is not well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from callctl import preflight as module
+from callctl.config import Settings
+from callctl.files import read_sql
+from callctl.findings import Finding, parse_question, questions
+from callctl.naming import read_naming
+from callctl.preflight import preflight
+
+ALL = tuple(range(1, 14))
+SETTINGS = Settings(lock_timeout_ms=100, statement_timeout_ms=20_000)
+Connection = psycopg.Connection[Any]
+
+
+def connect(url: str, **options: Any) -> Connection:
+    return psycopg.connect(url, autocommit=True, **options)
+
+
+def ask(
+    connection: Connection,
+    pending: Sequence[int] = ALL,
+    direction: Any = "up",
+    *,
+    schema: str = "chatapp",
+    **more: Any,
+) -> tuple[Finding, ...]:
+    naming = read_naming(connection, schema)
+    return preflight(connection, replace(SETTINGS, schema=schema), naming, pending, direction, **more)
+
+
+def of(findings: Sequence[Finding], id: str, level: str | None = None) -> list[Finding]:
+    return [each for each in findings if each.id == id and level in (None, each.level)]
+
+
+def objects(findings: Sequence[Finding]) -> set[str]:
+    return {each for finding in findings for each in finding.objects}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done to a copy of a baseline, and the finding that must come of it."""
+
+    id: str
+    level: str
+    object: str | None
+    setup: str
+    says: str = ""
+    baseline: str = "documented"
+    pending: Sequence[int] = ALL
+    direction: str = "up"
+    before: Sequence[str] = field(default=())
+
+    def __str__(self) -> str:
+        return f"{self.id}-{self.baseline}-{self.object or self.level}".replace(" ", "_")
+
+
+TRIGGER = "CREATE FUNCTION chatapp.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; "
+FLAGS = """
+    ALTER TABLE chatapp.chatbots ADD enabled_chat boolean NOT NULL DEFAULT true,
+        ADD enabled_call boolean NOT NULL DEFAULT false;
+    ALTER TABLE chatapp.chatbot_packages ADD enable_chat boolean NOT NULL DEFAULT true,
+        ADD enable_call boolean NOT NULL DEFAULT false;
+"""
+CALLS = """
+    CREATE TABLE chatapp.calls (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), status text,
+        created_at timestamptz DEFAULT now(), deleted_at timestamptz);
+"""
+
+CASES = (
+    # What the server is.
+    Case("server-features", "blocks", "plpgsql", "DROP EXTENSION plpgsql CASCADE"),
+    Case(
+        "server-features",
+        "blocks",
+        "english",
+        "ALTER TEXT SEARCH CONFIGURATION pg_catalog.english RENAME TO e",
+    ),
+    Case(
+        "uuid-function",
+        "blocks",
+        "gen_random_uuid()",
+        """SET allow_system_table_mods = on;
+           UPDATE pg_catalog.pg_proc SET proname = 'gone' WHERE proname = 'gen_random_uuid'""",
+        says="no function",
+    ),
+    Case(
+        "uuid-function",
+        "blocks",
+        "gen_random_uuid()",
+        """SET allow_system_table_mods = on;
+           UPDATE pg_catalog.pg_proc SET proname = 'gone' WHERE proname = 'gen_random_uuid';
+           CREATE SCHEMA ext;
+           CREATE FUNCTION ext.gen_random_uuid() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'""",
+        says="ext.gen_random_uuid()",
+    ),
+    # What the tables are.
+    Case("expected-tables", "blocks", "chatapp.end_users", "ALTER TABLE chatapp.end_users RENAME TO gone"),
+    Case(
+        "expected-tables",
+        "blocks",
+        "chatapp.conversations",
+        """ALTER TABLE chatapp.conversations RENAME TO stored;
+           CREATE VIEW chatapp.conversations AS SELECT * FROM chatapp.stored""",
+        says="a view",
+    ),
+    Case(
+        "expected-tables",
+        "blocks",
+        "chatapp.conversations",
+        """ALTER TABLE chatapp.conversations RENAME TO stored;
+           CREATE TABLE chatapp.conversations (id uuid PRIMARY KEY) PARTITION BY HASH (id)""",
+        says="partitioned table",
+    ),
+    Case(
+        "inheritance-children",
+        "blocks",
+        "archived",
+        "CREATE TABLE public.archived () INHERITS (chatapp.users)",
+    ),
+    Case(
+        "expected-columns",
+        "blocks",
+        "chatapp.companies.settings",
+        "ALTER TABLE chatapp.companies ALTER settings TYPE json USING settings::json",
+        says="json; the step needs jsonb",
+    ),
+    Case(
+        "expected-columns",
+        "blocks",
+        "chatapp.users.avatar_url",
+        "ALTER TABLE chatapp.users RENAME avatar_url TO picture",
+    ),
+    Case(
+        "expected-columns",
+        "blocks",
+        "chatapp.users.avatar_url",
+        "ALTER TABLE chatapp.users ALTER avatar_url TYPE bytea USING NULL",
+        says="bytea",
+        baseline="deployed",
+    ),
+    Case(
+        "expected-columns",
+        "blocks",
+        "chatapp.end_users.id",
+        "ALTER TABLE chatapp.end_users DROP CONSTRAINT end_users_pkey CASCADE",
+        says="no primary key",
+    ),
+    Case(
+        "type-column",
+        "blocks",
+        "chatapp.chatbots.chatbot_type",
+        "ALTER TYPE public.chatbot_type RENAME VALUE 'call' TO 'phone'",
+        says="no label 'call'",
+        baseline="deployed",
+    ),
+    Case(
+        "type-column",
+        "blocks",
+        "chatapp.chatbot_packages.chatbottype",
+        """CREATE DOMAIN public.kind AS text;
+           ALTER TABLE chatapp.chatbot_packages ALTER chatbottype TYPE public.kind""",
+        says="kind",
+    ),
+    Case(
+        "model-columns",
+        "blocks",
+        "chatapp.ai_models.supports_audio",
+        """ALTER TABLE chatapp.ai_models ALTER supports_audio DROP DEFAULT,
+               ALTER supports_audio TYPE text""",
+        says="should be bool",
+    ),
+    Case(
+        "model-columns",
+        "blocks",
+        "chatapp.ai_models.input_limit",
+        "ALTER TABLE chatapp.ai_models ALTER input_limit TYPE text",
+        baseline="deployed",
+    ),
+    Case(
+        "model-columns",
+        "blocks",
+        "chatapp.ai_models.owner",
+        "ALTER TABLE chatapp.ai_models ADD owner text NOT NULL DEFAULT ''; ALTER TABLE chatapp.ai_models ALTER owner DROP DEFAULT",
+    ),
+    Case(
+        "model-columns",
+        "blocks",
+        "ai_model_provider",
+        "ALTER TYPE public.ai_model_provider RENAME VALUE 'google' TO 'alphabet'",
+        says="no label 'google'",
+        baseline="deployed",
+    ),
+    Case(
+        "updated-at-function",
+        "blocks",
+        "chatapp.update_updated_at_column()",
+        "CREATE FUNCTION chatapp.update_updated_at_column() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        says="integer",
+        baseline="deployed",
+    ),
+    # What depends on what changes.
+    *(
+        Case("dependents", "blocks", object, setup.format(type=type), says=says, baseline=baseline)
+        for baseline, type in (("documented", "chatbottype"), ("deployed", "chatbot_type"))
+        for object, says, setup in (
+            ("bots", "step 6 drops", "CREATE VIEW public.bots AS SELECT id, {type} FROM chatapp.chatbots"),
+            (
+                "packs",
+                "step 5 drops",
+                "CREATE VIEW public.packs AS SELECT {type} FROM chatapp.chatbot_packages",
+            ),
+            ("faces", "view faces", "CREATE VIEW public.faces AS SELECT avatar_url FROM chatapp.users"),
+            (
+                "sums",
+                "materialized view",
+                "CREATE MATERIALIZED VIEW public.sums AS SELECT {type} FROM chatapp.chatbots",
+            ),
+            (
+                "rule loud on table chatapp.chatbots",
+                "step 6 drops",
+                "CREATE RULE loud AS ON UPDATE TO chatapp.chatbots WHERE NEW.{type} IS NULL DO ALSO NOTIFY loud",
+            ),
+            (
+                "policy only on table chatapp.chatbots",
+                "step 6 drops",
+                "CREATE POLICY only ON chatapp.chatbots USING ({type} IS NOT NULL)",
+            ),
+            (
+                "chatapp.chatbots.kind",
+                "generated column",
+                "ALTER TABLE chatapp.chatbots ADD kind boolean GENERATED ALWAYS AS ({type} IS NULL) STORED",
+            ),
+            (
+                "trigger t on table chatapp.users",
+                "avatar_url",
+                TRIGGER + "CREATE TRIGGER t BEFORE UPDATE OF avatar_url ON chatapp.users FOR EACH ROW "
+                "EXECUTE FUNCTION chatapp.nothing()",
+            ),
+            (
+                "trigger w on table chatapp.chatbots",
+                "step 6 drops",
+                TRIGGER + "CREATE TRIGGER w BEFORE UPDATE ON chatapp.chatbots FOR EACH ROW "
+                "WHEN (NEW.{type} IS NULL) EXECUTE FUNCTION chatapp.nothing()",
+            ),
+        )
+    ),
+    Case(
+        "dependents",
+        "blocks",
+        "holder.who",
+        "CREATE TABLE public.holder (who chatapp.users)",
+        says="rows of the type",
+    ),
+    Case(
+        "functions-mentioning-type",
+        "warns",
+        "chatapp.kind(uuid)",
+        """CREATE FUNCTION chatapp.kind(uuid) RETURNS text LANGUAGE plpgsql AS
+           'BEGIN RETURN (SELECT ChatbotType FROM chatapp.chatbots WHERE id = $1); END'""",
+    ),
+    Case(
+        "functions-mentioning-type",
+        "warns",
+        "kind()",
+        "CREATE FUNCTION public.kind() RETURNS text LANGUAGE sql AS 'SELECT max(chatbot_type::text) FROM chatapp.chatbots'",
+        baseline="deployed",
+    ),
+    Case(
+        "event-triggers",
+        "warns",
+        "watch",
+        """CREATE FUNCTION public.seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+           CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION public.seen()""",
+    ),
+    Case(
+        "platform-triggers",
+        "warns",
+        "update_chatbots_updated_at on chatapp.chatbots",
+        "SELECT",
+        says="step 4 or 12",
+    ),
+    Case(
+        "statistics-objects",
+        "warns",
+        "chatapp.pair",
+        "CREATE STATISTICS chatapp.pair ON chatbottype, company_id FROM chatapp.chatbots",
+    ),
+    # What is there already.
+    *(
+        Case("target-objects", "blocks", object, setup, says=f"step {step} is", baseline="deployed")
+        for step, object, setup in (
+            (3, "chatapp.chatbots.enabled_call", "ALTER TABLE chatapp.chatbots ADD enabled_call integer"),
+            (7, "chatapp.ai_models.model_type", "ALTER TABLE chatapp.ai_models ADD model_type text"),
+            (10, "chatapp.calls", "CREATE TABLE chatapp.calls (id integer)"),
+            (9, "chatapp.integration_accounts", "CREATE TYPE chatapp.integration_accounts AS ENUM ('a')"),
+            (
+                4,
+                "chatapp.idx_chatbots_capabilities",
+                "CREATE INDEX idx_chatbots_capabilities ON chatapp.chatbots(id)",
+            ),
+            (
+                4,
+                "chatbots_capability_check on chatapp.chatbots",
+                "ALTER TABLE chatapp.chatbots ADD CONSTRAINT chatbots_capability_check CHECK (true)",
+            ),
+            (
+                6,
+                "chatapp.check_chatbot_capabilities()",
+                "CREATE FUNCTION chatapp.check_chatbot_capabilities() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            ),
+            (
+                6,
+                "check_chatbot_capabilities on chatapp.chatbots",
+                TRIGGER + "CREATE TRIGGER check_chatbot_capabilities BEFORE UPDATE ON chatapp.chatbots "
+                "FOR EACH ROW EXECUTE FUNCTION chatapp.nothing()",
+            ),
+        )
+    ),
+    Case(
+        "store",
+        "blocks",
+        "callctl",
+        "CREATE SCHEMA callctl; CREATE TABLE callctl.theirs ()",
+        says="somebody else's",
+    ),
+    Case(
+        "store",
+        "blocks",
+        "other",
+        "INSERT INTO callctl.installation (platform_schema) VALUES ('other')",
+        before=["store"],
+    ),
+    Case(
+        "superseded-values",
+        "warns",
+        "chatbots",
+        """INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, superseded_at)
+           VALUES ('chatbots', 'chatbot_type', 'up', gen_random_uuid(), now())""",
+        says="chatbots.chatbot_type that were overtaken by a newer write: 1",
+        before=["store"],
+    ),
+    # What the rows say.
+    Case(
+        "type-values",
+        "warns",
+        "chatbots",
+        "UPDATE chatapp.chatbots SET chatbottype = 'Voice' WHERE id IN (SELECT id FROM chatapp.chatbots LIMIT 3)",
+        says='chatbots of type "Voice": 3,',
+    ),
+    Case(
+        "type-values",
+        "warns",
+        "chatbot_packages",
+        "UPDATE chatapp.chatbot_packages SET chatbottype = NULL",
+        says="NULL: ",
+    ),
+    Case(
+        "type-values",
+        "warns",
+        "chatbots",
+        "UPDATE chatapp.chatbots SET chatbottype = ''",
+        says='of type "": 200',
+    ),
+    Case(
+        "type-values",
+        "ok",
+        "chatbots",
+        "UPDATE chatapp.chatbots SET chatbot_type = 'call'",
+        says=": 200",
+        baseline="deployed",
+    ),
+    Case(
+        "avatar-lengths",
+        "ok",
+        None,
+        "UPDATE chatapp.users SET avatar_url = repeat('x', 480)",
+        says="has 480 characters, longer than 400: ",
+    ),
+    Case(
+        "package-rule",
+        "warns",
+        "00000000-0000-0000-0000-00000000000a",
+        """INSERT INTO chatapp.chatbot_packages (id, name, chatbottype)
+           VALUES ('00000000-0000-0000-0000-00000000000b', 'p', 'chat');
+           INSERT INTO chatapp.chatbots (id, company_id, package_id, name, chatbottype)
+           SELECT '00000000-0000-0000-0000-00000000000a', id, '00000000-0000-0000-0000-00000000000b', 'c', 'call'
+           FROM chatapp.companies LIMIT 1""",
+        says='of type "call" in a package of another type: ',
+    ),
+    Case(
+        "package-rule",
+        "warns",
+        None,
+        FLAGS + "UPDATE chatapp.chatbots SET enabled_call = true WHERE package_id IS NOT NULL",
+        says="that their package does not allow: ",
+        pending=(5, 6),
+    ),
+    *(
+        Case(
+            "company-settings",
+            "blocks",
+            "00000000-0000-0000-0000-00000000000c",
+            setup,
+            says=says,
+            baseline="deployed",
+        )
+        for says, setup in (
+            (
+                f"{what}: 1",
+                "INSERT INTO chatapp.companies SELECT (jsonb_populate_record(c, jsonb_build_object('id', "
+                "'00000000-0000-0000-0000-00000000000c', 'name', 'n', 'slug', 'n-n', 'settings', "
+                f"'{value}'::jsonb))).* FROM chatapp.companies AS c LIMIT 1",
+            )
+            for what, value in (
+                ("not an object but array", "[1]"),
+                ("not an object but string", '"on"'),
+                ("settings.features is not an object but number", '{"features": 3}'),
+                ("callEnabled is not true or false but string", '{"features": {"callEnabled": "yes"}}'),
+            )
+        )
+    ),
+    Case(
+        "chatbot-settings", "blocks", None, "UPDATE chatapp.chatbots SET settings = '[]'", says="array: 200"
+    ),
+    Case(
+        "chatbot-settings",
+        "warns",
+        None,
+        "UPDATE chatapp.chatbots SET settings = '{\"call\": 7}'",
+        says="number: 200",
+    ),
+    Case(
+        "active-calls",
+        "warns",
+        None,
+        CALLS + "INSERT INTO chatapp.calls (status) VALUES ('ringing'), ('ringing'), ('completed')",
+        says="calls that are ringing: 2",
+        pending=(12, 13),
+    ),
+    # What goes on.
+    Case(
+        "invalid-indexes",
+        "warns",
+        "chatapp.chatbots_pkey",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'chatapp.chatbots_pkey'::regclass",
+    ),
+    Case(
+        "unvalidated-constraints",
+        "warns",
+        "odd on chatapp.users",
+        "ALTER TABLE chatapp.users ADD CONSTRAINT odd CHECK (email <> '') NOT VALID",
+    ),
+    Case("table-sizes", "ok", "chatapp.chatbots", "ANALYZE", says="about 200 rows"),
+    Case("table-sizes", "unknown", None, "SELECT", says="how much disk is free"),
+    Case("prepared-statements", "warns", None, "SELECT", says="one error"),
+    Case(
+        "publications",
+        "blocks",
+        "chatapp.companies",
+        """ALTER TABLE chatapp.companies REPLICA IDENTITY NOTHING;
+           CREATE PUBLICATION one FOR TABLE chatapp.companies""",
+        says="no replica identity",
+    ),
+    Case("publications", "warns", "everything", "CREATE PUBLICATION everything FOR ALL TABLES"),
+    Case(
+        "publications",
+        "warns",
+        "chatapp.users",
+        "CREATE PUBLICATION some FOR TABLE chatapp.users",
+        says="publication some",
+    ),
+    # Going down.
+    Case(
+        "avatar-too-long",
+        "blocks",
+        None,
+        """SELECT callctl.remember_column_type(1, 'chatapp.users', 'avatar_url');
+           ALTER TABLE chatapp.users ALTER avatar_url TYPE text;
+           UPDATE chatapp.users SET avatar_url = repeat('x', 777)
+           WHERE id IN (SELECT id FROM chatapp.users ORDER BY id LIMIT 2)""",
+        says="longer than 500 characters: 2 (the longest has 777)",
+        direction="down",
+        before=["store"],
+    ),
+    Case(
+        "avatar-rewrite", "warns", "chatapp.users", "SELECT", says="rewrites chatapp.users", direction="down"
+    ),
+    Case(
+        "models-in-use",
+        "blocks",
+        "00000000-0000-0000-0000-00000000000d",
+        """INSERT INTO chatapp.ai_models (id, provider, model_name, display_name)
+           VALUES ('00000000-0000-0000-0000-00000000000d', 'openai', 'm', 'm');
+           INSERT INTO callctl.made (step, kind, relation, name)
+           VALUES (13, 'row', 'ai_models', '00000000-0000-0000-0000-00000000000d');
+           UPDATE chatapp.chatbots SET ai_model_id = '00000000-0000-0000-0000-00000000000d'""",
+        says="used by 200 rows of chatapp.chatbots",
+        direction="down",
+        before=["store"],
+    ),
+    Case(
+        "removed-dependents",
+        "blocks",
+        "callers",
+        FLAGS + "CREATE VIEW public.callers AS SELECT id FROM chatapp.chatbots WHERE enabled_call",
+        says="going down from step 3 removes",
+        direction="down",
+        before=["store"],
+    ),
+    Case(
+        "removed-dependents",
+        "blocks",
+        "loud",
+        """ALTER TABLE chatapp.ai_models ADD note text; CREATE VIEW public.loud AS SELECT note FROM chatapp.ai_models;
+           INSERT INTO callctl.made (step, kind, relation, name) VALUES (7, 'column', 'ai_models', 'note')""",
+        says="step 7 removes",
+        direction="down",
+        before=["store"],
+    ),
+    Case(
+        "removed-dependents",
+        "warns",
+        "can_call()",
+        "CREATE FUNCTION public.can_call() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN enabled_call; END'",
+        direction="down",
+    ),
+    Case(
+        "archived-dependents",
+        "warns",
+        "lately",
+        CALLS + "CREATE VIEW public.lately AS SELECT id FROM chatapp.calls",
+        direction="down",
+    ),
+    Case(
+        "archived-dependents",
+        "warns",
+        "bill_call_fkey on bill",
+        CALLS + "CREATE TABLE public.bill (call uuid REFERENCES chatapp.calls)",
+        direction="down",
+    ),
+    Case(
+        "restored-objects",
+        "blocks",
+        "chatapp.chatbots.chatbottype",
+        """INSERT INTO callctl.definition (step, ordinal, relation, kind, name, ddl)
+           VALUES (6, 1, 'chatbots', 'column', 'chatbottype', '')""",
+        direction="down",
+        before=["store"],
+    ),
+    Case(
+        "restored-objects",
+        "blocks",
+        "callctl.calls",
+        "CREATE TABLE callctl.calls ()",
+        direction="down",
+        before=["store"],
+    ),
+    Case(
+        "hybrids",
+        "warns",
+        "chatbots",
+        FLAGS + "UPDATE chatapp.chatbots SET enabled_call = true",
+        says=": 200",
+        direction="down",
+    ),
+    Case(
+        "hybrids",
+        "warns",
+        "chatbot_packages",
+        FLAGS + "UPDATE chatapp.chatbot_packages SET enable_call = true",
+        direction="down",
+    ),
+)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_question(case: Case, database: Callable[[str], str]) -> None:
+    with connect(database(case.baseline)) as connection:
+        for _ in case.before:
+            connection.execute(read_sql("store.sql").encode())
+        connection.execute(case.setup.encode())
+        findings = ask(connection, case.pending, case.direction)
+    found = of(findings, case.id, case.level)
+    assert found, of(findings, case.id)
+    matching = [
+        each
+        for each in found
+        if (case.object is None or case.object in each.objects) and case.says in each.what
+    ]
+    assert matching, found
+    assert all(each.why and each.do for each in matching)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_nothing_blocks_on_a_baseline_as_it_is(baseline: str, direction: str) -> None:
+    with connect(baseline) as connection:
+        findings = ask(connection, ALL, direction)
+    assert of(findings, "server-version", "ok")
+    assert [each for each in findings if each.level == "blocks"] == []
+    unanswered = [each for each in findings if each.what.startswith("could not be looked at")]
+    assert unanswered == []
+
+
+def test_every_question_is_asked_by_a_test() -> None:
+    tested = {case.id for case in CASES} | OWN_TESTS
+    assert tested == {each.id for each in questions()}
+
+
+# Questions whose situation needs a role, a session or a server of another kind: tests/db/test_preflight_sessions.py.
+OWN_TESTS = {
+    "server-version",
+    "standby",
+    "read-only",
+    "session-settings",
+    "ownership",
+    "privileges",
+    "row-security",
+    "default-privileges",
+    "column-grants",
+    "long-transactions",
+    "idle-in-transaction",
+    "prepared-transactions",
+    "lock-holders",
+    "replication-lag",
+    "replication-slots",
+}
+
+
+def test_sql_body_functions_and_column_lists_block(documented: str) -> None:
+    """Both came with later servers: 14 and 15."""
+    with connect(documented) as connection:
+        server = connection.info.server_version
+        wanted: set[str] = set()
+        if server >= 140000:
+            connection.execute(
+                "CREATE FUNCTION public.kinds() RETURNS bigint LANGUAGE sql "
+                "BEGIN ATOMIC SELECT count(chatbottype) FROM chatapp.chatbots; END"
+            )
+            wanted.add("function kinds()")
+        if server >= 150000:
+            connection.execute("CREATE PUBLICATION part FOR TABLE chatapp.chatbots (id, chatbottype)")
+            connection.execute("CREATE PUBLICATION whole FOR TABLES IN SCHEMA chatapp")
+            wanted.add("publication of table chatapp.chatbots in publication part")
+        findings = ask(connection)
+    assert objects(of(findings, "dependents", "blocks")) == wanted
+    assert ("whole" in objects(of(findings, "publications", "warns"))) == (server >= 150000)
+
+
+def test_what_callctl_has_begun_is_its_own(documented: str) -> None:
+    with connect(documented) as connection:
+        connection.execute(read_sql("store.sql").encode())
+        connection.execute(FLAGS.encode())
+        blocked = objects(of(ask(connection), "target-objects", "blocks"))
+        connection.execute(
+            "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished) VALUES (3, 'up', '', 1, true)"
+        )
+        assert "chatapp.chatbots.enabled_chat" in blocked
+        left = objects(of(ask(connection), "target-objects", "blocks"))
+    assert left == {"chatapp.chatbot_packages.enable_chat", "chatapp.chatbot_packages.enable_call"}
+
+
+def test_only_pending_steps_count(documented: str) -> None:
+    with connect(documented) as connection:
+        connection.execute("CREATE VIEW public.faces AS SELECT avatar_url FROM chatapp.users")
+        connection.execute("CREATE TABLE chatapp.calls ()")
+        assert of(ask(connection, (1, 10)), "dependents", "blocks")
+        findings = ask(connection, (5, 9))
+    assert of(findings, "dependents", "ok")
+    assert of(findings, "target-objects", "ok")
+    assert not of(findings, "company-settings")
+
+
+def test_truncated_avatars_only_warn(documented: str) -> None:
+    case = next(case for case in CASES if case.id == "avatar-too-long")
+    with connect(documented) as connection:
+        connection.execute(read_sql("store.sql").encode())
+        connection.execute(case.setup.encode())
+        findings = ask(connection, (1,), "down", truncate_avatars=True)
+    assert of(findings, "avatar-too-long", "warns")
+    assert not of(findings, "avatar-too-long", "blocks")
+
+
+def test_a_schema_of_another_name(deployed: str) -> None:
+    with connect(deployed) as connection:
+        connection.execute('ALTER SCHEMA chatapp RENAME TO "Chat app"')
+        assert not [each for each in ask(connection, schema="Chat app") if each.level == "blocks"]
+        connection.execute('CREATE VIEW public.kinds AS SELECT chatbot_type FROM "Chat app".chatbots')
+        connection.execute("UPDATE \"Chat app\".chatbots SET settings = '7'")
+        findings = ask(connection, schema="Chat app")
+    assert objects(of(findings, "dependents", "blocks")) == {"kinds"}
+    assert of(findings, "chatbot-settings", "blocks")
+    assert not [each for each in findings if each.what.startswith("could not")]
+
+
+def test_findings_name_how_many_and_which(documented: str) -> None:
+    with connect(documented) as connection:
+        connection.execute("UPDATE chatapp.companies SET settings = '[]'")
+        row = connection.execute("SELECT count(*) FROM chatapp.companies").fetchone()
+        (finding,) = of(ask(connection), "company-settings", "blocks")
+    assert row is not None
+    assert finding.what.endswith(f": {row[0]}")
+    assert len(finding.objects) == 20
+
+
+def test_a_query_cut_short_is_unknown_and_the_rest_go_on(
+    documented: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = "-- finding: slow\n-- ok: fine\n-- why: w\n-- do: d\n\n"
+    slow = parse_question(
+        header + "SELECT 'ok' AS level, pg_sleep(60)::text AS what;\nSELECT 1 / 0;", "slow.sql"
+    )
+    monkeypatch.setattr(module, "questions", lambda: (slow, *questions()))
+    with connect(documented) as connection:
+        naming = read_naming(connection, "chatapp")
+        findings = preflight(connection, replace(SETTINGS, statement_timeout_ms=500), naming, ALL)
+    assert [each.level for each in of(findings, "slow")] == ["unknown", "unknown"]
+    assert "500 ms" in of(findings, "slow")[0].what
+    assert "division by zero (SQLSTATE 22012)" in of(findings, "slow")[1].what
+    assert of(findings, "type-values", "ok")

@@ -1,0 +1,115 @@
+"""Imports run downward through the rooms of docs/explanation/architecture.md, and never sideways."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import callctl
+
+PACKAGE = Path(callctl.__file__).parent
+
+# From the entrance down. A module may import from the rooms below its own, and within a set in braces only
+# what SAME_ROOM allows.
+ROOMS: tuple[frozenset[str], ...] = tuple(
+    frozenset(room.split())
+    for room in (
+        "__main__",
+        "cli",
+        "render_answers render_findings render_progress render_report render_demo",
+        "render",
+        "demo",
+        "preflight migrate verify adopt",
+        "findings",
+        "store",
+        "adapt",
+        "resolve scope naming",
+        "script",
+        "lexer",
+        "database",
+        "sandbox",
+        "postgres",
+        "guard",
+        "config",
+        "config_file config_values files events redaction",
+        "errors",
+        "__init__",
+    )
+)
+
+# Neighbours that may know each other: parts of one thing that would be one module if it were shorter.
+SAME_ROOM: frozenset[tuple[str, str]] = frozenset()
+
+
+def modules() -> dict[str, list[Path]]:
+    """Each module of the package, and the files it is made of (a sub-package counts as one)."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        found.setdefault(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), []).append(path)
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of callctl that a file imports anywhere in it, late imports included.
+
+    Imports for type checking only are left out: they name types, and run nothing.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for child in node.body
+        for inner in ast.walk(child)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write imports in full"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {part for name in names if name.split(".")[0] == "callctl" for part in [room_of(name)]}
+
+
+def room_of(name: str) -> str:
+    """'callctl.config.Settings' -> 'config'; 'callctl.__version__' -> '__init__'."""
+    part = [*name.split("."), ""][1]
+    return (
+        part
+        if (PACKAGE / part).is_dir() and part
+        else part
+        if (PACKAGE / f"{part}.py").is_file()
+        else "__init__"
+    )
+
+
+def violations(rooms: tuple[frozenset[str], ...], imports: dict[str, set[str]]) -> list[str]:
+    floor = {module: number for number, room in enumerate(rooms) for module in room}
+    found = [f"{module}: not in any room" for module in sorted(imports) if module not in floor]
+    for module, names in sorted(imports.items()):
+        for name in sorted(names - {module}):
+            if module not in floor or name not in floor or (module, name) in SAME_ROOM:
+                continue
+            if floor[name] <= floor[module]:
+                way = "sideways" if floor[name] == floor[module] else "upward"
+                found.append(f"{module} imports {name}: {way}")
+    return found
+
+
+def test_imports_run_downward() -> None:
+    imports = {
+        module: set().union(*(imported(path) for path in paths)) for module, paths in modules().items()
+    }
+    assert imports["cli"] >= {"config", "errors"}  # the walk sees late imports too
+    assert violations(ROOMS, imports) == []
+
+
+def test_the_rule_notices() -> None:
+    rooms = (frozenset({"a"}), frozenset({"b", "c"}), frozenset({"d"}))
+    assert violations(rooms, {"a": {"b", "d"}, "b": {"d"}}) == []
+    assert violations(rooms, {"b": {"c"}}) == ["b imports c: sideways"]
+    assert violations(rooms, {"d": {"a"}}) == ["d imports a: upward"]
+    assert violations(rooms, {"e": set()}) == ["e: not in any room"]
