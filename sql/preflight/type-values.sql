@@ -7,7 +7,7 @@
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT
     CASE WHEN q.value IN ('chat', 'call') THEN 'ok' ELSE 'warns' END AS level,
-    format('chatbot_packages of type %s: %s%s', coalesce(format('"%s"', q.value), 'NULL'), q.amount,
+    format('chatbot_packages of type %s: %s%s', coalesce('"' || q.value || '"', 'NULL'), q.amount,
            CASE WHEN q.value IN ('chat', 'call') THEN '' ELSE ', a value nobody documented; they become packages for chat' END) AS what,
     'chatbot_packages' AS object
 FROM (
@@ -21,7 +21,7 @@ FROM (
 -- needs: chatapp.chatbots.chatbotType
 SELECT
     CASE WHEN q.value IN ('chat', 'call') THEN 'ok' ELSE 'warns' END AS level,
-    format('chatbots of type %s: %s%s', coalesce(format('"%s"', q.value), 'NULL'), q.amount,
+    format('chatbots of type %s: %s%s', coalesce('"' || q.value || '"', 'NULL'), q.amount,
            CASE WHEN q.value IN ('chat', 'call') THEN '' ELSE ', a value nobody documented; they become chat bots' END) AS what,
     'chatbots' AS object
 FROM (

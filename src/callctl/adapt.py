@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from sqlglot import exp
 
@@ -16,8 +17,9 @@ from callctl.definitions import resolve, words_of_alter
 from callctl.errors import Refused
 from callctl.lexer import Edit, identifier, line_of, position, splice, tokens
 from callctl.literals import literal_edits, mentioned
+from callctl.names import Use, start_of
 from callctl.naming import DOCUMENTED_SCHEMA, Naming
-from callctl.resolve import Resolver, Use, start_of
+from callctl.resolve import Resolver
 from callctl.script import Statement, tree
 
 _ENDS_ITEM = frozenset(
@@ -154,8 +156,8 @@ class _Analysis:
             if use.exposed.factor and use.mode == "write":
                 raise self.refuse(
                     start_of(use.identifier),
-                    f"{use.identifier.name} is kept here in {table.name}.{use.exposed.actual}, in another unit: "
-                    f"times {use.exposed.factor}",
+                    f"{use.identifier.name} is kept here in {table.name}.{use.exposed.actual}, "
+                    f"in another unit: times {use.exposed.factor}",
                     "callctl seed-models converts",
                 )
 
@@ -243,7 +245,7 @@ class _Analysis:
         return Edit(self.tokens[first].start, self.tokens[last].end, text)
 
     def _without(self, first: int, last: int, *, after: bool = False) -> Edit:
-        """Take these tokens out, with the white space that set them apart."""
+        """Take these tokens out, with the white space that set them apart; comments stay."""
         start, end = self.tokens[first].start, self.tokens[last].end
         if after:
             end += len(self.sql[end:]) - len(self.sql[end:].lstrip())
@@ -251,8 +253,12 @@ class _Analysis:
             before = self.sql[self.tokens[first - 1].end : start] if first else ""
             if not before.strip():
                 start -= len(before)
+        between = (
+            self.sql[left.end : right.start] for left, right in pairwise(self.tokens[first : last + 1])
+        )
+        comments = "".join(gap for gap in between if gap.strip())
         words = self.sql[start - 1 : start] + self.sql[end : end + 1]
-        return Edit(start, end, " " if re.fullmatch(r"[\w\"$]{2}", words) else "")
+        return Edit(start, end, comments or (" " if re.fullmatch(r"[\w\"$]{2}", words) else ""))
 
     def edits(self) -> Sequence[Edit]:
         """Everything that moves, once no filter is left to take out."""

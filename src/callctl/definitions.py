@@ -93,7 +93,7 @@ def _trigger(resolver: Resolver, node: exp.TriggerProperties) -> None:
         for column in event.args.get("columns") or ():
             resolver.bare(column.this, target, "name")
     when = node.args.get("when")
-    if when is not None:
+    if isinstance(when, exp.Expr):
         resolver.visit(when, Scope([_source(table, "new"), _source(table, "old")]), {})
     execute = node.args.get("execute")
     for column in execute.find_all(exp.Column) if execute is not None else ():
@@ -173,7 +173,11 @@ def words_of_alter(resolver: Resolver, items: tuple[Token, ...]) -> list[tuple[T
         )
     while at < len(items) and items[at].says("if", "exists", "only", "full", "freeze", "verbose", "analyze"):
         at += 1
+    if at < len(items) and items[at].text == "(" and items[0].says("vacuum"):
+        at = next((index + 1 for index, item in enumerate(items) if item.text == ")"), len(items))
     table, schema, at = _name(items, at)
+    if not table:
+        return []
     found: list[tuple[Token, Exposed]] = []
     known = resolver.known(schema, table)
     while at < len(items):

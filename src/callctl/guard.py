@@ -1,17 +1,19 @@
 """Keeps a PostgreSQL server no longer than its owner lives.
 
-Run as a script, ``python -I -S guard.py SETTINGS``, by ``callctl.postgres``: a process of its own, so
+Run as a script, ``python -I -S guard.py DIRECTORY``, by ``callctl.postgres``: a process of its own, so
 that a kill -9 of callctl leaves neither a server nor its directory behind. It imports the standard library
-only. SETTINGS is a JSON object: ``argv`` and ``env`` of the server, ``directory`` to remove at the end,
-``log`` for what the server prints, ``user`` as null or [uid, gid].
+only.
 
-Its standard input is a pipe that the owner holds open. When it closes, whoever closed it, the server is
-shut down at once and the directory removed. Its standard output says ``pid N`` once, and ``exit N`` if the
-server ends before the owner does; the directory then stays until the owner has read the log.
+Its standard input is a pipe that the owner holds open. The one line in it is a JSON object: ``argv`` and
+``env`` of the server, ``log`` for what it prints, ``user`` as null or [uid, gid]. When the pipe closes,
+whoever closed it and whether the line has come or not, the server is shut down at once and DIRECTORY
+removed. Its standard output says ``pid N`` once, and ``exit N`` if the server ends before the owner does; the
+directory then stays until the owner has read the log.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -20,6 +22,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -37,7 +40,7 @@ def _load_prctl() -> Any:
         return None
 
 
-def _start(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _start(settings: dict[str, Any], directory: str) -> subprocess.Popen[bytes]:
     """Start the server as its user; on Linux it also dies if this guard is killed."""
     prctl = _load_prctl()
     guard = os.getpid()
@@ -54,11 +57,11 @@ def _start(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
     if settings["user"] is not None:
         uid, gid = settings["user"]
         user = {"user": uid, "group": gid, "extra_groups": []}
-    with open(settings["log"], "ab") as log:
+    with Path(settings["log"]).open("ab") as log:
         return subprocess.Popen(
             settings["argv"],
             env=settings["env"],
-            cwd=settings["directory"],
+            cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -69,10 +72,8 @@ def _start(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
 
 
 def _say(line: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # nobody may listen any more
         os.write(1, f"{line}\n".encode())
-    except OSError:
-        pass  # nobody listens any more
 
 
 def _owner_is_gone(seconds: float, owner: int) -> bool:
@@ -81,18 +82,33 @@ def _owner_is_gone(seconds: float, owner: int) -> bool:
     return (bool(ready) and not os.read(0, 1)) or os.getppid() != owner
 
 
+def _read_line() -> bytes:
+    """The line that says what to do; empty if the owner went before it said it."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)  # unbuffered: select() is to see the rest
+        if not byte:
+            return b""
+        line += byte
+    return line
+
+
 def main() -> None:
     """Start the server, wait for the owner to go, stop the server, remove the directory."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the pipe decides; a terminal's Ctrl-C is the owner's
     owner = os.getppid()
-    settings = json.loads(sys.argv[1])
+    directory = sys.argv[1]
     server = None
     try:
+        line = _read_line()
+        if not line:
+            return
+        settings = json.loads(line)
         try:
-            server = _start(settings)
+            server = _start(settings, directory)
         except (OSError, subprocess.SubprocessError) as error:
-            with open(settings["log"], "a", encoding="utf-8") as log:
+            with Path(settings["log"]).open("a", encoding="utf-8") as log:
                 log.write(f"{settings['argv'][0]}: {error}\n")
             _say("exit 127")
         else:
@@ -111,7 +127,7 @@ def main() -> None:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
-        shutil.rmtree(settings["directory"], ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

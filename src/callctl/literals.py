@@ -1,4 +1,4 @@
-"""String literals that are names: with a cast that says so, or as the argument of to_regclass and its like."""
+"""String literals that are names: by a cast, or as the argument of to_regclass and its like."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _pattern(words: frozenset[str]) -> re.Pattern[str]:
 
 
 def mentioned(sql: str, naming: Naming) -> bool:
-    """Whether any name that moves occurs in the text at all, if only in a comment."""
-    words = set(naming.moved)
+    """Whether a name that moves, or that one moves to, occurs in the text at all, if only in a comment."""
+    words = {*naming.moved, *naming.actual}
     if naming.schema_moved:
         words.add(DOCUMENTED_SCHEMA)
     return bool(words) and _pattern(frozenset(words)).search(sql) is not None
@@ -71,13 +71,15 @@ def literal_edits(
 ) -> list[Edit]:
     """The edits to the literals that are names.
 
-    A column's name belongs to the nearest relation (``'chatapp.chatbots'::regclass``) before it.
+    A column's name belongs to the nearest relation (``'chatapp.chatbots'::regclass``, or the row type in
+    ``NULL::chatapp.chatbots``) before it.
     """
     edits: list[Edit] = []
     relation: str | None = None
     arrays = _array_casts(items)
     for index, token in enumerate(items):
         if token.type != TokenType.STRING:
+            relation = _row_type(items, index) or relation
             continue
         kind = arrays.get(index) or cast_of(items, index)
         if not kind:
@@ -102,6 +104,14 @@ def literal_edits(
     return edits
 
 
+def _row_type(items: Sequence[Token], index: int) -> str | None:
+    """The table of ``NULL::schema.table`` whose ``NULL`` stands here."""
+    after = items[index + 1 : index + 5]
+    if items[index].word != "null" or len(after) < 4 or (after[0].text, after[2].text) != ("::", "."):
+        return None
+    return after[3].word or None
+
+
 def _name(
     token: Token, relation: str | None, naming: Naming, refuse: Callable[[int, str, str | None], Refused]
 ) -> list[Edit]:
@@ -113,7 +123,7 @@ def _name(
         raise refuse(
             token.start,
             f"cannot tell which table '{token.text}'::name is a column of",
-            "a '…'::regclass literal before it says which",
+            "a '…'::regclass literal or NULL::table before it says which",
         )
     table = naming.tables.get(relation)
     if table is None or token.text not in table.moved:

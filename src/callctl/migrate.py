@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from callctl import catalogue, database, runner, store
 from callctl.adapt import adapt
-from callctl.errors import CallctlError, Interrupted, Refused, StepFailed
+from callctl.errors import Interrupted, Refused, StepFailed
 from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
 from callctl.naming import Naming, read_naming
 from callctl.preflight import preflight
@@ -151,10 +151,9 @@ def plan(connection: Connection, settings: Settings, *, direction: Direction = "
         made = store.exists(connection)
         steps = []
         for step in _wanted(found, direction, to):
-            script = _script(connection, step, direction, found.naming)
+            script, _ = _prepared(step, direction, found.naming)
             statements: list[Statement] = []
-            for original in script.statements:
-                statement = adapt(original, found.naming)
+            for statement in script.statements:
                 if "generated" in statement.directives and made:
                     statements += runner.expand(connection, statement)
                 else:
@@ -184,14 +183,21 @@ def _wanted(found: Status, direction: Direction, to: int | None) -> Sequence[Ste
     return [step for step in reversed(all_steps()) if step.number in applied and step.number > (to or 0)]
 
 
-def _script(connection: Connection, step: Step, direction: Direction, naming: Naming) -> Script:
-    """A step's file; step 13's statements come from the catalogue where the table keeps another unit."""
+def _prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script, tuple[Statement, ...]]:
+    """A step's file and the checks of its verify, every statement in the names of this database.
+
+    Step 13's statements come from the catalogue where the table keeps another unit. Raises Refused where a statement
+    cannot be adapted; nothing has run by then.
+    """
     script = step.script(direction)
-    if step.number == catalogue.STEP and direction == "up":
-        models = catalogue.load_catalogue()
-        if naming.tables["ai_models"].units:
-            return replace(catalogue.seed_script(models, naming), sha256=script.sha256)
-    return script
+    statements = script.statements
+    if step.number == catalogue.STEP and direction == "up" and naming.tables["ai_models"].units:
+        statements = catalogue.seed_script(catalogue.load_catalogue(), naming).statements
+    checks = load_script(f"{step.directory}/verify.sql").statements if direction == "up" else ()
+    return (
+        replace(script, statements=tuple(adapt(statement, naming) for statement in statements)),
+        tuple(adapt(statement, naming) for statement in checks),
+    )
 
 
 def up(
@@ -242,6 +248,8 @@ def _run(
             for state in found.steps:
                 if state.edited:
                     on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
+            # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
+            prepared = [_prepared(step, direction, found.naming) for step in wanted]
             if wanted:
                 _refuse_blocked(connection, settings, found, wanted, direction, truncate_avatars)
                 store.create(connection, settings.schema)
@@ -250,9 +258,10 @@ def _run(
                 )
                 _sweep(connection, found.naming)
             taken = []
-            for position, step in enumerate(wanted, start=1):
+            for position, (step, (script, checks)) in enumerate(zip(wanted, prepared, strict=True), start=1):
                 on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
-                taken.append(_take(connection, lock, settings, found.naming, step, direction, on_event))
+                run = runner.Run(connection, lock, settings, settings.schema, step.number, direction, on_event)
+                taken.append(_take(run, step, script, checks))
             return Run(direction, tuple(taken), time.monotonic() - began)
     finally:
         connection.close()
@@ -285,39 +294,26 @@ def _sweep(connection: Connection, naming: Naming) -> None:
             connection.execute(adapt(statement, naming).sql.encode())
 
 
-def _take(
-    connection: Connection,
-    lock: database.MigrationLock,
-    settings: Settings,
-    naming: Naming,
-    step: Step,
-    direction: Direction,
-    on_event: OnEvent,
-) -> StepRun:
+def _take(run: runner.Run, step: Step, script: Script, checks: Sequence[Statement]) -> StepRun:
     """Run one step to its end: its file, its verify, its row in the history."""
     began = time.monotonic()
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
+    row = run.connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
-    script = _script(connection, step, direction, naming)
-    verify = load_script(f"{step.directory}/verify.sql").statements if direction == "up" else ()
 
     def finish() -> None:
-        for statement in verify:
-            runner.execute(connection, adapt(statement, naming), on_event)
-        store.record(connection, step.number, direction, step.file(direction), script.sha256, row[0])
+        for statement in checks:
+            runner.execute(run.connection, statement, run.on_event)
+        store.record(run.connection, step.number, run.direction, script.name, script.sha256, row[0])
 
-    run = runner.Run(connection, lock, settings, naming, step.number, direction, on_event)
     try:
         rows = runner.run_script(run, script, finish)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
+            f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
             hint="run the same command again: it goes on from there",
         ) from None
-    except CallctlError:
-        raise
     seconds = time.monotonic() - began
-    on_event(StepFinished(step.number, step.name, direction, seconds))
+    run.on_event(StepFinished(step.number, step.name, run.direction, seconds))
     return StepRun(step.number, step.name, seconds, rows)
 
 

@@ -105,6 +105,12 @@ class Naming:
         """Every documented column name that some table spells otherwise, or has not."""
         return frozenset().union(*(table.moved for table in self.tables.values()))
 
+    @cached_property
+    def actual(self) -> frozenset[str]:
+        """What the moved names are called here."""
+        tables = self.tables.values()
+        return frozenset(table.columns[name] for table in tables for name in table.moved - table.absent)
+
     @property
     def schema_moved(self) -> bool:
         """Whether the schema has another name than the documented one."""
@@ -292,6 +298,6 @@ def _soft_delete(
         if count:
             problems.append(
                 f"{schema}.{table} has two soft-delete columns, {present[0]} and {other}, "
-                f"that disagree on {count} {'row' if count == 1 else 'rows'} (id {', '.join(str(key) for key in examples)})"
+                f"that disagree on {count} {'row' if count == 1 else 'rows'} (id {', '.join(examples)})"
             )
     return present[0] if present else None

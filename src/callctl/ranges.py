@@ -8,8 +8,7 @@ from sqlglot import exp
 
 from callctl.errors import ConfigError
 from callctl.lexer import Edit, identifier, literal, position, splice, tokens
-from callctl.naming import Naming
-from callctl.resolve import start_of
+from callctl.names import start_of
 from callctl.scope import folded
 from callctl.script import Statement, tree
 
@@ -60,13 +59,13 @@ def _target(statement: Statement) -> exp.Table:
     return table
 
 
-def batch_target(statement: Statement, naming: Naming) -> BatchTarget:
-    """The table that an adapted batched statement walks over; without a schema, it is the platform's.
+def batch_target(statement: Statement, schema: str) -> BatchTarget:
+    """The table that an adapted batched statement walks over; without a schema, it is in ``schema``.
 
     Raises :class:`ConfigError` where there is not one such table.
     """
     table = _target(statement)
-    return BatchTarget(folded(table.args.get("db")) or naming.schema, folded(table.this), KEY_COLUMN)
+    return BatchTarget(folded(table.args.get("db")) or schema, folded(table.this), KEY_COLUMN)
 
 
 def with_range(statement: Statement, low: object | None, high: object | None) -> str:

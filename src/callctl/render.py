@@ -96,7 +96,9 @@ def line(value: object) -> None:
 def plain(value: object) -> object:
     """``value`` in JSON's types. Keys keep the order of their fields; times are ISO 8601; sets are sorted."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            field.name: _field(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Enum):
@@ -110,6 +112,16 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return str(value)  # UUID, Decimal, Path: text keeps them exact
+
+
+def _field(name: str, value: object) -> object:
+    # Nobody measures a statement to the picosecond.
+    return round(value, 3) if name == "seconds" and isinstance(value, float) else plain(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 step', '1,200 steps'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _write(stream: TextIO, text: str) -> None:

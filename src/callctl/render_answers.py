@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from callctl.config import Output, Settings
-    from callctl.migrate import Adopted, HistoryRow, Plan, Run, Status
+    from callctl.migrate import Adopted, Plan, Run, Status, StepState
+    from callctl.store import HistoryRow, Saved
 
 Row = Sequence[str]
+
+_TIME = "%Y-%m-%d %H:%M:%S%z"
 
 
 def table(headings: Row, rows: Iterable[Row], *, right: Iterable[str] = ()) -> None:
@@ -59,21 +62,24 @@ def status_document(status: Status, settings: Settings) -> dict[str, object]:
             {
                 "number": step.number,
                 "name": step.name,
-                "state": step_state(step.applied, step.adopted, step.edited),
+                "state": step_state(step),
                 "at": step.at,
                 "by": step.by,
-                "seconds": step.seconds,
+                "client": step.client,
+                "seconds": step.seconds and round(step.seconds, 3),
             }
             for step in status.steps
         ],
     }
 
 
-def step_state(applied: bool, adopted: bool, edited: bool) -> str:
-    """'pending', 'applied', 'adopted', or 'edited': applied, and its file has changed since."""
-    if not applied:
+def step_state(step: StepState) -> str:
+    """'pending', 'applied', 'adopted', 'edited' (its file has changed since), 'half up', or 'half down'."""
+    if step.half_done:
+        return f"half {step.half_done}"
+    if not step.applied:
         return "pending"
-    return "edited" if edited else "adopted" if adopted else "applied"
+    return "edited" if step.edited else "adopted" if step.adopted else "applied"
 
 
 def status(status: Status, settings: Settings) -> None:
@@ -88,15 +94,21 @@ def status(status: Status, settings: Settings) -> None:
             (
                 str(step.number),
                 step.name,
-                step_state(step.applied, step.adopted, step.edited),
-                f"{step.at:%Y-%m-%d %H:%M:%S%z}" if step.at else "",
+                step_state(step),
+                f"{step.at:{_TIME}}" if step.at else "",
                 step.by or "",
             )
             for step in status.steps
         ),
         right=("step",),
     )
-    pending = sum(not step.applied for step in status.steps)
+    pending = len(status.pending)
+    for step in status.steps:
+        if step.half_done:
+            target = step.number if step.half_done == "up" else step.number - 1
+            render.note(
+                f"step {step.number} stopped half way; go on with: migrate {step.half_done} --to {target}"
+            )
     if any(step.edited for step in status.steps):
         render.note("an applied step's file has changed since: compare it with the version that was applied")
     render.note(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
@@ -136,6 +148,7 @@ def plan_sql(plan: Plan) -> str:
     for step in plan.steps:
         parts.append(f"-- step {step.number} {step.direction}: {step.name}")
         for statement in step.statements:
+            parts += [f"-- {line}".rstrip() for line in statement.comment.splitlines()]
             if statement.directives:
                 parts.append(f"-- callctl: {', '.join(sorted(statement.directives))}")
             if statement.check is not None:
@@ -163,7 +176,8 @@ def plan(plan: Plan, output: Output) -> None:
     else:
         render.out(text)
     count = sum(len(step.statements) for step in plan.steps)
-    render.note(f"{len(plan.steps)} steps, {count} statements; nothing was run")
+    steps, statements = render.counted(len(plan.steps), "step"), render.counted(count, "statement")
+    render.note(f"{steps}, {statements}; nothing was run")
 
 
 # ---- migrate up, down, adopt, history ------------------------------------------------------------------
@@ -172,7 +186,14 @@ def plan(plan: Plan, output: Output) -> None:
 def run(run: Run, output: Output) -> None:
     """The end of a run. In JSON it is the last line: the events stand before it."""
     if output == "json":
-        render.line({"event": "finished", "direction": run.direction, "steps": run.steps})
+        render.line(
+            {
+                "event": "finished",
+                "direction": run.direction,
+                "seconds": round(run.seconds, 3),
+                "steps": run.steps,
+            }
+        )
         return
     if not run.steps:
         render.out(f"nothing to do: no step is {'pending' if run.direction == 'up' else 'applied'}")
@@ -183,9 +204,8 @@ def run(run: Run, output: Output) -> None:
         right=("step", "seconds", "rows"),
     )
     verb = "applied" if run.direction == "up" else "taken back"
-    seconds = sum(step.seconds for step in run.steps)
-    steps = "1 step" if len(run.steps) == 1 else f"{len(run.steps)} steps"
-    render.out(render.styled(f"{steps} {verb} in {seconds:.1f} s", "good", sys.stdout))
+    steps = render.counted(len(run.steps), "step")
+    render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
     render.note(f"next: callctl {'verify' if run.direction == 'up' else 'migrate status'}")
 
 
@@ -200,7 +220,10 @@ def adopted(steps: Sequence[Adopted], output: Output) -> None:
                 str(step.number),
                 step.name,
                 "adopted" if step.adopted else "not proved",
-                "; ".join(f"{check.id}: {check.count} rows" for check in step.failing),
+                "; ".join(
+                    f"{check.id}: {check.error or render.counted(check.count, 'row')}"
+                    for check in step.failing
+                ),
             )
             for step in steps
         ),
@@ -211,9 +234,52 @@ def adopted(steps: Sequence[Adopted], output: Output) -> None:
 
 def history(rows: Sequence[HistoryRow], output: Output) -> None:
     if output == "json":
-        render.document(rows)
+        render.document([{**_fields(row), "seconds": round(row.seconds, 3)} for row in rows])
         return
     if not rows:
         render.out("no step has been taken on this database")
         return
-    render.document(rows)
+    table(
+        ("id", "step", "direction", "finished", "seconds", "role", "client", "callctl", "file", "sha256"),
+        (
+            (
+                str(row.id),
+                str(row.step),
+                f"{row.direction}, adopted" if row.adopted else row.direction,
+                f"{row.finished_at:{_TIME}}",
+                f"{row.seconds:.2f}",
+                row.database_role,
+                row.client,
+                row.callctl_version,
+                row.file,
+                row.sha256[:12],
+            )
+            for row in rows
+        ),
+        right=("id", "step", "seconds"),
+    )
+
+
+def _fields(row: HistoryRow) -> dict[str, object]:
+    fields = render.plain(row)
+    assert isinstance(fields, dict)
+    return fields
+
+
+# ---- purge ---------------------------------------------------------------------------------------------
+
+
+def saved(things: Sequence[Saved]) -> None:
+    """What purge would delete, for the person who is about to be asked."""
+    for thing in things:
+        old = f", {thing.superseded:,} of them superseded" if thing.superseded else ""
+        render.note(f"{thing.kind} {thing.name}: {render.counted(thing.rows, 'row')}{old}")
+
+
+def purged(things: Sequence[Saved], output: Output) -> None:
+    if output == "json":
+        render.document({"deleted": things})
+    elif things:
+        render.out(f"deleted {render.counted(sum(thing.rows for thing in things), 'row')} that were saved")
+    else:
+        render.out("nothing is saved")

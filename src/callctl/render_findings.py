@@ -23,9 +23,8 @@ def preflight(findings: Sequence[Finding], pending: Sequence[int], output: Outpu
         render.document(findings_document(findings, pending))
         return
     for level in LEVELS:
-        for finding in findings:
-            if finding.level == level:
-                _finding(finding, sys.stdout)
+        for group in grouped(findings, level):
+            _group(group, sys.stdout)
     count = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
     render.out()
     if count["blocks"]:
@@ -41,11 +40,24 @@ def preflight(findings: Sequence[Finding], pending: Sequence[int], output: Outpu
 
 
 def before_run(findings: Sequence[Finding]) -> None:
-    """What matters of a preflight before a run: everything but what is well. For stderr."""
-    for level in LEVELS[1:]:
-        for finding in findings:
-            if finding.level == level:
-                _finding(finding, sys.stderr)
+    """What matters of a preflight before a run, on stderr: in full what blocks, a line each for the rest."""
+    rest = [finding for level in ("unknown", "warns") for finding in findings if finding.level == level]
+    for finding in rest:
+        level = render.styled(f"{finding.level:<7}", _STYLES[finding.level], sys.stderr)
+        render.note(f"{level}  {_folded(f'{finding.id}: {finding.what}', sys.stderr)}")
+    if rest:
+        render.note("(callctl preflight says why these matter, and what to do)")
+    for group in grouped(findings, "blocks"):
+        _group(group, sys.stderr)
+
+
+def grouped(findings: Sequence[Finding], level: str) -> list[list[Finding]]:
+    """The findings of one level, those of one question together: they share their why and do."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        if finding.level == level:
+            groups.setdefault((finding.id, finding.why, finding.do), []).append(finding)
+    return list(groups.values())
 
 
 def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> dict[str, object]:
@@ -66,21 +78,30 @@ def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> di
     }
 
 
-def _finding(finding: Finding, stream: TextIO) -> None:
+def _group(group: Sequence[Finding], stream: TextIO) -> None:
     write = render.out if stream is sys.stdout else render.note
-    level = render.styled(f"{finding.level:<7}", _STYLES[finding.level], stream)
-    what = render.folded(finding.what, stream, indent=9).lstrip()
-    if finding.level == "ok":
-        write(f"{level}  {what}")
+    first = group[0]
+    level = render.styled(f"{first.level:<7}", _STYLES[first.level], stream)
+    if first.level == "ok":
+        for finding in group:
+            write(f"{level}  {_folded(finding.what, stream)}")
         return
     write("")
-    write(f"{level}  {render.styled(finding.id, 'strong', stream)}")
-    write(f"         {what}")
-    if finding.objects:
-        more = len(finding.objects) - _OBJECTS_SHOWN
-        shown = ", ".join(finding.objects[:_OBJECTS_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        write(render.folded(shown, stream, indent=11))
-    if finding.why:
-        write(render.folded(f"why: {finding.why}", stream, indent=9, hanging=5))
-    if finding.do:
-        write(render.folded(f"do:  {finding.do}", stream, indent=9, hanging=5))
+    write(f"{level}  {render.styled(first.id, 'strong', stream)}")
+    for finding in group:
+        write(render.folded(finding.what, stream, indent=9))
+        # An object that the sentence names already would only be noise.
+        objects = [each for each in finding.objects if each not in finding.what]
+        if objects:
+            more = len(objects) - _OBJECTS_SHOWN
+            shown = ", ".join(objects[:_OBJECTS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+            write(render.folded(shown, stream, indent=11))
+    if first.why:
+        write(render.folded(f"why: {first.why}", stream, indent=9, hanging=5))
+    if first.do:
+        write(render.folded(f"do:  {first.do}", stream, indent=9, hanging=5))
+
+
+def _folded(text: str, stream: TextIO) -> str:
+    """``text`` folded to stand beside a level."""
+    return render.folded(text, stream, indent=9).lstrip()

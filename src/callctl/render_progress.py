@@ -107,14 +107,21 @@ class PlainLines:
 def _live_line() -> Iterator[OnEvent]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     progress = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=16),
         TimeElapsedColumn(),
+        # What is under way is what may be cut off where the terminal is narrow.
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
         console=Console(stderr=True, highlight=False),
         transient=True,
+        expand=True,
     )
     with progress:
         yield LiveLine(progress)

@@ -45,6 +45,8 @@ def report_document(report: Report) -> dict[str, object]:
                 "sentence": check.sentence,
                 "step": check.step,
                 "result": result(check),
+                "source": check.source,
+                "error": check.error,
                 "count": check.count,
                 "sample": [dict(zip(check.columns, row, strict=True)) for row in check.sample],
             }
@@ -62,6 +64,10 @@ def _check(check: CheckResult, word: str, style: str) -> None:
     step = f" (step {check.step})" if check.step is not None else ""
     render.out(f"{render.styled(word, style, sys.stdout)}  {check.id}{step}")
     render.out(render.folded(f"should be: {check.sentence}", sys.stdout, indent=8))
+    if check.error is not None:
+        render.out(render.folded(f"could not be asked ({check.source}): {check.error}", sys.stdout, indent=8))
+        render.out()
+        return
     rows = "1 row is not" if check.count == 1 else f"{check.count:,} rows are not"
     render.out(f"        {rows}{', such as' if check.count > len(check.sample) else ''}:")
     for line in sample_lines(check):
@@ -94,14 +100,13 @@ def junit(report: Report) -> str:
         case = ElementTree.SubElement(
             suite, "testcase", {"classname": group, "name": _xml(f"{check.id}: {check.sentence}")}
         )
+        message = _xml(check.error or render.counted(check.count, "row"))
         text = _xml("\n".join(sample_lines(check)))
         if result(check) == "failed":
-            failure = ElementTree.SubElement(
-                case, "failure", {"message": f"{check.count} rows", "type": "check"}
-            )
+            failure = ElementTree.SubElement(case, "failure", {"message": message, "type": "check"})
             failure.text = text
         elif result(check) == "warns":
-            ElementTree.SubElement(case, "system-out").text = f"warns: {check.count} rows\n{text}"
+            ElementTree.SubElement(case, "system-out").text = f"warns: {message}\n{text}"
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

@@ -1,16 +1,16 @@
 """Runs the statements of one file: transactions, batches, statements outside a transaction, checkpoints.
 
-What to run is ``migrate``'s to decide. A run that stops anywhere goes on from its last checkpoint.
+What to run, and in which names, is ``migrate``'s to decide. A run that stops anywhere goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from callctl import database, store
-from callctl.adapt import adapt
 from callctl.errors import Refused, StepFailed
 from callctl.events import BatchFinished, Direction, Notice, OnEvent, StatementStarted
 from callctl.files import read_sql
@@ -20,7 +20,6 @@ from callctl.script import Script, Statement, tree
 if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection, MigrationLock
-    from callctl.naming import Naming
 
 SAMPLE = 5
 
@@ -42,7 +41,7 @@ class Run:
     connection: Connection
     lock: MigrationLock
     settings: Settings
-    naming: Naming
+    schema: str
     step: int
     direction: Direction
     on_event: OnEvent
@@ -133,10 +132,9 @@ def _together(run: Run, script: Script, group: list[Statement], finish: Callable
         changed = 0
         with run.connection.transaction():
             database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
-            for original in group:
-                at[:] = [original]
-                _announce(run, original)
-                statement = adapt(original, run.naming)
+            for statement in group:
+                at[:] = [statement]
+                _announce(run, statement)
                 for each in expand(run.connection, statement) if "generated" in statement.directives else (statement,):
                     at[:] = [each]
                     changed += execute(run.connection, each, run.on_event)
@@ -175,12 +173,10 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
     import psycopg
 
     _announce(run, original)
-    statement = adapt(original, run.naming)
+    statement = original
     try:
-        statements = expand(run.connection, statement) if "generated" in statement.directives else (statement,)
-        for each in statements:
-            statement = each
-            database.with_retries(run.settings, "a lock", lambda: _once(run, statement), run.on_event)  # noqa: B023
+        for statement in expand(run.connection, original) if "generated" in original.directives else (original,):
+            database.with_retries(run.settings, "a lock", partial(_once, run, statement), run.on_event)
         reached = store.Checkpoint(original.number, None, True, 0, 0)
         store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
     except psycopg.Error as error:
@@ -188,7 +184,7 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
 
 
 def _once(run: Run, statement: Statement) -> None:
-    index = _index_built(statement, run.naming.schema)
+    index = _index_built(statement, run.schema)
     database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=False)
     if index is not None:
         # A build that was cut short leaves an invalid index, which IF NOT EXISTS would take for the real one.
@@ -229,14 +225,13 @@ def _batches(run: Run, script: Script, original: Statement, reached: store.Check
     from psycopg import sql
 
     _announce(run, original)
-    statement = adapt(original, run.naming)
-    target = batch_target(statement, run.naming)
+    target = batch_target(original, run.schema)
     known = run.connection.execute(
         read_sql("catalog/primary_key.sql").encode(), {"schema": target.schema, "table": target.table}
     ).fetchone()
     if known is None:
         raise Refused(
-            f"{statement.place}: table {target.schema}.{target.table} has no single-column primary key to batch by",
+            f"{original.place}: table {target.schema}.{target.table} has no single-column primary key to batch by",
             hint="give it one, or run the step in a maintenance window by psql",
         )
     key, key_type, total = known
@@ -245,7 +240,7 @@ def _batches(run: Run, script: Script, original: Statement, reached: store.Check
     )
     state = reached or store.Checkpoint(original.number, None, False, 0, 0)
     before = state.changed
-    text = statement.sql
+    text = original.sql
 
     def attempt() -> store.Checkpoint:
         nonlocal text
@@ -260,7 +255,7 @@ def _batches(run: Run, script: Script, original: Statement, reached: store.Check
             )
             row = run.connection.execute(query).fetchone()
             high = row[0] if row else None
-            text = with_range(statement, low, high)
+            text = with_range(original, low, high)
             changed = max(run.connection.execute(text.encode()).rowcount, 0)
             size = run.settings.batch_size if high is not None else max(total - state.scanned, 0)
             result = store.Checkpoint(

@@ -1,23 +1,80 @@
 """The "before" databases on a PostgreSQL of our own: to try things, to show them, to test.
 
+The sandbox of ``callctl sandbox start`` outlives the command, and keeps its state (``sandbox.json``) in
+CALLCTL_SANDBOX_DIR, else XDG_STATE_HOME/callctl/sandbox, else ~/.local/state/callctl/sandbox. It has two
+databases: ``before``, which is never touched, and ``sandbox``, its copy to work on.
+
 A sandbox never looks at DATABASE_URL or PG*. Its databases are marked, so that ``is_sandbox`` knows them.
 """
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from callctl import binaries, postgres
+from callctl.baselines import (
+    DEFAULT_ROWS,
+    DEFAULT_SEED,
+    Baseline,
+    connect,
+    create_database,
+    drop_database,
+    fill,
+)
+from callctl.errors import ConfigError, LockHeld, Refused
 from callctl.files import read_sql
 
 if TYPE_CHECKING:
     import psycopg
 
-Baseline: TypeAlias = Literal["documented", "deployed"]
-BASELINES: tuple[Baseline, ...] = ("documented", "deployed")
+DATABASE = "sandbox"
+BEFORE = "before"
 
-DEFAULT_ROWS = 1000
-DEFAULT_SEED = 1
+_STOP_SECONDS = 30.0
+# A big load: WAL is not worth checkpoints on the way, and nobody streams it.
+_SETTINGS: Mapping[str, str] = {
+    **postgres.THROWAWAY,
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox that runs. ``url`` is its working database; ``rows`` its number of chatbots."""
+
+    url: str
+    baseline: Baseline
+    rows: int
+    seed: int
+    refused_shapes: bool
+    version: str  # PostgreSQL's major version
+    directory: Path  # data, log
+
+
+@dataclass(frozen=True)
+class _State:
+    """What sandbox.json holds."""
+
+    baseline: Baseline
+    rows: int
+    seed: int
+    refused_shapes: bool
+    directory: str
+    sockets: str
 
 
 def ignore_environment() -> None:
@@ -27,61 +84,254 @@ def ignore_environment() -> None:
             del os.environ[name]
 
 
-def connect(url: str, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
-    """Connect to a sandbox database in autocommit."""
-    import psycopg
-
-    return psycopg.connect(url, autocommit=True, application_name="callctl sandbox", **options)
-
-
 def is_sandbox(connection: psycopg.Connection[Any]) -> bool:
     """True if callctl made this database to play with, and everything in it can be made again."""
     row = connection.execute(read_sql("catalog/is_sandbox.sql")).fetchone()
     return row is not None and bool(row[0])
 
 
-def create_database(connection: psycopg.Connection[Any], name: str, *, template: str | None = None) -> None:
-    """Create a database, marked as a sandbox, by copying ``template`` (else an empty one)."""
-    from psycopg import sql
-
-    clauses = [sql.SQL("TEMPLATE {}").format(sql.Identifier(template or "template0"))]
-    if template and connection.info.server_version >= 150000:
-        clauses.append(sql.SQL("STRATEGY FILE_COPY"))  # no WAL of every block
-    connection.execute(
-        sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(" ").join(clauses))
-    )
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} SET callctl.environment = 'sandbox'").format(sql.Identifier(name))
-    )
-
-
-def drop_database(connection: psycopg.Connection[Any], name: str) -> None:
-    """Drop a database if it is there, and end the sessions in it."""
-    from psycopg import sql
-
-    connection.execute(read_sql("catalog/end_sessions.sql"), {"database": name})
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-
-
-def fill(
-    url: str,
-    baseline: Baseline,
+def start(
+    baseline: Baseline | None = None,
     *,
-    rows: int = DEFAULT_ROWS,
-    seed: int = DEFAULT_SEED,
-    refused_shapes: bool = False,
-) -> None:
-    """Make the schema of ``baseline`` in an empty database and fill it; ``rows`` is the number of chatbots.
+    rows: int | None = None,
+    seed: int | None = None,
+    refused_shapes: bool | None = None,
+) -> tuple[Sandbox, bool]:
+    """Start the sandbox; return it, and whether it is new (made now) or was there already.
 
-    The same seed gives the same rows, ids included. ``refused_shapes`` adds settings that the migration refuses.
+    What is not said is the default, or what the sandbox that is already there has. Raises Refused if one is
+    there that was made otherwise; ConfigError if there is no PostgreSQL, no space, or it does not start.
     """
-    with connect(url) as connection:
-        for name, value in (
-            ("callctl.rows", str(rows)),
-            ("callctl.seed", str(seed)),
-            ("callctl.refused_shapes", "on" if refused_shapes else "off"),
-        ):
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
-        for part in (baseline, "rows", f"{baseline}_rows"):
-            connection.execute(read_sql(f"baselines/{part}.sql").encode())
-        connection.execute("VACUUM (ANALYZE)")
+    with _locked() as home:
+        state = _read(home)
+        if state is None:
+            state = _State(
+                baseline or "documented",
+                DEFAULT_ROWS if rows is None else rows,
+                DEFAULT_SEED if seed is None else seed,
+                bool(refused_shapes),
+                directory="",
+                sockets="",
+            )
+            return _make(home, state), True
+        wanted = {"baseline": baseline, "rows": rows, "seed": seed, "refused_shapes": refused_shapes}
+        for name, value in wanted.items():
+            has = getattr(state, name)
+            if value is not None and value != has:
+                raise Refused(
+                    f"the sandbox that is there has {name.replace('_', ' ')} {has}, not {value}",
+                    hint="callctl sandbox stop deletes it; start again afterwards",
+                )
+        if _postmaster(state) is None:
+            state = _run(home, state)
+        return _describe(state), False
+
+
+def current() -> Sandbox:
+    """Return the sandbox that runs. Raises Refused if none does."""
+    state = _read(_home())
+    if state is None or _postmaster(state) is None:
+        raise Refused("no sandbox runs", hint="callctl sandbox start")
+    return _describe(state)
+
+
+def reset() -> Sandbox:
+    """Make the working database again as it was at the start; whoever is connected to it is thrown out."""
+    with _locked():
+        sandbox = current()
+        with _administer(sandbox) as admin:
+            drop_database(admin, DATABASE)
+            create_database(admin, DATABASE, template=BEFORE)
+        return sandbox
+
+
+def stop(*, keep: bool = False) -> bool:
+    """Stop the sandbox and delete it; with ``keep``, the next start finds it as it was.
+
+    Returns whether there was one.
+    """
+    with _locked() as home:
+        state = _read(home)
+        if state is None:
+            return False
+        _end(state)
+        if not keep:
+            _remove(home, state)
+        return True
+
+
+def _home() -> Path:
+    named = os.environ.get("CALLCTL_SANDBOX_DIR")
+    if named:
+        return Path(named).absolute()
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base).absolute() / "callctl" / "sandbox"
+
+
+@contextmanager
+def _locked() -> Iterator[Path]:
+    """Yield the sandbox's home, which no other callctl changes meanwhile."""
+    home = _home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot keep the sandbox's state in {home}: {error.strerror}",
+            hint="set CALLCTL_SANDBOX_DIR to a directory that can be written",
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LockHeld(
+                "another callctl is starting or stopping the sandbox", hint="wait for it, then try again"
+            ) from error
+        yield home
+    finally:
+        os.close(lock)
+
+
+def _read(home: Path) -> _State | None:
+    try:
+        return _State(**json.loads((home / "sandbox.json").read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{home / 'sandbox.json'} can't be read: {error}", hint="delete that file and start again"
+        ) from error
+
+
+def _write(home: Path, state: _State) -> None:
+    new = home / "sandbox.json.new"
+    new.write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+    new.replace(home / "sandbox.json")
+
+
+def _make(home: Path, state: _State) -> Sandbox:
+    """Make a cluster, start it, fill it; leave nothing if that fails."""
+    user = binaries.server_user()
+    found = binaries.find_binaries()
+    directory = home / "server"
+    if directory.exists():  # of a start that was killed
+        shutil.rmtree(directory)
+    if binaries.reachable(home, user.ids):
+        directory.mkdir(mode=0o700)
+        postgres.give(directory, user)
+    else:  # root's home, most likely, and the server is nobody
+        directory = postgres.make_directory(user)
+    state = _State(**{**asdict(state), "directory": str(directory)})
+    try:
+        usable = binaries.reachable_binaries(found, directory, user)
+        postgres.initialise(usable, directory / "data", user)
+        state = _run(home, state)
+        sandbox = _describe(state)
+        with _administer(sandbox) as admin:
+            create_database(admin, BEFORE)
+            fill(
+                postgres.socket_url(Path(state.sockets), BEFORE),
+                state.baseline,
+                rows=state.rows,
+                seed=state.seed,
+                refused_shapes=state.refused_shapes,
+            )
+            create_database(admin, DATABASE, template=BEFORE)
+    except BaseException:
+        state = _read(home) or state
+        _end(state)
+        _remove(home, state)
+        raise
+    return sandbox
+
+
+def _run(home: Path, state: _State) -> _State:
+    """Start the server on its data directory, to run on when this process ends."""
+    user = binaries.server_user()
+    directory = Path(state.directory)
+    data = directory / "data"
+    if not data.is_dir():
+        raise ConfigError(
+            f"the sandbox's data is gone from {data}", hint="callctl sandbox stop, then start makes a new one"
+        )
+    found = binaries.find_binaries()
+    if (directory / "install").is_dir():
+        found = binaries.Binaries(directory / "install" / "bin", found.source)
+    sockets = postgres.make_directory(user)
+    (data / "postmaster.pid").unlink(missing_ok=True)  # nobody's: _postmaster has looked
+    _forget_sockets(state)
+    state = _State(**{**asdict(state), "sockets": str(sockets)})
+    _write(home, state)
+    log = directory / "log"
+    uid, gid = user.ids or (None, None)
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            postgres.server_argv(found, data, sockets, user, _SETTINGS),
+            env=found.environment(), cwd=directory, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+            start_new_session=True, umask=0o077,
+            user=uid, group=gid, extra_groups=[] if user.ids else None,
+        )  # fmt: skip
+    deadline = time.monotonic() + postgres.START_SECONDS
+    while not postgres.is_ready(data):
+        if process.poll() is not None:
+            raise postgres.start_failed(log, f"exit status {process.returncode}")
+        if time.monotonic() > deadline:
+            process.kill()
+            raise postgres.start_failed(log, f"not ready after {postgres.START_SECONDS:.0f} s")
+        time.sleep(0.02)
+    process.returncode = 0  # it is meant to outlive us: no warning about a child still running
+    return state
+
+
+def _postmaster(state: _State) -> int | None:
+    """The process id of the sandbox's server, if it runs; a stale postmaster.pid is seen through."""
+    data = str(Path(state.directory) / "data")
+    try:
+        pid = int((Path(data) / "postmaster.pid").read_text().split("\n")[0])
+    except (OSError, ValueError):
+        return None
+    shown = subprocess.run(
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return pid if data in shown.stdout else None
+
+
+def _describe(state: _State) -> Sandbox:
+    return Sandbox(
+        url=postgres.socket_url(Path(state.sockets), DATABASE),
+        baseline=state.baseline,
+        rows=state.rows,
+        seed=state.seed,
+        refused_shapes=state.refused_shapes,
+        version=(Path(state.directory) / "data" / "PG_VERSION").read_text().strip(),
+        directory=Path(state.directory),
+    )
+
+
+@contextmanager
+def _administer(sandbox: Sandbox) -> Iterator[psycopg.Connection[Any]]:
+    with connect(sandbox.url.replace(f"/{DATABASE}?", f"/{postgres.SUPERUSER}?", 1)) as connection:
+        yield connection
+
+
+def _end(state: _State) -> None:
+    """Stop the server: fast, and if that takes too long, at once."""
+    for number, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)):
+        deadline = time.monotonic() + seconds
+        pid = _postmaster(state)
+        if pid is None:
+            break
+        os.kill(pid, number)
+        while time.monotonic() < deadline and _postmaster(state) is not None:
+            time.sleep(0.05)
+    _forget_sockets(state)
+
+
+def _forget_sockets(state: _State) -> None:
+    if state.sockets:
+        shutil.rmtree(state.sockets, ignore_errors=True)
+
+
+def _remove(home: Path, state: _State) -> None:
+    shutil.rmtree(state.directory, ignore_errors=True)
+    (home / "sandbox.json").unlink(missing_ok=True)

@@ -119,7 +119,7 @@ def table_outputs(table: TableNaming) -> Outputs:
 
 
 def output_name(item: exp.Expr) -> tuple[str, exp.Identifier | None]:
-    """What PostgreSQL calls an item of a select list, and the column identifier that gave the name, if one did.
+    """What PostgreSQL calls an item of a select list, and the column that gave it the name, if one did.
 
     Follows FigureColname of its parser: a cast, a collation, a subscript or CASE … ELSE takes the name of the
     column inside.

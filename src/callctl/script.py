@@ -25,6 +25,9 @@ from callctl.lexer import Token, Unreadable, line_of, tokens
 DIRECTIVES = frozenset({"no-transaction", "batched", "generated", "repeatable"})
 
 _CHECK = re.compile(r"check(?P<warns> \(warns\))?: *(?P<id>[a-z0-9][a-z0-9_.-]*): *(?P<sentence>\S.*)")
+_UNREAD = re.compile(
+    r"(?i)\boverriding\s+(?:system|user)\s+value\b|\bon\s+commit\s+(?:drop|delete\s+rows|preserve\s+rows)\b"
+)
 _HEADER = re.compile(r"(?P<key>[a-z][a-z-]*):(?:\s+(?P<value>.*))?")
 
 
@@ -99,12 +102,14 @@ def tree(sql: str) -> exp.Expr | None:
 
     The tree is shared: look at it, change nothing.
     """
+    # What sqlglot cannot read and what has no names in it is blanked out; the positions stay.
+    readable = _UNREAD.sub(lambda match: " " * len(match[0]), sql)
     log = logging.getLogger("sqlglot")
     before = log.disabled
     # sqlglot warns on stderr of every statement it reads as a Command; that is what ``opaque`` is for.
     log.disabled = True
     try:
-        return parse_one(sql, dialect="postgres")
+        return parse_one(readable, dialect="postgres")
     except (SqlglotError, ValueError, RecursionError):
         return None
     finally:

@@ -4,45 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import psycopg
 import pytest
+from tests.conftest import connect
+from tests.db.preflight_asking import ALL, SETTINGS, ask, objects, of
 
 from callctl import preflight as module
-from callctl.config import Settings
 from callctl.files import read_sql
-from callctl.findings import Finding, parse_question, questions
+from callctl.findings import parse_question, questions
 from callctl.naming import read_naming
 from callctl.preflight import preflight
-
-ALL = tuple(range(1, 14))
-SETTINGS = Settings(lock_timeout_ms=100, statement_timeout_ms=20_000)
-Connection = psycopg.Connection[Any]
-
-
-def connect(url: str, **options: Any) -> Connection:
-    return psycopg.connect(url, autocommit=True, **options)
-
-
-def ask(
-    connection: Connection,
-    pending: Sequence[int] = ALL,
-    direction: Any = "up",
-    *,
-    schema: str = "chatapp",
-    **more: Any,
-) -> tuple[Finding, ...]:
-    naming = read_naming(connection, schema)
-    return preflight(connection, replace(SETTINGS, schema=schema), naming, pending, direction, **more)
-
-
-def of(findings: Sequence[Finding], id: str, level: str | None = None) -> list[Finding]:
-    return [each for each in findings if each.id == id and level in (None, each.level)]
-
-
-def objects(findings: Sequence[Finding]) -> set[str]:
-    return {each for finding in findings for each in finding.objects}
 
 
 @dataclass(frozen=True)
@@ -189,7 +160,8 @@ CASES = (
         "model-columns",
         "blocks",
         "chatapp.ai_models.owner",
-        "ALTER TABLE chatapp.ai_models ADD owner text NOT NULL DEFAULT ''; ALTER TABLE chatapp.ai_models ALTER owner DROP DEFAULT",
+        """ALTER TABLE chatapp.ai_models ADD owner text NOT NULL DEFAULT '';
+           ALTER TABLE chatapp.ai_models ALTER owner DROP DEFAULT""",
     ),
     Case(
         "model-columns",
@@ -227,12 +199,13 @@ CASES = (
             (
                 "rule loud on table chatapp.chatbots",
                 "step 6 drops",
-                "CREATE RULE loud AS ON UPDATE TO chatapp.chatbots WHERE NEW.{type} IS NULL DO ALSO NOTIFY loud",
+                """CREATE RULE loud AS ON UPDATE TO chatapp.chatbots WHERE NEW.{type} IS NULL
+                   DO ALSO DELETE FROM chatapp.messages""",
             ),
             (
-                "policy only on table chatapp.chatbots",
+                "policy mine on table chatapp.chatbots",
                 "step 6 drops",
-                "CREATE POLICY only ON chatapp.chatbots USING ({type} IS NOT NULL)",
+                "CREATE POLICY mine ON chatapp.chatbots USING ({type} IS NOT NULL)",
             ),
             (
                 "chatapp.chatbots.kind",
@@ -271,7 +244,8 @@ CASES = (
         "functions-mentioning-type",
         "warns",
         "kind()",
-        "CREATE FUNCTION public.kind() RETURNS text LANGUAGE sql AS 'SELECT max(chatbot_type::text) FROM chatapp.chatbots'",
+        """CREATE FUNCTION public.kind() RETURNS text LANGUAGE sql AS
+           'SELECT max(chatbot_type::text) FROM chatapp.chatbots'""",
         baseline="deployed",
     ),
     Case(
@@ -353,7 +327,8 @@ CASES = (
         "type-values",
         "warns",
         "chatbots",
-        "UPDATE chatapp.chatbots SET chatbottype = 'Voice' WHERE id IN (SELECT id FROM chatapp.chatbots LIMIT 3)",
+        """UPDATE chatapp.chatbots SET chatbottype = 'Voice'
+           WHERE id IN (SELECT id FROM chatapp.chatbots LIMIT 3)""",
         says='chatbots of type "Voice": 3,',
     ),
     Case(
@@ -392,7 +367,8 @@ CASES = (
         """INSERT INTO chatapp.chatbot_packages (id, name, chatbottype)
            VALUES ('00000000-0000-0000-0000-00000000000b', 'p', 'chat');
            INSERT INTO chatapp.chatbots (id, company_id, package_id, name, chatbottype)
-           SELECT '00000000-0000-0000-0000-00000000000a', id, '00000000-0000-0000-0000-00000000000b', 'c', 'call'
+           SELECT '00000000-0000-0000-0000-00000000000a', id, '00000000-0000-0000-0000-00000000000b',
+                  'c', 'call'
            FROM chatapp.companies LIMIT 1""",
         says='of type "call" in a package of another type: ',
     ),
@@ -416,9 +392,11 @@ CASES = (
         for says, setup in (
             (
                 f"{what}: 1",
-                "INSERT INTO chatapp.companies SELECT (jsonb_populate_record(c, jsonb_build_object('id', "
-                "'00000000-0000-0000-0000-00000000000c', 'name', 'n', 'slug', 'n-n', 'settings', "
-                f"'{value}'::jsonb))).* FROM chatapp.companies AS c LIMIT 1",
+                (
+                    "INSERT INTO chatapp.companies SELECT (jsonb_populate_record(c, jsonb_build_object('id', "
+                    "'00000000-0000-0000-0000-00000000000c', 'name', 'n', 'slug', 'n-n', 'settings', "
+                    f"'{value}'::jsonb))).* FROM chatapp.companies AS c LIMIT 1"
+                ),
             )
             for what, value in (
                 ("not an object but array", "[1]"),
@@ -451,7 +429,8 @@ CASES = (
         "invalid-indexes",
         "warns",
         "chatapp.chatbots_pkey",
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'chatapp.chatbots_pkey'::regclass",
+        """UPDATE pg_index SET indisvalid = false
+           WHERE indexrelid = 'chatapp.chatbots_pkey'::regclass""",
     ),
     Case(
         "unvalidated-constraints",
@@ -475,8 +454,8 @@ CASES = (
         "publications",
         "warns",
         "chatapp.users",
-        "CREATE PUBLICATION some FOR TABLE chatapp.users",
-        says="publication some",
+        "CREATE PUBLICATION part FOR TABLE chatapp.users",
+        says="publication part",
     ),
     # Going down.
     Case(
@@ -520,7 +499,8 @@ CASES = (
         "removed-dependents",
         "blocks",
         "loud",
-        """ALTER TABLE chatapp.ai_models ADD note text; CREATE VIEW public.loud AS SELECT note FROM chatapp.ai_models;
+        """ALTER TABLE chatapp.ai_models ADD note text;
+           CREATE VIEW public.loud AS SELECT note FROM chatapp.ai_models;
            INSERT INTO callctl.made (step, kind, relation, name) VALUES (7, 'column', 'ai_models', 'note')""",
         says="step 7 removes",
         direction="down",
@@ -530,7 +510,8 @@ CASES = (
         "removed-dependents",
         "warns",
         "can_call()",
-        "CREATE FUNCTION public.can_call() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN enabled_call; END'",
+        """CREATE FUNCTION public.can_call() RETURNS text LANGUAGE plpgsql AS
+           'BEGIN RETURN enabled_call; END'""",
         direction="down",
     ),
     Case(
@@ -615,7 +596,7 @@ def test_every_question_is_asked_by_a_test() -> None:
     assert tested == {each.id for each in questions()}
 
 
-# Questions whose situation needs a role, a session or a server of another kind: tests/db/test_preflight_sessions.py.
+# Questions whose situation needs a role, a session or another server: test_preflight_sessions.py.
 OWN_TESTS = {
     "server-version",
     "standby",
@@ -661,7 +642,8 @@ def test_what_callctl_has_begun_is_its_own(documented: str) -> None:
         connection.execute(FLAGS.encode())
         blocked = objects(of(ask(connection), "target-objects", "blocks"))
         connection.execute(
-            "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished) VALUES (3, 'up', '', 1, true)"
+            "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished) "
+            "VALUES (3, 'up', '', 1, true)"
         )
         assert "chatapp.chatbots.enabled_chat" in blocked
         left = objects(of(ask(connection), "target-objects", "blocks"))

@@ -22,7 +22,9 @@ WITH kept AS (
   FOR UPDATE
 )
 UPDATE chatapp.chatbot_packages AS c SET chatbotType = r.chatbotType
-FROM kept, LATERAL jsonb_populate_record(NULL::chatapp.chatbot_packages, jsonb_build_object('chatbottype'::name, kept.value)) AS r
+FROM kept,
+  (VALUES ('chatapp.chatbot_packages'::regclass, 'chatbottype'::name)) AS type_column (relation, name),
+  LATERAL jsonb_populate_record(NULL::chatapp.chatbot_packages, jsonb_build_object(type_column.name, kept.value)) AS r
 WHERE c.id = kept.row_id
   AND jsonb_build_object('chat', c.enable_chat, 'call', c.enable_call) = kept.left_there
   AND to_jsonb(c.chatbotType) IS DISTINCT FROM kept.value;

@@ -33,7 +33,9 @@ WITH kept AS (
   FOR UPDATE
 )
 UPDATE chatapp.chatbots AS c SET chatbotType = r.chatbotType
-FROM kept, LATERAL jsonb_populate_record(NULL::chatapp.chatbots, jsonb_build_object('chatbottype'::name, kept.value)) AS r
+FROM kept,
+  (VALUES ('chatapp.chatbots'::regclass, 'chatbottype'::name)) AS type_column (relation, name),
+  LATERAL jsonb_populate_record(NULL::chatapp.chatbots, jsonb_build_object(type_column.name, kept.value)) AS r
 WHERE c.id = kept.row_id
   AND jsonb_build_object('chat', c.enabled_chat, 'call', c.enabled_call) = kept.left_there
   AND to_jsonb(c.chatbotType) IS DISTINCT FROM kept.value;

@@ -27,7 +27,7 @@ LEFT JOIN pg_index AS i ON i.indexrelid = c.oid AND i.indrelid = r.oid
 WHERE NOT COALESCE(i.indisvalid AND i.indisready, false)
    OR pg_get_indexdef(i.indexrelid) IS DISTINCT FROM
       format('CREATE INDEX %I ON %I.%I USING btree (%s)', wanted.name, n.nspname, r.relname, wanted.columns)
-      || COALESCE(format(' WHERE (%I IS NULL)', wanted.soft_delete), '');
+      || COALESCE(' WHERE (' || quote_ident(wanted.soft_delete) || ' IS NULL)', '');
 
 -- check: model-seed-columns: ai_models has a column for everything the catalogue says of a model
 SELECT wanted.name

@@ -101,6 +101,7 @@ def writable(name: str) -> Path:
         raise UsageError(
             f"cannot write {path}", hint="name a file in a directory that exists and is yours to write"
         )
+    return path
 
 
 # ---- errors --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,10 @@ from callctl.cli.options import (
     Yes,
 )
 from callctl.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.migrate import Plan
 
 GROUP_EPILOG = """
 \b
@@ -49,7 +53,7 @@ def status(context: typer.Context) -> None:
     with common.connected(settings) as connection:
         found = migrate.status(connection, settings)
     render_answers.status(found, settings)
-    if any(step.edited or not step.applied for step in found.steps):
+    if found.pending or any(step.edited or step.half_done for step in found.steps):
         raise typer.Exit(3)
 
 
@@ -125,24 +129,16 @@ def up(
         maintenance_notified=maintenance_notified,
         statement_timeout=statement_timeout,
     )
-    from callctl import migrate, render_answers, render_findings, render_progress
-    from callctl.preflight import preflight
+    from callctl import migrate, render_answers, render_progress
 
     with common.connected(settings) as connection:
         planned = migrate.plan(connection, settings, direction="up", to=target)
         if dry_run:
             render_answers.plan(planned, settings.output)
             return
-        numbers = [step.number for step in planned.steps]
-        if numbers:
-            findings = preflight(connection, settings, migrate.status(connection, settings).naming, numbers)
-            render_findings.before_run(findings)
-            if blocking := [finding.id for finding in findings if finding.level == "blocks"]:
-                raise Refused(
-                    f"preflight blocks: {', '.join(blocking)}; nothing was changed",
-                    hint="do what it says above, then run callctl migrate up again",
-                )
-            common.confirm(connection, settings, f"Apply {_steps(numbers)}", yes=yes)
+        if planned.steps:
+            _look_first(connection, settings, planned)
+            common.confirm(connection, settings, f"Apply {_steps(planned)}", yes=yes)
     with render_progress.running(settings.output) as on_event:
         run = migrate.up(settings, to=target, wait=wait, on_event=on_event)
     render_answers.run(run, settings.output)
@@ -198,8 +194,8 @@ def down(
             render_answers.plan(planned, settings.output)
             return
         if planned.steps:
-            numbers = [step.number for step in planned.steps]
-            common.confirm(connection, settings, f"Take back {_steps(numbers)}", yes=yes)
+            _look_first(connection, settings, planned, truncate_avatars=truncate_avatars)
+            common.confirm(connection, settings, f"Take back {_steps(planned)}", yes=yes)
     with render_progress.running(settings.output) as on_event:
         run = migrate.down(
             settings, to=target, truncate_avatars=truncate_avatars, wait=wait, on_event=on_event
@@ -243,11 +239,30 @@ def history(context: typer.Context) -> None:
     render_answers.history(rows, settings.output)
 
 
-def _steps(numbers: list[int]) -> str:
-    """'step 4', 'steps 1 to 13', 'steps 13 to 1', 'steps 5, 6, 9'."""
-    if len(numbers) == 1:
-        return f"step {numbers[0]}"
-    stride = numbers[1] - numbers[0]
-    if abs(stride) == 1 and numbers == list(range(numbers[0], numbers[-1] + stride, stride)):
-        return f"steps {numbers[0]} to {numbers[-1]}"
-    return "steps " + ", ".join(map(str, numbers))
+def _look_first(
+    connection: common.Connection, settings: Settings, planned: Plan, *, truncate_avatars: bool = False
+) -> None:
+    """Show what preflight finds before anybody is asked. Raises Refused where something blocks."""
+    from callctl import render_findings
+    from callctl.preflight import preflight
+
+    findings = preflight(
+        connection,
+        settings,
+        planned.naming,
+        [step.number for step in planned.steps],
+        direction=planned.direction,
+        truncate_avatars=truncate_avatars,
+    )
+    render_findings.before_run(findings)
+    if blocking := [finding.id for finding in findings if finding.level == "blocks"]:
+        raise Refused(
+            f"preflight blocks: {', '.join(blocking)}; nothing was changed",
+            hint=f"do what it says above, then run callctl migrate {planned.direction} again",
+        )
+
+
+def _steps(planned: Plan) -> str:
+    """'step 4', 'steps 1 to 13', 'steps 13 to 1'. There are no gaps: a history with one is refused."""
+    first, last = planned.steps[0].number, planned.steps[-1].number
+    return f"step {first}" if first == last else f"steps {first} to {last}"

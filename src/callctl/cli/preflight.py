@@ -44,8 +44,7 @@ def preflight(
 
     with common.connected(settings) as connection:
         status = migrate.status(connection, settings)
-        pending = [step.number for step in status.steps if not step.applied]
-        findings = ask(connection, settings, status.naming, pending)
-    render_findings.preflight(findings, pending, settings.output)
+        findings = ask(connection, settings, status.naming, status.pending)
+    render_findings.preflight(findings, status.pending, settings.output)
     if any(finding.level == "blocks" for finding in findings):
         raise typer.Exit(3)

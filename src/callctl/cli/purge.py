@@ -28,6 +28,7 @@ def purge(context: typer.Context, yes: Yes = False) -> None:
 
     with common.connected(settings) as connection:
         saved = store.saved_summary(connection)
-        render_answers.saved(saved)
-        common.confirm(connection, settings, "Delete all of this", yes=yes)
+        if saved:
+            render_answers.saved(saved)
+            common.confirm(connection, settings, "Delete all of this, saved", yes=yes)
         render_answers.purged(store.purge(connection), settings.output)

@@ -1,0 +1,73 @@
+"""The "before" databases: made, filled and dropped on a server of ours (``sql/baselines``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    import psycopg
+
+Baseline: TypeAlias = Literal["documented", "deployed"]
+BASELINES: tuple[Baseline, ...] = ("documented", "deployed")
+
+DEFAULT_ROWS = 1000
+DEFAULT_SEED = 1
+
+
+def connect(url: str, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect to a sandbox database in autocommit."""
+    import psycopg
+
+    return psycopg.connect(url, autocommit=True, application_name="callctl sandbox", **options)
+
+
+def create_database(connection: psycopg.Connection[Any], name: str, *, template: str | None = None) -> None:
+    """Create a database, marked as a sandbox, by copying ``template`` (else an empty one)."""
+    from psycopg import sql
+
+    clauses: list[sql.Composable] = [sql.SQL("TEMPLATE {}").format(sql.Identifier(template or "template0"))]
+    if template and connection.info.server_version >= 150000:
+        clauses.append(sql.SQL("STRATEGY FILE_COPY"))  # no WAL of every block
+    connection.execute(
+        sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(" ").join(clauses))
+    )
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} SET callctl.environment = 'sandbox'").format(sql.Identifier(name))
+    )
+
+
+def drop_database(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop a database if it is there, and end the sessions in it."""
+    from psycopg import sql
+
+    connection.execute(read_sql("catalog/end_sessions.sql"), {"database": name})
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def fill(
+    url: str,
+    baseline: Baseline,
+    *,
+    rows: int = DEFAULT_ROWS,
+    seed: int = DEFAULT_SEED,
+    refused_shapes: bool = False,
+) -> None:
+    """Make the schema of ``baseline`` in an empty database and fill it; ``rows`` is the number of chatbots.
+
+    The same seed gives the same rows, ids included. ``refused_shapes`` adds settings that the migration
+    refuses.
+    """
+    with connect(url) as connection:
+        for name, value in (
+            ("callctl.rows", str(rows)),
+            ("callctl.seed", str(seed)),
+            ("callctl.refused_shapes", "on" if refused_shapes else "off"),
+        ):
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        if connection.info.server_version < 130000:  # gen_random_uuid() is in core since 13
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pgcrypto")
+        for part in (baseline, "rows", f"{baseline}_rows"):
+            connection.execute(read_sql(f"baselines/{part}.sql").encode())
+        connection.execute("VACUUM (ANALYZE)")

@@ -1,0 +1,136 @@
+"""callctl sandbox"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callctl import render
+from callctl.cli import common
+
+if TYPE_CHECKING:
+    from callctl.sandbox import Sandbox
+
+
+class Baseline(StrEnum):
+    """The two schemas that callctl knows how to make."""
+
+    documented = "documented"
+    deployed = "deployed"
+
+
+EPILOG = """
+The sandbox is a PostgreSQL of callctl's own, without a network port, that ignores DATABASE_URL and PG*.
+
+\b
+Example:
+  callctl sandbox start --baseline deployed --rows 10000
+  export CALLCTL_DATABASE_URL="$(callctl sandbox url)"
+  callctl migrate up && callctl verify
+  callctl sandbox reset
+  callctl sandbox stop
+"""
+
+app = typer.Typer(
+    help='A "before" database of your own to try everything on.',
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="sandbox")
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    baseline: Annotated[
+        Baseline | None,
+        typer.Option(
+            help="The schema: as the specification has it, or as it is deployed [default: documented]."
+        ),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=20, max=10_000_000, metavar="N", help="How many chatbots [default: 1000]."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."
+        ),
+    ] = None,
+    with_refused_shapes: Annotated[
+        bool | None,
+        typer.Option("--with-refused-shapes", help="Add settings that the migration refuses to touch."),
+    ] = None,
+) -> None:
+    """Start the sandbox and print its URL. It runs until callctl sandbox stop."""
+    settings = common.settings(context)
+    from callctl import sandbox
+
+    sandbox.ignore_environment()
+    running, new = sandbox.start(
+        None if baseline is None else baseline.value,
+        rows=rows,
+        seed=seed,
+        refused_shapes=with_refused_shapes,
+    )
+    state = "is ready" if new else "is already there"
+    what = f"{running.baseline} schema, {running.rows} chatbots, PostgreSQL {running.version}"
+    render.note(f"The sandbox {state}: {what}")
+    _show(running, settings.output)
+
+
+@app.command()
+def stop(
+    context: typer.Context,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the data: the next start goes on from there.")
+    ] = False,
+) -> None:
+    """Stop the sandbox, and delete it."""
+    common.settings(context)
+    from callctl import sandbox
+
+    sandbox.ignore_environment()
+    if not sandbox.stop(keep=keep):
+        render.note("There is no sandbox")
+    else:
+        render.note(
+            "The sandbox is stopped; its data is kept" if keep else "The sandbox is stopped and deleted"
+        )
+
+
+@app.command()
+def url(context: typer.Context) -> None:
+    """Print the URL of the sandbox that runs."""
+    settings = common.settings(context)
+    from callctl import sandbox
+
+    sandbox.ignore_environment()
+    _show(sandbox.current(), settings.output)
+
+
+@app.command()
+def reset(context: typer.Context) -> None:
+    """Make the sandbox's database again as it was at the start."""
+    settings = common.settings(context)
+    from callctl import sandbox
+
+    sandbox.ignore_environment()
+    running = sandbox.reset()
+    render.note("The sandbox is as it was at the start")
+    _show(running, settings.output)
+
+
+def _show(running: Sandbox, output: str) -> None:
+    """The URL for people, and all that is known as JSON."""
+    if output == "json":
+        render.document(running)
+    else:
+        render.out(running.url)

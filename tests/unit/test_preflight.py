@@ -1,0 +1,125 @@
+"""The question files' format, and the answers that need no server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callctl import preflight as module
+from callctl.adapt import adapt
+from callctl.config import Settings
+from callctl.errors import ConfigError
+from callctl.findings import ASKED_IN_PYTHON, Need, parse_question, questions, reference
+from callctl.naming import DOCUMENTED
+
+HEADER = "-- finding: f\n-- ok: o\n-- why: w\n-- do: d\n"
+QUERY = "\nSELECT 'ok' AS level, 'w' AS what;\n"
+
+
+def test_a_question_is_read_from_its_file() -> None:
+    question = parse_question(
+        HEADER
+        + "-- steps: 1-3, 9\n-- direction: both\n-- begun: skip\n-- absent: a\n"
+        + "\n-- needs: chatapp.chatbots.chatbotType, callctl.made\n-- versions: 15-\nSELECT 1;\n",
+        "preflight/f.sql",
+    )
+    assert question.steps == {1, 2, 3, 9}
+    assert question.directions == ("up", "down")
+    assert question.skips_begun
+    assert question.absent == "a"
+    (query,) = question.queries
+    assert query.needs == (Need("chatapp", "chatbots", "chatbottype"), Need("callctl", "made", None))
+    assert (query.oldest, query.newest) == (15, 999)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (HEADER.replace("why: w", "wherefore: w"), "unknown header 'wherefore'"),
+        (HEADER.replace("-- why: w\n", ""), "no 'why'"),
+        (HEADER.replace("finding: f", "finding: g"), "called 'g'"),
+        (HEADER + "-- steps: few\n", "steps are 'few'"),
+        (HEADER + "-- steps: 12-14\n", "steps are '12-14'"),
+        (HEADER + "-- direction: across\n", "direction is 'across'"),
+        (HEADER + "-- begun: ask\n", "begun is 'ask'"),
+        (HEADER + "\n-- versions: new", "versions are 'new'"),
+        (HEADER + "\n-- needs: public.x", "needs are 'public.x'"),
+    ],
+)
+def test_a_broken_header_is_an_error(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        parse_question(text + QUERY, "f.sql")
+
+
+@pytest.mark.parametrize(
+    "row", [{"level": "fatal", "what": "w"}, {"level": "ok"}, {"level": "ok", "what": 1}]
+)
+def test_a_row_that_is_no_finding_is_an_error(row: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="a row has level"):
+        module.row_finding(parse_question(HEADER + QUERY, "f.sql"), row)
+
+
+@pytest.mark.parametrize("question", questions(), ids=lambda each: each.id)
+def test_a_question_is_read_only_sql_in_documented_names(question: Any) -> None:
+    assert question.queries
+    for query in question.queries:
+        assert query.statement.kind == "select"
+        assert not query.statement.directives
+        assert adapt(query.statement, DOCUMENTED) is query.statement
+    for text in (question.ok, question.why, question.do):
+        assert not text.endswith(".")
+
+
+def test_the_reference_page_is_what_the_files_say() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "preflight.md"
+    assert page.read_text(encoding="utf-8") == reference()
+    for question in (*questions(), *ASKED_IN_PYTHON):
+        assert f"## {question.id}\n" in reference()
+
+
+@pytest.mark.parametrize(
+    ("age", "level"),
+    [
+        (None, "unknown"),
+        (timedelta(hours=23), "ok"),
+        (timedelta(hours=25), "warns"),
+        (timedelta(hours=-2), "warns"),
+    ],
+)
+def test_the_age_of_the_backup(age: timedelta | None, level: str) -> None:
+    taken = None if age is None else datetime.now(UTC) - age
+    finding = module._backup(replace(Settings(), backup_taken_at=taken))
+    assert finding.level == level
+    assert finding.do
+
+
+@pytest.mark.parametrize(("notified", "level"), [(None, "unknown"), (True, "ok"), (False, "warns")])
+def test_the_maintenance_notice(notified: bool | None, level: str) -> None:
+    assert module._maintenance(Settings(maintenance_notified=notified)).level == level
+
+
+class _Pooled:
+    """A connection whose announced process and answers are given."""
+
+    def __init__(self, announced: int, pids: list[int]) -> None:
+        self.connection = self
+        self.info = self
+        self.backend_pid = announced
+        self._pids = iter(pids)
+
+    def rows(self, sql: str) -> list[dict[str, int]]:
+        return [{"pg_backend_pid": next(self._pids)}]
+
+
+@pytest.mark.parametrize(
+    ("pids", "level"),
+    [([7], "ok"), ([8, 9, 8, 9, 8], "blocks"), ([8, 8, 8, 8, 8], "unknown"), ([8, 7, 7, 7, 7], "blocks")],
+)
+def test_a_pooler(pids: list[int], level: str) -> None:
+    finding = module._pooler(_Pooled(7, pids))  # type: ignore[arg-type]
+    assert finding.level == level
+    assert "port" in finding.do
