@@ -106,9 +106,11 @@ CREATE TABLE IF NOT EXISTS callctl.saved_value (
   value jsonb,
   left_there jsonb,
   saved_at timestamp with time zone NOT NULL DEFAULT now(),
-  superseded_at timestamp with time zone,
-  UNIQUE (relation, field, saved_by, row_id)
+  superseded_at timestamp with time zone
 );
+CREATE UNIQUE INDEX IF NOT EXISTS saved_value_one_live ON callctl.saved_value (relation, field, saved_by, row_id)
+  WHERE superseded_at IS NULL;
+COMMENT ON INDEX callctl.saved_value_one_live IS 'One value waits to be put back; superseded ones beside it are only listed';
 COMMENT ON TABLE callctl.saved_value IS 'Values that a step removed or overwrote; the opposite direction puts them back';
 COMMENT ON COLUMN callctl.saved_value.id IS 'Order in which they were saved; the key of the batches that put them back';
 COMMENT ON COLUMN callctl.saved_value.relation IS 'The table, by its documented name';
@@ -157,13 +159,31 @@ $$;
 COMMENT ON FUNCTION callctl.write_definition(integer, name, text, name, text, jsonb) IS
   'Adds one statement to what a step must be able to put back';
 
+CREATE OR REPLACE FUNCTION callctl.storage_name(p_storage "char") RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE p_storage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END
+$$;
+COMMENT ON FUNCTION callctl.storage_name("char") IS 'pg_attribute.attstorage as ALTER TABLE writes it';
+
+CREATE OR REPLACE FUNCTION callctl.as_written(p_definition text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT regexp_replace(p_definition,
+    '\(ARRAY\[((?:''(?:[^'']|'''')*''::character varying(?:, )?)+)\]\)::text\[\]', 'ARRAY[\1]', 'g')
+$$;
+COMMENT ON FUNCTION callctl.as_written(text) IS
+  'A definition in a form that PostgreSQL prints the same way again: it prints varchar IN (…) in one that it does not';
+
 CREATE OR REPLACE FUNCTION callctl.remember_column_type(p_step integer, p_table regclass, p_column name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   a record;
 BEGIN
   SELECT att.*, format_type(att.atttypid, att.atttypmod) AS type, pg_get_expr(d.adbin, d.adrelid) AS expression,
-         t.typname, c.relname
+         t.typname, t.typstorage, c.relname,
+         CASE WHEN att.attcollation <> t.typcollation
+              THEN (SELECT format(' COLLATE %I.%I', n.nspname, co.collname)
+                      FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace
+                     WHERE co.oid = att.attcollation) END AS collation
     INTO a
     FROM pg_attribute att
     JOIN pg_type t ON t.oid = att.atttypid
@@ -180,10 +200,15 @@ BEGIN
   PERFORM callctl.write_definition(p_step, a.relname, 'column type', p_column,
     CASE WHEN a.expression IS NULL THEN '' ELSE format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT, ', p_table, p_column) END
     || CASE WHEN a.expression IS NULL THEN format('ALTER TABLE %s ', p_table) ELSE '' END
-    || format('ALTER COLUMN %I TYPE %s', p_column, a.type)
+    || format('ALTER COLUMN %I TYPE %s%s', p_column, a.type, a.collation)
     || CASE WHEN a.expression IS NULL THEN '' ELSE format(', ALTER COLUMN %I SET DEFAULT %s', p_column, a.expression) END,
     jsonb_build_object('type', a.type, 'length',
       CASE WHEN a.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END));
+  -- ALTER TYPE resets how the column is stored.
+  IF a.attstorage <> a.typstorage THEN
+    PERFORM callctl.write_definition(p_step, a.relname, 'column type', p_column,
+      format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', p_table, p_column, callctl.storage_name(a.attstorage)));
+  END IF;
 END
 $$;
 COMMENT ON FUNCTION callctl.remember_column_type(integer, regclass, name) IS
@@ -242,8 +267,7 @@ BEGIN
   END IF;
   IF a.attstorage <> a.typstorage THEN
     PERFORM callctl.write_definition(p_step, a.relname, 'setting', p_column,
-      format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', p_table, p_column,
-             CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END));
+      format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', p_table, p_column, callctl.storage_name(a.attstorage)));
   END IF;
   IF coalesce(a.attstattarget, -1) >= 0 THEN
     PERFORM callctl.write_definition(p_step, a.relname, 'setting', p_column,
@@ -255,7 +279,7 @@ BEGIN
   END IF;
 
   FOR o IN
-    SELECT con.conname, con.oid, con.contype, con.convalidated, pg_get_constraintdef(con.oid) AS definition,
+    SELECT con.conname, con.oid, con.contype, con.convalidated, callctl.as_written(pg_get_constraintdef(con.oid)) AS definition,
            obj_description(con.oid, 'pg_constraint') AS remark
       FROM pg_constraint con
      WHERE con.conrelid = p_table AND con.contype IN ('c', 'u', 'x', 'p', 'f')
@@ -280,7 +304,7 @@ BEGIN
 
   FOR o IN
     SELECT i.indexrelid::regclass AS index, c.relname, i.indisclustered, i.indisreplident,
-           pg_get_indexdef(i.indexrelid) AS definition, obj_description(i.indexrelid, 'pg_class') AS remark,
+           callctl.as_written(pg_get_indexdef(i.indexrelid)) AS definition, obj_description(i.indexrelid, 'pg_class') AS remark,
            ts.spcname
       FROM pg_index i
       JOIN pg_class c ON c.oid = i.indexrelid
@@ -393,11 +417,10 @@ $$;
 COMMENT ON FUNCTION callctl.remember_enum(integer, name, oid) IS
   'Writes down an enum type that a dropped column used: labels in order, owner, comment, grants';
 
-CREATE OR REPLACE FUNCTION callctl.drop_unused_types() RETURNS text
+CREATE OR REPLACE FUNCTION callctl.drop_unused_types() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   t record;
-  dropped text[] := '{}';
 BEGIN
   FOR t IN
     SELECT DISTINCT d.detail ->> 'type' AS name, ty.oid, ty.typarray
@@ -407,17 +430,16 @@ BEGIN
     IF EXISTS (SELECT FROM pg_depend d
                 WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.deptype <> 'i')
     THEN
-      CONTINUE;  -- something else uses it
+      RAISE WARNING 'type % stays: something else uses it', t.name;
+      CONTINUE;
     END IF;
     EXECUTE format('DROP TYPE %s', t.name);
     UPDATE callctl.definition SET kind = 'type' WHERE kind = 'kept type' AND detail ->> 'type' = t.name;
-    dropped := dropped || t.name;
   END LOOP;
-  RETURN array_to_string(dropped, ', ');
 END
 $$;
 COMMENT ON FUNCTION callctl.drop_unused_types() IS
-  'Drops the enum types of the dropped type columns, unless something else uses them; returns their names';
+  'Drops the enum types of the dropped type columns, unless something else uses them';
 
 -- ---------------------------------------------------------------------------------------------------
 -- Both forms of one truth: the type column and the capability flags
@@ -456,23 +478,23 @@ BEGIN
   IF kind IS NULL OR kind NOT IN ('chat', 'call') THEN
     INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
     VALUES (TG_TABLE_NAME, 'chatbot_type', 'up', NEW.id, to_jsonb(kind), jsonb_build_object('chat', chat, 'call', call))
-    ON CONFLICT (relation, field, saved_by, row_id)
-    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now(), superseded_at = NULL
-     WHERE (s.value, s.left_there, s.superseded_at) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there, NULL);
+    ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
+     WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
   ELSIF TG_OP = 'UPDATE' AND (old_kind IS NULL OR old_kind NOT IN ('chat', 'call')) THEN
     DELETE FROM callctl.saved_value
-     WHERE relation = TG_TABLE_NAME AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id;
+     WHERE relation = TG_TABLE_NAME AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id AND superseded_at IS NULL;
   END IF;
   IF (chat, call) IS DISTINCT FROM (coalesce(kind <> 'call', true), coalesce(kind = 'call', false)) THEN
     INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
     VALUES (TG_TABLE_NAME, 'capabilities', 'down', NEW.id, jsonb_build_object('chat', chat, 'call', call), to_jsonb(kind))
-    ON CONFLICT (relation, field, saved_by, row_id)
-    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now(), superseded_at = NULL
-     WHERE (s.value, s.left_there, s.superseded_at) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there, NULL);
+    ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
+     WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
   ELSIF TG_OP = 'UPDATE'
     AND (old_chat, old_call) IS DISTINCT FROM (coalesce(old_kind <> 'call', true), coalesce(old_kind = 'call', false)) THEN
     DELETE FROM callctl.saved_value
-     WHERE relation = TG_TABLE_NAME AND field = 'capabilities' AND saved_by = 'down' AND row_id = NEW.id;
+     WHERE relation = TG_TABLE_NAME AND field = 'capabilities' AND saved_by = 'down' AND row_id = NEW.id AND superseded_at IS NULL;
   END IF;
   RETURN NEW;
 END
@@ -512,8 +534,8 @@ BEGIN
     EXECUTE format(
       'INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
        SELECT %L, %L, ''down'', id, to_jsonb(%I), NULL FROM %s WHERE %I IS DISTINCT FROM %s
-       ON CONFLICT (relation, field, saved_by, row_id)
-       DO UPDATE SET value = EXCLUDED.value, saved_at = now(), superseded_at = NULL',
+       ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+       DO UPDATE SET value = EXCLUDED.value, saved_at = now()',
       c.relation, c.name, c.name, p_table, c.name, coalesce(c.expression, 'NULL'));
   END LOOP;
 END
@@ -556,6 +578,8 @@ BEGIN
          RETURNING s.id)
        DELETE FROM callctl.saved_value s USING back WHERE s.id = back.id',
       p_table, c.name, c.relation, coalesce(c.expression, 'NULL'));
+    UPDATE callctl.saved_value SET superseded_at = now()
+     WHERE relation = c.relation AND field = c.name AND saved_by = 'down' AND superseded_at IS NULL;
   END LOOP;
 END
 $$;
@@ -579,7 +603,7 @@ COMMENT ON FUNCTION callctl.make_touch_function(integer, regnamespace) IS
   'Creates update_updated_at_column() where the platform has none, and remembers having done so';
 
 CREATE OR REPLACE FUNCTION callctl.drop_made_function(p_step integer)
-RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   f record;
 BEGIN
@@ -588,12 +612,12 @@ BEGIN
       FROM callctl.made m WHERE m.step = p_step AND m.kind = 'function'
   LOOP
     IF EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = f.function) THEN
-      RETURN format('%s stays: something else uses it now', f.function);  -- and remains remembered as made
+      RAISE WARNING 'function % stays: something else uses it now', f.function;
+      CONTINUE;  -- and it remains remembered as made
     END IF;
     EXECUTE format('DROP FUNCTION IF EXISTS %s', f.function);
     DELETE FROM callctl.made WHERE step = p_step AND kind = 'function' AND name = f.name;
   END LOOP;
-  RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION callctl.drop_made_function(integer) IS

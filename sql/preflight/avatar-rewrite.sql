@@ -2,7 +2,8 @@
 -- steps: 1
 -- direction: down
 -- ok: there is no users table to be rewritten
--- why: back to a limited length PostgreSQL writes the whole table and its indexes again under ACCESS EXCLUSIVE; nobody can read users meanwhile
+-- why: back to a limited length PostgreSQL writes the whole table and its indexes again under ACCESS
+--      EXCLUSIVE; nobody can read users meanwhile
 -- do: choose a quiet hour, or leave step 1 in place with migrate down --to 1
 
 SELECT

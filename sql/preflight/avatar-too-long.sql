@@ -3,7 +3,8 @@
 -- direction: down
 -- ok: every avatar_url fits the length it had before
 -- why: the old type cannot hold a longer address, so going down either stops or cuts it off
--- do: shorten these addresses, or give --truncate-avatars, which saves the full ones first; migrate down --to 1 leaves the column as it is
+-- do: shorten these addresses, or give --truncate-avatars, which saves the full ones first; migrate down
+--      --to 1 leaves the column as it is
 
 -- needs: chatapp.users.avatar_url, callctl.definition
 SELECT

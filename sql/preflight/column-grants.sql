@@ -1,7 +1,8 @@
 -- finding: column-grants
 -- steps: 2-3, 5-7
 -- ok: no role's rights are given column by column on the tables that get new columns
--- why: a role that was given single columns cannot read the new flags, and its grant on the type column goes with the column
+-- why: a role that was given single columns cannot read the new flags, and its grant on the type column
+--      goes with the column
 -- do: after the step, GRANT the new columns to that role too
 
 SELECT

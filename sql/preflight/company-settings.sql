@@ -1,8 +1,10 @@
 -- finding: company-settings
 -- steps: 12
 -- ok: every company's settings can take the flag features.callEnabled
--- why: step 12 writes features.callEnabled into each company's settings; into an array, a string or a number it cannot be written without losing what is there
--- do: UPDATE these companies' settings to an object (or NULL), with "features" an object and "callEnabled" true or false
+-- why: step 12 writes features.callEnabled into each company's settings; into an array, a string or a
+--      number it cannot be written without losing what is there
+-- do: UPDATE these companies' settings to an object (or NULL), with "features" an object and "callEnabled"
+--      true or false
 
 -- needs: chatapp.companies.settings
 SELECT

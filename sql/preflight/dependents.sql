@@ -1,7 +1,8 @@
 -- finding: dependents
 -- steps: 1, 5-6
 -- ok: nothing depends on a column that changes its type or goes
--- why: PostgreSQL refuses to change the type of a column, or to drop it, while a view, rule, policy, generated column, trigger, publication or SQL-body function uses it
+-- why: PostgreSQL refuses to change the type of a column, or to drop it, while a view, rule, policy,
+--      generated column, trigger, publication or SQL-body function uses it
 -- do: keep the definition, drop the object, run the step, and create the object again on the new columns
 
 -- needs: chatapp.users.avatar_url
@@ -11,13 +12,13 @@ SELECT
         CASE
             WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
             WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
-            WHEN f.adrelid IS NOT NULL THEN format('generated column %s.%I', f.adrelid::regclass, g.attname)
+            WHEN f.attrelid IS NOT NULL THEN format('generated column %s.%I', f.attrelid::regclass, f.attname)
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
     CASE
         WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
-        WHEN f.adrelid IS NOT NULL THEN format('%s.%I', f.adrelid::regclass, g.attname)
+        WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
     ARRAY[1] AS steps
@@ -28,19 +29,23 @@ LEFT JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::reg
 LEFT JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
 LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
 LEFT JOIN (
-    SELECT e.oid, e.adrelid, e.adnum FROM pg_catalog.pg_attrdef AS e
+    -- A generated column depends through its expression; before 15 by itself, and went with the column without a word.
+    SELECT 'pg_catalog.pg_attrdef'::regclass AS classid, e.oid AS objid, 0 AS objsubid, i.attrelid, i.attname
+    FROM pg_catalog.pg_attrdef AS e
     JOIN pg_catalog.pg_attribute AS i ON i.attrelid = e.adrelid AND i.attnum = e.adnum AND i.attgenerated <> ''
-) AS f ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid
-LEFT JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
+    FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
+) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
 LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
 LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE a.attrelid = 'chatapp.users'::regclass
   AND a.attname = 'avatar_url'::name
-  AND (d.deptype = 'n' OR f.adrelid IS NOT NULL)
+  AND (d.deptype = 'n' OR f.attrelid IS NOT NULL)
   AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
   AND n.nspname IS DISTINCT FROM 'callctl'
-GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.adrelid, g.attname, a.attrelid, a.attname;
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, a.attrelid, a.attname;
 
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT
@@ -49,13 +54,13 @@ SELECT
         CASE
             WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
             WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
-            WHEN f.adrelid IS NOT NULL THEN format('generated column %s.%I', f.adrelid::regclass, g.attname)
+            WHEN f.attrelid IS NOT NULL THEN format('generated column %s.%I', f.attrelid::regclass, f.attname)
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
     CASE
         WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
-        WHEN f.adrelid IS NOT NULL THEN format('%s.%I', f.adrelid::regclass, g.attname)
+        WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
     ARRAY[5] AS steps
@@ -66,19 +71,23 @@ LEFT JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::reg
 LEFT JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
 LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
 LEFT JOIN (
-    SELECT e.oid, e.adrelid, e.adnum FROM pg_catalog.pg_attrdef AS e
+    -- A generated column depends through its expression; before 15 by itself, and went with the column without a word.
+    SELECT 'pg_catalog.pg_attrdef'::regclass AS classid, e.oid AS objid, 0 AS objsubid, i.attrelid, i.attname
+    FROM pg_catalog.pg_attrdef AS e
     JOIN pg_catalog.pg_attribute AS i ON i.attrelid = e.adrelid AND i.attnum = e.adnum AND i.attgenerated <> ''
-) AS f ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid
-LEFT JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
+    FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
+) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
 LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
 LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
   AND a.attname = 'chatbottype'::name
-  AND (d.deptype = 'n' OR f.adrelid IS NOT NULL)
+  AND (d.deptype = 'n' OR f.attrelid IS NOT NULL)
   AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
   AND n.nspname IS DISTINCT FROM 'callctl'
-GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.adrelid, g.attname, a.attrelid, a.attname;
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, a.attrelid, a.attname;
 
 -- needs: chatapp.chatbots.chatbotType
 SELECT
@@ -87,13 +96,13 @@ SELECT
         CASE
             WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
             WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
-            WHEN f.adrelid IS NOT NULL THEN format('generated column %s.%I', f.adrelid::regclass, g.attname)
+            WHEN f.attrelid IS NOT NULL THEN format('generated column %s.%I', f.attrelid::regclass, f.attname)
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
     CASE
         WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
-        WHEN f.adrelid IS NOT NULL THEN format('%s.%I', f.adrelid::regclass, g.attname)
+        WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
     ARRAY[6] AS steps
@@ -104,19 +113,23 @@ LEFT JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::reg
 LEFT JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
 LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
 LEFT JOIN (
-    SELECT e.oid, e.adrelid, e.adnum FROM pg_catalog.pg_attrdef AS e
+    -- A generated column depends through its expression; before 15 by itself, and went with the column without a word.
+    SELECT 'pg_catalog.pg_attrdef'::regclass AS classid, e.oid AS objid, 0 AS objsubid, i.attrelid, i.attname
+    FROM pg_catalog.pg_attrdef AS e
     JOIN pg_catalog.pg_attribute AS i ON i.attrelid = e.adrelid AND i.attnum = e.adnum AND i.attgenerated <> ''
-) AS f ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = d.objid
-LEFT JOIN pg_catalog.pg_attribute AS g ON g.attrelid = f.adrelid AND g.attnum = f.adnum
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
+    FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
+) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
 LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
 LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE a.attrelid = 'chatapp.chatbots'::regclass
   AND a.attname = 'chatbottype'::name
-  AND (d.deptype = 'n' OR f.adrelid IS NOT NULL)
+  AND (d.deptype = 'n' OR f.attrelid IS NOT NULL)
   AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
   AND n.nspname IS DISTINCT FROM 'callctl'
-GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.adrelid, g.attname, a.attrelid, a.attname;
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, a.attrelid, a.attname;
 
 SELECT
     'blocks' AS level,

@@ -1,7 +1,9 @@
 -- finding: expected-columns
 -- ok: the columns that the pending steps use are there, with types they can work with
--- why: a foreign key needs a uuid key that is unique, a backfill goes along a one-column key, and the flags are written into jsonb
--- do: compare the table with the platform's schema; change the column, or tell callctl the right schema with --schema
+-- why: a foreign key needs a uuid key that is unique, a backfill goes along a one-column key, and the flags
+--      are written into jsonb
+-- do: compare the table with the platform's schema; change the column, or tell callctl the right schema
+--      with --schema
 
 SELECT
     'blocks' AS level,

@@ -2,7 +2,8 @@
 -- steps: 5-6
 -- direction: down
 -- ok: no chatbot and no package does both chat and call
--- why: the old type column can hold only one of the two; a hybrid becomes a chat bot, and its flags are saved for the next up
+-- why: the old type column can hold only one of the two; a hybrid becomes a chat bot, and its flags are
+--      saved for the next up
 -- do: nothing, if that is wanted; otherwise decide for one capability before going down
 
 -- needs: chatapp.chatbot_packages.enable_call

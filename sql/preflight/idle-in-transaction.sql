@@ -1,8 +1,10 @@
 -- finding: idle-in-transaction
 -- direction: both
 -- ok: no session sits idle in a transaction
--- why: an idle transaction keeps the locks of everything it has read or written, for as long as its application forgets about it
--- do: find the application; end the session with pg_terminate_backend(pid); set idle_in_transaction_session_timeout
+-- why: an idle transaction keeps the locks of everything it has read or written, for as long as its
+--      application forgets about it
+-- do: find the application; end the session with pg_terminate_backend(pid); set
+--      idle_in_transaction_session_timeout
 
 SELECT
     'warns' AS level,

@@ -2,7 +2,8 @@
 -- steps: 1-7, 10, 12
 -- direction: both
 -- ok: no table to be touched has children, parents or partitions
--- why: ALTER TABLE reaches into every child, locks it as well, and cannot change a column that a table inherits; a foreign key sees no row of a child
+-- why: ALTER TABLE reaches into every child, locks it as well, and cannot change a column that a table
+--      inherits; a foreign key sees no row of a child
 -- do: ALTER TABLE … NO INHERIT (or DETACH PARTITION) first, or migrate a copy without inheritance
 
 SELECT

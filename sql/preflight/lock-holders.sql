@@ -1,7 +1,8 @@
 -- finding: lock-holders
 -- direction: both
 -- ok: nobody holds a lock on the tables to be touched that would stand in the way
--- why: a dump, a vacuum, an index build or a long read holds its lock to the end; a step asks again and again until it is gone, and gives up in the end
+-- why: a dump, a vacuum, an index build or a long read holds its lock to the end; a step asks again and
+--      again until it is gone, and gives up in the end
 -- do: wait until it has finished, or end it with pg_terminate_backend(pid)
 
 SELECT

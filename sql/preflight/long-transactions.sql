@@ -1,7 +1,8 @@
 -- finding: long-transactions
 -- direction: both
 -- ok: no transaction is older than a minute
--- why: a step's lock request queues behind it, every other query of the table queues behind the lock request, and an index built concurrently waits for it to end
+-- why: a step's lock request queues behind it, every other query of the table queues behind the lock
+--      request, and an index built concurrently waits for it to end
 -- do: wait until it is done, or end it with pg_terminate_backend(pid)
 
 SELECT

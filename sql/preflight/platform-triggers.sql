@@ -2,8 +2,10 @@
 -- steps: 4, 12-13
 -- direction: both
 -- ok: no trigger of the platform fires on the rows that the steps change
--- why: it fires for every row that the step changes, so the columns it writes (such as updated_at) change too, and do not go back
--- do: read its function; if it does more than set updated_at (sends something, writes an audit row), plan for that many calls
+-- why: it fires for every row that the step changes, so the columns it writes (such as updated_at) change
+--      too, and do not go back
+-- do: read its function; if it does more than set updated_at (sends something, writes an audit row), plan
+--      for that many calls
 
 SELECT
     'warns' AS level,

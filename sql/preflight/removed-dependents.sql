@@ -2,7 +2,8 @@
 -- steps: 2-3, 7
 -- direction: down
 -- ok: nothing has come to depend on the columns that going down removes
--- why: PostgreSQL refuses to drop a column that a view, policy, trigger, generated column or SQL-body function uses; a function that only mentions it fails when it is next called
+-- why: PostgreSQL refuses to drop a column that a view, policy, trigger, generated column or SQL-body
+--      function uses; a function that only mentions it fails when it is next called
 -- do: keep the definition and drop the object before going down, or change it to do without the column
 
 -- needs: callctl.made
@@ -12,10 +13,15 @@ SELECT
         CASE
             WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
             WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
+            WHEN f.attrelid IS NOT NULL THEN format('generated column %s.%I', f.attrelid::regclass, f.attname)
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname, w.step) AS what,
-    coalesce(v.oid::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid)) AS object,
+    CASE
+        WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
+        WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
+        ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
+    END AS object,
     ARRAY[w.step] AS steps
 FROM (
     SELECT m.step, m.relation, m.name FROM callctl.made AS m WHERE m.kind = 'column' AND m.relation = 'ai_models'
@@ -36,14 +42,24 @@ JOIN pg_catalog.pg_depend AS d
 LEFT JOIN pg_catalog.pg_rewrite AS r ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.oid = d.objid
 LEFT JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
 LEFT JOIN pg_catalog.pg_constraint AS k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+LEFT JOIN (
+    -- A generated column depends through its expression; before 15 by itself, and went with the column without a word.
+    SELECT 'pg_catalog.pg_attrdef'::regclass AS classid, e.oid AS objid, 0 AS objsubid, i.attrelid, i.attname
+    FROM pg_catalog.pg_attrdef AS e
+    JOIN pg_catalog.pg_attribute AS i ON i.attrelid = e.adrelid AND i.attnum = e.adnum AND i.attgenerated <> ''
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
+    FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
+) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
 LEFT JOIN pg_catalog.pg_trigger AS g ON d.classid = 'pg_catalog.pg_trigger'::regclass AND g.oid = d.objid
 LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-WHERE d.deptype = 'n'
+WHERE (d.deptype = 'n' OR f.attrelid IS NOT NULL)
   AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
   AND n.nspname IS DISTINCT FROM 'callctl'
   AND p.proname IS DISTINCT FROM 'check_chatbot_capabilities'
-GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, a.attrelid, a.attname, w.step;
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, a.attrelid,
+         a.attname, w.step;
 
 SELECT
     'warns' AS level,

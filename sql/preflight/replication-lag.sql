@@ -1,7 +1,8 @@
 -- finding: replication-lag
 -- direction: both
 -- ok: no replica is behind
--- why: the backfills add WAL; a replica that is behind already falls further back, and queries it answers show old data
+-- why: the backfills add WAL; a replica that is behind already falls further back, and queries it answers
+--      show old data
 -- do: let it catch up first, or stop sending reads to it for the time of the migration
 
 SELECT

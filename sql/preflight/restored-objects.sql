@@ -3,7 +3,8 @@
 -- direction: down
 -- begun: skip
 -- ok: nothing stands where going down puts something back
--- why: going down makes the type column again and moves three tables into the schema callctl; it stops where the name is taken
+-- why: going down makes the type column again and moves three tables into the schema callctl; it stops
+--      where the name is taken
 -- do: rename the column or table that has taken the name
 
 -- needs: callctl.definition

@@ -2,8 +2,11 @@
 -- steps: 1-6, 9-13
 -- direction: both
 -- ok: no row-level security hides rows from this role or is missing on a new table
--- why: where a policy applies to the role that migrates, the backfills pass over the rows it hides and nobody notices; and a new table has no policy until somebody writes one, so it is open to every role with a grant on it
--- do: connect as a role with BYPASSRLS, or as the owner of a table without FORCE; for the new tables, prepare policies and create them right after the step
+-- why: where a policy applies to the role that migrates, the backfills pass over the rows it hides and
+--      nobody notices; and a new table has no policy until somebody writes one, so it is open to every role
+--      with a grant on it
+-- do: connect as a role with BYPASSRLS, or as the owner of a table without FORCE; for the new tables,
+--      prepare policies and create them right after the step
 
 SELECT
     'blocks' AS level,

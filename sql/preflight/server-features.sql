@@ -2,7 +2,8 @@
 -- steps: 2-6, 9-11
 -- direction: both
 -- ok: the procedural language and the text search configuration that the steps use are there
--- why: the triggers are written in PL/pgSQL, and the index for searching transcripts uses the configuration "english"
+-- why: the triggers are written in PL/pgSQL, and the index for searching transcripts uses the configuration
+--      "english"
 -- do: CREATE EXTENSION plpgsql, or restore the text search configuration pg_catalog.english, as a superuser
 
 SELECT 'blocks' AS level, 'the language plpgsql is not installed in this database' AS what, 'plpgsql' AS object

@@ -1,7 +1,8 @@
 -- finding: server-version
 -- direction: both
 -- ok: the server is PostgreSQL 12 or newer
--- why: the steps add NOT NULL columns with a default without rewriting the table, and use generated and partial objects, as PostgreSQL has done since 12
+-- why: the steps add NOT NULL columns with a default without rewriting the table, and use generated and
+--      partial objects, as PostgreSQL has done since 12
 -- do: upgrade the server to a released PostgreSQL between 12 and 18, then run preflight again
 
 SELECT

@@ -1,7 +1,9 @@
 -- finding: session-settings
 -- direction: both
 -- ok: no setting of this role or database gets in the way of the steps
--- why: outside session_replication_role = origin no trigger fires, so the two forms of a chatbot's type would drift apart; a short session timeout ends a step in the middle, and the next run has to go on from there
+-- why: outside session_replication_role = origin no trigger fires, so the two forms of a chatbot's type
+--      would drift apart; a short session timeout ends a step in the middle, and the next run has to go on
+--      from there
 -- do: ALTER ROLE … RESET the setting for the role that migrates (or ALTER DATABASE … RESET), and reconnect
 
 SELECT

@@ -1,7 +1,8 @@
 -- finding: statistics-objects
 -- steps: 5-6
 -- ok: no extended statistics are kept on the type column
--- why: PostgreSQL drops them with the column without a word, and plans that relied on them may change; callctl makes them again on the way down
+-- why: PostgreSQL drops them with the column without a word, and plans that relied on them may change;
+--      callctl makes them again on the way down
 -- do: CREATE STATISTICS on the capability flags if the plans need it
 
 -- needs: chatapp.chatbot_packages.chatbotType

@@ -2,7 +2,8 @@
 -- direction: both
 -- ok: the schema callctl is free, or is callctl's own and belongs to this platform
 -- why: callctl keeps its history and everything it saved in the schema callctl, one for each database
--- do: give the schema of the platform that was migrated with --schema; a foreign schema named callctl has to be renamed
+-- do: give the schema of the platform that was migrated with --schema; a foreign schema named callctl has
+--      to be renamed
 
 SELECT
     'blocks' AS level,

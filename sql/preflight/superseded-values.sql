@@ -2,7 +2,8 @@
 -- direction: both
 -- ok: no saved value has been overtaken by a newer write
 -- absent: callctl has saved no values yet
--- why: where the application has written since, its value stays, and the one that callctl saved is kept only to be looked at
+-- why: where the application has written since, its value stays, and the one that callctl saved is kept
+--      only to be looked at
 -- do: look at callctl.saved_value; callctl purge deletes what is no longer wanted
 
 -- needs: callctl.saved_value

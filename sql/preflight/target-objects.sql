@@ -1,7 +1,8 @@
 -- finding: target-objects
 -- begun: skip
 -- ok: nothing that the pending steps make is there already
--- why: the step would stop at its first CREATE, and callctl cannot tell a half-done migration from somebody else's object
+-- why: the step would stop at its first CREATE, and callctl cannot tell a half-done migration from somebody
+--      else's object
 -- do: callctl migrate adopt, if the step was done by hand; otherwise rename or drop the object
 
 SELECT

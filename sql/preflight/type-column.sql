@@ -8,8 +8,10 @@
 SELECT
     'blocks' AS level,
     CASE
-        WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L', y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
-        ELSE format('%s.%I is %s, neither text, varchar nor an enum', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
+        WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L',
+            y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
+        ELSE format('%s.%I is %s, neither text, varchar nor an enum',
+            a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
     END AS what,
     format('%s.%I', a.attrelid::regclass, a.attname) AS object
 FROM pg_catalog.pg_attribute AS a
@@ -25,8 +27,10 @@ WHERE a.attrelid = 'chatapp.chatbots'::regclass
 SELECT
     'blocks' AS level,
     CASE
-        WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L', y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
-        ELSE format('%s.%I is %s, neither text, varchar nor an enum', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
+        WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L',
+            y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
+        ELSE format('%s.%I is %s, neither text, varchar nor an enum',
+            a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
     END AS what,
     format('%s.%I', a.attrelid::regclass, a.attname) AS object
 FROM pg_catalog.pg_attribute AS a

@@ -1,7 +1,8 @@
 -- finding: type-values
 -- steps: 4
 -- ok: there are no chatbots and no packages yet
--- why: step 4 turns "call" into a call bot and everything else, NULL and misspellings too, into a chat bot; the old value is saved and comes back on the way down
+-- why: step 4 turns "call" into a call bot and everything else, NULL and misspellings too, into a chat bot;
+--      the old value is saved and comes back on the way down
 -- do: if one of them was meant to be a call bot, UPDATE its type to "call" before step 4
 
 -- needs: chatapp.chatbot_packages.chatbotType

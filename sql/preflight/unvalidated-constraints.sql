@@ -1,7 +1,8 @@
 -- finding: unvalidated-constraints
 -- direction: both
 -- ok: every constraint of the tables to be touched is validated
--- why: a row that breaks a NOT VALID constraint is refused as soon as a backfill updates it, and the step stops there
+-- why: a row that breaks a NOT VALID constraint is refused as soon as a backfill updates it, and the step
+--      stops there
 -- do: repair the rows that break it, then ALTER TABLE … VALIDATE CONSTRAINT
 
 SELECT

@@ -1,7 +1,8 @@
 -- finding: updated-at-function
 -- steps: 9-10
 -- ok: update_updated_at_column() is a trigger function, or callctl will create it
--- why: the triggers of the new tables call it, and CREATE TRIGGER refuses a function that does not return trigger
+-- why: the triggers of the new tables call it, and CREATE TRIGGER refuses a function that does not return
+--      trigger
 -- do: rename the function that has taken its name, or make it return trigger
 
 SELECT

@@ -119,7 +119,9 @@ class _Analysis:
                 continue
             before = self.tokens[index - 1].text if index else ""
             after = self.tokens[index + 1].text if index + 1 < len(self.tokens) else ""
-            if token.start in self.resolver.left:
+            if token.start in self.resolver.left and DOCUMENTED_SCHEMA not in self.resolver.aliases:
+                continue
+            if DOCUMENTED_SCHEMA in self.resolver.aliases:
                 raise self.refuse(
                     token.start, f"{token.text} is the schema's name and an alias here", "rename the alias"
                 )

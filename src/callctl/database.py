@@ -49,6 +49,8 @@ def connect(settings: Settings, *, application_name: str = "callctl") -> Connect
         _recognise(connection)
         # The role or the database may have timeouts of its own, meant for the application.
         connection.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+        # Notices are the server's small talk (IF EXISTS …, skipping); what a step wants to say is a warning.
+        connection.execute("SET client_min_messages = warning")
     except psycopg.Error as error:
         connection.close()
         raise _unreachable(error, settings) from None

@@ -85,7 +85,7 @@ def tokens(sql: str) -> tuple[Token, ...]:
         quoted = token.token_type == QUOTED
         word = token.text if quoted else ""
         if not quoted and token.token_type not in STRINGS and re.match(r"[^\W\d]", token.text):
-            word = token.text.lower()
+            word = token.text.lower().split()[0]  # ORDER BY is one token
         closes = (
             token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET) or token.token_type == TokenType.END
         )

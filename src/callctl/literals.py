@@ -28,6 +28,8 @@ def mentioned(sql: str, naming: Naming) -> bool:
     words = {*naming.moved, *naming.actual}
     if naming.schema_moved:
         words.add(DOCUMENTED_SCHEMA)
+    if words:
+        words.add("natural")  # such a join depends on names that it does not mention
     return bool(words) and _pattern(frozenset(words)).search(sql) is not None
 
 

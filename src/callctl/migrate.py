@@ -242,6 +242,7 @@ def _run(
         if dry_run:
             planned = plan(connection, settings, direction=direction, to=to)
             return Run(direction, tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps), 0.0)
+        connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         with database.MigrationLock(settings, wait=wait, on_event=on_event) as lock:
             found = status(connection, settings)
             wanted = _wanted(found, direction, to)
@@ -259,9 +260,15 @@ def _run(
                 _sweep(connection, found.naming)
             taken = []
             for position, (step, (script, checks)) in enumerate(zip(wanted, prepared, strict=True), start=1):
-                on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
-                run = runner.Run(connection, lock, settings, settings.schema, step.number, direction, on_event)
-                taken.append(_take(run, step, script, checks))
+                try:
+                    on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
+                    run = runner.Run(connection, lock, settings, settings.schema, step.number, direction, on_event)
+                    taken.append(_take(run, step, script, checks))
+                except KeyboardInterrupt:
+                    raise Interrupted(
+                        f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
+                        hint="run the same command again: it goes on from there",
+                    ) from None
             return Run(direction, tuple(taken), time.monotonic() - began)
     finally:
         connection.close()
@@ -305,13 +312,7 @@ def _take(run: runner.Run, step: Step, script: Script, checks: Sequence[Statemen
             runner.execute(run.connection, statement, run.on_event)
         store.record(run.connection, step.number, run.direction, script.name, script.sha256, row[0])
 
-    try:
-        rows = runner.run_script(run, script, finish)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
-            hint="run the same command again: it goes on from there",
-        ) from None
+    rows = runner.run_script(run, script, finish)
     seconds = time.monotonic() - began
     run.on_event(StepFinished(step.number, step.name, run.direction, seconds))
     return StepRun(step.number, step.name, seconds, rows)

@@ -44,6 +44,7 @@ class Names:
         self.sql, self.source, self.line, self.naming = sql, source, line, naming
         self.uses: list[Use] = []
         self.left: set[int] = set()
+        self.aliases: set[str] = set()
         self.titled: set[int] = set()
 
     def refuse(self, node: exp.Identifier, why: str, hint: str | None = None) -> NoReturn:
@@ -140,6 +141,7 @@ class Names:
         if alias is None:
             return []
         self.leave(alias.this)
+        self.aliases.add(folded(alias.this))
         columns = [
             column.this if isinstance(column, exp.ColumnDef) else column
             for column in alias.args.get("columns") or ()

@@ -14,6 +14,19 @@ _KEY_PASSWORD = re.compile(
     r"(?P<before>\b(?:ssl)?password\s*=\s*)(?P<secret>'(?:[^'\\]|\\.)*'?|[^\s&]+)", re.IGNORECASE
 )
 
+# libpq quotes what it could not make sense of, and that is often a piece of a password with a space, a % or
+# an @ in it: 'missing "=" after "…"', 'invalid percent-encoded token: "…"', 'host name "…@db"'.
+_LIBPQ_QUOTES = re.compile(
+    r'(?P<before>\b(?:missing "=" after|percent-encoded (?:token|value):|URI query parameter:'
+    r'|in URI \([^)]*\):|integer value|port number:|invalid connection option) ")(?P<secret>.*)(?=")',
+    re.IGNORECASE,
+)
+_LIBPQ_HOST = re.compile(
+    r"""(?P<before>\b(?:host|host name|server at) ["'])(?P<secret>[^"'\n]*)(?=@)""", re.IGNORECASE
+)
+
+_ALL = (_WHOLE_URL_PASSWORD, _URL_PASSWORD, _KEY_PASSWORD, _LIBPQ_QUOTES, _LIBPQ_HOST)
+
 
 def has_password(conninfo: str) -> bool:
     """Whether a URL or a libpq connection string holds a password."""
@@ -25,6 +38,6 @@ def redact(text: str) -> str:
 
     Errs on the side of hiding too much: a password with unencoded ``@``, ``/`` or spaces goes as a whole.
     """
-    for pattern in (_WHOLE_URL_PASSWORD, _URL_PASSWORD, _KEY_PASSWORD):
+    for pattern in _ALL:
         text = pattern.sub(lambda found: found["before"] + ("***" if found["secret"] else ""), text)
     return text

@@ -13,6 +13,7 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import TextIO
 
@@ -111,7 +112,9 @@ def plain(value: object) -> object:
         return sorted((plain(item) for item in value), key=str)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    return str(value)  # UUID, Decimal, Path: text keeps them exact
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # exact, and without an exponent: prices are small
+    return str(value)  # UUID, Path
 
 
 def _field(name: str, value: object) -> object:

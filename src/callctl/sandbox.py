@@ -18,7 +18,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +221,7 @@ def _make(home: Path, state: _State) -> Sandbox:
         postgres.give(directory, user)
     else:  # root's home, most likely, and the server is nobody
         directory = postgres.make_directory(user)
-    state = _State(**{**asdict(state), "directory": str(directory)})
+    state = replace(state, directory=str(directory))
     try:
         usable = binaries.reachable_binaries(found, directory, user)
         postgres.initialise(usable, directory / "data", user)
@@ -256,11 +256,11 @@ def _run(home: Path, state: _State) -> _State:
         )
     found = binaries.find_binaries()
     if (directory / "install").is_dir():
-        found = binaries.Binaries(directory / "install" / "bin", found.source)
+        found = replace(found, bin=directory / "install" / "bin")
     sockets = postgres.make_directory(user)
     (data / "postmaster.pid").unlink(missing_ok=True)  # nobody's: _postmaster has looked
     _forget_sockets(state)
-    state = _State(**{**asdict(state), "sockets": str(sockets)})
+    state = replace(state, sockets=str(sockets))
     _write(home, state)
     log = directory / "log"
     uid, gid = user.ids or (None, None)

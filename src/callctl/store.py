@@ -72,7 +72,6 @@ def create(connection: Connection, platform_schema: str) -> None:
     Raises Refused where it belongs to another schema already.
     """
     with connection.transaction():
-        connection.execute("SET LOCAL client_min_messages = warning")  # IF NOT EXISTS is no news
         connection.execute(read_sql("store.sql").encode())
         connection.execute(
             "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)

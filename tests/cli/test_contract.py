@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def said(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
     assert captured.out == ""
     first, *_ = captured.err.splitlines()
     assert first.startswith("callctl: error: ")
-    assert first[len("callctl: error: ")].islower() or first[len("callctl: error: ")] in "-'"
+    assert not re.match(r"callctl: error: [A-Z][a-z]", first)
     assert "\ncallctl: hint: " in captured.err
     assert "Traceback" not in captured.err
     return captured.err
@@ -217,12 +218,9 @@ def test_global_options_stand_anywhere() -> None:
 
 
 def test_a_reader_who_leaves_is_no_error() -> None:
-    code = (
-        "set -o pipefail; exec 2>&1; '%s' -m callctl migrate --help | head -c 1 >/dev/null" % sys.executable
-    )
+    code = f"'{sys.executable}' -m callctl migrate --help | head -c 1 >/dev/null"
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stdout
-    assert "BrokenPipe" not in done.stdout
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_it_runs_as_a_module_from_anywhere(tmp_path: Path) -> None:

@@ -106,7 +106,9 @@ def _select(draw: st.DrawFn, depth: int, ctes: tuple[tuple[str, tuple[str, ...]]
         reference = name(source, column)
         if column in columns or draw(st.integers(0, 3)) == 0:
             column = f"x{number}"
-            items.append(f"{draw(st.sampled_from(('{}', 'coalesce({}, NULL)', '({})'))).format(reference)} AS {column}")
+            items.append(
+                f"{draw(st.sampled_from(('{}', 'coalesce({}, NULL)', '({})'))).format(reference)} AS {column}"
+            )
         else:
             items.append(draw(st.sampled_from(("{}", "({})", "{}::text"))).format(reference))
         columns.append(column)

@@ -139,7 +139,10 @@ SELECT 'statistics ' || format('%I.%I', o.nspname, s.stxname), fact.property, fa
 FROM own AS o
 JOIN pg_statistic_ext AS s ON s.stxnamespace = o.oid,
 LATERAL (VALUES
-  ('definition', pg_get_statisticsobjdef(s.oid)),
+  -- Printed in the order of the table's columns, which is not compared.
+  ('definition', (SELECT string_agg(item, ', ' ORDER BY item)
+                  FROM regexp_split_to_table(regexp_replace(pg_get_statisticsobjdef(s.oid), '^.* ON (.*) FROM .*$', '\1'), ', ') AS item)),
+  ('kinds and table', regexp_replace(pg_get_statisticsobjdef(s.oid), ' ON .* FROM ', ' ON … FROM ')),
   ('owner', pg_get_userbyid(s.stxowner)::text),
   ('target', to_jsonb(s) ->> 'stxstattarget'),
   ('comment', obj_description(s.oid, 'pg_statistic_ext'))

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from psycopg import sql
+from tests.conftest import connect
+from tests.db.adaptation_queries import queries
 
 from callctl.adapt import adapt
 from callctl.naming import Naming, read_naming
 from callctl.postgres import Server
 from callctl.script import parse_script
-from tests.conftest import connect
-from tests.db.adaptation_queries import queries
 
 # What each variant does to the documented tables; the rows say the same in other words.
 DOCUMENTED = """
 CREATE SCHEMA chatapp;
 CREATE SCHEMA other;
-CREATE TABLE chatapp.chatbot_packages (id integer PRIMARY KEY, name text, chatbotType varchar(50), deletedAt timestamptz);
-CREATE TABLE chatapp.chatbots (id integer PRIMARY KEY, name text, chatbotType varchar(50), deletedAt timestamptz,
-  package_id integer REFERENCES chatapp.chatbot_packages);
+CREATE TABLE chatapp.chatbot_packages (id integer PRIMARY KEY, name text, chatbotType varchar(50),
+  deletedAt timestamptz);
+CREATE TABLE chatapp.chatbots (id integer PRIMARY KEY, name text, chatbotType varchar(50),
+  deletedAt timestamptz,  package_id integer REFERENCES chatapp.chatbot_packages);
 CREATE TABLE chatapp.companies (id integer PRIMARY KEY, name text, deleted_at timestamptz);
 CREATE TABLE chatapp.ai_models (id integer PRIMARY KEY, model_name text, context_window integer,
   input_cost_per_token numeric(18,12), deletedAt timestamptz);
-CREATE TABLE other.things (id integer PRIMARY KEY, name text, chatbotType text, deletedAt timestamptz, model_name text);
-INSERT INTO chatapp.chatbot_packages VALUES (1, 'one', 'chat', NULL), (2, 'call', 'call', NULL), (3, NULL, NULL, NULL);
+CREATE TABLE other.things (id integer PRIMARY KEY, name text, chatbotType text, deletedAt timestamptz,
+  model_name text);
+INSERT INTO chatapp.chatbot_packages VALUES
+  (1, 'one', 'chat', NULL), (2, 'call', 'call', NULL), (3, NULL, NULL, NULL);
 INSERT INTO chatapp.chatbots VALUES (1, 'a', 'chat', NULL, 1), (2, 'b', 'call', '2024-01-01', 2),
   (3, 'c', NULL, NULL, 2), (4, NULL, 'odd', '2024-02-02', NULL);
 INSERT INTO chatapp.companies VALUES (1, 'one', NULL), (2, 'two', '2024-03-03');
@@ -85,18 +89,20 @@ def pair(request: pytest.FixtureRequest, server: Server) -> Iterator[Pair]:
 
 def answer(connection: psycopg.Connection[Any], query: str) -> tuple[list[str], list[str]]:
     cursor = connection.execute(query.encode())
-    return [column.name for column in cursor.description or ()], sorted(map(repr, map(_plain, cursor.fetchall())))
+    rows = cursor.fetchall() if cursor.description is not None else []
+    return [column.name for column in cursor.description or ()], sorted(repr(_plain(row)) for row in rows)
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    # A price read back through a division has more zeros after it.
-    return tuple(value.rstrip("0") if isinstance(value, str) and value.startswith("0.") else _number(value) for value in row)
-
-
-def _number(value: Any) -> Any:
-    from decimal import Decimal
-
-    return value.normalize() if isinstance(value, Decimal) else value
+    """The row with a price read back through a division, which has more zeros at its end, as it was."""
+    return tuple(
+        value.normalize()
+        if isinstance(value, Decimal)
+        else value.rstrip("0")
+        if isinstance(value, str) and value.startswith("0.")
+        else value
+        for value in row
+    )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

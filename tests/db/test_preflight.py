@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import connect
 from tests.db.preflight_asking import ALL, SETTINGS, ask, objects, of
 
+from callctl import migrate
 from callctl import preflight as module
 from callctl.files import read_sql
 from callctl.findings import parse_question, questions
@@ -54,24 +55,6 @@ CASES = (
         "blocks",
         "english",
         "ALTER TEXT SEARCH CONFIGURATION pg_catalog.english RENAME TO e",
-    ),
-    Case(
-        "uuid-function",
-        "blocks",
-        "gen_random_uuid()",
-        """SET allow_system_table_mods = on;
-           UPDATE pg_catalog.pg_proc SET proname = 'gone' WHERE proname = 'gen_random_uuid'""",
-        says="no function",
-    ),
-    Case(
-        "uuid-function",
-        "blocks",
-        "gen_random_uuid()",
-        """SET allow_system_table_mods = on;
-           UPDATE pg_catalog.pg_proc SET proname = 'gone' WHERE proname = 'gen_random_uuid';
-           CREATE SCHEMA ext;
-           CREATE FUNCTION ext.gen_random_uuid() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'""",
-        says="ext.gen_random_uuid()",
     ),
     # What the tables are.
     Case("expected-tables", "blocks", "chatapp.end_users", "ALTER TABLE chatapp.end_users RENAME TO gone"),
@@ -508,6 +491,16 @@ CASES = (
     ),
     Case(
         "removed-dependents",
+        "blocks",
+        "chatapp.chatbots.silent",
+        FLAGS
+        + "ALTER TABLE chatapp.chatbots ADD silent boolean GENERATED ALWAYS AS (NOT enabled_call) STORED",
+        says="generated column",
+        direction="down",
+        before=["store"],
+    ),
+    Case(
+        "removed-dependents",
         "warns",
         "can_call()",
         """CREATE FUNCTION public.can_call() RETURNS text LANGUAGE plpgsql AS
@@ -591,6 +584,19 @@ def test_nothing_blocks_on_a_baseline_as_it_is(baseline: str, direction: str) ->
     assert unanswered == []
 
 
+def test_nothing_blocks_the_way_down_after_the_steps(baseline: str) -> None:
+    migrate.up(replace(SETTINGS, database_url=baseline))
+    with connect(baseline) as connection:
+        assert not [each for each in ask(connection, ()) if each.level == "blocks"]
+        findings = ask(connection, ALL, "down")
+        assert not [each for each in findings if each.level == "blocks"]
+        assert not [each for each in findings if each.what.startswith("could not be looked at")]
+        connection.execute("UPDATE chatapp.users SET avatar_url = repeat('x', 501)")
+        connection.execute("CREATE VIEW public.callers AS SELECT id FROM chatapp.chatbots WHERE enabled_call")
+        blocking = {each.id for each in ask(connection, ALL, "down") if each.level == "blocks"}
+    assert blocking == {"avatar-too-long", "removed-dependents"}
+
+
 def test_every_question_is_asked_by_a_test() -> None:
     tested = {case.id for case in CASES} | OWN_TESTS
     assert tested == {each.id for each in questions()}
@@ -600,6 +606,7 @@ def test_every_question_is_asked_by_a_test() -> None:
 OWN_TESTS = {
     "server-version",
     "standby",
+    "uuid-function",
     "read-only",
     "session-settings",
     "ownership",

@@ -225,6 +225,25 @@ def test_server_version(documented: str, number: str, name: str, level: str) -> 
     assert name in finding.what
 
 
+def test_uuid_function_elsewhere_and_nowhere(documented: str) -> None:
+    with connect(documented) as connection:
+        if connection.info.server_version < 130000:
+            connection.execute("CREATE SCHEMA ext; ALTER EXTENSION pgcrypto SET SCHEMA ext")
+        else:
+            connection.execute("SET allow_system_table_mods = on")
+            connection.execute("UPDATE pg_proc SET proname = 'gone' WHERE proname = 'gen_random_uuid'")
+            connection.execute(
+                "CREATE SCHEMA ext; CREATE FUNCTION ext.gen_random_uuid() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'"
+            )
+        (finding,) = of(ask(connection), "uuid-function", "blocks")
+        assert "ext.gen_random_uuid(), but not on the search_path" in finding.what
+        connection.execute("SET search_path = public, ext")
+        assert of(ask(connection), "uuid-function", "ok")
+        connection.execute("DROP SCHEMA ext CASCADE")
+        (finding,) = of(ask(connection), "uuid-function", "blocks")
+        assert "no function gen_random_uuid()" in finding.what
+
+
 def test_standby(documented: str) -> None:
     with connect(documented) as connection:
         pretend(connection, "pg_is_in_recovery() RETURNS boolean LANGUAGE sql AS 'SELECT true'")

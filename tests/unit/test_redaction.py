@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,24 @@ def test_a_password_is_hidden(text: str) -> None:
 def test_what_holds_no_password_stays(text: str) -> None:
     assert not has_password(text)
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "conninfo",
+    [
+        f"host=db password=two {SECRET}",
+        f"postgresql://me:100%{SECRET}@db/x",
+        f"postgresql://me:a/{SECRET}@db/x",
+        f"postgresql://me:a@{SECRET}@localhost:1/x",
+        f"postgresql://db/x?password=a&{SECRET}",
+        f"postgresql://db/x?password=a={SECRET}",
+        f"postgresql://[::1]:5432{SECRET}@db/x",
+    ],
+)
+def test_what_libpq_makes_of_a_password_it_cannot_read_is_hidden(conninfo: str) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        psycopg.connect(conninfo, connect_timeout=2)
+    assert SECRET not in redact(str(caught.value))
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"], exclude_characters="%"), min_size=1))

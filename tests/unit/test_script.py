@@ -35,7 +35,15 @@ def test_statements_keep_their_bytes_and_places() -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ("SELECT 1", "SELECT ';'", "SELECT $$;$$", 'SELECT ";"', "SELECT E'\\';'", "SELECT /* ; */ 1", "SELECT '''';")
+            (
+                "SELECT 1",
+                "SELECT ';'",
+                "SELECT $$;$$",
+                'SELECT ";"',
+                "SELECT E'\\';'",
+                "SELECT /* ; */ 1",
+                "SELECT '''';",
+            )
         )
     ),
     st.sampled_from((";", ";\n", " ;\n\n", ";;", "; -- next;\n", ";/* a;b */")),
@@ -48,11 +56,17 @@ def test_every_statement_is_found_once(statements: list[str], between: str) -> N
 def test_a_semicolon_inside_a_body_ends_nothing() -> None:
     function = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END"
     rule = "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)"
-    assert [each.sql for each in script(f"{function};\n{rule};SELECT 3;").statements] == [function, rule, "SELECT 3"]
+    assert [each.sql for each in script(f"{function};\n{rule};SELECT 3;").statements] == [
+        function,
+        rule,
+        "SELECT 3",
+    ]
 
 
 def test_the_header_is_what_stands_above_the_first_blank_line() -> None:
-    parsed = script("-- finding: x\n-- why: it waits,\n--   and waits\n-- prose here\n\n-- not: this\nSELECT 1")
+    parsed = script(
+        "-- finding: x\n-- why: it waits,\n--   and waits\n-- prose here\n\n-- not: this\nSELECT 1"
+    )
     assert parsed.header == {"finding": "x", "why": "it waits, and waits"}
     assert parsed.statements[0].comment == "not: this"
     assert script("\n-- a: b\nSELECT 1").header == {}

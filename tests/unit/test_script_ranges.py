@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.namings import DEPLOYED, MIXED
 
 from callctl.adapt import adapt
 from callctl.errors import ConfigError
 from callctl.ranges import BatchTarget, batch_target, with_range
 from callctl.script import Statement, parse_script
-from tests.unit.namings import DEPLOYED, MIXED
 
 
 def only(text: str) -> Statement:
@@ -69,12 +69,15 @@ def test_an_end_can_be_open() -> None:
 def test_an_adapted_statement_has_a_range_too() -> None:
     statement = adapt(only("UPDATE chatapp.chatbots SET chatbotType = 'x' WHERE deletedAt IS NULL"), MIXED)
     assert batch_target(statement, MIXED) == BatchTarget("My App", "chatbots", "id")
-    assert with_range(statement, 1, None).endswith('WHERE ("deletedAt" IS NULL) AND chatbots.id > \'1\'')
+    assert with_range(statement, 1, None).endswith("WHERE (\"deletedAt\" IS NULL) AND chatbots.id > '1'")
 
 
 def test_a_filter_that_went_leaves_a_place_for_the_range() -> None:
     statement = adapt(only("UPDATE chatapp.chatbot_packages SET a = 1 WHERE deletedAt IS NULL"), DEPLOYED)
-    assert with_range(statement, 1, None) == "UPDATE chatapp.chatbot_packages SET a = 1 WHERE chatbot_packages.id > '1'"
+    assert (
+        with_range(statement, 1, None)
+        == "UPDATE chatapp.chatbot_packages SET a = 1 WHERE chatbot_packages.id > '1'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ WITH found AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
   SELECT 'users', 'avatar_url', 'down', id, to_jsonb(avatar_url), to_jsonb(left(avatar_url, callctl.remembered_length(1)))
   FROM found
-  ON CONFLICT (relation, field, saved_by, row_id)
-  DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now(), superseded_at = NULL
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+  DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
 )
 UPDATE chatapp.users AS u SET avatar_url = left(found.avatar_url, callctl.remembered_length(1))
 FROM found WHERE u.id = found.id;

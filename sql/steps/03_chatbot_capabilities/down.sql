@@ -9,8 +9,8 @@ FROM chatapp.chatbots
 WHERE enabled_chat IS DISTINCT FROM COALESCE(chatbotType <> 'call', true)
    OR enabled_call IS DISTINCT FROM COALESCE(chatbotType = 'call', false)
 FOR UPDATE
-ON CONFLICT (relation, field, saved_by, row_id)
-DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now(), superseded_at = NULL;
+ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now();
 
 -- The trigger has kept later writes saved, so this holds until the lock below is taken.
 -- check: chatbot-flags-saved: every pair of flags that the type can't say is saved

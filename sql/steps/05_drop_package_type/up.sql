@@ -9,8 +9,8 @@ SELECT 'chatbot_packages', 'chatbot_type', 'up', id, to_jsonb(chatbotType),
 FROM chatapp.chatbot_packages
 WHERE chatbotType IS NULL OR chatbotType NOT IN ('chat', 'call')
 FOR UPDATE
-ON CONFLICT (relation, field, saved_by, row_id)
-DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now(), superseded_at = NULL;
+ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now();
 
 -- callctl: repeatable
 SELECT callctl.remember_column(5, 'chatapp.chatbot_packages'::regclass, 'chatbottype'::name);

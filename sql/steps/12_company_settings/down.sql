@@ -9,6 +9,7 @@ WITH found AS (
   FROM chatapp.companies AS c
   LEFT JOIN callctl.saved_value AS b
     ON b.relation = 'companies' AND b.field = 'settings.features.callEnabled' AND b.saved_by = 'up' AND b.row_id = c.id
+   AND b.superseded_at IS NULL
   WHERE c.settings #> '{features,callEnabled}' IS DISTINCT FROM
         CASE WHEN jsonb_typeof(b.value -> 'callEnabled') = 'boolean' THEN b.value -> 'callEnabled' END
   FOR UPDATE OF c
@@ -17,8 +18,8 @@ WITH found AS (
   SELECT 'companies', 'settings.features.callEnabled', 'down', id, held, goes_back
   FROM found
   WHERE held IS DISTINCT FROM COALESCE(goes_back, 'false') AND held IS NOT NULL
-  ON CONFLICT (relation, field, saved_by, row_id)
-  DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now(), superseded_at = NULL
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+  DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
 )
 UPDATE chatapp.companies AS c SET settings = callctl.without_call_flag(found.settings, found.before)
 FROM found WHERE c.id = found.id;
@@ -29,6 +30,7 @@ WITH found AS (
   FROM chatapp.chatbots AS c
   LEFT JOIN callctl.saved_value AS b
     ON b.relation = 'chatbots' AND b.field = 'settings.call' AND b.saved_by = 'up' AND b.row_id = c.id
+   AND b.superseded_at IS NULL
   WHERE c.settings -> 'call' IS DISTINCT FROM b.value -> 'call'
   FOR UPDATE OF c
 ), saved AS (
@@ -36,8 +38,8 @@ WITH found AS (
   SELECT 'chatbots', 'settings.call', 'down', id, held, goes_back
   FROM found
   WHERE held IS NOT NULL AND held <> callctl.default_call_settings()
-  ON CONFLICT (relation, field, saved_by, row_id)
-  DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now(), superseded_at = NULL
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+  DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
 )
 UPDATE chatapp.chatbots AS c SET settings = callctl.without_call_settings(found.settings, found.before)
 FROM found WHERE c.id = found.id;

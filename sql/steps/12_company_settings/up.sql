@@ -8,7 +8,7 @@ SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag
 FROM chatapp.companies
 WHERE jsonb_typeof(settings #> '{features,callEnabled}') = 'boolean'
 FOR UPDATE
-ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING;
+ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING;
 
 -- callctl: batched
 WITH found AS (
@@ -19,7 +19,7 @@ WITH found AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
   SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag_before(settings)
   FROM found
-  ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
 )
 UPDATE chatapp.companies AS c SET settings = callctl.with_call_flag(found.settings, 'false')
 FROM found WHERE c.id = found.id;
@@ -31,6 +31,7 @@ WITH kept AS (
   FROM callctl.saved_value AS s
   LEFT JOIN callctl.saved_value AS b
     ON b.relation = s.relation AND b.field = s.field AND b.saved_by = 'up' AND b.row_id = s.row_id
+   AND b.superseded_at IS NULL
   WHERE s.relation = 'companies' AND s.field = 'settings.features.callEnabled' AND s.saved_by = 'down'
     AND s.superseded_at IS NULL
   FOR UPDATE OF s
@@ -53,7 +54,7 @@ SELECT 'chatbots', 'settings.call', 'up', id, jsonb_build_object('call', setting
 FROM chatapp.chatbots
 WHERE settings -> 'call' IS NOT NULL
 FOR UPDATE
-ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING;
+ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING;
 
 -- callctl: batched
 WITH found AS (
@@ -65,7 +66,7 @@ WITH found AS (
   SELECT 'chatbots', 'settings.call', 'up', id,
          CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE '{}' END::jsonb
   FROM found
-  ON CONFLICT (relation, field, saved_by, row_id) DO NOTHING
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
 )
 UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
 FROM found WHERE c.id = found.id;
@@ -77,6 +78,7 @@ WITH kept AS (
   FROM callctl.saved_value AS s
   LEFT JOIN callctl.saved_value AS b
     ON b.relation = s.relation AND b.field = s.field AND b.saved_by = 'up' AND b.row_id = s.row_id
+   AND b.superseded_at IS NULL
   WHERE s.relation = 'chatbots' AND s.field = 'settings.call' AND s.saved_by = 'down' AND s.superseded_at IS NULL
   FOR UPDATE OF s
 )

@@ -1,0 +1,186 @@
+"""A run that stops anywhere goes on from there, and nothing is lost or done twice."""
+
+from __future__ import annotations
+
+
+import psycopg
+import pytest
+
+from callctl import migrate, store
+from callctl.config import Settings
+from callctl.database import connect
+from callctl.errors import Interrupted, LockHeld, Refused, StepFailed
+from callctl.events import BatchFinished, Event, StepFinished
+from callctl.verify import verify
+from tests.db import snapshot
+
+
+class StopAfter:
+    """Listens to a run, and presses Ctrl-C at its nth event."""
+
+    def __init__(self, events: int) -> None:
+        self.left = events
+        self.finished: list[int] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StepFinished):
+            self.finished.append(event.step)
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def settings_of(url: str) -> Settings:
+    # Small batches, so that stops fall between them.
+    return Settings(database_url=url, batch_size=60)
+
+
+def insist(direction: str, settings: Settings) -> int:
+    """Run again and again, each attempt stopped a little later; the number of attempts."""
+    for attempt in range(1, 400):
+        stop = StopAfter(attempt * 2 % 47)
+        try:
+            if direction == "up":
+                migrate.up(settings, on_event=stop)
+            else:
+                migrate.down(settings, to=0, on_event=stop)
+        except Interrupted as error:
+            assert "step" in error.message
+            assert error.hint is not None
+            continue
+        return attempt
+    raise AssertionError(f"{direction} never came to its end")
+
+
+def test_stopped_everywhere_it_still_arrives(baseline: str) -> None:
+    settings = settings_of(baseline)
+    with connect(settings) as connection:
+        before = snapshot.take(connection)
+        touched = snapshot.touched_columns(before)
+        assert insist("up", settings) > 3
+        assert verify(connection, settings).passed
+        stopped = snapshot.take(connection)
+        assert insist("down", settings) > 3
+        snapshot.assert_same(before, snapshot.take(connection), touched)
+        assert store.started(connection) == ()
+        # The same state as a run that nobody stopped, apart from ids and times of what it inserted.
+        migrate.up(settings)
+        direct = snapshot.take(connection)
+        snapshot.assert_same_catalog(stopped, direct)
+
+
+def test_each_step_is_recorded_once_for_each_time_it_is_taken(documented: str) -> None:
+    settings = settings_of(documented)
+    insist("up", settings)
+    with connect(settings) as connection:
+        rows = migrate.history(connection)
+        assert [(row.step, row.direction) for row in rows] == [(step, "up") for step in range(1, 14)]
+
+
+def test_a_step_that_fails_leaves_what_came_before_and_goes_on_after(documented: str) -> None:
+    settings = settings_of(documented)
+    with connect(settings) as connection:
+        connection.execute("CREATE FUNCTION public.no_indexes() RETURNS event_trigger LANGUAGE plpgsql AS"
+                           " $$ BEGIN IF current_query() LIKE '%idx_chatbots_%' THEN RAISE EXCEPTION 'no indexes today'; END IF; END $$")
+        connection.execute("CREATE EVENT TRIGGER no_indexes ON ddl_command_start WHEN TAG IN ('CREATE INDEX')"
+                           " EXECUTE FUNCTION public.no_indexes()")
+        with pytest.raises(StepFailed) as failed:
+            migrate.up(settings)
+        assert "steps/04_backfill_capabilities/up.sql:" in failed.value.message
+        assert "no indexes today" in failed.value.message
+        assert "P0001" in failed.value.message
+        assert "half done" in failed.value.message
+        found = migrate.status(connection, settings)
+        assert found.pending == tuple(range(4, 14))
+        assert found.steps[3].half_done == "up"
+        connection.execute("DROP EVENT TRIGGER no_indexes")
+        migrate.up(settings)
+        assert verify(connection, settings).passed
+
+
+def test_half_way_up_is_finished_before_going_down(documented: str) -> None:
+    settings = settings_of(documented)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, BatchFinished) and event.step == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        migrate.up(settings, on_event=stop)
+    with connect(settings) as connection:
+        half_done = [step.number for step in migrate.status(connection, settings).steps if step.half_done]
+        assert half_done == [4]
+    with pytest.raises(Refused, match="half way up"):
+        migrate.down(settings, to=0)
+    migrate.up(settings, to=half_done[0])
+    migrate.down(settings, to=0)
+
+
+def test_a_second_run_is_refused_and_names_the_first(documented: str) -> None:
+    from callctl.database import MigrationLock
+
+    settings = settings_of(documented)
+    with MigrationLock(settings), pytest.raises(LockHeld) as refused:
+        migrate.up(settings)
+    assert refused.value.exit_code == 6
+    assert "pid" in refused.value.message
+    migrate.up(settings, to=1)  # the lock went with its connection
+
+
+def test_an_invalid_index_left_behind_is_built_again(documented: str) -> None:
+    settings = settings_of(documented)
+    migrate.up(settings, to=3)
+    with connect(settings) as connection:
+        connection.execute(
+            "CREATE INDEX idx_chatbots_capabilities ON chatapp.chatbots (enabled_chat, enabled_call) WHERE deletedat IS NULL"
+        )
+        connection.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'chatapp.idx_chatbots_capabilities'::regclass"
+        )
+        try:
+            migrate.up(settings)
+        except Refused as refused:
+            # It is not known to be callctl's own: the step had not begun.
+            assert "idx_chatbots_capabilities" in refused.message
+        else:
+            raise AssertionError("an index that callctl did not make was taken for its own")
+
+
+def test_an_edited_file_is_noticed(documented: str) -> None:
+    settings = settings_of(documented)
+    migrate.up(settings, to=2)
+    with connect(settings) as connection:
+        connection.execute("UPDATE callctl.history SET sha256 = 'another' WHERE step = 2")
+        assert [step.number for step in migrate.status(connection, settings).steps if step.edited] == [2]
+
+
+def test_gaps_and_unknown_steps_in_the_history_are_errors(documented: str) -> None:
+    settings = settings_of(documented)
+    migrate.up(settings, to=3)
+    with connect(settings) as connection:
+        connection.execute("DELETE FROM callctl.history WHERE step = 2")
+        with pytest.raises(Refused, match="gap"):
+            migrate.up(settings)
+        connection.execute("UPDATE callctl.history SET step = 2 WHERE step = 3")
+        connection.execute("UPDATE callctl.history SET step = 14 WHERE step = 2")
+        with pytest.raises(Refused, match="14"):
+            migrate.status(connection, settings)
+
+
+def test_a_lost_migration_lock_stops_the_run(documented: str) -> None:
+    """A migration lock whose session the server ended is noticed before the next statement."""
+    settings = settings_of(documented)
+
+    def kill(event: Event) -> None:
+        if isinstance(event, StepFinished) and event.step == 2:
+            with psycopg.connect(documented, autocommit=True) as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'callctl lock' AND datname = current_database()"
+                )
+
+    with pytest.raises(StepFailed, match="lock"):
+        migrate.up(settings, on_event=kill)
+    with connect(settings) as connection:
+        assert migrate.status(connection, settings).pending == tuple(range(3, 14))
+    migrate.up(settings)

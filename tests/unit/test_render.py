@@ -1,0 +1,385 @@
+"""Streams, JSON, and how answers look where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+from xml.etree import ElementTree
+
+import pytest
+
+from callctl import render, render_answers, render_findings, render_progress, render_report
+from callctl.errors import StepFailed
+from callctl.events import BatchFinished, Notice, StatementStarted, StepFinished, StepStarted, Waiting
+from callctl.findings import Finding
+from callctl.migrate import Plan, PlannedStep, Run, StepRun
+from callctl.naming import DOCUMENTED
+from callctl.script import parse_script
+from callctl.store import Saved
+from callctl.verify import CheckResult, Report
+
+
+@dataclass(frozen=True)
+class Inner:
+    seconds: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Outer:
+    b: Inner
+    a: tuple[object, ...]
+
+
+def test_plain_keeps_the_order_of_fields_and_the_exactness_of_values() -> None:
+    value = Outer(
+        Inner(1.23456, datetime(2026, 1, 31, 4, tzinfo=UTC)),
+        (Decimal("0.00000075"), UUID(int=1), Path("x"), frozenset({"b", "a"}), {1: None}, b"x", 0.5, True),
+    )
+    assert json.dumps(render.plain(value)) == (
+        '{"b": {"seconds": 1.235, "at": "2026-01-31T04:00:00+00:00"}, "a": ["0.00000075", '
+        '"00000000-0000-0000-0000-000000000001", "x", ["a", "b"], {"1": null}, "b\'x\'", 0.5, true]}'
+    )
+
+
+def test_errors_and_warnings_hide_passwords(capsys: pytest.CaptureFixture[str]) -> None:
+    render.error("no postgresql://me:s3cret@db/x", "try password=s3cret")
+    render.warning("postgresql://me:s3cret@db/x")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "s3cret" not in captured.err
+    assert captured.err.splitlines()[1] == "callctl: hint: try password=***"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "coloured"),
+    [("NO_COLOR", "1", False), ("TERM", "dumb", False), ("TERM", "xterm", True)],
+)
+def test_colour_is_for_terminals_that_want_it(
+    variable: str, value: str, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv(variable, value)
+    assert render.has_colour(Terminal()) is coloured
+    assert ("\x1b[" in render.styled("text", "error", Terminal())) is coloured
+    assert render.styled("text", "error", io.StringIO()) == "text"
+
+
+class Broken(io.StringIO):
+    """A pipe that nobody reads any more."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = path.open("w")
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+def test_a_reader_who_leaves_does_not_stop_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", Broken(tmp_path / "nowhere"))
+    render.out("a line")
+    render_progress.json_event(Notice("another"))
+
+
+def test_folding_keeps_to_the_width_and_hangs() -> None:
+    text = render.folded("why: " + "word " * 40, io.StringIO(), indent=4, hanging=5)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].startswith("    why: word")
+    assert all(line.startswith("         word") for line in lines[1:])
+
+
+def test_a_table_in_a_pipe_keeps_a_row_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    render_answers.table(("name", "n"), [("x" * 200, "1"), ("[bold]y", "20")], right=("n",))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("x" * 200)
+    assert lines[2].startswith("[bold]y")
+    assert lines[2].endswith(" 20")
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (1200, "1,200 rows")])
+def test_counted(number: int, text: str) -> None:
+    assert render.counted(number, "row") == text
+
+
+SQL = """-- a header
+
+-- Why it is done.
+UPDATE chatapp.chatbots SET settings = '{}' WHERE name = 'a;b';
+
+-- callctl: no-transaction
+CREATE INDEX CONCURRENTLY i ON chatapp.chatbots (name);
+
+-- check: names: every chatbot has a name
+SELECT id FROM chatapp.chatbots WHERE name IS NULL;
+"""
+
+
+def plan() -> Plan:
+    script = parse_script(SQL, "steps/99_x/up.sql")
+    return Plan("up", DOCUMENTED, (PlannedStep(4, "x", "up", script.statements),))
+
+
+def test_a_plan_in_a_pipe_is_a_script_that_parses_back_to_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    render_answers.plan(plan(), "text")
+    captured = capsys.readouterr()
+    assert "-- step 4 up: x\n" in captured.out
+    assert "-- Why it is done.\n" in captured.out
+    again = parse_script(captured.out, "plan.sql").statements
+    assert [(s.sql, s.directives, s.check) for s in again] == [
+        (s.sql, s.directives, s.check) for s in plan().steps[0].statements
+    ]
+    assert captured.err == "1 step, 3 statements; nothing was run\n"
+
+
+def test_a_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    render_answers.plan(plan(), "json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["direction"] == "up"
+    step = found["steps"][0]
+    assert (step["number"], step["name"], step["direction"]) == (4, "x", "up")
+    assert step["statements"][1] == {
+        "sql": "CREATE INDEX CONCURRENTLY i ON chatapp.chatbots (name)",
+        "kind": "create index",
+        "source": "steps/99_x/up.sql",
+        "line": 7,
+        "directives": ["no-transaction"],
+    }
+
+
+def test_nothing_to_plan_prints_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    render_answers.plan(Plan("down", DOCUMENTED, ()), "text")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "nothing to do: no step is applied\n"
+
+
+def test_the_end_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run("up", (StepRun(1, "one", 0.5, 12345), StepRun(2, "two", 1.25, 0)), 2.0)
+    render_answers.run(run, "text")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["step", "name", "seconds", "rows"]
+    assert lines[1].split() == ["1", "one", "0.50", "12,345"]
+    assert lines[-1] == "2 steps applied in 2.0 s"
+    render_answers.run(Run("down", (), 0.0), "text")
+    assert capsys.readouterr().out == "nothing to do: no step is applied\n"
+
+
+def test_purge(capsys: pytest.CaptureFixture[str]) -> None:
+    things = (Saved("saved value", "chatbots.type", 1200, 3), Saved("archived table", "calls", 1, 0))
+    render_answers.saved(things)
+    render_answers.purged(things, "text")
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        "saved value chatbots.type: 1,200 rows, 3 of them superseded",
+        "archived table calls: 1 row",
+    ]
+    assert captured.out == "deleted 1,201 rows that were saved\n"
+
+
+FINDINGS = (
+    Finding("bad", "blocks", "it is bad", "because " * 30, "mend it", ("object-1",)),
+    Finding("odd", "warns", "one is odd", "it matters", "look", ("one",)),
+    Finding("odd", "warns", "two is odd", "it matters", "look", tuple(f"o{n}" for n in range(20))),
+    Finding("dark", "unknown", "nobody knows", "it matters", "ask", ()),
+    Finding("good", "ok", "all is well", "it matters", "nothing", ()),
+)
+
+
+def test_findings_are_grouped_and_the_worst_stands_last(capsys: pytest.CaptureFixture[str]) -> None:
+    render_findings.preflight(FINDINGS, [1, 2], "text")
+    captured = capsys.readouterr()
+    text = captured.out
+    assert max(map(len, text.splitlines())) <= 80
+    assert (
+        text.index("all is well")
+        < text.index("nobody knows")
+        < text.index("one is odd")
+        < text.index("it is bad")
+    )
+    assert text.count("why: it matters") == 2  # once for dark, once for both odd ones
+    assert "o7 and 12 more" in text
+    assert text.splitlines()[-1] == "not ready: 1 block, 2 warn, 1 unknown, 1 ok"
+    assert "next: do what the blocking findings say" in captured.err
+
+
+def test_findings_before_a_run_go_to_stderr_and_leave_out_what_is_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    render_findings.before_run(FINDINGS)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "all is well" not in captured.err
+    assert "do:  mend it" in captured.err
+    assert "do:  look" not in captured.err
+
+
+def test_findings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    render_findings.preflight(FINDINGS[1:], [3], "json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["ready"], found["pending"]) == (True, [3])
+    assert found["findings"][0] == {
+        "id": "odd",
+        "level": "warns",
+        "what": "one is odd",
+        "why": "it matters",
+        "do": "look",
+        "objects": ["one"],
+    }
+
+
+def check(id: str, *, count: int = 0, warns: bool = False, error: str | None = None) -> CheckResult:
+    sample = tuple((UUID(int=n), "line\none\x00" + "x" * 100) for n in range(min(count, 2)))
+    passed = count == 0 and error is None
+    return CheckResult(
+        id, "a <sentence> & more", 4, passed, warns, count, ("id", "text"), sample, "f.sql:3", error
+    )
+
+
+REPORT = Report(
+    (4,),
+    (
+        check("good"),
+        check("warned", count=1, warns=True),
+        check("bad", count=3),
+        check("lost", error="no table"),
+    ),
+)
+
+
+def test_a_report_says_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    render_report.report(REPORT, "text")
+    text = capsys.readouterr().out
+    assert text.splitlines()[-1] == "verify failed: 2 of 4 checks"
+    assert "failed  bad (step 4)" in text
+    assert "3 rows are not, such as:" in text
+    assert "id=00000000-0000-0000-0000-000000000001, text=line one" in text
+    assert "could not be asked (f.sql:3): no table" in text
+    assert "good" not in text
+    render_report.report(Report((4,), REPORT.checks[:2]), "text")
+    assert capsys.readouterr().out.splitlines()[-1] == "verify passed: 2 checks, 1 with a warning"
+
+
+def test_a_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    render_report.report(REPORT, "json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["passed"] is False
+    assert [each["result"] for each in found["checks"]] == ["passed", "warns", "failed", "failed"]
+    assert found["checks"][2]["sample"][1]["id"] == "00000000-0000-0000-0000-000000000001"
+
+
+def test_a_report_as_junit_is_xml_whatever_the_rows_hold() -> None:
+    root = ElementTree.fromstring(render_report.junit(REPORT).encode())
+    assert root.attrib["tests"] == "4"
+    assert root.attrib["failures"] == "2"
+    cases = root.findall("./testsuite/testcase")
+    assert [case.attrib["name"].split(":")[0] for case in cases] == ["good", "warned", "bad", "lost"]
+    assert cases[0].find("failure") is None
+    assert "warns: 1 row" in str(cases[1].findtext("system-out"))
+    failure = cases[2].find("failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "3 rows"
+
+
+EVENTS = (
+    Waiting("another callctl to finish", 1.5),
+    StepStarted(4, "backfill", "up", 1, 2),
+    StatementStarted(4, "up", "steps/04/up.sql", 7, "UPDATE [red]x"),
+    BatchFinished(4, "steps/04/up.sql", 7, 3000, 2000, 100),
+    Notice("read [this]"),
+    StepFinished(4, "backfill", "up", 1.2345),
+)
+
+
+def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with render_progress.running("json") as on_event:
+        for event in EVENTS:
+            on_event(event)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == [
+        "waiting",
+        "step_started",
+        "statement_started",
+        "batch_finished",
+        "notice",
+        "step_finished",
+    ]
+    assert lines[-1] == {
+        "event": "step_finished",
+        "step": 4,
+        "name": "backfill",
+        "direction": "up",
+        "seconds": 1.234,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (StepFailed("no password=s3cret", hint="again"), 5, "no password=***"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ValueError("x"), 1, "ValueError: x"),
+    ],
+)
+def test_a_failed_run_ends_with_a_line_that_says_so(
+    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(type(error)), render_progress.running("json"):
+        raise error
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["event"], last["exit_code"], last["message"]) == ("failed", code, message)
+
+
+def test_progress_in_a_pipe_is_plain_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with render_progress.running("text") as on_event:
+        for event in EVENTS:
+            on_event(event)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "step 4 up: backfill (1 of 2)",
+        "note: read [this]",
+        "step 4 up: done in 1.2 s",
+    ]
+    ticks: Iterator[float] = iter(range(0, 1000, 10))
+    monkeypatch.setattr("time.monotonic", lambda: next(ticks))
+    with render_progress.running("text") as on_event:
+        for event in EVENTS:
+            on_event(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert "waiting for another callctl to finish, 2 s so far" in lines
+    assert "step 4: 3,000 of about 3,000 rows, 100 changed" in lines
+
+
+def test_progress_on_a_terminal_leaves_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with render_progress.running("text") as on_event:
+        for event in EVENTS:
+            on_event(event)
+    text = terminal.getvalue()
+    assert "read [this]" in text
+    assert "backfill  1.2 s" in text
+    assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text  # the cursor is back
