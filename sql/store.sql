@@ -483,7 +483,8 @@ BEGIN
      WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
   ELSIF TG_OP = 'UPDATE' AND (old_kind IS NULL OR old_kind NOT IN ('chat', 'call')) THEN
     DELETE FROM callctl.saved_value
-     WHERE relation = TG_TABLE_NAME AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id AND superseded_at IS NULL;
+     WHERE relation = TG_TABLE_NAME AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id AND superseded_at IS NULL
+       AND value IS NOT DISTINCT FROM to_jsonb(old_kind);
   END IF;
   IF (chat, call) IS DISTINCT FROM (coalesce(kind <> 'call', true), coalesce(kind = 'call', false)) THEN
     INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
@@ -493,8 +494,10 @@ BEGIN
      WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
   ELSIF TG_OP = 'UPDATE'
     AND (old_chat, old_call) IS DISTINCT FROM (coalesce(old_kind <> 'call', true), coalesce(old_kind = 'call', false)) THEN
+    -- What an earlier down saved is not what stood here a moment ago: that one is for step 4 to decide.
     DELETE FROM callctl.saved_value
-     WHERE relation = TG_TABLE_NAME AND field = 'capabilities' AND saved_by = 'down' AND row_id = NEW.id AND superseded_at IS NULL;
+     WHERE relation = TG_TABLE_NAME AND field = 'capabilities' AND saved_by = 'down' AND row_id = NEW.id AND superseded_at IS NULL
+       AND value = jsonb_build_object('chat', old_chat, 'call', old_call);
   END IF;
   RETURN NEW;
 END

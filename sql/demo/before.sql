@@ -1,5 +1,4 @@
--- The database before up, in numbers. after.sql asks the same of the database after it; a number that has no
--- counterpart there, or here, is NULL.
+-- The database before up, in numbers. after.sql asks the same of the database after it.
 
 SELECT 'chatbots for chat' AS what, count(*) FILTER (WHERE chatbotType IS DISTINCT FROM 'call') AS number FROM chatapp.chatbots
 UNION ALL

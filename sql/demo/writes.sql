@@ -1,5 +1,7 @@
 -- What the new application would write, in a small way: a pilot of the call feature. The comment over a statement is
 -- what the demo calls its rows. Documented names; callctl adapts them.
+-- Rows whose old type nobody documented are left alone: once the application has given such a row new flags, the newer
+-- write wins on the way down (docs/explanation), and the demo compares with what was there before.
 
 -- companies switched on
 UPDATE chatapp.companies
@@ -15,6 +17,7 @@ SET enable_call = true
 WHERE id = (
   SELECT package_id FROM chatapp.chatbots
   WHERE enabled_chat AND NOT enabled_call AND deletedAt IS NULL AND package_id IS NOT NULL
+    AND package_id NOT IN (SELECT row_id FROM callctl.saved_value WHERE field = 'chatbot_type')
   GROUP BY package_id ORDER BY count(*) DESC, package_id LIMIT 1);
 
 -- chatbots made hybrids
@@ -25,6 +28,7 @@ SET enabled_call = true,
 WHERE id IN (
   SELECT c.id FROM chatapp.chatbots AS c JOIN chatapp.chatbot_packages AS p ON p.id = c.package_id
   WHERE p.enable_chat AND p.enable_call AND c.enabled_chat AND NOT c.enabled_call AND c.deletedAt IS NULL
+    AND c.id NOT IN (SELECT row_id FROM callctl.saved_value WHERE field = 'chatbot_type')
   ORDER BY c.id LIMIT 24);
 
 -- hybrid chatbot created

@@ -12,7 +12,7 @@ from callctl.names import start_of
 from callctl.scope import folded
 from callctl.script import Statement, tree
 
-# Every table of the platform and of callctl that a batch walks over has this primary key.
+# The primary key of the platform's tables, unless the caller has looked and found another.
 KEY_COLUMN = "id"
 
 _ENDS = frozenset(
@@ -68,7 +68,9 @@ def batch_target(statement: Statement, schema: str) -> BatchTarget:
     return BatchTarget(folded(table.args.get("db")) or schema, folded(table.this), KEY_COLUMN)
 
 
-def with_range(statement: Statement, low: object | None, high: object | None) -> str:
+def with_range(
+    statement: Statement, low: object | None, high: object | None, key_column: str = KEY_COLUMN
+) -> str:
     """The adapted statement for the keys above ``low`` and up to ``high``; None leaves that end open.
 
     The condition joins what the WHERE has: ``WHERE (…) AND key > 'low' AND key <= 'high'``. Keys are written
@@ -77,7 +79,7 @@ def with_range(statement: Statement, low: object | None, high: object | None) ->
     table = _target(statement)
     alias = table.args.get("alias")
     named = alias.this if alias is not None and alias.this is not None else table.this
-    key = f"{identifier(folded(named))}.{identifier(KEY_COLUMN)}"
+    key = f"{identifier(folded(named))}.{identifier(key_column)}"
     bounds = [f"{key} > {literal(low)}"] if low is not None else []
     bounds += [f"{key} <= {literal(high)}"] if high is not None else []
     if not bounds:

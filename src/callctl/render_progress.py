@@ -33,18 +33,25 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @contextmanager
 def running(output: Output) -> Iterator[OnEvent]:
-    """Listen to a run. In JSON, a run that fails ends with a line that says so."""
+    """Listen to a run."""
     if output == "json":
-        try:
-            yield json_event
-        except BaseException as error:
-            render.line(failed_document(error))
-            raise
+        yield json_event
     elif render.has_colour(sys.stderr):
         with _live_line() as on_event:
             yield on_event
     else:
         yield PlainLines()
+
+
+@contextmanager
+def json_failure(output: Output) -> Iterator[None]:
+    """In JSON, long work that fails, or is refused, ends with a line on stdout that says so."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if output == "json":
+            render.line(failed_document(error))
+        raise
 
 
 def json_event(event: Event) -> None:

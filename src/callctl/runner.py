@@ -246,6 +246,11 @@ def _batches(run: Run, script: Script, original: Statement, reached: store.Check
         nonlocal text
         with run.connection.transaction():
             database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
+            # A batch is a few thousand rows found by key: without this the planner, at some sizes, reads whole tables for each.
+            run.connection.execute(
+                "SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin',"
+                " 'enable_mergejoin']) AS name"
+            )
             low = state.position
             query = boundary.format(
                 key=sql.Identifier(key),
@@ -255,7 +260,7 @@ def _batches(run: Run, script: Script, original: Statement, reached: store.Check
             )
             row = run.connection.execute(query).fetchone()
             high = row[0] if row else None
-            text = with_range(original, low, high)
+            text = with_range(original, low, high, key)
             changed = max(run.connection.execute(text.encode()).rowcount, 0)
             size = run.settings.batch_size if high is not None else max(total - state.scanned, 0)
             result = store.Checkpoint(

@@ -191,8 +191,10 @@ def test_a_blocking_finding_stops_up(documented: str, ask: Callable[..., tuple[i
     with psycopg.connect(documented, autocommit=True) as connection:
         connection.execute("UPDATE chatapp.companies SET settings = '[]' WHERE slug IS NOT NULL")
     assert document(ask(documented, "preflight", "--output", "json"), 3)["ready"] is False
-    code, _, err = ask(documented, "migrate", "up", "--yes", "--output", "json")
+    code, out, err = ask(documented, "migrate", "up", "--yes", "--output", "json")
     assert code == 3
+    assert json.loads(out)["event"] == "failed"
+    assert json.loads(out)["exit_code"] == 3
     assert "callctl: error: preflight blocks: " in err
     assert applied(documented) == 0
 

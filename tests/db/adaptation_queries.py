@@ -70,9 +70,13 @@ def _predicate(draw: st.DrawFn, sources: list[Source], depth: int, name: Callabl
         both = [inner, source]
         where = draw(_predicate(both, 0, lambda s, c: f"{s.alias}.{c}"))
         outer = draw(st.sampled_from(source.columns))
-        return f"EXISTS (SELECT {inner.alias}.id FROM {inner.sql} WHERE {where} AND {source.alias}.{outer} IS NOT NULL)"
+        return (
+            f"EXISTS (SELECT {inner.alias}.id FROM {inner.sql} "
+            f"WHERE {where} AND {source.alias}.{outer} IS NOT NULL)"
+        )
     if kind == "case":
-        return f"CASE WHEN {draw(_predicate(sources, 0, name))} THEN {name(source, column)} IS NULL ELSE false END"
+        when = draw(_predicate(sources, 0, name))
+        return f"CASE WHEN {when} THEN {name(source, column)} IS NULL ELSE false END"
     if kind == "null":
         return f"{name(source, column)} IS NOT NULL"
     return f"{name(source, column)}::text IN ('call', 'chat', '1', 'chatbotType')"

@@ -233,7 +233,8 @@ def test_uuid_function_elsewhere_and_nowhere(documented: str) -> None:
             connection.execute("SET allow_system_table_mods = on")
             connection.execute("UPDATE pg_proc SET proname = 'gone' WHERE proname = 'gen_random_uuid'")
             connection.execute(
-                "CREATE SCHEMA ext; CREATE FUNCTION ext.gen_random_uuid() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'"
+                "CREATE SCHEMA ext; CREATE FUNCTION ext.gen_random_uuid() RETURNS uuid "
+                "LANGUAGE sql AS 'SELECT NULL::uuid'"
             )
         (finding,) = of(ask(connection), "uuid-function", "blocks")
         assert "ext.gen_random_uuid(), but not on the search_path" in finding.what

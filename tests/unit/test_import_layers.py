@@ -9,8 +9,8 @@ import callctl
 
 PACKAGE = Path(callctl.__file__).parent
 
-# From the entrance down. migrate stands over preflight and verify: it asks both before and after a step. A module may import from the rooms below its own, and within a set in braces only
-# what SAME_ROOM allows.
+# From the entrance down. A module may import from the rooms below its own, and from its own room only what
+# SAME_ROOM allows. migrate stands over preflight and verify: it asks both.
 ROOMS: tuple[frozenset[str], ...] = tuple(
     frozenset(room.split())
     for room in (
@@ -22,18 +22,20 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "migrate",
         "preflight verify",
         "runner findings steps catalogue",
-        "store",
+        "store comparison",
         "adapt ranges",
         "definitions literals",
         "resolve",
+        "writes",
+        "names",
         "scope",
         "naming",
         "script",
         "lexer",
         "database",
         "sandbox",
-        "postgres",
-        "guard",
+        "postgres baselines",
+        "binaries guard",
         "config",
         "config_file config_values files events",
         "redaction",

@@ -341,10 +341,13 @@ def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_failed_run_ends_with_a_line_that_says_so(
     error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(type(error)), render_progress.running("json"):
+    with pytest.raises(type(error)), render_progress.json_failure("json"):
         raise error
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["event"], last["exit_code"], last["message"]) == ("failed", code, message)
+    with pytest.raises(type(error)), render_progress.json_failure("text"):
+        raise error
+    assert capsys.readouterr().out == ""
 
 
 def test_progress_in_a_pipe_is_plain_lines(

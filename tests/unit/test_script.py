@@ -80,7 +80,8 @@ def test_directives_and_checks() -> None:
         "-- check: a.b: all is well\nSELECT 2;\n-- check (warns): c: or nearly\nSELECT 3;"
     )
     one, two, three, four = script(text).statements
-    assert (one.directives, one.comment) == ({"generated", "no-transaction"}, "Makes it.")
+    assert one.directives == {"generated", "no-transaction"}
+    assert one.comment == "Makes it."
     assert two.directives == {"batched"}
     assert three.check == Check("a.b", "all is well", warns=False)
     assert four.check == Check("c", "or nearly", warns=True)

@@ -17,7 +17,7 @@ WITH found AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
   SELECT 'companies', 'settings.features.callEnabled', 'down', id, held, goes_back
   FROM found
-  WHERE held IS DISTINCT FROM COALESCE(goes_back, 'false') AND held IS NOT NULL
+  WHERE held IS DISTINCT FROM COALESCE(goes_back, 'false')
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
   DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
 )
@@ -26,7 +26,7 @@ FROM found WHERE c.id = found.id;
 
 -- callctl: batched
 WITH found AS (
-  SELECT c.id, c.settings -> 'call' AS held, c.settings, b.value AS before, b.value -> 'call' AS goes_back
+  SELECT c.id, c.settings -> 'call' AS held, c.settings, c.enabled_call, b.value AS before, b.value -> 'call' AS goes_back
   FROM chatapp.chatbots AS c
   LEFT JOIN callctl.saved_value AS b
     ON b.relation = 'chatbots' AND b.field = 'settings.call' AND b.saved_by = 'up' AND b.row_id = c.id
@@ -37,7 +37,8 @@ WITH found AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
   SELECT 'chatbots', 'settings.call', 'down', id, held, goes_back
   FROM found
-  WHERE held IS NOT NULL AND held <> callctl.default_call_settings()
+  -- The defaults of a call-enabled chatbot come back by themselves where nothing stood.
+  WHERE NOT (enabled_call AND COALESCE(goes_back, '{}') IN ('{}', 'null') AND COALESCE(held, '{}') = callctl.default_call_settings())
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
   DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
 )

@@ -36,9 +36,10 @@ WITH kept AS (
     AND s.superseded_at IS NULL
   FOR UPDATE OF s
 )
-UPDATE chatapp.companies AS c SET settings = callctl.with_call_flag(c.settings, kept.value)
+UPDATE chatapp.companies AS c SET settings = callctl.with_call_flag(c.settings, COALESCE(kept.value, 'false'))
 FROM kept
 WHERE c.id = kept.row_id
+  AND jsonb_typeof(COALESCE(kept.value, 'false')) = 'boolean'
   AND CASE WHEN jsonb_typeof(kept.before) = 'boolean' THEN kept.before END IS NOT DISTINCT FROM kept.left_there
   AND c.settings #> '{features,callEnabled}' = COALESCE(kept.left_there, 'false');
 
@@ -46,7 +47,8 @@ UPDATE callctl.saved_value AS s SET superseded_at = now()
 WHERE s.relation = 'companies' AND s.field = 'settings.features.callEnabled' AND s.saved_by = 'down'
   AND s.superseded_at IS NULL
   AND NOT EXISTS (
-    SELECT FROM chatapp.companies AS c WHERE c.id = s.row_id AND c.settings #> '{features,callEnabled}' = s.value);
+    SELECT FROM chatapp.companies AS c
+    WHERE c.id = s.row_id AND c.settings #> '{features,callEnabled}' = COALESCE(s.value, 'false'));
 
 -- callctl: batched
 INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
@@ -71,7 +73,8 @@ WITH found AS (
 UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
 FROM found WHERE c.id = found.id;
 
--- Call settings that an earlier down took away come back, where nobody has written others since.
+-- Call settings that an earlier down took away come back, where nobody has written others since. A call-enabled chatbot
+-- is never without: where it had been left with none, it gets the defaults.
 -- callctl: batched
 WITH kept AS (
   SELECT s.row_id, s.value, s.left_there, b.value -> 'call' AS before
@@ -81,8 +84,19 @@ WITH kept AS (
    AND b.superseded_at IS NULL
   WHERE s.relation = 'chatbots' AND s.field = 'settings.call' AND s.saved_by = 'down' AND s.superseded_at IS NULL
   FOR UPDATE OF s
+), noted AS (
+  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
+  SELECT 'chatbots', 'settings.call', 'up', c.id, '{"settings": "absent"}'
+  FROM kept JOIN chatapp.chatbots AS c ON c.id = kept.row_id
+  WHERE c.settings IS NULL
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
 )
-UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(c.settings, '{}'), '{call}', kept.value)
+UPDATE chatapp.chatbots AS c
+SET settings = CASE
+  WHEN c.enabled_call AND COALESCE(kept.value, '{}') IN ('{}', 'null')
+    THEN jsonb_set(COALESCE(c.settings, '{}'), '{call}', callctl.default_call_settings())
+  WHEN kept.value IS NULL THEN c.settings - 'call'
+  ELSE jsonb_set(COALESCE(c.settings, '{}'), '{call}', kept.value) END
 FROM kept
 WHERE c.id = kept.row_id
   AND kept.before IS NOT DISTINCT FROM kept.left_there
@@ -92,7 +106,10 @@ WHERE c.id = kept.row_id
 UPDATE callctl.saved_value AS s SET superseded_at = now()
 WHERE s.relation = 'chatbots' AND s.field = 'settings.call' AND s.saved_by = 'down' AND s.superseded_at IS NULL
   AND NOT EXISTS (
-    SELECT FROM chatapp.chatbots AS c WHERE c.id = s.row_id AND c.settings -> 'call' = s.value);
+    SELECT FROM chatapp.chatbots AS c
+    WHERE c.id = s.row_id
+      AND (c.settings -> 'call' IS NOT DISTINCT FROM s.value
+           OR c.settings -> 'call' = callctl.default_call_settings() AND COALESCE(s.value, '{}') IN ('{}', 'null')));
 
 DELETE FROM callctl.saved_value
 WHERE ((relation = 'companies' AND field = 'settings.features.callEnabled')

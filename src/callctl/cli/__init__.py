@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from callctl import __version__, render
-from callctl.cli import common, demo, migrate, preflight, purge, verify
+from callctl.cli import common, demo, migrate, preflight, purge, sandbox, verify
 from callctl.errors import CallctlError, UsageError
 
 HELP = """
@@ -96,12 +96,7 @@ def root(
 
 
 demo.register(app)
-try:
-    from callctl.cli import sandbox
-except ImportError:
-    pass
-else:
-    sandbox.register(app)
+sandbox.register(app)
 preflight.register(app)
 migrate.register(app)
 verify.register(app)

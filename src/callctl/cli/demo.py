@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
+
+from callctl.cli import common
+from callctl.cli.sandbox import Baseline
 
 EPILOG = """
 It starts a PostgreSQL of its own, in a directory of its own, and leaves nothing behind. CALLCTL_DATABASE_URL,
-DATABASE_URL and the PG* variables are not looked at.
+DATABASE_URL and the PG* variables are not looked at. Exit code 3 means that the proof did not hold.
 
 \b
 Next: callctl sandbox start, a "before" database to try the commands on
@@ -17,10 +22,35 @@ def register(app: typer.Typer) -> None:
     app.command("demo", epilog=EPILOG)(demo)
 
 
-def demo() -> None:
-    """Watch the whole story on an embedded PostgreSQL: before, up, new rows, down, and what was kept."""
+def demo(
+    context: typer.Context,
+    baseline: Annotated[
+        Baseline,
+        typer.Option(help="The schema: as the specification has it, or as it is deployed."),
+    ] = Baseline.deployed,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=50, max=200_000, metavar="N", help="How many chatbots [default: 3000]."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."
+        ),
+    ] = None,
+) -> None:
+    """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""
+    output = common.settings(context).output
     from callctl import demo as story
-    from callctl import render_demo
+    from callctl import render_demo, sandbox
 
-    with render_demo.screen() as screen:
-        story.demo(screen)
+    sandbox.ignore_environment()
+    with render_demo.screen(output) as tell:
+        told = story.demo(
+            tell,
+            baseline=baseline.value,
+            rows=story.DEFAULT_ROWS if rows is None else rows,
+            seed=story.DEFAULT_SEED if seed is None else seed,
+        )
+    if not told.holds:
+        raise typer.Exit(3)

@@ -131,17 +131,18 @@ def up(
     )
     from callctl import migrate, render_answers, render_progress
 
-    with common.connected(settings) as connection:
-        planned = migrate.plan(connection, settings, direction="up", to=target)
-        if dry_run:
-            render_answers.plan(planned, settings.output)
-            return
-        if planned.steps:
-            _look_first(connection, settings, planned)
-            common.confirm(connection, settings, f"Apply {_steps(planned)}", yes=yes)
-    with render_progress.running(settings.output) as on_event:
-        run = migrate.up(settings, to=target, wait=wait, on_event=on_event)
-    render_answers.run(run, settings.output)
+    with render_progress.json_failure(settings.output):
+        with common.connected(settings) as connection:
+            planned = migrate.plan(connection, settings, direction="up", to=target)
+            if dry_run:
+                render_answers.plan(planned, settings.output)
+                return
+            if planned.steps:
+                _look_first(connection, settings, planned)
+                common.confirm(connection, settings, f"Apply {_steps(planned)}", yes=yes)
+        with render_progress.running(settings.output) as on_event:
+            run = migrate.up(settings, to=target, wait=wait, on_event=on_event)
+        render_answers.run(run, settings.output)
 
 
 DOWN_EPILOG = """
@@ -188,19 +189,20 @@ def down(
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait, batch_size=batch_size)
     from callctl import migrate, render_answers, render_progress
 
-    with common.connected(settings) as connection:
-        planned = migrate.plan(connection, settings, direction="down", to=target)
-        if dry_run:
-            render_answers.plan(planned, settings.output)
-            return
-        if planned.steps:
-            _look_first(connection, settings, planned, truncate_avatars=truncate_avatars)
-            common.confirm(connection, settings, f"Take back {_steps(planned)}", yes=yes)
-    with render_progress.running(settings.output) as on_event:
-        run = migrate.down(
-            settings, to=target, truncate_avatars=truncate_avatars, wait=wait, on_event=on_event
-        )
-    render_answers.run(run, settings.output)
+    with render_progress.json_failure(settings.output):
+        with common.connected(settings) as connection:
+            planned = migrate.plan(connection, settings, direction="down", to=target)
+            if dry_run:
+                render_answers.plan(planned, settings.output)
+                return
+            if planned.steps:
+                _look_first(connection, settings, planned, truncate_avatars=truncate_avatars)
+                common.confirm(connection, settings, f"Take back {_steps(planned)}", yes=yes)
+        with render_progress.running(settings.output) as on_event:
+            run = migrate.down(
+                settings, to=target, truncate_avatars=truncate_avatars, wait=wait, on_event=on_event
+            )
+        render_answers.run(run, settings.output)
 
 
 ADOPT_EPILOG = """
@@ -215,22 +217,23 @@ Next: callctl migrate status
 
 @group.command(epilog=ADOPT_EPILOG)
 def adopt(context: typer.Context, yes: Yes = False) -> None:
-    """Record the steps that are already in the database, each proved by its verify."""
+    """Record the steps that are already in the database. Each is proved by its verify first."""
     settings = common.settings(context)
     from callctl import migrate, render_answers, render_progress
 
-    with common.connected(settings) as connection:
-        common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
-    with render_progress.running(settings.output) as on_event:
-        adopted = migrate.adopt(settings, on_event)
-    render_answers.adopted(adopted, settings.output)
-    if any(not step.adopted for step in adopted):
-        raise typer.Exit(3)
+    with render_progress.json_failure(settings.output):
+        with common.connected(settings) as connection:
+            common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
+        with render_progress.running(settings.output) as on_event:
+            adopted = migrate.adopt(settings, on_event)
+        render_answers.adopted(adopted, settings.output)
+        if any(not step.adopted for step in adopted):
+            raise typer.Exit(3)
 
 
 @group.command()
 def history(context: typer.Context) -> None:
-    """List every step taken, up and down: when, by whom, from where, with which callctl. Changes nothing."""
+    """List every step taken, up and down. Says when, by whom, from where and with which callctl."""
     settings = common.settings(context)
     from callctl import migrate, render_answers
 

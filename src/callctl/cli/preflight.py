@@ -32,7 +32,7 @@ def preflight(
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Ask the database whether the steps still to come can run safely. Changes nothing."""
+    """Ask the database whether the pending steps can run safely. Changes nothing."""
     settings = common.settings(
         context,
         backup_taken_at=backup_taken_at,

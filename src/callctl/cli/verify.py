@@ -30,7 +30,7 @@ def verify(
         str | None, typer.Option(metavar="FILE", help="Also write the report to FILE as JUnit XML.")
     ] = None,
 ) -> None:
-    """Prove that the schema and every row are as the applied steps should have left them. Changes nothing."""
+    """Prove that schema and rows are as they should be. Changes nothing."""
     settings = common.settings(context)
     from callctl import render_report
     from callctl import verify as checks

@@ -1,0 +1,186 @@
+"""The reference pages that are read off the SQL files: the steps, the checks, callctl's own schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from sqlglot import exp
+
+from callctl.events import Direction
+from callctl.files import sql_names
+from callctl.script import Script, Statement, load_script, tree
+from callctl.steps import Step, all_steps
+
+_HOW = {
+    "batched": "in batches, a commit each",
+    "no-transaction": "by itself, outside a transaction",
+    "generated": "each statement that this query returns",
+    "repeatable": "also by `migrate adopt`",
+}
+_DIRECTIONS: tuple[Direction, ...] = ("up", "down")
+
+
+# ---- steps ---------------------------------------------------------------------------------------------
+
+
+def steps(generated: str) -> str:
+    lines = [
+        "# Steps",
+        "",
+        generated,
+        "The thirteen steps, as the comments at the top of their files tell them. *Specification* and line",
+        "numbers such as L104 mean the platform's own document, which callctl carries out. The files are the",
+        "whole truth; `callctl migrate plan` prints them in the names of your database. Statements without a",
+        "remark share a transaction with their neighbours.",
+        "",
+        "| step | name | up | down |",
+        "|---|---|---|---|",
+    ]
+    for step in all_steps():
+        counts = " | ".join(_counted(step.script(way)) for way in _DIRECTIONS)
+        lines.append(f"| [{step.number}](#{_anchor(step)}) | `{step.name}` | {counts} |")
+    for step in all_steps():
+        lines += ["", f"## {_title(step)}"]
+        for way in _DIRECTIONS:
+            script = step.script(way)
+            lines += ["", f"**{way.capitalize()}** (`{script.name}`). {' '.join(_header(script))}", ""]
+            lines += [_statement(statement) for statement in script.statements] or ["- nothing to run"]
+    return "\n".join(lines) + "\n"
+
+
+def _title(step: Step) -> str:
+    return f"{step.number} {step.name}"
+
+
+def _anchor(step: Step) -> str:
+    return _title(step).replace(" ", "-")
+
+
+def _counted(script: Script) -> str:
+    number = len(script.statements)
+    return f"{number} statement" if number == 1 else f"{number} statements"
+
+
+def _header(script: Script) -> Iterator[str]:
+    """The comment lines at the top of a file, as sentences: 'Step 4, back: …' loses its number."""
+    for line in script.text.splitlines():
+        if not line.startswith("--"):
+            return
+        text = line.removeprefix("--").strip()
+        yield re.sub(r"^Step \d+(, back)?: ", "", text)
+
+
+def _statement(statement: Statement) -> str:
+    if statement.check is not None:
+        return f"- check `{statement.check.id}`: {statement.check.sentence}"
+    code = statement.summary.replace("`", "'")
+    how = ", ".join(_HOW[each] for each in sorted(statement.directives))
+    return f"- `{code}`" + (f" ({how})" if how else "")
+
+
+# ---- checks --------------------------------------------------------------------------------------------
+
+
+def checks(generated: str) -> str:
+    lines = [
+        "# Checks",
+        "",
+        generated,
+        "A check is a query for offenders: no rows is a pass. The sentence says what is true when it passes.",
+        "One that only *warns* is reported and fails nothing.",
+        "",
+        "## Of a step",
+        "",
+        "They run at the end of their step, in its last transaction, and again in every `callctl verify`.",
+        "",
+        *_table((each.number, load_script(f"{each.directory}/verify.sql")) for each in all_steps()),
+        "",
+        "## Of every row",
+        "",
+        "`callctl verify` runs these too, once the steps that they are about are applied.",
+        "",
+        *_table((script.header.get("steps", ""), script) for script in map(load_script, sql_names("verify"))),
+        "",
+        "## Inside a step",
+        "",
+        "They stand in the step's own file, where going on would lose something. One that fails stops it.",
+        "",
+        *_table((each.number, each.script(way)) for each in all_steps() for way in _DIRECTIONS),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(scripts: Iterable[tuple[object, Script]]) -> Iterator[str]:
+    yield "| steps | check | what is true when it passes | file |"
+    yield "|---|---|---|---|"
+    for steps, script in scripts:
+        for check in (statement.check for statement in script.statements):
+            if check is not None:
+                sentence = _cell(check.sentence) + (" *(warns)*" if check.warns else "")
+                yield f"| {steps} | `{check.id}` | {sentence} | `{script.name}` |"
+
+
+# ---- callctl's own schema --------------------------------------------------------------------------------
+
+
+def store_schema(generated: str) -> str:
+    script = load_script("store.sql")
+    comments = dict(_comments(script.text))
+    lines = [
+        "# The store",
+        "",
+        generated,
+        "What callctl keeps in the schema `callctl` of the database it works on, as `sql/store.sql` makes it",
+        "and says in its own `COMMENT ON`. Look at it as you like; let callctl write. Between a down and",
+        "the next up the tables `integration_accounts`, `calls` and `call_transcripts` live there, too.",
+        "",
+        "## Tables",
+    ]
+    for table in _tables(script):
+        name = table.this.name
+        lines += ["", f"### {name}", "", f"{comments[f'callctl.{name}']}.", ""]
+        lines += ["| column | type | holds |", "|---|---|---|"]
+        for column in table.find_all(exp.ColumnDef):
+            kind = column.args["kind"].sql(dialect="postgres").lower()
+            says = _cell(comments[f"callctl.{name}.{column.name}"])
+            lines.append(f"| `{column.name}` | {kind}{_nullable(column, table)} | {says} |")
+    lines += ["", "## Functions", "", "| function | does |", "|---|---|"]
+    for name, text in comments.items():
+        if "(" in name:
+            lines.append(f"| `{name.removeprefix('callctl.')}` | {_cell(text)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _tables(script: Script) -> Iterator[exp.Schema]:
+    for statement in script.statements:
+        node = tree(statement.sql)
+        if statement.kind == "create table" and isinstance(node, exp.Create):
+            assert isinstance(node.this, exp.Schema), f"{statement.place} lists no columns"
+            yield node.this
+
+
+def _nullable(column: exp.ColumnDef, table: exp.Schema) -> str:
+    kinds = (exp.NotNullColumnConstraint, exp.PrimaryKeyColumnConstraint)
+    if any(isinstance(each.kind, kinds) for each in column.constraints):
+        return ""
+    keys = {name.name for key in table.find_all(exp.PrimaryKey) for name in key.expressions}
+    return "" if column.name in keys else ", may be NULL"
+
+
+def _comments(text: str) -> Iterator[tuple[str, str]]:
+    """What each COMMENT ON is about, as it names it, and what it says."""
+    pattern = r"(?m)^COMMENT ON (?:TABLE|COLUMN|FUNCTION) ([\w.]+(?:\([^)]*\))?) IS\s+'((?:[^']|'')*)'"
+    for name, words in re.findall(pattern, text):
+        yield name, words.replace("''", "'")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+PAGES: dict[str, Callable[[str], str]] = {
+    "steps.md": steps,
+    "checks.md": checks,
+    "store-schema.md": store_schema,
+}

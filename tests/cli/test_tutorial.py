@@ -1,0 +1,58 @@
+"""The tutorial and the how-to pages do what they say: every command is run and its output compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.cli.documents import Command, carry_out, difference, read
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+# Each how-to page, and the sandbox that stands for the reader's database.
+HOW_TO = {
+    "migrate-a-staging-copy": "--baseline deployed --rows 200",
+    "roll-back": "--baseline deployed --rows 200",
+    "recover-after-a-failed-step": "--baseline documented --rows 200",
+    "run-in-ci": "--baseline documented --rows 200",
+}
+
+
+def test_the_tutorial(tmp_path: Path) -> None:
+    carry_out(DOCS / "tutorial" / "first-migration.md", tmp_path)
+
+
+@pytest.mark.parametrize("name", HOW_TO)
+def test_how_to(name: str, tmp_path: Path) -> None:
+    carry_out(DOCS / "how-to" / f"{name}.md", tmp_path, started=HOW_TO[name])
+
+
+def test_every_how_to_page_is_run() -> None:
+    assert {page.stem for page in (DOCS / "how-to").glob("*.md")} == set(HOW_TO)
+
+
+@pytest.mark.parametrize(
+    ("printed", "problem"),
+    [
+        ("one\nstep 1 took 0.31 s\nthree", None),
+        ("one\nstep 1 took 12.5 s\nthree", None),
+        ("one\nstep 2 took 0.31 s\nthree", "not printed: 'step 1 took <seconds> s'"),
+        ("one\nstep 1 took 0.31 s\nthree\nfour", "printed in another order, or more than that"),
+        ("step 1 took 0.31 s\none\nthree", "printed in another order, or more than that"),
+    ],
+)
+def test_output_is_compared(printed: str, problem: str | None) -> None:
+    """A page that says something else than the command prints is found out."""
+    assert difference(("one", "step 1 took 0.20 s", "three"), printed) == problem
+    assert difference(("one", "…"), "one\ntwo\nthree") is None
+    assert difference((), printed) is None
+
+
+def test_a_page_is_read(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Text\n\n```console\n$ one \\\n    --more\n# exits with 3\nout\n$ two\n```\n\n```sh\nnot run\n```\n"
+    )
+    first, second = read(page)
+    assert first == Command("one \\\n    --more", ("out",), 3, 4)
+    assert second == Command("two", (), 0, 7)
