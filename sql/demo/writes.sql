@@ -1,7 +1,7 @@
 -- What the new application would write, in a small way: a pilot of the call feature. The comment over a statement is
 -- what the demo calls its rows. Documented names; callctl adapts them.
--- Rows whose old type nobody documented are left alone: once the application has given such a row new flags, the newer
--- write wins on the way down (docs/explanation), and the demo compares with what was there before.
+-- Two kinds of rows are left alone, since the application's newer write stays in them on the way down, and the demo
+-- compares with what was there before: rows whose old type nobody documented, and chatbots whose settings were NULL.
 
 -- companies switched on
 UPDATE chatapp.companies
@@ -23,12 +23,12 @@ WHERE id = (
 -- chatbots made hybrids
 UPDATE chatapp.chatbots
 SET enabled_call = true,
-    settings = COALESCE(settings, '{}') || '{"call": {
+    settings = settings || '{"call": {
       "voiceProvider": "openai", "voiceId": "alloy", "callGreeting": "Hello, how can I help?", "maxCallDuration": 900}}'
 WHERE id IN (
   SELECT c.id FROM chatapp.chatbots AS c JOIN chatapp.chatbot_packages AS p ON p.id = c.package_id
   WHERE p.enable_chat AND p.enable_call AND c.enabled_chat AND NOT c.enabled_call AND c.deletedAt IS NULL
-    AND c.id NOT IN (SELECT row_id FROM callctl.saved_value WHERE field = 'chatbot_type')
+    AND c.settings IS NOT NULL AND c.id NOT IN (SELECT row_id FROM callctl.saved_value WHERE field = 'chatbot_type')
   ORDER BY c.id LIMIT 24);
 
 -- hybrid chatbot created

@@ -75,7 +75,8 @@ def _recognise(connection: Connection) -> None:
 def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     text = redact(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = lines[-1] if lines else type(error).__name__
+    # The first line is the reason; those after it are libpq's guesses.
+    said = lines[0].removeprefix("connection failed: ") if lines else type(error).__name__
     hint = f"the address comes from {settings.database_source}; is it the right one?"
     if "password authentication failed" in text or "no password supplied" in text:
         hint = "put the right password into .pgpass or CALLCTL_DATABASE_URL"

@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 
 from callctl.binaries import find_binaries
+from callctl.files import sql_root
 
 ANYTHING = "…"
 _BLOCK = re.compile(r"^```(?P<kind>\w+)[^\n]*\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -36,6 +37,9 @@ _MOVING = (
     (re.compile(r"\bPostgreSQL \d+(\.\d+)?\b"), "PostgreSQL <version>"),
     (re.compile(r"\b[\w-]+@[\w.-]+\b"), "<client>"),
     (re.compile(r"\bpid \d+\b"), "pid <pid>"),
+    # Facts of the SQL files that grow with them, and that no reader goes by.
+    (re.compile(r"\.sql:\d+\b"), ".sql:<line>"),
+    (re.compile(r"\b\d+ (checks|statements)\b"), r"<number> \1"),
     (re.compile(r" +"), " "),
 )
 
@@ -136,6 +140,7 @@ class _Shell:
         }
         work = directory / "work"
         work.mkdir()
+        (work / "sql").symlink_to(sql_root())  # as in a checkout
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             stdin=subprocess.PIPE,

@@ -55,4 +55,4 @@ def test_a_page_is_read(tmp_path: Path) -> None:
     )
     first, second = read(page)
     assert first == Command("one \\\n    --more", ("out",), 3, 4)
-    assert second == Command("two", (), 0, 7)
+    assert second == Command("two", (), 0, 8)

@@ -245,7 +245,7 @@ def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before:
         written, failing = at.look(), at.failing()
         at.down()
         at.up()
-        assert at.failing() == failing
+        assert at.failing() <= failing
         ignore = touched(before, written)
         differences = row_differences(
             {name: plain(rows, "settings") for name, rows in written.rows.items()},
