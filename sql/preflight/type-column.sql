@@ -10,6 +10,8 @@ SELECT
     CASE
         WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L',
             y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
+        WHEN y.typname IN ('varchar', 'bpchar') THEN format('%s.%I is %s, too short for %L',
+            a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod), v.label)
         ELSE format('%s.%I is %s, neither text, varchar nor an enum',
             a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
     END AS what,
@@ -21,7 +23,8 @@ WHERE a.attrelid = 'chatapp.chatbots'::regclass
   AND a.attname = 'chatbottype'::name
   AND ((y.typtype = 'e' AND NOT EXISTS (
             SELECT 1 FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = y.oid AND e.enumlabel = v.label))
-       OR (y.typtype <> 'e' AND v.label = 'chat' AND y.typname NOT IN ('varchar', 'text', 'bpchar')));
+       OR (y.typtype <> 'e' AND v.label = 'chat'
+           AND (y.typname NOT IN ('varchar', 'text', 'bpchar') OR a.atttypmod BETWEEN 4 AND 4 + length(v.label) - 1)));
 
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT
@@ -29,6 +32,8 @@ SELECT
     CASE
         WHEN y.typtype = 'e' THEN format('the enum %s of %s.%I has no label %L',
             y.oid::regtype, a.attrelid::regclass, a.attname, v.label)
+        WHEN y.typname IN ('varchar', 'bpchar') THEN format('%s.%I is %s, too short for %L',
+            a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod), v.label)
         ELSE format('%s.%I is %s, neither text, varchar nor an enum',
             a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
     END AS what,
@@ -40,4 +45,5 @@ WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
   AND a.attname = 'chatbottype'::name
   AND ((y.typtype = 'e' AND NOT EXISTS (
             SELECT 1 FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = y.oid AND e.enumlabel = v.label))
-       OR (y.typtype <> 'e' AND v.label = 'chat' AND y.typname NOT IN ('varchar', 'text', 'bpchar')));
+       OR (y.typtype <> 'e' AND v.label = 'chat'
+           AND (y.typname NOT IN ('varchar', 'text', 'bpchar') OR a.atttypmod BETWEEN 4 AND 4 + length(v.label) - 1)));

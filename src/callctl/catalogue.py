@@ -136,7 +136,7 @@ def seed_script(models: Sequence[Model], naming: Naming = DOCUMENTED) -> Script:
                 columns=",\n    ".join(names), values=",\n    ".join(texts), key=_literal(model.key), step=STEP
             )
         )
-    parts.append(_FOUND.format(keys=", ".join(_literal(model.key) for model in models if model.type != "chat")))
+    parts.append(_FOUND.format(step=STEP, keys=", ".join(_literal(model.key) for model in models if model.type != "chat")))
     return parse_script("\n".join(parts), SOURCE)
 
 
@@ -201,6 +201,15 @@ SELECT {step}, 'row', 'ai_models', id::text FROM added;
 """
 
 _FOUND = """\
+-- Where step 7 was adopted, models of these names that take calls were put there by the same migration.
+-- callctl: repeatable
+INSERT INTO callctl.made (step, kind, relation, name)
+SELECT {step}, 'row', 'ai_models', m.id::text
+FROM chatapp.ai_models AS m
+WHERE m.model_name IN ({keys}) AND m.model_type = 'call'
+  AND (SELECT h.adopted FROM callctl.history AS h WHERE h.step = 7 ORDER BY h.id DESC LIMIT 1)
+ON CONFLICT (kind, relation, name) DO NOTHING;
+
 -- A model of one of these names that was there before has been a chat model until now; it stays one, and takes calls too.
 UPDATE chatapp.ai_models AS m SET model_type = 'both'
 WHERE m.model_name IN ({keys})

@@ -1,4 +1,4 @@
-"""Two states of a database compared, row by row and definition by definition, on what the server says of each.
+"""Two states of a database compared, row by row and definition by definition, as the server prints them.
 
 callctl's own schema is never looked at: what it remembers proves nothing about what it lost.
 """
@@ -44,7 +44,7 @@ class TableComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two states side by side. ``differing`` are the objects that are not defined as before, or gone, or new."""
+    """Two states side by side. ``differing`` are the objects defined otherwise than before, gone, or new."""
 
     tables: tuple[TableComparison, ...]
     definitions: int
@@ -84,17 +84,15 @@ def fingerprint(connection: psycopg.Connection[Any], schema: str) -> Fingerprint
 
 
 def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
-    """What of ``before`` is still so in ``after``. A table that is gone has lost its rows; a new one is all new."""
-    definitions = {*before.definitions, *after.definitions}
+    """What of ``before`` is still so in ``after``. A table that is gone has lost its rows."""
+    old, new = before.definitions, after.definitions
     return Comparison(
         tables=tuple(
             _table(name, before.rows.get(name, {}), after.rows.get(name, {}))
             for name in sorted({*before.rows, *after.rows})
         ),
         definitions=len(before.definitions),
-        differing=tuple(
-            sorted(name for name in definitions if before.definitions.get(name) != after.definitions.get(name))
-        ),
+        differing=tuple(sorted(name for name in {*old, *new} if old.get(name) != new.get(name))),
         not_compared=tuple(before.not_compared.items()),
     )
 

@@ -1,4 +1,4 @@
-"""The whole story on an embedded PostgreSQL: before, up, rows of the new application, down, and what was kept."""
+"""The whole story on an embedded PostgreSQL: before, up, the new application's rows, down, what was kept."""
 
 from __future__ import annotations
 
@@ -74,7 +74,10 @@ class Preflight:
 
 @dataclass(frozen=True)
 class Planned:
-    """What will run. ``renamed`` is (table, documented, actual); ``sample`` a statement, in its file and as it runs."""
+    """What will run.
+
+    ``renamed`` holds (table, documented, actual); ``sample`` is one statement, in its file and as it runs.
+    """
 
     steps: int
     statements: int
@@ -131,7 +134,7 @@ class Down:
 
 @dataclass(frozen=True)
 class Proof:
-    """The database after down beside the copy taken before up. ``written`` rows of chatbots were added in between."""
+    """The database after down beside the copy taken before up; ``written`` chatbots were created between."""
 
     comparison: Comparison
     written: int
@@ -169,12 +172,25 @@ class Story:
 
 
 Told: TypeAlias = (
-    SceneStarted | Before | Preflight | Planned | migrate.Run | Verified | Changes | Writes | Down | Proof | Again | Story
+    SceneStarted
+    | Before
+    | Preflight
+    | Planned
+    | migrate.Run
+    | Verified
+    | Changes
+    | Writes
+    | Down
+    | Proof
+    | Again
+    | Story
 )
 Listener: TypeAlias = Callable[[Told | Event], None]
 
 
-def demo(tell: Listener, *, baseline: Baseline = "deployed", rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED) -> Story:
+def demo(
+    tell: Listener, *, baseline: Baseline = "deployed", rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED
+) -> Story:
     """Play the story on a server of its own, telling ``tell`` each part as it happens; the server is gone at the end.
 
     ``rows`` is the number of chatbots. Raises ConfigError where there is no PostgreSQL; Interrupted.
@@ -196,7 +212,7 @@ def demo(tell: Listener, *, baseline: Baseline = "deployed", rows: int = DEFAULT
 
 
 def _read_steps() -> None:
-    """Read and parse the steps while the server starts, which is waiting and nothing else: it saves a second."""
+    """Read and parse the steps while the server starts, which is only waiting: it saves a second."""
     with suppress(CallctlError):  # whoever needs the file reports it
         for step in all_steps():
             for direction in DIRECTIONS:
@@ -266,11 +282,13 @@ def _plan(connection: Connection, settings: Settings) -> Planned:
 
 
 def _sample(statements: Sequence[Statement]) -> tuple[str, str]:
-    """The statement that says most in the fewest words: the drop of the type column, as in its file and as it runs."""
+    """The statement that says most in the fewest words, the drop of the type column: in its file, and as it runs."""
     script = load_script(f"{all_steps()[DROPS_TYPE - 1].directory}/up.sql")
     for statement in script.statements:
         if statement.kind == "alter table":
-            runs = next(each for each in statements if (each.source, each.line) == (statement.source, statement.line))
+            runs = next(
+                each for each in statements if (each.source, each.line) == (statement.source, statement.line)
+            )
             return " ".join(statement.sql.split()), " ".join(runs.sql.split())
     raise AssertionError(f"{script.name} alters no table")
 
@@ -292,12 +310,14 @@ def _changes(server: Server, connection: Connection, settings: Settings, naming:
 def _numbers(connection: Connection, settings: Settings, name: str, naming: Naming) -> dict[str, int]:
     (query,) = load_script(name).statements
     asked = connection.execute(adapt(query, naming).sql.encode()).fetchall()
-    objects = connection.execute(read_sql("demo/objects.sql").encode(), {"schema": settings.schema}).fetchall()
+    objects = connection.execute(
+        read_sql("demo/objects.sql").encode(), {"schema": settings.schema}
+    ).fetchall()
     return dict([*asked, *objects])
 
 
 def _write(connection: Connection, settings: Settings) -> Writes:
-    """Run ``sql/demo/writes.sql`` in one transaction; the comment over each statement says what its rows are."""
+    """Run ``sql/demo/writes.sql`` in one transaction; the comment over a statement says what its rows are."""
     naming = read_naming(connection, settings.schema)
     with connection.transaction():
         rows = tuple(
@@ -310,7 +330,11 @@ def _write(connection: Connection, settings: Settings) -> Writes:
 def _down(connection: Connection, run: migrate.Run) -> Down:
     kept = connection.execute(read_sql("demo/kept.sql").encode()).fetchall()
     saved = store.saved_summary(connection)
-    return Down(run, tuple(Counted(*row) for row in kept), sum(each.rows for each in saved if each.kind == "saved value"))
+    return Down(
+        run,
+        tuple(Counted(*row) for row in kept),
+        sum(each.rows for each in saved if each.kind == "saved value"),
+    )
 
 
 def _proof(connection: Connection, settings: Settings, original: Fingerprint, written: Fingerprint) -> Proof:

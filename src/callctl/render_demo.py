@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-    from callctl.config import Output
     from callctl.demo import Listener
 
 _GUTTER = 11  # a space included
@@ -60,11 +59,8 @@ _PLAIN = {"✓": "+", "✗": "x", "→": "->", "·": "-", "…": "...", "│": "
 
 
 @contextmanager
-def screen(output: Output) -> Iterator[Listener]:
+def screen() -> Iterator[Listener]:
     """Listen to a demo and show it on stdout."""
-    if output == "json":
-        yield _json
-        return
     shown = Screen()
     try:
         yield shown
@@ -72,7 +68,7 @@ def screen(output: Output) -> Iterator[Listener]:
         shown.clear()
 
 
-def _json(told: Told | Event) -> None:
+def json_line(told: Told | Event) -> None:
     """{"event": "before", …}: the class in snake case, then its fields; the last line is the story."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(told).__name__).lower()
     line: dict[str, object] = {"event": name}
@@ -104,7 +100,11 @@ class Screen:
         self._steps: list[tuple[int, str, float | None]] = []  # of the run under way; seconds once done
         self._total = 0
         self._statement = ""
-        self._print(_text("callctl demo", "bold", "   thirteen steps up, down and up again, on a PostgreSQL of its own"))
+        self._print(
+            _text(
+                "callctl demo", "bold", "   thirteen steps up, down and up again, on a PostgreSQL of its own"
+            )
+        )
         self._print("")
 
     def __call__(self, told: Told | Event) -> None:
@@ -162,7 +162,10 @@ class Screen:
             from rich.live import Live
 
             self._live = Live(
-                self._moving(_DOING.get(scene, "")), console=self._console, transient=True, refresh_per_second=12
+                self._moving(_DOING.get(scene, "")),
+                console=self._console,
+                transient=True,
+                refresh_per_second=12,
             )
             self._live.start()
 
@@ -176,7 +179,9 @@ class Screen:
 
         parts: list[RenderableType] = []
         if self._total:
-            parts.append(self._grid([StepRun(*step[:2], step[2] or 0.0, 0) for step in self._steps], self._total))
+            parts.append(
+                self._grid([StepRun(*step[:2], step[2] or 0.0, 0) for step in self._steps], self._total)
+            )
         parts.append(Spinner("dots", _text(_clipped(doing, self._body - 2), "dim"), style="cyan"))
         return self._row(Group(*parts))
 
@@ -203,12 +208,19 @@ class Screen:
             under_way = bool(total) and position == len(steps) - 1 and self._steps[-1][2] is None
             mark, style = ("●", "cyan") if under_way else ("✓", "green")
             seconds = "" if under_way else f"{step.seconds:.2f} s"
-            cells.append((_text(mark, style), _text(f"{step.number:>2}"), _text(f"{step.name:<21}"), _text(f"{seconds:>6}", "dim")))
-        cells += [(_text("·", "dim"), _text(" " * 2), _text(" " * 21), _text(" " * 6))] * (total - len(steps))
+            cells.append(
+                (
+                    _text(mark, style),
+                    _text(f"{step.number:>2}"),
+                    _text(f"{step.name:<21}"),
+                    _text(f"{seconds:>6}", "dim"),
+                )
+            )
+        cells += [(_text("·", "dim"), _text(" " * 24), _text(" " * 6))] * (total - len(steps))
         return self._columns(cells)
 
     def _columns(self, cells: Sequence[Sequence[Text]], right: Collection[int] = ()) -> RenderableType:
-        """Cells of several parts each, in two columns read downward where they fit; ``right`` parts are flush right."""
+        """Cells of several parts, in two columns read downward if they fit; ``right`` parts are flush right."""
         from rich.table import Table
 
         half = (len(cells) + 1) // 2
@@ -216,7 +228,7 @@ class Screen:
         if sum(_width(each) + 3 for each in halves) - 3 > self._body:
             halves = [cells]
         table = Table.grid()
-        for column, each in enumerate(halves):
+        for column in range(len(halves)):
             for part in range(len(cells[0])):
                 if part or column:
                     table.add_column(width=1 if part else 3)
@@ -232,7 +244,9 @@ class Screen:
         yield _text("what is as in the copy made before up, compared row by row:")
         cells: list[Sequence[Text]] = []
         for table in compared.tables:
-            fine = table.same == table.rows and table.new == (proof.written if table.table == "chatbots" else 0)
+            fine = table.same == table.rows and table.new == (
+                proof.written if table.table == "chatbots" else 0
+            )
             new = f" +{table.new:,}" if table.new else ""
             count = f"{table.same:,} of {table.rows:,}{new}"
             cells.append((_text(*_mark(fine)), _text(table.table), _text(count)))
@@ -247,18 +261,34 @@ class Screen:
         if compared.differing:
             yield _text(f"not defined as before: {', '.join(compared.differing[:5])}", "red")
         if compared.not_compared:
-            left_out = ", ".join(f"{table}.{column}" for table, columns in compared.not_compared for column in columns)
+            left_out = ", ".join(
+                f"{table}.{column}" for table, columns in compared.not_compared for column in columns
+            )
             yield _text(f"not compared, since the platform's own triggers write it: {left_out}", "dim")
         if proof.holds and proof.written:
-            yield _text(f"+{proof.written}: a chatbot that the new application made; it stays, with type chat", "dim")
+            yield _text(
+                f"+{proof.written}: a chatbot that the new application made; it stays, with type chat", "dim"
+            )
 
     def _end(self, story: Story) -> None:
         self._print("")
         if story.holds:
-            self._print(_text("Nothing was lost.", "bold green", f" Thirteen steps up, down and up in {story.seconds:.1f} s."))
+            self._print(
+                _text(
+                    "Nothing was lost.",
+                    "bold green",
+                    f" Thirteen steps up, down and up in {story.seconds:.1f} s.",
+                )
+            )
         else:
-            self._print(_text("The proof does not hold.", "bold red", " Something is not as it was; see above."))
-        self._print(_text("Next  ", "bold", "callctl sandbox start   a database like this one, to try the commands on"))
+            self._print(
+                _text("The proof does not hold.", "bold red", " Something is not as it was; see above.")
+            )
+        self._print(
+            _text(
+                "Next  ", "bold", "callctl sandbox start   a database like this one, to try the commands on"
+            )
+        )
         self._print(_text("      callctl preflight       asks a database of yours, and changes nothing"))
 
     def _print(self, part: RenderableType) -> None:
@@ -288,7 +318,8 @@ def _text(*parts: str) -> Text:
 def _width(cells: Sequence[Sequence[Text]]) -> int:
     """How wide a column of these cells is, a space between their parts."""
     parts = list(zip(*cells, strict=True))
-    return sum(max(part.cell_len for part in column) for column in parts) + len(parts) - 1
+    widest: list[int] = [max(part.cell_len for part in column) for column in parts]
+    return sum(widest) + len(parts) - 1
 
 
 def _mark(fine: bool) -> tuple[str, str]:
@@ -328,7 +359,9 @@ def _preflight(told: Preflight, width: int) -> list[RenderableType]:
         first = next(each for each in told.findings if each.id == finding_id)
         more = f" (+{times - 1})" if times > 1 else ""
         what = _clipped(f"{finding_id}: {first.what}", width - 8 - len(more))
-        lines.append(_text(f"{first.level:<7}", "red" if first.level == "blocks" else "yellow", f" {what}{more}"))
+        lines.append(
+            _text(f"{first.level:<7}", "red" if first.level == "blocks" else "yellow", f" {what}{more}")
+        )
     if by_level["unknown"]:
         names = ", ".join(dict.fromkeys(finding.id for finding in by_level["unknown"]))
         lines.append(_text("unknown", "cyan", f" {names}"))
@@ -336,7 +369,8 @@ def _preflight(told: Preflight, width: int) -> list[RenderableType]:
 
 
 def _planned(told: Planned) -> list[RenderableType]:
-    lines: list[RenderableType] = [_text(f"{told.steps} steps, {told.statements} statements, one set of SQL files for every spelling")]
+    steps = f"{told.steps} steps, {told.statements} statements, one set of SQL files for every spelling"
+    lines: list[RenderableType] = [_text(steps)]
     in_file, runs = told.sample
     if told.renamed:
         tables = len({table for table, _, _ in told.renamed})
@@ -351,13 +385,18 @@ def _planned(told: Planned) -> list[RenderableType]:
 
 def _run(run: Run) -> list[RenderableType]:
     rows = sum(step.rows for step in run.steps)
-    return [_text(f"{run.seconds:.1f} s, {rows:,} rows changed; a step counts once its own checks pass", "dim")]
+    return [
+        _text(f"{run.seconds:.1f} s, {rows:,} rows changed; a step counts once its own checks pass", "dim")
+    ]
 
 
 def _verified(told: Verified) -> list[RenderableType]:
     failed = [check for check in told.failing if not check.warns]
     if failed:
-        return [_text(*_mark(False), f" {check.id}: {check.sentence}: {check.count:,} rows are not") for check in failed]
+        return [
+            _text(*_mark(False), f" {check.id}: {check.sentence}: {check.count:,} rows are not")
+            for check in failed
+        ]
     warns = [f"{check.id} ({render.counted(check.count, 'row')})" for check in told.failing]
     only = f"; warns: {', '.join(warns)}" if warns else ""
     return [_text(*_mark(True), f" {told.checks - len(warns)} of {told.checks} checks pass{only}")]
@@ -365,7 +404,12 @@ def _verified(told: Verified) -> list[RenderableType]:
 
 def _change(change: Change) -> tuple[Text, ...]:
     style = "" if change.before == change.after else "bold"
-    return _text(change.what), _text(f"{change.before:,}"), _text("→", "dim"), _text(f"{change.after:,}", style)
+    return (
+        _text(change.what),
+        _text(f"{change.before:,}"),
+        _text("→", "dim"),
+        _text(f"{change.after:,}", style),
+    )
 
 
 def _writes(told: Writes) -> list[RenderableType]:
@@ -386,14 +430,10 @@ def _down(told: Down) -> list[RenderableType]:
 
 
 def _again(told: Again) -> list[RenderableType]:
-    wrong = [table.table for table in told.comparison.tables if table.same != table.rows or table.new]
-    if not told.holds:
-        names = ", ".join([*wrong, *told.comparison.differing[:5]])
-        return [_text(*_mark(False), f" not as the new application had left it: {names}", "red")]
-    return [
-        _text(
-            *_mark(True),
-            f" {told.run.seconds:.1f} s, and all {told.comparison.rows:,} rows of {len(told.comparison.tables)} tables are"
-            " as the new application had left them",
-        )
-    ]
+    tables = told.comparison.tables
+    if told.holds:
+        rows = f"{told.run.seconds:.1f} s, and all {told.comparison.rows:,} rows of {len(tables)} tables are"
+        return [_text(*_mark(True), f" {rows} as the new application had left them")]
+    wrong = [table.table for table in tables if table.same != table.rows or table.new]
+    names = ", ".join([*wrong, *told.comparison.differing[:5]])
+    return [_text(*_mark(False), f" not as the new application had left it: {names}", "red")]

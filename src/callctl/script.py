@@ -320,10 +320,9 @@ def _directives(body: str, place: str) -> set[str]:
             f"{place}: unknown directive '{unknown[0]}'",
             hint=f"the directives are {', '.join(sorted(DIRECTIVES))}",
         )
-    if "batched" in named and len(named) > 1:
-        raise ConfigError(
-            f"{place}: 'batched' stands alone, not with {', '.join(sorted(named - {'batched'}))}"
-        )
+    others = named & {"no-transaction", "generated"}
+    if "batched" in named and others:
+        raise ConfigError(f"{place}: 'batched' does not go with {', '.join(sorted(others))}")
     return named
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.cli.documents import Command, carry_out, difference, read
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
 
 # Each how-to page, and the sandbox that stands for the reader's database.
 HOW_TO = {
@@ -16,6 +17,10 @@ HOW_TO = {
     "recover-after-a-failed-step": "--baseline documented --rows 200",
     "run-in-ci": "--baseline documented --rows 200",
 }
+
+
+def test_the_readme_shows_what_is_to_be_seen(tmp_path: Path) -> None:
+    carry_out(ROOT / "README.md", tmp_path)
 
 
 def test_the_tutorial(tmp_path: Path) -> None:

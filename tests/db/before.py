@@ -34,7 +34,7 @@ Value: TypeAlias = str | int | bool | None
 
 @dataclass(frozen=True)
 class TypeColumn:
-    """The type column of one table. ``kind`` is text, varchar, varchar(50) or an enum's (schema, name)."""
+    """The type column of one table. ``kind`` is text, varchar, varchar(50), char(10) or an enum's (schema, name)."""
 
     name: str = "chatbottype"
     kind: str | tuple[str, str] = "varchar(50)"
@@ -190,7 +190,7 @@ def befores(draw: st.DrawFn) -> Before:
     columns = []
     for table in TYPED:
         kind: str | tuple[str, str] = draw(
-            st.sampled_from(("varchar(50)", "varchar(50)", "varchar", "text", "enum", "enum"))
+            st.sampled_from(("varchar(50)", "varchar(50)", "varchar", "text", "char(10)", "enum", "enum"))
         )
         if kind == "enum":
             kind = (home, "chatbot_type" if shared else f"{table} Kind")

@@ -12,6 +12,8 @@ import pytest
 from callctl import migrate
 from callctl.config import Settings
 from callctl.errors import CallctlError, Refused
+from callctl.naming import read_naming
+from callctl.preflight import preflight
 from tests.conftest import MakeDatabase, connect
 from tests.db.snapshot import assert_same, take
 
@@ -127,13 +129,16 @@ COMPANY_SHAPES: tuple[Any, ...] = (
 CHATBOT_SHAPES: tuple[Any, ...] = ([], ["call"], "call", 42, True)
 
 
-def refused(url: str, message: str, settings: Settings | None = None) -> None:
-    """Up is refused, for that reason, and nothing has changed."""
+def refused(url: str, message: str, settings: Settings | None = None, *, listing: str | None = None) -> None:
+    """Up is refused, for that reason, and nothing has changed; preflight lists the row that is in the way."""
     with connect(url) as db:
         before = take(db)
         with pytest.raises(Refused) as error:
             migrate.up(settings or Settings(database_url=url))
         assert message in error.value.message
+        if listing is not None:
+            found = preflight(db, Settings(database_url=url), read_naming(db, "chatapp"), range(1, 14))
+            assert any(listing in finding.objects for finding in found if finding.level == "blocks")
         assert_same(before, take(db))
         assert not has_store(db)
 
@@ -160,7 +165,7 @@ def test_company_settings_that_cannot_take_the_flag(documented: str, shape: Any)
             (json.dumps(shape),),
         ).fetchone()
     assert row is not None
-    refused(documented, row[0])
+    refused(documented, "company-settings", listing=row[0])
 
 
 def test_company_settings_that_are_json_null(documented: str) -> None:
@@ -178,7 +183,7 @@ def test_chatbot_settings_that_cannot_take_the_defaults(documented: str, shape: 
             (json.dumps(shape),),
         ).fetchone()
     assert row is not None
-    refused(documented, row[0])
+    refused(documented, "chatbot-settings", listing=row[0])
 
 
 def test_a_schema_that_is_not_there(documented: str) -> None:

@@ -98,7 +98,7 @@ def test_a_comment_after_a_statement_is_not_the_next_ones() -> None:
     ("text", "why"),
     [
         ("-- callctl: batchd\nSELECT 1", "some.sql:2: unknown directive 'batchd'"),
-        ("-- callctl: batched, generated\nSELECT 1", "'batched' stands alone"),
+        ("-- callctl: batched, generated\nSELECT 1", "'batched' does not go with generated"),
         ("-- callctl: batched\n\nSELECT 1", "some.sql:1: 'callctl: batched' does not stand directly above"),
         ("SELECT 1; -- callctl: batched\nSELECT 2", "does not stand directly above"),
         ("SELECT -- callctl: batched\n 1", "does not stand directly above"),

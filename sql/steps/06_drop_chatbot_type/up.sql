@@ -80,7 +80,7 @@ CREATE TRIGGER check_chatbot_capabilities
   FOR EACH ROW EXECUTE FUNCTION chatapp.check_chatbot_capabilities(package_id);
 
 -- Chatbots that broke the rule before it came are recorded, and stay warnings.
--- callctl: batched
+-- callctl: batched, repeatable
 INSERT INTO callctl.inheritance_breach (chatbot_id)
 SELECT c.id
 FROM chatapp.chatbots AS c

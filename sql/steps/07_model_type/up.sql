@@ -2,10 +2,15 @@
 -- has no counterpart for. callctl remembers which it added. Specification: section 4.
 
 SELECT callctl.remember_missing_columns(7, 'chatapp.ai_models'::regclass,
-  'model_type'::name, 'display_name'::name, 'description'::name, 'supports_audio'::name,
+  'display_name'::name, 'description'::name, 'supports_audio'::name,
   'input_cost_per_token'::name, 'output_cost_per_token'::name,
   'audio_cost_per_second_input'::name, 'audio_cost_per_second_output'::name,
   'context_window'::name, 'max_output_tokens'::name);
+
+-- model_type is the migration's own: preflight refuses a table that has it before.
+-- callctl: repeatable
+INSERT INTO callctl.made (step, kind, relation, name) VALUES (7, 'column', 'ai_models', 'model_type')
+ON CONFLICT (kind, relation, name) DO NOTHING;
 
 ALTER TABLE chatapp.ai_models
   ADD COLUMN IF NOT EXISTS model_type VARCHAR(20) NOT NULL DEFAULT 'chat',

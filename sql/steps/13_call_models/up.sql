@@ -124,6 +124,15 @@ WITH added AS (
 INSERT INTO callctl.made (step, kind, relation, name)
 SELECT 13, 'row', 'ai_models', id::text FROM added;
 
+-- Where step 7 was adopted, models of these names that take calls were put there by the same migration.
+-- callctl: repeatable
+INSERT INTO callctl.made (step, kind, relation, name)
+SELECT 13, 'row', 'ai_models', m.id::text
+FROM chatapp.ai_models AS m
+WHERE m.model_name IN ('gpt-4o-realtime-preview-2024-10-01', 'gpt-4o-realtime-preview', 'gemini-2.0-flash-exp') AND m.model_type = 'call'
+  AND (SELECT h.adopted FROM callctl.history AS h WHERE h.step = 7 ORDER BY h.id DESC LIMIT 1)
+ON CONFLICT (kind, relation, name) DO NOTHING;
+
 -- A model of one of these names that was there before has been a chat model until now; it stays one, and takes calls too.
 UPDATE chatapp.ai_models AS m SET model_type = 'both'
 WHERE m.model_name IN ('gpt-4o-realtime-preview-2024-10-01', 'gpt-4o-realtime-preview', 'gemini-2.0-flash-exp')

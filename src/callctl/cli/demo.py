@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from callctl.cli import common
 from callctl.cli.sandbox import Baseline
+
+if TYPE_CHECKING:
+    from callctl.config import Output
+    from callctl.demo import Listener
 
 EPILOG = """
 It starts a PostgreSQL of its own, in a directory of its own, and leaves nothing behind. CALLCTL_DATABASE_URL,
@@ -42,15 +48,28 @@ def demo(
     """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""
     output = common.settings(context).output
     from callctl import demo as story
-    from callctl import render_demo, sandbox
+    from callctl import sandbox
+    from callctl.baselines import DEFAULT_SEED
 
     sandbox.ignore_environment()
-    with render_demo.screen(output) as tell:
+    with _listening(output) as tell:
         told = story.demo(
             tell,
             baseline=baseline.value,
             rows=story.DEFAULT_ROWS if rows is None else rows,
-            seed=story.DEFAULT_SEED if seed is None else seed,
+            seed=DEFAULT_SEED if seed is None else seed,
         )
     if not told.holds:
         raise typer.Exit(3)
+
+
+@contextmanager
+def _listening(output: Output) -> Iterator[Listener]:
+    from callctl import render_demo, render_progress
+
+    if output == "json":
+        with render_progress.running(output):  # says so where the demo fails
+            yield render_demo.json_line
+    else:
+        with render_demo.screen() as shown:
+            yield shown
