@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Thread
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, get_args
 
 from callctl import baselines, database, migrate, postgres, store
 from callctl.adapt import adapt
 from callctl.baselines import DEFAULT_SEED, Baseline
-from callctl.comparison import Comparison, Fingerprint, compare, fingerprint
+from callctl.comparison import Fingerprint, compare, fingerprint
 from callctl.config import Settings
 from callctl.errors import CallctlError, Interrupted
-from callctl.events import Direction, Event
+from callctl.events import Direction
 from callctl.files import read_sql
 from callctl.naming import Naming, read_naming
-from callctl.preflight import Finding, preflight
+from callctl.preflight import preflight
 from callctl.script import Statement, load_script
 from callctl.steps import all_steps
-from callctl.verify import CheckResult, verify
+from callctl.story import (
+    Again,
+    Before,
+    Change,
+    Changes,
+    Counted,
+    Down,
+    Listener,
+    Planned,
+    Preflight,
+    Proof,
+    SceneStarted,
+    Story,
+    Verified,
+    Writes,
+)
+from callctl.verify import verify
 
 if TYPE_CHECKING:
     from callctl.database import Connection
@@ -34,164 +49,11 @@ COPY = "copy"
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 DROPS_TYPE = 6  # the step after which chatbots have no type column
 
-SceneName: TypeAlias = Literal[
-    "before", "preflight", "plan", "up", "verify", "numbers", "writes", "down", "proof", "again"
-]
-
-
-@dataclass(frozen=True)
-class SceneStarted:
-    """A part of the story begins."""
-
-    scene: SceneName
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A number, and what it counts."""
-
-    what: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Before:
-    """The database that was made, and copied. ``seconds`` include starting the server."""
-
-    postgresql: str  # its major version
-    baseline: Baseline
-    rows: tuple[Counted, ...]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Preflight:
-    """What preflight found."""
-
-    findings: tuple[Finding, ...]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Planned:
-    """What will run.
-
-    ``renamed`` holds (table, documented, actual); ``sample`` is one statement, in its file and as it runs.
-    """
-
-    steps: int
-    statements: int
-    renamed: tuple[tuple[str, str, str], ...]
-    sample: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Verified:
-    """How many checks there were, and those that did not pass."""
-
-    checks: int
-    failing: tuple[CheckResult, ...]
-    seconds: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether no check failed; a warning is none."""
-        return all(check.warns for check in self.failing)
-
-
-@dataclass(frozen=True)
-class Change:
-    """A number on the copy and on the migrated database."""
-
-    what: str
-    before: int
-    after: int
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What up has changed, in numbers."""
-
-    numbers: tuple[Change, ...]
-
-
-@dataclass(frozen=True)
-class Writes:
-    """What was written as the new application would, and whether verify passes with it."""
-
-    rows: tuple[Counted, ...]
-    verified: Verified
-
-
-@dataclass(frozen=True)
-class Down:
-    """The way back. ``kept`` are the archived tables and the rows they hold for the next up."""
-
-    run: migrate.Run
-    kept: tuple[Counted, ...]
-    saved_values: int
-
-
-@dataclass(frozen=True)
-class Proof:
-    """The database after down beside the copy taken before up; ``written`` chatbots were created between."""
-
-    comparison: Comparison
-    written: int
-    seconds: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing of before is lost, and nothing is there that nobody wrote."""
-        new = {table.table: table.new for table in self.comparison.tables if table.new}
-        return self.comparison.nothing_lost and new == ({"chatbots": self.written} if self.written else {})
-
-
-@dataclass(frozen=True)
-class Again:
-    """The database after a second up beside what the new application had left before down."""
-
-    comparison: Comparison
-    run: migrate.Run
-
-    @property
-    def holds(self) -> bool:
-        """Whether everything that the new application wrote is back as it was."""
-        return self.comparison.nothing_changed
-
-
-@dataclass(frozen=True)
-class Story:
-    """The end: whether everything held, and how long it took."""
-
-    holds: bool
-    baseline: Baseline
-    chatbots: int
-    seed: int
-    seconds: float
-
-
-Told: TypeAlias = (
-    SceneStarted
-    | Before
-    | Preflight
-    | Planned
-    | migrate.Run
-    | Verified
-    | Changes
-    | Writes
-    | Down
-    | Proof
-    | Again
-    | Story
-)
-Listener: TypeAlias = Callable[[Told | Event], None]
-
 
 def demo(
     tell: Listener, *, baseline: Baseline = "deployed", rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED
 ) -> Story:
-    """Play the story on a server of its own, telling ``tell`` each part as it happens; the server is gone at the end.
+    """Play the story on a server of its own, telling ``tell`` each part; the server is gone at the end.
 
     ``rows`` is the number of chatbots. Raises ConfigError where there is no PostgreSQL; Interrupted.
     """
@@ -282,7 +144,7 @@ def _plan(connection: Connection, settings: Settings) -> Planned:
 
 
 def _sample(statements: Sequence[Statement]) -> tuple[str, str]:
-    """The statement that says most in the fewest words, the drop of the type column: in its file, and as it runs."""
+    """The drop of the type column, which says most in the fewest words: in its file, and as it runs."""
     script = load_script(f"{all_steps()[DROPS_TYPE - 1].directory}/up.sql")
     for statement in script.statements:
         if statement.kind == "alter table":

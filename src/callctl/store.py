@@ -170,9 +170,17 @@ def saved_summary(connection: Connection) -> tuple[Saved, ...]:
     values: list[tuple[Any, ...]] = connection.execute(read_sql("catalog/saved_summary.sql").encode()).fetchall()
     tables = connection.execute(read_sql("catalog/archived_tables.sql").encode()).fetchall()
     return (
-        *(Saved("archived table", row[0], row[1], 0) for row in tables),
+        *(Saved("archived table", name, _count(connection, name), 0) for (name,) in tables),
         *(Saved(*row) for row in values),
     )
+
+
+def _count(connection: Connection, table: str) -> int:
+    """The rows of an archived table: counted, because what purge deletes is no place for an estimate."""
+    from psycopg import sql
+
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("callctl", table))).fetchone()
+    return int(row[0]) if row else 0
 
 
 def purge(connection: Connection) -> tuple[Saved, ...]:

@@ -39,7 +39,7 @@ _MOVING = (
     (re.compile(r"\bpid \d+\b"), "pid <pid>"),
     # Facts of the SQL files that grow with them, and that no reader goes by.
     (re.compile(r"\.sql:\d+\b"), ".sql:<line>"),
-    (re.compile(r"\b\d+ (checks|statements)\b"), r"<number> \1"),
+    (re.compile(r"\b[\d,]+ (checks|statements|rows changed)\b"), r"<number> \1"),
     (re.compile(r" +"), " "),
 )
 
@@ -131,7 +131,11 @@ class _Shell:
         callctl = programs / "callctl"
         callctl.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m callctl "$@"\n')
         callctl.chmod(0o755)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLCTL_")}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name == "CALLCTL_PG_BIN" or not name.startswith(("CALLCTL_", "PG", "DATABASE_URL"))
+        }
         environment |= {
             # psql belongs to the sandbox's own PostgreSQL.
             "PATH": os.pathsep.join((str(programs), str(find_binaries().bin), environment["PATH"])),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -71,6 +73,30 @@ def test_the_story_in_a_pipe(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert "✓ users        200 of 200" in out
     assert "Nothing was lost." in out
     assert "✗" not in out
+
+
+def test_the_story_on_a_terminal() -> None:
+    """The moving parts are drawn, in colour, and gone at the end."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "callctl", *ARGUMENTS],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "50"},
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the other side is closed
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "\x1b[" in text
+    assert "●" in text  # a step under way
+    assert "Nothing was lost." in text
 
 
 def test_a_row_that_changed_fails_the_proof(
@@ -148,7 +174,8 @@ def test_ctrl_c_leaves_no_server(scene: str, temporary: Path) -> None:
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     for line in process.stdout:
         event = json.loads(line)
         if event["event"] == "scene_started" and event["scene"] == scene:

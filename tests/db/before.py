@@ -76,6 +76,22 @@ class Before:
         return self.soft[SOFT.index(table)]
 
 
+# The names and shapes of the two baselines of the sandbox.
+DOCUMENTED = Before()
+DEPLOYED = Before(
+    types=(
+        TypeColumn("chatbot_type", ("public", "chatbot_type"), nullable=False),
+        TypeColumn("chatbot_type", ("public", "chatbot_type"), nullable=False),
+    ),
+    enums=((("public", "chatbot_type"), ("chat", "call")),),
+    soft=("deleted_at", "deleted_at", "deleted_at", None, None),
+    times=TIMES[1],
+    models="deployed",
+    chatbot_settings=(False, "'{}'"),
+    company_settings="'{}'",
+    touch=False,
+)
+
 # What may stand on a type column. {t} is the table, {n} its bare name, {c} the column, {s} the schema.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "several columns": ("CREATE INDEX {n}_several ON {t} (name, {c} DESC NULLS LAST)",),
@@ -103,7 +119,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "ALTER TABLE {t} ADD CONSTRAINT \"{n} Several\" CHECK ({c} IS NULL OR name <> '' OR is_active)",
     ),
     "unvalidated check": (
-        "ALTER TABLE {t} ADD CONSTRAINT {n}_unvalidated CHECK ({c} IS NULL OR {c} <> 'fax') NOT VALID",
+        "ALTER TABLE {t} ADD CONSTRAINT {n}_unvalidated CHECK ({c} NOT IN ('fax', 'it''s', 'tty')) NOT VALID",
         "COMMENT ON CONSTRAINT {n}_unvalidated ON {t} IS 'to be validated'",
     ),
     "statistics": (
@@ -121,6 +137,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 # These need more of the column than that it is there.
 TEXT_EXTRAS: dict[str, tuple[str, ...]] = {
     "expression": ("CREATE INDEX {n}_lower ON {t} (lower({c}))",),
+    "partial on some": ("CREATE INDEX {n}_some ON {t} (name) WHERE {c} IN ('call', 'Call', 'voice')",),
     "operator class": ("CREATE INDEX {n}_pattern ON {t} ({c} text_pattern_ops)",),
     "length check": ("ALTER TABLE {t} ADD CONSTRAINT {n}_length CHECK (length({c}) <= 30)",),
     "storage": ("ALTER TABLE {t} ALTER COLUMN {c} SET STORAGE EXTERNAL",),
@@ -157,6 +174,7 @@ NEIGHBOURS: dict[str, tuple[str, ...]] = {
         "ALTER TABLE {s}.users ALTER COLUMN avatar_url SET STATISTICS 90",
         "ALTER TABLE {s}.users ALTER COLUMN avatar_url SET STORAGE EXTERNAL",
     ),
+    "avatar collation": ('ALTER TABLE {s}.users ALTER COLUMN avatar_url TYPE {a} COLLATE "C"',),
     "settings index": (
         "CREATE INDEX companies_settings ON {s}.companies USING gin (settings)",
         "CREATE INDEX chatbots_settings ON {s}.chatbots USING gin (settings jsonb_path_ops)",
@@ -196,7 +214,7 @@ def befores(draw: st.DrawFn) -> Before:
             kind = (home, "chatbot_type" if shared else f"{table} Kind")
             enums[kind] = labels
         nullable = draw(st.booleans())
-        default = draw(st.sampled_from((None, "'chat'", "'call'")))
+        default = draw(st.sampled_from((None, "'chat'", "'call'") + (() if isinstance(kind, tuple) else ("lower('CHAT')",))))
         menu = [*EXTRAS]
         menu += ENUM_EXTRAS if isinstance(kind, tuple) else TEXT_EXTRAS
         menu += [] if nullable else NOT_NULL_EXTRAS
@@ -344,13 +362,11 @@ def statements(before: Before) -> Sequence[str]:
                 FOR EACH ROW EXECUTE FUNCTION {s}.update_updated_at_column()"""
         )
     for name in sorted(before.neighbours):
-        out += [each.format(s=s) for each in NEIGHBOURS[name] if before.models or each]
+        out += [each.format(s=s, a=before.avatar) for each in NEIGHBOURS[name]]
     known = {**EXTRAS, **TEXT_EXTRAS, **NOT_NULL_EXTRAS, **ENUM_EXTRAS}
     for table in TYPED:
         column = before.type_of(table)
         for extra in sorted(column.extras):
-            if extra == "clustered" and "replica identity" in column.extras:
-                pass  # both may stand on one table
             out += [
                 each.format(s=s, t=f"{s}.{table}", n=table, c=quoted(column.name)) for each in known[extra]
             ]

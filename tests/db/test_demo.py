@@ -9,8 +9,9 @@ from tests.conftest import connect
 
 from callctl.baselines import Baseline
 from callctl.comparison import Comparison, Fingerprint, compare, fingerprint
-from callctl.demo import Again, Proof, Told, Writes, demo
+from callctl.demo import demo
 from callctl.events import Event
+from callctl.story import Again, Proof, Told, Writes
 
 SCHEMA = "chatapp"
 

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 
 from callctl import migrate
 from callctl.config import Settings
+from callctl.verify import verify
 from tests.conftest import MakeDatabase, connect
 from tests.db.application import NewApplication, OldApplication
-from tests.db.before import TIMES, Before, TypeColumn, befores, build
+from tests.db.before import DEPLOYED, DOCUMENTED, Before, befores, build
 from tests.db.expectation import NEW_TABLES, Again, Down, flags, flags_of_type, plain, settings
 from tests.db.snapshot import (
     Snapshot,
@@ -33,25 +34,8 @@ from tests.db.snapshot import (
     take,
     touched_columns,
 )
-from callctl.verify import verify
 
 THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
-
-DOCUMENTED = Before()
-DEPLOYED = Before(
-    types=(
-        TypeColumn("chatbot_type", ("public", "chatbot_type"), nullable=False),
-        TypeColumn("chatbot_type", ("public", "chatbot_type"), nullable=False),
-    ),
-    enums=((("public", "chatbot_type"), ("chat", "call")),),
-    soft=("deleted_at", "deleted_at", "deleted_at", None, None),
-    times=TIMES[1],
-    models="deployed",
-    chatbot_settings=(False, "'{}'"),
-    company_settings="'{}'",
-    touch=False,
-)
-
 
 def examples(count: int, many: int) -> Any:
     """The profile of one property: ``count`` examples, or ``many`` when thorough."""
@@ -113,7 +97,7 @@ def assert_back(before: Before, first: Snapshot, now: Snapshot) -> None:
 @example(DOCUMENTED)
 @example(DEPLOYED)
 @given(before=befores())
-@examples(18, 300)
+@examples(12, 300)
 def test_up_and_down_change_nothing(database: MakeDatabase, before: Before) -> None:
     """Catalog and rows after up, down are those before; and again after a second time."""
     with subject(database, before) as at:
@@ -206,7 +190,7 @@ def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str
 @example(DOCUMENTED, 1)
 @example(DEPLOYED, 2)
 @given(before=befores(), seed=st.integers(0, 2**32))
-@examples(18, 300)
+@examples(12, 300)
 def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Before, seed: int) -> None:
     """The new application writes, down, the old one writes, up: nothing of either is lost; and down again."""
     with subject(database, before) as at:
@@ -236,7 +220,7 @@ def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Bef
 @example(DOCUMENTED, 3)
 @example(DEPLOYED, 4)
 @given(before=befores(), seed=st.integers(0, 2**32))
-@examples(6, 150)
+@examples(5, 150)
 def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before: Before, seed: int) -> None:
     """Where the old application wrote nothing meanwhile, down and up are as if they had not been."""
     with subject(database, before) as at:
@@ -257,7 +241,7 @@ def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before:
 
 
 @given(before=befores(), chain=st.lists(st.integers(0, 13), min_size=1, max_size=5))
-@examples(6, 150)
+@examples(5, 150)
 def test_any_way_there_is_the_same(database: MakeDatabase, before: Before, chain: list[int]) -> None:
     """up --to N and down --to N, in any order, end where the direct way ends."""
     with subject(database, before) as at:

@@ -50,11 +50,13 @@ WHERE s.relation = 'companies' AND s.field = 'settings.features.callEnabled' AND
     SELECT FROM chatapp.companies AS c
     WHERE c.id = s.row_id AND c.settings #> '{features,callEnabled}' = COALESCE(s.value, 'false'));
 
+-- NULL settings are saved as well: the application may put call settings into them, and down takes the container out again.
 -- callctl: batched
 INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
-SELECT 'chatbots', 'settings.call', 'up', id, jsonb_build_object('call', settings -> 'call')
+SELECT 'chatbots', 'settings.call', 'up', id,
+       CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE jsonb_build_object('call', settings -> 'call') END
 FROM chatapp.chatbots
-WHERE settings -> 'call' IS NOT NULL
+WHERE settings IS NULL OR settings -> 'call' IS NOT NULL
 FOR UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING;
 
@@ -65,9 +67,7 @@ WITH found AS (
   FOR UPDATE
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
-  SELECT 'chatbots', 'settings.call', 'up', id,
-         CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE '{}' END::jsonb
-  FROM found
+  SELECT 'chatbots', 'settings.call', 'up', id, '{}' FROM found
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
 )
 UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from callctl.cli import common
 from callctl.cli.sandbox import Baseline
-
-if TYPE_CHECKING:
-    from callctl.config import Output
-    from callctl.demo import Listener
 
 EPILOG = """
 It starts a PostgreSQL of its own, in a directory of its own, and leaves nothing behind. CALLCTL_DATABASE_URL,
@@ -48,11 +42,11 @@ def demo(
     """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""
     output = common.settings(context).output
     from callctl import demo as story
-    from callctl import sandbox
+    from callctl import render_demo, render_progress, sandbox
     from callctl.baselines import DEFAULT_SEED
 
     sandbox.ignore_environment()
-    with _listening(output) as tell:
+    with render_progress.json_failure(output), render_demo.screen(output) as tell:
         told = story.demo(
             tell,
             baseline=baseline.value,
@@ -61,15 +55,3 @@ def demo(
         )
     if not told.holds:
         raise typer.Exit(3)
-
-
-@contextmanager
-def _listening(output: Output) -> Iterator[Listener]:
-    from callctl import render_demo, render_progress
-
-    if output == "json":
-        with render_progress.running(output):  # says so where the demo fails
-            yield render_demo.json_line
-    else:
-        with render_demo.screen() as shown:
-            yield shown
