@@ -37,9 +37,7 @@ def configuration() -> str:
     ]
     for setting in config.SETTINGS:
         variables = ", then ".join(f"`{name}`" for name in setting.variables)
-        lines.append(
-            f"| `{setting.name}` | `{setting.option}` | {variables} | {setting.kind} | {setting.default} |"
-        )
+        lines.append(f"| `{setting.name}` | `{setting.option}` | {variables} | {setting.kind} | {setting.default} |")
     lines += ["", "## What they mean", ""]
     lines += [f"- `{setting.name}`: {setting.help}" for setting in config.SETTINGS]
     lines += [
@@ -65,10 +63,7 @@ def configuration() -> str:
 
 
 def exit_codes() -> str:
-    raised = {
-        code: [kind.__name__ for kind in vars(errors).values() if _exits_with(kind, code)]
-        for code in range(131)
-    }
+    raised = {code: [kind.__name__ for kind in vars(errors).values() if _exits_with(kind, code)] for code in range(131)}
     meaning = {
         0: "done",
         1: "a bug in callctl",

@@ -36,9 +36,7 @@ def _naming() -> Naming:
 
 def _status() -> None:
     first, second = all_steps()[:2]
-    applied = StepState(
-        first.number, first.name, True, False, _AT, "migrator", "ops@deploy", 0.0712, False, None
-    )
+    applied = StepState(first.number, first.name, True, False, _AT, "migrator", "ops@deploy", 0.0712, False, None)
     pending = StepState(second.number, second.name, False, False, None, None, None, None, False, None)
     render_answers.status(Status(_naming(), (applied, pending)), Settings(output="json"))
 

@@ -15,6 +15,7 @@ SELECT
     format('%s.%I', c.oid::regclass, t.col) AS object,
     t.steps
 FROM (VALUES
+    ('users', 'id', 'uuid', ARRAY[1]),
     ('chatbots', 'id', 'uuid', ARRAY[4, 6, 10, 12]),
     ('chatbot_packages', 'id', 'uuid', ARRAY[4, 5]),
     ('companies', 'id', 'uuid', ARRAY[9, 10, 12]),
@@ -57,6 +58,7 @@ SELECT
     format('%s.id', c.oid::regclass) AS object,
     t.steps
 FROM (VALUES
+    ('users', 'a way back saves long addresses by it', ARRAY[1]),
     ('chatbots', 'the new tables refer to it, and the backfill goes along it', ARRAY[4, 6, 10, 12]),
     ('chatbot_packages', 'the backfill goes along it', ARRAY[4, 5]),
     ('companies', 'the new tables refer to it, and the backfill goes along it', ARRAY[9, 10, 12]),

@@ -90,10 +90,7 @@ class _Analysis:
         ):
             return
         names = {
-            name
-            for table in self.naming.tables.values()
-            for name in table.moved
-            if table.is_documented_spelling(name)
+            name for table in self.naming.tables.values() for name in table.moved if table.is_documented_spelling(name)
         }
         if self.naming.schema_moved:
             names.add(DOCUMENTED_SCHEMA)
@@ -104,8 +101,7 @@ class _Analysis:
                 if word.lower() in names:
                     raise self.refuse(
                         token.start,
-                        f"the text of this {self.statement.kind} mentions {word}, "
-                        "which this database spells otherwise",
+                        f"the text of this {self.statement.kind} mentions {word}, which this database spells otherwise",
                         "give the function the names it works on as arguments",
                     )
 
@@ -138,11 +134,7 @@ class _Analysis:
             token = self.tokens[at]
             if token.says("schema", "schemas", "search_path"):
                 return True
-            listed = (
-                token.word
-                or token.text in (",", "=")
-                or token.text == self.sql[token.start + 1 : token.end - 1]
-            )
+            listed = token.word or token.text in (",", "=") or token.text == self.sql[token.start + 1 : token.end - 1]
             if not listed or token.says("select", "from", "where"):
                 return False
             at -= 1
@@ -196,11 +188,7 @@ class _Analysis:
         if column is None or use.mode != "read":
             return None
         test: exp.Expr | None = column.parent
-        if (
-            not isinstance(test, exp.Is)
-            or not isinstance(test.expression, exp.Null)
-            or test.this is not column
-        ):
+        if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null) or test.this is not column:
             return None
         index = position(self.tokens, start_of(use.identifier))
         first, last = self._reference_start(index), index + 1
@@ -255,9 +243,7 @@ class _Analysis:
             before = self.sql[self.tokens[first - 1].end : start] if first else ""
             if not before.strip():
                 start -= len(before)
-        between = (
-            self.sql[left.end : right.start] for left, right in pairwise(self.tokens[first : last + 1])
-        )
+        between = (self.sql[left.end : right.start] for left, right in pairwise(self.tokens[first : last + 1]))
         comments = "".join(gap for gap in between if gap.strip())
         words = self.sql[start - 1 : start] + self.sql[end : end + 1]
         return Edit(start, end, comments or (" " if re.fullmatch(r"[\w\"$]{2}", words) else ""))
@@ -270,9 +256,7 @@ class _Analysis:
             exposed, start = use.exposed, start_of(use.identifier)
             index = position(self.tokens, start)
             token = self.tokens[index]
-            bare = use.node is None or (
-                isinstance(use.node, exp.Column) and use.node.args.get("table") is None
-            )
+            bare = use.node is None or (isinstance(use.node, exp.Column) and use.node.args.get("table") is None)
             prefix = f"{use.qualifier}." if use.qualifier and bare and use.mode == "read" else ""
             if exposed.actual == token.word and not exposed.factor and not prefix:
                 continue

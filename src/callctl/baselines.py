@@ -30,12 +30,8 @@ def create_database(connection: psycopg.Connection[Any], name: str, *, template:
     clauses: list[sql.Composable] = [sql.SQL("TEMPLATE {}").format(sql.Identifier(template or "template0"))]
     if template and connection.info.server_version >= 150000:
         clauses.append(sql.SQL("STRATEGY FILE_COPY"))  # no WAL of every block
-    connection.execute(
-        sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(" ").join(clauses))
-    )
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} SET callctl.environment = 'sandbox'").format(sql.Identifier(name))
-    )
+    connection.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(" ").join(clauses)))
+    connection.execute(sql.SQL("ALTER DATABASE {} SET callctl.environment = 'sandbox'").format(sql.Identifier(name)))
 
 
 def drop_database(connection: psycopg.Connection[Any], name: str) -> None:

@@ -94,7 +94,9 @@ def load_catalogue(text: str | None = None, name: str = "models.yaml") -> tuple[
         entries = yaml.safe_load(read_sql(name) if text is None else text)
         listed = entries.get("models") if isinstance(entries, dict) else None
         if not isinstance(listed, list):
-            raise ConfigError(f"{name}: there is no list under 'models:'", hint="see docs/reference for the catalogue's form")
+            raise ConfigError(
+                f"{name}: there is no list under 'models:'", hint="callctl's own models.yaml shows the form"
+            )
         found = TypeAdapter(list[Entry]).validate_python(listed)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
@@ -136,12 +138,14 @@ def seed_script(models: Sequence[Model], naming: Naming = DOCUMENTED) -> Script:
                 columns=",\n    ".join(names), values=",\n    ".join(texts), key=_literal(model.key), step=STEP
             )
         )
-    parts.append(_FOUND.format(step=STEP, keys=", ".join(_literal(model.key) for model in models if model.type != "chat")))
+    parts.append(
+        _FOUND.format(step=STEP, keys=", ".join(_literal(model.key) for model in models if model.type != "chat"))
+    )
     return parse_script("\n".join(parts), SOURCE)
 
 
 def assert_it_fits(connection: Connection, models: Sequence[Model], naming: Naming) -> None:
-    """Raise Refused, naming model and field, where the table would round a price or needs a column we can't fill."""
+    """Raise Refused, naming model and field, where the table would round a price or has a column we can't fill."""
     table = naming.tables["ai_models"]
     rows = connection.execute(read_sql("catalog/model_columns.sql").encode(), {"schema": naming.schema}).fetchall()
     facts: dict[str, tuple[Any, ...]] = {row[0]: row[1:] for row in rows}
@@ -171,8 +175,7 @@ def _literal(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        text = f"{value.normalize():f}"
-        return text
+        return f"{value.normalize():f}"
     if isinstance(value, int):
         return str(value)
     return "'" + str(value).replace("'", "''") + "'"
@@ -210,7 +213,7 @@ WHERE m.model_name IN ({keys}) AND m.model_type = 'call'
   AND (SELECT h.adopted FROM callctl.history AS h WHERE h.step = 7 ORDER BY h.id DESC LIMIT 1)
 ON CONFLICT (kind, relation, name) DO NOTHING;
 
--- A model of one of these names that was there before has been a chat model until now; it stays one, and takes calls too.
+-- A model of one of these names that was there before has been a chat model until now; it stays one, and takes calls.
 UPDATE chatapp.ai_models AS m SET model_type = 'both'
 WHERE m.model_name IN ({keys})
   AND m.model_type = 'chat'

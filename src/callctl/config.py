@@ -57,9 +57,7 @@ class Setting:
     parse: Callable[[object], object]
 
 
-def _setting(
-    name: str, kind: str, default: str, help: str, parse: Callable[[object], object], **where: Any
-) -> Setting:
+def _setting(name: str, kind: str, default: str, help: str, parse: Callable[[object], object], **where: Any) -> Setting:
     return Setting(
         name=name,
         field=where.get("field", name),

@@ -52,9 +52,7 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
             hint="write one `key: value` a line, spaces instead of tabs",
         ) from None
     except (ValueError, RecursionError) as problem:  # a date such as 2026-13-45; a thousand brackets
-        raise ConfigError(
-            f"{path}: a value cannot be read: {problem}", hint="put the value in quotes"
-        ) from None
+        raise ConfigError(f"{path}: a value cannot be read: {problem}", hint="put the value in quotes") from None
 
 
 def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:

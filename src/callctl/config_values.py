@@ -39,9 +39,7 @@ def schema(value: object) -> str:
             "give the schema's name as psql's \\dn shows it",
         )
     if name in {"callctl", "information_schema"} or name.startswith("pg_"):
-        raise Unusable(
-            f"is a schema that cannot hold the platform: {name}", "give the schema of the platform's tables"
-        )
+        raise Unusable(f"is a schema that cannot hold the platform: {name}", "give the schema of the platform's tables")
     return name
 
 

@@ -29,7 +29,7 @@ Result = TypeVar("Result")
 
 
 def connect(settings: Settings, *, application_name: str = "callctl") -> Connection:
-    """Open a connection in autocommit, without prepared statements (a pooler may hand the next statement to another server).
+    """Open a connection in autocommit, without prepared statements (a pooler may change the server between two).
 
     Raises ConnectionFailed where the server cannot be reached, is not PostgreSQL, or is older than 12.
     """
@@ -64,7 +64,9 @@ def _recognise(connection: Connection) -> None:
     row = connection.execute("SELECT version()").fetchone()
     name = str(row[0]) if row else "something unknown"
     if not name.startswith("PostgreSQL"):
-        raise ConnectionFailed(f"this is not PostgreSQL but {name.split(' on ')[0][:60]}", hint="callctl needs PostgreSQL 12 or later")
+        raise ConnectionFailed(
+            f"this is not PostgreSQL but {name.split(' on ')[0][:60]}", hint="callctl needs PostgreSQL 12 or later"
+        )
     if connection.info.server_version < OLDEST_SERVER:
         raise ConnectionFailed(
             f"the server is {' '.join(name.split()[:2])}; callctl needs PostgreSQL 12 or later",
@@ -86,7 +88,7 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
         hint = f"the user's name comes from {settings.database_source}"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
-    elif "missing \"=\"" in text or "invalid connection option" in text or "invalid URI" in text or "invalid port" in text:
+    elif any(sign in text for sign in ('missing "="', "invalid connection option", "invalid URI", "invalid port")):
         return ConnectionFailed(
             f"{settings.database_source} is not a connection string that libpq understands: {said}",
             hint="write postgresql://user@host:5432/database",

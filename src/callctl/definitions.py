@@ -168,9 +168,7 @@ def words_of_alter(resolver: Resolver, items: tuple[Token, ...]) -> list[tuple[T
         return []
     at = start + 1
     if items[0].says("create", "drop") or items[start].says("policy"):
-        at = next(
-            (index + 1 for index, item in enumerate(items) if item.says("on") and index > start), len(items)
-        )
+        at = next((index + 1 for index, item in enumerate(items) if item.says("on") and index > start), len(items))
     while at < len(items) and items[at].says("if", "exists", "only", "full", "freeze", "verbose", "analyze"):
         at += 1
     if at < len(items) and items[at].text == "(" and items[0].says("vacuum"):
@@ -191,9 +189,7 @@ def words_of_alter(resolver: Resolver, items: tuple[Token, ...]) -> list[tuple[T
                         found.append((items[at], Exposed(items[at].word, other)))
                     at += 1
             continue
-        named = item.word and items[at - 1].says(
-            "constraint", "rename", "to", "policy", "trigger", "rule", "role"
-        )
+        named = item.word and items[at - 1].says("constraint", "rename", "to", "policy", "trigger", "rule", "role")
         column = items[at - 1].text != "." and not (at + 1 < len(items) and items[at + 1].text in (".", "("))
         if item.word and column and not (named and not items[at - 1].says("rename")):
             found.append((item, Exposed(item.word, known)))

@@ -148,9 +148,7 @@ def _sample(statements: Sequence[Statement]) -> tuple[str, str]:
     script = load_script(f"{all_steps()[DROPS_TYPE - 1].directory}/up.sql")
     for statement in script.statements:
         if statement.kind == "alter table":
-            runs = next(
-                each for each in statements if (each.source, each.line) == (statement.source, statement.line)
-            )
+            runs = next(each for each in statements if (each.source, each.line) == (statement.source, statement.line))
             return " ".join(statement.sql.split()), " ".join(runs.sql.split())
     raise AssertionError(f"{script.name} alters no table")
 
@@ -172,9 +170,7 @@ def _changes(server: Server, connection: Connection, settings: Settings, naming:
 def _numbers(connection: Connection, settings: Settings, name: str, naming: Naming) -> dict[str, int]:
     (query,) = load_script(name).statements
     asked = connection.execute(adapt(query, naming).sql.encode()).fetchall()
-    objects = connection.execute(
-        read_sql("demo/objects.sql").encode(), {"schema": settings.schema}
-    ).fetchall()
+    objects = connection.execute(read_sql("demo/objects.sql").encode(), {"schema": settings.schema}).fetchall()
     return dict([*asked, *objects])
 
 

@@ -101,9 +101,7 @@ def parse_question(text: str, name: str) -> Question:
         if not header.get(key):
             raise ConfigError(f"{name}: the header has no '{key}'", hint="see docs/reference/sql-format.md")
     if header["finding"] != PurePosixPath(name).stem:
-        raise ConfigError(
-            f"{name}: the finding is called '{header['finding']}'; the file must have the same name"
-        )
+        raise ConfigError(f"{name}: the finding is called '{header['finding']}'; the file must have the same name")
     direction = header.get("direction", "up")
     if direction not in ("up", "down", "both"):
         raise ConfigError(f"{name}: direction is '{direction}'", hint="one of: up, down, both")

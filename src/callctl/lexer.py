@@ -86,9 +86,7 @@ def tokens(sql: str) -> tuple[Token, ...]:
         word = token.text if quoted else ""
         if not quoted and token.token_type not in STRINGS and re.match(r"[^\W\d]", token.text):
             word = token.text.lower().split()[0]  # ORDER BY is one token
-        closes = (
-            token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET) or token.token_type == TokenType.END
-        )
+        closes = token.token_type in (TokenType.R_PAREN, TokenType.R_BRACKET) or token.token_type == TokenType.END
         if closes:
             depth -= 1
         result.append(Token(token.token_type, token.start, token.end + 1, token.text, word, quoted, depth))

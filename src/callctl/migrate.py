@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class StepState:
     """One step of the thirteen as the history has it.
 
-    ``edited``: its file is no longer the one that ran. ``half_done``: a run of it stopped after it had committed something.
+    ``edited``: its file is no longer the one that ran. ``half_done``: a run of it stopped after it had committed
+    something.
     """
 
     number: int
@@ -142,7 +143,7 @@ def history(connection: Connection) -> tuple[HistoryRow, ...]:
 
 
 def plan(connection: Connection, settings: Settings, *, direction: Direction = "up", to: int | None = None) -> Plan:
-    """What would run: the adapted statements of each step. Runs in a READ ONLY transaction, takes no lock, makes nothing.
+    """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing.
 
     ``to`` is the last step to apply, or the step to go back to; None is all the way.
     """

@@ -68,9 +68,7 @@ class Names:
         listed = list(found)
         listed = [exposed for exposed in listed if exposed.documented] or listed
         if len({(exposed.actual, exposed.absent, exposed.factor) for exposed in listed}) > 1:
-            tables = sorted(
-                {exposed.table.name if exposed.table else "a derived table" for exposed in listed}
-            )
+            tables = sorted({exposed.table.name if exposed.table else "a derived table" for exposed in listed})
             self.refuse(
                 node,
                 f"{node.name} is ambiguous: it can be a column of {' or '.join(tables)}, "
@@ -102,8 +100,7 @@ class Names:
                 if doubtful and name in self._moved(exposed):
                     self.refuse(
                         name_node,
-                        f"{node.this.name} can be a column of the inner query's table "
-                        f"or of {owner_of(exposed)}",
+                        f"{node.this.name} can be a column of the inner query's table or of {owner_of(exposed)}",
                         "write the table's name or alias before it",
                     )
                 owners = [source for source, candidate in pairs if candidate == exposed]
@@ -122,9 +119,7 @@ class Names:
         for source in level.sources:
             if source is owners[0]:
                 continue
-            shown = (
-                other for listed in source.outputs.columns.values() for other in listed if not other.absent
-            )
+            shown = (other for listed in source.outputs.columns.values() for other in listed if not other.absent)
             if any(other.actual == exposed.actual for other in shown):
                 return owners[0].written
         return ""
@@ -143,8 +138,7 @@ class Names:
         self.leave(alias.this)
         self.aliases.add(folded(alias.this))
         columns = [
-            column.this if isinstance(column, exp.ColumnDef) else column
-            for column in alias.args.get("columns") or ()
+            column.this if isinstance(column, exp.ColumnDef) else column for column in alias.args.get("columns") or ()
         ]
         self.leave(*columns)
         return [folded(column) for column in columns]
@@ -198,11 +192,7 @@ def start_of(node: exp.Expr) -> int:
 
 
 def is_bare(node: exp.Expr) -> bool:
-    return (
-        isinstance(node, exp.Column)
-        and node.args.get("table") is None
-        and isinstance(node.this, exp.Identifier)
-    )
+    return isinstance(node, exp.Column) and node.args.get("table") is None and isinstance(node.this, exp.Identifier)
 
 
 def owner_of(exposed: Exposed) -> str:

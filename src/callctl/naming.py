@@ -193,9 +193,7 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> dict[str, Columns
     rows = _rows(connection, "catalog/naming.sql", {"schema": schema, "tables": list(TABLES)})
     if not rows:
         schemas = [row[0] for row in _rows(connection, "catalog/naming_schemas.sql", {})]
-        if schema not in {
-            row[0] for row in _rows(connection, "catalog/naming_exists.sql", {"schema": schema})
-        }:
+        if schema not in {row[0] for row in _rows(connection, "catalog/naming_exists.sql", {"schema": schema})}:
             raise Refused(f'there is no schema "{schema}" in this database', hint=_schema_hint(schemas))
         if schemas:
             raise Refused(f'schema "{schema}" has none of the platform\'s tables', hint=_schema_hint(schemas))
@@ -212,9 +210,7 @@ def _schema_hint(schemas: Sequence[str]) -> str:
     return f"a table chatbots is in {', '.join(schemas)}; name the schema with --schema or CALLCTL_SCHEMA"
 
 
-def _rows(
-    connection: psycopg.Connection[Any], name: str, parameters: Mapping[str, object]
-) -> list[tuple[Any, ...]]:
+def _rows(connection: psycopg.Connection[Any], name: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
     from psycopg.rows import tuple_row
 
     with connection.cursor(row_factory=tuple_row) as cursor:

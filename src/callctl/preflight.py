@@ -191,9 +191,7 @@ def _adapted(query: Query, naming: Naming) -> str:
 def _demoted(finding: Finding) -> Finding:
     if finding.level != "blocks":
         return finding
-    return replace(
-        finding, level="warns", what=f"{finding.what}; --truncate-avatars saves them and cuts them off"
-    )
+    return replace(finding, level="warns", what=f"{finding.what}; --truncate-avatars saves them and cuts them off")
 
 
 def _backup(settings: Settings) -> Finding:
@@ -202,9 +200,7 @@ def _backup(settings: Settings) -> Finding:
         return BACKUP.finding("unknown", "nobody has said when the last backup was taken")
     age = datetime.now(UTC) - taken.astimezone(UTC)
     if age < -timedelta(minutes=5):
-        return BACKUP.finding(
-            "warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}"
-        )
+        return BACKUP.finding("warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}")
     hours = max(int(age.total_seconds() // 3600), 0)
     said = f"the last backup was taken {hours} hours ago ({taken.isoformat()}), as the operator says"
     return BACKUP.finding("warns" if age > BACKUP_AGE else "ok", said)
@@ -235,6 +231,4 @@ def _pooler(ask: _Asker) -> Finding:
     if len(set(pids)) > 1:
         seen = ", ".join(map(str, dict.fromkeys(pids)))
         return POOLER.finding("blocks", f"each transaction may run in another server process (seen: {seen})")
-    return POOLER.finding(
-        "unknown", "a pooler stands before the server; whether it keeps sessions cannot be told"
-    )
+    return POOLER.finding("unknown", "a pooler stands before the server; whether it keeps sessions cannot be told")

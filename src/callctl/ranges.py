@@ -36,9 +36,7 @@ def _target(statement: Statement) -> exp.Table:
         raise ConfigError(f"{statement.place}: a batched statement must be one that callctl can read")
     locking = [select for select in node.find_all(exp.Select) if select.args.get("locks")]
     if len(locking) > 1:
-        raise ConfigError(
-            f"{statement.place}: a batched statement has one SELECT … FOR UPDATE, not {len(locking)}"
-        )
+        raise ConfigError(f"{statement.place}: a batched statement has one SELECT … FOR UPDATE, not {len(locking)}")
     table: object = None
     if locking:
         from_ = locking[0].args.get("from_")
@@ -68,9 +66,7 @@ def batch_target(statement: Statement, schema: str) -> BatchTarget:
     return BatchTarget(folded(table.args.get("db")) or schema, folded(table.this), KEY_COLUMN)
 
 
-def with_range(
-    statement: Statement, low: object | None, high: object | None, key_column: str = KEY_COLUMN
-) -> str:
+def with_range(statement: Statement, low: object | None, high: object | None, key_column: str = KEY_COLUMN) -> str:
     """The adapted statement for the keys above ``low`` and up to ``high``; None leaves that end open.
 
     The condition joins what the WHERE has: ``WHERE (…) AND key > 'low' AND key <= 'high'``. Keys are written

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-_URL_PASSWORD = re.compile(
-    r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:@/?#]*:)(?P<secret>\S*)(?=@)", re.IGNORECASE
-)
+_URL_PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:@/?#]*:)(?P<secret>\S*)(?=@)", re.IGNORECASE)
 _WHOLE_URL_PASSWORD = re.compile(
     r"\A(?P<before>\s*[a-z][a-z0-9+.-]*://[^:@/?#]*:)(?P<secret>.*)(?=@)", re.IGNORECASE | re.DOTALL
 )
@@ -21,9 +19,7 @@ _LIBPQ_QUOTES = re.compile(
     r'|in URI \([^)]*\):|integer value|port number:|invalid connection option) ")(?P<secret>.*)(?=")',
     re.IGNORECASE,
 )
-_LIBPQ_HOST = re.compile(
-    r"""(?P<before>\b(?:host|host name|server at) ["'])(?P<secret>[^"'\n]*)(?=@)""", re.IGNORECASE
-)
+_LIBPQ_HOST = re.compile(r"""(?P<before>\b(?:host|host name|server at) ["'])(?P<secret>[^"'\n]*)(?=@)""", re.IGNORECASE)
 
 _ALL = (_WHOLE_URL_PASSWORD, _URL_PASSWORD, _KEY_PASSWORD, _LIBPQ_QUOTES, _LIBPQ_HOST)
 

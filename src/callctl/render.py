@@ -97,9 +97,7 @@ def line(value: object) -> None:
 def plain(value: object) -> object:
     """``value`` in JSON's types. Keys keep the order of their fields; times are ISO 8601; sets are sorted."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _field(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
+        return {field.name: _field(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Enum):

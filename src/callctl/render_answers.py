@@ -103,16 +103,16 @@ def status(status: Status, settings: Settings) -> None:
         right=("step",),
     )
     pending = len(status.pending)
-    for step in status.steps:
-        if step.half_done:
-            target = step.number if step.half_done == "up" else step.number - 1
-            render.note(
-                f"step {step.number} stopped half way; go on with: migrate {step.half_done} --to {target}"
-            )
     if any(step.edited for step in status.steps):
         render.note("an applied step's file has changed since: compare it with the version that was applied")
     render.note(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
-    render.note(f"next: {'callctl preflight' if pending else 'callctl verify'}")
+    following = "callctl preflight" if pending else "callctl verify"
+    for step in status.steps:
+        if step.half_done:
+            target = step.number if step.half_done == "up" else step.number - 1
+            render.note(f"step {step.number} stopped half way {step.half_done}")
+            following = f"callctl migrate {step.half_done} --to {target}"
+    render.note(f"next: {following}")
 
 
 # ---- migrate plan --------------------------------------------------------------------------------------
@@ -170,9 +170,7 @@ def plan(plan: Plan, output: Output) -> None:
         from rich.console import Console
         from rich.syntax import Syntax
 
-        Console(soft_wrap=True).print(
-            Syntax(text, "postgresql", background_color="default", theme="ansi_dark")
-        )
+        Console(soft_wrap=True).print(Syntax(text, "postgresql", background_color="default", theme="ansi_dark"))
     else:
         render.out(text)
     count = sum(len(step.statements) for step in plan.steps)
@@ -220,10 +218,7 @@ def adopted(steps: Sequence[Adopted], output: Output) -> None:
                 str(step.number),
                 step.name,
                 "adopted" if step.adopted else "not proved",
-                "; ".join(
-                    f"{check.id}: {check.error or render.counted(check.count, 'row')}"
-                    for check in step.failing
-                ),
+                "; ".join(f"{check.id}: {check.error or render.counted(check.count, 'row')}" for check in step.failing),
             )
             for step in steps
         ),

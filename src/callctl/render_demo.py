@@ -130,9 +130,7 @@ class Screen:
             case Verified():
                 self._tell(render_story.verified(told))
             case Changes():
-                self._tell(
-                    [self._columns([render_story.change(each) for each in told.numbers], right=(1, 3))]
-                )
+                self._tell([self._columns([render_story.change(each) for each in told.numbers], right=(1, 3))])
             case Writes():
                 self._tell(render_story.writes(told))
             case Down():
@@ -176,13 +174,9 @@ class Screen:
 
         parts: list[RenderableType] = []
         if self._total:
-            parts.append(
-                self._grid([StepRun(*step[:2], step[2] or 0.0, 0) for step in self._steps], self._total)
-            )
+            parts.append(self._grid([StepRun(*step[:2], step[2] or 0.0, 0) for step in self._steps], self._total))
         parts.append(
-            Spinner(
-                "dots", render_story.text(render_story.clipped(doing, self._body - 2), "dim"), style="cyan"
-            )
+            Spinner("dots", render_story.text(render_story.clipped(doing, self._body - 2), "dim"), style="cyan")
         )
         return self._row(Group(*parts))
 
@@ -211,9 +205,9 @@ class Screen:
             seconds = "" if under_way else f"{step.seconds:.2f} s"
             name = render_story.text(f"{step.number:>2} {step.name:<21}")
             cells.append((render_story.text(mark, style), name, render_story.text(f"{seconds:>6}", "dim")))
-        cells += [
-            (render_story.text("·", "dim"), render_story.text(" " * 24), render_story.text(" " * 6))
-        ] * (total - len(steps))
+        cells += [(render_story.text("·", "dim"), render_story.text(" " * 24), render_story.text(" " * 6))] * (
+            total - len(steps)
+        )
         return self._columns(cells)
 
     def _columns(self, cells: Sequence[Sequence[Text]], right: Collection[int] = ()) -> RenderableType:
@@ -241,9 +235,7 @@ class Screen:
         yield render_story.text("what is as in the copy made before up, compared row by row:")
         cells: list[Sequence[Text]] = []
         for table in compared.tables:
-            fine = table.same == table.rows and table.new == (
-                proof.written if table.table == "chatbots" else 0
-            )
+            fine = table.same == table.rows and table.new == (proof.written if table.table == "chatbots" else 0)
             new = f" +{table.new:,}" if table.new else ""
             count = f"{table.same:,} of {table.rows:,}{new}"
             cells.append(
@@ -270,12 +262,8 @@ class Screen:
         if compared.differing:
             yield render_story.text(f"not defined as before: {', '.join(compared.differing[:5])}", "red")
         if compared.not_compared:
-            left_out = ", ".join(
-                f"{table}.{column}" for table, columns in compared.not_compared for column in columns
-            )
-            yield render_story.text(
-                f"not compared, since the platform's own triggers write it: {left_out}", "dim"
-            )
+            left_out = ", ".join(f"{table}.{column}" for table, columns in compared.not_compared for column in columns)
+            yield render_story.text(f"not compared, since the platform's own triggers write it: {left_out}", "dim")
         if proof.holds and proof.written:
             yield render_story.text(
                 f"+{proof.written}: a chatbot that the new application made; it stays, with type chat", "dim"
@@ -293,18 +281,14 @@ class Screen:
             )
         else:
             self._print(
-                render_story.text(
-                    "The proof does not hold.", "bold red", " Something is not as it was; see above."
-                )
+                render_story.text("The proof does not hold.", "bold red", " Something is not as it was; see above.")
             )
         self._print(
             render_story.text(
                 "Next  ", "bold", "callctl sandbox start   a database like this one, to try the commands on"
             )
         )
-        self._print(
-            render_story.text("      callctl preflight       asks a database of yours, and changes nothing")
-        )
+        self._print(render_story.text("      callctl preflight       asks a database of yours, and changes nothing"))
 
     def _print(self, part: RenderableType) -> None:
         with self._console.capture() as captured:

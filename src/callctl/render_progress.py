@@ -88,9 +88,7 @@ class PlainLines:
     def __call__(self, event: Event) -> None:
         match event:
             case StepStarted():
-                self._say(
-                    f"step {event.step} {event.direction}: {event.name} ({event.position} of {event.total})"
-                )
+                self._say(f"step {event.step} {event.direction}: {event.name} ({event.position} of {event.total})")
             case StepFinished():
                 self._say(f"step {event.step} {event.direction}: done in {event.seconds:.1f} s")
             case BatchFinished() if self._is_time():

@@ -76,9 +76,7 @@ def preflight(told: Preflight, width: int) -> list[RenderableType]:
         first = next(each for each in told.findings if each.id == finding_id)
         more = f" (+{times - 1})" if times > 1 else ""
         what = clipped(f"{finding_id}: {first.what}", width - 8 - len(more))
-        lines.append(
-            text(f"{first.level:<7}", "red" if first.level == "blocks" else "yellow", f" {what}{more}")
-        )
+        lines.append(text(f"{first.level:<7}", "red" if first.level == "blocks" else "yellow", f" {what}{more}"))
     if by_level["unknown"]:
         names = ", ".join(dict.fromkeys(finding.id for finding in by_level["unknown"]))
         lines.append(text("unknown", "cyan", f" {names}"))
@@ -102,18 +100,13 @@ def planned(told: Planned) -> list[RenderableType]:
 
 def run(run: Run) -> list[RenderableType]:
     rows = sum(step.rows for step in run.steps)
-    return [
-        text(f"{run.seconds:.1f} s, {rows:,} rows changed; a step counts once its own checks pass", "dim")
-    ]
+    return [text(f"{run.seconds:.1f} s, {rows:,} rows changed; a step counts once its own checks pass", "dim")]
 
 
 def verified(told: Verified) -> list[RenderableType]:
     failed = [check for check in told.failing if not check.warns]
     if failed:
-        return [
-            text(*mark(False), f" {check.id}: {check.sentence}: {check.count:,} rows are not")
-            for check in failed
-        ]
+        return [text(*mark(False), f" {check.id}: {check.sentence}: {check.count:,} rows are not") for check in failed]
     warns = [f"{check.id} ({render.counted(check.count, 'row')})" for check in told.failing]
     only = f"; warns: {', '.join(warns)}" if warns else ""
     return [text(*mark(True), f" {told.checks - len(warns)} of {told.checks} checks pass{only}")]

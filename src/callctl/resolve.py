@@ -120,9 +120,7 @@ class Resolver(Writes):
                 plain = [Exposed(name)]
                 one, two = self.pick(node_, found or plain), self.pick(node_, other or plain)
                 if one.absent or two.absent or one.actual != two.actual or one.factor != two.factor:
-                    self.refuse(
-                        node_, f"USING ({node_.name}) joins columns that have different names here", "use ON"
-                    )
+                    self.refuse(node_, f"USING ({node_.name}) joins columns that have different names here", "use ON")
                 self.use(node_, one if one.table else two, "name", None)
             self.visit_any(join.args.get("on"), scope, ctes)
             self.joins(join, scope, ctes)
@@ -256,9 +254,7 @@ class Resolver(Writes):
                 self.column(node, scope, mode)
             case exp.Query():
                 self.query(node, scope, ctes)
-            case exp.Dot() if isinstance(node.expression, exp.Identifier) and isinstance(
-                node.this, exp.Paren
-            ):
+            case exp.Dot() if isinstance(node.expression, exp.Identifier) and isinstance(node.this, exp.Paren):
                 self.field(node, scope, ctes)
             case exp.Alias():
                 self.leave(node.args.get("alias"))

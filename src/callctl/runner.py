@@ -77,7 +77,8 @@ def run_script(run: Run, script: Script, finish: Callable[[], None]) -> int:
         state = _state(run, failed.inside)
         if isinstance(failed.cause, CheckFailed):
             raise _check_failed(failed.cause, state) from None
-        database.translate(failed.cause, failed.statement.place if failed.statement else position, failed.sql or sql, state)
+        place = failed.statement.place if failed.statement else position
+        database.translate(failed.cause, place, failed.sql or sql, state)
     return changed
 
 
@@ -246,7 +247,7 @@ def _batches(run: Run, script: Script, original: Statement, reached: store.Check
         nonlocal text
         with run.connection.transaction():
             database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
-            # A batch is a few thousand rows found by key: without this the planner, at some sizes, reads whole tables for each.
+            # A batch is a few thousand rows found by key: without this the planner, at some sizes, reads whole tables.
             run.connection.execute(
                 "SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin',"
                 " 'enable_mergejoin']) AS name"
@@ -298,6 +299,7 @@ def _check_failed(failed: CheckFailed, state: str) -> StepFailed:
     assert check is not None
     rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
     return StepFailed(
-        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({failed.sample})\n{state}",
+        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise"
+        f" ({failed.sample})\n{state}",
         hint="look at those rows, then run the same command again: it goes on from what was committed",
     )

@@ -290,9 +290,7 @@ def _postmaster(state: _State) -> int | None:
         pid = int((Path(data) / "postmaster.pid").read_text().split("\n")[0])
     except (OSError, ValueError):
         return None
-    shown = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return pid if data in shown.stdout else None
 
 

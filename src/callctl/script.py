@@ -72,9 +72,7 @@ class Statement:
     @property
     def opaque(self) -> bool:
         """Whether sqlglot cannot see what is in it: it knows only how it begins, or it has a body."""
-        return self.kind in ("create function", "create procedure") or isinstance(
-            tree(self.sql), exp.Command | None
-        )
+        return self.kind in ("create function", "create procedure") or isinstance(tree(self.sql), exp.Command | None)
 
     @property
     def summary(self) -> str:

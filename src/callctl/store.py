@@ -141,9 +141,7 @@ def checkpoints(connection: Connection, step: int, direction: Direction, sha256:
     return {row[0]: Checkpoint(*row) for row in rows}
 
 
-def checkpoint(
-    connection: Connection, step: int, direction: Direction, sha256: str, reached: Checkpoint
-) -> None:
+def checkpoint(connection: Connection, step: int, direction: Direction, sha256: str, reached: Checkpoint) -> None:
     """Write how far a statement has come, in the caller's transaction."""
     connection.execute(
         "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, position, finished, scanned, changed)"
@@ -151,7 +149,16 @@ def checkpoint(
         " ON CONFLICT (step, direction, statement) DO UPDATE SET sha256 = EXCLUDED.sha256,"
         " position = EXCLUDED.position, finished = EXCLUDED.finished, scanned = EXCLUDED.scanned,"
         " changed = EXCLUDED.changed, written_at = clock_timestamp()",
-        (step, direction, sha256, reached.statement, reached.position, reached.finished, reached.scanned, reached.changed),
+        (
+            step,
+            direction,
+            sha256,
+            reached.statement,
+            reached.position,
+            reached.finished,
+            reached.scanned,
+            reached.changed,
+        ),
     )
 
 

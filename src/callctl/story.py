@@ -151,17 +151,6 @@ class Story:
 
 
 Told: TypeAlias = (
-    SceneStarted
-    | Before
-    | Preflight
-    | Planned
-    | Run
-    | Verified
-    | Changes
-    | Writes
-    | Down
-    | Proof
-    | Again
-    | Story
+    SceneStarted | Before | Preflight | Planned | Run | Verified | Changes | Writes | Down | Proof | Again | Story
 )
 Listener: TypeAlias = Callable[[Told | Event], None]

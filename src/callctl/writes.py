@@ -102,9 +102,7 @@ class Writes(Names):
     ) -> None:
         """SET: what stands left of = is a column of the target, whatever else is in scope."""
         # In DO UPDATE an unqualified name is the target's; EXCLUDED is only reached by its name.
-        reading = (
-            scope if unqualified is None else Scope(unqualified.sources, Scope(scope.sources, scope.outer))
-        )
+        reading = scope if unqualified is None else Scope(unqualified.sources, Scope(scope.sources, scope.outer))
         for item in items:
             if isinstance(item, exp.EQ):
                 self.write([item.this], target)

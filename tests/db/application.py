@@ -1,7 +1,7 @@
 """The platform's application, before and after the call feature: what each of them writes, at random.
 
-The new one knows the capability flags and the call tables and no type column; the old one knows the type column
-and nothing of calls. Both keep the database's own rules, so that every write succeeds.
+The new one knows the capability flags and the call tables and no type column; the old one knows the type
+column and nothing of calls. Both keep the database's own rules, so that every write succeeds.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-
-from tests.db.before import CALL_SETTINGS, Before, Rows, Value
+from tests.db.before import Before
+from tests.db.before_rows import CALL_SETTINGS, Rows, Value
 from tests.db.snapshot import Snapshot, take
 
 FLAGS = {"chatbots": ("enabled_chat", "enabled_call"), "chatbot_packages": ("enable_chat", "enable_call")}
@@ -43,7 +43,8 @@ class Application:
             sql.SQL("UPDATE {} SET {} WHERE id = {}").format(
                 sql.Identifier(table),
                 sql.SQL(", ").join(
-                    sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in values.items()
+                    sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))
+                    for name, value in values.items()
                 ),
                 sql.Literal(str(key)),
             )
@@ -89,15 +90,21 @@ class Application:
     def edit_other_settings(self) -> None:
         """Keys that are none of the feature's."""
         for table in ("companies", "chatbots"):
-            self._settings(table, 0.3, [lambda s: {**s, "locale": "fr", "ü": [1, {"2": 2.50}]}, lambda s: {**s, "theme": None}])
+            self._settings(
+                table,
+                0.3,
+                [lambda s: {**s, "locale": "fr", "ü": [1, {"2": 2.50}]}, lambda s: {**s, "theme": None}],
+            )
 
     def edit_rows(self) -> None:
         """What any application does all day."""
         for row in self.some("chatbots", 0.2):
             self.update("chatbots", row["id"], name=row["name"] + " ✎")
         for row in self.some("users", 0.3):
-            limit = {"varchar(500)": 500, "varchar(255)": 255}.get(self.before.avatar, 900)
-            avatar = self.random.choice([None, "z" * limit, "日" * limit, "https://example.com/new.png", " " * 20])
+            limit = {"varchar(500)": 500, "varchar(255)": 255}.get(self.before.avatar, 700)
+            avatar = self.random.choice(
+                [None, "z" * limit, "日" * limit, "https://example.com/new.png", " " * 20]
+            )
             self.update("users", row["id"], avatar_url=avatar)
         soft = self.before.soft_of("chatbots")
         if soft:
@@ -134,10 +141,16 @@ class NewApplication(Application):
         for pair in CAPABILITIES:
             self.insert("chatbot_packages", name=f"New {pair}", **self._flags("chatbot_packages", pair))
         for row in self.some("chatbot_packages", 0.4):
-            self.update("chatbot_packages", row["id"], **self._flags("chatbot_packages", self.random.choice(CAPABILITIES)))
+            self.update(
+                "chatbot_packages",
+                row["id"],
+                **self._flags("chatbot_packages", self.random.choice(CAPABILITIES)),
+            )
 
     def _companies(self) -> None:
-        for number, settings in enumerate([{"features": {"callEnabled": True}}, {}, None, {"features": {"x": 1}}]):
+        for number, settings in enumerate(
+            [{"features": {"callEnabled": True}}, {}, None, {"features": {"x": 1}}]
+        ):
             self.insert(
                 "companies", name=f"New {number}", slug=f"new-{self.random.getrandbits(60)}",
                 settings=None if settings is None else json.dumps(settings),
@@ -147,9 +160,14 @@ class NewApplication(Application):
             return lambda s: {**s, "features": {**(s.get("features") or {}), "callEnabled": value}}
 
         def without(s: dict[str, Any]) -> dict[str, Any]:
-            return {**s, "features": {k: v for k, v in (s.get("features") or {}).items() if k != "callEnabled"}}
+            return {
+                **s,
+                "features": {k: v for k, v in (s.get("features") or {}).items() if k != "callEnabled"},
+            }
 
-        self._settings("companies", 0.4, [flag(True), flag(True), flag(False), without, lambda _: None, lambda _: {}])
+        self._settings(
+            "companies", 0.4, [flag(True), flag(True), flag(False), without, lambda _: None, lambda _: {}]
+        )
 
     def _allowing(self, pair: tuple[bool, bool]) -> str | None:
         """A package that allows these capabilities, or none at all."""
@@ -165,11 +183,14 @@ class NewApplication(Application):
             settings = self.random.choice([{}, {"call": CALL_SETTINGS}, {"call": {}}, {"greeting": "hi"}])
             self.insert(
                 "chatbots", company_id=str(self.one("companies")["id"]), name=f"New bot {number}",
-                package_id=self._allowing(pair), settings=json.dumps(settings), **self._flags("chatbots", pair),
+                package_id=self._allowing(pair), settings=json.dumps(settings),
+                **self._flags("chatbots", pair),
             )  # fmt: skip
         for row in self.some("chatbots", 0.5):
             pair = self.random.choice(CAPABILITIES)
-            self.update("chatbots", row["id"], package_id=self._allowing(pair), **self._flags("chatbots", pair))
+            self.update(
+                "chatbots", row["id"], package_id=self._allowing(pair), **self._flags("chatbots", pair)
+            )
         changed = {**CALL_SETTINGS, "voiceId": "verse", "silenceTimeout": 77}
         default = self.db.execute("SELECT callctl.default_call_settings()").fetchone()
         assert default is not None
@@ -190,9 +211,11 @@ class NewApplication(Application):
 
     def _models(self) -> None:
         for row in self.rows("ai_models"):
-            # A model of the catalogue that was there before takes calls after each up; to have set it to chat is not kept.
+            # A model of the catalogue that was there before takes calls after each up: 'chat' is not kept.
             known = "gpt-4o-realtime-preview" in row.values()
-            values: dict[str, Value] = {"model_type": self.random.choice(["call", "both", "both" if known else "chat"])}
+            values: dict[str, Value] = {
+                "model_type": self.random.choice(["call", "both", "both" if known else "chat"])
+            }
             if self.random.random() < 0.7:
                 values |= {
                     "supports_audio": self.random.random() < 0.5,
@@ -205,9 +228,11 @@ class NewApplication(Application):
     def _calls(self) -> None:
         accounts = [
             self.insert(
-                "integration_accounts", company_id=str(self.one("companies")["id"]), account_name=f"Account {number}",
+                "integration_accounts", company_id=str(self.one("companies")["id"]),
+                account_name=f"Account {number}",
                 account_type=["twilio", "whatsapp", "custom"][number % 3],
-                credentials=json.dumps({"authToken": f"secret {number}", "n": 1.50}), webhook_secret="w" * number,
+                credentials=json.dumps({"authToken": f"secret {number}", "n": 1.50}),
+                webhook_secret="w" * number,
                 webhook_url=f"https://example.com/hook/{self.random.getrandbits(60)}",
             )
             for number in range(4)
@@ -215,9 +240,10 @@ class NewApplication(Application):
         for number in range(10):
             chatbot = self.one("chatbots")
             call = self.insert(
-                "calls", company_id=str(self.random.choice([chatbot["company_id"], self.one("companies")["id"]])),
-                chatbot_id=str(chatbot["id"]), end_user_id=str(self.one("end_users")["id"]) if number % 3 else None,
-                conversation_id=str(self.one("conversations")["id"]) if number % 2 else None, source="web", direction="inbound",
+                "calls", source="web", direction="inbound", chatbot_id=str(chatbot["id"]),
+                company_id=str(self.random.choice([chatbot["company_id"], self.one("companies")["id"]])),
+                end_user_id=str(self.one("end_users")["id"]) if number % 3 else None,
+                conversation_id=str(self.one("conversations")["id"]) if number % 2 else None,
                 call_sid=f"CA{self.random.getrandbits(60)}" if number % 4 else None, duration=number,
                 integration_account_id=self.random.choice([None, *accounts]), summary="Zusammenfassung ✓",
             )  # fmt: skip
@@ -249,12 +275,15 @@ class OldApplication(Application):
             self.insert("companies", name="Old", slug=f"old-{self.random.getrandbits(60)}", settings=None)
             for number in range(3):
                 self.insert(
-                    "chatbots", company_id=str(self.one("companies")["id"]), name=f"Old bot {number}", settings="{}",
+                    "chatbots", company_id=str(self.one("companies")["id"]), name=f"Old bot {number}",
+                    settings="{}",
                     package_id=package if number == 1 else None, **self._type("chatbots"),
                 )  # fmt: skip
             self.edit_other_settings()
             self.edit_rows()
-            self._settings("companies", 0.1, [lambda s: {**s, "features": {"callEnabled": True}}, lambda _: {}])
+            self._settings(
+                "companies", 0.1, [lambda s: {**s, "features": {"callEnabled": True}}, lambda _: {}]
+            )
             self._settings("chatbots", 0.1, [lambda s: {**s, "call": {"voiceId": "old"}}, lambda _: {}])
             self.insert("ai_models", **a_model(self.before, "claude-old"))
             if self.random.random() < 0.5:

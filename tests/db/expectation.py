@@ -15,7 +15,7 @@ from tests.db.before import Before
 from tests.db.snapshot import Row, Snapshot, Table
 
 NEW_TABLES = ("integration_accounts", "calls", "call_transcripts")
-# What the columns of step 7 hold in a row that nobody has written them in, where the table has had no counterpart.
+# What the columns of step 7 hold in a row where nobody has written to them.
 NEW_MODEL = {"model_type": "chat", "supports_audio": "false"}
 CATALOGUE = ("gpt-4o-realtime-preview-2024-10-01", "gpt-4o-realtime-preview", "gemini-2.0-flash-exp")
 MISSING: Any = object()  # a path that is not there, as opposed to one that holds null
@@ -62,7 +62,11 @@ def company_down(now: Any, before: Any) -> Any:
     if call_flag(now) is MISSING:
         return now
     rest = {**now, "features": {key: value for key, value in now["features"].items() if key != "callEnabled"}}
-    if not rest["features"] and before is not MISSING and not isinstance((before or {}).get("features"), dict):
+    if (
+        not rest["features"]
+        and before is not MISSING
+        and not isinstance((before or {}).get("features"), dict)
+    ):
         if "features" in (before or {}):
             rest["features"] = None
         else:
@@ -89,22 +93,20 @@ class Down:
     def __init__(self, shape: Before, before: Snapshot, upped: Snapshot, written: Snapshot) -> None:
         self.shape = shape
         self.before = before
-        self.made = {
-            table: {key for key in upped.table(table) if key not in before.table(table)} for table in ("ai_models",)
-        }
+        self.made = set(upped.table("ai_models")) - set(before.table("ai_models"))
         self.written = written
 
     def rows(self) -> dict[str, dict[str, dict[str, str | None]]]:
         """Every table as it must be; settings are compared apart and stand as they were written."""
         expected = {}
-        for name, table in self.before.rows.items():
+        for name in self.before.rows:
             bare = name.rpartition(".")[2]
             own = name.startswith(f"{self.shape.schema}.")
             columns = _columns(self.before.rows[name])
             expected[name] = {
                 key: self._row(bare if own else "", key, row, columns)
                 for key, row in self.written.rows[name].items()
-                if not (own and key in self.made.get(bare, ()))
+                if not (own and bare == "ai_models" and key in self.made)
             }
         return expected
 
@@ -130,14 +132,18 @@ class Down:
             old = self.before.table("chatbots").get(key)
             right = chatbot_down(settings(row), settings(old) if old else MISSING)
             # NULL that the application itself turned into {} may stay {}.
-            expected["chatbots", key] = (right, {}) if right is None and settings(row) is not None else (right,)
+            expected["chatbots", key] = (
+                (right, {}) if right is None and settings(row) is not None else (right,)
+            )
         return expected
 
 
 class Again:
-    """What the next up must leave, from the copies before and after down and the one after the old application wrote."""
+    """What the next up must leave, from copies: before down, after it, after the old application wrote."""
 
-    def __init__(self, shape: Before, written: Snapshot, downed: Snapshot, old: Snapshot, made: set[str], default: Any) -> None:
+    def __init__(
+        self, shape: Before, written: Snapshot, downed: Snapshot, old: Snapshot, made: set[str], default: Any
+    ) -> None:
         self.shape, self.written, self.downed, self.old, self.made = shape, written, downed, old, made
         self.default = json.loads(json.dumps(default), parse_float=Decimal)
 
@@ -154,7 +160,7 @@ class Again:
         return expected
 
     def outvoted(self, table: str) -> set[str]:
-        """Rows whose flags the type can't say and whose type was written meanwhile: their saved flags stay listed."""
+        """Rows with flags that no type says, whose type was written meanwhile: those flags stay listed."""
         column = self.shape.type_of(table).name
         return {
             key
@@ -165,16 +171,21 @@ class Again:
         }
 
     def company(self, key: str) -> Any:
-        """Company settings: the flag written in between unless the old application wrote it; false where there is none."""
-        now, then, newer = (each.table("companies").get(key) for each in (self.old, self.downed, self.written))
+        """Company settings: the flag written in between unless the old application wrote it; else false."""
+        now, then, newer = (
+            each.table("companies").get(key) for each in (self.old, self.downed, self.written)
+        )
         flag = call_flag(settings(now))
         if newer is not None and then is not None and flag is call_flag(settings(then)):
             flag = call_flag(settings(newer))
         flag = False if flag is MISSING else flag
-        return {**(settings(now) or {}), "features": {**((settings(now) or {}).get("features") or {}), "callEnabled": flag}}
+        return {
+            **(settings(now) or {}),
+            "features": {**((settings(now) or {}).get("features") or {}), "callEnabled": flag},
+        }
 
     def chatbot(self, key: str) -> Any:
-        """Chatbot settings: call as written in between unless the old application wrote it; defaults where a call bot has none."""
+        """Chatbot settings: call as written in between, unless the old application wrote it."""
         now, then, newer = (each.table("chatbots").get(key) for each in (self.old, self.downed, self.written))
         value = settings(now)
         call = call_settings(value)
@@ -183,7 +194,9 @@ class Again:
         enabled = self.flags("chatbots")[key][1]
         if enabled and call in (MISSING, None, {}):
             call = self.default
-        was = newer is not None and flags("chatbots", newer)[1]
+        was = (
+            newer is not None and flags("chatbots", newer)[1] and call_settings(value) in (MISSING, None, {})
+        )
         if was and not enabled and call == self.default:
             # Defaults are not saved for a chatbot that would get them again, and it takes no calls any more.
             call = call_settings(value)
@@ -193,9 +206,14 @@ class Again:
 
     def new_tables(self) -> dict[str, dict[str, Row]]:
         """The three tables: what was written in between, less what deletes took along or nulled."""
-        alive = {name: set(self.old.table(name)) for name in ("companies", "chatbots", "end_users", "conversations")}
+        alive = {
+            name: set(self.old.table(name))
+            for name in ("companies", "chatbots", "end_users", "conversations")
+        }
         accounts = {
-            key: row for key, row in self.written.table("integration_accounts").items() if row["company_id"] in alive["companies"]
+            key: row
+            for key, row in self.written.table("integration_accounts").items()
+            if row["company_id"] in alive["companies"]
         }
         calls: dict[str, Row] = {}
         for key, row in self.written.table("calls").items():
@@ -209,12 +227,14 @@ class Again:
             ):
                 kept[column] = row[column] if row[column] in home else None
             calls[key] = kept
-        lines = {key: row for key, row in self.written.table("call_transcripts").items() if row["call_id"] in calls}
+        lines = {
+            key: row for key, row in self.written.table("call_transcripts").items() if row["call_id"] in calls
+        }
         return {"integration_accounts": accounts, "calls": calls, "call_transcripts": lines}
 
-    def models(self, key_column: str) -> dict[str, Row]:
-        """The models: each as written in between, save what the old application wrote into its own columns."""
-        expected: dict[str, Row] = {}
+    def models(self, key_column: str) -> dict[str, dict[str, str | None]]:
+        """The models: as written in between, save what the old application wrote into its own columns."""
+        expected: dict[str, dict[str, str | None]] = {}
         for key, row in self.old.table("ai_models").items():
             newer = self.written.table("ai_models").get(key)
             expected[key] = {**(newer or NEW_MODEL), **row}
@@ -224,12 +244,14 @@ class Again:
         for key in self.made:
             row = self.written.table("ai_models")[key]
             if row[key_column] not in taken:
-                expected[key] = row
+                expected[key] = dict(row)
         return expected
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one is other or (one is not MISSING and other is not MISSING and one == other and type(one) is type(other))
+    return one is other or (
+        one is not MISSING and other is not MISSING and one == other and type(one) is type(other)
+    )
 
 
 def _columns(table: Table) -> set[str]:
@@ -238,4 +260,6 @@ def _columns(table: Table) -> set[str]:
 
 def plain(rows: Mapping[str, Row], *without: str) -> dict[str, dict[str, str | None]]:
     """Rows without some of their columns."""
-    return {key: {name: value for name, value in row.items() if name not in without} for key, row in rows.items()}
+    return {
+        key: {name: value for name, value in row.items() if name not in without} for key, row in rows.items()
+    }

@@ -1,7 +1,7 @@
 """A database as it stands: what the catalog prints of it, and every row of every table.
 
-Two snapshots are compared as values. callctl's own store is never looked at: what the proofs compare with is a
-copy that they took themselves. What "equal" means is written in docs/explanation/losslessness.md.
+Two snapshots are compared as values. callctl's own store is never looked at: what the proofs compare with
+is a copy that they took themselves. What "equal" means is written in docs/explanation/losslessness.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Snapshot:
     rows: Mapping[str, Table]
 
     def table(self, name: str) -> Table:
-        """The rows of a table, whatever its schema; empty where there is no such table."""
+        """The rows of the table of that name in the first schema that has one; empty where none has."""
         return next((rows for table, rows in self.rows.items() if table.rpartition(".")[2] == name), {})
 
 
@@ -45,7 +45,9 @@ def take(connection: psycopg.Connection[Any]) -> Snapshot:
         catalog = {(thing, name): value for thing, name, value in facts if value is not None}
         assert len(catalog) == sum(value is not None for _, _, value in facts), "two facts of one name"
         tables = connection.execute((HERE / "snapshot_tables.sql").read_bytes()).fetchall()
-        rows = {f"{schema}.{name}": _rows(connection, schema, name, columns) for schema, name, columns in tables}
+        rows = {
+            f"{schema}.{name}": _rows(connection, schema, name, columns) for schema, name, columns in tables
+        }
     return Snapshot(catalog, rows)
 
 
@@ -96,7 +98,9 @@ def row_differences(
                 continue
             for column in sorted({*old, *new}):
                 if old.get(column) != new.get(column) and (table, column) not in ignore:
-                    lines.append(f"{table} {key}: {column}: {_shown(old.get(column))} -> {_shown(new.get(column))}")
+                    lines.append(
+                        f"{table} {key}: {column}: {_shown(old.get(column))} -> {_shown(new.get(column))}"
+                    )
     return lines
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.db import snapshot
 
 from callctl import migrate
 from callctl.config import Settings
@@ -13,7 +14,6 @@ from callctl.database import connect
 from callctl.files import read_sql
 from callctl.steps import all_steps
 from callctl.verify import verify
-from tests.db import snapshot
 
 BY_HAND = Path(__file__).with_name("by_hand.sql")
 

@@ -1,4 +1,4 @@
-"""What the platform's application meets while callctl is at work, between two steps, and after: deterministic, no threads."""
+"""What the platform's application meets while callctl is at work and after. Deterministic, no threads."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.conftest import MakeDatabase, connect
+from tests.db.application import FLAGS
+from tests.db.before import DEPLOYED, DOCUMENTED, Before, TypeColumn
+from tests.db.before_rows import build, insert
+from tests.db.expectation import flags
+from tests.db.snapshot import take
 
 from callctl import migrate
 from callctl.config import Settings
-from callctl.errors import Refused
-from tests.conftest import MakeDatabase, connect
-from tests.db.application import FLAGS
-from tests.db.before import DEPLOYED, DOCUMENTED, Before, TypeColumn, build, insert, make_roles
-from tests.db.expectation import flags
-from tests.db.snapshot import assert_same, take, touched_columns
 
 QUOTED = Before(
     schema="Chat App",
-    types=(TypeColumn("chatbotType", "text", default=None), TypeColumn("chatbot_type", "varchar(50)", default="'call'")),
+    types=(
+        TypeColumn("chatbotType", "text", default=None),
+        TypeColumn("chatbot_type", "varchar(50)", default="'call'"),
+    ),
     soft=(None, None, "deletedAt", None, None),
 )
 ENUMS = Before(
@@ -60,7 +63,9 @@ class Bots:
         self.db.execute(
             sql.SQL("UPDATE {} SET {} WHERE id = {}").format(
                 sql.Identifier(table),
-                sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(k), sql.Literal(v)) for k, v in named.items()),
+                sql.SQL(", ").join(
+                    sql.SQL("{} = {}").format(sql.Identifier(k), sql.Literal(v)) for k, v in named.items()
+                ),
                 sql.Literal(key),
             )
         )
@@ -95,7 +100,7 @@ class Bots:
     def write_flags(self, table: str) -> None:
         """The new application."""
         self.add(table, CALL, "call", chat=False, call=True)
-        # A hybrid says chat; where it was inserted without a type and the column has no default, nothing contradicts NULL.
+        # A hybrid says chat; inserted without a type where that has no default, nothing contradicts NULL.
         unsaid = None if self.before.type_of(table).default is None else "chat"
         self.add(table, HYBRID, unsaid if self._types_exist(table) else "chat", chat=True, call=True)
         row = self.add(table, CALL, "call", chat=False, call=True)
@@ -104,7 +109,8 @@ class Bots:
 
     def _types_exist(self, table: str) -> bool:
         row = self.db.execute(
-            "SELECT count(*) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s AND NOT attisdropped",
+            "SELECT count(*) FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attname = %s AND NOT attisdropped",
             (table, self.before.type_of(table).name),
         ).fetchone()
         return row == (1,)
@@ -129,7 +135,7 @@ class Bots:
 @pytest.mark.parametrize("to", [2, 3, 4, 5])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_both_applications_write_between_two_steps(database: MakeDatabase, shape: str, to: int) -> None:
-    """Whatever either writes after up --to N stands after the other steps, and after down in the other form."""
+    """Whatever either writes after up --to N stands after the other steps, and after down as a type."""
     before = SHAPES[shape]
     url = database(None)
     settings = Settings(database_url=url, schema=before.schema, batch_size=7)
@@ -158,7 +164,9 @@ def test_both_applications_write_between_two_steps(database: MakeDatabase, shape
         assert set(downed.table("chatbots")) == set(written.table("chatbots"))
         migrate.up(settings)
         again = take(db)
-        assert {(table, key): flags(table, again.table(table)[key]) for table, key in bots.flags} == bots.flags
+        assert {
+            (table, key): flags(table, again.table(table)[key]) for table, key in bots.flags
+        } == bots.flags
 
 
 @pytest.mark.parametrize("to", [2, 3, 4, 5])
@@ -197,7 +205,8 @@ class TestTheInheritanceRule:
         db.execute("SET search_path = chatapp")
         for name, pair in (("only chat", CHAT), ("only call", CALL), ("both", HYBRID)):
             db.execute(
-                "INSERT INTO chatbot_packages (name, enable_chat, enable_call) VALUES (%s, %s, %s)", (name, *pair)
+                "INSERT INTO chatbot_packages (name, enable_chat, enable_call) VALUES (%s, %s, %s)",
+                (name, *pair),
             )
         return db
 
@@ -245,7 +254,8 @@ class TestTheInheritanceRule:
         for package in ("only chat", "only call"):
             with pytest.raises(psycopg.errors.CheckViolation):
                 db.execute(
-                    "UPDATE chatbots SET package_id = (SELECT id FROM chatbot_packages WHERE name = %s) WHERE id = %s",
+                    "UPDATE chatbots SET package_id = (SELECT id FROM chatbot_packages WHERE name = %s)"
+                    " WHERE id = %s",
                     (package, bot),
                 )
         db.execute("UPDATE chatbots SET package_id = NULL WHERE id = %s", (bot,))
@@ -256,7 +266,9 @@ class TestTheInheritanceRule:
         db.execute("UPDATE chatbot_packages SET enable_call = false WHERE name = 'both'")
         row = db.execute("SELECT enabled_chat, enabled_call FROM chatbots WHERE id = %s", (bot,)).fetchone()
         assert row == HYBRID
-        db.execute("UPDATE chatbots SET name = 'still', is_active = false, enabled_chat = true WHERE id = %s", (bot,))
+        db.execute(
+            "UPDATE chatbots SET name = 'still', is_active = false, enabled_chat = true WHERE id = %s", (bot,)
+        )
         db.execute("UPDATE chatbots SET enabled_call = false WHERE id = %s", (bot,))
         with pytest.raises(psycopg.errors.CheckViolation):
             db.execute("UPDATE chatbots SET enabled_call = true WHERE id = %s", (bot,))
@@ -265,8 +277,8 @@ class TestTheInheritanceRule:
         """While the type column exists, code that knows only the type is not stopped."""
         settings = Settings(database_url=documented)
         statement = (
-            "UPDATE chatapp.chatbots SET package_id = (SELECT id FROM chatapp.chatbot_packages WHERE chatbottype = 'chat'"
-            " LIMIT 1), chatbottype = 'call' WHERE name = 'Chatbot 33'"
+            "UPDATE chatapp.chatbots SET package_id = (SELECT id FROM chatapp.chatbot_packages"
+            " WHERE chatbottype = 'chat' LIMIT 1), chatbottype = 'call' WHERE name = 'Chatbot 33'"
         )
         with connect(documented) as db:
             migrate.up(settings, to=4)
@@ -274,143 +286,3 @@ class TestTheInheritanceRule:
             migrate.up(settings)
             migrate.down(settings, to=0)
             db.execute(statement)
-
-
-@pytest.fixture
-def as_application(documented: str) -> psycopg.Connection[Any]:
-    """The application's role: rights on the platform's tables, packages apart, and on nothing of callctl's."""
-    with connect(documented) as db:
-        make_roles(db)
-        db.execute("GRANT USAGE ON SCHEMA chatapp TO callctl_test_application")
-        db.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chatapp TO callctl_test_application")
-        db.execute("REVOKE ALL ON chatapp.chatbot_packages FROM callctl_test_application")
-    connection = connect(documented, prepare_threshold=None)
-    connection.execute("SET ROLE callctl_test_application")
-    connection.execute("SET search_path = chatapp")
-    return connection
-
-
-def test_the_applications_role_writes_at_every_stage(documented: str, as_application: psycopg.Connection[Any]) -> None:
-    """The triggers work for a role that has no rights on callctl's schema and none on packages."""
-    settings = Settings(database_url=documented)
-    add = "INSERT INTO chatbots (company_id, package_id, name, {column}) SELECT company_id, package_id, 'by the application', {value} FROM chatbots WHERE name = 'Chatbot 25' RETURNING id"
-    with as_application as app:
-        migrate.up(settings, to=4)
-        for kind in ("'voice'", "NULL", "'call'", "'chat'"):
-            row = app.execute(add.format(column="chatbottype", value=kind).encode()).fetchone()
-            assert row is not None
-            app.execute("UPDATE chatbots SET chatbottype = 'call' WHERE id = %s", row)
-            app.execute("UPDATE chatbots SET enabled_chat = true WHERE id = %s", row)
-        migrate.up(settings)
-        row = app.execute(add.format(column="enabled_chat", value="true").encode()).fetchone()
-        assert row is not None
-        with pytest.raises(psycopg.errors.CheckViolation):
-            app.execute("UPDATE chatbots SET enabled_call = true WHERE id = %s", row)
-        migrate.down(settings, to=4)
-        app.execute(add.format(column="chatbottype", value="'voice'").encode())
-        migrate.down(settings, to=0)
-        app.execute(add.format(column="chatbottype", value="'voice'").encode())
-
-
-def test_the_applications_role_deletes_while_rows_are_archived(
-    documented: str, as_application: psycopg.Connection[Any]
-) -> None:
-    """A company takes its archived calls, transcripts and accounts along; an end user and a conversation are nulled."""
-    settings = Settings(database_url=documented)
-    migrate.up(settings)
-    with connect(documented) as db:
-        db.execute("SET search_path = chatapp")
-        db.execute(
-            "INSERT INTO integration_accounts (company_id, account_type, account_name, credentials)"
-            " SELECT id, 'twilio', slug, '{}' FROM companies"
-        )
-        db.execute(
-            "INSERT INTO calls (company_id, chatbot_id, end_user_id, conversation_id, source, direction, integration_account_id)"
-            " SELECT v.company_id, v.chatbot_id, v.end_user_id, v.id, 'web', 'inbound', a.id"
-            " FROM conversations v JOIN integration_accounts a ON a.company_id = v.company_id WHERE v.end_user_id IS NOT NULL"
-        )
-        db.execute(
-            "INSERT INTO call_transcripts (call_id, role, content, start_time, end_time, duration)"
-            " SELECT id, 'user', 'hello', 0, 5, 5 FROM calls"
-        )
-        written = take(db)
-        migrate.down(settings, to=0)
-        with as_application as app:
-            companies = app.execute("SELECT company_id FROM conversations GROUP BY 1 ORDER BY count(*) DESC LIMIT 3").fetchall()
-            (gone,), (bots,), (people,) = companies
-            app.execute("DELETE FROM companies WHERE id = %s", (gone,))
-            deleted = app.execute("DELETE FROM chatbots WHERE company_id = %s RETURNING id::text", (bots,)).fetchall()
-            app.execute("DELETE FROM end_users WHERE company_id = %s", (people,))
-            app.execute("DELETE FROM conversations WHERE company_id = %s", (people,))
-        migrate.up(settings)
-        again = take(db)
-    kept = {
-        key: {**row, **({"end_user_id": None, "conversation_id": None} if row["company_id"] == str(people) else {})}
-        for key, row in written.table("calls").items()
-        if row["company_id"] != str(gone) and (row["chatbot_id"],) not in deleted
-    }
-    assert 0 < len(kept) < len(written.table("calls"))
-    assert again.table("calls") == kept
-    assert set(again.table("call_transcripts")) == {
-        key for key, row in written.table("call_transcripts").items() if row["call_id"] in kept
-    }
-    assert set(again.table("integration_accounts")) == {
-        key for key, row in written.table("integration_accounts").items() if row["company_id"] != str(gone)
-    }
-
-
-AVATARS = {"499": "a" * 499, "500": "b" * 500, "501": "c" * 501, "spaces": "d" * 499 + "  ", "long": "日本" * 4000}
-
-
-def test_long_avatars_make_down_refuse_or_are_saved(documented: str) -> None:
-    """Without --truncate-avatars nothing changes; with it the full values are back after the next up."""
-    settings = Settings(database_url=documented)
-    with connect(documented, prepare_threshold=None) as db:
-        first = take(db)
-        migrate.up(settings)
-        for number, avatar in enumerate(AVATARS.values(), 20):
-            db.execute("UPDATE chatapp.users SET avatar_url = %s WHERE email = %s", (avatar, f"user{number}@example.com"))
-        written = take(db)
-        with pytest.raises(Refused, match="avatar"):
-            migrate.down(settings, to=0)
-        assert_same(written, take(db))
-        migrate.down(settings, to=1)
-        migrate.up(settings)
-        assert take(db).table("users") == written.table("users")
-        migrate.down(settings, to=0, truncate_avatars=True)
-        shortened = {row["email"]: row["avatar_url"] for row in take(db).table("users").values()}
-        for number, avatar in enumerate(AVATARS.values(), 20):
-            assert shortened[f"user{number}@example.com"] == avatar[:500]
-        # A newer address is newer; the rest comes back whole.
-        db.execute("UPDATE chatapp.users SET avatar_url = 'new' WHERE email = 'user22@example.com'")
-        migrate.up(settings)
-        after = {row["email"]: row["avatar_url"] for row in take(db).table("users").values()}
-        before = {row["email"]: row["avatar_url"] for row in written.table("users").values()}
-        assert after == {**before, "user22@example.com": "new"}
-        listed = db.execute(
-            "SELECT value #>> '{}' FROM callctl.saved_value WHERE field = 'avatar_url' AND superseded_at IS NOT NULL"
-        ).fetchall()
-        assert listed == [(AVATARS["501"],)]
-        db.execute("UPDATE chatapp.users SET avatar_url = left(avatar_url, 400)")
-        migrate.down(settings, to=0)
-        assert take(db).catalog == first.catalog
-
-
-def test_inserted_models_go_and_return_as_the_same_rows(baseline: str) -> None:
-    """With their ids, their times, and what an administrator changed since."""
-    settings = Settings(database_url=baseline)
-    with connect(baseline, prepare_threshold=None) as db:
-        first = take(db)
-        migrate.up(settings)
-        made = set(take(db).table("ai_models")) - set(first.table("ai_models"))
-        assert len(made) == 3
-        db.execute(
-            "UPDATE chatapp.ai_models SET display_name = 'Ours ✓', model_type = 'both', description = NULL,"
-            " created_at = '2020-01-02 03:04:05.678901' WHERE id::text = ANY (%s)",
-            (list(made),),
-        )
-        edited = take(db)
-        migrate.down(settings, to=0)
-        assert_same(first, take(db), touched_columns(first))
-        migrate.up(settings)
-        assert take(db).table("ai_models") == edited.table("ai_models")

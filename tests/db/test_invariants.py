@@ -3,21 +3,23 @@
 A check without a breakage here fails test_every_check_has_a_breakage, so a check that cannot fail cannot come in.
 """
 
+# ruff: noqa: E501 - each breakage is one line of SQL.
+
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests.conftest import connect
 
 from callctl import migrate
+from callctl.baselines import Baseline, create_database, drop_database, fill
 from callctl.config import Settings
 from callctl.files import sql_names, step_directories
 from callctl.postgres import Server
-from callctl.sandbox import Baseline, create_database, drop_database, fill
 from callctl.script import load_script
 from callctl.verify import Report, verify
-from tests.conftest import connect
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ BREAKAGES: dict[str, Breakage] = {
     "package-type-remembered": Breakage("DELETE FROM callctl.definition WHERE step = 5"),
     "chatbot-type-gone": Breakage("ALTER TABLE chatapp.chatbots ADD COLUMN chatbot_type text"),
     "chatbot-type-remembered": Breakage("DELETE FROM callctl.definition WHERE step = 6"),
-    "type-enum-gone": Breakage("CREATE TYPE public.chatbot_type AS ENUM ('chat', 'call')", baseline="deployed"),
+    "type-enum-gone": Breakage(
+        "CREATE TYPE public.chatbot_type AS ENUM ('chat', 'call')", baseline="deployed"
+    ),
     "inheritance-rule": Breakage("ALTER TABLE chatapp.chatbots DISABLE TRIGGER check_chatbot_capabilities"),
     "model-type-column": Breakage("ALTER TABLE chatapp.ai_models ALTER COLUMN model_type DROP DEFAULT"),
     "model-type-check": Breakage("ALTER TABLE chatapp.ai_models DROP CONSTRAINT ai_models_model_type_check"),
@@ -91,7 +95,9 @@ BREAKAGES: dict[str, Breakage] = {
     "calls-constraints": Breakage("ALTER TABLE chatapp.calls DROP CONSTRAINT calls_end_user_id_fkey"),
     "calls-indexes": Breakage("DROP INDEX chatapp.idx_calls_date_range"),
     "calls-touched": Breakage("ALTER TABLE chatapp.calls DISABLE TRIGGER update_calls_updated_at"),
-    "call-transcripts-columns": Breakage("ALTER TABLE chatapp.call_transcripts ALTER COLUMN end_time DROP NOT NULL"),
+    "call-transcripts-columns": Breakage(
+        "ALTER TABLE chatapp.call_transcripts ALTER COLUMN end_time DROP NOT NULL"
+    ),
     "call-transcripts-constraints": Breakage(
         "ALTER TABLE chatapp.call_transcripts DROP CONSTRAINT call_transcripts_time_check"
     ),
@@ -99,7 +105,9 @@ BREAKAGES: dict[str, Breakage] = {
     "company-flags": Breakage(
         "UPDATE chatapp.companies SET settings = settings #- '{features,callEnabled}' WHERE slug = 'company-3'"
     ),
-    "call-settings-present": Breakage(f"UPDATE chatapp.chatbots SET settings = settings - 'call' WHERE id = {ONE_CALL_BOT}"),
+    "call-settings-present": Breakage(
+        f"UPDATE chatapp.chatbots SET settings = settings - 'call' WHERE id = {ONE_CALL_BOT}"
+    ),
     "call-models": Breakage("DELETE FROM chatapp.ai_models WHERE model_name = 'gemini-2.0-flash-exp'"),
     "call-models-take-calls": Breakage(
         "UPDATE chatapp.ai_models SET model_type = 'chat' WHERE model_name = 'gemini-2.0-flash-exp'"
@@ -110,7 +118,8 @@ BREAKAGES: dict[str, Breakage] = {
     ),
     "calls-one-tenant": Breakage(
         ONE_CALL.format(
-            company="(SELECT c.id FROM chatapp.companies c WHERE c.id <> bot.company_id LIMIT 1)", times=RIGHT_TIMES
+            company="(SELECT c.id FROM chatapp.companies c WHERE c.id <> bot.company_id LIMIT 1)",
+            times=RIGHT_TIMES,
         )
     ),
     "calls-timed": Breakage(
@@ -154,7 +163,9 @@ BREAKAGES: dict[str, Breakage] = {
 def check_ids() -> list[str]:
     """Every check that verify may run."""
     names = [f"steps/{step.name}/verify.sql" for step in step_directories()] + list(sql_names("verify"))
-    return [each.check.id for name in names for each in load_script(name).statements if each.check is not None]
+    return [
+        each.check.id for name in names for each in load_script(name).statements if each.check is not None
+    ]
 
 
 def test_every_check_has_a_breakage() -> None:
@@ -201,7 +212,10 @@ def migrated(server: Server) -> Iterator[Migrated]:
     made = Migrated(server)
     yield made
     with connect(server.url("postgres")) as admin:
-        for name in (*made.templates.values(), *(f"invariants_{number}" for number in range(1, made.copies + 1))):
+        for name in (
+            *made.templates.values(),
+            *(f"invariants_{number}" for number in range(1, made.copies + 1)),
+        ):
             drop_database(admin, name)
 
 

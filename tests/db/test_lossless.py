@@ -17,13 +17,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, note
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-
-from callctl import migrate
-from callctl.config import Settings
-from callctl.verify import verify
 from tests.conftest import MakeDatabase, connect
 from tests.db.application import NewApplication, OldApplication
-from tests.db.before import DEPLOYED, DOCUMENTED, Before, befores, build
+from tests.db.before import DEPLOYED, DOCUMENTED, Before, befores
+from tests.db.before_rows import build
 from tests.db.expectation import NEW_TABLES, Again, Down, flags, flags_of_type, plain, settings
 from tests.db.snapshot import (
     Snapshot,
@@ -35,16 +32,21 @@ from tests.db.snapshot import (
     touched_columns,
 )
 
+from callctl import migrate
+from callctl.config import Settings
+from callctl.verify import verify
+
 THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
 
-def examples(count: int, many: int) -> Any:
+
+def examples(count: int, many: int) -> profile:
     """The profile of one property: ``count`` examples, or ``many`` when thorough."""
     return profile(
         max_examples=many if THOROUGH else count,
         derandomize=not THOROUGH,
         database=None,
         deadline=None,
-        phases=tuple(Phase) if THOROUGH else (Phase.explicit, Phase.generate),
+        phases=(Phase.explicit, Phase.generate, *([Phase.shrink] if THOROUGH else [])),
         suppress_health_check=list(HealthCheck),
         print_blob=THOROUGH,
     )
@@ -62,9 +64,9 @@ class Subject:
         """Apply the steps."""
         migrate.up(self.settings, to=to)
 
-    def down(self, to: int = 0, **options: bool) -> None:
+    def down(self, to: int = 0) -> None:
         """Take them back."""
-        migrate.down(self.settings, to=to, **options)
+        migrate.down(self.settings, to=to)
 
     def look(self) -> Snapshot:
         """How it stands."""
@@ -72,7 +74,11 @@ class Subject:
 
     def failing(self) -> set[str]:
         """The checks of verify that fail."""
-        return {check.id for check in verify(self.db, self.settings).checks if not check.passed and not check.warns}
+        return {
+            check.id
+            for check in verify(self.db, self.settings).checks
+            if not check.passed and not check.warns
+        }
 
 
 @contextmanager
@@ -97,7 +103,7 @@ def assert_back(before: Before, first: Snapshot, now: Snapshot) -> None:
 @example(DOCUMENTED)
 @example(DEPLOYED)
 @given(before=befores())
-@examples(12, 300)
+@examples(10, 300)
 def test_up_and_down_change_nothing(database: MakeDatabase, before: Before) -> None:
     """Catalog and rows after up, down are those before; and again after a second time."""
     with subject(database, before) as at:
@@ -129,8 +135,10 @@ def model_key(before: Before) -> str:
     return "model_id" if before.models == "deployed" else "model_name"
 
 
-def assert_down(before: Before, first: Snapshot, upped: Snapshot, written: Snapshot, downed: Snapshot) -> None:
-    """After a way down: the old schema, the old values where nothing newer stands, and everything else as written."""
+def assert_down(
+    before: Before, first: Snapshot, upped: Snapshot, written: Snapshot, downed: Snapshot
+) -> None:
+    """After a way down: the old schema, old values where nothing newer stands, everything else as written."""
     ignore = touched(before, first)
     assert_same_catalog(first, downed)
     right = Down(before, first, upped, written)
@@ -142,13 +150,15 @@ def assert_down(before: Before, first: Snapshot, upped: Snapshot, written: Snaps
         if is_now not in allowed:
             was = settings(first.table(table).get(key))
             written_then = settings(written.table(table)[key])
-            differences.append(f"{table} {key}: settings {is_now}, not {allowed}; before {was}, written {written_then}")
+            differences.append(
+                f"{table} {key}: settings {is_now}, not {allowed}; before {was}, written {written_then}"
+            )
     assert not differences, "\n".join(differences)
 
 
 def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str, str]]) -> None:
-    """After another up: what was written in between is back, save where the old application wrote something newer."""
-    differences = row_differences({t: r for t, r in again.new_tables().items()}, {t: now.table(t) for t in NEW_TABLES})
+    """After another up: what was written in between is back, save where the old application wrote since."""
+    differences = row_differences(again.new_tables(), {table: now.table(table) for table in NEW_TABLES})
     for table in ("chatbots", "chatbot_packages"):
         for key, right in again.flags(table).items():
             if flags(table, now.table(table)[key]) != right:
@@ -167,7 +177,9 @@ def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str
             if settings(row) != expected:
                 looks = (again.written, again.downed, again.old)
                 past = [settings(look.table(table).get(key)) for look in looks]
-                differences.append(f"{table} {key}: settings {settings(row)}, not {expected}; written, downed, old: {past}")
+                differences.append(
+                    f"{table} {key}: settings {settings(row)}, not {expected}; written, downed, old: {past}"
+                )
     key_column = model_key(at.before)
     differences += row_differences(
         {"ai_models": again.models(key_column)},
@@ -179,7 +191,10 @@ def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str
         own = name.startswith(f"{at.before.schema}.")
         if own and bare == "ai_models":
             continue
-        skipped = ["settings", *([at.before.type_of(bare).name] if own and bare in ("chatbots", "chatbot_packages") else [])]
+        skipped = [
+            "settings",
+            *([at.before.type_of(bare).name] if own and bare in ("chatbots", "chatbot_packages") else []),
+        ]
         skipped += ["enabled_chat", "enabled_call", "enable_chat", "enable_call"]
         differences += row_differences(
             {name: plain(rows, *skipped)}, {name: plain(now.rows[name], *skipped)}, ignore
@@ -190,7 +205,7 @@ def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str
 @example(DOCUMENTED, 1)
 @example(DEPLOYED, 2)
 @given(before=befores(), seed=st.integers(0, 2**32))
-@examples(12, 300)
+@examples(10, 300)
 def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Before, seed: int) -> None:
     """The new application writes, down, the old one writes, up: nothing of either is lost; and down again."""
     with subject(database, before) as at:
@@ -210,7 +225,12 @@ def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Bef
         at.up()
         made = {key for key in upped.table("ai_models") if key not in first.table("ai_models")}
         now = at.look()
-        assert_again(at, Again(before, written, downed, old, made & set(written.table("ai_models")), default[0]), now, ignore)
+        assert_again(
+            at,
+            Again(before, written, downed, old, made & set(written.table("ai_models")), default[0]),
+            now,
+            ignore,
+        )
         at.down()
         assert_same_catalog(first, at.look())
         differences = row_differences(old.rows, at.look().rows, ignore)
@@ -220,7 +240,7 @@ def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Bef
 @example(DOCUMENTED, 3)
 @example(DEPLOYED, 4)
 @given(before=befores(), seed=st.integers(0, 2**32))
-@examples(5, 150)
+@examples(4, 150)
 def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before: Before, seed: int) -> None:
     """Where the old application wrote nothing meanwhile, down and up are as if they had not been."""
     with subject(database, before) as at:
@@ -241,7 +261,7 @@ def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before:
 
 
 @given(before=befores(), chain=st.lists(st.integers(0, 13), min_size=1, max_size=5))
-@examples(5, 150)
+@examples(4, 150)
 def test_any_way_there_is_the_same(database: MakeDatabase, before: Before, chain: list[int]) -> None:
     """up --to N and down --to N, in any order, end where the direct way ends."""
     with subject(database, before) as at:

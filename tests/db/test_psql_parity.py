@@ -1,16 +1,25 @@
-"""The way out where there is no callctl: psql runs the same files, to the same end, and callctl takes it from there."""
+"""The way out where there is no callctl: psql runs the same files to the same end, and callctl goes on."""
 
 from __future__ import annotations
 
 import subprocess
+
+from tests.conftest import MakeDatabase, connect
+from tests.db.snapshot import (
+    Snapshot,
+    Table,
+    assert_same,
+    assert_same_catalog,
+    row_differences,
+    take,
+    touched_columns,
+)
 
 from callctl import migrate
 from callctl.binaries import find_binaries
 from callctl.config import Settings
 from callctl.files import sql_root, step_directories
 from callctl.verify import verify
-from tests.conftest import MakeDatabase, connect
-from tests.db.snapshot import Snapshot, Table, assert_same, assert_same_catalog, row_differences, take, touched_columns
 
 
 def psql(url: str, *files: str) -> None:
@@ -35,7 +44,9 @@ def by_name(models: Table, known: Table) -> dict[str, dict[str, str | None]]:
     """Models by name, without what differs from run to run: a new row's id and times."""
     return {
         str(row["model_name"]): {
-            name: value for name, value in row.items() if key in known or name not in ("id", "created_at", "updated_at")
+            name: value
+            for name, value in row.items()
+            if key in known or name not in ("id", "created_at", "updated_at")
         }
         for key, row in models.items()
     }

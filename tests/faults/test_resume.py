@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-
 import psycopg
 import pytest
+from tests.db import snapshot
 
 from callctl import migrate, store
 from callctl.config import Settings
 from callctl.database import connect
 from callctl.errors import Interrupted, LockHeld, Refused, StepFailed
-from callctl.events import BatchFinished, Event, StepFinished
+from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepFinished
 from callctl.verify import verify
-from tests.db import snapshot
 
 
 class StopAfter:
@@ -44,9 +43,7 @@ def insist(direction: str, settings: Settings) -> int:
                 migrate.up(settings, on_event=stop)
             else:
                 migrate.down(settings, to=0, on_event=stop)
-        except Interrupted as error:
-            assert "step" in error.message
-            assert error.hint is not None
+        except Interrupted:
             continue
         return attempt
     raise AssertionError(f"{direction} never came to its end")
@@ -80,10 +77,15 @@ def test_each_step_is_recorded_once_for_each_time_it_is_taken(documented: str) -
 def test_a_step_that_fails_leaves_what_came_before_and_goes_on_after(documented: str) -> None:
     settings = settings_of(documented)
     with connect(settings) as connection:
-        connection.execute("CREATE FUNCTION public.no_indexes() RETURNS event_trigger LANGUAGE plpgsql AS"
-                           " $$ BEGIN IF current_query() LIKE '%idx_chatbots_%' THEN RAISE EXCEPTION 'no indexes today'; END IF; END $$")
-        connection.execute("CREATE EVENT TRIGGER no_indexes ON ddl_command_start WHEN TAG IN ('CREATE INDEX')"
-                           " EXECUTE FUNCTION public.no_indexes()")
+        connection.execute(
+            "CREATE FUNCTION public.no_indexes() RETURNS event_trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN IF current_query() LIKE '%idx_chatbots_%' THEN"
+            " RAISE EXCEPTION 'no indexes today'; END IF; END $$"
+        )
+        connection.execute(
+            "CREATE EVENT TRIGGER no_indexes ON ddl_command_start WHEN TAG IN ('CREATE INDEX')"
+            " EXECUTE FUNCTION public.no_indexes()"
+        )
         with pytest.raises(StepFailed) as failed:
             migrate.up(settings)
         assert "steps/04_backfill_capabilities/up.sql:" in failed.value.message
@@ -132,18 +134,32 @@ def test_an_invalid_index_left_behind_is_built_again(documented: str) -> None:
     migrate.up(settings, to=3)
     with connect(settings) as connection:
         connection.execute(
-            "CREATE INDEX idx_chatbots_capabilities ON chatapp.chatbots (enabled_chat, enabled_call) WHERE deletedat IS NULL"
+            "CREATE INDEX idx_chatbots_capabilities ON chatapp.chatbots (enabled_chat, enabled_call)"
+            " WHERE deletedat IS NULL"
         )
         connection.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'chatapp.idx_chatbots_capabilities'::regclass"
         )
-        try:
+        # It is not known to be callctl's own: the step had not begun.
+        with pytest.raises(Refused, match="idx_chatbots_capabilities"):
             migrate.up(settings)
-        except Refused as refused:
-            # It is not known to be callctl's own: the step had not begun.
-            assert "idx_chatbots_capabilities" in refused.message
-        else:
-            raise AssertionError("an index that callctl did not make was taken for its own")
+        connection.execute("DROP INDEX chatapp.idx_chatbots_capabilities")
+
+        def leave_an_invalid_index(event: Event) -> None:
+            if isinstance(event, StatementStarted) and "idx_chatbots_company" in event.summary:
+                connection.execute(
+                    "UPDATE pg_index SET indisvalid = false"
+                    " WHERE indexrelid = 'chatapp.idx_chatbots_capabilities'::regclass"
+                )
+                connection.execute("DELETE FROM callctl.checkpoint WHERE step = 4 AND statement >= 12")
+                raise KeyboardInterrupt
+
+        with pytest.raises(Interrupted):
+            migrate.up(settings, on_event=leave_an_invalid_index)
+        notices: list[str] = []
+        migrate.up(settings, on_event=lambda event: notices.append(str(event)) if isinstance(event, Notice) else None)
+        assert any("idx_chatbots_capabilities was left invalid" in notice for notice in notices)
+        assert verify(connection, settings).passed
 
 
 def test_an_edited_file_is_noticed(documented: str) -> None:

@@ -131,9 +131,7 @@ def test_ctrl_c_with_a_client_connected(own: Callable[..., Owner]) -> None:
 
 
 def test_ctrl_c_at_the_terminal_reaches_the_owner_alone(own: Callable[..., Owner]) -> None:
-    then = (
-        "import signal; signal.signal(signal.SIGINT, lambda *_: print('caught', flush=True)); time.sleep(60)"
-    )
+    then = "import signal; signal.signal(signal.SIGINT, lambda *_: print('caught', flush=True)); time.sleep(60)"
     owner = own(then, start_new_session=True)
     time.sleep(0.3)
     os.killpg(owner.process.pid, signal.SIGINT)
@@ -207,9 +205,7 @@ def test_as_an_ordinary_user(own: Callable[..., Owner], common_ground: Path) -> 
         install = common_ground / "install"
     python = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
     if not reachable(python, ids):
-        rest = shutil.ignore_patterns(
-            "site-packages", "test", "tests", "__pycache__", "*.a", "include", "share"
-        )
+        rest = shutil.ignore_patterns("site-packages", "test", "tests", "__pycache__", "*.a", "include", "share")
         shutil.copytree(sys.base_prefix, common_ground / "python", symlinks=True, ignore=rest)
         python = common_ground / "python" / python.relative_to(Path(sys.base_prefix).resolve())
     home = common_ground / "home"

@@ -14,6 +14,7 @@ from sqlglot import exp
 from typer.main import get_command
 
 import callctl
+from callctl import findings
 from callctl.cli import app
 from callctl.script import load_script, tree
 
@@ -176,6 +177,13 @@ def test_every_page_can_be_reached() -> None:
             if file.suffix == ".md" and file.is_file() and file not in seen:
                 ahead.append(file)
     assert {name(page) for page in DOCS.rglob("*.md")} <= {name(page) for page in seen}
+
+
+def test_the_findings_that_a_page_explains_exist() -> None:
+    known = {question.id for question in (*findings.questions(), *findings.ASKED_IN_PYTHON)}
+    for page in (DOCS / "how-to").glob("*.md"):
+        named = re.findall(r"^\| `([a-z-]+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(named) <= known, name(page)
 
 
 # ---- what the explanations say of the code -------------------------------------------------------------

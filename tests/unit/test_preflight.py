@@ -13,7 +13,7 @@ from callctl import preflight as module
 from callctl.adapt import adapt
 from callctl.config import Settings
 from callctl.errors import ConfigError
-from callctl.findings import ASKED_IN_PYTHON, Need, parse_question, questions, reference
+from callctl.findings import ASKED_IN_PYTHON, Need, parse_question, questions, reference, row_finding
 from callctl.naming import DOCUMENTED
 
 HEADER = "-- finding: f\n-- ok: o\n-- why: w\n-- do: d\n"
@@ -27,7 +27,7 @@ def test_a_question_is_read_from_its_file() -> None:
         + "\n-- needs: chatapp.chatbots.chatbotType, callctl.made\n-- versions: 15-\nSELECT 1;\n",
         "preflight/f.sql",
     )
-    assert question.steps == {1, 2, 3, 9}
+    assert question.steps == frozenset({1, 2, 3, 9})
     assert question.directions == ("up", "down")
     assert question.skips_begun
     assert question.absent == "a"
@@ -60,7 +60,7 @@ def test_a_broken_header_is_an_error(text: str, says: str) -> None:
 )
 def test_a_row_that_is_no_finding_is_an_error(row: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="a row has level"):
-        module.row_finding(parse_question(HEADER + QUERY, "f.sql"), row)
+        row_finding(parse_question(HEADER + QUERY, "f.sql"), row)
 
 
 @pytest.mark.parametrize("question", questions(), ids=lambda each: each.id)

@@ -133,7 +133,7 @@ WHERE m.model_name IN ('gpt-4o-realtime-preview-2024-10-01', 'gpt-4o-realtime-pr
   AND (SELECT h.adopted FROM callctl.history AS h WHERE h.step = 7 ORDER BY h.id DESC LIMIT 1)
 ON CONFLICT (kind, relation, name) DO NOTHING;
 
--- A model of one of these names that was there before has been a chat model until now; it stays one, and takes calls too.
+-- A model of one of these names that was there before has been a chat model until now; it stays one, and takes calls.
 UPDATE chatapp.ai_models AS m SET model_type = 'both'
 WHERE m.model_name IN ('gpt-4o-realtime-preview-2024-10-01', 'gpt-4o-realtime-preview', 'gemini-2.0-flash-exp')
   AND m.model_type = 'chat'

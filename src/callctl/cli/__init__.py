@@ -64,9 +64,7 @@ def root(
     context: typer.Context,
     database: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="The database, as a postgresql:// URL or a libpq connection string."
-        ),
+        typer.Option(metavar="URL", help="The database, as a postgresql:// URL or a libpq connection string."),
     ] = None,
     schema: Annotated[
         str | None,
@@ -74,9 +72,7 @@ def root(
     ] = None,
     environment: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT", help="What this database is, such as staging; shown before callctl writes."
-        ),
+        typer.Option(metavar="TEXT", help="What this database is, such as staging; shown before callctl writes."),
     ] = None,
     config: Annotated[
         str | None,

@@ -98,9 +98,7 @@ def writable(name: str) -> Path:
     path = Path(name)
     target = path if path.exists() else path.absolute().parent
     if path.is_dir() or not os.access(target, os.W_OK):
-        raise UsageError(
-            f"cannot write {path}", hint="name a file in a directory that exists and is yours to write"
-        )
+        raise UsageError(f"cannot write {path}", hint="name a file in a directory that exists and is yours to write")
     return path
 
 
@@ -127,9 +125,7 @@ def report(error: BaseException) -> int:
     if psycopg is not None and isinstance(error, psycopg.Error):
         return _server(error)
     if isinstance(error, OSError) and error.strerror:
-        render.error(
-            f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower()
-        )
+        render.error(f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower())
         return 4
     detail = " ".join(f"{type(error).__name__}: {error}".split())
     render.error(

@@ -34,9 +34,7 @@ def demo(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."
-        ),
+        typer.Option(min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."),
     ] = None,
 ) -> None:
     """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""

@@ -42,9 +42,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="migrate")
 
 
-@group.command(
-    epilog="Exit code 0 if every step is applied as its file says, 3 if one is pending or edited since."
-)
+@group.command(epilog="Exit code 0 if every step is applied as its file says, 3 if one is pending or edited since.")
 def status(context: typer.Context) -> None:
     """Show which steps are applied, when and by whom. Changes nothing."""
     settings = common.settings(context)
@@ -199,9 +197,7 @@ def down(
                 _look_first(connection, settings, planned, truncate_avatars=truncate_avatars)
                 common.confirm(connection, settings, f"Take back {_steps(planned)}", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            run = migrate.down(
-                settings, to=target, truncate_avatars=truncate_avatars, wait=wait, on_event=on_event
-            )
+            run = migrate.down(settings, to=target, truncate_avatars=truncate_avatars, wait=wait, on_event=on_event)
         render_answers.run(run, settings.output)
 
 

@@ -6,9 +6,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Yes: TypeAlias = Annotated[
-    bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")
-]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 BackupTakenAt: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -18,9 +16,7 @@ BackupTakenAt: TypeAlias = Annotated[
 ]
 MaintenanceNotified: TypeAlias = Annotated[
     bool | None,
-    typer.Option(
-        "--maintenance-notified", help="Confirm that the maintenance notice has gone out to the users."
-    ),
+    typer.Option("--maintenance-notified", help="Confirm that the maintenance notice has gone out to the users."),
 ]
 StatementTimeout: TypeAlias = Annotated[
     str | None, typer.Option(metavar="DURATION", help="How long one question may take [default: 30s].")
@@ -41,9 +37,7 @@ BatchSize: TypeAlias = Annotated[
 ]
 DryRun: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--dry-run", help="Show what would run, and change nothing: no lock, no table of callctl's."
-    ),
+    typer.Option("--dry-run", help="Show what would run, and change nothing: no lock, no table of callctl's."),
 ]
 Wait: TypeAlias = Annotated[
     bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")

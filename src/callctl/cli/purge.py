@@ -24,11 +24,15 @@ def register(app: typer.Typer) -> None:
 def purge(context: typer.Context, yes: Yes = False) -> None:
     """Delete what callctl has saved to take steps back. There is no way back from this one."""
     settings = common.settings(context)
-    from callctl import render_answers, store
+    from callctl import render, render_answers, steps, store
 
     with common.connected(settings) as connection:
         saved = store.saved_summary(connection)
         if saved:
             render_answers.saved(saved)
+            if applied := steps.applied_steps(store.history(connection)):
+                render.warning(
+                    f"{len(applied)} steps are applied: after this a down cannot bring back the values from before up"
+                )
             common.confirm(connection, settings, "Delete all of this, saved", yes=yes)
         render_answers.purged(store.purge(connection), settings.output)

@@ -50,9 +50,7 @@ def start(
     context: typer.Context,
     baseline: Annotated[
         Baseline | None,
-        typer.Option(
-            help="The schema: as the specification has it, or as it is deployed [default: documented]."
-        ),
+        typer.Option(help="The schema: as the specification has it, or as it is deployed [default: documented]."),
     ] = None,
     rows: Annotated[
         int | None,
@@ -60,9 +58,7 @@ def start(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."
-        ),
+        typer.Option(min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."),
     ] = None,
     with_refused_shapes: Annotated[
         bool | None,
@@ -89,9 +85,7 @@ def start(
 @app.command()
 def stop(
     context: typer.Context,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the data: the next start goes on from there.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the data: the next start goes on from there.")] = False,
 ) -> None:
     """Stop the sandbox, and delete it."""
     common.settings(context)
@@ -101,9 +95,7 @@ def stop(
     if not sandbox.stop(keep=keep):
         render.note("There is no sandbox")
     else:
-        render.note(
-            "The sandbox is stopped; its data is kept" if keep else "The sandbox is stopped and deleted"
-        )
+        render.note("The sandbox is stopped; its data is kept" if keep else "The sandbox is stopped and deleted")
 
 
 @app.command()
