@@ -12,11 +12,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from callctl import render, render_answers, render_findings, render_progress, render_report
+from callctl.adoption import Adopted
 from callctl.config import Settings
 from callctl.errors import StepFailed
 from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepFinished, StepStarted, Waiting
 from callctl.findings import Finding
-from callctl.migrate import Adopted, Plan, PlannedStep, Run, Status, StepRun, StepState
+from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
 from callctl.sandbox import Sandbox
 from callctl.steps import all_steps

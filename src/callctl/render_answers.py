@@ -14,8 +14,9 @@ from callctl import render
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from callctl.adoption import Adopted
     from callctl.config import Output, Settings
-    from callctl.migrate import Adopted, Plan, Run, Status, StepState
+    from callctl.migrate import Plan, Run, Status, StepState
     from callctl.store import HistoryRow, Saved
 
 Row = Sequence[str]

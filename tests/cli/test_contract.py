@@ -36,9 +36,7 @@ WRITES = ("migrate up", "migrate down", "migrate adopt", "purge")
 ASKS_THE_DATABASE = tuple(command for command in COMMANDS if command.split()[0] not in ("demo", "sandbox"))
 
 
-def callctl(
-    *arguments: str, directory: Path | None = None, **environ: str
-) -> subprocess.CompletedProcess[str]:
+def callctl(*arguments: str, directory: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run callctl as a person would, with nothing on stdin."""
     return subprocess.run(
         [sys.executable, "-m", "callctl", *arguments],

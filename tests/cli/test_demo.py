@@ -32,9 +32,7 @@ def change_a_user_after_down(monkeypatch: pytest.MonkeyPatch) -> None:
     def then_change(settings: Settings, *, to: int, on_event: OnEvent) -> migrate.Run:
         done = down(settings, to=to, on_event=on_event)
         with psycopg.connect(settings.database_url or "") as connection:
-            connection.execute(
-                "UPDATE chatapp.users SET name = 'Somebody else' WHERE email = 'user7@example.com'"
-            )
+            connection.execute("UPDATE chatapp.users SET name = 'Somebody else' WHERE email = 'user7@example.com'")
         return done
 
     monkeypatch.setattr(migrate, "down", then_change)

@@ -42,7 +42,7 @@ def wants_another_password(connection: socket.socket) -> None:
     startup(connection)
     connection.sendall(message(b"R", struct.pack("!i", 3)))
     connection.recv(1024)
-    fields = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"me\"\0\0"
+    fields = b'SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user "me"\0\0'
     connection.sendall(message(b"E", fields))
 
 

@@ -70,10 +70,7 @@ def _predicate(draw: st.DrawFn, sources: list[Source], depth: int, name: Callabl
         both = [inner, source]
         where = draw(_predicate(both, 0, lambda s, c: f"{s.alias}.{c}"))
         outer = draw(st.sampled_from(source.columns))
-        return (
-            f"EXISTS (SELECT {inner.alias}.id FROM {inner.sql} "
-            f"WHERE {where} AND {source.alias}.{outer} IS NOT NULL)"
-        )
+        return f"EXISTS (SELECT {inner.alias}.id FROM {inner.sql} WHERE {where} AND {source.alias}.{outer} IS NOT NULL)"
     if kind == "case":
         when = draw(_predicate(sources, 0, name))
         return f"CASE WHEN {when} THEN {name(source, column)} IS NULL ELSE false END"
@@ -110,9 +107,7 @@ def _select(draw: st.DrawFn, depth: int, ctes: tuple[tuple[str, tuple[str, ...]]
         reference = name(source, column)
         if column in columns or draw(st.integers(0, 3)) == 0:
             column = f"x{number}"
-            items.append(
-                f"{draw(st.sampled_from(('{}', 'coalesce({}, NULL)', '({})'))).format(reference)} AS {column}"
-            )
+            items.append(f"{draw(st.sampled_from(('{}', 'coalesce({}, NULL)', '({})'))).format(reference)} AS {column}")
         else:
             items.append(draw(st.sampled_from(("{}", "({})", "{}::text"))).format(reference))
         columns.append(column)

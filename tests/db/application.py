@@ -102,9 +102,7 @@ class Application:
             self.update("chatbots", row["id"], name=row["name"] + " ✎")
         for row in self.some("users", 0.3):
             limit = {"varchar(500)": 500, "varchar(255)": 255}.get(self.before.avatar, 700)
-            avatar = self.random.choice(
-                [None, "z" * limit, "日" * limit, "https://example.com/new.png", " " * 20]
-            )
+            avatar = self.random.choice([None, "z" * limit, "日" * limit, "https://example.com/new.png", " " * 20])
             self.update("users", row["id"], avatar_url=avatar)
         soft = self.before.soft_of("chatbots")
         if soft:
@@ -148,9 +146,7 @@ class NewApplication(Application):
             )
 
     def _companies(self) -> None:
-        for number, settings in enumerate(
-            [{"features": {"callEnabled": True}}, {}, None, {"features": {"x": 1}}]
-        ):
+        for number, settings in enumerate([{"features": {"callEnabled": True}}, {}, None, {"features": {"x": 1}}]):
             self.insert(
                 "companies", name=f"New {number}", slug=f"new-{self.random.getrandbits(60)}",
                 settings=None if settings is None else json.dumps(settings),
@@ -165,9 +161,7 @@ class NewApplication(Application):
                 "features": {k: v for k, v in (s.get("features") or {}).items() if k != "callEnabled"},
             }
 
-        self._settings(
-            "companies", 0.4, [flag(True), flag(True), flag(False), without, lambda _: None, lambda _: {}]
-        )
+        self._settings("companies", 0.4, [flag(True), flag(True), flag(False), without, lambda _: None, lambda _: {}])
 
     def _allowing(self, pair: tuple[bool, bool]) -> str | None:
         """A package that allows these capabilities, or none at all."""
@@ -188,9 +182,7 @@ class NewApplication(Application):
             )  # fmt: skip
         for row in self.some("chatbots", 0.5):
             pair = self.random.choice(CAPABILITIES)
-            self.update(
-                "chatbots", row["id"], package_id=self._allowing(pair), **self._flags("chatbots", pair)
-            )
+            self.update("chatbots", row["id"], package_id=self._allowing(pair), **self._flags("chatbots", pair))
         changed = {**CALL_SETTINGS, "voiceId": "verse", "silenceTimeout": 77}
         default = self.db.execute("SELECT callctl.default_call_settings()").fetchone()
         assert default is not None
@@ -213,9 +205,7 @@ class NewApplication(Application):
         for row in self.rows("ai_models"):
             # A model of the catalogue that was there before takes calls after each up: 'chat' is not kept.
             known = "gpt-4o-realtime-preview" in row.values()
-            values: dict[str, Value] = {
-                "model_type": self.random.choice(["call", "both", "both" if known else "chat"])
-            }
+            values: dict[str, Value] = {"model_type": self.random.choice(["call", "both", "both" if known else "chat"])}
             if self.random.random() < 0.7:
                 values |= {
                     "supports_audio": self.random.random() < 0.5,
@@ -281,9 +271,7 @@ class OldApplication(Application):
                 )  # fmt: skip
             self.edit_other_settings()
             self.edit_rows()
-            self._settings(
-                "companies", 0.1, [lambda s: {**s, "features": {"callEnabled": True}}, lambda _: {}]
-            )
+            self._settings("companies", 0.1, [lambda s: {**s, "features": {"callEnabled": True}}, lambda _: {}])
             self._settings("chatbots", 0.1, [lambda s: {**s, "call": {"voiceId": "old"}}, lambda _: {}])
             self.insert("ai_models", **a_model(self.before, "claude-old"))
             if self.random.random() < 0.5:

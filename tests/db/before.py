@@ -112,9 +112,7 @@ def befores(draw: st.DrawFn) -> Before:
             enums[kind] = labels
         nullable = draw(st.booleans())
         default = draw(
-            st.sampled_from(
-                (None, "'chat'", "'call'") + (() if isinstance(kind, tuple) else ("lower('CHAT')",))
-            )
+            st.sampled_from((None, "'chat'", "'call'") + (() if isinstance(kind, tuple) else ("lower('CHAT')",)))
         )
         menu = [*EXTRAS]
         menu += ENUM_EXTRAS if isinstance(kind, tuple) else TEXT_EXTRAS
@@ -192,12 +190,8 @@ def statements(before: Before) -> Sequence[str]:
         ]
     out.append("CREATE TYPE public.ai_model_provider AS ENUM ('openai', 'google', 'anthropic')")
     nullable, default = before.chatbot_settings
-    chatbot_settings = (
-        f"settings jsonb {'' if nullable else 'NOT NULL'} {f'DEFAULT {default}' if default else ''}"
-    )
-    company_settings = (
-        f"settings jsonb {f'DEFAULT {before.company_settings}' if before.company_settings else ''}"
-    )
+    chatbot_settings = f"settings jsonb {'' if nullable else 'NOT NULL'} {f'DEFAULT {default}' if default else ''}"
+    company_settings = f"settings jsonb {f'DEFAULT {before.company_settings}' if before.company_settings else ''}"
     models = MODEL_COLUMNS[before.models].format(provider="public.ai_model_provider")
     out += [
         f"""CREATE TABLE {s}.companies (id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -242,9 +236,7 @@ def statements(before: Before) -> Sequence[str]:
     for table in TYPED:
         column = before.type_of(table)
         for extra in sorted(column.extras):
-            out += [
-                each.format(s=s, t=f"{s}.{table}", n=table, c=quoted(column.name)) for each in known[extra]
-            ]
+            out += [each.format(s=s, t=f"{s}.{table}", n=table, c=quoted(column.name)) for each in known[extra]]
     return out
 
 
@@ -260,8 +252,7 @@ def late_statements(before: Before) -> Sequence[str]:
             out += [
                 f"CREATE TABLE {lookup} (id text {collation} PRIMARY KEY)",
                 f"INSERT INTO {lookup} VALUES ('chat'), ('call'), ('Call'), ('voice'), ('')",
-                f"ALTER TABLE {s}.{table} ADD CONSTRAINT {table}_lookup"
-                f" FOREIGN KEY ({c}) REFERENCES {lookup}",
+                f"ALTER TABLE {s}.{table} ADD CONSTRAINT {table}_lookup FOREIGN KEY ({c}) REFERENCES {lookup}",
                 f"COMMENT ON CONSTRAINT {table}_lookup ON {s}.{table} IS 'a known type'",
             ]
     return out

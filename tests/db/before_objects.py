@@ -1,6 +1,6 @@
 """What may stand on and around a type column in a generated before-database: SQL, by name."""
 
-# ruff: noqa: E501 - each object is one line of SQL.
+
 
 from __future__ import annotations
 

@@ -18,8 +18,7 @@ def make_roles(db: psycopg.Connection[Any]) -> None:
     """The roles that grants name; they belong to the server and outlive the database."""
     for role in ROLES:
         db.execute(
-            f"DO $$ BEGIN CREATE ROLE {role};"
-            " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            f"DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         )
 
 
@@ -101,9 +100,7 @@ class Rows:
         """Every value that the type column of that table can hold."""
         column = self.before.type_of(table)
         labels = (
-            dict(self.before.enums)[column.kind]
-            if isinstance(column.kind, tuple)
-            else ("chat", "call", *ODD_TYPES)
+            dict(self.before.enums)[column.kind] if isinstance(column.kind, tuple) else ("chat", "call", *ODD_TYPES)
         )
         return [*labels, *([None] if column.nullable else [])]
 
@@ -116,9 +113,7 @@ class Rows:
         """Insert them all."""
         before, random = self.before, self.random
         for number, shape in enumerate(COMPANY_SHAPES):
-            self.put(
-                db, "companies", number, name=f"Company {number}", slug=f"c{number}", settings=_json(shape)
-            )
+            self.put(db, "companies", number, name=f"Company {number}", slug=f"c{number}", settings=_json(shape))
         avatars: tuple[str | None, ...] = (
             None,
             "",
@@ -142,9 +137,7 @@ class Rows:
             )
         kinds = self.type_values("chatbot_packages")
         for number in range(max(len(kinds), 6)):
-            self.put(
-                db, "chatbot_packages", number, name=f"Package {number}", type=kinds[number % len(kinds)]
-            )
+            self.put(db, "chatbot_packages", number, name=f"Package {number}", type=kinds[number % len(kinds)])
         for model in _models(before):
             self.put(db, "ai_models", len(self.ids.get("ai_models", [])), **model)
         kinds = self.type_values("chatbots")
@@ -153,9 +146,7 @@ class Rows:
         random.shuffle(every)
         # All kinds and all shapes first, whatever the shuffle says.
         every = (
-            [(kind, shapes[i % len(shapes)]) for i, kind in enumerate(kinds)]
-            + [("call", s) for s in shapes]
-            + every
+            [(kind, shapes[i % len(shapes)]) for i, kind in enumerate(kinds)] + [("call", s) for s in shapes] + every
         )
         for number, (kind, shape) in enumerate(every[: max(before.rows, len(kinds) + len(shapes))]):
             self.put(

@@ -62,11 +62,7 @@ def company_down(now: Any, before: Any) -> Any:
     if call_flag(now) is MISSING:
         return now
     rest = {**now, "features": {key: value for key, value in now["features"].items() if key != "callEnabled"}}
-    if (
-        not rest["features"]
-        and before is not MISSING
-        and not isinstance((before or {}).get("features"), dict)
-    ):
+    if not rest["features"] and before is not MISSING and not isinstance((before or {}).get("features"), dict):
         if "features" in (before or {}):
             rest["features"] = None
         else:
@@ -132,9 +128,7 @@ class Down:
             old = self.before.table("chatbots").get(key)
             right = chatbot_down(settings(row), settings(old) if old else MISSING)
             # NULL that the application itself turned into {} may stay {}.
-            expected["chatbots", key] = (
-                (right, {}) if right is None and settings(row) is not None else (right,)
-            )
+            expected["chatbots", key] = (right, {}) if right is None and settings(row) is not None else (right,)
         return expected
 
 
@@ -172,9 +166,7 @@ class Again:
 
     def company(self, key: str) -> Any:
         """Company settings: the flag written in between unless the old application wrote it; else false."""
-        now, then, newer = (
-            each.table("companies").get(key) for each in (self.old, self.downed, self.written)
-        )
+        now, then, newer = (each.table("companies").get(key) for each in (self.old, self.downed, self.written))
         flag = call_flag(settings(now))
         if newer is not None and then is not None and flag is call_flag(settings(then)):
             flag = call_flag(settings(newer))
@@ -194,9 +186,7 @@ class Again:
         enabled = self.flags("chatbots")[key][1]
         if enabled and call in (MISSING, None, {}):
             call = self.default
-        was = (
-            newer is not None and flags("chatbots", newer)[1] and call_settings(value) in (MISSING, None, {})
-        )
+        was = newer is not None and flags("chatbots", newer)[1] and call_settings(value) in (MISSING, None, {})
         if was and not enabled and call == self.default:
             # Defaults are not saved for a chatbot that would get them again, and it takes no calls any more.
             call = call_settings(value)
@@ -206,10 +196,7 @@ class Again:
 
     def new_tables(self) -> dict[str, dict[str, Row]]:
         """The three tables: what was written in between, less what deletes took along or nulled."""
-        alive = {
-            name: set(self.old.table(name))
-            for name in ("companies", "chatbots", "end_users", "conversations")
-        }
+        alive = {name: set(self.old.table(name)) for name in ("companies", "chatbots", "end_users", "conversations")}
         accounts = {
             key: row
             for key, row in self.written.table("integration_accounts").items()
@@ -227,9 +214,7 @@ class Again:
             ):
                 kept[column] = row[column] if row[column] in home else None
             calls[key] = kept
-        lines = {
-            key: row for key, row in self.written.table("call_transcripts").items() if row["call_id"] in calls
-        }
+        lines = {key: row for key, row in self.written.table("call_transcripts").items() if row["call_id"] in calls}
         return {"integration_accounts": accounts, "calls": calls, "call_transcripts": lines}
 
     def models(self, key_column: str) -> dict[str, dict[str, str | None]]:
@@ -249,9 +234,7 @@ class Again:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one is other or (
-        one is not MISSING and other is not MISSING and one == other and type(one) is type(other)
-    )
+    return one is other or (one is not MISSING and other is not MISSING and one == other and type(one) is type(other))
 
 
 def _columns(table: Table) -> set[str]:
@@ -260,6 +243,4 @@ def _columns(table: Table) -> set[str]:
 
 def plain(rows: Mapping[str, Row], *without: str) -> dict[str, dict[str, str | None]]:
     """Rows without some of their columns."""
-    return {
-        key: {name: value for name, value in row.items() if name not in without} for key, row in rows.items()
-    }
+    return {key: {name: value for name, value in row.items() if name not in without} for key, row in rows.items()}

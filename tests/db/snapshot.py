@@ -45,9 +45,7 @@ def take(connection: psycopg.Connection[Any]) -> Snapshot:
         catalog = {(thing, name): value for thing, name, value in facts if value is not None}
         assert len(catalog) == sum(value is not None for _, _, value in facts), "two facts of one name"
         tables = connection.execute((HERE / "snapshot_tables.sql").read_bytes()).fetchall()
-        rows = {
-            f"{schema}.{name}": _rows(connection, schema, name, columns) for schema, name, columns in tables
-        }
+        rows = {f"{schema}.{name}": _rows(connection, schema, name, columns) for schema, name, columns in tables}
     return Snapshot(catalog, rows)
 
 
@@ -98,9 +96,7 @@ def row_differences(
                 continue
             for column in sorted({*old, *new}):
                 if old.get(column) != new.get(column) and (table, column) not in ignore:
-                    lines.append(
-                        f"{table} {key}: {column}: {_shown(old.get(column))} -> {_shown(new.get(column))}"
-                    )
+                    lines.append(f"{table} {key}: {column}: {_shown(old.get(column))} -> {_shown(new.get(column))}")
     return lines
 
 

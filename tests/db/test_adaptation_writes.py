@@ -40,10 +40,7 @@ STATEMENTS = (
         "context_window = EXCLUDED.context_window WHERE m.deletedAt IS NULL AND m.context_window > 1 "
         "RETURNING model_name, context_window"
     ),
-    (
-        "INSERT INTO chatapp.chatbots (id, chatbotType) OVERRIDING USER VALUE VALUES (20, 'z') RETURNING "
-        "chatbotType"
-    ),
+    ("INSERT INTO chatapp.chatbots (id, chatbotType) OVERRIDING USER VALUE VALUES (20, 'z') RETURNING chatbotType"),
     (
         "WITH gone AS (DELETE FROM chatapp.chatbots WHERE deletedAt IS NOT NULL RETURNING *), kept AS "
         "(SELECT chatbotType, id FROM gone WHERE deletedAt < now()) INSERT INTO other.things (id, "
@@ -66,14 +63,8 @@ STATEMENTS = (
         "r.deletedAt IS NULL"
     ),
     "SELECT (c).chatbotType, (c).deletedAt IS NULL AS live FROM chatapp.chatbots AS c",
-    (
-        "SELECT DISTINCT ON (chatbotType) chatbotType, name FROM chatapp.chatbots ORDER BY chatbotType, "
-        "id DESC"
-    ),
-    (
-        "SELECT chatbotType, grouping(chatbotType), count(*) FROM chatapp.chatbots GROUP BY ROLLUP "
-        "(chatbotType)"
-    ),
+    ("SELECT DISTINCT ON (chatbotType) chatbotType, name FROM chatapp.chatbots ORDER BY chatbotType, id DESC"),
+    ("SELECT chatbotType, grouping(chatbotType), count(*) FROM chatapp.chatbots GROUP BY ROLLUP (chatbotType)"),
     (
         "SELECT id, row_number() OVER w, lag(chatbotType) OVER (ORDER BY deletedAt, id) FROM "
         "chatapp.chatbots WINDOW w AS (PARTITION BY chatbotType ORDER BY id)"

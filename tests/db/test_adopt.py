@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from tests.db import snapshot
 
-from callctl import migrate
+from callctl import adoption, migrate
 from callctl.config import Settings
 from callctl.database import connect
 from callctl.files import read_sql
@@ -27,7 +27,7 @@ def test_after_the_documents_own_sql(documented: str) -> None:
     """What the document's DDL leaves out, adopt adds; the rows that its step 12 leaves out, the next up writes."""
     settings = Settings(database_url=documented)
     by_hand(documented)
-    adopted = migrate.adopt(settings)
+    adopted = adoption.adopt(settings)
     assert [step.number for step in adopted if step.adopted] == list(range(1, 12)), adopted[-1]
     # Soft-deleted chatbots, and those with "call": null.
     assert [check.id for check in adopted[-1].failing] == ["call-settings-present"]
@@ -42,7 +42,7 @@ def test_after_the_documents_own_sql(documented: str) -> None:
 def test_what_an_adopted_migration_can_take_back(documented: str) -> None:
     settings = Settings(database_url=documented)
     by_hand(documented)
-    migrate.adopt(settings)
+    adoption.adopt(settings)
     migrate.up(settings)
     migrate.down(settings, to=0)
     with connect(settings) as connection:
@@ -58,7 +58,7 @@ def test_what_an_adopted_migration_can_take_back(documented: str) -> None:
 
 def test_nothing_to_adopt_stops_at_the_first_step(documented: str) -> None:
     settings = Settings(database_url=documented)
-    adopted = migrate.adopt(settings)
+    adopted = adoption.adopt(settings)
     assert [(step.number, step.adopted) for step in adopted] == [(1, False)]
     assert [check.id for check in adopted[0].failing] == ["avatar-url-text"]
 
@@ -71,7 +71,7 @@ def test_a_migration_half_done_by_hand_is_adopted_as_far_as_it_goes(steps: int, 
         for step in all_steps()[:steps]:
             for statement in step.script("up").statements:
                 connection.execute(statement.sql.encode())
-    adopted = migrate.adopt(settings)
+    adopted = adoption.adopt(settings)
     assert [step.number for step in adopted if step.adopted] == list(range(1, steps + 1))
     migrate.up(settings)
     with connect(settings) as connection:

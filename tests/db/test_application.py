@@ -109,8 +109,7 @@ class Bots:
 
     def _types_exist(self, table: str) -> bool:
         row = self.db.execute(
-            "SELECT count(*) FROM pg_attribute"
-            " WHERE attrelid = %s::regclass AND attname = %s AND NOT attisdropped",
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s AND NOT attisdropped",
             (table, self.before.type_of(table).name),
         ).fetchone()
         return row == (1,)
@@ -157,16 +156,12 @@ def test_both_applications_write_between_two_steps(database: MakeDatabase, shape
         assert found == bots.flags
         migrate.down(settings, to=0)
         downed = take(db)
-        kinds = {
-            (table, key): downed.table(table)[key][before.type_of(table).name] for table, key in bots.types
-        }
+        kinds = {(table, key): downed.table(table)[key][before.type_of(table).name] for table, key in bots.types}
         assert kinds == bots.types
         assert set(downed.table("chatbots")) == set(written.table("chatbots"))
         migrate.up(settings)
         again = take(db)
-        assert {
-            (table, key): flags(table, again.table(table)[key]) for table, key in bots.flags
-        } == bots.flags
+        assert {(table, key): flags(table, again.table(table)[key]) for table, key in bots.flags} == bots.flags
 
 
 @pytest.mark.parametrize("to", [2, 3, 4, 5])
@@ -254,8 +249,7 @@ class TestTheInheritanceRule:
         for package in ("only chat", "only call"):
             with pytest.raises(psycopg.errors.CheckViolation):
                 db.execute(
-                    "UPDATE chatbots SET package_id = (SELECT id FROM chatbot_packages WHERE name = %s)"
-                    " WHERE id = %s",
+                    "UPDATE chatbots SET package_id = (SELECT id FROM chatbot_packages WHERE name = %s) WHERE id = %s",
                     (package, bot),
                 )
         db.execute("UPDATE chatbots SET package_id = NULL WHERE id = %s", (bot,))
@@ -266,9 +260,7 @@ class TestTheInheritanceRule:
         db.execute("UPDATE chatbot_packages SET enable_call = false WHERE name = 'both'")
         row = db.execute("SELECT enabled_chat, enabled_call FROM chatbots WHERE id = %s", (bot,)).fetchone()
         assert row == HYBRID
-        db.execute(
-            "UPDATE chatbots SET name = 'still', is_active = false, enabled_chat = true WHERE id = %s", (bot,)
-        )
+        db.execute("UPDATE chatbots SET name = 'still', is_active = false, enabled_chat = true WHERE id = %s", (bot,))
         db.execute("UPDATE chatbots SET enabled_call = false WHERE id = %s", (bot,))
         with pytest.raises(psycopg.errors.CheckViolation):
             db.execute("UPDATE chatbots SET enabled_call = true WHERE id = %s", (bot,))

@@ -21,9 +21,7 @@ def as_application(documented: str) -> psycopg.Connection[Any]:
     with connect(documented) as db:
         make_roles(db)
         db.execute("GRANT USAGE ON SCHEMA chatapp TO callctl_test_application")
-        db.execute(
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chatapp TO callctl_test_application"
-        )
+        db.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA chatapp TO callctl_test_application")
         db.execute("REVOKE ALL ON chatapp.chatbot_packages FROM callctl_test_application")
     connection = connect(documented, prepare_threshold=None)
     connection.execute("SET ROLE callctl_test_application")
@@ -31,9 +29,7 @@ def as_application(documented: str) -> psycopg.Connection[Any]:
     return connection
 
 
-def test_the_applications_role_writes_at_every_stage(
-    documented: str, as_application: psycopg.Connection[Any]
-) -> None:
+def test_the_applications_role_writes_at_every_stage(documented: str, as_application: psycopg.Connection[Any]) -> None:
     """The triggers work for a role that has no rights on callctl's schema and none on packages."""
     settings = Settings(database_url=documented)
     add = (
@@ -89,9 +85,7 @@ def test_the_applications_role_deletes_while_rows_are_archived(
             ).fetchall()
             (gone,), (bots,), (people,) = companies
             app.execute("DELETE FROM companies WHERE id = %s", (gone,))
-            deleted = app.execute(
-                "DELETE FROM chatbots WHERE company_id = %s RETURNING id::text", (bots,)
-            ).fetchall()
+            deleted = app.execute("DELETE FROM chatbots WHERE company_id = %s RETURNING id::text", (bots,)).fetchall()
             app.execute("DELETE FROM end_users WHERE company_id = %s", (people,))
             app.execute("DELETE FROM conversations WHERE company_id = %s", (people,))
         migrate.up(settings)
@@ -152,8 +146,7 @@ def test_long_avatars_make_down_refuse_or_are_saved(documented: str) -> None:
         before = {row["email"]: row["avatar_url"] for row in written.table("users").values()}
         assert after == {**before, "user22@example.com": "new"}
         listed = db.execute(
-            "SELECT value #>> '{}' FROM callctl.saved_value"
-            " WHERE field = 'avatar_url' AND superseded_at IS NOT NULL"
+            "SELECT value #>> '{}' FROM callctl.saved_value WHERE field = 'avatar_url' AND superseded_at IS NOT NULL"
         ).fetchall()
         assert listed == [(AVATARS["501"],)]
         db.execute("UPDATE chatapp.users SET avatar_url = left(avatar_url, 400)")

@@ -123,18 +123,14 @@ def test_a_table_that_is_gone_has_lost_its_rows(deployed: str, before: Fingerpri
 
 def test_only_what_a_trigger_of_the_platform_writes_is_left_out(documented: str) -> None:
     before = taken(documented)
-    assert before.not_compared == dict.fromkeys(
-        ("chatbots", "companies", "conversations", "users"), ("updated_at",)
-    )
+    assert before.not_compared == dict.fromkeys(("chatbots", "companies", "conversations", "users"), ("updated_at",))
     found = compare(before, after(documented, "UPDATE chatapp.companies SET name = name"))
     assert found.nothing_changed
     assert dict(found.not_compared) == before.not_compared
 
 
 def test_a_new_row_that_nobody_wrote_fails_the_proof(deployed: str, before: Fingerprint) -> None:
-    comparison = compare(
-        before, after(deployed, "INSERT INTO chatapp.chatbot_packages (name) VALUES ('new')")
-    )
+    comparison = compare(before, after(deployed, "INSERT INTO chatapp.chatbot_packages (name) VALUES ('new')"))
     assert comparison.nothing_lost
     assert not Proof(comparison, 0, 0.0).holds
     assert not Proof(comparison, 1, 0.0).holds

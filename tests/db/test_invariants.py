@@ -69,9 +69,7 @@ BREAKAGES: dict[str, Breakage] = {
     "package-type-remembered": Breakage("DELETE FROM callctl.definition WHERE step = 5"),
     "chatbot-type-gone": Breakage("ALTER TABLE chatapp.chatbots ADD COLUMN chatbot_type text"),
     "chatbot-type-remembered": Breakage("DELETE FROM callctl.definition WHERE step = 6"),
-    "type-enum-gone": Breakage(
-        "CREATE TYPE public.chatbot_type AS ENUM ('chat', 'call')", baseline="deployed"
-    ),
+    "type-enum-gone": Breakage("CREATE TYPE public.chatbot_type AS ENUM ('chat', 'call')", baseline="deployed"),
     "inheritance-rule": Breakage("ALTER TABLE chatapp.chatbots DISABLE TRIGGER check_chatbot_capabilities"),
     "model-type-column": Breakage("ALTER TABLE chatapp.ai_models ALTER COLUMN model_type DROP DEFAULT"),
     "model-type-check": Breakage("ALTER TABLE chatapp.ai_models DROP CONSTRAINT ai_models_model_type_check"),
@@ -95,9 +93,7 @@ BREAKAGES: dict[str, Breakage] = {
     "calls-constraints": Breakage("ALTER TABLE chatapp.calls DROP CONSTRAINT calls_end_user_id_fkey"),
     "calls-indexes": Breakage("DROP INDEX chatapp.idx_calls_date_range"),
     "calls-touched": Breakage("ALTER TABLE chatapp.calls DISABLE TRIGGER update_calls_updated_at"),
-    "call-transcripts-columns": Breakage(
-        "ALTER TABLE chatapp.call_transcripts ALTER COLUMN end_time DROP NOT NULL"
-    ),
+    "call-transcripts-columns": Breakage("ALTER TABLE chatapp.call_transcripts ALTER COLUMN end_time DROP NOT NULL"),
     "call-transcripts-constraints": Breakage(
         "ALTER TABLE chatapp.call_transcripts DROP CONSTRAINT call_transcripts_time_check"
     ),
@@ -163,9 +159,7 @@ BREAKAGES: dict[str, Breakage] = {
 def check_ids() -> list[str]:
     """Every check that verify may run."""
     names = [f"steps/{step.name}/verify.sql" for step in step_directories()] + list(sql_names("verify"))
-    return [
-        each.check.id for name in names for each in load_script(name).statements if each.check is not None
-    ]
+    return [each.check.id for name in names for each in load_script(name).statements if each.check is not None]
 
 
 def test_every_check_has_a_breakage() -> None:

@@ -74,11 +74,7 @@ class Subject:
 
     def failing(self) -> set[str]:
         """The checks of verify that fail."""
-        return {
-            check.id
-            for check in verify(self.db, self.settings).checks
-            if not check.passed and not check.warns
-        }
+        return {check.id for check in verify(self.db, self.settings).checks if not check.passed and not check.warns}
 
 
 @contextmanager
@@ -135,9 +131,7 @@ def model_key(before: Before) -> str:
     return "model_id" if before.models == "deployed" else "model_name"
 
 
-def assert_down(
-    before: Before, first: Snapshot, upped: Snapshot, written: Snapshot, downed: Snapshot
-) -> None:
+def assert_down(before: Before, first: Snapshot, upped: Snapshot, written: Snapshot, downed: Snapshot) -> None:
     """After a way down: the old schema, old values where nothing newer stands, everything else as written."""
     ignore = touched(before, first)
     assert_same_catalog(first, downed)
@@ -150,9 +144,7 @@ def assert_down(
         if is_now not in allowed:
             was = settings(first.table(table).get(key))
             written_then = settings(written.table(table)[key])
-            differences.append(
-                f"{table} {key}: settings {is_now}, not {allowed}; before {was}, written {written_then}"
-            )
+            differences.append(f"{table} {key}: settings {is_now}, not {allowed}; before {was}, written {written_then}")
     assert not differences, "\n".join(differences)
 
 
@@ -196,9 +188,7 @@ def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str
             *([at.before.type_of(bare).name] if own and bare in ("chatbots", "chatbot_packages") else []),
         ]
         skipped += ["enabled_chat", "enabled_call", "enable_chat", "enable_call"]
-        differences += row_differences(
-            {name: plain(rows, *skipped)}, {name: plain(now.rows[name], *skipped)}, ignore
-        )
+        differences += row_differences({name: plain(rows, *skipped)}, {name: plain(now.rows[name], *skipped)}, ignore)
     assert not differences, "\n".join(differences)
 
 

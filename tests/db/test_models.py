@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from tests.db import snapshot
 
 from callctl import migrate
 from callctl.config import Settings
 from callctl.database import connect
 from callctl.errors import Refused
-from tests.db import snapshot
 
 
 def test_prices_arrive_in_the_tables_own_unit(deployed: str) -> None:

@@ -87,8 +87,7 @@ def test_everything_undecidable_is_said_at_once(documented: str) -> None:
 def test_two_soft_delete_columns_that_agree_are_one(documented: str) -> None:
     naming = naming_after(
         documented,
-        "ALTER TABLE chatapp.chatbots ADD deleted_at timestamptz;"
-        "UPDATE chatapp.chatbots SET deleted_at = deletedAt",
+        "ALTER TABLE chatapp.chatbots ADD deleted_at timestamptz;UPDATE chatapp.chatbots SET deleted_at = deletedAt",
     )
     assert naming.tables["chatbots"].soft_delete == "deleted_at"
 
@@ -97,8 +96,7 @@ def test_a_type_column_that_is_neither_text_nor_enum_is_refused(documented: str)
     with pytest.raises(Refused, match=r"chatapp\.chatbots\.chatbottype is of type integer"):
         naming_after(
             documented,
-            "ALTER TABLE chatapp.chatbots DROP chatbotType;"
-            "ALTER TABLE chatapp.chatbots ADD chatbotType integer",
+            "ALTER TABLE chatapp.chatbots DROP chatbotType;ALTER TABLE chatapp.chatbots ADD chatbotType integer",
         )
 
 

@@ -246,6 +246,12 @@ CASES = (
         says="step 4 or 12",
     ),
     Case(
+        "avatar-indexes",
+        "warns",
+        "chatapp.users_avatar_idx",
+        "CREATE INDEX users_avatar_idx ON chatapp.users (avatar_url)",
+    ),
+    Case(
         "statistics-objects",
         "warns",
         "chatapp.pair",
@@ -389,9 +395,7 @@ CASES = (
             )
         )
     ),
-    Case(
-        "chatbot-settings", "blocks", None, "UPDATE chatapp.chatbots SET settings = '[]'", says="array: 200"
-    ),
+    Case("chatbot-settings", "blocks", None, "UPDATE chatapp.chatbots SET settings = '[]'", says="array: 200"),
     Case(
         "chatbot-settings",
         "warns",
@@ -453,9 +457,7 @@ CASES = (
         direction="down",
         before=["store"],
     ),
-    Case(
-        "avatar-rewrite", "warns", "chatapp.users", "SELECT", says="rewrites chatapp.users", direction="down"
-    ),
+    Case("avatar-rewrite", "warns", "chatapp.users", "SELECT", says="rewrites chatapp.users", direction="down"),
     Case(
         "models-in-use",
         "blocks",
@@ -493,8 +495,7 @@ CASES = (
         "removed-dependents",
         "blocks",
         "chatapp.chatbots.silent",
-        FLAGS
-        + "ALTER TABLE chatapp.chatbots ADD silent boolean GENERATED ALWAYS AS (NOT enabled_call) STORED",
+        FLAGS + "ALTER TABLE chatapp.chatbots ADD silent boolean GENERATED ALWAYS AS (NOT enabled_call) STORED",
         says="generated column",
         direction="down",
         before=["store"],
@@ -566,9 +567,7 @@ def test_question(case: Case, database: Callable[[str], str]) -> None:
     found = of(findings, case.id, case.level)
     assert found, of(findings, case.id)
     matching = [
-        each
-        for each in found
-        if (case.object is None or case.object in each.objects) and case.says in each.what
+        each for each in found if (case.object is None or case.object in each.objects) and case.says in each.what
     ]
     assert matching, found
     assert all(each.why and each.do for each in matching)
@@ -700,13 +699,9 @@ def test_findings_name_how_many_and_which(documented: str) -> None:
     assert len(finding.objects) == 20
 
 
-def test_a_query_cut_short_is_unknown_and_the_rest_go_on(
-    documented: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_query_cut_short_is_unknown_and_the_rest_go_on(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     header = "-- finding: slow\n-- ok: fine\n-- why: w\n-- do: d\n\n"
-    slow = parse_question(
-        header + "SELECT 'ok' AS level, pg_sleep(60)::text AS what;\nSELECT 1 / 0;", "slow.sql"
-    )
+    slow = parse_question(header + "SELECT 'ok' AS level, pg_sleep(60)::text AS what;\nSELECT 1 / 0;", "slow.sql")
     monkeypatch.setattr(module, "questions", lambda: (slow, *questions()))
     with connect(documented) as connection:
         naming = read_naming(connection, "chatapp")

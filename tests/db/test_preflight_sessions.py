@@ -144,10 +144,7 @@ def test_long_and_idle_transactions(documented: str, monkeypatch: pytest.MonkeyP
             assert "report" in finding.what
             assert "idle in transaction" in finding.what
             assert "secret" not in finding.what
-        assert (
-            "last command SELECT"
-            in asked_alone(monkeypatch, connection, "long-transactions", no_wait[0])[0].what
-        )
+        assert "last command SELECT" in asked_alone(monkeypatch, connection, "long-transactions", no_wait[0])[0].what
 
 
 def test_lock_holders(documented: str) -> None:
@@ -262,8 +259,7 @@ def test_replication_lag(documented: str, monkeypatch: pytest.MonkeyPatch) -> No
     source = ("pg_catalog.pg_stat_replication", "public.replicas")
     with connect(documented) as connection:
         connection.execute(
-            view.encode()
-            + b"'streaming'::text AS state, '0 s'::interval AS replay_lag, '0/0'::pg_lsn AS replay_lsn"
+            view.encode() + b"'streaming'::text AS state, '0 s'::interval AS replay_lag, '0/0'::pg_lsn AS replay_lsn"
         )
         connection.execute("SELECT pg_switch_wal()")
         # The server has just written its first 16 MB segments: let the limit be lower than what it has.
@@ -310,9 +306,7 @@ def test_only_access_share_and_nothing_written(baseline: str, direction: str) ->
     assert written == (None,)
 
 
-def test_a_question_that_writes_is_refused_by_the_server(
-    documented: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_question_that_writes_is_refused_by_the_server(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     header = "-- finding: f\n-- ok: o\n-- why: w\n-- do: d\n\n"
     writes = parse_question(header + "SELECT 'ok' AS level, nextval('public.s')::text AS what;", "f.sql")
     monkeypatch.setattr(module, "questions", lambda: (writes,))

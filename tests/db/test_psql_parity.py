@@ -15,7 +15,7 @@ from tests.db.snapshot import (
     touched_columns,
 )
 
-from callctl import migrate
+from callctl import adoption, migrate
 from callctl.binaries import find_binaries
 from callctl.config import Settings
 from callctl.files import sql_root, step_directories
@@ -44,9 +44,7 @@ def by_name(models: Table, known: Table) -> dict[str, dict[str, str | None]]:
     """Models by name, without what differs from run to run: a new row's id and times."""
     return {
         str(row["model_name"]): {
-            name: value
-            for name, value in row.items()
-            if key in known or name not in ("id", "created_at", "updated_at")
+            name: value for name, value in row.items() if key in known or name not in ("id", "created_at", "updated_at")
         }
         for key, row in models.items()
     }
@@ -79,7 +77,7 @@ def test_what_psql_did_is_adopted_and_goes_back(database: MakeDatabase) -> None:
     with connect(url, prepare_threshold=None) as db:
         first = take(db)
         run_all(url)
-        assert [step.adopted for step in migrate.adopt(settings)] == [True] * 13
+        assert [step.adopted for step in adoption.adopt(settings)] == [True] * 13
         status = migrate.status(db, settings)
         assert [(step.applied, step.adopted) for step in status.steps] == [(True, True)] * 13
         assert verify(db, settings).passed
@@ -106,7 +104,7 @@ def test_callctl_goes_on_where_psql_stopped(database: MakeDatabase) -> None:
     with connect(url, prepare_threshold=None) as db:
         first = take(db)
         psql(url, "store.sql", *(f"steps/{step.name}/up.sql" for step in step_directories()[:6]))
-        adopted = [step.number for step in migrate.adopt(settings) if step.adopted]
+        adopted = [step.number for step in adoption.adopt(settings) if step.adopted]
         assert adopted == [1, 2, 3, 4, 5, 6]
         assert [step.number for step in migrate.up(settings).steps] == [7, 8, 9, 10, 11, 12, 13]
         migrate.down(settings, to=0)

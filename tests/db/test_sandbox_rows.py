@@ -184,9 +184,7 @@ def test_the_seed_decides(database: MakeDatabase, schema: Baseline) -> None:
     assert not set(first.items()) & set(other.items())  # another seed gives other rows in every table
 
 
-def test_the_shapes_that_are_refused_come_only_when_asked_for(
-    database: MakeDatabase, schema: Baseline
-) -> None:
+def test_the_shapes_that_are_refused_come_only_when_asked_for(database: MakeDatabase, schema: Baseline) -> None:
     odd = """
         SELECT count(*) FROM chatapp.{} WHERE settings IS NOT NULL AND (jsonb_typeof(settings) <> 'object'
         OR jsonb_typeof(settings->'features') NOT IN ('object', 'null')

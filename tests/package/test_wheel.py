@@ -20,9 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run(*command: str | Path, directory: Path) -> subprocess.CompletedProcess[str]:
     """Run a program with nothing of this checkout in its environment."""
-    environ = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CALLCTL_"))
-    }
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CALLCTL_"))}
     return subprocess.run(
         [str(part) for part in command],
         cwd=directory,
@@ -34,9 +32,7 @@ def run(*command: str | Path, directory: Path) -> subprocess.CompletedProcess[st
 
 
 def build(what: str, source: Path, target: Path, pattern: str) -> Path:
-    done = run(
-        sys.executable, "-m", "build", "--no-isolation", what, "--outdir", target, source, directory=target
-    )
+    done = run(sys.executable, "-m", "build", "--no-isolation", what, "--outdir", target, source, directory=target)
     assert done.returncode == 0, done.stdout + done.stderr
     (built,) = target.glob(pattern)
     return built
@@ -88,9 +84,7 @@ def tree(top: Path, prefix: str) -> set[str]:
 
 def test_the_wheel_holds_the_package_and_its_sql_and_nothing_else(wheel: Path) -> None:
     metadata = {name for name in names(wheel) if name.split("/")[0].endswith(".dist-info")}
-    assert names(wheel) - metadata == tree(ROOT / "src" / "callctl", "callctl") | tree(
-        ROOT / "sql", "callctl/sql"
-    )
+    assert names(wheel) - metadata == tree(ROOT / "src" / "callctl", "callctl") | tree(ROOT / "sql", "callctl/sql")
     assert {name.split("/", 1)[1] for name in metadata} == {
         "METADATA",
         "RECORD",

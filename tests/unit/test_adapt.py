@@ -74,10 +74,7 @@ def test_what_is_adapted_is_not_adapted_again(deployed: str) -> None:
             'UPDATE "My App".chatbots SET "chatbotType" = \'x\' WHERE "My App".chatbots."deletedAt" IS NULL',
         ),
         (
-            (
-                "CREATE TRIGGER t BEFORE UPDATE ON chatapp.chatbots FOR EACH ROW "
-                "EXECUTE FUNCTION callctl.f(chatbotType)"
-            ),
+            ("CREATE TRIGGER t BEFORE UPDATE ON chatapp.chatbots FOR EACH ROW EXECUTE FUNCTION callctl.f(chatbotType)"),
             (
                 'CREATE TRIGGER t BEFORE UPDATE ON "My App".chatbots FOR EACH ROW '
                 'EXECUTE FUNCTION callctl.f("chatbotType")'

@@ -111,17 +111,12 @@ BAD_VALUES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, bad in BAD_VALUES.items() for value in bad]
-)
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, bad in BAD_VALUES.items() for value in bad])
 def test_a_value_that_does_not_fit_is_named(name: str, value: str, tmp_path: Path) -> None:
     setting = next(each for each in SETTINGS if each.name == name)
     assert setting.option in error(UsageError, tmp_path, **{name: value}).message
     if value:
-        assert (
-            setting.variables[0]
-            in error(ConfigError, tmp_path, environ={setting.variables[0]: value}).message
-        )
+        assert setting.variables[0] in error(ConfigError, tmp_path, environ={setting.variables[0]: value}).message
     in_file = error(ConfigError, tmp_path, f"# settings\n{name}: '{value}'\n")
     assert f"callctl.yaml:2:1: {name} " in in_file.message
 
@@ -133,9 +128,7 @@ def test_yaml_values_of_the_wrong_type_are_named(tmp_path: Path) -> None:
 
 
 def test_yaml_types_are_taken(tmp_path: Path) -> None:
-    settings = load(
-        tmp_path, "batch_size: 10\nmaintenance_notified: no\nbackup_taken_at: 2026-01-31 04:00:00Z\n"
-    )
+    settings = load(tmp_path, "batch_size: 10\nmaintenance_notified: no\nbackup_taken_at: 2026-01-31 04:00:00Z\n")
     assert settings.batch_size == 10
     assert settings.maintenance_notified is False
     assert settings.backup_taken_at == datetime(2026, 1, 31, 4, tzinfo=UTC)

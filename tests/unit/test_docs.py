@@ -64,9 +64,7 @@ def test_a_stale_page_is_found(tmp_path: Path) -> None:
         f"pathlib.Path({str(tmp_path / 'steps.md')!r}).write_text('old');"
         "sys.exit(main(['--check']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "docs: stale: steps.md; run ./dev docs" in done.stderr
 

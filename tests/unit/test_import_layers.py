@@ -21,6 +21,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "render",
         "demo",
         "story",
+        "adoption",
         "migrate",
         "preflight verify",
         "runner findings steps catalogue",
@@ -86,13 +87,7 @@ def imported(path: Path) -> set[str]:
 def room_of(name: str) -> str:
     """'callctl.config.Settings' -> 'config'; 'callctl.__version__' -> '__init__'."""
     part = [*name.split("."), ""][1]
-    return (
-        part
-        if (PACKAGE / part).is_dir() and part
-        else part
-        if (PACKAGE / f"{part}.py").is_file()
-        else "__init__"
-    )
+    return part if (PACKAGE / part).is_dir() and part else part if (PACKAGE / f"{part}.py").is_file() else "__init__"
 
 
 def violations(rooms: tuple[frozenset[str], ...], imports: dict[str, set[str]]) -> list[str]:
@@ -109,9 +104,7 @@ def violations(rooms: tuple[frozenset[str], ...], imports: dict[str, set[str]]) 
 
 
 def test_imports_run_downward() -> None:
-    imports = {
-        module: set().union(*(imported(path) for path in paths)) for module, paths in modules().items()
-    }
+    imports = {module: set().union(*(imported(path) for path in paths)) for module, paths in modules().items()}
     assert imports["cli"] >= {"config", "errors"}  # the walk sees late imports too
     assert violations(ROOMS, imports) == []
 

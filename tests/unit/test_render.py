@@ -208,12 +208,7 @@ def test_findings_are_grouped_and_the_worst_stands_last(capsys: pytest.CaptureFi
     captured = capsys.readouterr()
     text = captured.out
     assert max(map(len, text.splitlines())) <= 80
-    assert (
-        text.index("all is well")
-        < text.index("nobody knows")
-        < text.index("one is odd")
-        < text.index("it is bad")
-    )
+    assert text.index("all is well") < text.index("nobody knows") < text.index("one is odd") < text.index("it is bad")
     assert text.count("why: it matters") == 2  # once for dark, once for both odd ones
     assert "o7 and 12 more" in text
     assert text.splitlines()[-1] == "not ready: 1 block, 2 warn, 1 unknown, 1 ok"
@@ -248,9 +243,7 @@ def test_findings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def check(id: str, *, count: int = 0, warns: bool = False, error: str | None = None) -> CheckResult:
     sample = tuple((UUID(int=n), "line\none\x00" + "x" * 100) for n in range(min(count, 2)))
     passed = count == 0 and error is None
-    return CheckResult(
-        id, "a <sentence> & more", 4, passed, warns, count, ("id", "text"), sample, "f.sql:3", error
-    )
+    return CheckResult(id, "a <sentence> & more", 4, passed, warns, count, ("id", "text"), sample, "f.sql:3", error)
 
 
 REPORT = Report(
@@ -350,9 +343,7 @@ def test_a_failed_run_ends_with_a_line_that_says_so(
     assert capsys.readouterr().out == ""
 
 
-def test_progress_in_a_pipe_is_plain_lines(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_in_a_pipe_is_plain_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with render_progress.running("text") as on_event:
         for event in EVENTS:
             on_event(event)

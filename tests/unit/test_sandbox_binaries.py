@@ -55,9 +55,7 @@ def test_a_variable_that_names_nothing_is_an_error(tmp_path: Path, monkeypatch: 
     assert str(tmp_path) in caught.value.message
 
 
-def test_without_the_wheel_path_counts_then_the_system(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_wheel_path_counts_then_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CALLCTL_PG_BIN", raising=False)
     monkeypatch.setattr(binaries, "find_spec", lambda name: None)
     monkeypatch.setattr(binaries, "_SYSTEM", ((str(tmp_path / "system"), "*/bin"),))
@@ -76,9 +74,7 @@ def test_without_the_wheel_path_counts_then_the_system(
     assert find_binaries() == Binaries(on_path, "PATH", own_libraries=False)
 
 
-def test_the_server_sees_neither_pg_variables_nor_secrets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_sees_neither_pg_variables_nor_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PGHOST", "PGOPTIONS", "DATABASE_URL", "CALLCTL_KEYS"):
         monkeypatch.setenv(name, "x")
     seen = Binaries(tmp_path / "bin", "test").environment()

@@ -64,9 +64,7 @@ def test_a_semicolon_inside_a_body_ends_nothing() -> None:
 
 
 def test_the_header_is_what_stands_above_the_first_blank_line() -> None:
-    parsed = script(
-        "-- finding: x\n-- why: it waits,\n--   and waits\n-- prose here\n\n-- not: this\nSELECT 1"
-    )
+    parsed = script("-- finding: x\n-- why: it waits,\n--   and waits\n-- prose here\n\n-- not: this\nSELECT 1")
     assert parsed.header == {"finding": "x", "why": "it waits, and waits"}
     assert parsed.statements[0].comment == "not: this"
     assert script("\n-- a: b\nSELECT 1").header == {}

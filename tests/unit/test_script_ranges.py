@@ -88,10 +88,7 @@ def test_an_adapted_statement_has_a_range_too() -> None:
 
 def test_a_filter_that_went_leaves_a_place_for_the_range() -> None:
     statement = adapt(only("UPDATE chatapp.chatbot_packages SET a = 1 WHERE deletedAt IS NULL"), DEPLOYED)
-    assert (
-        with_range(statement, 1, None)
-        == "UPDATE chatapp.chatbot_packages SET a = 1 WHERE chatbot_packages.id > '1'"
-    )
+    assert with_range(statement, 1, None) == "UPDATE chatapp.chatbot_packages SET a = 1 WHERE chatbot_packages.id > '1'"
 
 
 @pytest.mark.parametrize(

@@ -215,13 +215,13 @@ Next: callctl migrate status
 def adopt(context: typer.Context, yes: Yes = False) -> None:
     """Record the steps that are already in the database. Each is proved by its verify first."""
     settings = common.settings(context)
-    from callctl import migrate, render_answers, render_progress
+    from callctl import adoption, render_answers, render_progress
 
     with render_progress.json_failure(settings.output):
         with common.connected(settings) as connection:
             common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            adopted = migrate.adopt(settings, on_event)
+            adopted = adoption.adopt(settings, on_event)
         render_answers.adopted(adopted, settings.output)
         if any(not step.adopted for step in adopted):
             raise typer.Exit(3)

@@ -1,0 +1,96 @@
+"""Recording what was done without callctl: each step proved by its verify, then written into the history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callctl import database, store
+from callctl.adapt import adapt
+from callctl.errors import StepFailed
+from callctl.events import Notice, OnEvent, ignore
+from callctl.migrate import status
+from callctl.naming import Naming
+from callctl.script import load_script
+from callctl.steps import Step, all_steps
+from callctl.verify import CheckResult, run_check
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A step that ``adopt`` looked at: recorded, or why not."""
+
+    number: int
+    name: str
+    adopted: bool
+    failing: tuple[CheckResult, ...]
+
+
+def adopt(settings: Settings, on_event: OnEvent = ignore) -> tuple[Adopted, ...]:
+    """Record the steps that the database has and the history has not, each proved by its verify.
+
+    First runs what the step's file marks repeatable: callctl's additions to the document, and what a later down
+    must remember. Stops at the first step that cannot be proved.
+    """
+    connection = database.connect(settings)
+    try:
+        with database.MigrationLock(settings, on_event=on_event) as lock:
+            found = status(connection, settings)
+            store.create(connection, settings.schema)
+            looked_at: list[Adopted] = []
+            pending = set(found.pending)
+            for step in all_steps():
+                if step.number not in pending:
+                    continue
+                lock.assert_held()
+                looked_at.append(_adopt(connection, found.naming, step, on_event))
+                if not looked_at[-1].adopted:
+                    break
+            return tuple(looked_at)
+    finally:
+        connection.close()
+
+
+class _NotProved(Exception):
+    """Rolls a step's adoption back."""
+
+    def __init__(self, failing: tuple[CheckResult, ...]) -> None:
+        super().__init__()
+        self.failing = failing
+
+
+def _adopt(connection: Connection, naming: Naming, step: Step, on_event: OnEvent) -> Adopted:
+    import psycopg
+
+    script = step.script("up")
+    checks = load_script(f"{step.directory}/verify.sql").statements
+    try:
+        with connection.transaction():
+            for statement in script.statements:
+                if "repeatable" in statement.directives:
+                    try:
+                        with connection.transaction():
+                            connection.execute(adapt(statement, naming).sql.encode())
+                    except psycopg.ProgrammingError:
+                        # The object it works on is not there; the verify below names it.
+                        continue
+            results = [run_check(connection, statement, naming, step.number) for statement in checks]
+            failing = tuple(result for result in results if not result.passed and not result.warns)
+            if failing:
+                raise _NotProved(failing)
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+            assert row is not None
+            store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
+    except _NotProved as refused:
+        return Adopted(step.number, step.name, False, refused.failing)
+    except psycopg.Error as error:
+        raise StepFailed(
+            f"step {step.number} could not be adopted: {database.error_text(error)}; nothing of it was recorded",
+            hint="callctl preflight looks for what could be in the way",
+        ) from error
+    on_event(Notice(f"step {step.number} {step.name} is there, and recorded"))
+    return Adopted(step.number, step.name, True, ())
