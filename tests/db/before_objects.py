@@ -1,7 +1,5 @@
 """What may stand on and around a type column in a generated before-database: SQL, by name."""
 
-
-
 from __future__ import annotations
 
 # What may stand on a type column. {t} is the table, {n} its bare name, {c} the column, {s} the schema.
