@@ -14,6 +14,7 @@ from callctl import database, store
 from callctl.errors import Refused, StepFailed
 from callctl.events import BatchFinished, Direction, Notice, OnEvent, StatementStarted
 from callctl.files import read_sql
+from callctl.lexer import tokens
 from callctl.ranges import batch_target, with_range
 from callctl.script import Script, Statement, tree
 
@@ -52,6 +53,8 @@ def run_script(run: Run, script: Script, finish: Callable[[], None]) -> int:
 
     Returns the number of rows that batches and statements have changed. Raises StepFailed.
     """
+    from psycopg import errors
+
     done = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
     changed = sum(reached.changed for reached in done.values())
     position = script.name
@@ -78,6 +81,8 @@ def run_script(run: Run, script: Script, finish: Callable[[], None]) -> int:
         if isinstance(failed.cause, CheckFailed):
             raise _check_failed(failed.cause, state) from None
         place = failed.statement.place if failed.statement else position
+        if isinstance(failed.cause, errors.LockNotAvailable):
+            raise _no_lock(run, place, failed.sql or sql, state) from failed.cause
         database.translate(failed.cause, place, failed.sql or sql, state)
     return changed
 
@@ -186,7 +191,9 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
 
 def _once(run: Run, statement: Statement) -> None:
     index = _index_built(statement, run.schema)
-    database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=False)
+    # What runs outside a transaction (VALIDATE, CONCURRENTLY) waits without anybody waiting behind it but other DDL
+    # and vacuum, so it may be patient: cut short, a build would start from nothing.
+    database.set_lock_timeout(run.connection, run.settings.lock_wait_ms, local=False)
     if index is not None:
         # A build that was cut short leaves an invalid index, which IF NOT EXISTS would take for the real one.
         leftover = run.connection.execute(read_sql("catalog/invalid_index.sql").encode(), index).fetchone()
@@ -292,6 +299,27 @@ def _state(run: Run, inside: bool) -> str:
     if committed:
         return f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
     return f"step {run.step} {run.direction} was rolled back as a whole; earlier steps stand"
+
+
+def _no_lock(run: Run, place: str, sql: str, state: str) -> StepFailed:
+    """The error for a lock that was not to be had in time, naming who holds one."""
+    items = tokens(sql)
+    tables = sorted(
+        {c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (run.schema, ".")}
+    )
+    holders = run.connection.execute(
+        read_sql("catalog/blockers.sql").encode(), {"schema": run.schema, "tables": tables}
+    ).fetchall()
+    named = "; ".join(
+        f"pid {pid} ({application}, {session}, for {age}, last {word or 'query unknown'}) holds {modes}"
+        for pid, application, session, age, word, modes in holders
+    )
+    waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
+    return StepFailed(
+        f"{place}: no lock on {', '.join(tables) or 'the table'} in {waited}; {named or 'nobody holds one any more'}"
+        f" (SQLSTATE 55P03)\n{state}",
+        hint="end that transaction (pg_terminate_backend(pid) if need be), then run the same command again",
+    )
 
 
 def _check_failed(failed: CheckFailed, state: str) -> StepFailed:

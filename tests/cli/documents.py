@@ -37,6 +37,7 @@ _MOVING = (
     (re.compile(r"\bPostgreSQL \d+(\.\d+)?\b"), "PostgreSQL <version>"),
     (re.compile(r"\b[\w-]+@[\w.-]+\b"), "<client>"),
     (re.compile(r"\bpid \d+\b"), "pid <pid>"),
+    (re.compile(r"\bfor \d\d:\d\d:\d\d\b"), "for <age>"),
     # Facts of the SQL files that grow with them, and that no reader goes by.
     (re.compile(r"\.sql:\d+\b"), ".sql:<line>"),
     (re.compile(r"\b[\d,]+ (checks|statements|rows changed)\b"), r"<number> \1"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 from tests.db import snapshot
@@ -200,3 +202,17 @@ def test_a_lost_migration_lock_stops_the_run(documented: str) -> None:
     with connect(settings) as connection:
         assert migrate.status(connection, settings).pending == tuple(range(3, 14))
     migrate.up(settings)
+
+
+def test_a_lock_not_to_be_had_names_its_holder_without_what_it_asked(documented: str) -> None:
+    settings = replace(settings_of(documented), lock_timeout_ms=50, lock_wait_ms=300)
+    with psycopg.connect(documented, application_name="worker 7") as holder:
+        holder.execute("SELECT 'a customer''s secret' FROM chatapp.users LIMIT 1")
+        with pytest.raises(StepFailed) as failed:
+            migrate.up(settings)
+        pid = holder.info.backend_pid
+    assert "steps/01_users_avatar_url/up.sql:" in failed.value.message
+    assert f"no lock on users in 0.3 s (lock_wait); pid {pid} (worker 7, idle in transaction" in failed.value.message
+    assert "holds AccessShareLock" in failed.value.message
+    assert "secret" not in failed.value.message
+    assert "55P03" in failed.value.message
