@@ -33,7 +33,7 @@ class Settings:
     schema: str = "chatapp"
     environment: str | None = None
     output: Output = "text"
-    lock_timeout_ms: int = 2000
+    lock_timeout_ms: int = 200
     lock_wait_ms: int = 300_000
     statement_timeout_ms: int = 30_000
     batch_size: int = 2000
@@ -98,7 +98,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "lock_timeout",
         "duration",
-        "2s",
+        "200ms",
         "How long one attempt may wait for a lock before it gives way to the clients behind it.",
         duration,
         field="lock_timeout_ms",

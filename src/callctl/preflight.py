@@ -72,7 +72,7 @@ def preflight(
     ``pending`` are the numbers of the steps to be taken, up or down. ``truncate_avatars`` says that addresses
     which no longer fit may be cut off, so that they only warn. ``connection`` is in autocommit.
 
-    Each query runs in a READ ONLY transaction of its own under ``settings.statement_timeout_ms`` and
+    Each query runs in a READ ONLY transaction of its own under ``settings.statement_timeout_ms`` and ten times
     ``settings.lock_timeout_ms``, and takes no lock beyond ACCESS SHARE. One that times out, or that this role
     may not run, is an ``unknown`` finding; the others go on. Raises ConnectionFailed when the server is gone.
     """
@@ -120,6 +120,11 @@ class _Asker:
     settings: Settings
     naming: Naming
 
+    @property
+    def lock_timeout_ms(self) -> int:
+        """Longer than a step's: nobody waits behind a session that waits for ACCESS SHARE."""
+        return 10 * self.settings.lock_timeout_ms
+
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         """Raises _Unanswered, or ConnectionFailed when the server is gone."""
         import psycopg
@@ -129,14 +134,14 @@ class _Asker:
         try:
             with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
                 cursor.execute("SET TRANSACTION READ ONLY")
-                for name in ("statement_timeout", "lock_timeout"):
-                    value = str(getattr(self.settings, f"{name}_ms"))
-                    cursor.execute("SELECT set_config(%s, %s, true)", (name, value))
+                for name, value in (
+                    ("statement_timeout", self.settings.statement_timeout_ms),
+                    ("lock_timeout", self.lock_timeout_ms),
+                ):
+                    cursor.execute("SELECT set_config(%s, %s, true)", (name, str(value)))
                 return cursor.execute(sql.encode(), parameters).fetchall()
         except errors.LockNotAvailable:
-            raise _Unanswered(
-                f"somebody holds a lock on a table it reads (waited {self.settings.lock_timeout_ms} ms)"
-            ) from None
+            raise _Unanswered(f"somebody holds a lock on a table it reads (waited {self.lock_timeout_ms} ms)") from None
         except errors.QueryCanceled:
             raise _Unanswered(
                 f"the query was cut short after at most {self.settings.statement_timeout_ms} ms"

@@ -25,7 +25,7 @@ LockTimeout: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="How long one attempt may wait for a lock before it lets others pass [default: 2s].",
+        help="How long one attempt may wait for a lock before it lets others pass [default: 200ms].",
     ),
 ]
 LockWait: TypeAlias = Annotated[
