@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 from tests.db.test_adaptation import Pair, answer, pair
 
@@ -132,4 +133,10 @@ def outcome(pair: Pair, text: str, *, other: bool) -> list[tuple[list[str], list
 
 @pytest.mark.parametrize("text", STATEMENTS)
 def test_an_adapted_statement_does_the_same(pair: Pair, text: str) -> None:
+    if text.startswith("MERGE") and pair.documented.info.server_version < 150000:
+        # Both are refused for the same word, the first: what follows it has been adapted all the same.
+        for other in (True, False):
+            with pytest.raises(psycopg.errors.SyntaxError, match='at or near "MERGE"'):
+                outcome(pair, text, other=other)
+        return
     assert outcome(pair, text, other=True) == outcome(pair, text, other=False)

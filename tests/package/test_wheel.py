@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -49,8 +49,7 @@ def wheel_from_sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel as the source distribution gives it, unpacked far from the repository."""
     directory = tmp_path_factory.mktemp("sdist")
     sdist = build("--sdist", ROOT, directory, "*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(directory, filter="data")
+    shutil.unpack_archive(sdist, directory)
     return build("--wheel", directory / sdist.name.removesuffix(".tar.gz"), directory, "*.whl")
 
 
