@@ -114,7 +114,7 @@ COMMENT ON INDEX callctl.saved_value_one_live IS 'One value waits to be put back
 COMMENT ON TABLE callctl.saved_value IS 'Values that a step removed or overwrote; the opposite direction puts them back';
 COMMENT ON COLUMN callctl.saved_value.id IS 'Order in which they were saved; the key of the batches that put them back';
 COMMENT ON COLUMN callctl.saved_value.relation IS 'The table, by its documented name';
-COMMENT ON COLUMN callctl.saved_value.field IS 'The column or settings path: chatbot_type, capabilities, avatar_url, settings.call, …';
+COMMENT ON COLUMN callctl.saved_value.field IS 'The column or settings path: chatbot_type, capabilities, avatar_url, settings.call, and so on';
 COMMENT ON COLUMN callctl.saved_value.saved_by IS 'The direction that took the value away; the other one puts it back';
 COMMENT ON COLUMN callctl.saved_value.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.saved_value.value IS 'The value that was there; NULL for SQL NULL';
@@ -171,7 +171,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     '\(ARRAY\[((?:''(?:[^'']|'''')*''::character varying(?:, )?)+)\]\)::text\[\]', 'ARRAY[\1]', 'g')
 $$;
 COMMENT ON FUNCTION callctl.as_written(text) IS
-  'A definition in a form that PostgreSQL prints the same way again: it prints varchar IN (…) in one that it does not';
+  'A definition in a form that PostgreSQL prints the same way again: it prints varchar IN (...) in one that it does not';
 
 CREATE OR REPLACE FUNCTION callctl.remember_column_type(p_step integer, p_table regclass, p_column name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -464,7 +464,11 @@ BEGIN
   END IF;
 
   IF coalesce(kind = 'call', false) <> (call AND NOT chat) THEN
-    IF flags_win THEN
+    IF TG_OP = 'UPDATE' AND kind IS NOT DISTINCT FROM old_kind AND NOT flags_win THEN
+      -- A row that is saved whole while one form is still being filled from the other: nothing was said, and the batch
+      -- that is on its way knows which form is the older.
+      RETURN NEW;
+    ELSIF flags_win THEN
       kind := CASE WHEN call AND NOT chat THEN 'call' ELSE 'chat' END;
       NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], kind));
     ELSE

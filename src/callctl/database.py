@@ -42,15 +42,13 @@ def connect(settings: Settings, *, application_name: str = "callctl") -> Connect
             prepare_threshold=None,
             application_name=application_name,
             connect_timeout=10,
+            client_encoding="UTF8",
         )
     except psycopg.Error as error:
         raise _unreachable(error, settings) from None
     try:
         _recognise(connection)
-        # The role or the database may have timeouts of its own, meant for the application.
-        connection.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
-        # Notices are the server's small talk (IF EXISTS …, skipping); what a step wants to say is a warning.
-        connection.execute("SET client_min_messages = warning")
+        connection.execute(read_sql("catalog/session.sql").encode())
     except psycopg.Error as error:
         connection.close()
         raise _unreachable(error, settings) from None
@@ -254,7 +252,7 @@ def translate(error: psycopg.Error, where: str, sql: str, state: str) -> NoRetur
         hint = "somebody holds a lock on the table (callctl preflight names them); run the same command again"
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
         hint = "connect as the tables' owner; callctl preflight lists what is missing"
-    elif isinstance(error, psycopg.OperationalError) and not error.sqlstate:
+    elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
         hint = "the server ended the connection; run the same command again: it goes on from what was committed"
     else:
         hint = "mend what the server names, then run the same command again: it goes on from what was committed"

@@ -226,6 +226,8 @@ def _run(
     truncate_avatars: bool,
     on_event: OnEvent,
 ) -> Run:
+    import psycopg
+
     began = time.monotonic()
     connection = database.connect(settings)
     try:
@@ -259,6 +261,10 @@ def _run(
                         f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
                         hint="run the same command again: it goes on from there",
                     ) from None
+                except (
+                    psycopg.OperationalError
+                ) as error:  # between two statements; the runner reports what fails in one
+                    raise database.lost(error) from error
             return Run(direction, tuple(taken), time.monotonic() - began)
     finally:
         connection.close()
@@ -302,6 +308,12 @@ def _take(run: runner.Run, step: Step, script: Script, checks: Sequence[Statemen
             runner.execute(run.connection, statement, run.on_event)
         store.record(run.connection, step.number, run.direction, script.name, script.sha256, row[0])
 
+    if store.begun_by_another_file(run.connection, step.number, run.direction, script.sha256):
+        run.on_event(
+            Notice(
+                f"step {step.number} was begun by another version of its file; it starts again from the first statement"
+            )
+        )
     rows = runner.run_script(run, script, finish)
     seconds = time.monotonic() - began
     run.on_event(StepFinished(step.number, step.name, run.direction, seconds))

@@ -5,6 +5,7 @@ What to run, and in which names, is ``migrate``'s to decide. A run that stops an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -215,13 +216,25 @@ def _valid(run: Run, index: dict[str, str]) -> bool:
     return bool(row and row[0])
 
 
+_NAME = r'"(?:[^"]|"")+"|\w+'
+_INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?P<name>{_NAME}) ON (?P<schema>{_NAME})\.")
+
+
+def _folded(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 def _index_built(statement: Statement, schema: str) -> dict[str, str] | None:
     """Name and schema of the index that a CREATE INDEX CONCURRENTLY builds; None for another statement."""
     from sqlglot import exp
 
-    node = tree(statement.sql)
-    if statement.kind != "create index" or not isinstance(node, exp.Create):
+    if statement.kind != "create index":
         return None
+    node = tree(statement.sql)
+    if not isinstance(node, exp.Create):
+        # What pg_get_indexdef() prints, in a form that sqlglot doesn't know (NULLS NOT DISTINCT).
+        found = _INDEX.match(statement.sql)
+        return {key: _folded(name) for key, name in found.groupdict().items()} if found else None
     name = node.this.name
     table = node.find(exp.Table)
     return {"name": name, "schema": table.db if table is not None and table.db else schema}

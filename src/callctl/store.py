@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import socket
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,14 +81,24 @@ def create(connection: Connection, platform_schema: str) -> None:
 
 
 def assert_owner(connection: Connection, platform_schema: str) -> None:
-    """Raise Refused where the store belongs to another schema of this database."""
-    if not exists(connection):
+    """Raise Refused where the store belongs to another schema of this database, or is no store of callctl's."""
+    names = ("history", "installation", "definition")
+    there = connection.execute(
+        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('callctl.' || name) IS NOT NULL", (list(names),)
+    ).fetchall()
+    if 0 < len(there) < len(names):
+        raise Refused(
+            f"schema callctl of this database is somebody else's: it has callctl.{there[0][0]}, but not all of"
+            f" {', '.join(names)}",
+            hint="rename that schema: callctl keeps its history and what it saves in a schema of that name",
+        )
+    if not there:
         return
     row = connection.execute("SELECT platform_schema FROM callctl.installation").fetchone()
     if row and row[0] != platform_schema:
         raise Refused(
             f'schema callctl of this database belongs to the migration of schema "{row[0]}", not "{platform_schema}"',
-            hint=f"name it with --schema {row[0]}; one database holds one migration",
+            hint=f"name it with --schema {shlex.quote(row[0])}; one database holds one migration",
         )
 
 
@@ -130,13 +141,14 @@ def _client() -> str:
 
 
 def checkpoints(connection: Connection, step: int, direction: Direction, sha256: str) -> dict[int, Checkpoint]:
-    """How far this step came before, by statement; those of another file or direction are forgotten."""
-    connection.execute(
-        "DELETE FROM callctl.checkpoint WHERE step = %s AND (direction <> %s OR sha256 <> %s)",
-        (step, direction, sha256),
-    )
+    """How far this step came before, by statement; those of another file do not count.
+
+    They stay until the step is done, because they say that it has begun.
+    """
     rows = connection.execute(
-        "SELECT statement, position, finished, scanned, changed FROM callctl.checkpoint WHERE step = %s", (step,)
+        "SELECT statement, position, finished, scanned, changed FROM callctl.checkpoint"
+        " WHERE step = %s AND direction = %s AND sha256 = %s",
+        (step, direction, sha256),
     ).fetchall()
     return {row[0]: Checkpoint(*row) for row in rows}
 
@@ -160,6 +172,16 @@ def checkpoint(connection: Connection, step: int, direction: Direction, sha256: 
             reached.changed,
         ),
     )
+
+
+def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
+    """Whether this step is half done by a file that is no longer the one here: callctl was upgraded in the middle."""
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE sha256 = %s) FROM callctl.checkpoint"
+        " WHERE step = %s AND direction = %s",
+        (sha256, step, direction),
+    ).fetchone()
+    return row is not None and row[0] > 0 and row[1] == 0
 
 
 def started(connection: Connection) -> tuple[tuple[int, Direction], ...]:

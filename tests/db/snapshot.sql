@@ -142,7 +142,7 @@ LATERAL (VALUES
   -- Printed in the order of the table's columns, which is not compared.
   ('definition', (SELECT string_agg(item, ', ' ORDER BY item)
                   FROM regexp_split_to_table(regexp_replace(pg_get_statisticsobjdef(s.oid), '^.* ON (.*) FROM .*$', '\1'), ', ') AS item)),
-  ('kinds and table', regexp_replace(pg_get_statisticsobjdef(s.oid), ' ON .* FROM ', ' ON … FROM ')),
+  ('kinds and table', regexp_replace(pg_get_statisticsobjdef(s.oid), ' ON .* FROM ', ' ON ... FROM ')),
   ('owner', pg_get_userbyid(s.stxowner)::text),
   ('target', to_jsonb(s) ->> 'stxstattarget'),
   ('comment', obj_description(s.oid, 'pg_statistic_ext'))

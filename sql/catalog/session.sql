@@ -1,0 +1,18 @@
+-- The role or the database may have settings of its own, meant for the application. A session of callctl's has these:
+-- no timeout of its own (the migration lock's session idles while an index is built), READ COMMITTED (what is read behind
+-- a lock is what stands there then), literals as the SQL standard has them, times as psycopg reads them, and no notices: what
+-- a step wants to say is a warning. A server that does not know a setting yet does without.
+SELECT set_config(s.name, v.value, false)
+FROM (VALUES
+    ('statement_timeout', '0'),
+    ('idle_in_transaction_session_timeout', '0'),
+    ('idle_session_timeout', '0'),
+    ('transaction_timeout', '0'),
+    ('default_transaction_isolation', 'read committed'),
+    ('default_transaction_deferrable', 'off'),
+    ('standard_conforming_strings', 'on'),
+    ('DateStyle', 'ISO'),
+    ('IntervalStyle', 'postgres'),
+    ('client_min_messages', 'warning')
+) AS v(name, value)
+JOIN pg_catalog.pg_settings AS s ON s.name = v.name
