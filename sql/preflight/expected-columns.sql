@@ -1,4 +1,5 @@
 -- finding: expected-columns
+-- direction: both
 -- ok: the columns that the pending steps use are there, with types they can work with
 -- why: a foreign key needs a uuid key that is unique, a backfill goes along a one-column key, and the flags
 --      are written into jsonb

@@ -1,4 +1,5 @@
 -- finding: expected-tables
+-- direction: both
 -- ok: every table that the pending steps work on is there, as an ordinary table
 -- why: the steps alter and refer to these tables; a partitioned, inherited, foreign or unlogged one behaves
 --      differently under ALTER TABLE and foreign keys

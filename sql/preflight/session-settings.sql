@@ -2,16 +2,13 @@
 -- direction: both
 -- ok: no setting of this role or database gets in the way of the steps
 -- why: outside session_replication_role = origin no trigger fires, so the two forms of a chatbot's type
---      would drift apart; a short session timeout ends a step in the middle, and the next run has to go on
---      from there
+--      would drift apart; a server that cuts names short would give two indexes one name
 -- do: ALTER ROLE … RESET the setting for the role that migrates (or ALTER DATABASE … RESET), and reconnect
 
 SELECT
-    CASE WHEN s.name IN ('session_replication_role', 'max_identifier_length') THEN 'blocks' ELSE 'warns' END AS level,
+    'blocks' AS level,
     format('%s is %s%s (set by %s)', s.name, s.reset_val, coalesce(' ' || s.unit, ''), s.source) AS what,
     s.name AS object
 FROM pg_catalog.pg_settings AS s
 WHERE (s.name = 'session_replication_role' AND s.reset_val <> 'origin')
-   OR (s.name = 'max_identifier_length' AND s.reset_val::integer < 63)
-   OR (s.name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
-       AND s.reset_val::bigint BETWEEN 1 AND 60000);
+   OR (s.name = 'max_identifier_length' AND s.reset_val::integer < 63);

@@ -261,9 +261,8 @@ def _run(
                         f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
                         hint="run the same command again: it goes on from there",
                     ) from None
-                except (
-                    psycopg.OperationalError
-                ) as error:  # between two statements; the runner reports what fails in one
+                except psycopg.OperationalError as error:
+                    # Between two statements; the runner reports what fails in one.
                     raise database.lost(error) from error
             return Run(direction, tuple(taken), time.monotonic() - began)
     finally:
@@ -284,7 +283,12 @@ def _refuse_blocked(
     )
     blocking = [finding for finding in findings if finding.level == "blocks"]
     if blocking:
-        listed = "; ".join(f"{finding.id}: {finding.what}" for finding in blocking)
+        found_by: dict[str, list[str]] = {}
+        for finding in blocking:
+            found_by.setdefault(finding.id, []).append(finding.what)
+        listed = "; ".join(
+            f"{id}: {what[0]}" + (f" (and {len(what) - 1} more)" if what[1:] else "") for id, what in found_by.items()
+        )
         raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
     if catalogue.STEP in numbers and direction == "up":
         catalogue.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)

@@ -303,3 +303,26 @@ def test_a_down_that_saves_rows_is_blocked_where_row_security_hides_some(
             connection.execute("RESET ROLE")
             connection.execute("DROP OWNED BY sees_little")
             connection.execute("DROP ROLE sees_little")
+
+
+@pytest.mark.parametrize(
+    ("vandalism", "found_by"),
+    [
+        ("DROP TABLE chatapp.integration_accounts CASCADE", "applied-tables"),
+        ("ALTER TABLE chatapp.calls SET SCHEMA public", "applied-tables"),
+        ("ALTER TABLE chatapp.chatbots RENAME COLUMN settings TO options", "expected-columns"),
+        ("ALTER TABLE chatapp.chatbots RENAME TO bots", "expected-tables"),
+        ("ALTER TABLE chatapp.companies RENAME TO firms", "expected-tables"),
+    ],
+)
+def test_what_somebody_took_away_stops_down_before_it_begins(documented: str, vandalism: str, found_by: str) -> None:
+    settings = settings_of(documented)
+    migrate.up(settings)
+    with connect(settings) as connection:
+        connection.execute(vandalism.encode())
+        before = snapshot.take(connection)
+        with pytest.raises(Refused) as refused:
+            migrate.down(settings, to=0)
+        assert f"{found_by}: " in refused.value.message
+        snapshot.assert_same(before, snapshot.take(connection))
+        assert migrate.status(connection, settings).pending == ()

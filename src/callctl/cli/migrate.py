@@ -254,7 +254,7 @@ def _look_first(
         truncate_avatars=truncate_avatars,
     )
     render_findings.before_run(findings)
-    if blocking := [finding.id for finding in findings if finding.level == "blocks"]:
+    if blocking := dict.fromkeys(finding.id for finding in findings if finding.level == "blocks"):
         raise Refused(
             f"preflight blocks: {', '.join(blocking)}; nothing was changed",
             hint=f"do what it says above, then run callctl migrate {planned.direction} again",

@@ -32,7 +32,7 @@ def purge(context: typer.Context, yes: Yes = False) -> None:
             render_answers.saved(saved)
             if applied := steps.applied_steps(store.history(connection)):
                 render.warning(
-                    f"{len(applied)} steps are applied: after this a down cannot bring back the values from before up"
+                    f"{len(applied)} steps are applied: after this, types and settings cannot go back to what they were"
                 )
             common.confirm(connection, settings, "Delete all of this, saved", yes=yes)
         render_answers.purged(store.purge(connection), settings.output)
