@@ -307,9 +307,7 @@ def _take(run: runner.Run, step: Step, script: Script, checks: Sequence[Statemen
     row = run.connection.execute("SELECT clock_timestamp()").fetchone()
     assert row is not None
 
-    def finish() -> None:
-        for statement in checks:
-            runner.execute(run.connection, statement, run.on_event)
+    def record() -> None:
         store.record(run.connection, step.number, run.direction, script.name, script.sha256, row[0])
 
     if store.begun_by_another_file(run.connection, step.number, run.direction, script.sha256):
@@ -318,7 +316,7 @@ def _take(run: runner.Run, step: Step, script: Script, checks: Sequence[Statemen
                 f"step {step.number} was begun by another version of its file; it starts again from the first statement"
             )
         )
-    rows = runner.run_script(run, script, finish)
+    rows = runner.run_script(run, script, checks, record)
     seconds = time.monotonic() - began
     run.on_event(StepFinished(step.number, step.name, run.direction, seconds))
     return StepRun(step.number, step.name, seconds, rows)

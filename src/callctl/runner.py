@@ -5,8 +5,7 @@ What to run, and in which names, is ``migrate``'s to decide. A run that stops an
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from callctl import database, store
 from callctl.errors import Refused, StepFailed
 from callctl.events import BatchFinished, Direction, Notice, OnEvent, StatementStarted
 from callctl.files import read_sql
+from callctl.indexes import build, index_built_by
 from callctl.lexer import tokens
 from callctl.ranges import batch_target, with_range
-from callctl.script import Script, Statement, tree
+from callctl.script import Script, Statement
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -49,8 +49,8 @@ class Run:
     on_event: OnEvent
 
 
-def run_script(run: Run, script: Script, finish: Callable[[], None]) -> int:
-    """Run a file from where its checkpoints stand; ``finish`` runs inside its last transaction.
+def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Callable[[], None]) -> int:
+    """Run a file from where its checkpoints stand; ``checks`` and ``record`` run at the end of its last transaction.
 
     Returns the number of rows that batches and statements have changed. Raises StepFailed.
     """
@@ -58,8 +58,6 @@ def run_script(run: Run, script: Script, finish: Callable[[], None]) -> int:
 
     done = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
     changed = sum(reached.changed for reached in done.values())
-    position = script.name
-    sql = ""
     try:
         groups = list(_groups(script.statements))
         if not groups or _alone(groups[-1][0]):
@@ -69,34 +67,31 @@ def run_script(run: Run, script: Script, finish: Callable[[], None]) -> int:
             if group and group[-1].number in done and done[group[-1].number].finished and not last:
                 continue
             run.lock.assert_held()
-            for statement in group[:1]:
-                position, sql = statement.place, statement.sql
             if group and "batched" in group[0].directives:
                 changed += _batches(run, script, group[0], done.get(group[0].number))
             elif group and _alone(group[0]):
                 _outside(run, script, group[0])
             else:
-                changed += _together(run, script, group, finish if last else None)
+                changed += _together(run, script, group, *((checks, record) if last else ((), None)))
     except _Failed as failed:
-        state = _state(run, failed.inside)
+        state = _state(run)
         if isinstance(failed.cause, CheckFailed):
             raise _check_failed(failed.cause, state) from None
-        place = failed.statement.place if failed.statement else position
+        place = failed.statement.place if failed.statement else script.name
         if isinstance(failed.cause, errors.LockNotAvailable):
-            raise _no_lock(run, place, failed.sql or sql, state) from failed.cause
-        database.translate(failed.cause, place, failed.sql or sql, state)
+            raise _no_lock(run, place, failed.sql, state) from failed.cause
+        database.translate(failed.cause, place, failed.sql, state)
     return changed
 
 
 class _Failed(Exception):
     """Carries the statement that failed out of the transactions around it."""
 
-    def __init__(self, cause: Any, statement: Statement | None, sql: str, *, inside: bool) -> None:
+    def __init__(self, cause: Any, statement: Statement | None, sql: str) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.statement = statement
         self.sql = sql
-        self.inside = inside
 
 
 def _alone(statement: Statement) -> bool:
@@ -129,8 +124,10 @@ def _announce(run: Run, statement: Statement) -> None:
     run.on_event(StatementStarted(run.step, run.direction, statement.source, statement.line, statement.summary))
 
 
-def _together(run: Run, script: Script, group: list[Statement], finish: Callable[[], None] | None) -> int:
-    """Statements in one transaction, with the checkpoint or with ``finish`` at its end."""
+def _together(
+    run: Run, script: Script, group: list[Statement], checks: Sequence[Statement], record: Callable[[], None] | None
+) -> int:
+    """Statements in one transaction; at its end the checkpoint, or in a step's last one its checks and its record."""
     import psycopg
 
     at: list[Statement] = []
@@ -145,9 +142,12 @@ def _together(run: Run, script: Script, group: list[Statement], finish: Callable
                 for each in expand(run.connection, statement) if "generated" in statement.directives else (statement,):
                     at[:] = [each]
                     changed += execute(run.connection, each, run.on_event)
+            for check in checks:
+                at[:] = [check]
+                execute(run.connection, check, run.on_event)
             at.clear()
-            if finish is not None:
-                finish()
+            if record is not None:
+                record()
             elif group:
                 reached = store.Checkpoint(group[-1].number, None, True, 0, changed)
                 store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
@@ -157,7 +157,7 @@ def _together(run: Run, script: Script, group: list[Statement], finish: Callable
         return database.with_retries(run.settings, "a lock", attempt, run.on_event)
     except (psycopg.Error, CheckFailed) as error:
         statement = at[0] if at else None
-        raise _Failed(error, statement, statement.sql if statement else "", inside=True) from error
+        raise _Failed(error, statement, statement.sql if statement else "") from error
 
 
 def execute(connection: Connection, statement: Statement, on_event: OnEvent) -> int:
@@ -187,57 +187,18 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
         reached = store.Checkpoint(original.number, None, True, 0, 0)
         store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
     except psycopg.Error as error:
-        raise _Failed(error, statement, statement.sql, inside=False) from error
+        raise _Failed(error, statement, statement.sql) from error
 
 
 def _once(run: Run, statement: Statement) -> None:
-    index = _index_built(statement, run.schema)
     # What runs outside a transaction (VALIDATE, CONCURRENTLY) waits without anybody waiting behind it but other DDL
     # and vacuum, so it may be patient: cut short, a build would start from nothing.
     database.set_lock_timeout(run.connection, run.settings.lock_wait_ms, local=False)
-    if index is not None:
-        # A build that was cut short leaves an invalid index, which IF NOT EXISTS would take for the real one.
-        leftover = run.connection.execute(read_sql("catalog/invalid_index.sql").encode(), index).fetchone()
-        if leftover is not None:
-            run.on_event(Notice(f"index {index['name']} was left invalid by an earlier attempt; building it again"))
-            run.connection.execute(leftover[0].encode())
-        elif _valid(run, index):
-            return
-    run.connection.execute(statement.sql.encode())
-    if index is not None and not _valid(run, index):
-        raise StepFailed(
-            f"{statement.place}: index {index['name']} is not valid after it was built",
-            hint="run the same command again: the invalid index is dropped and built anew",
-        )
-
-
-def _valid(run: Run, index: dict[str, str]) -> bool:
-    row = run.connection.execute(read_sql("catalog/index_state.sql").encode(), index).fetchone()
-    return bool(row and row[0])
-
-
-_NAME = r'"(?:[^"]|"")+"|\w+'
-_INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?P<name>{_NAME}) ON (?P<schema>{_NAME})\.")
-
-
-def _folded(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
-
-
-def _index_built(statement: Statement, schema: str) -> dict[str, str] | None:
-    """Name and schema of the index that a CREATE INDEX CONCURRENTLY builds; None for another statement."""
-    from sqlglot import exp
-
-    if statement.kind != "create index":
-        return None
-    node = tree(statement.sql)
-    if not isinstance(node, exp.Create):
-        # What pg_get_indexdef() prints, in a form that sqlglot doesn't know (NULLS NOT DISTINCT).
-        found = _INDEX.match(statement.sql)
-        return {key: _folded(name) for key, name in found.groupdict().items()} if found else None
-    name = node.this.name
-    table = node.find(exp.Table)
-    return {"name": name, "schema": table.db if table is not None and table.db else schema}
+    index = index_built_by(statement, run.schema)
+    if index is None:
+        run.connection.execute(statement.sql.encode())
+    else:
+        build(run.connection, statement, index, run.on_event)
 
 
 def _batches(run: Run, script: Script, original: Statement, reached: store.Checkpoint | None) -> int:
@@ -300,11 +261,11 @@ def _batches(run: Run, script: Script, original: Statement, reached: store.Check
                 )
             )
     except psycopg.Error as error:
-        raise _Failed(error, original, text, inside=False) from error
+        raise _Failed(error, original, text) from error
     return state.changed - before
 
 
-def _state(run: Run, inside: bool) -> str:
+def _state(run: Run) -> str:
     """What now stands in the database, for the message."""
     if run.connection.closed:
         return f"step {run.step} {run.direction} is not done; what it committed before stands"

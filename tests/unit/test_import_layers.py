@@ -25,6 +25,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "migrate",
         "preflight verify",
         "runner findings steps catalogue",
+        "indexes",
         "store comparison",
         "adapt ranges",
         "definitions literals",
