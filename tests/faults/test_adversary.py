@@ -9,7 +9,7 @@ from tests.conftest import connect as plain
 from tests.db import snapshot
 
 from callctl import migrate
-from callctl.baselines import fill
+from callctl.baselines import drop_database, fill
 from callctl.config import Settings
 from callctl.database import connect
 from callctl.errors import CallctlError, Interrupted, Refused, StepFailed
@@ -41,6 +41,12 @@ def test_settings_of_the_database_change_nothing(deployed: str, setting: str) ->
         before = snapshot.take(connection)
         name = connection.info.dbname
         connection.execute(f"ALTER DATABASE {name} SET {setting}")
+        version = connection.info.server_version
+    if version < 130000 and setting.startswith("search_path"):
+        # On 12 gen_random_uuid() is pgcrypto's, and nowhere to be found: that is said before anything changes.
+        with pytest.raises(Refused, match="uuid-function: "):
+            migrate.up(settings)
+        return
     migrate.up(settings)
     with connect(settings) as connection:
         assert verify(connection, settings).passed
@@ -85,7 +91,7 @@ def test_databases_in_other_encodings(server: Server, encoding: str) -> None:
             snapshot.assert_same(before, snapshot.take(connection), snapshot.touched_columns(before))
     finally:
         with plain(server.url("postgres")) as admin:
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            drop_database(admin, name)
 
 
 def test_settings_written_behind_the_batches_of_step_12_do_not_hold_it_up(documented: str) -> None:
