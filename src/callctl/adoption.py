@@ -9,10 +9,9 @@ from callctl import database, store
 from callctl.adapt import adapt
 from callctl.errors import StepFailed
 from callctl.events import Notice, OnEvent, ignore
-from callctl.migrate import status
+from callctl.migrate import status, wanted_steps
 from callctl.naming import Naming
-from callctl.script import load_script
-from callctl.steps import Step, all_steps
+from callctl.steps import Step
 from callctl.verify import CheckResult, run_check
 
 if TYPE_CHECKING:
@@ -42,10 +41,7 @@ def adopt(settings: Settings, on_event: OnEvent = ignore) -> tuple[Adopted, ...]
             found = status(connection, settings)
             store.create(connection, settings.schema)
             looked_at: list[Adopted] = []
-            pending = set(found.pending)
-            for step in all_steps():
-                if step.number not in pending:
-                    continue
+            for step in wanted_steps(found, "up", None):
                 lock.assert_held()
                 looked_at.append(_adopt(connection, found.naming, step, on_event))
                 if not looked_at[-1].adopted:
@@ -67,7 +63,6 @@ def _adopt(connection: Connection, naming: Naming, step: Step, on_event: OnEvent
     import psycopg
 
     script = step.script("up")
-    checks = load_script(f"{step.directory}/verify.sql").statements
     try:
         with connection.transaction():
             for statement in script.statements:
@@ -78,7 +73,7 @@ def _adopt(connection: Connection, naming: Naming, step: Step, on_event: OnEvent
                     except psycopg.ProgrammingError:
                         # The object it works on is not there; the verify below names it.
                         continue
-            results = [run_check(connection, statement, naming, step.number) for statement in checks]
+            results = [run_check(connection, statement, naming, step.number) for statement in step.checks()]
             failing = tuple(result for result in results if not result.passed and not result.warns)
             if failing:
                 raise _NotProved(failing)

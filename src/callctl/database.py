@@ -112,13 +112,12 @@ def caret(error: psycopg.Error, sql: str) -> str:
 
 
 @contextmanager
-def read_only(connection: Connection, *, statement_timeout_ms: int = 0) -> Iterator[None]:
+def read_only(connection: Connection) -> Iterator[None]:
     """A READ ONLY transaction with one snapshot; rolled back at the end, whatever happens."""
     import psycopg
 
     with connection.transaction(force_rollback=True):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(statement_timeout_ms),))
         try:
             yield
         except psycopg.OperationalError as error:

@@ -140,7 +140,7 @@ def plan(connection: Connection, settings: Settings, *, direction: Direction = "
         found = status(connection, settings)
         made = store.exists(connection)
         steps = []
-        for step in _wanted(found, direction, to):
+        for step in wanted_steps(found, direction, to):
             script, _ = _prepared(step, direction, found.naming)
             statements: list[Statement] = []
             for statement in script.statements:
@@ -152,8 +152,11 @@ def plan(connection: Connection, settings: Settings, *, direction: Direction = "
         return Plan(direction, found.naming, tuple(steps))
 
 
-def _wanted(found: Status, direction: Direction, to: int | None) -> Sequence[Step]:
-    """The steps between where the database stands and where it should go, in the order they run."""
+def wanted_steps(found: Status, direction: Direction, to: int | None) -> Sequence[Step]:
+    """The steps between where the database stands and where it should go, in the order they run.
+
+    Raises Refused where a step is half way in the other direction.
+    """
     applied = {state.number for state in found.steps if state.applied}
     half_done = {state.number: state.half_done for state in found.steps if state.half_done}
     if direction == "up":
@@ -183,7 +186,7 @@ def _prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script,
     statements = script.statements
     if step.number == catalogue.STEP and direction == "up" and naming.tables["ai_models"].units:
         statements = catalogue.seed_script(catalogue.load_catalogue(), naming).statements
-    checks = load_script(f"{step.directory}/verify.sql").statements if direction == "up" else ()
+    checks = step.checks() if direction == "up" else ()
     return (
         replace(script, statements=tuple(adapt(statement, naming) for statement in statements)),
         tuple(adapt(statement, naming) for statement in checks),
@@ -237,7 +240,7 @@ def _run(
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         with database.MigrationLock(settings, wait=wait, on_event=on_event) as lock:
             found = status(connection, settings)
-            wanted = _wanted(found, direction, to)
+            wanted = wanted_steps(found, direction, to)
             for state in found.steps:
                 if state.edited:
                     on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))

@@ -9,7 +9,7 @@ from functools import cache
 from callctl.errors import Refused
 from callctl.events import Direction
 from callctl.files import step_directories
-from callctl.script import Script, load_script
+from callctl.script import Script, Statement, load_script
 from callctl.store import HistoryRow
 
 
@@ -28,6 +28,10 @@ class Step:
     def file(self, direction: Direction) -> str:
         """The file that takes it in this direction, below ``sql/``."""
         return f"{self.directory}/{direction}.sql"
+
+    def checks(self) -> tuple[Statement, ...]:
+        """The checks of its ``verify.sql``, in documented names."""
+        return load_script(f"{self.directory}/verify.sql").statements
 
     def script(self, direction: Direction) -> Script:
         """The statements of that file, in documented names."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from callctl import database, store
 from callctl.adapt import adapt
 from callctl.errors import Refused
-from callctl.files import sql_names, step_directories
+from callctl.files import sql_names
 from callctl.naming import Naming, read_naming
 from callctl.script import Script, Statement, load_script
-from callctl.steps import applied_steps
+from callctl.steps import all_steps, applied_steps
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -86,8 +86,7 @@ def _needed(script: Script) -> set[int]:
 
 def step_checks(connection: Connection, naming: Naming, step: int) -> Sequence[CheckResult]:
     """The checks of one step's ``verify.sql``."""
-    script = load_script(f"steps/{step_directories()[step - 1].name}/verify.sql")
-    return [run_check(connection, statement, naming, step) for statement in script.statements]
+    return [run_check(connection, statement, naming, step) for statement in all_steps()[step - 1].checks()]
 
 
 def run_check(connection: Connection, statement: Statement, naming: Naming, step: int | None) -> CheckResult:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from tests.db import snapshot
 
-from callctl import migrate, store
+from callctl import adoption, migrate, store
 from callctl.config import Settings
 from callctl.database import connect
 from callctl.errors import Interrupted, LockHeld, Refused, StepFailed
@@ -216,3 +216,22 @@ def test_a_lock_not_to_be_had_names_its_holder_without_what_it_asked(documented:
     assert "holds AccessShareLock" in failed.value.message
     assert "secret" not in failed.value.message
     assert "55P03" in failed.value.message
+
+
+def test_half_way_down_is_finished_before_adopting(documented: str) -> None:
+    settings = settings_of(documented)
+    migrate.up(settings)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, BatchFinished) and event.step == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        migrate.down(settings, to=11, on_event=stop)
+    with connect(settings) as connection:
+        connection.execute(
+            "INSERT INTO callctl.history (step, direction, file, sha256, started_at, client,"
+            " callctl_version) VALUES (12, 'down', '', '', now(), '', '')"
+        )
+    with pytest.raises(Refused, match="step 12 is half way down"):
+        adoption.adopt(settings)
