@@ -15,7 +15,16 @@ from callctl import render, render_answers, render_findings, render_progress, re
 from callctl.adoption import Adopted
 from callctl.config import Settings
 from callctl.errors import StepFailed
-from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepFinished, StepStarted, Waiting
+from callctl.events import (
+    BatchFinished,
+    Event,
+    IndexProgress,
+    Notice,
+    StatementStarted,
+    StepFinished,
+    StepStarted,
+    Waiting,
+)
 from callctl.findings import Finding
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
@@ -109,7 +118,8 @@ def _events() -> None:
         Notice("the file of step 1 has been edited since it was applied"),
         StepStarted(step.number, step.name, "up", 1, 10),
         StatementStarted(step.number, "up", source, line, "UPDATE chatapp.chatbot_packages SET …"),
-        BatchFinished(step.number, source, line, 2000, 10_000, 106),
+        BatchFinished(step.number, source, line, 2000, 10_000, 2000, 1.7),
+        IndexProgress(step.number, "building index: loading tuples in tree", 4_000, 10_000, 0),
         StepFinished(step.number, step.name, "up", 0.55),
     )
     for event in events:

@@ -45,9 +45,7 @@ CREATE TABLE IF NOT EXISTS callctl.checkpoint (
   direction text NOT NULL CHECK (direction IN ('up', 'down')),
   sha256 text NOT NULL,
   statement integer NOT NULL,
-  position text,
   finished boolean NOT NULL,
-  scanned bigint NOT NULL DEFAULT 0,
   changed bigint NOT NULL DEFAULT 0,
   written_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (step, direction, statement)
@@ -57,11 +55,18 @@ COMMENT ON COLUMN callctl.checkpoint.step IS 'Number of the step under way';
 COMMENT ON COLUMN callctl.checkpoint.direction IS 'up or down';
 COMMENT ON COLUMN callctl.checkpoint.sha256 IS 'SHA-256 of the file; a checkpoint of another file does not count';
 COMMENT ON COLUMN callctl.checkpoint.statement IS 'Number of the statement in the file, from 1';
-COMMENT ON COLUMN callctl.checkpoint.position IS 'Last primary key of the last committed batch';
 COMMENT ON COLUMN callctl.checkpoint.finished IS 'True when the whole statement is committed';
-COMMENT ON COLUMN callctl.checkpoint.scanned IS 'Rows passed over so far';
 COMMENT ON COLUMN callctl.checkpoint.changed IS 'Rows written so far';
 COMMENT ON COLUMN callctl.checkpoint.written_at IS 'When this was committed';
+
+CREATE UNLOGGED TABLE IF NOT EXISTS callctl.work_list (
+  ordinal bigint PRIMARY KEY,
+  key uuid NOT NULL
+);
+COMMENT ON TABLE callctl.work_list IS
+  'The rows that the batched statement under way has to touch; made anew when a run goes on, and lost in a crash without harm';
+COMMENT ON COLUMN callctl.work_list.ordinal IS 'Order in which they are touched, from 1: that of the table on disk';
+COMMENT ON COLUMN callctl.work_list.key IS 'Primary key of the row';
 
 CREATE TABLE IF NOT EXISTS callctl.definition (
   step integer NOT NULL,
@@ -445,19 +450,29 @@ COMMENT ON FUNCTION callctl.drop_unused_types() IS
 -- Both forms of one truth: the type column and the capability flags
 -- ---------------------------------------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION callctl.sync_capabilities() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION callctl.make_sync_function(p_table regclass, p_type name, p_chat name, p_call name)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  -- The names come as arguments: type column, chat flag, call flag.
-  pick constant text := format('SELECT ($1).%I::text, ($1).%I, ($1).%I', TG_ARGV[0], TG_ARGV[1], TG_ARGV[2]);
-  kind text;      chat boolean;      call boolean;
-  old_kind text;  old_chat boolean;  old_call boolean;
+  relation name := (SELECT relname FROM pg_class WHERE oid = p_table);
+BEGIN
+  -- The names are written into the body: looked up for each row instead, they cost more than the row's own update.
+  EXECUTE format($make$
+CREATE OR REPLACE FUNCTION callctl.%1$I() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+  kind text := NEW.%3$I;
+  chat boolean := NEW.%4$I;
+  call boolean := NEW.%5$I;
+  old_kind text;
+  old_chat boolean;
+  old_call boolean;
   flags_win boolean;
 BEGIN
-  EXECUTE pick INTO kind, chat, call USING NEW;
   IF TG_OP = 'UPDATE' THEN
-    EXECUTE pick INTO old_kind, old_chat, old_call USING OLD;
-    flags_win := (chat, call) IS DISTINCT FROM (old_chat, old_call);
+    old_kind := OLD.%3$I;
+    old_chat := OLD.%4$I;
+    old_call := OLD.%5$I;
+    flags_win := chat IS DISTINCT FROM old_chat OR call IS DISTINCT FROM old_call;
   ELSE
     -- Flags that differ from their defaults were written by code that knows them.
     flags_win := NOT chat OR call;
@@ -470,44 +485,51 @@ BEGIN
       RETURN NEW;
     ELSIF flags_win THEN
       kind := CASE WHEN call AND NOT chat THEN 'call' ELSE 'chat' END;
-      NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[0], kind));
+      NEW.%3$I := kind;
     ELSE
       chat := coalesce(kind <> 'call', true);
       call := coalesce(kind = 'call', false);
-      NEW := jsonb_populate_record(NEW, jsonb_build_object(TG_ARGV[1], chat, TG_ARGV[2], call));
+      NEW.%4$I := chat;
+      NEW.%5$I := call;
     END IF;
   END IF;
 
   -- What one form cannot say of the other is kept beside it, so that removing either form loses nothing.
   IF kind IS NULL OR kind NOT IN ('chat', 'call') THEN
     INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
-    VALUES (TG_TABLE_NAME, 'chatbot_type', 'up', NEW.id, to_jsonb(kind), jsonb_build_object('chat', chat, 'call', call))
+    VALUES (%2$L, 'chatbot_type', 'up', NEW.id, to_jsonb(kind), jsonb_build_object('chat', chat, 'call', call))
     ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
     DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
      WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
   ELSIF TG_OP = 'UPDATE' AND (old_kind IS NULL OR old_kind NOT IN ('chat', 'call')) THEN
     DELETE FROM callctl.saved_value
-     WHERE relation = TG_TABLE_NAME AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id AND superseded_at IS NULL
+     WHERE relation = %2$L AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id AND superseded_at IS NULL
        AND value IS NOT DISTINCT FROM to_jsonb(old_kind);
   END IF;
-  IF (chat, call) IS DISTINCT FROM (coalesce(kind <> 'call', true), coalesce(kind = 'call', false)) THEN
+  IF chat IS DISTINCT FROM coalesce(kind <> 'call', true) OR call IS DISTINCT FROM coalesce(kind = 'call', false) THEN
     INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
-    VALUES (TG_TABLE_NAME, 'capabilities', 'down', NEW.id, jsonb_build_object('chat', chat, 'call', call), to_jsonb(kind))
+    VALUES (%2$L, 'capabilities', 'down', NEW.id, jsonb_build_object('chat', chat, 'call', call), to_jsonb(kind))
     ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
     DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
      WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
-  ELSIF TG_OP = 'UPDATE'
-    AND (old_chat, old_call) IS DISTINCT FROM (coalesce(old_kind <> 'call', true), coalesce(old_kind = 'call', false)) THEN
+  ELSIF TG_OP = 'UPDATE' AND (old_chat IS DISTINCT FROM coalesce(old_kind <> 'call', true)
+                              OR old_call IS DISTINCT FROM coalesce(old_kind = 'call', false))
+    -- A flag pair that the batch of step 4 replaces is not one that was saved.
+    AND NOT (kind = 'call' AND old_kind = 'call' AND old_chat AND NOT old_call) THEN
     -- What an earlier down saved is not what stood here a moment ago: that one is for step 4 to decide.
     DELETE FROM callctl.saved_value
-     WHERE relation = TG_TABLE_NAME AND field = 'capabilities' AND saved_by = 'down' AND row_id = NEW.id AND superseded_at IS NULL
+     WHERE relation = %2$L AND field = 'capabilities' AND saved_by = 'down' AND row_id = NEW.id AND superseded_at IS NULL
        AND value = jsonb_build_object('chat', old_chat, 'call', old_call);
   END IF;
   RETURN NEW;
 END
+$body$ $make$, 'sync_' || relation, relation, p_type, p_chat, p_call);
+  EXECUTE format('COMMENT ON FUNCTION callctl.%I() IS %L', 'sync_' || relation,
+    'Keeps the type column and the capability flags in step while both exist: the side that was written wins, the flags on a tie');
+END
 $$;
-COMMENT ON FUNCTION callctl.sync_capabilities() IS
-  'Keeps the type column and the capability flags in step while both exist: the side that was written wins, the flags on a tie';
+COMMENT ON FUNCTION callctl.make_sync_function(regclass, name, name, name) IS
+  'Makes the function of the trigger that keeps a table''s type column and capability flags in step';
 
 -- ---------------------------------------------------------------------------------------------------
 -- Columns, functions, tables and rows that callctl makes, takes away and brings back

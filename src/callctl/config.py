@@ -33,10 +33,14 @@ class Settings:
     schema: str = "chatapp"
     environment: str | None = None
     output: Output = "text"
-    lock_timeout_ms: int = 200
+    lock_timeout_ms: int = 100
+    lock_hold_ms: int = 500
     lock_wait_ms: int = 300_000
     statement_timeout_ms: int = 30_000
     batch_size: int = 2000
+    batch_time_ms: int = 50
+    max_replication_lag_ms: int = 10_000
+    pause_file: str | None = None
     backup_taken_at: datetime | None = None
     maintenance_notified: bool | None = None
     # What the operator should be told about the settings themselves (a password that others can read).
@@ -98,10 +102,18 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "lock_timeout",
         "duration",
-        "200ms",
+        "100ms",
         "How long one attempt may wait for a lock before it gives way to the clients behind it.",
         duration,
         field="lock_timeout_ms",
+    ),
+    _setting(
+        "lock_hold",
+        "duration",
+        "500ms",
+        "How long a transaction may hold a lock on a table that clients wait behind; longer, and it is rolled back.",
+        duration,
+        field="lock_hold_ms",
     ),
     _setting(
         "lock_wait",
@@ -123,8 +135,31 @@ SETTINGS: tuple[Setting, ...] = (
         "batch_size",
         "rows",
         "2000",
-        "How many rows a batched statement passes over in one transaction, 1 to 100000.",
+        "The most rows that a batched statement writes in one transaction, 1 to 100000.",
         batch_size,
+    ),
+    _setting(
+        "batch_time",
+        "duration",
+        "50ms",
+        "How long a batch may take, about: the number of its rows adapts, up to batch_size.",
+        duration,
+        field="batch_time_ms",
+    ),
+    _setting(
+        "max_replication_lag",
+        "duration",
+        "10s",
+        "How far a replica may fall behind before the next batch waits for it.",
+        duration,
+        field="max_replication_lag_ms",
+    ),
+    _setting(
+        "pause_file",
+        "path",
+        "not set",
+        "A file that makes a run wait between two transactions for as long as it exists.",
+        text,
     ),
     _setting(
         "backup_taken_at",

@@ -33,18 +33,31 @@ class StatementStarted:
 
 @dataclass(frozen=True)
 class BatchFinished:
-    """One key range of a batched statement has been committed.
+    """One batch of a batched statement has been committed.
 
-    ``scanned`` of ``total`` counts rows of the table passed over (``total`` is the planner's estimate);
-    ``changed`` counts the rows that this statement has written so far.
+    ``done`` of ``total`` counts the rows that it had to touch when it began; ``changed`` those that it has written.
+    ``seconds_left`` is what the rest would take at the pace so far.
     """
 
     step: int
     source: str
     line: int
-    scanned: int
+    done: int
     total: int
     changed: int
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class IndexProgress:
+    """How far an index build has come: ``done`` of ``total`` of whatever its ``phase`` counts; 0 of 0 where it counts
+    nothing. ``waiting_for`` is the number of transactions it has to see end."""
+
+    step: int
+    phase: str
+    done: int
+    total: int
+    waiting_for: int
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ class Notice:
     text: str
 
 
-Event: TypeAlias = StepStarted | StatementStarted | BatchFinished | StepFinished | Waiting | Notice
+Event: TypeAlias = StepStarted | StatementStarted | BatchFinished | IndexProgress | StepFinished | Waiting | Notice
 OnEvent: TypeAlias = Callable[[Event], None]
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from callctl import catalogue, database, runner, store
+from callctl import catalogue, database, runner, store, transactions
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
 from callctl.naming import Naming, read_naming
+from callctl.pace import Pace
 from callctl.preflight import preflight
 from callctl.script import Script, Statement, load_script
 from callctl.steps import Step, all_steps, applied_steps, last_rows
@@ -253,11 +254,14 @@ def _run(
                     "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if truncate_avatars else "off",)
                 )
                 _sweep(connection, found.naming)
+            pace = Pace(settings, connection, on_event)
             taken = []
             for position, (step, (script, checks)) in enumerate(zip(wanted, prepared, strict=True), start=1):
                 try:
                     on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
-                    run = runner.Run(connection, lock, settings, settings.schema, step.number, direction, on_event)
+                    run = transactions.Run(
+                        connection, lock, pace, settings, settings.schema, step.number, direction, on_event
+                    )
                     taken.append(_take(run, step, script, checks))
                 except KeyboardInterrupt:
                     raise Interrupted(
@@ -304,7 +308,7 @@ def _sweep(connection: Connection, naming: Naming) -> None:
             connection.execute(adapt(statement, naming).sql.encode())
 
 
-def _take(run: runner.Run, step: Step, script: Script, checks: Sequence[Statement]) -> StepRun:
+def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement]) -> StepRun:
     """Run one step to its end: its file, its verify, its row in the history."""
     began = time.monotonic()
     row = run.connection.execute("SELECT clock_timestamp()").fetchone()

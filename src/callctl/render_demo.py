@@ -114,7 +114,7 @@ class Screen:
                 self._statement = told.summary
                 self._show()
             case BatchFinished():
-                self._statement = f"{told.scanned:,} rows looked at, {told.changed:,} changed"
+                self._statement = f"{told.done:,} of {told.total:,} rows written"
                 self._show()
             case StepFinished():
                 self._steps[-1] = (told.step, told.name, told.seconds)

@@ -14,6 +14,7 @@ from callctl.errors import CallctlError
 from callctl.events import (
     BatchFinished,
     Event,
+    IndexProgress,
     Notice,
     OnEvent,
     StatementStarted,
@@ -93,6 +94,8 @@ class PlainLines:
                 self._say(f"step {event.step} {event.direction}: done in {event.seconds:.1f} s")
             case BatchFinished() if self._is_time():
                 self._say(f"step {event.step}: {_batch(event)}")
+            case IndexProgress() if self._is_time():
+                self._say(f"step {event.step}: {_index(event)}")
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
@@ -150,7 +153,9 @@ class LiveLine:
             case StatementStarted():
                 self._show(event.summary)
             case BatchFinished():
-                self._show(_batch(event), done=event.scanned, total=max(event.total, event.scanned))
+                self._show(_batch(event), done=event.done, total=event.total)
+            case IndexProgress():
+                self._show(_index(event), done=event.done, total=event.total or None)
             case Waiting():
                 self._show(f"waiting for {event.what}, {event.seconds:.0f} s")
             case StepFinished():
@@ -176,4 +181,11 @@ class LiveLine:
 
 
 def _batch(event: BatchFinished) -> str:
-    return f"{event.scanned:,} of about {max(event.total, event.scanned):,} rows, {event.changed:,} changed"
+    left = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
+    return f"{event.done:,} of {event.total:,} rows{left}"
+
+
+def _index(event: IndexProgress) -> str:
+    share = f", {100 * event.done // event.total} %" if event.total else ""
+    waiting = f", waits for {event.waiting_for} older transactions" if event.waiting_for else ""
+    return f"{event.phase}{share}{waiting}"

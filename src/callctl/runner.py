@@ -6,22 +6,22 @@ What to run, and in which names, is ``migrate``'s to decide. A run that stops an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from callctl import database, store
-from callctl.errors import Refused, StepFailed
-from callctl.events import BatchFinished, Direction, Notice, OnEvent, StatementStarted
+from callctl.batches import run_batches
+from callctl.errors import StepFailed
+from callctl.events import Notice, OnEvent, StatementStarted
 from callctl.files import read_sql
 from callctl.indexes import build, index_built_by
 from callctl.lexer import tokens
-from callctl.ranges import batch_target, with_range
 from callctl.script import Script, Statement
+from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run, attempted, transaction
 
 if TYPE_CHECKING:
-    from callctl.config import Settings
-    from callctl.database import Connection, MigrationLock
+    from callctl.database import Connection
 
 SAMPLE = 5
 
@@ -34,19 +34,6 @@ class CheckFailed(Exception):
         self.statement = statement
         self.offenders = offenders
         self.sample = sample
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything one step's run goes by."""
-
-    connection: Connection
-    lock: MigrationLock
-    settings: Settings
-    schema: str
-    step: int
-    direction: Direction
-    on_event: OnEvent
 
 
 def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Callable[[], None]) -> int:
@@ -62,36 +49,37 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
         groups = list(_groups(script.statements))
         if not groups or _alone(groups[-1][0]):
             groups.append([])
+        again = [statement for statement in script.statements if "again" in statement.directives]
+        # Behind them no row may be written that they would have to touch: they share the file's last transaction.
+        with_again = max(
+            (i for i, group in enumerate(groups) if group and not _alone(group[0])), default=len(groups) - 1
+        )
         for index, group in enumerate(groups):
             last = index == len(groups) - 1
             if group and group[-1].number in done and done[group[-1].number].finished and not last:
                 continue
-            run.lock.assert_held()
-            if group and "batched" in group[0].directives:
-                changed += _batches(run, script, group[0], done.get(group[0].number))
-            elif group and _alone(group[0]):
+            repeated = [*again, *group] if index == with_again else group
+            if last:
+                changed += _together(run, script, repeated, checks, record)
+            elif "batched" in group[0].directives:
+                earlier = done.get(group[0].number)
+                _announce(run, group[0])
+                changed += run_batches(run, script, group[0], earlier.changed if earlier else 0)
+            elif _alone(group[0]):
                 _outside(run, script, group[0])
             else:
-                changed += _together(run, script, group, *((checks, record) if last else ((), None)))
-    except _Failed as failed:
+                changed += _together(run, script, repeated, (), None)
+    except Failed as failed:
         state = _state(run)
         if isinstance(failed.cause, CheckFailed):
             raise _check_failed(failed.cause, state) from None
         place = failed.statement.place if failed.statement else script.name
+        if isinstance(failed.cause, HeldTooLong):
+            raise _held_too_long(run, place, state) from failed.cause
         if isinstance(failed.cause, errors.LockNotAvailable):
             raise _no_lock(run, place, failed.sql, state) from failed.cause
         database.translate(failed.cause, place, failed.sql, state)
     return changed
-
-
-class _Failed(Exception):
-    """Carries the statement that failed out of the transactions around it."""
-
-    def __init__(self, cause: Any, statement: Statement | None, sql: str) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-        self.statement = statement
-        self.sql = sql
 
 
 def _alone(statement: Statement) -> bool:
@@ -134,30 +122,29 @@ def _together(
 
     def attempt() -> int:
         changed = 0
-        with run.connection.transaction():
-            database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
+        with transaction(run) as hold:
             for statement in group:
                 at[:] = [statement]
                 _announce(run, statement)
                 for each in expand(run.connection, statement) if "generated" in statement.directives else (statement,):
                     at[:] = [each]
-                    changed += execute(run.connection, each, run.on_event)
+                    changed += hold.execute(each, partial(execute, run.connection, each, run.on_event))
             for check in checks:
                 at[:] = [check]
-                execute(run.connection, check, run.on_event)
+                hold.execute(check, partial(execute, run.connection, check, run.on_event))
             at.clear()
             if record is not None:
                 record()
             elif group:
-                reached = store.Checkpoint(group[-1].number, None, True, 0, changed)
+                reached = store.Checkpoint(group[-1].number, True, changed)
                 store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
         return changed
 
     try:
-        return database.with_retries(run.settings, "a lock", attempt, run.on_event)
-    except (psycopg.Error, CheckFailed) as error:
+        return attempted(run, attempt)
+    except (psycopg.Error, CheckFailed, HeldTooLong) as error:
         statement = at[0] if at else None
-        raise _Failed(error, statement, statement.sql if statement else "") from error
+        raise Failed(error, statement, statement.sql if statement else "") from error
 
 
 def execute(connection: Connection, statement: Statement, on_event: OnEvent) -> int:
@@ -179,15 +166,17 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
     """One statement outside a transaction: it commits by itself, and the checkpoint follows."""
     import psycopg
 
+    run.pace.keep()
+    run.lock.assert_held()
     _announce(run, original)
     statement = original
     try:
         for statement in expand(run.connection, original) if "generated" in original.directives else (original,):
             database.with_retries(run.settings, "a lock", partial(_once, run, statement), run.on_event)
-        reached = store.Checkpoint(original.number, None, True, 0, 0)
+        reached = store.Checkpoint(original.number, True, 0)
         store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
     except psycopg.Error as error:
-        raise _Failed(error, statement, statement.sql) from error
+        raise Failed(error, statement, statement.sql) from error
 
 
 def _once(run: Run, statement: Statement) -> None:
@@ -199,70 +188,6 @@ def _once(run: Run, statement: Statement) -> None:
         run.connection.execute(statement.sql.encode())
     else:
         build(run.connection, statement, index, run.on_event)
-
-
-def _batches(run: Run, script: Script, original: Statement, reached: store.Checkpoint | None) -> int:
-    """One statement in primary-key ranges, each range and its checkpoint in a transaction of their own."""
-    import psycopg
-    from psycopg import sql
-
-    _announce(run, original)
-    target = batch_target(original, run.schema)
-    known = run.connection.execute(
-        read_sql("catalog/primary_key.sql").encode(), {"schema": target.schema, "table": target.table}
-    ).fetchone()
-    if known is None:
-        raise Refused(
-            f"{original.place}: table {target.schema}.{target.table} has no single-column primary key to batch by",
-            hint="give it one, or run the step in a maintenance window by psql",
-        )
-    key, key_type, total = known
-    boundary = sql.SQL(
-        "SELECT {key}::text FROM {table} WHERE {key} > {low} OR {low} IS NULL ORDER BY {key} OFFSET {skip} LIMIT 1"
-    )
-    state = reached or store.Checkpoint(original.number, None, False, 0, 0)
-    before = state.changed
-    text = original.sql
-
-    def attempt() -> store.Checkpoint:
-        nonlocal text
-        with run.connection.transaction():
-            database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
-            # A batch is a few thousand rows found by key: without this the planner, at some sizes, reads whole tables.
-            run.connection.execute(
-                "SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin',"
-                " 'enable_mergejoin']) AS name"
-            )
-            low = state.position
-            query = boundary.format(
-                key=sql.Identifier(key),
-                table=sql.Identifier(target.schema, target.table),
-                low=sql.SQL("{}::" + key_type).format(sql.Literal(low)),
-                skip=sql.Literal(run.settings.batch_size - 1),
-            )
-            row = run.connection.execute(query).fetchone()
-            high = row[0] if row else None
-            text = with_range(original, low, high, key)
-            changed = max(run.connection.execute(text.encode()).rowcount, 0)
-            size = run.settings.batch_size if high is not None else max(total - state.scanned, 0)
-            result = store.Checkpoint(
-                original.number, high, high is None, state.scanned + size, state.changed + changed
-            )
-            store.checkpoint(run.connection, run.step, run.direction, script.sha256, result)
-        return result
-
-    try:
-        while not state.finished:
-            run.lock.assert_held()
-            state = database.with_retries(run.settings, "a lock", attempt, run.on_event)
-            run.on_event(
-                BatchFinished(
-                    run.step, original.source, original.line, state.scanned, max(total, state.scanned), state.changed
-                )
-            )
-    except psycopg.Error as error:
-        raise _Failed(error, original, text) from error
-    return state.changed - before
 
 
 def _state(run: Run) -> str:
@@ -293,6 +218,14 @@ def _no_lock(run: Run, place: str, sql: str, state: str) -> StepFailed:
         f"{place}: no lock on {', '.join(tables) or 'the table'} in {waited}; {named or 'nobody holds one any more'}"
         f" (SQLSTATE 55P03)\n{state}",
         hint="end that transaction (pg_terminate_backend(pid) if need be), then run the same command again",
+    )
+
+
+def _held_too_long(run: Run, place: str, state: str) -> StepFailed:
+    return StepFailed(
+        f"{place}: held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), {OVERRUNS} times"
+        f"\n{state}",
+        hint="run the same command when the server is less busy, or with a longer --lock-hold: clients wait that long",
     )
 
 

@@ -45,9 +45,7 @@ class Checkpoint:
     """How far one statement of the step under way has come."""
 
     statement: int
-    position: str | None
     finished: bool
-    scanned: int
     changed: int
 
 
@@ -146,7 +144,7 @@ def checkpoints(connection: Connection, step: int, direction: Direction, sha256:
     They stay until the step is done, because they say that it has begun.
     """
     rows = connection.execute(
-        "SELECT statement, position, finished, scanned, changed FROM callctl.checkpoint"
+        "SELECT statement, finished, changed FROM callctl.checkpoint"
         " WHERE step = %s AND direction = %s AND sha256 = %s",
         (step, direction, sha256),
     ).fetchall()
@@ -156,21 +154,11 @@ def checkpoints(connection: Connection, step: int, direction: Direction, sha256:
 def checkpoint(connection: Connection, step: int, direction: Direction, sha256: str, reached: Checkpoint) -> None:
     """Write how far a statement has come, in the caller's transaction."""
     connection.execute(
-        "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, position, finished, scanned, changed)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+        "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished, changed)"
+        " VALUES (%s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (step, direction, statement) DO UPDATE SET sha256 = EXCLUDED.sha256,"
-        " position = EXCLUDED.position, finished = EXCLUDED.finished, scanned = EXCLUDED.scanned,"
-        " changed = EXCLUDED.changed, written_at = clock_timestamp()",
-        (
-            step,
-            direction,
-            sha256,
-            reached.statement,
-            reached.position,
-            reached.finished,
-            reached.scanned,
-            reached.changed,
-        ),
+        " finished = EXCLUDED.finished, changed = EXCLUDED.changed, written_at = clock_timestamp()",
+        (step, direction, sha256, reached.statement, reached.finished, reached.changed),
     )
 
 

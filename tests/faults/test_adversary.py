@@ -130,7 +130,7 @@ def test_an_address_written_behind_the_batches_is_cut_by_the_same_or_the_next_ru
 
         def write(event: Event) -> None:
             if isinstance(event, BatchFinished) and event.step == 1:
-                wrote.append(event.scanned)
+                wrote.append(event.done)
                 application.execute(f"UPDATE chatapp.users SET avatar_url = '{long}' WHERE id = {USER}")
 
         with pytest.raises(StepFailed, match="avatars-fit"):

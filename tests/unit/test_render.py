@@ -16,7 +16,7 @@ import pytest
 
 from callctl import render, render_answers, render_findings, render_progress, render_report
 from callctl.errors import StepFailed
-from callctl.events import BatchFinished, Notice, StatementStarted, StepFinished, StepStarted, Waiting
+from callctl.events import BatchFinished, IndexProgress, Notice, StatementStarted, StepFinished, StepStarted, Waiting
 from callctl.findings import Finding
 from callctl.migrate import Plan, PlannedStep, Run, StepRun
 from callctl.naming import DOCUMENTED
@@ -295,7 +295,8 @@ EVENTS = (
     Waiting("another callctl to finish", 1.5),
     StepStarted(4, "backfill", "up", 1, 2),
     StatementStarted(4, "up", "steps/04/up.sql", 7, "UPDATE [red]x"),
-    BatchFinished(4, "steps/04/up.sql", 7, 3000, 2000, 100),
+    BatchFinished(4, "steps/04/up.sql", 7, 2000, 3000, 2000, 1.2),
+    IndexProgress(4, "building index", 10, 40, 0),
     Notice("read [this]"),
     StepFinished(4, "backfill", "up", 1.2345),
 )

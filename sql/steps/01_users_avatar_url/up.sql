@@ -21,5 +21,6 @@ DELETE FROM callctl.saved_value AS s USING back WHERE s.id = back.id;
 UPDATE callctl.saved_value SET superseded_at = now()
 WHERE relation = 'users' AND field = 'avatar_url' AND saved_by = 'down' AND superseded_at IS NULL;
 
--- Changing the type throws the planner's statistics of the column away.
+-- Changing the type throws the planner's statistics of the column away. By itself: an autovacuum in its way is waited for.
+-- callctl: no-transaction
 ANALYZE chatapp.users (avatar_url);

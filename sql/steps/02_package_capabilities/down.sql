@@ -25,6 +25,8 @@ WHERE (p.enable_chat IS DISTINCT FROM COALESCE(p.chatbotType <> 'call', true)
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbot_packages;
 
+DROP FUNCTION IF EXISTS callctl.sync_chatbot_packages();
+
 ALTER TABLE chatapp.chatbot_packages
   DROP COLUMN IF EXISTS enable_chat,
   DROP COLUMN IF EXISTS enable_call;

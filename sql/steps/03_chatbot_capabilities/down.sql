@@ -25,6 +25,8 @@ WHERE (p.enabled_chat IS DISTINCT FROM COALESCE(p.chatbotType <> 'call', true)
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbots;
 
+DROP FUNCTION IF EXISTS callctl.sync_chatbots();
+
 ALTER TABLE chatapp.chatbots
   DROP COLUMN IF EXISTS enabled_chat,
   DROP COLUMN IF EXISTS enabled_call;

@@ -17,4 +17,4 @@ WHERE a.attrelid = 'chatapp.chatbots'::regclass AND a.attname = 'chatbottype'::n
   AND NOT EXISTS (
     SELECT FROM pg_trigger AS t
     WHERE t.tgrelid = a.attrelid AND t.tgname = 'callctl_sync_capabilities' AND t.tgenabled = 'O'
-      AND t.tgfoid = to_regprocedure('callctl.sync_capabilities()'));
+      AND t.tgfoid = to_regprocedure('callctl.sync_chatbots()'));

@@ -4,11 +4,13 @@
 -- callctl: generated
 SELECT ddl FROM callctl.definition WHERE step = 5 AND kind IN ('column', 'default', 'setting') ORDER BY ordinal;
 
+SELECT callctl.make_sync_function('chatapp.chatbot_packages'::regclass, 'chatbottype'::name, 'enable_chat'::name, 'enable_call'::name);
+
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbot_packages;
 
 CREATE TRIGGER callctl_sync_capabilities
   BEFORE INSERT OR UPDATE OF chatbotType, enable_chat, enable_call ON chatapp.chatbot_packages
-  FOR EACH ROW EXECUTE FUNCTION callctl.sync_capabilities(chatbotType, enable_chat, enable_call);
+  FOR EACH ROW EXECUTE FUNCTION callctl.sync_chatbot_packages();
 
 -- callctl: batched
 UPDATE chatapp.chatbot_packages SET chatbotType = 'call'

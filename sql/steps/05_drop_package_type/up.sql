@@ -27,6 +27,8 @@ WHERE (p.chatbotType IS NULL OR p.chatbotType NOT IN ('chat', 'call'))
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbot_packages;
 
+DROP FUNCTION IF EXISTS callctl.sync_chatbot_packages();
+
 ALTER TABLE chatapp.chatbot_packages DROP COLUMN chatbotType;
 
 -- Flags that were saved beside a type stand in their columns, and there is no type any more to say otherwise.

@@ -15,11 +15,13 @@ UPDATE callctl.definition SET kind = 'kept type' WHERE kind = 'type';
 -- callctl: generated
 SELECT ddl FROM callctl.definition WHERE step = 6 AND kind IN ('column', 'default', 'setting') ORDER BY ordinal;
 
+SELECT callctl.make_sync_function('chatapp.chatbots'::regclass, 'chatbottype'::name, 'enabled_chat'::name, 'enabled_call'::name);
+
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbots;
 
 CREATE TRIGGER callctl_sync_capabilities
   BEFORE INSERT OR UPDATE OF chatbotType, enabled_chat, enabled_call ON chatapp.chatbots
-  FOR EACH ROW EXECUTE FUNCTION callctl.sync_capabilities(chatbotType, enabled_chat, enabled_call);
+  FOR EACH ROW EXECUTE FUNCTION callctl.sync_chatbots();
 
 -- callctl: batched
 UPDATE chatapp.chatbots SET chatbotType = 'call'

@@ -10,7 +10,9 @@ WHERE jsonb_typeof(settings #> '{features,callEnabled}') = 'boolean'
 FOR UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING;
 
--- callctl: batched
+-- The application is writing all along: a company made, settings replaced as a whole or a chatbot enabled behind the batches.
+-- Such rows get the same beside the verify, so that a run that fails on a later one succeeds when it is repeated.
+-- callctl: batched, again
 WITH found AS (
   SELECT id, settings FROM chatapp.companies
   WHERE settings #> '{features,callEnabled}' IS NULL
@@ -60,14 +62,18 @@ WHERE settings IS NULL OR settings -> 'call' IS NOT NULL
 FOR UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING;
 
--- callctl: batched
+-- callctl: batched, again
 WITH found AS (
   SELECT id, settings FROM chatapp.chatbots
   WHERE enabled_call AND COALESCE(settings -> 'call', '{}') IN ('{}', 'null')
   FOR UPDATE
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
-  SELECT 'chatbots', 'settings.call', 'up', id, '{}' FROM found
+  SELECT 'chatbots', 'settings.call', 'up', id,
+         CASE WHEN settings IS NULL THEN '{"settings": "absent"}'
+              WHEN settings -> 'call' IS NULL THEN '{}'
+              ELSE jsonb_build_object('call', settings -> 'call') END
+  FROM found
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
 )
 UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
@@ -110,37 +116,6 @@ WHERE s.relation = 'chatbots' AND s.field = 'settings.call' AND s.saved_by = 'do
     WHERE c.id = s.row_id
       AND (c.settings -> 'call' IS NOT DISTINCT FROM s.value
            OR c.settings -> 'call' = callctl.default_call_settings() AND COALESCE(s.value, '{}') IN ('{}', 'null')));
-
--- The application has been writing all along: a company made, settings replaced as a whole or a chatbot enabled behind the
--- batches. Such rows get the same here, beside the verify, so that a run that fails on a later one succeeds when it is repeated.
-WITH found AS (
-  SELECT id, settings FROM chatapp.companies
-  WHERE settings #> '{features,callEnabled}' IS NULL
-  FOR UPDATE
-), saved AS (
-  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
-  SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag_before(settings)
-  FROM found
-  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
-)
-UPDATE chatapp.companies AS c SET settings = callctl.with_call_flag(found.settings, 'false')
-FROM found WHERE c.id = found.id;
-
-WITH found AS (
-  SELECT id, settings FROM chatapp.chatbots
-  WHERE enabled_call AND COALESCE(settings -> 'call', '{}') IN ('{}', 'null')
-  FOR UPDATE
-), saved AS (
-  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
-  SELECT 'chatbots', 'settings.call', 'up', id,
-         CASE WHEN settings IS NULL THEN '{"settings": "absent"}'
-              WHEN settings -> 'call' IS NULL THEN '{}'
-              ELSE jsonb_build_object('call', settings -> 'call') END
-  FROM found
-  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
-)
-UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
-FROM found WHERE c.id = found.id;
 
 DELETE FROM callctl.saved_value
 WHERE ((relation = 'companies' AND field = 'settings.features.callEnabled')

@@ -10,10 +10,14 @@ from callctl.cli import common
 from callctl.cli.options import (
     BackupTakenAt,
     BatchSize,
+    BatchTime,
     DryRun,
+    LockHold,
     LockTimeout,
     LockWait,
     MaintenanceNotified,
+    MaxReplicationLag,
+    PauseFile,
     StatementTimeout,
     Wait,
     Yes,
@@ -110,8 +114,12 @@ def up(
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
+    lock_hold: LockHold = None,
     lock_wait: LockWait = None,
     batch_size: BatchSize = None,
+    batch_time: BatchTime = None,
+    max_replication_lag: MaxReplicationLag = None,
+    pause_file: PauseFile = None,
     backup_taken_at: BackupTakenAt = None,
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
@@ -121,8 +129,12 @@ def up(
     settings = common.settings(
         context,
         lock_timeout=lock_timeout,
+        lock_hold=lock_hold,
         lock_wait=lock_wait,
         batch_size=batch_size,
+        batch_time=batch_time,
+        max_replication_lag=max_replication_lag,
+        pause_file=pause_file,
         backup_taken_at=backup_taken_at,
         maintenance_notified=maintenance_notified,
         statement_timeout=statement_timeout,
@@ -176,15 +188,28 @@ def down(
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
+    lock_hold: LockHold = None,
     lock_wait: LockWait = None,
     batch_size: BatchSize = None,
+    batch_time: BatchTime = None,
+    max_replication_lag: MaxReplicationLag = None,
+    pause_file: PauseFile = None,
 ) -> None:
     """Take steps back, losing nothing. Say how far: --to N or --all."""
     if (to is None) == (not all_):
         problem = "down needs a target" if to is None else "--to and --all are two different targets"
         raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
     target = common.step_number(to, lowest=0) or 0
-    settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait, batch_size=batch_size)
+    settings = common.settings(
+        context,
+        lock_timeout=lock_timeout,
+        lock_hold=lock_hold,
+        lock_wait=lock_wait,
+        batch_size=batch_size,
+        batch_time=batch_time,
+        max_replication_lag=max_replication_lag,
+        pause_file=pause_file,
+    )
     from callctl import migrate, render_answers, render_progress
 
     with render_progress.json_failure(settings.output):

@@ -25,15 +25,30 @@ LockTimeout: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="How long one attempt may wait for a lock before it lets others pass [default: 200ms].",
+        help="How long one attempt may wait for a lock before it lets others pass [default: 100ms].",
     ),
 ]
 LockWait: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="DURATION", help="How long to go on attempting altogether [default: 5min]."),
 ]
+LockHold: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="How long clients may wait behind a lock that is held [default: 500ms]."),
+]
 BatchSize: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="ROWS", help="Rows a batched statement takes at a time [default: 2000].")
+    str | None, typer.Option(metavar="ROWS", help="The most rows written in one transaction [default: 2000].")
+]
+BatchTime: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="How long one batch may take; its size adapts [default: 50ms]."),
+]
+MaxReplicationLag: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="DURATION", help="Wait for a replica that is further behind than this [default: 10s]."),
+]
+PauseFile: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Wait between two transactions while this file exists.")
 ]
 DryRun: TypeAlias = Annotated[
     bool,

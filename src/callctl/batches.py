@@ -1,0 +1,131 @@
+"""A batched statement: the rows that it has to touch are listed once, then written a few thousand at a time.
+
+The list comes from one reading of the table under one snapshot, in the order of the table on disk, so that a pass
+costs one sequential scan and what it changes, however large the table is. Rows written later are in nobody's list: a
+trigger or a repetition (``again``) takes care of them, and the step's checks prove it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from callctl import store, work_list
+from callctl.errors import Refused
+from callctl.events import BatchFinished
+from callctl.transactions import Failed, Run, attempted, transaction
+
+if TYPE_CHECKING:
+    from callctl.script import Script, Statement
+
+FIRST = 200
+SMALLEST = 20
+# A repeated statement is run in batches until a pass finds no more rows than this, then whole.
+FEW = 100
+PASSES = 5
+
+
+def run_batches(run: Run, script: Script, statement: Statement, changed: int) -> int:
+    """Run the statement over all its rows, a commit a batch, and checkpoint its end. Returns the rows written.
+
+    ``changed`` is what an earlier run had written. Raises Failed.
+    """
+    import psycopg
+
+    before = changed
+    sent = [statement.sql]
+    try:
+        target = work_list.target(statement, run.schema)
+        _assert_key(run, statement, target)
+        for _ in range(PASSES):
+            total = _list(run, statement, target)
+            if total:
+                changed = _pass(run, script, statement, target, total, changed, sent)
+            if total <= FEW or "again" not in statement.directives:
+                break
+        reached = store.Checkpoint(statement.number, True, changed)
+        with transaction(run):
+            store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+    except psycopg.Error as error:
+        raise Failed(error, statement, sent[0]) from error
+    return changed - before
+
+
+def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> None:
+    row = run.connection.execute(
+        "SELECT a.atttypid = 'uuid'::regtype FROM pg_attribute AS a"
+        " WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND a.attname = %s",
+        (target.schema, target.table, target.key),
+    ).fetchone()
+    if row is None or not row[0]:
+        raise Refused(
+            f"{statement.place}: table {target.schema}.{target.table} has no uuid column {target.key} to batch by",
+            hint="callctl preflight says what the tables must have",
+        )
+
+
+def _list(run: Run, statement: Statement, target: work_list.Target) -> int:
+    """Write down which rows the statement has to touch, and return how many they are."""
+    listed = work_list.listing(statement, target.key)
+
+    def attempt() -> int:
+        with transaction(run):
+            run.connection.execute("TRUNCATE callctl.work_list")
+            return run.connection.execute(
+                "INSERT INTO callctl.work_list (ordinal, key)"
+                f" SELECT row_number() OVER (ORDER BY listed.place), listed.key FROM ({listed}) AS listed".encode()
+            ).rowcount
+
+    total = attempted(run, attempt)
+    if total:
+        run.connection.execute("ANALYZE callctl.work_list")
+    return total
+
+
+def _pass(
+    run: Run,
+    script: Script,
+    statement: Statement,
+    target: work_list.Target,
+    total: int,
+    changed: int,
+    sent: list[str],
+) -> int:
+    """Work through the list; the size of a batch follows how long the last one took. ``sent`` gets the text sent."""
+    largest = run.settings.batch_size
+    size = min(FIRST, largest)
+    done = 0
+    began = time.monotonic()
+    while done < total:
+        tries = 0
+        took = 0.0
+
+        def attempt(start: int = done, count: int = size, base: int = changed) -> tuple[int, int]:
+            nonlocal tries, took
+            # A batch that did not get a row's lock held those of its other rows meanwhile: a smaller one holds fewer.
+            end = min(start + max(count >> tries, SMALLEST), total)
+            tries += 1
+            at = time.monotonic()
+            with transaction(run):
+                # A few thousand rows found by key: without this the planner, at some sizes, reads whole tables.
+                run.connection.execute(
+                    "SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin',"
+                    " 'enable_mergejoin']) AS name"
+                )
+                rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {end}"
+                sent[0] = work_list.limited(statement, target.key, rows)
+                now = base + max(run.connection.execute(sent[0].encode()).rowcount, 0)
+                reached = store.Checkpoint(statement.number, False, now)
+                store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+            took = (time.monotonic() - at) * 1000
+            return end, now
+
+        previous = done
+        done, changed = attempted(run, attempt)
+        left = (time.monotonic() - began) / done * (total - done)
+        run.on_event(BatchFinished(run.step, statement.source, statement.line, done, total, changed, left))
+        if took > run.settings.batch_time_ms:
+            size = max((done - previous) // 2, min(SMALLEST, largest))
+        elif took < run.settings.batch_time_ms / 2 and done - previous >= size:
+            size = min(size * 2, largest)
+    return changed

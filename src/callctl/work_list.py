@@ -1,0 +1,133 @@
+"""A batched statement: the query that lists the rows it has to touch, and the same statement for some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from callctl.errors import ConfigError
+from callctl.lexer import Edit, Token, identifier, position, splice, tokens
+from callctl.names import start_of
+from callctl.scope import folded
+from callctl.script import Statement, tree
+
+_ENDS = frozenset(
+    "group having window union intersect except order limit offset fetch for returning".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The table a batched statement walks over, in the names of the statement, and the uuid column it walks by."""
+
+    schema: str
+    table: str
+    key: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where, in the tokens of a statement, its target is read: from the table's name to the end of the WHERE."""
+
+    name: int  # the table's own name
+    last: int  # the last token before what ends a WHERE
+    where: int | None
+    reading: str  # FROM … WHERE …, as it stands; or put together from an UPDATE
+    alias: str
+
+
+def _table(statement: Statement) -> tuple[exp.Table, bool]:
+    """The table whose keys are the batches, and whether it is the target of an UPDATE: docs/reference/sql-format.md."""
+    node = tree(statement.sql)
+    if node is None or isinstance(node, exp.Command):
+        raise ConfigError(f"{statement.place}: a batched statement must be one that callctl can read")
+    locking = [select for select in node.find_all(exp.Select) if select.args.get("locks")]
+    if len(locking) > 1:
+        raise ConfigError(f"{statement.place}: a batched statement has one SELECT … FOR UPDATE, not {len(locking)}")
+    table: object = None
+    updated = False
+    if locking:
+        from_ = locking[0].args.get("from_")
+        table = from_.this if from_ is not None else None
+    else:
+        updates = list(node.find_all(exp.Update))
+        inserts = list(node.find_all(exp.Insert))
+        if len(updates) == 1:
+            table, updated = updates[0].this, True
+        elif not updates and len(inserts) == 1 and isinstance(inserts[0].expression, exp.Select):
+            from_ = inserts[0].expression.args.get("from_")
+            table = from_.this if from_ is not None else None
+    if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
+        raise ConfigError(
+            f"{statement.place}: cannot tell which table a batch of this statement walks over",
+            hint="it has one SELECT … FOR UPDATE of a table, or is an UPDATE or an INSERT … SELECT",
+        )
+    return table, updated
+
+
+def target(statement: Statement, schema: str) -> Target:
+    """The table that an adapted batched statement walks over; without a schema, it is in ``schema``.
+
+    The platform's tables are walked over by ``id``, those of callctl's own by the row they are about.
+    Raises :class:`ConfigError` where there is not one such table.
+    """
+    table, _ = _table(statement)
+    found = folded(table.args.get("db")) or schema
+    return Target(found, folded(table.this), "row_id" if found == "callctl" else "id")
+
+
+def listing(statement: Statement, key: str) -> str:
+    """The query for the rows that the statement would touch: ``key``, and ``place`` to put neighbours together."""
+    place = _place(statement, tokens(statement.sql))
+    return f"SELECT {place.alias}.{identifier(key)} AS key, {place.alias}.ctid AS place {place.reading}"
+
+
+def limited(statement: Statement, key: str, rows: str) -> str:
+    """The adapted statement for some of the rows only: ``WHERE (…) AND key IN (rows)``; ``rows`` is a query."""
+    items = tokens(statement.sql)
+    place = _place(statement, items)
+    condition = f"{place.alias}.{identifier(key)} IN ({rows})"
+    end = items[place.last].end
+    if place.where is None:
+        return splice(statement.sql, [Edit(end, end, f" WHERE {condition}")])
+    opening = items[place.where + 1].start
+    return splice(statement.sql, [Edit(opening, opening, "("), Edit(end, end, f") AND {condition}")])
+
+
+def _place(statement: Statement, items: Sequence[Token]) -> _Place:
+    table, updated = _table(statement)
+    alias = table.args.get("alias")
+    named = alias.this if alias is not None and alias.this is not None else table.this
+    at = position(items, start_of(table.this))
+    level, where, setting, source = items[at].depth, None, None, None
+    last = at
+    while last + 1 < len(items):
+        item = items[last + 1]
+        if item.depth < level:
+            break
+        if item.depth == level:
+            follows = items[last + 2].word if last + 2 < len(items) else ""
+            if item.word in _ENDS or (item.says("on") and follows == "conflict"):
+                break
+            if item.says("where"):
+                where = last + 1
+            elif item.says("set") and setting is None:
+                setting = last + 1
+            elif item.says("from") and source is None and not items[last].says("distinct"):
+                source = last + 1
+        last += 1
+    sql = statement.sql
+    first = at - 2 if sql[items[at - 1].start : items[at - 1].end] == "." else at
+    if updated:
+        assert setting is not None
+        reading = f"FROM {sql[items[first].start : items[setting].start].rstrip()}"
+        if source is not None:
+            until = items[where].start if where is not None else items[last].end
+            reading += f", {sql[items[source].end : until].strip()}"
+        if where is not None:
+            reading += f" {sql[items[where].start : items[last].end]}"
+    else:
+        reading = f"FROM {sql[items[first].start : items[last].end]}"
+    return _Place(at, last, where, reading, identifier(folded(named)))
