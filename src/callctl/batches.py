@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from callctl import store, work_list
 from callctl.errors import Refused
 from callctl.events import BatchFinished
-from callctl.transactions import Failed, Run, attempted, transaction
+from callctl.files import read_sql
+from callctl.transactions import Failed, HeldTooLong, Run, attempted, transaction
 
 if TYPE_CHECKING:
     from callctl.script import Script, Statement
@@ -38,15 +39,15 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
         target = work_list.target(statement, run.schema)
         _assert_key(run, statement, target)
         for _ in range(PASSES):
-            total = _list(run, statement, target)
+            total = _list(run, script, statement, target, changed)
             if total:
-                changed = _pass(run, script, statement, target, total, changed, sent)
+                changed = _pass(run, statement, target, total, changed, sent)
             if total <= FEW or "again" not in statement.directives:
                 break
         reached = store.Checkpoint(statement.number, True, changed)
         with transaction(run):
             store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
-    except psycopg.Error as error:
+    except (psycopg.Error, HeldTooLong) as error:
         raise Failed(error, statement, sent[0]) from error
     return changed - before
 
@@ -64,17 +65,21 @@ def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> Non
         )
 
 
-def _list(run: Run, statement: Statement, target: work_list.Target) -> int:
+def _list(run: Run, script: Script, statement: Statement, target: work_list.Target, changed: int) -> int:
     """Write down which rows the statement has to touch, and return how many they are."""
     listed = work_list.listing(statement, target.key)
 
     def attempt() -> int:
         with transaction(run):
             run.connection.execute("TRUNCATE callctl.work_list")
-            return run.connection.execute(
+            # Begun: from here on the step is half done until it is done.
+            reached = store.Checkpoint(statement.number, False, changed)
+            store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+            cursor = run.connection.execute(
                 "INSERT INTO callctl.work_list (ordinal, key)"
                 f" SELECT row_number() OVER (ORDER BY listed.place), listed.key FROM ({listed}) AS listed".encode()
-            ).rowcount
+            )
+        return cursor.rowcount
 
     total = attempted(run, attempt)
     if total:
@@ -84,7 +89,6 @@ def _list(run: Run, statement: Statement, target: work_list.Target) -> int:
 
 def _pass(
     run: Run,
-    script: Script,
     statement: Statement,
     target: work_list.Target,
     total: int,
@@ -93,39 +97,36 @@ def _pass(
 ) -> int:
     """Work through the list; the size of a batch follows how long the last one took. ``sent`` gets the text sent."""
     largest = run.settings.batch_size
+    smallest = min(SMALLEST, largest)
     size = min(FIRST, largest)
+    most = run.settings.lock_timeout_ms + run.settings.lock_hold_ms
     done = 0
     began = time.monotonic()
     while done < total:
         tries = 0
         took = 0.0
 
-        def attempt(start: int = done, count: int = size, base: int = changed) -> tuple[int, int]:
+        def attempt(start: int = done, count: int = size) -> tuple[int, int]:
             nonlocal tries, took
             # A batch that did not get a row's lock held those of its other rows meanwhile: a smaller one holds fewer.
-            end = min(start + max(count >> tries, SMALLEST), total)
+            end = min(start + max(count >> tries, smallest), total)
             tries += 1
-            at = time.monotonic()
+            rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {end}"
+            sent[0] = work_list.limited(statement, target.key, rows)
+            began = time.monotonic()
             with transaction(run):
-                # A few thousand rows found by key: without this the planner, at some sizes, reads whole tables.
-                run.connection.execute(
-                    "SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin',"
-                    " 'enable_mergejoin']) AS name"
-                )
-                rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {end}"
-                sent[0] = work_list.limited(statement, target.key, rows)
-                now = base + max(run.connection.execute(sent[0].encode()).rowcount, 0)
-                reached = store.Checkpoint(statement.number, False, now)
-                store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
-            took = (time.monotonic() - at) * 1000
-            return end, now
+                run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": most})
+                cursor = run.connection.execute(sent[0].encode())
+            took = (time.monotonic() - began) * 1000
+            return end, max(cursor.rowcount, 0)
 
         previous = done
-        done, changed = attempted(run, attempt)
+        done, written = attempted(run, attempt)
+        changed += written
         left = (time.monotonic() - began) / done * (total - done)
         run.on_event(BatchFinished(run.step, statement.source, statement.line, done, total, changed, left))
         if took > run.settings.batch_time_ms:
-            size = max((done - previous) // 2, min(SMALLEST, largest))
+            size = max((done - previous) // 2, smallest)
         elif took < run.settings.batch_time_ms / 2 and done - previous >= size:
             size = min(size * 2, largest)
     return changed

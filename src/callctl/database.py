@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from callctl.config import Settings
 
     Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+    Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 
 OLDEST_SERVER = 120000
 # 'call' in ASCII: the first half of the advisory lock's key; the second is the schema's hash.

@@ -18,10 +18,10 @@ from callctl.files import read_sql
 from callctl.indexes import build, index_built_by
 from callctl.lexer import tokens
 from callctl.script import Script, Statement
-from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run, attempted, transaction
+from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run, Transaction, attempted, transaction
 
 if TYPE_CHECKING:
-    from callctl.database import Connection
+    from callctl.database import Connection, Cursor
 
 SAMPLE = 5
 
@@ -87,7 +87,7 @@ def _alone(statement: Statement) -> bool:
 
 
 def _groups(statements: tuple[Statement, ...]) -> Iterator[list[Statement]]:
-    """Statements that run together, in one transaction; one with a directive runs alone."""
+    """Statements that run together, in one transaction, which a ``commit`` ends; some run alone."""
     group: list[Statement] = []
     for statement in statements:
         if _alone(statement):
@@ -97,6 +97,9 @@ def _groups(statements: tuple[Statement, ...]) -> Iterator[list[Statement]]:
             group = []
         else:
             group.append(statement)
+            if "commit" in statement.directives:
+                yield group
+                group = []
     if group:
         yield group
 
@@ -118,21 +121,21 @@ def _together(
     """Statements in one transaction; at its end the checkpoint, or in a step's last one its checks and its record."""
     import psycopg
 
-    at: list[Statement] = []
+    under_way: list[Transaction] = []
 
     def attempt() -> int:
-        changed = 0
-        with transaction(run) as hold:
+        with transaction(run) as current:
+            under_way[:] = [current]
+            changed = 0
+            statements: list[Statement] = []
             for statement in group:
-                at[:] = [statement]
                 _announce(run, statement)
-                for each in expand(run.connection, statement) if "generated" in statement.directives else (statement,):
-                    at[:] = [each]
-                    changed += hold.execute(each, partial(execute, run.connection, each, run.on_event))
-            for check in checks:
-                at[:] = [check]
-                hold.execute(check, partial(execute, run.connection, check, run.on_event))
-            at.clear()
+                # Asked for before anything is sent, so that no lock is held while the answer travels.
+                statements += expand(run.connection, statement) if "generated" in statement.directives else (statement,)
+            sent = [(statement, current.send(statement)) for statement in (*statements, *checks)]
+            current.wait()
+            for statement, answer in sent:
+                changed += _changed(statement, answer, run.on_event)
             if record is not None:
                 record()
             elif group:
@@ -143,18 +146,17 @@ def _together(
     try:
         return attempted(run, attempt)
     except (psycopg.Error, CheckFailed, HeldTooLong) as error:
-        statement = at[0] if at else None
+        statement = under_way[0].failed if under_way else None
         raise Failed(error, statement, statement.sql if statement else "") from error
 
 
-def execute(connection: Connection, statement: Statement, on_event: OnEvent) -> int:
-    """Run one statement and return how many rows it changed; a check with offenders raises CheckFailed."""
-    cursor = connection.execute(statement.sql.encode())
+def _changed(statement: Statement, answer: Cursor, on_event: OnEvent) -> int:
+    """How many rows a statement changed; a check with offenders raises CheckFailed."""
     if statement.check is None:
-        return max(cursor.rowcount, 0) if statement.kind in ("insert", "update", "delete", "merge") else 0
-    offenders = cursor.fetchmany(SAMPLE)
+        return max(answer.rowcount, 0) if statement.kind in ("insert", "update", "delete", "merge") else 0
+    offenders = answer.fetchmany(SAMPLE)
     if offenders:
-        total = max(cursor.rowcount, len(offenders))
+        total = max(answer.rowcount, len(offenders))
         sample = "; ".join(", ".join(str(value) for value in row) for row in offenders)
         if not statement.check.warns:
             raise CheckFailed(statement, total, sample)

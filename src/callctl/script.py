@@ -22,7 +22,7 @@ from callctl.errors import ConfigError
 from callctl.files import read_sql
 from callctl.lexer import Token, Unreadable, line_of, tokens
 
-DIRECTIVES = frozenset({"no-transaction", "batched", "again", "rewrites", "generated", "repeatable"})
+DIRECTIVES = frozenset({"no-transaction", "batched", "again", "commit", "rewrites", "generated", "repeatable"})
 
 _CHECK = re.compile(r"check(?P<warns> \(warns\))?: *(?P<id>[a-z0-9][a-z0-9_.-]*): *(?P<sentence>\S.*)")
 _UNREAD = re.compile(
@@ -318,7 +318,7 @@ def _directives(body: str, place: str) -> set[str]:
             f"{place}: unknown directive '{unknown[0]}'",
             hint=f"the directives are {', '.join(sorted(DIRECTIVES))}",
         )
-    others = named & {"no-transaction", "generated"}
+    others = named & {"no-transaction", "generated", "commit"}
     if "batched" in named and others:
         raise ConfigError(f"{place}: 'batched' does not go with {', '.join(sorted(others))}")
     if "again" in named and "batched" not in named:

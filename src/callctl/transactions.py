@@ -15,8 +15,10 @@ from callctl.files import read_sql
 from callctl.script import Statement
 
 if TYPE_CHECKING:
+    from psycopg import Pipeline
+
     from callctl.config import Settings
-    from callctl.database import Connection, MigrationLock
+    from callctl.database import Connection, Cursor, MigrationLock
     from callctl.pace import Pace
 
 # A lock held too long once may be the machine's hiccup; three times, it is the statement.
@@ -55,76 +57,75 @@ class HeldTooLong(Exception):
     """A transaction held a lock beyond its budget, and was rolled back."""
 
 
-class Hold:
-    """Watches how long a transaction has been holding a lock that clients wait behind.
+class Transaction:
+    """A transaction under way: its statements are sent without waiting for each other's answers.
 
-    The budget is also each statement's statement_timeout, so the server itself ends one that would overrun it.
+    So a lock is held while the server works, not while an answer travels and this process waits for its turn. The time
+    that a transaction may hold a lock is its statements' statement_timeout, counted from the first that takes one: the
+    server itself ends a statement that would overrun it, even if this process is gone.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, pipeline: Pipeline) -> None:
         self._connection = run.connection
-        self._wait_ms = run.settings.lock_timeout_ms
-        self._budget_ms = run.settings.lock_hold_ms
-        self._since: float | None = None
-        self._ends = False
+        self._settings = run.settings
+        self._pipeline = pipeline
+        self._sent: list[tuple[Statement, Cursor]] = []
+        self._took_lock = False
 
-    def execute(self, statement: Statement, send: Callable[[], Result]) -> Result:
-        """Send one statement within what is left of the budget. Raises HeldTooLong."""
-        import psycopg
+    @property
+    def failed(self) -> Statement | None:
+        """The first statement that has no answer, after an error."""
+        return next((statement for statement, cursor in self._sent if cursor.statusmessage is None), None)
 
-        left = self._left()
+    def send(self, statement: Statement) -> Cursor:
+        """Send one statement; its answer is there after :meth:`wait`."""
         if "rewrites" in statement.directives:
-            unheld = left = 0
-        else:
-            unheld = 0 if statement.kind in _ROWS else self._wait_ms + self._budget_ms
-        row = self._connection.execute(
-            read_sql("catalog/hold.sql").encode(), {"held_ms": left, "unheld_ms": unheld}
-        ).fetchone()
-        if row is not None and row[0] and self._since is None:
-            self._since = time.monotonic()
-        limit = left if self._since is not None else unheld
-        began = time.monotonic()
-        try:
-            return send()
-        except psycopg.errors.QueryCanceled as error:
-            if limit and (time.monotonic() - began) * 1000 >= limit * 0.9:
-                raise HeldTooLong from error
-            raise
+            self._connection.execute("SELECT set_config('statement_timeout', '0', true)")
+        elif self._took_lock or statement.kind not in _ROWS:
+            self._connection.execute(
+                read_sql("catalog/hold.sql").encode(),
+                {"wait_ms": self._settings.lock_timeout_ms, "hold_ms": self._settings.lock_hold_ms},
+            )
+            self._took_lock = True
+        cursor = self._connection.execute(statement.sql.encode())
+        self._sent.append((statement, cursor))
+        return cursor
 
-    def _left(self) -> int:
-        if self._since is None:
-            return self._budget_ms
-        left = self._budget_ms - int((time.monotonic() - self._since) * 1000)
-        if left <= 0:
-            raise HeldTooLong
-        return left
+    def wait(self) -> None:
+        """Return when every statement sent has its answer. Raises psycopg.Error of the first that failed."""
+        self._pipeline.sync()
 
 
 @contextmanager
-def transaction(run: Run) -> Iterator[Hold]:
+def transaction(run: Run) -> Iterator[Transaction]:
     """A transaction that gives up a lock it does not get at once, and lets go of one it holds too long."""
-    with run.connection.transaction():
-        database.set_lock_timeout(run.connection, run.settings.lock_timeout_ms, local=True)
-        yield Hold(run)
+    with run.connection.pipeline() as pipeline, run.connection.transaction():
+        run.connection.execute(
+            "SELECT callctl.open_transaction(%s, %s, %s)",
+            (database.LOCK_CLASS + 1, run.schema, run.settings.lock_timeout_ms),
+        )
+        yield Transaction(run, pipeline)
 
 
 def attempted(run: Run, attempt: Callable[[], Result]) -> Result:
     """Make an attempt until it has its locks, and holds them no longer than it may.
 
-    ``attempt`` is one transaction. Raises what it raises at last.
+    ``attempt`` is one transaction. Raises what it raises at last, and HeldTooLong.
     """
+    import psycopg
+
     for overruns in range(1, OVERRUNS + 1):
         run.pace.keep()
         run.lock.assert_held()
         try:
             return database.with_retries(run.settings, "a lock", attempt, run.on_event)
-        except HeldTooLong:
+        except psycopg.errors.QueryCanceled as error:
             if overruns == OVERRUNS:
-                raise
+                raise HeldTooLong from error
             run.on_event(
                 Notice(
-                    f"step {run.step} held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold);"
-                    " it was rolled back and is tried again"
+                    f"step {run.step} held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), or"
+                    " was cancelled; it was rolled back and is tried again"
                 )
             )
             time.sleep(random.uniform(0.5, 1.0))

@@ -32,5 +32,6 @@ DROP FUNCTION IF EXISTS callctl.sync_chatbot_packages();
 ALTER TABLE chatapp.chatbot_packages DROP COLUMN chatbotType;
 
 -- Flags that were saved beside a type stand in their columns, and there is no type any more to say otherwise.
+-- callctl: commit
 DELETE FROM callctl.saved_value
 WHERE relation = 'chatbot_packages' AND field = 'capabilities' AND saved_by = 'down' AND superseded_at IS NULL;

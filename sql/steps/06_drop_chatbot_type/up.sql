@@ -32,6 +32,7 @@ DROP FUNCTION IF EXISTS callctl.sync_chatbots();
 ALTER TABLE chatapp.chatbots DROP COLUMN chatbotType;
 
 -- Flags that were saved beside a type stand in their columns, and there is no type any more to say otherwise.
+-- callctl: commit
 DELETE FROM callctl.saved_value
 WHERE relation = 'chatbots' AND field = 'capabilities' AND saved_by = 'down' AND superseded_at IS NULL;
 

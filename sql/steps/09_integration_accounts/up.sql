@@ -6,6 +6,8 @@ SELECT callctl.make_touch_function(9, 'chatapp'::regnamespace);
 
 SELECT callctl.bring_back('integration_accounts', 'chatapp'::regnamespace);
 
+-- Its foreign keys lock the tables they point at until the transaction ends.
+-- callctl: commit
 CREATE TABLE IF NOT EXISTS chatapp.integration_accounts (
   -- Identity
   id UUID PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -3,6 +3,8 @@
 
 SELECT callctl.bring_back('calls', 'chatapp'::regnamespace);
 
+-- Its foreign keys lock the tables they point at until the transaction ends.
+-- callctl: commit
 CREATE TABLE IF NOT EXISTS chatapp.calls (
   -- Identity
   id UUID PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -3,6 +3,8 @@
 
 SELECT callctl.bring_back('call_transcripts', 'chatapp'::regnamespace);
 
+-- Its foreign keys lock the tables they point at until the transaction ends.
+-- callctl: commit
 CREATE TABLE IF NOT EXISTS chatapp.call_transcripts (
   -- Identity
   id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
