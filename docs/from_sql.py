@@ -14,6 +14,9 @@ from callctl.steps import Step, all_steps
 
 _HOW = {
     "batched": "in batches, a commit each",
+    "again": "again in the last transaction",
+    "commit": "then a commit",
+    "rewrites": "rewrites the table",
     "no-transaction": "by itself, outside a transaction",
     "generated": "each statement that this query returns",
     "repeatable": "also by `migrate adopt`",
@@ -75,7 +78,7 @@ def _statement(statement: Statement) -> str:
     if statement.check is not None:
         return f"- check `{statement.check.id}`: {statement.check.sentence}"
     code = statement.summary.replace("`", "'")
-    how = ", ".join(_HOW[each] for each in sorted(statement.directives))
+    how = ", ".join(_HOW[each] for each in _HOW if each in statement.directives)
     return f"- `{code}`" + (f" ({how})" if how else "")
 
 

@@ -784,11 +784,12 @@ COMMENT ON FUNCTION callctl.bring_back_rows(regclass, name) IS
   'Inserts saved rows again as they were; one whose key was taken meanwhile is marked superseded';
 
 -- ---------------------------------------------------------------------------------------------------
--- Settings: one path is set or restored, every other byte stays
+-- Settings: one path is set or restored, every other byte stays. Without a SET, so that PostgreSQL inlines them: called for
+-- each row, they cost more than the row's own update.
 -- ---------------------------------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION callctl.with_call_flag(p_settings jsonb, p_flag jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN coalesce(p_settings -> 'features', 'null') = 'null'
               THEN jsonb_set(coalesce(p_settings, '{}'), '{features}', jsonb_build_object('callEnabled', p_flag))
               ELSE jsonb_set(p_settings, '{features,callEnabled}', p_flag) END
@@ -797,7 +798,7 @@ COMMENT ON FUNCTION callctl.with_call_flag(jsonb, jsonb) IS
   'Company settings with features.callEnabled set, containers made where they are missing';
 
 CREATE OR REPLACE FUNCTION callctl.call_flag_before(p_settings jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN p_settings IS NULL THEN '{"settings": "absent"}'
               WHEN p_settings -> 'features' IS NULL THEN '{"features": "absent"}'
               WHEN p_settings -> 'features' = 'null' THEN '{"features": null}'
@@ -808,7 +809,7 @@ COMMENT ON FUNCTION callctl.call_flag_before(jsonb) IS
   'How features.callEnabled stood in company settings: its value, or which container was missing';
 
 CREATE OR REPLACE FUNCTION callctl.without_call_flag(p_settings jsonb, p_before jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE
     WHEN jsonb_typeof(p_before -> 'callEnabled') = 'boolean' THEN callctl.with_call_flag(p_settings, p_before -> 'callEnabled')
     WHEN p_before ? 'settings' AND bare = '{"features": {}}' THEN NULL
@@ -850,7 +851,7 @@ COMMENT ON FUNCTION callctl.default_call_settings() IS
   'chatbots.settings.call as a new call-enabled chatbot gets it (specification, L2531-2555)';
 
 CREATE OR REPLACE FUNCTION callctl.without_call_settings(p_settings jsonb, p_before jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE
     WHEN p_before ? 'call' THEN jsonb_set(coalesce(p_settings, '{}'), '{call}', p_before -> 'call')
     WHEN p_before ? 'settings' AND p_settings - 'call' = '{}' THEN NULL

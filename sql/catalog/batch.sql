@@ -5,5 +5,6 @@ FROM (VALUES
     ('enable_seqscan', 'off'),
     ('enable_hashjoin', 'off'),
     ('enable_mergejoin', 'off'),
+    ('enable_material', 'off'),
     ('statement_timeout', %(most_ms)s::text)
 ) AS s(name, value)

@@ -83,7 +83,7 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Targ
 
     total = attempted(run, attempt)
     if total:
-        run.connection.execute("ANALYZE callctl.work_list")
+        run.connection.execute("ANALYZE callctl.work_list, callctl.saved_value")
     return total
 
 

@@ -20,9 +20,13 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "environment": ("staging", "staging"),
     "output": ("json", "json"),
     "lock_timeout": ("200ms", 200),
+    "lock_hold": ("1s", 1000),
     "lock_wait": ("1h", 3_600_000),
     "statement_timeout": ("1.5s", 1500),
     "batch_size": ("100000", 100_000),
+    "batch_time": ("20ms", 20),
+    "max_replication_lag": ("30s", 30_000),
+    "pause_file": ("/run/pause", "/run/pause"),
     "backup_taken_at": ("2026-01-31T04:00:00Z", datetime(2026, 1, 31, 4, tzinfo=UTC)),
     "maintenance_notified": ("true", True),
 }
@@ -44,7 +48,7 @@ def error(kind: type[CallctlError], *arguments: object, **named: object) -> Call
 def test_nothing_given_gives_the_defaults(tmp_path: Path) -> None:
     assert load(tmp_path) == Settings()
     assert Settings().schema == "chatapp"
-    assert Settings().lock_timeout_ms == 200
+    assert Settings().lock_timeout_ms == 100
     assert Settings().statement_timeout_ms == 30_000
     assert Settings().batch_size == 2000
 

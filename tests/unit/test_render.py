@@ -312,6 +312,7 @@ def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "step_started",
         "statement_started",
         "batch_finished",
+        "index_progress",
         "notice",
         "step_finished",
     ]
@@ -362,7 +363,7 @@ def test_progress_in_a_pipe_is_plain_lines(capsys: pytest.CaptureFixture[str], m
             on_event(event)
     lines = capsys.readouterr().err.splitlines()
     assert "waiting for another callctl to finish, 2 s so far" in lines
-    assert "step 4: 3,000 of about 3,000 rows, 100 changed" in lines
+    assert "step 4: 2,000 of 3,000 rows, about 1 s left" in lines
 
 
 def test_progress_on_a_terminal_leaves_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
