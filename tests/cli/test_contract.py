@@ -27,13 +27,14 @@ COMMANDS = (
     "migrate history",
     "verify",
     "purge",
+    "code-refs",
     "sandbox start",
     "sandbox stop",
     "sandbox url",
     "sandbox reset",
 )
 WRITES = ("migrate up", "migrate down", "migrate adopt", "purge")
-ASKS_THE_DATABASE = tuple(command for command in COMMANDS if command.split()[0] not in ("demo", "sandbox"))
+ASKS_THE_DATABASE = tuple(command for command in COMMANDS if command.split()[0] not in ("demo", "sandbox", "code-refs"))
 
 
 def callctl(*arguments: str, directory: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,72 @@
+"""callctl code-refs"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from callctl.cli import common
+from callctl.errors import UsageError
+
+EPILOG = """
+Reads TypeScript, JavaScript, Vue, Svelte, HTML, Python, SQL, GraphQL, Prisma, JSON and YAML, below each PATH:
+what git tracks and does not ignore, or all but dependencies and build output where there is no git. Every way
+of writing the name counts (chatbotType, chatbot_type, CHATBOT_TYPE, chatbot-type, …), in code, in strings and in
+SQL. Comments do not, and neither do longer names such as chatbotTypes.
+
+\b
+A comment on the same line, or alone on the line above, excludes a line:
+  label = bot.chatbotType  // callctl: allow - read by the old reports until May
+
+Exit code 3 if anything names a column, or if there is no file to read. Needs no database.
+
+\b
+Examples:
+  callctl code-refs src
+  callctl code-refs --github apps packages       in a GitHub workflow
+  callctl code-refs --exclude 'migrations/*' --comments .
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("code-refs", epilog=EPILOG)(code_refs)
+
+
+def code_refs(
+    context: typer.Context,
+    path: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and directories.", show_default=False)],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A column to look for, in any spelling; repeatable [default: chatbot_type]."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Leave out files and directories that match; repeatable."),
+    ] = None,
+    comments: Annotated[bool, typer.Option("--comments", help="Also list comments.")] = False,
+    related: Annotated[
+        bool, typer.Option("--related", help="Also list longer names that contain the column's.")
+    ] = False,
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
+) -> None:
+    """List what in a source tree still names the type column that steps 5 and 6 drop."""
+    import os
+
+    settings = common.settings(context)
+    if github and settings.output == "json":
+        raise UsageError("--github and --output json are two different outputs", hint="choose one")
+    from callctl import code_refs as use_case
+    from callctl import render_code_refs
+
+    answer = use_case.code_refs(path, columns=column or (use_case.COLUMN,), exclude=exclude or ())
+    shown = [
+        each for each in answer.references if (comments or each.kind != "comment") and (related or not each.related)
+    ]
+    render_code_refs.warnings(answer)
+    if github:
+        render_code_refs.github(answer, shown, os.environ.get("GITHUB_WORKSPACE") or os.getcwd())  # noqa: PTH109
+    else:
+        render_code_refs.code_refs(answer, shown, settings.output)
+    if not answer.clear:
+        raise typer.Exit(3)
