@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from callctl import render, render_answers, render_findings, render_progress, render_report
+from callctl import render, render_answers, render_code_refs, render_findings, render_progress, render_report
 from callctl.adoption import Adopted
+from callctl.code_refs import CodeRefs, Reference
 from callctl.config import Settings
 from callctl.errors import StepFailed
 from callctl.events import (
@@ -29,6 +30,7 @@ from callctl.findings import Finding
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
 from callctl.sandbox import Sandbox
+from callctl.source_spans import Kind
 from callctl.steps import all_steps
 from callctl.store import HistoryRow, Saved
 from callctl.verify import CheckResult, Report
@@ -93,6 +95,13 @@ def _history() -> None:
 
 def _purge() -> None:
     render_answers.purged([Saved("saved value", "chatbots.settings.call", 250, 0)], "json")
+
+
+def _code_refs() -> None:
+    text = "const isCall = bot.chatbotType === 'call';"
+    reference = Reference("src/bot.ts", 12, 20, Kind.CODE, "chatbotType", False, text)
+    answer = CodeRefs(("chatbot_type",), 214, (reference,), 1, (), ("scripts/report.sh",))
+    render_code_refs.code_refs(answer, answer.references, "json")
 
 
 def _sandbox() -> None:
@@ -160,6 +169,14 @@ rows; `error` says why a query could not be asked.""",
     ),
     ("migrate history", "Oldest first.", _history),
     ("purge", "What was deleted, after it was deleted.", _purge),
+    (
+        "code-refs",
+        """`kind` is `code`, `string`, `sql` or `comment`; `clear` is false if there is a reference that is neither
+a comment nor `related`. Those are listed with `--comments` and `--related` only, and counted always
+(`related` ones under no other kind). `skipped` (`file`, `why`) was not read, or not as it should be;
+`unread` are files of other kinds that name a column.""",
+        _code_refs,
+    ),
     ("sandbox start, url, reset", "The sandbox that runs.", _sandbox),
 )
 

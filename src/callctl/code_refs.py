@@ -20,7 +20,7 @@ from callctl.spellings import Spellings
 COLUMN = "chatbot_type"  # the column of chatbots and chatbot_packages, and the enum type of that name
 LARGEST = 5_000_000  # bytes; what is larger is data or a bundle, and nobody edits it by hand
 _WIDTH = 120
-_AROUND = 500  # how much of a line is looked at: minified code has it all on one
+_AROUND = 200
 _ALLOW = re.compile(r"\bcallctl:\s*allow\b")
 
 
@@ -108,28 +108,28 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
     skipped = [Skipped(name, why) for name, why in found.skipped]
     unread: list[str] = []
     files = allowed = 0
-    for file in found.files:
-        known = reader(file.name) is not None
+    for name in found.files:
+        known = reader(name) is not None
         try:
-            data, why = _bytes(file.path, spellings)
+            data, why = _bytes(Path(name), spellings)
         except OSError as error:
             data, why = None, (error.strerror or "cannot be read").lower()
         if data is None:
             if known:
-                skipped.append(Skipped(file.name, why))
+                skipped.append(Skipped(name, why))
             continue
         files += known
         if not spellings.may_name(data):
             continue
         if not known:
-            unread.append(file.name)
+            unread.append(name)
             continue
         text, odd = _text(data)
-        held = file_refs(file.name, text, spellings)
+        held = file_refs(name, text, spellings)
         if not held.sure:
             odd = odd or "a quote or a bracket in it never closes, so its comments count as code"
         if odd:
-            skipped.append(Skipped(file.name, odd))
+            skipped.append(Skipped(name, odd))
         references += held.references
         allowed += held.allowed
     if not files:
@@ -152,8 +152,7 @@ def file_refs(name: str, text: str, spellings: Spellings) -> FileRefs:
     allowed = 0
     for found in spellings.find(text):
         line = bisect_right(starts, found.start)
-        begin = starts[line - 1]
-        end = text.find("\n", begin)
+        begin, end = starts[line - 1], (starts[line] - 1 if line < len(starts) else len(text))
         reference = Reference(
             file=name,
             line=line,
@@ -161,7 +160,7 @@ def file_refs(name: str, text: str, spellings: Spellings) -> FileRefs:
             kind=spans.kind(found.start),
             identifier=text[found.start : found.end],
             related=not found.exact,
-            text=_shown(text[begin : len(text) if end < 0 else end], found.start - begin, found.end - begin),
+            text=_shown(text, found.start, found.end, (begin, end)),
         )
         if reference.counts and line in allowed_lines:
             allowed += 1
@@ -210,15 +209,16 @@ def _text(data: bytes) -> tuple[str, str]:
         return data.decode("latin-1"), "is not UTF-8 and was read as Latin-1"
 
 
-def _shown(line: str, start: int, end: int) -> str:
-    """The identifier at ``line[start:end]`` and what stands around it on its line: 120 characters, no password."""
-    before = redact(line[max(start - _AROUND, 0) : start]).lstrip()
-    after = redact(line[end : end + _AROUND]).rstrip()
+def _shown(text: str, start: int, end: int, line: tuple[int, int]) -> str:
+    """The identifier at ``text[start:end]`` and what stands around it on its line: 120 characters, no password."""
+    # Only so much is looked at: minified code has all of it on one line.
+    before = redact(text[max(start - _AROUND, line[0]) : start]).lstrip()
+    after = redact(text[end : min(end + _AROUND, line[1])]).rstrip()
     room = _WIDTH - (end - start)
     if len(before) + len(after) > room:
         # Each side has half of the room, and what the other leaves.
-        half = max(room // 2, 0)
+        half = max(room // 2, 1)
         left, right = max(half, room - len(after)), max(half, room - len(before))
         before = before if len(before) <= left else "…" + before[len(before) - left + 1 :]
         after = after if len(after) <= right else after[: right - 1] + "…"
-    return before + line[start:end] + after
+    return before + text[start:end] + after

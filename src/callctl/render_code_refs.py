@@ -44,7 +44,7 @@ def github(answer: CodeRefs, shown: Iterable[Reference], workspace: str) -> None
         }
         written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
         level = "error" if each.counts else "notice"
-        render.out(f"::{level} {written}::{_data(f'{each.kind}: {each.text}')}")
+        render.out(f"::{level} {written}::{_data(_printable(f'{each.kind}: {each.text}'))}")
     _summary(answer)
 
 

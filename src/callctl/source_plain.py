@@ -25,6 +25,9 @@ _REST = {
 }
 
 
+_LOST = 10  # strings that do not end, after which it is no use to go on
+
+
 class _Unclosed(Exception):
     """A string or a replacement field does not end where it must."""
 
@@ -33,11 +36,11 @@ class _Python:
     def __init__(self, text: str) -> None:
         self.text = text
         self.spans: list[Span] = []
-        self.sure = True
+        self.lost = 0
 
     def read(self) -> Spans:
         position = depth = 0
-        while found := _PYTHON.search(self.text, position):
+        while self.lost < _LOST and (found := _PYTHON.search(self.text, position)):
             position = found.end()
             if found[0] in ("(", "[", "{"):
                 depth += 1
@@ -47,7 +50,7 @@ class _Python:
                 position = self._string_or_not(found, statement=depth == 0)
             else:
                 self.spans.append(Span(found.start(), found.end(), Kind.COMMENT))
-        return Spans(tuple(self.spans), sure=self.sure and depth == 0)
+        return Spans(tuple(self.spans), sure=not self.lost and depth == 0)
 
     def _string_or_not(self, found: re.Match[str], *, statement: bool) -> int:
         kept = len(self.spans)
@@ -55,7 +58,7 @@ class _Python:
             end = self._string(found)
         except (_Unclosed, RecursionError):
             del self.spans[kept:]
-            self.sure = False
+            self.lost += 1
             return found.end()
         if statement and len(self.spans) == kept + 1 and self._documents(found.start(), end):
             self.spans[kept] = Span(found.start(), end, Kind.COMMENT)

@@ -40,7 +40,7 @@ _BEFORE_EXPRESSION = frozenset(
 )
 _BEFORE_BLOCK = frozenset({"", ";", "{", "}", ")", "=>", "else", "do"})
 _CONDITIONS = frozenset({"if", "while", "for", "with"})
-_ATTEMPTS = 40
+_ATTEMPTS = 12  # each may read the rest of the text
 
 
 @dataclass(frozen=True)

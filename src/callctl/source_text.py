@@ -12,7 +12,7 @@ from callctl.source_script import script
 from callctl.source_spans import Kind, Span, Spans, shifted
 
 _MARKUP = re.compile(
-    r"""(?P<comment><!--.*?-->) | <(?P<tag>script|style)\b(?P<attributes>(?:"[^"]*"|'[^']*'|[^'">])*)>
+    r"""(?P<comment><!--.*?-->) | <(?P<tag>script|style)\b(?P<attributes>(?:"[^"]*"|'[^']*'|[^'"<>])*)>
       | (?P<lost><!--)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
@@ -26,7 +26,7 @@ def _component(text: str) -> Spans:
     while found := _MARKUP.search(text, position):
         position = found.end()
         if found["lost"]:
-            sure = False
+            return Spans(tuple(spans), sure=False)
         elif found["comment"]:
             spans.append(Span(found.start(), position, Kind.COMMENT))
         elif not found["attributes"].endswith("/"):

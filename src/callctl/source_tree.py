@@ -25,18 +25,11 @@ _BUILT = frozenset(
 
 
 @dataclass(frozen=True)
-class SourceFile:
-    """A file to look at. ``name`` is how to print it: as the path given on the command line goes on."""
-
-    path: Path
-    name: str
-
-
-@dataclass(frozen=True)
 class Tree:
-    """The files of all paths asked for, each once, sorted; and what was not looked into, with the reason."""
+    """The files of all paths asked for, each once, sorted, as the path given goes on; and what was not looked
+    into, with the reason."""
 
-    files: tuple[SourceFile, ...]
+    files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...]
 
 
@@ -48,7 +41,7 @@ def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
     """
     globs = tuple(re.compile(translate(glob.rstrip("/"))) for glob in exclude)
     seen: set[str] = set()
-    files: list[SourceFile] = []
+    files: list[str] = []
     skipped: list[tuple[str, str]] = []
     for given in paths:
         root = Path(given)
@@ -65,10 +58,10 @@ def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
             if link and each and os.path.isdir(path):  # noqa: PTH112
                 skipped.append((path, "a symbolic link to a directory is not followed"))
                 continue
-            real = os.path.realpath(path) if link else os.path.join(real_root, each)  # noqa: PTH118
+            real = os.path.realpath(path) if link else os.path.normpath(os.path.join(real_root, each))  # noqa: PTH118
             if real not in seen and os.path.isfile(path):  # noqa: PTH113
                 seen.add(real)
-                files.append(SourceFile(Path(path), path))
+                files.append(path)
     return Tree(tuple(files), tuple(skipped))
 
 

@@ -34,12 +34,12 @@ class Spellings:
         self._firsts = tuple(sorted({words[0].encode() for words in names}))
         every = "|".join("[_-]?".join(words) for words in names)
         self._name = re.compile(every, re.IGNORECASE)
-        self._bytes = re.compile(every.encode(), re.IGNORECASE)
+        self._low = re.compile(every.encode())
 
     def may_name(self, data: bytes) -> bool:
         """Whether these bytes, in an encoding that contains ASCII, can name a column at all. Quick."""
         low = data.lower()
-        return any(first in low for first in self._firsts) and self._bytes.search(low) is not None
+        return any(first in low for first in self._firsts) and self._low.search(low) is not None
 
     def find(self, text: str) -> Iterator[Named]:
         """Every identifier of a text that is or contains a column's name, each once, in order."""
