@@ -221,6 +221,11 @@ class MigrationLock:
             hint="run the same command again: it goes on from what was committed",
         )
 
+    def ask(self, query: str, values: dict[str, object]) -> tuple[Any, ...] | None:
+        """The first row of a query, on this connection of its own. Raises psycopg.Error."""
+        assert self._connection is not None
+        return self._connection.execute(query.encode(), values).fetchone()
+
     def _backend_pid(self) -> int:
         assert self._connection is not None
         row = self._connection.execute("SELECT pg_backend_pid()").fetchone()

@@ -19,6 +19,7 @@ from callctl.indexes import build, index_built_by
 from callctl.lexer import tokens
 from callctl.script import Script, Statement
 from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run, Transaction, attempted, transaction
+from callctl.watch import index_progress
 
 if TYPE_CHECKING:
     from callctl.database import Connection, Cursor
@@ -189,7 +190,8 @@ def _once(run: Run, statement: Statement) -> None:
     if index is None:
         run.connection.execute(statement.sql.encode())
     else:
-        build(run.connection, statement, index, run.on_event)
+        with index_progress(run):
+            build(run.connection, statement, index, run.on_event)
 
 
 def _state(run: Run) -> str:

@@ -25,7 +25,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "migrate",
         "preflight verify code_refs",
         "runner findings steps catalogue",
-        "batches",
+        "batches watch",
         "transactions",
         "pace",
         "indexes",
