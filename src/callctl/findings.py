@@ -79,6 +79,11 @@ class Question:
     do: str
     queries: tuple[Query, ...]
 
+    @property
+    def may_block(self) -> bool:
+        """Whether any answer to it could stop a run."""
+        return any("'blocks'" in query.statement.sql for query in self.queries)
+
     def finding(self, level: Level, what: str, objects: tuple[str, ...] = ()) -> Finding:
         """An answer to this question."""
         return Finding(self.id, level, what, self.why, self.do, objects)

@@ -286,7 +286,13 @@ def _refuse_blocked(
 ) -> None:
     numbers = [step.number for step in wanted]
     findings = preflight(
-        connection, settings, found.naming, numbers, direction=direction, truncate_avatars=truncate_avatars
+        connection,
+        settings,
+        found.naming,
+        numbers,
+        direction=direction,
+        truncate_avatars=truncate_avatars,
+        only_what_may_block=True,
     )
     blocking = [finding for finding in findings if finding.level == "blocks"]
     if blocking:

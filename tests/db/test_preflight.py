@@ -580,6 +580,9 @@ def test_question(case: Case, database: Callable[[str], str]) -> None:
     ]
     assert matching, found
     assert all(each.why and each.do for each in matching)
+    # A run asks again, under its lock, only what may block; what does must be among it.
+    may_block = {question.id for question in questions() if question.may_block} | {"pooler"}
+    assert {each.id for each in findings if each.level == "blocks"} <= may_block
 
 
 def test_nothing_blocks_on_a_baseline_as_it_is(baseline: str) -> None:
