@@ -103,7 +103,7 @@ def checks(generated: str) -> str:
         "",
         "`callctl verify` runs these too, once the steps that they are about are applied.",
         "",
-        *_table((script.header.get("steps", ""), script) for script in map(load_script, sql_names("verify"))),
+        *_table((_when(script), script) for script in map(load_script, sql_names("verify"))),
         "",
         "## Inside a step",
         "",
@@ -112,6 +112,12 @@ def checks(generated: str) -> str:
         *_table((each.number, each.script(way)) for each in all_steps() for way in _DIRECTIONS),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _when(script: Script) -> str:
+    """Which steps must be applied for a file's checks to be asked, and which must not be."""
+    pending = script.header.get("pending")
+    return script.header.get("steps", "") + (f", until {pending}" if pending else "")
 
 
 def _table(scripts: Iterable[tuple[object, Script]]) -> Iterator[str]:

@@ -90,7 +90,7 @@ def _verify() -> None:
 def _history() -> None:
     file = all_steps()[0].file("up")
     row = HistoryRow(1, 1, "up", file, _SHA, _AT, _AT, "migrator", "ops@deploy", "0.1.0", False)
-    render_answers.history([row], "json")
+    render_answers.history([row], (), "json")
 
 
 def _purge() -> None:
@@ -151,11 +151,17 @@ def _failed() -> None:
 _SAMPLES: tuple[tuple[str, str, Callable[[], None]], ...] = (
     (
         "migrate status",
-        """`state` is `pending`, `applied`, `adopted`, `edited`, `half up` or `half down`. `names` lists only
+        """`state` is `pending`, `applied`, `adopted`, `edited`, `half up` or `half down`. `deferred` is true of a
+pending step 5 or 6 that waits although a later one is applied (`migrate up --defer-drops`). `names` lists only
 what this database calls otherwise than the specification.""",
         _status,
     ),
-    ("migrate plan", "`sql` is the statement in the names of this database, without its semicolon.", _plan),
+    (
+        "migrate plan",
+        """`sql` is the statement in the names of this database, without its semicolon. `deferred` are the
+pending steps that `--defer-drops` leaves out.""",
+        _plan,
+    ),
     (
         "preflight",
         "`level` is `blocks`, `warns`, `unknown` or `ok`; `ready` is false if one blocks.",
@@ -204,7 +210,7 @@ def page(generated: str) -> str:
         "",
         *_block(_events),
         "",
-        "The last line of a run that did what it should:",
+        "The last line of a run that did what it should; `deferred` as in a plan:",
         "",
         *_block(_finished),
         "",

@@ -493,6 +493,11 @@ BEGIN
   ELSE
     -- Flags that differ from their defaults were written by code that knows them.
     flags_win := NOT chat OR call;
+    IF kind IS NULL AND (SELECT attnotnull FROM pg_attribute WHERE attrelid = TG_RELID AND attname = %3$L) THEN
+      -- Code that knows only the flags, and a type column without a default that must be filled all the same.
+      kind := CASE WHEN call AND NOT chat THEN 'call' ELSE 'chat' END;
+      NEW.%3$I := kind;
+    END IF;
   END IF;
 
   IF coalesce(kind = 'call', false) <> (call AND NOT chat) THEN
@@ -511,21 +516,22 @@ BEGIN
     END IF;
   END IF;
 
-  -- What one form cannot say of the other is kept beside it, so that removing either form loses nothing.
+  -- What one form cannot say of the other is kept beside it, so that removing either form loses nothing. Types are kept
+  -- as the column holds them (char(n) is padded), because that is what the steps compare them with.
   IF kind IS NULL OR kind NOT IN ('chat', 'call') THEN
     INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
-    VALUES (%2$L, 'chatbot_type', 'up', NEW.id, to_jsonb(kind), jsonb_build_object('chat', chat, 'call', call))
+    VALUES (%2$L, 'chatbot_type', 'up', NEW.id, to_jsonb(NEW.%3$I), jsonb_build_object('chat', chat, 'call', call))
     ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
     DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
      WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
   ELSIF TG_OP = 'UPDATE' AND (old_kind IS NULL OR old_kind NOT IN ('chat', 'call')) THEN
     DELETE FROM callctl.saved_value
      WHERE relation = %2$L AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id AND superseded_at IS NULL
-       AND value IS NOT DISTINCT FROM to_jsonb(old_kind);
+       AND value IS NOT DISTINCT FROM to_jsonb(OLD.%3$I);
   END IF;
   IF chat IS DISTINCT FROM coalesce(kind <> 'call', true) OR call IS DISTINCT FROM coalesce(kind = 'call', false) THEN
     INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
-    VALUES (%2$L, 'capabilities', 'down', NEW.id, jsonb_build_object('chat', chat, 'call', call), to_jsonb(kind))
+    VALUES (%2$L, 'capabilities', 'down', NEW.id, jsonb_build_object('chat', chat, 'call', call), to_jsonb(NEW.%3$I))
     ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
     DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
      WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);

@@ -1,5 +1,5 @@
 -- finding: hybrids
--- steps: 5-6
+-- steps: 2-3, 5-6
 -- direction: down
 -- ok: no chatbot and no package does both chat and call
 -- why: the old type column can hold only one of the two; a hybrid becomes a chat bot, and its flags are
@@ -11,7 +11,7 @@ SELECT
     'warns' AS level,
     format('packages that allow both chat and call, and will be packages for chat: %s', count(*)) AS what,
     'chatbot_packages' AS object,
-    ARRAY[5] AS steps
+    ARRAY[2, 5] AS steps
 FROM chatapp.chatbot_packages AS x
 WHERE x.enable_chat AND x.enable_call
 HAVING count(*) > 0;
@@ -21,7 +21,7 @@ SELECT
     'warns' AS level,
     format('chatbots that do both chat and call, and will be chat bots: %s', count(*)) AS what,
     'chatbots' AS object,
-    ARRAY[6] AS steps
+    ARRAY[3, 6] AS steps
 FROM chatapp.chatbots AS x
 WHERE x.enabled_chat AND x.enabled_call
 HAVING count(*) > 0;

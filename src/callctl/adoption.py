@@ -9,9 +9,9 @@ from callctl import database, store
 from callctl.adapt import adapt
 from callctl.errors import StepFailed
 from callctl.events import Notice, OnEvent, ignore
-from callctl.migrate import status, wanted_steps
+from callctl.migrate import status
 from callctl.naming import Naming
-from callctl.steps import Step
+from callctl.steps import Step, wanted_steps
 from callctl.verify import CheckResult, run_check
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ class Adopted:
     failing: tuple[CheckResult, ...]
 
 
-def adopt(settings: Settings, on_event: OnEvent = ignore) -> tuple[Adopted, ...]:
+def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool = False) -> tuple[Adopted, ...]:
     """Record the steps that the database has and the history has not, each proved by its verify.
 
     First runs what the step's file marks repeatable: callctl's additions to the document, and what a later down
-    must remember. Stops at the first step that cannot be proved.
+    must remember. Stops at the first step that cannot be proved. ``defer_drops`` passes over steps 5 and 6.
     """
     connection = database.connect(settings)
     try:
@@ -41,7 +41,7 @@ def adopt(settings: Settings, on_event: OnEvent = ignore) -> tuple[Adopted, ...]
             found = status(connection, settings)
             store.create(connection, settings.schema)
             looked_at: list[Adopted] = []
-            for step in wanted_steps(found, "up", None):
+            for step in wanted_steps(found.applied, found.half_done, "up", None, defer_drops=defer_drops):
                 lock.assert_held()
                 looked_at.append(_adopt(connection, found.naming, step, on_event))
                 if not looked_at[-1].adopted:

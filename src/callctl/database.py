@@ -148,7 +148,7 @@ def set_lock_timeout(connection: Connection, milliseconds: int, *, local: bool) 
 
 
 def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], on_event: OnEvent = ignore) -> Result:
-    """Make an attempt again when it gave up a lock (55P03) or lost a deadlock (40P01), with jittered pauses.
+    """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
 
     ``attempt`` leaves no transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error.
     """
@@ -160,7 +160,11 @@ def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], o
         tries += 1
         try:
             return attempt()
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.DeadlockDetected,
+            psycopg.errors.SerializationFailure,
+        ):
             waited = time.monotonic() - began
             if waited * 1000 >= settings.lock_wait_ms:
                 raise

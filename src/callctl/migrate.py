@@ -1,60 +1,29 @@
-"""The steps, up and down: what is applied, what would run, running it, and recording what was done without callctl."""
+"""The steps, up and down: what would run, and running it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from callctl import catalogue, database, runner, store, transactions
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
-from callctl.naming import Naming, read_naming
+from callctl.naming import Naming
 from callctl.pace import Pace
 from callctl.preflight import preflight
 from callctl.script import Script, Statement, load_script
-from callctl.steps import Step, all_steps, applied_steps, last_rows
+from callctl.standing import Status, StepState, status
+from callctl.steps import DROPS, Step, not_deferrable, wanted_steps
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection
 
-
-@dataclass(frozen=True)
-class StepState:
-    """One step of the thirteen as the history has it.
-
-    ``edited``: its file is no longer the one that ran. ``half_done``: a run of it stopped after it had committed
-    something.
-    """
-
-    number: int
-    name: str
-    applied: bool
-    adopted: bool
-    at: datetime | None
-    by: str | None
-    client: str | None
-    seconds: float | None
-    edited: bool
-    half_done: Direction | None
-
-
-@dataclass(frozen=True)
-class Status:
-    """What this database is called things, and where each step stands."""
-
-    naming: Naming
-    steps: tuple[StepState, ...]
-
-    @property
-    def pending(self) -> tuple[int, ...]:
-        """The numbers of the steps that are not applied."""
-        return tuple(step.number for step in self.steps if not step.applied)
+__all__ = ["Plan", "PlannedStep", "Run", "Status", "StepRun", "StepState", "down", "history", "plan", "status", "up"]
 
 
 @dataclass(frozen=True)
@@ -69,11 +38,16 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do, in order."""
+    """What a run would do, in order.
+
+    ``deferred`` are the pending steps that it leaves out to be taken later; ``notices`` are for the operator.
+    """
 
     direction: Direction
     naming: Naming
     steps: tuple[PlannedStep, ...]
+    deferred: tuple[int, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,43 +62,12 @@ class StepRun:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run has done."""
+    """What a run has done; ``deferred`` are the pending steps that it left out to be taken later."""
 
     direction: Direction
     steps: tuple[StepRun, ...]
     seconds: float
-
-
-def status(connection: Connection, settings: Settings) -> Status:
-    """Where each step stands. Reads only.
-
-    Raises Refused where the naming cannot be decided or the history contradicts itself.
-    """
-    store.assert_owner(connection, settings.schema)
-    history = store.history(connection)
-    applied = applied_steps(history)
-    half_done = dict(store.started(connection))
-    rows = last_rows(history)
-    return Status(
-        read_naming(connection, settings.schema),
-        tuple(_state(step, step.number in applied, rows.get(step.number), half_done) for step in all_steps()),
-    )
-
-
-def _state(step: Step, applied: bool, row: HistoryRow | None, half_done: dict[int, Direction]) -> StepState:
-    shown = row if applied else None
-    return StepState(
-        number=step.number,
-        name=step.name,
-        applied=applied,
-        adopted=shown is not None and shown.adopted,
-        at=shown.finished_at if shown else None,
-        by=shown.database_role if shown else None,
-        client=shown.client if shown else None,
-        seconds=shown.seconds if shown else None,
-        edited=shown is not None and shown.sha256 != step.script("up").sha256,
-        half_done=half_done.get(step.number),
-    )
+    deferred: tuple[int, ...] = ()
 
 
 def history(connection: Connection) -> tuple[HistoryRow, ...]:
@@ -132,16 +75,23 @@ def history(connection: Connection) -> tuple[HistoryRow, ...]:
     return store.history(connection)
 
 
-def plan(connection: Connection, settings: Settings, *, direction: Direction = "up", to: int | None = None) -> Plan:
+def plan(
+    connection: Connection,
+    settings: Settings,
+    *,
+    direction: Direction = "up",
+    to: int | None = None,
+    defer_drops: bool = False,
+) -> Plan:
     """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing.
 
-    ``to`` is the last step to apply, or the step to go back to; None is all the way.
+    ``to`` is the last step to apply, or the step to go back to; None is all the way. ``defer_drops`` as in :func:`up`.
     """
     with database.read_only(connection):
         found = status(connection, settings)
         made = store.exists(connection)
         steps = []
-        for step in wanted_steps(found, direction, to):
+        for step in wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops):
             script, _ = _prepared(step, direction, found.naming)
             statements: list[Statement] = []
             for statement in script.statements:
@@ -150,31 +100,15 @@ def plan(connection: Connection, settings: Settings, *, direction: Direction = "
                 else:
                     statements.append(statement)
             steps.append(PlannedStep(step.number, step.name, direction, tuple(statements)))
-        return Plan(direction, found.naming, tuple(steps))
+        deferred, notices = _deferral(found, to) if defer_drops else ((), ())
+        return Plan(direction, found.naming, tuple(steps), deferred, notices)
 
 
-def wanted_steps(found: Status, direction: Direction, to: int | None) -> Sequence[Step]:
-    """The steps between where the database stands and where it should go, in the order they run.
-
-    Raises Refused where a step is half way in the other direction.
-    """
-    applied = {state.number for state in found.steps if state.applied}
-    half_done = {state.number: state.half_done for state in found.steps if state.half_done}
-    if direction == "up":
-        for number, way in half_done.items():
-            if way == "down":
-                raise Refused(
-                    f"step {number} is half way down",
-                    hint=f"finish that first: callctl migrate down --to {number - 1}",
-                )
-        return [step for step in all_steps() if step.number not in applied and step.number <= (to or 13)]
-    for number, way in half_done.items():
-        if way == "up":
-            raise Refused(
-                f"step {number} is half way up",
-                hint=f"finish that first: callctl migrate up --to {number}; then go down",
-            )
-    return [step for step in reversed(all_steps()) if step.number in applied and step.number > (to or 0)]
+def _deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The steps that a run with ``defer_drops`` leaves out, and what to say where there are none to leave out."""
+    left_out = tuple(number for number in DROPS if number in found.pending and (to is None or number <= to))
+    notice = not_deferrable(found.applied)
+    return left_out, () if notice is None else (notice,)
 
 
 def _prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script, tuple[Statement, ...]]:
@@ -195,13 +129,30 @@ def _prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script,
 
 
 def up(
-    settings: Settings, *, to: int | None = None, dry_run: bool = False, wait: bool = False, on_event: OnEvent = ignore
+    settings: Settings,
+    *,
+    to: int | None = None,
+    defer_drops: bool = False,
+    dry_run: bool = False,
+    wait: bool = False,
+    on_event: OnEvent = ignore,
 ) -> Run:
     """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
 
-    Raises Refused, with nothing changed, where preflight blocks; LockHeld; StepFailed; Interrupted.
+    ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
+    later run without it takes them. Raises Refused, with nothing changed, where preflight blocks; LockHeld; StepFailed;
+    Interrupted.
     """
-    return _run(settings, "up", to, dry_run=dry_run, wait=wait, truncate_avatars=False, on_event=on_event)
+    return _run(
+        settings,
+        "up",
+        to,
+        defer_drops=defer_drops,
+        dry_run=dry_run,
+        wait=wait,
+        truncate_avatars=False,
+        on_event=on_event,
+    )
 
 
 def down(
@@ -217,7 +168,16 @@ def down(
 
     Raises as :func:`up` does.
     """
-    return _run(settings, "down", to, dry_run=dry_run, wait=wait, truncate_avatars=truncate_avatars, on_event=on_event)
+    return _run(
+        settings,
+        "down",
+        to,
+        defer_drops=False,
+        dry_run=dry_run,
+        wait=wait,
+        truncate_avatars=truncate_avatars,
+        on_event=on_event,
+    )
 
 
 def _run(
@@ -225,6 +185,7 @@ def _run(
     direction: Direction,
     to: int | None,
     *,
+    defer_drops: bool,
     dry_run: bool,
     wait: bool,
     truncate_avatars: bool,
@@ -236,12 +197,16 @@ def _run(
     connection = database.connect(settings)
     try:
         if dry_run:
-            planned = plan(connection, settings, direction=direction, to=to)
-            return Run(direction, tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps), 0.0)
+            planned = plan(connection, settings, direction=direction, to=to, defer_drops=defer_drops)
+            steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
+            return Run(direction, steps, 0.0, planned.deferred)
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         with database.MigrationLock(settings, wait=wait, on_event=on_event) as lock:
             found = status(connection, settings)
-            wanted = wanted_steps(found, direction, to)
+            wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops)
+            deferred, notices = _deferral(found, to) if defer_drops else ((), ())
+            for notice in notices:
+                on_event(Notice(notice))
             for state in found.steps:
                 if state.edited:
                     on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
@@ -271,7 +236,7 @@ def _run(
                 except psycopg.OperationalError as error:
                     # Between two statements; the runner reports what fails in one.
                     raise database.lost(error) from error
-            return Run(direction, tuple(taken), time.monotonic() - began)
+            return Run(direction, tuple(taken), time.monotonic() - began, deferred)
     finally:
         connection.close()
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -123,6 +123,20 @@ def _field(name: str, value: object) -> object:
 def counted(number: int, noun: str) -> str:
     """'1 step', '1,200 steps'."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """'4', '5 and 6', '1 to 4 and 7 to 13', '13 to 7 and 4 to 1': numbers in order, up or down."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and abs(number - found[-1][-1]) == 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    parts: list[str] = []
+    for span in found:
+        parts += [f"{span[0]} to {span[-1]}"] if len(span) > 2 else [str(number) for number in span]
+    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
 
 
 def _write(stream: TextIO, text: str) -> None:

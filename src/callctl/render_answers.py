@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callctl import render
+from callctl.steps import finishing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +65,7 @@ def status_document(status: Status, settings: Settings) -> dict[str, object]:
                 "number": step.number,
                 "name": step.name,
                 "state": step_state(step),
+                "deferred": step.deferred,
                 "at": step.at,
                 "by": step.by,
                 "client": step.client,
@@ -95,7 +97,7 @@ def status(status: Status, settings: Settings) -> None:
             (
                 str(step.number),
                 step.name,
-                step_state(step),
+                step_state(step) + (" (deferred)" if step.deferred else ""),
                 f"{step.at:{_TIME}}" if step.at else "",
                 step.by or "",
             )
@@ -107,13 +109,20 @@ def status(status: Status, settings: Settings) -> None:
     if any(step.edited for step in status.steps):
         render.note("an applied step's file has changed since: compare it with the version that was applied")
     render.note(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
+    _deferred(status.deferred)
     following = "callctl preflight" if pending else "callctl verify"
     for step in status.steps:
         if step.half_done:
-            target = step.number if step.half_done == "up" else step.number - 1
             render.note(f"step {step.number} stopped half way {step.half_done}")
-            following = f"callctl migrate {step.half_done} --to {target}"
+            following = finishing(step.number, step.half_done, status.applied)
     render.note(f"next: {following}")
+
+
+def _deferred(numbers: Sequence[int]) -> None:
+    """What it means that these steps wait."""
+    if numbers:
+        which = f"step {numbers[0]} is" if len(numbers) == 1 else f"steps {render.spans(numbers)} are"
+        render.note(f"{which} deferred: a type column stays, in step with the flags, until callctl migrate up drops it")
 
 
 # ---- migrate plan --------------------------------------------------------------------------------------
@@ -122,6 +131,7 @@ def status(status: Status, settings: Settings) -> None:
 def plan_document(plan: Plan) -> dict[str, object]:
     return {
         "direction": plan.direction,
+        "deferred": list(plan.deferred),
         "steps": [
             {
                 "number": step.number,
@@ -160,11 +170,14 @@ def plan_sql(plan: Plan) -> str:
 
 
 def plan(plan: Plan, output: Output) -> None:
+    for notice in plan.notices:
+        render.note(f"note: {notice}")
     if output == "json":
         render.document(plan_document(plan))
         return
     if not plan.steps:
-        render.note("nothing to do: no step is " + ("pending" if plan.direction == "up" else "applied"))
+        render.note(_nothing(plan))
+        _deferred(plan.deferred)
         return
     text = plan_sql(plan)
     if render.has_colour(sys.stdout):
@@ -177,6 +190,13 @@ def plan(plan: Plan, output: Output) -> None:
     count = sum(len(step.statements) for step in plan.steps)
     steps, statements = render.counted(len(plan.steps), "step"), render.counted(count, "statement")
     render.note(f"{steps}, {statements}; nothing was run")
+    _deferred(plan.deferred)
+
+
+def _nothing(work: Plan | Run) -> str:
+    if work.direction == "down":
+        return "nothing to do: no step is applied"
+    return f"nothing to do: no {'other ' if work.deferred else ''}step is pending"
 
 
 # ---- migrate up, down, adopt, history ------------------------------------------------------------------
@@ -191,11 +211,13 @@ def run(run: Run, output: Output) -> None:
                 "direction": run.direction,
                 "seconds": round(run.seconds, 3),
                 "steps": run.steps,
+                "deferred": list(run.deferred),
             }
         )
         return
     if not run.steps:
-        render.out(f"nothing to do: no step is {'pending' if run.direction == 'up' else 'applied'}")
+        render.out(_nothing(run))
+        _deferred(run.deferred)
         return
     table(
         ("step", "name", "seconds", "rows"),
@@ -205,6 +227,7 @@ def run(run: Run, output: Output) -> None:
     verb = "applied" if run.direction == "up" else "taken back"
     steps = render.counted(len(run.steps), "step")
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
+    _deferred(run.deferred)
     render.note(f"next: callctl {'verify' if run.direction == 'up' else 'migrate status'}")
 
 
@@ -228,7 +251,8 @@ def adopted(steps: Sequence[Adopted], output: Output) -> None:
     render.note("next: callctl migrate status")
 
 
-def history(rows: Sequence[HistoryRow], output: Output) -> None:
+def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output) -> None:
+    """Every step taken; ``deferred`` are the pending ones that the list passes over."""
     if output == "json":
         render.document([{**_fields(row), "seconds": round(row.seconds, 3)} for row in rows])
         return
@@ -254,6 +278,7 @@ def history(rows: Sequence[HistoryRow], output: Output) -> None:
         ),
         right=("id", "step", "seconds"),
     )
+    _deferred(deferred)
 
 
 def _fields(row: HistoryRow) -> dict[str, object]:

@@ -17,7 +17,9 @@ _STYLES = {"ok": "good", "unknown": "hint", "warns": "warning", "blocks": "error
 _OBJECTS_SHOWN = 8
 
 
-def preflight(findings: Sequence[Finding], pending: Sequence[int], output: Output) -> None:
+def preflight(
+    findings: Sequence[Finding], pending: Sequence[int], output: Output, *, defer_drops: bool = False
+) -> None:
     """The answer of ``callctl preflight``."""
     if output == "json":
         render.document(findings_document(findings, pending))
@@ -36,7 +38,7 @@ def preflight(findings: Sequence[Finding], pending: Sequence[int], output: Outpu
     if count["blocks"]:
         render.note("next: do what the blocking findings say, then run callctl preflight again")
     else:
-        render.note("next: callctl migrate plan")
+        render.note("next: callctl migrate plan" + (" --defer-drops" if defer_drops else ""))
 
 
 def before_run(findings: Sequence[Finding]) -> None:

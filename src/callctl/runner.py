@@ -18,7 +18,7 @@ from callctl.files import read_sql
 from callctl.indexes import build, index_built_by
 from callctl.lexer import tokens
 from callctl.script import Script, Statement
-from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run, Transaction, attempted, transaction
+from callctl.transactions import OVERRUNS, ROWS, Failed, HeldTooLong, Run, Transaction, attempted, transaction
 from callctl.watch import index_progress
 
 if TYPE_CHECKING:
@@ -123,9 +123,14 @@ def _together(
     import psycopg
 
     under_way: list[Transaction] = []
+    # What is written between a repeated statement and its check is not the step's to answer for. Where a lock is taken
+    # the newest rows must be seen behind it.
+    one_snapshot = any("again" in statement.directives for statement in group) and all(
+        statement.kind in ROWS and "generated" not in statement.directives for statement in group
+    )
 
     def attempt() -> int:
-        with transaction(run) as current:
+        with transaction(run, one_snapshot=one_snapshot) as current:
             under_way[:] = [current]
             changed = 0
             statements: list[Statement] = []

@@ -1,8 +1,8 @@
-"""The thirteen steps, and which of them a history says are applied."""
+"""The thirteen steps, which of them a history says are applied, and which a run would take."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,6 +11,9 @@ from callctl.events import Direction
 from callctl.files import step_directories
 from callctl.script import Script, Statement, load_script
 from callctl.store import HistoryRow
+
+DROPS = (5, 6)
+"""The steps that drop a type column: they alone may wait while later ones are applied."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ def last_rows(history: Sequence[HistoryRow]) -> dict[int, HistoryRow]:
 
 
 def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
-    """The numbers of the applied steps, in order.
+    """The numbers of the applied steps, in order: 1 to n, or with the drops deferred 1 to 4 (or 5) and 7 to n.
 
-    Raises Refused where the history has a step that this callctl does not know, or a gap.
+    Raises Refused where the history has a step that this callctl does not know, or another gap.
     """
     applied = tuple(sorted(number for number, row in last_rows(history).items() if row.direction == "up"))
     known = {step.number for step in all_steps()}
@@ -63,9 +66,60 @@ def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
             hint="a newer callctl has been at work here (callctl migrate history shows which); use that one",
         )
     missing = sorted(set(range(1, max(applied, default=0) + 1)) - set(applied))
-    if missing:
+    # The second drop may be all that is deferred, never the first alone: they are taken in order.
+    if missing and (applied[-1] <= DROPS[-1] or tuple(missing) not in (DROPS, DROPS[1:])):
         raise Refused(
             f"the history has a gap: step {applied[-1]} is applied, but not {', '.join(map(str, missing))}",
             hint="somebody has changed callctl.history; callctl migrate history shows what is there",
         )
     return applied
+
+
+def deferred_steps(applied: Collection[int]) -> tuple[int, ...]:
+    """The drops that wait although a later step is applied."""
+    later = max(applied, default=0) > DROPS[-1]
+    return tuple(number for number in DROPS if later and number not in applied)
+
+
+def wanted_steps(
+    applied: Collection[int],
+    half_done: Mapping[int, Direction],
+    direction: Direction,
+    to: int | None,
+    *,
+    defer_drops: bool = False,
+) -> tuple[Step, ...]:
+    """The steps between where a database stands and where it should go, in the order they run.
+
+    ``to`` is the last step to apply or the one to go back to; None is all the way. Up with ``defer_drops`` leaves
+    steps 5 and 6 out. Raises Refused where a step is half way in the other direction.
+    """
+    other: Direction = "down" if direction == "up" else "up"
+    for number, way in half_done.items():
+        if way == other:
+            then = "" if direction == "up" else "; then go down"
+            raise Refused(
+                f"step {number} is half way {way}",
+                hint=f"finish that first: {finishing(number, way, applied)}{then}",
+            )
+    if direction == "down":
+        return tuple(step for step in reversed(all_steps()) if step.number in applied and step.number > (to or 0))
+    last = all_steps()[-1].number if to is None else to
+    left_out = {*applied, *(DROPS if defer_drops else ())}
+    return tuple(step for step in all_steps() if step.number not in left_out and step.number <= last)
+
+
+def finishing(number: int, way: Direction, applied: Collection[int]) -> str:
+    """The command that ends a step which stopped half way, and takes no other with it."""
+    if way == "down":
+        return f"callctl migrate down --to {number - 1}"
+    deferred = number > DROPS[-1] and not set(DROPS) <= set(applied)
+    return f"callctl migrate up --to {number}" + (" --defer-drops" if deferred else "")
+
+
+def not_deferrable(applied: Collection[int]) -> str | None:
+    """What to say to ``--defer-drops`` where a drop is applied already; None where none is."""
+    done = [number for number in DROPS if number in applied]
+    if len(done) == len(DROPS):
+        return "steps 5 and 6 are applied already: there is nothing to defer"
+    return f"step {done[0]} is applied already: only step {DROPS[-1]} is deferred" if done else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # A lock held too long once may be the machine's hiccup; three times, it is the statement.
 OVERRUNS = 3
 # These take no lock on a table that a reader or a writer of other rows waits behind.
-_ROWS = frozenset({"select", "insert", "update", "delete", "merge"})
+ROWS = frozenset({"select", "insert", "update", "delete", "merge"})
 
 Result = TypeVar("Result")
 
@@ -81,7 +81,7 @@ class Transaction:
         """Send one statement; its answer is there after :meth:`wait`."""
         if "rewrites" in statement.directives:
             self._connection.execute("SELECT set_config('statement_timeout', '0', true)")
-        elif self._took_lock or statement.kind not in _ROWS:
+        elif self._took_lock or statement.kind not in ROWS:
             self._connection.execute(
                 read_sql("catalog/hold.sql").encode(),
                 {"wait_ms": self._settings.lock_timeout_ms, "hold_ms": self._settings.lock_hold_ms},
@@ -97,9 +97,14 @@ class Transaction:
 
 
 @contextmanager
-def transaction(run: Run) -> Iterator[Transaction]:
-    """A transaction that gives up a lock it does not get at once, and lets go of one it holds too long."""
+def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction]:
+    """A transaction that gives up a lock it does not get at once, and lets go of one it holds too long.
+
+    With ``one_snapshot`` its statements and its checks see the same rows, whatever is written meanwhile.
+    """
     with run.connection.pipeline() as pipeline, run.connection.transaction():
+        if one_snapshot:
+            run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         run.connection.execute(
             "SELECT callctl.open_transaction(%s, %s, %s)",
             (database.LOCK_CLASS + 1, run.schema, run.settings.lock_timeout_ms),

@@ -70,18 +70,18 @@ def verify(connection: Connection, settings: Settings, *, steps: Iterable[int] |
         results = [result for step in wanted for result in step_checks(connection, naming, step)]
         for name in sql_names("verify"):
             script = load_script(name)
-            if _needed(script) <= set(wanted):
+            if _steps(script, "steps") <= set(wanted) and not _steps(script, "pending") & set(wanted):
                 results += [run_check(connection, each, naming, None) for each in script.statements]
     return Report(wanted, tuple(results))
 
 
-def _needed(script: Script) -> set[int]:
-    """The steps that a file's header says must be applied for it to mean anything."""
-    needed: set[int] = set()
-    for part in script.header.get("steps", "").replace(",", " ").split():
+def _steps(script: Script, key: str) -> set[int]:
+    """The steps in a line of a file's header: those that must be applied for it to mean anything, or must not be."""
+    named: set[int] = set()
+    for part in script.header.get(key, "").replace(",", " ").split():
         low, _, high = part.partition("-")
-        needed |= set(range(int(low), int(high or low) + 1))
-    return needed
+        named |= set(range(int(low), int(high or low) + 1))
+    return named
 
 
 def step_checks(connection: Connection, naming: Naming, step: int) -> Sequence[CheckResult]:

@@ -237,3 +237,59 @@ def test_a_database_without_the_platform(
     assert err.startswith("callctl: error: ")
     assert "callctl: hint: " in err
     assert applied(empty_database) == 0
+
+
+def test_the_drops_are_deferred_and_taken_later(baseline: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    expanded = [*range(1, 5), *range(7, 14)]
+    findings = document(ask(baseline, "preflight", "--defer-drops", "--output", "json"))
+    assert findings["pending"] == expanded
+    plan = document(ask(baseline, "migrate", "plan", "--defer-drops", "--output", "json"))
+    assert [step["number"] for step in plan["steps"]] == expanded
+    assert plan["deferred"] == [5, 6]
+    dry = ask(baseline, "migrate", "up", "--defer-drops", "--dry-run")
+    assert dry == ask(baseline, "migrate", "plan", "--defer-drops")
+    assert "steps 5 and 6 are deferred" in dry[2]
+    assert "chatbot_packages DROP COLUMN" not in dry[1]
+    assert applied(baseline) == 0
+
+    code, out, err = ask(baseline, "migrate", "up", "--defer-drops", "--yes", "--output", "json")
+    assert code == 0, err
+    assert json.loads(out.splitlines()[-1])["deferred"] == [5, 6]
+    status = document(ask(baseline, "migrate", "status", "--output", "json"), 3)
+    assert [step["number"] for step in status["steps"] if step["state"] == "pending"] == [5, 6]
+    assert [step["number"] for step in status["steps"] if step["deferred"]] == [5, 6]
+    code, out, err = ask(baseline, "migrate", "status")
+    assert code == 3
+    assert out.count("pending (deferred)") == 2
+    assert "steps 5 and 6 are deferred" in err
+    assert "steps 5 and 6 are deferred" in ask(baseline, "migrate", "history")[2]
+    assert ask(baseline, "migrate", "up", "--defer-drops", "--yes")[:2] == (
+        0,
+        "nothing to do: no other step is pending\n",
+    )
+    assert document(ask(baseline, "verify", "--output", "json"))["passed"] is True
+    back = document(ask(baseline, "migrate", "plan", "--down", "--output", "json"))
+    assert [step["number"] for step in back["steps"]] == expanded[::-1]
+
+    contract = document(ask(baseline, "migrate", "plan", "--output", "json"))
+    assert [step["number"] for step in contract["steps"]] == [5, 6]
+    assert contract["deferred"] == []
+    in_use = list(document(ask(baseline, "preflight", "--output", "json"))["findings"])
+    assert any(found["id"] == "type-column-in-use" and "code-refs" in found["do"] for found in in_use)
+    code, out, err = ask(baseline, "migrate", "up", "--yes")
+    assert code == 0
+    assert "2 steps applied in " in out
+    assert "type-column-in-use" in err
+    assert document(ask(baseline, "migrate", "status", "--output", "json"))["steps"][4]["deferred"] is False
+    code, out, err = ask(baseline, "migrate", "plan", "--defer-drops")
+    assert (code, out) == (0, "")
+    assert err.splitlines() == [
+        "note: steps 5 and 6 are applied already: there is nothing to defer",
+        "nothing to do: no step is pending",
+    ]
+    events = ask(baseline, "migrate", "up", "--defer-drops", "--yes", "--output", "json")[1].splitlines()
+    assert json.loads(events[0]) == {
+        "event": "notice",
+        "text": "steps 5 and 6 are applied already: there is nothing to defer",
+    }
+    assert document(ask(baseline, "verify", "--output", "json"))["passed"] is True

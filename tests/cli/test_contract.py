@@ -107,6 +107,8 @@ def test_help_pays_for_no_late_import() -> None:
         ("--schema", "--schema needs a value"),
         ("preflight --database --yes", "--database needs a value"),
         ("migrate down", "down needs a target"),
+        ("migrate plan --down --defer-drops", "--defer-drops is for the way up"),
+        ("migrate down --all --defer-drops", "no such option: --defer-drops"),
         ("migrate down --all --to 3", "two different targets"),
         ("migrate down --to 14", "--to is not a step: '14'"),
         ("migrate down --to -1", "--to is not a step: '-1'"),

@@ -14,6 +14,7 @@ DOCS = ROOT / "docs"
 HOW_TO: dict[str, str | None] = {
     "find-code-that-names-the-type-column": None,
     "migrate-a-staging-copy": "--baseline deployed --rows 200",
+    "migrate-without-downtime": "--baseline deployed --rows 200",
     "roll-back": "--baseline deployed --rows 200",
     "recover-after-a-failed-step": "--baseline documented --rows 200",
     "run-in-ci": "--baseline documented --rows 200",

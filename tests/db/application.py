@@ -25,8 +25,9 @@ CAPABILITIES = ((True, False), (False, True), (True, True))
 class Application:
     """Writes to one database; ``random`` decides what."""
 
-    def __init__(self, db: psycopg.Connection[Any], before: Before, random: Random) -> None:
+    def __init__(self, db: psycopg.Connection[Any], before: Before, random: Random, *, models: bool = True) -> None:
         self.db = db
+        self.models = models  # whether it inserts models, whose names are taken the second time
         self.before = before
         self.random = random
         db.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(before.schema)))
@@ -213,7 +214,8 @@ class NewApplication(Application):
                     "description": "wörks",
                 }
             self.update("ai_models", row["id"], **values)
-        self.insert("ai_models", model_type="both", **a_model(self.before, "gpt-new"))
+        if self.models:
+            self.insert("ai_models", model_type="both", **a_model(self.before, "gpt-new"))
 
     def _calls(self) -> None:
         accounts = [
@@ -250,8 +252,8 @@ class NewApplication(Application):
 class OldApplication(Application):
     """Knows the type column."""
 
-    def __init__(self, db: psycopg.Connection[Any], before: Before, random: Random) -> None:
-        super().__init__(db, before, random)
+    def __init__(self, db: psycopg.Connection[Any], before: Before, random: Random, *, models: bool = True) -> None:
+        super().__init__(db, before, random, models=models)
         self._values = Rows(before)
 
     def write(self) -> None:
@@ -273,9 +275,10 @@ class OldApplication(Application):
             self.edit_rows()
             self._settings("companies", 0.1, [lambda s: {**s, "features": {"callEnabled": True}}, lambda _: {}])
             self._settings("chatbots", 0.1, [lambda s: {**s, "call": {"voiceId": "old"}}, lambda _: {}])
-            self.insert("ai_models", **a_model(self.before, "claude-old"))
-            if self.random.random() < 0.5:
-                self.insert("ai_models", **a_model(self.before, "gemini-2.0-flash-exp"))
+            if self.models:
+                self.insert("ai_models", **a_model(self.before, "claude-old"))
+                if self.random.random() < 0.5:
+                    self.insert("ai_models", **a_model(self.before, "gemini-2.0-flash-exp"))
             self.delete_rows()
 
     def _type(self, table: str) -> dict[str, Value]:

@@ -77,3 +77,21 @@ def test_a_migration_half_done_by_hand_is_adopted_as_far_as_it_goes(steps: int, 
     with connect(settings) as connection:
         assert verify(connection, settings).passed
     migrate.down(settings, to=0)
+
+
+def test_an_expansion_done_by_hand_is_adopted_as_one(documented: str) -> None:
+    """psql ran every file but those of the drops: adopt passes over them as up does."""
+    settings = Settings(database_url=documented)
+    expanded = [*range(1, 5), *range(7, 14)]
+    with psycopg.connect(documented, autocommit=True) as connection:
+        connection.execute(read_sql("store.sql").encode())
+        for number in expanded:
+            for statement in all_steps()[number - 1].script("up").statements:
+                connection.execute(statement.sql.encode())
+    adopted = adoption.adopt(settings, defer_drops=True)
+    assert [step.number for step in adopted if step.adopted] == expanded
+    with connect(settings) as connection:
+        assert migrate.status(connection, settings).deferred == (5, 6)
+        assert verify(connection, settings).passed
+        migrate.up(settings)
+        assert verify(connection, settings).passed

@@ -60,13 +60,17 @@ class Subject:
         self.before = before
         self.settings = Settings(database_url=url, schema=before.schema, batch_size=5)
 
-    def up(self, to: int | None = None) -> None:
+    def up(self, to: int | None = None, *, defer_drops: bool = False) -> None:
         """Apply the steps."""
-        migrate.up(self.settings, to=to)
+        migrate.up(self.settings, to=to, defer_drops=defer_drops)
 
     def down(self, to: int = 0) -> None:
         """Take them back."""
         migrate.down(self.settings, to=to)
+
+    def applied(self) -> tuple[int, ...]:
+        """The applied steps."""
+        return migrate.status(self.db, self.settings).applied
 
     def look(self) -> Snapshot:
         """How it stands."""

@@ -563,6 +563,16 @@ CASES = (
         FLAGS + "UPDATE chatapp.chatbot_packages SET enable_call = true",
         direction="down",
     ),
+    Case(
+        "hybrids",
+        "warns",
+        "chatbots",
+        FLAGS + "UPDATE chatapp.chatbots SET enabled_call = true",
+        direction="down",
+        pending=(3,),
+    ),
+    Case("type-column-in-use", "warns", None, FLAGS, says="only code-refs can tell", pending=(5, 6)),
+    Case("type-column-in-use", "warns", None, FLAGS, says="only code-refs", pending=(6,), baseline="deployed"),
 )
 
 

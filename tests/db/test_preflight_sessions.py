@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import connect
 from tests.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
 
+from callctl import migrate
 from callctl import preflight as module
 from callctl.errors import ConnectionFailed
 from callctl.files import read_sql
@@ -87,6 +88,28 @@ def test_other_sessions_that_may_not_be_seen_are_unknown(documented: str, role: 
         other.execute("ROLLBACK")
     for id in ("long-transactions", "idle-in-transaction", "lock-holders"):
         assert {each.level for each in of(findings, id)} == {"unknown"}, id
+
+
+def test_a_session_that_named_the_type_column_last(deployed: str, role: str) -> None:
+    """Old code that is still at work is likely to show; the column goes by its name in this database."""
+    with (
+        connect(deployed, application_name="old app") as old,
+        connect(deployed) as new,
+        connect(deployed) as connection,
+    ):
+        migrate.up(replace(SETTINGS, database_url=deployed), defer_drops=True)
+        old.execute("SELECT Chatbot_Type FROM chatapp.chatbots LIMIT 1")
+        new.execute("SELECT enabled_chat FROM chatapp.chatbots LIMIT 1")
+        found = of(ask(connection, (5, 6)), "type-column-in-use", "warns")
+        assert objects(found) == {str(old.info.backend_pid)}
+        assert any("(old app, postgres) named the type column" in each.what for each in found)
+        new.execute("SELECT 1")
+        assert not of(ask(connection, (1, 7)), "type-column-in-use")
+        connection.execute(f"GRANT USAGE ON SCHEMA chatapp, callctl TO {role}")
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA callctl TO {role}")
+        connection.execute(f"SET ROLE {role}")
+        hidden = of(ask(connection, (5, 6)), "type-column-in-use", "unknown")
+        assert any(f"role {role} may not see" in each.what for each in hidden)
 
 
 def test_row_security_that_hides_rows(documented: str, role: str) -> None:

@@ -23,7 +23,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "story",
         "adoption",
         "migrate",
-        "preflight verify code_refs",
+        "preflight verify standing code_refs",
         "runner findings steps catalogue",
         "batches watch",
         "transactions",

@@ -29,6 +29,13 @@ DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbots;
 
 DROP FUNCTION IF EXISTS callctl.sync_chatbots();
 
+-- A type saved of a row that never came to be (ON CONFLICT left it out), or that another of its id has replaced, is not
+-- the type of the row that is there.
+DELETE FROM callctl.saved_value AS s
+WHERE s.relation = 'chatbots' AND s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL
+  AND EXISTS (
+    SELECT FROM chatapp.chatbots AS c WHERE c.id = s.row_id AND to_jsonb(c.chatbotType) IS DISTINCT FROM s.value);
+
 ALTER TABLE chatapp.chatbots DROP COLUMN chatbotType;
 
 -- Flags that were saved beside a type stand in their columns, and there is no type any more to say otherwise.
@@ -90,5 +97,24 @@ FROM chatapp.chatbots AS c
 JOIN chatapp.chatbot_packages AS p ON p.id = c.package_id
 WHERE (c.enabled_chat AND NOT p.enable_chat) OR (c.enabled_call AND NOT p.enable_call)
 ON CONFLICT (chatbot_id) DO NOTHING;
+
+-- Where step 12 is applied already (the drops were deferred), the old application has made call bots behind it, and knew
+-- of no call settings. They get the defaults as step 12 gives them. Its way down takes them back: what stood there before
+-- up it has saved already, and of what it has not, nothing did.
+-- callctl: batched
+WITH found AS (
+  SELECT c.id, c.settings FROM chatapp.chatbots AS c
+  WHERE c.enabled_call AND COALESCE(c.settings -> 'call', '{}') IN ('{}', 'null')
+    AND (SELECT h.direction FROM callctl.history AS h WHERE h.step = 12 ORDER BY h.id DESC LIMIT 1) = 'up'
+  FOR UPDATE OF c
+), saved AS (
+  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
+  SELECT 'chatbots', 'settings.call', 'up', id,
+         CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE '{}' END::jsonb
+  FROM found
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
+)
+UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
+FROM found WHERE c.id = found.id;
 
 SELECT callctl.drop_unused_types();

@@ -11,6 +11,7 @@ from callctl.cli.options import (
     BackupTakenAt,
     BatchSize,
     BatchTime,
+    DeferDrops,
     DryRun,
     LockHold,
     LockTimeout,
@@ -66,6 +67,7 @@ The SQL goes to stdout, in the names that this database uses, ready to be read o
 Examples:
   callctl migrate plan                          all that is still to run
   callctl migrate plan --to 4                   up to and with step 4
+  callctl migrate plan --defer-drops            all but the drops of the type columns
   callctl migrate plan --down > rollback.sql    the way back
 """
 
@@ -81,14 +83,21 @@ def plan(
             help="Up: the last step to apply. Down: the step to go back to, 0 for none.",
         ),
     ] = None,
+    defer_drops: DeferDrops = False,
 ) -> None:
     """Print the SQL that would run on this database. Changes nothing."""
+    if down and defer_drops:
+        raise UsageError(
+            "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"
+        )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
     from callctl import migrate, render_answers
 
     with common.connected(settings) as connection:
-        planned = migrate.plan(connection, settings, direction="down" if down else "up", to=target)
+        planned = migrate.plan(
+            connection, settings, direction="down" if down else "up", to=target, defer_drops=defer_drops
+        )
     render_answers.plan(planned, settings.output)
 
 
@@ -101,6 +110,7 @@ Examples:
   callctl migrate up                 asks before it writes
   callctl migrate up --yes           for scripts
   callctl migrate up --to 4          the first four steps only
+  callctl migrate up --defer-drops   the old application goes on working; a later up drops its columns
 \b
 Next: callctl verify
 """
@@ -110,6 +120,7 @@ Next: callctl verify
 def up(
     context: typer.Context,
     to: Annotated[str | None, typer.Option(metavar="N", help="The last step to apply.")] = None,
+    defer_drops: DeferDrops = False,
     dry_run: DryRun = False,
     wait: Wait = False,
     yes: Yes = False,
@@ -143,7 +154,7 @@ def up(
 
     with render_progress.json_failure(settings.output):
         with common.connected(settings) as connection:
-            planned = migrate.plan(connection, settings, direction="up", to=target)
+            planned = migrate.plan(connection, settings, direction="up", to=target, defer_drops=defer_drops)
             if dry_run:
                 render_answers.plan(planned, settings.output)
                 return
@@ -151,7 +162,7 @@ def up(
                 _look_first(connection, settings, planned)
                 common.confirm(connection, settings, f"Apply {_steps(planned)}", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            run = migrate.up(settings, to=target, wait=wait, on_event=on_event)
+            run = migrate.up(settings, to=target, defer_drops=defer_drops, wait=wait, on_event=on_event)
         render_answers.run(run, settings.output)
 
 
@@ -237,7 +248,7 @@ Next: callctl migrate status
 
 
 @group.command(epilog=ADOPT_EPILOG)
-def adopt(context: typer.Context, yes: Yes = False) -> None:
+def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = False) -> None:
     """Record the steps that are already in the database. Each is proved by its verify first."""
     settings = common.settings(context)
     from callctl import adoption, render_answers, render_progress
@@ -246,7 +257,7 @@ def adopt(context: typer.Context, yes: Yes = False) -> None:
         with common.connected(settings) as connection:
             common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            adopted = adoption.adopt(settings, on_event)
+            adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
         render_answers.adopted(adopted, settings.output)
         if any(not step.adopted for step in adopted):
             raise typer.Exit(3)
@@ -256,11 +267,12 @@ def adopt(context: typer.Context, yes: Yes = False) -> None:
 def history(context: typer.Context) -> None:
     """List every step taken, up and down. Says when, by whom, from where and with which callctl."""
     settings = common.settings(context)
-    from callctl import migrate, render_answers
+    from callctl import migrate, render_answers, steps
 
     with common.connected(settings) as connection:
         rows = migrate.history(connection)
-    render_answers.history(rows, settings.output)
+    applied = {number for number, row in steps.last_rows(rows).items() if row.direction == "up"}
+    render_answers.history(rows, steps.deferred_steps(applied), settings.output)
 
 
 def _look_first(
@@ -287,6 +299,8 @@ def _look_first(
 
 
 def _steps(planned: Plan) -> str:
-    """'step 4', 'steps 1 to 13', 'steps 13 to 1'. There are no gaps: a history with one is refused."""
-    first, last = planned.steps[0].number, planned.steps[-1].number
-    return f"step {first}" if first == last else f"steps {first} to {last}"
+    """'step 4', 'steps 13 to 1', 'steps 1 to 4 and 7 to 13'."""
+    from callctl import render
+
+    numbers = [step.number for step in planned.steps]
+    return f"step {numbers[0]}" if len(numbers) == 1 else f"steps {render.spans(numbers)}"

@@ -54,6 +54,13 @@ DryRun: TypeAlias = Annotated[
     bool,
     typer.Option("--dry-run", help="Show what would run, and change nothing: no lock, no table of callctl's."),
 ]
+DeferDrops: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--defer-drops",
+        help="Leave out steps 5 and 6: the type columns stay, in step with the flags, until a later up.",
+    ),
+]
 Wait: TypeAlias = Annotated[
     bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")
 ]

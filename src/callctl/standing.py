@@ -1,0 +1,100 @@
+"""Where each step stands in a database: pending, applied, deferred, half done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from callctl import store
+from callctl.events import Direction
+from callctl.naming import Naming, read_naming
+from callctl.steps import Step, all_steps, applied_steps, deferred_steps, last_rows
+from callctl.store import HistoryRow
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class StepState:
+    """One step of the thirteen as the history has it.
+
+    ``edited``: its file is no longer the one that ran. ``half_done``: a run of it stopped after it had committed
+    something. ``deferred``: it drops a type column, and waits although a later step is applied.
+    """
+
+    number: int
+    name: str
+    applied: bool
+    adopted: bool
+    at: datetime | None
+    by: str | None
+    client: str | None
+    seconds: float | None
+    edited: bool
+    half_done: Direction | None
+    deferred: bool = False
+
+
+@dataclass(frozen=True)
+class Status:
+    """What this database is called things, and where each step stands."""
+
+    naming: Naming
+    steps: tuple[StepState, ...]
+
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """The numbers of the steps that are not applied."""
+        return tuple(step.number for step in self.steps if not step.applied)
+
+    @property
+    def applied(self) -> tuple[int, ...]:
+        """The numbers of the steps that are."""
+        return tuple(step.number for step in self.steps if step.applied)
+
+    @property
+    def deferred(self) -> tuple[int, ...]:
+        """The numbers of the pending steps that wait although a later one is applied."""
+        return tuple(step.number for step in self.steps if step.deferred)
+
+    @property
+    def half_done(self) -> Mapping[int, Direction]:
+        """The steps that have stopped half way, and which way."""
+        return {step.number: step.half_done for step in self.steps if step.half_done}
+
+
+def status(connection: Connection, settings: Settings) -> Status:
+    """Where each step stands. Reads only.
+
+    Raises Refused where the naming cannot be decided or the history contradicts itself.
+    """
+    store.assert_owner(connection, settings.schema)
+    history = store.history(connection)
+    applied = applied_steps(history)
+    half_done = dict(store.started(connection))
+    rows = last_rows(history)
+    return Status(
+        read_naming(connection, settings.schema),
+        tuple(_state(step, applied, rows.get(step.number), half_done) for step in all_steps()),
+    )
+
+
+def _state(step: Step, applied: Sequence[int], row: HistoryRow | None, half_done: dict[int, Direction]) -> StepState:
+    shown = row if step.number in applied else None
+    return StepState(
+        number=step.number,
+        name=step.name,
+        applied=step.number in applied,
+        adopted=shown is not None and shown.adopted,
+        at=shown.finished_at if shown else None,
+        by=shown.database_role if shown else None,
+        client=shown.client if shown else None,
+        seconds=shown.seconds if shown else None,
+        edited=shown is not None and shown.sha256 != step.script("up").sha256,
+        half_done=half_done.get(step.number),
+        deferred=step.number in deferred_steps(applied),
+    )
