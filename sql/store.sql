@@ -150,23 +150,6 @@ COMMENT ON TABLE callctl.inheritance_breach IS 'Chatbots that had a capability t
 COMMENT ON COLUMN callctl.inheritance_breach.chatbot_id IS 'The chatbot';
 COMMENT ON COLUMN callctl.inheritance_breach.recorded_at IS 'When it was recorded';
 
-CREATE OR REPLACE FUNCTION callctl.open_transaction(p_lock integer, p_schema text, p_lock_timeout_ms integer)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  -- A client that froze or lost its way here keeps what it has locked no longer than this.
-  PERFORM set_config('idle_in_transaction_session_timeout', '10s', true);
-  PERFORM set_config('lock_timeout', p_lock_timeout_ms || 'ms', true);
-  IF (SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout') <> p_lock_timeout_ms THEN
-    RAISE EXCEPTION 'lock_timeout does not stay set on this connection' USING ERRCODE = 'config_file_error';
-  END IF;
-  IF NOT pg_try_advisory_xact_lock(p_lock, hashtext(p_schema)) THEN
-    RAISE EXCEPTION 'another callctl is in the middle of a transaction' USING ERRCODE = 'lock_not_available';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION callctl.open_transaction(integer, text, integer) IS
-  'The first thing in each transaction of a step: its lock timeout, and the lock that two of them cannot have at once';
-
 -- ---------------------------------------------------------------------------------------------------
 -- Definitions: what a column is, written down as the statements that make it again
 -- ---------------------------------------------------------------------------------------------------

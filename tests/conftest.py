@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
@@ -16,6 +17,8 @@ from callctl.postgres import Server, start_server
 from callctl.sandbox import ignore_environment
 
 ROWS = 200
+# Settings of the test run itself.
+OF_THE_TESTS = frozenset({"CALLCTL_PG_BIN", "CALLCTL_TEST_PG", "CALLCTL_TEST_PGBOUNCER", "CALLCTL_CACHE"})
 
 _numbers = itertools.count(1)
 
@@ -23,13 +26,23 @@ MakeDatabase: TypeAlias = Callable[[str | None], str]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--pg 12,15 runs each test that needs a server on these major versions, not on the wheel's."""
+    """--pg 12,15 runs each test that needs a server on these major versions; --pgbouncer adds those behind a pooler."""
     parser.addoption(
         "--pg",
         metavar="MAJOR,...",
         default=os.environ.get("CALLCTL_TEST_PG", ""),
         help="PostgreSQL major versions to test on [default: CALLCTL_TEST_PG, else the wheel's]",
     )
+    parser.addoption(
+        "--pgbouncer",
+        action="store_true",
+        default=bool(os.environ.get("CALLCTL_TEST_PGBOUNCER")),
+        help="with the tests that need a PgBouncer: the one on PATH, else Debian's package [CALLCTL_TEST_PGBOUNCER]",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if collection_path.name == "test_pgbouncer.py" and not config.getoption("--pgbouncer") else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -47,7 +60,7 @@ def connect(url: str, **options: Any) -> psycopg.Connection[Any]:
 def _own_environment() -> None:
     """No test sees the developer's database or settings."""
     for name in list(os.environ):
-        if name.startswith("CALLCTL_") and name not in {"CALLCTL_PG_BIN", "CALLCTL_TEST_PG", "CALLCTL_CACHE"}:
+        if name.startswith("CALLCTL_") and name not in OF_THE_TESTS:
             del os.environ[name]
     ignore_environment()
 

@@ -1,6 +1,9 @@
--- Who holds the migration lock. %(classid)s, %(objid)s
-SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'), a.usename, now() - a.backend_start
+-- Who holds an advisory lock of callctl's. Only the first word of a query: the rest may hold a customer's data.
+-- Another role's session shows no more than its number. %(classid)s, %(schema)s
+SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'), a.usename,
+       date_trunc('second', clock_timestamp() - a.backend_start)::text, coalesce(a.state, 'unknown'),
+       upper(coalesce(substring(a.query FROM '^\s*(\w+)'), ''))
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid <> pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND l.classid::bigint = %(classid)s AND l.objid::bigint = %(objid)s
+  AND l.classid::bigint = %(classid)s AND l.objid::bigint = hashtext(%(schema)s)::bigint & 4294967295

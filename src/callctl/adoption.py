@@ -9,7 +9,8 @@ from callctl import database, store
 from callctl.adapt import adapt
 from callctl.errors import StepFailed
 from callctl.events import Notice, OnEvent, ignore
-from callctl.migrate import status
+from callctl.lock import at_work, guard_transaction
+from callctl.migrate import make_ready, status
 from callctl.naming import Naming
 from callctl.steps import Step, wanted_steps
 from callctl.verify import CheckResult, run_check
@@ -35,20 +36,16 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
     First runs what the step's file marks repeatable: callctl's additions to the document, and what a later down
     must remember. Stops at the first step that cannot be proved. ``defer_drops`` passes over steps 5 and 6.
     """
-    connection = database.connect(settings)
-    try:
-        with database.MigrationLock(settings, on_event=on_event) as lock:
-            found = status(connection, settings)
-            store.create(connection, settings.schema)
-            looked_at: list[Adopted] = []
-            for step in wanted_steps(found.applied, found.half_done, "up", None, defer_drops=defer_drops):
-                lock.assert_held()
-                looked_at.append(_adopt(connection, found.naming, step, on_event))
-                if not looked_at[-1].adopted:
-                    break
-            return tuple(looked_at)
-    finally:
-        connection.close()
+    with at_work(settings, on_event=on_event) as (connection, lock):
+        found = status(connection, settings)
+        make_ready(connection, settings, found.naming, on_event)
+        looked_at: list[Adopted] = []
+        for step in wanted_steps(found.applied, found.half_done, "up", None, defer_drops=defer_drops):
+            lock.assert_held()
+            looked_at.append(_adopt(connection, settings, found.naming, step, on_event))
+            if not looked_at[-1].adopted:
+                break
+        return tuple(looked_at)
 
 
 class _NotProved(Exception):
@@ -59,12 +56,14 @@ class _NotProved(Exception):
         self.failing = failing
 
 
-def _adopt(connection: Connection, naming: Naming, step: Step, on_event: OnEvent) -> Adopted:
+def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Step, on_event: OnEvent) -> Adopted:
     import psycopg
 
     script = step.script("up")
-    try:
+
+    def attempt() -> None:
         with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
             for statement in script.statements:
                 if "repeatable" in statement.directives:
                     try:
@@ -80,6 +79,9 @@ def _adopt(connection: Connection, naming: Naming, step: Step, on_event: OnEvent
             row = connection.execute("SELECT clock_timestamp()").fetchone()
             assert row is not None
             store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
+
+    try:
+        database.with_retries(settings, "a lock", attempt, on_event)
     except _NotProved as refused:
         return Adopted(step.number, step.name, False, refused.failing)
     except psycopg.Error as error:

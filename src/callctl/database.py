@@ -1,15 +1,17 @@
-"""Connections, timeouts, retries, the migration lock, and what the server says turned into our errors."""
+"""Connections, timeouts, retries, and what the server says turned into our errors."""
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
-from callctl.errors import CallctlError, ConnectionFailed, LockHeld, Refused, StepFailed
+from callctl import pooler
+from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
 from callctl.redaction import redact
@@ -23,43 +25,64 @@ if TYPE_CHECKING:
     Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 
 OLDEST_SERVER = 120000
-# 'call' in ASCII: the first half of the advisory lock's key; the second is the schema's hash.
-LOCK_CLASS = 0x63616C6C
+# What the driver would print of its own accord (a statement that did not heed a cancellation), callctl says itself.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+# How long a transaction asks again for the work lock of its schema before it says who has it.
+BUSY_SECONDS = 5.0
 
 Result = TypeVar("Result")
 
 
-def connect(settings: Settings, *, application_name: str = "callctl") -> Connection:
+def connect(settings: Settings, *, application_name: str = "callctl", session: bool = False) -> Connection:
     """Open a connection in autocommit, without prepared statements (a pooler may change the server between two).
 
-    Raises ConnectionFailed where the server cannot be reached, is not PostgreSQL, or is older than 12.
+    ``session`` insists on a session of its own, for what takes locks and keeps settings. Raises ConnectionFailed where
+    the server cannot be reached, is not PostgreSQL, is older than 12 or behind a pooler in statement mode; with
+    ``session`` Refused behind one in transaction mode.
     """
     import psycopg
 
     try:
-        connection = psycopg.connect(
-            settings.database_url or "",
-            autocommit=True,
-            prepare_threshold=None,
-            application_name=application_name,
-            connect_timeout=10,
-            client_encoding="UTF8",
-        )
+        connection = _open(settings, application_name)
     except psycopg.Error as error:
         raise _unreachable(error, settings) from None
     try:
-        _recognise(connection)
-        connection.execute(read_sql("catalog/session.sql").encode())
+        found = sessions(connection, settings, _recognise(connection))
+        if found == "shared":
+            pooler.assert_transactions(connection)
+        if session and found in ("shared", "one"):
+            raise pooler.refusal(connection, found)
+        if found != "shared":  # then what this session were given, another client would have
+            connection.execute(read_sql("catalog/session.sql").encode())
     except psycopg.Error as error:
         connection.close()
         raise _unreachable(error, settings) from None
-    except CallctlError:
+    except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _recognise(connection: Connection) -> None:
+def sessions(connection: Connection, settings: Settings, pid: int) -> pooler.Sessions:
+    """Whether a client of what stands at that address has a session of its own; ``pid`` is the process that answers."""
+    return pooler.sessions(connection, pid, partial(_open, settings, "callctl"))
+
+
+def _open(settings: Settings, application_name: str) -> Connection:
+    import psycopg
+
+    return psycopg.connect(
+        settings.database_url or "",
+        autocommit=True,
+        prepare_threshold=None,
+        application_name=application_name,
+        connect_timeout=10,
+        client_encoding="UTF8",
+    )
+
+
+def _recognise(connection: Connection) -> int:
+    """The server process that answers, where it is a PostgreSQL that callctl knows."""
     row = connection.execute("SELECT version()").fetchone()
     name = str(row[0]) if row else "something unknown"
     if not name.startswith("PostgreSQL"):
@@ -71,6 +94,8 @@ def _recognise(connection: Connection) -> None:
             f"the server is {' '.join(name.split()[:2])}; callctl needs PostgreSQL 12 or later",
             hint="upgrade the server first; nothing was changed",
         )
+    process = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return int(process[0]) if process else 0
 
 
 def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
@@ -85,6 +110,8 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
         hint = f"the database's name comes from {settings.database_source}; psql -l lists those the server has"
     elif "role" in text and "does not exist" in text:
         hint = f"the user's name comes from {settings.database_source}"
+    elif "query_wait_timeout" in text:
+        hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
     elif any(sign in text for sign in ('missing "="', "invalid connection option", "invalid URI", "invalid port")):
@@ -147,10 +174,19 @@ def set_lock_timeout(connection: Connection, milliseconds: int, *, local: bool) 
         )
 
 
+class WorkLockBusy(Exception):
+    """A transaction did not get the work lock; ``refusal`` makes the error that names who has it."""
+
+    def __init__(self, refusal: Callable[[], LockHeld]) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+
 def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], on_event: OnEvent = ignore) -> Result:
     """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
 
-    ``attempt`` leaves no transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error.
+    ``attempt`` leaves no transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where
+    another session has the work lock, after five seconds at most, with LockHeld.
     """
     import psycopg
 
@@ -169,95 +205,22 @@ def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], o
             if waited * 1000 >= settings.lock_wait_ms:
                 raise
             on_event(Waiting(what, waited))
-            # Jitter, so that two who collided do not collide again.
-            time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
-
-
-class MigrationLock:
-    """The advisory lock that lets one callctl at a time change this schema.
-
-    It is taken on a connection of its own, by polling: a session that waits in pg_advisory_lock() holds a snapshot, and
-    CREATE INDEX CONCURRENTLY waits for snapshots. It goes with its connection, so a killed run leaves nothing behind.
-    """
-
-    def __init__(self, settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) -> None:
-        self._settings = settings
-        self._wait = wait
-        self._on_event = on_event
-        self._connection: Connection | None = None
-        self._pid = 0
-
-    def __enter__(self) -> Self:
-        self._connection = connect(self._settings, application_name="callctl lock")
-        self._pid = self._backend_pid()
-        began = time.monotonic()
-        while not self._try():
+        except WorkLockBusy as busy:
             waited = time.monotonic() - began
-            if not self._wait or waited * 1000 >= self._settings.lock_wait_ms:
-                holder = self._holder()
-                self._connection.close()
-                raise LockHeld(
-                    f"another callctl is at work on schema {self._settings.schema}{holder}",
-                    hint="wait for it to finish, or run with --wait; a run that was killed lets go by itself",
-                )
-            self._on_event(Waiting("another callctl to finish", waited))
-            time.sleep(0.5)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._connection is not None and not self._connection.closed:
-            self._connection.close()  # the lock goes with the session
-
-    def assert_held(self) -> None:
-        """Raise StepFailed where the lock's session is gone: somebody else may have the lock by now."""
-        import psycopg
-
-        try:
-            if self._backend_pid() == self._pid:
-                return
-            problem = "the migration lock's connection changed its server process (a pooler?)"
-        except psycopg.Error as error:
-            problem = f"the connection that holds the migration lock broke: {error_text(error)}"
-        raise StepFailed(
-            f"{problem}; stopped before the next statement",
-            hint="run the same command again: it goes on from what was committed",
-        )
-
-    def ask(self, query: str, values: dict[str, object]) -> tuple[Any, ...] | None:
-        """The first row of a query, on this connection of its own. Raises psycopg.Error."""
-        assert self._connection is not None
-        return self._connection.execute(query.encode(), values).fetchone()
-
-    def _backend_pid(self) -> int:
-        assert self._connection is not None
-        row = self._connection.execute("SELECT pg_backend_pid()").fetchone()
-        return int(row[0]) if row else 0
-
-    def _try(self) -> bool:
-        assert self._connection is not None
-        row = self._connection.execute(
-            "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (LOCK_CLASS, self._settings.schema)
-        ).fetchone()
-        return bool(row and row[0])
-
-    def _holder(self) -> str:
-        assert self._connection is not None
-        key = self._connection.execute("SELECT hashtext(%s)::bigint & 4294967295", (self._settings.schema,)).fetchone()
-        row = self._connection.execute(
-            read_sql("catalog/lock_holder.sql").encode(), {"classid": LOCK_CLASS, "objid": key and key[0]}
-        ).fetchone()
-        if row is None:
-            return ""
-        return f" (pid {row[0]}, {row[1]}, from {row[2]} as {row[3]}, for {str(row[4]).split('.')[0]})"
+            if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):
+                raise busy.refusal() from None
+            on_event(Waiting("another callctl's statement to end", waited))
+        # Jitter, so that two who collided do not collide again.
+        time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
 
 
 def translate(error: psycopg.Error, where: str, sql: str, state: str) -> NoReturn:
     """Raise the StepFailed that says where a statement failed, what the server said, and what now stands."""
     import psycopg
 
-    if isinstance(error, psycopg.errors.LockNotAvailable):
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+        hint = "callctl was silent for too long, so the server freed its locks; run the same command again"
+    elif isinstance(error, psycopg.errors.LockNotAvailable):
         hint = "somebody holds a lock on the table (callctl preflight names them); run the same command again"
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
         hint = "connect as the tables' owner; callctl preflight lists what is missing"

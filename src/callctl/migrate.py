@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from callctl import catalogue, database, runner, store, transactions
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
+from callctl.lock import at_work, guard_transaction
 from callctl.naming import Naming
 from callctl.pace import Pace
 from callctl.preflight import preflight
@@ -194,51 +196,47 @@ def _run(
     import psycopg
 
     began = time.monotonic()
-    connection = database.connect(settings)
-    try:
-        if dry_run:
+    if dry_run:
+        with closing(database.connect(settings)) as connection:
             planned = plan(connection, settings, direction=direction, to=to, defer_drops=defer_drops)
-            steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
-            return Run(direction, steps, 0.0, planned.deferred)
+        steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
+        return Run(direction, steps, 0.0, planned.deferred)
+    with at_work(settings, wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
-        with database.MigrationLock(settings, wait=wait, on_event=on_event) as lock:
-            found = status(connection, settings)
-            wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops)
-            deferred, notices = _deferral(found, to) if defer_drops else ((), ())
-            for notice in notices:
-                on_event(Notice(notice))
-            for state in found.steps:
-                if state.edited:
-                    on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
-            # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
-            prepared = [_prepared(step, direction, found.naming) for step in wanted]
-            if wanted:
-                _refuse_blocked(connection, settings, found, wanted, direction, truncate_avatars)
-                store.create(connection, settings.schema)
-                connection.execute(
-                    "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if truncate_avatars else "off",)
+        found = status(connection, settings)
+        wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops)
+        deferred, notices = _deferral(found, to) if defer_drops else ((), ())
+        for notice in notices:
+            on_event(Notice(notice))
+        for state in found.steps:
+            if state.edited:
+                on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
+        # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
+        prepared = [_prepared(step, direction, found.naming) for step in wanted]
+        if wanted:
+            _refuse_blocked(connection, settings, found, wanted, direction, truncate_avatars)
+            make_ready(connection, settings, found.naming, on_event)
+            connection.execute(
+                "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if truncate_avatars else "off",)
+            )
+        pace = Pace(settings, connection, on_event)
+        taken = []
+        for position, (step, (script, checks)) in enumerate(zip(wanted, prepared, strict=True), start=1):
+            try:
+                on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
+                run = transactions.Run(
+                    connection, lock, pace, settings, settings.schema, step.number, direction, on_event
                 )
-                _sweep(connection, found.naming)
-            pace = Pace(settings, connection, on_event)
-            taken = []
-            for position, (step, (script, checks)) in enumerate(zip(wanted, prepared, strict=True), start=1):
-                try:
-                    on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
-                    run = transactions.Run(
-                        connection, lock, pace, settings, settings.schema, step.number, direction, on_event
-                    )
-                    taken.append(_take(run, step, script, checks))
-                except KeyboardInterrupt:
-                    raise Interrupted(
-                        f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
-                        hint="run the same command again: it goes on from there",
-                    ) from None
-                except psycopg.OperationalError as error:
-                    # Between two statements; the runner reports what fails in one.
-                    raise database.lost(error) from error
-            return Run(direction, tuple(taken), time.monotonic() - began, deferred)
-    finally:
-        connection.close()
+                taken.append(_take(run, step, script, checks))
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
+                    hint="run the same command again: it goes on from there",
+                ) from None
+            except psycopg.OperationalError as error:
+                # Between two statements; the runner reports what fails in one.
+                raise database.lost(error) from error
+        return Run(direction, tuple(taken), time.monotonic() - began, deferred)
 
 
 def _refuse_blocked(
@@ -272,11 +270,21 @@ def _refuse_blocked(
         catalogue.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
 
 
-def _sweep(connection: Connection, naming: Naming) -> None:
-    """Delete the saved values of rows that are gone."""
-    with connection.transaction():
-        for statement in load_script("sweep.sql").statements:
-            connection.execute(adapt(statement, naming).sql.encode())
+def make_ready(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and delete the saved values of rows that are gone."""
+    import psycopg
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            store.create(connection, settings.schema)
+            for statement in load_script("sweep.sql").statements:
+                connection.execute(adapt(statement, naming).sql.encode())
+
+    try:
+        database.with_retries(settings, "a lock", attempt, on_event)
+    except psycopg.Error as error:
+        database.translate(error, "callctl's own schema", "", "no step was begun")
 
 
 def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement]) -> StepRun:

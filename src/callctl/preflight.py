@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from callctl import database
 from callctl.adapt import adapt
 from callctl.errors import ConnectionFailed, Refused
 from callctl.events import Direction
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "preflight", "reference"]
 
 BACKUP_AGE = timedelta(hours=24)
-POOLER_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -222,20 +222,18 @@ def _maintenance(settings: Settings) -> Finding:
 
 
 def _pooler(ask: _Asker) -> Finding:
-    """Whether the server process changes between transactions.
+    """Whether callctl would have a session of its own."""
+    import psycopg
 
-    A pooler hands out a process number of its own when a client connects; the server's own answer differs.
-    """
-    announced = ask.connection.info.backend_pid
-    pids: list[int] = []
     try:
-        for _ in range(POOLER_ATTEMPTS):
-            pids.append(ask.rows(read_sql("catalog/preflight_session.sql"))[0]["pg_backend_pid"])
-            if pids == [announced]:
-                return POOLER.finding("ok", POOLER.ok)
-    except _Unanswered as error:
+        pid = ask.rows(read_sql("catalog/preflight_session.sql"))[0]["pg_backend_pid"]
+        found = database.sessions(ask.connection, ask.settings, pid)
+    except (_Unanswered, psycopg.Error) as error:
         return POOLER.finding("unknown", f"could not be looked at: {error}")
-    if len(set(pids)) > 1:
-        seen = ", ".join(map(str, dict.fromkeys(pids)))
-        return POOLER.finding("blocks", f"each transaction may run in another server process (seen: {seen})")
-    return POOLER.finding("unknown", "a pooler stands before the server; whether it keeps sessions cannot be told")
+    if found == "shared":
+        return POOLER.finding("blocks", "a pooler in transaction mode stands before the server")
+    if found == "one":
+        return POOLER.finding("blocks", "a pooler stands before the server, and has no second connection to give")
+    if found == "own":
+        return POOLER.finding("ok", "a pooler stands before the server, and leaves each client its session")
+    return POOLER.finding("ok", POOLER.ok)

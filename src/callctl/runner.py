@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callctl import database, store
 from callctl.batches import run_batches
@@ -18,7 +18,7 @@ from callctl.files import read_sql
 from callctl.indexes import build, index_built_by
 from callctl.lexer import tokens
 from callctl.script import Script, Statement
-from callctl.transactions import OVERRUNS, ROWS, Failed, HeldTooLong, Run, Transaction, attempted, transaction
+from callctl.transactions import OVERRUNS, ROWS, Failed, HeldTooLong, Run, Transaction, attempted, state, transaction
 from callctl.watch import index_progress
 
 if TYPE_CHECKING:
@@ -71,15 +71,15 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
             else:
                 changed += _together(run, script, repeated, (), None)
     except Failed as failed:
-        state = _state(run)
+        stands = state(run)
         if isinstance(failed.cause, CheckFailed):
-            raise _check_failed(failed.cause, state) from None
+            raise _check_failed(failed.cause, stands) from None
         place = failed.statement.place if failed.statement else script.name
         if isinstance(failed.cause, HeldTooLong):
-            raise _held_too_long(run, place, state) from failed.cause
-        if isinstance(failed.cause, errors.LockNotAvailable):
-            raise _no_lock(run, place, failed.sql, state) from failed.cause
-        database.translate(failed.cause, place, failed.sql, state)
+            raise _held_too_long(run, place, stands) from failed.cause
+        if isinstance(failed.cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
+            raise _no_lock(run, failed.cause, place, failed.sql, stands) from failed.cause
+        database.translate(failed.cause, place, failed.sql, stands)
     return changed
 
 
@@ -175,7 +175,7 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
     import psycopg
 
     run.pace.keep()
-    run.lock.assert_held()
+    run.lock.assert_held(partial(state, run))
     _announce(run, original)
     statement = original
     try:
@@ -199,18 +199,8 @@ def _once(run: Run, statement: Statement) -> None:
             build(run.connection, statement, index, run.on_event)
 
 
-def _state(run: Run) -> str:
-    """What now stands in the database, for the message."""
-    if run.connection.closed:
-        return f"step {run.step} {run.direction} is not done; what it committed before stands"
-    committed = any(step == run.step for step, _ in store.started(run.connection))
-    if committed:
-        return f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
-    return f"step {run.step} {run.direction} was rolled back as a whole; earlier steps stand"
-
-
-def _no_lock(run: Run, place: str, sql: str, state: str) -> StepFailed:
-    """The error for a lock that was not to be had in time, naming who holds one."""
+def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFailed:
+    """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
     items = tokens(sql)
     tables = sorted(
         {c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (run.schema, ".")}
@@ -223,27 +213,28 @@ def _no_lock(run: Run, place: str, sql: str, state: str) -> StepFailed:
         for pid, application, session, age, word, modes in holders
     )
     waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
+    problem = "no lock on" if cause.sqlstate == "55P03" else "deadlock after deadlock on"
     return StepFailed(
-        f"{place}: no lock on {', '.join(tables) or 'the table'} in {waited}; {named or 'nobody holds one any more'}"
-        f" (SQLSTATE 55P03)\n{state}",
+        f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'nobody holds one any more'}"
+        f" (SQLSTATE {cause.sqlstate})\n{stands}",
         hint="end that transaction (pg_terminate_backend(pid) if need be), then run the same command again",
     )
 
 
-def _held_too_long(run: Run, place: str, state: str) -> StepFailed:
+def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:
     return StepFailed(
         f"{place}: held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), {OVERRUNS} times"
-        f"\n{state}",
+        f"\n{stands}",
         hint="run the same command when the server is less busy, or with a longer --lock-hold: clients wait that long",
     )
 
 
-def _check_failed(failed: CheckFailed, state: str) -> StepFailed:
+def _check_failed(failed: CheckFailed, stands: str) -> StepFailed:
     check = failed.statement.check
     assert check is not None
     rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
     return StepFailed(
         f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise"
-        f" ({failed.sample})\n{state}",
+        f" ({failed.sample})\n{stands}",
         hint="look at those rows, then run the same command again: it goes on from what was committed",
     )

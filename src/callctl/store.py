@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from callctl import __version__
+from callctl import __version__, database
 from callctl.errors import Refused
-from callctl.events import Direction
+from callctl.events import Direction, OnEvent, ignore
 from callctl.files import read_sql
+from callctl.lock import at_work, guard_transaction
 
 if TYPE_CHECKING:
+    from callctl.config import Settings
     from callctl.database import Connection
 
 
@@ -200,10 +202,24 @@ def _count(connection: Connection, table: str) -> int:
     return int(row[0]) if row else 0
 
 
-def purge(connection: Connection) -> tuple[Saved, ...]:
-    """Delete everything that is saved; returns what it was. The one way to delete it."""
-    with connection.transaction():
-        summary = saved_summary(connection)
-        if summary:
-            connection.execute(read_sql("purge.sql").encode())
-    return summary
+def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
+    """Delete everything that is saved; returns what it was. The one way to delete it.
+
+    Raises LockHeld where a run is at work, StepFailed where a lock is not to be had; nothing is deleted then.
+    """
+    import psycopg
+
+    with at_work(settings, on_event=on_event) as (connection, _):
+
+        def attempt() -> tuple[Saved, ...]:
+            with connection.transaction():
+                guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+                summary = saved_summary(connection)
+                if summary:
+                    connection.execute(read_sql("purge.sql").encode())
+            return summary
+
+        try:
+            return database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            database.translate(error, "purge.sql", "", "nothing was deleted")

@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from callctl import database
+from callctl import database, store
 from callctl.events import Direction, Notice, OnEvent
 from callctl.files import read_sql
+from callctl.lock import guard_transaction
 from callctl.script import Statement
 
 if TYPE_CHECKING:
     from psycopg import Pipeline
 
     from callctl.config import Settings
-    from callctl.database import Connection, Cursor, MigrationLock
+    from callctl.database import Connection, Cursor
+    from callctl.lock import MigrationLock
     from callctl.pace import Pace
 
 # A lock held too long once may be the machine's hiccup; three times, it is the statement.
@@ -41,6 +44,16 @@ class Run:
     step: int
     direction: Direction
     on_event: OnEvent
+
+
+def state(run: Run) -> str:
+    """What now stands in the database, for the message."""
+    if run.connection.closed:
+        return f"step {run.step} {run.direction} is not done; what it committed before stands"
+    committed = any(step == run.step for step, _ in store.started(run.connection))
+    if committed:
+        return f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
+    return f"step {run.step} {run.direction} was rolled back as a whole; earlier steps stand"
 
 
 class Failed(Exception):
@@ -105,10 +118,7 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
     with run.connection.pipeline() as pipeline, run.connection.transaction():
         if one_snapshot:
             run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        run.connection.execute(
-            "SELECT callctl.open_transaction(%s, %s, %s)",
-            (database.LOCK_CLASS + 1, run.schema, run.settings.lock_timeout_ms),
-        )
+        guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms, pipeline)
         yield Transaction(run, pipeline)
 
 
@@ -121,7 +131,7 @@ def attempted(run: Run, attempt: Callable[[], Result]) -> Result:
 
     for overruns in range(1, OVERRUNS + 1):
         run.pace.keep()
-        run.lock.assert_held()
+        run.lock.assert_held(partial(state, run))
         try:
             return database.with_retries(run.settings, "a lock", attempt, run.on_event)
         except psycopg.errors.QueryCanceled as error:

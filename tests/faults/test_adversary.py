@@ -174,7 +174,7 @@ def test_a_session_that_the_server_ended_is_told_to_try_again(documented: str, s
             with psycopg.connect(documented, autocommit=True) as other:
                 other.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE application_name = 'callctl' AND datname = current_database()"
+                    " WHERE application_name = 'callctl migrate' AND datname = current_database()"
                 )
 
     with pytest.raises(CallctlError) as failed:

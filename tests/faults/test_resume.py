@@ -121,7 +121,7 @@ def test_half_way_up_is_finished_before_going_down(documented: str) -> None:
 
 
 def test_a_second_run_is_refused_and_names_the_first(documented: str) -> None:
-    from callctl.database import MigrationLock
+    from callctl.lock import MigrationLock
 
     settings = settings_of(documented)
     with MigrationLock(settings), pytest.raises(LockHeld) as refused:

@@ -100,24 +100,18 @@ def test_the_maintenance_notice(notified: bool | None, level: str) -> None:
     assert module._maintenance(Settings(maintenance_notified=notified)).level == level
 
 
-class _Pooled:
-    """A connection whose announced process and answers are given."""
-
-    def __init__(self, announced: int, pids: list[int]) -> None:
-        self.connection = self
-        self.info = self
-        self.backend_pid = announced
-        self._pids = iter(pids)
-
-    def rows(self, sql: str) -> list[dict[str, int]]:
-        return [{"pg_backend_pid": next(self._pids)}]
-
-
-@pytest.mark.parametrize(
-    ("pids", "level"),
-    [([7], "ok"), ([8, 9, 8, 9, 8], "blocks"), ([8, 8, 8, 8, 8], "unknown"), ([8, 7, 7, 7, 7], "blocks")],
-)
-def test_a_pooler(pids: list[int], level: str) -> None:
-    finding = module._pooler(_Pooled(7, pids))  # type: ignore[arg-type]
+@pytest.mark.parametrize(("found", "level"), [("none", "ok"), ("own", "ok"), ("shared", "blocks"), ("one", "blocks")])
+def test_a_pooler(found: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callctl.database.sessions", lambda *_: found)
+    finding = module._pooler(_Asked())  # type: ignore[arg-type]
     assert finding.level == level
     assert "port" in finding.do
+
+
+class _Asked:
+    """A server that says which process answers."""
+
+    connection = settings = None
+
+    def rows(self, sql: str) -> list[dict[str, int]]:
+        return [{"pg_backend_pid": 7}]

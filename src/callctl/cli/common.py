@@ -47,11 +47,11 @@ def settings(context: typer.Context, **options: object | None) -> Settings:
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[Connection]:
-    """A connection for one command, closed at its end."""
+def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connection]:
+    """A connection for one command, closed at its end; one that ``writes`` is refused at once behind a pooler."""
     from callctl.database import connect
 
-    connection = connect(settings)
+    connection = connect(settings, session=writes)
     try:
         yield connection
     finally:

@@ -153,7 +153,7 @@ def up(
     from callctl import migrate, render_answers, render_progress
 
     with render_progress.json_failure(settings.output):
-        with common.connected(settings) as connection:
+        with common.connected(settings, writes=not dry_run) as connection:
             planned = migrate.plan(connection, settings, direction="up", to=target, defer_drops=defer_drops)
             if dry_run:
                 render_answers.plan(planned, settings.output)
@@ -224,7 +224,7 @@ def down(
     from callctl import migrate, render_answers, render_progress
 
     with render_progress.json_failure(settings.output):
-        with common.connected(settings) as connection:
+        with common.connected(settings, writes=not dry_run) as connection:
             planned = migrate.plan(connection, settings, direction="down", to=target)
             if dry_run:
                 render_answers.plan(planned, settings.output)
@@ -254,7 +254,7 @@ def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = Fa
     from callctl import adoption, render_answers, render_progress
 
     with render_progress.json_failure(settings.output):
-        with common.connected(settings) as connection:
+        with common.connected(settings, writes=True) as connection:
             common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
         with render_progress.running(settings.output) as on_event:
             adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)

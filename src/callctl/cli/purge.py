@@ -35,4 +35,5 @@ def purge(context: typer.Context, yes: Yes = False) -> None:
                     f"{len(applied)} steps are applied: after this, types and settings cannot go back to what they were"
                 )
             common.confirm(connection, settings, "Delete all of this, saved", yes=yes)
-        render_answers.purged(store.purge(connection), settings.output)
+        purged = store.purge(settings) if saved else ()
+        render_answers.purged(purged, settings.output)

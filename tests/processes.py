@@ -1,0 +1,65 @@
+"""callctl as its operator runs it: in a process of its own, to be killed, frozen and interrupted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+# A test waits for something to happen, never for a time to pass; this only keeps a broken one from hanging.
+PATIENCE_SECONDS = 30.0
+
+
+def start(url: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start ``callctl ARGUMENTS`` on that database, its output piped."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "callctl", *arguments],
+        env={**os.environ, "CALLCTL_DATABASE_URL": url, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for its end: exit code, stdout, stderr. One that does not end is killed, and the test fails."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return process.returncode, out, err
+
+
+def run(url: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Run callctl to its end: exit code, stdout, stderr."""
+    return finish(start(url, *arguments, **environment))
+
+
+def until(seen: Callable[[], Any], what: str) -> Any:
+    """Wait for something true, and return it."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := seen():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"never seen: {what}")
+
+
+def sessions(
+    connection: psycopg.Connection[Any], name: str = "callctl%", states: str = "active, idle in transaction"
+) -> list[int]:
+    """The server processes of this database that are called so, in one of these states (``%``: in any)."""
+    rows = connection.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND application_name LIKE %s AND (state = ANY (string_to_array(%s, ', ')) OR %s = '%%') ORDER BY pid",
+        (name, states, states),
+    ).fetchall()
+    return [row[0] for row in rows]
