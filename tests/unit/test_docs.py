@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,19 +55,21 @@ def test_generated_pages_are_fresh() -> None:
 
 
 def test_a_stale_page_is_found(tmp_path: Path) -> None:
+    shutil.copy(DOCS / "explanation" / "performance.md", tmp_path)
     code = (
         "import pathlib, runpy, sys;"
         f"made = runpy.run_path({str(DOCS / 'generate.py')!r});"
         "main = made['main'];"
-        f"main.__globals__['REFERENCE'] = pathlib.Path({str(tmp_path)!r});"
+        f"main.__globals__['REFERENCE'] = main.__globals__['EXPLANATION'] = pathlib.Path({str(tmp_path)!r});"
         "assert main([]) == 0;"
         "assert main(['--check']) == 0;"
-        f"pathlib.Path({str(tmp_path / 'steps.md')!r}).write_text('old');"
+        f"stale = [pathlib.Path({str(tmp_path)!r}, name) for name in ('steps.md', 'performance.md', 'online.svg')];"
+        "[page.write_text(page.read_text().replace('1', '9')) for page in stale];"
         "sys.exit(main(['--check']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
-    assert "docs: stale: steps.md; run ./dev docs" in done.stderr
+    assert "docs: stale: steps.md, performance.md, online.svg; run ./dev docs" in done.stderr
 
 
 # ---- commands ------------------------------------------------------------------------------------------

@@ -1,0 +1,55 @@
+"""What is printed while and after the tools run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+BASE = "script"
+
+
+def of_tool(result: dict[str, Any]) -> Iterator[str]:
+    """A tool's stalls, with what the tool was running, and where its time went."""
+    yield f"\n== {result['tool']} =="
+    if "failed" in result:
+        yield f"FAILED: {result['failed']}"
+    if "wall_s" not in result:
+        return
+    for stall in result["stalls"]:
+        yield (
+            f"  {stall['ms']:9.1f} ms at {stall['at_s']:8.3f} s  {stall['client']} "
+            f"(itself {stall['own_ms']:.1f} ms; {stall['others']} others; {stall['looks']} looks)"
+        )
+        for query, count in stall["tool"].items():
+            yield f"      {count:4} x {query}"
+        if stall["clients_wait"]:
+            yield f"      clients: {', '.join(f'{wait} x{count}' for wait, count in stall['clients_wait'].items())}"
+    if result["statements"]:
+        yield "  seconds by statement of the tool:"
+        for seconds, query in result["statements"]:
+            yield f"    {seconds:8.2f}  {query}"
+
+
+def table(results: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """One row a tool; ratios against the document's script in one transaction, of this very run."""
+    base = next((each for each in results if each["tool"] == BASE and "wall_s" in each), None)
+    yield (
+        f"{'tool':18} {'wall s':>7} {'ratio':>6} {'stall ms':>9} {'ratio':>8} {'p50':>6} {'p99':>8} {'p99.9':>8}"
+        f" {'late %':>7} {'done/planned':>13} {'after ms':>8} {'WAL MB':>8} {'MB':>6}  errors"
+    )
+    for each in results:
+        if "wall_s" not in each:
+            yield f"{each['tool']:18} not measured"
+            continue
+        wall = stall = ""
+        if base and each["tool"] != "floor":
+            wall = f"{each['wall_s'] / base['wall_s']:.2f}"
+            stall = f"{each['stall_ms'] / base['stall_ms']:.4f}"
+        late = f"{each['late_share'] * 100:.2f}"
+        errors = ", ".join(f"{name}: {count}" for name, count in each["errors"].items()) or "-"
+        yield (
+            f"{each['tool']:18} {each['wall_s']:7.1f} {wall:>6} {each['stall_ms']:9.1f} {stall:>8}"
+            f" {each['p50_ms']:6.1f} {each['p99_ms']:8.1f} {each['p999_ms']:8.1f} {late:>7}"
+            f" {each['completed']:>6}/{each['planned']:<6} {each['after']['stall_ms']:8.1f} {each['wal_mb']:8.1f}"
+            f" {each['memory_mb']:6.1f}  {errors}{'  FAILED' if 'failed' in each else ''}"
+        )

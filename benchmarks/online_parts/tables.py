@@ -1,0 +1,129 @@
+"""Result files as they stand in docs/explanation/performance.md, between markers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.online_parts.report import BASE
+
+NAMES = {
+    "floor": "nobody: the load alone",
+    "script": "the document's script, one transaction",
+    "script-reader": "the document's script, one transaction, with the reader",
+    "statements": "the document's script, statement by statement",
+    "alembic": "alembic, thirteen migrations",
+    "dbmate": "dbmate, thirteen migrations",
+    "yoyo": "yoyo, thirteen migrations",
+    "callctl": "**callctl**",
+    "callctl-reader": "**callctl**, with the reader",
+    "callctl-down": "**callctl**, all the way down",
+    "callctl-down-to-1": "**callctl**, down to step 1",
+}
+
+
+def online(content: Mapping[str, Any]) -> str:
+    """The table of a run under load, and what it was measured on."""
+    rows = content["rows"]
+    settings = content["settings"]
+    floor = next((each for each in content["tools"] if each["tool"] == "floor"), None)
+    on_time = ""
+    if floor is not None:
+        on_time = (
+            f" With the load alone, 99% of the transactions start within {_time(floor['start_p99_ms'])} of their plan."
+        )
+    lines = [
+        f"{rows['users']:,} users, {rows['chatbots']:,} chatbots, {rows['companies']:,} companies "
+        f"({settings['baseline']} baseline); {settings['clients']} clients, {settings['rate']:g} transactions a "
+        f"second; the reader holds for {settings['reader_s']:g} s. {_where(content)}{on_time}",
+        "",
+        "| who | wall s | × script | stall | × script | p50 | p99 | p99.9 | over 1 s late | done of planned | WAL MB "
+        "| memory MB | errors of clients |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    base = next((each for each in content["tools"] if each["tool"] == BASE and "wall_s" in each), None)
+    lines += [_row(each, base) for each in content["tools"] if "wall_s" in each]
+    failed = [each for each in content["tools"] if "failed" in each]
+    if failed:
+        lines += ["", "Failed, and not tried again:", ""]
+        lines += [f"- {NAMES[each['tool']]}: `{_last_line(each['failed'])}`" for each in failed]
+    return "\n".join(lines)
+
+
+def _row(each: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
+    wall = stall = ""
+    if base is not None and each["tool"] != "floor" and "-down" not in each["tool"]:  # the script only goes up
+        wall, stall = _ratio(each["wall_s"], base["wall_s"]), _ratio(each["stall_ms"], base["stall_ms"])
+    errors = ", ".join(f"{count} {name}" for name, count in each["errors"].items())
+    cells = [
+        NAMES[each["tool"]] + (" (failed)" if "failed" in each else ""),
+        f"{each['wall_s']:.1f}",
+        wall,
+        _time(each["stall_ms"]),
+        stall,
+        *(_time(each[name]) for name in ("p50_ms", "p99_ms", "p999_ms")),
+        _share(each["late_share"]),
+        f"{each['completed']:,} of {each['planned']:,}",
+        f"{each['wal_mb']:,.0f}",
+        f"{each['memory_mb']:.0f}" if each["memory_mb"] else "",
+        errors,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def growth(content: Mapping[str, Any]) -> str:
+    """The table of how callctl grows with the database."""
+    lines = [
+        f"callctl alone, no load. {_where(content)}",
+        "",
+        "| chatbots | rows of users, chatbots, companies | wall s | s a million rows | memory MB |",
+        "|---|---|---|---|---|",
+    ]
+    for each in content["sizes"]:
+        per_million = each["wall_s"] / each["rows"] * 1e6
+        lines.append(
+            f"| {each['chatbots']:,} | {each['rows']:,} | {each['wall_s']:.1f} | {per_million:.1f}"
+            f" | {each['memory_mb']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def replace(page: str, marker: str, text: str) -> str:
+    """The page with ``text`` between ``<!-- marker:begin -->`` and ``:end``. Raises ValueError without them."""
+    pattern = re.compile(rf"(<!-- {marker}:begin -->\n).*?(<!-- {marker}:end -->)", re.DOTALL)
+    made, count = pattern.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page)
+    if count != 1:
+        raise ValueError(f"{count} places for {marker} on the page")
+    return made
+
+
+def _where(content: Mapping[str, Any]) -> str:
+    host = content["machine"]
+    changed = " with changes" if content["changed"] else ""
+    return (
+        f"PostgreSQL {content['settings']['postgresql']}, {host['cpus']} CPUs ({host['cpu']}), "
+        f"{host['memory_gib']} GiB, which the server and the clients share; {content['date'][:10]}, "
+        f"commit `{content['commit'][:10]}`{changed}."
+    )
+
+
+def _ratio(value: float, base: float) -> str:
+    ratio = value / base if base else 0.0
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"1/{round(1 / ratio)}" if ratio else "0"
+
+
+def _share(share: float) -> str:
+    return f"{share * 100:.1f}%" if share >= 0.001 else f"{share * 100:.3f}%" if share else "0"
+
+
+def _time(milliseconds: float) -> str:
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.1f} s"
+    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower() or "deadlock" in line.lower()] or lines
+    return telling[-1].replace("`", "'")[:200] if telling else "no message"

@@ -1,0 +1,70 @@
+"""The tools that are compared: how each is started on a database, and what must be done there before."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.online_parts import others
+from benchmarks.online_parts.command import Command
+from benchmarks.online_parts.document import ROOT, steps
+
+FLOOR = "floor"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool: ``command`` makes its command line from the database's URL and a directory of its own.
+
+    ``up_first`` takes the database all the way up before the load begins. ``reader`` holds chatbots in an open
+    transaction meanwhile. ``any_baseline``: it knows more than the documented names.
+    """
+
+    name: str
+    command: Callable[[str, Path], Command] | None
+    up_first: bool = False
+    reader: bool = False
+    any_baseline: bool = False
+
+
+def callctl_tool(name: str, program: str, *words: str, **what: bool) -> Tool:
+    """The real program, as an operator would start it."""
+
+    def command(url: str, _directory: Path) -> Command:
+        return Command([program, *words], {"CALLCTL_DATABASE_URL": url})
+
+    return Tool(name, command, any_baseline=True, **what)
+
+
+def document_tool(name: str, how: str, **what: bool) -> Tool:
+    """The document's SQL by psycopg."""
+
+    def command(url: str, directory: Path) -> Command:
+        divided = directory / "steps.json"  # an operator's psql would not have to parse them first
+        divided.write_text(json.dumps(steps()), encoding="utf-8")
+        argv = [sys.executable, "-m", "benchmarks.online_parts.document", how, str(divided)]
+        return Command(argv, {"CALLCTL_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}, ROOT)
+
+    return Tool(name, command, **what)
+
+
+def tools(program: str) -> dict[str, Tool]:
+    """Every tool by its name, in the order of the report; ``program`` is the callctl to run."""
+    up, down = ("migrate", "up", "--yes"), ("migrate", "down", "--yes")
+    found = [
+        Tool(FLOOR, None, any_baseline=True),
+        document_tool("script", "script"),
+        document_tool("statements", "statements"),
+        Tool("alembic", others.alembic),
+        Tool("dbmate", others.dbmate),
+        Tool("yoyo", others.yoyo),
+        callctl_tool("callctl", program, *up),
+        document_tool("script-reader", "script", reader=True),
+        callctl_tool("callctl-reader", program, *up, reader=True),
+        callctl_tool("callctl-down", program, *down, "--all", up_first=True),
+        callctl_tool("callctl-down-to-1", program, *down, "--to", "1", up_first=True),
+    ]
+    return {tool.name: tool for tool in found}
