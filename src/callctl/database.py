@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from callctl import pooler
 from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
@@ -214,8 +214,8 @@ def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], o
         time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
 
 
-def translate(error: psycopg.Error, where: str, sql: str, state: str) -> NoReturn:
-    """Raise the StepFailed that says where a statement failed, what the server said, and what now stands."""
+def translated(error: psycopg.Error, where: str, sql: str, state: str) -> StepFailed:
+    """The StepFailed that says where a statement failed, what the server said, and what now stands."""
     import psycopg
 
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
@@ -228,4 +228,4 @@ def translate(error: psycopg.Error, where: str, sql: str, state: str) -> NoRetur
         hint = "the server ended the connection; run the same command again: it goes on from what was committed"
     else:
         hint = "mend what the server names, then run the same command again: it goes on from what was committed"
-    raise StepFailed(f"{where}: {error_text(error)}{caret(error, sql)}\n{state}", hint=hint) from error
+    return StepFailed(f"{where}: {error_text(error)}{caret(error, sql)}\n{state}", hint=hint)

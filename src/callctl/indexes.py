@@ -7,12 +7,13 @@ manual, CREATE INDEX, "Building Indexes Concurrently").
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from callctl.errors import StepFailed
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
+from callctl.lexer import Edit, splice, tokens
 from callctl.script import Statement, tree
 
 if TYPE_CHECKING:
@@ -45,15 +46,30 @@ def index_built_by(statement: Statement, schema: str) -> Index | None:
     return Index(node.this.name, table.db if table is not None and table.db else schema)
 
 
-def build(connection: Connection, statement: Statement, index: Index, on_event: OnEvent) -> None:
+def in_a_transaction(statement: Statement) -> Statement:
+    """The same statement for the inside of a transaction: an index is built or dropped without CONCURRENTLY."""
+    return replace(statement, sql=_not_concurrently(statement.sql), directives=frozenset())
+
+
+def _not_concurrently(sql: str) -> str:
+    items = tokens(sql)
+    if not items or not items[0].says("create", "drop"):
+        return sql
+    return splice(sql, [Edit(item.start, item.end + 1, "") for item in items[1:4] if item.says("concurrently")])
+
+
+def build(
+    connection: Connection, statement: Statement, index: Index, on_event: OnEvent, *, in_transaction: bool = False
+) -> None:
     """Build the index unless a valid one of its name is there; an invalid one is dropped first.
 
-    Runs outside a transaction. Raises StepFailed where the result is not valid, psycopg.Error as the server does.
+    Runs outside a transaction, unless ``in_transaction``. Raises StepFailed where the result is not valid, and
+    psycopg.Error as the server does.
     """
     leftover = connection.execute(read_sql("catalog/invalid_index.sql").encode(), asdict(index)).fetchone()
     if leftover is not None:
         on_event(Notice(f"index {index.name} was left invalid by an earlier attempt; building it again"))
-        connection.execute(leftover[0].encode())
+        connection.execute((_not_concurrently(leftover[0]) if in_transaction else leftover[0]).encode())
     elif _valid(connection, index):
         return
     connection.execute(statement.sql.encode())

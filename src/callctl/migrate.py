@@ -1,12 +1,12 @@
-"""The steps, up and down: what would run, and running it."""
+"""The steps, up and down: running what a plan says."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from callctl import catalogue, database, runner, store, transactions
 from callctl.adapt import adapt
@@ -15,10 +15,11 @@ from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted
 from callctl.lock import at_work, guard_transaction
 from callctl.naming import Naming
 from callctl.pace import Pace
+from callctl.planning import Plan, PlannedStep, deferral, plan, prepared
 from callctl.preflight import preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
-from callctl.steps import DROPS, Step, not_deferrable, wanted_steps
+from callctl.steps import Step, wanted_steps
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
@@ -27,29 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "PlannedStep", "Run", "Status", "StepRun", "StepState", "down", "history", "plan", "status", "up"]
 
-
-@dataclass(frozen=True)
-class PlannedStep:
-    """One step and its statements as they will be sent to this database."""
-
-    number: int
-    name: str
-    direction: Direction
-    statements: tuple[Statement, ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run would do, in order.
-
-    ``deferred`` are the pending steps that it leaves out to be taken later; ``notices`` are for the operator.
-    """
-
-    direction: Direction
-    naming: Naming
-    steps: tuple[PlannedStep, ...]
-    deferred: tuple[int, ...] = ()
-    notices: tuple[str, ...] = ()
+# A step, its file and the checks of its verify, in the names of this database.
+_Ready: TypeAlias = tuple[Step, Script, tuple[Statement, ...]]
 
 
 @dataclass(frozen=True)
@@ -77,57 +57,15 @@ def history(connection: Connection) -> tuple[HistoryRow, ...]:
     return store.history(connection)
 
 
-def plan(
-    connection: Connection,
-    settings: Settings,
-    *,
-    direction: Direction = "up",
-    to: int | None = None,
-    defer_drops: bool = False,
-) -> Plan:
-    """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing.
+@dataclass(frozen=True)
+class _Wish:
+    """What the operator asked for."""
 
-    ``to`` is the last step to apply, or the step to go back to; None is all the way. ``defer_drops`` as in :func:`up`.
-    """
-    with database.read_only(connection):
-        found = status(connection, settings)
-        made = store.exists(connection)
-        steps = []
-        for step in wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops):
-            script, _ = _prepared(step, direction, found.naming)
-            statements: list[Statement] = []
-            for statement in script.statements:
-                if "generated" in statement.directives and made:
-                    statements += runner.expand(connection, statement)
-                else:
-                    statements.append(statement)
-            steps.append(PlannedStep(step.number, step.name, direction, tuple(statements)))
-        deferred, notices = _deferral(found, to) if defer_drops else ((), ())
-        return Plan(direction, found.naming, tuple(steps), deferred, notices)
-
-
-def _deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The steps that a run with ``defer_drops`` leaves out, and what to say where there are none to leave out."""
-    left_out = tuple(number for number in DROPS if number in found.pending and (to is None or number <= to))
-    notice = not_deferrable(found.applied)
-    return left_out, () if notice is None else (notice,)
-
-
-def _prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script, tuple[Statement, ...]]:
-    """A step's file and the checks of its verify, every statement in the names of this database.
-
-    Step 13's statements come from the catalogue where the table keeps another unit. Raises Refused where a statement
-    cannot be adapted; nothing has run by then.
-    """
-    script = step.script(direction)
-    statements = script.statements
-    if step.number == catalogue.STEP and direction == "up" and naming.tables["ai_models"].units:
-        statements = catalogue.seed_script(catalogue.load_catalogue(), naming).statements
-    checks = step.checks() if direction == "up" else ()
-    return (
-        replace(script, statements=tuple(adapt(statement, naming) for statement in statements)),
-        tuple(adapt(statement, naming) for statement in checks),
-    )
+    direction: Direction
+    to: int | None
+    defer_drops: bool = False
+    atomic: bool = False
+    truncate_avatars: bool = False
 
 
 def up(
@@ -135,6 +73,7 @@ def up(
     *,
     to: int | None = None,
     defer_drops: bool = False,
+    atomic: bool = False,
     dry_run: bool = False,
     wait: bool = False,
     on_event: OnEvent = ignore,
@@ -142,19 +81,10 @@ def up(
     """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
 
     ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
-    later run without it takes them. Raises Refused, with nothing changed, where preflight blocks; LockHeld; StepFailed;
-    Interrupted.
+    later run without it takes them. ``atomic`` takes all steps in one transaction, behind whose locks clients
+    wait until it ends. Raises Refused, with nothing changed, where preflight blocks; LockHeld; StepFailed; Interrupted.
     """
-    return _run(
-        settings,
-        "up",
-        to,
-        defer_drops=defer_drops,
-        dry_run=dry_run,
-        wait=wait,
-        truncate_avatars=False,
-        on_event=on_event,
-    )
+    return _run(settings, _Wish("up", to, defer_drops, atomic), dry_run=dry_run, wait=wait, on_event=on_event)
 
 
 def down(
@@ -162,81 +92,100 @@ def down(
     *,
     to: int,
     truncate_avatars: bool = False,
+    atomic: bool = False,
     dry_run: bool = False,
     wait: bool = False,
     on_event: OnEvent = ignore,
 ) -> Run:
     """Take back the applied steps above ``to``, newest first. Everything removed is saved or put back.
 
-    Raises as :func:`up` does.
+    ``atomic`` and what it raises are as in :func:`up`.
     """
-    return _run(
-        settings,
-        "down",
-        to,
-        defer_drops=False,
-        dry_run=dry_run,
-        wait=wait,
-        truncate_avatars=truncate_avatars,
-        on_event=on_event,
-    )
+    wish = _Wish("down", to, atomic=atomic, truncate_avatars=truncate_avatars)
+    return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
 
 
-def _run(
-    settings: Settings,
-    direction: Direction,
-    to: int | None,
-    *,
-    defer_drops: bool,
-    dry_run: bool,
-    wait: bool,
-    truncate_avatars: bool,
-    on_event: OnEvent,
-) -> Run:
-    import psycopg
-
+def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event: OnEvent) -> Run:
     began = time.monotonic()
+    direction, to = wish.direction, wish.to
     if dry_run:
         with closing(database.connect(settings)) as connection:
-            planned = plan(connection, settings, direction=direction, to=to, defer_drops=defer_drops)
+            planned = plan(connection, settings, direction=direction, to=to, defer_drops=wish.defer_drops)
         steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
         return Run(direction, steps, 0.0, planned.deferred)
     with at_work(settings, wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         found = status(connection, settings)
-        wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops)
-        deferred, notices = _deferral(found, to) if defer_drops else ((), ())
+        wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=wish.defer_drops)
+        deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
         for notice in notices:
             on_event(Notice(notice))
         for state in found.steps:
             if state.edited:
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
-        prepared = [_prepared(step, direction, found.naming) for step in wanted]
+        ready = [(step, *prepared(step, direction, found.naming)) for step in wanted]
         if wanted:
-            _refuse_blocked(connection, settings, found, wanted, direction, truncate_avatars)
+            _refuse_blocked(connection, settings, found, wanted, direction, wish.truncate_avatars)
             make_ready(connection, settings, found.naming, on_event)
             connection.execute(
-                "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if truncate_avatars else "off",)
+                "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if wish.truncate_avatars else "off",)
             )
         pace = Pace(settings, connection, on_event)
-        taken = []
-        for position, (step, (script, checks)) in enumerate(zip(wanted, prepared, strict=True), start=1):
-            try:
-                on_event(StepStarted(step.number, step.name, direction, position, len(wanted)))
-                run = transactions.Run(
-                    connection, lock, pace, settings, settings.schema, step.number, direction, on_event
-                )
-                taken.append(_take(run, step, script, checks))
-            except KeyboardInterrupt:
-                raise Interrupted(
-                    f"interrupted in step {step.number} {direction}; {_stands(connection, step)}",
-                    hint="run the same command again: it goes on from there",
-                ) from None
-            except psycopg.OperationalError as error:
-                # Between two statements; the runner reports what fails in one.
-                raise database.lost(error) from error
+        run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event)
+        taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
         return Run(direction, tuple(taken), time.monotonic() - began, deferred)
+
+
+def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
+    """Take the steps, each committed before the next begins."""
+    taken = []
+    for position, (step, script, checks) in enumerate(ready, start=1):
+        with _interruptible(run, step):
+            run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
+            taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_script))
+            run.on_event(StepFinished(step.number, step.name, run.direction, taken[-1].seconds))
+    return taken
+
+
+def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
+    """Take the steps in one transaction. They are finished when it is committed, and not before."""
+
+    def attempt() -> list[StepRun]:
+        taken = []
+        with run.connection.transaction():
+            guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms)
+            for position, (step, script, checks) in enumerate(ready, start=1):
+                run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
+                taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
+        return taken
+
+    with _interruptible(run, ready[0][0]):
+        try:
+            taken = database.with_retries(run.settings, "a lock", attempt, run.on_event)
+        except transactions.Failed as failed:
+            stands = "all of it was rolled back: this run was one transaction"
+            raise runner.failure(run, failed, "the end of a step", stands) from failed.cause
+    for step in taken:
+        run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds))
+    return taken
+
+
+@contextmanager
+def _interruptible(run: transactions.Run, step: Step) -> Iterator[None]:
+    """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what stands."""
+    import psycopg
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
+            hint="run the same command again: it goes on from there",
+        ) from None
+    except psycopg.OperationalError as error:
+        # The runner reports what fails in a statement.
+        raise database.lost(error) from error
 
 
 def _refuse_blocked(
@@ -284,10 +233,10 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
     try:
         database.with_retries(settings, "a lock", attempt, on_event)
     except psycopg.Error as error:
-        database.translate(error, "callctl's own schema", "", "no step was begun")
+        raise database.translated(error, "callctl's own schema", "", "no step was begun") from error
 
 
-def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement]) -> StepRun:
+def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement], way: runner.Way) -> StepRun:
     """Run one step to its end: its file, its verify, its row in the history."""
     began = time.monotonic()
     row = run.connection.execute("SELECT clock_timestamp()").fetchone()
@@ -302,10 +251,8 @@ def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[St
                 f"step {step.number} was begun by another version of its file; it starts again from the first statement"
             )
         )
-    rows = runner.run_script(run, script, checks, record)
-    seconds = time.monotonic() - began
-    run.on_event(StepFinished(step.number, step.name, run.direction, seconds))
-    return StepRun(step.number, step.name, seconds, rows)
+    rows = way(run, script, checks, record)
+    return StepRun(step.number, step.name, time.monotonic() - began, rows)
 
 
 def _stands(connection: Connection, step: Step) -> str:

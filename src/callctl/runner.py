@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callctl import database, store
 from callctl.batches import run_batches
-from callctl.errors import StepFailed
+from callctl.errors import CallctlError, StepFailed
 from callctl.events import Notice, OnEvent, StatementStarted
 from callctl.files import read_sql
-from callctl.indexes import build, index_built_by
+from callctl.indexes import build, in_a_transaction, index_built_by
 from callctl.lexer import tokens
 from callctl.script import Script, Statement
 from callctl.transactions import OVERRUNS, ROWS, Failed, HeldTooLong, Run, Transaction, attempted, state, transaction
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from callctl.database import Connection, Cursor
 
 SAMPLE = 5
+
+# How a step is run: its file, the checks at its end, and what records it. Returns the rows changed.
+Way: TypeAlias = Callable[[Run, Script, Sequence[Statement], Callable[[], None]], int]
 
 
 class CheckFailed(Exception):
@@ -42,8 +45,6 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
 
     Returns the number of rows that batches and statements have changed. Raises StepFailed.
     """
-    from psycopg import errors
-
     done = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
     changed = sum(reached.changed for reached in done.values())
     try:
@@ -71,16 +72,59 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
             else:
                 changed += _together(run, script, repeated, (), None)
     except Failed as failed:
-        stands = state(run)
-        if isinstance(failed.cause, CheckFailed):
-            raise _check_failed(failed.cause, stands) from None
-        place = failed.statement.place if failed.statement else script.name
-        if isinstance(failed.cause, HeldTooLong):
-            raise _held_too_long(run, place, stands) from failed.cause
-        if isinstance(failed.cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
-            raise _no_lock(run, failed.cause, place, failed.sql, stands) from failed.cause
-        database.translate(failed.cause, place, failed.sql, stands)
+        raise failure(run, failed, script.name, state(run)) from failed.cause
     return changed
+
+
+def run_whole(run: Run, script: Script, checks: Sequence[Statement], record: Callable[[], None]) -> int:
+    """Run a file in the caller's transaction: nothing in batches, nothing concurrently, no checkpoint.
+
+    What an earlier run has committed is left out. Returns the number of rows that statements have changed.
+    Raises Failed, or psycopg's error for a lock that was not to be had.
+    """
+    import psycopg
+
+    done = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
+    changed = 0
+    at: Statement | None = None
+    try:
+        for statement in script.statements:
+            at = statement
+            if statement.number in done and done[statement.number].finished and "again" not in statement.directives:
+                continue
+            _announce(run, statement)
+            for each in expand(run.connection, statement) if "generated" in statement.directives else (statement,):
+                at = in_a_transaction(each)
+                index = index_built_by(at, run.schema)
+                if index is not None and "no-transaction" in each.directives:
+                    build(run.connection, at, index, run.on_event, in_transaction=True)
+                else:
+                    changed += _changed(at, run.connection.execute(at.sql.encode()), run.on_event)
+        for check in checks:
+            at = check
+            _changed(check, run.connection.execute(check.sql.encode()), run.on_event)
+        at = None
+        record()
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
+        raise  # the whole transaction is tried again
+    except (psycopg.Error, CheckFailed) as error:
+        raise Failed(error, at, at.sql if at else "") from error
+    return changed
+
+
+def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlError:
+    """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands."""
+    from psycopg import errors
+
+    cause = failed.cause
+    if isinstance(cause, CheckFailed):
+        return _check_failed(cause, stands)
+    place = failed.statement.place if failed.statement else otherwise
+    if isinstance(cause, HeldTooLong):
+        return _held_too_long(run, place, stands)
+    if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
+        return _no_lock(run, cause, place, failed.sql, stands)
+    return database.translated(cause, place, failed.sql, stands)
 
 
 def _alone(statement: Statement) -> bool:

@@ -23,6 +23,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "story",
         "adoption",
         "migrate",
+        "planning",
         "preflight verify standing code_refs",
         "runner findings steps catalogue",
         "batches watch",

@@ -8,6 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.options import (
+    Atomic,
     BackupTakenAt,
     BatchSize,
     BatchTime,
@@ -111,6 +112,7 @@ Examples:
   callctl migrate up --yes           for scripts
   callctl migrate up --to 4          the first four steps only
   callctl migrate up --defer-drops   the old application goes on working; a later up drops its columns
+  callctl migrate up --atomic        all or nothing, in a maintenance window
 \b
 Next: callctl verify
 """
@@ -121,6 +123,7 @@ def up(
     context: typer.Context,
     to: Annotated[str | None, typer.Option(metavar="N", help="The last step to apply.")] = None,
     defer_drops: DeferDrops = False,
+    atomic: Atomic = False,
     dry_run: DryRun = False,
     wait: Wait = False,
     yes: Yes = False,
@@ -154,15 +157,17 @@ def up(
 
     with render_progress.json_failure(settings.output):
         with common.connected(settings, writes=not dry_run) as connection:
-            planned = migrate.plan(connection, settings, direction="up", to=target, defer_drops=defer_drops)
+            planned = migrate.plan(
+                connection, settings, direction="up", to=target, defer_drops=defer_drops, atomic=atomic
+            )
             if dry_run:
                 render_answers.plan(planned, settings.output)
                 return
             if planned.steps:
                 _look_first(connection, settings, planned)
-                common.confirm(connection, settings, f"Apply {_steps(planned)}", yes=yes)
+                common.confirm(connection, settings, f"Apply {_steps(planned)}{_how(atomic)}", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            run = migrate.up(settings, to=target, defer_drops=defer_drops, wait=wait, on_event=on_event)
+            run = migrate.up(settings, to=target, defer_drops=defer_drops, atomic=atomic, wait=wait, on_event=on_event)
         render_answers.run(run, settings.output)
 
 
@@ -195,6 +200,7 @@ def down(
             help="Cut avatar URLs over 500 characters to fit the old column; the full ones are saved.",
         ),
     ] = False,
+    atomic: Atomic = False,
     dry_run: DryRun = False,
     wait: Wait = False,
     yes: Yes = False,
@@ -225,15 +231,22 @@ def down(
 
     with render_progress.json_failure(settings.output):
         with common.connected(settings, writes=not dry_run) as connection:
-            planned = migrate.plan(connection, settings, direction="down", to=target)
+            planned = migrate.plan(connection, settings, direction="down", to=target, atomic=atomic)
             if dry_run:
                 render_answers.plan(planned, settings.output)
                 return
             if planned.steps:
                 _look_first(connection, settings, planned, truncate_avatars=truncate_avatars)
-                common.confirm(connection, settings, f"Take back {_steps(planned)}", yes=yes)
+                common.confirm(connection, settings, f"Take back {_steps(planned)}{_how(atomic)}", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            run = migrate.down(settings, to=target, truncate_avatars=truncate_avatars, wait=wait, on_event=on_event)
+            run = migrate.down(
+                settings,
+                to=target,
+                truncate_avatars=truncate_avatars,
+                atomic=atomic,
+                wait=wait,
+                on_event=on_event,
+            )
         render_answers.run(run, settings.output)
 
 
@@ -296,6 +309,10 @@ def _look_first(
             f"preflight blocks: {', '.join(blocking)}; nothing was changed",
             hint=f"do what it says above, then run callctl migrate {planned.direction} again",
         )
+
+
+def _how(atomic: bool) -> str:
+    return ", in one transaction that clients wait behind" if atomic else ""
 
 
 def _steps(planned: Plan) -> str:

@@ -61,6 +61,10 @@ DeferDrops: TypeAlias = Annotated[
         help="Leave out steps 5 and 6: the type columns stay, in step with the flags, until a later up.",
     ),
 ]
+Atomic: TypeAlias = Annotated[
+    bool,
+    typer.Option("--atomic", help="All steps in one transaction: clients wait until it ends."),
+]
 Wait: TypeAlias = Annotated[
     bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")
 ]

@@ -1,0 +1,99 @@
+"""What a run would do on this database: the steps it would take, and each one's statements in the names found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from callctl import catalogue, database, runner, store
+from callctl.adapt import adapt
+from callctl.events import Direction
+from callctl.indexes import in_a_transaction
+from callctl.naming import Naming
+from callctl.script import Script, Statement
+from callctl.standing import Status, status
+from callctl.steps import DROPS, Step, not_deferrable, wanted_steps
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step and its statements as they will be sent to this database."""
+
+    number: int
+    name: str
+    direction: Direction
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, in order.
+
+    ``deferred`` are the pending steps that it leaves out to be taken later; ``notices`` are for the operator.
+    """
+
+    direction: Direction
+    naming: Naming
+    steps: tuple[PlannedStep, ...]
+    deferred: tuple[int, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def plan(
+    connection: Connection,
+    settings: Settings,
+    *,
+    direction: Direction = "up",
+    to: int | None = None,
+    defer_drops: bool = False,
+    atomic: bool = False,
+) -> Plan:
+    """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing.
+
+    ``to`` is the last step to apply, or the step to go back to; None is all the way. ``defer_drops`` and
+    ``atomic`` as in ``migrate.up``.
+    """
+    with database.read_only(connection):
+        found = status(connection, settings)
+        made = store.exists(connection)
+        as_sent = in_a_transaction if atomic else lambda statement: statement
+        steps = []
+        for step in wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops):
+            script, _ = prepared(step, direction, found.naming)
+            statements: list[Statement] = []
+            for statement in script.statements:
+                if "generated" in statement.directives and made:
+                    statements += runner.expand(connection, statement)
+                else:
+                    statements.append(statement)
+            steps.append(PlannedStep(step.number, step.name, direction, tuple(map(as_sent, statements))))
+        deferred, notices = deferral(found, to) if defer_drops else ((), ())
+        return Plan(direction, found.naming, tuple(steps), deferred, notices)
+
+
+def deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The steps that a run with ``defer_drops`` leaves out, and what to say where there are none to leave out."""
+    left_out = tuple(number for number in DROPS if number in found.pending and (to is None or number <= to))
+    notice = not_deferrable(found.applied)
+    return left_out, () if notice is None else (notice,)
+
+
+def prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script, tuple[Statement, ...]]:
+    """A step's file and the checks of its verify, every statement in the names of this database.
+
+    Step 13's statements come from the catalogue where the table keeps another unit. Raises Refused where a statement
+    cannot be adapted; nothing has run by then.
+    """
+    script = step.script(direction)
+    statements = script.statements
+    if step.number == catalogue.STEP and direction == "up" and naming.tables["ai_models"].units:
+        statements = catalogue.seed_script(catalogue.load_catalogue(), naming).statements
+    checks = step.checks() if direction == "up" else ()
+    return (
+        replace(script, statements=tuple(adapt(statement, naming) for statement in statements)),
+        tuple(adapt(statement, naming) for statement in checks),
+    )
