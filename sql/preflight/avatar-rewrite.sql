@@ -4,7 +4,10 @@
 -- ok: there is no users table to be rewritten
 -- why: back to a limited length PostgreSQL writes the whole table and its indexes again under ACCESS
 --      EXCLUSIVE; nobody can read users meanwhile
--- do: choose a quiet hour, or leave step 1 in place with migrate down --to 1
+-- do: choose a quiet hour, or leave the column text with migrate down --to 1: old code works with it. Where
+--      the old limit must hold too, these two statements keep it and block nobody: ALTER TABLE chatapp.users
+--      ADD CONSTRAINT users_avatar_url_length CHECK (length(avatar_url) <= 500) NOT VALID; ALTER TABLE
+--      chatapp.users VALIDATE CONSTRAINT users_avatar_url_length
 
 SELECT
     'warns' AS level,
