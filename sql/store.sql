@@ -113,7 +113,8 @@ CREATE TABLE IF NOT EXISTS callctl.saved_value (
   saved_at timestamp with time zone NOT NULL DEFAULT now(),
   superseded_at timestamp with time zone
 );
-CREATE UNIQUE INDEX IF NOT EXISTS saved_value_one_live ON callctl.saved_value (relation, field, saved_by, row_id)
+-- The row comes first: a uuid decides a comparison at once, where the texts before it would be the same for most.
+CREATE UNIQUE INDEX IF NOT EXISTS saved_value_one_live ON callctl.saved_value (row_id, field, relation, saved_by)
   WHERE superseded_at IS NULL;
 COMMENT ON INDEX callctl.saved_value_one_live IS 'One value waits to be put back; superseded ones beside it are only listed';
 COMMENT ON TABLE callctl.saved_value IS 'Values that a step removed or overwrote; the opposite direction puts them back';

@@ -7,7 +7,7 @@ WITH found AS (
   SELECT id, avatar_url FROM chatapp.users
   WHERE length(avatar_url) > (SELECT callctl.remembered_length(1))
     AND (SELECT current_setting('callctl.truncate_avatars', true)) = 'on'
-  FOR UPDATE
+  FOR NO KEY UPDATE
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
   SELECT 'users', 'avatar_url', 'down', id, to_jsonb(avatar_url), to_jsonb(left(avatar_url, (SELECT callctl.remembered_length(1))))

@@ -10,7 +10,7 @@ ALTER TABLE chatapp.users ALTER COLUMN avatar_url TYPE text;
 WITH kept AS (
   SELECT id, row_id, value, left_there FROM callctl.saved_value
   WHERE relation = 'users' AND field = 'avatar_url' AND saved_by = 'down' AND superseded_at IS NULL
-  FOR UPDATE
+  FOR NO KEY UPDATE
 ), back AS (
   UPDATE chatapp.users AS u SET avatar_url = kept.value #>> '{}'
   FROM kept WHERE u.id = kept.row_id AND to_jsonb(u.avatar_url) = kept.left_there

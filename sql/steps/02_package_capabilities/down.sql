@@ -8,7 +8,7 @@ SELECT 'chatbot_packages', 'capabilities', 'down', id,
 FROM chatapp.chatbot_packages
 WHERE enable_chat IS DISTINCT FROM COALESCE(chatbotType <> 'call', true)
    OR enable_call IS DISTINCT FROM COALESCE(chatbotType = 'call', false)
-FOR UPDATE
+FOR NO KEY UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
 DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now();
 

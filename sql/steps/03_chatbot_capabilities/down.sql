@@ -8,7 +8,7 @@ SELECT 'chatbots', 'capabilities', 'down', id,
 FROM chatapp.chatbots
 WHERE enabled_chat IS DISTINCT FROM COALESCE(chatbotType <> 'call', true)
    OR enabled_call IS DISTINCT FROM COALESCE(chatbotType = 'call', false)
-FOR UPDATE
+FOR NO KEY UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
 DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now();
 

@@ -37,7 +37,7 @@ WHERE COALESCE(chatbotType = 'call', false) <> (enabled_call AND NOT enabled_cha
 WITH kept AS (
   SELECT row_id, value, left_there FROM callctl.saved_value
   WHERE relation = 'chatbot_packages' AND field = 'capabilities' AND saved_by = 'down' AND superseded_at IS NULL
-  FOR UPDATE
+  FOR NO KEY UPDATE
 )
 UPDATE chatapp.chatbot_packages AS p
 SET enable_chat = (kept.value ->> 'chat')::boolean, enable_call = (kept.value ->> 'call')::boolean
@@ -49,7 +49,7 @@ WHERE p.id = kept.row_id AND to_jsonb(p.chatbotType) IS NOT DISTINCT FROM kept.l
 WITH kept AS (
   SELECT row_id, value, left_there FROM callctl.saved_value
   WHERE relation = 'chatbots' AND field = 'capabilities' AND saved_by = 'down' AND superseded_at IS NULL
-  FOR UPDATE
+  FOR NO KEY UPDATE
 )
 UPDATE chatapp.chatbots AS c
 SET enabled_chat = (kept.value ->> 'chat')::boolean, enabled_call = (kept.value ->> 'call')::boolean

@@ -21,7 +21,7 @@ WHERE enable_call AND NOT enable_chat AND chatbotType IS DISTINCT FROM 'call';
 WITH kept AS (
   SELECT row_id, value, left_there FROM callctl.saved_value
   WHERE relation = 'chatbot_packages' AND field = 'chatbot_type' AND saved_by = 'up' AND superseded_at IS NULL
-  FOR UPDATE
+  FOR NO KEY UPDATE
 )
 UPDATE chatapp.chatbot_packages AS c SET chatbotType = r.chatbotType
 FROM kept,

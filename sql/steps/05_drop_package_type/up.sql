@@ -8,7 +8,7 @@ SELECT 'chatbot_packages', 'chatbot_type', 'up', id, to_jsonb(chatbotType),
        jsonb_build_object('chat', enable_chat, 'call', enable_call)
 FROM chatapp.chatbot_packages
 WHERE chatbotType IS NULL OR chatbotType NOT IN ('chat', 'call')
-FOR UPDATE
+FOR NO KEY UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
 DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now();
 

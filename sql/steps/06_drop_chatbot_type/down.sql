@@ -32,7 +32,7 @@ WHERE enabled_call AND NOT enabled_chat AND chatbotType IS DISTINCT FROM 'call';
 WITH kept AS (
   SELECT row_id, value, left_there FROM callctl.saved_value
   WHERE relation = 'chatbots' AND field = 'chatbot_type' AND saved_by = 'up' AND superseded_at IS NULL
-  FOR UPDATE
+  FOR NO KEY UPDATE
 )
 UPDATE chatapp.chatbots AS c SET chatbotType = r.chatbotType
 FROM kept,

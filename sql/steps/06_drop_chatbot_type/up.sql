@@ -8,7 +8,7 @@ SELECT 'chatbots', 'chatbot_type', 'up', id, to_jsonb(chatbotType),
        jsonb_build_object('chat', enabled_chat, 'call', enabled_call)
 FROM chatapp.chatbots
 WHERE chatbotType IS NULL OR chatbotType NOT IN ('chat', 'call')
-FOR UPDATE
+FOR NO KEY UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
 DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now();
 
@@ -106,7 +106,7 @@ WITH found AS (
   SELECT c.id, c.settings FROM chatapp.chatbots AS c
   WHERE c.enabled_call AND COALESCE(c.settings -> 'call', '{}') IN ('{}', 'null')
     AND (SELECT h.direction FROM callctl.history AS h WHERE h.step = 12 ORDER BY h.id DESC LIMIT 1) = 'up'
-  FOR UPDATE OF c
+  FOR NO KEY UPDATE OF c
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
   SELECT 'chatbots', 'settings.call', 'up', id,

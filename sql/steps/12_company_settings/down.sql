@@ -12,7 +12,7 @@ WITH found AS (
    AND b.superseded_at IS NULL
   WHERE c.settings #> '{features,callEnabled}' IS DISTINCT FROM
         CASE WHEN jsonb_typeof(b.value -> 'callEnabled') = 'boolean' THEN b.value -> 'callEnabled' END
-  FOR UPDATE OF c
+  FOR NO KEY UPDATE OF c
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
   SELECT 'companies', 'settings.features.callEnabled', 'down', id, held, goes_back
@@ -32,7 +32,7 @@ WITH found AS (
     ON b.relation = 'chatbots' AND b.field = 'settings.call' AND b.saved_by = 'up' AND b.row_id = c.id
    AND b.superseded_at IS NULL
   WHERE c.settings -> 'call' IS DISTINCT FROM b.value -> 'call'
-  FOR UPDATE OF c
+  FOR NO KEY UPDATE OF c
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
   SELECT 'chatbots', 'settings.call', 'down', id, held, goes_back

@@ -1,13 +1,13 @@
 -- Step 12: companies.settings.features.callEnabled = false where it is absent, soft-deleted companies too; then the default
 -- settings.call for every call-enabled chatbot that has none. What is set already stays: a re-run never switches a pilot off.
--- Specification: sections 8 and 9. What stood at both paths before is saved, so that down can put it back exactly.
+-- Specification: sections 8 and 9. What stood at both paths before is saved, so that down can put it back exactly; where
+-- nothing is saved, nothing stood there, inside a container that was there.
 
 -- callctl: batched
 INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
 SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag_before(settings)
 FROM chatapp.companies
 WHERE jsonb_typeof(settings #> '{features,callEnabled}') = 'boolean'
-FOR UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING;
 
 -- The application is writing all along: a company made, settings replaced as a whole or a chatbot enabled behind the batches.
@@ -16,11 +16,12 @@ ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO N
 WITH found AS (
   SELECT id, settings FROM chatapp.companies
   WHERE settings #> '{features,callEnabled}' IS NULL
-  FOR UPDATE
+  FOR NO KEY UPDATE
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
   SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag_before(settings)
   FROM found
+  WHERE coalesce(settings -> 'features', 'null') = 'null'
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
 )
 UPDATE chatapp.companies AS c SET settings = callctl.with_call_flag(found.settings, 'false')
@@ -59,21 +60,19 @@ SELECT 'chatbots', 'settings.call', 'up', id,
        CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE jsonb_build_object('call', settings -> 'call') END
 FROM chatapp.chatbots
 WHERE settings IS NULL OR settings -> 'call' IS NOT NULL
-FOR UPDATE
 ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING;
 
 -- callctl: batched, again
 WITH found AS (
   SELECT id, settings FROM chatapp.chatbots
   WHERE enabled_call AND COALESCE(settings -> 'call', '{}') IN ('{}', 'null')
-  FOR UPDATE
+  FOR NO KEY UPDATE
 ), saved AS (
   INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
   SELECT 'chatbots', 'settings.call', 'up', id,
-         CASE WHEN settings IS NULL THEN '{"settings": "absent"}'
-              WHEN settings -> 'call' IS NULL THEN '{}'
-              ELSE jsonb_build_object('call', settings -> 'call') END
+         CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE jsonb_build_object('call', settings -> 'call') END
   FROM found
+  WHERE settings IS NULL OR settings -> 'call' IS NOT NULL
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
 )
 UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
