@@ -136,3 +136,17 @@ def baseline(request: pytest.FixtureRequest, database: MakeDatabase) -> str:
 def empty_database(database: MakeDatabase) -> str:
     """The URL of a database with nothing in it."""
     return database(None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the fault tests knew and tried. Here, because with -n the process that reports loads no other conftest."""
+    lines = [
+        str(value)
+        for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+        for name, value in report.user_properties
+        if name == "faults" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.write_sep("-", "faults")
+    for line in sorted(lines):
+        terminalreporter.write_line(f"faults: {line}")

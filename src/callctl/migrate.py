@@ -113,6 +113,17 @@ def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event
             planned = plan(connection, settings, direction=direction, to=to, defer_drops=wish.defer_drops)
         steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
         return Run(direction, steps, 0.0, planned.deferred)
+    try:
+        return _at_work(settings, wish, began, wait=wait, on_event=on_event)
+    except KeyboardInterrupt:
+        # Before the first step, or after the last: no step is under way.
+        raise Interrupted(
+            "interrupted between two steps; every step stands as it did", hint="run the same command again"
+        ) from None
+
+
+def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_event: OnEvent) -> Run:
+    direction, to = wish.direction, wish.to
     with at_work(settings, wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         found = status(connection, settings)
@@ -151,21 +162,32 @@ def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]
 def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
     """Take the steps in one transaction. They are finished when it is committed, and not before."""
 
+    import psycopg
+
+    failures: list[transactions.Failed] = []
+
     def attempt() -> list[StepRun]:
         taken = []
-        with run.connection.transaction():
-            guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms)
-            for position, (step, script, checks) in enumerate(ready, start=1):
-                run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
-                taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
+        try:
+            with run.connection.transaction():
+                guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms)
+                for position, (step, script, checks) in enumerate(ready, start=1):
+                    run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
+                    taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
+        except transactions.Failed as failed:
+            failures[:] = [failed]
+            # A lock that was not to be had is asked for again, from the first step on.
+            raise failed.cause if isinstance(failed.cause, psycopg.Error) else failed from None
         return taken
 
     with _interruptible(run, ready[0][0]):
         try:
             taken = database.with_retries(run.settings, "a lock", attempt, run.on_event)
-        except transactions.Failed as failed:
+        except (psycopg.Error, transactions.Failed) as error:
+            if not failures:
+                raise
             stands = "all of it was rolled back: this run was one transaction"
-            raise runner.failure(run, failed, "the end of a step", stands) from failed.cause
+            raise runner.failure(run, failures[0], "the end of a step", stands) from error
     for step in taken:
         run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds))
     return taken

@@ -125,3 +125,15 @@ def test_the_plan_shows_no_concurrently(documented: str) -> None:
             assert any("CONCURRENTLY" in sql for sql in online_sql)
             assert not any("CONCURRENTLY" in sql for sql in atomic_sql)
             assert [sql.replace("CONCURRENTLY ", "") for sql in online_sql] == atomic_sql
+
+
+def test_a_lock_never_to_be_had_is_given_up_naming_its_holder(documented: str) -> None:
+    settings = Settings(database_url=documented, lock_timeout_ms=50, lock_wait_ms=400)
+    with psycopg.connect(documented, application_name="report 5") as holder:
+        holder.execute("SELECT FROM chatapp.chatbots LIMIT 1")
+        with pytest.raises(StepFailed) as failed:
+            migrate.up(settings, atomic=True)
+    assert "steps/03_chatbot_capabilities/up.sql:" in failed.value.message
+    assert "no lock on chatbots in 0.4 s (lock_wait); pid" in failed.value.message
+    assert "(report 5, idle in transaction" in failed.value.message
+    assert "all of it was rolled back" in failed.value.message

@@ -1,0 +1,143 @@
+"""From any point of a migration, up or down, the next run of the same command arrives, and nothing shows afterwards.
+
+callctl runs as a process of its own behind a proxy that reads the protocol (``proxy.py``). Faults come from outside:
+signals to the process, ends of connections, of backends and of the server, errors in the server's place. The points are
+found, not listed: they are what callctl sends (``points.py``). A chain is one database (``chain.py``): an attempt is
+disturbed at the first point that was not disturbed yet, the next one goes on from what the fault left, until one passes
+undisturbed.
+
+By default the faults take turns, so that each point is hit by one of them; with CALLCTL_TEST_PROFILE=thorough each of
+them hits each point, at each moment. With --pg the older servers see a sample.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+import pytest
+from tests.faults.actions import PAIRS
+from tests.faults.chain import Chain, Choose
+from tests.faults.conftest import MakeChain, MakeReference
+from tests.faults.points import Point
+from tests.faults.proxy import Moment
+from tests.faults.reference import Reference, assert_down, assert_up
+
+from callctl.files import step_directories
+from callctl.script import load_script
+
+THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
+PREPARATORY = 1 if THOROUGH else 12  # of what only reads, and of the lock's connection, one point in so many
+
+Record = Callable[[str, object], None]
+
+
+def turns(start: int, *, one_in: int = 1) -> Choose:
+    """Each point has its own fault, the next of all pairs of action and moment."""
+
+    def choose(point: Point, number: int) -> tuple[str, Moment] | None:
+        if number % one_in:
+            return None
+        return PAIRS[(start + number // one_in) % len(PAIRS)]
+
+    return choose
+
+
+def always(action: str, moment: Moment) -> Choose:
+    return lambda point, number: (action, moment)
+
+
+def statements(*files: str) -> int:
+    """How many statements the files of the steps hold: at least so many points there must be."""
+    return sum(
+        len(load_script(f"steps/{directory.name}/{file}.sql").statements)
+        for directory in step_directories()
+        for file in files
+    )
+
+
+def shape(point: Point) -> str:
+    """The statement without its values."""
+    return re.sub(r"'[^']*'|\d+", "?", point.text)
+
+
+def assert_all_tried(chain: Chain, expected: Reference, direction: str, count: int) -> None:
+    """No point that is known was passed by, and there are as many as there must be."""
+    writes = {point for point in expected.points[direction] if point.kind == "write"}
+    assert len(writes) >= count, f"{len(writes)} points, {count} statements"
+    tried = {point for point, what in chain.tally.tried.items() if what != "left out"}
+    # Keys of batches over callctl's own tables differ: what is rolled back has used up numbers.
+    assert {shape(point) for point in writes} - {shape(point) for point in tried} == set()
+    assert len(tried) >= len(writes)
+    assert {str(point) for point in chain.tally.known - tried} == set()
+
+
+def run_chain(
+    chain: Chain, expected: Reference, directions: tuple[str, ...], choose: Choose, *, all_of_them: bool = True
+) -> None:
+    """Up and down, disturbed in these directions and not in the other; compared at both ends."""
+    for direction, assert_arrived, files in (
+        ("up", assert_up, ("up", "verify")),
+        ("down", assert_down, ("down",)),
+    ):
+        if direction in directions:
+            chain.disturbed(direction, choose, kinds=frozenset({"write"}))
+        else:
+            chain.undisturbed(direction)
+        assert_arrived(chain, expected)
+        if direction in directions and all_of_them:
+            assert_all_tried(chain, expected, direction, statements(*files))
+
+
+def report(record_property: Record, chain: Chain, what: str) -> None:
+    record_property("faults", f"{what}: {chain.tally}")
+
+
+if THOROUGH:
+
+    @pytest.mark.parametrize("direction", ["up", "down"])
+    @pytest.mark.parametrize(("action", "moment"), PAIRS, ids=str)
+    def test_every_fault_at_every_point(
+        reference: MakeReference,
+        chain: MakeChain,
+        record_property: Record,
+        action: str,
+        moment: Moment,
+        direction: str,
+    ) -> None:
+        expected = reference("documented")
+        disturbed = chain("documented", expected.transactions)
+        run_chain(disturbed, expected, (direction,), always(action, moment))
+        report(record_property, disturbed, f"{action} {moment} {direction}")
+
+
+@pytest.mark.parametrize(("baseline", "direction", "start"), [("documented", "up", 0), ("deployed", "down", 11)])
+def test_a_fault_at_every_point(
+    reference: MakeReference,
+    chain: MakeChain,
+    record_property: Record,
+    baseline: str,
+    direction: str,
+    start: int,
+    one_in: int,
+) -> None:
+    expected = reference(baseline)
+    disturbed = chain(baseline, expected.transactions)
+    run_chain(disturbed, expected, (direction,), turns(start, one_in=one_in), all_of_them=one_in == 1)
+    report(record_property, disturbed, f"{baseline} {direction}")
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_fault_before_anything_changes_or_at_the_migration_lock(
+    reference: MakeReference, chain: MakeChain, record_property: Record, direction: str, one_in: int
+) -> None:
+    """Connecting, preflight, and the connection that holds the migration lock."""
+    expected = reference("documented")
+    disturbed = chain("documented", expected.transactions)
+    if direction == "down":
+        disturbed.undisturbed("up")
+    choose = turns(5, one_in=PREPARATORY * one_in)
+    disturbed.disturbed(direction, choose, kinds=frozenset({"read", "lock"}))
+    (assert_up if direction == "up" else assert_down)(disturbed, expected)
+    report(record_property, disturbed, f"preflight and lock {direction}")
