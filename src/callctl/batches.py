@@ -23,6 +23,10 @@ FIRST = 200
 SMALLEST = 20
 # A repeated statement is run in batches until a pass finds no more rows than this, then whole.
 FEW = 100
+# A pass that took no longer than this has left no more behind than the whole statement can take.
+SHORT_SECONDS = 10.0
+# Stands for the rows of a batch while its statement is put together; no SQL holds it.
+_ROWS = "\x00"
 PASSES = 5
 
 
@@ -39,10 +43,12 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
         target = work_list.target(statement, run.schema)
         _assert_key(run, statement, target)
         for _ in range(PASSES):
+            began = time.monotonic()
             total = _list(run, script, statement, target, changed)
             if total:
                 changed = _pass(run, statement, target, total, changed, sent)
-            if total <= FEW or "again" not in statement.directives:
+            short = total <= FEW or time.monotonic() - began <= SHORT_SECONDS
+            if short or "again" not in statement.directives:
                 break
         reached = store.Checkpoint(statement.number, True, changed)
         with transaction(run):
@@ -99,6 +105,8 @@ def _pass(
     largest = run.settings.batch_size
     smallest = min(SMALLEST, largest)
     size = min(FIRST, largest)
+    # Parsed once: the batches differ in their numbers only.
+    before, after = work_list.limited(statement, target.key, _ROWS).split(_ROWS)
     most = run.settings.lock_timeout_ms + run.settings.lock_hold_ms
     done = 0
     began = time.monotonic()
@@ -111,8 +119,7 @@ def _pass(
             # A batch that did not get a row's lock held those of its other rows meanwhile: a smaller one holds fewer.
             end = min(start + max(count >> tries, smallest), total)
             tries += 1
-            rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {end}"
-            sent[0] = work_list.limited(statement, target.key, rows)
+            sent[0] = f"{before}SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {end}{after}"
             began = time.monotonic()
             with transaction(run):
                 run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": most})

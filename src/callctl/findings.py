@@ -79,10 +79,9 @@ class Question:
     do: str
     queries: tuple[Query, ...]
 
-    @property
-    def may_block(self) -> bool:
-        """Whether any answer to it could stop a run."""
-        return any("'blocks'" in query.statement.sql for query in self.queries)
+    def may_say(self, *levels: Level) -> bool:
+        """Whether any row of it could be of one of these levels: they are literals in its SQL."""
+        return any(f"'{level}'" in query.statement.sql for query in self.queries for level in levels)
 
     def finding(self, level: Level, what: str, objects: tuple[str, ...] = ()) -> Finding:
         """An answer to this question."""

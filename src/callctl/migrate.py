@@ -226,7 +226,7 @@ def _refuse_blocked(
         numbers,
         direction=direction,
         truncate_avatars=truncate_avatars,
-        only_what_may_block=True,
+        only=("blocks",),
     )
     blocking = [finding for finding in findings if finding.level == "blocks"]
     if blocking:

@@ -22,6 +22,7 @@ from callctl.findings import (
     MAINTENANCE,
     POOLER,
     Finding,
+    Level,
     Need,
     Query,
     Question,
@@ -66,13 +67,13 @@ def preflight(
     direction: Direction = "up",
     *,
     truncate_avatars: bool = False,
-    only_what_may_block: bool = False,
+    only: tuple[Level, ...] | None = None,
 ) -> tuple[Finding, ...]:
     """Ask every question that matters to the pending steps; what blocks comes first, what is well last.
 
     ``pending`` are the numbers of the steps to be taken, up or down. ``truncate_avatars`` says that addresses
-    which no longer fit may be cut off, so that they only warn. ``only_what_may_block`` leaves out the questions
-    that no answer of which could stop a run. ``connection`` is in autocommit.
+    which no longer fit may be cut off, so that they only warn. ``only`` leaves out the questions
+    that can have no answer of these levels. ``connection`` is in autocommit.
 
     Each query runs in a READ ONLY transaction of its own under ``settings.statement_timeout_ms`` and ten times
     ``settings.lock_timeout_ms``, and takes no lock beyond ACCESS SHARE. One that times out, or that this role
@@ -89,7 +90,7 @@ def preflight(
             begun = set()  # whatever cannot be read here is reported by the questions themselves
     findings: list[Finding] = [_backup(settings), _maintenance(settings), _pooler(ask)]
     for question in questions():
-        if direction not in question.directions or (only_what_may_block and not question.may_block):
+        if direction not in question.directions or (only is not None and not question.may_say(*only)):
             continue
         steps = frozenset(pending) - begun if question.skips_begun else frozenset(pending)
         if question.steps is None or question.steps & steps:

@@ -591,7 +591,7 @@ def test_question(case: Case, database: Callable[[str], str]) -> None:
     assert matching, found
     assert all(each.why and each.do for each in matching)
     # A run asks again, under its lock, only what may block; what does must be among it.
-    may_block = {question.id for question in questions() if question.may_block} | {"pooler"}
+    may_block = {question.id for question in questions() if question.may_say("blocks")} | {"pooler"}
     assert {each.id for each in findings if each.level == "blocks"} <= may_block
 
 

@@ -302,6 +302,7 @@ def _look_first(
         [step.number for step in planned.steps],
         direction=planned.direction,
         truncate_avatars=truncate_avatars,
+        only=("blocks", "warns", "unknown"),
     )
     render_findings.before_run(findings)
     if blocking := dict.fromkeys(finding.id for finding in findings if finding.level == "blocks"):
