@@ -82,7 +82,7 @@ COMMENT ON TABLE callctl.definition IS 'The statements that put back, in order, 
 COMMENT ON COLUMN callctl.definition.step IS 'The step that removed it';
 COMMENT ON COLUMN callctl.definition.ordinal IS 'Order of the statements within the step';
 COMMENT ON COLUMN callctl.definition.relation IS 'The table, by its documented name';
-COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant or setting';
+COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting or fillfactor';
 COMMENT ON COLUMN callctl.definition.name IS 'The object''s name in this database';
 COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run';
 COMMENT ON COLUMN callctl.definition.detail IS 'What else is known of the object: its type, its length limit';
@@ -621,6 +621,40 @@ END
 $$;
 COMMENT ON FUNCTION callctl.put_back_made_columns(integer, regclass) IS
   'Puts what others had written back into columns that a step has made again';
+
+CREATE OR REPLACE FUNCTION callctl.leave_room(p_step integer, p_table regclass, p_growth integer)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t record;
+BEGIN
+  SELECT c.relname, c.relkind, pg_relation_size(c.oid) / greatest(c.reltuples, 1) AS width,
+         (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor') AS fillfactor
+    INTO t FROM pg_class AS c WHERE c.oid = p_table;
+  IF t.relkind <> 'r' OR EXISTS (SELECT FROM callctl.definition WHERE step = p_step AND kind = 'fillfactor') THEN
+    RETURN;
+  END IF;
+  PERFORM callctl.write_definition(p_step, t.relname, 'fillfactor', 'fillfactor',
+    CASE WHEN t.fillfactor IS NULL THEN format('ALTER TABLE %s RESET (fillfactor)', p_table)
+         ELSE format('ALTER TABLE %s SET (fillfactor = %s)', p_table, t.fillfactor) END);
+  EXECUTE format('ALTER TABLE %s SET (fillfactor = %s)', p_table,
+    least(greatest(round(100 * t.width / (2 * t.width + p_growth)), 10), coalesce(t.fillfactor::integer, 100)));
+END
+$$;
+COMMENT ON FUNCTION callctl.leave_room(integer, regclass, integer) IS
+  'Rows written from here on leave room on their page for a later version that is larger by so many bytes, so that it needs no new index entries';
+
+CREATE OR REPLACE FUNCTION callctl.leave_no_more_room(p_step integer)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  d record;
+BEGIN
+  FOR d IN SELECT ddl FROM callctl.definition WHERE step = p_step AND kind = 'fillfactor' LOOP
+    EXECUTE d.ddl;
+  END LOOP;
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'fillfactor';
+END
+$$;
+COMMENT ON FUNCTION callctl.leave_no_more_room(integer) IS 'The fillfactor as it was before callctl.leave_room()';
 
 CREATE OR REPLACE FUNCTION callctl.make_touch_function(p_step integer, p_schema regnamespace)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

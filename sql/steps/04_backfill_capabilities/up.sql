@@ -17,6 +17,11 @@ SET
   END
 WHERE COALESCE(chatbotType = 'call', false) <> (enable_call AND NOT enable_chat);
 
+-- Step 12 writes about 600 bytes of call settings into most of these rows again: with room left on their page, that needs no
+-- new entry in any index (heap-only tuples). Blocks nobody; the table's own fillfactor is back right after.
+-- callctl: no-transaction
+SELECT callctl.leave_room(4, 'chatapp.chatbots'::regclass, 600);
+
 -- callctl: batched
 UPDATE chatapp.chatbots
 SET
@@ -31,6 +36,9 @@ SET
     ELSE false
   END
 WHERE COALESCE(chatbotType = 'call', false) <> (enabled_call AND NOT enabled_chat);
+
+-- callctl: no-transaction
+SELECT callctl.leave_no_more_room(4);
 
 -- Flags that an earlier down took away come back, where the type is still the one it left.
 -- callctl: batched
