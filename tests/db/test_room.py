@@ -50,6 +50,8 @@ def test_what_step_12_writes_is_heap_only(documented: str) -> None:
         before = connection.execute(hot).fetchone()
         migrate.up(settings, to=12)
         after = connection.execute(hot).fetchone()
-    assert waiting and before and after
+    assert waiting is not None
+    assert before is not None
+    assert after is not None
     assert waiting[0] > 5
     assert after[0] - before[0] > waiting[0] / 2
