@@ -8,6 +8,7 @@ trigger or a repetition (``again``) takes care of them, and the step's checks pr
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from callctl import store, work_list
@@ -50,12 +51,16 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
             short = total <= FEW or time.monotonic() - began <= SHORT_SECONDS
             if short or "again" not in statement.directives:
                 break
-        reached = store.Checkpoint(statement.number, True, changed)
-        with transaction(run):
-            store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+        attempted(run, partial(_finish, run, script, statement, changed))
     except (psycopg.Error, HeldTooLong) as error:
         raise Failed(error, statement, sent[0]) from error
     return changed - before
+
+
+def _finish(run: Run, script: Script, statement: Statement, changed: int) -> None:
+    reached = store.Checkpoint(statement.number, True, changed)
+    with transaction(run):
+        store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
 
 
 def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> None:
