@@ -181,10 +181,13 @@ def _together(
                 _announce(run, statement)
                 # Asked for before anything is sent, so that no lock is held while the answer travels.
                 statements += expand(run.connection, statement) if "generated" in statement.directives else (statement,)
-            sent = [(statement, current.send(statement)) for statement in (*statements, *checks)]
-            current.wait()
-            for statement, answer in sent:
-                changed += _changed(statement, answer, run.on_event)
+            unread: list[tuple[Statement, Cursor]] = []
+            for statement in (*statements, *checks):
+                if current.is_about_to_lock(statement) and any(asked.check for asked, _ in unread):
+                    # What a check says is known before anybody has to wait for what comes behind it.
+                    changed += _read(current, unread, run.on_event)
+                unread.append((statement, current.send(statement)))
+            changed += _read(current, unread, run.on_event)
             if record is not None:
                 record()
             elif group:
@@ -197,6 +200,14 @@ def _together(
     except (psycopg.Error, CheckFailed, HeldTooLong) as error:
         statement = under_way[0].failed if under_way else None
         raise Failed(error, statement, statement.sql if statement else "") from error
+
+
+def _read(current: Transaction, unread: list[tuple[Statement, Cursor]], on_event: OnEvent) -> int:
+    """Wait for the answers to what was sent, and count the rows changed; a check with offenders raises CheckFailed."""
+    current.wait()
+    changed = sum(_changed(statement, answer, on_event) for statement, answer in unread)
+    unread.clear()
+    return changed
 
 
 def _changed(statement: Statement, answer: Cursor, on_event: OnEvent) -> int:
