@@ -82,18 +82,12 @@ def sigint2(attempt: Attempt, session: Session) -> Outcome:
 
 def disk_full(attempt: Attempt, session: Session) -> Outcome:
     """The server says that its disk is full."""
-    return _answer(session, "53100", "could not extend file: No space left on device")
+    return wire.error_response("53100", "could not extend file: No space left on device")
 
 
 def internal_error(attempt: Attempt, session: Session) -> Outcome:
     """The server says that it has a bug."""
-    return _answer(session, "XX000", "unexpected chunk number")
-
-
-def _answer(session: Session, sqlstate: str, text: str) -> bytes:
-    ends = session.transaction and session.transaction[-1].upper().startswith("COMMIT")
-    status = "I" if session.status == "I" or ends else "E"
-    return wire.error_response(sqlstate, text, status)
+    return wire.error_response("XX000", "unexpected chunk number")
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -89,8 +90,10 @@ def chain(own_server: OwnServer, proxy: Proxy, nursery: Nursery, _filled: Callab
 
 @pytest.fixture
 def one_in(request: pytest.FixtureRequest) -> int:
-    """Of how many points one is disturbed: all by default, a sample on the older servers that --pg names."""
-    return 5 if request.config.getoption("--pg") else 1
+    """Of how many points one is disturbed: a sample by default, a smaller one on the older servers that --pg names."""
+    if os.environ.get("CALLCTL_TEST_PROFILE") == "thorough":
+        return 1
+    return 30 if request.config.getoption("--pg") else 14
 
 
 @pytest.fixture(scope="session")

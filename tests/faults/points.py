@@ -32,7 +32,7 @@ NOWHERE = hashlib.md5(b"").hexdigest()  # what PROGRESS says of an empty store
 PROGRESS = """
 SELECT md5(concat(
   (SELECT string_agg(concat_ws(' ', step, direction), ',' ORDER BY id) FROM callctl.history),
-  (SELECT string_agg((to_jsonb(c) - ARRAY['written_at', 'scanned', 'changed'])::text, ',' ORDER BY to_jsonb(c)::text)
+  (SELECT string_agg((to_jsonb(c) - ARRAY['written_at', 'changed'])::text, ',' ORDER BY to_jsonb(c)::text)
    FROM callctl.checkpoint AS c)))
 """
 
@@ -128,7 +128,7 @@ class Watch:
         if len(session.transaction) == 1 and opened:
             return None  # the moments before and after it are those after and before its neighbours
         reads = any(_READ_ONLY.match(each) for each in session.transaction)
-        if not opened and word in ("SELECT", "SHOW"):
+        if not opened and word in ("SELECT", "SHOW", "WITH"):
             reads = True
         elif len(session.transaction) == 1 + opened and not reads:
             session.base = self._progress()  # callctl holds no lock yet that this could wait for
@@ -155,7 +155,8 @@ VOLATILE = ["id", "client", "callctl_version", "database_role", "file", "sha256"
 def store_contents(connection: psycopg.Connection[Any]) -> dict[str, list[str]]:
     """callctl's own tables, without what no two runs have in common: ids, those of rows that were made, and times."""
     tables = connection.execute(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'callctl'::regnamespace AND relkind = 'r' ORDER BY 1"
+        "SELECT relname FROM pg_class WHERE relnamespace = 'callctl'::regnamespace AND relkind = 'r'"
+        " AND relname <> 'work_list' ORDER BY 1"
     ).fetchall()
 
     def made_row(row: dict[str, object], key: str) -> bool:

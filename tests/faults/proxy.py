@@ -2,6 +2,9 @@
 
 It knows nothing of callctl but the application names of its connections. What to do, and where, is the observer's
 to say: one ``Observer`` an attempt.
+
+In a pipeline the client waits for no answer between two statements. Each of them is asked and answered by itself all
+the same, with a Flush of the proxy's own behind it, so that a fault strikes between two statements as everywhere else.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ Moment: TypeAlias = Literal["before", "during", "after"]
 MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
 
 # What becomes of the connection when something was done at it: it goes on as if nothing had been; both ends are closed;
-# whatever the server still says is passed on until it hangs up. Or bytes: the answer that callctl gets instead.
+# whatever the server still says is passed on until it hangs up. Or bytes: the ErrorResponse that callctl gets instead.
 Outcome: TypeAlias = Literal["go on", "close", "drain"] | bytes
 
 
@@ -67,7 +70,10 @@ class Session(threading.Thread):
         self._proxy = proxy
         self._client = client
         self._server: socket.socket | None = None
-        self._unread = b""
+        self._unread = b""  # what the server has said
+        self._unasked: list[bytes] = []  # what the client has asked meanwhile: whole messages, then a part of one
+        self._part = b""
+        self._skips = False  # after an error, until the next Sync
 
     @property
     def is_lock(self) -> bool:
@@ -107,7 +113,7 @@ class Session(threading.Thread):
                 observer.cancelled()
             return False
         self.application = wire.startup_parameters(packet).get("application_name", "")
-        return self._ask(packet, "(connect)")
+        return self._ask([packet], "(connect)")
 
     def _startup(self) -> bytes:
         data = b""
@@ -118,28 +124,39 @@ class Session(threading.Thread):
     # ---- request and answer ----------------------------------------------------------------------------
 
     def _exchange(self) -> bool:
-        """One statement and its answer; False at the end of the connection."""
+        """One statement and its answer, or the end of a pipeline; False at the end of the connection."""
         messages = self._request()
-        if messages[-1][:1] == b"X":
+        last = messages[-1][:1]
+        if last == b"X":
             self._to_server(b"".join(messages))
             return False
-        return self._ask(b"".join(messages), wire.statement(messages))
+        if last == b"H":  # nothing is left to flush: each statement's answer was
+            return True
+        if last == b"S" and (self._skips or len(messages) == 1):
+            self._skips = False
+            self._to_server(messages[-1])
+            self._client.sendall(self._answer(wire.READY)[0])
+            return True
+        return self._skips or self._ask(messages, wire.statement(messages))
 
-    def _ask(self, request: bytes, text: str) -> bool:
+    def _ask(self, request: list[bytes], text: str) -> bool:
         observer = self._proxy.observer
         fault = observer.statement(self, text) if observer is not None else None
         if fault is not None and fault.moment == "before":
-            instead = self._act(fault, text)
+            instead = self._act(fault, request, text)
             if instead is not None:
                 return instead
-        self._to_server(request)
+        alone = request[-1][:1] == b"E"
+        self._to_server(b"".join(request) + (wire.FLUSH if alone else b""))
         if fault is not None and fault.moment == "during":
-            instead = self._act(fault, text)
+            instead = self._act(fault, request, text)
             if instead is not None:
                 return instead
-        answer, failed = self._answer()
+        answer, failed = self._answer(wire.EXECUTED if alone else wire.READY)
+        if alone:
+            self._went(answer, text, failed)
         if fault is not None and fault.moment == "after":
-            instead = self._act(fault, text)
+            instead = self._act(fault, request, text)
             if instead is not None:
                 return instead
         if observer is not None:
@@ -147,7 +164,19 @@ class Session(threading.Thread):
         self._client.sendall(answer)
         return True
 
-    def _act(self, fault: Fault, text: str) -> bool | None:
+    def _went(self, answer: bytes, text: str, failed: bool) -> None:
+        """The transaction status after a statement in a pipeline, which the server tells at its end only."""
+        if failed:
+            self._skips = True
+            self.status = "I" if self.status == "I" else "E"
+            return
+        tag = wire.command(answer)
+        if tag in ("BEGIN", "START TRANSACTION"):
+            self.status = "T"
+        elif tag == "COMMIT" or (tag == "ROLLBACK" and " TO " not in text.upper()):
+            self.status = "I"
+
+    def _act(self, fault: Fault, request: list[bytes], text: str) -> bool | None:
         """Do it; None to go on with the statement, else whether the connection goes on without."""
         outcome = fault.act(self)
         if outcome == "go on":
@@ -160,36 +189,70 @@ class Session(threading.Thread):
                 while data := self._server.recv(65536):
                     self._client.sendall(data)
             return False
+        self._refuse(request, text, outcome)
+        return text != "(connect)"
+
+    def _refuse(self, request: list[bytes], text: str, error: bytes) -> None:
+        """Answer with this error. The server gets a statement that it does refuse, and so knows what has failed."""
+        if text == "(connect)":
+            self._client.sendall(error)
+            return
+        last = request[-1][:1]
         if text.upper().startswith(("COMMIT", "ROLLBACK")):  # a COMMIT that fails has rolled back
-            self._to_server(wire.query("ROLLBACK"))
-            self._answer()
-        self._client.sendall(outcome)
-        self.status = chr(outcome[-1])
-        return True
+            self._to_server(wire.query("ROLLBACK") if last == b"Q" else wire.extended("ROLLBACK") + wire.FLUSH)
+            self._answer(wire.READY if last == b"Q" else wire.EXECUTED)
+            self.status = "I"
+        refused = wire.query(wire.REFUSED) if last == b"Q" else wire.extended(wire.REFUSED)
+        self._to_server(refused + {b"Q": b"", b"S": wire.SYNC, b"E": wire.FLUSH}[last])
+        answer, failed = self._answer(wire.EXECUTED if last == b"E" else wire.READY)
+        assert failed
+        if last == b"E":
+            self._went(answer, text, failed)
+        messages, _ = wire.split(answer)
+        self._client.sendall(b"".join(error if message[:1] == b"E" else message for message in messages))
 
     def _to_server(self, data: bytes) -> None:
         assert self._server is not None
         self._server.sendall(data)
 
     def _request(self) -> list[bytes]:
-        """The messages of the next request; what the server says unasked goes straight on."""
+        """The messages of the next statement, with the Sync if it is there; what the server says unasked goes on."""
         assert self._server is not None
-        data = b""
+        messages: list[bytes] = []
         while True:
+            while self._unasked:
+                messages.append(self._unasked.pop(0))
+                if wire.ends_request(messages[-1]):
+                    if messages[-1][:1] == b"E" and self._unasked and self._unasked[0][:1] == b"S":
+                        messages.append(self._unasked.pop(0))
+                    return messages
             ready, _, _ = select.select([self._client, self._server], [], [])
             if self._server in ready:
                 self._client.sendall(self._received(self._server))
             if self._client in ready:
-                data += self._received(self._client)
-                messages, rest = wire.split(data)
-                if messages and not rest and wire.ends_request(messages[-1]):
-                    return messages
+                self._listen()
 
-    def _answer(self) -> tuple[bytes, bool]:
-        """All that the server says until it is ready again, and whether there is an error in it."""
+    def _listen(self) -> None:
+        """Take what the client says."""
+        messages, self._part = wire.split(self._part + self._received(self._client))
+        self._unasked += messages
+
+    def _answer(self, ends: tuple[bytes, ...]) -> tuple[bytes, bool]:
+        """All that the server says until a message of one of these types, and whether there is an error in it."""
         assert self._server is not None
         said, failed = b"", False
         while True:
+            messages, self._unread = wire.split(self._unread)
+            for place, message in enumerate(messages):
+                said += message
+                failed = failed or message[:1] == b"E"
+                if message[:1] == b"K":
+                    self.pid = wire.backend_pid(message)
+                if message[:1] == b"Z":
+                    self.status = chr(message[5])
+                if message[:1] in ends:
+                    self._unread = b"".join(messages[place + 1 :]) + self._unread
+                    return said, failed
             ready, _, _ = select.select([self._client, self._server], [], [])
             if self._server in ready:
                 try:
@@ -197,20 +260,10 @@ class Session(threading.Thread):
                 except _Gone:
                     self._client.sendall(said + self._unread)
                     raise
-                messages, self._unread = wire.split(self._unread)
-                for message in messages:
-                    said += message
-                    failed = failed or message[:1] == b"E"
-                    if message[:1] == b"K":
-                        self.pid = wire.backend_pid(message)
-                    if message[:1] == b"Z":
-                        self.status = chr(message[5])
-                        return said, failed
-            elif not self._client.recv(1, socket.MSG_PEEK):
-                raise _Gone  # killed; the server finds out when it has done with the statement
             else:
-                # Terminate, sent while the statement runs: nobody waits for the answer any more.
-                self._to_server(self._received(self._client))
+                # More of a pipeline; or a Terminate, and nobody waits for the answer any more. A client that is gone
+                # raises: the server finds out when it has done with the statement.
+                self._listen()
 
     @staticmethod
     def _received(end: socket.socket) -> bytes:

@@ -79,7 +79,7 @@ def test_a_table_that_somebody_holds_stops_the_run_at_each_transaction(
     expected = reference("documented")
     held = chain("documented", expected.transactions)
     tried: set[tuple[str, str]] = set()
-    one_of = 1 if THOROUGH else 3
+    one_of = 1 if THOROUGH else 10
     gave_up = 0
     for _ in range(500):
         with psycopg.connect(held.server.url(held.database), application_name="holder 7") as holder:

@@ -31,8 +31,8 @@ def startup_parameters(packet: bytes) -> dict[str, str]:
 
 
 def ends_request(message: bytes) -> bool:
-    """Whether the server answers after this one: Query, Sync, Terminate."""
-    return message[:1] in (b"Q", b"S", b"X")
+    """Whether something is answered after this one, or nothing ever: Query, Execute, Sync, Flush, Terminate."""
+    return message[:1] in (b"Q", b"E", b"S", b"H", b"X")
 
 
 def statement(messages: list[bytes]) -> str:
@@ -54,13 +54,36 @@ def _message(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!i", 4 + len(body)) + body
 
 
+FLUSH = _message(b"H", b"")
+SYNC = _message(b"S", b"")
+# What ends an answer: ReadyForQuery; or of one Execute, CommandComplete, EmptyQueryResponse, PortalSuspended and
+# ErrorResponse.
+READY = (b"Z",)
+EXECUTED = (b"C", b"I", b"s", b"E")
+
+REFUSED = "refused by the fault test"  # what no server takes for a statement
+
+
 def query(sql: str) -> bytes:
     """A Query message."""
     return _message(b"Q", sql.encode() + b"\0")
 
 
-def error_response(sqlstate: str, text: str, status: str) -> bytes:
-    """An ErrorResponse, and the ReadyForQuery behind it with this transaction status (I, T, E)."""
+def extended(sql: str) -> bytes:
+    """Parse, Bind and Execute of a statement without parameters."""
+    parse = _message(b"P", b"\0" + sql.encode() + b"\0" + struct.pack("!h", 0))
+    return parse + _message(b"B", b"\0\0" + struct.pack("!hhh", 0, 0, 0)) + _message(b"E", b"\0" + struct.pack("!i", 0))
+
+
+def command(answer: bytes) -> str:
+    """What a CommandComplete in the answer says was done; empty where there is none."""
+    for message in split(answer)[0]:
+        if message[:1] == b"C":
+            return message[5:-1].decode()
+    return ""
+
+
+def error_response(sqlstate: str, text: str) -> bytes:
+    """An ErrorResponse."""
     fields = {"S": "ERROR", "V": "ERROR", "C": sqlstate, "M": text}
-    body = b"".join(name.encode() + value.encode() + b"\0" for name, value in fields.items()) + b"\0"
-    return _message(b"E", body) + _message(b"Z", status.encode())
+    return _message(b"E", b"".join(name.encode() + value.encode() + b"\0" for name, value in fields.items()) + b"\0")

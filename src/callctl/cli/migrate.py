@@ -164,7 +164,7 @@ def up(
                 render_answers.plan(planned, settings.output)
                 return
             if planned.steps:
-                _look_first(connection, settings, planned)
+                _look_first(connection, settings, planned, wait=wait)
                 common.confirm(connection, settings, f"Apply {_steps(planned)}{_how(atomic)}", yes=yes)
         with render_progress.running(settings.output) as on_event:
             run = migrate.up(settings, to=target, defer_drops=defer_drops, atomic=atomic, wait=wait, on_event=on_event)
@@ -236,7 +236,7 @@ def down(
                 render_answers.plan(planned, settings.output)
                 return
             if planned.steps:
-                _look_first(connection, settings, planned, truncate_avatars=truncate_avatars)
+                _look_first(connection, settings, planned, wait=wait, truncate_avatars=truncate_avatars)
                 common.confirm(connection, settings, f"Take back {_steps(planned)}{_how(atomic)}", yes=yes)
         with render_progress.running(settings.output) as on_event:
             run = migrate.down(
@@ -289,9 +289,12 @@ def history(context: typer.Context) -> None:
 
 
 def _look_first(
-    connection: common.Connection, settings: Settings, planned: Plan, *, truncate_avatars: bool = False
+    connection: common.Connection, settings: Settings, planned: Plan, *, wait: bool, truncate_avatars: bool = False
 ) -> None:
-    """Show what preflight finds before anybody is asked. Raises Refused where something blocks."""
+    """Show what preflight finds before anybody is asked. Raises Refused where something blocks.
+
+    With ``wait`` it is left to the run, which looks again under the lock: what blocks now may be another run's work.
+    """
     from callctl import render_findings
     from callctl.preflight import preflight
 
@@ -305,7 +308,8 @@ def _look_first(
         only=("blocks", "warns", "unknown"),
     )
     render_findings.before_run(findings)
-    if blocking := dict.fromkeys(finding.id for finding in findings if finding.level == "blocks"):
+    blocking = dict.fromkeys(finding.id for finding in findings if finding.level == "blocks")
+    if blocking and not wait:
         raise Refused(
             f"preflight blocks: {', '.join(blocking)}; nothing was changed",
             hint=f"do what it says above, then run callctl migrate {planned.direction} again",
