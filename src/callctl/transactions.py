@@ -78,7 +78,7 @@ class Transaction:
     server itself ends a statement that would overrun it, even if this process is gone.
     """
 
-    def __init__(self, run: Run, pipeline: Pipeline) -> None:
+    def __init__(self, run: Run, pipeline: Pipeline | None) -> None:
         self._connection = run.connection
         self._settings = run.settings
         self._pipeline = pipeline
@@ -105,13 +105,26 @@ class Transaction:
                 {"wait_ms": self._settings.lock_timeout_ms, "hold_ms": self._settings.lock_hold_ms},
             )
             self._took_lock = True
-        cursor = self._connection.execute(statement.sql.encode())
+        cursor = self._connection.cursor()
         self._sent.append((statement, cursor))
-        return cursor
+        return cursor.execute(statement.sql.encode())
 
     def wait(self) -> None:
         """Return when every statement sent has its answer. Raises psycopg.Error of the first that failed."""
-        self._pipeline.sync()
+        if self._pipeline is not None:
+            self._pipeline.sync()
+
+
+@contextmanager
+def _pipeline(connection: Connection) -> Iterator[Pipeline | None]:
+    """Pipeline mode, where the client library has it (libpq 14); without it every statement waits for its answer."""
+    import psycopg
+
+    if psycopg.Pipeline.is_supported():
+        with connection.pipeline() as pipeline:
+            yield pipeline
+    else:
+        yield None
 
 
 @contextmanager
@@ -120,7 +133,7 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
 
     With ``one_snapshot`` its statements and its checks see the same rows, whatever is written meanwhile.
     """
-    with run.connection.pipeline() as pipeline, run.connection.transaction():
+    with _pipeline(run.connection) as pipeline, run.connection.transaction():
         if one_snapshot:
             run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms, pipeline)

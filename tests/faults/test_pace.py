@@ -15,7 +15,7 @@ from tests.faults.standby import SETTINGS, replica_of
 from callctl import migrate
 from callctl.config import Settings
 from callctl.database import connect
-from callctl.errors import StepFailed
+from callctl.errors import CallctlError, StepFailed
 from callctl.events import BatchFinished, Event, IndexProgress, Notice, StatementStarted, Waiting
 from callctl.pace import Pace
 from callctl.postgres import start_server
@@ -172,3 +172,22 @@ def test_rows_written_behind_the_batches_get_the_same_in_the_last_transaction(do
         ).fetchone()
         assert missing is not None
         assert missing[0] <= 1  # made after the last batch of the last pass, and not seen by the last transaction
+
+
+def test_a_client_library_without_pipeline_mode_does_as_well(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    settings = settings_of(documented)
+    migrate.up(settings, to=3)
+    with plain(documented) as connection:
+        connection.execute(
+            "ALTER TABLE chatapp.chatbots ADD CONSTRAINT chatbots_capability_check CHECK (true) NOT VALID"
+        )
+        connection.execute("ALTER TABLE chatapp.ai_models ADD COLUMN model_type integer")
+    with pytest.raises(CallctlError):
+        migrate.up(settings)
+    with plain(documented) as connection:
+        connection.execute("ALTER TABLE chatapp.ai_models DROP COLUMN model_type")
+        connection.execute("ALTER TABLE chatapp.chatbots DROP CONSTRAINT chatbots_capability_check")
+    migrate.up(settings)
+    with connect(settings) as connection:
+        assert verify(connection, settings).passed
