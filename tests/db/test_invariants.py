@@ -158,7 +158,7 @@ BREAKAGES: dict[str, Breakage] = {
     ),
     "chatbot-forms-watched": Breakage(
         "DROP TRIGGER callctl_sync_capabilities ON chatapp.chatbots;"
-        "CREATE TRIGGER callctl_sync_capabilities BEFORE INSERT OR UPDATE OF chatbot_type, enabled_chat, enabled_call"
+        "CREATE TRIGGER callctl_sync_capabilities BEFORE INSERT OR UPDATE OF enabled_chat, enabled_call"
         " ON chatapp.chatbots FOR EACH ROW"
         " EXECUTE FUNCTION callctl.sync_chatbots()",
         baseline="deployed",
