@@ -66,4 +66,4 @@ def test_a_disk_that_fills_up_again_and_again(
     record_property("faults", f"disk full: {len(refusals)} faults tried, in {len(places)} statements")
     with administer(url) as admin:
         snapshot.assert_same(before, snapshot.take(admin), snapshot.touched_columns(before))
-    assert len(refusals) >= 3, refusals
+    assert refusals  # how many depends on how far a server extends a file at a time
