@@ -160,12 +160,12 @@ def lost(error: psycopg.Error) -> ConnectionFailed:
     )
 
 
-def set_lock_timeout(connection: Connection, milliseconds: int, *, local: bool) -> None:
-    """Bound how long the next statements wait for a lock, and read it back.
+def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
+    """Bound how long the session's next statements wait for a lock, and read it back.
 
     Behind a pooler a setting can land on another server connection; then this refuses to go on.
     """
-    connection.execute("SELECT set_config('lock_timeout', %s, %s)", (f"{milliseconds}ms", local))
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{milliseconds}ms",))
     row = connection.execute("SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'").fetchone()
     if row is None or row[0] != milliseconds:
         raise Refused(

@@ -22,6 +22,7 @@ def sql_root() -> Path:
     raise ConfigError("the SQL files that belong to callctl are missing", hint="install callctl again")
 
 
+@cache
 def read_sql(name: str) -> str:
     """The text of one file, by its name below the root (``steps/04_backfill_capabilities/up.sql``)."""
     try:

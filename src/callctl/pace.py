@@ -31,7 +31,7 @@ class Pace:
         self._connection = connection
         self._on_event = on_event
         self._stood: deque[tuple[int, float]] = deque()  # (WAL position, when this server stood there)
-        self._looked = 0.0
+        self._looked = -LOOK_SECONDS
 
     def keep(self) -> None:
         """Return when nothing asks to wait.
@@ -64,7 +64,7 @@ class Pace:
     def _behind(self) -> tuple[str, float] | None:
         """The replica that is too far behind, and by how many seconds."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS and not (self._stood and self._looked == 0.0):
+        if now - self._looked < LOOK_SECONDS:
             return None
         self._looked = now
         here, replicas = None, []
@@ -78,7 +78,7 @@ class Pace:
         worst = max(((now - self._when(replayed), name) for name, replayed in replicas), default=(0.0, ""))
         if worst[0] * 1000 <= self._settings.max_replication_lag_ms:
             return None
-        self._looked = 0.0  # look again at the next poll
+        self._looked = -LOOK_SECONDS  # look again at the next poll
         return worst[1], worst[0]
 
     def _when(self, replayed: int) -> float:

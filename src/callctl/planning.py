@@ -66,10 +66,8 @@ def plan(
             script, _ = prepared(step, direction, found.naming)
             statements: list[Statement] = []
             for statement in script.statements:
-                if "generated" in statement.directives and made:
-                    statements += runner.expand(connection, statement)
-                else:
-                    statements.append(statement)
+                # Before there is a store there is nothing that such a query could be asked.
+                statements += runner.expand(connection, statement) if made else (statement,)
             steps.append(PlannedStep(step.number, step.name, direction, tuple(map(as_sent, statements))))
         deferred, notices = deferral(found, to) if defer_drops else ((), ())
         return Plan(direction, found.naming, tuple(steps), deferred, notices)

@@ -94,7 +94,7 @@ def run_whole(run: Run, script: Script, checks: Sequence[Statement], record: Cal
             if statement.number in done and done[statement.number].finished and "again" not in statement.directives:
                 continue
             _announce(run, statement)
-            for each in expand(run.connection, statement) if "generated" in statement.directives else (statement,):
+            for each in expand(run.connection, statement):
                 at = in_a_transaction(each)
                 index = index_built_by(at, run.schema)
                 if index is not None and "no-transaction" in each.directives:
@@ -149,7 +149,9 @@ def _groups(statements: tuple[Statement, ...]) -> Iterator[list[Statement]]:
 
 
 def expand(connection: Connection, statement: Statement) -> tuple[Statement, ...]:
-    """The statements that a ``generated`` query returns, each under the query's place in the file."""
+    """What is sent for a statement: itself, or the statements that a ``generated`` query returns, each in its place."""
+    if "generated" not in statement.directives:
+        return (statement,)
     rows = connection.execute(statement.sql.encode()).fetchall()
     rest = statement.directives - {"generated"}
     return tuple(replace(statement, sql=row[0], directives=rest, comment="") for row in rows)
@@ -180,7 +182,7 @@ def _together(
             for statement in group:
                 _announce(run, statement)
                 # Asked for before anything is sent, so that no lock is held while the answer travels.
-                statements += expand(run.connection, statement) if "generated" in statement.directives else (statement,)
+                statements += expand(run.connection, statement)
             unread: list[tuple[Statement, Cursor]] = []
             for statement in (*statements, *checks):
                 if current.is_about_to_lock(statement) and any(asked.check for asked, _ in unread):
@@ -233,7 +235,7 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
     _announce(run, original)
     statement = original
     try:
-        for statement in expand(run.connection, original) if "generated" in original.directives else (original,):
+        for statement in expand(run.connection, original):
             database.with_retries(run.settings, "a lock", partial(_once, run, statement), run.on_event)
         reached = store.Checkpoint(original.number, True, 0)
         store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
@@ -244,7 +246,7 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
 def _once(run: Run, statement: Statement) -> None:
     # What runs outside a transaction (VALIDATE, CONCURRENTLY) waits without anybody waiting behind it but other DDL
     # and vacuum, so it may be patient: cut short, a build would start from nothing.
-    database.set_lock_timeout(run.connection, run.settings.lock_wait_ms, local=False)
+    database.set_lock_timeout(run.connection, run.settings.lock_wait_ms)
     index = index_built_by(statement, run.schema)
     if index is None:
         run.connection.execute(statement.sql.encode())

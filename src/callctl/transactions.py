@@ -99,7 +99,7 @@ class Transaction:
         if "rewrites" in statement.directives:
             self._connection.execute("SELECT set_config('statement_timeout', '0', true)")
             self._took_lock = True
-        elif self._took_lock or statement.kind not in ROWS:
+        elif self._took_lock or self.is_about_to_lock(statement):
             self._connection.execute(
                 read_sql("catalog/hold.sql").encode(),
                 {"wait_ms": self._settings.lock_timeout_ms, "hold_ms": self._settings.lock_hold_ms},

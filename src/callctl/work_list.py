@@ -31,7 +31,6 @@ class Target:
 class _Place:
     """Where, in the tokens of a statement, its target is read: from the table's name to the end of the WHERE."""
 
-    name: int  # the table's own name
     last: int  # the last token before what ends a WHERE
     where: int | None
     reading: str  # FROM … WHERE …, as it stands; or put together from an UPDATE
@@ -130,4 +129,4 @@ def _place(statement: Statement, items: Sequence[Token]) -> _Place:
             reading += f" {sql[items[where].start : items[last].end]}"
     else:
         reading = f"FROM {sql[items[first].start : items[last].end]}"
-    return _Place(at, last, where, reading, identifier(folded(named)))
+    return _Place(last, where, reading, identifier(folded(named)))
