@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -57,6 +58,21 @@ def at_work(
         finally:
             _let_go(connection, WORK_CLASS, settings.schema)
             connection.close()
+
+
+def let_others_finish(
+    connection: Connection, settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore
+) -> None:
+    """Return when no other callctl is at work on this schema. Takes no lock: another may begin right after.
+
+    ``wait`` waits for it, up to ``settings.lock_wait_ms``. Raises LockHeld, naming who is at work.
+    """
+    _poll(lambda: not somebody_at_work(connection, settings), connection, settings, wait, on_event)
+
+
+def somebody_at_work(connection: Connection, settings: Settings) -> bool:
+    """Whether another callctl has the migration lock of this schema."""
+    return bool(_holder(connection, settings.schema))
 
 
 def guard_transaction(
@@ -193,17 +209,8 @@ class MigrationLock:
         return self
 
     def _take(self, connection: Connection) -> None:
-        schema = self._settings.schema
-        began = time.monotonic()
-        while not _try(connection, LOCK_CLASS, schema):
-            waited = time.monotonic() - began
-            if not self._wait or waited * 1000 >= self._settings.lock_wait_ms:
-                raise LockHeld(
-                    f"another callctl is at work on schema {schema}{_holder(connection, schema)}",
-                    hint="wait for it to finish, or run with --wait; a run that was killed lets go by itself",
-                )
-            self._on_event(Waiting("another callctl to finish", waited))
-            time.sleep(_POLL_SECONDS)
+        taken = partial(_try, connection, LOCK_CLASS, self._settings.schema)
+        _poll(taken, connection, self._settings, self._wait, self._on_event)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -246,6 +253,21 @@ class MigrationLock:
         assert self._connection is not None
         row = self._connection.execute("SELECT pg_backend_pid()").fetchone()
         return int(row[0]) if row else 0
+
+
+def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, wait: bool, on_event: OnEvent) -> None:
+    """Return when the migration lock is ``free``; if it is not, raise LockHeld at once, or with ``wait`` in the end."""
+    began = time.monotonic()
+    while not free():
+        waited = time.monotonic() - began
+        if not wait or waited * 1000 >= settings.lock_wait_ms:
+            holder = _holder(connection, settings.schema)
+            raise LockHeld(
+                f"another callctl is at work on schema {settings.schema}{holder}",
+                hint="wait for it to finish, or run with --wait; a run that was killed lets go by itself",
+            )
+        on_event(Waiting("another callctl to finish", waited))
+        time.sleep(_POLL_SECONDS)
 
 
 def _holder(connection: Connection, schema: str) -> str:

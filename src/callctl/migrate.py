@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,7 +16,7 @@ from callctl.lock import at_work, guard_transaction
 from callctl.naming import Naming
 from callctl.pace import Pace
 from callctl.planning import Plan, PlannedStep, deferral, plan, prepared
-from callctl.preflight import preflight
+from callctl.preflight import MATTERS, Finding, preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
 from callctl.steps import Step, wanted_steps
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from callctl.database import Connection
 
 __all__ = ["Plan", "PlannedStep", "Run", "Status", "StepRun", "StepState", "down", "history", "plan", "status", "up"]
+
+# Gets what preflight finds under the migration lock; may refuse, by raising.
+OnFindings: TypeAlias = Callable[[tuple[Finding, ...]], None]
 
 # A step, its file and the checks of its verify, in the names of this database.
 _Ready: TypeAlias = tuple[Step, Script, tuple[Statement, ...]]
@@ -66,6 +69,7 @@ class _Wish:
     defer_drops: bool = False
     atomic: bool = False
     truncate_avatars: bool = False
+    on_findings: OnFindings | None = None
 
 
 def up(
@@ -77,14 +81,18 @@ def up(
     dry_run: bool = False,
     wait: bool = False,
     on_event: OnEvent = ignore,
+    on_findings: OnFindings | None = None,
 ) -> Run:
     """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
 
     ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
     later run without it takes them. ``atomic`` takes all steps in one transaction, behind whose locks clients
-    wait until it ends. Raises Refused, with nothing changed, where preflight blocks; LockHeld; StepFailed; Interrupted.
+    wait until it ends. ``on_findings`` gets what preflight finds before anything is changed, warnings and unknowns too;
+    without it, preflight is asked for what blocks alone. Raises Refused, with nothing changed, where preflight blocks;
+    LockHeld; StepFailed; Interrupted.
     """
-    return _run(settings, _Wish("up", to, defer_drops, atomic), dry_run=dry_run, wait=wait, on_event=on_event)
+    wish = _Wish("up", to, defer_drops, atomic, on_findings=on_findings)
+    return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
 
 
 def down(
@@ -96,12 +104,13 @@ def down(
     dry_run: bool = False,
     wait: bool = False,
     on_event: OnEvent = ignore,
+    on_findings: OnFindings | None = None,
 ) -> Run:
     """Take back the applied steps above ``to``, newest first. Everything removed is saved or put back.
 
-    ``atomic`` and what it raises are as in :func:`up`.
+    ``atomic``, ``on_findings`` and what it raises are as in :func:`up`.
     """
-    wish = _Wish("down", to, atomic=atomic, truncate_avatars=truncate_avatars)
+    wish = _Wish("down", to, atomic=atomic, truncate_avatars=truncate_avatars, on_findings=on_findings)
     return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
 
 
@@ -137,7 +146,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
         ready = [(step, *prepared(step, direction, found.naming)) for step in wanted]
         if wanted:
-            _refuse_blocked(connection, settings, found, wanted, direction, wish.truncate_avatars)
+            _refuse_blocked(connection, settings, found, wanted, wish)
             make_ready(connection, settings, found.naming, on_event)
             connection.execute(
                 "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if wish.truncate_avatars else "off",)
@@ -215,8 +224,7 @@ def _refuse_blocked(
     settings: Settings,
     found: Status,
     wanted: Sequence[Step],
-    direction: Direction,
-    truncate_avatars: bool,
+    wish: _Wish,
 ) -> None:
     numbers = [step.number for step in wanted]
     findings = preflight(
@@ -224,10 +232,12 @@ def _refuse_blocked(
         settings,
         found.naming,
         numbers,
-        direction=direction,
-        truncate_avatars=truncate_avatars,
-        only=("blocks",),
+        direction=wish.direction,
+        truncate_avatars=wish.truncate_avatars,
+        only=("blocks",) if wish.on_findings is None else MATTERS,
     )
+    if wish.on_findings is not None:
+        wish.on_findings(findings)
     blocking = [finding for finding in findings if finding.level == "blocks"]
     if blocking:
         found_by: dict[str, list[str]] = {}
@@ -237,7 +247,7 @@ def _refuse_blocked(
             f"{id}: {what[0]}" + (f" (and {len(what) - 1} more)" if what[1:] else "") for id, what in found_by.items()
         )
         raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
-    if catalogue.STEP in numbers and direction == "up":
+    if catalogue.STEP in numbers and wish.direction == "up":
         catalogue.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
 
 

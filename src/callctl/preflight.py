@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
     from callctl.config import Settings
 
-__all__ = ["Finding", "preflight", "reference"]
+__all__ = ["MATTERS", "Finding", "preflight", "reference"]
+
+# What is worth showing before a run.
+MATTERS: tuple[Level, ...] = ("blocks", "warns", "unknown")
 
 BACKUP_AGE = timedelta(hours=24)
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 from tests import processes
 from tests.conftest import connect
+from tests.faults.conftest import MakeChain
+from tests.faults.proxy import Fault, Session
 
-from callctl import lock, migrate
+from callctl import findings, lock, migrate
 from callctl.config import Settings
 from callctl.database import connect as callctl_connect
 
@@ -37,3 +45,66 @@ def test_with_wait_all_end_well_and_each_step_is_taken_once(documented: str, num
         assert [row.step for row in migrate.history(connection)] == list(range(1, STEPS + 1))
         assert connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
         assert migrate.status(connection, settings).pending == tuple(range(STEPS + 1, 14))
+
+
+@contextmanager
+def in_the_middle(url: str, pause: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that has the migration lock and waits; what it made would make another's preflight block."""
+    pause.touch()
+    with connect(url) as other:
+        first = processes.start(url, "migrate", "up", "--yes", "--pause-file", str(pause))
+        made = "SELECT to_regclass('callctl.history')"
+        processes.until(lambda: other.execute(made).fetchone() != (None,), "the first run behind its preflight")
+        other.execute("CREATE TABLE chatapp.calls ()")
+        yield first
+        pause.unlink(missing_ok=True)
+
+
+def test_without_yes_nobody_looks_while_another_is_in_the_middle(documented: str, tmp_path: Path) -> None:
+    pause = tmp_path / "pause"
+    with in_the_middle(documented, pause) as first, connect(documented) as other:
+        code, out, err = processes.run(documented, "migrate", "up")
+        assert (code, out) == (6, ""), err
+        assert err.startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
+        assert "preflight" not in err  # nothing was looked at, so nothing is said that will not be so
+        second = processes.start(documented, "migrate", "up", "--wait", "--output", "json")
+        assert second.stdout is not None
+        assert '{"event": "waiting", "what": "another callctl to finish"' in second.stdout.readline()
+        other.execute("DROP TABLE chatapp.calls")
+        pause.unlink()
+        assert processes.finish(first)[0] == 0
+        code, out, err = processes.finish(second)
+        assert code == 0, err  # nobody had to be asked: the first had left nothing to do
+        assert '"steps": []' in out
+
+
+class Counted:
+    """Counts the statements that pass by."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def statement(self, session: Session, text: str) -> Fault | None:
+        self.texts.append(text)
+        return None
+
+    def answered(self, session: Session, text: str, failed: bool) -> None: ...
+
+    def cancelled(self) -> None: ...
+
+
+def test_with_yes_preflight_asks_once_under_the_lock(chain: MakeChain) -> None:
+    database = chain("documented")
+    seen = Counted()
+    database.proxy.watch(seen)
+    arguments = ["migrate", "up", "--to", "1", "--yes"]
+    ended = database.nursery.run(arguments, database.proxy.url(database.database))
+    database.proxy.watch(None)
+    assert ended.code == 0, ended.errors
+    assert "unknown  backup: nobody has said when the last backup was taken" in ended.errors
+    locked = next(number for number, text in enumerate(seen.texts) if "pg_try_advisory_lock" in text)
+    questions = Counter(query.statement.sql for question in findings.questions() for query in question.queries)
+    asked = Counter(text for text in seen.texts[locked:] if text in questions)
+    assert not questions.keys() & set(seen.texts[:locked])
+    assert asked.total() > 20
+    assert asked <= questions

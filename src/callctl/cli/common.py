@@ -58,14 +58,19 @@ def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connectio
         connection.close()
 
 
+def asks(connection: Connection, *, yes: bool) -> bool:
+    """Whether somebody is asked before something is written: a sandbox and ``--yes`` need no asking."""
+    from callctl.sandbox import is_sandbox
+
+    return not (yes or is_sandbox(connection))
+
+
 def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool) -> None:
     """Ask before something is written; ``text`` says what, as the start of a question.
 
-    A sandbox and ``--yes`` need no asking. Raises Refused where the answer is no or nobody can be asked.
+    Raises Refused where the answer is no or nobody can be asked.
     """
-    from callctl.sandbox import is_sandbox
-
-    if yes or is_sandbox(connection):
+    if not asks(connection, yes=yes):
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused(

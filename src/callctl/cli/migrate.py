@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,11 +24,8 @@ from callctl.cli.options import (
     Wait,
     Yes,
 )
-from callctl.errors import Refused, UsageError
-
-if TYPE_CHECKING:
-    from callctl.config import Settings
-    from callctl.migrate import Plan
+from callctl.cli.take_steps import Wish, take_steps
+from callctl.errors import UsageError
 
 GROUP_EPILOG = """
 \b
@@ -153,22 +150,7 @@ def up(
         maintenance_notified=maintenance_notified,
         statement_timeout=statement_timeout,
     )
-    from callctl import migrate, render_answers, render_progress
-
-    with render_progress.json_failure(settings.output):
-        with common.connected(settings, writes=not dry_run) as connection:
-            planned = migrate.plan(
-                connection, settings, direction="up", to=target, defer_drops=defer_drops, atomic=atomic
-            )
-            if dry_run:
-                render_answers.plan(planned, settings.output)
-                return
-            if planned.steps:
-                _look_first(connection, settings, planned, wait=wait)
-                common.confirm(connection, settings, f"Apply {_steps(planned)}{_how(atomic)}", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            run = migrate.up(settings, to=target, defer_drops=defer_drops, atomic=atomic, wait=wait, on_event=on_event)
-        render_answers.run(run, settings.output)
+    take_steps(settings, Wish("up", target, defer_drops, atomic), dry_run=dry_run, wait=wait, yes=yes)
 
 
 DOWN_EPILOG = """
@@ -227,27 +209,8 @@ def down(
         max_replication_lag=max_replication_lag,
         pause_file=pause_file,
     )
-    from callctl import migrate, render_answers, render_progress
-
-    with render_progress.json_failure(settings.output):
-        with common.connected(settings, writes=not dry_run) as connection:
-            planned = migrate.plan(connection, settings, direction="down", to=target, atomic=atomic)
-            if dry_run:
-                render_answers.plan(planned, settings.output)
-                return
-            if planned.steps:
-                _look_first(connection, settings, planned, wait=wait, truncate_avatars=truncate_avatars)
-                common.confirm(connection, settings, f"Take back {_steps(planned)}{_how(atomic)}", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            run = migrate.down(
-                settings,
-                to=target,
-                truncate_avatars=truncate_avatars,
-                atomic=atomic,
-                wait=wait,
-                on_event=on_event,
-            )
-        render_answers.run(run, settings.output)
+    wish = Wish("down", target, atomic=atomic, truncate_avatars=truncate_avatars)
+    take_steps(settings, wish, dry_run=dry_run, wait=wait, yes=yes)
 
 
 ADOPT_EPILOG = """
@@ -286,43 +249,3 @@ def history(context: typer.Context) -> None:
         rows = migrate.history(connection)
     applied = {number for number, row in steps.last_rows(rows).items() if row.direction == "up"}
     render_answers.history(rows, steps.deferred_steps(applied), settings.output)
-
-
-def _look_first(
-    connection: common.Connection, settings: Settings, planned: Plan, *, wait: bool, truncate_avatars: bool = False
-) -> None:
-    """Show what preflight finds before anybody is asked. Raises Refused where something blocks.
-
-    With ``wait`` it is left to the run, which looks again under the lock: what blocks now may be another run's work.
-    """
-    from callctl import render_findings
-    from callctl.preflight import preflight
-
-    findings = preflight(
-        connection,
-        settings,
-        planned.naming,
-        [step.number for step in planned.steps],
-        direction=planned.direction,
-        truncate_avatars=truncate_avatars,
-        only=("blocks", "warns", "unknown"),
-    )
-    render_findings.before_run(findings)
-    blocking = dict.fromkeys(finding.id for finding in findings if finding.level == "blocks")
-    if blocking and not wait:
-        raise Refused(
-            f"preflight blocks: {', '.join(blocking)}; nothing was changed",
-            hint=f"do what it says above, then run callctl migrate {planned.direction} again",
-        )
-
-
-def _how(atomic: bool) -> str:
-    return ", in one transaction that clients wait behind" if atomic else ""
-
-
-def _steps(planned: Plan) -> str:
-    """'step 4', 'steps 13 to 1', 'steps 1 to 4 and 7 to 13'."""
-    from callctl import render
-
-    numbers = [step.number for step in planned.steps]
-    return f"step {numbers[0]}" if len(numbers) == 1 else f"steps {render.spans(numbers)}"

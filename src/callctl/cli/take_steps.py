@@ -1,0 +1,147 @@
+"""What ``migrate up`` and ``migrate down`` have in common: look, ask, run, show what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callctl.cli import common
+from callctl.errors import Refused
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.events import Direction
+    from callctl.findings import Finding
+    from callctl.migrate import Plan
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the operator asked for; ``to`` and the rest as in ``migrate.up`` and ``migrate.down``."""
+
+    direction: Direction
+    to: int | None
+    defer_drops: bool = False
+    atomic: bool = False
+    truncate_avatars: bool = False
+
+
+def take_steps(settings: Settings, wish: Wish, *, dry_run: bool, wait: bool, yes: bool) -> None:
+    """Look, ask, run, and show what was done.
+
+    Whoever is asked sees first what preflight finds; the run looks again, under the lock. Where nobody is asked, the
+    run alone looks, and shows it.
+    """
+    from callctl import migrate, render_answers, render_progress
+
+    with render_progress.json_failure(settings.output):
+        if dry_run:
+            with common.connected(settings) as connection:
+                render_answers.plan(_plan(connection, settings, wish), settings.output)
+            return
+        asked = False
+        if not yes:
+            with common.connected(settings, writes=True) as connection:
+                asked = common.asks(connection, yes=yes)
+                if asked:
+                    _look_and_ask(connection, settings, wish, wait=wait)
+
+        def show(findings: Sequence[Finding]) -> None:
+            _show(findings, wish)
+
+        on_findings = None if asked else show
+        with render_progress.running(settings.output) as on_event:
+            if wish.direction == "up":
+                run = migrate.up(
+                    settings,
+                    to=wish.to,
+                    defer_drops=wish.defer_drops,
+                    atomic=wish.atomic,
+                    wait=wait,
+                    on_event=on_event,
+                    on_findings=on_findings,
+                )
+            else:
+                run = migrate.down(
+                    settings,
+                    to=wish.to or 0,
+                    truncate_avatars=wish.truncate_avatars,
+                    atomic=wish.atomic,
+                    wait=wait,
+                    on_event=on_event,
+                    on_findings=on_findings,
+                )
+        render_answers.run(run, settings.output)
+
+
+def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan:
+    from callctl import migrate
+
+    return migrate.plan(
+        connection,
+        settings,
+        direction=wish.direction,
+        to=wish.to,
+        defer_drops=wish.defer_drops,
+        atomic=wish.atomic,
+    )
+
+
+def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish, *, wait: bool) -> None:
+    """Show what preflight finds, then ask. Raises LockHeld where another callctl is at work; Refused.
+
+    What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
+    counts only if nobody is afterwards. ``wait`` waits for that.
+    """
+    from callctl import lock, render_progress
+    from callctl.preflight import MATTERS, preflight
+
+    while True:
+        with render_progress.running(settings.output) as on_event:
+            lock.let_others_finish(connection, settings, wait=wait, on_event=on_event)
+        planned = _plan(connection, settings, wish)
+        if not planned.steps:
+            return
+        findings = preflight(
+            connection,
+            settings,
+            planned.naming,
+            [step.number for step in planned.steps],
+            direction=wish.direction,
+            truncate_avatars=wish.truncate_avatars,
+            only=MATTERS,
+        )
+        if not (_blocking(findings) and lock.somebody_at_work(connection, settings)):
+            break
+    _show(findings, wish)
+    verb = "Apply" if wish.direction == "up" else "Take back"
+    common.confirm(connection, settings, f"{verb} {_steps(planned)}{_how(wish.atomic)}", yes=False)
+
+
+def _show(findings: Sequence[Finding], wish: Wish) -> None:
+    """Show what preflight found. Raises Refused where something blocks."""
+    from callctl import render_findings
+
+    render_findings.before_run(findings)
+    if blocking := _blocking(findings):
+        raise Refused(
+            f"preflight blocks: {', '.join(blocking)}; nothing was changed",
+            hint=f"do what it says above, then run callctl migrate {wish.direction} again",
+        )
+
+
+def _blocking(findings: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.id for finding in findings if finding.level == "blocks"))
+
+
+def _how(atomic: bool) -> str:
+    return ", in one transaction that clients wait behind" if atomic else ""
+
+
+def _steps(planned: Plan) -> str:
+    """'step 4', 'steps 13 to 1', 'steps 1 to 4 and 7 to 13'."""
+    from callctl import render
+
+    numbers = [step.number for step in planned.steps]
+    return f"step {numbers[0]}" if len(numbers) == 1 else f"steps {render.spans(numbers)}"
