@@ -8,21 +8,13 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.options import (
-    Atomic,
     BackupTakenAt,
-    BatchSize,
-    BatchTime,
     DeferDrops,
-    DryRun,
-    LockHold,
-    LockTimeout,
-    LockWait,
     MaintenanceNotified,
-    MaxReplicationLag,
-    PauseFile,
+    RunOptions,
     StatementTimeout,
-    Wait,
     Yes,
+    with_run_options,
 )
 from callctl.cli.take_steps import Wish, take_steps
 from callctl.errors import UsageError
@@ -116,21 +108,13 @@ Next: callctl verify
 
 
 @group.command(epilog=UP_EPILOG)
+@with_run_options
 def up(
     context: typer.Context,
     to: Annotated[str | None, typer.Option(metavar="N", help="The last step to apply.")] = None,
     defer_drops: DeferDrops = False,
-    atomic: Atomic = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    yes: Yes = False,
-    lock_timeout: LockTimeout = None,
-    lock_hold: LockHold = None,
-    lock_wait: LockWait = None,
-    batch_size: BatchSize = None,
-    batch_time: BatchTime = None,
-    max_replication_lag: MaxReplicationLag = None,
-    pause_file: PauseFile = None,
+    *,
+    run: RunOptions,
     backup_taken_at: BackupTakenAt = None,
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
@@ -139,18 +123,12 @@ def up(
     target = common.step_number(to, lowest=1)
     settings = common.settings(
         context,
-        lock_timeout=lock_timeout,
-        lock_hold=lock_hold,
-        lock_wait=lock_wait,
-        batch_size=batch_size,
-        batch_time=batch_time,
-        max_replication_lag=max_replication_lag,
-        pause_file=pause_file,
+        **run.settings(),
         backup_taken_at=backup_taken_at,
         maintenance_notified=maintenance_notified,
         statement_timeout=statement_timeout,
     )
-    take_steps(settings, Wish("up", target, defer_drops, atomic), dry_run=dry_run, wait=wait, yes=yes)
+    take_steps(settings, Wish("up", target, defer_drops=defer_drops), run)
 
 
 DOWN_EPILOG = """
@@ -168,6 +146,7 @@ Next: callctl migrate status
 
 
 @group.command(epilog=DOWN_EPILOG)
+@with_run_options
 def down(
     context: typer.Context,
     to: Annotated[
@@ -182,35 +161,16 @@ def down(
             help="Cut avatar URLs over 500 characters to fit the old column; the full ones are saved.",
         ),
     ] = False,
-    atomic: Atomic = False,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    yes: Yes = False,
-    lock_timeout: LockTimeout = None,
-    lock_hold: LockHold = None,
-    lock_wait: LockWait = None,
-    batch_size: BatchSize = None,
-    batch_time: BatchTime = None,
-    max_replication_lag: MaxReplicationLag = None,
-    pause_file: PauseFile = None,
+    *,
+    run: RunOptions,
 ) -> None:
     """Take steps back, losing nothing. Say how far: --to N or --all."""
     if (to is None) == (not all_):
         problem = "down needs a target" if to is None else "--to and --all are two different targets"
         raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
     target = common.step_number(to, lowest=0) or 0
-    settings = common.settings(
-        context,
-        lock_timeout=lock_timeout,
-        lock_hold=lock_hold,
-        lock_wait=lock_wait,
-        batch_size=batch_size,
-        batch_time=batch_time,
-        max_replication_lag=max_replication_lag,
-        pause_file=pause_file,
-    )
-    wish = Wish("down", target, atomic=atomic, truncate_avatars=truncate_avatars)
-    take_steps(settings, wish, dry_run=dry_run, wait=wait, yes=yes)
+    settings = common.settings(context, **run.settings())
+    take_steps(settings, Wish("down", target, truncate_avatars=truncate_avatars), run)
 
 
 ADOPT_EPILOG = """

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
@@ -68,3 +72,50 @@ Atomic: TypeAlias = Annotated[
 Wait: TypeAlias = Annotated[
     bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")
 ]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of a command that takes steps."""
+
+    atomic: Atomic = False
+    dry_run: DryRun = False
+    wait: Wait = False
+    yes: Yes = False
+    lock_timeout: LockTimeout = None
+    lock_hold: LockHold = None
+    lock_wait: LockWait = None
+    batch_size: BatchSize = None
+    batch_time: BatchTime = None
+    max_replication_lag: MaxReplicationLag = None
+    pause_file: PauseFile = None
+
+    def settings(self) -> dict[str, object]:
+        """Those that are settings, by their names there."""
+        asked_here = ("atomic", "dry_run", "wait", "yes")
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in asked_here}
+
+
+def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each field of RunOptions, in the place of its one parameter ``run``.
+
+    typer reads a command's options from its signature, and knows no way to declare several at once.
+    """
+    types = get_type_hints(RunOptions, include_extras=True)
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name != "run":
+            parameters.append(parameter)
+            continue
+        for each in fields(RunOptions):
+            parameters.append(parameter.replace(name=each.name, annotation=types[each.name], default=each.default))
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        options = RunOptions(**{each.name: given.pop(each.name) for each in fields(RunOptions)})
+        command(run=options, **given)
+
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return with_options

@@ -10,6 +10,7 @@ from callctl.cli import common
 from callctl.errors import Refused
 
 if TYPE_CHECKING:
+    from callctl.cli.options import RunOptions
     from callctl.config import Settings
     from callctl.events import Direction
     from callctl.findings import Finding
@@ -18,16 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the operator asked for; ``to`` and the rest as in ``migrate.up`` and ``migrate.down``."""
+    """Which steps the operator asked for; ``to`` and the rest as in ``migrate.up`` and ``migrate.down``."""
 
     direction: Direction
     to: int | None
     defer_drops: bool = False
-    atomic: bool = False
     truncate_avatars: bool = False
 
 
-def take_steps(settings: Settings, wish: Wish, *, dry_run: bool, wait: bool, yes: bool) -> None:
+def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
     """Look, ask, run, and show what was done.
 
     Whoever is asked sees first what preflight finds; the run looks again, under the lock. Where nobody is asked, the
@@ -36,16 +36,16 @@ def take_steps(settings: Settings, wish: Wish, *, dry_run: bool, wait: bool, yes
     from callctl import migrate, render_answers, render_progress
 
     with render_progress.json_failure(settings.output):
-        if dry_run:
+        if options.dry_run:
             with common.connected(settings) as connection:
-                render_answers.plan(_plan(connection, settings, wish), settings.output)
+                render_answers.plan(_plan(connection, settings, wish, options), settings.output)
             return
         asked = False
-        if not yes:
+        if not options.yes:
             with common.connected(settings, writes=True) as connection:
-                asked = common.asks(connection, yes=yes)
+                asked = common.asks(connection, yes=options.yes)
                 if asked:
-                    _look_and_ask(connection, settings, wish, wait=wait)
+                    _look_and_ask(connection, settings, wish, options)
 
         def show(findings: Sequence[Finding]) -> None:
             _show(findings, wish)
@@ -57,8 +57,8 @@ def take_steps(settings: Settings, wish: Wish, *, dry_run: bool, wait: bool, yes
                     settings,
                     to=wish.to,
                     defer_drops=wish.defer_drops,
-                    atomic=wish.atomic,
-                    wait=wait,
+                    atomic=options.atomic,
+                    wait=options.wait,
                     on_event=on_event,
                     on_findings=on_findings,
                 )
@@ -67,15 +67,15 @@ def take_steps(settings: Settings, wish: Wish, *, dry_run: bool, wait: bool, yes
                     settings,
                     to=wish.to or 0,
                     truncate_avatars=wish.truncate_avatars,
-                    atomic=wish.atomic,
-                    wait=wait,
+                    atomic=options.atomic,
+                    wait=options.wait,
                     on_event=on_event,
                     on_findings=on_findings,
                 )
         render_answers.run(run, settings.output)
 
 
-def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan:
+def _plan(connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions) -> Plan:
     from callctl import migrate
 
     return migrate.plan(
@@ -84,23 +84,23 @@ def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan
         direction=wish.direction,
         to=wish.to,
         defer_drops=wish.defer_drops,
-        atomic=wish.atomic,
+        atomic=options.atomic,
     )
 
 
-def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish, *, wait: bool) -> None:
+def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions) -> None:
     """Show what preflight finds, then ask. Raises LockHeld where another callctl is at work; Refused.
 
     What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
-    counts only if nobody is afterwards. ``wait`` waits for that.
+    counts only if nobody is afterwards. ``--wait`` waits for that.
     """
     from callctl import lock, render_progress
     from callctl.preflight import MATTERS, preflight
 
     while True:
         with render_progress.running(settings.output) as on_event:
-            lock.let_others_finish(connection, settings, wait=wait, on_event=on_event)
-        planned = _plan(connection, settings, wish)
+            lock.let_others_finish(connection, settings, wait=options.wait, on_event=on_event)
+        planned = _plan(connection, settings, wish, options)
         if not planned.steps:
             return
         findings = preflight(
@@ -116,7 +116,7 @@ def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish,
             break
     _show(findings, wish)
     verb = "Apply" if wish.direction == "up" else "Take back"
-    common.confirm(connection, settings, f"{verb} {_steps(planned)}{_how(wish.atomic)}", yes=False)
+    common.confirm(connection, settings, f"{verb} {_steps(planned)}{_how(options.atomic)}", yes=False)
 
 
 def _show(findings: Sequence[Finding], wish: Wish) -> None:
