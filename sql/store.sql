@@ -812,10 +812,12 @@ COMMENT ON FUNCTION callctl.bring_back_rows(regclass, name) IS
 -- each row, they cost more than the row's own update.
 -- ---------------------------------------------------------------------------------------------------
 
+-- These two are asked for every company: the planner takes such a function apart and runs its body in the statement, unless
+-- something in it is less than IMMUTABLE, as jsonb_build_object() is.
 CREATE OR REPLACE FUNCTION callctl.with_call_flag(p_settings jsonb, p_flag jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE WHEN coalesce(p_settings -> 'features', 'null') = 'null'
-              THEN jsonb_set(coalesce(p_settings, '{}'), '{features}', jsonb_build_object('callEnabled', p_flag))
+              THEN jsonb_set(coalesce(p_settings, '{}'), '{features}', jsonb_set('{}', '{callEnabled}', p_flag))
               ELSE jsonb_set(p_settings, '{features,callEnabled}', p_flag) END
 $$;
 COMMENT ON FUNCTION callctl.with_call_flag(jsonb, jsonb) IS
@@ -823,11 +825,11 @@ COMMENT ON FUNCTION callctl.with_call_flag(jsonb, jsonb) IS
 
 CREATE OR REPLACE FUNCTION callctl.call_flag_before(p_settings jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
-  SELECT CASE WHEN p_settings IS NULL THEN '{"settings": "absent"}'
+  SELECT CASE WHEN p_settings IS NULL THEN '{"settings": "absent"}'::jsonb
               WHEN p_settings -> 'features' IS NULL THEN '{"features": "absent"}'
               WHEN p_settings -> 'features' = 'null' THEN '{"features": null}'
               WHEN p_settings #> '{features,callEnabled}' IS NULL THEN '{"callEnabled": "absent"}'
-              ELSE jsonb_build_object('callEnabled', p_settings #> '{features,callEnabled}') END::jsonb
+              ELSE jsonb_set('{}', '{callEnabled}', p_settings #> '{features,callEnabled}') END
 $$;
 COMMENT ON FUNCTION callctl.call_flag_before(jsonb) IS
   'How features.callEnabled stood in company settings: its value, or which container was missing';

@@ -17,6 +17,7 @@ NAMES = {
     "dbmate": "dbmate, thirteen migrations",
     "yoyo": "yoyo, thirteen migrations",
     "callctl": "**callctl**",
+    "callctl-one-session": "**callctl**, with one session",
     "callctl-reader": "**callctl**, with the reader",
     "callctl-down": "**callctl**, all the way down",
     "callctl-down-to-1": "**callctl**, down to step 1",

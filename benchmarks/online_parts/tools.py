@@ -62,6 +62,7 @@ def tools(program: str) -> dict[str, Tool]:
         Tool("dbmate", others.dbmate),
         Tool("yoyo", others.yoyo),
         callctl_tool("callctl", program, *up),
+        callctl_tool("callctl-one-session", program, *up, "--batch-workers", "1"),
         document_tool("script-reader", "script", reader=True),
         callctl_tool("callctl-reader", program, *up, reader=True),
         callctl_tool("callctl-down", program, *down, "--all", up_first=True),

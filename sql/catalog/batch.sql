@@ -1,13 +1,10 @@
 -- Settings of the transaction of one batch. It is a few thousand rows found by key: without these the planner, at some sizes,
--- reads whole tables. Its commit need not be on disk when the next batch begins: a batch that a crash takes away is listed
--- again, and whatever is written after it, such as the end of the step, waits for the disk and takes it along.
--- %(most_ms)s: the most that it may take, in milliseconds
+-- reads whole tables. %(most_ms)s: the most that it may take, in milliseconds
 SELECT set_config(s.name, s.value, true)
 FROM (VALUES
     ('enable_seqscan', 'off'),
     ('enable_hashjoin', 'off'),
     ('enable_mergejoin', 'off'),
     ('enable_material', 'off'),
-    ('synchronous_commit', 'off'),
     ('statement_timeout', %(most_ms)s::text)
 ) AS s(name, value)

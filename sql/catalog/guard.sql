@@ -1,7 +1,17 @@
 -- What a transaction of a step begins with: the work lock, for this transaction too; how long a statement may wait for a
 -- lock, and for how long the server suffers a silent callctl before it ends the transaction and frees its locks.
 -- Whether the lock was to be had, and whether the first setting stands. %(classid)s, %(schema)s, %(lock_timeout)s, %(idle)s
-SELECT pg_try_advisory_xact_lock(%(classid)s, hashtext(%(schema)s)),
+-- Beside another session, %(beside)s, it is that one's work lock which counts; %(batch)s says that this one is at work too, and
+-- is taken first, so that who has taken the work lock since either sees it or is seen.
+SELECT CASE
+         WHEN %(beside)s::integer IS NULL THEN pg_try_advisory_xact_lock(%(classid)s, hashtext(%(schema)s))
+         WHEN pg_try_advisory_xact_lock_shared(%(batch)s, hashtext(%(schema)s)) THEN EXISTS (
+           SELECT FROM pg_locks
+           WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = %(beside)s::integer
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND classid::bigint = %(classid)s AND objid::bigint = hashtext(%(schema)s)::bigint & 4294967295)
+         ELSE false
+       END,
        set_config('lock_timeout', %(lock_timeout)s, true),
        set_config('idle_in_transaction_session_timeout', %(idle)s, true),
        current_setting('lock_timeout')::interval = %(lock_timeout)s::interval

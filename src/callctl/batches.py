@@ -7,11 +7,13 @@ trigger or a repetition (``again``) takes care of them, and the step's checks pr
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from callctl import store, work_list
+from callctl.concurrency import on_sessions
 from callctl.errors import Refused
 from callctl.events import BatchFinished
 from callctl.files import read_sql
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 FIRST = 200
 SMALLEST = 20
+# A shorter list is done before a second session has begun.
+MANY = 5000
 # A repeated statement is run in batches until a pass finds no more rows than this, then whole.
 FEW = 100
 # A pass that took no longer than this has left no more behind than the whole statement can take.
@@ -39,7 +43,6 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
     import psycopg
 
     before = changed
-    sent = [statement.sql]
     try:
         target = work_list.target(statement, run.schema)
         _assert_key(run, statement, target)
@@ -47,13 +50,16 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
             began = time.monotonic()
             total = _list(run, script, statement, target, changed)
             if total:
-                changed = _pass(run, statement, target, total, changed, sent)
+                changed = _pass(run, statement, target, total, changed)
             short = total <= FEW or time.monotonic() - began <= SHORT_SECONDS
             if short or "again" not in statement.directives:
                 break
+        if changed > before and "INSERT INTO callctl.saved_value" in statement.sql:
+            # The step's checks join it, and the planner would take it for as small as it was.
+            run.connection.execute("ANALYZE callctl.saved_value")
         attempted(run, partial(_finish, run, script, statement, changed))
     except (psycopg.Error, HeldTooLong) as error:
-        raise Failed(error, statement, sent[0]) from error
+        raise Failed(error, statement, statement.sql) from error
     return changed - before
 
 
@@ -93,52 +99,88 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Targ
         return cursor.rowcount
 
     total = attempted(run, attempt)
-    if total:
-        run.connection.execute("ANALYZE callctl.work_list, callctl.saved_value")
+    if total and "callctl.saved_value" in listed:
+        # What a way down has saved a moment ago, the planner does not know of yet.
+        run.connection.execute("ANALYZE callctl.saved_value")
     return total
 
 
-def _pass(
-    run: Run,
-    statement: Statement,
-    target: work_list.Target,
-    total: int,
-    changed: int,
-    sent: list[str],
-) -> int:
-    """Work through the list; the size of a batch follows how long the last one took. ``sent`` gets the text sent."""
-    largest = run.settings.batch_size
-    smallest = min(SMALLEST, largest)
-    size = min(FIRST, largest)
-    # Parsed once: the batches differ in their numbers only.
-    before, after = work_list.limited(statement, target.key, _ROWS).split(_ROWS)
-    most = run.settings.lock_timeout_ms + run.settings.lock_hold_ms
-    done = 0
-    began = time.monotonic()
-    while done < total:
+def _pass(run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> int:
+    """Work through the list, on several sessions where it is long. Returns the rows written, ``changed`` included."""
+    shares = _Shares(run, statement, target, total, changed)
+    on_sessions(run, run.settings.batch_workers if total >= MANY else 1, shares.work)
+    return shares.changed
+
+
+class _Shares:
+    """One pass over the work list, shared out: each session takes the next rows, as many as it wrote in time before."""
+
+    def __init__(self, run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> None:
+        self._statement = statement
+        self._total = total
+        # Parsed once: the batches differ in their numbers only.
+        self._before, self._after = work_list.limited(statement, target.key, _ROWS).split(_ROWS)
+        self._most_ms = run.settings.lock_timeout_ms + run.settings.lock_hold_ms
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._done = 0
+        self.changed = changed
+
+    def work(self, run: Run) -> None:
+        """Write batches until nobody has any left to take. Raises Failed."""
+        largest = run.settings.batch_size
+        smallest = min(SMALLEST, largest)
+        size = min(FIRST, largest)
+        while (share := self._take(size)) is not None:
+            start, end = share
+            while start < end:
+                reached, took = self._batch(run, start, end, smallest)
+                if took > run.settings.batch_time_ms:
+                    size = max((reached - start) // 2, smallest)
+                elif took < run.settings.batch_time_ms / 2 and reached - start >= size:
+                    size = min(size * 2, largest)
+                start = reached
+
+    def _take(self, size: int) -> tuple[int, int] | None:
+        with self._lock:
+            start = self._taken
+            self._taken = min(start + size, self._total)
+            return (start, self._taken) if start < self._taken else None
+
+    def _batch(self, run: Run, start: int, end: int, smallest: int) -> tuple[int, float]:
+        """Write the listed rows behind ``start``, up to ``end`` or as far as their locks are to be had.
+
+        Returns how far that was, and how many milliseconds it took.
+        """
+        import psycopg
+
         tries = 0
         took = 0.0
+        sql = ""
 
-        def attempt(start: int = done, count: int = size) -> tuple[int, int]:
-            nonlocal tries, took
+        def attempt() -> tuple[int, int]:
+            nonlocal tries, took, sql
             # A batch that did not get a row's lock held those of its other rows meanwhile: a smaller one holds fewer.
-            end = min(start + max(count >> tries, smallest), total)
+            last = min(start + max(end - start >> tries, smallest), end)
             tries += 1
-            sent[0] = f"{before}SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {end}{after}"
+            rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {last}"
+            sql = f"{self._before}{rows}{self._after}"
             began = time.monotonic()
             with transaction(run):
-                run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": most})
-                cursor = run.connection.execute(sent[0].encode())
+                run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": self._most_ms})
+                cursor = run.connection.execute(sql.encode())
             took = (time.monotonic() - began) * 1000
-            return end, max(cursor.rowcount, 0)
+            return last, max(cursor.rowcount, 0)
 
-        previous = done
-        done, written = attempted(run, attempt)
-        changed += written
-        left = (time.monotonic() - began) / done * (total - done)
-        run.on_event(BatchFinished(run.step, statement.source, statement.line, done, total, changed, left))
-        if took > run.settings.batch_time_ms:
-            size = max((done - previous) // 2, smallest)
-        elif took < run.settings.batch_time_ms / 2 and done - previous >= size:
-            size = min(size * 2, largest)
-    return changed
+        try:
+            reached, written = attempted(run, attempt)
+        except (psycopg.Error, HeldTooLong) as error:
+            raise Failed(error, self._statement, sql or self._statement.sql) from error
+        with self._lock:
+            self._done += reached - start
+            self.changed += written
+            left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
+            source, line = self._statement.source, self._statement.line
+            run.on_event(BatchFinished(run.step, source, line, self._done, self._total, self.changed, left))
+        return reached, took

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from callctl.config_file import config_path, read_file
-from callctl.config_values import Unusable, batch_size, boolean, choice, duration, moment, schema, text
+from callctl.config_values import Unusable, batch_size, batch_workers, boolean, choice, duration, moment, schema, text
 from callctl.errors import CallctlError, ConfigError, UsageError
 from callctl.redaction import has_password
 
@@ -39,6 +39,7 @@ class Settings:
     statement_timeout_ms: int = 30_000
     batch_size: int = 2000
     batch_time_ms: int = 50
+    batch_workers: int = 2
     max_replication_lag_ms: int = 10_000
     pause_file: str | None = None
     backup_taken_at: datetime | None = None
@@ -145,6 +146,13 @@ SETTINGS: tuple[Setting, ...] = (
         "How long a batch may take, about: the number of its rows adapts, up to batch_size.",
         duration,
         field="batch_time_ms",
+    ),
+    _setting(
+        "batch_workers",
+        "number",
+        "2",
+        "How many sessions write batches of a long list at the same time, 1 to 16.",
+        batch_workers,
     ),
     _setting(
         "max_replication_lag",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from callctl.redaction import redact
 
 BATCH_SIZES = range(1, 100_001)
+BATCH_WORKERS = range(1, 17)
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|h)", re.ASCII)
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
@@ -71,6 +72,16 @@ def batch_size(value: object) -> int:
     raise Unusable(
         f"is not a whole number from {BATCH_SIZES.start} to {BATCH_SIZES.stop - 1}: {shown(value)}",
         "2000 is a good start: larger batches gain nothing and hold row locks longer",
+    )
+
+
+def batch_workers(value: object) -> int:
+    text = str(value).strip()
+    if not isinstance(value, bool) and re.fullmatch(r"\d{1,3}", text, re.ASCII) and int(text) in BATCH_WORKERS:
+        return int(text)
+    raise Unusable(
+        f"is not a whole number from {BATCH_WORKERS.start} to {BATCH_WORKERS.stop - 1}: {shown(value)}",
+        "2 is a good start; each takes a core of the server, and a connection",
     )
 
 

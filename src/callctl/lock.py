@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # 'call' in ASCII: the first half of the migration lock's key; the second is the schema's hash.
 LOCK_CLASS = 0x63616C6C
 WORK_CLASS = LOCK_CLASS + 1
+# Shared by the sessions that write batches beside the one that holds the work lock.
+BATCH_CLASS = LOCK_CLASS + 2
 
 LOCK_SESSION = "callctl lock"
 WORK_SESSION = "callctl migrate"
@@ -76,16 +78,24 @@ def somebody_at_work(connection: Connection, settings: Settings) -> bool:
 
 
 def guard_transaction(
-    connection: Connection, schema: str, lock_timeout_ms: int, pipeline: Pipeline | None = None
+    connection: Connection,
+    schema: str,
+    lock_timeout_ms: int,
+    pipeline: Pipeline | None = None,
+    *,
+    beside: int | None = None,
 ) -> None:
     """Open the guard of a transaction that has just begun, in one round trip: its work lock and its timeouts.
 
     ``pipeline`` is the connection's, where it is in pipeline mode: until that is synchronised, the server takes the
-    session for busy, and does not end one that falls silent. Raises WorkLockBusy where another session has the work
-    lock (``with_retries`` tries again, then names it), and StepFailed where the lock timeout does not stand.
+    session for busy, and does not end one that falls silent. ``beside`` is the process that holds the work lock while
+    this session writes batches beside it. Raises WorkLockBusy where the work lock is not where it should be
+    (``with_retries`` tries again, then names who has it), and StepFailed where the lock timeout does not stand.
     """
     parameters = {
         "classid": WORK_CLASS,
+        "batch": BATCH_CLASS,
+        "beside": beside,
         "schema": schema,
         "lock_timeout": f"{lock_timeout_ms}ms",
         "idle": f"{IDLE_MS}ms",
@@ -121,8 +131,13 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
 
     bound = min(ORPHAN_SECONDS, settings.lock_wait_ms / 1000)
     began = time.monotonic()
-    announced = False
-    while (found := _orphans(connection, settings.schema)) or not _try(connection, WORK_CLASS, settings.schema):
+    announced = held = False
+    while True:
+        # Looked for behind the lock: what still works beside an earlier session began while that one had it.
+        held = held or _try(connection, WORK_CLASS, settings.schema)
+        found = _orphans(connection, settings.schema)
+        if held and not found:
+            break
         waited = time.monotonic() - began
         if found and not announced:
             announced = True
@@ -148,7 +163,7 @@ _Orphan = tuple[int, bool | None, str, str, str]
 
 
 def _orphans(connection: Connection, schema: str) -> list[_Orphan]:
-    parameters = {"lock": LOCK_CLASS, "work": WORK_CLASS, "schema": schema}
+    parameters = {"lock": LOCK_CLASS, "work": WORK_CLASS, "batch": BATCH_CLASS, "schema": schema}
     rows = connection.execute(read_sql("catalog/orphans.sql").encode(), parameters).fetchall()
     return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 

@@ -12,6 +12,7 @@ from callctl import catalogue, database, runner, store, transactions
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
+from callctl.files import read_sql
 from callctl.lock import at_work, guard_transaction
 from callctl.naming import Naming
 from callctl.pace import Pace
@@ -148,6 +149,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         if wanted:
             _refuse_blocked(connection, settings, found, wanted, wish)
             make_ready(connection, settings, found.naming, on_event)
+            connection.execute(read_sql("catalog/commit_at_once.sql").encode())
             connection.execute(
                 "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if wish.truncate_avatars else "off",)
             )
@@ -164,6 +166,7 @@ def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]
         with _interruptible(run, step):
             run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
             taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_script))
+            store.flush(run.connection, f"step {step.number} {run.direction}")
             run.on_event(StepFinished(step.number, step.name, run.direction, taken[-1].seconds))
     return taken
 
@@ -197,6 +200,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
                 raise
             stands = "all of it was rolled back: this run was one transaction"
             raise runner.failure(run, failures[0], "the end of a step", stands) from error
+        store.flush(run.connection, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
         run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds))
     return taken

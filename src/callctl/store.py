@@ -164,6 +164,14 @@ def checkpoint(connection: Connection, step: int, direction: Direction, sha256: 
     )
 
 
+def flush(connection: Connection, said: str) -> None:
+    """Return when everything committed on this database so far is on disk.
+
+    ``said`` names what was committed, for who reads the server's log of changes.
+    """
+    connection.execute(read_sql("catalog/flush.sql").encode(), {"said": said})
+
+
 def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
     """Whether this step is half done by a file that is no longer the one here: callctl was upgraded in the middle."""
     row = connection.execute(

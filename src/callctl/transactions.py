@@ -44,6 +44,8 @@ class Run:
     step: int
     direction: Direction
     on_event: OnEvent
+    # The process of the run's own session, where this one works beside it.
+    beside: int | None = None
 
 
 def state(run: Run) -> str:
@@ -136,7 +138,7 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
     with _pipeline(run.connection) as pipeline, run.connection.transaction():
         if one_snapshot:
             run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms, pipeline)
+        guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms, pipeline, beside=run.beside)
         yield Transaction(run, pipeline)
 
 

@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "statement_timeout": ("1.5s", 1500),
     "batch_size": ("100000", 100_000),
     "batch_time": ("20ms", 20),
+    "batch_workers": ("16", 16),
     "max_replication_lag": ("30s", 30_000),
     "pause_file": ("/run/pause", "/run/pause"),
     "backup_taken_at": ("2026-01-31T04:00:00Z", datetime(2026, 1, 31, 4, tzinfo=UTC)),
@@ -110,6 +111,7 @@ BAD_VALUES = {
     "output": ["xml", "JSON", ""],
     "lock_timeout": ["2", "2 minutes", "-2s", "0s", "1e3s", "999h", "٣s", "s"],
     "batch_size": ["0", "100001", "-5", "2.5", "many", "1_000"],
+    "batch_workers": ["0", "17", "-1", "1.5", "all"],
     "backup_taken_at": ["yesterday", "2026-01-31T04:00:00", "2026-13-01T00:00:00Z"],
     "maintenance_notified": ["maybe", "2"],
 }

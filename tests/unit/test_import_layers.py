@@ -27,6 +27,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "preflight verify standing code_refs",
         "runner findings steps catalogue",
         "batches watch",
+        "concurrency",
         "transactions",
         "pace",
         "indexes",

@@ -47,6 +47,10 @@ BatchTime: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="DURATION", help="How long one batch may take; its size adapts [default: 50ms]."),
 ]
+BatchWorkers: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="How many sessions write batches at the same time [default: 2]."),
+]
 MaxReplicationLag: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="DURATION", help="Wait for a replica that is further behind than this [default: 10s]."),
@@ -87,6 +91,7 @@ class RunOptions:
     lock_wait: LockWait = None
     batch_size: BatchSize = None
     batch_time: BatchTime = None
+    batch_workers: BatchWorkers = None
     max_replication_lag: MaxReplicationLag = None
     pause_file: PauseFile = None
 
