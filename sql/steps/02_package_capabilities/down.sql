@@ -25,8 +25,7 @@ WHERE (p.enable_chat IS DISTINCT FROM COALESCE(p.chatbotType <> 'call', true)
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbot_packages;
 
-DROP FUNCTION IF EXISTS callctl.sync_chatbot_packages();
-
+-- callctl: commit
 ALTER TABLE chatapp.chatbot_packages
   DROP COLUMN IF EXISTS enable_chat,
   DROP COLUMN IF EXISTS enable_call;
@@ -34,3 +33,5 @@ ALTER TABLE chatapp.chatbot_packages
 -- Type values that were saved stand in their column again.
 DELETE FROM callctl.saved_value
 WHERE relation = 'chatbot_packages' AND field = 'chatbot_type' AND saved_by = 'up' AND superseded_at IS NULL;
+
+DROP FUNCTION IF EXISTS callctl.sync_chatbot_packages();

@@ -10,7 +10,6 @@ ALTER TABLE chatapp.chatbot_packages
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbot_packages;
 
--- callctl: commit
 CREATE TRIGGER callctl_sync_capabilities
   BEFORE INSERT OR UPDATE OF chatbotType, enable_chat, enable_call ON chatapp.chatbot_packages
   FOR EACH ROW EXECUTE FUNCTION callctl.sync_chatbot_packages();

@@ -25,8 +25,7 @@ WHERE (p.enabled_chat IS DISTINCT FROM COALESCE(p.chatbotType <> 'call', true)
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbots;
 
-DROP FUNCTION IF EXISTS callctl.sync_chatbots();
-
+-- callctl: commit
 ALTER TABLE chatapp.chatbots
   DROP COLUMN IF EXISTS enabled_chat,
   DROP COLUMN IF EXISTS enabled_call;
@@ -34,3 +33,5 @@ ALTER TABLE chatapp.chatbots
 -- Type values that were saved stand in their column again.
 DELETE FROM callctl.saved_value
 WHERE relation = 'chatbots' AND field = 'chatbot_type' AND saved_by = 'up' AND superseded_at IS NULL;
+
+DROP FUNCTION IF EXISTS callctl.sync_chatbots();

@@ -10,7 +10,6 @@ ALTER TABLE chatapp.chatbots
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbots;
 
--- callctl: commit
 CREATE TRIGGER callctl_sync_capabilities
   BEFORE INSERT OR UPDATE OF chatbotType, enabled_chat, enabled_call ON chatapp.chatbots
   FOR EACH ROW EXECUTE FUNCTION callctl.sync_chatbots();

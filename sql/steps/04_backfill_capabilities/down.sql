@@ -24,6 +24,7 @@ WHERE s.relation = 'chatbot_packages' AND s.field = 'capabilities' AND s.saved_b
     SELECT FROM chatapp.chatbot_packages AS c
     WHERE c.id = s.row_id AND jsonb_build_object('chat', c.enable_chat, 'call', c.enable_call) <> s.value);
 
+-- callctl: commit
 ALTER TABLE chatapp.chatbots DROP CONSTRAINT IF EXISTS chatbots_capability_check;
 
 ALTER TABLE chatapp.chatbot_packages DROP CONSTRAINT IF EXISTS chatbot_packages_capability_check;

@@ -27,8 +27,6 @@ WHERE (p.chatbotType IS NULL OR p.chatbotType NOT IN ('chat', 'call'))
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbot_packages;
 
-DROP FUNCTION IF EXISTS callctl.sync_chatbot_packages();
-
 -- A type saved of a row that never came to be (ON CONFLICT left it out), or that another of its id has replaced, is not
 -- the type of the row that is there.
 DELETE FROM callctl.saved_value AS s
@@ -36,9 +34,11 @@ WHERE s.relation = 'chatbot_packages' AND s.field = 'chatbot_type' AND s.saved_b
   AND EXISTS (
     SELECT FROM chatapp.chatbot_packages AS c WHERE c.id = s.row_id AND to_jsonb(c.chatbotType) IS DISTINCT FROM s.value);
 
+-- callctl: commit
 ALTER TABLE chatapp.chatbot_packages DROP COLUMN chatbotType;
 
 -- Flags that were saved beside a type stand in their columns, and there is no type any more to say otherwise.
--- callctl: commit
 DELETE FROM callctl.saved_value
 WHERE relation = 'chatbot_packages' AND field = 'capabilities' AND saved_by = 'down' AND superseded_at IS NULL;
+
+DROP FUNCTION IF EXISTS callctl.sync_chatbot_packages();

@@ -1,11 +1,12 @@
 -- Step 6, back: chatbots gets its type column again: type, default, NOT NULL, indexes, constraints, comments, grants.
 -- Specification: L195-232, L3276-3283. Every row reads 'chat' at once; call bots and saved values are written after.
 
+-- callctl: commit
 DROP TRIGGER IF EXISTS check_chatbot_capabilities ON chatapp.chatbots;
 
-DROP FUNCTION IF EXISTS chatapp.check_chatbot_capabilities();
-
 DELETE FROM callctl.inheritance_breach;
+
+DROP FUNCTION IF EXISTS chatapp.check_chatbot_capabilities();
 
 -- callctl: generated
 SELECT ddl FROM callctl.definition WHERE kind = 'type' ORDER BY step, ordinal;

@@ -12,6 +12,7 @@ SELECT callctl.remember_missing_columns(7, 'chatapp.ai_models'::regclass,
 INSERT INTO callctl.made (step, kind, relation, name) VALUES (7, 'column', 'ai_models', 'model_type')
 ON CONFLICT (kind, relation, name) DO NOTHING;
 
+-- callctl: commit
 ALTER TABLE chatapp.ai_models
   ADD COLUMN IF NOT EXISTS model_type VARCHAR(20) NOT NULL DEFAULT 'chat',
   ADD COLUMN IF NOT EXISTS display_name VARCHAR(100),
@@ -24,7 +25,9 @@ ALTER TABLE chatapp.ai_models
   ADD COLUMN IF NOT EXISTS context_window INTEGER,
   ADD COLUMN IF NOT EXISTS max_output_tokens INTEGER;
 
--- What an earlier down took out of these columns comes back.
+-- What an earlier down took out of these columns comes back, where nobody has written since. Not under the lock of another
+-- statement: rows that are written, and then a stronger lock on their table, is how deadlocks come about.
+-- callctl: commit
 SELECT callctl.put_back_made_columns(7, 'chatapp.ai_models'::regclass);
 
 ALTER TABLE chatapp.ai_models
