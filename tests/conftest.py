@@ -121,6 +121,14 @@ def documented(database: MakeDatabase) -> str:
 
 
 @pytest.fixture
+def real(documented: str) -> str:
+    """A database that is not marked as a sandbox, so that callctl asks before it writes."""
+    with connect(documented) as connection:
+        connection.execute(f'ALTER DATABASE "{connection.info.dbname}" RESET ALL')
+    return documented
+
+
+@pytest.fixture
 def deployed(database: MakeDatabase) -> str:
     """The URL of a fresh copy of the deployed baseline."""
     return database("deployed")

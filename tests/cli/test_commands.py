@@ -21,14 +21,6 @@ STEPS = list(range(1, 14))
 
 
 @pytest.fixture
-def real(documented: str) -> str:
-    """A database that is not marked as a sandbox, so that callctl asks before it writes."""
-    with psycopg.connect(documented, autocommit=True) as connection:
-        connection.execute(f'ALTER DATABASE "{connection.info.dbname}" RESET ALL')
-    return documented
-
-
-@pytest.fixture
 def ask(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run a command on a database: its exit code, stdout and stderr."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests import processes
 from tests.conftest import connect
@@ -60,14 +61,14 @@ def in_the_middle(url: str, pause: Path) -> Iterator[subprocess.Popen[str]]:
         pause.unlink(missing_ok=True)
 
 
-def test_without_yes_nobody_looks_while_another_is_in_the_middle(documented: str, tmp_path: Path) -> None:
+def test_without_yes_nobody_looks_while_another_is_in_the_middle(real: str, tmp_path: Path) -> None:
     pause = tmp_path / "pause"
-    with in_the_middle(documented, pause) as first, connect(documented) as other:
-        code, out, err = processes.run(documented, "migrate", "up")
+    with in_the_middle(real, pause) as first, connect(real) as other:
+        code, out, err = processes.run(real, "migrate", "up")
         assert (code, out) == (6, ""), err
         assert err.startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
         assert "preflight" not in err  # nothing was looked at, so nothing is said that will not be so
-        second = processes.start(documented, "migrate", "up", "--wait", "--output", "json")
+        second = processes.start(real, "migrate", "up", "--wait", "--output", "json")
         assert second.stdout is not None
         assert '{"event": "waiting", "what": "another callctl to finish"' in second.stdout.readline()
         other.execute("DROP TABLE chatapp.calls")
@@ -76,6 +77,20 @@ def test_without_yes_nobody_looks_while_another_is_in_the_middle(documented: str
         code, out, err = processes.finish(second)
         assert code == 0, err  # nobody had to be asked: the first had left nothing to do
         assert '"steps": []' in out
+
+
+def test_what_blocks_counts_only_if_nobody_has_begun_meanwhile(real: str) -> None:
+    with psycopg.connect(real) as slow, connect(real) as watch:
+        watch.execute("CREATE TABLE chatapp.calls ()")
+        slow.execute("LOCK TABLE chatapp.companies")
+        looking = processes.start(real, "migrate", "up", "--lock-timeout", "3s")
+        waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'chatapp.companies'::regclass"
+        processes.until(lambda: watch.execute(waits).fetchone() is not None, "preflight at its questions")
+        with lock.MigrationLock(Settings(database_url=real)):
+            slow.rollback()
+            code, _, err = processes.finish(looking)
+        assert code == 6, err
+        assert err.startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
 
 
 class Counted:
