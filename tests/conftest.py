@@ -18,7 +18,9 @@ from callctl.sandbox import ignore_environment
 
 ROWS = 200
 # Settings of the test run itself.
-OF_THE_TESTS = frozenset({"CALLCTL_PG_BIN", "CALLCTL_TEST_PG", "CALLCTL_TEST_PGBOUNCER", "CALLCTL_CACHE"})
+OF_THE_TESTS = frozenset(
+    {"CALLCTL_PG_BIN", "CALLCTL_TEST_PG", "CALLCTL_TEST_PGBOUNCER", "CALLCTL_TEST_PROFILE", "CALLCTL_CACHE"}
+)
 
 _numbers = itertools.count(1)
 
