@@ -134,7 +134,7 @@ def test_a_session_beside_that_is_ended_ends_the_run_and_the_next_goes_on(many: 
             assert others
             other.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::integer[]) AS pid", (others,))
 
-        with pytest.raises(StepFailed, match="terminating connection|server closed the connection") as failed:
+        with pytest.raises(StepFailed, match=r"terminating connection|server closed the connection") as failed:
             migrate.up(settings_of(many), on_event=beside(end))
         assert failed.value.hint is not None
         assert "goes on from what was committed" in failed.value.hint
