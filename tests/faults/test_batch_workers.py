@@ -44,8 +44,8 @@ def with_many(url: str) -> str:
     """A list so long that every session gets a part of it."""
     with connect(url) as other:
         other.execute(
-            "INSERT INTO chatapp.companies (id, name, slug)"
-            " SELECT md5(n::text)::uuid, 'more', 'more-' || n FROM generate_series(1, 1500) AS n"
+            "INSERT INTO chatapp.companies (id, name, slug, created_at)"
+            " SELECT md5(n::text)::uuid, 'more', 'more-' || n, '2026-01-01' FROM generate_series(1, 800) AS n"
         )
     return url
 
