@@ -244,3 +244,27 @@ def test_every_command_is_tested_here() -> None:
         for child in getattr(command, "commands", {"": None})
     }
     assert found == set(COMMANDS)
+
+
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_what_fails_while_it_is_thrown_away_is_a_developers(debug: str) -> None:
+    """As psycopg's pipeline does that Ctrl-C has interrupted twice."""
+    code = (
+        "import atexit, callctl.cli\n"
+        "def interrupted():\n"
+        "    try: yield\n"
+        "    finally: raise OSError('the connection is gone')\n"
+        "left = interrupted(); next(left)\n"
+        "atexit.register(lambda: globals().pop('left'))\n"
+        "callctl.cli.main(['--version'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "CALLCTL_DEBUG": debug},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert ("the connection is gone" in done.stderr) == bool(debug)
+    assert bool(done.stderr) == bool(debug)

@@ -7,6 +7,7 @@ What is slow to import (psycopg, sqlglot, rich, yaml) is imported by the command
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -124,6 +125,10 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run callctl and exit with its code. Whatever happens, nobody but a developer sees a traceback."""
+    if not os.environ.get("CALLCTL_DEBUG"):
+        # What fails while Python throws something away, such as a pipeline that a second Ctrl-C has interrupted at its
+        # end: what there is to say of it has been said by then.
+        sys.unraisablehook = lambda unraisable: None
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
