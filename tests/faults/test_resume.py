@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -12,7 +13,8 @@ from callctl import adoption, migrate, store
 from callctl.config import Settings
 from callctl.database import connect
 from callctl.errors import Interrupted, LockHeld, Refused, StepFailed
-from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepFinished
+from callctl.events import BatchFinished, Direction, Event, Notice, OnEvent, StatementStarted, StepFinished, ignore
+from callctl.steps import all_steps
 from callctl.verify import verify
 
 
@@ -235,3 +237,37 @@ def test_half_way_down_is_finished_before_adopting(documented: str) -> None:
         )
     with pytest.raises(Refused, match="step 12 is half way down"):
         adoption.adopt(settings)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_behind_each_commit_in_a_file_the_next_run_goes_on(baseline: str, direction: Direction) -> None:
+    """Its preflight too takes what stands there for what callctl has begun."""
+    settings = Settings(database_url=baseline)
+    behind = {
+        (statement.source, statement.line)
+        for step in all_steps()
+        for before, statement in pairwise(step.script(direction).statements)
+        if "commit" in before.directives
+    }
+    assert len(behind) > 3
+    if direction == "down":
+        migrate.up(settings)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StatementStarted) and (event.source, event.line) in behind:
+            behind.remove((event.source, event.line))
+            raise KeyboardInterrupt
+
+    while behind:
+        with pytest.raises(Interrupted):
+            _take(settings, direction, stop)
+    _take(settings, direction, ignore)
+    with connect(settings) as connection:
+        assert len(migrate.status(connection, settings).applied) == (len(all_steps()) if direction == "up" else 0)
+
+
+def _take(settings: Settings, direction: Direction, on_event: OnEvent) -> None:
+    if direction == "up":
+        migrate.up(settings, on_event=on_event)
+    else:
+        migrate.down(settings, to=0, on_event=on_event)

@@ -3,7 +3,6 @@
 
 DROP TRIGGER IF EXISTS update_integration_accounts_updated_at ON chatapp.integration_accounts;
 
--- callctl: commit
 ALTER TABLE chatapp.integration_accounts SET SCHEMA callctl;
 
 -- The function goes if callctl made it, and nothing else has come to use it.
