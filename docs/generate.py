@@ -1,6 +1,6 @@
 """Writes what the code and the measurements know (./dev docs), or says which pages are stale (--check).
 
-That is all of docs/reference but one page, and in docs/explanation what benchmarks/results holds.
+That is all of docs/reference but two pages, and in docs/explanation what benchmarks/results holds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typer.main import get_command
 from callctl import config, errors, findings
 from callctl.cli import app
 from callctl.config_file import FILE_NAME, FILE_VARIABLE
+from callctl.config_sections import SECTIONS
 
 # This file is run as a script; its neighbours are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -64,6 +65,11 @@ def configuration() -> str:
         "batch_size: 5000",
         "```",
     ]
+    for section in SECTIONS:
+        lines += ["", f"## The section {section.name}", "", section.help, "It stands in the file only.", ""]
+        lines += ["| entry | value | means |", "|---|---|---|"]
+        lines += [f"| `{section.name}.{entry}` | {kind} | {text} |" for entry, kind, text in section.entries]
+        lines += ["", *section.notes, "", "```yaml", section.example.rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
 

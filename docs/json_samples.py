@@ -5,13 +5,22 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from callctl import render, render_answers, render_code_refs, render_findings, render_progress, render_report
+from callctl import (
+    render,
+    render_answers,
+    render_code_refs,
+    render_findings,
+    render_keys,
+    render_progress,
+    render_report,
+    render_rotation,
+)
 from callctl.adoption import Adopted
 from callctl.code_refs import CodeRefs, Reference
 from callctl.config import Settings
@@ -21,15 +30,20 @@ from callctl.events import (
     Event,
     IndexProgress,
     Notice,
+    RotationProgress,
     StatementStarted,
     StepFinished,
     StepStarted,
     Waiting,
 )
 from callctl.findings import Finding
+from callctl.key_retirement import Retired
+from callctl.key_use import Census, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
+from callctl.rotation import Changed, Left, Rotated
 from callctl.sandbox import Sandbox
+from callctl.secret_scan import Outside, Scan
 from callctl.source_spans import Kind
 from callctl.steps import all_steps
 from callctl.store import HistoryRow, Saved
@@ -104,6 +118,15 @@ def _code_refs() -> None:
     render_code_refs.code_refs(answer, answer.references, "json")
 
 
+def _key_printed() -> None:
+    render_keys.generated("b33e2ce390e6a01dd51becac7c4e36b679f8c86aabc72edff05233a8f0c63e59", None, "json")
+
+
+def _key_written() -> None:
+    with redirect_stderr(io.StringIO()):
+        render_keys.generated(None, Path("secrets/k2.key"), "json")
+
+
 def _sandbox() -> None:
     render.document(
         Sandbox(
@@ -116,6 +139,42 @@ def _sandbox() -> None:
             directory=Path("~/.local/state/callctl/sandbox"),
         )
     )
+
+
+def _outside() -> Scan:
+    return Scan((Outside("plaintext", "chatbots", "settings.api_key", None, 1, [_ROW]),), ())
+
+
+def _secrets() -> None:
+    counted = Census(rows=1)
+    counted.uses[Use("integration_accounts", "live", "twilio", "credentials.authToken", "sealed", "k1", 1, True)] = 1
+    counted.uses[
+        Use("integration_accounts", "live", "twilio", "credentials.apiKeySecret", "unreadable", "k0", 1, False)
+    ] = 1
+    counted.tenants[_ROW] = [2, 1, 1]
+    counted.shapes[Shape("twilio", "credentials.phoneNumber", "missing")] = 1
+    counted.unreadable.append(
+        Unreadable("integration_accounts", _ROW, "credentials.apiKeySecret", "unknown-key: the ring has no key k0")
+    )
+    last = Ledger(1, "k1", _AT, _AT, "migrator", "ops@deploy", 0)
+    render_rotation.secrets(Secrets("k2", "keep", counted, _outside(), None, last), "json")
+
+
+def _keys() -> None:
+    key = KeyUse("k2", "primary", "env ENCRYPTION_KEY_2", "57739154a6be", _AT, None, 1983, 1243, 0, 0)
+    render_rotation.keys(Keys((key,), 0, 1), "json")
+
+
+def _retired() -> None:
+    render_rotation.retired(Retired("k1", _AT, 700, ()), "json")
+
+
+def _rotated() -> None:
+    render_progress.json_event(RotationProgress(2000, 10_000, 0, 1.7))
+    left = Left("integration_accounts", _ROW, "credentials.appSecret", "unknown-key: the ring has no key k0")
+    changed = Changed("twilio", "credentials.authToken", "k1", 9_876)
+    done = Rotated(2, "k2", "keep", False, _AT, _AT, 10_000, 9_876, (changed,), 1, (left,), _outside(), 2.2)
+    render_rotation.rotated(done, "json")
 
 
 def _events() -> None:
@@ -176,6 +235,22 @@ rows; `error` says why a query could not be asked.""",
     ("migrate history", "Oldest first.", _history),
     ("purge", "What was deleted, after it was deleted.", _purge),
     (
+        "rotate-secrets --status, --dry-run",
+        """`fields` counts values by where they are, in which state and under which key: `where` is `live`, `archived`
+or `saved`; `state` is `sealed`, `plaintext` or `unreadable`; `version` 0 is the form without a key id; `due` is true
+of those that a rotation would write. `left` (at most 1,000) do not open, and stay as they are. `shapes` are
+credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
+(`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that took longer than
+`statement_timeout`. `key` is null where callctl.yaml names no keys: then nothing was decrypted.""",
+        _secrets,
+    ),
+    (
+        "keys list",
+        "`state` is `primary`, `legacy`, `in the ring`, `retired` or `not in the ring`. The numbers are values.",
+        _keys,
+    ),
+    ("keys retire", "`rows` were read, beside the scan of everything else; `warnings` are about backups.", _retired),
+    (
         "code-refs",
         """`kind` is `code`, `string`, `sql` or `comment`; `clear` is false if there is a reference that is neither
 a comment nor `related`. Those are listed with `--comments` and `--related` only, and counted always
@@ -183,6 +258,8 @@ a comment nor `related`. Those are listed with `--comments` and `--related` only
 `unread` are files of other kinds that name a column.""",
         _code_refs,
     ),
+    ("keys generate", "The new key, 64 hexadecimal digits.", _key_printed),
+    ("keys generate --out", "The file that holds it.", _key_written),
     ("sandbox start, url, reset", "The sandbox that runs.", _sandbox),
 )
 
@@ -217,6 +294,11 @@ def page(generated: str) -> str:
         "`migrate adopt` ends with the steps it looked at:",
         "",
         *_block(_adopted),
+        "",
+        "`rotate-secrets` tells how far the rotation has come, whoever works at it, and ends with what was done;",
+        "`left` and `outside` as in `--status`:",
+        "",
+        *_block(_rotated),
         "",
         "The last line of a run that failed:",
         "",

@@ -19,7 +19,14 @@ from callctl.sandbox import ignore_environment
 ROWS = 200
 # Settings of the test run itself.
 OF_THE_TESTS = frozenset(
-    {"CALLCTL_PG_BIN", "CALLCTL_TEST_PG", "CALLCTL_TEST_PGBOUNCER", "CALLCTL_TEST_PROFILE", "CALLCTL_CACHE"}
+    {
+        "CALLCTL_PG_BIN",
+        "CALLCTL_TEST_PG",
+        "CALLCTL_TEST_PGBOUNCER",
+        "CALLCTL_TEST_PROFILE",
+        "CALLCTL_TEST_NODE",
+        "CALLCTL_CACHE",
+    }
 )
 
 _numbers = itertools.count(1)
@@ -28,7 +35,7 @@ MakeDatabase: TypeAlias = Callable[[str | None], str]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--pg 12,15 runs each test that needs a server on these major versions; --pgbouncer adds those behind a pooler."""
+    """--pg 12,15: each test that needs a server on these versions; --pgbouncer, --node: with those that need one."""
     parser.addoption(
         "--pg",
         metavar="MAJOR,...",
@@ -41,10 +48,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=bool(os.environ.get("CALLCTL_TEST_PGBOUNCER")),
         help="with the tests that need a PgBouncer: the one on PATH, else Debian's package [CALLCTL_TEST_PGBOUNCER]",
     )
+    parser.addoption(
+        "--node",
+        action="store_true",
+        default=bool(os.environ.get("CALLCTL_TEST_NODE")),
+        help="with the tests that run TypeScript: node and npm (for a compiler) on PATH [CALLCTL_TEST_NODE]",
+    )
+
+
+# What needs a program that not everybody has, and the option that says it is there.
+ASKED_FOR = {"test_pgbouncer.py": "--pgbouncer", "test_node.py": "--node"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    return True if collection_path.name == "test_pgbouncer.py" and not config.getoption("--pgbouncer") else None
+    option = ASKED_FOR.get(collection_path.name)
+    return True if option and not config.getoption(option) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,9 +1,11 @@
--- What a transaction of a step begins with: the work lock, for this transaction too; how long a statement may wait for a
--- lock, and for how long the server suffers a silent callctl before it ends the transaction and frees its locks.
--- Whether the lock was to be had, and whether the first setting stands. %(classid)s, %(schema)s, %(lock_timeout)s, %(idle)s
+-- What a transaction begins with: the work lock, for this transaction too, shared where several callctl may work at once; how
+-- long a statement may wait for a lock, and for how long the server suffers a silent callctl before it ends the transaction and
+-- frees its locks. Whether the lock was to be had, and whether the first setting stands.
 -- Beside another session, %(beside)s, it is that one's work lock which counts; %(batch)s says that this one is at work too, and
 -- is taken first, so that who has taken the work lock since either sees it or is seen.
+-- %(classid)s, %(schema)s, %(shared)s, %(lock_timeout)s, %(idle)s
 SELECT CASE
+         WHEN %(shared)s THEN pg_try_advisory_xact_lock_shared(%(classid)s, hashtext(%(schema)s))
          WHEN %(beside)s::integer IS NULL THEN pg_try_advisory_xact_lock(%(classid)s, hashtext(%(schema)s))
          WHEN pg_try_advisory_xact_lock_shared(%(batch)s, hashtext(%(schema)s)) THEN EXISTS (
            SELECT FROM pg_locks

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from callctl.config_file import config_path, read_file
+from callctl.config_secrets import KeyConfig, SecretField
+from callctl.config_sections import SECTIONS
 from callctl.config_values import Unusable, batch_size, batch_workers, boolean, choice, duration, moment, schema, text
 from callctl.errors import CallctlError, ConfigError, UsageError
 from callctl.redaction import has_password
@@ -44,6 +46,10 @@ class Settings:
     pause_file: str | None = None
     backup_taken_at: datetime | None = None
     maintenance_notified: bool | None = None
+    # Where the keys of the secrets come from; their values are read by load_key_ring, never kept here.
+    keys: KeyConfig | None = None
+    # Fields declared beside the documented ones (secret_fields.DECLARED).
+    secret_fields: tuple[SecretField, ...] = ()
     # What the operator should be told about the settings themselves (a password that others can read).
     warnings: tuple[str, ...] = ()
 
@@ -205,7 +211,8 @@ def load_settings(
     options = options or {}
     environ = os.environ if environ is None else environ
     path = config_path(config, environ, directory or Path.cwd())
-    entries = read_file(path, _BY_NAME) if path else {}
+    known = [*_BY_NAME, *(section.name for section in SECTIONS)]
+    entries = read_file(path, known) if path else {}
     values: dict[str, object] = {}
     warnings: list[str] = []
     error: type[CallctlError]
@@ -222,6 +229,14 @@ def load_settings(
         if setting.name == "database":
             values["database_source"] = source
             warnings.extend(_password_warnings(str(value), source, setting, path))
+    for section in SECTIONS:
+        if path is not None and section.name in entries:
+            value, source = entries[section.name]
+            try:
+                values[section.field] = section.parse(value, path.absolute().parent)
+            except Unusable as problem:
+                name = f"{source}: {section.name}{'' if problem.message.startswith('.') else ' '}"
+                raise ConfigError(f"{name}{problem.message}", hint=problem.hint) from None
     return Settings(**cast(dict[str, Any], values), warnings=tuple(warnings))
 
 

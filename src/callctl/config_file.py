@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from callctl.errors import CallctlError, ConfigError, UsageError
 
@@ -73,9 +74,32 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
             raise ConfigError(f"{place}: unknown key {key!r}", hint=_nearest(key, known))
         if key in entries:
             raise ConfigError(f"{place}: the key {key!r} stands twice", hint="keep one of the two lines")
+        _no_entry_twice(value_node, path, key)
         entries[key] = (loader.construct_object(value_node, deep=True), place)
     # `schema:` with nothing behind it is a setting left open.
     return {key: entry for key, entry in entries.items() if entry[0] is not None}
+
+
+def _no_entry_twice(node: Any, path: Path, key: str) -> None:
+    """Refuse what YAML lets pass: an entry that stands twice, of which only the last would count."""
+    import yaml
+
+    ahead, seen = [node], set()
+    while ahead:
+        each = ahead.pop()
+        if id(each) in seen:  # an alias
+            continue
+        seen.add(id(each))
+        if isinstance(each, yaml.SequenceNode):
+            ahead += each.value
+        elif isinstance(each, yaml.MappingNode):
+            names = set()
+            for name_node, value_node in each.value:
+                if isinstance(name_node, yaml.ScalarNode) and name_node.value in names:
+                    place = f"{path}:{name_node.start_mark.line + 1}:{name_node.start_mark.column + 1}"
+                    raise ConfigError(f"{place}: an entry of {key} stands twice", hint="keep one of the two")
+                names.add(name_node.value if isinstance(name_node, yaml.ScalarNode) else id(name_node))
+                ahead.append(value_node)
 
 
 def _line_and_column(text: str, position: int | None) -> tuple[int, int]:

@@ -71,6 +71,19 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class RotationProgress:
+    """How far a rotation has come, whoever works at it: ``done`` of ``total`` rows, and the values left as they were.
+
+    ``seconds_left`` is what the rest would take at the pace so far.
+    """
+
+    done: int
+    total: int
+    failures: int
+    seconds_left: float
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Somebody else holds what this run needs; ``seconds`` waited so far."""
 
@@ -85,7 +98,9 @@ class Notice:
     text: str
 
 
-Event: TypeAlias = StepStarted | StatementStarted | BatchFinished | IndexProgress | StepFinished | Waiting | Notice
+Event: TypeAlias = (
+    StepStarted | StatementStarted | BatchFinished | IndexProgress | StepFinished | RotationProgress | Waiting | Notice
+)
 OnEvent: TypeAlias = Callable[[Event], None]
 
 

@@ -31,15 +31,24 @@ LOCK_CLASS = 0x63616C6C
 WORK_CLASS = LOCK_CLASS + 1
 # Shared by the sessions that write batches beside the one that holds the work lock.
 BATCH_CLASS = LOCK_CLASS + 2
+# Locks of a rotation: of one of its ranges (by its id), of who works at it (by its id), of the store while it is made.
+RANGE_CLASS = LOCK_CLASS + 3
+ROTATION_CLASS = LOCK_CLASS + 4
+STORE_CLASS = LOCK_CLASS + 5
 
 LOCK_SESSION = "callctl lock"
 WORK_SESSION = "callctl migrate"
+# What a rotation's sessions are called; several of them may work at once.
+ROTATE_SESSION = "callctl rotate"
 
 # How long a transaction may stand open with nobody talking to the server: a frozen or cut-off callctl holds locks.
 IDLE_MS = 10_000
 # How long an orphan may finish its statement before it is ended, and how long it may take to end.
 ORPHAN_SECONDS = 10.0
 _POLL_SECONDS = 0.2
+
+_TRY = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+_UNLOCK = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
 
 
 @contextmanager
@@ -83,20 +92,23 @@ def guard_transaction(
     lock_timeout_ms: int,
     pipeline: Pipeline | None = None,
     *,
+    shared: bool = False,
     beside: int | None = None,
 ) -> None:
     """Open the guard of a transaction that has just begun, in one round trip: its work lock and its timeouts.
 
     ``pipeline`` is the connection's, where it is in pipeline mode: until that is synchronised, the server takes the
     session for busy, and does not end one that falls silent. ``beside`` is the process that holds the work lock while
-    this session writes batches beside it. Raises WorkLockBusy where the work lock is not where it should be
-    (``with_retries`` tries again, then names who has it), and StepFailed where the lock timeout does not stand.
+    this session writes batches beside it; ``shared`` holds off who takes the work lock alone, and nobody else who
+    shares it. Raises WorkLockBusy where the work lock is not where it should be (``with_retries`` tries again, then
+    names who has it), and StepFailed where the lock timeout does not stand.
     """
     parameters = {
         "classid": WORK_CLASS,
         "batch": BATCH_CLASS,
         "beside": beside,
         "schema": schema,
+        "shared": shared,
         "lock_timeout": f"{lock_timeout_ms}ms",
         "idle": f"{IDLE_MS}ms",
     }
@@ -180,20 +192,22 @@ def _will_not_end(found: list[_Orphan], why: str) -> LockHeld:
     )
 
 
-def _try(connection: Connection, classid: int, schema: str) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (classid, schema)).fetchone()
+def _try(connection: Connection, classid: int, schema: str, *, shared: bool = False) -> bool:
+    query = "SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))" if shared else _TRY
+    row = connection.execute(query, (classid, schema)).fetchone()
     return bool(row and row[0])
 
 
-def _let_go(connection: Connection, classid: int, schema: str) -> bool:
+def _let_go(connection: Connection, classid: int, schema: str, *, shared: bool = False) -> bool:
     """Release a lock, so that the next run need not wait for the session to be torn down; whether it was held."""
     import psycopg
     from psycopg.pq import TransactionStatus
 
     if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
         return False  # it goes with the connection
+    query = "SELECT pg_advisory_unlock_shared(%s, hashtext(%s))" if shared else _UNLOCK
     try:
-        row = connection.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", (classid, schema)).fetchone()
+        row = connection.execute(query, (classid, schema)).fetchone()
     except psycopg.Error:
         return False
     return bool(row and row[0])
@@ -204,17 +218,22 @@ class MigrationLock:
 
     It is taken on a connection of its own, by polling: a session that waits in pg_advisory_lock() holds a snapshot, and
     CREATE INDEX CONCURRENTLY waits for snapshots. It goes with its connection, so a killed run leaves nothing behind.
+    Those who take it ``shared`` (rotations) hold off a migration, and a migration them, but not each other.
     """
 
-    def __init__(self, settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) -> None:
+    def __init__(
+        self, settings: Settings, *, wait: bool = False, shared: bool = False, on_event: OnEvent = ignore
+    ) -> None:
         self._settings = settings
         self._wait = wait
+        self._shared = shared
         self._on_event = on_event
         self._connection: Connection | None = None
         self._pid = 0
 
     def __enter__(self) -> Self:
-        self._connection = connect(self._settings, application_name=LOCK_SESSION, session=True)
+        name = ROTATE_SESSION if self._shared else LOCK_SESSION
+        self._connection = connect(self._settings, application_name=name, session=True)
         try:
             self._pid = self._backend_pid()
             self._take(self._connection)
@@ -224,7 +243,7 @@ class MigrationLock:
         return self
 
     def _take(self, connection: Connection) -> None:
-        taken = partial(_try, connection, LOCK_CLASS, self._settings.schema)
+        taken = partial(_try, connection, LOCK_CLASS, self._settings.schema, shared=self._shared)
         _poll(taken, connection, self._settings, self._wait, self._on_event)
 
     def __exit__(
@@ -232,7 +251,7 @@ class MigrationLock:
     ) -> None:
         if self._connection is None:
             return
-        held = _let_go(self._connection, LOCK_CLASS, self._settings.schema)
+        held = _let_go(self._connection, LOCK_CLASS, self._settings.schema, shared=self._shared)
         self._connection.close()
         if kind is None and not held:
             self._on_event(Notice("the migration lock was lost before the end: another callctl may have run meanwhile"))

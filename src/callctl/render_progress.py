@@ -17,6 +17,7 @@ from callctl.events import (
     IndexProgress,
     Notice,
     OnEvent,
+    RotationProgress,
     StatementStarted,
     StepFinished,
     StepStarted,
@@ -96,6 +97,8 @@ class PlainLines:
                 self._say(f"step {event.step}: {_batch(event)}")
             case IndexProgress() if self._is_time():
                 self._say(f"step {event.step}: {_index(event)}")
+            case RotationProgress() if self._is_time():
+                self._say(_rotation(event))
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
@@ -156,6 +159,8 @@ class LiveLine:
                 self._show(_batch(event), done=event.done, total=event.total)
             case IndexProgress():
                 self._show(_index(event), done=event.done, total=event.total or None)
+            case RotationProgress():
+                self._show(_rotation(event), done=event.done, total=event.total or None)
             case Waiting():
                 self._show(f"waiting for {event.what}, {event.seconds:.0f} s")
             case StepFinished():
@@ -183,6 +188,13 @@ class LiveLine:
 def _batch(event: BatchFinished) -> str:
     left = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
     return f"{event.done:,} of {event.total:,} rows{left}"
+
+
+def _rotation(event: RotationProgress) -> str:
+    done = f"{event.done:,} of {event.total:,} rows" if event.total else f"{event.done:,} rows read"
+    failures = f", {event.failures:,} values do not open" if event.failures else ""
+    left = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
+    return done + failures + left
 
 
 def _index(event: IndexProgress) -> str:

@@ -127,12 +127,13 @@ def record(
     connection.execute(
         "INSERT INTO callctl.history (step, direction, file, sha256, started_at, client, callctl_version, adopted)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (step, direction, file, sha256, started_at, _client(), __version__, adopted),
+        (step, direction, file, sha256, started_at, client(), __version__, adopted),
     )
     connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s", (step,))
 
 
-def _client() -> str:
+def client() -> str:
+    """The user and the host that run this callctl."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

@@ -27,14 +27,20 @@ COMMANDS = (
     "migrate history",
     "verify",
     "purge",
+    "rotate-secrets",
+    "keys list",
+    "keys retire",
     "code-refs",
+    "keys generate",
     "sandbox start",
     "sandbox stop",
     "sandbox url",
     "sandbox reset",
 )
-WRITES = ("migrate up", "migrate down", "migrate adopt", "purge")
-ASKS_THE_DATABASE = tuple(command for command in COMMANDS if command.split()[0] not in ("demo", "sandbox", "code-refs"))
+WRITES = ("migrate up", "migrate down", "migrate adopt", "purge", "rotate-secrets", "keys retire")
+TARGETS = {"migrate down": ["--all"], "keys retire": ["k1"]}
+NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate")
+ASKS_THE_DATABASE = tuple(command for command in COMMANDS if not command.startswith(NEEDS_NO_DATABASE))
 
 
 def callctl(*arguments: str, directory: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -64,7 +70,7 @@ def said(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
     return captured.err
 
 
-@pytest.mark.parametrize("command", ["", "migrate", "sandbox", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "migrate", "sandbox", "keys", *COMMANDS])
 def test_help_goes_to_stdout(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"]) == 0
     captured = capsys.readouterr()
@@ -143,7 +149,7 @@ def test_a_file_that_is_not_yaml(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "callctl.yaml").write_text("schema: chatapp\nlock_timeout: [2s\n")
-    target = ["--all"] if command == "migrate down" else []
+    target = TARGETS.get(command, [])
     error = said(capsys, 4, *command.split(), *target)
     assert "callctl.yaml:3:1: not YAML" in error
 
@@ -157,7 +163,7 @@ def test_an_environment_variable_that_does_not_fit(
 
 @pytest.mark.parametrize("command", ASKS_THE_DATABASE)
 def test_a_server_that_is_not_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    target = ["--all"] if command == "migrate down" else []
+    target = TARGETS.get(command, [])
     url = "postgresql://me:s3cret@127.0.0.1:1/platform"
     assert run([*command.split(), *target, "--database", url]) == 4
     captured = capsys.readouterr()

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callctl.config import SETTINGS, Settings, load_settings
+from callctl.config_secrets import KeyConfig, KeyEntry, SecretField
+from callctl.config_sections import SECTIONS
 from callctl.errors import CallctlError, ConfigError, UsageError
 
 # A value of each setting, as text, and what it becomes.
@@ -208,6 +210,113 @@ def test_a_message_shows_no_password_and_no_more_than_a_line(tmp_path: Path) -> 
     found = error(UsageError, tmp_path, lock_timeout="postgresql://me:s3cret@db/x\nand more" * 20)
     assert "s3cret" not in found.message
     assert "\n" not in found.message
+
+
+# ---- sections ------------------------------------------------------------------------------------------
+
+HEX = "00112233445566778899aabbccddeeff" * 2
+
+
+def test_each_section_is_read_as_its_example_says(tmp_path: Path) -> None:
+    keys, secrets = SECTIONS
+    settings = load(tmp_path, keys.example + secrets.example)
+    ring = (
+        KeyEntry("k2", "file", (str(tmp_path / "secrets/k2.key"),)),
+        KeyEntry("k1", "env", ("ENCRYPTION_KEY",), legacy=True),
+        KeyEntry("k0", "command", ("vault", "kv", "get", "-field=key", "secret/callctl")),
+    )
+    assert settings.keys == KeyConfig("k2", ring)
+    assert [entry.source for entry in ring] == [
+        f"file {tmp_path}/secrets/k2.key",
+        "env ENCRYPTION_KEY",
+        "command vault",
+    ]
+    assert settings.secret_fields == (
+        SecretField("integrations", None, "config", ("apiKey",)),
+        SecretField("integration_accounts", "custom", "credentials", ("backup", "[]", "password")),
+    )
+    assert "secret/callctl" not in repr(settings)  # a command's arguments may hold a token
+
+
+def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
+    """Each is refused by nobody, and stands in its section's example; any other is refused."""
+    for section in SECTIONS:
+        for entry, _, _ in section.entries:
+            assert f"{entry.rpartition('.')[2]}:" in section.example, entry
+        for prefix in {entry.rpartition(".")[0] for entry, _, _ in section.entries}:
+            hint = ", ".join(e.rpartition(".")[2] for e, _, _ in section.entries if e.rpartition(".")[0] == prefix)
+            nonsense = "{nonsense: 1}" if not prefix else f"{{primary: k1, {prefix[:-2]}: [{{nonsense: 1}}]}}"
+            if prefix and section.name == "secrets":
+                nonsense = "{fields: [{nonsense: 1}]}"
+            found = error(ConfigError, tmp_path, f"{section.name}: {nonsense}")
+            assert found.message.endswith("has an unknown entry 'nonsense'")
+            assert set(str(found.hint).removeprefix("the entries are ").split(", ")) == set(hint.split(", "))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("keys: k1", "keys is not a list"),
+        ("keys: {primary: k1}", "keys.ring is not a list of keys"),
+        ("keys: {primary: k1, ring: []}", "keys.ring is not a list of keys"),
+        ("keys: {primary: k1, ring: {id: k1}}", "keys.ring is not a list of keys"),
+        ("keys: {primary: k1, ring: [k1]}", "keys.ring[0] is not a list"),
+        ("keys: {ring: [{id: k1, env: A}]}", "keys.primary is missing"),
+        ("keys: {primary: k2, ring: [{id: k1, env: A}]}", "keys.primary is not in the ring: k2"),
+        ("keys: {primary: [k1], ring: [{id: k1, env: A}]}", "keys.primary is not a key's id"),
+        (f"keys: {{primary: '{HEX}', ring: [{{id: k1, env: A}}]}}", "keys.primary is not a key's id"),
+        ("keys: {primary: k1, ring: [{env: A}]}", "keys.ring[0] has no id"),
+        ("keys: {primary: 1, ring: [{id: 1, env: A}]}", "keys.ring[0] has an id that cannot be used"),
+        ("keys: {primary: 'k 1', ring: [{id: 'k 1', env: A}]}", "keys.ring[0] has an id that cannot be used"),
+        ('keys: {primary: a, ring: [{id: "\\e[2J", env: A}]}', "keys.ring[0] has an id that cannot be used"),
+        (f"keys: {{primary: a, ring: [{{id: '{'x' * 41}', env: A}}]}}", "keys.ring[0] has an id that cannot be used"),
+        (f"keys: {{primary: a, ring: [{{id: '{HEX[:32]}', env: A}}]}}", "keys.ring[0] has an id that cannot be used"),
+        (
+            "keys: {primary: k1, ring: [{id: k1, env: A}, {id: k1, env: B}]}",
+            "keys.ring[1] has the id of another key: k1",
+        ),
+        ("keys: {primary: k1, ring: [{id: k1}]}", "keys.ring[0] (k1) needs one source, and has none"),
+        ("keys: {primary: k1, ring: [{id: k1, env:}]}", "keys.ring[0] (k1) needs one source, and has none"),
+        ("keys: {primary: k1, ring: [{id: k1, env: A, file: b}]}", "needs one source, and has env and file"),
+        ("keys: {primary: k1, ring: [{id: k1, env: [A]}]}", "keys.ring[0] (k1).env is not a text"),
+        ("keys: {primary: k1, ring: [{id: k1, env: $KEY}]}", "keys.ring[0] (k1).env is not the name of a variable"),
+        (f"keys: {{primary: k1, ring: [{{id: k1, env: '{HEX}'}}]}}", "keys.ring[0] (k1).env looks like a key itself"),
+        (f"keys: {{primary: k1, ring: [{{id: k1, file: '{HEX}'}}]}}", "keys.ring[0] (k1).file looks like a key itself"),
+        (f"keys: {{primary: k1, ring: [{{id: k1, value: '{HEX}'}}]}}", "keys.ring[0] has an unknown entry 'value'"),
+        (f"keys: {{primary: k1, ring: [{{'{HEX}': k1}}]}}", "keys.ring[0] has an unknown entry"),
+        (f"keys: {{'{HEX}': k1}}", "keys has an unknown entry"),
+        ("keys: {primary: k1, ring: [{id: k1, file: ''}]}", "keys.ring[0] (k1).file is not a text"),
+        ("keys: {primary: k1, ring: [{id: k1, file: '~nobody-here/k'}]}", "(k1).file begins with a home directory"),
+        ("keys: {primary: k1, ring: [{id: k1, command: vault read}]}", "keys.ring[0] (k1).command is not a list"),
+        ("keys: {primary: k1, ring: [{id: k1, command: []}]}", "keys.ring[0] (k1).command is not a list of text"),
+        ("keys: {primary: k1, ring: [{id: k1, command: [a, 1]}]}", "keys.ring[0] (k1).command is not a list of text"),
+        ("keys: {primary: k1, ring: [{id: k1, env: A, legacy: 1}]}", "(k1).legacy is neither true nor false"),
+        ("keys:\n  primary: k1\n  ring:\n  - id: k1\n    env: A\n    env: B\n", "6:5: an entry of keys stands twice"),
+        ("secrets: {}", "secrets.fields is not a list of fields"),
+        ("secrets: {fields: apiKey}", "secrets.fields is not a list of fields"),
+        ("secrets: {fields: [{column: a}]}", "secrets.fields[0] has no table"),
+        ("secrets: {fields: [{table: a}]}", "secrets.fields[0] has no column"),
+        ("secrets: {fields: [{table: chatapp.a, column: b}]}", "secrets.fields[0].table is not one name"),
+        ("secrets: {fields: [{table: a, column: 1}]}", "secrets.fields[0].column is not text"),
+        ("secrets: {fields: [{table: a, column: b, path: 'a..b'}]}", "secrets.fields[0].path is not a path"),
+        ("secrets: {fields: [{table: a, column: b, path: '[]'}]}", "secrets.fields[0].path is not a path"),
+        ("secrets: {fields: [{table: a, column: b, path: 'a[0]'}]}", "secrets.fields[0].path is not a path"),
+        ("secrets: {fields: [{table: a, column: b}, {table: a, column: b}]}", "secrets.fields[1] stands twice"),
+    ],
+)
+def test_a_section_that_does_not_fit_is_named(text: str, message: str, tmp_path: Path) -> None:
+    found = error(ConfigError, tmp_path, text)
+    assert message in found.message
+    assert f"{tmp_path}/callctl.yaml:" in found.message
+    assert HEX[:16] not in f"{found.message}{found.hint}"
+
+
+def test_a_key_file_is_looked_for_beside_the_settings_file(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "callctl.yaml").write_text("keys: {primary: k1, ring: [{id: k1, file: k1.key}]}")
+    found = load_settings(environ={}, directory=tmp_path, config="etc/callctl.yaml").keys
+    assert found is not None
+    assert found.ring[0].location == (str(tmp_path / "etc" / "k1.key"),)
 
 
 @given(st.dictionaries(st.sampled_from([s.name for s in SETTINGS]), st.text(max_size=20)))

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from callctl import render, render_answers, render_findings, render_progress, render_report
+from callctl import render, render_answers, render_findings, render_progress, render_report, render_table
 from callctl.errors import StepFailed
 from callctl.events import BatchFinished, IndexProgress, Notice, StatementStarted, StepFinished, StepStarted, Waiting
 from callctl.findings import Finding
@@ -106,7 +106,7 @@ def test_folding_keeps_to_the_width_and_hangs() -> None:
 
 
 def test_a_table_in_a_pipe_keeps_a_row_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    render_answers.table(("name", "n"), [("x" * 200, "1"), ("[bold]y", "20")], right=("n",))
+    render_table.table(("name", "n"), [("x" * 200, "1"), ("[bold]y", "20")], right=("n",))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[1].startswith("x" * 200)

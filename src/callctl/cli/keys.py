@@ -1,0 +1,104 @@
+"""callctl keys"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import BackupTakenAt, LockTimeout, LockWait, Wait, Yes
+
+EPILOG = """
+Keys are named in callctl.yaml under `keys:`, with where each comes from: a variable, a file, or a command.
+
+\b
+A key of your own, to begin with or to rotate to:
+  callctl keys generate --out secrets/k2.key
+\b
+After a rotation:
+  callctl keys list          what is under which key
+  callctl keys retire k1     once nothing is
+"""
+
+app = typer.Typer(
+    help="The keys that integration secrets are encrypted with.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="keys")
+
+
+@app.command()
+def generate(
+    context: typer.Context,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Write it to a new file that only you can read."),
+    ] = None,
+) -> None:
+    """Make a key: 64 hexadecimal digits. Without --out it is printed."""
+    settings = common.settings(context)
+    from callctl import files, keys, render_keys
+
+    keys.forbid_core_dumps()
+    key = keys.generate()
+    path = None if out is None else files.create_private(out, f"{key}\n")
+    render_keys.generated(key, path, settings.output)
+
+
+@app.command(
+    "list",
+    epilog="Every secret is decrypted to tell which key it is under, archived and saved ones too; this takes a while.",
+)
+def list_(context: typer.Context) -> None:
+    """Show the keys of callctl.yaml and how many values are under each. Changes nothing."""
+    settings = common.settings(context)
+    from callctl import events, key_use, render_progress, render_rotation
+
+    with common.connected(settings) as connection:
+        if settings.output == "json":
+            found = key_use.keys(connection, settings, on_event=events.ignore)
+        else:
+            with render_progress.running("text") as on_event:
+                found = key_use.keys(connection, settings, on_event=on_event)
+    render_rotation.keys(found, settings.output)
+
+
+RETIRE_EPILOG = """
+Everything is scanned first: the declared fields, live, archived and saved, and all other JSON and text. One value
+under the key, and it is refused: exit code 3, with the counts and where. A retired key is refused as primary.
+Backups are not scanned: keep the key itself for as long as you keep one that needs it.
+
+\b
+Example:
+  callctl keys retire k1 --backup-taken-at 2026-01-31T04:00:00Z
+"""
+
+
+@app.command(epilog=RETIRE_EPILOG)
+def retire(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id in callctl.yaml.")],
+    wait: Wait = False,
+    yes: Yes = False,
+    backup_taken_at: BackupTakenAt = None,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+) -> None:
+    """Record that a key is retired, if no value is under it."""
+    settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
+    from callctl import events, key_retirement, render_progress, render_rotation
+
+    with common.connected(settings, writes=True) as connection:
+        common.confirm(connection, settings, f"Retire key {id}", yes=yes)
+    if settings.output == "json":
+        done = key_retirement.retire(settings, id, wait=wait, on_event=events.ignore)
+    else:
+        with render_progress.running("text") as on_event:
+            done = key_retirement.retire(settings, id, wait=wait, on_event=on_event)
+    render_rotation.retired(done, settings.output)

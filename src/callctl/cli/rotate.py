@@ -1,0 +1,140 @@
+"""callctl rotate-secrets"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import (
+    BatchSize,
+    BatchTime,
+    LockHold,
+    LockTimeout,
+    LockWait,
+    MaxReplicationLag,
+    PauseFile,
+    StatementTimeout,
+    Wait,
+    Yes,
+)
+from callctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.reencrypt import Binding
+
+EPILOG = """
+Plaintext becomes encrypted, values under an older key are encrypted anew, the rest stays as it is. Batches, a
+commit each; the application may write meanwhile. Stopped anywhere, the same command goes on from there; the same
+command on another machine helps. What does not open is left as it was and listed: exit code 3.
+
+\b
+Examples:
+  callctl rotate-secrets --status      what is under which key; changes nothing
+  callctl rotate-secrets --dry-run     decrypt everything, and write nothing
+  callctl rotate-secrets --workers 2   in two processes
+  callctl rotate-secrets --bind        to values that open only in their own row and field (version 2)
+\b
+Next: callctl keys list, callctl keys retire
+"""
+MOST_WORKERS = 64
+
+
+def register(app: typer.Typer) -> None:
+    app.command("rotate-secrets", epilog=EPILOG)(rotate_secrets)
+
+
+def rotate_secrets(
+    context: typer.Context,
+    status: Annotated[
+        bool, typer.Option("--status", help="Count the secrets by tenant, field, key and version, and stop.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decrypt everything and count what would be written; write nothing.")
+    ] = False,
+    bind: Annotated[
+        bool, typer.Option("--bind", help="Bind every value to its company, row and field (version 2).")
+    ] = False,
+    unbind: Annotated[
+        bool, typer.Option("--unbind", help="Back to version 1; without it, what is bound stays bound.")
+    ] = False,
+    workers: Annotated[str, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = "1",
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_hold: LockHold = None,
+    lock_wait: LockWait = None,
+    batch_size: BatchSize = None,
+    batch_time: BatchTime = None,
+    max_replication_lag: MaxReplicationLag = None,
+    pause_file: PauseFile = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Bring every integration secret under the primary key of callctl.yaml."""
+    if bind and unbind:
+        raise UsageError("--bind and --unbind are opposites", hint="use one of them")
+    if status and (dry_run or bind or unbind):
+        raise UsageError(
+            "--status only counts", hint="for what a rotation would do, use --dry-run with --bind or without"
+        )
+    processes = _processes(workers)
+    settings = common.settings(
+        context,
+        lock_timeout=lock_timeout,
+        lock_hold=lock_hold,
+        lock_wait=lock_wait,
+        batch_size=batch_size,
+        batch_time=batch_time,
+        max_replication_lag=max_replication_lag,
+        pause_file=pause_file,
+        statement_timeout=statement_timeout,
+    )
+    binding: Binding = "bind" if bind else "unbind" if unbind else "keep"
+    if status or dry_run:
+        _look(settings, binding, keys_needed=dry_run)
+        return
+    from callctl import render_progress, render_rotation, rotation
+
+    with render_progress.json_failure(settings.output):
+        _ask(settings, binding, yes=yes)
+        with render_progress.running(settings.output) as on_event:
+            done = rotation.rotate(settings, binding=binding, workers=processes, wait=wait, on_event=on_event)
+        render_rotation.rotated(done, settings.output)
+    if done.failures:
+        raise typer.Exit(3)
+
+
+def _processes(text: str) -> int:
+    if not (len(text) < 4 and text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
+        raise UsageError(f"--workers is not a number of processes: {text!r}", hint=f"give one from 1 to {MOST_WORKERS}")
+    return int(text)
+
+
+def _ask(settings: Settings, binding: Binding, *, yes: bool) -> None:
+    from callctl.keys import load_key_ring
+
+    how = {"keep": "", "bind": ", bound to its row and field", "unbind": ", bound to nothing"}[binding]
+    with common.connected(settings, writes=True) as connection:
+        primary = load_key_ring(settings).primary.id
+        common.confirm(connection, settings, f"Bring every secret under key {primary}{how},", yes=yes)
+
+
+def _look(settings: Settings, binding: Binding, *, keys_needed: bool) -> None:
+    from callctl import events, key_use, render_progress, render_rotation
+
+    with common.connected(settings) as connection:
+        if keys_needed and settings.keys is None:
+            from callctl.keys import load_key_ring
+
+            load_key_ring(settings)  # says what is missing
+        if settings.output == "json":
+            found = key_use.look(connection, settings, binding=binding, on_event=events.ignore)
+        else:
+            with render_progress.running("text") as on_event:
+                found = key_use.look(connection, settings, binding=binding, on_event=on_event)
+    render_rotation.secrets(found, settings.output)
+    unreadable = found.counted.total("unreadable")
+    if unreadable or (found.counted.due and not keys_needed):
+        raise typer.Exit(3)

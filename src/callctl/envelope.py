@@ -1,0 +1,334 @@
+"""The envelope: what stands in the database in place of a secret. The format is docs/reference/envelope.md.
+
+Version 1 is what the specification's helper writes, plus the key's id. Version 2 also authenticates the place
+where the value stands. Everything here works on one value and is made for a loop over millions of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+from callctl.config_secrets import is_key_id
+from callctl.keys import Key, KeyRing
+from callctl.secret_fields import DECLARED
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+ALGORITHM: Final = "A256GCM"
+VERSIONS: Final = (1, 2)
+IV_BYTES: Final = 12
+TAG_BYTES: Final = 16
+IVS_AT_ONCE: Final = 256
+# 16: the specification's helper. SP 800-38D allows others; nothing here has ever written them.
+READ_IV_BYTES: Final = (12, 16)
+
+_BARE = frozenset({"encrypted", "iv", "authTag"})
+_ALL = _BARE | {"v", "alg", "kid"}
+_LABEL = b"callctl.envelope.v2"
+
+Reason: TypeAlias = Literal["unknown-key", "wrong-key", "tampered", "moved", "malformed"]
+
+
+class Place(NamedTuple):
+    """Where a value stands. Ids as PostgreSQL prints them; ``table`` without a schema, as the specification calls it.
+
+    ``path`` is the column and what is inside it: 'access_token', 'credentials.turnServers[].credential'.
+    """
+
+    company_id: str
+    table: str
+    row_id: str
+    path: str
+
+
+class Envelope(NamedTuple):
+    """An envelope taken apart. ``version`` 0 is the specification's own form, which carries none."""
+
+    version: int
+    key_id: str | None
+    encrypted: bytes
+    iv: bytes
+    auth_tag: bytes
+
+
+class Opened(NamedTuple):
+    """What an envelope held, and the key that opened it."""
+
+    plaintext: str
+    key: Key
+    version: int
+
+    def __repr__(self) -> str:
+        return f"Opened(key={self.key.id!r}, version={self.version})"  # never the plaintext
+
+
+class Malformed(ValueError):
+    """It looks like an envelope, and is none. ``reason`` says why and repeats nothing of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotOpened(ValueError):
+    """An envelope that does not open. ``reason`` is one of a few words; ``detail`` says more, and no value."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+# ---- reading -------------------------------------------------------------------------------------------
+
+
+def read(value: object) -> Envelope | None:
+    """The envelope that stands in a field, or None: the value is plaintext.
+
+    A string is plaintext unless it is the JSON text of an envelope; JSON text that has none of the members
+    ``encrypted``, ``iv`` and ``authTag`` is a secret like any other text. Raises Malformed for what has one of
+    them and is not a well-formed envelope, for text that holds a piece of one, and for what is neither a
+    string nor an object.
+    """
+    if type(value) is str:
+        first = value[:1]
+        if first == "{" or (first.isspace() and value.lstrip()[:1] == "{"):
+            found = _object(value)
+            if found is not None and not _BARE.isdisjoint(found):
+                return _well_formed(found)
+        if "authTag" in value:  # the end of one, one inside something else, one encoded twice
+            raise Malformed("text that holds a piece of an envelope")
+        return None
+    if isinstance(value, dict):
+        return _well_formed(value)
+    raise Malformed("neither text nor an object")
+
+
+def _well_formed(members: Mapping[str, Any]) -> Envelope:
+    encrypted, iv, auth_tag = members.get("encrypted"), members.get("iv"), members.get("authTag")
+    if encrypted is None or iv is None or auth_tag is None:
+        raise Malformed("an object without encrypted, iv or authTag")
+    version, key_id = 0, None
+    if len(members) > len(_BARE):
+        if not _ALL.issuperset(members):
+            raise Malformed("a member that no version has")
+        if "v" in members:
+            version = members["v"]
+            if type(version) is not int or version not in VERSIONS:
+                raise Malformed("a version that this callctl does not know")
+        if members.get("alg", ALGORITHM) != ALGORITHM:
+            raise Malformed("an algorithm that is not A256GCM")
+        if "kid" in members:
+            key_id = members["kid"]
+            if type(key_id) is not str or not _is_key_id(key_id):
+                raise Malformed("a kid that cannot be the id of a key")
+        if version > 1 and len(members) < len(_ALL):
+            raise Malformed("version 2 needs alg and kid")
+    envelope = Envelope(version, key_id, _hex(encrypted), _hex(iv), _hex(auth_tag))
+    if len(envelope.iv) not in READ_IV_BYTES:
+        raise Malformed("an iv that is neither 12 nor 16 bytes long")
+    if len(envelope.auth_tag) != TAG_BYTES:
+        raise Malformed("an authTag that is not 16 bytes long")
+    return envelope
+
+
+@lru_cache(maxsize=256)
+def _is_key_id(text: str) -> bool:
+    """As is_key_id; a database's values name few ids, over and over."""
+    return is_key_id(text)
+
+
+def _hex(text: object) -> bytes:
+    if type(text) is not str:
+        raise Malformed("encrypted, iv or authTag is not text")
+    try:
+        found = bytes.fromhex(text)
+    except ValueError:
+        raise Malformed("encrypted, iv or authTag is not hexadecimal") from None
+    if 2 * len(found) != len(text):  # fromhex passes over white space
+        raise Malformed("encrypted, iv or authTag is not hexadecimal")
+    return found
+
+
+class _Twice(ValueError):
+    """A member stands twice in JSON text: readers differ in which one counts."""
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Twice
+    return found
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The object that JSON text is, if it is one."""
+    try:
+        found = json.loads(text, object_pairs_hook=_members)
+    except _Twice:
+        if any(f'"{name}"' in text for name in _BARE):
+            raise Malformed("a member stands twice") from None
+        return None
+    except (ValueError, RecursionError):
+        if '"encrypted"' in text or '"iv"' in text:
+            raise Malformed("text that holds a piece of an envelope") from None
+        return None
+    return found if isinstance(found, dict) else None
+
+
+# ---- opening -------------------------------------------------------------------------------------------
+
+
+def associated_data(place: Place) -> bytes:
+    """What version 2 authenticates with the ciphertext: a label and the four parts, each behind its length.
+
+    A length is four bytes, the most significant first, and counts the bytes of the part in UTF-8; so no two
+    places have the same encoding.
+    """
+    company_id, table, row_id, path = place
+    parts = (_LABEL, company_id.encode(), table.encode(), row_id.encode(), path.encode())
+    return b"".join([piece for part in parts for piece in (len(part).to_bytes(4, "big"), part)])
+
+
+class Opener:
+    """Opens envelopes with the keys of one ring.
+
+    ``elsewhere`` gives other places where a value may have come from (the same row under another company, say),
+    beside the other secrets of its row. It is asked only about a value of version 2 that does not open, and only
+    to say ``moved`` of it: what does not belong where it stands is never given out.
+    """
+
+    def __init__(self, ring: KeyRing, elsewhere: Callable[[Place], Iterable[Place]] | None = None) -> None:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._invalid = InvalidTag
+        self._elsewhere = elsewhere
+        # One object a key: making one costs as much as a value does.
+        self._keys: dict[str, tuple[Key, AESGCM]] = {key.id: (key, AESGCM(key.secret)) for key in ring.keys.values()}
+        order = dict.fromkeys([*(key.id for key in ring.legacy), ring.primary.id])
+        self._without_id = tuple(self._keys[key_id] for key_id in order)
+
+    def open(self, envelope: Envelope, place: Place) -> Opened:
+        """What the envelope holds. Raises NotOpened, never with a value in it."""
+        version, key_id, encrypted, iv, auth_tag = envelope
+        sealed = encrypted + auth_tag
+        data = associated_data(place) if version == 2 else None
+        if key_id is not None:
+            known = self._keys.get(key_id)
+            if known is None:
+                raise NotOpened("unknown-key", f"the ring has no key {key_id}")
+            tried: tuple[tuple[Key, AESGCM], ...] = (known,)
+        else:
+            tried = self._without_id
+        for key, cipher in tried:
+            try:
+                plaintext = cipher.decrypt(iv, sealed, data)
+            except self._invalid:
+                continue
+            try:
+                return Opened(plaintext.decode("utf-8"), key, version)
+            except UnicodeDecodeError:
+                raise NotOpened("malformed", "what it holds is not UTF-8 text") from None
+        raise self._why(envelope, place, sealed, data)
+
+    def open_again(self, sealed: Mapping[str, Any], place: Place) -> str:
+        """What a Sealer has just sealed under a key of this ring, decrypted from its text. Raises NotOpened."""
+        data = associated_data(place) if sealed["v"] == 2 else None
+        both = bytes.fromhex(sealed["encrypted"] + sealed["authTag"])
+        try:
+            return self._keys[sealed["kid"]][1].decrypt(bytes.fromhex(sealed["iv"]), both, data).decode("utf-8")
+        except self._invalid:
+            raise NotOpened("tampered", "it does not open again") from None
+
+    def _why(self, envelope: Envelope, place: Place, sealed: bytes, data: bytes | None) -> NotOpened:
+        """Why none of the keys that should open it does, as far as that can be found out. Not a hot path."""
+        for key, cipher in self._keys.values():
+            if self._opens(cipher, envelope.iv, sealed, data):
+                if envelope.key_id is None:
+                    return NotOpened("wrong-key", f"it carries no key id, and only key {key.id} opens it; not legacy")
+                return NotOpened("wrong-key", f"it names key {envelope.key_id}, and key {key.id} opens it")
+        if envelope.key_id is None:
+            return NotOpened("unknown-key", "it carries no key id, and no key of the ring opens it")
+        if data is not None:
+            cipher = self._keys[envelope.key_id][1]
+            for other in (*_siblings(place), *(self._elsewhere(place) if self._elsewhere else ())):
+                if self._opens(cipher, envelope.iv, sealed, associated_data(other)):
+                    return NotOpened("moved", f"it belongs to {_difference(place, other)}")
+            return NotOpened("tampered", f"it was changed, or moved here, after key {envelope.key_id} sealed it")
+        return NotOpened("tampered", f"it was changed after key {envelope.key_id} sealed it")
+
+    def _opens(self, cipher: AESGCM, iv: bytes, sealed: bytes, data: bytes | None) -> bool:
+        try:
+            cipher.decrypt(iv, sealed, data)
+        except self._invalid:
+            return False
+        return True
+
+
+def _siblings(place: Place) -> Iterator[Place]:
+    """The other secrets of the same row."""
+    for field in DECLARED:
+        if field.table == place.table:
+            yield place._replace(path=field.text)
+
+
+def _difference(place: Place, other: Place) -> str:
+    """What is different about the other place: 'company_id 4f…, path credentials.appSecret'."""
+    names = Place._fields
+    return ", ".join(
+        f"{name.removesuffix('_id')} {there}"
+        for name, here, there in zip(names, place, other, strict=True)
+        if here != there
+    )
+
+
+# ---- sealing -------------------------------------------------------------------------------------------
+
+
+class Sealer:
+    """Seals secrets under one key. Counting them is for whoever calls: see MOST_SEALED."""
+
+    # SP 800-38D section 8.3: at most 2^32 values under one key where IVs are random.
+    MOST_SEALED: Final = 2**32
+    WARN_SEALED: Final = 2**30
+
+    def __init__(self, key: Key) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._key_id = key.id
+        self._cipher = AESGCM(key.secret)
+        self._ivs: list[bytes] = []
+        os.register_at_fork(after_in_child=self._ivs.clear)  # the same IV twice would give the key away
+
+    def seal(self, plaintext: str, place: Place, version: int) -> dict[str, Any]:
+        """An envelope of version 1 or 2 with a fresh random IV, as the object that goes into a jsonb column."""
+        if version == 2:
+            data = associated_data(place)
+        elif version == 1:
+            data = None
+        else:
+            raise ValueError(f"there is no version {version}")
+        if not self._ivs:  # a call of the system's for many: it costs more than the encryption
+            drawn = os.urandom(IV_BYTES * IVS_AT_ONCE)
+            self._ivs += [drawn[at : at + IV_BYTES] for at in range(0, len(drawn), IV_BYTES)]
+        iv = self._ivs.pop()
+        sealed = self._cipher.encrypt(iv, plaintext.encode("utf-8"), data)
+        return {
+            "v": version,
+            "alg": ALGORITHM,
+            "kid": self._key_id,
+            "iv": iv.hex(),
+            "encrypted": sealed[:-TAG_BYTES].hex(),
+            "authTag": sealed[-TAG_BYTES:].hex(),
+        }
+
+
+def as_text(envelope: Mapping[str, Any]) -> str:
+    """An envelope as it stands in a text column: JSON on one line, without spaces."""
+    return json.dumps(envelope, separators=(",", ":"))

@@ -1,0 +1,149 @@
+"""Retiring a key: only when a scan of everything finds no value under it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from callctl import database, key_ledger, store
+from callctl.errors import Refused
+from callctl.events import OnEvent, ignore
+from callctl.files import read_sql
+from callctl.key_use import census
+from callctl.keys import KeyRing, load_key_ring
+from callctl.lock import at_work, guard_transaction
+from callctl.secret_scan import scan
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class Holding:
+    """So many values that need the key, or may: where they are, and why they count."""
+
+    place: str
+    field: str
+    values: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A key that no value of this database is under. ``warnings`` say what callctl cannot see."""
+
+    id: str
+    retired_at: datetime
+    rows: int
+    warnings: tuple[str, ...]
+
+
+def retire(settings: Settings, id: str, *, wait: bool = False, on_event: OnEvent = ignore) -> Retired:
+    """Record that a key is retired: from here on it encrypts nothing, and may be taken out of callctl.yaml.
+
+    Everything is scanned first, with no other callctl at work: declared fields, live, archived and saved, and all other
+    JSON and text. Raises Refused, with the counts, where one value is under the key, or may be; where it is primary;
+    and where nobody knows it. ConfigError; LockHeld; StepFailed.
+    """
+    import psycopg
+
+    ring = load_key_ring(settings)
+    if id == ring.primary.id:
+        raise Refused(
+            f"key {id} is primary: it encrypts what is written from here on",
+            hint="make another key primary in callctl.yaml, run callctl rotate-secrets, then retire this one",
+        )
+    with at_work(settings, wait=wait, on_event=on_event) as (connection, _):
+        store.assert_owner(connection, settings.schema)
+        known = key_ledger.known_keys(connection)
+        key_ledger.assert_known(connection, ring)
+        mine = ring.keys.get(id)
+        if mine is None and id not in known:
+            raise Refused(
+                f"no key {id} is known, neither to callctl.yaml nor to this database",
+                hint="callctl keys list shows the keys that are",
+            )
+        with database.read_only(connection):
+            counted, holding = _holding(connection, settings, ring, id, on_event)
+        if holding:
+            raise Refused(_refusal(id, holding), hint=_hint(id, holding))
+        check_value = mine.check_value if mine is not None else known[id].check_value
+        attempt = partial(_record, connection, settings, id, check_value)
+        try:
+            retired_at = database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            raise database.translated(error, "keys retire", "", "nothing was recorded") from error
+        last = connection.execute(read_sql("rotation/last.sql").encode()).fetchone()
+        return Retired(id, retired_at, counted, tuple(_warnings(settings, id, last[0] if last else None)))
+
+
+def _holding(
+    connection: Connection, settings: Settings, ring: KeyRing, id: str, on_event: OnEvent
+) -> tuple[int, list[Holding]]:
+    """The rows that were scanned, and what still needs the key, or may."""
+    counted = census(connection, settings, ring, on_event=on_event)
+    found: Counter[tuple[str, str, str]] = Counter()
+    for use, number in counted.uses.items():
+        if use.key == id:
+            found[use.target, use.field, "under it" if use.state == "sealed" else "names it, and does not open"] += (
+                number
+            )
+        elif use.state == "unreadable" and use.key is None and use.version is not None:
+            found[use.target, use.field, "carries no key id, and opens under no key of the ring"] += number
+    outside = scan(connection, settings, ring)
+    for each in outside.found:
+        if each.kind == "plaintext":
+            continue
+        if each.key == id:
+            found[each.table, each.field, "under it, outside the declared fields"] += each.values
+        elif each.kind == "envelope" and each.key is None:
+            found[each.table, each.field, "outside the declared fields, without a key id, and does not open"] += (
+                each.values
+            )
+    return counted.rows, [Holding(place, field, number, why) for (place, field, why), number in sorted(found.items())]
+
+
+def _refusal(id: str, holding: list[Holding]) -> str:
+    total = sum(each.values for each in holding)
+    lines = "".join(f"\n  {each.values:,} in {each.place}, {each.field}: {each.why}" for each in holding)
+    return f"key {id} cannot be retired: {total:,} {'value needs' if total == 1 else 'values need'} it, or may{lines}"
+
+
+def _hint(id: str, holding: list[Holding]) -> str:
+    if any(each.why == "under it" for each in holding):
+        return "run callctl rotate-secrets, then retire it"
+    if any("outside" in each.why for each in holding):
+        return "declare those fields in callctl.yaml under `secrets:`, and run callctl rotate-secrets; then retire it"
+    return "callctl rotate-secrets --status lists those values; mend them or write them anew, then retire it"
+
+
+def _record(connection: Connection, settings: Settings, id: str, check_value: str) -> datetime:
+    with connection.transaction():
+        guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+        store.create(connection, settings.schema)
+        row = connection.execute(
+            read_sql("rotation/key_retire.sql").encode(), {"id": id, "check_value": check_value}
+        ).fetchone()
+    assert row is not None
+    retired_at: datetime = row[0]
+    return retired_at
+
+
+def _warnings(settings: Settings, id: str, rotated_at: datetime | None) -> Iterator[str]:
+    """What no scan of this database can say."""
+    taken_at = settings.backup_taken_at
+    keep = f"do not destroy key {id} while a backup that needs it is kept"
+    if taken_at is None:
+        yield f"callctl does not know when the last backup was taken (--backup-taken-at); {keep}"
+    elif rotated_at is not None and taken_at < rotated_at:
+        yield (
+            f"the last backup ({taken_at.isoformat(timespec='seconds')}) is older than the last rotation"
+            f" ({rotated_at.isoformat(timespec='seconds')}): it holds values under key {id}; {keep}"
+        )
+    else:
+        yield f"backups taken before the last rotation hold values under key {id}; {keep}"

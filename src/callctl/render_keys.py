@@ -1,0 +1,20 @@
+"""How answers about keys look."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from callctl import render
+
+
+def generated(key: str | None, path: Path | None, output: str) -> None:
+    """A new key: itself, or the file that it was written to."""
+    if output == "json":
+        render.document({"key": key} if path is None else {"file": path})
+    else:
+        render.out(str(key if path is None else path))
+    if path is not None:
+        render.note("The new key is in this file, which only you can read; keep a copy elsewhere before you use it")
+    elif render.is_terminal(sys.stdout):
+        render.warning("the key now stands in the terminal's scrollback; --out FILE puts it into a file instead")

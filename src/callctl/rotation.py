@@ -1,0 +1,336 @@
+"""Every secret under the primary key: begins a rotation, or joins the one under way, and works at it to its end.
+
+Whatever it is stopped by, and wherever, every value can be read with the keys of the ring, and the next run goes on
+from the last batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from callctl import __version__, database, key_ledger, store
+from callctl.errors import Interrupted, LockHeld, StepFailed
+from callctl.events import Notice, OnEvent, RotationProgress, Waiting, ignore
+from callctl.files import read_sql
+from callctl.keys import KeyRing, load_key_ring
+from callctl.lock import ROTATE_SESSION, ROTATION_CLASS, STORE_CLASS, MigrationLock, guard_transaction
+from callctl.reencrypt import Binding
+from callctl.rotation_ranges import MOST_LISTED, RANGE_ROWS, Tally
+from callctl.rotation_worker import Job, Other, at_the_rotation, failed, heard, others
+from callctl.secret_fields import declared
+from callctl.secret_rows import Target
+from callctl.secret_scan import Scan, scan
+from callctl.secret_tables import query, targets
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+SMALLEST_RANGE = 500
+SECONDS_BETWEEN = 0.5
+POLL_SECONDS = 0.2
+BEGIN_TIMES = 10
+
+
+@dataclass(frozen=True)
+class Left:
+    """A value left as it was: where it is, and why. Never the value."""
+
+    target: str
+    row_id: str
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """So many values of one field brought under the primary key; ``was`` is 'plaintext' or a key's id."""
+
+    account_type: str | None
+    field: str
+    was: str
+    values: int
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """A rotation that is done, whoever worked at it.
+
+    ``left`` holds the first of the ``failures``; ``outside`` what a scan found where no field is declared.
+    """
+
+    rotation: int
+    key: str
+    binding: Binding
+    joined: bool
+    started_at: datetime
+    finished_at: datetime | None
+    rows_read: int
+    rows_written: int
+    changed: tuple[Changed, ...]
+    failures: int
+    left: tuple[Left, ...]
+    outside: Scan
+    seconds: float
+
+    @property
+    def values(self) -> int:
+        """How many values were brought under the primary key."""
+        return sum(each.values for each in self.changed)
+
+
+def rotate(
+    settings: Settings,
+    *,
+    binding: Binding = "keep",
+    workers: int = 1,
+    wait: bool = False,
+    on_event: OnEvent = ignore,
+) -> Rotated:
+    """Bring every declared secret under the primary key, in ``workers`` processes. A second run writes nothing.
+
+    What does not open is left as it was and listed. ``wait`` waits for a migration to end. Raises ConfigError for the
+    keys; Refused where there is nothing to rotate, or behind a pooler in transaction mode; LockHeld; StepFailed;
+    Interrupted. What was committed stands then, and the next run goes on from there.
+    """
+    import psycopg
+
+    began = time.monotonic()
+    ring = load_key_ring(settings)
+    done: list[tuple[int, int]] = []
+    try:
+        with closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection:
+            with MigrationLock(settings, wait=wait, shared=True, on_event=on_event):
+                store.assert_owner(connection, settings.schema)
+                key_ledger.assert_known(connection, ring)
+                found = targets(connection, settings)
+                _make_ready(connection, settings, ring, on_event)
+                rotation, joined = _begin(connection, settings, ring, binding, found, workers, on_event)
+                _work(connection, Job(settings, rotation, binding), ring, workers, on_event, done)
+                _finish(connection, settings, rotation, on_event)
+            with database.read_only(connection):
+                outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms, thorough=False)
+            return _result(connection, rotation, joined, outside, time.monotonic() - began)
+    except KeyboardInterrupt:
+        stands = f"{done[-1][0]:,} of {done[-1][1]:,} rows are done" if done else "nothing was changed"
+        raise Interrupted(
+            f"interrupted; {stands}, and every value can be read",
+            hint="run the same command again: it goes on from there",
+        ) from None
+    except psycopg.Error as error:
+        raise failed(error) from error
+
+
+def _work(
+    connection: Connection, job: Job, ring: KeyRing, workers: int, on_event: OnEvent, done: list[tuple[int, int]]
+) -> None:
+    """Work at a rotation, with ``workers`` - 1 other processes, until nobody has anything of it left to do."""
+    watch = _Watch(connection, job.rotation, on_event, done)
+    with at_the_rotation(job, ring, on_event) as worker, others(job, workers - 1) as started:
+        while watch.left():
+            if not worker.step(partial(watch.between, started)):
+                watch.wait(started)
+        watch.between(started)
+
+
+class _Watch:
+    """How far the rotation has come, whoever works at it, told now and then."""
+
+    def __init__(self, connection: Connection, rotation: int, on_event: OnEvent, done: list[tuple[int, int]]) -> None:
+        self._connection = connection
+        self._rotation = rotation
+        self._on_event = on_event
+        self._done = done
+        self._began = time.monotonic()
+        self._at_first: int | None = None
+        self._last = -SECONDS_BETWEEN
+        self._waiting: float | None = None
+
+    def left(self) -> int:
+        """How many ranges are not done; tells how far it has come."""
+        return self._look()[2]
+
+    def between(self, started: list[Other]) -> None:
+        """After a batch: pass on what the other processes said, and tell how far it has come."""
+        heard(started, self._on_event)
+        self._waiting = None
+        if time.monotonic() - self._last >= SECONDS_BETWEEN:
+            self._look()
+
+    def wait(self, started: list[Other]) -> None:
+        """The ranges that are left are in other hands."""
+        heard(started, self._on_event)
+        now = time.monotonic()
+        self._waiting = self._waiting or now
+        if all(other.over for other in started):
+            self._on_event(Waiting("another callctl at the same rotation", now - self._waiting))
+        time.sleep(POLL_SECONDS)
+
+    def _look(self) -> tuple[int, int, int, int]:
+        row = self._connection.execute(
+            read_sql("rotation/progress.sql").encode(), {"rotation": self._rotation}
+        ).fetchone()
+        assert row is not None
+        done, total, left, failures = row
+        now = time.monotonic()
+        if self._at_first is None:
+            self._at_first = done
+        rate = (done - self._at_first) / max(now - self._began, 0.001)
+        seconds_left = max(total - done, 0) / rate if rate else 0.0
+        self._last = now
+        if left:
+            self._done[:] = [(done, total)]
+            self._on_event(RotationProgress(done, max(total, done), failures, seconds_left))
+        return done, total, left, failures
+
+
+def _make_ready(connection: Connection, settings: Settings, ring: KeyRing, on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and write down the keys that are new here."""
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            values = {"classid": STORE_CLASS, "schema": settings.schema}
+            connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
+            store.create(connection, settings.schema)
+            key_ledger.record(connection, ring)
+
+    database.with_retries(settings, "a lock", attempt, on_event)
+
+
+def _begin(
+    connection: Connection,
+    settings: Settings,
+    ring: KeyRing,
+    binding: Binding,
+    found: Sequence[Target],
+    workers: int,
+    on_event: OnEvent,
+) -> tuple[int, bool]:
+    """The rotation to work at, and whether it was under way already."""
+    wanted = {"to_key": ring.primary.id, "binding": binding, "fields": _digest(settings, found)}
+
+    def attempt() -> int | None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            values = {**wanted, "client": store.client(), "version": __version__}
+            row = connection.execute(read_sql("rotation/begin.sql").encode(), values).fetchone()
+            if row is not None:
+                for target in found:
+                    _add_ranges(connection, int(row[0]), target, workers)
+        return None if row is None else int(row[0])
+
+    for _ in range(BEGIN_TIMES):
+        begun = database.with_retries(settings, "another callctl to begin", attempt, on_event)
+        if begun is not None:
+            return begun, False
+        row = connection.execute(read_sql("rotation/under_way.sql").encode()).fetchone()
+        if row is None:  # it has ended meanwhile
+            continue
+        number, to_key, old_binding, fields, client = row
+        if {"to_key": to_key, "binding": old_binding, "fields": fields} == wanted:
+            on_event(Notice(f"going on with rotation {number}, begun by {client}"))
+            return int(number), True
+        database.with_retries(
+            settings, "another rotation to end", partial(_give_up, connection, settings, row), on_event
+        )
+        on_event(Notice(f"rotation {number} to key {to_key} was not finished; this one takes its place"))
+    raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
+
+
+def _digest(settings: Settings, found: Sequence[Target]) -> str:
+    """The same for two runs that go through the same fields of the same tables; one may have been archived since."""
+    listed = sorted(f"{each.table} {each.account_type or '*'} {each.text}" for each in declared(settings))
+    listed += sorted(each.name for each in found if each.where != "saved")
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
+
+
+def _give_up(connection: Connection, settings: Settings, row: tuple[Any, ...]) -> None:
+    number, to_key, *_, client = row
+    with connection.transaction():
+        guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+        alone = connection.execute(
+            read_sql("rotation/alone.sql").encode(), {"classid": ROTATION_CLASS, "rotation": number}
+        ).fetchone()
+        if not (alone and alone[0]):
+            raise database.WorkLockBusy(
+                lambda: LockHeld(
+                    f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
+                    hint="wait for it to finish, or run it with the same keys and options to join it",
+                )
+            )
+        connection.execute(read_sql("rotation/give_up.sql").encode(), {"rotation": number})
+
+
+def _add_ranges(connection: Connection, rotation: int, target: Target, workers: int) -> None:
+    size = RANGE_ROWS
+    row = connection.execute(query("bounds", target), {"rows": size}).fetchone()
+    assert row is not None
+    total, bounds = row
+    if total < size * workers * 4 and total > SMALLEST_RANGE:  # several for each process
+        size = max(total // (workers * 4) + 1, SMALLEST_RANGE)
+        row = connection.execute(query("bounds", target), {"rows": size}).fetchone()
+        assert row is not None
+        bounds = row[1]
+    values = {
+        "rotation": rotation,
+        "target": target.name,
+        "above": [None, *bounds],
+        "up_to": [*bounds, None],
+        "rows": [*(size for _ in bounds), max(total - size * len(bounds), 0)],
+    }
+    connection.execute(read_sql("rotation/add_ranges.sql").encode(), values)
+
+
+def _finish(connection: Connection, settings: Settings, rotation: int, on_event: OnEvent) -> None:
+    """Write the ledger's row, unless somebody else at the same rotation has."""
+    from psycopg.types.json import Jsonb
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            tally = Tally()
+            values: dict[str, Any] = {"rotation": rotation}
+            for counts, failures in connection.execute(
+                read_sql("rotation/range_counts.sql").encode(), values
+            ).fetchall():
+                tally.add(Tally.of(counts, failures))
+            values |= {
+                "counts": Jsonb(tally.as_json()),
+                "from_keys": sorted({change.was for change in tally.changes}),
+                "failures": tally.failures,
+            }
+            connection.execute(read_sql("rotation/finish.sql").encode(), values)
+
+    database.with_retries(settings, "a lock", attempt, on_event)
+
+
+def _result(connection: Connection, rotation: int, joined: bool, outside: Scan, seconds: float) -> Rotated:
+    row = connection.execute(read_sql("rotation/result.sql").encode(), {"rotation": rotation}).fetchone()
+    assert row is not None
+    id, key, binding, started_at, finished_at, _, counts, failures = row
+    tally = Tally.of(counts, failures)
+    values = {"rotation": rotation, "rows": MOST_LISTED}
+    left = connection.execute(read_sql("rotation/failures.sql").encode(), values).fetchall()
+    return Rotated(
+        rotation=id,
+        key=key,
+        binding=binding,
+        joined=joined,
+        started_at=started_at,
+        finished_at=finished_at,
+        rows_read=tally.read,
+        rows_written=tally.written,
+        changed=tuple(Changed(*change, number) for change, number in sorted(tally.changes.items(), key=str)),
+        failures=failures,
+        left=tuple(Left(*each) for each in left),
+        outside=outside,
+        seconds=seconds,
+    )

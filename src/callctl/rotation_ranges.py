@@ -1,0 +1,158 @@
+"""The work of a rotation as callctl's schema holds it: ranges of keys, each taken by one process at a time.
+
+Processes on any number of machines work at one rotation; the database alone coordinates them. A range belongs to the
+session that has its advisory lock, so that of a process that dies is free again when its connection is gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from callctl.files import read_sql
+from callctl.lock import RANGE_CLASS
+from callctl.reencrypt import Change, Failure, Resealed
+
+if TYPE_CHECKING:
+    from callctl.database import Connection
+
+# How many rows a range has, about: little to read again after a crash, and enough that taking one costs nothing.
+RANGE_ROWS = 10_000
+# So many failures of a range are listed; all are counted.
+MOST_LISTED = 1_000
+
+
+@dataclass
+class Tally:
+    """What has been counted: rows read and written, values by what they were under before."""
+
+    read: int = 0
+    written: int = 0
+    failures: int = 0
+    changes: Counter[Change] = field(default_factory=Counter)
+
+    def plus(self, results: Iterable[Resealed]) -> Tally:
+        """This and some rows more."""
+        more = Tally(self.read, self.written, self.failures, self.changes.copy())
+        for result in results:
+            more.read += 1
+            more.failures += len(result.failures)
+            if result.changes:
+                more.written += 1
+                more.changes.update(result.changes)
+        return more
+
+    def add(self, other: Tally) -> None:
+        """Take another tally into this one."""
+        self.read += other.read
+        self.written += other.written
+        self.failures += other.failures
+        self.changes.update(other.changes)
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the store."""
+        changes = sorted(self.changes.items(), key=lambda item: [part or "" for part in item[0]])
+        return {
+            "read": self.read,
+            "written": self.written,
+            "changes": [
+                {"account_type": change.account_type, "field": change.path, "from": change.was, "values": number}
+                for change, number in changes
+            ],
+        }
+
+    @staticmethod
+    def of(counts: Mapping[str, Any], failures: int) -> Tally:
+        """As the store has it."""
+        changes = Counter(
+            {
+                Change(each["account_type"], each["field"], each["from"]): each["values"]
+                for each in counts.get("changes", ())
+            }
+        )
+        return Tally(counts.get("read", 0), counts.get("written", 0), failures, changes)
+
+
+@dataclass
+class Range:
+    """One range of a rotation, in the hands of this session. ``above`` and ``up_to`` are keys as text."""
+
+    id: int
+    rotation: int
+    target: str
+    above: str | None
+    up_to: str | None
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value left as it was, with the row it is in."""
+
+    row_id: str
+    failure: Failure
+
+
+def take(connection: Connection, rotation: int) -> Range | None:
+    """A range that is not done and that nobody else has; None where there is none at the moment."""
+    for (number,) in connection.execute(
+        read_sql("rotation/open_ranges.sql").encode(), {"rotation": rotation}
+    ).fetchall():
+        if not lock(connection, RANGE_CLASS, number):
+            continue
+        row = connection.execute(read_sql("rotation/range.sql").encode(), {"range": number}).fetchone()
+        if row is not None:
+            id, target, above, up_to, reached, rows_done, counts, failures = row
+            tally = Tally.of(counts, failures)
+            tally.read = rows_done
+            return Range(id, rotation, target, reached or above, up_to, tally)
+        let_go(connection, RANGE_CLASS, number)  # somebody has finished it meanwhile
+    return None
+
+
+def lock(connection: Connection, classid: int, number: int, *, shared: bool = False) -> bool:
+    """Take an advisory lock of the session's, if it is free."""
+    values = {"classid": classid, "number": number, "shared": shared}
+    row = connection.execute(read_sql("rotation/take.sql").encode(), values).fetchone()
+    return bool(row and row[0])
+
+
+def let_go(connection: Connection, classid: int, number: int) -> None:
+    """Release it."""
+    connection.execute(read_sql("rotation/let_go.sql").encode(), {"classid": classid, "number": number})
+
+
+def reached(
+    connection: Connection,
+    taken: Range,
+    key: str | None,
+    tally: Tally,
+    found: Iterable[Found],
+    *,
+    finished: bool = False,
+) -> None:
+    """Write how far a range has come, and what was left as it was, in the caller's transaction."""
+    from psycopg.types.json import Jsonb
+
+    values = {
+        "range": taken.id,
+        "reached": key,
+        "rows_done": tally.read,
+        "counts": Jsonb(tally.as_json()),
+        "failures": tally.failures,
+        "finished": finished,
+    }
+    connection.execute(read_sql("rotation/reached.sql").encode(), values)
+    room = max(MOST_LISTED - taken.tally.failures, 0)
+    listed = list(found)[:room]
+    if listed:
+        rows = {
+            "rotation": taken.rotation,
+            "relation": taken.target,
+            "rows": [each.row_id for each in listed],
+            "paths": [each.failure.path for each in listed],
+            "reasons": [each.failure.reason for each in listed],
+        }
+        connection.execute(read_sql("rotation/failure.sql").encode(), rows)

@@ -1,0 +1,211 @@
+"""One process at work at a rotation, and the other processes that it starts.
+
+What a process needs goes to it over a pipe, and each reads the key ring by itself: nothing of a key is in an argument
+or in the environment beyond what was there before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+from typing import TYPE_CHECKING
+
+from callctl import database
+from callctl.errors import CallctlError
+from callctl.events import Event, Notice, OnEvent
+from callctl.key_ledger import Encryptions, assert_known
+from callctl.keys import KeyRing, load_key_ring
+from callctl.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS
+from callctl.pace import Pace
+from callctl.reencrypt import Binding, Resealer
+from callctl.rotation_batches import Batches
+from callctl.rotation_ranges import let_go, lock, take
+from callctl.secret_rows import Target
+from callctl.secret_tables import targets
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+    import psycopg
+
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process has to know."""
+
+    settings: Settings
+    rotation: int
+    binding: Binding
+
+
+class Stopped(Exception):
+    """This process was asked to stop; what it committed stands."""
+
+
+@dataclass
+class Worker:
+    """A process's two connections, and what it encrypts with."""
+
+    job: Job
+    reader: Connection
+    writer: Connection
+    pace: Pace
+    batches: Batches
+    targets: Mapping[str, Target]
+
+    def step(self, between: Callable[[], None]) -> bool:
+        """Take a range and do it. False where there is none to be had at the moment. ``between`` is called after each
+        batch; what it raises ends the range there.
+        """
+        taken = take(self.writer, self.job.rotation)
+        if taken is None:
+            return False
+        target = self.targets.get(taken.target)
+        if target is None:  # what callctl had saved is gone, put back or purged: there is nothing left of it to do
+            self.batches.finish(taken)
+            let_go(self.writer, RANGE_CLASS, taken.id)
+            return True
+
+        def after_a_batch(_: int) -> None:
+            between()
+            self.pace.keep()
+
+        self.batches.run(taken, target, after_a_batch)
+        let_go(self.writer, RANGE_CLASS, taken.id)
+        between()
+        return True
+
+
+@contextmanager
+def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Worker]:
+    """This process at work. Raises ConfigError, ConnectionFailed, Refused."""
+    settings = job.settings
+    with contextlib.ExitStack() as stack:
+        reader, writer = (
+            stack.enter_context(
+                contextlib.closing(database.connect(settings, application_name=ROTATE_SESSION, session=True))
+            )
+            for _ in range(2)
+        )
+        assert_known(reader, ring)
+        lock(writer, ROTATION_CLASS, job.rotation, shared=True)
+        encryptions = Encryptions(settings, reader, ring.primary, on_event)
+        resealer = Resealer(ring, job.binding, encryptions.more)
+        batches = Batches(settings, resealer, reader, writer, on_event)
+        known = {target.name: target for target in targets(reader, settings)}
+        yield Worker(job, reader, writer, Pace(settings, reader, on_event), batches, known)
+        encryptions.give_back(resealer.left)
+
+
+# ---- more processes --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Other:
+    """A process that this one has started, and the pipe to it."""
+
+    process: BaseProcess
+    pipe: Pipe
+    over: bool = False
+
+
+@contextmanager
+def others(job: Job, number: int) -> Iterator[list[Other]]:
+    """So many more processes at the same rotation; asked to stop, and waited for, at the end."""
+    import multiprocessing
+
+    started: list[Other] = []
+    context = multiprocessing.get_context("spawn")
+    try:
+        for _ in range(number):
+            here, there = context.Pipe()
+            process = context.Process(target=_main, args=(there, job), daemon=True, name="callctl rotate")
+            process.start()
+            there.close()
+            started.append(Other(process, here))
+        yield started
+    finally:
+        for other in started:
+            other.pipe.close()  # asks it to stop
+        for other in started:
+            other.process.join()
+
+
+def heard(started: list[Other], on_event: OnEvent) -> None:
+    """Pass on what the other processes said. Raises the error that one of them ended with."""
+    for other in started:
+        try:
+            while not other.over and other.pipe.poll():
+                said = other.pipe.recv()
+                if isinstance(said, CallctlError):
+                    other.over = True
+                    raise said
+                if said is None:
+                    other.over = True
+                else:
+                    on_event(said)
+        except (EOFError, OSError):
+            other.over = True
+            other.process.join()
+            code = other.process.exitcode
+            on_event(Notice(f"one of the processes ended before its time ({_how(code)}); the others do its work"))
+
+
+def _how(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _main(pipe: Pipe, job: Job) -> None:
+    """What a process started by :func:`others` does."""
+    import signal
+
+    import psycopg
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it decides
+    stop = threading.Event()
+    threading.Thread(target=_watch, args=(pipe, stop), daemon=True).start()
+    lock_pipe = threading.Lock()
+
+    def say(event: Event | CallctlError | None) -> None:
+        with lock_pipe, contextlib.suppress(OSError):  # nobody hears it any more
+            pipe.send(event)
+
+    def between() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    try:
+        with at_the_rotation(job, load_key_ring(job.settings), say) as worker:
+            while worker.step(between):
+                pass
+        say(None)
+    except Stopped:
+        pass
+    except CallctlError as error:
+        say(error)
+    except psycopg.Error as error:
+        say(failed(error))
+
+
+def failed(error: psycopg.Error) -> CallctlError:
+    """What a server's error in the middle of a rotation means for it."""
+    return database.translated(
+        error, "rotation", "", "the batch under way was rolled back, what was committed stands; every value can be read"
+    )
+
+
+def _watch(pipe: Pipe, stop: threading.Event) -> None:
+    """End with who started this process, however it ends: the pipe is closed then."""
+    with contextlib.suppress(EOFError, OSError):
+        pipe.recv()
+    stop.set()
+    # A statement under way ends within seconds; after that there is nothing worth waiting for.
+    threading.Timer(30, os._exit, (1,)).start()

@@ -1,0 +1,199 @@
+"""A row that may hold secrets: what is read of it, where in it the secrets are, and how a new value is put in.
+
+JSON passes through here without a change to anything but the secrets: a number keeps its digits (1.10 and 1e400 too),
+since it is never made a float.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from callctl.secret_fields import ARRAY, SecretField, applicable, walk
+
+# How a column holds its secrets: inside a jsonb document; as text; as members of a row that callctl saved; or inside a
+# value that callctl saved.
+Form: TypeAlias = Literal["json", "text", "row", "value"]
+Where: TypeAlias = Literal["live", "archived", "saved"]
+
+# What stands for a number while Python has it, until it is written: nobody else can know it.
+_MARK = secrets.token_hex(16)
+_MARKED = re.compile(f'"{_MARK}([-+0-9.eE]*){_MARK}"')
+
+
+class Number(str):
+    """A JSON number in its own digits. No string: ``type(value) is str`` tells them apart."""
+
+    __slots__ = ()
+
+
+def _number(digits: str) -> Number:
+    return Number(f"{_MARK}{digits}{_MARK}")
+
+
+def _integer(digits: str) -> int | Number:
+    return int(digits) if len(digits) <= _CONVERTED else _number(digits)
+
+
+# Python converts no longer integers; a document that has one is read again, more slowly.
+_CONVERTED = 4_000
+_DECODER = json.JSONDecoder(parse_float=_number)
+_LONG_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_integer)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
+def decode(text: str) -> Any:
+    """A jsonb value as PostgreSQL prints it. Raises NotReadable where it is nested too deeply."""
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise NotReadable("nested too deeply") from None
+    except ValueError:
+        return _LONG_DECODER.decode(text)
+
+
+def encode(value: Any) -> str:
+    """JSON that is equal, as jsonb, to what :func:`decode` read; to all of it but what has been replaced since."""
+    text = _ENCODER.encode(value)
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+class NotReadable(ValueError):
+    """A column that should hold secrets and is nothing that can. ``reason`` repeats nothing of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = f"malformed: {reason}"
+
+
+class Slot(NamedTuple):
+    """Where one secret stands: ``container[key]``. ``as_text``: an envelope goes there as JSON text."""
+
+    path: str
+    container: Any
+    key: str | int
+    value: object
+    as_text: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One column of a target. ``inside``, of a saved value: where in its column it stood ('settings.call': 'call')."""
+
+    table: str
+    column: str
+    form: Form
+    fields: tuple[SecretField, ...]
+    inside: tuple[str, ...] = ()
+    _by_type: dict[str | None, tuple[SecretField, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a new value takes the old one's place; otherwise its members are merged into it."""
+        return self.form in ("text", "value") or any(each.path[:1] == (ARRAY,) for each in self.fields)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether a saved value is itself the secret."""
+        return not self.inside and any(not each.path for each in self.fields)
+
+    def of_type(self, account_type: str | None) -> tuple[SecretField, ...]:
+        """Its fields in a row of this type."""
+        found = self._by_type.get(account_type)
+        if found is None:
+            found = tuple(each for each in self.fields if each.account_type in (None, account_type))
+            self._by_type[account_type] = found
+        return found
+
+    def take_apart(self, raw: str, account_type: str | None) -> tuple[Any, list[Slot]]:
+        """The column's value, and the secrets in it. Raises NotReadable."""
+        if self.form == "text":
+            root: Any = [raw]
+            return root, [Slot(each.text, root, 0, raw, True) for each in self.of_type(account_type)[:1]]
+        root = decode(raw)
+        if self.form == "json":
+            if not isinstance(root, list if self.replaces else dict):
+                raise NotReadable("not an object")
+            return root, [Slot(*found, False) for found in walk(root, self.of_type(account_type))]
+        if self.form == "row":
+            return root, self._of_a_row(root, account_type)
+        for name in reversed(self.inside):
+            root = {name: root}
+        if self._whole:
+            root = [root]
+            return root, [Slot(each.text, root, 0, root[0], True) for each in self.of_type(account_type)[:1]]
+        return root, [Slot(*found, False) for found in walk(root, self.of_type(account_type))]
+
+    def _of_a_row(self, row: Any, account_type: str | None) -> list[Slot]:
+        if not isinstance(row, dict):
+            raise NotReadable("not an object")
+        found: list[Slot] = []
+        for column in dict.fromkeys(each.column for each in self.fields):
+            value = row.get(column)
+            if value is None:
+                continue
+            fields = applicable(self.fields, self.table, column, account_type)
+            if any(not each.path for each in fields):
+                found.append(Slot(column, row, column, value, True))
+            found += [Slot(*each, False) for each in walk(value, [each for each in fields if each.path])]
+        return found
+
+    def written(self, root: Any, changed: Iterable[Slot]) -> Any:
+        """What is written where some of its secrets have been replaced: as little as it takes."""
+        if self.form == "value":
+            if self._whole:
+                return root[0]
+            for name in self.inside:
+                root = root[name]
+            return root
+        if self.replaces:
+            return root
+        # 'credentials.turnServers[].credential' is written with the rest of turnServers, and with nothing else.
+        skip = 0 if self.form == "row" else len(self.column) + 1
+        return {top: root[top] for top in {_first(slot.path[skip:]) for slot in changed}}
+
+
+def _first(path: str) -> str:
+    """'turnServers' of 'turnServers[].credential'."""
+    return path.partition(".")[0].partition("[")[0]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One table, or what callctl saved of one, with the columns that may hold secrets.
+
+    ``key``, ``row_id``, ``company``, ``account_type`` and ``condition`` are SQL about the row ``t``, put together from
+    quoted names. ``key`` is what ranges go by, ``row_id`` the primary key of the platform's row.
+    """
+
+    name: str
+    table: str
+    where: Where
+    relation: tuple[str, str]
+    key: str
+    key_type: str
+    row_id: str
+    company: str
+    account_type: str
+    condition: str
+    parts: tuple[Part, ...]
+
+
+class Row(NamedTuple):
+    """One row as it was read: its key and its version (``xmin``), whose it is, and its columns as text."""
+
+    key: str
+    version: str
+    row_id: str
+    company_id: str
+    account_type: str | None
+    values: tuple[str | None, ...]
+
+
+def as_row(fetched: tuple[Any, ...]) -> Row:
+    """A row of ``sql/rotation/read.sql`` and its kin."""
+    return Row._make((*fetched[:5], fetched[5:]))

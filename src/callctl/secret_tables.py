@@ -1,0 +1,232 @@
+"""Which tables of this database may hold declared secrets: live ones, archived ones, and what callctl saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from callctl import store
+from callctl.errors import Refused
+from callctl.files import read_sql
+from callctl.secret_fields import SecretField, declared
+from callctl.secret_rows import Part, Target
+
+if TYPE_CHECKING:
+    from psycopg import sql
+
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+# What a down moves to the archive (sql/catalog/archived_tables.sql).
+ARCHIVED = ("call_transcripts", "calls", "integration_accounts")
+_JSON = ("jsonb",)
+_TEXT = ("text", "character varying", "character")
+
+_Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary key)
+
+
+def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
+    """Where declared secrets are in this database, in the order of their tables' names.
+
+    Raises Refused where there is no such place, or where one cannot be gone through: naming it.
+    """
+    fields = declared(settings)
+    tables = sorted({each.table for each in fields})
+    found: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {}
+    rows = connection.execute(
+        read_sql("rotation/columns.sql").encode(),
+        {"schema": settings.schema, "tables": tables, "archived": [name for name in tables if name in ARCHIVED]},
+    ).fetchall()
+    for schema, table, column, kind, is_key in rows:
+        found.setdefault((schema, table), {})[column] = (kind, is_key)
+    made = [
+        target
+        for relation, columns in found.items()
+        if (target := _of_table(settings, relation, columns, [each for each in fields if each.table == relation[1]]))
+    ]
+    if store.exists(connection):
+        made += _saved(connection, settings, fields, found)
+    if not made:
+        raise Refused(
+            f"schema {settings.schema} has no integration_accounts and no other declared field, and no archive of them",
+            hint="run callctl migrate up first, or declare fields in callctl.yaml under `secrets:`",
+        )
+    return tuple(sorted(made, key=lambda target: target.name))
+
+
+def _of_table(
+    settings: Settings, relation: tuple[str, str], columns: _Columns, fields: Iterable[SecretField]
+) -> Target | None:
+    schema, table = relation
+    parts = _parts(table, columns, fields)
+    if not parts:
+        return None
+    keys = [name for name, (_, is_key) in columns.items() if is_key]
+    if len(keys) != 1:
+        raise Refused(
+            f"table {schema}.{table} has {'no primary key' if not keys else 'a primary key of several columns'}, and"
+            " callctl goes through a table of secrets by its primary key",
+            hint="give it a primary key of one column, or take its fields out of callctl.yaml",
+        )
+    key = _column(keys[0])
+    return Target(
+        name=table if schema == settings.schema else f"archived {table}",
+        table=table,
+        where="live" if schema == settings.schema else "archived",
+        relation=relation,
+        key=key,
+        key_type=columns[keys[0]][0],
+        row_id=f"{key}::text",
+        company=_company(table, columns, key),
+        account_type=f"{_column('account_type')}::text" if "account_type" in columns else "NULL::text",
+        condition="true",
+        parts=parts,
+    )
+
+
+def _parts(table: str, columns: _Columns, fields: Iterable[SecretField]) -> tuple[Part, ...]:
+    by_column: dict[str, list[SecretField]] = {}
+    for each in fields:
+        if each.column in columns:
+            by_column.setdefault(each.column, []).append(each)
+    parts = []
+    for column, own in by_column.items():
+        kind = columns[column][0].split("(")[0]
+        inside = [each for each in own if each.path]
+        if not (kind in _JSON and len(inside) == len(own)) and not (kind in _TEXT and not inside):
+            wanted = "a jsonb column, since a path leads into it" if inside else "a text column"
+            raise Refused(
+                f"the declared field {table}.{own[0].text} needs {wanted}; it is of type {columns[column][0]}",
+                hint="mend the field in callctl.yaml under `secrets:`",
+            )
+        parts.append(Part(table, column, "json" if inside else "text", tuple(own)))
+    return tuple(parts)
+
+
+def _saved(
+    connection: Connection,
+    settings: Settings,
+    fields: Iterable[SecretField],
+    found: Mapping[tuple[str, str], _Columns],
+) -> list[Target]:
+    """What callctl saved of tables with declared fields: whole rows, and values of settings."""
+    by_table: dict[str, list[SecretField]] = {}
+    for each in fields:
+        by_table.setdefault(each.table, []).append(each)
+    made = []
+    for kind, table, name in connection.execute(
+        read_sql("rotation/saved.sql").encode(), {"tables": sorted(by_table)}
+    ).fetchall():
+        if kind == "saved_row":
+            made.append(_saved_rows(table, by_table[table]))
+            continue
+        column, *inside = name.split(".")
+        below = tuple(each for each in by_table[table] if _below(each, column, inside))
+        if below:
+            made.append(_saved_values(settings, table, name, below, found.get((settings.schema, table), {})))
+    return made
+
+
+def _below(each: SecretField, column: str, inside: list[str]) -> bool:
+    return each.column == column and list(each.path[: len(inside)]) == inside
+
+
+def _saved_rows(table: str, fields: list[SecretField]) -> Target:
+    return Target(
+        name=f"saved rows of {table}",
+        table=table,
+        where="saved",
+        relation=("callctl", "saved_row"),
+        key="t.row_id",
+        key_type="uuid",
+        row_id="t.row_id::text",
+        company="coalesce(t.contents ->> 'company_id', '')" if table != "companies" else "t.row_id::text",
+        account_type="t.contents ->> 'account_type'",
+        condition=f"t.relation = {_literal(table)}",
+        parts=(Part(table, "contents", "row", tuple(fields)),),
+    )
+
+
+def _saved_values(
+    settings: Settings, table: str, name: str, fields: tuple[SecretField, ...], columns: _Columns
+) -> Target:
+    live = f"{_quoted(settings.schema)}.{_quoted(table)}"
+    company = "''"
+    if table == "companies":
+        company = "t.row_id::text"
+    elif "company_id" in columns:
+        company = f"coalesce((SELECT o.company_id::text FROM {live} AS o WHERE o.id = t.row_id), '')"
+    return Target(
+        name=f"saved values of {table}.{name}",
+        table=table,
+        where="saved",
+        relation=("callctl", "saved_value"),
+        key="t.id",
+        key_type="bigint",
+        row_id="t.row_id::text",
+        company=company,
+        account_type="NULL::text",
+        condition=f"t.relation = {_literal(table)} AND t.field = {_literal(name)} AND t.value IS NOT NULL",
+        parts=(Part(table, "value", "value", fields, tuple(name.split(".")[1:])),),
+    )
+
+
+def _company(table: str, columns: _Columns, key: str) -> str:
+    """Whose row it is; a company is its own."""
+    if table == "companies":
+        return f"{key}::text"
+    return f"coalesce({_column('company_id')}::text, '')" if "company_id" in columns else "''"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _column(name: str) -> str:
+    return f"t.{_quoted(name)}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def query(name: str, target: Target, **more: Any) -> sql.Composed:
+    """A file of ``sql/rotation`` about one target, to be executed with parameters. ``more`` are more pieces of SQL."""
+    from psycopg import sql
+
+    def piece(text: str) -> sql.SQL:
+        # A % in a name is no parameter of the driver's.
+        return sql.SQL(text.replace("%", "%%"))  # type: ignore[arg-type, unused-ignore]
+
+    columns = ", ".join(f"t.{_quoted(part.column)}::text" for part in target.parts)
+    pieces = {
+        "relation": ".".join(map(_quoted, target.relation)),
+        "key": target.key,
+        "key_type": target.key_type,
+        "row_id": target.row_id,
+        "company": target.company,
+        "account_type": target.account_type,
+        "condition": target.condition,
+        "columns": columns,
+        **more,
+    }
+    return sql.SQL(read_sql(f"rotation/{name}.sql")).format(  # type: ignore[arg-type, unused-ignore]
+        **{name: piece(text) for name, text in pieces.items()}
+    )
+
+
+def merged(target: Target, parts: Sequence[int]) -> bytes:
+    """The statement that writes these of a target's columns, for binary parameters: ``sql/rotation/write.sql``."""
+    arrays, names, assignments = [], [], []
+    for position, number in enumerate(parts):
+        part = target.parts[number]
+        column, new = _quoted(part.column), f"n.v{position}"
+        arrays.append(f"${position + 3}::{'text' if part.form == 'text' else 'jsonb'}[]")
+        names.append(f"v{position}")
+        value = new if part.replaces else f"t.{column} || {new}"
+        assignments.append(f"{column} = coalesce({value}, t.{column})")
+    composed = query(
+        "write", target, arrays=", ".join(arrays), names=", ".join(names), assignments=", ".join(assignments)
+    )
+    # The driver's own parameters (%s) are not used here.
+    return composed.as_bytes(None).replace(b"%%", b"%")

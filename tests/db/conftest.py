@@ -1,0 +1,67 @@
+"""Databases with integration accounts, for the tests of what handles secrets."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import _template, connect
+from tests.db import accounts
+
+from callctl import migrate
+from callctl.baselines import BASELINES, create_database, drop_database
+from callctl.config import Settings
+from callctl.postgres import Server
+
+ACCOUNTS = 400
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of key files."""
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="session")
+def _filled(server: Server, keys: Path, _templates: dict[str, str]) -> dict[str, str]:
+    """The databases that are copied, by baseline: made once, and only if a test wants them."""
+    return {}
+
+
+def _copy(server: Server, keys: Path, templates: dict[str, str], filled: dict[str, str], baseline: str) -> str:
+    with connect(server.url("postgres")) as admin:
+        if baseline not in filled:
+            name = f"accounts_{baseline}"
+            drop_database(admin, name)
+            create_database(admin, name, template=_template(server, templates, baseline))
+            migrate.up(Settings(database_url=server.url(name)), to=9)
+            with connect(server.url(name)) as db:
+                accounts.fill(db, accounts.ring_of(accounts.settings_of("", keys)), ACCOUNTS)
+            filled[baseline] = name
+        copy = f"accounts_copy_{next(_numbers)}"
+        create_database(admin, copy, template=filled[baseline])
+    return copy
+
+
+@pytest.fixture(params=BASELINES)
+def url_of_each(
+    request: pytest.FixtureRequest, server: Server, keys: Path, _templates: dict[str, str], _filled: dict[str, str]
+) -> Iterator[str]:
+    """The URL of a database of each baseline, with accounts whose secrets are in every form."""
+    name = _copy(server, keys, _templates, _filled, request.param)
+    yield server.url(name)
+    with connect(server.url("postgres")) as admin:
+        drop_database(admin, name)
+
+
+@pytest.fixture
+def url(server: Server, keys: Path, _templates: dict[str, str], _filled: dict[str, str]) -> Iterator[str]:
+    """The same, of the documented baseline only: for what has nothing to do with names."""
+    name = _copy(server, keys, _templates, _filled, "documented")
+    yield server.url(name)
+    with connect(server.url("postgres")) as admin:
+        drop_database(admin, name)

@@ -1,0 +1,320 @@
+"""A rotation among others: killed, interrupted, beside an application that writes, in several processes and places."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+from tests import processes
+from tests.conftest import connect
+from tests.db import accounts
+from tests.db.conftest import ACCOUNTS
+
+from callctl import migrate, rotation_batches, rotation_worker
+from callctl.envelope import Place, Sealer
+from callctl.errors import LockHeld
+from callctl.events import Event, Notice, RotationProgress
+from callctl.rotation import rotate
+
+Database = psycopg.Connection[Any]
+
+# Enough for several ranges.
+MORE = 1_200
+
+# Callctl's own update of this row waits for the test, which has the lock.
+WAITS = """
+CREATE FUNCTION public.waits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('application_name') LIKE 'callctl%' THEN PERFORM pg_advisory_xact_lock_shared(4711); END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER waits BEFORE UPDATE ON chatapp.integration_accounts FOR EACH ROW WHEN (OLD.id = '{}')
+EXECUTE FUNCTION public.waits();
+"""
+WAITING = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'callctl rotate'"
+    " AND wait_event_type = 'Lock' AND wait_event = 'advisory'"
+)
+# Rows that a rotation has to write.
+DUE = """
+SELECT id::text FROM chatapp.integration_accounts
+WHERE concat(credentials, access_token, refresh_token) ~ '"kid": *"k1"|[:] "canary'
+"""
+
+
+def ids(db: Database) -> list[str]:
+    rows = db.execute("SELECT id::text FROM chatapp.integration_accounts ORDER BY id").fetchall()
+    return [row[0] for row in rows]
+
+
+def configuration(directory: Path, keys: Path, *primary: str) -> str:
+    """A settings file with the keys of these tests."""
+    lines = ["keys:", f"  primary: {primary[0] if primary else 'k2'}", "  ring:"]
+    for id in ("k2", "k1"):
+        lines.append(f"    - {{id: {id}, file: {accounts.key_file(keys, id)}, legacy: {str(id == 'k1').lower()}}}")
+    file = directory / "callctl.yaml"
+    file.write_text("\n".join([*lines, ""]))
+    return str(file)
+
+
+@contextmanager
+def stopped_at(url: str, config: str, position: int, *more: str) -> Iterator[tuple[Any, Database]]:
+    """A callctl that waits in the middle of the batch with that row, and a connection beside it."""
+    with connect(url) as db, connect(url) as holder:
+        due = {row[0] for row in db.execute(DUE).fetchall()}
+        found = [id for id in ids(db) if id in due]
+        db.execute(WAITS.format(found[position * len(found) // ACCOUNTS] if position else found[0]).encode())
+        holder.execute("SELECT pg_advisory_lock(4711)")
+        process = processes.start(
+            url, "--config", config, "rotate-secrets", "--yes", "--batch-size", "30", "--lock-hold", "60s",
+            "--lock-timeout", "60s", *more,
+        )  # fmt: skip
+        processes.until(lambda: db.execute(WAITING).fetchone(), "callctl in the batch")
+        yield process, db
+        holder.execute("SELECT pg_advisory_unlock(4711)")
+        db.execute("DROP TRIGGER waits ON chatapp.integration_accounts")
+        db.execute("DROP FUNCTION public.waits()")
+
+
+@pytest.mark.parametrize("position", [0, 200, ACCOUNTS - 1])
+def test_killed_in_the_middle_it_goes_on_from_there(url: str, keys: Path, tmp_path: Path, position: int) -> None:
+    settings = accounts.settings_of(url, keys)
+    ring = accounts.ring_of(settings)
+    with connect(url) as watch:
+        before, rest = accounts.seen(watch, ring), accounts.rest(watch)
+        with stopped_at(url, configuration(tmp_path, keys), position) as (process, db):
+            process.send_signal(signal.SIGKILL)
+            processes.finish(process)
+            # Every value can be read, at every moment.
+            between = accounts.seen(db, ring)
+            assert {where: each.plaintext for where, each in between.items()} == {
+                where: each.plaintext for where, each in before.items()
+            }
+            half = {
+                id: version
+                for id, version in accounts.versions(db).items()
+                if version[1].year > 2026 or version[1].month > 1
+            }
+            assert (len(half) > 0) == (position > 0)
+            if position == 200:
+                # A migration meets what the killed one left on the server, and sees it end.
+                assert migrate.up(settings, to=9).steps == ()
+        events: list[Event] = []
+        rotated = rotate(settings, on_event=events.append)
+        assert rotated.joined
+        assert any(isinstance(event, Notice) and "going on with rotation" in event.text for event in events)
+        after = accounts.seen(watch, ring)
+        assert {where: (each.plaintext, each.key) for where, each in after.items()} == {
+            where: (each.plaintext, "k2") for where, each in before.items()
+        }
+        assert accounts.rest(watch) == rest
+        # What was committed before was not done again, and counts.
+        now = accounts.versions(watch)
+        assert {id: now[id] for id in half} == half
+        assert (rotated.rows_read, rotated.values) == (ACCOUNTS, sum(each.key != "k2" for each in before.values()))
+
+
+def test_interrupted_it_says_what_stands(url: str, keys: Path, tmp_path: Path) -> None:
+    config = configuration(tmp_path, keys)
+    with stopped_at(url, config, 200) as (process, _):
+        process.send_signal(signal.SIGINT)
+        # It waits for the batch under way, which the test lets go on at the end of the block.
+    code, out, err = processes.finish(process)
+    assert (code, out) == (130, ""), err
+    assert "callctl: error: interrupted; " in err
+    assert "rows are done, and every value can be read" in err
+    code, out, err = processes.run(url, "--config", config, "rotate-secrets", "--yes")
+    assert code == 0, err
+
+
+def test_a_write_between_reading_and_writing_is_never_lost(
+    url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row is written by the application after callctl has read it and before callctl writes: every time."""
+    settings = accounts.settings_of(url, keys, batch_size=50)
+    ring = accounts.ring_of(settings)
+    newest: dict[str, str] = {}
+    swap, random_ = rotation_batches.Batches._swap, random.Random(7)
+    with connect(url) as db:
+
+        def beaten(self: Any, taken: Any, batch: Any, changed: Any, more: Any) -> frozenset[str]:
+            for position in random_.sample(list(changed), min(len(changed), 10)):
+                write(db, ring, batch.rows[position].key, newest)
+            return swap(self, taken, batch, changed, more)
+
+        monkeypatch.setattr(rotation_batches.Batches, "_swap", beaten)
+        rotated = rotate(settings)
+        assert rotated.failures == 0
+        after = accounts.seen(db, ring)
+        assert len(newest) > 50
+        assert {row: each for row, each in newest.items() if secret(after, row).plaintext != each} == {}
+        assert {each.key for each in after.values()} == {"k2"}
+
+
+def write(db: Database, ring: Any, id: str, newest: dict[str, str]) -> None:
+    """What the application does: a new access token, under the old key, and something else beside it."""
+    company = db.execute("SELECT company_id::text FROM chatapp.integration_accounts WHERE id = %s", (id,)).fetchone()
+    plaintext = f"{accounts.CANARY} {random.getrandbits(60):x}"
+    place = Place(company[0] if company else "", "integration_accounts", id, "access_token")
+    import json
+
+    db.execute(
+        "UPDATE chatapp.integration_accounts SET access_token = %s, credentials = credentials || %s WHERE id = %s",
+        (json.dumps(Sealer(ring.keys["k1"]).seal(plaintext, place, 2)), Jsonb({"note": plaintext[-8:]}), id),
+    )
+    newest[id] = plaintext
+
+
+def secret(found: dict[str, accounts.Seen], id: str) -> accounts.Seen:
+    return next(each for where, each in found.items() if where.startswith(id) and where.endswith(" access_token"))
+
+
+def test_an_application_that_writes_all_the_time_loses_nothing_and_starves_nobody(
+    url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some rows are written so often that only a lock gets at them: each is, while callctl has what it read in hand."""
+    prepared, locked = rotation_batches.Batches._prepared, rotation_batches.Batches._locked
+    under_lock: list[str] = []
+
+    def slowly(self: Any, target: Any, rows: Any) -> Any:
+        time.sleep(0.05)
+        return prepared(self, target, rows)
+
+    def counted(self: Any, target: Any, keys: list[str]) -> Any:
+        under_lock.extend(keys)
+        return locked(self, target, keys)
+
+    monkeypatch.setattr(rotation_batches.Batches, "_prepared", slowly)
+    monkeypatch.setattr(rotation_batches.Batches, "_locked", counted)
+    settings = accounts.settings_of(url, keys, batch_size=100)
+    ring = accounts.ring_of(settings)
+    over = threading.Event()
+    newest: list[dict[str, str]] = [{}, {}]
+    with connect(url) as db:
+        hot = ids(db)[::40]
+
+        def application(own: dict[str, str]) -> None:
+            with connect(url) as connection:
+                while not over.is_set():
+                    for id in hot[:5] if own is newest[0] else hot[5:]:
+                        write(connection, ring, id, own)
+
+        with ThreadPoolExecutor(2) as pool:
+            writing = [pool.submit(application, own) for own in newest]
+            try:
+                rotated = rotate(settings)
+            finally:
+                over.set()
+            for each in writing:
+                each.result()
+        assert rotated.rows_read == ACCOUNTS
+        assert under_lock
+        after = accounts.seen(db, ring)
+        for own in newest:
+            assert {id: plaintext for id, plaintext in own.items() if secret(after, id).plaintext != plaintext} == {}
+        # The rows that nobody wrote meanwhile, and what nobody wrote in the others, are under the new key.
+        assert {each.key for where, each in after.items() if not where.endswith("access_token")} == {"k2"}
+        assert rotate(settings).failures == 0
+        assert {each.key for each in accounts.seen(db, ring).values()} == {"k2"}
+
+
+def test_a_row_that_somebody_holds_keeps_the_others_from_nothing(url: str, keys: Path) -> None:
+    settings = accounts.settings_of(url, keys, lock_timeout_ms=50)
+    ring = accounts.ring_of(settings)
+    with connect(url) as db, connect(url) as holder:
+        held = ids(db)[10]
+        holder.execute("BEGIN")
+        holder.execute("SELECT FROM chatapp.integration_accounts WHERE id = %s FOR UPDATE", (held,))
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(rotate, settings)
+            others = "SELECT count(*) FROM chatapp.integration_accounts WHERE updated_at > '2026-01-02'"
+            processes.until(
+                lambda: (db.execute(others).fetchone() or (0,))[0] > 100, "other rows of the batch, written"
+            )
+            assert not done.done()
+            holder.execute("UPDATE chatapp.integration_accounts SET account_name = 'mine' WHERE id = %s", (held,))
+            holder.execute("COMMIT")
+            assert done.result().failures == 0
+        after = accounts.seen(db, ring)
+        assert {each.key for each in after.values()} == {"k2"}
+        name = db.execute("SELECT account_name FROM chatapp.integration_accounts WHERE id = %s", (held,)).fetchone()
+        assert name == ("mine",)
+
+
+def test_several_processes_and_several_callctl_do_one_rotation(url: str, keys: Path, tmp_path: Path) -> None:
+    settings = accounts.settings_of(url, keys)
+    ring = accounts.ring_of(settings)
+    config = configuration(tmp_path, keys)
+    with connect(url) as db:
+        accounts.fill(db, ring, MORE, seed=5)
+        before = accounts.seen(db, ring)
+        with stopped_at(url, config, 0, "--workers", "2") as (first, _):
+            second = processes.start(url, "--config", config, "rotate-secrets", "--yes", "--output", "json")
+            done = "SELECT sum(rows_done) FROM callctl.rotation_range"
+            processes.until(lambda: ((db.execute(done).fetchone() or [0])[0] or 0) > 900, "the others at work")
+        for process in (first, second):
+            code, _, err = processes.finish(process)
+            assert code == 0, err
+        after = accounts.seen(db, ring)
+        assert {where: (each.plaintext, each.key) for where, each in after.items()} == {
+            where: (each.plaintext, "k2") for where, each in before.items()
+        }
+        ledger = "SELECT counts ->> 'read', counts ->> 'written' FROM callctl.rotation"
+        assert [int(read) for read, _ in db.execute(ledger).fetchall()] == [ACCOUNTS + MORE]
+        left = db.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+        assert left == (0,)
+
+
+def test_a_process_that_dies_leaves_its_work_to_the_others(
+    url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = accounts.settings_of(url, keys, batch_size=20)
+    with connect(url) as db:
+        accounts.fill(db, accounts.ring_of(settings), MORE, seed=5)
+        started: list[rotation_worker.Other] = []
+        heard = rotation_worker.heard
+        events: list[Event] = []
+
+        def watched(others: list[rotation_worker.Other], on_event: Any) -> None:
+            started[:] = others
+            if others and not events:
+                # Once it is at work.
+                processes.until(lambda: len(processes.sessions(db, "callctl rotate", "%")) > 5, "the other process")
+                os.kill(others[0].process.pid or 0, signal.SIGKILL)
+                others[0].process.join()
+            heard(others, on_event)
+
+        monkeypatch.setattr("callctl.rotation.heard", watched)
+        rotated = rotate(
+            settings, workers=2, on_event=lambda event: events.append(event) if isinstance(event, Notice) else None
+        )
+        assert rotated.rows_read >= ACCOUNTS + MORE
+        assert [event.text for event in events if isinstance(event, Notice)] == [
+            "one of the processes ended before its time (signal 9); the others do its work"
+        ]
+        assert {each.key for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {"k2"}
+
+
+def test_progress_counts_every_row_whoever_does_it(url: str, keys: Path) -> None:
+    events: list[Event] = []
+    rotate(accounts.settings_of(url, keys), on_event=events.append)
+    first = next(event for event in events if isinstance(event, RotationProgress))
+    assert (first.done, first.total, first.failures) == (0, ACCOUNTS, 0)
+
+
+def test_another_key_has_to_wait_until_a_rotation_is_done(url: str, keys: Path, tmp_path: Path) -> None:
+    refused = pytest.raises(LockHeld, match=r"at work at rotation \d+ to key k2")
+    with stopped_at(url, configuration(tmp_path, keys), 100) as (process, _), refused:
+        rotate(accounts.settings_of(url, keys, "k3", "k2", "k1", lock_wait_ms=300))
+    assert processes.finish(process)[0] == 0

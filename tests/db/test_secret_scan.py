@@ -1,0 +1,102 @@
+"""Envelopes and secrets where no field is declared: found, told by place, and never by value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from psycopg.types.json import Jsonb
+from tests.conftest import connect
+from tests.db import accounts
+
+from callctl.envelope import Place, Sealer
+from callctl.secret_scan import scan, warnings
+
+NOWHERE = Place("", "", "", "")
+
+
+def test_it_finds_what_is_outside_and_only_that(url: str, keys: Path) -> None:
+    settings = accounts.settings_of(url, keys)
+    ring = accounts.ring_of(settings)
+    with connect(url) as db:
+        assert scan(db, settings, ring).found == ()
+        sealed = Sealer(ring.keys["k1"]).seal("canary-4f1d", NOWHERE, 1)
+        db.execute(
+            "CREATE TABLE chatapp.hooks (n int PRIMARY KEY, api_key text, note varchar(4000), body json, list jsonb)"
+        )
+        db.execute(
+            "INSERT INTO chatapp.hooks VALUES (1, 'canary-4f1d-key', NULL, %s, NULL),"
+            " (2, '$2b$10$abcdefghij', 'hi', NULL, %s),"
+            ' (3, NULL, %s, NULL, NULL), (4, NULL, %s, NULL, \'{"maxTokens": 5, "token": "short"}\'),'
+            ' (5, NULL, \'see sk-canary4f1dcanary4f1dcanary\', \'{"password": "********", "secret": true}\', NULL)',
+            (
+                json.dumps({"deep": [{"er": sealed}]}),
+                Jsonb([accounts.bare(ring, "x"), {"clientSecret": "canary-4f1d-client"}]),
+                "before " + json.dumps(sealed) + " after",
+                json.dumps(sealed),
+            ),
+        )
+        # Beside the declared fields: of another type, nested, and unknown.
+        twilio, custom = (
+            db.execute(
+                "SELECT id::text FROM chatapp.integration_accounts WHERE account_type = %s"
+                " AND credentials #> %s IS NOT NULL ORDER BY id",
+                (kind, path),
+            ).fetchone()
+            for kind, path in (("twilio", ["authToken"]), ("custom", ["turnServers", "0"]))
+        )
+        assert twilio is not None
+        assert custom is not None
+        change = "UPDATE chatapp.integration_accounts SET credentials = jsonb_set(credentials, %s, %s) WHERE id = %s"
+        db.execute(change, (["password"], Jsonb("canary-4f1d-misplaced"), twilio[0]))
+        db.execute(change, (["turnServers", "0", "token"], Jsonb("canary-4f1d-nested"), custom[0]))
+        found = scan(db, settings, ring)
+        beside = {
+            ("plaintext", "integration_accounts", "credentials.password", None, (twilio[0],)),
+            ("plaintext", "integration_accounts", "credentials.turnServers[].token", None, (custom[0],)),
+        }
+        hooks = {
+            ("plaintext", "hooks", "api_key", None, ("1",)),
+            ("envelope", "hooks", "body.deep[].er", "k1", ("1",)),
+            ("envelope", "hooks", "list[]", "k1", ("2",)),
+            ("plaintext", "hooks", "list[].clientSecret", None, ("2",)),
+            ("piece", "hooks", "note", "k1", ("3",)),
+            ("envelope", "hooks", "note", "k1", ("4",)),
+            ("plaintext", "hooks", "note", None, ("5",)),
+        }
+        assert {
+            (each.kind, each.table, each.field, each.key, tuple(each.rows)) for each in found.found
+        } == hooks | beside
+        assert all(each.values == 1 for each in found.found)
+        assert "canary" not in " ".join(warnings(found))
+        # What a rotation asks is cheaper, and misses only what is in one member with a declared field.
+        quick = scan(db, settings, ring, thorough=False)
+        assert len(quick.found) == len(found.found) - 1
+        assert {each.field for each in found.found} - {each.field for each in quick.found} == {
+            "credentials.turnServers[].token"
+        }
+
+
+def test_a_table_that_takes_too_long_is_named(url: str, keys: Path) -> None:
+    settings = accounts.settings_of(url, keys)
+    with connect(url) as db:
+        db.execute(
+            "CREATE VIEW chatapp.v AS SELECT 1; CREATE FUNCTION public.slow() RETURNS text LANGUAGE sql AS"
+            " $$ SELECT 'x'::text FROM pg_sleep(600) $$;"
+            "CREATE MATERIALIZED VIEW chatapp.fast AS SELECT 'sk-canary4f1dcanary4f1dcanary'::text AS note"
+        )
+        db.execute("ALTER TABLE chatapp.companies ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+        db.execute("CREATE POLICY slow ON chatapp.companies USING (public.slow() = 'x')")
+        db.execute("CREATE ROLE scanner")
+        db.execute("GRANT USAGE ON SCHEMA chatapp, callctl TO scanner")
+        db.execute("GRANT SELECT ON ALL TABLES IN SCHEMA chatapp, callctl TO scanner")
+        try:
+            db.execute("SET ROLE scanner")
+            found = scan(db, settings, timeout_ms=300)
+        finally:
+            db.execute("RESET ROLE")
+            db.execute("DROP OWNED BY scanner")
+            db.execute("DROP ROLE scanner")
+        assert "chatapp.companies" in found.cut_short
+        assert any("was not scanned to its end" in text for text in warnings(found))
+        assert [each.table for each in found.found] == ["fast"]

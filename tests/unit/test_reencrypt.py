@@ -1,0 +1,151 @@
+"""What a rotation would write about one row: the secrets, under the primary key, and not a digit of anything else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callctl.envelope import Opener, Place, Sealer, read
+from callctl.keys import Key, KeyRing, check_value
+from callctl.reencrypt import NotTheSame, Resealer
+from callctl.secret_fields import DECLARED
+from callctl.secret_rows import NotReadable, Part, Row, Target, decode, encode
+
+KEYS = {
+    id: Key(id, f"test {id}", id == "k1", bytes([n] * 32), check_value(bytes([n] * 32)))
+    for n, id in enumerate(("k1", "k2"))
+}
+RING = KeyRing(KEYS["k2"], KEYS)
+PART = Part("integration_accounts", "credentials", "json", tuple(each for each in DECLARED if each.path))
+TARGET = Target("accounts", "integration_accounts", "live", ("s", "t"), "", "", "", "", "", "", (PART,))
+
+# What jsonb can hold and Python's own numbers can't.
+DIGITS = st.one_of(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?", fullmatch=True),
+    st.sampled_from(["1.10", "1e400", "-0.0", "1.0", "9" * 4400, "0." + "0" * 40 + "1", "1e-400"]),
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A number as it is written."""
+
+    text: str
+
+
+LEAVES = st.one_of(st.none(), st.booleans(), TEXTS, DIGITS.map(Digits))
+VALUES = st.recursive(
+    LEAVES, lambda each: st.one_of(st.lists(each, max_size=3), st.dictionaries(TEXTS, each, max_size=3)), max_leaves=12
+)
+SECRETS = st.one_of(TEXTS.filter(lambda text: text and read_is_plain(text)), DIGITS.map(Digits), st.none(), st.just(""))
+
+
+def read_is_plain(text: str) -> bool:
+    try:
+        return read(text) is None
+    except ValueError:
+        return False
+
+
+def written(value: Any) -> str:
+    """JSON with the digits of each number as they are."""
+    if isinstance(value, Digits):
+        return value.text
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {written(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def exact(text: str) -> Any:
+    """JSON with exact numbers: equal where jsonb is."""
+    return json.loads(text, parse_int=Decimal, parse_float=Decimal)
+
+
+def resealed(credentials: str, account_type: str) -> Any:
+    row = Row("key", "1", "row", "company", account_type, (credentials,))
+    return Resealer(RING, "keep", lambda: 1000).reseal(TARGET, row)
+
+
+@given(st.dictionaries(TEXTS, VALUES, max_size=4), SECRETS, st.lists(st.tuples(SECRETS, VALUES), max_size=3))
+def test_only_the_secrets_change(others: dict[str, Any], password: Any, turns: list[tuple[Any, Any]]) -> None:
+    servers = [{"credential": secret, "urls": other} for secret, other in turns]
+    text = written({**others, "password": password, "turnServers": servers})
+    result = resealed(text, "custom")
+    patch = exact(result.values[0] or "{}")
+    # Exactly what PostgreSQL's || makes of it.
+    after, before = {**exact(text), **patch}, exact(text)
+    opener = Opener(RING)
+    places = [(after, before, "password", "credentials.password")]
+    places += [
+        (new, old, "credential", "credentials.turnServers[].credential")
+        for new, old in zip(after["turnServers"], before["turnServers"], strict=True)
+    ]
+    changed = 0
+    for new, old, key, path in places:
+        if isinstance(old[key], str) and old[key]:
+            sealed = {name: int(each) if name == "v" else each for name, each in new[key].items()}
+            envelope = read(sealed)
+            assert envelope is not None
+            opened = opener.open(envelope, Place("company", "integration_accounts", "row", path))
+            assert (opened.plaintext, opened.key.id, opened.version) == (old[key], "k2", 1)
+            new[key] = old[key]
+            changed += 1
+    assert after == before
+    assert len(result.changes) == changed
+    assert set(patch) <= {"password", "turnServers"}
+    numbers = sum(isinstance(each, Digits) for each in (password, *(secret for secret, _ in turns)))
+    assert len(result.failures) == numbers
+
+
+@given(VALUES)
+def test_a_document_keeps_its_digits(value: Any) -> None:
+    text = written(value)
+    assert exact(encode(decode(text))) == exact(text)
+
+
+def test_what_is_nested_too_deeply_is_left() -> None:
+    with pytest.raises(NotReadable):
+        decode("[" * 100_000 + "]" * 100_000)
+    result = resealed('{"password": ' + "[" * 100_000 + "]" * 100_000 + "}", "custom")
+    assert (result.values, result.changes) == ((None,), ())
+    assert [failure.reason for failure in result.failures] == ["malformed: nested too deeply"]
+
+
+def test_a_value_that_would_not_decrypt_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    seal = Sealer.seal
+
+    def wrong(self: Sealer, plaintext: str, place: Place, version: int) -> dict[str, Any]:
+        return seal(self, plaintext + "x", place, version)
+
+    monkeypatch.setattr(Sealer, "seal", wrong)
+    with pytest.raises(NotTheSame):
+        resealed('{"password": "secret"}', "custom")
+
+
+def test_encryptions_are_asked_for_before_they_are_made() -> None:
+    asked: list[int] = []
+
+    def more() -> int:
+        asked.append(1)
+        return 2
+
+    resealer = Resealer(RING, "keep", more)
+    row = Row(
+        "key",
+        "1",
+        "row",
+        "company",
+        "custom",
+        ('{"password": "a", "turnServers": [{"credential": "b"}, {"credential": "c"}]}',),
+    )
+    resealer.reseal(TARGET, row)
+    assert (len(asked), resealer.left) == (2, 1)
