@@ -1,0 +1,136 @@
+"""How many ways to break a migrated database callctl verify finds, and how many the document's own verification SQL.
+
+The mutations are those of tests/db: every attribute of every object that the steps leave, and every rule for rows, one
+at a time. The document is given two readers: one who compares with what it says to expect, and one who has the right
+answer of each of its queries by heart. Run: ./dev bench mutations [RESULT.json]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from benchmarks.online_parts import saved  # noqa: E402
+from tests.db.migrated import Migrated, State, connection_to  # noqa: E402
+from tests.db.mutations import broken_objects  # noqa: E402
+from tests.db.test_invariants import BREAKAGES, DEFERRED, FULL  # noqa: E402
+
+from callctl.config import Settings  # noqa: E402
+from callctl.errors import CallctlError  # noqa: E402
+from callctl.postgres import start_server  # noqa: E402
+from callctl.script import parse_script  # noqa: E402
+from callctl.verify import examine  # noqa: E402
+
+BY_HAND = ROOT / "tests" / "db" / "by_hand_verify.sql"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One of the document's, and what it says of the answer."""
+
+    sql: str
+    expects: str
+
+    def fails(self, answer: Sequence[tuple[Any, ...]] | None) -> bool:
+        """Whether the answer (None: an error) is another than the document says."""
+        if answer is None or not self.expects:
+            return answer is None
+        if self.expects == "zeros":
+            return any(value for row in answer for value in row)
+        return len(answer) != (0 if self.expects == "none" else int(self.expects))
+
+
+def document() -> tuple[Query, ...]:
+    """Its queries."""
+    script = parse_script(BY_HAND.read_text(encoding="utf-8"), BY_HAND.name)
+    return tuple(
+        Query(each.sql, found[1] if (found := re.search(r"expects: (\w+)", each.comment)) else "")
+        for each in script.statements
+    )
+
+
+def answers(db: psycopg.Connection[Any], queries: Iterable[Query]) -> list[list[tuple[Any, ...]] | None]:
+    """The answers, each in an order that does not matter; None where the server refuses."""
+    found: list[list[tuple[Any, ...]] | None] = []
+    for query in queries:
+        try:
+            with db.transaction():
+                found.append(sorted(db.execute(query.sql.encode()).fetchall(), key=repr))
+        except psycopg.Error:
+            found.append(None)
+    return found
+
+
+def caught(db: psycopg.Connection[Any], *, fast: bool) -> bool:
+    """Whether verify fails."""
+    try:
+        report = examine(db, Settings(), fast=fast)
+    except CallctlError:
+        return True
+    return not report.passed
+
+
+def score(migrated: Migrated) -> dict[str, dict[str, int]]:
+    """Of each kind: tried, and what each of the three found."""
+    with connection_to(migrated.url(FULL)) as db:
+        tried: list[tuple[str, str, State]] = [
+            (each.kind, each.sql, FULL) for each in broken_objects(db, migrated.before(FULL))
+        ]
+    tried += [
+        ("row", each.sql, each.state)
+        for check, breakages in BREAKAGES.items()
+        for each in breakages
+        # What only warns is no failure; a key ring is nothing that the document knows.
+        if each.state in (FULL, DEFERRED) and check not in WARNS
+    ]
+    scores: dict[str, dict[str, int]] = {}
+    queries = document()
+    right: dict[State, list[list[tuple[Any, ...]] | None]] = {}
+    for kind, sql, state in tried:
+        with connection_to(migrated.url(state)) as db:
+            if state not in right:
+                right[state] = answers(db, queries)
+                assert None not in right[state], "a query of the document fails on the right database"
+            db.execute(sql.encode())
+            found = answers(db, queries)
+            counts = scores.setdefault(kind, {"tried": 0, "callctl": 0, "expected": 0, "by_heart": 0})
+            counts["tried"] += 1
+            # An answer that is not as expected on the right database either says nothing.
+            counts["expected"] += any(
+                query.fails(now) and not query.fails(then)
+                for query, now, then in zip(queries, found, right[state], strict=True)
+            )
+            counts["by_heart"] += found != right[state]
+            counts["callctl"] += caught(db, fast=kind != "row")
+    return scores
+
+
+WARNS = frozenset(
+    """call-settings-voice calls-failed-unanswered accounts-complete package-types-current chatbot-types-current
+    call-settings-awaited inheritance-recorded values-superseded accounts-secrets-known-key""".split()  # noqa: SIM905
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Print the score, and save it where a file is named."""
+    with start_server() as server:
+        with psycopg.connect(server.url("postgres")) as connection:
+            version = str(connection.info.server_version // 10000)
+        scores = score(Migrated(server))
+    content = {"kind": "mutations", **saved.describe(Path(sys.executable), {"postgresql": version}), "scores": scores}
+    for kind, counts in scores.items():
+        print(kind, counts)
+    if arguments:
+        saved.save(Path(arguments[0]), content)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

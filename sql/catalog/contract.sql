@@ -1,0 +1,78 @@
+-- Where the catalog differs from what is expected: a row a difference. 'found' is catalog/facts.sql. What is expected comes
+-- as objects of this database, in its own names: {"check", "step", "relation", "kind", "name", "facts": {property: value} or null
+-- where the object must be gone, "made": [kind, relation, name] where the facts count only if callctl made it, "always":
+-- the facts that count in any case, "while": [schema, table, column] where it is expected only while that column is there}.
+-- "whole" lists the tables that are the migration's own: what else stands on them is "added".
+WITH asked AS (
+  SELECT '{}'::jsonb AS what
+), wanted AS (
+  SELECT o.*
+  FROM asked
+  CROSS JOIN LATERAL jsonb_to_recordset(what -> 'objects')
+    AS o ("check" text, step integer, relation text, kind text, name text, facts jsonb, gone boolean, made jsonb, always jsonb, "while" jsonb)
+  WHERE o."while" IS NULL OR EXISTS (
+    SELECT FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = o."while" ->> 0 AND c.relname = o."while" ->> 1 AND a.attname = o."while" ->> 2 AND NOT a.attisdropped)
+), fact AS (
+  /* facts */
+), found AS (
+  SELECT relation, kind, name, jsonb_object_agg(property, value) AS facts FROM fact GROUP BY relation, kind, name
+), judged AS (
+  SELECT w.*, f.facts AS found, f.relation IS NOT NULL AS there,
+         w.made IS NULL OR EXISTS (
+           SELECT FROM callctl.made AS m
+           WHERE m.kind = w.made ->> 0 AND m.relation = w.made ->> 1 AND m.name = w.made ->> 2) AS whole
+  FROM wanted AS w
+  LEFT JOIN found AS f ON f.relation = w.relation AND f.kind = w.kind AND f.name = w.name
+), difference AS (
+  SELECT "check", step, relation, kind, name, 'missing' AS problem, NULL AS property, NULL AS expected, NULL AS found, facts
+  FROM judged WHERE NOT there AND NOT gone
+  UNION ALL
+  SELECT "check", step, relation, kind, name, 'not gone', NULL, NULL, NULL, NULL FROM judged WHERE there AND gone
+  UNION ALL
+  SELECT j."check", j.step, j.relation, j.kind, j.name, 'differs', e.property, e.value, j.found ->> e.property, j.facts
+  FROM judged AS j
+  CROSS JOIN LATERAL jsonb_each_text(j.facts) AS e (property, value)
+  WHERE j.there AND NOT j.gone AND (j.whole OR coalesce(j.always, '[]') ? e.property)
+    AND e.value IS DISTINCT FROM j.found ->> e.property
+  UNION ALL
+  SELECT 'additions', NULL, f.relation, f.kind, f.name, 'added', NULL, NULL, NULL, NULL
+  FROM asked
+  CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'whole') AS t (relation)
+  JOIN found AS f ON f.relation = t.relation
+  LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name
+  WHERE w.name IS NULL
+)
+SELECT "check", problem, concat_ws(' ', kind, CASE
+         WHEN kind = 'table' THEN relation
+         WHEN kind IN ('column', 'function') THEN relation || '.' || name
+         WHEN kind = 'index' THEN substring(relation FROM '^(?:"(?:[^"]|"")*"|[^."]*)') || '.' || name
+         ELSE name || ' on ' || relation END) AS object,
+       property, expected, found,
+       -- The statement that makes it what it should be; NULL where there is no single one, or what it held is lost.
+       CASE
+         WHEN problem IN ('not gone', 'added') THEN NULL
+         WHEN kind = 'column' AND property = 'type' THEN format('ALTER TABLE %s ALTER COLUMN %s TYPE %s', relation, name, expected)
+         WHEN kind = 'column' AND property = 'not null' THEN
+           format('ALTER TABLE %s ALTER COLUMN %s %s NOT NULL', relation, name, CASE expected WHEN 'yes' THEN 'SET' ELSE 'DROP' END)
+         WHEN kind = 'column' AND property = 'default' THEN
+           format('ALTER TABLE %s ALTER COLUMN %s %s', relation, name,
+                  CASE expected WHEN 'none' THEN 'DROP DEFAULT' ELSE 'SET DEFAULT ' || expected END)
+         WHEN kind = 'constraint' AND property = 'enforced' AND found <> 'no' THEN
+           format('ALTER TABLE %s ENABLE TRIGGER ALL', substring(found FROM 'triggers of (.*) are off'))
+         WHEN kind = 'constraint' THEN
+           format('ALTER TABLE %s %sADD CONSTRAINT %s %s', relation,
+                  CASE WHEN problem = 'differs' THEN format('DROP CONSTRAINT %s, ', name) ELSE '' END, name, facts ->> 'definition')
+         WHEN kind = 'index' AND EXISTS (  -- it comes and goes with its constraint
+           SELECT FROM wanted AS w
+           WHERE w.kind = 'constraint' AND w.relation = difference.relation AND w.name = difference.name) THEN NULL
+         WHEN kind = 'index' AND problem = 'missing' THEN regexp_replace(facts ->> 'definition', ' INDEX ', ' INDEX CONCURRENTLY ')
+         WHEN kind = 'index' AND property = 'valid' THEN format('REINDEX INDEX CONCURRENTLY %s.%s', substring(relation FROM '^(?:"(?:[^"]|"")*"|[^."]*)'), name)
+         WHEN kind = 'trigger' AND problem = 'missing' THEN facts ->> 'definition'
+         WHEN kind = 'trigger' AND property = 'enabled' THEN format('ALTER TABLE %s ENABLE TRIGGER %s', relation, name)
+       END AS mend,
+       step
+FROM difference
+ORDER BY "check", relation, kind, name, problem, property

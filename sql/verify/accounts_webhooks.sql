@@ -1,0 +1,15 @@
+-- steps: 9
+-- means: the provider's calls go nowhere, or to another account
+-- mends: UPDATE the account's webhook_url to the documented form, and enter it at the provider
+
+-- L1030-1036: https://HOST/api/webhooks/twilio/voice/ACCOUNT, and .../whatsapp/call/ACCOUNT. The document's own development
+-- accounts end in a name, not in the account's id, so that the end is only asked for where it looks like an id.
+-- check: accounts-webhooks: webhook addresses have the documented form, and lead to their own account
+SELECT a.id AS account, a.account_type, a.webhook_url
+FROM chatapp.integration_accounts AS a
+WHERE a.webhook_url !~ CASE a.account_type
+        WHEN 'twilio' THEN '^https://[^/?#[:space:]]+/api/webhooks/twilio/voice/[^/?#[:space:]]+$'
+        WHEN 'whatsapp' THEN '^https://[^/?#[:space:]]+/api/webhooks/whatsapp/call/[^/?#[:space:]]+$'
+        ELSE '^https://[^/?#[:space:]]+/[^[:space:]]*$' END
+   OR a.account_type IN ('twilio', 'whatsapp') AND lower(substring(a.webhook_url FROM '[^/]+$')) <> a.id::text
+      AND substring(a.webhook_url FROM '[^/]+$') ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';

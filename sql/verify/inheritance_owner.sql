@@ -1,0 +1,12 @@
+-- steps: 6
+-- means: saving a chatbot fails: the function of the inheritance rule may not read the package
+-- mends: GRANT SELECT, UPDATE on the packages to the function's owner, or give the function to the tables' owner
+
+-- The function runs as its owner, and FOR SHARE takes the right to update as well.
+-- check: inheritance-rule-may-read: the owner of the inheritance rule's function may read and lock packages
+SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner
+FROM (VALUES ('chatapp.chatbot_packages'::regclass)) AS packages (relation)
+JOIN pg_class AS c ON c.oid = packages.relation
+JOIN pg_proc AS p ON p.pronamespace = c.relnamespace AND p.proname = 'check_chatbot_capabilities'
+WHERE NOT (has_schema_privilege(p.proowner, c.relnamespace, 'USAGE')
+           AND has_table_privilege(p.proowner, c.oid, 'SELECT') AND has_any_column_privilege(p.proowner, c.oid, 'UPDATE'));

@@ -1,0 +1,7 @@
+-- steps: 2-4
+-- means: chatbots of such a package can do nothing at all
+-- mends: UPDATE the package: set enable_chat or enable_call
+
+-- check: packages-capable: every package, deleted or not, allows chat or call
+SELECT p.id, p.enable_chat, p.enable_call FROM chatapp.chatbot_packages AS p
+WHERE NOT COALESCE(p.enable_chat OR p.enable_call, false);

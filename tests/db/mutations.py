@@ -1,0 +1,350 @@
+"""Every way to break one attribute of one object of the catalog, generated from the catalog itself.
+
+``broken_objects`` looks at what a migrated database has and the database before it had not, without asking callctl, and
+gives for each such object the statements that change one thing about it: gone, renamed, and each attribute another one.
+``TUNED`` are changes that a good administrator may make, which verify must let pass.
+"""
+
+# ruff: noqa: E501 - each mutation is one line of SQL.
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import psycopg
+
+Connection: TypeAlias = psycopg.Connection[Any]
+Known: TypeAlias = frozenset[tuple[str, str, str]]  # relation, kind, name
+
+NEW_TABLES = ("integration_accounts", "calls", "call_transcripts")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change: to which object, what of it, and how."""
+
+    kind: str
+    object: str  # the name that verify must say
+    what: str
+    sql: str
+
+    def on(self, tables: Collection[str]) -> bool:
+        """Whether its statements name one of these tables."""
+        return any(f"chatapp.{table}" in self.sql or f"idx_{table}" in self.sql for table in tables)
+
+    @property
+    def id(self) -> str:
+        """For pytest's output."""
+        return f"{self.kind} {self.object}: {self.what}"
+
+
+_OBJECTS = """
+SELECT c.relname, 'table', c.relname FROM pg_class c WHERE c.relnamespace = 'chatapp'::regnamespace AND c.relkind = 'r'
+UNION ALL
+SELECT c.relname, 'column', a.attname || ' ' || format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+ WHERE c.relnamespace = 'chatapp'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT c.relname, 'constraint', k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+ WHERE c.relnamespace = 'chatapp'::regnamespace AND k.contype <> 'n'
+UNION ALL
+SELECT c.relname, 'index', i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+ WHERE c.relnamespace = 'chatapp'::regnamespace
+UNION ALL
+SELECT c.relname, 'trigger', t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+ WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT t.tgisinternal
+UNION ALL
+SELECT p.pronamespace::regnamespace::text, 'function', p.proname FROM pg_proc p
+ WHERE p.pronamespace = 'chatapp'::regnamespace
+    OR p.oid IN (SELECT tgfoid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT t.tgisinternal)
+"""
+
+
+def objects(db: Connection) -> Known:
+    """Everything of the platform's schema, columns with their types, and the functions of its triggers."""
+    return frozenset((row[0], row[1], row[2]) for row in db.execute(_OBJECTS).fetchall())
+
+
+def broken_objects(db: Connection, before: Known) -> Iterator[Mutation]:
+    """Every mutation of every object that is here and was not there before."""
+    new = objects(db) - before
+    whole = {relation for relation, kind, _ in new if kind == "table"}
+    yield from _tables(db, whole)
+    columns = {(relation, name.partition(" ")[0]) for relation, kind, name in new if kind == "column"}
+    # Of a column that was there with another type, only the type is the migration's.
+    retyped = columns & {(relation, name.partition(" ")[0]) for relation, kind, name in before if kind == "column"}
+    yield from _columns(db, columns, retyped)
+    yield from _constraints(db, {(relation, name) for relation, kind, name in new if kind == "constraint"})
+    yield from _indexes(db, {name for _, kind, name in new if kind == "index"})
+    yield from _triggers(db, {(relation, name) for relation, kind, name in new if kind == "trigger"})
+    yield from _functions(db, {(relation, name) for relation, kind, name in new if kind == "function"})
+
+
+def _tables(db: Connection, names: Collection[str]) -> Iterator[Mutation]:
+    for name in sorted(names):
+        table = f"chatapp.{name}"
+        for what, sql in (
+            ("gone", f"DROP TABLE {table} CASCADE"),
+            ("renamed", f"ALTER TABLE {table} RENAME TO renamed"),
+            ("in another schema", f"CREATE SCHEMA elsewhere; ALTER TABLE {table} SET SCHEMA elsewhere"),
+            ("a view", f"ALTER TABLE {table} RENAME TO renamed; CREATE VIEW {table} AS SELECT * FROM chatapp.renamed"),
+            ("unlogged", f"UPDATE pg_class SET relpersistence = 'u' WHERE oid = '{table}'::regclass"),
+            ("row security", f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
+            ("row security forced", f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
+            ("replica identity", f"ALTER TABLE {table} REPLICA IDENTITY NOTHING"),
+            ("inherits", f"CREATE TABLE chatapp.parent (id uuid NOT NULL); ALTER TABLE {table} INHERIT chatapp.parent"),
+        ):
+            yield Mutation("table", name, what, sql)
+
+
+_OTHER_TYPE = {"uuid": "text", "text": "varchar(100)", "jsonb": "json", "boolean": "text", "integer": "bigint"}
+
+
+def _columns(
+    db: Connection, names: Collection[tuple[str, str]], retyped: Collection[tuple[str, str]]
+) -> Iterator[Mutation]:
+    rows = db.execute(
+        """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),
+                  t.typstorage <> 'p', t.typcollation <> 0
+             FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
+             LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+            WHERE c.relnamespace = 'chatapp'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum"""
+    ).fetchall()
+    for table, name, kind, not_null, default, long, text in rows:
+        if (table, name) not in names:
+            continue
+        alter = f"ALTER TABLE chatapp.{table} ALTER COLUMN {name}"
+        loose = _LOOSE.format(table=table, name=name)
+        found = [("gone", f"ALTER TABLE chatapp.{table} DROP COLUMN {name} CASCADE"),
+                 ("renamed", f"ALTER TABLE chatapp.{table} RENAME COLUMN {name} TO renamed"),
+                 ("null", f"{loose}; {alter} {'DROP' if not_null else 'SET'} NOT NULL" if table in NEW_TABLES or not_null else "")]  # fmt: skip
+        length = re.fullmatch(r"character varying\((\d+)\)", kind)
+        numbers = re.fullmatch(r"numeric\((\d+),(\d+)\)", kind)
+        if length:
+            found.append(("shorter", f"{loose}; {alter} TYPE varchar({int(length[1]) - 1})"))
+            found.append(("longer", f"{loose}; {alter} TYPE varchar({int(length[1]) + 1})"))
+            found.append(("type", f"{loose}; {alter} TYPE text"))
+        elif numbers:
+            found.append(("type", f"{loose}; {alter} TYPE numeric({int(numbers[1]) + 1},{numbers[2]})"))
+            found.append(("scale", f"{loose}; {alter} TYPE numeric({numbers[1]},{int(numbers[2]) + 1})"))
+        elif kind.startswith("timestamp"):
+            found.append(("type", f"{loose}; {alter} DROP DEFAULT, ALTER COLUMN {name} TYPE timestamp"))
+            found.append(("precision", f"{loose}; {alter} TYPE timestamptz(0)"))
+        else:
+            other = _OTHER_TYPE[kind]
+            found.append(("type", f"{loose}; {alter} DROP DEFAULT; {alter} TYPE {other} USING {name}::{other}"))
+        if default is not None:
+            found.append(("no default", f"{alter} DROP DEFAULT"))
+        value = {
+            "boolean": "NOT " + str(default),
+            "integer": "7",
+            "uuid": "'00000000-0000-0000-0000-000000000000'",
+        }.get(
+            kind,
+            "now() + '1 day'" if kind.startswith("time") else "'{}'" if kind == "jsonb" else "0" if numbers else "'x'",
+        )
+        found.append(("default", f"{alter} SET DEFAULT {value}"))
+        if long:
+            found.append(("storage", f"{alter} SET STORAGE PLAIN"))
+        if text:
+            found.append(("collation", f'{loose}; {alter} TYPE {kind} COLLATE "C"'))
+        if kind == "integer" and table in NEW_TABLES:
+            found.append(
+                ("identity", f"{loose}; {alter} SET NOT NULL, ALTER COLUMN {name} ADD GENERATED BY DEFAULT AS IDENTITY")
+            )
+        if table in NEW_TABLES and kind in ("integer", "text"):
+            found.append(
+                (
+                    "generated",
+                    f"ALTER TABLE chatapp.{table} DROP COLUMN {name} CASCADE, ADD COLUMN {name} {kind} GENERATED ALWAYS AS (NULL::{kind}) STORED",
+                )
+            )
+        for what, sql in found:
+            if sql and ((table, name) not in retyped or what in ("gone", "renamed", "type", "storage")):
+                yield Mutation("column", name, what, sql)
+
+
+# What stands in the way of another type: the constraints, indexes and triggers that speak of the column, in one round trip.
+_LOOSE = """
+DO $$ DECLARE o record; BEGIN
+  FOR o IN SELECT DISTINCT k.conname FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+            WHERE k.conrelid = 'chatapp.{table}'::regclass AND a.attname = '{name}' AND k.contype <> 'n' LOOP
+    EXECUTE format('ALTER TABLE chatapp.{table} DROP CONSTRAINT %I CASCADE', o.conname);
+  END LOOP;
+  FOR o IN SELECT DISTINCT d.objid::regclass AS name FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+            WHERE d.classid = 'pg_class'::regclass AND d.refobjid = 'chatapp.{table}'::regclass AND a.attname = '{name}'
+              AND d.objid IN (SELECT indexrelid FROM pg_index) LOOP
+    EXECUTE format('DROP INDEX %s', o.name);
+  END LOOP;
+  FOR o IN SELECT t.tgname FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr::smallint[])
+            WHERE t.tgrelid = 'chatapp.{table}'::regclass AND a.attname = '{name}' LOOP
+    EXECUTE format('DROP TRIGGER %I ON chatapp.{table}', o.tgname);
+  END LOOP;
+END $$"""
+_ACTIONS = ("NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT")
+
+
+def _constraints(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
+    enforceable = db.info.server_version >= 180000
+    rows = db.execute(
+        """SELECT c.relname, k.conname, k.contype::text, pg_get_constraintdef(k.oid), k.confrelid::regclass::text
+             FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+            WHERE c.relnamespace = 'chatapp'::regnamespace AND k.contype <> 'n' ORDER BY 1, 2"""
+    ).fetchall()
+    for table, name, kind, definition, target in rows:
+        if (table, name) not in names:
+            continue
+        alter = f"ALTER TABLE chatapp.{table}"
+        drop = f"{alter} DROP CONSTRAINT {name} CASCADE"
+        add = f"{drop}; {alter} ADD CONSTRAINT {name}"
+        found = [("gone", drop), ("renamed", f"{alter} RENAME CONSTRAINT {name} TO renamed")]
+        if kind == "c":
+            found += [("not valid", f"{add} {definition} NOT VALID"), ("not inherited", f"{add} {definition} NO INHERIT"),
+                      ("other rule", f"{add} CHECK (true)"), ("weaker rule", f"{add} CHECK ({definition.removeprefix('CHECK ')} OR now() > '2000-01-01')")]  # fmt: skip
+            if enforceable:
+                found.append(("not enforced", f"{add} {definition} NOT ENFORCED"))
+        elif kind == "f":
+            plain = re.sub(r" ON DELETE .*$", "", definition)
+            action = definition.partition(" ON DELETE ")[2] or "NO ACTION"
+            found += [
+                (f"on delete {other.lower()}", f"{add} {plain} ON DELETE {other}")
+                for other in _ACTIONS
+                if other != action
+            ]
+            found += [
+                (f"on update {other.lower()}", f"{add} {plain} ON UPDATE {other} ON DELETE {action}")
+                for other in _ACTIONS[1:]
+            ]
+            found += [("match full", f"{add} {plain} MATCH FULL ON DELETE {action}"),
+                      ("not valid", f"{add} {definition} NOT VALID"), ("deferrable", f"{add} {definition} DEFERRABLE"),
+                      ("deferred", f"{add} {definition} DEFERRABLE INITIALLY DEFERRED"),
+                      ("triggers off", f"{alter} DISABLE TRIGGER ALL"), ("triggers off there", f"ALTER TABLE {target} DISABLE TRIGGER ALL"),
+                      ("other table", f"CREATE TABLE chatapp.other (id uuid PRIMARY KEY); {drop}; {alter} ADD CONSTRAINT {name} {re.sub(r'REFERENCES [^(]+', 'REFERENCES chatapp.other', definition)} NOT VALID; UPDATE pg_constraint SET convalidated = true WHERE conname = '{name}'")]  # fmt: skip
+            if enforceable:
+                found.append(("not enforced", f"{add} {definition} NOT ENFORCED"))
+        else:
+            found += [("deferrable", f"{add} {definition} DEFERRABLE"), ("deferred", f"{add} {definition} DEFERRABLE INITIALLY DEFERRED"),
+                      ("other columns", f"{add} {definition.replace(')', ', created_at)')}"),
+                      ("index invalid", f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'chatapp.{name}'::regclass")]  # fmt: skip
+        for what, sql in found:
+            yield Mutation("constraint", name, what, sql)
+
+
+def _indexes(db: Connection, names: Collection[str]) -> Iterator[Mutation]:
+    rows = db.execute(
+        """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid), i.indisunique, pg_get_expr(i.indpred, i.indrelid),
+                  a.attname, t.typname
+             FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+             LEFT JOIN pg_type t ON t.oid = a.atttypid
+            WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
+            ORDER BY 1"""
+    ).fetchall()
+    for index, definition, unique, predicate, first, kind in rows:
+        if index not in names:
+            continue
+        name = index.rpartition(".")[2]
+        again = f"DROP INDEX {index}; "
+        body, _, where = definition.partition(" WHERE ")
+        where = f" WHERE {where}" if where else ""
+        found = [("gone", f"DROP INDEX {index}"), ("renamed", f"ALTER INDEX {index} RENAME TO renamed"),
+                 ("invalid", f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass"),
+                 ("not ready", f"UPDATE pg_index SET indisready = false WHERE indexrelid = '{index}'::regclass"),
+                 ("dying", f"UPDATE pg_index SET indislive = false WHERE indexrelid = '{index}'::regclass"),
+                 ("predicate", f"{again}{body} WHERE {'(id IS NOT NULL)' if predicate != '(id IS NOT NULL)' else 'true'}")]  # fmt: skip
+        if predicate:
+            found.append(("no predicate", again + body))
+        if " USING btree " in body:
+            found += [("unique", again + (definition.replace("UNIQUE ", "") if unique else definition.replace("CREATE ", "CREATE UNIQUE ").replace(" (", " (id, ", 1))),
+                      ("more columns", again + body[:-1] + ", id)" + where),
+                      ("order", again + re.sub(r"(\w+)(\)| DESC\)|,)", lambda m: f"{m[1]}{' DESC' + m[2] if m[2] in ('),', ')', ',') else ')'}", body, count=1) + where),
+                      ("fillfactor", again + body + " WITH (fillfactor = 70)" + where)]  # fmt: skip
+            if kind in ("text", "varchar"):
+                found.append(
+                    ("operator class", again + re.sub(rf"\({first}\b", f"({first} {kind}_pattern_ops", body) + where)
+                )
+                found.append(("collation", again + re.sub(rf"\({first}\b", f'({first} COLLATE "C"', body) + where))
+        else:
+            found += [("other words", again + definition.replace("english", "simple")),
+                      ("other method", again + definition.replace("USING gin", "USING gist")),
+                      ("fastupdate", again + definition + " WITH (fastupdate = off)")]  # fmt: skip
+        for what, sql in found:
+            yield Mutation("index", name, what, sql)
+
+
+def _triggers(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
+    rows = db.execute(
+        """SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+            WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2"""
+    ).fetchall()
+    for table, name, definition in rows:
+        if (table, name) not in names:
+            continue
+        alter, again = f"ALTER TABLE chatapp.{table}", f"DROP TRIGGER {name} ON chatapp.{table}; "
+        function = definition.partition(" EXECUTE FUNCTION ")[2].partition("(")[0]
+        found = [("gone", again), ("renamed", f"ALTER TRIGGER {name} ON chatapp.{table} RENAME TO renamed"),
+                 ("disabled", f"{alter} DISABLE TRIGGER {name}"), ("all disabled", f"{alter} DISABLE TRIGGER USER"),
+                 ("on replicas", f"{alter} ENABLE REPLICA TRIGGER {name}"),
+                 ("always", f"{alter} ENABLE ALWAYS TRIGGER {name}"), ("after", again + definition.replace(" BEFORE ", " AFTER ")),
+                 ("each statement", again + definition.replace("FOR EACH ROW", "FOR EACH STATEMENT")),
+                 ("condition", again + definition.replace(" EXECUTE", " WHEN (false) EXECUTE")),
+                 ("other function", f"CREATE FUNCTION chatapp.other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', ' chatapp.other(')}"),
+                 ("other function of its name", f"CREATE SCHEMA elsewhere; CREATE FUNCTION elsewhere.{function.partition('.')[2]}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', ' elsewhere.' + function.partition('.')[2] + '(')}"),
+                 ("arguments", again + definition[:-1].rstrip() + (", 'more')" if definition[-2] == "'" else "'more')")),
+                 ("other event", again + definition.replace("BEFORE UPDATE ", "BEFORE INSERT ").replace("BEFORE INSERT OR UPDATE OF", "BEFORE UPDATE OF"))]  # fmt: skip
+        if " UPDATE OF " in definition:
+            found.append(("fewer columns", again + re.sub(r"UPDATE OF \w+, ", "UPDATE OF ", definition)))
+            found.append(("all columns", again + re.sub(r"UPDATE OF .* ON ", "UPDATE ON ", definition)))
+        for what, sql in found:
+            yield Mutation("trigger", name, what, sql)
+
+
+def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
+    for schema, name in sorted(names):
+        function = f"{schema}.{name}()"
+        row = db.execute(
+            "SELECT pg_get_functiondef(%s::regprocedure), prosrc, prosecdef, proconfig FROM pg_proc WHERE oid = %s::regprocedure",
+            (function, function),
+        ).fetchone()
+        assert row is not None
+        definition, source, definer, config = row
+        for what, sql in (
+            ("gone", f"DROP FUNCTION {function} CASCADE"),
+            ("renamed", f"ALTER FUNCTION {function} RENAME TO renamed"),
+            ("body", definition.replace(source, "BEGIN RETURN NEW; END")),
+            ("a word of its body", definition.replace("RETURN NEW", "RETURN OLD")),
+            ("volatility", f"ALTER FUNCTION {function} STABLE"),
+            ("rights", f"ALTER FUNCTION {function} SECURITY {'INVOKER' if definer else 'DEFINER'}"),
+            ("settings", f"ALTER FUNCTION {function} {'RESET ALL' if config else 'SET search_path = public'}"),
+            ("more settings", f"ALTER FUNCTION {function} SET work_mem = '1MB'"),
+            ("strict", f"ALTER FUNCTION {function} STRICT"),
+            ("parallel", f"ALTER FUNCTION {function} PARALLEL SAFE"),
+        ):
+            yield Mutation("function", name, what, sql)
+
+
+TUNED = (
+    "ALTER TABLE chatapp.calls SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 90)",
+    "ALTER TABLE chatapp.calls ALTER COLUMN company_id SET STATISTICS 1000",
+    "ALTER TABLE chatapp.calls ALTER COLUMN summary SET STORAGE EXTERNAL",
+    "ALTER TABLE chatapp.calls REPLICA IDENTITY FULL",
+    "CREATE ROLE reporting; GRANT SELECT ON chatapp.calls TO reporting",
+    "COMMENT ON TABLE chatapp.calls IS 'every call'",
+    "ALTER TABLE chatapp.calls CLUSTER ON calls_pkey",
+    "CREATE STATISTICS chatapp.calls_of_a_day (dependencies) ON company_id, started_at FROM chatapp.calls",
+    "CREATE TABLE chatapp.invoices (call_id uuid REFERENCES chatapp.calls(id))",
+    "ALTER FUNCTION chatapp.check_chatbot_capabilities() COST 10",
+    "ALTER TABLE chatapp.users ALTER COLUMN avatar_url SET DEFAULT 'https://cdn.example.com/nobody.png'",
+)
+
+# What somebody may have put on the migration's own tables: worth knowing, and named, but no failure.
+ADDED = {
+    "column": "ALTER TABLE chatapp.calls ADD COLUMN extra text",
+    "index": "CREATE INDEX extra ON chatapp.calls (created_at)",
+    "constraint": "ALTER TABLE chatapp.calls ADD CONSTRAINT extra CHECK (duration < 86400)",
+    "trigger": "CREATE TRIGGER extra BEFORE UPDATE ON chatapp.calls FOR EACH ROW EXECUTE FUNCTION chatapp.update_updated_at_column()",
+    "rule": "CREATE RULE extra AS ON DELETE TO chatapp.calls DO ALSO NOTHING",
+    "policy": "CREATE POLICY extra ON chatapp.calls USING (true)",
+}

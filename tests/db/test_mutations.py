@@ -1,0 +1,191 @@
+"""Break every object that the steps leave, and every attribute of it, one at a time: verify fails and names it.
+
+What there is to break is read off the catalog of a migrated database (mutations.py), not off callctl: an object that
+comes in without a check fails here. Nothing is copied: each mutation is a transaction that is rolled back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.db import contract_writer
+from tests.db.migrated import Migrated, State, connection_to
+from tests.db.mutations import ADDED, NEW_TABLES, TUNED, Connection, Mutation, broken_objects
+
+from callctl.config import Settings
+from callctl.errors import Refused
+from callctl.postgres import Server
+from callctl.verify import Report, examine
+
+HERE = Path(__file__).parent
+FULL = State("documented")
+DEPLOYED = State("deployed")
+EXPANDED = State("documented", deferred=True)
+KINDS = ("table", "column", "constraint", "index", "trigger", "function")
+# On the other databases only what is not the same there: what carries a name that differs, or is made only there.
+OF_PLATFORM_TABLES = ("column", "index", "trigger", "function")
+
+
+def fast(db: Connection) -> Report:
+    """The catalog's part of verify."""
+    return examine(db, Settings(), fast=True)
+
+
+def outcome(db: Connection, mutation: Mutation) -> str | None:
+    """None where verify fails and says the object's name; else what is wrong with that."""
+    with db.transaction(force_rollback=True):
+        db.execute(mutation.sql.encode())
+        try:
+            report = fast(db)
+        except Refused as refused:
+            return None if mutation.object in str(refused) else f"{mutation.id}: refused: {refused}"
+        failing = [check for check in report.checks if not check.passed and not check.warns]
+    if not failing or report.passed:
+        return f"{mutation.id}: missed"
+    if not any(mutation.object in f"{check.sample} {check.error}" for check in failing):
+        return f"{mutation.id}: failed without naming it: {failing[0]}"
+    return None
+
+
+def outcomes(migrated: Migrated, state: State, mutations: list[Mutation]) -> list[str]:
+    """What went wrong."""
+    assert mutations, "nothing to break"
+    with connection_to(migrated.url(state)) as db:
+        assert fast(db).passed
+        return [problem for mutation in mutations if (problem := outcome(db, mutation)) is not None]
+
+
+def of_state(migrated: Migrated, state: State) -> list[Mutation]:
+    """Every mutation of what up has made here."""
+    with connection_to(migrated.url(state)) as db:
+        return list(broken_objects(db, migrated.before(state)))
+
+
+@pytest.mark.parametrize("part", range(6))
+def test_every_attribute_of_every_object(migrated: Migrated, part: int) -> None:
+    mutations = of_state(migrated, FULL)
+    assert {mutation.kind for mutation in mutations} == set(KINDS)
+    assert len(mutations) > 1000
+    assert outcomes(migrated, FULL, mutations[part::6]) == []
+
+
+def test_where_the_database_names_things_otherwise(migrated: Migrated) -> None:
+    """The deployed baseline: the tables that are not new, and the function that callctl made there."""
+    mutations = of_state(migrated, DEPLOYED)
+    chosen = [each for each in mutations if each.kind in OF_PLATFORM_TABLES and not each.on(NEW_TABLES)]
+    assert {"idx_ai_models_model_type", "update_updated_at_column", "audio_cost_per_second_input"} <= {
+        each.object for each in chosen
+    }
+    assert outcomes(migrated, DEPLOYED, chosen) == []
+
+
+def test_while_the_drops_wait(migrated: Migrated) -> None:
+    """The triggers and functions that keep type and flags in step, and the type columns themselves."""
+    kept = [
+        Mutation("column", "chatbottype", what, sql.format(table=table))
+        for table in ("chatbots", "chatbot_packages")
+        for what, sql in (
+            ("gone", "ALTER TABLE chatapp.{table} DROP COLUMN chatbotType CASCADE"),
+            ("renamed", "ALTER TABLE chatapp.{table} RENAME COLUMN chatbotType TO renamed"),
+        )
+    ]
+    mutations = [each for each in of_state(migrated, EXPANDED) if "sync" in each.object]
+    assert {each.kind for each in mutations} == {"trigger", "function"}
+    assert outcomes(migrated, EXPANDED, [*kept, *mutations]) == []
+
+
+def test_what_must_be_gone(migrated: Migrated) -> None:
+    back = [
+        Mutation("column", "chatbottype", "back", "ALTER TABLE chatapp.chatbots ADD COLUMN chatbotType text"),
+        Mutation(
+            "function",
+            "sync_chatbots",
+            "back",
+            "CREATE FUNCTION callctl.sync_chatbots() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        ),
+        Mutation(
+            "trigger",
+            "callctl_sync_capabilities",
+            "back",
+            "CREATE TRIGGER callctl_sync_capabilities BEFORE UPDATE ON chatapp.chatbots"
+            " FOR EACH ROW EXECUTE FUNCTION chatapp.update_updated_at_column()",
+        ),
+    ]
+    assert outcomes(migrated, FULL, back) == []
+
+
+def test_the_platforms_own_function_must_do_its_work(migrated: Migrated) -> None:
+    """It was found, so its text is the platform's; but the new tables rely on what it does."""
+    broken = "CREATE OR REPLACE FUNCTION chatapp.update_updated_at_column() RETURNS trigger LANGUAGE plpgsql AS '{}'"
+    with connection_to(migrated.url(FULL)) as db:
+        mutation = Mutation("function", "update_updated_at_column", "empty", broken.format("BEGIN RETURN NEW; END"))
+        assert outcome(db, mutation) is None
+        db.execute(broken.format("BEGIN NEW.updated_at := clock_timestamp(); RETURN NEW; END"))
+        assert fast(db).passed
+
+
+def test_callctls_own_schema(migrated: Migrated) -> None:
+    """What a way back needs is compared, too; a function that differs warns: it is made anew before it is used."""
+    mutations = [
+        Mutation("table", "saved_row", "gone", "DROP TABLE callctl.saved_row"),
+        Mutation("table", "made", "gone", "DROP TABLE callctl.made"),
+        Mutation("column", "left_there", "gone", "ALTER TABLE callctl.saved_value DROP COLUMN left_there"),
+        Mutation("index", "saved_value_one_live", "gone", "DROP INDEX callctl.saved_value_one_live"),
+        Mutation(
+            "constraint", "saved_row_pkey", "gone", "ALTER TABLE callctl.saved_row DROP CONSTRAINT saved_row_pkey"
+        ),
+    ]
+    assert outcomes(migrated, FULL, mutations) == []
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute("DROP FUNCTION callctl.call_flag_before(jsonb)")
+        report = fast(db)
+        assert [check.id for check in report.checks if not check.passed] == ["store-functions"]
+        assert report.passed
+
+
+@pytest.mark.parametrize("sql", TUNED)
+def test_tuning_is_no_offence(migrated: Migrated, sql: str) -> None:
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute(sql.encode())
+        assert [check for check in fast(db).checks if not check.passed] == []
+
+
+@pytest.mark.parametrize("kind", ADDED)
+def test_what_others_put_there_is_named(migrated: Migrated, kind: str) -> None:
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute(ADDED[kind].encode())
+        report = fast(db)
+        assert report.passed
+        (found,) = (check for check in report.checks if not check.passed)
+        assert found.id == "additions"
+        assert any("extra" in str(row) and kind in str(row) for row in found.sample)
+
+
+def test_the_contract_is_what_the_steps_leave(server: Server) -> None:
+    """./dev contract writes it anew."""
+    assert sorted(contract_writer.stale(server)) == []
+
+
+def test_what_is_said_to_mend_mends(migrated: Migrated) -> None:
+    """A statement that the report gives is right: with all of them run, nothing is wrong any more."""
+    mended = set()
+    with connection_to(migrated.url(FULL)) as db:
+        for mutation in [each for each in of_state(migrated, FULL) if each.kind not in ("table", "column")][::12]:
+            with db.transaction(force_rollback=True):
+                db.execute(mutation.sql.encode())
+                given = [each for check in fast(db).checks if not check.passed for each in check.mends]
+                if any(not each.endswith(";") for each in given):
+                    continue  # a command of callctl's own, or nothing
+                for each in given:
+                    db.execute(each.replace(" CONCURRENTLY", "").encode())
+                assert fast(db).passed, (mutation, given)
+                mended.add(mutation.kind)
+    assert mended == {"constraint", "index", "trigger"}
+
+
+def test_a_database_that_was_dumped_and_restored(migrated: Migrated) -> None:
+    """Everything made again from what PostgreSQL prints of it, as pg_dump does: nothing has changed."""
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute((HERE / "made_again.sql").read_bytes())
+        assert [check for check in fast(db).checks if not check.passed] == []

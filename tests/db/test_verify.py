@@ -1,0 +1,107 @@
+"""How verify asks: one pass a table, one snapshot, no lock, in time."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+
+import pytest
+from tests.conftest import connect
+from tests.db.migrated import Migrated, State, connection_to
+
+from callctl import database
+from callctl.adapt import adapt
+from callctl.config import Settings
+from callctl.errors import Refused
+from callctl.files import read_sql, sql_names
+from callctl.naming import read_naming
+from callctl.scans import scans, taken_apart
+from callctl.script import Statement, load_script
+from callctl.steps import all_steps
+from callctl.verify import examine, verify
+
+FULL = State("documented")
+
+
+def statements() -> list[Statement]:
+    """Every check of rows that a migrated database calls for."""
+    files = [name for name in sql_names("verify") if "pending" not in load_script(name).header]
+    files += [f"{step.directory}/verify.sql" for step in all_steps()]
+    return [statement for name in files for statement in load_script(name).statements]
+
+
+def test_each_table_is_read_once() -> None:
+    """Beside what a rule joins: of the tables that grow, none is the first of two scans."""
+    tables = [taken_apart(statement.sql) for statement in statements()]
+    shared = [scan for scan in scans(statements()) if taken_apart(scan.statements[0].sql)]
+    assert len(shared) == len({question.table for question in tables if question is not None})
+    names = sorted(re.sub(r" AS \w+$", "", question.table) for question in {q.table: q for q in tables if q}.values())
+    assert names == sorted(set(names)), "two aliases for one table: their checks share no scan"
+
+
+@pytest.mark.parametrize("state", [FULL, State("deployed")], ids=str)
+def test_what_a_scan_joins_finds_at_most_one_row(migrated: Migrated, state: State) -> None:
+    with connection_to(migrated.url(state)) as db:
+        naming = read_naming(db, "chatapp")
+        for scan in scans(adapt(statement, naming) for statement in statements()):
+            question = taken_apart(scan.statements[0].sql)
+            if question is not None:
+                rows, joined = (
+                    db.execute(f"SELECT count(*) {source}".encode()).fetchall()
+                    for source in (f"FROM {question.table}", scan.sql[scan.sql.index(f"\nFROM {question.table}") :])
+                )
+                assert rows == joined
+                assert rows != [(0,)] or "call" in question.table or "accounts" in question.table
+
+
+def test_the_defaults_that_are_known_by_sight_are_the_defaults(migrated: Migrated) -> None:
+    text = read_sql("verify/call_settings_range.sql")
+    written = re.search(r"<> '(\{.*?\})' AND", text, flags=re.DOTALL)
+    assert written is not None
+    with connection_to(migrated.url(FULL)) as db:
+        row = db.execute(f"SELECT '{written[1]}'::jsonb = callctl.default_call_settings()".encode()).fetchone()
+        assert row == (True,)
+
+
+def test_no_lock_beyond_access_share(migrated: Migrated) -> None:
+    with connection_to(migrated.url(FULL)) as db:
+        assert examine(db, Settings()).passed
+        locks = db.execute(
+            "SELECT DISTINCT mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
+        ).fetchall()
+        assert locks == [("AccessShareLock",)]
+
+
+def test_a_table_that_is_locked_fails_what_is_asked_of_it(migrated: Migrated) -> None:
+    """In time, and other tables are asked all the same. How a definition is printed may need the table, too (18)."""
+    url = migrated.url(FULL)
+    with connect(url) as other, other.transaction(force_rollback=True):
+        other.execute("LOCK TABLE chatapp.call_transcripts IN ACCESS EXCLUSIVE MODE")
+        settings = Settings(database_url=url, statement_timeout_ms=1000)
+        with closing(database.connect(settings)) as connection:
+            report = verify(connection, settings)
+    rules = [check for check in report.checks if check.source.startswith(("verify/", "steps/"))]
+    assert {check.id for check in rules if not check.passed} == {"transcripts-in-call", "transcripts-timed"}
+    failing = {check.id: check.error for check in report.checks if not check.passed}
+    assert all(error and "no answer in time" in error for error in failing.values())
+
+
+def test_a_catalog_that_gives_no_answer_in_time_is_refused(migrated: Migrated) -> None:
+    url = migrated.url(FULL)
+    with connect(url) as other, other.transaction(force_rollback=True):
+        other.execute("LOCK TABLE callctl.history IN ACCESS EXCLUSIVE MODE")
+        settings = Settings(database_url=url, statement_timeout_ms=200)
+        with closing(database.connect(settings)) as connection, pytest.raises(Refused, match="no answer in time"):
+            verify(connection, settings)
+
+
+def test_nothing_of_the_session_stands_before_the_server(migrated: Migrated) -> None:
+    """Functions and tables of the same name in a schema that the session looks into first."""
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute(
+            "CREATE SCHEMA decoy;"
+            "CREATE FUNCTION decoy.pg_get_indexdef(oid) RETURNS text LANGUAGE sql AS 'SELECT NULL';"
+            "CREATE FUNCTION decoy.format_type(oid, integer) RETURNS text LANGUAGE sql AS 'SELECT NULL';"
+            "CREATE TABLE decoy.pg_trigger (tgname name); SET LOCAL search_path = decoy, chatapp, pg_catalog"
+        )
+        assert examine(db, Settings()).passed

@@ -1,0 +1,63 @@
+"""Checks of one table are taken apart and put into one pass; every other query is left as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from callctl.scans import Question, scans, taken_apart
+from callctl.script import Check, Statement
+
+
+@pytest.mark.parametrize(
+    ("sql", "question"),
+    [
+        ("SELECT c.id FROM chatapp.calls AS c WHERE c.a < 1", Question("chatapp.calls AS c", (), "c.a < 1")),
+        (
+            "SELECT (SELECT 1 FROM x WHERE true), c.a IS DISTINCT FROM 1\nFROM  chatapp.calls AS c\n"
+            "LEFT JOIN chatapp.b AS b ON b.id = c.b\nLEFT JOIN e ON e.t = 'left  join' WHERE b.x OR (e.y)",
+            Question(
+                "chatapp.calls AS c",
+                ("LEFT JOIN chatapp.b AS b ON b.id = c.b", "LEFT JOIN e ON e.t = 'left  join'"),
+                "b.x OR (e.y)",
+            ),
+        ),
+    ],
+)
+def test_a_question_to_each_row(sql: str, question: Question) -> None:
+    assert taken_apart(sql) == question
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT c.id FROM chatapp.calls AS c",
+        "SELECT DISTINCT c.id FROM chatapp.calls AS c WHERE true",
+        "SELECT c.id FROM chatapp.calls AS c, chatapp.b AS b WHERE true",
+        "SELECT c.id FROM chatapp.calls AS c JOIN chatapp.b AS b ON true WHERE true",
+        "SELECT c.id FROM chatapp.calls AS c CROSS JOIN LATERAL (SELECT 1) AS x WHERE true",
+        "SELECT c.id FROM (VALUES (1)) AS c (id) WHERE true",
+        "SELECT c.id FROM chatapp.calls AS c WHERE true GROUP BY c.id",
+        "SELECT c.id FROM chatapp.calls AS c WHERE true LIMIT 1",
+        "SELECT 1 WHERE EXISTS (SELECT FROM chatapp.calls AS c WHERE true)",
+        "WITH x AS (SELECT 1) SELECT c.id FROM chatapp.calls AS c WHERE true",
+    ],
+)
+def test_any_other_query(sql: str) -> None:
+    assert taken_apart(sql) is None
+
+
+def test_one_pass_a_table() -> None:
+    def check(name: str, sql: str) -> Statement:
+        return Statement(sql, "f.sql", 1, 1, check=Check(name, "so", False))
+
+    one = check("one", "SELECT 1 FROM s.t AS t WHERE t.a")
+    two = check("two", "SELECT 1 FROM s.t AS t LEFT JOIN s.u AS u ON u.id = t.u WHERE u.b")
+    alone = check("alone", "SELECT 1 FROM s.t AS t, s.u AS u WHERE t.a = u.a")
+    shared, rest = scans((one, alone, two))
+    assert shared.statements == (one, two)
+    assert shared.sql == (
+        "SELECT count(*) FILTER (WHERE t.a),\ncount(*) FILTER (WHERE u.b)\nFROM s.t AS t\n"
+        "LEFT JOIN s.u AS u ON u.id = t.u"
+    )
+    assert rest.statements == (alone,)
+    assert rest.sql == f"SELECT (SELECT count(*) FROM (\n{alone.sql}\n) AS offenders)"
