@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 
 from sqlglot import exp
 
+from callctl.contract import expected_of
 from callctl.events import Direction
 from callctl.files import sql_names
 from callctl.script import Script, Statement, load_script, tree
@@ -93,6 +95,15 @@ def checks(generated: str) -> str:
         "A check is a query for offenders: no rows is a pass. The sentence says what is true when it passes.",
         "One that only *warns* is reported and fails nothing.",
         "",
+        "Each says in its report what a failure means for customers, and what mends it.",
+        "",
+        "## Of the catalog",
+        "",
+        "What the applied steps leave in the catalog, object by object ([what is compared](../explanation/verify.md)).",
+        "The objects of a step are also compared at its end, in its last transaction (`step-N-contract`).",
+        "",
+        *_contract(),
+        "",
         "## Of a step",
         "",
         "They run at the end of their step, in its last transaction, and again in every `callctl verify`.",
@@ -112,6 +123,22 @@ def checks(generated: str) -> str:
         *_table((each.number, each.script(way)) for each in all_steps() for way in _DIRECTIONS),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _contract() -> Iterator[str]:
+    """A row a check of the catalog, as the whole migration leaves it; `store` is callctl's own schema."""
+    yield "| steps | check | objects |"
+    yield "|---|---|---|"
+    objects = sorted(expected_of(range(1, len(all_steps()) + 1)), key=lambda each: each.check)
+    for check, group in groupby(objects, key=lambda each: each.check):
+        listed = list(group)
+        steps = ", ".join(str(step) for step in sorted({each.step for each in listed} - {0}))
+        gone = [f"`{each.name}` gone" for each in listed if each.facts is None]
+        names = [f"`{each.name}`" for each in listed if each.facts is not None]
+        warns = " *(warns)*" if check == "store-functions" else ""
+        said = f"{len(names)} of callctl's own schema" if not steps else ", ".join([*names, *gone])
+        yield f"| {steps} | `{check}`{warns} | {said} |"
+    yield "| 9-11 | `additions` *(warns)* | nothing else stands on the three new tables |"
 
 
 def _when(script: Script) -> str:

@@ -136,11 +136,21 @@ def performance() -> str:
     return page
 
 
+def verify_page() -> str:
+    """The page as it stands, with the newest score between its markers."""
+    page = (EXPLANATION / "verify.md").read_text(encoding="utf-8")
+    return tables.replace(page, "mutations", tables.mutations(saved.newest("mutations")))
+
+
 def online_picture() -> str:
     return picture.svg(saved.newest("online"))
 
 
-MEASURED: dict[str, Callable[[], str]] = {"performance.md": performance, "online.svg": online_picture}
+MEASURED: dict[str, Callable[[], str]] = {
+    "performance.md": performance,
+    "online.svg": online_picture,
+    "verify.md": verify_page,
+}
 
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,

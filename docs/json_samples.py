@@ -41,13 +41,13 @@ from callctl.key_retirement import Retired
 from callctl.key_use import Census, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
+from callctl.results import CONTRACT_COLUMNS, CheckResult, Report
 from callctl.rotation import Changed, Left, Rotated
 from callctl.sandbox import Sandbox
 from callctl.secret_scan import Outside, Scan
 from callctl.source_spans import Kind
 from callctl.steps import all_steps
 from callctl.store import HistoryRow, Saved
-from callctl.verify import CheckResult, Report
 
 _AT = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
 _ROW = "1daa822f-1530-d254-a20f-1a19f9c124c6"
@@ -96,9 +96,24 @@ def _verify() -> None:
         count=1,
         columns=("id",),
         sample=((_ROW,),),
-        source="verify/capabilities.sql:7",
+        source="verify/chatbots_capable.sql:6",
+        means="such a chatbot answers neither chats nor calls",
+        mends=("UPDATE the chatbot: set enabled_chat or enabled_call",),
     )
-    render_report.report(Report((1, 2, 3, 4), (check,)), "json")
+    index = CheckResult(
+        id="calls-indexes",
+        sentence="the 10 indexes of calls are as step 10 left them",
+        step=10,
+        passed=False,
+        warns=False,
+        count=1,
+        columns=CONTRACT_COLUMNS,
+        sample=(("missing", "index chatapp.idx_calls_status", None, None, None),),
+        source="contract/10_calls.json",
+        means="calls can't be recorded as the application expects, or are slow to list",
+        mends=("CREATE INDEX CONCURRENTLY idx_calls_status ON chatapp.calls USING btree (status, company_id);",),
+    )
+    render_report.report(Report((1, 2, 3, 4), (check, index), 127), "json")
 
 
 def _history() -> None:

@@ -90,6 +90,25 @@ def growth(content: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def mutations(content: Mapping[str, Any]) -> str:
+    """How many mutations callctl verify caught, and the document's SQL."""
+    scores: Mapping[str, Mapping[str, int]] = content["scores"]
+    lines = [
+        f"PostgreSQL {content['settings']['postgresql']}, {content['date'][:10]}, commit `{content['commit'][:10]}`"
+        f"{' with changes' if content['changed'] else ''}; caught of tried.",
+        "",
+        "| broken | callctl verify | the document's SQL, by what it expects | the document's SQL, by heart |",
+        "|---|---|---|---|",
+    ]
+    names = {"row": "a rule for rows"}
+    total = {key: sum(score[key] for score in scores.values()) for key in ("tried", "callctl", "expected", "by_heart")}
+    for kind, score in [*scores.items(), ("**all**", total)]:
+        tried = score["tried"]
+        cells = " | ".join(f"{score[key]} of {tried}" for key in ("callctl", "expected", "by_heart"))
+        lines.append(f"| {names.get(kind, kind)} | {cells} |")
+    return "\n".join(lines)
+
+
 def replace(page: str, marker: str, text: str) -> str:
     """The page with ``text`` between ``<!-- marker:begin -->`` and ``:end``. Raises ValueError without them."""
     pattern = re.compile(rf"(<!-- {marker}:begin -->\n).*?(<!-- {marker}:end -->)", re.DOTALL)

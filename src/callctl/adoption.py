@@ -13,7 +13,7 @@ from callctl.lock import at_work, guard_transaction
 from callctl.migrate import make_ready, status
 from callctl.naming import Naming
 from callctl.steps import Step, wanted_steps
-from callctl.verify import CheckResult, run_check
+from callctl.verify import CheckResult, step_checks
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -72,7 +72,7 @@ def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Ste
                     except psycopg.ProgrammingError:
                         # The object it works on is not there; the verify below names it.
                         continue
-            results = [run_check(connection, statement, naming, step.number) for statement in step.checks()]
+            results = step_checks(connection, naming, step.number)
             failing = tuple(result for result in results if not result.passed and not result.warns)
             if failing:
                 raise _NotProved(failing)

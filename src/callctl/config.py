@@ -134,7 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
         "statement_timeout",
         "duration",
         "30s",
-        "How long one preflight query may run; a query cut short is reported as unknown.",
+        "How long one query of preflight or verify may run; one cut short is reported as unknown, or as not passed.",
         duration,
         field="statement_timeout_ms",
     ),

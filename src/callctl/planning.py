@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from callctl import catalogue, database, runner, store
 from callctl.adapt import adapt
+from callctl.contract import step_check
 from callctl.events import Direction
 from callctl.indexes import in_a_transaction
 from callctl.naming import Naming
@@ -81,7 +82,7 @@ def deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str,
 
 
 def prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script, tuple[Statement, ...]]:
-    """A step's file and the checks of its verify, every statement in the names of this database.
+    """A step's file and what is checked at its end, every statement in the names of this database.
 
     Step 13's statements come from the catalogue where the table keeps another unit. Raises Refused where a statement
     cannot be adapted; nothing has run by then.
@@ -90,8 +91,8 @@ def prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script, 
     statements = script.statements
     if step.number == catalogue.STEP and direction == "up" and naming.tables["ai_models"].units:
         statements = catalogue.seed_script(catalogue.load_catalogue(), naming).statements
-    checks = step.checks() if direction == "up" else ()
-    return (
-        replace(script, statements=tuple(adapt(statement, naming) for statement in statements)),
-        tuple(adapt(statement, naming) for statement in checks),
-    )
+    checks: list[Statement] = []
+    if direction == "up":
+        of_catalog = step_check(step.number, naming)
+        checks = [*([of_catalog] if of_catalog else []), *(adapt(statement, naming) for statement in step.checks())]
+    return replace(script, statements=tuple(adapt(statement, naming) for statement in statements)), tuple(checks)

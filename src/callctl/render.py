@@ -153,3 +153,13 @@ def silence(stream: TextIO) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def annotation_data(text: str) -> str:
+    """Text as a workflow command of GitHub carries it."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def annotation_property(text: str) -> str:
+    """A property's value in a workflow command of GitHub."""
+    return annotation_data(text).replace(":", "%3A").replace(",", "%2C")

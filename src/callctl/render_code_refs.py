@@ -42,9 +42,9 @@ def github(answer: CodeRefs, shown: Iterable[Reference], workspace: str) -> None
             "endColumn": str(each.column + len(each.identifier)),
             "title": title,
         }
-        written = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+        written = ",".join(f"{name}={render.annotation_property(value)}" for name, value in properties.items())
         level = "error" if each.counts else "notice"
-        render.out(f"::{level} {written}::{_data(_printable(f'{each.kind}: {each.text}'))}")
+        render.out(f"::{level} {written}::{render.annotation_data(_printable(f'{each.kind}: {each.text}'))}")
     _summary(answer)
 
 
@@ -108,11 +108,3 @@ def _printable(text: str) -> str:
 def _from(workspace: str, file: str) -> str:
     relative = os.path.relpath(file, workspace)
     return file if relative.startswith("..") else relative.replace(os.sep, "/")
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -139,6 +139,7 @@ def _kind(sql: str) -> str:
     return first
 
 
+@lru_cache(maxsize=256)
 def load_script(name: str) -> Script:
     """The script of a file that belongs to callctl, by its name below ``sql/``."""
     return parse_script(read_sql(name), name)

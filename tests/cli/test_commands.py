@@ -174,9 +174,20 @@ def test_verify_that_fails_says_what_and_where(
     assert code == 3
     assert "verify failed: " in out
     assert "idx_chatbots_capabilities" in out
+    assert "mends: CREATE INDEX CONCURRENTLY idx_chatbots_capabilities ON chatapp.chatbots" in out
     suite = ElementTree.parse(junit).getroot()
     assert int(suite.attrib["failures"]) >= 1
     assert suite.findall(".//failure")
+    code, out, _ = ask(documented, "verify", "--fast", "--github")
+    assert code == 3
+    first, *_, last = out.splitlines()
+    assert first.startswith("::error title=verify%3A chatbots-indexes (step 4)::should be: ")
+    assert "%0Amends: CREATE INDEX" in first
+    assert last.endswith("no row (--fast))")
+    report = document(ask(documented, "verify", "--fast", "--output", "json"), 3)
+    assert (report["passed"], report["fast"]) == (False, True)
+    assert [check["id"] for check in report["checks"] if check["result"] == "failed"] == ["chatbots-indexes"]
+    assert ask(documented, "verify", "--github", "--output", "json")[0] == 2
 
 
 def test_a_blocking_finding_stops_up(documented: str, ask: Callable[..., tuple[int, str, str]]) -> None:

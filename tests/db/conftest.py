@@ -1,4 +1,4 @@
-"""Databases with integration accounts, for the tests of what handles secrets."""
+"""Databases that tests share: with integration accounts, and in every state of the migration."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import _template, connect
 from tests.db import accounts
+from tests.db.migrated import Migrated
 
 from callctl import migrate
 from callctl.baselines import BASELINES, create_database, drop_database
@@ -65,3 +66,11 @@ def url(server: Server, keys: Path, _templates: dict[str, str], _filled: dict[st
     yield server.url(name)
     with connect(server.url("postgres")) as admin:
         drop_database(admin, name)
+
+
+@pytest.fixture(scope="session")
+def migrated(server: Server) -> Iterator[Migrated]:
+    """Databases in the states that tests ask for, each made once and never changed."""
+    made = Migrated(server)
+    yield made
+    made.drop()

@@ -60,7 +60,7 @@ def test_nothing_to_adopt_stops_at_the_first_step(documented: str) -> None:
     settings = Settings(database_url=documented)
     adopted = adoption.adopt(settings)
     assert [(step.number, step.adopted) for step in adopted] == [(1, False)]
-    assert [check.id for check in adopted[0].failing] == ["avatar-url-text"]
+    assert [check.id for check in adopted[0].failing] == ["step-1-contract"]
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 8, 11])

@@ -1,7 +1,3 @@
--- Step 1: what is true once it is done.
-
--- check: avatar-url-text: users.avatar_url is text
-SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type
-FROM (VALUES ('chatapp.users'::regclass, 'avatar_url'::name)) AS wanted (relation, name)
-LEFT JOIN pg_attribute AS a ON a.attrelid = wanted.relation AND a.attname = wanted.name AND NOT a.attisdropped
-WHERE a.atttypid IS DISTINCT FROM 'text'::regtype;
+-- Step 1: what is true once it is done, beside what sql/contract says of the catalog.
+-- means: addresses of avatars over the old length are refused, and an upload fails
+-- mends: callctl migrate down --to 0, then callctl migrate up: it loses nothing

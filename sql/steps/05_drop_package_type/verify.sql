@@ -1,4 +1,6 @@
--- Step 5: what is true once it is done.
+-- Step 5: what is true once it is done, beside what sql/contract says of the catalog.
+-- means: two columns say what a package allows, and one of them is wrong from the next write on
+-- mends: callctl migrate down --to 4, then callctl migrate up: it loses nothing
 
 -- check: package-type-gone: chatbot_packages has no type column in any spelling
 SELECT a.attname

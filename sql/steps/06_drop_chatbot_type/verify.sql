@@ -1,4 +1,6 @@
--- Step 6: what is true once it is done.
+-- Step 6: what is true once it is done, beside what sql/contract says of the catalog.
+-- means: two columns say what a chatbot does, or one may do what its package does not allow
+-- mends: callctl migrate down --to 5, then callctl migrate up: it loses nothing
 
 -- check: chatbot-type-gone: chatbots has no type column in any spelling
 SELECT a.attname
@@ -18,11 +20,3 @@ WHERE d.kind IN ('type', 'kept type')
   AND NOT EXISTS (
     SELECT FROM pg_depend AS u
     WHERE u.refclassid = 'pg_type'::regclass AND u.refobjid IN (t.oid, t.typarray) AND u.deptype <> 'i');
-
--- check: inheritance-rule: a trigger refuses what a chatbot's package does not allow
-SELECT 'check_chatbot_capabilities' AS trigger
-WHERE NOT EXISTS (
-  SELECT FROM pg_trigger AS t
-  JOIN pg_proc AS p ON p.oid = t.tgfoid
-  WHERE t.tgrelid = 'chatapp.chatbots'::regclass AND t.tgname = 'check_chatbot_capabilities' AND t.tgenabled = 'O'
-    AND p.proname = 'check_chatbot_capabilities');

@@ -1,4 +1,6 @@
--- Step 8: what is true once it is done.
+-- Step 8: what is true once it is done, beside what sql/contract says of the catalog.
+-- means: a model that is neither for chat nor for calls is offered to nobody
+-- mends: give the model a model_type; callctl migrate down --to 7, then up, sets 'chat' where there is none
 
 -- check: every-model-typed: every model's model_type is chat, call or both
 SELECT id, model_name, model_type FROM chatapp.ai_models

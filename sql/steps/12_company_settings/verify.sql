@@ -1,11 +1,20 @@
--- Step 12: what is true once it is done. One pass over each table.
+-- Step 12: what is true once it is done, beside what sql/contract says of the catalog.
+-- means: calls can't be switched on for a company, or a call bot answers without a voice
+-- mends: callctl migrate down --to 11, then callctl migrate up: it fills in what is missing
 
--- check: company-flags: every company that was there has features.callEnabled, true or false
+-- A company that was there: step 12 has saved something of it, or it was made before the step began. Times without a time
+-- zone may be anybody's, so that a company of that very day counts only if something is saved of it.
+-- check: company-flags: every company that was there, deleted or not, has features.callEnabled, true or false
 SELECT c.id, c.settings #> '{features,callEnabled}' AS call_enabled
 FROM chatapp.companies AS c
-JOIN callctl.saved_value AS s
-  ON s.relation = 'companies' AND s.field = 'settings.features.callEnabled' AND s.saved_by = 'up' AND s.row_id = c.id
-WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean';
+LEFT JOIN callctl.saved_value AS flag
+  ON flag.relation = 'companies' AND flag.field = 'settings.features.callEnabled' AND flag.saved_by = 'up'
+ AND flag.row_id = c.id AND flag.superseded_at IS NULL
+WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean'
+  AND (flag.id IS NOT NULL
+       OR (to_jsonb(c) ->> 'created_at')::timestamp < (
+         SELECT max(h.started_at) AT TIME ZONE 'UTC' - interval '14 hours' FROM callctl.history AS h
+         WHERE h.step = 12 AND h.direction = 'up'));
 
 -- While the type column is there, an application that knows of no call settings makes call bots; step 6 gives them theirs.
 -- check: call-settings-present: every call-enabled chatbot has call settings

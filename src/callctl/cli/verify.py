@@ -7,15 +7,22 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
+from callctl.cli.options import StatementTimeout
+from callctl.errors import UsageError
 
 EPILOG = """
-Each check is a query for the rows that break one rule; no row is a pass. All of them run in one read-only
-transaction. Checks of steps that are not applied are left out. Exit code 3 if a check fails.
+The catalog is compared with what the applied steps leave in it, object by object and attribute by attribute, as
+PostgreSQL prints it. Then each row is held against its rules; every table is read once. All of it sees one
+snapshot, in a read-only transaction that takes no lock beyond ACCESS SHARE; no query takes longer than
+--statement-timeout. Steps that are not applied are left out. What fails says what it means for customers and
+what mends it. Exit code 3 if a check fails.
 
 \b
 Examples:
   callctl verify
+  callctl verify --fast                 the catalog alone, in less than a second
   callctl verify --junit verify.xml     for a CI server
+  callctl verify --github               in a GitHub workflow
   callctl verify --output json
 """
 
@@ -26,20 +33,28 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     context: typer.Context,
+    fast: Annotated[bool, typer.Option("--fast", help="Look at the catalog alone, not at the rows.")] = False,
     junit: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also write the report to FILE as JUnit XML.")
     ] = None,
+    github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
+    statement_timeout: StatementTimeout = None,
 ) -> None:
     """Prove that schema and rows are as they should be. Changes nothing."""
-    settings = common.settings(context)
+    settings = common.settings(context, statement_timeout=statement_timeout)
+    if github and settings.output == "json":
+        raise UsageError("--github and --output json are two different outputs", hint="choose one")
     from callctl import render_report
     from callctl import verify as checks
 
     file = common.writable(junit) if junit is not None else None
     with common.connected(settings) as connection:
-        report = checks.verify(connection, settings)
+        report = checks.verify(connection, settings, fast=fast)
     if file is not None:
         file.write_text(render_report.junit(report), encoding="utf-8")
-    render_report.report(report, settings.output)
+    if github:
+        render_report.github(report)
+    else:
+        render_report.report(report, settings.output)
     if not report.passed:
         raise typer.Exit(3)
