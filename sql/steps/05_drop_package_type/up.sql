@@ -15,6 +15,12 @@ DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at
 -- callctl: repeatable
 SELECT callctl.remember_column(5, 'chatapp.chatbot_packages'::regclass, 'chatbottype'::name);
 
+-- A type saved of a row that never came to be (ON CONFLICT left it out), or that another of its id has replaced, is not
+-- the type of the row that is there. One look by key for each: read whole, the table would be locked for as long, below.
+DELETE FROM callctl.saved_value AS s
+WHERE s.relation = 'chatbot_packages' AND s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL
+  AND (SELECT to_jsonb(c.chatbotType) IS DISTINCT FROM s.value FROM chatapp.chatbot_packages AS c WHERE c.id = s.row_id);
+
 -- The trigger has kept later writes saved, so this holds until the lock below is taken.
 -- check: package-types-saved: every type that the flags can't say is saved
 SELECT p.id, p.chatbotType
@@ -27,12 +33,10 @@ WHERE (p.chatbotType IS NULL OR p.chatbotType NOT IN ('chat', 'call'))
 
 DROP TRIGGER IF EXISTS callctl_sync_capabilities ON chatapp.chatbot_packages;
 
--- A type saved of a row that never came to be (ON CONFLICT left it out), or that another of its id has replaced, is not
--- the type of the row that is there.
+-- The same of what the trigger has saved since, after its last word; the others' pages are at hand by now.
 DELETE FROM callctl.saved_value AS s
 WHERE s.relation = 'chatbot_packages' AND s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL
-  AND EXISTS (
-    SELECT FROM chatapp.chatbot_packages AS c WHERE c.id = s.row_id AND to_jsonb(c.chatbotType) IS DISTINCT FROM s.value);
+  AND (SELECT to_jsonb(c.chatbotType) IS DISTINCT FROM s.value FROM chatapp.chatbot_packages AS c WHERE c.id = s.row_id);
 
 -- callctl: commit
 ALTER TABLE chatapp.chatbot_packages DROP COLUMN chatbotType;
