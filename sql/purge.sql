@@ -1,5 +1,5 @@
--- Everything that callctl saved, gone for good: archived tables with their rows, saved rows, saved values. The history stays, and
--- so do the definitions that a down needs.
+-- Everything that callctl saved, gone for good: archived tables with their rows, saved rows, saved values, webhook
+-- secrets that were replaced. The history stays, and so do the definitions that a down needs.
 
 DROP TABLE IF EXISTS callctl.call_transcripts;
 
@@ -10,3 +10,5 @@ DROP TABLE IF EXISTS callctl.integration_accounts;
 DELETE FROM callctl.saved_row;
 
 DELETE FROM callctl.saved_value;
+
+DELETE FROM callctl.kept_webhook_secret;

@@ -168,7 +168,7 @@ COMMENT ON COLUMN callctl.encryption_key.encryptions IS
 
 CREATE TABLE IF NOT EXISTS callctl.rotation (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  kind text NOT NULL CHECK (kind IN ('credentials', 'webhook_secrets')),
+  kind text NOT NULL CHECK (kind IN ('credentials', 'webhook_secrets', 'webhook_secrets_back')),
   to_key text,
   binding text CHECK (binding IN ('keep', 'bind', 'unbind')),
   from_keys text[] NOT NULL DEFAULT '{}',
@@ -188,19 +188,21 @@ CREATE UNIQUE INDEX IF NOT EXISTS rotation_one_open ON callctl.rotation (kind) W
 COMMENT ON INDEX callctl.rotation_one_open IS 'One rotation of a kind is under way at a time; several callctl may work at it';
 COMMENT ON TABLE callctl.rotation IS 'The ledger: a row for each rotation, who, when, from which keys to which; never a value';
 COMMENT ON COLUMN callctl.rotation.id IS 'Order in which they were begun';
-COMMENT ON COLUMN callctl.rotation.kind IS 'credentials or webhook_secrets';
+COMMENT ON COLUMN callctl.rotation.kind IS 'credentials; webhook_secrets: new ones; webhook_secrets_back: those that were kept, put back';
 COMMENT ON COLUMN callctl.rotation.to_key IS 'Id of the primary key, under which it encrypts';
 COMMENT ON COLUMN callctl.rotation.binding IS
   'bind: to values bound to their row and field (version 2); unbind: to version 1; keep: as each value was';
 COMMENT ON COLUMN callctl.rotation.from_keys IS 'Ids of the keys that values were found under and brought away from, plaintext among them';
-COMMENT ON COLUMN callctl.rotation.fields IS 'Which fields it goes through, as a digest: only a run with the same may join';
+COMMENT ON COLUMN callctl.rotation.fields IS
+  'Which fields it goes through, as a digest: only a run with the same may join. Of webhook secrets: which accounts';
 COMMENT ON COLUMN callctl.rotation.started_at IS 'When it was begun';
 COMMENT ON COLUMN callctl.rotation.finished_at IS 'When its last range was done; NULL while it is under way';
 COMMENT ON COLUMN callctl.rotation.outcome IS 'done, or given up for another one that was begun instead';
 COMMENT ON COLUMN callctl.rotation.database_role IS 'The role that was connected';
 COMMENT ON COLUMN callctl.rotation.client IS 'User and host that began it';
 COMMENT ON COLUMN callctl.rotation.callctl_version IS 'Version of callctl that began it';
-COMMENT ON COLUMN callctl.rotation.counts IS 'Rows read and written; values by account type, field and what they were under before';
+COMMENT ON COLUMN callctl.rotation.counts IS
+  'Rows read and written; values by account type, field and what they were under before. Of webhook secrets: accounts done, the last of them';
 COMMENT ON COLUMN callctl.rotation.failures IS 'Values left as they were because they do not open, or hold something else';
 
 CREATE TABLE IF NOT EXISTS callctl.rotation_range (
@@ -251,6 +253,30 @@ COMMENT ON COLUMN callctl.rotation_failure.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.rotation_failure.path IS 'The field';
 COMMENT ON COLUMN callctl.rotation_failure.reason IS 'unknown-key, wrong-key, tampered, moved, malformed, not-text or not-an-object';
 COMMENT ON COLUMN callctl.rotation_failure.found_at IS 'When it was found';
+
+CREATE TABLE IF NOT EXISTS callctl.kept_webhook_secret (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  rotation bigint NOT NULL REFERENCES callctl.rotation,
+  account_id uuid NOT NULL,
+  company_id uuid NOT NULL,
+  webhook_secret text NOT NULL,
+  left_there text NOT NULL,
+  kept_at timestamp with time zone NOT NULL DEFAULT now(),
+  keep_until timestamp with time zone NOT NULL
+);
+CREATE INDEX IF NOT EXISTS kept_webhook_secret_account ON callctl.kept_webhook_secret (account_id);
+COMMENT ON INDEX callctl.kept_webhook_secret_account IS 'What is kept of one account';
+COMMENT ON TABLE callctl.kept_webhook_secret IS
+  'Webhook secrets that were replaced, encrypted, for as long as they can be put back; the next run that writes removes the others';
+COMMENT ON COLUMN callctl.kept_webhook_secret.id IS 'Order in which they were replaced';
+COMMENT ON COLUMN callctl.kept_webhook_secret.rotation IS 'The run that replaced it';
+COMMENT ON COLUMN callctl.kept_webhook_secret.account_id IS 'Primary key of the integration account';
+COMMENT ON COLUMN callctl.kept_webhook_secret.company_id IS 'Whose account it was then; the envelope is bound to both';
+COMMENT ON COLUMN callctl.kept_webhook_secret.webhook_secret IS 'The secret that stood there, as the JSON text of an envelope; never in plaintext';
+COMMENT ON COLUMN callctl.kept_webhook_secret.left_there IS
+  'SHA-256, in hex, of the random secret in its place; it goes back only where that still stands';
+COMMENT ON COLUMN callctl.kept_webhook_secret.kept_at IS 'When it was replaced';
+COMMENT ON COLUMN callctl.kept_webhook_secret.keep_until IS 'Until when it can be put back';
 
 -- ---------------------------------------------------------------------------------------------------
 -- Definitions: what a column is, written down as the statements that make it again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 from pathlib import Path
@@ -43,31 +44,104 @@ def step_directories() -> tuple[Path, ...]:
     return tuple(sorted(path for path in (sql_root() / "steps").iterdir() if path.is_dir()))
 
 
+class PrivateFile:
+    """A new file with mode 0600. What is added to it is on the disk before the call returns.
+
+    Nothing that is there is ever overwritten. A file that nothing was left in is removed when it is closed.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Raises as :func:`assert_new`."""
+        self.path = Path(name)
+        self._settled = self._size = 0
+        try:
+            # O_EXCL does not follow a symbolic link either.
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            raise _there_already(self.path) from None
+        except (OSError, ValueError) as problem:
+            raise _unwritable(self.path, problem) from None
+        os.fchmod(self._descriptor, 0o600)  # whatever the umask takes away
+
+    def add(self, text: str) -> None:
+        """Raises ConfigError; of this text nothing stands then."""
+        data = memoryview(text.encode())
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+            if not self._size:
+                _sync_directory(self.path.absolute().parent)
+        except OSError as problem:
+            self._cut(self._size)
+            raise _unwritable(self.path, problem) from None
+        self._size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+
+    def settle(self) -> None:
+        """What was added counts from here on; see :meth:`take_back`."""
+        self._settled = self._size
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether something was added since :meth:`settle`."""
+        return self._size > self._settled
+
+    def take_back(self) -> None:
+        """Remove what was added since :meth:`settle`."""
+        if self.unsettled:
+            self._cut(self._settled)
+
+    def _cut(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
+        os.lseek(self._descriptor, size, os.SEEK_SET)
+        os.fsync(self._descriptor)
+        self._size = size
+
+    def close(self) -> None:
+        """Close it, and remove it where it is empty."""
+        os.close(self._descriptor)
+        if not self._size:
+            self.path.unlink(missing_ok=True)
+
+
 def create_private(name: str, text: str) -> Path:
     """Write a new file with mode 0600, and see it onto the disk; nothing that is there is ever overwritten.
 
     Raises Refused if there is something of that name, ConfigError if it cannot be written; then no file is left.
     """
+    file = PrivateFile(name)
+    try:
+        file.add(text)
+    finally:
+        file.close()
+    return file.path
+
+
+def assert_new(name: str) -> None:
+    """Raise Refused if there is something of that name, ConfigError if its directory cannot be written to."""
     path = Path(name)
     try:
-        # O_EXCL does not follow a symbolic link either.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise Refused(f"{path} is there already; nothing was written", hint="name a file that is not there") from None
-    except (OSError, ValueError) as problem:
+        there = os.path.lexists(path)
+    except ValueError as problem:
         raise _unwritable(path, problem) from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)  # whatever the umask takes away
-            file.write(text)
-            file.flush()
+    if there:
+        raise _there_already(path)
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise _unwritable(path, OSError(0, "its directory is not there, or not yours to write to"))
+
+
+def _there_already(path: Path) -> Refused:
+    return Refused(f"{path} is there already; nothing was written", hint="name a file that is not there")
+
+
+def _sync_directory(directory: Path) -> None:
+    """See the entry of a new file onto the disk, where the file system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    except BaseException as problem:
-        path.unlink(missing_ok=True)
-        if isinstance(problem, OSError):
-            raise _unwritable(path, problem) from None
-        raise
-    return path
+        finally:
+            os.close(descriptor)
 
 
 def _unwritable(path: Path, problem: Exception) -> ConfigError:

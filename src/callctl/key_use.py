@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from callctl import database, key_ledger, store
+from callctl import database, kept_secrets, key_ledger, store
 from callctl.credentials import problems
 from callctl.envelope import Malformed, NotOpened, Opener, Place, read
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.files import read_sql
+from callctl.kept_secrets import Kept
 from callctl.keys import KeyRing, load_key_ring
 from callctl.reencrypt import Binding, target_version
 from callctl.rotation_ranges import MOST_LISTED
@@ -279,7 +280,8 @@ def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = igno
 class Secrets:
     """How the secrets of a database stand: counted, and what is outside the declared fields.
 
-    ``under_way`` and ``last`` are the rotation that is not finished, and the last that is.
+    ``under_way`` and ``last`` are the rotation that is not finished, and the last that is; ``kept`` are webhook secrets
+    that were replaced and can be put back.
     """
 
     key: str | None
@@ -288,6 +290,7 @@ class Secrets:
     outside: Scan
     under_way: Ledger | None
     last: Ledger | None
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -318,7 +321,8 @@ def look(
         counted = census(connection, settings, ring, binding=binding, on_event=on_event)
         outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms)
         under_way, last = _ledger(connection)
-    return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last)
+        kept = kept_secrets.kept(connection)
+    return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept)
 
 
 def _ledger(connection: Connection) -> tuple[Ledger | None, Ledger | None]:

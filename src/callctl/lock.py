@@ -35,6 +35,8 @@ BATCH_CLASS = LOCK_CLASS + 2
 RANGE_CLASS = LOCK_CLASS + 3
 ROTATION_CLASS = LOCK_CLASS + 4
 STORE_CLASS = LOCK_CLASS + 5
+# Of webhook secrets, which one callctl at a time replaces or puts back.
+WEBHOOK_CLASS = LOCK_CLASS + 6
 
 LOCK_SESSION = "callctl lock"
 WORK_SESSION = "callctl migrate"

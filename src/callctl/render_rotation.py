@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from callctl import render
+from callctl import render, render_webhooks
 from callctl.render_table import table
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def secrets_document(found: Secrets) -> dict[str, object]:
         **_outside_document(found.outside),
         "under_way": found.under_way,
         "last": found.last,
+        "kept_webhook_secrets": list(found.kept),
     }
 
 
@@ -158,6 +159,7 @@ def secrets(found: Secrets, output: Output) -> None:
         accounts = render.counted(number, f"{shape.account_type} account")
         render.warning(f"{accounts}: {shape.field} {_TROUBLE[shape.trouble]}; it stays as it is")
     _outside(found.outside)
+    render_webhooks.kept(found.kept)
     if found.under_way is not None:
         begun = f"{found.under_way.started_at:%Y-%m-%d %H:%M:%S%z} by {found.under_way.client}"
         render.note(f"rotation {found.under_way.rotation} to key {found.under_way.key} is under way, begun {begun}")

@@ -20,9 +20,10 @@ from callctl.errors import Interrupted, LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, RotationProgress, Waiting, ignore
 from callctl.files import read_sql
 from callctl.keys import KeyRing, load_key_ring
-from callctl.lock import ROTATE_SESSION, ROTATION_CLASS, STORE_CLASS, MigrationLock, guard_transaction
+from callctl.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
 from callctl.reencrypt import Binding
 from callctl.rotation_ranges import MOST_LISTED, RANGE_ROWS, Tally
+from callctl.rotation_store import make_ready
 from callctl.rotation_worker import Job, Other, at_the_rotation, failed, heard, others
 from callctl.secret_fields import declared
 from callctl.secret_rows import Target
@@ -111,7 +112,7 @@ def rotate(
                 store.assert_owner(connection, settings.schema)
                 key_ledger.assert_known(connection, ring)
                 found = targets(connection, settings)
-                _make_ready(connection, settings, ring, on_event)
+                make_ready(connection, settings, ring, on_event)
                 rotation, joined = _begin(connection, settings, ring, binding, found, workers, on_event)
                 _work(connection, Job(settings, rotation, binding), ring, workers, on_event, done)
                 _finish(connection, settings, rotation, on_event)
@@ -189,20 +190,6 @@ class _Watch:
             self._done[:] = [(done, total)]
             self._on_event(RotationProgress(done, max(total, done), failures, seconds_left))
         return done, total, left, failures
-
-
-def _make_ready(connection: Connection, settings: Settings, ring: KeyRing, on_event: OnEvent) -> None:
-    """Make callctl's schema or bring it up to date, and write down the keys that are new here."""
-
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
-            values = {"classid": STORE_CLASS, "schema": settings.schema}
-            connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
-            store.create(connection, settings.schema)
-            key_ledger.record(connection, ring)
-
-    database.with_retries(settings, "a lock", attempt, on_event)
 
 
 def _begin(

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 # Path as text, what contains the value, its key or position there, the value.
 Found: TypeAlias = tuple[str, Any, str | int, object]
 
-__all__ = ["ACCOUNTS", "ARRAY", "CREDENTIALS", "DECLARED", "Found", "SecretField", "applicable", "declared", "walk"]
+__all__ = [
+    "ACCOUNTS",
+    "ARRAY",
+    "CREDENTIALS",
+    "DECLARED",
+    "WEBHOOK_SECRET",
+    "Found",
+    "SecretField",
+    "applicable",
+    "declared",
+    "walk",
+]
 
 ACCOUNTS = "integration_accounts"
 CREDENTIALS = "credentials"
@@ -31,6 +42,9 @@ DECLARED: tuple[SecretField, ...] = (
     SecretField(ACCOUNTS, None, "access_token"),
     SecretField(ACCOUNTS, None, "refresh_token"),
 )
+
+# Not among them: the application reads it to check signatures. callctl encrypts those that it has replaced and keeps.
+WEBHOOK_SECRET = SecretField(ACCOUNTS, None, "webhook_secret")
 
 
 def declared(settings: Settings) -> tuple[SecretField, ...]:

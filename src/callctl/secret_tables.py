@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from callctl import store
+from callctl import kept_secrets, store
 from callctl.errors import Refused
 from callctl.files import read_sql
-from callctl.secret_fields import SecretField, declared
+from callctl.secret_fields import ACCOUNTS, WEBHOOK_SECRET, SecretField, declared
 from callctl.secret_rows import Part, Target
 
 if TYPE_CHECKING:
@@ -44,13 +44,16 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
         for relation, columns in found.items()
         if (target := _of_table(settings, relation, columns, [each for each in fields if each.table == relation[1]]))
     ]
-    if store.exists(connection):
+    has_store = store.exists(connection)
+    if has_store:
         made += _saved(connection, settings, fields, found)
     if not made:
         raise Refused(
             f"schema {settings.schema} has no integration_accounts and no other declared field, and no archive of them",
             hint="run callctl migrate up first, or declare fields in callctl.yaml under `secrets:`",
         )
+    if has_store and kept_secrets.exists(connection):
+        made.append(_kept())
     return tuple(sorted(made, key=lambda target: target.name))
 
 
@@ -168,6 +171,23 @@ def _saved_values(
         account_type="NULL::text",
         condition=f"t.relation = {_literal(table)} AND t.field = {_literal(name)} AND t.value IS NOT NULL",
         parts=(Part(table, "value", "value", fields, tuple(name.split(".")[1:])),),
+    )
+
+
+def _kept() -> Target:
+    """Webhook secrets that were replaced: callctl itself encrypts these."""
+    return Target(
+        name="kept webhook secrets",
+        table=ACCOUNTS,
+        where="saved",
+        relation=("callctl", "kept_webhook_secret"),
+        key="t.id",
+        key_type="bigint",
+        row_id="t.account_id::text",
+        company="t.company_id::text",
+        account_type="NULL::text",
+        condition="true",
+        parts=(Part(ACCOUNTS, WEBHOOK_SECRET.column, "text", (WEBHOOK_SECRET,)),),
     )
 
 

@@ -55,7 +55,7 @@ class Checkpoint:
 class Saved:
     """One kind of saved thing, and how many rows of it there are."""
 
-    kind: str  # 'saved value', 'saved row', 'archived table'
+    kind: str  # 'saved value', 'saved row', 'archived table', 'kept webhook secrets'
     name: str
     rows: int
     superseded: int
@@ -70,7 +70,7 @@ def exists(connection: Connection) -> bool:
 def create(connection: Connection, platform_schema: str) -> None:
     """Make callctl's schema, or bring it up to date, for the platform in ``platform_schema``.
 
-    Raises Refused where it belongs to another schema already.
+    Webhook secrets that need not be kept any longer go. Raises Refused where it belongs to another schema already.
     """
     with connection.transaction():
         connection.execute(read_sql("store.sql").encode())
@@ -78,6 +78,7 @@ def create(connection: Connection, platform_schema: str) -> None:
             "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
         )
         assert_owner(connection, platform_schema)
+        connection.execute(read_sql("webhooks/expired.sql").encode())
 
 
 def assert_owner(connection: Connection, platform_schema: str) -> None:
@@ -200,11 +201,19 @@ def saved_summary(connection: Connection) -> tuple[Saved, ...]:
     return (
         *(Saved("archived table", name, _count(connection, name), 0) for (name,) in tables),
         *(Saved(*row) for row in values),
+        *_kept(connection),
     )
 
 
+def _kept(connection: Connection) -> tuple[Saved, ...]:
+    """The webhook secrets that were replaced; an older callctl's schema has no table of them."""
+    there = connection.execute("SELECT to_regclass('callctl.kept_webhook_secret') IS NOT NULL").fetchone()
+    kept = _count(connection, "kept_webhook_secret") if there and there[0] else 0
+    return (Saved("kept webhook secrets", "integration_accounts.webhook_secret", kept, 0),) if kept else ()
+
+
 def _count(connection: Connection, table: str) -> int:
-    """The rows of an archived table: counted, because what purge deletes is no place for an estimate."""
+    """The rows of a table of callctl's: counted, because what purge deletes is no place for an estimate."""
     from psycopg import sql
 
     row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("callctl", table))).fetchone()
@@ -225,6 +234,7 @@ def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
                 guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
                 summary = saved_summary(connection)
                 if summary:
+                    create(connection, settings.schema)  # an older callctl's may lack a table
                     connection.execute(read_sql("purge.sql").encode())
             return summary
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callctl.cli import common
+from callctl.cli import webhooks as cli_webhooks
 from callctl.cli.options import (
     BatchSize,
     BatchTime,
@@ -37,6 +38,14 @@ Examples:
   callctl rotate-secrets --workers 2   in two processes
   callctl rotate-secrets --bind        to values that open only in their own row and field (version 2)
 \b
+Webhook secrets are not encrypted: the application reads them. They are replaced by new random ones, which go into
+a new file that only you can read, and have to be entered at the providers. The previous ones are kept, encrypted,
+for as long as --grace says. Soft-deleted accounts, and those without a webhook secret, are left alone.
+
+\b
+  callctl rotate-secrets --webhook-secrets --all --to-file new-secrets.jsonl
+  callctl rotate-secrets --webhook-secrets --put-back --all
+\b
 Next: callctl keys list, callctl keys retire
 """
 MOST_WORKERS = 64
@@ -60,7 +69,26 @@ def rotate_secrets(
     unbind: Annotated[
         bool, typer.Option("--unbind", help="Back to version 1; without it, what is bound stays bound.")
     ] = False,
-    workers: Annotated[str, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = "1",
+    workers: Annotated[str | None, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = None,
+    webhook_secrets: Annotated[
+        bool, typer.Option("--webhook-secrets", help="Replace webhook secrets instead, of the accounts you name.")
+    ] = False,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="With --webhook-secrets: of this account.")] = None,
+    company: Annotated[
+        str | None, typer.Option(metavar="ID", help="With --webhook-secrets: of the accounts of this company.")
+    ] = None,
+    all_accounts: Annotated[bool, typer.Option("--all", help="With --webhook-secrets: of all accounts.")] = False,
+    to_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="With --webhook-secrets: a new file for the new ones, a JSON object a line."),
+    ] = None,
+    grace: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="How long the previous ones can be put back [default: 72h]."),
+    ] = None,
+    put_back: Annotated[
+        bool, typer.Option("--put-back", help="With --webhook-secrets: put the previous ones back instead.")
+    ] = False,
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
@@ -72,14 +100,31 @@ def rotate_secrets(
     pause_file: PauseFile = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Bring every integration secret under the primary key of callctl.yaml."""
+    """Bring every integration secret under the primary key of callctl.yaml; or replace webhook secrets."""
+    about_webhooks = {
+        "--account": account is not None,
+        "--company": company is not None,
+        "--all": all_accounts,
+        "--to-file": to_file is not None,
+        "--grace": grace is not None,
+        "--put-back": put_back,
+    }
+    given = [name for name, there in about_webhooks.items() if there]
+    if given and not webhook_secrets:
+        raise UsageError(f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out")
     if bind and unbind:
         raise UsageError("--bind and --unbind are opposites", hint="use one of them")
-    if status and (dry_run or bind or unbind):
+    if webhook_secrets and (bind or unbind or workers is not None):
         raise UsageError(
-            "--status only counts", hint="for what a rotation would do, use --dry-run with --bind or without"
+            "--bind, --unbind and --workers are about encrypted secrets; webhook secrets are not encrypted",
+            hint="leave out --webhook-secrets, or the other option",
         )
-    processes = _processes(workers)
+    if status and (dry_run or bind or unbind or webhook_secrets):
+        raise UsageError(
+            "--status only counts, and lists the webhook secrets that are kept",
+            hint="for what a run would do, use --dry-run with the other options, without --status",
+        )
+    processes = _processes(workers or "1")
     settings = common.settings(
         context,
         lock_timeout=lock_timeout,
@@ -91,6 +136,13 @@ def rotate_secrets(
         pause_file=pause_file,
         statement_timeout=statement_timeout,
     )
+    if webhook_secrets:
+        scope = cli_webhooks.scope(account, company, all_accounts)
+        if put_back:
+            cli_webhooks.put_back(settings, scope, given, dry_run=dry_run, wait=wait, yes=yes)
+        else:
+            cli_webhooks.replace(settings, scope, to_file, grace, dry_run=dry_run, wait=wait, yes=yes)
+        return
     binding: Binding = "bind" if bind else "unbind" if unbind else "keep"
     if status or dry_run:
         _look(settings, binding, keys_needed=dry_run)

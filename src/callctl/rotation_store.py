@@ -1,0 +1,29 @@
+"""callctl's schema as a rotation needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callctl import database, key_ledger, store
+from callctl.events import OnEvent
+from callctl.files import read_sql
+from callctl.keys import KeyRing
+from callctl.lock import STORE_CLASS, guard_transaction
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+def make_ready(connection: Connection, settings: Settings, ring: KeyRing, on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and write down the keys that are new here."""
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            values = {"classid": STORE_CLASS, "schema": settings.schema}
+            connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
+            store.create(connection, settings.schema)
+            key_ledger.record(connection, ring)
+
+    database.with_retries(settings, "a lock", attempt, on_event)
