@@ -92,10 +92,11 @@ class PrivateFile:
             self._cut(self._settled)
 
     def _cut(self, size: int) -> None:
-        os.ftruncate(self._descriptor, size)
-        os.lseek(self._descriptor, size, os.SEEK_SET)
-        os.fsync(self._descriptor)
-        self._size = size
+        # On a disk that fails even this, what is too much stays: it is nothing that is in force.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, size)
+            self._size = os.lseek(self._descriptor, size, os.SEEK_SET)
+            os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Close it, and remove it where it is empty."""

@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from uuid import UUID
 
+import psycopg
 import pytest
 from tests.conftest import connect
 from tests.db import accounts
@@ -17,6 +19,7 @@ from callctl import migrate
 from callctl.baselines import fill
 from callctl.cli import run
 from callctl.config import Settings
+from callctl.files import read_sql
 
 Ask: TypeAlias = Callable[..., tuple[str, str]]
 
@@ -63,6 +66,11 @@ def url(logging_server: OwnServer, keys: Path) -> str:
         accounts.fill(db, accounts.ring_of(accounts.settings_of(url, keys)), 60)
         db.execute(
             'UPDATE chatapp.integration_accounts SET credentials = credentials || \'{"note": "canary-4f1d beside"}\''
+        )
+        db.execute(
+            "UPDATE chatapp.integration_accounts SET account_name = E'a\\x1b[31m',"
+            " webhook_secret = 'canary-4f1d ' || id,"
+            " webhook_url = 'https://user:canary-4f1d@hooks.example/' || id || '?token=canary-4f1d'"
         )
         db.execute("ALTER DATABASE secrets RESET log_statement")
     return url
@@ -119,6 +127,97 @@ def test_the_whole_way_and_no_secret_anywhere(ask: Ask, url: str, keys: Path, lo
     for text in (log, *said):
         for secret in (accounts.CANARY, *((keys / id).read_text() for id in ("k1", "k2"))):
             assert secret not in text, text[max(text.find(secret) - 300, 0) :][:600]
+
+
+def copy_twice(db: psycopg.Connection[Any]) -> None:
+    """As a run does, but the second row violates the primary key."""
+    db.execute(read_sql("webhooks/new_values.sql").encode())
+    with db.cursor().copy(read_sql("webhooks/copy.sql").encode()) as copy:
+        copy.set_types(["uuid", "text"])
+        for _ in range(2):
+            copy.write_row((UUID(int=1), accounts.CANARY))
+
+
+def test_webhook_secrets_and_none_of_them_anywhere(
+    ask: Ask, url: str, keys: Path, tmp_path: Path, logging_server: OwnServer
+) -> None:
+    said: list[str] = []
+
+    def says(command: str, code: int = 0) -> str:
+        said.extend(ask(f"rotate-secrets {command}", code))
+        return "".join(said[-2:])
+
+    file = tmp_path / "new.jsonl"
+    replace = f"--webhook-secrets --all --to-file {file}"
+    with connect(url) as db:
+        db.execute("SET log_statement = 'none'")
+        ids = "SELECT array_agg(id::text ORDER BY id) FROM chatapp.integration_accounts WHERE deleted_at IS NULL"
+        live = (db.execute(ids).fetchone() or [[]])[0]
+        assert f"{len(live)} accounts would get a new webhook secret" in says(f"{replace} --dry-run")
+        assert "nobody can be asked" in says(replace, 3)
+        assert not file.exists()
+        assert "kept until" in says(f"{replace} --yes --grace 1h")
+        assert "hooks.example" in said[-2]
+        assert "\x1b" not in said[-2]
+        new = [json.loads(line)["webhook_secret"] for line in file.read_text().splitlines()]
+        assert len(new) == len(live)
+        assert "is there already" in says(f"{replace} --yes", 3)
+        assert live[0] in says("--status", 3)
+        status = json.loads(says("--status --output json", 3))
+        assert [each["account_id"] for each in status["kept_webhook_secrets"]] == live
+        listed = json.loads(ask("keys list --output json")[0])["keys"]
+        assert listed[0]["saved"] == len(live)
+        db.execute(
+            "UPDATE chatapp.integration_accounts SET webhook_secret = 'canary-4f1d own' WHERE id::text = %s", (live[0],)
+        )
+        assert "would get its previous webhook secret back" in says("--webhook-secrets --put-back --all --dry-run")
+        back = json.loads(says("--webhook-secrets --put-back --all --yes --output json", 3).splitlines()[-1])
+        assert (back["event"], len(back["accounts"])) == ("webhook_secrets_put_back", len(live) - 1)
+        assert [each["account_id"] for each in back["left"]] == [live[0]]
+        assert "changed since" in says("--webhook-secrets --put-back --all --yes", 3)
+        # A COPY that fails: the server logs where, and nothing of what it was given.
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            copy_twice(db)
+    log = (logging_server.sockets.parent / "log").read_text(errors="replace")
+    assert "COPY pg_temp.callctl_new_value" in log
+    assert re.search(r"CONTEXT: +COPY callctl_new_value, line 2", log)
+    for text in (log, *said):
+        for secret in (accounts.CANARY, *new, *((keys / id).read_text() for id in ("k1", "k2"))):
+            assert secret not in text, text[max(text.find(secret) - 300, 0) :][:600]
+
+
+def test_webhook_secrets_asked_for_wrongly(ask: Ask, url: str, tmp_path: Path) -> None:
+    file = tmp_path / "new"
+    id = "00000000-0000-4000-8000-000000000001"
+    wrong = {
+        "--all": "--all is about webhook secrets",
+        f"--to-file {file}": "--to-file is about webhook secrets",
+        "--put-back": "--put-back is about webhook secrets",
+        "--webhook-secrets": "needs to know of which accounts",
+        f"--webhook-secrets --to-file {file}": "needs to know of which accounts",
+        f"--webhook-secrets --all --account {id} --to-file {file}": "needs to know of which accounts",
+        f"--webhook-secrets --account {id} --company {id} --to-file {file}": "needs to know of which accounts",
+        f"--webhook-secrets --account 1 --to-file {file}": "--account is not a UUID",
+        f"--webhook-secrets --company it --to-file {file}": "--company is not a UUID",
+        "--webhook-secrets --all": "need a file to go to",
+        f"--webhook-secrets --all --to-file {file} --grace 3": "--grace is not a duration",
+        f"--webhook-secrets --all --to-file {file} --grace 0s": "--grace is not between",
+        f"--webhook-secrets --all --put-back --to-file {file}": "--to-file has no meaning with --put-back",
+        "--webhook-secrets --all --put-back --grace 1h": "--grace has no meaning with --put-back",
+        f"--webhook-secrets --all --to-file {file} --bind": "webhook secrets are not encrypted",
+        f"--webhook-secrets --all --to-file {file} --workers 2": "webhook secrets are not encrypted",
+        "--webhook-secrets --all --status": "--status only counts",
+    }
+    with connect(url) as db:
+        before = db.execute("SELECT array_agg(xmin::text) FROM chatapp.integration_accounts").fetchall()
+        for arguments, text in wrong.items():
+            out, err = ask(f"rotate-secrets {arguments} --yes", 2)
+            assert (out, text in err, "callctl: hint: " in err) == ("", True, True), err
+        out, err = ask(f"rotate-secrets --webhook-secrets --all --to-file {file}/x --yes", 4)
+        assert (out, "cannot write" in err, "callctl: hint: " in err) == ("", True, True)
+        out, err = ask(f"rotate-secrets --webhook-secrets --account {id} --to-file {file} --yes", 3)
+        assert (out, "there is no integration account" in err, file.exists()) == ("", True, False)
+        assert db.execute("SELECT array_agg(xmin::text) FROM chatapp.integration_accounts").fetchall() == before
 
 
 def test_what_is_asked_for_wrongly(ask: Ask, keys: Path) -> None:

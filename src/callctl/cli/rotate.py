@@ -37,7 +37,7 @@ Examples:
   callctl rotate-secrets --dry-run     decrypt everything, and write nothing
   callctl rotate-secrets --workers 2   in two processes
   callctl rotate-secrets --bind        to values that open only in their own row and field (version 2)
-\b
+
 Webhook secrets are not encrypted: the application reads them. They are replaced by new random ones, which go into
 a new file that only you can read, and have to be entered at the providers. The previous ones are kept, encrypted,
 for as long as --grace says. Soft-deleted accounts, and those without a webhook secret, are left alone.
