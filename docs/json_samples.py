@@ -20,6 +20,7 @@ from callctl import (
     render_progress,
     render_report,
     render_rotation,
+    render_webhooks,
 )
 from callctl.adoption import Adopted
 from callctl.code_refs import CodeRefs, Reference
@@ -37,6 +38,7 @@ from callctl.events import (
     Waiting,
 )
 from callctl.findings import Finding
+from callctl.kept_secrets import Kept
 from callctl.key_retirement import Retired
 from callctl.key_use import Census, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
@@ -48,9 +50,12 @@ from callctl.secret_scan import Outside, Scan
 from callctl.source_spans import Kind
 from callctl.steps import all_steps
 from callctl.store import HistoryRow, Saved
+from callctl.webhook_accounts import Account, Chosen, NotPutBack
+from callctl.webhook_run import Done
 
 _AT = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
 _ROW = "1daa822f-1530-d254-a20f-1a19f9c124c6"
+_COMPANY = "1b4d2d86-df3f-6aa8-b16f-21b431107028"
 _SHA = "024783bf14ac9c6e3d2f4a4d1c4f6f2a8e7b5d9013c2f1e0a9b8c7d6e5f40312"
 
 
@@ -172,7 +177,8 @@ def _secrets() -> None:
         Unreadable("integration_accounts", _ROW, "credentials.apiKeySecret", "unknown-key: the ring has no key k0")
     )
     last = Ledger(1, "k1", _AT, _AT, "migrator", "ops@deploy", 0)
-    render_rotation.secrets(Secrets("k2", "keep", counted, _outside(), None, last), "json")
+    kept = Kept(_ROW, _COMPANY, 7, _AT, _AT, "9193d0e209b5")
+    render_rotation.secrets(Secrets("k2", "keep", counted, _outside(), None, last, (kept,)), "json")
 
 
 def _keys() -> None:
@@ -190,6 +196,22 @@ def _rotated() -> None:
     changed = Changed("twilio", "credentials.authToken", "k1", 9_876)
     done = Rotated(2, "k2", "keep", False, _AT, _AT, 10_000, 9_876, (changed,), 1, (left,), _outside(), 2.2)
     render_rotation.rotated(done, "json")
+
+
+def _account(fingerprint: str | None) -> Account:
+    return Account(_ROW, _COMPANY, "twilio", "Main line", "https://hooks.example/1?token=x", fingerprint)
+
+
+def _chosen() -> None:
+    render_webhooks.chosen(Chosen("new", "all accounts", (_account(None),), 1, 1), "json")
+
+
+def _webhooks() -> None:
+    account = _account("9193d0e209b5")
+    done = Done("new", "all accounts", 7, _AT, (account,), 0, (), 1, 1, Path("new-secrets.jsonl"), _AT)
+    render_webhooks.done(done, "json")
+    left = NotPutBack(_ROW, "its secret has been changed since, by somebody else")
+    render_webhooks.done(Done("back", "all accounts", 8, _AT, (_account(None),), 0, (left,), 1, 1, None, None), "json")
 
 
 def _events() -> None:
@@ -256,8 +278,16 @@ or `saved`; `state` is `sealed`, `plaintext` or `unreadable`; `version` 0 is the
 of those that a rotation would write. `left` (at most 1,000) do not open, and stay as they are. `shapes` are
 credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
 (`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that took longer than
-`statement_timeout`. `key` is null where callctl.yaml names no keys: then nothing was decrypted.""",
+`statement_timeout`. `key` is null where callctl.yaml names no keys: then nothing was decrypted.
+`kept_webhook_secrets` can be put back until `keep_until`; `fingerprint` is that of the
+[new one](webhook-secrets.md).""",
         _secrets,
+    ),
+    (
+        "rotate-secrets --webhook-secrets --dry-run",
+        """`direction` is `new`, or `back` with `--put-back`. `deleted` soft-deleted accounts with a webhook secret, and
+`without` accounts that have none, would be left alone. A URL is shown without its password and its query.""",
+        _chosen,
     ),
     (
         "keys list",
@@ -314,6 +344,12 @@ def page(generated: str) -> str:
         "`left` and `outside` as in `--status`:",
         "",
         *_block(_rotated),
+        "",
+        "`rotate-secrets --webhook-secrets` ends with the accounts whose providers have to be told, and so does",
+        "`--put-back`; `before` accounts were done by an earlier run that was stopped, and `left` are not put back.",
+        "The new secrets are in `file` [and nowhere else](webhook-secrets.md):",
+        "",
+        *_block(_webhooks),
         "",
         "The last line of a run that failed:",
         "",

@@ -218,7 +218,11 @@ def keys(found: Keys, output: Output) -> None:
             f"{render.counted(found.unreadable, 'value')} that do not open: callctl rotate-secrets --status lists them"
         )
     ready = [
-        key for key in found.keys if key.state in ("legacy", "in the ring") and not key.live + key.archived + key.saved
+        key
+        for key in found.keys
+        # One that has encrypted nothing may be the next primary.
+        if (key.state == "legacy" or (key.state == "in the ring" and key.encryptions))
+        and not key.live + key.archived + key.saved
     ]
     if found.plaintext or any(
         key.state in ("legacy", "in the ring") and key.live + key.archived + key.saved for key in found.keys

@@ -129,13 +129,12 @@ def test_the_whole_way_and_no_secret_anywhere(ask: Ask, url: str, keys: Path, lo
             assert secret not in text, text[max(text.find(secret) - 300, 0) :][:600]
 
 
-def copy_twice(db: psycopg.Connection[Any]) -> None:
-    """As a run does, but the second row violates the primary key."""
+def copy_too_much(db: psycopg.Connection[Any]) -> None:
+    """As a run does, but with a column too many: in text, the server would log the line."""
     db.execute(read_sql("webhooks/new_values.sql").encode())
     with db.cursor().copy(read_sql("webhooks/copy.sql").encode()) as copy:
-        copy.set_types(["uuid", "text"])
-        for _ in range(2):
-            copy.write_row((UUID(int=1), accounts.CANARY))
+        copy.set_types(["uuid", "text", "text"])
+        copy.write_row((UUID(int=1), accounts.CANARY, ""))
 
 
 def test_webhook_secrets_and_none_of_them_anywhere(
@@ -176,11 +175,11 @@ def test_webhook_secrets_and_none_of_them_anywhere(
         assert [each["account_id"] for each in back["left"]] == [live[0]]
         assert "changed since" in says("--webhook-secrets --put-back --all --yes", 3)
         # A COPY that fails: the server logs where, and nothing of what it was given.
-        with pytest.raises(psycopg.errors.UniqueViolation):
-            copy_twice(db)
+        with pytest.raises(psycopg.errors.BadCopyFileFormat):
+            copy_too_much(db)
     log = (logging_server.sockets.parent / "log").read_text(errors="replace")
     assert "COPY pg_temp.callctl_new_value" in log
-    assert re.search(r"CONTEXT: +COPY callctl_new_value, line 2", log)
+    assert re.search(r"CONTEXT: +COPY callctl_new_value, line 1", log)
     for text in (log, *said):
         for secret in (accounts.CANARY, *new, *((keys / id).read_text() for id in ("k1", "k2"))):
             assert secret not in text, text[max(text.find(secret) - 300, 0) :][:600]

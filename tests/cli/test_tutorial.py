@@ -12,11 +12,14 @@ DOCS = ROOT / "docs"
 
 # Each how-to page, and the sandbox that stands for the reader's database, if it needs one.
 HOW_TO: dict[str, str | None] = {
+    "a-secret-leaked": "--baseline documented --rows 200",
+    "encrypt-secrets-for-the-first-time": "--baseline documented --rows 200",
     "find-code-that-names-the-type-column": None,
     "migrate-a-staging-copy": "--baseline deployed --rows 200",
     "migrate-without-downtime": "--baseline deployed --rows 200",
     "roll-back": "--baseline deployed --rows 200",
     "recover-after-a-failed-step": "--baseline documented --rows 200",
+    "rotate-a-key": "--baseline documented --rows 200",
     "run-in-ci": "--baseline documented --rows 200",
 }
 
