@@ -173,13 +173,17 @@ def _rows(
             looked_at = sql.SQL("({})::text").format(_without(column(name), own, typed)) if own else text(name)
             conditions.append(sql.SQL("{} ~* {}").format(looked_at, pattern))
     keys: list[sql.Composable] = [text(name) for name in (("row_id",) if saved else table.keys)]
+    account_type = text("account_type") if typed else sql.SQL("NULL::text")
     base: sql.Composable = sql.SQL("NULL")
     if saved:
+        # A saved row is one of another table: what is declared there by account type goes by the row's own.
+        if table.name == "saved_row":
+            account_type = sql.SQL("t.contents ->> 'account_type'")
         base = column("field") if table.name == "saved_value" else sql.SQL("''")
     statement = sql.SQL(read_sql("scan/rows.sql")).format(  # type: ignore[arg-type, unused-ignore]
         row_id=sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(keys)) if keys else text("ctid"),
         table=column("relation") if saved else sql.Literal(table.name),
-        account_type=text("account_type") if typed else sql.SQL("NULL::text"),
+        account_type=account_type,
         base=base,
         columns=sql.SQL(", ").join(text(name) for name, _ in table.columns),
         relation=sql.Identifier(table.schema, table.name),

@@ -77,6 +77,27 @@ def test_it_finds_what_is_outside_and_only_that(url: str, keys: Path) -> None:
         }
 
 
+def test_declared_fields_of_saved_rows_are_not_outside(url: str, keys: Path) -> None:
+    settings = accounts.settings_of(url, keys)
+    ring = accounts.ring_of(settings)
+    sealed = Sealer(ring.keys["k1"]).seal("canary-4f1d", NOWHERE, 1)
+    row = {
+        "account_type": "custom",
+        "credentials": {"password": sealed, "authToken": sealed, "turnServers": [{"credential": sealed}]},
+        "access_token": json.dumps(sealed),
+    }
+    with connect(url) as db:
+        db.execute(
+            "INSERT INTO callctl.saved_row (relation, row_id, contents)"
+            " VALUES ('integration_accounts', gen_random_uuid(), %s)",
+            (Jsonb(row),),
+        )
+        for thorough in (True, False):
+            found = scan(db, settings, ring, thorough=thorough).found
+            # A twilio account's field, in a custom one.
+            assert [each.field for each in found] == ["credentials.authToken"]
+
+
 def test_a_table_that_takes_too_long_is_named(url: str, keys: Path) -> None:
     settings = accounts.settings_of(url, keys)
     with connect(url) as db:
