@@ -246,7 +246,7 @@ class Chain:
         if name != "kill" and ended.code != 0:
             self._check_message(name, ended, place, begun=point.kind == "write")
         with administer(self.server.url(self.database)) as admin:
-            _wait_for_orphans(admin, place)
+            wait_for_orphans(admin, place)
             held = admin.execute(
                 "SELECT c.oid::regclass::text, l.mode, l.pid FROM pg_locks AS l"
                 " JOIN pg_class AS c ON c.oid = l.relation"
@@ -306,7 +306,7 @@ def _half_done(admin: Any) -> set[tuple[int, str]]:
     return set(admin.execute("SELECT DISTINCT step, direction FROM callctl.checkpoint").fetchall())
 
 
-def _wait_for_orphans(admin: Any, place: str) -> None:
+def wait_for_orphans(admin: Any, place: str) -> None:
     """Until no backend of callctl's is left: what was cut off ends its statement first."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from tests.db import accounts
 from tests.faults.chain import Chain, Nursery
 from tests.faults.own_server import OwnServer, administer
 from tests.faults.points import Transactions
 from tests.faults.proxy import Proxy
 from tests.faults.reference import Reference, look
+from tests.faults.rotation_chain import RotationChain
+from tests.faults.rotation_scene import SceneName, build, configuration, log_everything, quietly
 from tests.servers import binaries_of
 
 from callctl.baselines import BASELINES, Baseline, create_database, drop_database, fill
@@ -25,6 +29,7 @@ _numbers = itertools.count(1)
 
 MakeChain: TypeAlias = Callable[..., Chain]
 MakeReference: TypeAlias = Callable[[str], Reference]
+MakeRotation: TypeAlias = Callable[..., RotationChain]
 
 
 @pytest.fixture(scope="session")
@@ -115,3 +120,47 @@ def reference(chain: MakeChain) -> MakeReference:
         return known[baseline]
 
     return make
+
+
+# ---- rotations -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def logging_server(server: Server, request: pytest.FixtureRequest) -> Iterator[OwnServer]:
+    """A server that a test may crash, and that logs every statement with its parameters."""
+    binaries = binaries_of(server.version) if request.config.getoption("--pg") else None
+    with OwnServer(binaries) as own:
+        own.start()
+        log_everything(own)
+        yield own
+
+
+@pytest.fixture(scope="session")
+def rotation(
+    logging_server: OwnServer, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeRotation]:
+    """Make a fresh database of a scene, ready to be rotated under faults."""
+    config = configuration(tmp_path_factory.mktemp("keys"))
+    ring = accounts.ring_of(accounts.settings_of("", config.parent))
+    proxy = Proxy(logging_server.sockets)
+    templates: set[str] = set()
+    made: list[RotationChain] = []
+
+    def make(scene: SceneName, transactions: Transactions | None = None) -> RotationChain:
+        template, name = f"secrets_{scene}", f"rotation_{next(_numbers)}"
+        if template not in templates:
+            build(logging_server, template, scene, ring)
+            templates.add(template)
+        with quietly(logging_server.url("postgres")) as admin:
+            create_database(admin, name, template=template)
+        made.append(
+            RotationChain(logging_server, proxy, nursery, name, config, ring, transactions or Transactions())
+        )
+        return made[-1]
+
+    yield make
+    proxy.close()
+    with administer(logging_server.url("postgres")) as admin:
+        for each in made:
+            each.progress.close()
+            drop_database(admin, each.database)

@@ -23,6 +23,8 @@ import callctl.config
 import callctl.preflight
 import callctl.render_answers
 import callctl.render_progress
+import callctl.render_rotation
+import callctl.rotation
 import callctl.sandbox  # noqa: F401
 from callctl import cli, migrate  # noqa: F401
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, LiteralString, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -67,10 +67,13 @@ class Transactions:
 
 
 class Progress:
-    """How far a migration has come, as an outsider reads it."""
+    """How far a migration has come (or what else ``query`` asks after), as an outsider reads it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, query: LiteralString = PROGRESS, table: str = "callctl.checkpoint") -> None:
+        """``query`` says it in one value, once ``table`` is there."""
         self._url = url
+        self._query = query
+        self._table = table
         self._connection: psycopg.Connection[Any] | None = None
 
     def __call__(self) -> str:
@@ -83,12 +86,11 @@ class Progress:
                 self._connection = None
         raise AssertionError("the server does not answer the test")
 
-    @staticmethod
-    def _read(connection: psycopg.Connection[Any]) -> str:
-        made = connection.execute("SELECT to_regclass('callctl.checkpoint')::text").fetchone()
+    def _read(self, connection: psycopg.Connection[Any]) -> str:
+        made = connection.execute("SELECT to_regclass(%s)::text", (self._table,)).fetchone()
         if made == (None,):
             return NOWHERE
-        row = connection.execute(PROGRESS).fetchone()
+        row = connection.execute(self._query).fetchone()
         assert row is not None
         return str(row[0])
 

@@ -67,6 +67,7 @@ class Session(threading.Thread):
         self.transaction: list[str] = []  # for the observer: the statements since the connection was last idle
         self.base = ""  # for the observer: what stood in the database then
         self.previous = ""
+        self.request: list[bytes] = []  # for the observer: the messages of the statement, its values among them
         self._proxy = proxy
         self._client = client
         self._server: socket.socket | None = None
@@ -79,6 +80,11 @@ class Session(threading.Thread):
     def is_lock(self) -> bool:
         """Whether it is the one that holds callctl's migration lock."""
         return self.application.endswith(" lock")
+
+    @property
+    def client_pid(self) -> int:
+        """The process at the client's end, where the system tells (Linux)."""
+        return int(struct.unpack("3i", self._client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
 
     def run(self) -> None:
         with contextlib.suppress(_Gone, OSError):
@@ -141,6 +147,7 @@ class Session(threading.Thread):
 
     def _ask(self, request: list[bytes], text: str) -> bool:
         observer = self._proxy.observer
+        self.request = request
         fault = observer.statement(self, text) if observer is not None else None
         if fault is not None and fault.moment == "before":
             instead = self._act(fault, request, text)

@@ -45,6 +45,11 @@ def statement(messages: list[bytes]) -> str:
     return ""
 
 
+def bound(messages: list[bytes]) -> bytes:
+    """The values that a request binds to its parameters, as they are sent; empty where it has none."""
+    return b"".join(message for message in messages if message[:1] == b"B")
+
+
 def backend_pid(message: bytes) -> int:
     """The server process, of a BackendKeyData."""
     return int(struct.unpack("!i", message[5:9])[0])
