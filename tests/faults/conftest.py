@@ -23,6 +23,7 @@ from callctl.baselines import BASELINES, Baseline, create_database, drop_databas
 from callctl.postgres import Server
 
 ROWS = 40
+THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"  # before the tests' own environment is made
 
 _numbers = itertools.count(1)
 
@@ -96,7 +97,7 @@ def chain(own_server: OwnServer, proxy: Proxy, nursery: Nursery, _filled: Callab
 @pytest.fixture
 def one_in(request: pytest.FixtureRequest) -> int:
     """Of how many points one is disturbed: a sample by default, a smaller one on the older servers that --pg names."""
-    if os.environ.get("CALLCTL_TEST_PROFILE") == "thorough":
+    if THOROUGH:
         return 1
     return 30 if request.config.getoption("--pg") else 14
 

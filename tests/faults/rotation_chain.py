@@ -160,6 +160,8 @@ class RotationChain:
             assert "callctl: error: " in ended.errors, f"no word of what happened: {place}"
         if ended.code in (4, 5):
             assert "callctl: hint: " in ended.errors, f"no word of what to do: {place}"
+        if ended.code == 5 and name in ("terminate", "cut", "crash", "restart"):
+            assert "the server ended the connection" in ended.errors, f"no word of what happened: {place}"
         if ended.code == 5:
             assert "every value can be read" in ended.errors, f"no word of what stands: {place}"
             assert "run the same command again" in ended.errors, f"no word of the next command: {place}"
