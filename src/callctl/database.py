@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import random
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,6 +161,15 @@ def lost(error: psycopg.Error) -> ConnectionFailed:
         f"the server ended the connection: {error_text(error)}",
         hint="run the same command again: it goes on from what was committed",
     )
+
+
+def hang_up(connection: Connection) -> None:
+    """End the conversation without a word to the server, from another thread than the one that waits for an answer.
+
+    That thread gets an error at once. The connection must still be closed, by whoever has it when that thread is done.
+    """
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def set_lock_timeout(connection: Connection, milliseconds: int) -> None:

@@ -7,10 +7,11 @@ no writer can starve.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ AGAIN_TIMES = 2
 LOCKED = 10
 # A statement that the server cut short is tried again with a quarter of its rows, so many times.
 CUT_SHORT = 4
+# How long the server may take to cancel a statement before its connection is hung up.
+HEED_SECONDS = 3.0
 
 _TEXT, _XID, _JSONB = 25, 28, 3802
 
@@ -80,6 +83,7 @@ class Batches:
         self._on_event = on_event
         most = settings.lock_timeout_ms + settings.lock_hold_ms
         writer.execute(read_sql("rotation/session.sql").encode(), {"most_ms": most})
+        self._stopping = False
         self._largest = settings.batch_size
         self._size = min(FIRST, self._largest)
 
@@ -93,22 +97,43 @@ class Batches:
         pending: Future[tuple[Tally, frozenset[str]]] | None = None
         batch: _Batch | None = None
         with ThreadPoolExecutor(1, "callctl writer") as writer:
-            while True:
-                rows = self._read(target, above, taken.up_to, self._size)
-                following = self._prepared(target, rows)
-                if pending is not None and batch is not None:
-                    tally = self._settled(taken, batch, tally, pending.result())
-                    between(len(batch.rows))
-                if not rows:
-                    break
-                batch, above = following, rows[-1].key
-                pending = writer.submit(self._write, taken, batch, tally)
+            try:
+                while True:
+                    rows = self._read(target, above, taken.up_to, self._size)
+                    following = self._prepared(target, rows)
+                    if pending is not None and batch is not None:
+                        tally = self._settled(taken, batch, tally, pending.result())
+                        between(len(batch.rows))
+                    if not rows:
+                        break
+                    batch, above = following, rows[-1].key
+                    pending = writer.submit(self._write, taken, batch, tally)
+            except BaseException:
+                if pending is not None and not pending.done():
+                    self._stop(pending)
+                raise
         self._mark(taken, None, tally, (), finished=True)
         return tally
 
     def finish(self, taken: Range) -> None:
         """Mark a range as done that has no rows any more."""
         self._mark(taken, None, taken.tally, (), finished=True)
+
+    def _stop(self, pending: Future[Any]) -> None:
+        """End what the writer's thread is at, and wait for it: a connection must not be closed while another thread is
+        inside of it. The statement is cancelled; where the server does not heed that, or the operator is in a hurry
+        (Ctrl-C again), the connection is hung up.
+        """
+        import psycopg
+
+        self._stopping = True
+        with contextlib.suppress(KeyboardInterrupt, psycopg.Error):
+            self._writer.cancel_safe(timeout=HEED_SECONDS)
+            wait([pending], timeout=HEED_SECONDS)
+        while not pending.done():
+            with contextlib.suppress(KeyboardInterrupt):
+                database.hang_up(self._writer)
+                wait([pending])
 
     # ---- reading -----------------------------------------------------------------------------------------
 
@@ -133,25 +158,28 @@ class Batches:
         """Write a batch, on the writer's thread. Returns the tally with it, and the keys of the rows that lost."""
         changed = batch.changed()
         began = time.monotonic()
-        more = tally.plus(batch.results)
-        lost = self._swap(taken, batch, changed, more)
+        written, lost = self._swap(taken, batch, changed, tally, last=True)
         took = (time.monotonic() - began) * 1000
         if took > self._settings.batch_time_ms:
             self._size = max(len(batch.rows) // 2, min(SMALLEST, self._largest))
         elif took < self._settings.batch_time_ms / 2 and len(batch.rows) >= self._size:
             self._size = min(self._size * 2, self._largest)
-        return more, lost
+        return written, lost
 
-    def _swap(self, taken: Range, batch: _Batch, changed: Sequence[int], more: Tally | None) -> frozenset[str]:
-        """One transaction: the rows that still are as they were read, and where ``more`` is given how far the range
-        has come with them. Returns the keys of the rows that are not written.
+    def _swap(
+        self, taken: Range, batch: _Batch, changed: Sequence[int], tally: Tally, *, last: bool = False
+    ) -> tuple[Tally, frozenset[str]]:
+        """One transaction: the rows that still are as they were read, and what has been counted with them. Where none
+        lost, ``last`` moves the range on, past the batch. Returns the tally, and the keys of the rows that lost.
         """
         import psycopg
 
         tries = cuts = 0
 
-        def attempt() -> frozenset[str]:
+        def attempt() -> tuple[Tally, frozenset[str]]:
             nonlocal tries
+            if self._stopping:
+                raise KeyboardInterrupt  # nobody asks for the result any more
             chosen = changed[: max(len(changed) >> (2 * cuts), 1)]
             with self._writer.transaction():
                 guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
@@ -160,17 +188,31 @@ class Batches:
                 tries += 1
                 written = self._update(batch, chosen)
                 lost = frozenset(batch.rows[each].key for each in changed) - written
-                if more is not None and not lost:
+                if last and not lost:
+                    more = tally.plus(batch.results)
                     reached(self._writer, taken, batch.rows[-1].key, more, batch.found())
-            return lost
+                else:
+                    more = self._counted(taken, batch, tally, written)
+            return more, lost
 
         while True:
             try:
                 return database.with_retries(self._settings, "a row's lock", attempt, self._on_event)
             except psycopg.errors.QueryCanceled:
                 cuts += 1
-                if cuts == CUT_SHORT:
+                if cuts == CUT_SHORT or self._stopping:
                     raise
+
+    def _counted(self, taken: Range, batch: _Batch, tally: Tally, written: frozenset[str]) -> Tally:
+        """Count what this transaction has written of a batch that is not done yet. Whoever goes on from here finds
+        those rows done: nobody would count them then.
+        """
+        more = tally.written_only(
+            result for row, result in zip(batch.rows, batch.results, strict=True) if row.key in written
+        )
+        if written:
+            reached(self._writer, taken, None, more, ())
+        return more
 
     def _free(self, batch: _Batch, chosen: Iterable[int]) -> list[int]:
         keys = {batch.rows[each].key: each for each in chosen}
@@ -204,35 +246,38 @@ class Batches:
     def _settled(self, taken: Range, batch: _Batch, before: Tally, written: tuple[Tally, frozenset[str]]) -> Tally:
         """The tally after a batch, once its last row is done: those that lost are done again."""
         tally, lost = written
-        if not lost:
-            taken.tally = tally
-            return tally
-        kept = batch.without(lost)
-        tally, found = before.plus(kept.results), kept.found()
-        for start in range(0, len(keys := sorted(lost)), AGAIN):
-            for done in self._again(taken, batch.target, keys[start : start + AGAIN]):
-                tally = tally.plus(done.results)
-                found += done.found()
-        self._mark(taken, batch.rows[-1].key, tally, found)
+        if lost:
+            done = [batch.without(lost)]
+            for start in range(0, len(keys := sorted(lost)), AGAIN):
+                tally, more = self._again(taken, batch.target, keys[start : start + AGAIN], tally)
+                done += more
+            tally, found = before, []
+            for each in done:
+                tally = tally.plus(each.results)
+                found += each.found()
+            self._mark(taken, batch.rows[-1].key, tally, found)
         taken.tally = tally
         return tally
 
-    def _again(self, taken: Range, target: Target, keys: list[str]) -> list[_Batch]:
-        """Rows that lost, read again and written; what is done about them. A row that is gone needs nothing."""
+    def _again(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, list[_Batch]]:
+        """Rows that lost, read again and written: what has been counted, and what is done about each row. A row that
+        is gone needs nothing.
+        """
         done = []
         for _ in range(AGAIN_TIMES):
             batch = self._prepared(target, self._rows(self._reader, target, keys))
-            lost = self._swap(taken, batch, batch.changed(), None)
+            tally, lost = self._swap(taken, batch, batch.changed(), tally)
             done.append(batch.without(lost))
             keys = sorted(lost)
             if not keys:
-                return done
+                return tally, done
         for start in range(0, len(keys), LOCKED):
-            attempt = partial(self._locked, target, keys[start : start + LOCKED])
-            done.append(database.with_retries(self._settings, "a row's lock", attempt, self._on_event))
-        return done
+            attempt = partial(self._locked, taken, target, keys[start : start + LOCKED], tally)
+            tally, batch = database.with_retries(self._settings, "a row's lock", attempt, self._on_event)
+            done.append(batch)
+        return tally, done
 
-    def _locked(self, target: Target, keys: list[str]) -> _Batch:
+    def _locked(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, _Batch]:
         """Rows that somebody writes all the time: read and written while this transaction holds them."""
         with self._writer.transaction():
             guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
@@ -243,7 +288,8 @@ class Batches:
                     f"a row of {target.name} changed while it was locked; it was left as it is",
                     hint="is it a foreign table or a view? take its fields out of callctl.yaml",
                 )
-        return batch
+            tally = self._counted(taken, batch, tally, written)
+        return tally, batch
 
     def _rows(self, connection: Connection, target: Target, keys: list[str], locking: str = "") -> list[Row]:
         again = query("read_again", target, locking=locking)
@@ -276,10 +322,13 @@ def _sent(connection: Connection, statement: bytes, values: Sequence[bytes]) -> 
     """Execute with binary parameters, and return the first column. One call that waits without holding Python's lock:
     the other thread encrypts meanwhile."""
     import psycopg
-    from psycopg.pq import ExecStatus
+    from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 
     raw = connection.pgconn
     result = raw.exec_params(statement, list(values), param_formats=[1] * len(values))
+    if raw.status == ConnStatus.BAD and result.error_field(DiagnosticField.SQLSTATE) is None:
+        # Then the driver library says so, not the server; there is no code to tell it by.
+        raise psycopg.OperationalError(raw.get_error_message())
     if result.status != ExecStatus.TUPLES_OK:
         error: Any = psycopg.errors.error_from_result(result)
         raise error

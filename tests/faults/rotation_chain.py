@@ -62,6 +62,8 @@ class RotationChain:
     tally: Tally = field(default_factory=Tally)
     # While an application writes, what callctl has counted is more than what differs.
     counted: bool = True
+    # What somebody else does, right before a statement is passed on.
+    beside: Callable[[Point], None] = lambda point: None
 
     def __post_init__(self) -> None:
         self.url = self.server.url(self.database)
@@ -125,6 +127,7 @@ class RotationChain:
         raise AssertionError(f"no end after {ATTEMPTS} attempts: {self.tally}")
 
     def _chosen(self, point: Point, choose: Choose) -> tuple[str, Moment] | None:
+        self.beside(point)
         if point in self.tally.tried:
             return None
         chosen = choose(point, len(self.tally.tried))
