@@ -27,6 +27,8 @@ from callctl.secret_rows import Row, Target, as_row
 from callctl.secret_tables import merged, query
 
 if TYPE_CHECKING:
+    from psycopg.sql import Composed
+
     from callctl.config import Settings
     from callctl.database import Connection
 
@@ -139,7 +141,15 @@ class Batches:
 
     def _read(self, target: Target, above: str | None, up_to: str | None, rows: int) -> list[Row]:
         values = {"above": above, "up_to": up_to, "rows": rows}
-        return [as_row(each) for each in self._reader.execute(query("read", target), values).fetchall()]
+        return self._rows_of(query("read", target), values)
+
+    def _rows_of(self, statement: Composed, values: dict[str, Any]) -> list[Row]:
+        """Rows by the reader, which waits for a lock of the table's no longer than the writer does."""
+
+        def attempt() -> list[Row]:
+            return [as_row(each) for each in self._reader.execute(statement, values).fetchall()]
+
+        return database.with_retries(self._settings, "a lock", attempt, self._on_event)
 
     def _prepared(self, target: Target, rows: Sequence[Row]) -> _Batch:
         reseal = self._resealer.reseal
@@ -265,7 +275,7 @@ class Batches:
         """
         done = []
         for _ in range(AGAIN_TIMES):
-            batch = self._prepared(target, self._rows(self._reader, target, keys))
+            batch = self._prepared(target, self._rows_of(query("read_again", target, locking=""), {"keys": keys}))
             tally, lost = self._swap(taken, batch, batch.changed(), tally)
             done.append(batch.without(lost))
             keys = sorted(lost)
@@ -281,7 +291,9 @@ class Batches:
         """Rows that somebody writes all the time: read and written while this transaction holds them."""
         with self._writer.transaction():
             guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
-            batch = self._prepared(target, self._rows(self._writer, target, keys, "FOR NO KEY UPDATE OF t"))
+            again = query("read_again", target, locking="FOR NO KEY UPDATE OF t")
+            rows = self._writer.execute(again, {"keys": keys}).fetchall()
+            batch = self._prepared(target, [as_row(each) for each in rows])
             written = self._update(batch, changed := batch.changed())
             if len(written) != len(changed):
                 raise StepFailed(
@@ -290,10 +302,6 @@ class Batches:
                 )
             tally = self._counted(taken, batch, tally, written)
         return tally, batch
-
-    def _rows(self, connection: Connection, target: Target, keys: list[str], locking: str = "") -> list[Row]:
-        again = query("read_again", target, locking=locking)
-        return [as_row(each) for each in connection.execute(again, {"keys": keys}).fetchall()]
 
     def _mark(
         self, taken: Range, key: str | None, tally: Tally, found: Iterable[Found], *, finished: bool = False

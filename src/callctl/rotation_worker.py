@@ -95,6 +95,8 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
             )
             for _ in range(2)
         )
+        for connection in (reader, writer):  # outside of transactions, too
+            database.set_lock_timeout(connection, settings.lock_timeout_ms)
         assert_known(reader, ring)
         lock(writer, ROTATION_CLASS, job.rotation, shared=True)
         encryptions = Encryptions(settings, reader, ring.primary, on_event)

@@ -148,10 +148,10 @@ def test_a_write_between_reading_and_writing_is_never_lost(
     swap, random_ = rotation_batches.Batches._swap, random.Random(7)
     with connect(url) as db:
 
-        def beaten(self: Any, taken: Any, batch: Any, changed: Any, more: Any) -> frozenset[str]:
+        def beaten(self: Any, taken: Any, batch: Any, changed: Any, *more: Any, **others: Any) -> Any:
             for position in random_.sample(list(changed), min(len(changed), 10)):
                 write(db, ring, batch.rows[position].key, newest)
-            return swap(self, taken, batch, changed, more)
+            return swap(self, taken, batch, changed, *more, **others)
 
         monkeypatch.setattr(rotation_batches.Batches, "_swap", beaten)
         rotated = rotate(settings)
@@ -191,9 +191,9 @@ def test_an_application_that_writes_all_the_time_loses_nothing_and_starves_nobod
         time.sleep(0.05)
         return prepared(self, target, rows)
 
-    def counted(self: Any, target: Any, keys: list[str]) -> Any:
+    def counted(self: Any, taken: Any, target: Any, keys: list[str], tally: Any) -> Any:
         under_lock.extend(keys)
-        return locked(self, target, keys)
+        return locked(self, taken, target, keys, tally)
 
     monkeypatch.setattr(rotation_batches.Batches, "_prepared", slowly)
     monkeypatch.setattr(rotation_batches.Batches, "_locked", counted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -154,9 +153,7 @@ def rotation(
             templates.add(template)
         with quietly(logging_server.url("postgres")) as admin:
             create_database(admin, name, template=template)
-        made.append(
-            RotationChain(logging_server, proxy, nursery, name, config, ring, transactions or Transactions())
-        )
+        made.append(RotationChain(logging_server, proxy, nursery, name, config, ring, transactions or Transactions()))
         return made[-1]
 
     yield make

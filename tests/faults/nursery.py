@@ -9,6 +9,7 @@ files again; the answer is ``warm N``.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -34,6 +35,7 @@ def run(order: dict[str, Any]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
     for name, descriptor in (("output", 1), ("errors", 2)):
         os.dup2(os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    faulthandler.register(signal.SIGUSR1)  # where one stands that does not end
     os.environ.clear()
     os.environ.update(order["environment"])
     code: object = 1

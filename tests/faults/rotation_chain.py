@@ -142,7 +142,10 @@ class RotationChain:
         """A rotation behind the proxy."""
         attempt = Attempt(self.server, watch, choose)
         self.proxy.watch(attempt)
-        ended = self.run(*more, born=attempt.born, proxied=True)
+        try:
+            ended = self.run(*more, born=attempt.born, proxied=True)
+        except AssertionError as hung:
+            raise AssertionError(f"{attempt.struck}, then {attempt.seen[-3:]}") from hung
         self.proxy.watch(None)
         if attempt.problem is not None:
             raise AssertionError(f"the test's own work failed at {attempt.seen[-1:]}") from attempt.problem
@@ -208,7 +211,9 @@ class RotationChain:
         made = sum(values(row[2]) for row in done) + sum(values(row[1]) for row in ranges)
         row = db.execute("SELECT sum(encryptions) FROM callctl.encryption_key WHERE id = 'k2'").fetchone()
         assert ((row and row[0]) or 0) >= made, f"more encrypted than counted after {place}"
-        listed = dict(db.execute("SELECT rotation, count(*) FROM callctl.rotation_failure GROUP BY rotation").fetchall())
+        listed = dict(
+            db.execute("SELECT rotation, count(*) FROM callctl.rotation_failure GROUP BY rotation").fetchall()
+        )
         failures = {row[0]: row[3] for row in done} | dict.fromkeys(opened, 0)
         for row in ranges:
             failures[row[0]] += row[2]

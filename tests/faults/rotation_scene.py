@@ -1,7 +1,7 @@
 """Databases with secrets in every form and place, and what stands in each of those places as an application reads it.
 
-Two scenes: ``live`` has accounts in use, what callctl saved of rows and settings, declared fields of other tables, and a
-few values that do not open; ``archived`` has accounts that a down took away, and a table that only callctl.yaml knows.
+Two scenes: ``live`` has accounts in use, what callctl saved of rows and settings, declared fields of other tables, and
+a few values that do not open; ``archived`` has accounts that a down took away, and a table that only callctl.yaml knows.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ SCENES: tuple[SceneName, ...] = ("live", "archived")
 
 # More than the smallest range: with a second callctl about, there is work for both.
 ACCOUNTS = 530
+
+TURN = "credentials.turnServers[].credential"
 
 FIELDS = """secrets:
   fields:
@@ -63,7 +65,7 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True)
 class Secret:
-    """What one value is: its plaintext, the key it is under and the version (None: plaintext). ``raw``: does not open."""
+    """What one value is: its plaintext, the key it is under and the version. ``raw``: what does not open."""
 
     plaintext: str | None
     key: str | None = None
@@ -135,7 +137,11 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
             "credentials": {
                 "password": _sealed(ring, rng, form, account._replace(path="credentials.password")),
                 "turnServers": [
-                    {"credential": _sealed(ring, rng, form, account._replace(path="credentials.turnServers[].credential"))}
+                    {
+                        "credential": _sealed(
+                            ring, rng, form, account._replace(path="credentials.turnServers[].credential")
+                        )
+                    }
                     for _ in range(2)
                 ],
             },
@@ -179,7 +185,9 @@ def _break_some(db: psycopg.Connection[Any], ring: KeyRing) -> None:
     for number, (id, company) in enumerate((rows[0], rows[len(rows) // 2], rows[-1])):
         here = Place(company, "integration_accounts", id, "credentials.authToken")
         good = Sealer(ring.keys["k1"]).seal(f"{accounts.CANARY} broken", here, 1)
-        value = ({**good, "kid": "k9"}, {**good, "authTag": "00" * 16}, {"hidden": f"{accounts.CANARY} in here"})[number]
+        value = ({**good, "kid": "k9"}, {**good, "authTag": "00" * 16}, {"hidden": f"{accounts.CANARY} in here"})[
+            number
+        ]
         db.execute(
             "UPDATE chatapp.integration_accounts SET credentials = jsonb_set(credentials, '{authToken}', %s)"
             " WHERE id = %s",
@@ -191,7 +199,7 @@ def _tokens(db: psycopg.Connection[Any], ring: KeyRing) -> None:
     """A table of the operator's own, with a key of text and a comma in it."""
     db.execute("CREATE TABLE chatapp.tokens (id text PRIMARY KEY, token text, config jsonb, hits integer DEFAULT 0)")
     for number in range(40):
-        id = f"it's {number:02d}, \"{number}\""
+        id = f'it\'s {number:02d}, "{number}"'
         form = accounts.FORMS[number % 5]
         token = accounts.sealed(ring, form, f"{accounts.CANARY} token {number}", Place("", "tokens", id, "token"))
         nodes = [

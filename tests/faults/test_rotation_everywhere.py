@@ -3,8 +3,8 @@
 Built as ``test_everywhere.py``: faults from outside, at points that are found and not listed. The server logs every
 statement with its parameters all the while, and no secret is in it, nor in anything that callctl says or writes down.
 
-By default the faults take turns at a sample of the points, another one in each scene. With CALLCTL_TEST_PROFILE=thorough
-each of them hits each point, at each moment.
+By default the faults take turns at a sample of the points, another one in each scene. With
+CALLCTL_TEST_PROFILE=thorough they take turns at all points, and then each of them hits each point, at each moment.
 """
 
 from __future__ import annotations
