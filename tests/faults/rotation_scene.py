@@ -1,7 +1,7 @@
 """Databases with secrets in every form and place, and what stands in each of those places as an application reads it.
 
-Two scenes: ``live`` has accounts in use, what callctl saved of rows and settings, declared fields of other tables, and
-a few values that do not open; ``archived`` has accounts that a down took away, and a table that only callctl.yaml knows.
+Two scenes. ``live`` has accounts in use, what callctl saved of rows and settings, declared fields of other tables, and
+a few values that do not open; ``archived`` accounts that a down took away, and a table that only callctl.yaml knows.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -367,7 +366,6 @@ class NoProgress(Progress):
 # ---- what a process leaves behind ----------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_no_memory_image_and_no_key_in_sight(rotation: MakeRotation, tmp_path: Path) -> None:
     """A running process, and those that it starts: no core dump, nothing in /proc that was not there before."""
     chain = rotation("live")
