@@ -168,7 +168,13 @@ def hang_up(connection: Connection) -> None:
 
     That thread gets an error at once. The connection must still be closed, by whoever has it when that thread is done.
     """
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
+    import psycopg
+
+    # One that is broken already has no file descriptor any more.
+    with (
+        contextlib.suppress(OSError, psycopg.OperationalError),
+        socket.socket(fileno=os.dup(connection.fileno())) as end,
+    ):
         end.shutdown(socket.SHUT_RDWR)
 
 

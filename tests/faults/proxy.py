@@ -87,7 +87,7 @@ class Session(threading.Thread):
         return int(struct.unpack("3i", self._client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
 
     def run(self) -> None:
-        with contextlib.suppress(_Gone, OSError):
+        with contextlib.suppress(_Gone, OSError, ValueError):  # ValueError: of select, at a socket that was closed here
             if self._begin():
                 while self._exchange():
                     pass
