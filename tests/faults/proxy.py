@@ -288,6 +288,7 @@ class Proxy:
         self._target = str(sockets / f".s.PGSQL.{PORT}")
         self.directory = Path(tempfile.mkdtemp(prefix="c", dir="/tmp"))  # 0700, and short enough for a socket
         self._sessions: list[Session] = []
+        self._beginning = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.directory / f".s.PGSQL.{PORT}"))
         self._listener.listen(64)
@@ -299,11 +300,12 @@ class Proxy:
 
     def watch(self, observer: Observer | None) -> None:
         """From here on this one is asked; connections of the attempt before are closed."""
-        for session in self._sessions:
+        with self._beginning:
+            sessions, self._sessions = self._sessions, []
+        for session in sessions:
             session.close()
-        for session in self._sessions:
+        for session in sessions:
             session.join(10)
-        self._sessions = []
         self.observer = observer
 
     def connect(self) -> socket.socket:
@@ -323,6 +325,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            session = Session(self, client, len(self._sessions))
-            self._sessions.append(session)
-            session.start()
+            with self._beginning:  # one that has not started cannot be waited for
+                session = Session(self, client, len(self._sessions))
+                session.start()
+                self._sessions.append(session)
