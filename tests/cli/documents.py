@@ -40,7 +40,7 @@ _MOVING = (
     (re.compile(r"\bfor \d\d:\d\d:\d\d\b"), "for <age>"),
     # Facts of the SQL files that grow with them, and that no reader goes by.
     (re.compile(r"\.sql:\d+\b"), ".sql:<line>"),
-    (re.compile(r"\b[\d,]+ (checks|statements|rows changed)\b"), r"<number> \1"),
+    (re.compile(r"\b[\d,]+ (checks|statements|rows changed|objects)\b"), r"<number> \1"),
     (re.compile(r" +"), " "),
 )
 
