@@ -151,6 +151,25 @@ COMMENT ON TABLE callctl.inheritance_breach IS 'Chatbots that had a capability t
 COMMENT ON COLUMN callctl.inheritance_breach.chatbot_id IS 'The chatbot';
 COMMENT ON COLUMN callctl.inheritance_breach.recorded_at IS 'When it was recorded';
 
+CREATE TABLE IF NOT EXISTS callctl.action (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  command text NOT NULL,
+  detail jsonb NOT NULL DEFAULT '{}',
+  taken_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+  database_role text NOT NULL DEFAULT session_user,
+  client text NOT NULL,
+  callctl_version text NOT NULL
+);
+COMMENT ON TABLE callctl.action IS
+  'The audit trail: one row for each command that wrote outside of the steps and the rotations. Rows are only ever added';
+COMMENT ON COLUMN callctl.action.id IS 'Order in which they were taken';
+COMMENT ON COLUMN callctl.action.command IS 'The command, without its options: companies enable, seed-models, and so on';
+COMMENT ON COLUMN callctl.action.detail IS 'What it wrote: keys of rows, counts, values before and after; never a secret';
+COMMENT ON COLUMN callctl.action.taken_at IS 'When it was written, in the transaction of what it tells of';
+COMMENT ON COLUMN callctl.action.database_role IS 'The role that was connected';
+COMMENT ON COLUMN callctl.action.client IS 'User and host that ran callctl';
+COMMENT ON COLUMN callctl.action.callctl_version IS 'Version of callctl that ran it';
+
 CREATE TABLE IF NOT EXISTS callctl.encryption_key (
   id text PRIMARY KEY,
   check_value text NOT NULL,

@@ -68,7 +68,7 @@ AS $$ SELECT timestamptz '2023-01-01 00:00:00+00' + pg_temp.roll(salt, i, 946080
 CREATE FUNCTION pg_temp.calls(i bigint) RETURNS boolean LANGUAGE sql STABLE
 AS $$ SELECT CASE WHEN i <= 10 OR i = 17 THEN i = 9 WHEN i <= 16 THEN true ELSE pg_temp.roll(20, i, 10) = 0 END $$;
 
--- Package numbers 3, 7, 11 … are call packages.
+-- Package numbers 3, 7, 11 ... are call packages.
 CREATE FUNCTION pg_temp.package(i bigint, packages bigint) RETURNS bigint LANGUAGE sql STABLE
 AS $$
   SELECT CASE

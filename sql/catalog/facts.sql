@@ -1,6 +1,6 @@
 -- What the catalog says of tables and functions, a fact a row: relation (of a function its schema), kind, name, property,
 -- value; all as PostgreSQL prints it, names with their quotes where they need them, whatever the search_path. 'asked' says
--- of which: {"tables": [[schema, table], …], "functions": [[schema, name], …]}; a null in the place of a name is every one.
+-- of which: {"tables": [[schema, table], ...], "functions": [[schema, name], ...]}; a null in the place of a name is every one.
 -- What is left out is nobody's promise: owners, grants, comments, tablespaces, statistics targets, storage parameters of
 -- tables, the order of columns, the names of NOT NULL constraints. No lock beyond ACCESS SHARE.
 WITH asked AS (

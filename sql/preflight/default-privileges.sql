@@ -3,7 +3,7 @@
 -- ok: every role that uses chatbots will be able to use the new tables
 -- why: a new table has no grants of its own, so the application gets "permission denied for table calls"
 --      with its first call
--- do: ALTER DEFAULT PRIVILEGES IN SCHEMA … GRANT … ON TABLES TO the role before the steps, or GRANT on the
+-- do: ALTER DEFAULT PRIVILEGES IN SCHEMA ... GRANT ... ON TABLES TO the role before the steps, or GRANT on the
 --      three tables after them
 
 SELECT

@@ -4,7 +4,7 @@
 -- ok: no table to be touched has children, parents or partitions
 -- why: ALTER TABLE reaches into every child, locks it as well, and cannot change a column that a table
 --      inherits; a foreign key sees no row of a child
--- do: ALTER TABLE … NO INHERIT (or DETACH PARTITION) first, or migrate a copy without inheritance
+-- do: ALTER TABLE ... NO INHERIT (or DETACH PARTITION) first, or migrate a copy without inheritance
 
 SELECT
     'blocks' AS level,

@@ -4,7 +4,7 @@
 -- ok: none of the tables to be touched takes part in logical replication
 -- why: logical replication carries rows and no DDL, so a subscriber stops at the first row with a column it
 --      does not have; and a published table without a replica identity refuses every UPDATE
--- do: add the new columns and tables on the subscriber first; ALTER TABLE … REPLICA IDENTITY (a primary key
+-- do: add the new columns and tables on the subscriber first; ALTER TABLE ... REPLICA IDENTITY (a primary key
 --      is enough)
 
 SELECT

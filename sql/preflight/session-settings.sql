@@ -3,7 +3,7 @@
 -- ok: no setting of this role or database gets in the way of the steps
 -- why: outside session_replication_role = origin no trigger fires, so the two forms of a chatbot's type
 --      would drift apart; a server that cuts names short would give two indexes one name
--- do: ALTER ROLE … RESET the setting for the role that migrates (or ALTER DATABASE … RESET), and reconnect
+-- do: ALTER ROLE ... RESET the setting for the role that migrates (or ALTER DATABASE ... RESET), and reconnect
 
 SELECT
     'blocks' AS level,

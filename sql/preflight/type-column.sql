@@ -2,7 +2,7 @@
 -- steps: 4-6
 -- ok: the type column of both tables is text, varchar or an enum that knows "chat" and "call"
 -- why: the capability flags are read from it, and on the way down it is made again and must hold both values
--- do: ALTER TYPE … ADD VALUE the missing label, or turn the column into varchar(50); then run preflight again
+-- do: ALTER TYPE ... ADD VALUE the missing label, or turn the column into varchar(50); then run preflight again
 
 -- needs: chatapp.chatbots.chatbotType
 SELECT

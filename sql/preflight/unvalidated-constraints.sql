@@ -3,7 +3,7 @@
 -- ok: every constraint of the tables to be touched is validated
 -- why: a row that breaks a NOT VALID constraint is refused as soon as a backfill updates it, and the step
 --      stops there
--- do: repair the rows that break it, then ALTER TABLE … VALIDATE CONSTRAINT
+-- do: repair the rows that break it, then ALTER TABLE ... VALIDATE CONSTRAINT
 
 SELECT
     'warns' AS level,

@@ -262,8 +262,10 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFai
         c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (run.schema, ".")
     }
     # A check asks the catalog about 'chatapp.chatbots'::regclass, and the catalog's functions lock the table too.
-    named_as_text = set(re.findall(rf"'{re.escape(run.schema)}\.\"?(\w+)\"?'", sql))
-    tables = sorted(named_plainly | named_as_text)
+    schema = re.escape(run.schema)
+    named_as_text = set(re.findall(rf"'{schema}\.\"?(\w+)\"?'", sql))
+    named_in_json = set(re.findall(rf'\["{schema}", "(\w+)"\]', sql))
+    tables = sorted(named_plainly | named_as_text | named_in_json)
     holders = run.connection.execute(
         read_sql("catalog/blockers.sql").encode(), {"schema": run.schema, "tables": tables}
     ).fetchall()

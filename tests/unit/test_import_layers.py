@@ -41,6 +41,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "secret_scan",
         "secret_tables",
         "kept_secrets",
+        "actions",
         "store comparison key_ledger",
         "lock",
         "adapt work_list",

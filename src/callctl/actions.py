@@ -1,0 +1,47 @@
+"""The audit trail: one row for each command that wrote outside of the steps and the rotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from callctl import __version__, store
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class Action:
+    """A command that was carried out. ``detail`` is what it wrote, never a secret."""
+
+    id: int
+    command: str
+    detail: Mapping[str, Any]
+    taken_at: datetime
+    database_role: str
+    client: str
+
+
+def record_action(connection: Connection, command: str, detail: Mapping[str, Any]) -> None:
+    """Add a row to the audit trail in the caller's transaction; callctl's schema is there (``store.create``)."""
+    values = {
+        "command": command,
+        "detail": json.dumps(detail, ensure_ascii=False),
+        "client": store.client(),
+        "version": __version__,
+    }
+    connection.execute(read_sql("actions/record.sql").encode(), values)
+
+
+def actions(connection: Connection, command: str | None = None) -> tuple[Action, ...]:
+    """Every action, or those of one command, newest first; empty where callctl never wrote."""
+    row = connection.execute("SELECT to_regclass('callctl.action') IS NOT NULL").fetchone()
+    if not (row and row[0]):
+        return ()
+    rows = connection.execute(read_sql("actions/list.sql").encode(), {"command": command}).fetchall()
+    return tuple(Action(*row) for row in rows)
