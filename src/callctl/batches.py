@@ -35,6 +35,8 @@ FEW = 100
 # A pass that took no longer than this has left no more behind than the whole statement can take.
 SHORT_SECONDS = 10.0
 PASSES = 5
+# So many rows' keys are held in memory: a megabyte or two.
+_READ_FIRST = 10_000
 
 
 def run_batches(run: Run, script: Script, statement: Statement, changed: int) -> int:
@@ -102,9 +104,18 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Targ
         with transaction(run):
             run.connection.execute("TRUNCATE callctl.work_list")
             _checkpoint(run, script, statement, changed, finished=False)
+            run.connection.execute(read_sql("catalog/listing.sql").encode())
+            # A reading may have parallel workers, a writing not: where they are few, they are read first.
+            few = run.connection.execute(f"{listed} LIMIT {_READ_FIRST}".encode()).fetchall()
+            if len(few) < _READ_FIRST:
+                rows = "SELECT * FROM unnest(%s::uuid[], %s::tid[]) AS few(key, place)"
+                parameters = ([row[0] for row in few], [row[1] for row in few])
+            else:
+                rows, parameters = listed, None
             cursor = run.connection.execute(
                 "INSERT INTO callctl.work_list (ordinal, key)"
-                f" SELECT row_number() OVER (ORDER BY listed.place), listed.key FROM ({listed}) AS listed".encode()
+                f" SELECT row_number() OVER (ORDER BY listed.place), listed.key FROM ({rows}) AS listed".encode(),
+                parameters,
             )
         return cursor.rowcount
 
