@@ -3,9 +3,6 @@
 The list comes from one reading of the table under one snapshot, in the order of the table on disk, so that a pass
 costs one sequential scan and what it changes, however large the table is. Rows written later are in nobody's list: a
 trigger or a repetition (``again``) takes care of them, and the step's checks prove it.
-
-Where a sample says that it has to touch a good part of a large table, the table is walked first, some pages at a time
-(:mod:`callctl.page_walk`): what the walk does not meet is listed then.
 """
 
 from __future__ import annotations
@@ -15,13 +12,12 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from callctl import page_walk, store, work_list
+from callctl import store, work_list
 from callctl.concurrency import on_sessions
 from callctl.errors import Refused
 from callctl.events import BatchFinished
 from callctl.files import read_sql
 from callctl.transactions import Failed, HeldTooLong, Run, attempted, transaction
-from callctl.work_list import Way
 
 if TYPE_CHECKING:
     from callctl.script import Script, Statement
@@ -34,6 +30,8 @@ MANY = 5000
 FEW = 100
 # A pass that took no longer than this has left no more behind than the whole statement can take.
 SHORT_SECONDS = 10.0
+# Stands for the rows of a batch while its statement is put together; no SQL holds it.
+_ROWS = "\x00"
 PASSES = 5
 # So many rows' keys are held in memory: a megabyte or two.
 _READ_FIRST = 10_000
@@ -50,37 +48,27 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
     try:
         target = work_list.target(statement, run.schema)
         _assert_key(run, statement, target)
-        walk = page_walk.way(run.connection, statement, target, MANY)
         for _ in range(PASSES):
             began = time.monotonic()
-            if walk is not None:
-                attempted(run, partial(_reach, run, script, statement, changed, finished=False))
-                changed = _pass(run, statement, walk, changed)
-                walk = None
             total = _list(run, script, statement, target, changed)
             if total:
-                changed = _pass(run, statement, _listed(statement, target, total), changed)
+                changed = _pass(run, statement, target, total, changed)
             short = total <= FEW or time.monotonic() - began <= SHORT_SECONDS
             if short or "again" not in statement.directives:
                 break
         if changed > before and "INSERT INTO callctl.saved_value" in statement.sql:
             # The step's checks join it, and the planner would take it for as small as it was.
             _analyze_saved(run)
-        attempted(run, partial(_reach, run, script, statement, changed, finished=True))
+        attempted(run, partial(_finish, run, script, statement, changed))
     except (psycopg.Error, HeldTooLong) as error:
         raise Failed(error, statement, statement.sql) from error
     return changed - before
 
 
-def _reach(run: Run, script: Script, statement: Statement, changed: int, *, finished: bool) -> None:
-    """Write down that the statement has begun (from then on the step is half done), or that it is done."""
+def _finish(run: Run, script: Script, statement: Statement, changed: int) -> None:
+    reached = store.Checkpoint(statement.number, True, changed)
     with transaction(run):
-        _checkpoint(run, script, statement, changed, finished=finished)
-
-
-def _checkpoint(run: Run, script: Script, statement: Statement, changed: int, *, finished: bool) -> None:
-    reached = store.Checkpoint(statement.number, finished, changed)
-    store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+        store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
 
 
 def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> None:
@@ -103,7 +91,9 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Targ
     def attempt() -> int:
         with transaction(run):
             run.connection.execute("TRUNCATE callctl.work_list")
-            _checkpoint(run, script, statement, changed, finished=False)
+            # Begun: from here on the step is half done until it is done.
+            reached = store.Checkpoint(statement.number, False, changed)
+            store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
             run.connection.execute(read_sql("catalog/listing.sql").encode())
             # A reading may have parallel workers, a writing not: where they are few, they are read first.
             few = run.connection.execute(f"{listed} LIMIT {_READ_FIRST}".encode()).fetchall()
@@ -131,26 +121,21 @@ def _analyze_saved(run: Run) -> None:
         run.connection.execute(read_sql("catalog/analyze_saved.sql").encode())
 
 
-def _listed(statement: Statement, target: work_list.Target, total: int) -> Way:
-    def rows(start: int, last: int) -> str:
-        return f"IN (SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {last})"
-
-    return Way(statement, target.key, rows, length=total, rows=total)
-
-
-def _pass(run: Run, statement: Statement, way: Way, changed: int) -> int:
-    """Work through the rows, on several sessions where they are many. Returns all rows written so far."""
-    shares = _Shares(run, statement, way, changed)
-    on_sessions(run, run.settings.batch_workers if way.rows >= MANY else 1, shares.work)
+def _pass(run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> int:
+    """Work through the list, on several sessions where it is long. Returns the rows written, ``changed`` included."""
+    shares = _Shares(run, statement, target, total, changed)
+    on_sessions(run, run.settings.batch_workers if total >= MANY else 1, shares.work)
     return shares.changed
 
 
 class _Shares:
-    """One pass over the rows, shared out: each session takes the next ones, as many as it wrote in time before."""
+    """One pass over the work list, shared out: each session takes the next rows, as many as it wrote in time before."""
 
-    def __init__(self, run: Run, statement: Statement, way: Way, changed: int) -> None:
+    def __init__(self, run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> None:
         self._statement = statement
-        self._way = way
+        self._total = total
+        # Parsed once: the batches differ in their numbers only.
+        self._before, self._after = work_list.limited(statement, target.key, _ROWS).split(_ROWS)
         self._most_ms = run.settings.lock_timeout_ms + run.settings.lock_hold_ms
         self._began = time.monotonic()
         self._lock = threading.Lock()
@@ -160,9 +145,9 @@ class _Shares:
 
     def work(self, run: Run) -> None:
         """Write batches until nobody has any left to take. Raises Failed."""
-        largest = self._way.places(run.settings.batch_size)
-        smallest = min(self._way.places(SMALLEST), largest)
-        size = min(self._way.places(FIRST), largest)
+        largest = run.settings.batch_size
+        smallest = min(SMALLEST, largest)
+        size = min(FIRST, largest)
         while (share := self._take(size)) is not None:
             start, end = share
             while start < end:
@@ -176,11 +161,11 @@ class _Shares:
     def _take(self, size: int) -> tuple[int, int] | None:
         with self._lock:
             start = self._taken
-            self._taken = min(start + size, self._way.length)
+            self._taken = min(start + size, self._total)
             return (start, self._taken) if start < self._taken else None
 
     def _batch(self, run: Run, start: int, end: int, smallest: int) -> tuple[int, float]:
-        """Write the rows behind ``start``, up to ``end`` or as far as their locks are to be had.
+        """Write the listed rows behind ``start``, up to ``end`` or as far as their locks are to be had.
 
         Returns how far that was, and how many milliseconds it took.
         """
@@ -195,7 +180,8 @@ class _Shares:
             # A batch that did not get a row's lock held those of its other rows meanwhile: a smaller one holds fewer.
             last = min(start + max(end - start >> tries, smallest), end)
             tries += 1
-            sql = self._way.batch(start, last)
+            rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {last}"
+            sql = f"{self._before}{rows}{self._after}"
             began = time.monotonic()
             with transaction(run):
                 run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": self._most_ms})
@@ -210,8 +196,7 @@ class _Shares:
         with self._lock:
             self._done += reached - start
             self.changed += written
-            length, rows = self._way.length, self._way.rows
-            left = (time.monotonic() - self._began) / self._done * (length - self._done)
+            left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
             source, line = self._statement.source, self._statement.line
-            run.on_event(BatchFinished(run.step, source, line, self._done * rows // length, rows, self.changed, left))
+            run.on_event(BatchFinished(run.step, source, line, self._done, self._total, self.changed, left))
         return reached, took

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -13,8 +13,6 @@ from callctl.names import start_of
 from callctl.scope import folded
 from callctl.script import Statement, tree
 
-# Stands for the condition while a statement is put together; no SQL holds it.
-_MARK = "\x00"
 _ENDS = frozenset(
     "group having window union intersect except order limit offset fetch for returning".split()  # noqa: SIM905
 )
@@ -27,38 +25,6 @@ class Target:
     schema: str
     table: str
     key: str
-
-
-class Way:
-    """The order in which a statement's rows are written: places up to ``length``, and the statement for some of them.
-
-    A place holds at most about ``dense`` rows, of which the statement touches some; in all about ``rows``.
-    """
-
-    def __init__(
-        self,
-        statement: Statement,
-        column: str,
-        between: Callable[[int, int], str],
-        *,
-        length: int,
-        rows: int,
-        dense: float = 1.0,
-    ) -> None:
-        # Parsed once: the batches differ in their numbers only.
-        self._before, self._after = limited(statement, column, _MARK).split(_MARK)
-        self._between = between
-        self.length = length
-        self.rows = rows
-        self.dense = dense
-
-    def batch(self, start: int, last: int) -> str:
-        """The statement for the places behind ``start``, up to ``last``."""
-        return f"{self._before}{self._between(start, last)}{self._after}"
-
-    def places(self, rows: int) -> int:
-        """How many places hold so many rows; at least one."""
-        return max(int(rows / self.dense), 1)
 
 
 @dataclass(frozen=True)
@@ -117,11 +83,11 @@ def listing(statement: Statement, key: str) -> str:
     return f"SELECT {place.alias}.{identifier(key)} AS key, {place.alias}.ctid AS place {place.reading}"
 
 
-def limited(statement: Statement, column: str, condition: str) -> str:
-    """The adapted statement for some of the rows only: ``WHERE (…) AND column condition``, of the table walked over."""
+def limited(statement: Statement, key: str, rows: str) -> str:
+    """The adapted statement for some of the rows only: ``WHERE (…) AND key IN (rows)``; ``rows`` is a query."""
     items = tokens(statement.sql)
     place = _place(statement, items)
-    condition = f"{place.alias}.{identifier(column)} {condition}"
+    condition = f"{place.alias}.{identifier(key)} IN ({rows})"
     end = items[place.last].end
     if place.where is None:
         return splice(statement.sql, [Edit(end, end, f" WHERE {condition}")])

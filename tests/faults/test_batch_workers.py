@@ -13,7 +13,7 @@ import pytest
 from tests import processes
 from tests.conftest import MakeDatabase, connect
 
-from callctl import batches, database, lock, migrate, page_walk, store
+from callctl import batches, database, lock, migrate, store
 from callctl.config import Settings
 from callctl.errors import Interrupted, StepFailed
 from callctl.events import BatchFinished, Event, Notice
@@ -59,24 +59,6 @@ def settings_of(url: str, workers: int = 3) -> Settings:
     return Settings(database_url=url, batch_size=5, batch_workers=workers)
 
 
-@pytest.fixture
-def walks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Tables of a few pages are walked, where there is something to write; the statements that did."""
-    walked: list[str] = []
-    found = page_walk.way
-
-    def way(connection: Any, statement: Any, target: Any, many: int) -> Any:
-        way = found(connection, statement, target, many)
-        if way is not None:
-            walked.append(statement.place)
-        return way
-
-    monkeypatch.setattr(page_walk, "way", way)
-    monkeypatch.setattr(page_walk, "_SPOTS", 8)
-    monkeypatch.setattr(page_walk, "_PAGES", 1)
-    return walked
-
-
 def beside(then: Callable[[], None]) -> Callable[[Event], None]:
     """Does something once, at a batch that a session beside the run's own has written."""
     done = threading.Event()
@@ -108,50 +90,19 @@ def left_behind(url: str) -> list[Any]:
         return rows()
 
 
-def test_several_sessions_write_what_one_would_have_written(
-    database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, walks: list[str]
-) -> None:
+def test_several_sessions_write_what_one_would_have_written(database: MakeDatabase) -> None:
     written = []
-    for workers, oldest in ((1, 990000), (3, 990000), (3, page_walk.OLDEST_SERVER)):
-        monkeypatch.setattr(page_walk, "OLDEST_SERVER", oldest)
+    for workers in (1, 3):
         url = with_many(database("documented"))
         sessions: list[Any] = []
         with connect(url) as watch:
-            watch.execute("ANALYZE")
             look = partial(watch.execute, WORK)
             migrate.up(settings_of(url, workers), on_event=beside(partial(count, look, sessions)))
             assert (len(sessions) > 1) == (workers > 1)
             assert verify(watch, settings_of(url)).passed
             written.append(watch.execute(ROWS).fetchall())
-            assert bool(walks) == (watch.info.server_version >= oldest), walks
         assert left_behind(url) == []
-    assert written[0] == written[1] == written[2]
-
-
-def test_a_row_that_moves_behind_the_walk_is_written_all_the_same(many: str, walks: list[str]) -> None:
-    """An update puts a row's new version on an earlier page that has room; the walk has been there."""
-    unwritten = "settings #> '{features,callEnabled}' IS NULL"
-    with connect(many) as other:
-        moved: list[Any] = []
-
-        def move(event: Event) -> None:
-            if moved or not walks or not isinstance(event, BatchFinished) or event.done < event.total / 2:
-                return
-            other.execute(f"DELETE FROM chatapp.companies WHERE slug LIKE 'more-%' AND NOT {unwritten}")
-            other.execute("VACUUM chatapp.companies")
-            last = f"SELECT id FROM chatapp.companies WHERE {unwritten} ORDER BY ctid DESC LIMIT 20"
-            update = f"UPDATE chatapp.companies SET name = repeat('moved', 20) WHERE id IN ({last})"
-            other.execute(update)
-            first = f"SELECT min(ctid) FROM chatapp.companies WHERE {unwritten} AND name NOT LIKE 'moved%'"
-            behind = f"SELECT count(*) FROM chatapp.companies WHERE {unwritten} AND ctid < ({first})"
-            moved.append(other.execute(behind).fetchone())
-
-        other.execute("ANALYZE")
-        migrate.up(replace(settings_of(many), batch_workers=1), on_event=move)
-        if other.info.server_version >= page_walk.OLDEST_SERVER:
-            assert walks
-            assert moved[-1][0] > 0
-        assert verify(other, settings_of(many)).passed
+    assert written[0] == written[1]
 
 
 def test_an_error_in_one_session_stops_the_others_and_the_next_run_goes_on(many: str) -> None:

@@ -44,7 +44,6 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "actions",
         "store comparison key_ledger",
         "lock",
-        "page_walk",
         "adapt work_list",
         "definitions literals",
         "resolve",
