@@ -40,7 +40,6 @@ _SECRET_NAME = re.compile(rf"{_NAME}$", re.IGNORECASE)
 # Tokens that say themselves what they are, of the providers that such a platform talks to.
 _SHAPES = (
     r"\msk-[A-Za-z0-9_-]{20,}",
-    r"\mSK[0-9a-f]{32}\M",
     r"\mEAA[A-Za-z0-9]{40,}",
     r"\mAKIA[0-9A-Z]{16}\M",
     r"\mAIza[A-Za-z0-9_-]{35}",
@@ -56,9 +55,16 @@ _NO_SECRET = re.compile(
 _SHORTEST = 8
 _KID = re.compile(r'\\*"kid\\*"\s*:\s*\\*"([A-Za-z0-9._-]+)\\*"')
 
-# What the server looks for: a guess that lets through too much rather than too little; the rest is done here.
-_IN_JSON = rf'"authTag"|{_NAME}"\s*:\s*"|' + "|".join(_SHAPES)
-_IN_TEXT = r"authTag|" + "|".join(_SHAPES)
+# What the server looks for: a guess that lets through too much rather than too little; the rest is done here. A piece
+# of each shape first: LIKE is many times faster than a regular expression, and most rows have none.
+_PATTERNS = {
+    "pieces": [f"%{piece}%" for piece in (
+        "sk-", "EAA", "AKIA", "AIza", r"gh_\_", "xox_-", "PRIVATE KEY-----"
+    )],
+    "shapes": "|".join(_SHAPES),
+    "tags": ["%authTag%"],
+    "names": rf'{_NAME}"\s*:\s*"',
+}  # fmt: skip
 
 
 @dataclass
@@ -163,15 +169,17 @@ def _rows(
         return sql.SQL("{}::text").format(column(name))
 
     saved = table.schema == "callctl" and table.name in ("saved_row", "saved_value")
-    conditions: list[sql.Composable] = []
+    named: list[sql.Composable] = []
+    texts: list[sql.Composable] = []
+    documents: list[sql.Composable] = []
     for name, is_text in table.columns:
+        own = [each for each in fields if each.table == table.name and each.column == name and each.path]
         if is_text and _SECRET_NAME.search(name):
-            conditions.append(sql.SQL("{} IS NOT NULL").format(column(name)))
+            named.append(sql.SQL("OR {} IS NOT NULL").format(column(name)))
+        elif own:
+            documents.append(sql.SQL("({})::text").format(_without(column(name), own, typed)))
         else:
-            pattern = sql.Placeholder("in_text" if is_text else "in_json")
-            own = [each for each in fields if each.table == table.name and each.column == name and each.path]
-            looked_at = sql.SQL("({})::text").format(_without(column(name), own, typed)) if own else text(name)
-            conditions.append(sql.SQL("{} ~* {}").format(looked_at, pattern))
+            (texts if is_text else documents).append(text(name))
     keys: list[sql.Composable] = [text(name) for name in (("row_id",) if saved else table.keys)]
     account_type = text("account_type") if typed else sql.SQL("NULL::text")
     base: sql.Composable = sql.SQL("NULL")
@@ -187,10 +195,12 @@ def _rows(
         base=base,
         columns=sql.SQL(", ").join(text(name) for name, _ in table.columns),
         relation=sql.Identifier(table.schema, table.name),
-        condition=sql.SQL(" OR ").join(conditions),
+        texts=sql.SQL(", ").join(texts),
+        documents=sql.SQL(", ").join(documents),
+        named=sql.SQL(" ").join(named),
     )
     with connection.cursor("callctl_scan") as cursor:
-        cursor.execute(statement, {"in_text": _IN_TEXT, "in_json": _IN_JSON})
+        cursor.execute(statement, _PATTERNS)
         while fetched := cursor.fetchmany(ROWS_AT_ONCE):
             if deadline is not None and time.monotonic() > deadline:
                 raise _TooLong
