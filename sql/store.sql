@@ -224,6 +224,7 @@ COMMENT ON COLUMN callctl.rotation.counts IS
   'Rows read and written; values by account type, field and what they were under before. Of webhook secrets: accounts done, the last of them';
 COMMENT ON COLUMN callctl.rotation.failures IS 'Values left as they were because they do not open, or hold something else';
 
+-- Its index comes with the table: CREATE INDEX, even of one that is there, would wait for a batch of somebody's.
 CREATE TABLE IF NOT EXISTS callctl.rotation_range (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   rotation bigint NOT NULL REFERENCES callctl.rotation ON DELETE CASCADE,
@@ -235,9 +236,9 @@ CREATE TABLE IF NOT EXISTS callctl.rotation_range (
   rows_done bigint NOT NULL DEFAULT 0,
   counts jsonb NOT NULL DEFAULT '{}',
   failures bigint NOT NULL DEFAULT 0,
-  finished_at timestamp with time zone
+  finished_at timestamp with time zone,
+  CONSTRAINT rotation_range_rotation UNIQUE (rotation, id)
 );
-CREATE INDEX IF NOT EXISTS rotation_range_rotation ON callctl.rotation_range (rotation);
 COMMENT ON INDEX callctl.rotation_range_rotation IS 'The ranges of one rotation';
 COMMENT ON TABLE callctl.rotation_range IS
   'The work of the rotation under way, in ranges of the primary key; a process takes one by an advisory lock. Emptied at its end';

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import random
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -163,21 +160,6 @@ def lost(error: psycopg.Error) -> ConnectionFailed:
     )
 
 
-def hang_up(connection: Connection) -> None:
-    """End the conversation without a word to the server, from another thread than the one that waits for an answer.
-
-    That thread gets an error at once. The connection must still be closed, by whoever has it when that thread is done.
-    """
-    import psycopg
-
-    # One that is broken already has no file descriptor any more.
-    with (
-        contextlib.suppress(OSError, psycopg.OperationalError),
-        socket.socket(fileno=os.dup(connection.fileno())) as end,
-    ):
-        end.shutdown(socket.SHUT_RDWR)
-
-
 def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
     """Bound how long the session's next statements wait for a lock, and read it back.
 
@@ -200,25 +182,26 @@ class WorkLockBusy(Exception):
         self.refusal = refusal
 
 
+def given_way() -> tuple[type[psycopg.Error], ...]:
+    """The errors that say: somebody else was in the way, try again."""
+    from psycopg import errors
+
+    return errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure
+
+
 def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], on_event: OnEvent = ignore) -> Result:
     """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
 
     ``attempt`` leaves no transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where
     another session has the work lock, after five seconds at most, with LockHeld.
     """
-    import psycopg
-
     began = time.monotonic()
     tries = 0
     while True:
         tries += 1
         try:
             return attempt()
-        except (
-            psycopg.errors.LockNotAvailable,
-            psycopg.errors.DeadlockDetected,
-            psycopg.errors.SerializationFailure,
-        ):
+        except given_way():
             waited = time.monotonic() - began
             if waited * 1000 >= settings.lock_wait_ms:
                 raise

@@ -180,7 +180,7 @@ class _Reader:
                 self._add(target, row, path, "unreadable", key, envelope.version, False, str(problem))
                 return
             key = opened.key.id
-        due = envelope.key_id != self._primary or envelope.version != target_version(envelope, self._binding)
+        due = envelope.key_id != self._primary or envelope.version != target_version(envelope.version, self._binding)
         self._add(target, row, path, "sealed", key, envelope.version, due)
 
     def _add(

@@ -5,11 +5,11 @@ No database here. What comes out has been decrypted again from what will be writ
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from callctl.envelope import Envelope, Malformed, NotOpened, Opener, Place, Sealer, as_text, read
+from callctl.envelope import VERSIONS, Malformed, NotOpened, Opener, Place, Sealer, read, read_own
 from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ class Change(NamedTuple):
     path: str
     was: str
 
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the store, without how many there are."""
+        return {"account_type": self.account_type, "field": self.path, "from": self.was}
+
 
 class Failure(NamedTuple):
     """One value left as it was. ``reason`` begins with one of a few words; never a value."""
@@ -45,15 +49,19 @@ class Resealed(NamedTuple):
     failures: tuple[Failure, ...]
 
 
+_name = lru_cache(maxsize=256)(encode)
+
+# A slot, and the JSON text of its new envelope.
+_Done: TypeAlias = tuple[Slot, str]
+
+
 class NotTheSame(Exception):
     """What would be written does not say what was read. Nothing has been written."""
 
 
-def target_version(envelope: Envelope, binding: Binding) -> int:
-    """The version that a value is to have."""
-    if binding == "bind":
-        return 2
-    return 2 if envelope.version == 2 and binding == "keep" else 1
+def target_version(version: int, binding: Binding) -> int:
+    """The version that a value of some version is to have; 0 is plaintext, and an envelope that carries none."""
+    return 2 if binding == "bind" or (version == 2 and binding == "keep") else 1
 
 
 class Resealer:
@@ -64,7 +72,8 @@ class Resealer:
         self._allowance = allowance
         self.left = 0
         self._primary = ring.primary.id
-        self._binding = binding
+        # The version that a value is to have, by the one it has; 0 for plaintext and for what carries none.
+        self._wanted = tuple(target_version(version, binding) for version in (0, *VERSIONS))
         self._opener = Opener(ring)
         self._sealer = Sealer(ring.primary)
 
@@ -86,58 +95,75 @@ class Resealer:
         except NotReadable as problem:
             failures.append(Failure(part.column, problem.reason))
             return None
-        made: list[Change] = []
-        done: list[tuple[Slot, Place, str]] = []
+        done: list[_Done] = []
         for slot in slots:
-            value = slot.value
+            value, path = slot.value, slot.path
             if value == "":  # there is no secret
                 continue
-            place = Place(row.company_id, target.table, row.row_id, slot.path)
             try:
-                envelope = read(value)
-                if envelope is None:
-                    assert isinstance(value, str)
-                    plaintext, was, version = value, PLAINTEXT, 2 if self._binding == "bind" else 1
-                else:
-                    opened = self._opener.open(envelope, place)
-                    plaintext, was, version = opened.plaintext, opened.key.id, target_version(envelope, self._binding)
-                    if envelope.key_id == self._primary and envelope.version == version:
-                        continue
+                opened = self._opened(value, target, row, path)
             except Malformed as problem:
-                failures.append(Failure(slot.path, f"malformed: {problem.reason}"))
+                failures.append(Failure(path, f"malformed: {problem.reason}"))
                 continue
             except NotOpened as problem:
-                failures.append(Failure(slot.path, str(problem)))
+                failures.append(Failure(path, str(problem)))
                 continue
+            if opened is None:
+                continue
+            plaintext, was, version = opened
             if not self.left:
                 self.left = self._allowance()
             self.left -= 1
-            sealed = self._sealer.seal(plaintext, place, version)
-            slot.container[slot.key] = as_text(sealed) if slot.as_text else sealed
-            done.append((slot, place, plaintext))
-            made.append(Change(account_type, slot.path, was))
+            place = Place(row.company_id, target.table, row.row_id, path) if version == 2 else None
+            text = self._sealer.seal_text(plaintext, place)
+            if self._opener.decrypt_text(text, place) != plaintext:
+                raise NotTheSame
+            done.append((slot, text))
+            changes.append(Change(account_type, path, was))
         if not done:
             return None
-        changes += made
-        if part.form == "text":
-            written: str = root[0]
-            self._check(written, *done[0][1:])
-            return written
-        document = part.written(root, [slot for slot, _, _ in done])
-        written = encode(document)
-        # The text that will be sent says what the document says; so what opens there opens from the text.
-        if decode(written) != document:
-            raise NotTheSame
-        for slot, place, plaintext in done:
-            self._check(slot.container[slot.key], place, plaintext)
-        return written
+        return done[0][1] if part.form == "text" else self._document(part, root, done)
 
-    def _check(self, value: object, place: Place, plaintext: str) -> None:
-        """Decrypt again what will be written."""
-        members: Any = json.loads(value) if isinstance(value, str) else value
-        try:
-            same = self._opener.open_again(members, place) == plaintext
-        except NotOpened:
-            same = False
-        if not same:
-            raise NotTheSame
+    def _opened(self, value: object, target: Target, row: Row, path: str) -> tuple[bytes, str, int] | None:
+        """The plaintext, what it was under, and the version it is to have; None where it is as it should be.
+
+        Raises Malformed, NotOpened.
+        """
+        own = read_own(value)
+        if own is not None:
+            version, key_id, iv, sealed = own
+            place = Place(row.company_id, target.table, row.row_id, path) if version == 2 else None
+            plaintext = self._opener.decrypt(key_id, iv, sealed, place)
+            if plaintext is not None:
+                wanted = self._wanted[version]
+                return None if key_id == self._primary and version == wanted else (plaintext, key_id, wanted)
+        envelope = read(value)
+        if envelope is None:
+            assert isinstance(value, str)
+            return value.encode(), PLAINTEXT, self._wanted[0]
+        opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
+        wanted = self._wanted[envelope.version]
+        if envelope.key_id == self._primary and envelope.version == wanted:
+            return None
+        return opened.plaintext.encode(), opened.key.id, wanted
+
+    def _document(self, part: Part, root: Any, done: Sequence[_Done]) -> str:
+        """The JSON to be written, put together from texts that have been decrypted again."""
+        members: dict[str, str] = {}
+        within: list[Slot] = []
+        for slot, text in done:
+            if part.by_member and slot.container is root:
+                members[_name(slot.key)] = text
+            else:
+                slot.container[slot.key] = text if slot.as_text else decode(text)
+                within.append(slot)
+        if within:
+            document = part.written(root, within)
+            written = encode(document)
+            # It says what the document says, and so holds the envelopes that have been opened again, and the rest.
+            if decode(written) != document:
+                raise NotTheSame
+            if not members:
+                return written
+            members = {_name(name): encode(value) for name, value in document.items()} | members
+        return "{" + ",".join([f"{name}:{text}" for name, text in members.items()]) + "}"

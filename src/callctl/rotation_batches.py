@@ -7,11 +7,9 @@ no writer can starve.
 
 from __future__ import annotations
 
-import contextlib
-import struct
+import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,13 +18,16 @@ from callctl import database
 from callctl.errors import StepFailed
 from callctl.events import OnEvent
 from callctl.files import read_sql
-from callctl.lock import guard_transaction
+from callctl.lock import WORK_CLASS, guard_transaction
 from callctl.reencrypt import NotTheSame, Resealed, Resealer
+from callctl.rotation_batch import Batch
 from callctl.rotation_ranges import Found, Range, Tally, reached
+from callctl.rotation_wire import Sent, sent
 from callctl.secret_rows import Row, Target, as_row
-from callctl.secret_tables import merged, query
+from callctl.secret_tables import merged, numbered, query
 
 if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
     from psycopg.sql import Composed
 
     from callctl.config import Settings
@@ -40,40 +41,34 @@ AGAIN_TIMES = 2
 LOCKED = 10
 # A statement that the server cut short is tried again with a quarter of its rows, so many times.
 CUT_SHORT = 4
-# How long the server may take to cancel a statement before its connection is hung up.
-HEED_SECONDS = 3.0
 
-_TEXT, _XID, _JSONB = 25, 28, 3802
+# After so many rows what the server has read meanwhile is taken in.
+TAKE_IN = 50
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Some rows of one target, and what is to be done about each."""
+class _Writing:
+    """A batch that the server writes; ``sent`` is None where it is not written at once."""
 
-    target: Target
-    rows: Sequence[Row]
-    results: Sequence[Resealed]
+    batch: Batch
+    changed: Sequence[int]
+    sent: Sent | None
 
-    def changed(self) -> list[int]:
-        """The rows to be written, by their position."""
-        return [position for position, result in enumerate(self.results) if result.changes]
 
-    def found(self) -> list[Found]:
-        """The values left as they were."""
-        return [
-            Found(row.row_id, failure)
-            for row, result in zip(self.rows, self.results, strict=True)
-            for failure in result.failures
-        ]
+@dataclass
+class _Ahead:
+    """Rows that are read while others are worked at; ``sent`` is sent once more where somebody was in the way."""
 
-    def without(self, lost: frozenset[str]) -> _Batch:
-        """The rows that did not lose."""
-        kept = [position for position, row in enumerate(self.rows) if row.key not in lost]
-        return _Batch(self.target, [self.rows[each] for each in kept], [self.results[each] for each in kept])
+    above: str | None
+    up_to: str | None
+    rows: int
+    sent: Sent
 
 
 class Batches:
-    """Works through ranges on two connections: one reads, while the other, on a thread of its own, writes."""
+    """Works through ranges on two connections: while the server writes one batch and reads the next but one, that
+    between them is decrypted and encrypted here.
+    """
 
     def __init__(
         self, settings: Settings, resealer: Resealer, reader: Connection, writer: Connection, on_event: OnEvent
@@ -85,7 +80,9 @@ class Batches:
         self._on_event = on_event
         most = settings.lock_timeout_ms + settings.lock_hold_ms
         writer.execute(read_sql("rotation/session.sql").encode(), {"most_ms": most})
-        self._stopping = False
+        self._statements: dict[Hashable, bytes] = {}
+        self._ahead: _Ahead | None = None
+        self._writing: _Writing | None = None
         self._largest = settings.batch_size
         self._size = min(FIRST, self._largest)
 
@@ -95,66 +92,84 @@ class Batches:
 
         Raises StepFailed, LockHeld, psycopg.Error.
         """
-        tally, above = taken.tally, taken.above
-        pending: Future[tuple[Tally, frozenset[str]]] | None = None
-        batch: _Batch | None = None
-        with ThreadPoolExecutor(1, "callctl writer") as writer:
-            try:
-                while True:
-                    rows = self._read(target, above, taken.up_to, self._size)
-                    following = self._prepared(target, rows)
-                    if pending is not None and batch is not None:
-                        tally = self._settled(taken, batch, tally, pending.result())
-                        between(len(batch.rows))
-                    if not rows:
-                        break
-                    batch, above = following, rows[-1].key
-                    pending = writer.submit(self._write, taken, batch, tally)
-            except BaseException:
-                if pending is not None and not pending.done():
-                    self._stop(pending)
-                raise
-        self._mark(taken, None, tally, (), finished=True)
-        return tally
+        try:
+            self._read_ahead(target, taken.above, taken.up_to, self._size)
+            while self._ahead is not None and (rows := self._rows_read(target, self._ahead)):
+                if len(rows) == self._ahead.rows:
+                    self._read_ahead(target, rows[-1].key, taken.up_to, self._size)
+                else:
+                    self._ahead = None
+                batch = self._prepared(target, rows)
+                self._finish_batch(taken, between)
+                self._start(taken, batch)
+            self._ahead = None
+            self._finish_batch(taken, between)
+        except BaseException:
+            self._stop()
+            raise
+        self._mark(taken, None, taken.tally, (), finished=True)
+        return taken.tally
 
     def finish(self, taken: Range) -> None:
         """Mark a range as done that has no rows any more."""
         self._mark(taken, None, taken.tally, (), finished=True)
 
-    def _stop(self, pending: Future[Any]) -> None:
-        """End what the writer's thread is at, and wait for it: a connection must not be closed while another thread is
-        inside of it. The statement is cancelled; where the server does not heed that, or the operator is in a hurry
-        (Ctrl-C again), the connection is hung up.
-        """
-        import psycopg
-
-        self._stopping = True
-        with contextlib.suppress(KeyboardInterrupt, psycopg.Error):
-            self._writer.cancel_safe(timeout=HEED_SECONDS)
-            wait([pending], timeout=HEED_SECONDS)
-        while not pending.done():
-            with contextlib.suppress(KeyboardInterrupt):
-                database.hang_up(self._writer)
-                wait([pending])
+    def _stop(self) -> None:
+        """End what is under way: nobody asks for it any more."""
+        for each in (self._writing, self._ahead):
+            if each is not None and each.sent is not None:
+                each.sent.stop()
+        self._writing = self._ahead = None
 
     # ---- reading -----------------------------------------------------------------------------------------
 
-    def _read(self, target: Target, above: str | None, up_to: str | None, rows: int) -> list[Row]:
-        values = {"above": above, "up_to": up_to, "rows": rows}
-        return self._rows_of(query("read", target), values)
+    def _read_ahead(self, target: Target, above: str | None, up_to: str | None, rows: int) -> None:
+        self._ahead = _Ahead(above, up_to, rows, self._send_read(target, above, up_to, rows))
+
+    def _send_read(self, target: Target, above: str | None, up_to: str | None, rows: int) -> Sent:
+        statement = self._statement(("read", target.name), lambda: numbered("read", target, ("above", "up_to", "rows")))
+        values = [None if text is None else text.encode() for text in (above, up_to, str(rows))]
+        return Sent(self._reader, statement, values, binary_from=len(values))
+
+    def _rows_read(self, target: Target, ahead: _Ahead) -> list[Row]:
+        """The rows that were asked for. The reader waits for a lock of the table's no longer than the writer does."""
+
+        def attempt() -> PGresult:
+            if ahead.sent.over:
+                ahead.sent = self._send_read(target, ahead.above, ahead.up_to, ahead.rows)
+            return ahead.sent.result()
+
+        result = database.with_retries(self._settings, "a lock", attempt, self._on_event)
+        value, columns = result.get_value, range(5 + len(target.parts))
+        return [
+            as_row(tuple([None if (each := value(row, column)) is None else each.decode() for column in columns]))
+            for row in range(result.ntuples)
+        ]
 
     def _rows_of(self, statement: Composed, values: dict[str, Any]) -> list[Row]:
-        """Rows by the reader, which waits for a lock of the table's no longer than the writer does."""
+        """Rows by the writer, while it has nothing else to do."""
 
         def attempt() -> list[Row]:
-            return [as_row(each) for each in self._reader.execute(statement, values).fetchall()]
+            return [as_row(each) for each in self._writer.execute(statement, values).fetchall()]
 
         return database.with_retries(self._settings, "a lock", attempt, self._on_event)
 
-    def _prepared(self, target: Target, rows: Sequence[Row]) -> _Batch:
+    def _statement(self, name: Hashable, made: Callable[[], bytes]) -> bytes:
+        """A statement, put together once."""
+        found = self._statements.get(name)
+        if found is None:
+            found = self._statements[name] = made()
+        return found
+
+    def _prepared(self, target: Target, rows: Sequence[Row]) -> Batch:
         reseal = self._resealer.reseal
+        results: list[Resealed] = []
         try:
-            return _Batch(target, rows, [reseal(target, row) for row in rows])
+            for start in range(0, len(rows), TAKE_IN):
+                results += [reseal(target, row) for row in rows[start : start + TAKE_IN]]
+                if self._ahead is not None:
+                    self._ahead.sent.take_in()
+            return Batch(target, rows, results)
         except NotTheSame:
             raise StepFailed(
                 f"a value of {target.name} did not decrypt again to what it was, before it was written; nothing of this"
@@ -164,32 +179,89 @@ class Batches:
 
     # ---- writing -----------------------------------------------------------------------------------------
 
-    def _write(self, taken: Range, batch: _Batch, tally: Tally) -> tuple[Tally, frozenset[str]]:
-        """Write a batch, on the writer's thread. Returns the tally with it, and the keys of the rows that lost."""
-        changed = batch.changed()
+    def _start(self, taken: Range, batch: Batch) -> None:
+        """Have the server write a batch, while this thread goes on."""
+        more, changed = taken.tally.plus(batch.results), batch.changed()
+        if not changed or more.failures != taken.tally.failures:  # nothing to write, or more to write down
+            self._writing = _Writing(batch, changed, None)
+            return
+        parts, values = batch.values(changed)
+        kinds, of_row = batch.kinds(changed)
+        statement = self._statement(
+            ("write_at_once", batch.target.name, *parts), lambda: merged("write_at_once", batch.target, parts, 12)
+        )
+        texts = (
+            WORK_CLASS, self._settings.schema, taken.id, batch.rows[-1].key, more.read, json.dumps(more.as_json()),
+            len(changed), json.dumps(kinds),
+        )  # fmt: skip
+        fixed = [str(each).encode() for each in texts]
+        under_way = Sent(self._writer, statement, [*fixed, *values[:2], of_row, *values[2:]], binary_from=len(fixed))
+        self._writing = _Writing(batch, changed, under_way)
+
+    def _finish_batch(self, taken: Range, between: Callable[[int], None]) -> None:
+        """Wait until the batch under way is written, to its last row."""
+        if self._writing is None:
+            return
+        batch = self._writing.batch
+        tally, lost = self._written(taken, self._writing)
+        self._writing = None
+        self._settled(taken, batch, tally, lost)
+        if self._ahead is not None:  # a snapshot is not to stay open while callctl pauses
+            self._ahead.sent.complete()
+        between(len(batch.rows))
+
+    def _written(self, taken: Range, writing: _Writing) -> tuple[Tally, frozenset[str]]:
+        """Wait until a batch is written: the tally with it, and the keys of the rows that lost."""
+        import psycopg
+
+        batch = writing.batch
+        if writing.sent is not None:
+            try:
+                result = writing.sent.result()
+            except database.given_way():
+                pass
+            except psycopg.errors.QueryCanceled:  # too much for one statement
+                self._size = max(len(batch.rows) // 4, 1)
+            else:
+                held, took, number, keys = (result.get_value(0, column) or b"" for column in range(4))
+                if held == b"t":
+                    self._adapt(len(batch.rows), float(took))
+                    if int(number) == len(writing.changed):
+                        return taken.tally.plus(batch.results), frozenset()
+                    written = frozenset(json.loads(keys))
+                    return taken.tally.written_only(batch.of(written)), batch.keys(writing.changed) - written
+        # Somebody is in the way, or there is more to it.
         began = time.monotonic()
-        written, lost = self._swap(taken, batch, changed, tally, last=True)
-        took = (time.monotonic() - began) * 1000
-        if took > self._settings.batch_time_ms:
-            self._size = max(len(batch.rows) // 2, min(SMALLEST, self._largest))
-        elif took < self._settings.batch_time_ms / 2 and len(batch.rows) >= self._size:
-            self._size = min(self._size * 2, self._largest)
-        return written, lost
+        tally, lost = self._swap(taken, batch, writing.changed, taken.tally, last=True, again=writing.sent is not None)
+        self._adapt(len(batch.rows), (time.monotonic() - began) * 1000)
+        return tally, lost
+
+    def _adapt(self, rows: int, took_ms: float) -> None:
+        """Have the next batch take about as long as it should; no leaps, since one measurement says little."""
+        fitting = int(rows * self._settings.batch_time_ms / max(took_ms, 0.1))
+        if fitting < rows or rows >= self._size:
+            self._size = min(max(fitting, rows // 2, SMALLEST), self._size * 2, self._largest)
 
     def _swap(
-        self, taken: Range, batch: _Batch, changed: Sequence[int], tally: Tally, *, last: bool = False
+        self,
+        taken: Range,
+        batch: Batch,
+        changed: Sequence[int],
+        tally: Tally,
+        *,
+        last: bool = False,
+        again: bool = False,
     ) -> tuple[Tally, frozenset[str]]:
         """One transaction: the rows that still are as they were read, and what has been counted with them. Where none
         lost, ``last`` moves the range on, past the batch. Returns the tally, and the keys of the rows that lost.
+        ``again``: it was tried before.
         """
         import psycopg
 
-        tries = cuts = 0
+        tries = cuts = int(again)
 
         def attempt() -> tuple[Tally, frozenset[str]]:
             nonlocal tries
-            if self._stopping:
-                raise KeyboardInterrupt  # nobody asks for the result any more
             chosen = changed[: max(len(changed) >> (2 * cuts), 1)]
             with self._writer.transaction():
                 guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
@@ -197,7 +269,7 @@ class Batches:
                     chosen = self._free(batch, chosen)
                 tries += 1
                 written = self._update(batch, chosen)
-                lost = frozenset(batch.rows[each].key for each in changed) - written
+                lost = batch.keys(changed) - written
                 if last and not lost:
                     more = tally.plus(batch.results)
                     reached(self._writer, taken, batch.rows[-1].key, more, batch.found())
@@ -210,66 +282,50 @@ class Batches:
                 return database.with_retries(self._settings, "a row's lock", attempt, self._on_event)
             except psycopg.errors.QueryCanceled:
                 cuts += 1
-                if cuts == CUT_SHORT or self._stopping:
+                if cuts == CUT_SHORT:
                     raise
 
-    def _counted(self, taken: Range, batch: _Batch, tally: Tally, written: frozenset[str]) -> Tally:
+    def _counted(self, taken: Range, batch: Batch, tally: Tally, written: frozenset[str]) -> Tally:
         """Count what this transaction has written of a batch that is not done yet. Whoever goes on from here finds
         those rows done: nobody would count them then.
         """
-        more = tally.written_only(
-            result for row, result in zip(batch.rows, batch.results, strict=True) if row.key in written
-        )
+        more = tally.written_only(batch.of(written))
         if written:
             reached(self._writer, taken, None, more, ())
         return more
 
-    def _free(self, batch: _Batch, chosen: Iterable[int]) -> list[int]:
+    def _free(self, batch: Batch, chosen: Iterable[int]) -> list[int]:
         keys = {batch.rows[each].key: each for each in chosen}
         rows = self._writer.execute(query("free", batch.target), {"keys": list(keys)}).fetchall()
         return [keys[key] for (key,) in rows]
 
-    def _update(self, batch: _Batch, chosen: Sequence[int]) -> frozenset[str]:
+    def _update(self, batch: Batch, chosen: Sequence[int]) -> frozenset[str]:
         """Send the new values. Returns the keys of the rows that were written."""
-        parts = [
-            number
-            for number in range(len(batch.target.parts))
-            if any(batch.results[each].values[number] is not None for each in chosen)
-        ]
-        if not parts:
+        if not chosen:
             return frozenset()
-        rows, results = batch.rows, batch.results
-        values = [
-            _array(_TEXT, [rows[each].key.encode() for each in chosen]),
-            _array(_XID, [struct.pack("!I", int(rows[each].version)) for each in chosen]),
-        ]
-        for number in parts:
-            texts = [results[each].values[number] for each in chosen]
-            if batch.target.parts[number].form == "text":
-                values.append(_array(_TEXT, [None if text is None else text.encode() for text in texts]))
-            else:
-                values.append(_array(_JSONB, [None if text is None else b"\x01" + text.encode() for text in texts]))
-        return frozenset(_sent(self._writer, merged(batch.target, parts), values))
+        parts, values = batch.values(chosen)
+        statement = self._statement(
+            ("write", batch.target.name, *parts), lambda: merged("write", batch.target, parts, 3)
+        )
+        return frozenset(sent(self._writer, statement, values))
 
     # ---- what lost ---------------------------------------------------------------------------------------
 
-    def _settled(self, taken: Range, batch: _Batch, before: Tally, written: tuple[Tally, frozenset[str]]) -> Tally:
-        """The tally after a batch, once its last row is done: those that lost are done again."""
-        tally, lost = written
+    def _settled(self, taken: Range, batch: Batch, tally: Tally, lost: frozenset[str]) -> None:
+        """Take a batch into the range's tally, once its last row is done: those that lost are done again."""
         if lost:
             done = [batch.without(lost)]
             for start in range(0, len(keys := sorted(lost)), AGAIN):
                 tally, more = self._again(taken, batch.target, keys[start : start + AGAIN], tally)
                 done += more
-            tally, found = before, []
+            tally, found = taken.tally, []
             for each in done:
                 tally = tally.plus(each.results)
                 found += each.found()
             self._mark(taken, batch.rows[-1].key, tally, found)
         taken.tally = tally
-        return tally
 
-    def _again(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, list[_Batch]]:
+    def _again(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, list[Batch]]:
         """Rows that lost, read again and written: what has been counted, and what is done about each row. A row that
         is gone needs nothing.
         """
@@ -287,7 +343,7 @@ class Batches:
             done.append(batch)
         return tally, done
 
-    def _locked(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, _Batch]:
+    def _locked(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, Batch]:
         """Rows that somebody writes all the time: read and written while this transaction holds them."""
         with self._writer.transaction():
             guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
@@ -312,32 +368,3 @@ class Batches:
                 reached(self._writer, taken, key, tally, found, finished=finished)
 
         database.with_retries(self._settings, "a lock", attempt, self._on_event)
-
-
-def _array(element: int, items: Sequence[bytes | None]) -> bytes:
-    """A one-dimensional array in PostgreSQL's binary form: no text is parsed, and nothing has to be quoted."""
-    pieces = [struct.pack("!iiIii", 1, None in items, element, len(items), 1)]
-    for item in items:
-        if item is None:
-            pieces.append(b"\xff\xff\xff\xff")
-        else:
-            pieces.append(len(item).to_bytes(4, "big"))
-            pieces.append(item)
-    return b"".join(pieces)
-
-
-def _sent(connection: Connection, statement: bytes, values: Sequence[bytes]) -> Iterable[str]:
-    """Execute with binary parameters, and return the first column. One call that waits without holding Python's lock:
-    the other thread encrypts meanwhile."""
-    import psycopg
-    from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
-
-    raw = connection.pgconn
-    result = raw.exec_params(statement, list(values), param_formats=[1] * len(values))
-    if raw.status == ConnStatus.BAD and result.error_field(DiagnosticField.SQLSTATE) is None:
-        # Then the driver library says so, not the server; there is no code to tell it by.
-        raise psycopg.OperationalError(raw.get_error_message())
-    if result.status != ExecStatus.TUPLES_OK:
-        error: Any = psycopg.errors.error_from_result(result)
-        raise error
-    return [(result.get_value(row, 0) or b"").decode() for row in range(result.ntuples)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from callctl.files import read_sql
@@ -18,8 +19,8 @@ from callctl.reencrypt import Change, Failure, Resealed
 if TYPE_CHECKING:
     from callctl.database import Connection
 
-# How many rows a range has, about: little to read again after a crash, and enough that taking one costs nothing.
-RANGE_ROWS = 10_000
+# How many rows a range has, about: enough that taking one costs nothing, few enough that processes end together.
+RANGE_ROWS = 20_000
 # So many failures of a range are listed; all are counted.
 MOST_LISTED = 1_000
 
@@ -35,13 +36,11 @@ class Tally:
 
     def plus(self, results: Iterable[Resealed]) -> Tally:
         """This and some rows more."""
-        more = Tally(self.read, self.written, self.failures, self.changes.copy())
-        for result in results:
-            more.read += 1
-            more.failures += len(result.failures)
-            if result.changes:
-                more.written += 1
-                more.changes.update(result.changes)
+        done = list(results)
+        changed = [result.changes for result in done if result.changes]
+        more = Tally(self.read + len(done), self.written + len(changed), self.failures, self.changes.copy())
+        more.failures += sum([len(result.failures) for result in done if result.failures])
+        more.changes.update(chain.from_iterable(changed))
         return more
 
     def written_only(self, results: Iterable[Resealed]) -> Tally:
@@ -65,21 +64,15 @@ class Tally:
         return {
             "read": self.read,
             "written": self.written,
-            "changes": [
-                {"account_type": change.account_type, "field": change.path, "from": change.was, "values": number}
-                for change, number in changes
-            ],
+            "changes": [{**change.as_json(), "values": number} for change, number in changes],
         }
 
     @staticmethod
     def of(counts: Mapping[str, Any], failures: int) -> Tally:
-        """As the store has it."""
-        changes = Counter(
-            {
-                Change(each["account_type"], each["field"], each["from"]): each["values"]
-                for each in counts.get("changes", ())
-            }
-        )
+        """As the store has it; there one change may stand several times (``sql/rotation/write_at_once.sql``)."""
+        changes: Counter[Change] = Counter()
+        for each in counts.get("changes", ()):
+            changes[Change(each["account_type"], each["field"], each["from"])] += each["values"]
         return Tally(counts.get("read", 0), counts.get("written", 0), failures, changes)
 
 

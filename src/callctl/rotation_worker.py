@@ -52,10 +52,9 @@ class Stopped(Exception):
 
 @dataclass
 class Worker:
-    """A process's two connections, and what it encrypts with."""
+    """A process's connections, and what it encrypts with."""
 
     job: Job
-    reader: Connection
     writer: Connection
     pace: Pace
     batches: Batches
@@ -89,21 +88,22 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
     """This process at work. Raises ConfigError, ConnectionFailed, Refused."""
     settings = job.settings
     with contextlib.ExitStack() as stack:
-        reader, writer = (
+        # The third is for what comes between: the reader is at work all the time.
+        reader, writer, other = (
             stack.enter_context(
                 contextlib.closing(database.connect(settings, application_name=ROTATE_SESSION, session=True))
             )
-            for _ in range(2)
+            for _ in range(3)
         )
         for connection in (reader, writer):  # outside of transactions, too
             database.set_lock_timeout(connection, settings.lock_timeout_ms)
         assert_known(reader, ring)
         lock(writer, ROTATION_CLASS, job.rotation, shared=True)
-        encryptions = Encryptions(settings, reader, ring.primary, on_event)
+        encryptions = Encryptions(settings, other, ring.primary, on_event)
         resealer = Resealer(ring, job.binding, encryptions.more)
         batches = Batches(settings, resealer, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
-        yield Worker(job, reader, writer, Pace(settings, reader, on_event), batches, known)
+        yield Worker(job, writer, Pace(settings, other, on_event), batches, known)
         encryptions.give_back(resealer.left)
 
 

@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from callctl.secret_fields import ARRAY, SecretField, applicable, walk
@@ -49,7 +50,8 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_cir
 def decode(text: str) -> Any:
     """A jsonb value as PostgreSQL prints it. Raises NotReadable where it is nested too deeply."""
     try:
-        return _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
+        return value if end == len(text) else _DECODER.decode(text)
     except RecursionError:
         raise NotReadable("nested too deeply") from None
     except ValueError:
@@ -90,8 +92,16 @@ class Part:
     fields: tuple[SecretField, ...]
     inside: tuple[str, ...] = ()
     _by_type: dict[str | None, tuple[SecretField, ...]] = field(default_factory=dict, repr=False, compare=False)
+    # Of these, the members of the document itself, with their paths: the most by far; and the rest.
+    _flat: dict[str | None, tuple[tuple[str, str], ...]] = field(default_factory=dict, repr=False, compare=False)
+    _deep: dict[str | None, tuple[SecretField, ...]] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
+    @cached_property
+    def by_member(self) -> bool:
+        """Whether a new value is merged into the column, member by member of a jsonb object."""
+        return self.form == "json" and not self.replaces
+
+    @cached_property
     def replaces(self) -> bool:
         """Whether a new value takes the old one's place; otherwise its members are merged into it."""
         return self.form in ("text", "value") or any(each.path[:1] == (ARRAY,) for each in self.fields)
@@ -107,6 +117,9 @@ class Part:
         if found is None:
             found = tuple(each for each in self.fields if each.account_type in (None, account_type))
             self._by_type[account_type] = found
+            flat = [each for each in found if self.by_member and len(each.path) == 1]
+            self._flat[account_type] = tuple((each.text, each.path[0]) for each in flat)
+            self._deep[account_type] = tuple(each for each in found if each not in flat)
         return found
 
     def take_apart(self, raw: str, account_type: str | None) -> tuple[Any, list[Slot]]:
@@ -118,7 +131,15 @@ class Part:
         if self.form == "json":
             if not isinstance(root, list if self.replaces else dict):
                 raise NotReadable("not an object")
-            return root, [Slot(*found, False) for found in walk(root, self.of_type(account_type))]
+            self.of_type(account_type)
+            slots = []
+            for path, name in self._flat[account_type]:  # none, in a list
+                value = root.get(name)  # type: ignore[union-attr, unused-ignore]
+                if value is not None:
+                    slots.append(Slot(path, root, name, value, False))
+            if deep := self._deep[account_type]:
+                slots += [Slot(*found, False) for found in walk(root, deep)]
+            return root, slots
         if self.form == "row":
             return root, self._of_a_row(root, account_type)
         for name in reversed(self.inside):

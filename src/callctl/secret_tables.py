@@ -235,18 +235,26 @@ def query(name: str, target: Target, **more: Any) -> sql.Composed:
     )
 
 
-def merged(target: Target, parts: Sequence[int]) -> bytes:
-    """The statement that writes these of a target's columns, for binary parameters: ``sql/rotation/write.sql``."""
+def numbered(name: str, target: Target, parameters: Sequence[str], **more: str) -> bytes:
+    """As :func:`query`, with these parameters of the driver's as the server's own: $1, $2, …"""
+    text = query(name, target, **more).as_bytes(None)
+    for number, parameter in enumerate(parameters, 1):
+        text = text.replace(f"%({parameter})s".encode(), f"${number}".encode())
+    return text.replace(b"%%", b"%")
+
+
+def merged(name: str, target: Target, parts: Sequence[int], first: int) -> bytes:
+    """A statement that writes these of a target's columns, for binary parameters: ``sql/rotation/write.sql`` and such.
+
+    ``first`` is the number of the first parameter with new values.
+    """
     arrays, names, assignments = [], [], []
     for position, number in enumerate(parts):
         part = target.parts[number]
         column, new = _quoted(part.column), f"n.v{position}"
-        arrays.append(f"${position + 3}::{'text' if part.form == 'text' else 'jsonb'}[]")
+        arrays.append(f"${position + first}::{'text' if part.form == 'text' else 'jsonb'}[]")
         names.append(f"v{position}")
         value = new if part.replaces else f"t.{column} || {new}"
         assignments.append(f"{column} = coalesce({value}, t.{column})")
-    composed = query(
-        "write", target, arrays=", ".join(arrays), names=", ".join(names), assignments=", ".join(assignments)
-    )
-    # The driver's own parameters (%s) are not used here.
-    return composed.as_bytes(None).replace(b"%%", b"%")
+    joined = {"arrays": ", ".join(arrays), "names": ", ".join(names), "assignments": ", ".join(assignments)}
+    return numbered(name, target, (), **joined)

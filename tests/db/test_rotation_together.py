@@ -25,6 +25,7 @@ from callctl import migrate, rotation_batches, rotation_worker
 from callctl.envelope import Place, Sealer
 from callctl.errors import LockHeld
 from callctl.events import Event, Notice, RotationProgress
+from callctl.lock import ROTATION_CLASS
 from callctl.rotation import rotate
 
 Database = psycopg.Connection[Any]
@@ -145,15 +146,16 @@ def test_a_write_between_reading_and_writing_is_never_lost(
     settings = accounts.settings_of(url, keys, batch_size=50)
     ring = accounts.ring_of(settings)
     newest: dict[str, str] = {}
-    swap, random_ = rotation_batches.Batches._swap, random.Random(7)
+    start, random_ = rotation_batches.Batches._start, random.Random(7)
     with connect(url) as db:
 
-        def beaten(self: Any, taken: Any, batch: Any, changed: Any, *more: Any, **others: Any) -> Any:
+        def beaten(self: Any, taken: Any, batch: Any) -> Any:
+            changed = batch.changed()
             for position in random_.sample(list(changed), min(len(changed), 10)):
                 write(db, ring, batch.rows[position].key, newest)
-            return swap(self, taken, batch, changed, *more, **others)
+            return start(self, taken, batch)
 
-        monkeypatch.setattr(rotation_batches.Batches, "_swap", beaten)
+        monkeypatch.setattr(rotation_batches.Batches, "_start", beaten)
         rotated = rotate(settings)
         assert rotated.failures == 0
         after = accounts.seen(db, ring)
@@ -260,9 +262,16 @@ def test_several_processes_and_several_callctl_do_one_rotation(url: str, keys: P
         accounts.fill(db, ring, MORE, seed=5)
         before = accounts.seen(db, ring)
         with stopped_at(url, config, 0, "--workers", "2") as (first, _):
+            (now,) = db.execute("SELECT clock_timestamp()").fetchall()[0]
             second = processes.start(url, "--config", config, "rotate-secrets", "--yes", "--output", "json")
             done = "SELECT sum(rows_done) FROM callctl.rotation_range"
             processes.until(lambda: ((db.execute(done).fetchone() or [0])[0] or 0) > 900, "the others at work")
+            # The first waits with its range; when it goes on, the second has to be there.
+            joined = (
+                "SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+                " WHERE l.locktype = 'advisory' AND l.classid = %s AND a.backend_start > %s"
+            )
+            processes.until(lambda: db.execute(joined, (ROTATION_CLASS, now)).rowcount > 0, "the second at work")
         for process in (first, second):
             code, _, err = processes.finish(process)
             assert code == 0, err

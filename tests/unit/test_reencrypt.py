@@ -121,12 +121,12 @@ def test_what_is_nested_too_deeply_is_left() -> None:
 
 
 def test_a_value_that_would_not_decrypt_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    seal = Sealer.seal
+    seal = Sealer.seal_text
 
-    def wrong(self: Sealer, plaintext: str, place: Place, version: int) -> dict[str, Any]:
-        return seal(self, plaintext + "x", place, version)
+    def wrong(self: Sealer, plaintext: bytes, place: Place | None) -> str:
+        return seal(self, plaintext + b"x", place)
 
-    monkeypatch.setattr(Sealer, "seal", wrong)
+    monkeypatch.setattr(Sealer, "seal_text", wrong)
     with pytest.raises(NotTheSame):
         resealed('{"password": "secret"}', "custom")
 

@@ -1,0 +1,76 @@
+"""One batch of a rotation: rows, what is to be done about each, and what is sent to have it done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from callctl.reencrypt import Change, Resealed
+from callctl.rotation_ranges import Found
+from callctl.rotation_wire import INTEGER, JSONB, TEXT, XID, array
+from callctl.secret_rows import Row, Target
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of one target, and what is to be done about each."""
+
+    target: Target
+    rows: Sequence[Row]
+    results: Sequence[Resealed]
+
+    def changed(self) -> list[int]:
+        """The rows to be written, by their position."""
+        return [position for position, result in enumerate(self.results) if result.changes]
+
+    def found(self) -> list[Found]:
+        """The values left as they were."""
+        return [
+            Found(row.row_id, failure)
+            for row, result in zip(self.rows, self.results, strict=True)
+            for failure in result.failures
+        ]
+
+    def keys(self, chosen: Sequence[int]) -> frozenset[str]:
+        """The keys of these rows."""
+        return frozenset([self.rows[each].key for each in chosen])
+
+    def of(self, keys: Collection[str]) -> Iterator[Resealed]:
+        """What is done about the rows with these keys."""
+        return (result for row, result in zip(self.rows, self.results, strict=True) if row.key in keys)
+
+    def without(self, lost: frozenset[str]) -> Batch:
+        """The rows that did not lose."""
+        kept = [position for position, row in enumerate(self.rows) if row.key not in lost]
+        return Batch(self.target, [self.rows[each] for each in kept], [self.results[each] for each in kept])
+
+    def values(self, chosen: Sequence[int]) -> tuple[list[int], list[bytes]]:
+        """The columns that are written in these rows, by number, and the parameters: keys, versions, new values."""
+        rows = [self.rows[each] for each in chosen]
+        values = [
+            array(TEXT, [row.key.encode() for row in rows]),
+            array(XID, [int(row.version).to_bytes(4, "big") for row in rows]),
+        ]
+        parts = []
+        for number, part in enumerate(self.target.parts):
+            texts = [self.results[each].values[number] for each in chosen]
+            if texts.count(None) == len(texts):
+                continue
+            parts.append(number)
+            if part.form == "text":
+                values.append(array(TEXT, [None if text is None else text.encode() for text in texts]))
+            else:
+                values.append(array(JSONB, [None if text is None else b"\x01" + text.encode() for text in texts]))
+        return parts, values
+
+    def kinds(self, chosen: Sequence[int]) -> tuple[list[list[dict[str, Any]]], bytes]:
+        """What these rows count for, if not all of them are written: each kind of row once, as :meth:`Tally.as_json`
+        has changes; and a parameter with the position of each row's kind there.
+        """
+        known: dict[tuple[Change, ...], int] = {}
+        numbers = [known.setdefault(self.results[each].changes, len(known)) for each in chosen]
+        return (
+            [[change.as_json() for change in changes] for changes in known],
+            array(INTEGER, [number.to_bytes(4, "big") for number in numbers]),
+        )
