@@ -37,7 +37,7 @@ def online(content: Mapping[str, Any]) -> str:
     lines = [
         f"{rows['users']:,} users, {rows['chatbots']:,} chatbots, {rows['companies']:,} companies "
         f"({settings['baseline']} baseline); {settings['clients']} clients, {settings['rate']:g} transactions a "
-        f"second; the reader holds for {settings['reader_s']:g} s. {_where(content)}{on_time}",
+        f"second; the reader holds for {settings['reader_s']:g} s. {where(content)}{on_time}",
         "",
         "| who | wall s | × script | stall | × script | p50 | p99 | p99.9 | over 1 s late | done of planned | WAL MB "
         "| memory MB | errors of clients |",
@@ -76,7 +76,7 @@ def _row(each: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
 def growth(content: Mapping[str, Any]) -> str:
     """The table of how callctl grows with the database."""
     lines = [
-        f"callctl alone, no load. {_where(content)}",
+        f"callctl alone, no load. {where(content)}",
         "",
         "| chatbots | rows of users, chatbots, companies | wall s | s a million rows | memory MB |",
         "|---|---|---|---|---|",
@@ -118,7 +118,7 @@ def replace(page: str, marker: str, text: str) -> str:
     return made
 
 
-def _where(content: Mapping[str, Any]) -> str:
+def where(content: Mapping[str, Any]) -> str:
     host = content["machine"]
     changed = " with changes" if content["changed"] else ""
     return (

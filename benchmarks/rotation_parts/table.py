@@ -1,0 +1,69 @@
+"""What was measured, as lines and as the table of docs/explanation/performance.md."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.online_parts import tables
+
+NAMES = {
+    "limit": "the limit: binary parameters, one connection",
+    "limit-2": "the limit: binary parameters, two connections",
+    "limit-table": "the limit: from a table, one connection",
+    "callctl": "**callctl**",
+    "callctl-2": "**callctl**, `--workers 2`",
+    "row-by-row": "SELECT, UPDATE, COMMIT a row",
+    "page-by-page": "read 1,000; UPDATE, COMMIT each",
+    "executemany": "read 1,000; executemany, COMMIT",
+    "callctl-again": "**callctl**, a second run: nothing to write",
+}
+LIMITS = {1: ("limit", "limit-table"), 2: ("limit-2",)}
+
+
+def line(result: Mapping[str, Any]) -> str:
+    """One measurement, as it comes."""
+    return (
+        f"{result['form']:>10} {result['way']:<14} {result['rows']:>9,} rows {result['seconds']:9.2f} s"
+        f" {result['rows_per_s']:>9,.0f} rows/s {result['memory_mb']:6.0f} MB"
+    )
+
+
+def rate(results: Sequence[Mapping[str, Any]], way: str, form: str) -> float | None:
+    """The rows a second of a way: the median of its rounds. None where it was not measured."""
+    found = [float(each["rows_per_s"]) for each in results if (each["way"], each["form"]) == (way, form)]
+    return statistics.median(found) if found else None
+
+
+def limit(results: Sequence[Mapping[str, Any]], form: str, connections: int) -> float | None:
+    """The faster of the two forms of the limit with so many connections."""
+    found = [each for way in LIMITS[connections] if (each := rate(results, way, form)) is not None]
+    return max(found, default=None)
+
+
+def rotation(content: Mapping[str, Any]) -> str:
+    """The table, and what it was measured on."""
+    results, sizes = content["ways"], content["bytes_a_row"]
+    size = ", ".join(f"{size:,} bytes as {form}" for form, size in sizes.items())
+    lines = [
+        f"{content['rows']:,} integration accounts of {content['secrets']} secrets (on disk {size} a row), to the key"
+        f" k2. {tables.where(content)}",
+        "",
+        "| from | way | rows/s | of the limit | of the limit with two connections | memory MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for form in sizes:
+        for way, name in NAMES.items():
+            found = rate(results, way, form)
+            if found is None:
+                continue
+            shares = (_share(found, limit(results, form, connections)) for connections in LIMITS)
+            memory = max(each["memory_mb"] for each in results if (each["way"], each["form"]) == (way, form))
+            cells = [form, name, f"{found:,.0f}", *shares, f"{memory:.0f}" if memory else ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _share(found: float, whole: float | None) -> str:
+    return f"{found / whole:.2f}" if whole else ""
