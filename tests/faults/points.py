@@ -25,6 +25,7 @@ ALL: frozenset[str] = frozenset({"write", "read", "lock"})
 # Settings of a session, and reading them back: nothing that a fault could leave half done.
 _SETTING = re.compile(r"\s*(SELECT\s+(pg_catalog\.)?set_config\(|SELECT setting\b|SET\b|SHOW\b)", re.IGNORECASE)
 _READ_ONLY = re.compile(r"\s*SET TRANSACTION\b.*\bREAD ONLY", re.IGNORECASE)
+_WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM)\b")
 _COMMENTS = re.compile(r"^(\s*--[^\n]*\n)+")
 
 NOWHERE = hashlib.md5(b"").hexdigest()  # what PROGRESS says of an empty store
@@ -130,7 +131,7 @@ class Watch:
         if len(session.transaction) == 1 and opened:
             return None  # the moments before and after it are those after and before its neighbours
         reads = any(_READ_ONLY.match(each) for each in session.transaction)
-        if not opened and word in ("SELECT", "SHOW", "WITH"):
+        if not opened and (word in ("SELECT", "SHOW") or (word == "WITH" and not _WRITES.search(text))):
             reads = True
         elif len(session.transaction) == 1 + opened and not reads:
             session.base = self._progress()  # callctl holds no lock yet that this could wait for

@@ -72,7 +72,7 @@ def test_what_was_done_to_rows_that_lost_is_counted_wherever_it_stops(
     chain = rotation("live")
 
     def beside(point: Point) -> None:
-        if point.text.startswith(ACCOUNTS):
+        if ACCOUNTS in point.text:
             touch(chain)
 
     chain.beside = beside
@@ -81,7 +81,7 @@ def test_what_was_done_to_rows_that_lost_is_counted_wherever_it_stops(
     def choose(point: Point, number: int) -> tuple[str, Moment] | None:
         nonlocal again
         again = again or "FOR NO KEY UPDATE" in point.text
-        if one_in > 1 and not (point.text.startswith((ACCOUNTS, REACHED)) and number % 3 == 0):
+        if one_in > 1 and not ((ACCOUNTS in point.text or point.text.startswith(REACHED)) and number % 3 == 0):
             return None
         return ("kill", "cut", "sigint")[number % 3], MOMENTS[number % 2 * 2]
 
@@ -92,7 +92,7 @@ def test_what_was_done_to_rows_that_lost_is_counted_wherever_it_stops(
 
 
 def test_interrupted_twice_while_the_server_does_not_heed_it(rotation: MakeRotation) -> None:
-    """Once cancels the statement; twice hangs up. Never is a connection closed while a thread is inside of it."""
+    """Once cancels the statement; twice hangs up."""
     chain = rotation("live")
     with quietly(chain.url) as db, quietly(chain.url) as holder:
         db.execute(DEAF.encode())
@@ -212,7 +212,7 @@ def test_one_of_two_callctl_dies(rotation: MakeRotation, tmp_path: Path, record_
             def join(
                 point: Point, wanted: str = wanted, helper: threading.Thread = helper
             ) -> tuple[str, Moment] | None:
-                if not point.text.startswith(wanted):
+                if wanted not in point.text:
                     return None
                 helper.start()
                 with quietly(chain.url) as db:
