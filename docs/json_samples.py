@@ -194,7 +194,8 @@ def _rotated() -> None:
     render_progress.json_event(RotationProgress(2000, 10_000, 0, 1.7))
     left = Left("integration_accounts", _ROW, "credentials.appSecret", "unknown-key: the ring has no key k0")
     changed = Changed("twilio", "credentials.authToken", "k1", 9_876)
-    done = Rotated(2, "k2", "keep", False, _AT, _AT, 10_000, 9_876, (changed,), 1, (left,), _outside(), 2.2)
+    counts = (10_000, 9_876, (changed,), 1, (left,), {"twilio": 1})
+    done = Rotated(2, "k2", "keep", False, _AT, _AT, *counts, _outside(), 2.2)
     render_rotation.rotated(done, "json")
 
 
@@ -341,7 +342,8 @@ def page(generated: str) -> str:
         *_block(_adopted),
         "",
         "`rotate-secrets` tells how far the rotation has come, whoever works at it, and ends with what was done;",
-        "`left` and `outside` as in `--status`:",
+        "`left` and `outside` as in `--status`; `misshapen` counts by type the accounts whose credentials differ from",
+        "the specification's:",
         "",
         *_block(_rotated),
         "",

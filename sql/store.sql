@@ -221,7 +221,7 @@ COMMENT ON COLUMN callctl.rotation.database_role IS 'The role that was connected
 COMMENT ON COLUMN callctl.rotation.client IS 'User and host that began it';
 COMMENT ON COLUMN callctl.rotation.callctl_version IS 'Version of callctl that began it';
 COMMENT ON COLUMN callctl.rotation.counts IS
-  'Rows read and written; values by account type, field and what they were under before. Of webhook secrets: accounts done, the last of them';
+  'Rows read and written; values by account type, field and what they were under before; accounts of another shape. Of webhook secrets: accounts done, the last of them';
 COMMENT ON COLUMN callctl.rotation.failures IS 'Values left as they were because they do not open, or hold something else';
 
 -- Its index comes with the table: CREATE INDEX, even of one that is there, would wait for a batch of somebody's.

@@ -17,10 +17,9 @@ from callctl.kept_secrets import Kept
 from callctl.keys import KeyRing, load_key_ring
 from callctl.reencrypt import Binding, target_version
 from callctl.rotation_ranges import MOST_LISTED
-from callctl.secret_fields import ACCOUNTS, CREDENTIALS
 from callctl.secret_rows import NotReadable, Row, Target, as_row, decode
 from callctl.secret_scan import Scan, scan
-from callctl.secret_tables import query, targets
+from callctl.secret_tables import OtherCompanies, query, targets
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -114,7 +113,8 @@ def census(
     Raises Refused where there is no place for secrets.
     """
     counted = Census()
-    reader = _Reader(ring, binding, counted)
+    opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
+    reader = _Reader(ring, opener, binding, counted)
     for target in targets(connection, settings):
         for rows in _pages(connection, target):
             for row in rows:
@@ -132,8 +132,8 @@ def _pages(connection: Connection, target: Target) -> Iterator[list[Row]]:
 
 
 class _Reader:
-    def __init__(self, ring: KeyRing | None, binding: Binding, counted: Census) -> None:
-        self._opener = Opener(ring) if ring is not None else None
+    def __init__(self, ring: KeyRing | None, opener: Opener | None, binding: Binding, counted: Census) -> None:
+        self._opener = opener
         self._primary = ring.primary.id if ring is not None else None
         self._binding = binding
         self._counted = counted
@@ -144,7 +144,7 @@ class _Reader:
         for part, raw in zip(target.parts, row.values, strict=True):
             if raw is None:
                 continue
-            if part.form == "json" and part.table == ACCOUNTS and part.column == CREDENTIALS:
+            if part.is_credentials:
                 self._shape(row, raw)
             try:
                 _, slots = part.take_apart(raw, row.account_type)

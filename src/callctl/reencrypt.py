@@ -5,10 +5,11 @@ No database here. What comes out has been decrypted again from what will be writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from callctl.credentials import fit
 from callctl.envelope import VERSIONS, Malformed, NotOpened, Opener, Place, Sealer, read, read_own
 from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode
 
@@ -42,11 +43,15 @@ class Failure(NamedTuple):
 
 
 class Resealed(NamedTuple):
-    """What is to be done about one row: a new text for each column, or None to leave it."""
+    """What is to be done about one row: a new text for each column, or None to leave it.
+
+    ``misshapen`` is the account type whose shape its credentials do not have: see credentials.problems.
+    """
 
     values: tuple[str | None, ...]
     changes: tuple[Change, ...]
     failures: tuple[Failure, ...]
+    misshapen: str | None = None
 
 
 _name = lru_cache(maxsize=256)(encode)
@@ -67,14 +72,22 @@ def target_version(version: int, binding: Binding) -> int:
 class Resealer:
     """Brings rows under the primary key of a ring."""
 
-    def __init__(self, ring: KeyRing, binding: Binding, allowance: Callable[[], int]) -> None:
-        """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise."""
+    def __init__(
+        self,
+        ring: KeyRing,
+        binding: Binding,
+        allowance: Callable[[], int],
+        elsewhere: Callable[[Place], Iterable[Place]] | None = None,
+    ) -> None:
+        """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise.
+        ``elsewhere``: as :class:`Opener` has it.
+        """
         self._allowance = allowance
         self.left = 0
         self._primary = ring.primary.id
         # The version that a value is to have, by the one it has; 0 for plaintext and for what carries none.
         self._wanted = tuple(target_version(version, binding) for version in (0, *VERSIONS))
-        self._opener = Opener(ring)
+        self._opener = Opener(ring, elsewhere)
         self._sealer = Sealer(ring.primary)
 
     def reseal(self, target: Target, row: Row) -> Resealed:
@@ -82,19 +95,33 @@ class Resealer:
         values: list[str | None] = []
         changes: list[Change] = []
         failures: list[Failure] = []
+        misshapen = None
         for part, raw in zip(target.parts, row.values, strict=True):
-            values.append(None if raw is None else self._column(target, part, row, raw, changes, failures))
-        return Resealed(tuple(values), tuple(changes), tuple(failures))
+            if raw is None:
+                values.append(None)
+                continue
+            try:
+                root, slots = part.take_apart(raw, row.account_type)
+            except NotReadable as problem:
+                failures.append(Failure(part.column, problem.reason))
+                values.append(None)
+                continue
+            if part.is_credentials and not fit(row.account_type or "", root):
+                misshapen = row.account_type
+            values.append(self._column(target, part, row, root, slots, changes, failures))
+        return Resealed(tuple(values), tuple(changes), tuple(failures), misshapen)
 
     def _column(
-        self, target: Target, part: Part, row: Row, raw: str, changes: list[Change], failures: list[Failure]
+        self,
+        target: Target,
+        part: Part,
+        row: Row,
+        root: Any,
+        slots: Sequence[Slot],
+        changes: list[Change],
+        failures: list[Failure],
     ) -> str | None:
         account_type = row.account_type
-        try:
-            root, slots = part.take_apart(raw, account_type)
-        except NotReadable as problem:
-            failures.append(Failure(part.column, problem.reason))
-            return None
         done: list[_Done] = []
         for slot in slots:
             value, path = slot.value, slot.path

@@ -46,6 +46,7 @@ def rotated_document(done: Rotated) -> dict[str, object]:
         ],
         "failures": done.failures,
         "left": list(done.left),
+        "misshapen": dict(done.misshapen),
         **_outside_document(done.outside),
         "seconds": round(done.seconds, 3),
     }
@@ -64,6 +65,12 @@ def rotated(done: Rotated, output: Output) -> None:
         )
         render.out()
     _left([(each.target, each.row_id, each.field, each.reason) for each in done.left], done.failures)
+    for account_type, number in done.misshapen.items():
+        accounts = render.counted(number, f"{account_type} account")
+        render.warning(
+            f"{accounts} with credentials that differ from the specification's; they stay as they are, and"
+            " callctl rotate-secrets --status says where"
+        )
     _outside(done.outside)
     written = f"{render.counted(done.values, 'value')} in {render.counted(done.rows_written, 'row')} brought under"
     answer = f"{written} key {done.key}" if done.values else f"every value that opens is under key {done.key} already"

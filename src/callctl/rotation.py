@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from callctl.errors import Interrupted, LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, RotationProgress, Waiting, ignore
 from callctl.files import read_sql
 from callctl.keys import KeyRing, load_key_ring
-from callctl.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
+from callctl.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
 from callctl.reencrypt import Binding
 from callctl.rotation_ranges import MOST_LISTED, RANGE_ROWS, Tally
 from callctl.rotation_store import make_ready
@@ -38,6 +38,8 @@ SMALLEST_RANGE = 500
 SECONDS_BETWEEN = 0.5
 POLL_SECONDS = 0.2
 BEGIN_TIMES = 10
+# A session that has been silent for so long may be of a callctl that was stopped, or cut off from the server.
+SILENT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Changed:
 class Rotated:
     """A rotation that is done, whoever worked at it.
 
-    ``left`` holds the first of the ``failures``; ``outside`` what a scan found where no field is declared.
+    ``left`` holds the first of the ``failures``; ``misshapen`` how many accounts of a type have credentials that differ
+    from the specification's; ``outside`` what a scan found where no field is declared.
     """
 
     rotation: int
@@ -78,6 +81,7 @@ class Rotated:
     changed: tuple[Changed, ...]
     failures: int
     left: tuple[Left, ...]
+    misshapen: Mapping[str, int]
     outside: Scan
     seconds: float
 
@@ -153,6 +157,7 @@ class _Watch:
         self._at_first: int | None = None
         self._last = -SECONDS_BETWEEN
         self._waiting: float | None = None
+        self._named: set[int] = set()
 
     def left(self) -> int:
         """How many ranges are not done; tells how far it has come."""
@@ -171,8 +176,26 @@ class _Watch:
         now = time.monotonic()
         self._waiting = self._waiting or now
         if all(other.over for other in started):
-            self._on_event(Waiting("another callctl at the same rotation", now - self._waiting))
+            self._on_event(Waiting(f"another callctl at the same rotation{self._holders()}", now - self._waiting))
         time.sleep(POLL_SECONDS)
+
+    def _holders(self) -> str:
+        """The sessions that have what is left; of one that has long been silent, how to go on without it."""
+        values = {"classid": RANGE_CLASS, "rotation": self._rotation}
+        rows = self._connection.execute(read_sql("rotation/holders.sql").encode(), values).fetchall()
+        named = []
+        for pid, address, user, since, silent in rows:
+            named.append(f"pid {pid}, from {address} as {user}, since {since:%Y-%m-%d %H:%M:%S%z}")
+            if silent is not None and silent >= SILENT_SECONDS and pid not in self._named:
+                self._named.add(pid)
+                self._on_event(
+                    Notice(
+                        f"the server has heard nothing of pid {pid} for {silent:.0f} s; if that callctl pauses, it goes"
+                        f" on by itself; if it is frozen or cut off, SELECT pg_terminate_backend({pid}) lets this one"
+                        " do its work"
+                    )
+                )
+        return f" ({'; '.join(named)})" if named else ""
 
     def _look(self) -> tuple[int, int, int, int]:
         row = self._connection.execute(
@@ -318,6 +341,7 @@ def _result(connection: Connection, rotation: int, joined: bool, outside: Scan, 
         changed=tuple(Changed(*change, number) for change, number in sorted(tally.changes.items(), key=str)),
         failures=failures,
         left=tuple(Left(*each) for each in left),
+        misshapen=dict(sorted(tally.misshapen.items())),
         outside=outside,
         seconds=seconds,
     )

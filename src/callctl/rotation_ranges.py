@@ -27,25 +27,34 @@ MOST_LISTED = 1_000
 
 @dataclass
 class Tally:
-    """What has been counted: rows read and written, values by what they were under before."""
+    """What has been counted: rows read and written, values by what they were under before; and by their type accounts
+    whose credentials have not the shape of it.
+    """
 
     read: int = 0
     written: int = 0
     failures: int = 0
     changes: Counter[Change] = field(default_factory=Counter)
+    misshapen: Counter[str] = field(default_factory=Counter)
 
     def plus(self, results: Iterable[Resealed]) -> Tally:
         """This and some rows more."""
         done = list(results)
         changed = [result.changes for result in done if result.changes]
-        more = Tally(self.read + len(done), self.written + len(changed), self.failures, self.changes.copy())
+        more = self._copy()
+        more.read += len(done)
+        more.written += len(changed)
         more.failures += sum([len(result.failures) for result in done if result.failures])
         more.changes.update(chain.from_iterable(changed))
+        more.misshapen.update([result.misshapen for result in done if result.misshapen is not None])
         return more
+
+    def _copy(self) -> Tally:
+        return Tally(self.read, self.written, self.failures, self.changes.copy(), self.misshapen.copy())
 
     def written_only(self, results: Iterable[Resealed]) -> Tally:
         """This and what was written of some rows that are not done yet; they count as read when they are."""
-        more = Tally(self.read, self.written, self.failures, self.changes.copy())
+        more = self._copy()
         for result in results:
             more.written += 1
             more.changes.update(result.changes)
@@ -57,6 +66,7 @@ class Tally:
         self.written += other.written
         self.failures += other.failures
         self.changes.update(other.changes)
+        self.misshapen.update(other.misshapen)
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in the store."""
@@ -65,6 +75,7 @@ class Tally:
             "read": self.read,
             "written": self.written,
             "changes": [{**change.as_json(), "values": number} for change, number in changes],
+            "misshapen": dict(sorted(self.misshapen.items())),
         }
 
     @staticmethod
@@ -73,7 +84,8 @@ class Tally:
         changes: Counter[Change] = Counter()
         for each in counts.get("changes", ()):
             changes[Change(each["account_type"], each["field"], each["from"])] += each["values"]
-        return Tally(counts.get("read", 0), counts.get("written", 0), failures, changes)
+        misshapen = Counter(counts.get("misshapen", {}))
+        return Tally(counts.get("read", 0), counts.get("written", 0), failures, changes, misshapen)
 
 
 @dataclass

@@ -26,7 +26,7 @@ from callctl.reencrypt import Binding, Resealer
 from callctl.rotation_batches import Batches
 from callctl.rotation_ranges import let_go, lock, take
 from callctl.secret_rows import Target
-from callctl.secret_tables import targets
+from callctl.secret_tables import OtherCompanies, targets
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -100,7 +100,7 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         assert_known(reader, ring)
         lock(writer, ROTATION_CLASS, job.rotation, shared=True)
         encryptions = Encryptions(settings, other, ring.primary, on_event)
-        resealer = Resealer(ring, job.binding, encryptions.more)
+        resealer = Resealer(ring, job.binding, encryptions.more, OtherCompanies(other, settings))
         batches = Batches(settings, resealer, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)

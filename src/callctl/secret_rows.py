@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from callctl.secret_fields import ARRAY, SecretField, applicable, walk
+from callctl.secret_fields import ACCOUNTS, ARRAY, CREDENTIALS, SecretField, applicable, walk
 
 # How a column holds its secrets: inside a jsonb document; as text; as members of a row that callctl saved; or inside a
 # value that callctl saved.
@@ -95,6 +95,11 @@ class Part:
     # Of these, the members of the document itself, with their paths: the most by far; and the rest.
     _flat: dict[str | None, tuple[tuple[str, str], ...]] = field(default_factory=dict, repr=False, compare=False)
     _deep: dict[str | None, tuple[SecretField, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def is_credentials(self) -> bool:
+        """Whether this is the column whose shape the specification gives."""
+        return self.form == "json" and (self.table, self.column) == (ACCOUNTS, CREDENTIALS)
 
     @cached_property
     def by_member(self) -> bool:

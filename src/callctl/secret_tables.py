@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from callctl import kept_secrets, store
+from callctl.envelope import Place
 from callctl.errors import Refused
 from callctl.files import read_sql
 from callctl.secret_fields import ACCOUNTS, WEBHOOK_SECRET, SecretField, declared
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 ARCHIVED = ("call_transcripts", "calls", "integration_accounts")
 _JSON = ("jsonb",)
 _TEXT = ("text", "character varying", "character")
+
+# So many times in all a value is tried under another company.
+MOST_TRIED = 500_000
 
 _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary key)
 
@@ -258,3 +262,38 @@ def merged(name: str, target: Target, parts: Sequence[int], first: int) -> bytes
         assignments.append(f"{column} = coalesce({value}, t.{column})")
     joined = {"arrays": ", ".join(arrays), "names": ", ".join(names), "assignments": ", ".join(assignments)}
     return numbered(name, target, (), **joined)
+
+
+class OtherCompanies:
+    """Where a bound value may have come from that does not open: the same row, under another company."""
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        """The connection is used when the first value is asked about; it is to have nothing else to do then."""
+        self._connection = connection
+        self._schema = settings.schema
+        self._companies: dict[str, None] | None = None
+        self._left = MOST_TRIED
+        self._last: str | None = None
+
+    def __call__(self, place: Place) -> Iterator[Place]:
+        """Other places; who has found the one that it is looks no further."""
+        if self._companies is None:
+            self._companies = dict.fromkeys(self._read())
+        # The one that was looked at last: rows are given away together.
+        first = () if self._last is None else (self._last,)
+        for company in (*first, *self._companies):
+            if company != place.company_id and self._left > 0:
+                self._left -= 1
+                self._last = company
+                yield place._replace(company_id=company)
+        self._last = None
+
+    def _read(self) -> Iterator[str]:
+        from psycopg import sql
+
+        readable = read_sql("rotation/companies_readable.sql").encode()
+        row = self._connection.execute(readable, {"schema": self._schema}).fetchone()
+        if row and row[0]:
+            table = sql.Identifier(self._schema, "companies")
+            statement = sql.SQL(read_sql("rotation/companies.sql")).format(companies=table)  # type: ignore[arg-type, unused-ignore]
+            yield from (each for (each,) in self._connection.execute(statement).fetchall())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from tests.conftest import connect
 from tests.db import accounts
 from tests.db.conftest import ACCOUNTS
 
-from callctl import key_use, lock, migrate
+from callctl import key_use, lock, migrate, secret_tables
 from callctl.config_secrets import SecretField
+from callctl.credentials import problems
 from callctl.envelope import Opener, Place, Sealer, as_text, read
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
 from callctl.events import Event, Notice
@@ -124,6 +126,50 @@ def test_what_does_not_open_is_left_and_listed_and_the_rest_is_done(url: str, ke
         assert rotate(settings).failures == 8
         assert accounts.versions(db) == versions
         assert one(db, "SELECT count(*) FROM callctl.rotation_failure WHERE rotation = %s", rotated.rotation) == 8
+
+
+def test_a_row_given_to_another_company_is_reported(
+    url_of_each: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is bound says whose it was; found by trying, and so often only."""
+    settings = accounts.settings_of(url_of_each, keys)
+    with connect(url_of_each) as db:
+        rotate(settings, binding="bind")
+        given = db.execute(
+            "UPDATE chatapp.integration_accounts AS t SET company_id = o.id FROM chatapp.companies AS o,"
+            " (SELECT id, company_id FROM chatapp.integration_accounts WHERE account_type = 'twilio' LIMIT 3) AS was"
+            " WHERE was.id = t.id AND o.id = (SELECT c.id FROM chatapp.companies AS c"
+            " WHERE c.id <> was.company_id ORDER BY c.id LIMIT 1) RETURNING t.id::text, was.company_id::text"
+        ).fetchall()
+        reasons = {id: f"moved: it belongs to company {company}" for id, company in given}
+        settings = accounts.settings_of(url_of_each, keys, "k3", "k2")
+        rotated = rotate(settings)
+        assert rotated.failures == len(rotated.left) >= 6
+        assert {each.row_id: each.reason for each in rotated.left} == reasons
+        assert {each.reason for each in rotated.left} == set(reasons.values())
+        assert {each.row_id: each.reason for each in key_use.look(db, settings).counted.unreadable} == reasons
+        monkeypatch.setattr(secret_tables, "MOST_TRIED", 0)
+        assert {each.reason for each in rotate(settings).left} == {
+            "tampered: it was changed, or moved here, after key k2 sealed it"
+        }
+
+
+def test_credentials_of_another_shape_are_counted_and_left(url: str, keys: Path) -> None:
+    settings = accounts.settings_of(url, keys, batch_size=50)
+    with connect(url) as db:
+        shapes = db.execute("SELECT account_type, credentials FROM chatapp.integration_accounts").fetchall()
+        wanted = Counter(kind for kind, credentials in shapes if problems(kind, credentials))
+        assert wanted["twilio"]
+        versions = {}
+        for _ in range(2):
+            assert rotate(settings).misshapen == wanted
+            versions, before = accounts.versions(db), versions
+        assert versions == before
+        db.execute(
+            "UPDATE chatapp.integration_accounts SET credentials = credentials - 'weight' WHERE account_type = 'twilio'"
+        )
+        del wanted["twilio"]
+        assert rotate(settings).misshapen == wanted
 
 
 def test_a_dry_run_and_a_status_write_nothing(url: str, keys: Path) -> None:

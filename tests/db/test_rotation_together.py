@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -21,10 +22,10 @@ from tests.conftest import connect
 from tests.db import accounts
 from tests.db.conftest import ACCOUNTS
 
-from callctl import migrate, rotation_batches, rotation_worker
+from callctl import migrate, rotation, rotation_batches, rotation_worker
 from callctl.envelope import Place, Sealer
-from callctl.errors import LockHeld
-from callctl.events import Event, Notice, RotationProgress
+from callctl.errors import Interrupted, LockHeld
+from callctl.events import Event, Notice, RotationProgress, Waiting
 from callctl.lock import ROTATION_CLASS
 from callctl.rotation import rotate
 
@@ -139,6 +140,36 @@ def test_interrupted_it_says_what_stands(url: str, keys: Path, tmp_path: Path) -
     assert code == 0, err
 
 
+def test_one_that_is_frozen_is_named_and_can_be_done_without(
+    url: str, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "SILENT_SECONDS", 0.1)
+    settings = accounts.settings_of(url, keys)
+    with stopped_at(url, configuration(tmp_path, keys), 0) as (process, db):
+        (pid,) = db.execute(WAITING).fetchone() or (0,)
+        process.send_signal(signal.SIGSTOP)
+    # Its batch is written now, and it does not know.
+    events: list[Event] = []
+
+    def ended(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Notice) and "pg_terminate_backend" in event.text:
+            with connect(url) as db:
+                db.execute(f"SELECT pg_terminate_backend({pid})".encode())
+
+    rotated = rotate(settings, on_event=ended)
+    process.send_signal(signal.SIGCONT)
+    code, _, err = processes.finish(process)
+    assert (rotated.rows_read, rotated.failures) == (ACCOUNTS, 0)
+    waited = {event.what for event in events if isinstance(event, Waiting)}
+    named = next(what for what in waited if "at the same rotation (pid" in what)
+    assert re.fullmatch(rf"another callctl at the same rotation \(pid {pid}, from \S+ as \S+, since [-+:\d ]+\)", named)
+    assert any(isinstance(event, Notice) and f"heard nothing of pid {pid} for " in event.text for event in events)
+    assert code == 5, err
+    assert "the server ended the connection" in err
+    assert "run the same command again" in err
+
+
 def test_a_write_between_reading_and_writing_is_never_lost(
     url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +193,39 @@ def test_a_write_between_reading_and_writing_is_never_lost(
         assert len(newest) > 50
         assert {row: each for row, each in newest.items() if secret(after, row).plaintext != each} == {}
         assert {each.key for each in after.values()} == {"k2"}
+
+
+def test_stopped_between_the_rows_that_were_written_and_those_that_lost_it_counts_the_former(
+    url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = accounts.settings_of(url, keys, batch_size=100)
+    ring = accounts.ring_of(settings)
+    start, again = rotation_batches.Batches._start, rotation_batches.Batches._again
+    lost: list[str] = []
+    with connect(url) as db:
+        before = accounts.seen(db, ring)
+
+        def beaten(self: Any, taken: Any, batch: Any) -> Any:
+            one = [batch.rows[position].key for position in batch.changed()[::30]]
+            update = "UPDATE chatapp.integration_accounts SET account_name = account_name WHERE id = ANY (%s::uuid[])"
+            db.execute(update, (one,))
+            return start(self, taken, batch)
+
+        def stopped(self: Any, taken: Any, target: Any, keys: list[str], tally: Any) -> Any:
+            lost.extend(keys)
+            if len(lost) < 10:
+                return again(self, taken, target, keys, tally)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(rotation_batches.Batches, "_start", beaten)
+        monkeypatch.setattr(rotation_batches.Batches, "_again", stopped)
+        with pytest.raises(Interrupted):
+            rotate(settings)
+        done = sum(each != before[where] for where, each in accounts.seen(db, ring).items())
+        counts = [row[0] for row in db.execute("SELECT counts FROM callctl.rotation_range").fetchall()]
+        assert sum(each["values"] for one in counts for each in one.get("changes", ())) == done > 0
+        monkeypatch.undo()
+        assert rotate(settings).values == sum(each.key != "k2" for each in before.values())
 
 
 def write(db: Database, ring: Any, id: str, newest: dict[str, str]) -> None:

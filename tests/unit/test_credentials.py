@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callctl.config import Settings
-from callctl.credentials import SHAPES, problems
+from callctl.credentials import SHAPES, fit, problems
 from callctl.secret_fields import ACCOUNTS, ARRAY, CREDENTIALS, DECLARED, SecretField, applicable, declared, walk
+from callctl.secret_rows import Number
 
 # As the specification shows them (L966-1028).
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -208,3 +209,16 @@ def test_no_value_is_in_a_problem(account_type: str, credentials: Any) -> None:
     for path, trouble in problems(account_type, credentials):
         assert path == "credentials" or path.startswith("credentials.")
         assert trouble in ("missing", "extra", "wrong type")
+
+
+SOME = st.sampled_from(("text", 7, True, None, ENVELOPE, Number("1.50")))
+
+
+@given(st.sampled_from(sorted(SHAPES)), st.data())
+def test_a_quick_look_says_the_same(account_type: str, data: st.DataObject) -> None:
+    """Whatever it has seen before: members of the examples, in every type, in and out of lists."""
+    example = EXAMPLES[account_type]
+    turn = st.dictionaries(st.sampled_from(("urls", "username", "credential", "x")), SOME)
+    member = SOME | st.lists(SOME | turn, max_size=3)
+    credentials = {**example, **data.draw(st.dictionaries(st.sampled_from((*example, "extra")), member, max_size=3))}
+    assert fit(account_type, credentials) == (problems(account_type, credentials) == ())
