@@ -131,7 +131,7 @@ def preflight() -> str:
 def performance() -> str:
     """The page as it stands, with the tables of the newest results between their markers."""
     page = (EXPLANATION / "performance.md").read_text(encoding="utf-8")
-    for kind, table in (("online", tables.online), ("growth", tables.growth)):
+    for kind, table in (("online", tables.online), ("growth", tables.growth), ("verify", tables.verify)):
         page = tables.replace(page, kind, table(saved.newest(kind)))
     return page
 

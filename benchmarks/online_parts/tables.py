@@ -109,6 +109,31 @@ def mutations(content: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def verify(content: Mapping[str, Any]) -> str:
+    """What each pass of callctl verify costs, beside the floor of what it reads."""
+    rows = content["rows"]
+    named = ("chatbots", "companies", "calls", "call_transcripts", "integration_accounts")
+    lines = [
+        f"{', '.join(f'{rows[name]:,} {name}' for name in named)}. {_where(content)}",
+        "",
+        "| one pass | reads | floor | verify | ratio |",
+        "|---|---|---|---|---|",
+    ]
+    for each in content["passes"]:
+        read = [name.partition(".")[2] for name in each["tables"]]
+        if read:
+            times = [_time(each["floor_ms"]), _time(each["verify_ms"]), f"{each['verify_ms'] / each['floor_ms']:.2f}"]
+            checks = ", ".join(f"`{check}`" for check in each["checks"])
+            lines.append(f"| {checks} | {', '.join(read)} | {' | '.join(times)} |")
+    ratio = content["verify_ms"] / content["floor_ms"]
+    whole = f"{_time(content['floor_ms'])} | {_time(content['verify_ms'])} | {ratio:.2f}"
+    lines += [
+        f"| **callctl verify**, all of it | each table once | {whole} |",
+        f"| callctl verify --fast | the catalog | | {_time(content['fast_ms'])} | |",
+    ]
+    return "\n".join(lines)
+
+
 def replace(page: str, marker: str, text: str) -> str:
     """The page with ``text`` between ``<!-- marker:begin -->`` and ``:end``. Raises ValueError without them."""
     pattern = re.compile(rf"(<!-- {marker}:begin -->\n).*?(<!-- {marker}:end -->)", re.DOTALL)

@@ -1,30 +1,41 @@
 -- steps: 9
 -- means: the application can't read the secret: calls through this account fail
--- mends: put the key back into the key ring, or store the secret anew through the application
+-- mends: put the key back into callctl.yaml, or store the secret anew through the application
 
--- callctl.known_keys holds the ids of the key ring, as a JSON array; where there is no key ring, it is not set, and nothing
--- is asked.
--- check: accounts-secrets-known-key: every secret is encrypted under a key of the key ring
-SELECT a.id AS account, f.field, e.object ->> 'kid' AS kid
+-- callctl.known_keys holds the ids of the key ring, as a JSON array, and an empty one where a key is tried for secrets
+-- without an id; where there is no key ring it is not set, and nothing is asked.
+-- accounts_secrets.sql reads the secrets in the same words, so that one pass does for both.
+-- check: accounts-secrets-known-key: every encrypted secret names a key of the key ring
+SELECT a.id AS account, a.account_type, secrets.strange AS fields
 FROM chatapp.integration_accounts AS a
-CROSS JOIN LATERAL (
-  SELECT 'access_token' AS field, to_jsonb(a.access_token) AS value
-  UNION ALL SELECT 'refresh_token', to_jsonb(a.refresh_token)
-  UNION ALL SELECT 'credentials.' || k.key, a.credentials -> k.key
-    FROM (VALUES ('twilio', 'authToken'), ('twilio', 'apiKeySecret'), ('whatsapp', 'accessToken'), ('whatsapp', 'appSecret'),
-                 ('custom', 'password')) AS k (type, key)
-    WHERE k.type = a.account_type
-  UNION ALL SELECT format('credentials.turnServers[%s].credential', s.at - 1), s.server -> 'credential'
-    FROM jsonb_array_elements(CASE WHEN jsonb_typeof(a.credentials -> 'turnServers') = 'array'
-                              THEN a.credentials -> 'turnServers' ELSE '[]' END) WITH ORDINALITY AS s (server, at)
-    WHERE a.account_type = 'custom'
-) AS f
-CROSS JOIN LATERAL (
-  -- Only text that is JSON for certain is read as JSON: a flat object of plain strings and numbers.
-  SELECT CASE WHEN jsonb_typeof(f.value) <> 'string' OR f.field LIKE 'credentials.%' THEN f.value
-              WHEN f.value #>> '{}' ~ ('^\s*\{\s*"[a-zA-Z]+"\s*:\s*("[^"\\[:cntrl:]]*"|0|[1-9][0-9]{0,8})'
-                                    || '(\s*,\s*"[a-zA-Z]+"\s*:\s*("[^"\\[:cntrl:]]*"|0|[1-9][0-9]{0,8}))*\s*\}\s*$')
-              THEN (f.value #>> '{}')::jsonb END AS object
-) AS e
-WHERE e.object ->> 'kid' IS NOT NULL
-  AND NOT nullif(current_setting('callctl.known_keys', true), '')::jsonb ? (e.object ->> 'kid');
+LEFT JOIN LATERAL (
+  SELECT string_agg(f.field, ', ') FILTER (WHERE NOT (COALESCE(jsonb_typeof(e.object), '') = 'object' AND jsonb_path_exists(e.object, '$ ? (
+           @.encrypted.type() == "string" && @.encrypted like_regex "^([0-9a-f]{2})+$"
+           && @.authTag.type() == "string" && @.authTag like_regex "^[0-9a-f]{32}$"
+           && @.iv.type() == "string" && (@.iv like_regex "^[0-9a-f]{24}$" || @.iv like_regex "^[0-9a-f]{32}$")
+           && (!exists(@.v) || (@.v == 1 || @.v == 2) && @.alg == "A256GCM" && @.kid.type() == "string"))'))) AS plain,
+         string_agg(concat(f.field, ' (', COALESCE(e.object ->> 'kid', 'no id'), ')'), ', ') FILTER (
+           WHERE jsonb_typeof(e.object) = 'object'
+             AND NOT nullif(current_setting('callctl.known_keys', true), '')::jsonb ? COALESCE(e.object ->> 'kid', '')) AS strange
+  FROM (
+    SELECT 'access_token' AS field, to_jsonb(a.access_token) AS value WHERE a.access_token IS NOT NULL
+    UNION ALL SELECT 'refresh_token', to_jsonb(a.refresh_token) WHERE a.refresh_token IS NOT NULL
+    UNION ALL SELECT 'credentials.' || k.key, a.credentials -> k.key
+      FROM (VALUES ('twilio', 'authToken'), ('twilio', 'apiKeySecret'), ('whatsapp', 'accessToken'), ('whatsapp', 'appSecret'),
+                   ('custom', 'password')) AS k (type, key)
+      WHERE k.type = a.account_type
+    UNION ALL SELECT format('credentials.turnServers[%s].credential', s.at - 1), s.server -> 'credential'
+      FROM jsonb_array_elements(CASE WHEN jsonb_typeof(a.credentials -> 'turnServers') = 'array'
+                                THEN a.credentials -> 'turnServers' ELSE '[]' END) WITH ORDINALITY AS s (server, at)
+      WHERE a.account_type = 'custom'
+  ) AS f
+  CROSS JOIN LATERAL (
+    -- Only text that is JSON for certain is read as JSON: a flat object of plain strings and numbers.
+    SELECT CASE WHEN jsonb_typeof(f.value) <> 'string' OR f.field LIKE 'credentials.%' THEN f.value
+                WHEN f.value #>> '{}' ~ ('^\s*\{\s*"[a-zA-Z]+"\s*:\s*("[^"\\[:cntrl:]]*"|0|[1-9][0-9]{0,8})'
+                                      || '(\s*,\s*"[a-zA-Z]+"\s*:\s*("[^"\\[:cntrl:]]*"|0|[1-9][0-9]{0,8}))*\s*\}\s*$')
+                THEN (f.value #>> '{}')::jsonb END AS object
+  ) AS e
+  WHERE f.value <> 'null'
+) AS secrets ON true
+WHERE secrets.strange IS NOT NULL;

@@ -7,5 +7,5 @@
 -- check (warns): call-settings-voice: every call-enabled chatbot with call settings names a voice and its provider
 SELECT c.id, c.settings #> '{call,voiceId}' AS voice_id, c.settings #> '{call,voiceProvider}' AS provider
 FROM chatapp.chatbots AS c
-WHERE c.enabled_call AND (c.settings #> '{call,voiceId}' IS NULL OR c.settings #> '{call,voiceProvider}' IS NULL)
-  AND COALESCE(c.settings -> 'call', '{}') NOT IN ('{}', 'null');
+WHERE c.enabled_call AND NOT c.settings -> 'call' ?& ARRAY['voiceId', 'voiceProvider']
+  AND c.settings -> 'call' NOT IN ('{}', 'null');

@@ -1,7 +1,8 @@
 """Checks that read the same table, asked in one pass over it.
 
 A check ``SELECT … FROM chatapp.calls AS c [LEFT JOIN …] WHERE offends`` is a question to each row of ``calls``. All
-such questions to one table are put in one scan, which counts; only then are the offenders of a check looked for.
+such questions to one table are put in one scan, which counts the offenders of each and says where the first few are
+(their ``ctid``), so that nothing is read again to show them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import pairwise
 
 from sqlglot import exp
 
-from callctl.lexer import Token, tokens
+from callctl.lexer import Token, literal, tokens
 from callctl.script import Statement, tree
 
 _MORE = frozenset("group having order limit offset union intersect except window for".split())  # noqa: SIM905
@@ -22,21 +23,35 @@ _MORE = frozenset("group having order limit offset union intersect except window
 class Question:
     """A check taken apart: the table with its alias, the LEFT JOINs beside it, the condition of an offender."""
 
+    selected: str
     table: str
     joins: tuple[str, ...]
     offends: str
 
+    @property
+    def alias(self) -> str:
+        """What the question calls the table."""
+        return self.table.rsplit(" ", 1)[-1]
+
 
 @dataclass(frozen=True)
 class Scan:
-    """One query, and the checks whose offenders its columns count, in order."""
+    """One query, and the checks whose offenders it counts.
+
+    Of each check, in order, its row has the count; and with ``places``, as its second half, of each the ``tableoid`` and
+    ``ctid`` of the first few, or NULL.
+    """
 
     sql: str
     statements: tuple[Statement, ...]
+    places: bool
 
 
-def scans(statements: Iterable[Statement]) -> tuple[Scan, ...]:
-    """The statements in as few passes as they can be asked in; those that share no table are one query, too."""
+def scans(statements: Iterable[Statement], schema: str, sample: int) -> tuple[Scan, ...]:
+    """The statements in as few passes as they can be asked in; those that read no table's rows are one query, too.
+
+    ``schema``: where the tables are, for these statements. ``sample``: of how many offenders a scan says the places.
+    """
     shared: dict[str, list[tuple[Statement, Question]]] = {}
     alone: list[Statement] = []
     for statement in statements:
@@ -45,9 +60,13 @@ def scans(statements: Iterable[Statement]) -> tuple[Scan, ...]:
             alone.append(statement)
         else:
             shared.setdefault(question.table, []).append((statement, question))
-    counts = ",\n".join(f"(SELECT count(*) FROM (\n{statement.sql}\n) AS offenders)" for statement in alone)
-    by_themselves = (Scan(f"SELECT {counts}", tuple(alone)),) if alone else ()
-    return (*(_scan(table, asked) for table, asked in shared.items()), *by_themselves)
+    small = [statement for statement in alone if not reads_rows(statement, schema)]
+    by_themselves = [small] if small else []
+    by_themselves += [[statement] for statement in alone if statement not in small]
+    return (
+        *(_scan(table, asked, sample) for table, asked in shared.items()),
+        *(_counted(each) for each in by_themselves),
+    )
 
 
 def reads_rows(statement: Statement, tables: str) -> bool:
@@ -58,10 +77,39 @@ def reads_rows(statement: Statement, tables: str) -> bool:
     )
 
 
-def _scan(table: str, asked: Sequence[tuple[Statement, Question]]) -> Scan:
+def _scan(table: str, asked: Sequence[tuple[Statement, Question]], sample: int) -> Scan:
+    """One pass. A row that offends against nothing, as nearly all do, is asked each question once, and is gone."""
+    numbers = range(len(asked))
     joins = list(dict.fromkeys(join for _, question in asked for join in question.joins))
-    counts = ",\n".join(f"count(*) FILTER (WHERE {question.offends})" for _, question in asked)
-    return Scan("\n".join((f"SELECT {counts}", f"FROM {table}", *joins)), tuple(statement for statement, _ in asked))
+    alias = asked[0][1].alias
+    lines = [
+        "SELECT " + ", ".join(f"count(*) FILTER (WHERE offends_{n})" for n in numbers) + ",",
+        ",\n".join(f"array_agg(place) FILTER (WHERE offends_{n} AND count_{n} <= {sample})" for n in numbers),
+        "FROM (SELECT *, "
+        + ", ".join(f"count(*) FILTER (WHERE offends_{n}) OVER counted AS count_{n}" for n in numbers),
+        f"FROM (SELECT ARRAY[{alias}.tableoid::text, {alias}.ctid::text] AS place,",
+        ",\n".join(f"({question.offends}) IS TRUE AS offends_{n}" for n, (_, question) in enumerate(asked)),
+        f"FROM {table}",
+        *joins,
+        "WHERE " + "\nOR ".join(f"({question.offends})" for _, question in asked),
+        ") AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered",
+    ]
+    return Scan("\n".join(lines), tuple(statement for statement, _ in asked), places=True)
+
+
+def _counted(statements: Sequence[Statement]) -> Scan:
+    counts = ",\n".join(f"(SELECT count(*) FROM (\n{each.sql}\n) AS offenders)" for each in statements)
+    return Scan(f"SELECT {counts}", tuple(statements), places=False)
+
+
+def at_places(sql: str, places: Iterable[tuple[str, str]]) -> str:
+    """A check that is a question, asked of the rows at these places alone, which a scan of this snapshot has found."""
+    question = taken_apart(sql)
+    assert question is not None
+    here = " OR ".join(
+        f"{question.alias}.tableoid = {int(table)} AND {question.alias}.ctid = {literal(row)}" for table, row in places
+    )
+    return "\n".join((question.selected, f"FROM {question.table}", *question.joins, f"WHERE ({here})"))
 
 
 def taken_apart(sql: str) -> Question | None:
@@ -86,6 +134,7 @@ def taken_apart(sql: str) -> Question | None:
     if joins != [index + 1 for index in lefts] or any(token.text in (",", "(") for token in head) or len(head) < 5:
         return None
     return Question(
+        _text(sql, items[:first]),
         " ".join(_text(sql, head).split()),
         tuple(_text(sql, between[at:end]) for at, end in pairwise([*lefts, len(between)])),
         sql[after[0].start :].strip(),

@@ -14,6 +14,7 @@ import pytest
 from tests.db.migrated import Migrated, State, connection_to
 
 from callctl.config import Settings
+from callctl.config_secrets import KeyConfig, KeyEntry
 from callctl.files import sql_names, step_directories
 from callctl.script import load_script
 from callctl.verify import examine
@@ -41,6 +42,11 @@ CALL = """
 """
 OTHER_COMPANY = "(SELECT c.id FROM chatapp.companies c WHERE c.id <> bot.company_id ORDER BY id LIMIT 1)"
 TEN = "'2025-01-01 10:00:00+00'::timestamptz"
+
+
+def key_config(*ids: str, legacy: bool = False) -> KeyConfig:
+    """Keys that are named in callctl.yaml; nothing here reads one."""
+    return KeyConfig(ids[0], tuple(KeyEntry(each, "env", ("NOWHERE",), legacy=legacy) for each in ids))
 
 
 def call(status: str = "completed", columns: str = "", values: str = "", started: str | None = TEN, answered: str | None = f"{TEN} + interval '5s'",
@@ -201,6 +207,9 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(call() + transcript(-1, 100)),
         Breakage(call("failed", answered=None, duration=None) + transcript(0, 100)),
     ],
+    "transcripts-ordered": [
+        Breakage(call() + transcript(100, 200) + transcript(100, 300).rsplit(";", 2)[1] + ";", says="100"),
+    ],
     "transcripts-timed": [
         Breakage(call() + transcript(100, 100)),
         Breakage(call() + transcript(100, 200, 99)),
@@ -220,7 +229,12 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(account(refresh_token="'{broken'"), says="refresh_token"),
         Breakage(account(refresh_token="'{\"encrypted\": 007}'"), says="refresh_token"),
     ],
-    "accounts-secrets-known-key": [Breakage(account() + "SET LOCAL callctl.test_keys = '[\"k2\"]'", says="k1")],
+    "accounts-secrets-known-key": [
+        Breakage(account() + "SET LOCAL callctl.test_keys = 'k2 k3'", says="credentials.authToken (k1)"),
+        Breakage(account("custom", f'{{"turnServers":[{{"credential":{SECRET}}}]}}') + "SET LOCAL callctl.test_keys = 'k2'", says="turnServers[0].credential (k1)"),
+        Breakage(account(refresh_token=f"'{SECRET}'", credentials="{}") + "SET LOCAL callctl.test_keys = 'k2'", says="refresh_token (k1)"),
+        Breakage(account(credentials=TWILIO.replace(SECRET, BARE)) + "SET LOCAL callctl.test_keys = 'k1'", says="credentials.authToken (no id)"),
+    ],
     "accounts-complete": [
         Breakage(account(credentials=f'{{"accountSid":"AC1","authToken":{SECRET}}}')),
         Breakage(account("whatsapp", "{}")),
@@ -369,7 +383,8 @@ def test_verify_fails_when_it_is_broken(migrated: Migrated, check: str) -> None:
         with connection_to(migrated.url(breakage.state)) as db:
             db.execute(breakage.sql.encode())
             keys = db.execute("SELECT current_setting('callctl.test_keys', true)").fetchone()
-            report = examine(db, Settings(), known_keys=["k2"] if keys and keys[0] else None)
+            ring = keys[0].split() if keys and keys[0] else []
+            report = examine(db, Settings(keys=key_config(*ring) if ring else None))
         failing = {found.id: found for found in report.checks if not found.passed}
         assert check in failing, breakage.sql
         found = failing[check]
@@ -385,6 +400,6 @@ def test_verify_fails_when_it_is_broken(migrated: Migrated, check: str) -> None:
 def test_verify_has_nothing_to_say_of_what_is_right(migrated: Migrated, rows: str) -> None:
     with connection_to(migrated.url(FULL)) as db:
         db.execute(RIGHT[rows].encode())
-        report = examine(db, Settings(), known_keys=["k1"])
+        report = examine(db, Settings(keys=key_config("k1", legacy=True)))
     about = {"calls-constraints", "call-transcripts-constraints"}  # dropped on the way
     assert [check for check in report.checks if not check.passed and check.id not in about] == []

@@ -32,7 +32,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "rotation_ranges rotation_wire",
         "planning",
         "preflight verify standing code_refs",
-        "conformance",
+        "conformance row_checks",
         "runner findings steps catalogue contract scans results",
         "batches watch",
         "concurrency",

@@ -3,5 +3,5 @@
 -- mends: give the model a model_type; callctl migrate down --to 7, then up, sets 'chat' where there is none
 
 -- check: every-model-typed: every model's model_type is chat, call or both
-SELECT id, model_name, model_type FROM chatapp.ai_models
-WHERE model_type IS NULL OR model_type NOT IN ('chat', 'call', 'both');
+SELECT m.id, m.model_name, m.model_type FROM chatapp.ai_models AS m
+WHERE m.model_type IS NULL OR m.model_type NOT IN ('chat', 'call', 'both');

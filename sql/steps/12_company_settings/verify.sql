@@ -7,11 +7,10 @@
 -- check: company-flags: every company that was there, deleted or not, has features.callEnabled, true or false
 SELECT c.id, c.settings #> '{features,callEnabled}' AS call_enabled
 FROM chatapp.companies AS c
-LEFT JOIN callctl.saved_value AS flag
-  ON flag.relation = 'companies' AND flag.field = 'settings.features.callEnabled' AND flag.saved_by = 'up'
- AND flag.row_id = c.id AND flag.superseded_at IS NULL
 WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean'
-  AND (flag.id IS NOT NULL
+  AND (EXISTS (SELECT FROM callctl.saved_value AS flag
+               WHERE flag.relation = 'companies' AND flag.field = 'settings.features.callEnabled' AND flag.saved_by = 'up'
+                 AND flag.row_id = c.id AND flag.superseded_at IS NULL)
        OR (to_jsonb(c) ->> 'created_at')::timestamp < (
          SELECT max(h.started_at) AT TIME ZONE 'UTC' - interval '14 hours' FROM callctl.history AS h
          WHERE h.step = 12 AND h.direction = 'up'));
