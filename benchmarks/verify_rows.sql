@@ -22,15 +22,15 @@ END;
 $$;
 
 -- An account for every fifth company, its secrets in the form in which callctl writes them.
-INSERT INTO chatapp.integration_accounts (company_id, account_type, account_name, credentials, webhook_url, webhook_secret)
-SELECT c.id, (ARRAY['twilio', 'whatsapp', 'custom'])[1 + c.n % 3], 'Account ' || c.n,
+INSERT INTO chatapp.integration_accounts (id, company_id, account_type, account_name, credentials, webhook_url, webhook_secret)
+SELECT md5('account' || c.n)::uuid, c.id, (ARRAY['twilio', 'whatsapp', 'custom'])[1 + c.n % 3], 'Account ' || c.n,
   CASE c.n % 3
     WHEN 0 THEN jsonb_build_object('accountSid', 'AC' || c.n, 'phoneNumber', '+15550100', 'authToken', secret.value, 'apiKeySecret', secret.value)
     WHEN 1 THEN jsonb_build_object('businessAccountId', '1', 'phoneNumberId', '2', 'accessToken', secret.value, 'appSecret', secret.value)
     ELSE jsonb_build_object('sipUri', 'sip:a@example.com', 'username', 'u', 'password', secret.value,
       'turnServers', jsonb_build_array(jsonb_build_object('urls', 'turn:turn.example.com', 'credential', secret.value))) END,
   CASE WHEN c.n % 3 < 2 THEN
-    format('https://chat.example.com/api/webhooks/%s/%s', (ARRAY['twilio/voice', 'whatsapp/call'])[1 + c.n % 3], c.n) END,
+    format('https://chat.example.com/api/webhooks/%s/%s', (ARRAY['twilio/voice', 'whatsapp/call'])[1 + c.n % 3], md5('account' || c.n)::uuid) END,
   md5(c.id::text)
 FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM chatapp.companies) AS c
 CROSS JOIN LATERAL (

@@ -9,14 +9,14 @@
 SELECT a.id AS account, a.account_type, secrets.strange AS fields
 FROM chatapp.integration_accounts AS a
 LEFT JOIN LATERAL (
-  SELECT string_agg(f.field, ', ') FILTER (WHERE NOT (COALESCE(jsonb_typeof(e.object), '') = 'object' AND jsonb_path_exists(e.object, '$ ? (
-           @.encrypted.type() == "string" && @.encrypted like_regex "^([0-9a-f]{2})+$"
-           && @.authTag.type() == "string" && @.authTag like_regex "^[0-9a-f]{32}$"
-           && @.iv.type() == "string" && (@.iv like_regex "^[0-9a-f]{24}$" || @.iv like_regex "^[0-9a-f]{32}$")
-           && (!exists(@.v) || (@.v == 1 || @.v == 2) && @.alg == "A256GCM" && @.kid.type() == "string"))'))) AS plain,
+  SELECT string_agg(f.field, ', ') FILTER (WHERE NOT COALESCE(jsonb_typeof(e.object) = 'object' AND jsonb_path_exists(e.object, '$ ? (
+           @.encrypted.type() == "string" && @.authTag.type() == "string" && @.iv.type() == "string"
+           && (!exists(@.v) || (@.v == 1 || @.v == 2) && @.alg == "A256GCM" && @.kid.type() == "string"))')
+           AND e.object ->> 'encrypted' ~ '^[0-9a-f]+$' AND octet_length(e.object ->> 'encrypted') % 2 = 0
+           AND e.object ->> 'authTag' ~ '^[0-9a-f]+$' AND octet_length(e.object ->> 'authTag') = 32
+           AND e.object ->> 'iv' ~ '^[0-9a-f]+$' AND octet_length(e.object ->> 'iv') IN (24, 32), false)) AS plain,
          string_agg(concat(f.field, ' (', COALESCE(e.object ->> 'kid', 'no id'), ')'), ', ') FILTER (
-           WHERE jsonb_typeof(e.object) = 'object'
-             AND NOT nullif(current_setting('callctl.known_keys', true), '')::jsonb ? COALESCE(e.object ->> 'kid', '')) AS strange
+           WHERE jsonb_typeof(e.object) = 'object' AND NOT keys.known ? COALESCE(e.object ->> 'kid', '')) AS strange
   FROM (
     SELECT 'access_token' AS field, to_jsonb(a.access_token) AS value WHERE a.access_token IS NOT NULL
     UNION ALL SELECT 'refresh_token', to_jsonb(a.refresh_token) WHERE a.refresh_token IS NOT NULL
@@ -36,6 +36,7 @@ LEFT JOIN LATERAL (
                                       || '(\s*,\s*"[a-zA-Z]+"\s*:\s*("[^"\\[:cntrl:]]*"|0|[1-9][0-9]{0,8}))*\s*\}\s*$')
                 THEN (f.value #>> '{}')::jsonb END AS object
   ) AS e
+  CROSS JOIN (SELECT nullif(current_setting('callctl.known_keys', true), '')::jsonb AS known) AS keys
   WHERE f.value <> 'null'
 ) AS secrets ON true
 WHERE secrets.strange IS NOT NULL;

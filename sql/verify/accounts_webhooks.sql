@@ -7,9 +7,9 @@
 -- check: accounts-webhooks: webhook addresses have the documented form, and lead to their own account
 SELECT a.id AS account, a.account_type, a.webhook_url
 FROM chatapp.integration_accounts AS a
-WHERE a.webhook_url !~ CASE a.account_type
+WHERE a.webhook_url COLLATE "C" !~ CASE a.account_type
         WHEN 'twilio' THEN '^https://[^/?#[:space:]]+/api/webhooks/twilio/voice/[^/?#[:space:]]+$'
         WHEN 'whatsapp' THEN '^https://[^/?#[:space:]]+/api/webhooks/whatsapp/call/[^/?#[:space:]]+$'
         ELSE '^https://[^/?#[:space:]]+/[^[:space:]]*$' END
-   OR a.account_type IN ('twilio', 'whatsapp') AND lower(substring(a.webhook_url FROM '[^/]+$')) <> a.id::text
-      AND substring(a.webhook_url FROM '[^/]+$') ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+   OR a.account_type IN ('twilio', 'whatsapp') AND a.webhook_url NOT LIKE '%/' || a.id
+      AND lower(right(a.webhook_url, 36)) <> a.id::text AND right(a.webhook_url, 37) ~* '^/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';

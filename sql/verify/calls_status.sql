@@ -6,7 +6,10 @@
 -- check: calls-status: a call's times are those of its status: none before it is answered, no end while it runs, all when completed
 SELECT c.id AS call, c.status, c.started_at, c.answered_at, c.ended_at
 FROM chatapp.calls AS c
-WHERE c.status IN ('pending', 'ringing', 'no_answer', 'busy', 'canceled') AND c.answered_at IS NOT NULL
-   OR c.status IN ('pending', 'ringing', 'in_progress') AND c.ended_at IS NOT NULL
-   OR c.status IN ('in_progress', 'completed') AND c.answered_at IS NULL
-   OR c.status = 'completed' AND c.ended_at IS NULL;
+WHERE CASE c.status
+  WHEN 'completed' THEN c.answered_at IS NULL OR c.ended_at IS NULL
+  WHEN 'in_progress' THEN c.answered_at IS NULL OR c.ended_at IS NOT NULL
+  WHEN 'pending' THEN c.answered_at IS NOT NULL OR c.ended_at IS NOT NULL
+  WHEN 'ringing' THEN c.answered_at IS NOT NULL OR c.ended_at IS NOT NULL
+  WHEN 'failed' THEN false
+  ELSE c.answered_at IS NOT NULL END;

@@ -55,7 +55,7 @@ def answers(connection: Connection, checks: Sequence[Asked], naming: Naming) -> 
     by_statement = {each.statement: each for each in checks}
     found: dict[Statement, CheckResult] = {}
     for scan in passes(checks, naming):
-        rows, problem = ask(connection, scan.sql)
+        rows, problem = ask_all(connection, scan)
         size = len(scan.statements)
         counts = rows[0][:size] if rows else (0,) * size
         places = rows[0][size:] if rows and scan.places else (None,) * size
@@ -71,6 +71,13 @@ def answers(connection: Connection, checks: Sequence[Asked], naming: Naming) -> 
                 # One of the questions can't be asked, or its offenders have no places: it is asked by itself.
                 found[statement] = asked_alone(connection, each)
     return [found[each.statement] for each in checks]
+
+
+def ask_all(connection: Connection, scan: Scan) -> tuple[list[tuple[Any, ...]], str | None]:
+    """The answer to all questions of a scan, or what the server said instead."""
+    # Of a shared scan next to no row comes out, which the planner can't know: it would leave it to one process.
+    connection.execute(f"SET LOCAL parallel_tuple_cost TO {'0' if scan.places else 'DEFAULT'}".encode())
+    return ask(connection, scan.sql)
 
 
 def _shown(connection: Connection, each: Asked, count: int, places: Iterable[tuple[str, str]]) -> CheckResult:
