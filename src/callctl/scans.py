@@ -38,8 +38,8 @@ class Question:
 class Scan:
     """One query, and the checks whose offenders it counts.
 
-    Of each check, in order, its row has the count; and with ``places``, as its second half, of each the ``tableoid`` and
-    ``ctid`` of the first few, or NULL.
+    Of each check, in order, its row has the count; and with ``places``, as its second half, of each the ``tableoid``
+    and ``ctid`` of the first few, or NULL.
     """
 
     sql: str

@@ -36,8 +36,8 @@ def verify(
     """Run every check of the applied steps (or of ``steps``) on one snapshot, in a READ ONLY transaction.
 
     Takes no lock beyond ACCESS SHARE. Each query ends within ``statement_timeout``; a check cut short has not passed.
-    ``fast`` leaves the rows out. Where ``settings`` have a key ring, every encrypted secret must name one of its keys; of
-    the keys the ids alone are used, none is read.
+    ``fast`` leaves the rows out. Where ``settings`` have a key ring, every encrypted secret must name one of its keys;
+    of the keys the ids alone are used, none is read.
     Raises Refused where there is nothing to verify: callctl has applied no step here.
     """
     import psycopg

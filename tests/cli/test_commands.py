@@ -163,10 +163,32 @@ def test_a_terminal_is_asked(answer: str, code: int, steps: int, real: str) -> N
     assert applied(real) == steps
 
 
+ACCOUNT_UNDER_K9 = """
+  INSERT INTO chatapp.integration_accounts (company_id, account_type, account_name, credentials)
+  SELECT id, 'twilio', 'one', '{"accountSid": "AC1", "phoneNumber": "+15550100", "authToken": {"v": 1, "alg": "A256GCM",
+    "kid": "k9", "encrypted": "c0ffee",
+    "iv": "00112233445566778899aabb", "authTag": "00112233445566778899aabbccddeeff"}}'
+  FROM chatapp.companies ORDER BY id LIMIT 1 RETURNING id
+"""
+
+
 def test_verify_that_fails_says_what_and_where(
     documented: str, tmp_path: Path, ask: Callable[..., tuple[int, str, str]]
 ) -> None:
     assert ask(documented, "migrate", "up", "--yes")[0] == 0
+    with psycopg.connect(documented, autocommit=True) as connection:
+        account = connection.execute(ACCOUNT_UNDER_K9).fetchall()[0][0]
+    # No key is read: the variable is not there.
+    config = tmp_path / "callctl.yaml"
+    config.write_text("keys: {primary: k1, ring: [{id: k1, env: NOT_SET_ANYWHERE}]}")
+    report = document(ask(documented, "--config", str(config), "verify", "--output", "json"), 3)
+    (check,) = [check for check in report["checks"] if check["result"] == "failed"]
+    assert (check["id"], check["count"]) == ("accounts-secrets-known-key", 1)
+    assert list(check["sample"][0].values()) == [str(account), "twilio", "credentials.authToken (k9)"]
+    config.write_text("keys: {primary: k1, ring: [{id: k1, env: NOT_SET_ANYWHERE}, {id: k9, file: nowhere}]}")
+    assert ask(documented, "--config", str(config), "verify")[0] == 0
+    assert ask(documented, "verify")[0] == 0
+
     with psycopg.connect(documented, autocommit=True) as connection:
         connection.execute("DROP INDEX chatapp.idx_chatbots_capabilities")
     junit = tmp_path / "verify.xml"

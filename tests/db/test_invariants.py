@@ -330,7 +330,10 @@ RIGHT = {
         call("no_answer", answered=None, duration=None).split(";", 1)[1],
         call("failed", answered=None, ended=None, duration=None).split(";", 1)[1],
     )),
-    "transcripts": call() + transcript(0, 61_000),
+    "transcripts": call() + transcript(0, 61_000) + "".join(
+        f"INSERT INTO chatapp.call_transcripts (call_id, role, content, start_time, end_time, duration)"
+        f" SELECT id, '{role}', 'hello', 0, 100, 100 FROM chatapp.calls;" for role in ("assistant", "system", "system")
+    ),
     "accounts": account(access_token=f"'{SECRET}'", refresh_token=f"' {BARE} '") + account(credentials=TWILIO.replace(SECRET, BARE))
     + "UPDATE chatapp.integration_accounts SET webhook_url = 'https://chat.example.com/api/webhooks/twilio/voice/' || id;"
     + account(webhook_url=f"{HOOK}twilio/voice/test-account-id'")

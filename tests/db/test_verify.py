@@ -15,6 +15,7 @@ from callctl.config import Settings
 from callctl.errors import Refused
 from callctl.files import read_sql, sql_names
 from callctl.naming import read_naming
+from callctl.results import SAMPLE
 from callctl.scans import scans, taken_apart
 from callctl.script import Statement, load_script
 from callctl.steps import all_steps
@@ -37,6 +38,22 @@ def test_each_table_is_read_once() -> None:
     assert len(shared) == len({question.table for question in tables if question is not None})
     names = sorted(re.sub(r" AS \w+$", "", question.table) for question in {q.table: q for q in tables if q}.values())
     assert names == sorted(set(names)), "two aliases for one table: their checks share no scan"
+
+
+@pytest.mark.parametrize("state", [FULL, State("deployed")], ids=str)
+def test_offenders_are_shown_without_reading_the_table_again(migrated: Migrated, state: State) -> None:
+    """All are counted; some are shown, and found where the scan has seen them."""
+    with connection_to(migrated.url(state)) as db:
+        db.execute(
+            "UPDATE chatapp.companies SET settings = settings #- '{features,callEnabled}'"
+            " WHERE id IN (SELECT id FROM chatapp.companies ORDER BY id LIMIT 15)"
+        )
+        read = "SELECT pg_stat_get_xact_numscans('chatapp.companies'::regclass)"
+        before = db.execute(read).fetchall()[0][0]
+        (check,) = [each for each in examine(db, Settings()).checks if not each.passed]
+        assert db.execute(read).fetchall()[0][0] == before + 1
+    assert (check.id, check.count, check.columns) == ("company-flags", 15, ("id", "call_enabled"))
+    assert len({row[0] for row in check.sample}) == SAMPLE
 
 
 @pytest.mark.parametrize("state", [FULL, State("deployed")], ids=str)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from callctl.scans import Question, scans, taken_apart
+from callctl.scans import Question, at_places, scans, taken_apart
 from callctl.script import Check, Statement
 
 
 @pytest.mark.parametrize(
     ("sql", "question"),
     [
-        ("SELECT c.id FROM chatapp.calls AS c WHERE c.a < 1", Question("chatapp.calls AS c", (), "c.a < 1")),
+        (
+            "SELECT c.id FROM chatapp.calls AS c WHERE c.a < 1",
+            Question("SELECT c.id", "chatapp.calls AS c", (), "c.a < 1"),
+        ),
         (
             "SELECT (SELECT 1 FROM x WHERE true), c.a IS DISTINCT FROM 1\nFROM  chatapp.calls AS c\n"
             "LEFT JOIN chatapp.b AS b ON b.id = c.b\nLEFT JOIN e ON e.t = 'left  join' WHERE b.x OR (e.y)",
             Question(
+                "SELECT (SELECT 1 FROM x WHERE true), c.a IS DISTINCT FROM 1",
                 "chatapp.calls AS c",
                 ("LEFT JOIN chatapp.b AS b ON b.id = c.b", "LEFT JOIN e ON e.t = 'left  join'"),
                 "b.x OR (e.y)",
@@ -46,18 +50,34 @@ def test_any_other_query(sql: str) -> None:
     assert taken_apart(sql) is None
 
 
-def test_one_pass_a_table() -> None:
-    def check(name: str, sql: str) -> Statement:
-        return Statement(sql, "f.sql", 1, 1, check=Check(name, "so", False))
+def check(name: str, sql: str) -> Statement:
+    return Statement(sql, "f.sql", 1, 1, check=Check(name, "so", False))
 
+
+def test_one_pass_a_table() -> None:
     one = check("one", "SELECT 1 FROM s.t AS t WHERE t.a")
     two = check("two", "SELECT 1 FROM s.t AS t LEFT JOIN s.u AS u ON u.id = t.u WHERE u.b")
+    other = check("other", "SELECT 1 FROM s.u AS u WHERE u.b")
     alone = check("alone", "SELECT 1 FROM s.t AS t, s.u AS u WHERE t.a = u.a")
-    shared, rest = scans((one, alone, two))
-    assert shared.statements == (one, two)
-    assert shared.sql == (
-        "SELECT count(*) FILTER (WHERE t.a),\ncount(*) FILTER (WHERE u.b)\nFROM s.t AS t\n"
-        "LEFT JOIN s.u AS u ON u.id = t.u"
+    first = check("first", "SELECT 1 FROM pg_class AS c, pg_index AS i WHERE c.oid = i.indexrelid")
+    second = check("second", "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_class)")
+    found = scans((one, alone, first, two, second, other), "s", 10)
+    assert [(scan.statements, scan.places) for scan in found] == [
+        ((one, two), True),
+        ((other,), True),
+        ((first, second), False),  # they read no table of the platform: one query
+        ((alone,), False),
+    ]
+    assert found[0].sql.endswith(
+        "FROM s.t AS t\nLEFT JOIN s.u AS u ON u.id = t.u\nWHERE (t.a)\nOR (u.b)\n"
+        ") AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered"
     )
-    assert rest.statements == (alone,)
-    assert rest.sql == f"SELECT (SELECT count(*) FROM (\n{alone.sql}\n) AS offenders)"
+    assert found[-1].sql == f"SELECT (SELECT count(*) FROM (\n{alone.sql}\n) AS offenders)"
+
+
+def test_the_rows_at_a_place() -> None:
+    sql = "SELECT t.a FROM s.t AS t LEFT JOIN s.u AS u ON u.id = t.u WHERE u.b"
+    assert at_places(sql, [("7", "(0,1)"), ("7", "(2,3)")]) == (
+        "SELECT t.a\nFROM s.t AS t\nLEFT JOIN s.u AS u ON u.id = t.u\n"
+        "WHERE (t.tableoid = 7 AND t.ctid = '(0,1)' OR t.tableoid = 7 AND t.ctid = '(2,3)')"
+    )

@@ -14,7 +14,8 @@ EPILOG = """
 The catalog is compared with what the applied steps leave in it, object by object and attribute by attribute, as
 PostgreSQL prints it. Then each row is held against its rules; every table is read once. All of it sees one
 snapshot, in a read-only transaction that takes no lock beyond ACCESS SHARE; no query takes longer than
---statement-timeout. Steps that are not applied are left out. What fails says what it means for customers and
+--statement-timeout. Steps that are not applied are left out. Where callctl.yaml names keys, every encrypted secret
+must name one of them; no key is read. What fails says what it means for customers and
 what mends it. Exit code 3 if a check fails.
 
 \b
