@@ -57,7 +57,9 @@ CROSS JOIN LATERAL (
   SELECT n, 30 + n % 500 AS seconds, timestamptz '2025-06-01' + n * interval '7 s' AS at
   FROM generate_series(v.of, current_setting('callctl.calls')::bigint, v.all) AS n
 ) AS m
-LEFT JOIN LATERAL (SELECT min(id::text)::uuid AS id FROM chatapp.integration_accounts AS a WHERE a.company_id = v.company_id) AS a ON true;
+LEFT JOIN (
+  SELECT company_id, min(id::text)::uuid AS id FROM chatapp.integration_accounts GROUP BY company_id
+) AS a ON a.company_id = v.company_id;
 
 -- Two speakers in turn, line after line.
 INSERT INTO chatapp.call_transcripts (call_id, role, content, start_time, end_time, duration, confidence, metadata, created_at)

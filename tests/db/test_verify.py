@@ -46,7 +46,8 @@ def test_offenders_are_shown_without_reading_the_table_again(migrated: Migrated,
     with connection_to(migrated.url(state)) as db:
         db.execute(
             "UPDATE chatapp.companies SET settings = settings #- '{features,callEnabled}'"
-            " WHERE id IN (SELECT id FROM chatapp.companies ORDER BY id LIMIT 15)"
+            " WHERE id IN (SELECT id FROM chatapp.companies ORDER BY id LIMIT 15);"
+            "SET LOCAL seq_page_cost = 1000"  # the table is one page, which is read as soon as looked into
         )
         read = "SELECT pg_stat_get_xact_numscans('chatapp.companies'::regclass)"
         before = db.execute(read).fetchall()[0][0]
