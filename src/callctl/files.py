@@ -60,7 +60,7 @@ class PrivateFile:
         except FileExistsError:
             raise _there_already(self.path) from None
         except (OSError, ValueError) as problem:
-            raise _unwritable(self.path, problem) from None
+            raise unwritable(self.path, problem) from None
         os.fchmod(self._descriptor, 0o600)  # whatever the umask takes away
 
     def add(self, text: str) -> None:
@@ -71,10 +71,10 @@ class PrivateFile:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)
             if not self._size:
-                _sync_directory(self.path.absolute().parent)
+                sync_directory(self.path.absolute().parent)
         except OSError as problem:
             self._cut(self._size)
-            raise _unwritable(self.path, problem) from None
+            raise unwritable(self.path, problem) from None
         self._size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def settle(self) -> None:
@@ -124,18 +124,18 @@ def assert_new(name: str) -> None:
     try:
         there = os.path.lexists(path)
     except ValueError as problem:
-        raise _unwritable(path, problem) from None
+        raise unwritable(path, problem) from None
     if there:
         raise _there_already(path)
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-        raise _unwritable(path, OSError(0, "its directory is not there, or not yours to write to"))
+        raise unwritable(path, OSError(0, "its directory is not there, or not yours to write to"))
 
 
 def _there_already(path: Path) -> Refused:
     return Refused(f"{path} is there already; nothing was written", hint="name a file that is not there")
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """See the entry of a new file onto the disk, where the file system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
@@ -145,6 +145,7 @@ def _sync_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
-def _unwritable(path: Path, problem: Exception) -> ConfigError:
+def unwritable(path: Path, problem: Exception) -> ConfigError:
+    """The error for a file that cannot be written."""
     reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
     return ConfigError(f"cannot write {path}: {reason}", hint="name a file in a directory that exists and is yours")

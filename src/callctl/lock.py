@@ -42,6 +42,8 @@ LOCK_SESSION = "callctl lock"
 WORK_SESSION = "callctl migrate"
 # What a rotation's sessions are called; several of them may work at once.
 ROTATE_SESSION = "callctl rotate"
+BACKUP_SESSION = "callctl backup"
+RESTORE_SESSION = "callctl restore"
 
 # How long a transaction may stand open with nobody talking to the server: a frozen or cut-off callctl holds locks.
 IDLE_MS = 10_000
@@ -220,22 +222,29 @@ class MigrationLock:
 
     It is taken on a connection of its own, by polling: a session that waits in pg_advisory_lock() holds a snapshot, and
     CREATE INDEX CONCURRENTLY waits for snapshots. It goes with its connection, so a killed run leaves nothing behind.
-    Those who take it ``shared`` (rotations) hold off a migration, and a migration them, but not each other.
+    Those who take it ``shared`` (rotations, backups) hold off a migration, and a migration them, but not each other;
+    ``name`` is what their session is called.
     """
 
     def __init__(
-        self, settings: Settings, *, wait: bool = False, shared: bool = False, on_event: OnEvent = ignore
+        self,
+        settings: Settings,
+        *,
+        wait: bool = False,
+        shared: bool = False,
+        name: str | None = None,
+        on_event: OnEvent = ignore,
     ) -> None:
         self._settings = settings
         self._wait = wait
         self._shared = shared
+        self._name = name or (ROTATE_SESSION if shared else LOCK_SESSION)
         self._on_event = on_event
         self._connection: Connection | None = None
         self._pid = 0
 
     def __enter__(self) -> Self:
-        name = ROTATE_SESSION if self._shared else LOCK_SESSION
-        self._connection = connect(self._settings, application_name=name, session=True)
+        self._connection = connect(self._settings, application_name=self._name, session=True)
         try:
             self._pid = self._backend_pid()
             self._take(self._connection)

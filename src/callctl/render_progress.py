@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from callctl import render
 from callctl.errors import CallctlError
 from callctl.events import (
+    BackupProgress,
     BatchFinished,
     Event,
     IndexProgress,
@@ -99,6 +100,8 @@ class PlainLines:
                 self._say(f"step {event.step}: {_index(event)}")
             case RotationProgress() if self._is_time():
                 self._say(_rotation(event))
+            case BackupProgress() if self._is_time():
+                self._say(_backup(event))
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
@@ -161,6 +164,8 @@ class LiveLine:
                 self._show(_index(event), done=event.done, total=event.total or None)
             case RotationProgress():
                 self._show(_rotation(event), done=event.done, total=event.total or None)
+            case BackupProgress():
+                self._show(_backup(event), done=event.done, total=event.total or None)
             case Waiting():
                 self._show(f"waiting for {event.what}, {event.seconds:.0f} s")
             case StepFinished():
@@ -195,6 +200,25 @@ def _rotation(event: RotationProgress) -> str:
     failures = f", {event.failures:,} values do not open" if event.failures else ""
     left = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
     return done + failures + left
+
+
+_PHASES = {
+    "dump": "dumping",
+    "count": "counting",
+    "check": "reading back",
+    "definitions": "making",
+    "rows": "copying rows of",
+    "indexes": "making",
+    "compare": "comparing",
+    "analyze": "analyzing",
+}
+
+
+def _backup(event: BackupProgress) -> str:
+    unit = render.size if event.unit == "bytes" else "{:,}".format
+    done = f"{unit(event.done)} of {unit(event.total)}{'' if event.unit == 'bytes' else f' {event.unit}'}"
+    written = f", {render.size(event.written)} written" if event.phase in ("dump", "count") else ""
+    return f"{_PHASES[event.phase]} {event.what or 'the definitions'}: {done}{written}"
 
 
 def _index(event: IndexProgress) -> str:

@@ -27,6 +27,8 @@ COMMANDS = (
     "migrate history",
     "verify",
     "purge",
+    "backup",
+    "restore",
     "rotate-secrets",
     "keys list",
     "keys retire",
@@ -37,8 +39,8 @@ COMMANDS = (
     "sandbox url",
     "sandbox reset",
 )
-WRITES = ("migrate up", "migrate down", "migrate adopt", "purge", "rotate-secrets", "keys retire")
-TARGETS = {"migrate down": ["--all"], "keys retire": ["k1"]}
+WRITES = ("migrate up", "migrate down", "migrate adopt", "purge", "rotate-secrets", "keys retire", "restore")
+TARGETS = {"migrate down": ["--all"], "keys retire": ["k1"], "backup": ["/tmp/x.dump"], "restore": ["/tmp/x.dump"]}
 NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate")
 ASKS_THE_DATABASE = tuple(command for command in COMMANDS if not command.startswith(NEEDS_NO_DATABASE))
 

@@ -1,0 +1,11 @@
+-- For this transaction, which only stands there while pg_dump works: no limit but that on waiting for a lock; and a table
+-- whose rows this role may see only in part is an error. A server that does not know a setting yet does without. %(lock_timeout)s
+SELECT set_config(s.name, v.value, true)
+FROM (VALUES
+    ('lock_timeout', %(lock_timeout)s),
+    ('statement_timeout', '0'),
+    ('idle_in_transaction_session_timeout', '0'),
+    ('transaction_timeout', '0'),
+    ('row_security', 'off')
+) AS v(name, value)
+JOIN pg_catalog.pg_settings AS s ON s.name = v.name

@@ -1,0 +1,64 @@
+"""The last backup that callctl has taken of a database, in its audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from callctl import database, store
+from callctl.actions import record_action
+from callctl.events import Direction, OnEvent
+from callctl.files import read_sql
+from callctl.lock import STORE_CLASS, guard_transaction
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+
+@dataclass(frozen=True)
+class LastBackup:
+    """The newest dump that this database is known to be in: taken of it, or that it was restored from.
+
+    ``since`` are the steps taken after it.
+    """
+
+    command: str  # 'backup' or 'restore'
+    taken_at: datetime
+    file: str
+    client: str
+    since: tuple[tuple[int, Direction], ...]
+
+
+def record(
+    connection: Connection, settings: Settings, command: str, detail: Mapping[str, Any], on_event: OnEvent
+) -> None:
+    """Write it into the audit trail; callctl's schema is made where it is not there. Safe beside rotations.
+
+    Raises psycopg's errors; LockHeld where a migration is at work; Refused where the store is another schema's.
+    """
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            values = {"classid": STORE_CLASS, "schema": settings.schema}
+            connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
+            store.create(connection, settings.schema)
+            record_action(connection, command, detail)
+
+    database.with_retries(settings, "a lock", attempt, on_event)
+
+
+def last_backup(connection: Connection) -> LastBackup | None:
+    """The last one on record; None where there is none."""
+    there = connection.execute("SELECT to_regclass('callctl.action') IS NOT NULL").fetchone()
+    if not (there and there[0]):
+        return None
+    row = connection.execute(read_sql("backup/last.sql").encode()).fetchone()
+    if row is None:
+        return None
+    since = connection.execute(read_sql("backup/steps_since.sql").encode(), {"taken_at": row[1]}).fetchall()
+    command, taken_at, file, client = row
+    return LastBackup(command, taken_at, file, client, tuple((step, direction) for step, direction in since))

@@ -1,0 +1,97 @@
+"""A program of PostgreSQL's at work for callctl: what it says is heard, and it does not outlive who asked for it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
+
+from callctl.redaction import redact
+
+# How long it may take to end by itself once it was asked to.
+_PATIENCE_SECONDS = 5.0
+# Of what it says, so much is kept: the reason stands at the end.
+_KEPT_LINES = 40
+_LONGEST = 600
+# Not "detail: Query was: ...", which is long and says nothing to who runs it.
+_WORTH_TELLING = (": error: ", ": hint: ", "ERROR: ", "FATAL: ")
+_SPEAKER = re.compile(r"\Apg_\w+: ")
+
+
+class Child:
+    """A running program; leaving the context ends it.
+
+    It is in a session of its own, so that a Ctrl-C at the terminal reaches callctl alone. What it writes to stderr goes
+    through a pipe: if callctl is killed, its next word there ends it, too.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        on_line: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._process = subprocess.Popen(
+            argv,
+            env=dict(environment),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._lines: list[str] = []
+        self._on_line = on_line
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    @property
+    def output(self) -> IO[bytes]:
+        """What it writes, where that is a pipe."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it has ended by then; waits no longer than that."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+            return True
+        return False
+
+    def failure(self) -> str | None:
+        """Wait for its end: None where it did what it should, else what it said, without passwords."""
+        code = self._process.wait()
+        self._listener.join(_PATIENCE_SECONDS)
+        if code == 0:
+            return None
+        said = [line for line in self._lines if any(word in line for word in _WORTH_TELLING)]
+        text = "; ".join(_SPEAKER.sub("", line).removeprefix("error: ") for line in said or self._lines[-3:])[:_LONGEST]
+        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+        return redact(text) or how
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)  # it cancels its statement on the server
+            if not self.ended(_PATIENCE_SECONDS):
+                self._process.kill()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process.wait()
+        self._listener.join(_PATIENCE_SECONDS)
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            for raw in stream:
+                line = raw.decode(errors="replace").rstrip()
+                self._lines = [*self._lines[-_KEPT_LINES:], line]
+                self._on_line(line)

@@ -1,0 +1,153 @@
+"""A dump put into a database, in the transaction of the connection that is given.
+
+pg_restore turns the dump into SQL, and callctl sends it. So the password stays here, an error has its SQLSTATE, what
+was restored can be compared with the manifest before it is committed, and a setting that an older server does not know
+can be left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Literal
+
+from callctl.child import Child
+from callctl.client_programs import Program
+from callctl.errors import StepFailed
+from callctl.events import BackupProgress, OnEvent
+
+if TYPE_CHECKING:
+    from callctl.database import Connection
+
+Section = Literal["pre-data", "data", "post-data"]
+
+_HINT_BYTES = 1 << 17
+_END_OF_ROWS = b"\\.\n"
+# What it puts around large objects; they belong into the one transaction.
+_OWN_TRANSACTION = (b"BEGIN;\n", b"COMMIT;\n")
+# What pg_restore says to psql alone, and the setting that came with 17.
+_FOR_PSQL = re.compile(rb"^\\(?:un)?restrict \S+\n", re.MULTILINE)
+_NOT_BEFORE_17 = re.compile(rb"^SET transaction_timeout = 0;\n", re.MULTILINE)
+# What pg_restore writes above each object.
+_OBJECT = re.compile(rb"^--\n-- Name: .*; Type: (?P<type>.*); Schema: .*; Owner: .*\n--\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One dump on its way into one database. ``descriptor`` is the dump's, open to read."""
+
+    connection: Connection
+    program: Program
+    descriptor: int
+    no_owner: bool
+    on_event: OnEvent
+
+    def definitions(self) -> None:
+        """Schemas, types, functions, tables: what comes before the rows. Raises psycopg's errors, StepFailed."""
+        text = self._text("pre-data")
+        self.on_event(BackupProgress("definitions", "schemas, types, functions, tables", 0, 1, "objects"))
+        self._send(text)
+
+    def rows(self, total: int) -> None:
+        """The rows of every table, sequences, large objects. ``total`` is what the manifest expects."""
+        done = 0
+        with self._restoring("data") as child:
+            lines = _Lines(child.output)
+            statement: list[bytes] = []
+            for line in lines:
+                if line in _OWN_TRANSACTION:
+                    continue
+                statement.append(line)
+                if line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n"):
+                    self._send(b"".join(statement[:-1]))
+                    name = line.split(b" ", 2)[1].decode(errors="replace")
+                    with self.connection.cursor() as cursor, cursor.copy(line) as copy:
+                        for block in lines.block():
+                            copy.write(b"".join(block))
+                            done += len(block)
+                            self.on_event(BackupProgress("rows", name, done, total, "rows"))
+                    statement = []
+                elif line.endswith(b";\n") and len(statement) > 200:  # large objects have many, a line each
+                    self._send(b"".join(statement))
+                    statement = []
+            self._send(b"".join(statement))
+            self._assert_whole(child)
+
+    def indexes(self) -> None:
+        """What comes after the rows: indexes, constraints, triggers, publications."""
+        text = self._text("post-data")
+        starts = [found.start() for found in _OBJECT.finditer(text)]
+        kinds = [found["type"].decode(errors="replace").lower() for found in _OBJECT.finditer(text)]
+        self._send(text[: starts[0]] if starts else text)
+        for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True)):
+            self.on_event(BackupProgress("indexes", kinds[number], number, len(starts), "objects"))
+            self._send(text[start:end])
+
+    def _text(self, section: Section) -> bytes:
+        with self._restoring(section) as child:
+            text = child.output.read()
+            self._assert_whole(child)
+        return text
+
+    def _restoring(self, section: Section) -> Child:
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        argv = [
+            str(self.program.path),
+            "--format=custom",
+            f"--section={section}",
+            "--file=-",
+            # Another server has other disks.
+            "--no-tablespaces",
+            *(["--no-owner", "--no-privileges"] if self.no_owner else []),
+        ]
+        return Child(argv, self.program.environment, stdin=self.descriptor)
+
+    def _assert_whole(self, child: Child) -> None:
+        if (said := child.failure()) is not None:
+            raise StepFailed(
+                f"pg_restore {self.program.version} ({self.program.source}) cannot read the dump: {said};"
+                " nothing was restored",
+                hint="see whether the file is what was written (sha256sum), and pg_restore not older than its pg_dump",
+            )
+
+    def _send(self, text: bytes) -> None:
+        text = _FOR_PSQL.sub(b"", text)
+        if self.connection.info.server_version < 170000:
+            text = _NOT_BEFORE_17.sub(b"", text, count=1)
+        if text.strip():
+            self.connection.execute(text)
+
+
+class _Lines:
+    """The lines of a script; and after a COPY, those of its rows, many at a time."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._ahead: list[bytes] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            if not self._ahead:
+                self._ahead = self._stream.readlines(_HINT_BYTES)[::-1]
+                if not self._ahead:
+                    return
+            yield self._ahead.pop()
+
+    def block(self) -> Iterator[list[bytes]]:
+        """Rows up to the line that ends them, which is taken away."""
+        while True:
+            lines = self._ahead[::-1] or self._stream.readlines(_HINT_BYTES)
+            self._ahead = []
+            if not lines:  # pg_restore has died: its own error says why
+                return
+            try:
+                end = lines.index(_END_OF_ROWS)
+            except ValueError:
+                yield lines
+                continue
+            self._ahead = lines[end + 1 :][::-1]
+            if end:
+                yield lines[:end]
+            return

@@ -1,0 +1,307 @@
+"""A backup put into an empty database: whole, compared with its manifest, or not at all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callctl import backup_record, database
+from callctl.backup_file import digest, open_dump
+from callctl.client_programs import Program, find_program
+from callctl.dump import Source, rows_of, source_of
+from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed
+from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
+from callctl.files import read_sql
+from callctl.lock import RESTORE_SESSION, MigrationLock
+from callctl.manifest import Manifest, beside, quoted, read_manifest
+from callctl.replay import Replay
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+_STANDS = "nothing was restored: the database is as empty as before"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A backup that was restored, or with ``dry_run`` could be. ``settings_left`` are to be set by hand."""
+
+    file: Path
+    database: str
+    server: str
+    taken_at: datetime
+    taken_of: str
+    steps: tuple[int, ...]
+    keys: tuple[str, ...]
+    tables: int
+    rows: int
+    owners_kept: bool
+    settings_left: tuple[str, ...]
+    dry_run: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Dump:
+    file: Path
+    descriptor: int
+    manifest: Manifest
+    program: Program
+
+
+def examine(name: str) -> Manifest:
+    """What a dump's manifest says, where both are there and the dump has its size. Raises ConfigError."""
+    with _opened(name) as dump:
+        return dump.manifest
+
+
+def check(settings: Settings, name: str, *, no_owner: bool = False, on_event: OnEvent = ignore) -> Restored:
+    """Whether :func:`restore` would begin: everything it checks before, and nothing changed. Raises what it would."""
+    began, on_event = time.monotonic(), sparing(on_event)
+    with (
+        _opened(name) as dump,
+        closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection,
+    ):
+        target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
+        _assert_sound(dump, on_event)
+        return _answer(dump, target, connection, began, no_owner=no_owner, dry_run=True)
+
+
+def restore(settings: Settings, name: str, *, no_owner: bool = False, on_event: OnEvent = ignore) -> Restored:
+    """Put the dump ``name`` into the database of ``settings``, which must be empty, in one transaction.
+
+    Before it is committed, the rows of every table are compared with the manifest. With ``no_owner`` everything belongs
+    to the role that is connected, and grants are left out.
+
+    Raises ConfigError (the file, its manifest, no fitting pg_restore), Refused (the database is not empty, or is not
+    what the dump needs), StepFailed and Interrupted with nothing restored, LockHeld.
+    """
+    began, on_event = time.monotonic(), sparing(on_event)
+    with _opened(name) as dump:
+        settings = replace(settings, schema=dump.manifest.schema)
+        with (
+            MigrationLock(settings, name=RESTORE_SESSION, on_event=on_event),
+            closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection,
+        ):
+            target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
+            _assert_sound(dump, on_event)
+            try:
+                _restore(connection, dump, on_event, no_owner=no_owner)
+            except KeyboardInterrupt:
+                raise Interrupted(f"interrupted; {_STANDS}", hint="run the same command again") from None
+        with closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection:
+            _record(connection, settings, dump, on_event)
+            _analyze(connection, dump.manifest, on_event)
+            return _answer(dump, target, connection, began, no_owner=no_owner, dry_run=False)
+
+
+def _answer(
+    dump: _Dump, target: Source, connection: Connection, began: float, *, no_owner: bool, dry_run: bool
+) -> Restored:
+    manifest = dump.manifest
+    there = {row[0] for row in connection.execute(read_sql("backup/database_settings.sql").encode())}
+    return Restored(
+        file=dump.file,
+        database=target.database,
+        server=target.version,
+        taken_at=manifest.taken_at,
+        taken_of=manifest.database,
+        steps=manifest.steps,
+        keys=manifest.keys,
+        tables=len(manifest.tables),
+        rows=manifest.rows,
+        owners_kept=not no_owner,
+        settings_left=tuple(name for name in manifest.database_settings if name not in there),
+        dry_run=dry_run,
+        seconds=time.monotonic() - began,
+    )
+
+
+# ---- before ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[_Dump]:
+    """The dump, its manifest, and a pg_restore that can read it; the file's size is that of the manifest."""
+    file = Path(name)
+    descriptor = open_dump(file)
+    try:
+        manifest = read_manifest(file)
+        size = os.fstat(descriptor).st_size
+        if size != manifest.bytes:
+            raise ConfigError(
+                f"{file} is not whole: it has {size:,} bytes, and {manifest.bytes:,} were written",
+                hint="copy it again from where the backup was made",
+            )
+        major = int(manifest.pg_dump.split(".")[0]) if manifest.pg_dump[:1].isdigit() else 0
+        program = find_program("pg_restore", major, f"a dump by pg_dump {manifest.pg_dump}")
+        yield _Dump(file, descriptor, manifest, program)
+    finally:
+        os.close(descriptor)
+
+
+def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
+    total = dump.manifest.bytes
+    found = digest(
+        dump.descriptor, lambda done: on_event(BackupProgress("check", dump.file.name, done, total, "bytes", total))
+    )
+    if found != dump.manifest.sha256:
+        raise ConfigError(
+            f"{dump.file} is damaged: its SHA-256 is {found}, and {dump.manifest.sha256} was written",
+            hint=f"copy it again from where the backup was made, together with {beside(dump.file).name}",
+        )
+
+
+def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> Source:
+    """Raise Refused where the database is not empty, or cannot hold the dump; say what will be different."""
+    manifest, target = dump.manifest, source_of(connection)
+    where = f"database {target.database}"
+    if target.standby:
+        raise Refused(f"{where} is on a standby, which takes no writes", hint="restore on a primary")
+    occupied = connection.execute(read_sql("backup/occupied.sql").encode()).fetchall()
+    if occupied:
+        held = "; ".join(
+            f"{kind}s: {count} ({quoted(names)}{', …' if count > 3 else ''})" for kind, count, names in occupied
+        )
+        raise Refused(
+            f"{where} is not empty: {held}",
+            hint="restore into a new one: createdb --template=template0 NEW_DATABASE, and give it with --database",
+        )
+    if target.version_num // 10000 < manifest.server_version_num // 10000:
+        raise Refused(
+            f"the dump is from PostgreSQL {manifest.server_version}, and this server is {target.version}",
+            hint="restore on a server of the same version or a later one",
+        )
+    if target.encoding != manifest.encoding:
+        raise Refused(
+            f"the dump's encoding is {manifest.encoding}, and that of {where} is {target.encoding}",
+            hint=f"createdb --template=template0 --encoding={manifest.encoding} NEW_DATABASE",
+        )
+    may = connection.execute(read_sql("backup/may_create.sql").encode()).fetchone()
+    if not (may and may[0]):
+        raise Refused(f"this role may not create anything in {where}", hint="connect as the database's owner")
+    _assert_nothing_lacks(connection, manifest, no_owner=no_owner)
+    if (target.collate, target.ctype) != (manifest.collate, manifest.ctype):
+        on_event(
+            Notice(
+                f"the dump's locale is {manifest.collate}, {where} has {target.collate}: texts may be in another order"
+            )
+        )
+    return target
+
+
+def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owner: bool) -> None:
+    parameters = {
+        "owners": [] if no_owner else list(manifest.owners),
+        "grantees": [] if no_owner else list(manifest.grantees),
+        "extensions": list(manifest.extensions),
+    }
+    rows = connection.execute(read_sql("backup/lacking.sql").encode(), parameters).fetchall()
+    extensions = [name for kind, name, _ in rows if kind == "extension"]
+    if extensions:
+        raise Refused(
+            f"the dump needs extensions that this server does not have: {quoted(extensions)}",
+            hint="install them on the server (on Debian most are in postgresql-contrib), or restore on another one",
+        )
+    for absent, what in ((True, "are not on this server"), (False, "cannot be given anything by this role")):
+        roles = [name for kind, name, missing in rows if kind == "role" and missing == absent]
+        if roles:
+            raise Refused(
+                f"the dump's objects belong to roles, or grant to roles, that {what}: {quoted(roles)}",
+                hint="create them (pg_dumpall --roles-only on the old server), connect as a superuser,"
+                " or leave owners and grants out with --no-owner",
+            )
+
+
+# ---- the restore itself ---------------------------------------------------------------------------------
+
+
+def _restore(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> None:
+    import psycopg
+
+    replay = Replay(connection, dump.program, dump.descriptor, no_owner, on_event)
+    doing = "the definitions"
+    try:
+        with connection.transaction():
+            replay.definitions()
+            doing = "the rows"
+            replay.rows(dump.manifest.rows)
+            doing = "the indexes and constraints"
+            replay.indexes()
+            doing = "the comparison with the manifest"
+            _assert_same_rows(connection, dump.manifest, on_event)
+            doing = "the commit"
+    except psycopg.Error as error:
+        text = f"{doing}: {database.error_text(error)}; {_STANDS}"
+        if doing == "the commit" and connection.closed:
+            text = f"{doing}: {database.error_text(error)}; whether it was restored is not known"
+        raise StepFailed(text, hint=_hint(error)) from error
+
+
+def _hint(error: Exception) -> str:
+    from psycopg import errors
+
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "connect as a superuser or as the role that owned it, or add --no-owner"
+    if isinstance(error, errors.UndefinedObject) and "role" in str(error):
+        return "create the role, or leave owners and grants out with --no-owner"
+    if isinstance(error, errors.OutOfMemory):
+        return "raise max_locks_per_transaction on the server: everything is restored in one transaction"
+    if isinstance(error, errors.DiskFull):
+        return "make room on the server's disk, then run the same command again"
+    return "mend what the server names, then run the same command again"
+
+
+def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEvent) -> None:
+    """Compare every table with the manifest, before anything of it is committed."""
+    wrong: list[str] = []
+    for number, table in enumerate(manifest.tables):
+        name = f"{table.schema}.{table.table}"
+        on_event(BackupProgress("compare", name, number, len(manifest.tables), "tables"))
+        found = rows_of(connection, table.schema, table.table)
+        if found != table.rows:
+            wrong.append(f"{name} has {found:,} rows, not {table.rows:,}")
+    if wrong:
+        raise StepFailed(
+            f"what was restored is not what was dumped: {quoted(wrong)}; {_STANDS}",
+            hint="the dump and its manifest do not belong together, or the dump is damaged: copy both again",
+        )
+
+
+def _record(connection: Connection, settings: Settings, dump: _Dump, on_event: OnEvent) -> None:
+    import psycopg
+
+    detail = {
+        "file": str(dump.file.absolute()),
+        "taken_at": dump.manifest.taken_at.isoformat(),
+        "taken_of": dump.manifest.database,
+        "sha256": dump.manifest.sha256,
+        "rows": dump.manifest.rows,
+    }
+    try:
+        backup_record.record(connection, settings, "restore", detail, on_event)
+    except (psycopg.Error, CallctlError) as error:
+        why = error.message if isinstance(error, CallctlError) else database.error_text(error)
+        on_event(Notice(f"everything is restored, but that is not on record in the database: {why}"))
+
+
+def _analyze(connection: Connection, manifest: Manifest, on_event: OnEvent) -> None:
+    """Give the planner its statistics: without them every query is planned for tables of a few rows."""
+    import psycopg
+    from psycopg import sql
+
+    for number, table in enumerate(manifest.tables):
+        name = f"{table.schema}.{table.table}"
+        on_event(BackupProgress("analyze", name, number, len(manifest.tables), "tables"))
+        try:
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table.schema, table.table)))
+        except psycopg.Error as error:
+            on_event(Notice(f"everything is restored, but ANALYZE {name} failed: {database.error_text(error)}"))
+            return
