@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl import database, store
 from callctl.actions import record_action
-from callctl.events import Direction, OnEvent
+from callctl.events import OnEvent
 from callctl.files import read_sql
 from callctl.lock import STORE_CLASS, guard_transaction
 
@@ -17,19 +17,31 @@ if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection
 
+# The query whose row is a LastBackup.
+LAST = "backup/last.sql"
+
 
 @dataclass(frozen=True)
 class LastBackup:
     """The newest dump that this database is known to be in: taken of it, or that it was restored from.
 
-    ``since`` are the steps taken after it.
+    ``steps_since`` counts the steps taken after it, up or down.
     """
 
     command: str  # 'backup' or 'restore'
     taken_at: datetime
     file: str
     client: str
-    since: tuple[tuple[int, Direction], ...]
+    steps_since: int
+
+    @property
+    def text(self) -> str:
+        """Where it is, as the end of a sentence."""
+        where = f"{self.file}, by {self.client}"
+        said = f"it is {where}" if self.command == "backup" else f"the database was restored from {where}"
+        if self.steps_since:
+            said += f"; {self.steps_since} step{'s were' if self.steps_since > 1 else ' was'} taken since"
+        return said
 
 
 def record(
@@ -56,9 +68,5 @@ def last_backup(connection: Connection) -> LastBackup | None:
     there = connection.execute("SELECT to_regclass('callctl.action') IS NOT NULL").fetchone()
     if not (there and there[0]):
         return None
-    row = connection.execute(read_sql("backup/last.sql").encode()).fetchone()
-    if row is None:
-        return None
-    since = connection.execute(read_sql("backup/steps_since.sql").encode(), {"taken_at": row[1]}).fetchall()
-    command, taken_at, file, client = row
-    return LastBackup(command, taken_at, file, client, tuple((step, direction) for step, direction in since))
+    row = connection.execute(read_sql(LAST).encode()).fetchone()
+    return LastBackup(*row) if row else None

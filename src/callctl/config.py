@@ -179,7 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
         "backup_taken_at",
         "time",
         "not set",
-        "When the last backup was finished, in ISO 8601 with an offset. callctl cannot see backups.",
+        "When the last backup was finished that callctl has not taken itself, in ISO 8601 with an offset.",
         moment,
     ),
     _setting(

@@ -159,6 +159,7 @@ def dump(
     Raises DumpLockTimeout, StepFailed with what pg_dump said, psycopg's errors of the counting.
     """
     progress = _Progress(tables, file, on_event)
+    progress.dumping()
     with (
         reaching(connection, wish.program, BACKUP_SESSION) as environment,
         Child(wish.argv(snapshot), environment, stdout=file.descriptor, on_line=progress.heard) as child,

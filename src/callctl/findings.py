@@ -212,8 +212,8 @@ BACKUP = _asked_in_python(
     "backup",
     "the last backup is not older than 24 hours",
     "callctl keeps what the steps remove, but against a lost disk or a wrong command there is only a backup; "
-    "callctl cannot see backups and takes the operator's word",
-    "take one (pg_dump --format=custom of the whole database) and say so with --backup-taken-at",
+    "callctl knows of those it has taken, and of others by the operator's word",
+    "take one (callctl backup FILE), or say with --backup-taken-at when another tool took one",
 )
 MAINTENANCE = _asked_in_python(
     "maintenance-notice",

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from callctl import database, key_ledger, store
+from callctl.backup_record import last_backup
 from callctl.errors import Refused
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
@@ -79,7 +80,15 @@ def retire(settings: Settings, id: str, *, wait: bool = False, on_event: OnEvent
         except psycopg.Error as error:
             raise database.translated(error, "keys retire", "", "nothing was recorded") from error
         last = connection.execute(read_sql("rotation/last.sql").encode()).fetchone()
-        return Retired(id, retired_at, counted, tuple(_warnings(settings, id, last[0] if last else None)))
+        taken_at = _last_backup(connection, settings)
+        return Retired(id, retired_at, counted, tuple(_warnings(taken_at, id, last[0] if last else None)))
+
+
+def _last_backup(connection: Connection, settings: Settings) -> datetime | None:
+    """The newest that callctl has taken, or that the operator says was taken."""
+    recorded = last_backup(connection)
+    known = (settings.backup_taken_at, recorded.taken_at if recorded else None)
+    return max((moment for moment in known if moment is not None), default=None)
 
 
 def _holding(
@@ -134,12 +143,11 @@ def _record(connection: Connection, settings: Settings, id: str, check_value: st
     return retired_at
 
 
-def _warnings(settings: Settings, id: str, rotated_at: datetime | None) -> Iterator[str]:
+def _warnings(taken_at: datetime | None, id: str, rotated_at: datetime | None) -> Iterator[str]:
     """What no scan of this database can say."""
-    taken_at = settings.backup_taken_at
     keep = f"do not destroy key {id} while a backup that needs it is kept"
     if taken_at is None:
-        yield f"callctl does not know when the last backup was taken (--backup-taken-at); {keep}"
+        yield f"callctl does not know when the last backup was taken (callctl backup, or --backup-taken-at); {keep}"
     elif rotated_at is not None and taken_at < rotated_at:
         yield (
             f"the last backup ({taken_at.isoformat(timespec='seconds')}) is older than the last rotation"

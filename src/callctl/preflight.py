@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl import database
 from callctl.adapt import adapt
+from callctl.backup_record import LAST, LastBackup
 from callctl.errors import ConnectionFailed, Refused
 from callctl.events import Direction
 from callctl.files import read_sql
@@ -91,7 +92,7 @@ def preflight(
             begun = {row["step"] for row in ask.rows(query, {"direction": direction})}
         except _Unanswered:
             begun = set()  # whatever cannot be read here is reported by the questions themselves
-    findings: list[Finding] = [_backup(settings), _maintenance(settings), _pooler(ask)]
+    findings: list[Finding] = [_backup(settings, _recorded(ask, present)), _maintenance(settings), _pooler(ask)]
     for question in questions():
         if direction not in question.directions or (only is not None and not question.may_say(*only)):
             continue
@@ -205,15 +206,30 @@ def _demoted(finding: Finding) -> Finding:
     return replace(finding, level="warns", what=f"{finding.what}; --truncate-avatars saves them and cuts them off")
 
 
-def _backup(settings: Settings) -> Finding:
-    taken = settings.backup_taken_at
+def _recorded(ask: _Asker, present: Present) -> LastBackup | None:
+    """The last backup of callctl's own; None also where nobody may know."""
+    if ("callctl", "action") not in present.relations:
+        return None
+    try:
+        rows = ask.rows(read_sql(LAST))
+    except _Unanswered:
+        return None
+    return LastBackup(**rows[0]) if rows else None
+
+
+def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
+    """The newest that callctl has taken, or that the operator says was taken."""
+    taken, source = settings.backup_taken_at, ", as the operator says"
+    if recorded is not None and (taken is None or recorded.taken_at > taken):
+        taken, source = recorded.taken_at, f": {recorded.text}"
     if taken is None:
         return BACKUP.finding("unknown", "nobody has said when the last backup was taken")
     age = datetime.now(UTC) - taken.astimezone(UTC)
     if age < -timedelta(minutes=5):
         return BACKUP.finding("warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}")
     hours = max(int(age.total_seconds() // 3600), 0)
-    said = f"the last backup was taken {hours} hours ago ({taken.isoformat()}), as the operator says"
+    at = taken.isoformat(timespec="seconds")
+    said = f"the last backup was taken {hours} hour{'' if hours == 1 else 's'} ago ({at}){source}"
     return BACKUP.finding("warns" if age > BACKUP_AGE else "ok", said)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from callctl import preflight as module
 from callctl.adapt import adapt
+from callctl.backup_record import LastBackup
 from callctl.config import Settings
 from callctl.errors import ConfigError
 from callctl.findings import ASKED_IN_PYTHON, Need, parse_question, questions, reference, row_finding
@@ -90,9 +91,28 @@ def test_the_reference_page_is_what_the_files_say() -> None:
 )
 def test_the_age_of_the_backup(age: timedelta | None, level: str) -> None:
     taken = None if age is None else datetime.now(UTC) - age
-    finding = module._backup(replace(Settings(), backup_taken_at=taken))
+    finding = module._backup(replace(Settings(), backup_taken_at=taken), None)
     assert finding.level == level
     assert finding.do
+
+
+@pytest.mark.parametrize(
+    ("said", "recorded", "level", "text"),
+    [
+        (None, 23, "ok", "23 hours ago"),
+        (None, 25, "warns", "it is /b/a.dump, by ops@deploy; 4 steps were taken since"),
+        (2, 1, "ok", "1 hour ago"),
+        (25, 1, "ok", "it is /b/a.dump"),
+        (1, 25, "ok", "as the operator says"),
+    ],
+)
+def test_the_newest_backup_that_anybody_knows_of_counts(said: int | None, recorded: int, level: str, text: str) -> None:
+    now = datetime.now(UTC)
+    last = LastBackup("backup", now - timedelta(hours=recorded), "/b/a.dump", "ops@deploy", 4)
+    taken = None if said is None else now - timedelta(hours=said)
+    finding = module._backup(replace(Settings(), backup_taken_at=taken), last)
+    assert finding.level == level
+    assert text in finding.what
 
 
 @pytest.mark.parametrize(("notified", "level"), [(None, "unknown"), (True, "ok"), (False, "warns")])

@@ -15,7 +15,7 @@ BackupTakenAt: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="When the last backup was finished, such as 2026-01-31T04:00:00Z. callctl cannot see it.",
+        help="When the last backup was finished, such as 2026-01-31T04:00:00Z, if callctl has not taken it.",
     ),
 ]
 MaintenanceNotified: TypeAlias = Annotated[
