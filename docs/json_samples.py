@@ -14,6 +14,7 @@ from types import MappingProxyType
 from callctl import (
     render,
     render_answers,
+    render_backup,
     render_code_refs,
     render_findings,
     render_keys,
@@ -23,10 +24,13 @@ from callctl import (
     render_webhooks,
 )
 from callctl.adoption import Adopted
+from callctl.backup import Backup
+from callctl.backup import Plan as BackupPlan
 from callctl.code_refs import CodeRefs, Reference
 from callctl.config import Settings
 from callctl.errors import StepFailed
 from callctl.events import (
+    BackupProgress,
     BatchFinished,
     Event,
     IndexProgress,
@@ -43,6 +47,7 @@ from callctl.key_retirement import Retired
 from callctl.key_use import Census, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
+from callctl.restore import Restored
 from callctl.results import CONTRACT_COLUMNS, CheckResult, Report
 from callctl.rotation import Changed, Left, Rotated
 from callctl.sandbox import Sandbox
@@ -125,6 +130,68 @@ def _history() -> None:
     file = all_steps()[0].file("up")
     row = HistoryRow(1, 1, "up", file, _SHA, _AT, _AT, "migrator", "ops@deploy", "0.1.0", False)
     render_answers.history([row], (), "json")
+
+
+def _backup_plan() -> None:
+    render_backup.plan(
+        BackupPlan("platform", "15.18", "15.18", "/usr/lib/postgresql/15/bin", 27, 958464, (), ()), "json"
+    )
+
+
+def _restored(*, dry_run: bool = False) -> None:
+    render_backup.restored(
+        Restored(
+            file=Path("before.dump"),
+            database="restored",
+            server="15.18",
+            taken_at=_AT,
+            taken_of="platform",
+            steps=(1, 2, 3),
+            keys=("k1",),
+            tables=27,
+            rows=2483,
+            owners_kept=True,
+            settings_left=("timezone",),
+            dry_run=dry_run,
+            seconds=0.9,
+        ),
+        "json",
+    )
+
+
+def _restorable() -> None:
+    _restored(dry_run=True)
+
+
+def _backup() -> None:
+    render_progress.json_event(BackupProgress("dump", "chatapp.users", 81920, 958464, "bytes", 20480))
+    render_progress.json_event(BackupProgress("check", "before.dump", 463209, 463209, "bytes", 463209))
+    render_backup.backed_up(
+        Backup(
+            file=Path("before.dump"),
+            manifest=Path("before.dump.manifest.json"),
+            bytes=463209,
+            sha256=_SHA,
+            taken_at=_AT,
+            database="platform",
+            server="15.18",
+            pg_dump="15.18",
+            steps=(1, 2, 3),
+            keys=("k1",),
+            tables=27,
+            rows=2483,
+            left_out_schemas=("analytics",),
+            left_out_tables=(),
+            recorded=True,
+            seconds=0.7,
+        ),
+        "json",
+    )
+
+
+def _restoring() -> None:
+    render_progress.json_event(BackupProgress("rows", "chatapp.users", 1000, 2483, "rows"))
+    _restored()
 
 
 def _purge() -> None:
@@ -273,6 +340,17 @@ rows; `error` says why a query could not be asked.""",
     ("migrate history", "Oldest first.", _history),
     ("purge", "What was deleted, after it was deleted.", _purge),
     (
+        "backup --dry-run",
+        "`bytes` are those of the tables on the server; `left_out_tables` are unlogged ones, on a standby.",
+        _backup_plan,
+    ),
+    (
+        "restore --dry-run",
+        """What would be restored. `taken_of` is the database that the dump is of, `keys` are the ids of the keys that
+secrets in it need, `settings_left` what was set for the old database and is not for this one.""",
+        _restorable,
+    ),
+    (
         "rotate-secrets --status, --dry-run",
         """`fields` counts values by where they are, in which state and under which key: `where` is `live`, `archived`
 or `saved`; `state` is `sealed`, `plaintext` or `unreadable`; `version` 0 is the form without a key id; `due` is true
@@ -352,6 +430,17 @@ def page(generated: str) -> str:
         "The new secrets are in `file` [and nowhere else](webhook-secrets.md):",
         "",
         *_block(_webhooks),
+        "",
+        "`backup` tells how far it has come, four times a second at most, and ends with what was taken; `phase` is",
+        "`dump`, `count` (the rows of the manifest) or `check` (the file is read back). `recorded` is false where the",
+        "database takes no writes:",
+        "",
+        *_block(_backup),
+        "",
+        "`restore` does the same; `phase` is `check`, `definitions`, `rows`, `indexes`, `compare` (with the manifest)",
+        "or `analyze`:",
+        "",
+        *_block(_restoring),
         "",
         "The last line of a run that failed:",
         "",

@@ -1,8 +1,7 @@
 -- For this transaction, which only stands there while pg_dump works: no limit but that on waiting for a lock; and a table
--- whose rows this role may see only in part is an error. A server that does not know a setting yet does without. %(lock_timeout)s
+-- whose rows this role may see only in part is an error. A server that does not know a setting yet does without.
 SELECT set_config(s.name, v.value, true)
 FROM (VALUES
-    ('lock_timeout', %(lock_timeout)s),
     ('statement_timeout', '0'),
     ('idle_in_transaction_session_timeout', '0'),
     ('transaction_timeout', '0'),

@@ -130,7 +130,8 @@ _IN_BOTH = (
 
 
 def _begin(connection: Connection, settings: Settings, left_out: Sequence[str]) -> tuple[Source, Program]:
-    """What stands in the way is found out before anything is locked or written."""
+    """What stands in the way is found out before anything is locked or written; no query waits long for a lock."""
+    database.set_lock_timeout(connection, _PATIENCE * settings.lock_timeout_ms)
     _assert_may_be_left_out(connection, settings, left_out)
     source = source_of(connection)
     major = source.version_num // 10000
@@ -168,7 +169,7 @@ def _take(
 
     def attempt() -> Manifest:
         file.begin()
-        with one_snapshot(connection, left_out, patience_ms) as (snapshot, tables):
+        with one_snapshot(connection, left_out) as (snapshot, tables):
             source = source_of(connection)
             found = _described(connection, settings, source, tables, left_out, on_event)
             wish = Wish(program, left_out, source.standby, patience_ms)

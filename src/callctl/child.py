@@ -26,7 +26,7 @@ class Child:
     """A running program; leaving the context ends it.
 
     It is in a session of its own, so that a Ctrl-C at the terminal reaches callctl alone. What it writes to stderr goes
-    through a pipe: if callctl is killed, its next word there ends it, too.
+    through a pipe: if callctl is killed, its next word there ends it, too. ``keeps`` are descriptors that it inherits.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Child:
         *,
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
+        keeps: Sequence[int] = (),
         on_line: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._process = subprocess.Popen(
@@ -43,6 +44,7 @@ class Child:
             env=dict(environment),
             stdin=stdin,
             stdout=stdout,
+            pass_fds=keeps,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,13 +74,11 @@ def source_of(connection: Connection) -> Source:
 
 
 @contextlib.contextmanager
-def one_snapshot(
-    connection: Connection, left_out: Sequence[str], lock_timeout_ms: int
-) -> Iterator[tuple[str, tuple[Table, ...]]]:
+def one_snapshot(connection: Connection, left_out: Sequence[str]) -> Iterator[tuple[str, tuple[Table, ...]]]:
     """A transaction that sees one moment, with every table that it will read locked (ACCESS SHARE) before that moment.
 
     Before, since a TRUNCATE or a rewrite between snapshot and lock would leave a table that looks empty. Yields the
-    snapshot's name, for pg_dump, and the tables. Raises psycopg's LockNotAvailable.
+    snapshot's name, for pg_dump, and the tables. Raises psycopg's LockNotAvailable after the session's lock_timeout.
     """
     import psycopg
 
@@ -89,11 +88,11 @@ def one_snapshot(
             # No query up to the lock: the first one takes the snapshot.
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
-                _lock(connection, [table for table in seen if not table.unreadable], lock_timeout_ms)
+                _lock(connection, [table for table in seen if not table.unreadable])
             except psycopg.errors.UndefinedTable:  # dropped in between
                 connection.execute("ROLLBACK")
                 continue
-            connection.execute(read_sql("backup/patience.sql").encode(), {"lock_timeout": f"{lock_timeout_ms}ms"})
+            connection.execute(read_sql("backup/patience.sql").encode())
             tables = tables_of(connection, left_out)
             if {table.full_name for table in tables} <= {table.full_name for table in seen}:
                 break
@@ -107,10 +106,9 @@ def one_snapshot(
                 connection.execute("ROLLBACK")
 
 
-def _lock(connection: Connection, tables: Sequence[Table], lock_timeout_ms: int) -> None:
+def _lock(connection: Connection, tables: Sequence[Table]) -> None:
     from psycopg import sql
 
-    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(lock_timeout_ms))
     if tables:
         names = sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(t.schema, t.name)) for t in tables)
         connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
@@ -125,11 +123,14 @@ class Wish:
     standby: bool
     lock_timeout_ms: int
 
-    def argv(self, snapshot: str) -> list[str]:
-        """Its command line. No name of a server or a file, and no password: those go by other ways."""
+    def argv(self, snapshot: str, descriptor: int) -> list[str]:
+        """Its command line. No name of a server, no password: those go by other ways."""
         return [
             str(self.program.path),
             "--format=custom",
+            # Not its stdout, to which it would append: then the table of contents cannot say where the data is. And not
+            # by name: it is the file that callctl has locked, and stays locked for as long as pg_dump writes to it.
+            f"--file=/dev/fd/{descriptor}",
             "--verbose",
             "--no-password",
             # A subscription's definition holds a password, and its copy would take the original's place.
@@ -162,7 +163,13 @@ def dump(
     progress.dumping()
     with (
         reaching(connection, wish.program, BACKUP_SESSION) as environment,
-        Child(wish.argv(snapshot), environment, stdout=file.descriptor, on_line=progress.heard) as child,
+        Child(
+            wish.argv(snapshot, file.descriptor),
+            environment,
+            stdout=subprocess.DEVNULL,
+            keeps=[file.descriptor],
+            on_line=progress.heard,
+        ) as child,
         _counting(connection, tables, progress) as counted,
     ):
         while not child.ended(_POLL_SECONDS):

@@ -52,28 +52,38 @@ class Replay:
 
     def rows(self, total: int) -> None:
         """The rows of every table, sequences, large objects. ``total`` is what the manifest expects."""
-        done = 0
+        import psycopg
+
         with self._restoring("data") as child:
             lines = _Lines(child.output)
-            statement: list[bytes] = []
-            for line in lines:
-                if line in _OWN_TRANSACTION:
-                    continue
-                statement.append(line)
-                if line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n"):
-                    self._send(b"".join(statement[:-1]))
-                    name = line.split(b" ", 2)[1].decode(errors="replace")
-                    with self.connection.cursor() as cursor, cursor.copy(line) as copy:
-                        for block in lines.block():
-                            copy.write(b"".join(block))
-                            done += len(block)
-                            self.on_event(BackupProgress("rows", name, done, total, "rows"))
-                    statement = []
-                elif line.endswith(b";\n") and len(statement) > 200:  # large objects have many, a line each
-                    self._send(b"".join(statement))
-                    statement = []
-            self._send(b"".join(statement))
+            try:
+                self._send_rows(lines, total)
+            except (psycopg.Error, _EndedEarly):
+                if lines.ended:
+                    self._assert_whole(child)  # half a line, because pg_restore could not go on
+                raise
             self._assert_whole(child)
+
+    def _send_rows(self, lines: _Lines, total: int) -> None:
+        done = 0
+        statement: list[bytes] = []
+        for line in lines:
+            if line in _OWN_TRANSACTION:
+                continue
+            statement.append(line)
+            if line.startswith(b"COPY ") and line.endswith(b" FROM stdin;\n"):
+                self._send(b"".join(statement[:-1]))
+                name = line.split(b" ", 2)[1].decode(errors="replace")
+                with self.connection.cursor() as cursor, cursor.copy(line) as copy:
+                    for block in lines.block():
+                        copy.write(b"".join(block))
+                        done += len(block)
+                        self.on_event(BackupProgress("rows", name, done, total, "rows"))
+                statement = []
+            elif line.endswith(b";\n") and len(statement) > 200:  # large objects have many, a line each
+                self._send(b"".join(statement))
+                statement = []
+        self._send(b"".join(statement))
 
     def indexes(self) -> None:
         """What comes after the rows: indexes, constraints, triggers, publications."""
@@ -120,10 +130,15 @@ class Replay:
             self.connection.execute(text)
 
 
+class _EndedEarly(Exception):
+    """The script ends among the rows of a table."""
+
+
 class _Lines:
-    """The lines of a script; and after a COPY, those of its rows, many at a time."""
+    """The lines of a script; and after a COPY, those of its rows, many at a time. ``ended``: there are no more."""
 
     def __init__(self, stream: IO[bytes]) -> None:
+        self.ended = False
         self._stream = stream
         self._ahead: list[bytes] = []
 
@@ -132,16 +147,18 @@ class _Lines:
             if not self._ahead:
                 self._ahead = self._stream.readlines(_HINT_BYTES)[::-1]
                 if not self._ahead:
+                    self.ended = True
                     return
             yield self._ahead.pop()
 
     def block(self) -> Iterator[list[bytes]]:
-        """Rows up to the line that ends them, which is taken away."""
+        """Rows up to the line that ends them, which is taken away. Raises _EndedEarly."""
         while True:
             lines = self._ahead[::-1] or self._stream.readlines(_HINT_BYTES)
             self._ahead = []
-            if not lines:  # pg_restore has died: its own error says why
-                return
+            if not lines:
+                self.ended = True
+                raise _EndedEarly
             try:
                 end = lines.index(_END_OF_ROWS)
             except ValueError:

@@ -13,6 +13,7 @@ DOCS = ROOT / "docs"
 # Each how-to page, and the sandbox that stands for the reader's database, if it needs one.
 HOW_TO: dict[str, str | None] = {
     "a-secret-leaked": "--baseline documented --rows 200",
+    "back-up-and-restore": "--baseline deployed --rows 200",
     "encrypt-secrets-for-the-first-time": "--baseline documented --rows 200",
     "find-code-that-names-the-type-column": None,
     "migrate-a-staging-copy": "--baseline deployed --rows 200",

@@ -17,8 +17,8 @@ from callctl.files import read_sql
 
 # Prints a version; else writes down its arguments and its environment and goes on as the rest of the script says.
 _PROGRAM = """#!/bin/sh
-here=$(dirname "$0")
-if [ "$1" = --version ]; then echo "$(basename "$0") (PostgreSQL) {version}"; exit 0; fi
+here=${{0%/*}}
+if [ "$1" = --version ]; then echo "program (PostgreSQL) {version}"; exit 0; fi
 printf '%s\\n' "$@" > "$here/arguments"
 env > "$here/environment"
 echo $$ > "$here/pid"

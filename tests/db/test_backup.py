@@ -73,7 +73,8 @@ def test_everything_comes_back(name: str, state: str, database: MakeDatabase, tm
 
 def test_it_is_one_moment(documented: str, empty_database: str, tmp_path: Path) -> None:
     """What is committed while pg_dump works is neither in the dump nor in the counts."""
-    file, seen = tmp_path / "a.dump", []
+    file = tmp_path / "a.dump"
+    seen: list[set[str]] = []
 
     def meanwhile(event: Event) -> None:
         if isinstance(event, BackupProgress) and event.phase == "dump" and not seen:
@@ -150,7 +151,8 @@ def test_preflight_knows_the_last_one(documented: str, empty_database: str, tmp_
 
 def test_no_migration_meanwhile(documented: str, tmp_path: Path) -> None:
     """A backup and a migration hold each other off; two backups, or a backup and a rotation, do not."""
-    settings, problems = Settings(database_url=documented), []
+    settings = Settings(database_url=documented)
+    problems: list[str] = []
 
     def meanwhile(event: Event) -> None:
         if isinstance(event, BackupProgress) and event.phase == "dump" and not problems:

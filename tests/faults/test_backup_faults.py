@@ -1,0 +1,166 @@
+"""A backup and a restore that are interrupted, held up, on a standby; and where the password goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from tests import processes
+from tests.conftest import MakeDatabase, connect
+from tests.db import backups
+from tests.faults import standby
+
+from callctl import restore
+from callctl.baselines import fill
+from callctl.config import Settings
+from callctl.errors import LockHeld, StepFailed
+from callctl.events import Event, Notice
+from callctl.lock import MigrationLock
+from callctl.postgres import start_server
+
+CANARY = "k3w-canary"
+
+
+def test_the_password_is_in_no_argument(documented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes by the environment, with all else that the connection has resolved; rarer settings by a file."""
+    bin = backups.program(tmp_path / "bin", "pg_dump", "18.6", 'cat "$PGSERVICEFILE" > "$here/service"; exit 1')
+    monkeypatch.setenv("CALLCTL_PG_BIN", str(bin))
+    service = tmp_path / "services.conf"
+    service.write_text(f"[platform]\npassword={CANARY}\nkeepalives_idle=77\noptions=-c statement_timeout=5min\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(service))
+    with pytest.raises(StepFailed):
+        backups.take(f"{documented}&service=platform&sslmode=prefer", tmp_path / "a.dump")
+    arguments = (bin / "arguments").read_text().splitlines()
+    assert not [argument for argument in arguments if CANARY in argument or "host" in argument or "dbname" in argument]
+    assert "--no-password" in arguments
+    environment = dict(line.split("=", 1) for line in (bin / "environment").read_text().splitlines() if "=" in line)
+    with connect(documented) as connection:
+        info = connection.info
+    expected = {
+        "PGPASSWORD": CANARY,
+        "PGHOST": info.host,
+        "PGPORT": str(info.port),
+        "PGUSER": info.user,
+        "PGDATABASE": info.dbname,
+        "PGOPTIONS": "-c statement_timeout=5min",
+        "PGAPPNAME": "callctl backup",
+        "PGSSLMODE": "prefer",
+    }
+    assert {name: environment.get(name) for name in expected} == expected
+    assert environment["PGSERVICEFILE"] != str(service)
+    assert not Path(environment["PGSERVICEFILE"]).exists()
+    assert (bin / "service").read_text() == "[callctl]\nkeepalives_idle=77\n"
+    assert "PGCLIENTENCODING" not in environment  # pg_dump would take it for the dump's
+
+
+def test_a_real_one_connects_that_way(documented: str, tmp_path: Path) -> None:
+    """Rare settings and an odd password are no obstacle."""
+    backups.take(f"{documented}&keepalives_idle=77&password=a%20b%27%22%5C&options=-c%20work_mem%3D8MB", tmp_path / "a")
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_ctrl_c(command: str, documented: str, empty_database: str, tmp_path: Path) -> None:
+    """The child ends, no file is left, nothing is restored."""
+    file = tmp_path / "a.dump"
+    bin = backups.program(tmp_path / "bin", "pg_dump", "18.6", "echo half of one >&2; exec sleep 1000")
+    backups.program(bin, "pg_restore", "18.6", "echo 'CREATE SCHEMA half; SELECT pg_sleep(1000);'")
+    url = documented
+    if command == "restore":
+        backups.take(documented, file)
+        url = empty_database
+    there = sorted(tmp_path.iterdir())
+    running = processes.start(url, command, str(file), *(["--yes"] * (command == "restore")), CALLCTL_PG_BIN=str(bin))
+    processes.until(lambda: (bin / "pid").exists() and (bin / "pid").read_text(), "the program")
+    pid = int((bin / "pid").read_text())
+    if command == "restore":
+        with connect(url) as other:
+            processes.until(lambda: processes.sessions(other, "callctl restore", "active"), "the statement")
+    running.send_signal(signal.SIGINT)
+    code, _, errors = processes.finish(running)
+    assert code == 130
+    assert ("no file was left" if command == "backup" else "nothing was restored") in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert sorted(tmp_path.iterdir()) == there
+    if command == "restore":
+        assert backups.held(url) == []
+    with connect(url) as other:
+        assert processes.until(lambda: not processes.sessions(other, "callctl%", "%"), "the end of its sessions")
+
+
+def test_a_killed_one_leaves_what_the_next_writes_over(documented: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.dump"
+    script = "echo half of one > /dev/fd/${2##*/}; while :; do echo still here >&2; sleep 0.1; done"
+    bin = backups.program(tmp_path / "bin", "pg_dump", "18.6", script)
+    running = processes.start(documented, "backup", str(file), CALLCTL_PG_BIN=str(bin))
+    partial = tmp_path / "a.dump.partial"
+    processes.until(lambda: partial.exists() and partial.stat().st_size, "something in the file")
+    pid = int((bin / "pid").read_text())
+    running.kill()
+    running.wait()
+    assert not file.exists()
+    processes.until(lambda: not Path(f"/proc/{pid}").exists() or not _alive(pid), "pg_dump's end")
+    backups.take(documented, file)
+    assert not partial.exists()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_locks_that_are_not_to_be_had(documented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for again, for as long as lock_wait says; nobody else is held up, and no file is left."""
+    impatient = {"lock_timeout_ms": 5, "lock_wait_ms": 300}
+    with connect(documented) as other, other.transaction():
+        other.execute("LOCK TABLE chatapp.users IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StepFailed) as caught:
+            backups.take(documented, tmp_path / "a.dump", **impatient)
+    assert "55P03" in caught.value.message
+    assert "no file was left" in caught.value.message
+    said = "echo 'pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout' >&2; exit 1"
+    bin = backups.program(tmp_path / "bin", "pg_dump", "18.6", said)
+    monkeypatch.setenv("CALLCTL_PG_BIN", str(bin))
+    with pytest.raises(StepFailed) as caught:
+        backups.take(documented, tmp_path / "a.dump", **impatient)
+    assert "lock timeout" in caught.value.message
+    assert "--lock-wait-timeout=50ms" in (bin / "arguments").read_text()
+    assert list(tmp_path.iterdir()) == [bin]
+
+
+def test_a_migration_holds_it_off(documented: str, empty_database: str, tmp_path: Path) -> None:
+    with MigrationLock(Settings(database_url=documented)), pytest.raises(LockHeld):
+        backups.take(documented, tmp_path / "a.dump")
+    assert list(tmp_path.iterdir()) == []
+    backups.take(documented, tmp_path / "a.dump")
+    with MigrationLock(Settings(database_url=empty_database)), pytest.raises(LockHeld):
+        restore.restore(Settings(database_url=empty_database), str(tmp_path / "a.dump"))
+    assert backups.held(empty_database) == []
+
+
+def test_on_a_standby(database: MakeDatabase, empty_database: str, tmp_path: Path) -> None:
+    """It can be taken there; it is on record nowhere, and unlogged rows, which are not there, are not in it."""
+    file, said = tmp_path / "a.dump", list[str]()
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Notice):
+            said.append(event.text)
+
+    with start_server(settings=standby.SETTINGS) as primary:
+        fill(primary.url(), "documented", rows=20)
+        with connect(primary.url()) as connection:
+            connection.execute("CREATE UNLOGGED TABLE chatapp.cache AS SELECT 1 AS n")
+        with standby.replica_of(primary) as replica:
+            done = backups.take(replica, file, on_event=heard)
+    assert (done.recorded, done.left_out_tables) == (False, ("chatapp.cache",))
+    assert backups.manifest_of(file)["standby"]
+    assert any("not on record in the database" in text for text in said)
+    restore.restore(Settings(database_url=empty_database), str(file))
+    with connect(empty_database) as connection:
+        assert backups.rows(connection, "chatapp.chatbots") == 20
+        assert backups.rows(connection, "chatapp.cache") == 0
