@@ -114,7 +114,7 @@ def verify(content: Mapping[str, Any]) -> str:
     rows = content["rows"]
     named = ("chatbots", "companies", "calls", "call_transcripts", "integration_accounts")
     lines = [
-        f"{', '.join(f'{rows[name]:,} {name}' for name in named)}. {_where(content)}",
+        f"{', '.join(f'{rows[name]:,} {name}' for name in named)}. {where(content)}",
         "",
         "| one pass | reads | floor | verify | ratio |",
         "|---|---|---|---|---|",
