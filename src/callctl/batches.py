@@ -94,7 +94,7 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Targ
             # Begun: from here on the step is half done until it is done.
             reached = store.Checkpoint(statement.number, False, changed)
             store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
-            run.connection.execute(read_sql("catalog/listing.sql").encode())
+            run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
             # A reading may have parallel workers, a writing not: where they are few, they are read first.
             few = run.connection.execute(f"{listed} LIMIT {_READ_FIRST}".encode()).fetchall()
             if len(few) < _READ_FIRST:

@@ -146,6 +146,7 @@ class _Asker:
                     ("lock_timeout", self.lock_timeout_ms),
                 ):
                     cursor.execute("SELECT set_config(%s, %s, true)", (name, str(value)))
+                cursor.execute(read_sql("catalog/whole_tables.sql").encode())
                 return cursor.execute(sql.encode(), parameters).fetchall()
         except errors.LockNotAvailable:
             raise _Unanswered(f"somebody holds a lock on a table it reads (waited {self.lock_timeout_ms} ms)") from None

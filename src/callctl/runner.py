@@ -183,6 +183,8 @@ def _together(
                 _announce(run, statement)
                 # Asked for before anything is sent, so that no lock is held while the answer travels.
                 statements += expand(run.connection, statement)
+            if checks:
+                run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
             unread: list[tuple[Statement, Cursor]] = []
             for statement in (*statements, *checks):
                 if current.is_about_to_lock(statement) and any(asked.check for asked, _ in unread):
