@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from callctl.database import Connection
 
 _STANDS = "nothing was restored: the database is as empty as before"
+_COMMIT = "the commit"
+_UNKNOWN = "whether it was restored is not known: see whether the database is empty"
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,7 @@ def restore(settings: Settings, name: str, *, no_owner: bool = False, on_event: 
         ):
             target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
             _assert_sound(dump, on_event)
-            try:
-                _restore(connection, dump, on_event, no_owner=no_owner)
-            except KeyboardInterrupt:
-                raise Interrupted(f"interrupted; {_STANDS}", hint="run the same command again") from None
+            _restore(connection, dump, on_event, no_owner=no_owner)
         with closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection:
             _record(connection, settings, dump, on_event)
             _analyze(connection, dump.manifest, on_event)
@@ -237,12 +236,13 @@ def _restore(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner
             replay.indexes()
             doing = "the comparison with the manifest"
             _assert_same_rows(connection, dump.manifest, on_event)
-            doing = "the commit"
+            doing = _COMMIT
     except psycopg.Error as error:
-        text = f"{doing}: {database.error_text(error)}; {_STANDS}"
-        if doing == "the commit" and connection.closed:
-            text = f"{doing}: {database.error_text(error)}; whether it was restored is not known"
-        raise StepFailed(text, hint=_hint(error)) from error
+        stands = _UNKNOWN if doing == _COMMIT and connection.closed else _STANDS
+        raise StepFailed(f"{doing}: {database.error_text(error)}; {stands}", hint=_hint(error)) from error
+    except KeyboardInterrupt:
+        stands = _UNKNOWN if doing == _COMMIT else _STANDS
+        raise Interrupted(f"interrupted; {stands}", hint="run the same command again") from None
 
 
 def _hint(error: Exception) -> str:

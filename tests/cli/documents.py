@@ -38,6 +38,7 @@ _MOVING = (
     (re.compile(r"\b[\w-]+@[\w.-]+\b"), "<client>"),
     (re.compile(r"\bpid \d+\b"), "pid <pid>"),
     (re.compile(r"\bfor \d\d:\d\d:\d\d\b"), "for <age>"),
+    (re.compile(r"\b[\d,]+ rows of \d+ tables\b"), "<rows> of <tables>"),
     # Facts of the SQL files that grow with them, and that no reader goes by.
     (re.compile(r"\.sql:\d+\b"), ".sql:<line>"),
     (re.compile(r"\b[\d,]+ (checks|statements|rows changed|objects)\b"), r"<number> \1"),

