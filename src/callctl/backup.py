@@ -111,7 +111,10 @@ def backup(
                 recorded = _record(connection, settings, file.path, manifest, on_event)
         except KeyboardInterrupt:
             if file.kept:
-                raise
+                raise Interrupted(
+                    f"interrupted; {name} is whole, but perhaps not on record in the database",
+                    hint="tell preflight of it with --backup-taken-at, or take another one",
+                ) from None
             raise Interrupted("interrupted; no file was left", hint="run the same command again") from None
         return Backup(
             file=file.path,
