@@ -45,6 +45,7 @@ from callctl.findings import Finding
 from callctl.kept_secrets import Kept
 from callctl.key_retirement import Retired
 from callctl.key_use import Census, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
+from callctl.manifest import Manifest, TableRows
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
 from callctl.restore import Restored
@@ -136,6 +137,36 @@ def _backup_plan() -> None:
     render_backup.plan(
         BackupPlan("platform", "15.18", "15.18", "/usr/lib/postgresql/15/bin", 27, 958464, (), ()), "json"
     )
+
+
+def _manifest() -> None:
+    manifest = Manifest(
+        bytes=463209,
+        sha256=_SHA,
+        pg_dump="15.18",
+        taken_at=_AT,
+        callctl_version="0.1.0",
+        server_version="15.18",
+        server_version_num=150018,
+        database="platform",
+        encoding="UTF8",
+        collate="C",
+        ctype="C",
+        standby=False,
+        database_settings=("timezone",),
+        owners=("platform",),
+        grantees=("reporting",),
+        extensions=("pgcrypto",),
+        schema="chatapp",
+        names={"chatbots.chatbotType": "chatbot_type"},
+        steps=(1, 2, 3),
+        half_done=(),
+        keys=("k1",),
+        left_out_schemas=("analytics",),
+        left_out_tables=(),
+        tables=(TableRows("chatapp", "users", 1000),),
+    )
+    render.out(manifest.text().rstrip())
 
 
 def _restored(*, dry_run: bool = False) -> None:
@@ -445,6 +476,17 @@ def page(generated: str) -> str:
         "The last line of a run that failed:",
         "",
         *_block(_failed),
+        "",
+        "## The manifest of a backup",
+        "",
+        "`FILE.manifest.json`, beside the dump. `tables` has the rows of the dump's own snapshot, `taken_at`; `owners`,",
+        "`grantees` and `extensions` must be there before a restore; `keys` are the ids of those that secrets in it need;",
+        "`half_done` are steps that a run had begun; `database_settings` are names, without values. A callctl reads the",
+        "manifests of its own format, `callctl_backup`:",
+        "",
+        "```json",
+        _printed(_manifest),
+        "```",
     ]
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -27,9 +27,9 @@ _HINT_BYTES = 1 << 17
 _END_OF_ROWS = b"\\.\n"
 # What it puts around large objects; they belong into the one transaction.
 _OWN_TRANSACTION = (b"BEGIN;\n", b"COMMIT;\n")
-# What pg_restore says to psql alone, and the setting that came with 17.
-_FOR_PSQL = re.compile(rb"^\\(?:un)?restrict \S+\n", re.MULTILINE)
-_NOT_BEFORE_17 = re.compile(rb"^SET transaction_timeout = 0;\n", re.MULTILINE)
+# What pg_restore says to psql alone, followed by a word that it makes up for the occasion; and at the end the other.
+_FOR_PSQL, _AND_AT_THE_END = b"\\restrict ", b"\\unrestrict "
+_NOT_BEFORE_17 = b"SET transaction_timeout = 0;\n"
 # What pg_restore writes above each object.
 _OBJECT = re.compile(rb"^--\n-- Name: .*; Type: (?P<type>.*); Schema: .*; Owner: .*\n--\n", re.MULTILINE)
 
@@ -67,7 +67,7 @@ class Replay:
     def _send_rows(self, lines: _Lines, total: int) -> None:
         done = 0
         statement: list[bytes] = []
-        for line in lines:
+        for line in self._meant(lines):
             if line in _OWN_TRANSACTION:
                 continue
             statement.append(line)
@@ -97,7 +97,7 @@ class Replay:
 
     def _text(self, section: Section) -> bytes:
         with self._restoring(section) as child:
-            text = child.output.read()
+            text = b"".join(self._meant(child.output))
             self._assert_whole(child)
         return text
 
@@ -123,11 +123,20 @@ class Replay:
             )
 
     def _send(self, text: bytes) -> None:
-        text = _FOR_PSQL.sub(b"", text)
-        if self.connection.info.server_version < 170000:
-            text = _NOT_BEFORE_17.sub(b"", text, count=1)
         if text.strip():
             self.connection.execute(text)
+
+    def _meant(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The lines that are for this server: not for psql, and no setting that only a later one knows."""
+        above, last = True, b""
+        for line in lines:
+            above = above and not line.startswith(b"-- Name: ")
+            if above and line.startswith(_FOR_PSQL):
+                last = line.replace(_FOR_PSQL, _AND_AT_THE_END, 1)
+            elif not (
+                line == last or (above and line == _NOT_BEFORE_17 and self.connection.info.server_version < 170000)
+            ):
+                yield line
 
 
 class _EndedEarly(Exception):

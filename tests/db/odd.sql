@@ -22,6 +22,8 @@ CREATE FUNCTION public.speaks() RETURNS text LANGUAGE sql AS $$ SELECT
 --
 COPY public.parent (n) FROM stdin;
 BEGIN;
+\restrict that
+SET transaction_timeout = 0;
 ' $$;
 SELECT lo_from_bytea(0, convert_to(repeat('a large object', 20000), 'UTF8'));
 CREATE PUBLICATION told FOR TABLE public.parent;
