@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import processes
@@ -117,7 +118,7 @@ def _alive(pid: int) -> bool:
 
 def test_locks_that_are_not_to_be_had(documented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for again, for as long as lock_wait says; nobody else is held up, and no file is left."""
-    impatient = {"lock_timeout_ms": 5, "lock_wait_ms": 300}
+    impatient: dict[str, Any] = {"lock_timeout_ms": 5, "lock_wait_ms": 300}
     with connect(documented) as other, other.transaction():
         other.execute("LOCK TABLE chatapp.users IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StepFailed) as caught:
