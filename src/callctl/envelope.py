@@ -156,50 +156,6 @@ def _hex(text: object) -> bytes:
     return found
 
 
-_MEMBERS = len(_ALL)
-# An envelope as as_text() writes it: how it begins, by version, and how many parts its quotation marks divide it into.
-_HEADS = {version: f'{{"v":{version},"alg":"{ALGORITHM}","kid":"' for version in VERSIONS}
-_PARTS = 23
-
-
-def read_own(value: object) -> tuple[int, str, bytes, bytes] | None:
-    """The version, key id, IV, and ciphertext with its tag, of an envelope such as callctl writes.
-
-    None for everything else, well-formed or not: :func:`read` says what it is. Nothing passes here that does not pass
-    there, but for a key id that no key can have; that is all there is to it, beside speed.
-    """
-    try:
-        if type(value) is dict:
-            if len(value) != _MEMBERS or value["alg"] != ALGORITHM:
-                return None
-            version, key_id = value["v"], value["kid"]
-            if type(version) is not int or version not in VERSIONS or type(key_id) is not str:
-                return None
-            iv, encrypted, auth_tag = value["iv"], value["encrypted"], value["authTag"]
-            if len(iv) != 2 * IV_BYTES or len(auth_tag) != 2 * TAG_BYTES:
-                return None
-            digits = iv + encrypted + auth_tag
-        else:
-            if type(value) is not str or value[:5] != '{"v":':
-                return None
-            parts = value.split('"')
-            if len(parts) != _PARTS:
-                return None
-            version = 2 if parts[2] == ":2," else 1
-            key_id, iv, encrypted, auth_tag = parts[9], parts[13], parts[17], parts[21]
-            if len(iv) != 2 * IV_BYTES or len(auth_tag) != 2 * TAG_BYTES:
-                return None
-            if value != f'{_HEADS[version]}{key_id}","iv":"{iv}","encrypted":"{encrypted}","authTag":"{auth_tag}"}}':
-                return None
-            digits = iv + encrypted + auth_tag
-        raw = bytes.fromhex(digits)
-    except (KeyError, TypeError, ValueError):
-        return None
-    if 2 * len(raw) != len(digits):  # fromhex passes over white space
-        return None
-    return version, key_id, raw[:IV_BYTES], raw[IV_BYTES:]
-
-
 class _Twice(ValueError):
     """A member stands twice in JSON text: readers differ in which one counts."""
 
@@ -259,7 +215,6 @@ class Opener:
         self._elsewhere = elsewhere
         # One object a key: making one costs as much as a value does.
         self._keys: dict[str, tuple[Key, AESGCM]] = {key.id: (key, AESGCM(key.secret)) for key in ring.keys.values()}
-        self._decrypt = {key_id: cipher.decrypt for key_id, (_, cipher) in self._keys.items()}
         order = dict.fromkeys([*(key.id for key in ring.legacy), ring.primary.id])
         self._without_id = tuple(self._keys[key_id] for key_id in order)
 
@@ -285,28 +240,6 @@ class Opener:
             except UnicodeDecodeError:
                 raise NotOpened("malformed", "what it holds is not UTF-8 text") from None
         raise self._why(envelope, place, sealed, data)
-
-    def decrypt(self, key_id: str, iv: bytes, sealed: bytes, place: Place | None) -> bytes | None:
-        """The plaintext of what :func:`read_own` took apart; ``place`` for version 2 alone. None where it does not
-        open, or is no text: :meth:`open` says why.
-        """
-        try:
-            plaintext = self._decrypt[key_id](iv, sealed, None if place is None else associated_data(place))
-            plaintext.decode("utf-8")
-        except (KeyError, self._invalid, UnicodeDecodeError):
-            return None
-        return plaintext
-
-    def decrypt_text(self, text: str, place: Place | None) -> bytes | None:
-        """The plaintext of what :meth:`Sealer.seal_text` made, from its text; None where it does not open."""
-        parts = text.split('"')
-        raw = bytes.fromhex(parts[13] + parts[17] + parts[21])
-        try:
-            return self._decrypt[parts[9]](
-                raw[:IV_BYTES], raw[IV_BYTES:], None if place is None else associated_data(place)
-            )
-        except self._invalid:
-            return None
 
     def _why(self, envelope: Envelope, place: Place, sealed: bytes, data: bytes | None) -> NotOpened:
         """Why none of the keys that should open it does, as far as that can be found out. Not a hot path."""
@@ -365,7 +298,7 @@ class Sealer:
 
         self._key_id = key.id
         self._cipher = AESGCM(key.secret)
-        self._heads = {version: f'{head}{key.id}","iv":"' for version, head in _HEADS.items()}
+        self._heads = {version: head(version, key.id) for version in VERSIONS}
         self._ivs: list[bytes] = []
         os.register_at_fork(after_in_child=self._ivs.clear)  # the same IV twice would give the key away
 
@@ -385,20 +318,23 @@ class Sealer:
             "authTag": sealed[-TAG_BYTES:].hex(),
         }
 
-    def seal_text(self, plaintext: bytes, place: Place | None) -> str:
-        """The same as JSON text, as :func:`as_text` would write it: version 2 where a place is given."""
+    def seal_text(self, plaintext: bytes, version: int, data: bytes | None) -> str:
+        """The same as JSON text, as :func:`as_text` would write it. ``data``: version 2 authenticates it."""
         iv = self._ivs.pop() if self._ivs else self._drawn()
-        if place is None:
-            head, digits = self._heads[1], self._cipher.encrypt(iv, plaintext, None).hex()
-        else:
-            head, digits = self._heads[2], self._cipher.encrypt(iv, plaintext, associated_data(place)).hex()
-        return f'{head}{iv.hex()}","encrypted":"{digits[:_BEFORE_TAG]}","authTag":"{digits[_BEFORE_TAG:]}"}}'
+        digits = self._cipher.encrypt(iv, plaintext, data).hex()
+        tag = digits[_BEFORE_TAG:]
+        return f'{self._heads[version]}{iv.hex()}","encrypted":"{digits[:_BEFORE_TAG]}","authTag":"{tag}"}}'
 
     def _drawn(self) -> bytes:
         """An IV, and more for later: a call of the system's costs more than an encryption."""
         drawn = os.urandom(IV_BYTES * IVS_AT_ONCE)
         self._ivs += [drawn[at : at + IV_BYTES] for at in range(0, len(drawn), IV_BYTES)]
         return self._ivs.pop()
+
+
+def head(version: int, key_id: str) -> str:
+    """How the text of an envelope begins, up to its IV."""
+    return f'{{"v":{version},"alg":"{ALGORITHM}","kid":"{key_id}","iv":"'
 
 
 def as_text(envelope: Mapping[str, Any]) -> str:

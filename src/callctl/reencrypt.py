@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from callctl.credentials import fit
-from callctl.envelope import VERSIONS, Malformed, NotOpened, Opener, Place, Sealer, read, read_own
+from callctl.envelope import VERSIONS, Malformed, NotOpened, Opener, Place, associated_data, read
+from callctl.renewal import MARK, MARK_LENGTH, Cut, Members, NotTheSame, Renewer, cut_members
+from callctl.secret_fields import walk
 from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode
 
 if TYPE_CHECKING:
@@ -45,23 +47,27 @@ class Failure(NamedTuple):
 class Resealed(NamedTuple):
     """What is to be done about one row: a new text for each column, or None to leave it.
 
-    ``misshapen`` is the account type whose shape its credentials do not have: see credentials.problems.
+    ``whole``: they are whole columns, and not members to be merged into a jsonb one. ``misshapen`` is the account type
+    whose shape its credentials do not have: see credentials.problems.
     """
 
     values: tuple[str | None, ...]
     changes: tuple[Change, ...]
     failures: tuple[Failure, ...]
+    whole: bool = False
     misshapen: str | None = None
 
 
 _name = lru_cache(maxsize=256)(encode)
 
+# The plaintext, the version that it is to have, and what that authenticates with it.
+_Due: TypeAlias = tuple[bytes, int, bytes | None]
 # A slot, and the JSON text of its new envelope.
 _Done: TypeAlias = tuple[Slot, str]
 
 
-class NotTheSame(Exception):
-    """What would be written does not say what was read. Nothing has been written."""
+class _NotQuick(Exception):
+    """Something that the quick way leaves to the thorough one."""
 
 
 def target_version(version: int, binding: Binding) -> int:
@@ -88,28 +94,124 @@ class Resealer:
         # The version that a value is to have, by the one it has; 0 for plaintext and for what carries none.
         self._wanted = tuple(target_version(version, binding) for version in (0, *VERSIONS))
         self._opener = Opener(ring, elsewhere)
-        self._sealer = Sealer(ring.primary)
+        self._renewer = Renewer(ring)
+        self._changes: dict[tuple[str | None, str, str], Change] = {}
 
     def reseal(self, target: Target, row: Row) -> Resealed:
         """What one row needs. Raises NotTheSame where the check of the result fails."""
         values: list[str | None] = []
         changes: list[Change] = []
         failures: list[Failure] = []
-        misshapen = None
+        misshapen, whole = None, True
         for part, raw in zip(target.parts, row.values, strict=True):
             if raw is None:
                 values.append(None)
                 continue
             try:
-                root, slots = part.take_apart(raw, row.account_type)
-            except NotReadable as problem:
-                failures.append(Failure(part.column, problem.reason))
-                values.append(None)
+                value, root = self._quickly(target, part, row, raw, changes)
+            except _NotQuick:
+                try:
+                    root, slots = part.take_apart(raw, row.account_type)
+                except NotReadable as problem:
+                    failures.append(Failure(part.column, problem.reason))
+                    values.append(None)
+                    continue
+                if part.is_credentials and not fit(row.account_type or "", root):
+                    misshapen = row.account_type
+                value = self._column(target, part, row, root, slots, changes, failures)
+                whole = whole and (value is None or part.replaces)
+            else:
+                if part.is_credentials and not fit(row.account_type or "", root):
+                    misshapen = row.account_type
+            values.append(value)
+        return Resealed(tuple(values), tuple(changes), tuple(failures), whole, misshapen)
+
+    # ---- the quick way: all that is secret is callctl's own, and opens -------------------------------------
+
+    def _quickly(self, target: Target, part: Part, row: Row, raw: str, changes: list[Change]) -> tuple[str | None, Any]:
+        """The text to be written, and the document with something in the place of its secrets. Raises _NotQuick."""
+        if part.form == "text":
+            cut, fields = self._renewer.cut_text(raw), part.of_type(row.account_type)
+            if cut is None or not fields:
+                raise _NotQuick
+            path = fields[0].text
+            due = self._cut_opened(target, row, path, cut)
+            if due is None:
+                return None, None
+            changes.append(self._change(row.account_type, path, cut[1]))
+            return self._sealed(*due), None
+        members = cut_members(raw) if part.by_member else None
+        if members is None:
+            raise _NotQuick
+        try:
+            root = decode(members.skeleton)
+        except NotReadable:
+            raise _NotQuick from None
+        if type(root) is not dict:
+            raise _NotQuick
+        return self._document_quickly(target, part, row, root, members, changes), root
+
+    def _document_quickly(
+        self, target: Target, part: Part, row: Row, root: Any, members: Members, changes: list[Change]
+    ) -> str | None:
+        account_type, cuts = row.account_type, members.cuts
+        found: list[tuple[int, str, _Due]] = []
+        left = set(range(len(cuts)))
+        flat, deep = part.members(account_type)
+        secrets = [(path, root.get(name)) for path, name in flat]
+        if deep:
+            secrets += [(path, value) for path, _, _, value in walk(root, deep)]
+        for path, value in secrets:
+            if value is None or value == "":
                 continue
-            if part.is_credentials and not fit(row.account_type or "", root):
-                misshapen = row.account_type
-            values.append(self._column(target, part, row, root, slots, changes, failures))
-        return Resealed(tuple(values), tuple(changes), tuple(failures), misshapen)
+            if type(value) is not str or value[:MARK_LENGTH] != MARK:
+                raise _NotQuick
+            number = int(value[MARK_LENGTH:])
+            if number not in left:
+                raise _NotQuick
+            left.remove(number)
+            due = self._cut_opened(target, row, path, cuts[number])
+            if due is not None:
+                found.append((number, path, due))
+        if left:  # it stands where no field is declared
+            raise _NotQuick
+        if not found:
+            return None
+        # Nothing is sealed before all is opened: what is sealed in vain would count as an encryption.
+        envelopes: dict[int, str] = {}
+        for number, path, due in found:
+            envelopes[number] = self._sealed(*due)
+            changes.append(self._change(account_type, path, cuts[number][1]))
+        return members.written(envelopes)
+
+    def _cut_opened(self, target: Target, row: Row, path: str, cut: Cut) -> _Due | None:
+        """What is to be sealed; None where it is as it should be. Raises _NotQuick where it does not open."""
+        version = cut[0]
+        wanted = self._wanted[version]
+        data = None
+        if version == 2 or wanted == 2:
+            data = associated_data(Place(row.company_id, target.table, row.row_id, path))
+        plaintext = self._renewer.opened(cut, data if version == 2 else None)
+        if plaintext is None:
+            raise _NotQuick
+        if version == wanted and cut[1] == self._primary:
+            return None
+        return plaintext, wanted, data if wanted == 2 else None
+
+    def _sealed(self, plaintext: bytes, version: int, data: bytes | None) -> str:
+        if not self.left:
+            self.left = self._allowance()
+        self.left -= 1
+        return self._renewer.sealed(plaintext, version, data)
+
+    def _change(self, account_type: str | None, path: str, was: str) -> Change:
+        """One for all that are the same."""
+        known = self._changes.get((account_type, path, was))
+        if known is None:
+            known = self._changes[account_type, path, was] = Change(account_type, path, was)
+        return known
+
+    # ---- the thorough way ----------------------------------------------------------------------------------
 
     def _column(
         self,
@@ -138,15 +240,11 @@ class Resealer:
             if opened is None:
                 continue
             plaintext, was, version = opened
-            if not self.left:
-                self.left = self._allowance()
-            self.left -= 1
-            place = Place(row.company_id, target.table, row.row_id, path) if version == 2 else None
-            text = self._sealer.seal_text(plaintext, place)
-            if self._opener.decrypt_text(text, place) != plaintext:
-                raise NotTheSame
-            done.append((slot, text))
-            changes.append(Change(account_type, path, was))
+            data = None
+            if version == 2:
+                data = associated_data(Place(row.company_id, target.table, row.row_id, path))
+            done.append((slot, self._sealed(plaintext, version, data)))
+            changes.append(self._change(account_type, path, was))
         if not done:
             return None
         return done[0][1] if part.form == "text" else self._document(part, root, done)
@@ -156,14 +254,6 @@ class Resealer:
 
         Raises Malformed, NotOpened.
         """
-        own = read_own(value)
-        if own is not None:
-            version, key_id, iv, sealed = own
-            place = Place(row.company_id, target.table, row.row_id, path) if version == 2 else None
-            plaintext = self._opener.decrypt(key_id, iv, sealed, place)
-            if plaintext is not None:
-                wanted = self._wanted[version]
-                return None if key_id == self._primary and version == wanted else (plaintext, key_id, wanted)
         envelope = read(value)
         if envelope is None:
             assert isinstance(value, str)

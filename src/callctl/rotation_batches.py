@@ -19,7 +19,8 @@ from callctl.errors import StepFailed
 from callctl.events import OnEvent
 from callctl.files import read_sql
 from callctl.lock import WORK_CLASS, guard_transaction
-from callctl.reencrypt import NotTheSame, Resealed, Resealer
+from callctl.reencrypt import Resealed, Resealer
+from callctl.renewal import NotTheSame
 from callctl.rotation_batch import Batch
 from callctl.rotation_ranges import Found, Range, Tally, reached
 from callctl.rotation_wire import Sent, sent
@@ -187,9 +188,7 @@ class Batches:
             return
         parts, values = batch.values(changed)
         kinds, of_row = batch.kinds(changed)
-        statement = self._statement(
-            ("write_at_once", batch.target.name, *parts), lambda: merged("write_at_once", batch.target, parts, 12)
-        )
+        statement = self._writes("write_at_once", batch, changed, parts, 12)
         texts = (
             WORK_CLASS, self._settings.schema, taken.id, batch.rows[-1].key, more.read, json.dumps(more.as_json()),
             len(changed), json.dumps(kinds),
@@ -197,6 +196,12 @@ class Batches:
         fixed = [str(each).encode() for each in texts]
         under_way = Sent(self._writer, statement, [*fixed, *values[:2], of_row, *values[2:]], binary_from=len(fixed))
         self._writing = _Writing(batch, changed, under_way)
+
+    def _writes(self, name: str, batch: Batch, chosen: Sequence[int], parts: Sequence[int], first: int) -> bytes:
+        whole = batch.whole(chosen)
+        return self._statement(
+            (name, batch.target.name, whole, *parts), lambda: merged(name, batch.target, parts, first, whole=whole)
+        )
 
     def _finish_batch(self, taken: Range, between: Callable[[int], None]) -> None:
         """Wait until the batch under way is written, to its last row."""
@@ -304,9 +309,7 @@ class Batches:
         if not chosen:
             return frozenset()
         parts, values = batch.values(chosen)
-        statement = self._statement(
-            ("write", batch.target.name, *parts), lambda: merged("write", batch.target, parts, 3)
-        )
+        statement = self._writes("write", batch, chosen, parts, 3)
         return frozenset(sent(self._writer, statement, values))
 
     # ---- what lost ---------------------------------------------------------------------------------------

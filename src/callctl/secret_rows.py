@@ -127,6 +127,13 @@ class Part:
             self._deep[account_type] = tuple(each for each in found if each not in flat)
         return found
 
+    def members(self, account_type: str | None) -> tuple[tuple[tuple[str, str], ...], tuple[SecretField, ...]]:
+        """Where :attr:`by_member` holds: its fields in a row of this type that are members of the document itself, each
+        with its path; and the others.
+        """
+        self.of_type(account_type)
+        return self._flat[account_type], self._deep[account_type]
+
     def take_apart(self, raw: str, account_type: str | None) -> tuple[Any, list[Slot]]:
         """The column's value, and the secrets in it. Raises NotReadable."""
         if self.form == "text":
@@ -136,14 +143,13 @@ class Part:
         if self.form == "json":
             if not isinstance(root, list if self.replaces else dict):
                 raise NotReadable("not an object")
-            self.of_type(account_type)
+            flat, deep = self.members(account_type)
             slots = []
-            for path, name in self._flat[account_type]:  # none, in a list
+            for path, name in flat:  # none, in a list
                 value = root.get(name)  # type: ignore[union-attr, unused-ignore]
                 if value is not None:
                     slots.append(Slot(path, root, name, value, False))
-            if deep := self._deep[account_type]:
-                slots += [Slot(*found, False) for found in walk(root, deep)]
+            slots += [Slot(*found, False) for found in walk(root, deep)]
             return root, slots
         if self.form == "row":
             return root, self._of_a_row(root, account_type)

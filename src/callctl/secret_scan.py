@@ -6,10 +6,11 @@ Memory stays the same however large the tables are; a table that takes too long 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -56,13 +57,15 @@ _SHORTEST = 8
 _KID = re.compile(r'\\*"kid\\*"\s*:\s*\\*"([A-Za-z0-9._-]+)\\*"')
 
 # What the server looks for: a guess that lets through too much rather than too little; the rest is done here. A piece
-# of each shape first: LIKE is many times faster than a regular expression, and most rows have none.
+# of each shape first, and a part of each name: LIKE is many times faster than a regular expression, and most rows have
+# none.
 _PATTERNS = {
     "pieces": [f"%{piece}%" for piece in (
         "sk-", "EAA", "AKIA", "AIza", r"gh_\_", "xox_-", "PRIVATE KEY-----"
     )],
     "shapes": "|".join(_SHAPES),
     "tags": ["%authTag%"],
+    "parts": [f"%{part}%" for part in ("passw", "passphrase", "secret", "token", "key", "credential")],
     "names": rf'{_NAME}"\s*:\s*"',
 }  # fmt: skip
 
@@ -126,7 +129,7 @@ def scan(
     for table in _tables(connection, settings):
         try:
             with connection.transaction():
-                connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(timeout_ms or 0),))
+                connection.execute(read_sql("scan/settings.sql").encode(), {"timeout": str(timeout_ms or 0)})
                 deadline = time.monotonic() + timeout_ms / 1000 if timeout_ms else None
                 for row in _rows(connection, table, fields, table.name in typed, deadline):
                     finder.row(table, row)
@@ -199,11 +202,24 @@ def _rows(
         documents=sql.SQL(", ").join(documents),
         named=sql.SQL(" ").join(named),
     )
+    with contextlib.closing(_sent(connection, statement, few=bool(fields))) as rows:
+        for number, row in enumerate(rows):
+            if number % ROWS_AT_ONCE == 0 and deadline is not None and time.monotonic() > deadline:
+                raise _TooLong
+            yield row
+
+
+def _sent(connection: Connection, statement: sql.Composed, *, few: bool) -> Generator[tuple[Any, ...], None, None]:
+    """The rows as they come. ``few`` are expected: then not through a cursor, for which the server works alone, in one
+    process; but one by one, which costs more for each.
+    """
+    if few:
+        with connection.cursor() as plain:
+            yield from plain.stream(statement, _PATTERNS)
+        return
     with connection.cursor("callctl_scan") as cursor:
         cursor.execute(statement, _PATTERNS)
         while fetched := cursor.fetchmany(ROWS_AT_ONCE):
-            if deadline is not None and time.monotonic() > deadline:
-                raise _TooLong
             yield from fetched
 
 

@@ -56,6 +56,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "scope",
         "naming",
         "reencrypt",
+        "renewal",
         "secret_rows",
         "envelope",
         "keys credentials secret_fields",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from callctl.envelope import Opener, Place, Sealer, read
 from callctl.keys import Key, KeyRing, check_value
-from callctl.reencrypt import NotTheSame, Resealer
+from callctl.reencrypt import Resealer
+from callctl.renewal import NotTheSame
 from callctl.secret_fields import DECLARED
 from callctl.secret_rows import NotReadable, Part, Row, Target, decode, encode
 
@@ -106,6 +108,55 @@ def test_only_the_secrets_change(others: dict[str, Any], password: Any, turns: l
     assert len(result.failures) == numbers
 
 
+def as_jsonb(envelope: Any) -> dict[str, Any]:
+    """An envelope in the order in which PostgreSQL prints it."""
+    return {name: envelope[name] for name in ("v", "iv", "alg", "kid", "authTag", "encrypted")}
+
+
+def without_envelopes(text: str) -> list[str]:
+    return re.split(r'\{"v":[^{}]*"\}', text)
+
+
+@given(
+    st.dictionaries(TEXTS, VALUES, max_size=3),
+    st.lists(st.sampled_from(("k1", "k2", "bound", "k9", "broken")), max_size=3),
+    st.sampled_from(("k1", "k2", "plaintext", "in a string", "nowhere")),
+)
+def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
+    others: dict[str, Any], turns: list[str], password: str
+) -> None:
+    def value(form: str, path: str) -> Any:
+        place = Place("company", "integration_accounts", "row", path)
+        made = as_jsonb(Sealer(KEYS["k2" if form == "k2" else "k1"]).seal(f"a {form}", place, 1 + (form == "bound")))
+        if form == "k9":
+            return {**made, "kid": "k9"}
+        if form == "broken":
+            return {**made, "authTag": "00" * 16}
+        return {"plaintext": "a plaintext", "in a string": f'x": {json.dumps(made)}'}.get(form, made)
+
+    servers = [{"credential": value(each, "credentials.turnServers[].credential")} for each in turns]
+    text = written({**others, "password": value(password, "credentials.password"), "turnServers": servers})
+    if password == "nowhere":
+        text = text.replace('"password"', '"elsewhere"')
+    result = resealed(text, "custom")
+    due = [each for each in turns if each in ("k1", "bound")] + [password] * (password in ("k1", "plaintext"))
+    assert len(result.changes) == len(due)
+    bad = sum(each in ("k9", "broken") for each in turns) + (password == "in a string")
+    assert len(result.failures) == bad
+    assert result.whole == (not (bad or password in ("plaintext", "nowhere")) or not due)
+    if result.values[0] is not None and result.whole:
+        assert without_envelopes(result.values[0]) == without_envelopes(text)
+        assert [each["credential"]["kid"] for each in exact(result.values[0])["turnServers"]] == ["k2"] * len(turns)
+        before, after = (exact(each)["turnServers"] for each in (text, result.values[0]))
+        opener = Opener(RING)
+        place = Place("company", "integration_accounts", "row", "credentials.turnServers[].credential")
+        for old, new in zip(before, after, strict=True):
+            was, now = (read({**each["credential"], "v": int(each["credential"]["v"])}) for each in (old, new))
+            assert was is not None
+            assert now is not None
+            assert opener.open(was, place).plaintext == opener.open(now, place).plaintext
+
+
 @given(VALUES)
 def test_a_document_keeps_its_digits(value: Any) -> None:
     text = written(value)
@@ -123,8 +174,8 @@ def test_what_is_nested_too_deeply_is_left() -> None:
 def test_a_value_that_would_not_decrypt_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     seal = Sealer.seal_text
 
-    def wrong(self: Sealer, plaintext: bytes, place: Place | None) -> str:
-        return seal(self, plaintext + b"x", place)
+    def wrong(self: Sealer, plaintext: bytes, version: int, data: bytes | None) -> str:
+        return seal(self, plaintext + b"x", version, data)
 
     monkeypatch.setattr(Sealer, "seal_text", wrong)
     with pytest.raises(NotTheSame):
