@@ -26,6 +26,7 @@ from callctl import (
 from callctl.adoption import Adopted
 from callctl.backup import Backup
 from callctl.backup import Plan as BackupPlan
+from callctl.census import Census, Shape, Unreadable, Use
 from callctl.code_refs import CodeRefs, Reference
 from callctl.config import Settings
 from callctl.errors import StepFailed
@@ -46,6 +47,7 @@ from callctl.kept_secrets import Kept
 from callctl.key_retirement import Retired
 from callctl.key_use import Census, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
 from callctl.manifest import Manifest, TableRows
+from callctl.key_use import Keys, KeyUse, Ledger, Secrets
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
 from callctl.restore import Restored

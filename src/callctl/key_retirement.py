@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from callctl import database, key_ledger, store
 from callctl.backup_record import last_backup
+from callctl.census import census
 from callctl.errors import Refused
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
-from callctl.key_use import census
 from callctl.keys import KeyRing, load_key_ring
 from callctl.lock import at_work, guard_transaction
 from callctl.secret_scan import scan

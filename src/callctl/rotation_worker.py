@@ -88,6 +88,7 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
     """This process at work. Raises ConfigError, ConnectionFailed, Refused."""
     settings = job.settings
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_few_collections())
         # The third is for what comes between: the reader is at work all the time.
         reader, writer, other = (
             stack.enter_context(
@@ -105,6 +106,21 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)
         encryptions.give_back(resealer.left)
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Have Python look for cycles seldom: a batch makes very many objects, and no cycles; what was loaded stays."""
+    import gc
+
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(200_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 # ---- more processes --------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from tests.conftest import connect
 from tests.db import accounts
 from tests.db.conftest import ACCOUNTS
 
-from callctl import migrate, rotation, rotation_batches, rotation_worker
+from callctl import migrate, rotation_batches, rotation_swaps, rotation_watch, rotation_worker
 from callctl.envelope import Place, Sealer
 from callctl.errors import Interrupted, LockHeld
 from callctl.events import Event, Notice, RotationProgress, Waiting
@@ -143,7 +143,7 @@ def test_interrupted_it_says_what_stands(url: str, keys: Path, tmp_path: Path) -
 def test_one_that_is_frozen_is_named_and_can_be_done_without(
     url: str, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(rotation_watch, "SILENT_SECONDS", 0.1)
     settings = accounts.settings_of(url, keys)
     with stopped_at(url, configuration(tmp_path, keys), 0) as (process, db):
         (pid,) = db.execute(WAITING).fetchone() or (0,)
@@ -200,7 +200,7 @@ def test_stopped_between_the_rows_that_were_written_and_those_that_lost_it_count
 ) -> None:
     settings = accounts.settings_of(url, keys, batch_size=100)
     ring = accounts.ring_of(settings)
-    start, again = rotation_batches.Batches._start, rotation_batches.Batches._again
+    start, again = rotation_batches.Batches._start, rotation_swaps.Swaps._again
     lost: list[str] = []
     with connect(url) as db:
         before = accounts.seen(db, ring)
@@ -218,7 +218,7 @@ def test_stopped_between_the_rows_that_were_written_and_those_that_lost_it_count
             raise KeyboardInterrupt
 
         monkeypatch.setattr(rotation_batches.Batches, "_start", beaten)
-        monkeypatch.setattr(rotation_batches.Batches, "_again", stopped)
+        monkeypatch.setattr(rotation_swaps.Swaps, "_again", stopped)
         with pytest.raises(Interrupted):
             rotate(settings)
         done = sum(each != before[where] for where, each in accounts.seen(db, ring).items())
@@ -250,19 +250,19 @@ def test_an_application_that_writes_all_the_time_loses_nothing_and_starves_nobod
     url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some rows are written so often that only a lock gets at them: each is, while callctl has what it read in hand."""
-    prepared, locked = rotation_batches.Batches._prepared, rotation_batches.Batches._locked
+    prepared, locked = rotation_swaps.Swaps.prepared, rotation_swaps.Swaps._locked
     under_lock: list[str] = []
 
-    def slowly(self: Any, target: Any, rows: Any) -> Any:
+    def slowly(self: Any, *arguments: Any) -> Any:
         time.sleep(0.05)
-        return prepared(self, target, rows)
+        return prepared(self, *arguments)
 
     def counted(self: Any, taken: Any, target: Any, keys: list[str], tally: Any) -> Any:
         under_lock.extend(keys)
         return locked(self, taken, target, keys, tally)
 
-    monkeypatch.setattr(rotation_batches.Batches, "_prepared", slowly)
-    monkeypatch.setattr(rotation_batches.Batches, "_locked", counted)
+    monkeypatch.setattr(rotation_swaps.Swaps, "prepared", slowly)
+    monkeypatch.setattr(rotation_swaps.Swaps, "_locked", counted)
     settings = accounts.settings_of(url, keys, batch_size=100)
     ring = accounts.ring_of(settings)
     over = threading.Event()

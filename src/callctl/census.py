@@ -1,0 +1,200 @@
+"""Every declared secret of a database, counted: in which state, under which key, in which version. Reads only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+from callctl.credentials import problems
+from callctl.envelope import Malformed, NotOpened, Opener, Place, read
+from callctl.events import OnEvent, RotationProgress, ignore
+from callctl.keys import KeyRing
+from callctl.reencrypt import Binding, target_version
+from callctl.rotation_ranges import MOST_LISTED
+from callctl.secret_rows import NotReadable, Row, Target, as_row, decode
+from callctl.secret_tables import OtherCompanies, query, targets
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+ROWS_AT_ONCE = 1_000
+
+# sealed: it opens, or (without a key ring) has the shape of an envelope. unreadable: it does not open, or is neither.
+State: TypeAlias = Literal["sealed", "plaintext", "unreadable"]
+
+
+class Use(NamedTuple):
+    """What is counted together: where, which field, in which state, under which key and in which version.
+
+    ``key`` is the id that the value names, or the key that opens it; None where neither is known. ``due``: a rotation
+    would write it.
+    """
+
+    target: str
+    where: str
+    account_type: str | None
+    field: str
+    state: State
+    key: str | None
+    version: int | None
+    due: bool
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A value that does not open: where, and why. Never the value."""
+
+    target: str
+    row_id: str
+    field: str
+    reason: str
+
+
+class Tenant(NamedTuple):
+    """The secrets of one company: ``due`` would be written by a rotation, ``unreadable`` do not open."""
+
+    company_id: str
+    values: int
+    due: int
+    unreadable: int
+
+
+class Shape(NamedTuple):
+    """Credentials that are not as the specification has them: so many accounts of a type have this trouble there."""
+
+    account_type: str
+    field: str
+    trouble: str
+
+
+@dataclass
+class Census:
+    """Everything that was counted. ``unreadable`` holds the first of those that do not open."""
+
+    rows: int = 0
+    uses: Counter[Use] = field(default_factory=Counter)
+    tenants: dict[str, list[int]] = field(default_factory=dict)
+    shapes: Counter[Shape] = field(default_factory=Counter)
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    def total(self, state: State) -> int:
+        """How many values are in a state."""
+        return sum(number for use, number in self.uses.items() if use.state == state)
+
+    @property
+    def due(self) -> int:
+        """How many values a rotation would write."""
+        return sum(number for use, number in self.uses.items() if use.due)
+
+    def by_tenant(self) -> tuple[Tenant, ...]:
+        """The companies, by id."""
+        return tuple(Tenant(company, *counts) for company, counts in sorted(self.tenants.items()))
+
+
+def census(
+    connection: Connection,
+    settings: Settings,
+    ring: KeyRing | None,
+    *,
+    binding: Binding = "keep",
+    on_event: OnEvent = ignore,
+) -> Census:
+    """Count every declared secret: live, archived and saved, soft-deleted ones too, in the caller's transaction.
+
+    Each value is decrypted, unless there is no ``ring``: then its shape and the key id it names are all that is known.
+    Raises Refused where there is no place for secrets.
+    """
+    counted = Census()
+    opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
+    reader = _Reader(ring, opener, binding, counted)
+    for target in targets(connection, settings):
+        for rows in _pages(connection, target):
+            for row in rows:
+                reader.row(target, row)
+            on_event(RotationProgress(counted.rows, 0, counted.total("unreadable"), 0.0))
+    return counted
+
+
+def _pages(connection: Connection, target: Target) -> Iterator[list[Row]]:
+    """The rows of a target, some at a time: memory stays the same, however large the table is."""
+    with connection.cursor("callctl_secrets") as cursor:
+        cursor.execute(query("all", target), {})
+        while fetched := cursor.fetchmany(ROWS_AT_ONCE):
+            yield [as_row(each) for each in fetched]
+
+
+class _Reader:
+    def __init__(self, ring: KeyRing | None, opener: Opener | None, binding: Binding, counted: Census) -> None:
+        self._opener = opener
+        self._primary = ring.primary.id if ring is not None else None
+        self._binding = binding
+        self._counted = counted
+
+    def row(self, target: Target, row: Row) -> None:
+        counted = self._counted
+        counted.rows += 1
+        for part, raw in zip(target.parts, row.values, strict=True):
+            if raw is None:
+                continue
+            if part.is_credentials:
+                self._shape(row, raw)
+            try:
+                _, slots = part.take_apart(raw, row.account_type)
+            except NotReadable as problem:
+                self._add(target, row, part.column, "unreadable", None, None, False, problem.reason)
+                continue
+            for slot in slots:
+                if slot.value != "":
+                    self._value(target, row, slot.path, slot.value)
+
+    def _shape(self, row: Row, raw: str) -> None:
+        try:
+            credentials = decode(raw)
+        except NotReadable:
+            return
+        for path, trouble in problems(row.account_type or "", credentials):
+            self._counted.shapes[Shape(row.account_type or "", path, trouble)] += 1
+
+    def _value(self, target: Target, row: Row, path: str, value: object) -> None:
+        try:
+            envelope = read(value)
+        except Malformed as problem:
+            self._add(target, row, path, "unreadable", None, None, False, f"malformed: {problem.reason}")
+            return
+        if envelope is None:
+            self._add(target, row, path, "plaintext", None, None, True)
+            return
+        key = envelope.key_id
+        if self._opener is not None:
+            try:
+                opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
+            except NotOpened as problem:
+                self._add(target, row, path, "unreadable", key, envelope.version, False, str(problem))
+                return
+            key = opened.key.id
+        due = envelope.key_id != self._primary or envelope.version != target_version(envelope.version, self._binding)
+        self._add(target, row, path, "sealed", key, envelope.version, due)
+
+    def _add(
+        self,
+        target: Target,
+        row: Row,
+        path: str,
+        state: State,
+        key: str | None,
+        version: int | None,
+        due: bool,
+        reason: str | None = None,
+    ) -> None:
+        counted = self._counted
+        counted.uses[Use(target.name, target.where, row.account_type, path, state, key, version, due)] += 1
+        tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0])
+        tenant[0] += 1
+        tenant[1] += due
+        if reason is not None:
+            tenant[2] += 1
+            if len(counted.unreadable) < MOST_LISTED:
+                counted.unreadable.append(Unreadable(target.name, row.row_id, path, reason))
