@@ -45,9 +45,8 @@ from callctl.events import (
 from callctl.findings import Finding
 from callctl.kept_secrets import Kept
 from callctl.key_retirement import Retired
-from callctl.key_use import Census, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
-from callctl.manifest import Manifest, TableRows
 from callctl.key_use import Keys, KeyUse, Ledger, Secrets
+from callctl.manifest import Manifest, TableRows
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
 from callctl.restore import Restored

@@ -25,7 +25,6 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "story",
         "adoption",
         "migrate rotation key_retirement webhook_secrets backup restore",
-        "migrate rotation key_retirement webhook_secrets",
         "rotation_watch",
         "rotation_worker key_use webhook_run",
         "rotation_batches webhook_ledger",
