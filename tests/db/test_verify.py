@@ -6,6 +6,7 @@ import re
 from contextlib import closing
 
 import pytest
+from benchmarks import verify as bench
 from tests.conftest import connect
 from tests.db.migrated import Migrated, State, connection_to
 
@@ -80,6 +81,23 @@ def test_the_defaults_that_are_known_by_sight_are_the_defaults(migrated: Migrate
     with connection_to(migrated.url(FULL)) as db:
         row = db.execute(f"SELECT '{written[1]}'::jsonb = callctl.default_call_settings()".encode()).fetchone()
         assert row == (True,)
+
+
+def test_what_the_benchmark_compares_with(migrated: Migrated) -> None:
+    """Every pass, and the columns that its checks name; of its own the scan has none to leave out."""
+    measured = bench.measure(migrated.url(FULL), rounds=1)
+    assert sorted(check for each in measured["passes"] for check in each["checks"]) == sorted(
+        statement.check.id for statement in statements() if statement.check
+    )
+    (calls,) = [each for each in measured["passes"] if "calls-one-tenant" in each["checks"]]
+    names = ("calls", "chatbots", "end_users", "conversations", "integration_accounts")
+    assert calls["tables"] == [f"chatapp.{name}" for name in names]
+    types = {"chatapp.calls": {"id": "uuid", "duration": "integer", "summary": "text"}, "chatapp.companies": {}}
+    sql = "SELECT c.id FROM chatapp.calls AS c WHERE c.duration < 0 AND EXISTS (SELECT FROM chatapp.companies AS d)"
+    assert bench.columns_read(sql, types) == {"chatapp.calls": ["duration", "id"], "chatapp.companies": []}
+    assert bench.floor_sql("chatapp.companies", ["settings", "id"], {"settings": "jsonb", "id": "uuid"}) == (
+        "SELECT count(*), sum(pg_column_size(id)), count(jsonb_typeof(settings)) FROM chatapp.companies"
+    )
 
 
 def test_no_lock_beyond_access_share(migrated: Migrated) -> None:

@@ -191,7 +191,7 @@ def test_a_result_file_names_no_path_and_the_newest_counts(tmp_path: Path) -> No
 
 def test_the_page_shows_the_committed_results() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for kind, table in (("online", tables.online), ("growth", tables.growth)):
+    for kind, table in (("online", tables.online), ("growth", tables.growth), ("verify", tables.verify)):
         newest = saved.newest(kind)
         assert newest["commit"][:10] in page
         assert tables.replace(page, kind, table(newest)) == page
