@@ -143,6 +143,17 @@ COMMENT ON COLUMN callctl.saved_row.contents IS 'The row, every column';
 COMMENT ON COLUMN callctl.saved_row.saved_at IS 'When it was taken away';
 COMMENT ON COLUMN callctl.saved_row.superseded_at IS 'When another row was found under its key; listed until purge, never put back';
 
+CREATE TABLE IF NOT EXISTS callctl.seeded_model (
+  model_id uuid PRIMARY KEY,
+  contents jsonb NOT NULL,
+  seeded_at timestamp with time zone NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE callctl.seeded_model IS
+  'What seed-models last wrote into each model: a field that still says so is the catalogue''s, another an administrator''s';
+COMMENT ON COLUMN callctl.seeded_model.model_id IS 'Primary key of the model';
+COMMENT ON COLUMN callctl.seeded_model.contents IS 'The fields that it wrote, in the names and units of the catalogue';
+COMMENT ON COLUMN callctl.seeded_model.seeded_at IS 'When it last wrote one';
+
 CREATE TABLE IF NOT EXISTS callctl.inheritance_breach (
   chatbot_id uuid PRIMARY KEY,
   recorded_at timestamp with time zone NOT NULL DEFAULT now()

@@ -8,8 +8,10 @@
 -- needs: callctl.made, chatapp.ai_models
 SELECT
     'blocks' AS level,
-    format('model %s is used by %s rows of %s (%s)', m.name, u.referring_rows, u.referring_table, u.constraint_name) AS what,
+    format('model %s (id %s) is used by %s rows of %s (%s)', t.model_name, m.name, u.referring_rows, u.referring_table,
+           u.constraint_name) AS what,
     m.name AS object
 FROM callctl.made AS m
+JOIN chatapp.ai_models AS t ON t.id::text = m.name
 CROSS JOIN LATERAL callctl.rows_referring_to('chatapp.ai_models'::regclass, m.name::uuid) AS u
 WHERE m.kind = 'row' AND m.relation = 'ai_models';

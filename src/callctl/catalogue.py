@@ -1,4 +1,4 @@
-"""The model catalogue (YAML) and the SQL of step 13 that it becomes.
+"""The model catalogue, what a table's columns keep of it, and the SQL of step 13 that callctl's own becomes.
 
 Prices are exact decimals in US dollars, per million tokens and per audio second (specification, section 11). They are
 written to whatever columns the table has: a column that keeps another unit gets the value converted.
@@ -9,110 +9,147 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
 
-from callctl.errors import ConfigError, Refused
+from callctl.errors import ConfigError, UsageError
 from callctl.files import read_sql
 from callctl.lexer import identifier
-from callctl.naming import DOCUMENTED, Naming
+from callctl.naming import DOCUMENTED, Naming, TableNaming
 from callctl.script import Script, parse_script
-
-if TYPE_CHECKING:
-    from callctl.database import Connection
 
 SOURCE = "steps/13_call_models/up.sql"
 STEP = 13
+OWN = "models.yaml"
+EXAMPLES = "models-examples.yaml"
+
+Value: TypeAlias = str | bool | int | Decimal
+
+# Field of the catalogue -> column of the specification.
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "provider": "provider",
+        "type": "model_type",
+        "key": "model_name",
+        "display_name": "display_name",
+        "description": "description",
+        "supports_audio": "supports_audio",
+        "input_price_usd_per_million_tokens": "input_cost_per_token",
+        "output_price_usd_per_million_tokens": "output_cost_per_token",
+        "audio_input_price_usd_per_second": "audio_cost_per_second_input",
+        "audio_output_price_usd_per_second": "audio_cost_per_second_output",
+        "context_window_tokens": "context_window",
+        "max_output_tokens": "max_output_tokens",
+    }
+)
 _MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model of the catalogue. Prices in US dollars; limits in tokens."""
+    """One model of the catalogue. Prices in US dollars; limits in tokens. None: the catalogue does not say."""
 
     key: str
     provider: Literal["openai", "google", "anthropic"]
     type: Literal["chat", "call", "both"]
     display_name: str
-    description: str
-    supports_audio: bool
-    input_price_usd_per_million_tokens: Decimal
-    output_price_usd_per_million_tokens: Decimal
-    audio_input_price_usd_per_second: Decimal
-    audio_output_price_usd_per_second: Decimal
-    context_window_tokens: int
-    max_output_tokens: int
+    description: str | None = None
+    supports_audio: bool | None = None
+    input_price_usd_per_million_tokens: Decimal | None = None
+    output_price_usd_per_million_tokens: Decimal | None = None
+    audio_input_price_usd_per_second: Decimal | None = None
+    audio_output_price_usd_per_second: Decimal | None = None
+    context_window_tokens: int | None = None
+    max_output_tokens: int | None = None
 
-    def documented(self) -> Mapping[str, object]:
+    def fields(self) -> dict[str, Value]:
+        """What the catalogue says of it, in the catalogue's own units."""
+        return {field: value for field in COLUMNS if (value := getattr(self, field)) is not None}
+
+    def documented(self) -> Mapping[str, Value]:
         """The model as the specification's columns hold it, prices per token."""
-        return {
-            "provider": self.provider,
-            "model_type": self.type,
-            "model_name": self.key,
-            "display_name": self.display_name,
-            "description": self.description,
-            "supports_audio": self.supports_audio,
-            "input_cost_per_token": self.input_price_usd_per_million_tokens / _MILLION,
-            "output_cost_per_token": self.output_price_usd_per_million_tokens / _MILLION,
-            "audio_cost_per_second_input": self.audio_input_price_usd_per_second,
-            "audio_cost_per_second_output": self.audio_output_price_usd_per_second,
-            "context_window": self.context_window_tokens,
-            "max_output_tokens": self.max_output_tokens,
-        }
+        return {COLUMNS[field]: _documented(field, value) for field, value in self.fields().items()}
 
 
-def load_catalogue(text: str | None = None, name: str = "models.yaml") -> tuple[Model, ...]:
-    """The models of a catalogue; callctl's own where ``text`` is None.
+class Stored(NamedTuple):
+    """A field as a table keeps it: the actual column, and the value in that column's unit."""
+
+    column: str
+    value: Value
+
+
+def stored(field: str, value: Value, table: TableNaming) -> Stored:
+    """A field's value, exactly, as this table keeps it."""
+    column = COLUMNS[field]
+    kept = _documented(field, value)
+    if column in table.units:
+        assert isinstance(kept, Decimal)
+        kept *= table.units[column]
+    return Stored(table.columns.get(column, column), kept)
+
+
+def _documented(field: str, value: Value) -> Value:
+    if isinstance(value, Decimal) and COLUMNS[field].endswith("_per_token"):
+        return value / _MILLION
+    return value
+
+
+# ---- files ---------------------------------------------------------------------------------------------
+
+
+def load_catalogue(text: str | None = None, name: str = OWN) -> tuple[Model, ...]:
+    """The models of a catalogue; where ``text`` is None, of the file ``name`` that comes with callctl.
 
     Raises ConfigError naming the file, the model and the field.
     """
-    import yaml
-    from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+    from callctl import catalogue_form
 
-    def decimal_as_string(value: object) -> object:
-        if not isinstance(value, str):
-            raise ValueError("a price is a decimal in quotes, so that no digit is lost")
-        return value
+    return tuple(Model(**entry) for entry in catalogue_form.read(read_sql(name) if text is None else text, name))
 
-    price = Annotated[Decimal, BeforeValidator(decimal_as_string), Field(ge=0, allow_inf_nan=False)]
 
-    class Entry(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
-        key: Annotated[str, Field(min_length=1, max_length=100)]
-        provider: Literal["openai", "google", "anthropic"]
-        type: Literal["chat", "call", "both"]
-        display_name: Annotated[str, Field(min_length=1, max_length=100)]
-        description: str
-        supports_audio: bool
-        input_price_usd_per_million_tokens: Annotated[price, Field(strict=False)]
-        output_price_usd_per_million_tokens: Annotated[price, Field(strict=False)]
-        audio_input_price_usd_per_second: Annotated[price, Field(strict=False)]
-        audio_output_price_usd_per_second: Annotated[price, Field(strict=False)]
-        context_window_tokens: Annotated[int, Field(gt=0)]
-        max_output_tokens: Annotated[int, Field(gt=0)]
-
+def read_catalogue(file: str) -> tuple[Model, ...]:
+    """The models of an operator's file. Raises as :func:`load_catalogue`, and UsageError where there is none."""
     try:
-        entries = yaml.safe_load(read_sql(name) if text is None else text)
-        listed = entries.get("models") if isinstance(entries, dict) else None
-        if not isinstance(listed, list):
-            raise ConfigError(
-                f"{name}: there is no list under 'models:'", hint="callctl's own models.yaml shows the form"
-            )
-        found = TypeAdapter(list[Entry]).validate_python(listed)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = first["loc"]
-        at = int(where[0]) if where else 0
-        assert listed is not None
-        model = listed[at].get("key", f"number {at + 1}") if isinstance(listed[at], dict) else f"number {at + 1}"
-        path = ".".join(str(part) for part in where[1:]) or "the entry"
-        raise ConfigError(f"{name}: model {model}: {path}: {first['msg'].lower()}") from error
-    keys = [entry.key for entry in found]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ConfigError(f"{name}: model {key} stands there twice")
-    return tuple(Model(**entry.model_dump()) for entry in found)
+        text = Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"--catalog: there is no file {file}", hint="leave --catalog out for callctl's own") from None
+    except (OSError, ValueError) as problem:  # ValueError: not UTF-8, or a name with a NUL in it
+        reason = problem.strerror.lower() if isinstance(problem, OSError) and problem.strerror else "it is not UTF-8"
+        raise ConfigError(f"cannot read {file}: {reason}", hint="make it a readable UTF-8 file") from None
+    return load_catalogue(text, file)
+
+
+class Contradiction(NamedTuple):
+    """A price that the specification gives twice, differently: in its SQL, and in a comment beside it."""
+
+    key: str
+    field: str
+    of_its_sql: Decimal
+    of_its_comment: Decimal
+    line: int
+
+
+CONTRADICTIONS = (
+    Contradiction(
+        "gemini-2.0-flash-exp", "input_price_usd_per_million_tokens", Decimal("0.75"), Decimal("0.075"), 3109
+    ),
+    Contradiction("gemini-2.0-flash-exp", "output_price_usd_per_million_tokens", Decimal("3"), Decimal("0.30"), 3110),
+)
+
+
+def contradictions(models: Sequence[Model]) -> tuple[str, ...]:
+    """What to warn of: prices of these models that the specification contradicts itself on."""
+    return tuple(
+        f"model {each.key}: {each.field} is {each.of_its_sql}, as the specification's SQL has it; its comment beside it"
+        f" (L{each.line}) says {each.of_its_comment}: ask the provider which is right"
+        for model in models
+        for each in CONTRADICTIONS
+        if model.key == each.key and getattr(model, each.field) == each.of_its_sql
+    )
+
+
+# ---- step 13 -------------------------------------------------------------------------------------------
 
 
 def seed_script(models: Sequence[Model], naming: Naming = DOCUMENTED) -> Script:
@@ -120,17 +157,14 @@ def seed_script(models: Sequence[Model], naming: Naming = DOCUMENTED) -> Script:
 
     With the documented naming it is the text of step 13's ``up.sql``.
     """
-    units = naming.tables["ai_models"].units
-    columns = naming.tables["ai_models"].columns
+    table = naming.tables["ai_models"]
     parts = [_HEAD]
     for model in models:
         values = {}
-        for column, value in model.documented().items():
-            if column in units:
-                assert isinstance(value, Decimal)
-                values[identifier(columns[column])] = _literal(value * units[column])
-            else:
-                values[column] = _literal(value)
+        for field, value in model.fields().items():
+            kept = stored(field, value, table)
+            moved = COLUMNS[field] in table.units
+            values[identifier(kept.column) if moved else COLUMNS[field]] = _literal(kept.value)
         names = ["id", *values, "created_at", "updated_at"]
         texts = ["gen_random_uuid()", *values.values(), "NOW()", "NOW()"]
         parts.append(
@@ -142,33 +176,6 @@ def seed_script(models: Sequence[Model], naming: Naming = DOCUMENTED) -> Script:
         _FOUND.format(step=STEP, keys=", ".join(_literal(model.key) for model in models if model.type != "chat"))
     )
     return parse_script("\n".join(parts), SOURCE)
-
-
-def assert_it_fits(connection: Connection, models: Sequence[Model], naming: Naming) -> None:
-    """Raise Refused, naming model and field, where the table would round a price or has a column we can't fill."""
-    table = naming.tables["ai_models"]
-    rows = connection.execute(read_sql("catalog/model_columns.sql").encode(), {"schema": naming.schema}).fetchall()
-    facts: dict[str, tuple[Any, ...]] = {row[0]: row[1:] for row in rows}
-    filled = {table.columns.get(name, name) for name in models[0].documented()} | {"id", "created_at", "updated_at"}
-    problems = [
-        f"column {name} is NOT NULL without a default, and the catalogue has nothing for it"
-        for name, (required, _, _) in facts.items()
-        if required and name not in filled
-    ]
-    for model in models:
-        for column, value in model.documented().items():
-            actual = table.columns.get(column, column)
-            if actual not in facts or not isinstance(value, Decimal):
-                continue
-            scale = facts[actual][1]
-            kept = value * table.units.get(column, 1)
-            if scale is not None and kept != round(kept, scale):
-                problems.append(f"model {model.key}: {actual} keeps {scale} decimals and would round {kept:f}")
-    if problems:
-        raise Refused(
-            f"the models do not fit table ai_models: {'; '.join(problems)}",
-            hint="widen the column or give it a default, then run the same command again; nothing was written",
-        )
 
 
 def _literal(value: object) -> str:

@@ -34,6 +34,8 @@ class Settings:
     database_source: str = "libpq's own environment"
     schema: str = "chatapp"
     environment: str | None = None
+    # Whether callctl.yaml itself says so: an option or a variable may be left over from another database.
+    environment_in_file: bool = False
     output: Output = "text"
     lock_timeout_ms: int = 100
     lock_hold_ms: int = 500
@@ -229,6 +231,8 @@ def load_settings(
         if setting.name == "database":
             values["database_source"] = source
             warnings.extend(_password_warnings(str(value), source, setting, path))
+        elif setting.name == "environment":
+            values["environment_in_file"] = source not in (setting.option, *setting.variables)
     for section in SECTIONS:
         if path is not None and section.name in entries:
             value, source = entries[section.name]

@@ -74,14 +74,14 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
             raise ConfigError(f"{place}: unknown key {key!r}", hint=_nearest(key, known))
         if key in entries:
             raise ConfigError(f"{place}: the key {key!r} stands twice", hint="keep one of the two lines")
-        _no_entry_twice(value_node, path, key)
+        no_entry_twice(value_node, path, key)
         entries[key] = (loader.construct_object(value_node, deep=True), place)
     # `schema:` with nothing behind it is a setting left open.
     return {key: entry for key, entry in entries.items() if entry[0] is not None}
 
 
-def _no_entry_twice(node: Any, path: Path, key: str) -> None:
-    """Refuse what YAML lets pass: an entry that stands twice, of which only the last would count."""
+def no_entry_twice(node: Any, path: Path | str, key: str) -> None:
+    """Raise ConfigError for what YAML lets pass: an entry of ``key`` that stands twice, of which one would count."""
     import yaml
 
     ahead, seen = [node], set()

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from callctl import catalogue, database, runner, store, transactions
+from callctl import catalogue, database, model_columns, runner, store, transactions
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
@@ -252,7 +252,7 @@ def _refuse_blocked(
         )
         raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
     if catalogue.STEP in numbers and wish.direction == "up":
-        catalogue.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
+        model_columns.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
 
 
 def make_ready(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:

@@ -80,6 +80,13 @@ def ask(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def ask_for(question: str) -> str:
+    """What somebody types on the terminal."""
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
 def document(value: object) -> None:
     """One JSON document."""
     import json

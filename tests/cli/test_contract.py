@@ -29,6 +29,7 @@ COMMANDS = (
     "purge",
     "backup",
     "restore",
+    "seed-models",
     "rotate-secrets",
     "keys list",
     "keys retire",
@@ -39,7 +40,16 @@ COMMANDS = (
     "sandbox url",
     "sandbox reset",
 )
-WRITES = ("migrate up", "migrate down", "migrate adopt", "purge", "rotate-secrets", "keys retire", "restore")
+WRITES = (
+    "migrate up",
+    "migrate down",
+    "migrate adopt",
+    "purge",
+    "seed-models",
+    "rotate-secrets",
+    "keys retire",
+    "restore",
+)
 TARGETS = {"migrate down": ["--all"], "keys retire": ["k1"], "backup": ["/tmp/x.dump"], "restore": ["/tmp/x.dump"]}
 NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate")
 ASKS_THE_DATABASE = tuple(command for command in COMMANDS if not command.startswith(NEEDS_NO_DATABASE))
@@ -130,6 +140,9 @@ def test_help_pays_for_no_late_import() -> None:
         ("preflight --backup-taken-at 2999-01-01T00:00:00Z", "--backup-taken-at is in the future"),
         ("--schema pg_catalog migrate status", "--schema is a schema that cannot hold the platform"),
         ("--config /no/such/file.yaml migrate status", "--config: there is no file /no/such/file.yaml"),
+        ("seed-models --catalog /no/such.yaml", "--catalog: there is no file /no/such.yaml"),
+        ("seed-models --catalog a --examples", "--catalog and --examples are two catalogues"),
+        ("seed-models --development-database a", "--development-database is about --dev-accounts"),
         ("verify --junit /no/such/directory/report.xml", "cannot write /no/such/directory/report.xml"),
     ],
 )

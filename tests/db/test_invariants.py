@@ -127,6 +127,11 @@ BREAKAGES: dict[str, list[Breakage]] = {
     "call-models-take-calls": [
         Breakage("UPDATE chatapp.ai_models SET model_type = 'chat' WHERE model_name = 'gemini-2.0-flash-exp'", says="gemini")
     ],
+    "models-priced": [
+        Breakage("UPDATE chatapp.ai_models SET output_cost_per_token = NULL WHERE model_name = 'gemini-2.0-flash-exp'", says="output"),
+        Breakage("UPDATE chatapp.ai_models SET model_type = 'both', audio_cost_per_second_input = 1 WHERE model_name = 'gpt-4o'", says="second of audio"),
+        Breakage("UPDATE chatapp.ai_models SET input_price_per_million = NULL WHERE model_id = 'gpt-4o-realtime-preview'", DEPLOYED, "input"),
+    ],
     "call-settings-in-range": [
         settings("voiceId", "7"),
         settings("voiceProvider", '"acme"'),

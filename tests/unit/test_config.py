@@ -87,6 +87,14 @@ def test_option_before_environment_before_file_before_default(tmp_path: Path) ->
     assert load(tmp_path, "schema:").schema == "chatapp"
 
 
+def test_only_the_file_itself_marks_a_database_for_development(tmp_path: Path) -> None:
+    environ = {"CALLCTL_ENVIRONMENT": "development"}
+    assert load(tmp_path, "environment: development").environment_in_file
+    assert not load(tmp_path, "environment: development", environ=environ).environment_in_file
+    assert not load(tmp_path, "environment: development", environment="development").environment_in_file
+    assert not load(tmp_path, environ=environ).environment_in_file
+
+
 def test_the_database_is_looked_for_in_its_order(tmp_path: Path) -> None:
     environ = {"CALLCTL_DATABASE_URL": "dbname=a", "DATABASE_URL": "dbname=b"}
     assert load(tmp_path, environ=environ, database="dbname=o").database_source == "--database"

@@ -16,7 +16,7 @@ import typer
 from typer.main import get_command
 
 from callctl import __version__, render
-from callctl.cli import backup, code_refs, common, demo, keys, migrate, preflight, purge, rotate, sandbox, verify
+from callctl.cli import backup, code_refs, common, demo, keys, migrate, preflight, purge, rotate, sandbox, seed, verify
 from callctl.errors import CallctlError, UsageError
 
 HELP = """
@@ -100,6 +100,7 @@ migrate.register(app)
 verify.register(app)
 purge.register(app)
 backup.register(app)
+seed.register(app)
 rotate.register(app)
 keys.register(app)
 code_refs.register(app)

@@ -1,0 +1,126 @@
+"""callctl seed-models"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import LockTimeout, LockWait, Wait, Yes
+from callctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from callctl.catalogue import Model
+    from callctl.cli.common import Connection
+    from callctl.config import Settings
+    from callctl.seeding import Seeded
+
+EPILOG = """
+The catalogue is YAML: prices in US dollars per million tokens and per audio second, as decimals in quotes. They are
+written to whatever columns the table has, exactly or not at all. What callctl wrote and nobody has changed follows the
+catalogue; what an administrator has changed is kept and shown, unless you say --overwrite. A second run writes nothing.
+
+\b
+Examples:
+  callctl seed-models --dry-run                  callctl's own three models for calls
+  callctl seed-models --catalog our-models.yaml  your own
+  callctl seed-models --examples                 the specification's examples for chat, call and both
+
+Development accounts go only into a sandbox, or where callctl.yaml says `environment: development` and you type the
+database's name. Their secrets are stored encrypted under the primary key of callctl.yaml.
+
+\b
+  callctl seed-models --dev-accounts
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("seed-models", epilog=EPILOG)(seed_models)
+
+
+def seed_models(
+    context: typer.Context,
+    catalog: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The catalogue to take [default: callctl's own].")
+    ] = None,
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Take the catalogue of the specification's examples.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be written and what differs; write nothing.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Where the database differs, take what the catalogue says.")
+    ] = False,
+    dev_accounts: Annotated[
+        bool, typer.Option("--dev-accounts", help="Also the two integration accounts for development.")
+    ] = False,
+    development_database: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --dev-accounts: the database's name, where nobody can be asked."),
+    ] = None,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+) -> None:
+    """Bring the models of a catalogue into the database."""
+    if catalog is not None and examples:
+        raise UsageError("--catalog and --examples are two catalogues", hint="use one of them")
+    if development_database is not None and not dev_accounts:
+        raise UsageError("--development-database is about --dev-accounts", hint="add that, or leave this out")
+    settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
+    from callctl import events, render_progress, render_seeding, seeding
+
+    name, models = _catalogue(catalog, examples)
+    wish = seeding.Wish(name, models, overwrite, dev_accounts, development_database)
+    with common.connected(settings, writes=not dry_run) as connection:
+        if dev_accounts:
+            typed = _development(connection, settings, development_database, dry_run=dry_run, yes=yes)
+            wish = replace(wish, development_database=typed)
+        found = seeding.look(connection, settings, wish)
+        # Who has just typed the database's name need not say yes as well.
+        if found.writes and not dry_run and wish.development_database == development_database:
+            common.confirm(connection, settings, _question(found), yes=yes)
+    if found.writes and not dry_run:
+        if settings.output == "json":
+            found = seeding.seed(settings, wish, wait=wait, on_event=events.ignore)
+        else:
+            with render_progress.running("text") as on_event:
+                found = seeding.seed(settings, wish, wait=wait, on_event=on_event)
+    render_seeding.seeded(found, settings.output, dry_run=dry_run)
+
+
+def _catalogue(file: str | None, examples: bool) -> tuple[str, tuple[Model, ...]]:
+    from callctl import catalogue
+
+    if file is not None:
+        return file, catalogue.read_catalogue(file)
+    name = catalogue.EXAMPLES if examples else catalogue.OWN
+    return name, catalogue.load_catalogue(name=name)
+
+
+def _development(
+    connection: Connection, settings: Settings, given: str | None, *, dry_run: bool, yes: bool
+) -> str | None:
+    """The name of the development database, given or typed; None where none is needed. Raises Refused, ConfigError."""
+    from callctl import dev_accounts, render
+    from callctl.keys import load_key_ring
+
+    needed = dev_accounts.needs_name(connection, settings)
+    load_key_ring(settings)  # what is wrong with the keys is said before anybody is asked
+    if not needed or (dry_run and given is None):
+        return None
+    if given is None and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        given = render.ask_for("Development accounts: type the name of the database that they are to go into:")
+    dev_accounts.assert_development(connection, settings, given)
+    return given
+
+
+def _question(found: Seeded) -> str:
+    parts = [f"{what} {number}" for what in ("insert", "update") if (number := found.count(what))]
+    kind = "models and accounts" if found.accounts is not None else "models"
+    return f"{' and '.join(parts).capitalize()} {kind}"

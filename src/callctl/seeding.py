@@ -1,0 +1,166 @@
+"""seed-models: the models of a catalogue into the database, and on request the development accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from callctl import database, dev_accounts, key_ledger, seed_rows, store
+from callctl.actions import record_action
+from callctl.catalogue import STEP, Model, contradictions
+from callctl.errors import Refused
+from callctl.events import OnEvent, ignore
+from callctl.keys import load_key_ring
+from callctl.lock import at_work, guard_transaction
+from callctl.standing import status
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+    from callctl.dev_accounts import Account, Sealed
+    from callctl.keys import KeyRing
+    from callctl.naming import Naming
+    from callctl.seed_rows import Seed
+
+COMMAND = "seed-models"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be seeded. ``catalogue`` names it in messages and in the audit trail.
+
+    ``development_database`` is the name that somebody typed; a sandbox does not ask for it.
+    """
+
+    catalogue: str
+    models: tuple[Model, ...]
+    overwrite: bool = False
+    dev_accounts: bool = False
+    development_database: str | None = None
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """What a run has written, or would; ``accounts`` is None where nobody asked for them."""
+
+    catalogue: str
+    models: tuple[Seed, ...]
+    accounts: tuple[Account, ...] | None
+    warnings: tuple[str, ...]
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.count("insert") or self.count("update"))
+
+    def count(self, outcome: str) -> int:
+        """How many models and accounts have this outcome."""
+        accounts = sum(each.outcome == outcome for each in self.accounts or ())
+        return accounts + sum(each.outcome == outcome for each in self.models)
+
+
+def look(connection: Connection, settings: Settings, wish: Wish) -> Seeded:
+    """What :func:`seed` would write. Changes nothing, and does not ask whether the database is there to develop on.
+
+    Raises Refused where step 13 is not applied, and as :func:`seed` where the table does not fit the catalogue.
+    """
+    with database.read_only(connection):
+        return _found(connection, _naming(connection, settings), wish)
+
+
+def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEvent = ignore) -> Seeded:
+    """Insert the models that are missing, and bring up to date what callctl wrote and nobody has changed since.
+
+    One transaction, with its row in the audit trail; none where there is nothing to write. Raises Refused, naming model
+    and field, where the table would round a price, lacks a value or has a key twice; ConfigError where development
+    accounts need keys that are not there; LockHeld; StepFailed. Nothing is written then.
+    """
+    import psycopg
+
+    ring = load_key_ring(settings) if wish.dev_accounts else None
+    with at_work(settings, wait=wait, on_event=on_event) as (connection, _):
+        if wish.dev_accounts:
+            dev_accounts.assert_development(connection, settings, wish.development_database)
+        naming = _naming(connection, settings)
+        with database.read_only(connection):
+            found = _found(connection, naming, wish)
+        if not found.writes:
+            return found
+        try:
+            sealed: Mapping[str, Sealed] = {}
+            if ring is not None and any(each.outcome == "insert" for each in found.accounts or ()):
+                sealed = _sealed(connection, settings, ring, on_event)
+            attempt = partial(_attempt, connection, settings, naming, wish, sealed)
+            return database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            raise database.translated(error, COMMAND, "", "nothing was written") from error
+
+
+def _naming(connection: Connection, settings: Settings) -> Naming:
+    """What this database calls things, if its models can be seeded."""
+    found = status(connection, settings)
+    if STEP not in found.applied or STEP in found.half_done:
+        raise Refused(
+            f"step {STEP} is not applied: the columns that a catalogue needs may not be there; nothing was written",
+            hint="run callctl migrate up first (callctl migrate status shows where it stands)",
+        )
+    return found.naming
+
+
+def _found(connection: Connection, naming: Naming, wish: Wish) -> Seeded:
+    seeds = seed_rows.look(connection, naming, wish.models, wish.catalogue, overwrite=wish.overwrite)
+    accounts = dev_accounts.look(connection, naming) if wish.dev_accounts else None
+    return Seeded(wish.catalogue, seeds, accounts, contradictions(wish.models))
+
+
+def _sealed(connection: Connection, settings: Settings, ring: KeyRing, on_event: OnEvent) -> Mapping[str, Sealed]:
+    """The secrets of the development accounts, under a key that this database then knows."""
+
+    def known() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            store.create(connection, settings.schema)
+            key_ledger.record(connection, ring)
+
+    database.with_retries(settings, "a lock", known, on_event)
+    return dev_accounts.seal(connection, settings, ring, on_event)
+
+
+def _attempt(
+    connection: Connection, settings: Settings, naming: Naming, wish: Wish, sealed: Mapping[str, Sealed]
+) -> Seeded:
+    with connection.transaction():
+        guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+        store.create(connection, settings.schema)
+        seed_rows.lock(connection, naming)
+        found = _found(connection, naming, wish)  # again: the application may have written meanwhile
+        seeds = seed_rows.write(connection, naming, found.models, wish.catalogue)
+        accounts = found.accounts
+        if accounts is not None:
+            accounts = dev_accounts.write(connection, naming, accounts, sealed)
+        done = replace(found, models=seeds, accounts=accounts)
+        if done.writes:
+            record_action(connection, COMMAND, _detail(done, wish))
+        return done
+
+
+def _detail(done: Seeded, wish: Wish) -> Mapping[str, Any]:
+    """What was written, for the audit trail: values of the catalogue, and those that they took the place of."""
+    updated = {
+        each.model.key: {
+            difference.field: {"before": difference.here, "after": difference.catalogue}
+            for difference in each.differences
+            if difference.written
+        }
+        for each in done.models
+        if each.outcome == "update"
+    }
+    return {
+        "catalogue": wish.catalogue,
+        "overwrite": wish.overwrite,
+        "inserted": {each.model.key: each.id for each in done.models if each.outcome == "insert"},
+        "updated": updated,
+        "accounts": {each.name: each.id for each in done.accounts or () if each.outcome == "insert"},
+    }
