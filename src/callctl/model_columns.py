@@ -47,13 +47,13 @@ class Column:
         number = Decimal(value)
         if self.type in _WHOLE:
             if number != number.to_integral_value():
-                return f"keeps whole numbers and would round {number:f}"
-            return None if abs(number) < _WHOLE[self.type] else f"is {self.type}, too small for {number:f}"
+                return f"keeps whole numbers and would round {_short(number)}"
+            return None if abs(number) < _WHOLE[self.type] else f"is {self.type}, too small for {_short(number)}"
         if self.precision is not None and self.scale is not None:
             if number != round(number, self.scale):
-                return f"keeps {self.scale} decimals and would round {number:f}"
+                return f"keeps {self.scale} decimals and would round {_short(number)}"
             if abs(number) >= Decimal(10) ** (self.precision - self.scale):
-                return f"has room for {self.precision - self.scale} digits before the point, too few for {number:f}"
+                return f"has room for {self.precision - self.scale} digits before the point, too few for {_short(number)}"
         return None
 
 
@@ -140,6 +140,10 @@ def _number(text: str) -> Decimal | None:
         return Decimal(text)
     except ArithmeticError:
         return None
+
+
+def _short(number: Decimal) -> str:
+    return f"{number.normalize():f}"
 
 
 def _named(keys: Sequence[str]) -> str:

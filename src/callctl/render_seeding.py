@@ -40,9 +40,7 @@ def document(found: Seeded, *, dry_run: bool) -> dict[str, object]:
 
 
 def seeded(found: Seeded, output: Output, *, dry_run: bool) -> None:
-    """What was written, or would be, and what is kept."""
-    for text in found.warnings:
-        render.warning(text)
+    """What was written, or would be, and what is kept. The warnings are said before anything is written."""
     if output == "json":
         render.document(document(found, dry_run=dry_run))
         return

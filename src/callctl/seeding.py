@@ -53,12 +53,8 @@ class Seeded:
     @property
     def writes(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.count("insert") or self.count("update"))
-
-    def count(self, outcome: str) -> int:
-        """How many models and accounts have this outcome."""
-        accounts = sum(each.outcome == outcome for each in self.accounts or ())
-        return accounts + sum(each.outcome == outcome for each in self.models)
+        models = any(each.outcome in ("insert", "update") for each in self.models)
+        return models or any(each.outcome == "insert" for each in self.accounts or ())
 
 
 def look(connection: Connection, settings: Settings, wish: Wish) -> Seeded:

@@ -73,7 +73,7 @@ def seed_models(
     if development_database is not None and not dev_accounts:
         raise UsageError("--development-database is about --dev-accounts", hint="add that, or leave this out")
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl import events, render_progress, render_seeding, seeding
+    from callctl import events, render, render_progress, render_seeding, seeding
 
     name, models = _catalogue(catalog, examples)
     wish = seeding.Wish(name, models, overwrite, dev_accounts, development_database)
@@ -82,6 +82,8 @@ def seed_models(
             typed = _development(connection, settings, development_database, dry_run=dry_run, yes=yes)
             wish = replace(wish, development_database=typed)
         found = seeding.look(connection, settings, wish)
+        for text in found.warnings:
+            render.warning(text)
         # Who has just typed the database's name need not say yes as well.
         if found.writes and not dry_run and wish.development_database == development_database:
             common.confirm(connection, settings, _question(found), yes=yes)
@@ -121,6 +123,14 @@ def _development(
 
 
 def _question(found: Seeded) -> str:
-    parts = [f"{what} {number}" for what in ("insert", "update") if (number := found.count(what))]
-    kind = "models and accounts" if found.accounts is not None else "models"
-    return f"{' and '.join(parts).capitalize()} {kind}"
+    from callctl.render import counted
+
+    parts = [
+        f"{what} {counted(number, 'model')}"
+        for what in ("insert", "update")
+        if (number := sum(each.outcome == what for each in found.models))
+    ]
+    if number := sum(each.outcome == "insert" for each in found.accounts or ()):
+        parts.append(f"insert {counted(number, 'development account')}")
+    text = " and ".join(parts)
+    return text[:1].upper() + text[1:]
