@@ -21,7 +21,7 @@ from callctl.config_sections import SECTIONS
 # This file is run as a script; its neighbours are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import picture, saved, tables
-from docs import from_sql, json_samples
+from docs import from_catalogue, from_sql, json_samples
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 EXPLANATION = Path(__file__).resolve().parent / "explanation"
@@ -159,6 +159,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "preflight.md": preflight,
     **{name: partial(write, GENERATED) for name, write in from_sql.PAGES.items()},
     "json-output.md": partial(json_samples.page, GENERATED),
+    "model-catalogue.md": partial(from_catalogue.page, GENERATED),
+    from_catalogue.SCHEMA: from_catalogue.schema,
 }
 
 

@@ -21,14 +21,17 @@ from callctl import (
     render_progress,
     render_report,
     render_rotation,
+    render_seeding,
     render_webhooks,
 )
 from callctl.adoption import Adopted
 from callctl.backup import Backup
 from callctl.backup import Plan as BackupPlan
 from callctl.census import Census, Shape, Unreadable, Use
+from callctl.catalogue import load_catalogue
 from callctl.code_refs import CodeRefs, Reference
 from callctl.config import Settings
+from callctl.dev_accounts import Account as DevAccount
 from callctl.errors import StepFailed
 from callctl.events import (
     BackupProgress,
@@ -54,6 +57,8 @@ from callctl.results import CONTRACT_COLUMNS, CheckResult, Report
 from callctl.rotation import Changed, Left, Rotated
 from callctl.sandbox import Sandbox
 from callctl.secret_scan import Outside, Scan
+from callctl.seed_rows import Difference, Seed
+from callctl.seeding import Seeded
 from callctl.source_spans import Kind
 from callctl.steps import all_steps
 from callctl.store import HistoryRow, Saved
@@ -230,6 +235,13 @@ def _purge() -> None:
     render_answers.purged([Saved("saved value", "chatbots.settings.call", 250, 0)], "json")
 
 
+def _seeded() -> None:
+    difference = Difference("input_price_usd_per_million_tokens", "0.5", "0.75", False)
+    seed = Seed(load_catalogue()[2], _ROW, "kept", (difference,))
+    account = DevAccount("twilio", "Test Twilio Account", _ROW, "insert")
+    render_seeding.seeded(Seeded("models.yaml", (seed,), (account,), ("…",)), "json", dry_run=False)
+
+
 def _code_refs() -> None:
     text = "const isCall = bot.chatbotType === 'call';"
     reference = Reference("src/bot.ts", 12, 20, Kind.CODE, "chatbotType", False, text)
@@ -381,6 +393,14 @@ rows; `error` says why a query could not be asked.""",
         """What would be restored. `taken_of` is the database that the dump is of, `keys` are the ids of the keys that
 secrets in it need, `settings_left` what was set for the old database and is not for this one.""",
         _restorable,
+    ),
+    (
+        "seed-models",
+        """`outcome` of a model is `insert`, `update` (at least one field was written), `unchanged`, `kept` (nothing was
+written, something differs) or `deleted` (soft-deleted, left alone); with `dry_run` nothing was written yet.
+`differences` are in the units of the [catalogue](model-catalogue.md), `here` null where the database has nothing; one
+that is not `written` is an administrator's, and kept. `accounts` is null without `--dev-accounts`.""",
+        _seeded,
     ),
     (
         "rotate-secrets --status, --dry-run",

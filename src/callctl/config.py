@@ -98,7 +98,8 @@ SETTINGS: tuple[Setting, ...] = (
         "environment",
         "text",
         "not set",
-        "What this database is, such as staging; shown when callctl asks before it writes.",
+        "What this database is, such as staging; shown when callctl asks before it writes. `seed-models --dev-accounts`"
+        " wants `development` in the file itself.",
         text,
     ),
     _setting(

@@ -53,7 +53,9 @@ class Column:
             if number != round(number, self.scale):
                 return f"keeps {self.scale} decimals and would round {_short(number)}"
             if abs(number) >= Decimal(10) ** (self.precision - self.scale):
-                return f"has room for {self.precision - self.scale} digits before the point, too few for {_short(number)}"
+                return (
+                    f"has room for {self.precision - self.scale} digits before the point, too few for {_short(number)}"
+                )
         return None
 
 

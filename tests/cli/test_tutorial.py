@@ -21,6 +21,7 @@ HOW_TO: dict[str, str | None] = {
     "roll-back": "--baseline deployed --rows 200",
     "recover-after-a-failed-step": "--baseline documented --rows 200",
     "rotate-a-key": "--baseline documented --rows 200",
+    "seed-models": "--baseline deployed --rows 200",
     "run-in-ci": "--baseline documented --rows 200",
 }
 

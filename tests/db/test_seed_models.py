@@ -207,9 +207,11 @@ def test_step_13_is_a_first_run_of_callctls_own_catalogue(url: str, name: Baseli
 
 def test_the_examples_insert_only_what_is_missing(url: str, name: Baseline) -> None:
     with connect(url) as db:
+        edit(db, name, "gpt-3.5-turbo", KEY[name], "of another name")
         before = models(db, name)
         done = seed(Settings(database_url=url), Wish(EXAMPLES, load_catalogue(name=EXAMPLES)))
-        assert [each.model.key for each in done.models if each.outcome == "insert"] == ["gemini-2.0-ultra"]
+        missing = ["gpt-3.5-turbo", "gemini-2.0-ultra"]
+        assert [each.model.key for each in done.models if each.outcome == "insert"] == missing
         assert set(outcomes(done)) == {"insert", "unchanged"}
         after = models(db, name)
         assert {key: after[key] for key in before} == before
@@ -501,6 +503,18 @@ def test_no_migration_at_the_same_time_and_no_lost_edit(plain_url: str) -> None:
         run.join(timeout=20)
         assert outcomes(done[0]) == ["unchanged", "update", "update"]
         assert done[0].models[2].differences[0].here == "Second"
+
+
+def test_only_writers_of_models_wait(plain_url: str) -> None:
+    with connect(plain_url) as db, connect(plain_url) as other, db.transaction(force_rollback=True):
+        seed_rows.lock(db, read_naming(db, "chatapp"))
+        other.execute("SET lock_timeout = '100ms'")
+        assert len(models(other, "documented")) > 3
+        other.execute(
+            "UPDATE chatapp.chatbots SET ai_model_id = (SELECT id FROM chatapp.ai_models ORDER BY id LIMIT 1)"
+        )
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            edit(other, "documented", "gemini-2.0-flash-exp", "display_name", "Third")
 
 
 # ---- any catalogue ---------------------------------------------------------------------------------------

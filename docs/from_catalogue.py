@@ -1,0 +1,82 @@
+"""The published schema of a model catalogue, and the reference page that is made from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from callctl import catalogue_form
+from callctl.catalogue import COLUMNS, EXAMPLES, OWN
+from callctl.files import read_sql
+
+SCHEMA = "model-catalogue.schema.json"
+
+
+def schema() -> str:
+    """The JSON Schema, as a file."""
+    return json.dumps(catalogue_form.schema(), ensure_ascii=True, indent=2) + "\n"
+
+
+def page(generated: str) -> str:
+    """Every field with its type, its range and the columns that keep it."""
+    found = catalogue_form.schema()
+    entry = found["$defs"]["Entry"]
+    lines = [
+        "# The model catalogue",
+        "",
+        generated,
+        "The YAML file that `callctl seed-models --catalog FILE` reads: `models:`, and below it a list of models with",
+        "these fields and no others. A field that is left out, or null, is neither written nor compared. The same as a",
+        f"JSON Schema, for editors and other programs: [{SCHEMA}]({SCHEMA}). How to use it:",
+        "[seed models](../how-to/seed-models.md).",
+        "",
+        "| field | value | means | column of the specification |",
+        "|---|---|---|---|",
+    ]
+    for name, facts in entry["properties"].items():
+        needed = "" if name in entry["required"] else ", or left out"
+        lines.append(f"| `{name}` | {_value(facts)}{needed} | {facts['description']} | `{COLUMNS[name]}` |")
+    lines += [
+        "",
+        "- Prices are decimals **in quotes**, without an exponent: YAML would make a binary fraction of a number.",
+        "- A pair of prices is given whole: with an input price goes an output price.",
+        "- No key, and no field of a model, stands there twice.",
+        "",
+        "A table may keep another unit or go by other names (`input_price_per_million`, `input_limit`); the values are",
+        "converted, exactly. What a column can't keep to the last digit is refused, with the model, the field and the",
+        "column, and nothing is written. So is a new model that the catalogue gives too little of: a column that is",
+        "NOT NULL and has no default needs its field.",
+        "",
+        f"## callctl's own: `{OWN}`",
+        "",
+        "What step 13 inserts, and `callctl seed-models` without a catalogue takes.",
+        "",
+        "```yaml",
+        read_sql(OWN).rstrip(),
+        "```",
+        "",
+        f"## The specification's examples: `{EXAMPLES}`",
+        "",
+        "What `callctl seed-models --examples` takes.",
+        "",
+        "```yaml",
+        read_sql(EXAMPLES).rstrip(),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _value(facts: Mapping[str, Any]) -> str:
+    """What a field takes, in words."""
+    kinds = [each for each in facts.get("anyOf", [facts]) if each.get("type") != "null"]
+    (kind,) = kinds
+    if "enum" in kind:
+        return ", ".join(f"`{each}`" for each in kind["enum"])
+    if kind["type"] == "integer":
+        return f"whole number, {kind['minimum']:,} to {kind['maximum']:,}"
+    if kind["type"] == "boolean":
+        return "`true` or `false`"
+    if "maxLength" in kind:
+        return f"text, {kind.get('minLength', 0)} to {kind['maxLength']:,} characters"
+    return 'decimal in quotes, `"0"` to `"999999.999999999999"`'
