@@ -20,7 +20,7 @@ from callctl.config_sections import SECTIONS
 
 # This file is run as a script; its neighbours are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.online_parts import picture, saved, tables
+from benchmarks.online_parts import picture, query_tables, saved, tables
 from docs import from_catalogue, from_sql, json_samples
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -131,8 +131,15 @@ def preflight() -> str:
 def performance() -> str:
     """The page as it stands, with the tables of the newest results between their markers."""
     page = (EXPLANATION / "performance.md").read_text(encoding="utf-8")
-    for kind, table in (("online", tables.online), ("growth", tables.growth), ("verify", tables.verify)):
+    for kind, table in (
+        ("online", tables.online),
+        ("growth", tables.growth),
+        ("verify", tables.verify),
+        ("queries", query_tables.queries),
+    ):
         page = tables.replace(page, kind, table(saved.newest(kind)))
+    for part, table in (("changes", query_tables.changes), ("index-sizes", query_tables.index_sizes)):
+        page = tables.replace(page, part, table(saved.newest("queries")))
     return page
 
 

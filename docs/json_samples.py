@@ -18,6 +18,7 @@ from callctl import (
     render_code_refs,
     render_findings,
     render_keys,
+    render_loadtest,
     render_progress,
     render_report,
     render_rotation,
@@ -27,8 +28,8 @@ from callctl import (
 from callctl.adoption import Adopted
 from callctl.backup import Backup
 from callctl.backup import Plan as BackupPlan
-from callctl.census import Census, Shape, Unreadable, Use
 from callctl.catalogue import load_catalogue
+from callctl.census import Census, Shape, Unreadable, Use
 from callctl.code_refs import CodeRefs, Reference
 from callctl.config import Settings
 from callctl.dev_accounts import Account as DevAccount
@@ -38,6 +39,7 @@ from callctl.events import (
     BatchFinished,
     Event,
     IndexProgress,
+    LoadProgress,
     Notice,
     RotationProgress,
     StatementStarted,
@@ -49,6 +51,10 @@ from callctl.findings import Finding
 from callctl.kept_secrets import Kept
 from callctl.key_retirement import Retired
 from callctl.key_use import Keys, KeyUse, Ledger, Secrets
+from callctl.loadtest_measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
+from callctl.loadtest_preview import Leftover, Preview
+from callctl.loadtest_queries import documented_queries
+from callctl.loadtest_sessions import Plan as LoadPlan
 from callctl.manifest import Manifest, TableRows
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
@@ -326,6 +332,44 @@ def _webhooks() -> None:
     render_webhooks.done(Done("back", "all accounts", 8, _AT, (_account(None),), 0, (left,), 1, 1, None, None), "json")
 
 
+def _load_preview() -> None:
+    plan = LoadPlan(100, 100, 30.0, None, 10.0)
+    left = Leftover(_COMPANY, _AT, "ops@deploy", True)
+    queries = (documented_queries(DOCUMENTED)["find_call"],)
+    render_loadtest.preview(Preview("platform", plan, 1000, 194, 200, (left,), queries), "json")
+
+
+def _load_tested() -> None:
+    render_progress.json_event(LoadProgress(42, 12.0, 18.0))
+    query = QueryTimes("find_call", 780, {}, Spread(1.1, 3.4, 6.2, 14.8), Spread(0.8, 2.9, 5.6, 14.1), False)
+    done = LoadTest(
+        database="platform",
+        version="18.0",
+        started_at=_AT,
+        sessions=100,
+        connections=100,
+        call_seconds=10.0,
+        history=1000,
+        seconds=30.0,
+        limit_ms=100.0,
+        interrupted=False,
+        stopped=None,
+        calls_started=300,
+        calls_completed=224,
+        lines=5312,
+        queries=(query,),
+        client=Client(Spread(0.3, 1.1, 2.0, 6.5), Spread(0.0, 0.0, 0.1, 0.2), 0.18),
+        server=Server(8, 0.74, 1.12, 312.5),
+        samples=288,
+        waits=(Wait("Lock", "transactionid", 3, 0, 41.5),),
+        removed=(Removed(_COMPANY, _AT, "ops@deploy", 1030),),
+        slowest_ms=(6.1, 14.8),
+        cpus=(0.7, 1.12),
+    )
+    render_loadtest.measured(done, "json", report=None)
+    render_loadtest.cleaned(done.removed, "json")
+
+
 def _events() -> None:
     step = all_steps()[3]
     statement = step.script("up").statements[0]
@@ -427,6 +471,13 @@ credentials that differ from the specification's. `outside` is what looks like a
     ),
     ("keys retire", "`rows` were read, beside the scan of everything else; `warnings` are about backups.", _retired),
     (
+        "loadtest --dry-run",
+        """What would run; nothing was changed. `calls` is null where only the time bounds it; `room` connections can
+still be opened, and `fits` says whether they are enough. `leftovers` are companies of killed load tests, removed first
+where they are `removable`. `queries` lists each with its SQL in the names of this database.""",
+        _load_preview,
+    ),
+    (
         "code-refs",
         """`kind` is `code`, `string`, `sql` or `comment`; `clear` is false if there is a reference that is neither
 a comment nor `related`. Those are listed with `--comments` and `--related` only, and counted always
@@ -493,6 +544,16 @@ def page(generated: str) -> str:
         "or `analyze`:",
         "",
         *_block(_restoring),
+        "",
+        "`loadtest` tells how far it has come, and ends with what it has measured. Times of a query's `response`",
+        "count from its planned start, those of its `server` from when it was sent; `over` are the queries whose 95th",
+        "percentile exceeds `limit_ms`. `client` is how late the client itself was, and how long it waited for a",
+        "connection. `server` (CPUs on average and at the peak, private memory) is null where its processes cannot be",
+        "seen. `waits` are sightings in `samples` looks. `slowest_ms` is the longest response of each quarter second,",
+        "`cpus` the CPUs used in each second. `loadtest --clean` ends with what it has removed (`kept` says why one",
+        "was not):",
+        "",
+        *_block(_load_tested),
         "",
         "The last line of a run that failed:",
         "",

@@ -81,6 +81,25 @@ def _open(settings: Settings, application_name: str) -> Connection:
     )
 
 
+async def open_async(settings: Settings, application_name: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Open a connection of an application's kind: in autocommit, with prepared statements, on an event loop.
+
+    For an address that :func:`connect` has found to give sessions of one's own. Raises ConnectionFailed.
+    """
+    import psycopg
+
+    try:
+        return await psycopg.AsyncConnection.connect(
+            settings.database_url or "",
+            autocommit=True,
+            application_name=application_name,
+            connect_timeout=10,
+            client_encoding="UTF8",
+        )
+    except psycopg.Error as error:
+        raise _unreachable(error, settings) from None
+
+
 def _recognise(connection: Connection) -> int:
     """The server process that answers, where it is a PostgreSQL that callctl knows."""
     row = connection.execute("SELECT version()").fetchone()

@@ -102,6 +102,15 @@ class BackupProgress:
 
 
 @dataclass(frozen=True)
+class LoadProgress:
+    """How far a load test has come: ``calls`` are completed; ``seconds_left`` until its time is over."""
+
+    calls: int
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Somebody else holds what this run needs; ``seconds`` waited so far."""
 
@@ -124,6 +133,7 @@ Event: TypeAlias = (
     | StepFinished
     | RotationProgress
     | BackupProgress
+    | LoadProgress
     | Waiting
     | Notice
 )

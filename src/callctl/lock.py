@@ -37,6 +37,8 @@ ROTATION_CLASS = LOCK_CLASS + 4
 STORE_CLASS = LOCK_CLASS + 5
 # Of webhook secrets, which one callctl at a time replaces or puts back.
 WEBHOOK_CLASS = LOCK_CLASS + 6
+# Of a load test, one at a time: whose rows are there while nobody has it, were left by one that was killed.
+LOADTEST_CLASS = LOCK_CLASS + 7
 
 LOCK_SESSION = "callctl lock"
 WORK_SESSION = "callctl migrate"

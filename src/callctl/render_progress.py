@@ -16,6 +16,7 @@ from callctl.events import (
     BatchFinished,
     Event,
     IndexProgress,
+    LoadProgress,
     Notice,
     OnEvent,
     RotationProgress,
@@ -102,6 +103,8 @@ class PlainLines:
                 self._say(_rotation(event))
             case BackupProgress() if self._is_time():
                 self._say(_backup(event))
+            case LoadProgress() if self._is_time():
+                self._say(_load(event))
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
@@ -166,6 +169,8 @@ class LiveLine:
                 self._show(_rotation(event), done=event.done, total=event.total or None)
             case BackupProgress():
                 self._show(_backup(event), done=event.done, total=event.total or None)
+            case LoadProgress():
+                self._show(_load(event), done=round(event.seconds), total=round(event.seconds + event.seconds_left))
             case Waiting():
                 self._show(f"waiting for {event.what}, {event.seconds:.0f} s")
             case StepFinished():
@@ -219,6 +224,10 @@ def _backup(event: BackupProgress) -> str:
     done = f"{unit(event.done)} of {unit(event.total)}{'' if event.unit == 'bytes' else f' {event.unit}'}"
     written = f", {render.size(event.written)} written" if event.phase in ("dump", "count") else ""
     return f"{_PHASES[event.phase]} {event.what or 'the definitions'}: {done}{written}"
+
+
+def _load(event: LoadProgress) -> str:
+    return f"{event.calls:,} calls completed, {event.seconds_left:.0f} s left"
 
 
 def _index(event: IndexProgress) -> str:

@@ -49,6 +49,8 @@ _SETTINGS: Mapping[str, str] = {
     "max_wal_size": "4GB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    # A load test has a hundred sessions.
+    "max_connections": "200",
 }
 
 

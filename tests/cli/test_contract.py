@@ -30,6 +30,7 @@ COMMANDS = (
     "backup",
     "restore",
     "seed-models",
+    "loadtest",
     "rotate-secrets",
     "keys list",
     "keys retire",
@@ -49,6 +50,7 @@ WRITES = (
     "rotate-secrets",
     "keys retire",
     "restore",
+    "loadtest",
 )
 TARGETS = {"migrate down": ["--all"], "keys retire": ["k1"], "backup": ["/tmp/x.dump"], "restore": ["/tmp/x.dump"]}
 NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate")

@@ -16,6 +16,7 @@ HOW_TO: dict[str, str | None] = {
     "back-up-and-restore": "--baseline deployed --rows 200",
     "encrypt-secrets-for-the-first-time": "--baseline documented --rows 200",
     "find-code-that-names-the-type-column": None,
+    "load-test-a-database": "--baseline deployed --rows 200",
     "migrate-a-staging-copy": "--baseline deployed --rows 200",
     "migrate-without-downtime": "--baseline deployed --rows 200",
     "roll-back": "--baseline deployed --rows 200",

@@ -161,6 +161,10 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(f"UPDATE chatapp.chatbots SET settings = settings #- '{{call,voiceId}}' WHERE id = {ONE_CALL_BOT}"),
         Breakage(f"UPDATE chatapp.chatbots SET settings = settings #- '{{call,voiceProvider}}' WHERE id = {ONE_CALL_BOT}"),
     ],
+    "load-test-removed": [
+        Breakage("INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) VALUES (gen_random_uuid(), 'callctl-loadtest-1', 'me@here', '0')", says="me@here"),
+        Breakage("INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) SELECT id, slug, 'me@here', '0' FROM chatapp.companies LIMIT 1", DEPLOYED, "me@here"),
+    ],
     "calls-one-tenant": [
         Breakage(call().replace("SELECT bot.company_id", f"SELECT {OTHER_COMPANY}"), says="of_chatbot"),
         Breakage(call(columns="end_user_id", values="(SELECT id FROM chatapp.end_users e WHERE e.company_id <> bot.company_id LIMIT 1)")),

@@ -16,7 +16,21 @@ import typer
 from typer.main import get_command
 
 from callctl import __version__, render
-from callctl.cli import backup, code_refs, common, demo, keys, migrate, preflight, purge, rotate, sandbox, seed, verify
+from callctl.cli import (
+    backup,
+    code_refs,
+    common,
+    demo,
+    keys,
+    loadtest,
+    migrate,
+    preflight,
+    purge,
+    rotate,
+    sandbox,
+    seed,
+    verify,
+)
 from callctl.errors import CallctlError, UsageError
 
 HELP = """
@@ -103,6 +117,7 @@ backup.register(app)
 seed.register(app)
 rotate.register(app)
 keys.register(app)
+loadtest.register(app)
 code_refs.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")

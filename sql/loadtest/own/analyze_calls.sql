@@ -1,0 +1,4 @@
+-- parameters: none
+
+-- What autovacuum would do in a while.
+ANALYZE chatapp.calls

@@ -1,0 +1,4 @@
+-- parameters: company
+
+-- It is gone.
+DELETE FROM callctl.load_test WHERE company_id = $1::uuid

@@ -1,0 +1,4 @@
+-- parameters: company
+
+-- Before the chatbot: on the platform as it stands, a chatbot with a conversation cannot go.
+DELETE FROM chatapp.conversations WHERE company_id = $1::uuid

@@ -1,0 +1,233 @@
+"""callctl loadtest"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import DryRun, LockTimeout, LockWait, Wait, Yes
+from callctl.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callctl.cli.common import Connection
+    from callctl.config import Settings
+    from callctl.loadtest_sessions import Plan
+
+MOST_SESSIONS = 1000
+MOST_CALLS = 1_000_000
+MOST_HISTORY = 100_000
+# With --calls alone: when to give up waiting for the last of them.
+LONGEST = "10min"
+
+EPILOG = """
+Each session takes one call after another: announced by a webhook, ringing, answered, twenty lines of transcript,
+completed, looked at. One dashboard for ten sessions asks the other queries of the specification. Everything
+belongs to a company that callctl makes for it, written down in callctl.load_test, and removes at the end; what a
+killed load test has left, the next one removes first. Times count from when the plan wanted a statement, so a
+stall of the server is seen. No call is taken: nothing but the database is used.
+
+Exit code 3 if the 95th percentile of a query is over --limit, or a statement failed. A database that is not a
+sandbox has to be named: on the terminal, or with --confirm.
+
+\b
+Examples:
+  callctl loadtest --duration 30s
+  callctl loadtest --sessions 100 --report load.html --confirm platform_staging
+  callctl loadtest --clean
+"""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("loadtest", epilog=EPILOG)(loadtest)
+
+
+def loadtest(
+    context: typer.Context,
+    sessions: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Call sessions at the same time [default: 100].")
+    ] = None,
+    connections: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="Connections that they share [default: one for each session]."),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long, at most [default: 30s; with --calls 10min].")
+    ] = None,
+    calls: Annotated[str | None, typer.Option(metavar="NUMBER", help="End when so many calls are through.")] = None,
+    call_time: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long one call takes [default: 10s].")
+    ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER", help="Calls from before, for the dashboards to show [default: 1000]."),
+    ] = None,
+    limit: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="What the 95th percentile of each query must keep [default: 100ms]."),
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also draw it to FILE, which ends in .html or .svg.")
+    ] = None,
+    confirm: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The database's name; needed where there is no terminal and no sandbox."),
+    ] = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Only remove what load tests have left that were killed.")
+    ] = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+) -> None:
+    """Run call sessions against the database, in rows of their own, and measure the specification's queries."""
+    about_load = {"--sessions": sessions, "--connections": connections, "--duration": duration, "--calls": calls,
+                  "--call-time": call_time, "--history": history, "--limit": limit, "--report": report}  # fmt: skip
+    given = [name for name, value in about_load.items() if value is not None]
+    if clean and (given or dry_run):
+        raise UsageError(
+            f"--clean runs no load, and {given[0] if given else '--dry-run'} is about one", hint="leave one of them out"
+        )
+    number = _number("--sessions", sessions or "100", 1, MOST_SESSIONS)
+    shared = number if connections is None else _number("--connections", connections, 1, MOST_SESSIONS)
+    if shared > number:
+        raise UsageError(
+            f"{shared} connections are more than {number} sessions can use", hint="use at most as many as --sessions"
+        )
+    most = None if calls is None else _number("--calls", calls, 1, MOST_CALLS)
+    seconds = _duration("--duration", duration or (LONGEST if most is not None else "30s"))
+    length = _duration("--call-time", call_time or "10s")
+    before = _number("--history", history or "1000", 0, MOST_HISTORY)
+    limit_ms = _duration("--limit", limit or "100ms") * 1000
+    file = None if report is None else _report(report)
+    settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
+    from callctl.loadtest_sessions import Plan
+
+    plan = Plan(number, shared, seconds, most, length)
+    if dry_run:
+        _preview(settings, plan, before)
+    elif clean:
+        _clean(settings, confirm, wait=wait, yes=yes)
+    else:
+        _load(settings, plan, before, limit_ms, file, confirm, wait=wait)
+
+
+def _number(option: str, text: str, lowest: int, highest: int) -> int:
+    if not (len(text) < 8 and text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+        raise UsageError(
+            f"{option} is not a whole number from {lowest} to {highest}: {text[:40]!r}", hint="give it in digits"
+        )
+    return int(text)
+
+
+def _duration(option: str, text: str) -> float:
+    """Seconds."""
+    from callctl.config_values import Unusable, duration
+
+    try:
+        return duration(text) / 1000
+    except Unusable as problem:
+        raise UsageError(f"{option} {problem.message}", hint=problem.hint) from None
+
+
+def _report(name: str) -> Path:
+    from callctl.render_loadtest_picture import SUFFIXES
+
+    if not name.endswith(SUFFIXES):
+        raise UsageError(
+            f"--report does not know what to draw: {name!r}", hint="name a file that ends in .html or .svg"
+        )
+    return common.writable(name)
+
+
+def _preview(settings: Settings, plan: Plan, history: int) -> None:
+    from callctl import loadtest_preview, render_loadtest
+
+    with common.connected(settings) as connection:
+        found = loadtest_preview.preview(connection, settings, plan, history)
+    render_loadtest.preview(found, settings.output)
+    if not found.fits:
+        raise typer.Exit(3)
+
+
+def _clean(settings: Settings, name: str | None, *, wait: bool, yes: bool) -> None:
+    from callctl import loadtest as load
+    from callctl import render_loadtest, render_progress
+
+    with render_progress.json_failure(settings.output):
+        with common.connected(settings, writes=True) as connection:
+            if name is not None:
+                _assert_name(connection, name)
+            else:
+                common.confirm(connection, settings, "Remove what load tests have left", yes=yes)
+        with render_progress.running(settings.output) as on_event:
+            removed = load.clean(settings, wait=wait, on_event=on_event)
+        render_loadtest.cleaned(removed, settings.output)
+    if any(each.kept for each in removed):
+        raise typer.Exit(3)
+
+
+def _load(
+    settings: Settings, plan: Plan, history: int, limit_ms: float, file: Path | None, name: str | None, *, wait: bool
+) -> None:
+    from callctl import loadtest as load
+    from callctl import loadtest_preview, render_loadtest, render_loadtest_picture, render_progress
+    from callctl.errors import Interrupted
+
+    with render_progress.json_failure(settings.output):
+        with common.connected(settings, writes=True) as connection:
+            # What would be refused is refused before anybody has to type something.
+            loadtest_preview.assert_possible(connection, settings, plan)
+            _confirm(connection, settings, name)
+        with render_progress.running(settings.output) as on_event:
+            done = load.load_test(settings, plan, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event)
+        if file is not None:
+            file.write_text(render_loadtest_picture.write(done, file.suffix), encoding="utf-8")
+        render_loadtest.measured(done, settings.output, report=str(file) if file is not None else None)
+    if done.interrupted:
+        # Behind the result, which is whole: no line of a failure follows it in JSON.
+        raise Interrupted(
+            f"interrupted after {done.seconds:.1f} s; its rows are removed", hint="run the same command again"
+        )
+    if not done.passed:
+        raise typer.Exit(3)
+
+
+def _confirm(connection: Connection, settings: Settings, name: str | None) -> None:
+    """A database that is no sandbox is named by who load tests it. ``--yes`` says nothing of which one it is."""
+    from callctl import render
+    from callctl.sandbox import is_sandbox
+
+    if name is not None:
+        _assert_name(connection, name)
+        return
+    if is_sandbox(connection):
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused(
+            "a load test writes to a database that is no sandbox only if its name is given; nothing was changed",
+            hint="add --confirm and the database's name after the command",
+        )
+    info = connection.info
+    what_it_is = f" ({settings.environment})" if settings.environment else ""
+    render.note(
+        f"A load test writes made-up calls to {info.dbname} on {info.host or 'the local socket'}:{info.port}"
+        f"{what_it_is}, slows it down, and removes them again."
+    )
+    _assert_name(connection, render.ask_for("Type the database's name to go on:"))
+
+
+def _assert_name(connection: Connection, name: str) -> None:
+    if name != connection.info.dbname:
+        raise Refused(
+            f"this is not database {name!r} but {connection.info.dbname}; nothing was changed"
+            if name
+            else "not confirmed; nothing was changed",
+            hint="give the name of the database that the load test is for",
+        )

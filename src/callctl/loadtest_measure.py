@@ -1,0 +1,189 @@
+"""What a load test measures, and how it is summed up. Times are milliseconds where a name ends in ``_ms``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+
+class Sent(NamedTuple):
+    """One statement of the load, in seconds since it began.
+
+    ``planned``: when the call or the dashboard wanted it; ``asked``: when the client got round to it; ``sent``: when it
+    had a connection; ``done``: when the answer was there. ``ready`` is ``planned``, or when the session's statement
+    before was answered, if that was later.
+    """
+
+    query: str
+    planned: float
+    ready: float
+    asked: float
+    sent: float
+    done: float
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Percentiles of times; each is a time that occurred."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True)
+class QueryTimes:
+    """One query: how often it ran, its times from the planned start, and from when it was sent."""
+
+    query: str
+    times: int
+    errors: Mapping[str, int]
+    response: Spread
+    server: Spread
+    over_limit: bool
+
+
+@dataclass(frozen=True)
+class Client:
+    """Whether the load itself was late: from when a statement could be sent until the client got round to it, and
+    waiting for one of the connections that sessions share. ``cpu_share`` is of one CPU."""
+
+    lag: Spread
+    connection: Spread
+    cpu_share: float
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server's processes: CPUs used on average and at the peak, of ``cpus``; private memory at the peak."""
+
+    cpus: int
+    mean: float
+    peak: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What sessions were seen waiting for: ``ours`` sightings of the load's, ``others`` of sessions that the load kept
+    waiting; ``longest_ms`` is of locks only."""
+
+    type: str
+    event: str
+    ours: int
+    others: int
+    longest_ms: float
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A load test's company that was removed with its calls; or was not, and why."""
+
+    company_id: str
+    started_at: datetime
+    client: str
+    calls: int
+    kept: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadTest:
+    """What a load test has found. ``server`` is None where the server's processes cannot be seen from here.
+
+    ``slowest_ms`` and ``cpus`` are series: the longest response of each quarter second, the CPUs used in each second.
+    """
+
+    database: str
+    version: str
+    started_at: datetime
+    sessions: int
+    connections: int
+    call_seconds: float
+    history: int
+    seconds: float
+    limit_ms: float
+    interrupted: bool
+    stopped: str | None
+    calls_started: int
+    calls_completed: int
+    lines: int
+    queries: tuple[QueryTimes, ...]
+    client: Client
+    server: Server | None
+    samples: int
+    waits: tuple[Wait, ...]
+    removed: tuple[Removed, ...]
+    slowest_ms: tuple[float, ...]
+    cpus: tuple[float, ...]
+
+    @property
+    def over(self) -> tuple[QueryTimes, ...]:
+        """The queries whose 95th percentile is over the limit."""
+        return tuple(each for each in self.queries if each.over_limit)
+
+    @property
+    def errors(self) -> int:
+        return sum(sum(each.errors.values()) for each in self.queries)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every query that ran kept the limit, none failed and the load came to its end."""
+        to_the_end = self.stopped is None and not self.interrupted
+        return bool(self.queries) and not self.over and not self.errors and to_the_end
+
+    @property
+    def client_late(self) -> bool:
+        """Whether the client's own lag is a tenth of the limit or more, and so a part of the times that matters."""
+        return self.client.lag.p95_ms >= self.limit_ms / 10
+
+
+BUCKET_SECONDS = 0.25
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The smallest of the ordered values that ``share`` of them do not exceed; 0 of none."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+def spread(seconds: Iterable[float]) -> Spread:
+    ordered = sorted(max(each, 0.0) * 1000 for each in seconds)
+    last = ordered[-1] if ordered else 0.0
+    return Spread(*(round(each, 3) for each in (*(percentile(ordered, share) for share in (0.5, 0.95, 0.99)), last)))
+
+
+def times(sent: Iterable[Sent], limit_ms: float) -> tuple[QueryTimes, ...]:
+    """A row a query, slowest first. One that failed counts among the errors, not among the times."""
+    by_query: dict[str, list[Sent]] = {}
+    for each in sent:
+        by_query.setdefault(each.query, []).append(each)
+    found = []
+    for query, group in by_query.items():
+        answered = [each for each in group if each.error is None]
+        errors: dict[str, int] = {}
+        for each in group:
+            if each.error is not None:
+                errors[each.error] = errors.get(each.error, 0) + 1
+        response = spread(each.done - each.planned for each in answered)
+        server = spread(each.done - each.sent for each in answered)
+        found.append(QueryTimes(query, len(answered), errors, response, server, response.p95_ms > limit_ms))
+    return tuple(sorted(found, key=lambda each: (-each.response.p95_ms, each.query)))
+
+
+def client(sent: Sequence[Sent], cpu_share: float) -> Client:
+    return Client(
+        spread(each.asked - each.ready for each in sent), spread(each.sent - each.asked for each in sent), cpu_share
+    )
+
+
+def slowest(sent: Iterable[Sent], seconds: float) -> tuple[float, ...]:
+    """The longest response of each moment, by when it was planned."""
+    series = [0.0] * (int(seconds / BUCKET_SECONDS) + 1)
+    for each in sent:
+        bucket = min(max(int(each.planned / BUCKET_SECONDS), 0), len(series) - 1)
+        series[bucket] = max(series[bucket], round((each.done - each.planned) * 1000, 3))
+    return tuple(series)

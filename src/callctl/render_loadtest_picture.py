@@ -1,0 +1,150 @@
+"""A load test as a picture: the spread of each query's times, and how they and the CPUs went over time. SVG or HTML."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from callctl.loadtest_measure import BUCKET_SECONDS
+from callctl.render_loadtest import facts
+
+if TYPE_CHECKING:
+    from callctl.loadtest_measure import LoadTest, QueryTimes
+
+LEFT, RIGHT, WIDTH = 190, 70, 720
+ROW, HEAD, STRIP = 24, 64, 90
+LOWEST = 0.1  # milliseconds
+INK, QUIET, GRID = "#1f2937", "#6b7280", "#e5e7eb"
+GOOD, BAD, CPU = "#047857", "#b91c1c", "#b45309"
+SUFFIXES = (".svg", ".html")
+
+
+def write(done: LoadTest, suffix: str) -> str:
+    """The content of a report file, by its suffix."""
+    return html(done) if suffix == ".html" else svg(done)
+
+
+def svg(done: LoadTest) -> str:
+    """Bars from the median to the 99th percentile on a logarithmic axis; below them the longest of each moment."""
+    highest = max([done.limit_ms * 2, *(each.response.max_ms for each in done.queries)])
+    rows = HEAD + len(done.queries) * ROW
+    strips = [(done.slowest_ms, BUCKET_SECONDS, INK, "longest response, ms")]
+    if done.cpus:
+        strips.append((done.cpus, 1.0, CPU, f"CPUs of the server, of {done.server.cpus if done.server else 0}"))
+    height = rows + 40 + len(strips) * (STRIP + 30) + 20
+
+    def across(value: float) -> float:
+        share = math.log(max(value, LOWEST) / LOWEST) / math.log(highest / LOWEST)
+        return round(LEFT + min(share, 1.0) * WIDTH, 1)
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}"'
+        ' font-family="system-ui, sans-serif" font-size="12" role="img">',
+        f"<title>{escape(_title(done))}</title>",
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<text x="8" y="20" fill="{INK}" font-weight="600">{escape(_title(done))}</text>',
+        f'<text x="8" y="38" fill="{QUIET}">bar: median to 99th percentile, from the planned start; mark: 95th; '
+        "line: the longest</text>",
+    ]
+    mark = LOWEST
+    while mark <= highest:
+        x = across(mark)
+        lines.append(f'<line x1="{x}" x2="{x}" y1="{HEAD - 8}" y2="{rows}" stroke="{GRID}"/>')
+        lines.append(f'<text x="{x}" y="{rows + 14}" fill="{QUIET}" text-anchor="middle">{mark:g} ms</text>')
+        mark *= 10
+    for number, each in enumerate(done.queries):
+        lines += _bar(each, HEAD + number * ROW, across(each.response.p50_ms), across(each.response.p95_ms),
+                      across(each.response.p99_ms), across(each.response.max_ms))  # fmt: skip
+    limit = across(done.limit_ms)
+    lines.append(f'<line x1="{limit}" x2="{limit}" y1="{HEAD - 8}" y2="{rows}" stroke="{BAD}" stroke-dasharray="4 3"/>')
+    lines.append(
+        f'<text x="{limit}" y="{HEAD - 12}" fill="{BAD}" text-anchor="middle">limit {done.limit_ms:g} ms</text>'
+    )
+    top = rows + 40
+    for series, step, colour, label in strips:
+        lines += _strip(series, step, top, done.seconds, colour, label)
+        top += STRIP + 30
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _bar(each: QueryTimes, top: int, p50: float, p95: float, p99: float, longest: float) -> Iterator[str]:
+    colour = BAD if each.over_limit else GOOD
+    middle = top + ROW / 2
+    yield f'<text x="{LEFT - 10}" y="{middle + 4}" fill="{INK}" text-anchor="end">{escape(each.query)}</text>'
+    yield f'<line x1="{p50}" x2="{longest}" y1="{middle}" y2="{middle}" stroke="{colour}" stroke-width="1.5"/>'
+    wide = round(max(p99 - p50, 2.0), 1)
+    yield f'<rect x="{p50}" y="{middle - 6}" width="{wide}" height="12" fill="{colour}" fill-opacity="0.45"/>'
+    yield f'<rect x="{p95 - 1.5}" y="{middle - 8}" width="3" height="16" fill="{colour}"/>'
+    label = f"{each.response.p95_ms:.1f} ms"
+    yield f'<text x="{LEFT + WIDTH + 8}" y="{middle + 4}" fill="{colour}">{label}</text>'
+
+
+def _strip(series: Sequence[float], step: float, top: int, seconds: float, colour: str, label: str) -> Iterator[str]:
+    highest = max([*series, 0.001])
+    bottom = top + STRIP
+    yield f'<text x="{LEFT - 10}" y="{top + 14}" fill="{INK}" text-anchor="end">{escape(label)}</text>'
+    yield f'<text x="{LEFT - 10}" y="{top + 30}" fill="{QUIET}" text-anchor="end">at most {highest:.1f}</text>'
+    yield f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{bottom}" y2="{bottom}" stroke="{GRID}"/>'
+    scale = WIDTH / max(seconds, step)
+    points = " ".join(
+        f"{LEFT + min((number + 0.5) * step * scale, WIDTH):.1f},{bottom - value / highest * STRIP:.1f}"
+        for number, value in enumerate(series)
+    )
+    yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5" stroke-linejoin="round"/>'
+    yield f'<text x="{LEFT}" y="{bottom + 14}" fill="{QUIET}">0 s</text>'
+    yield f'<text x="{LEFT + WIDTH}" y="{bottom + 14}" fill="{QUIET}" text-anchor="end">{seconds:.1f} s</text>'
+
+
+def html(done: LoadTest) -> str:
+    """A page of its own with the picture and the numbers; it loads nothing."""
+    heads = ("query", "times", "failed", "p50 ms", "p95 ms", "p99 ms", "max ms")
+    rows = [
+        f"<tr{' class=over' if each.over_limit else ''}><td>{escape(each.query)}</td>"
+        + "".join(
+            f"<td>{value}</td>"
+            for value in (
+                f"{each.times:,}",
+                f"{sum(each.errors.values()):,}",
+                *(
+                    f"{value:.2f}"
+                    for value in (
+                        each.response.p50_ms,
+                        each.response.p95_ms,
+                        each.response.p99_ms,
+                        each.response.max_ms,
+                    )
+                ),
+            )
+        )
+        + "</tr>"
+        for each in done.queries
+    ]
+    said = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(done)]
+    style = (
+        "body{font:14px system-ui,sans-serif;color:#1f2937;max-width:1000px;margin:2em auto;padding:0 1em}"
+        "table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right;border-bottom:1px solid #e5e7eb}"
+        "td:first-child,th:first-child{text-align:left}.over td{color:#b91c1c}dt{font-weight:600}dd{margin:0 0 .5em}"
+    )
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f"<title>{escape(_title(done))}</title><style>{style}</style></head><body>",
+            f"<h1>{escape(_title(done))}</h1>",
+            f"<p>{done.started_at.isoformat(timespec='seconds')}, PostgreSQL {escape(done.version)}</p>",
+            svg(done),
+            f"<table><tr>{''.join(f'<th>{each}</th>' for each in heads)}</tr>",
+            *rows,
+            "</table>",
+            f"<dl>{''.join(said)}</dl>",
+            "</body></html>",
+            "",
+        ]
+    )
+
+
+def _title(done: LoadTest) -> str:
+    verdict = "passed" if done.passed else "failed"
+    return f"Load test of {done.database}: {done.sessions:,} call sessions, {verdict}"

@@ -1,0 +1,128 @@
+"""callctl loadtest at the terminal: what it refuses, whom it asks, what it prints."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.conftest import connect
+
+from callctl import migrate
+from callctl.cli import run
+from callctl.config import Settings
+
+SHORT = "--sessions 2 --duration 600ms --call-time 200ms --history 20".split()  # noqa: SIM905
+
+
+@pytest.fixture
+def db(real: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection[Any]]:
+    """A migrated database that is no sandbox."""
+    migrate.up(Settings(database_url=real))
+    monkeypatch.setenv("CALLCTL_DATABASE_URL", real)
+    with connect(real) as connection:
+        yield connection
+
+
+class Typed(io.StringIO):
+    """Somebody at a terminal, and what he types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+WRONG = {
+    "--sessions 0": "--sessions is not a whole number from 1 to 1000: '0'",
+    "--sessions 1001": "--sessions is not a whole number",
+    "--sessions many": "--sessions is not a whole number",
+    "--connections 0": "--connections is not a whole number",
+    "--sessions 4 --connections 5": "5 connections are more than 4 sessions can use",
+    "--duration 5": "--duration is not a duration: '5'",
+    "--call-time 0s": "--call-time is not between",
+    "--calls 0": "--calls is not a whole number",
+    "--calls -1": "--calls is not a whole number",
+    "--history 100001": "--history is not a whole number from 0 to 100000",
+    "--limit fast": "--limit is not a duration",
+    "--report load.png": "--report does not know what to draw",
+    "--report /no/such/directory/load.svg": "cannot write /no/such/directory/load.svg",
+    "--clean --sessions 3": "--clean runs no load, and --sessions is about one",
+    "--clean --dry-run": "--clean runs no load, and --dry-run is about one",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_what_is_asked_for_wrongly(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["loadtest", *arguments.split()]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"callctl: error: {WRONG[arguments]}")
+    assert "\ncallctl: hint: " in captured.err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, said: str) -> None:
+    assert run(["loadtest", *SHORT, *arguments]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert "nothing was changed\ncallctl: hint: " in captured.err
+
+
+def test_a_database_is_named_before_it_is_loaded(
+    db: psycopg.Connection[Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = db.info.dbname
+    written = "SELECT count(*) FROM callctl.action"
+    # A pipe: by its name, and by nothing else.
+    refused(capsys, said="only if its name is given")
+    refused(capsys, "--yes", said="only if its name is given")
+    refused(capsys, "--confirm", "production", said=f"this is not database 'production' but {name}")
+    refused(capsys, "--confirm", "", said="not confirmed")
+    # A terminal: typed.
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for answer in ("y", "", "production"):
+        monkeypatch.setattr(sys, "stdin", Typed(f"{answer}\n"))
+        refused(capsys, said="nothing was changed")
+    assert db.execute(written).fetchone() == (0,)
+    report = tmp_path / "load.html"
+    monkeypatch.setattr(sys, "stdin", Typed(f"{name}\n"))
+    assert run(["loadtest", *SHORT, "--limit", "1min", "--report", str(report)]) == 0
+    captured = capsys.readouterr()
+    assert "load test passed: " in captured.out
+    assert "Type the database's name to go on: " in captured.err
+    assert "<svg" in report.read_text()
+    assert db.execute(written).fetchone() == (1,)
+
+
+def test_json_is_lines_and_over_the_limit_is_3(db: psycopg.Connection[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["loadtest", *SHORT, "--confirm", db.info.dbname, "--limit", "1ms", "--output", "json"]) == 3
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines if line["event"] != "load_progress"] == ["notice", "notice", "load_tested"]
+    assert (lines[-1]["passed"], lines[-1]["errors"]) == (False, 0)
+    assert set(lines[-1]["over"]) <= {each["query"] for each in lines[-1]["queries"]}
+
+
+def test_leftovers_are_shown_and_cleaned(db: psycopg.Connection[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["loadtest", "--clean", "--yes"]) == 0
+    assert capsys.readouterr().out == "no load test has left anything\n"
+    db.execute(
+        "INSERT INTO callctl.load_test (company_id, slug, client, callctl_version)"
+        " SELECT id, 'callctl-loadtest-' || id, 'me@here', '0' FROM chatapp.companies WHERE slug = 'company-1'"
+    )
+    assert run(["loadtest", *SHORT, "--dry-run"]) == 0
+    assert "(kept: its slug was changed since)" in capsys.readouterr().out
+    assert run(["loadtest", "--clean"]) == 3
+    assert "nobody can be asked" in capsys.readouterr().err
+    assert run(["loadtest", "--clean", "--confirm", "production"]) == 3
+    assert "this is not database 'production'" in capsys.readouterr().err
+    assert run(["loadtest", "--clean", "--confirm", db.info.dbname]) == 3
+    assert capsys.readouterr().out.startswith("kept: company ")
+    db.execute("UPDATE chatapp.companies SET slug = 'callctl-loadtest-' || id WHERE slug = 'company-1'")
+    assert run(["loadtest", "--clean", "--yes"]) == 0
+    assert capsys.readouterr().out.startswith("removed what the load test of ")
+    assert db.execute("SELECT count(*) FROM chatapp.companies WHERE slug LIKE 'callctl%'").fetchone() == (0,)
