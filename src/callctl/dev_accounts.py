@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from callctl import key_ledger
 from callctl.adapt import adapt
-from callctl.envelope import Opener, Place, Sealer
+from callctl.envelope import Opener, Place, Sealer, read
 from callctl.errors import Refused, StepFailed
 from callctl.files import read_sql
 from callctl.sandbox import is_sandbox
@@ -189,7 +189,8 @@ def seal(connection: Connection, settings: Settings, ring: KeyRing, on_event: On
     for name, (path, container, key, value) in slots:
         place = Place("", ACCOUNTS, ids[name], path)  # version 1 is not bound to it
         sealed = sealer.seal(str(value), place, 1)
-        if opener.open_again(sealed, place) != value:
+        written = read(sealed)
+        if written is None or opener.open(written, place).plaintext != str(value):
             raise StepFailed(
                 "a secret did not decrypt again to what it was; nothing was written",
                 hint="this is a bug in callctl, or in the machine's memory",
