@@ -3,7 +3,7 @@
 -- mends: no command of callctl: delete the line that came twice, or correct its times from the provider's transcript
 
 -- A transcript is read by start_time alone (L1852, L2004); created_at says when a line was saved, not when it was spoken
--- (L1957). What rows can tell is that the order is one: a speaker does not begin two lines at once. Two speakers, and two
+-- (L1961). What rows can tell is that the order is one: a speaker does not begin two lines at once. Two speakers, and two
 -- events of the system, may. The index on (call_id, start_time) has the answer in order, so that nothing is sorted; the lines
 -- themselves are looked up only where two begin at once.
 -- check: transcripts-ordered: no two lines of one speaker begin at the same moment of a call
