@@ -90,6 +90,7 @@ class Load:
     stopped: str | None = None
     _began: float = 0.0
     _at_work: int = 0
+    _ended: bool = False
     _waiting: dict[int, Sent] = field(default_factory=dict)
     _pool: asyncio.Queue[AsyncConnection] = field(default_factory=asyncio.Queue)
     _connections: list[AsyncConnection] = field(default_factory=list)
@@ -141,10 +142,8 @@ class Load:
             self.interrupted = True
         finally:
             self.seconds = self._now()
-            for task in (*load, clock):
-                task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*load, clock, return_exceptions=True)
+            self._ended = True
+            await _ended([*load, clock])
 
     def stop(self, why: str) -> None:
         """End it soon; may be called from another thread."""
@@ -219,7 +218,7 @@ class Load:
         if wait > 0:
             await asyncio.sleep(wait)
         asked = self._now()
-        if self.stopped is not None:
+        if self._ended or self.stopped is not None:
             raise _Lost
         connection = await self._pool.get()
         sent = self._now()
@@ -240,6 +239,16 @@ class Load:
         done = self._now()
         self.sent.append(under_way._replace(done=done, error=error))
         return done
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    """Return when all of them have ended. One is told again: a driver in the middle of an answer may not hear it."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(left, timeout=0.5)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def script() -> Iterator[tuple[float, str, int | None]]:
