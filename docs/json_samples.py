@@ -16,6 +16,7 @@ from callctl import (
     render_answers,
     render_backup,
     render_code_refs,
+    render_companies,
     render_findings,
     render_keys,
     render_loadtest,
@@ -31,6 +32,7 @@ from callctl.backup import Plan as BackupPlan
 from callctl.catalogue import load_catalogue
 from callctl.census import Census, Shape, Unreadable, Use
 from callctl.code_refs import CodeRefs, Reference
+from callctl.companies import Company, Switch
 from callctl.config import Settings
 from callctl.dev_accounts import Account as DevAccount
 from callctl.errors import StepFailed
@@ -368,6 +370,12 @@ def _load_tested() -> None:
     )
     render_loadtest.measured(done, "json", report=None)
     render_loadtest.cleaned(done.removed, "json")
+def _companies() -> None:
+    render_companies.listed([_one_company(True)], "json")
+def _one_company(enabled: bool) -> Company:
+    return Company(_COMPANY, "acme", "Acme", False, enabled, None, 4)
+def _switched() -> None:
+    render_companies.switched(Switch(True, (_one_company(False),), ()), "json")
 
 
 def _events() -> None:
@@ -476,6 +484,17 @@ credentials that differ from the specification's. `outside` is what looks like a
 still be opened, and `fits` says whether they are enough. `leftovers` are companies of killed load tests, removed first
 where they are `removable`. `queries` lists each with its SQL in the names of this database.""",
         _load_preview,
+        "companies list",
+        """`call_enabled` is null where the flag is not set, which counts as off; where it is no boolean, or the
+settings cannot take it, `problem` says so. `call_chatbots` are enabled for calls and not deleted; `taking_calls` of
+them are in a company that is on.""",
+        _companies,
+    ),
+    (
+        "companies enable, disable",
+        """What was changed, or with `dry_run` would be; `before` is the flag's earlier value. `call_chatbots` begin or
+cease to take calls.""",
+        _switched,
     ),
     (
         "code-refs",

@@ -7,7 +7,7 @@ WITH held AS (
   WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
-SELECT a.pid, a.application_name IN ('callctl migrate', 'callctl rotate'), coalesce(a.state, 'unknown'),
+SELECT a.pid, a.application_name IN ('callctl migrate', 'callctl rotate', 'callctl operate'), coalesce(a.state, 'unknown'),
        upper(coalesce(substring(a.query FROM '^\s*(\w+)'), '')),
        date_trunc('second', clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::text
 FROM pg_stat_activity AS a

@@ -46,6 +46,8 @@ WORK_SESSION = "callctl migrate"
 ROTATE_SESSION = "callctl rotate"
 BACKUP_SESSION = "callctl backup"
 RESTORE_SESSION = "callctl restore"
+# And those of a command that writes the platform's rows outside of steps and rotations.
+OPERATE_SESSION = "callctl operate"
 
 # How long a transaction may stand open with nobody talking to the server: a frozen or cut-off callctl holds locks.
 IDLE_MS = 10_000
@@ -224,7 +226,7 @@ class MigrationLock:
 
     It is taken on a connection of its own, by polling: a session that waits in pg_advisory_lock() holds a snapshot, and
     CREATE INDEX CONCURRENTLY waits for snapshots. It goes with its connection, so a killed run leaves nothing behind.
-    Those who take it ``shared`` (rotations, backups) hold off a migration, and a migration them, but not each other;
+    Those who take it ``shared`` (rotations, backups, commands that write a few rows) hold off a migration, and a migration them, but not each other;
     ``name`` is what their session is called.
     """
 

@@ -95,18 +95,13 @@ def _accounts(accounts: Sequence[Account]) -> None:
                 each.account_id,
                 each.company_id,
                 each.account_type,
-                _printable(each.account_name),
-                _printable(_shown(each.webhook_url) or "none: nobody has to be told"),
+                render.printable(each.account_name),
+                render.printable(_shown(each.webhook_url) or "none: nobody has to be told"),
             )
             for each in accounts
         ),
     )
     render.out()
-
-
-def _printable(text: str) -> str:
-    """A name that somebody typed, without what a terminal would obey."""
-    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def _passed_over(deleted: int, without: int) -> None:

@@ -1,4 +1,4 @@
-"""callctl's schema as a rotation needs it."""
+"""callctl's schema as a rotation, or a command that writes beside one, needs it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from callctl.database import Connection
 
 
-def make_ready(connection: Connection, settings: Settings, ring: KeyRing, on_event: OnEvent) -> None:
-    """Make callctl's schema or bring it up to date, and write down the keys that are new here."""
+def make_ready(connection: Connection, settings: Settings, ring: KeyRing | None, on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and write down the keys of ``ring`` that are new here."""
 
     def attempt() -> None:
         with connection.transaction():
@@ -24,6 +24,7 @@ def make_ready(connection: Connection, settings: Settings, ring: KeyRing, on_eve
             values = {"classid": STORE_CLASS, "schema": settings.schema}
             connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
             store.create(connection, settings.schema)
-            key_ledger.record(connection, ring)
+            if ring is not None:
+                key_ledger.record(connection, ring)
 
     database.with_retries(settings, "a lock", attempt, on_event)

@@ -36,6 +36,9 @@ COMMANDS = (
     "keys retire",
     "code-refs",
     "keys generate",
+    "companies list",
+    "companies enable",
+    "companies disable",
     "sandbox start",
     "sandbox stop",
     "sandbox url",
@@ -53,6 +56,16 @@ WRITES = (
     "loadtest",
 )
 TARGETS = {"migrate down": ["--all"], "keys retire": ["k1"], "backup": ["/tmp/x.dump"], "restore": ["/tmp/x.dump"]}
+    "companies enable",
+    "companies disable",
+TARGETS = {
+    "migrate down": ["--all"],
+    "keys retire": ["k1"],
+    "companies enable": ["acme"],
+    "companies disable": ["acme"],
+    "backup": ["/tmp/x.dump"],
+    "restore": ["/tmp/x.dump"],
+}
 NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate")
 ASKS_THE_DATABASE = tuple(command for command in COMMANDS if not command.startswith(NEEDS_NO_DATABASE))
 
@@ -84,7 +97,7 @@ def said(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
     return captured.err
 
 
-@pytest.mark.parametrize("command", ["", "migrate", "sandbox", "keys", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "migrate", "sandbox", "keys", "companies", *COMMANDS])
 def test_help_goes_to_stdout(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"]) == 0
     captured = capsys.readouterr()
@@ -145,6 +158,8 @@ def test_help_pays_for_no_late_import() -> None:
         ("seed-models --catalog /no/such.yaml", "--catalog: there is no file /no/such.yaml"),
         ("seed-models --catalog a --examples", "--catalog and --examples are two catalogues"),
         ("seed-models --development-database a", "--development-database is about --dev-accounts"),
+        ("companies enable", "no company is named"),
+        ("companies disable --file /no/such/file", "cannot read /no/such/file: no such file or directory"),
         ("verify --junit /no/such/directory/report.xml", "cannot write /no/such/directory/report.xml"),
     ],
 )

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from tests.conftest import _template, connect
 from tests.db import accounts
-from tests.db.migrated import Migrated
+from tests.db.migrated import Migrated, State
 
 from callctl import migrate
-from callctl.baselines import BASELINES, create_database, drop_database
+from callctl.baselines import BASELINES, Baseline, create_database, drop_database
 from callctl.config import Settings
 from callctl.postgres import Server
 
@@ -74,3 +74,26 @@ def migrated(server: Server) -> Iterator[Migrated]:
     made = Migrated(server)
     yield made
     made.drop()
+
+
+def _own(server: Server, migrated: Migrated, baseline: Baseline) -> Iterator[str]:
+    migrated.url(State(baseline))
+    name = f"own_copy_{next(_numbers)}"
+    with connect(server.url("postgres")) as admin:
+        create_database(admin, name, template=f"migrated_{State(baseline)}".replace("-", "_"))
+        admin.execute(f"ALTER DATABASE {name} RESET ALL".encode())  # of a sandbox nobody is asked
+    yield server.url(name)
+    with connect(server.url("postgres")) as admin:
+        drop_database(admin, name)
+
+
+@pytest.fixture(params=BASELINES)
+def applied(request: pytest.FixtureRequest, server: Server, migrated: Migrated) -> Iterator[str]:
+    """The URL of a database of each baseline with every step applied, the test's own. No sandbox: callctl asks."""
+    yield from _own(server, migrated, request.param)
+
+
+@pytest.fixture
+def applied_documented(server: Server, migrated: Migrated) -> Iterator[str]:
+    """The same, of the documented baseline only: for what has nothing to do with names."""
+    yield from _own(server, migrated, "documented")

@@ -303,6 +303,11 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage("UPDATE chatapp.companies SET settings = jsonb_set(settings, '{features,callEnabled}', '\"yes\"') WHERE slug = 'company-3'"),
         Breakage("UPDATE chatapp.companies SET settings = jsonb_set(settings, '{features,callEnabled}', 'null') WHERE slug = 'company-3'"),
     ],
+    "company-settings-shape": [
+        Breakage(f"INSERT INTO chatapp.companies (name, slug, settings) VALUES ('Later', 'later', '{value}')", state)
+        for state in (FULL, DEPLOYED)
+        for value in ("[]", "null", '"on"', '{"features": "all"}', '{"features": ["callEnabled"]}')
+    ],
     "inheritance": [Breakage(BREACH)],
     "inheritance-recorded": [Breakage(f"{BREACH} INSERT INTO callctl.inheritance_breach (chatbot_id) SELECT {ONE_CALL_BOT}")],
     "inheritance-rule-may-read": [

@@ -18,6 +18,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "cli",
         "render_answers render_findings render_progress render_report render_demo render_code_refs render_keys"
         " render_rotation render_backup render_seeding",
+        " render_rotation render_backup render_companies",
         "render_webhooks",
         " render_rotation render_backup render_loadtest_picture",
         "render_webhooks render_loadtest",
@@ -29,6 +30,8 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "migrate rotation key_retirement webhook_secrets backup restore",
         "rotation_watch",
         "migrate rotation key_retirement webhook_secrets backup restore seeding",
+        "migrate rotation key_retirement webhook_secrets backup restore companies",
+        "operation",
         "rotation_worker key_use webhook_run",
         "migrate rotation key_retirement webhook_secrets backup restore loadtest",
         "rotation_worker key_use webhook_run loadtest_preview",

@@ -23,6 +23,7 @@ from callctl.cli import (
     demo,
     keys,
     loadtest,
+    companies,
     migrate,
     preflight,
     purge,
@@ -118,6 +119,7 @@ seed.register(app)
 rotate.register(app)
 keys.register(app)
 loadtest.register(app)
+companies.register(app)
 code_refs.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")

@@ -107,6 +107,23 @@ def writable(name: str) -> Path:
     return path
 
 
+def lines_of(name: str) -> list[str]:
+    """The lines of a file of names, ``-`` being stdin, without comments and empty ones. Raises UsageError."""
+    from pathlib import Path
+
+    hint = "name a text file with one on each line, or - for stdin"
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{'stdin' if name == '-' else name} is not UTF-8 text", hint=hint) from None
+    except (OSError, ValueError) as problem:
+        reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
+        raise UsageError(f"cannot read {name}: {reason}", hint=hint) from None
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 # ---- errors --------------------------------------------------------------------------------------------
 
 

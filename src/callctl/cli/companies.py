@@ -1,0 +1,145 @@
+"""callctl companies"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import LockTimeout, LockWait, StatementTimeout, Wait, Yes
+from callctl.errors import UsageError
+
+EPILOG = """
+A chatbot takes calls where its company is switched on and the chatbot is enabled for calls. Companies are off
+until somebody switches them on (features.callEnabled in their settings).
+
+\b
+A pilot:
+  callctl companies list
+  callctl companies enable acme globex
+  callctl companies list --enabled
+"""
+WRITE_EPILOG = """
+All of them or none: one that is unknown, deleted, or has settings that cannot take the flag, and nothing is
+changed (exit code 3). Everything else in the settings stays as it is. What was changed, from what to what, is a
+row of callctl.action.
+
+\b
+Examples:
+  callctl companies {command} acme 1b4d2d86-df3f-6aa8-b16f-21b431107028
+  callctl companies {command} --file pilots.txt --dry-run
+"""
+
+app = typer.Typer(
+    help="For which companies calls are switched on.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Named: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(metavar="[COMPANY]...", help="The company's id or slug.", show_default=False)
+]
+NamesFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--file", metavar="FILE", help="A file of ids and slugs, one a line, or - for stdin; # begins a comment."
+    ),
+]
+LookOnly: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Show which companies would change, and change nothing.")
+]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="companies")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    enabled: Annotated[bool, typer.Option("--enabled", help="Only those that are switched on.")] = False,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Show which companies are on, and how many of their chatbots take calls. Changes nothing."""
+    settings = common.settings(context, statement_timeout=statement_timeout)
+    from callctl import companies, render_companies
+
+    with common.connected(settings) as connection:
+        found = companies.companies(connection, settings, enabled=enabled)
+    render_companies.listed(found, settings.output)
+
+
+@app.command(epilog=WRITE_EPILOG.format(command="enable"))
+def enable(
+    context: typer.Context,
+    company: Named = None,
+    file: NamesFile = None,
+    dry_run: LookOnly = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Switch calls on for companies."""
+    options = {"lock_timeout": lock_timeout, "lock_wait": lock_wait, "statement_timeout": statement_timeout}
+    _switch(context, company, file, options, enable=True, dry_run=dry_run, wait=wait, yes=yes)
+
+
+@app.command(epilog=WRITE_EPILOG.format(command="disable"))
+def disable(
+    context: typer.Context,
+    company: Named = None,
+    file: NamesFile = None,
+    dry_run: LookOnly = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Switch calls off for companies."""
+    options = {"lock_timeout": lock_timeout, "lock_wait": lock_wait, "statement_timeout": statement_timeout}
+    _switch(context, company, file, options, enable=False, dry_run=dry_run, wait=wait, yes=yes)
+
+
+def _switch(
+    context: typer.Context,
+    given: list[str] | None,
+    file: str | None,
+    options: dict[str, str | None],
+    *,
+    enable: bool,
+    dry_run: bool,
+    wait: bool,
+    yes: bool,
+) -> None:
+    settings = common.settings(context, **options)
+    from callctl import companies, events, render, render_companies, render_progress
+
+    names = [name.strip() for name in given or () if name.strip()]
+    if file is not None:
+        names += common.lines_of(file)
+    if not names:
+        raise UsageError(
+            "no company is named" + (f": {file} has no line with an id or a slug" if file else ""),
+            hint="give ids or slugs, or a file of them with --file; callctl companies list shows them",
+        )
+    with common.connected(settings, writes=not dry_run) as connection:
+        found = companies.choose(connection, settings, names, enable=enable)
+        if dry_run or not found.changing:
+            render_companies.switched(found, settings.output, dry_run=dry_run)
+            return
+        if common.asks(connection, yes=yes):
+            render_companies.preview(found)
+        common.confirm(connection, settings, render_companies.question(found), yes=yes)
+    if settings.output == "json":
+        done = companies.switch(settings, names, enable=enable, wait=wait, on_event=events.ignore)
+    else:
+        with render_progress.running("text") as on_event:
+            done = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
+    render_companies.switched(done, settings.output)
+    if settings.output == "text":
+        render.note("next: callctl companies list --enabled")

@@ -1,0 +1,126 @@
+"""What the commands share that write to the platform's rows outside of the steps and the rotations.
+
+They hold the migration lock shared: no migration runs meanwhile, and rotations and their like go on. Each transaction
+gives up a lock that it does not get, is tried again, and adds its own row to the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from callctl import database, store
+from callctl.adapt import adapt
+from callctl.errors import Interrupted, Refused
+from callctl.events import OnEvent, ignore
+from callctl.files import read_sql
+from callctl.lock import OPERATE_SESSION, MigrationLock, guard_transaction
+from callctl.naming import Naming
+from callctl.rotation_store import make_ready
+from callctl.script import load_script
+from callctl.steps import all_steps, applied_steps, finishing
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
+
+NOTHING = "nothing was changed"
+
+Result = TypeVar("Result")
+
+
+def rows(connection: Connection, naming: Naming, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows that the one statement of a file returns, in this database's names; ``values`` are its parameters."""
+    (statement,) = load_script(name).statements
+    return connection.execute(adapt(statement, naming).sql.encode(), values).fetchall()
+
+
+def rows_of_checks(connection: Connection, naming: Naming, names: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """Every offender that the checks of these files of verify's know."""
+    for name in names:
+        for statement in load_script(name).statements:
+            yield from connection.execute(adapt(statement, naming).sql.encode()).fetchall()
+
+
+@contextmanager
+def question(connection: Connection, settings: Settings) -> Iterator[None]:
+    """A READ ONLY transaction whose queries end within ``statement_timeout``; raises Refused where one does not."""
+    import psycopg
+
+    values = {"timeout": f"{settings.statement_timeout_ms}ms", "known_keys": ""}
+    with database.read_only(connection):
+        connection.execute(read_sql("catalog/verify_session.sql").encode(), values)
+        try:
+            yield
+        except psycopg.errors.QueryCanceled as error:
+            raise Refused(
+                f"no answer in time: {database.error_text(error)}",
+                hint="--statement-timeout sets how long one question may take",
+            ) from error
+
+
+def assert_applied(connection: Connection, settings: Settings, number: int, what: str) -> None:
+    """Raise Refused unless a step is applied and no run of it stopped half way; ``what`` is what it brings."""
+    store.assert_owner(connection, settings.schema)
+    applied = applied_steps(store.history(connection))
+    half_done = dict(store.started(connection)).get(number)
+    if half_done is not None:
+        raise Refused(
+            f"step {number}, which brings {what}, is half way {half_done}",
+            hint=f"finish that first: {finishing(number, half_done, applied)}",
+        )
+    if number not in applied:
+        raise Refused(
+            f"step {number} ({all_steps()[number - 1].name}), which brings {what}, is not applied here",
+            hint="run callctl migrate up first; callctl migrate status shows where each step stands",
+        )
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A command that writes, with its connection and nobody at a migration beside it."""
+
+    settings: Settings
+    connection: Connection
+    command: str
+    on_event: OnEvent
+
+    def make_ready(self) -> None:
+        """Make callctl's schema, or bring it up to date."""
+        make_ready(self.connection, self.settings, None, self.on_event)
+
+    def transaction(self, what: str, work: Callable[[], Result], state: Callable[[], str] = lambda: NOTHING) -> Result:
+        """Do ``work`` in one transaction, again from its beginning where it does not get a lock on ``what``.
+
+        ``state`` says what stands when it fails. Raises StepFailed, Interrupted, LockHeld, and what ``work`` raises.
+        """
+        import psycopg
+
+        def attempt() -> Result:
+            with self.connection.transaction():
+                guard_transaction(self.connection, self.settings.schema, self.settings.lock_timeout_ms, shared=True)
+                return work()
+
+        try:
+            return database.with_retries(self.settings, what, attempt, self.on_event)
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None
+        except psycopg.Error as error:
+            raise database.translated(error, self.command, "", state()) from error
+
+
+@contextmanager
+def operation(
+    settings: Settings, command: str, *, wait: bool = False, on_event: OnEvent = ignore
+) -> Iterator[Operation]:
+    """Hold off migrations while a command writes. ``wait`` waits for one under way, up to ``settings.lock_wait_ms``.
+
+    Raises LockHeld where a migration is under way; Refused behind a pooler in transaction mode; ConnectionFailed.
+    """
+    with (
+        MigrationLock(settings, wait=wait, shared=True, name=OPERATE_SESSION, on_event=on_event),
+        closing(database.connect(settings, application_name=OPERATE_SESSION, session=True)) as connection,
+    ):
+        yield Operation(settings, connection, command, on_event)
