@@ -114,8 +114,9 @@ def score(migrated: Migrated) -> dict[str, dict[str, int]]:
 
 
 WARNS = frozenset(
-    """call-settings-voice calls-failed-unanswered accounts-complete package-types-current chatbot-types-current
-    call-settings-awaited inheritance-recorded values-superseded accounts-secrets-known-key""".split()  # noqa: SIM905
+    """call-settings-voice call-settings-voice-known accounts-errors accounts-tokens accounts-addressed accounts-
+    status calls-failed-unanswered accounts-complete package-types-current chatbot-types-current call-
+    settings-awaited inheritance-recorded values-superseded accounts-secrets-known- key""".split()  # noqa: SIM905
 )
 
 

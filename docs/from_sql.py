@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from sqlglot import exp
 
+from callctl.call_settings import Field, load_schema
 from callctl.contract import expected_of
 from callctl.events import Direction
 from callctl.files import sql_names
@@ -211,6 +213,46 @@ def _comments(text: str) -> Iterator[tuple[str, str]]:
         yield name, words.replace("''", "'")
 
 
+# ---- call settings -------------------------------------------------------------------------------------
+
+
+def call_settings(generated: str) -> str:
+    schema = load_schema()
+    lines = [
+        "# Call settings",
+        "",
+        generated,
+        "What may stand in `chatbots.settings.call`, as `sql/call-settings.schema.json` says (JSON Schema, for an",
+        "application to use as it is). Step 12 and `callctl settings init` write the defaults; `callctl verify` and",
+        "`callctl settings check` hold every call-enabled chatbot against it. A field that is absent takes its",
+        "default.",
+        "",
+        "| field | type | allowed | default | is |",
+        "|---|---|---|---|---|",
+    ]
+    for field in schema.fields:
+        if field.kind != "object":
+            default = json.dumps(field.default, ensure_ascii=False, default=str).strip('"')
+            if not isinstance(field.default, str):
+                default = str(field.default).lower()
+            name = f"`{field.name}`" + (" *(required)*" if field.required else "")
+            lines.append(f"| {name} | {field.kind} | {_cell(_allowed(field))} | `{default}` | {field.description} |")
+    lines += ["", "A voice must be one of its provider's, where those are known:", ""]
+    lines += [f"- {name}: {', '.join(f'`{voice}`' for voice in voices)}" for name, voices in schema.voices.items()]
+    lines += [f"- {name}: no list, so nothing is checked" for name in schema.unlisted]
+    return "\n".join(lines) + "\n"
+
+
+def _allowed(field: Field) -> str:
+    if field.low is not None:
+        return f"{field.low} to {field.high}"
+    if field.one_of:
+        return ", ".join(f"`{each}`" for each in field.one_of)
+    if field.longest is not None:
+        return f"at most {field.longest} characters"
+    return f"`{field.pattern}`" if field.pattern is not None else ""
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -219,4 +261,5 @@ PAGES: dict[str, Callable[[str], str]] = {
     "steps.md": steps,
     "checks.md": checks,
     "store-schema.md": store_schema,
+    "call-settings.md": call_settings,
 }

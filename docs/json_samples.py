@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from callctl import (
+    accounts,
     render,
+    render_accounts,
     render_answers,
     render_backup,
     render_code_refs,
@@ -24,6 +26,7 @@ from callctl import (
     render_report,
     render_rotation,
     render_seeding,
+    render_settings,
     render_webhooks,
 )
 from callctl.adoption import Adopted
@@ -31,6 +34,7 @@ from callctl.backup import Backup
 from callctl.backup import Plan as BackupPlan
 from callctl.catalogue import load_catalogue
 from callctl.census import Census, Shape, Unreadable, Use
+from callctl.chatbot_settings import Checked, Missing, Offence, Unlisted
 from callctl.code_refs import CodeRefs, Reference
 from callctl.companies import Company, Switch
 from callctl.config import Settings
@@ -370,12 +374,36 @@ def _load_tested() -> None:
     )
     render_loadtest.measured(done, "json", report=None)
     render_loadtest.cleaned(done.removed, "json")
+
+
 def _companies() -> None:
     render_companies.listed([_one_company(True)], "json")
+
+
 def _one_company(enabled: bool) -> Company:
     return Company(_COMPANY, "acme", "Acme", False, enabled, None, 4)
+
+
 def _switched() -> None:
     render_companies.switched(Switch(True, (_one_company(False),), ()), "json")
+
+
+def _checked() -> None:
+    offence = Offence(_ROW, _COMPANY, False, "silenceTimeout", "is 29, not from 30 to 300")
+    render_settings.checked(Checked(30, (offence,), (Unlisted("google", 2),)), "json")
+
+
+def _without_settings() -> None:
+    render_settings.missing(Missing((_ROW,), 0), "json", dry_run=True)
+
+
+def _integration_accounts() -> None:
+    url = "https://chat.example/api/webhooks/twilio/voice/" + _ROW
+    whose = (_COMPANY, "acme", "Acme")
+    account = accounts.Account(
+        _ROW, "twilio", "Main line", *whose, "active", True, None, _AT, _AT, url, _AT + timedelta(days=3), ("token",)
+    )
+    render_accounts.accounts([account], "json", problems=False)
 
 
 def _events() -> None:
@@ -484,6 +512,8 @@ credentials that differ from the specification's. `outside` is what looks like a
 still be opened, and `fits` says whether they are enough. `leftovers` are companies of killed load tests, removed first
 where they are `removable`. `queries` lists each with its SQL in the names of this database.""",
         _load_preview,
+    ),
+    (
         "companies list",
         """`call_enabled` is null where the flag is not set, which counts as off; where it is no boolean, or the
 settings cannot take it, `problem` says so. `call_chatbots` are enabled for calls and not deleted; `taking_calls` of
@@ -496,6 +526,21 @@ them are in a company that is on.""",
 cease to take calls.""",
         _switched,
     ),
+    (
+        "accounts",
+        """`troubles` are any of `error`, `token`, `webhook missing`, `webhook malformed` and `status`; `problems` say
+the same in words. `last_error_at` and `error_seconds`, its age, are null where there is no error, or nobody knows since
+when. A URL is shown without its password and its query. With `--problems` only accounts with one are listed; `total`
+counts all.""",
+        _integration_accounts,
+    ),
+    (
+        "settings check",
+        """`chatbots` are enabled for calls. `path` is below `settings.call`, or `call` or `settings` itself. `missing`
+have no call settings at all. The voices of `unlisted` providers were not checked.""",
+        _checked,
+    ),
+    ("settings init", "The chatbots that have got the defaults, or with `dry_run` would.", _without_settings),
     (
         "code-refs",
         """`kind` is `code`, `string`, `sql` or `comment`; `clear` is false if there is a reference that is neither

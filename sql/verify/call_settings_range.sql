@@ -1,8 +1,9 @@
 -- steps: 12
 -- means: the voice provider refuses the call's session, or the widget shows nothing
--- mends: correct the chatbot's call settings in the administration
+-- mends: correct the chatbot's call settings in the administration; callctl settings check says what is wrong with each
 
--- Ranges of L2418-2528 and L2689-2700. A field that is absent takes its default and is no offence.
+-- Ranges of sql/call-settings.schema.json, which has them from L2418-2528 and L2689-2700; a test holds the two against each other.
+-- A field that is absent takes its default and is no offence.
 -- jsonb is ordered by type first (null, string, number, boolean, array, object), so that BETWEEN two numbers is said of a
 -- number alone. Settings that are the defaults of step 12, as most are, are known by sight.
 -- check: call-settings-in-range: the call settings of every call-enabled chatbot are within their documented ranges
@@ -11,6 +12,7 @@ SELECT c.id, (
   FROM (VALUES
     ('voiceId', '{voiceId}'::text[], 'string', NULL::numeric, NULL::numeric, NULL),
     ('voiceProvider', '{voiceProvider}', 'string', NULL, NULL, '^(openai|google|elevenlabs)$'),
+    ('voiceSettings', '{voiceSettings}', 'object', NULL, NULL, NULL),
     ('voiceSettings.pitch', '{voiceSettings,pitch}', 'number', -1, 1, NULL),
     ('voiceSettings.speed', '{voiceSettings,speed}', 'number', 0.5, 2, NULL),
     ('voiceSettings.stability', '{voiceSettings,stability}', 'number', 0, 1, NULL),
@@ -45,6 +47,7 @@ WHERE c.enabled_call AND c.settings -> 'call' <> '{
      jsonb_typeof(c.settings -> 'call') NOT IN ('object', 'null')
   OR jsonb_typeof(c.settings #> '{call,voiceId}') <> 'string'
   OR c.settings #> '{call,voiceProvider}' NOT IN ('"openai"', '"google"', '"elevenlabs"')
+  OR jsonb_typeof(c.settings #> '{call,voiceSettings}') <> 'object'
   OR c.settings #> '{call,voiceSettings,pitch}' NOT BETWEEN '-1' AND '1'
   OR c.settings #> '{call,voiceSettings,speed}' NOT BETWEEN '0.5' AND '2'
   OR c.settings #> '{call,voiceSettings,stability}' NOT BETWEEN '0' AND '1'
@@ -58,7 +61,7 @@ WHERE c.enabled_call AND c.settings -> 'call' <> '{
   OR c.settings #> '{call,transcriptionEnabled}' NOT IN ('true', 'false')
   OR c.settings #> '{call,interruptionEnabled}' NOT IN ('true', 'false')
   OR jsonb_typeof(c.settings #> '{call,callButtonText}') <> 'string' OR length(c.settings #>> '{call,callButtonText}') > 50
-  OR c.settings #>> '{call,callButtonColor}' !~ '^#[0-9A-Fa-f]{6}$'
+  OR jsonb_typeof(c.settings #> '{call,callButtonColor}') <> 'string' OR c.settings #>> '{call,callButtonColor}' !~ '^#[0-9A-Fa-f]{6}$'
   OR c.settings #> '{call,callButtonPosition}' NOT IN ('"bottom-right"', '"bottom-left"', '"top-right"', '"top-left"')
   OR c.settings #> '{call,vadThreshold}' NOT BETWEEN '0' AND '1'
   OR c.settings #> '{call,echoCancellation}' NOT IN ('true', 'false')

@@ -144,7 +144,7 @@ def _chosen(connection: Connection, settings: Settings, names: Sequence[str], en
     naming = read_naming(connection, settings.schema)
     wanted = list(dict.fromkeys(names))
     ids = [name for name in wanted if _UUID.fullmatch(name)]
-    values = {"ids": ids, "slugs": wanted, "enabled": False}
+    values = {"ids": ids, "slugs": [name for name in wanted if _is_text(name)], "enabled": False}
     found = [Company(*row) for row in rows(connection, naming, "companies/found.sql", values)]
     by_name: dict[str, list[Company]] = {}
     for company in found:
@@ -186,6 +186,11 @@ def _refusal(problems: Iterable[str], named: int, enable: bool) -> Refused:
         f"{which} cannot be switched {'on' if enable else 'off'}; {NOTHING}{lines}",
         hint="callctl companies list shows those that can; mend the settings named, or leave these companies out",
     )
+
+
+def _is_text(name: str) -> bool:
+    """Whether PostgreSQL has such text: no NUL, no bytes that were no characters on the command line."""
+    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _shown(name: str) -> str:

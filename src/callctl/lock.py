@@ -226,8 +226,8 @@ class MigrationLock:
 
     It is taken on a connection of its own, by polling: a session that waits in pg_advisory_lock() holds a snapshot, and
     CREATE INDEX CONCURRENTLY waits for snapshots. It goes with its connection, so a killed run leaves nothing behind.
-    Those who take it ``shared`` (rotations, backups, commands that write a few rows) hold off a migration, and a migration them, but not each other;
-    ``name`` is what their session is called.
+    Those who take it ``shared`` (rotations, backups, commands that write a few rows) hold off a migration, and a
+    migration them, but not each other; ``name`` is what their session is called.
     """
 
     def __init__(

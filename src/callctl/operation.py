@@ -37,11 +37,14 @@ def rows(connection: Connection, naming: Naming, name: str, values: Mapping[str,
     return connection.execute(adapt(statement, naming).sql.encode(), values).fetchall()
 
 
-def rows_of_checks(connection: Connection, naming: Naming, names: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-    """Every offender that the checks of these files of verify's know."""
+def offenders(connection: Connection, naming: Naming, names: Iterable[str]) -> set[str]:
+    """The ids of the rows that the checks of these files of verify's find: what their first column says."""
+    found: set[str] = set()
     for name in names:
         for statement in load_script(name).statements:
-            yield from connection.execute(adapt(statement, naming).sql.encode()).fetchall()
+            sql = f"SELECT offender.id::text FROM (\n{adapt(statement, naming).sql}\n) AS offender (id)"
+            found |= {row[0] for row in connection.execute(sql.encode()).fetchall()}
+    return found
 
 
 @contextmanager

@@ -24,6 +24,14 @@ _LIBPQ_HOST = re.compile(r"""(?P<before>\b(?:host|host name|server at) ["'])(?P<
 _ALL = (_WHOLE_URL_PASSWORD, _URL_PASSWORD, _KEY_PASSWORD, _LIBPQ_QUOTES, _LIBPQ_HOST)
 
 
+_QUERY = re.compile(r"(?P<before>[?#]).+", re.DOTALL)
+
+
+def without_query(url: str | None) -> str | None:
+    """A URL without what may be a secret in it: a password, a query."""
+    return None if url is None else _QUERY.sub("\\g<before>\N{HORIZONTAL ELLIPSIS}", redact(url))
+
+
 def has_password(conninfo: str) -> bool:
     """Whether a URL or a libpq connection string holds a password."""
     return redact(conninfo) != conninfo

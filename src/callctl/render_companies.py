@@ -97,8 +97,9 @@ def switched(found: Switch, output: Output, *, dry_run: bool = False) -> None:
         )
         return
     for each in found.changing:
-        before = "on" if each.call_enabled else "off"
-        render.out(f"{render.printable(each.title)}: {before} -> {_on(found)}, {_chatbots(each, enable=found.enable)}")
+        render.out(
+            f"{render.printable(each.title)}: {_state(each)} -> {_on(found)}, {_chatbots(each, enable=found.enable)}"
+        )
     for each in found.unchanged:
         render.out(f"{render.printable(each.title)}: {_on(found)} already")
     if not found.changing:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callctl import render
-from callctl.redaction import redact
+from callctl.redaction import without_query
 from callctl.render_table import table
 
 if TYPE_CHECKING:
@@ -18,16 +17,10 @@ if TYPE_CHECKING:
     from callctl.webhook_run import Done
 
 SHOWN = 20
-_QUERY = re.compile(r"(?P<before>[?#]).+", re.DOTALL)
 
 
 def _account_document(account: Account) -> dict[str, object]:
-    return {**vars(account), "webhook_url": _shown(account.webhook_url)}
-
-
-def _shown(url: str | None) -> str | None:
-    """A URL without what may be a secret in it: a password, a query. The operator's file has the whole."""
-    return None if url is None else _QUERY.sub(r"\g<before>…", redact(url))
+    return {**vars(account), "webhook_url": without_query(account.webhook_url)}
 
 
 def chosen(found: Chosen, output: Output) -> None:
@@ -96,7 +89,7 @@ def _accounts(accounts: Sequence[Account]) -> None:
                 each.company_id,
                 each.account_type,
                 render.printable(each.account_name),
-                render.printable(_shown(each.webhook_url) or "none: nobody has to be told"),
+                render.printable(without_query(each.webhook_url) or "none: nobody has to be told"),
             )
             for each in accounts
         ),

@@ -76,7 +76,7 @@ def choose(connection: Connection, settings: Settings, scope: Scope, direction: 
 
 
 def _choose(connection: Connection, settings: Settings, scope: Scope, direction: Direction) -> Chosen:
-    _assert_accounts(connection, settings)
+    assert_accounts(connection, settings)
     rows: Sequence[tuple[Any, ...]] = ()
     if direction == "new" or kept_secrets.exists(connection):
         rows = ask(connection, settings, CHOSEN[direction], {**scope._asdict(), "above": None})
@@ -105,8 +105,8 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
     )
 
 
-def _assert_accounts(connection: Connection, settings: Settings) -> None:
-    """Raises Refused where the accounts are not there, or are archived: nobody calls their webhooks then."""
+def assert_accounts(connection: Connection, settings: Settings) -> None:
+    """Raise Refused where the accounts are not there, or are archived: nobody calls their webhooks then."""
     there = connection.execute(
         "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL,"
         " to_regclass('callctl.integration_accounts') IS NOT NULL",

@@ -39,6 +39,9 @@ COMMANDS = (
     "companies list",
     "companies enable",
     "companies disable",
+    "accounts",
+    "settings check",
+    "settings init",
     "sandbox start",
     "sandbox stop",
     "sandbox url",
@@ -54,10 +57,10 @@ WRITES = (
     "keys retire",
     "restore",
     "loadtest",
-)
-TARGETS = {"migrate down": ["--all"], "keys retire": ["k1"], "backup": ["/tmp/x.dump"], "restore": ["/tmp/x.dump"]}
     "companies enable",
     "companies disable",
+    "settings init",
+)
 TARGETS = {
     "migrate down": ["--all"],
     "keys retire": ["k1"],
@@ -97,7 +100,7 @@ def said(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
     return captured.err
 
 
-@pytest.mark.parametrize("command", ["", "migrate", "sandbox", "keys", "companies", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "migrate", "sandbox", "keys", "companies", "settings", *COMMANDS])
 def test_help_goes_to_stdout(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"]) == 0
     captured = capsys.readouterr()

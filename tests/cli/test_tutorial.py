@@ -20,6 +20,8 @@ HOW_TO: dict[str, str | tuple[str, ...] | None] = {
     "find-code-that-names-the-type-column": None,
     "load-test-a-database": "--baseline deployed --rows 200",
     "migrate-a-staging-copy": "--baseline deployed --rows 200",
+    "call-settings": EITHER,
+    "watch-accounts": EITHER,
     "pilot-companies": EITHER,
     "migrate-without-downtime": "--baseline deployed --rows 200",
     "roll-back": "--baseline deployed --rows 200",

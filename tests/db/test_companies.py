@@ -157,14 +157,15 @@ def test_all_or_none_and_every_problem_is_named(applied: str, callctl: Callctl, 
         before = everything(db)
         file = tmp_path / "pilots"
         unknown = "00000000-0000-0000-0000-000000000000"
-        lines = f"\ufeff# pilots\r\n{good}\r\n\r\n  {array}  \r\n{text}\n{unknown}\n{'x' * 300}\n\x1b[31mred\n{gone[0]}"
+        lines = f"\ufeff# pilots\r\n{good}\r\n\r\n  {array}  \r\n{text}\n"
+        lines += f"{unknown}\n{'x' * 300}\n\x1b[31mred\na\0b\n{gone[0]}"
         file.write_bytes(lines.encode())
-        arguments = ("--file", str(file), flag, null, twin, "no;drop")
+        arguments = ("--file", str(file), flag, null, twin, "no;drop", "\udcff")
         for command in ("enable", "disable"):
             for options in (("--yes",), ("--dry-run",), ()):
                 code, out, err = callctl(applied, "companies", command, *arguments, *options)
                 assert (code, out) == (3, "")
-                assert "10 of 11 companies cannot be switched" in err
+                assert "12 of 13 companies cannot be switched" in err
                 assert "nothing was changed" in err
                 said = [line.strip() for line in err.splitlines()]
                 for expected in (
@@ -175,6 +176,8 @@ def test_all_or_none_and_every_problem_is_named(applied: str, callctl: Callctl, 
                     f"{unknown}: there is no company of this id or slug",
                     f"{gone[0]}: is deleted",
                     "no;drop: there is no company of this id or slug",
+                    "a\ufffdb: there is no company of this id or slug",
+                    "\ufffd: there is no company of this id or slug",
                     "\ufffd[31mred: there is no company of this id or slug",
                     f"{'x' * 59}\u2026: there is no company of this id or slug",
                 ):
@@ -222,6 +225,11 @@ def test_nobody_is_asked_in_a_pipe(applied_documented: str, callctl: Callctl, mo
         assert code == 0
         assert "1 company would be switched on" in out
         assert (everything(db), actions(db)) == (before, ())
+        # One that was made since the migration has no flag, which is as good as off.
+        db.execute("INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')")
+        code, out, _ = callctl(applied_documented, "companies", "disable", "later", "--yes")
+        assert (code, "later: off (not set) -> off, no chatbot took calls" in out) == (0, True)
+        assert (settings_of(db)["later"], flags(db)["later"]) == ('{"features": {"callEnabled": false}}', False)
         # Names come through a pipe as well.
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"# one\n{slug}\n".encode())))
         assert callctl(applied_documented, "companies", "enable", "--file", "-", "--yes")[0] == 0

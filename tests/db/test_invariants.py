@@ -139,6 +139,8 @@ BREAKAGES: dict[str, list[Breakage]] = {
         settings("voiceSettings,pitch", "[0]"),
         settings("voiceSettings,speed", "0.49"),
         settings("voiceSettings,stability", "-0.01"),
+        settings("voiceSettings", "7"),
+        settings("voiceSettings", "null"),
         settings("callGreeting", '"' + "x" * 501 + '"'),
         settings("callGreeting", "1"),
         settings("endCallPhrase", "true"),
@@ -151,6 +153,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
         settings("interruptionEnabled", "null"),
         settings("callButtonText", '"' + "x" * 51 + '"'),
         settings("callButtonColor", '"green"'),
+        settings("callButtonColor", "null"),
         settings("callButtonPosition", '"middle"'),
         settings("vadThreshold", "1.5"),
         settings("echoCancellation", '"on"'),
@@ -164,6 +167,11 @@ BREAKAGES: dict[str, list[Breakage]] = {
     "load-test-removed": [
         Breakage("INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) VALUES (gen_random_uuid(), 'callctl-loadtest-1', 'me@here', '0')", says="me@here"),
         Breakage("INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) SELECT id, slug, 'me@here', '0' FROM chatapp.companies LIMIT 1", DEPLOYED, "me@here"),
+    ],
+    "call-settings-voice-known": [
+        Breakage(f"UPDATE chatapp.chatbots SET settings = jsonb_set(settings, '{{call,voiceId}}', '{value}') WHERE id = {ONE_CALL_BOT}", state, "openai")
+        for state in (FULL, DEPLOYED)
+        for value in ('"ash"', '"Alloy"', '""')
     ],
     "calls-one-tenant": [
         Breakage(call().replace("SELECT bot.company_id", f"SELECT {OTHER_COMPANY}"), says="of_chatbot"),
@@ -249,6 +257,23 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(account("whatsapp", "{}")),
         Breakage(account("custom", '{"sipUri":"sip:a@b","username":"u"}')),
     ],
+    "accounts-errors": [
+        Breakage(account(status="'error'"), state) for state in (FULL, DEPLOYED)
+    ] + [
+        Breakage(account(status="'error'", last_error_at="now() - interval '61 minutes'", last_verified_at="now()")),
+        Breakage(account(last_error="'x'", last_error_at="now() - interval '61 minutes'")),
+    ],
+    "accounts-tokens": [
+        Breakage(account(token_expires_at="now()"), state) for state in (FULL, DEPLOYED)
+    ] + [Breakage(account(token_expires_at="now() + interval '6 days 23 hours'"))],
+    "accounts-addressed": [
+        Breakage(account()),
+        Breakage(account(webhook_url="''"), DEPLOYED),
+        Breakage(account("whatsapp", f'{{"businessAccountId":"1","phoneNumberId":"1","accessToken":{SECRET}}}', status="'error'")),
+    ],
+    "accounts-status": [
+        Breakage(account(is_active="false"), state) for state in (FULL, DEPLOYED)
+    ] + [Breakage(account(status="'inactive'"))],
     "accounts-webhooks": [
         Breakage(account(webhook_url=f"{HOOK}whatsapp/call/one'")),
         Breakage(account(webhook_url=f"{HOOK}twilio/voice/' || gen_random_uuid()")),
@@ -351,6 +376,8 @@ RIGHT = {
     "accounts": account(access_token=f"'{SECRET}'", refresh_token=f"' {BARE} '") + account(credentials=TWILIO.replace(SECRET, BARE))
     + "UPDATE chatapp.integration_accounts SET webhook_url = 'https://chat.example.com/api/webhooks/twilio/voice/' || id;"
     + account(webhook_url=f"{HOOK}twilio/voice/test-account-id'")
+    + account(webhook_url=f"{HOOK}twilio/voice/test-2'", last_error="'x'", last_error_at="now() - interval '59 minutes'", status="'error'",
+              token_expires_at="now() + interval '8 days'") + account(status="'inactive'", is_active="false", token_expires_at="now()")
     + account("custom", f'{{"sipUri":"sip:a@b","username":"u","password":{SECRET},"turnServers":[{{"urls":"turn:x","credential":{BARE}}}]}}'),
     "settings": f"UPDATE chatapp.chatbots SET settings = jsonb_set(settings, '{{call}}', '{{\"voiceId\": \"x\", \"voiceProvider\": \"google\", \"silenceTimeout\": 30.0}}') WHERE id = {ONE_CALL_BOT}",
     "a company made later": "INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')",

@@ -1,6 +1,6 @@
 -- Step 12: what is true once it is done, beside what sql/contract says of the catalog.
 -- means: calls can't be switched on for a company, or a call bot answers without a voice
--- mends: callctl migrate down --to 11, then callctl migrate up: it fills in what is missing
+-- mends: callctl settings init for chatbots; callctl companies disable for companies, or if they are deleted, callctl migrate down --to 11 and up
 
 -- A company that was there: step 12 has saved something of it, or it was made before the step began. Times without a time
 -- zone may be anybody's, so that a company of that very day counts only if something is saved of it.

@@ -17,19 +17,21 @@ from typer.main import get_command
 
 from callctl import __version__, render
 from callctl.cli import (
+    accounts,
     backup,
     code_refs,
     common,
+    companies,
     demo,
     keys,
     loadtest,
-    companies,
     migrate,
     preflight,
     purge,
     rotate,
     sandbox,
     seed,
+    settings,
     verify,
 )
 from callctl.errors import CallctlError, UsageError
@@ -120,6 +122,8 @@ rotate.register(app)
 keys.register(app)
 loadtest.register(app)
 companies.register(app)
+settings.register(app)
+accounts.register(app)
 code_refs.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")

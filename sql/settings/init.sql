@@ -1,0 +1,23 @@
+-- The documented defaults for some call-enabled chatbots that have no call settings, in the order of their ids; everything else
+-- in their settings stays. What stood there is saved, as step 12 does, so that a way down puts it back.
+-- %(above)s: the last id that is done, or NULL; %(limit)s. Returns what then stands there: a trigger may have had its own way.
+WITH found AS (
+  SELECT c.id, c.settings FROM chatapp.chatbots AS c
+  WHERE c.enabled_call AND COALESCE(c.settings -> 'call', '{}') IN ('{}', 'null')
+    AND COALESCE(jsonb_typeof(c.settings), 'object') = 'object'
+    AND (%(above)s::uuid IS NULL OR c.id > %(above)s::uuid)
+  ORDER BY c.id
+  LIMIT %(limit)s
+  FOR NO KEY UPDATE
+), saved AS (
+  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
+  SELECT 'chatbots', 'settings.call', 'up', id,
+         CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE jsonb_build_object('call', settings -> 'call') END
+  FROM found
+  WHERE settings IS NULL OR settings -> 'call' IS NOT NULL
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
+)
+UPDATE chatapp.chatbots AS c
+SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
+FROM found WHERE c.id = found.id
+RETURNING c.id::text, COALESCE(c.settings -> 'call' = callctl.default_call_settings(), false);

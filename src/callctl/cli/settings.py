@@ -1,0 +1,107 @@
+"""callctl settings"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from callctl.cli import common
+from callctl.cli.options import (
+    BatchSize,
+    LockTimeout,
+    LockWait,
+    MaxReplicationLag,
+    PauseFile,
+    StatementTimeout,
+    Wait,
+    Yes,
+)
+
+EPILOG = """
+What may stand in chatbots.settings.call: docs/reference/call-settings.md, made from call-settings.schema.json.
+
+\b
+  callctl settings check     which chatbots' call settings are wrong, and where
+  callctl settings init      the defaults for chatbots without any
+"""
+CHECK_EPILOG = """
+Chatbots that are enabled for calls, deleted ones too. A field that is absent takes its default and is not wrong,
+but for the voice and its provider. Exit code 3 if a chatbot is listed. Voices of providers that have no list here
+are not checked; a warning says how many there are.
+
+\b
+Examples:
+  callctl settings check
+  callctl settings check --output json
+"""
+INIT_EPILOG = """
+Chatbots that are enabled for calls and whose settings.call is missing, null or {}, deleted ones too. Whatever
+stands in settings stays as it is. In batches, a commit and a row of callctl.action each; stopped anywhere, the
+same command goes on from there.
+
+\b
+Examples:
+  callctl settings init --dry-run
+  callctl settings init
+"""
+
+app = typer.Typer(help="The call settings of the chatbots.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="settings")
+
+
+@app.command(epilog=CHECK_EPILOG)
+def check(context: typer.Context, statement_timeout: StatementTimeout = None) -> None:
+    """List what is wrong with call settings: chatbot, field, reason. Changes nothing."""
+    settings = common.settings(context, statement_timeout=statement_timeout)
+    from callctl import chatbot_settings, render_settings
+
+    with common.connected(settings) as connection:
+        found = chatbot_settings.check(connection, settings)
+    render_settings.checked(found, settings.output)
+    if found.offences:
+        raise typer.Exit(3)
+
+
+@app.command(epilog=INIT_EPILOG)
+def init(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show which chatbots would get them, and change nothing.")
+    ] = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+    batch_size: BatchSize = None,
+    max_replication_lag: MaxReplicationLag = None,
+    pause_file: PauseFile = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Give the default call settings to chatbots that are enabled for calls and have none."""
+    settings = common.settings(
+        context,
+        lock_timeout=lock_timeout,
+        lock_wait=lock_wait,
+        batch_size=batch_size,
+        max_replication_lag=max_replication_lag,
+        pause_file=pause_file,
+        statement_timeout=statement_timeout,
+    )
+    from callctl import chatbot_settings, events, render_progress, render_settings
+
+    with common.connected(settings, writes=not dry_run) as connection:
+        found = chatbot_settings.missing(connection, settings)
+        if dry_run or not found.chatbots:
+            render_settings.missing(found, settings.output, dry_run=dry_run)
+            return
+        common.confirm(connection, settings, render_settings.question(found), yes=yes)
+    if settings.output == "json":
+        given = chatbot_settings.init(settings, wait=wait, on_event=events.ignore)
+    else:
+        with render_progress.running("text") as on_event:
+            given = chatbot_settings.init(settings, wait=wait, on_event=on_event)
+    render_settings.given(given, settings.output)
