@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from callctl.credentials import fit
 from callctl.envelope import VERSIONS, Malformed, NotOpened, Opener, Place, associated_data, read
-from callctl.renewal import MARK, MARK_LENGTH, Cut, Members, NotTheSame, Renewer, cut_members
+from callctl.renewal import MARK, MARK_LENGTH, Cut, Members, NotTheSame, Renewer, cut_members, filled
 from callctl.secret_fields import walk
 from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode
 
@@ -47,14 +47,12 @@ class Failure(NamedTuple):
 class Resealed(NamedTuple):
     """What is to be done about one row: a new text for each column, or None to leave it.
 
-    ``whole``: they are whole columns, and not members to be merged into a jsonb one. ``misshapen`` is the account type
-    whose shape its credentials do not have: see credentials.problems.
+    ``misshapen`` is the account type whose shape its credentials do not have: see credentials.problems.
     """
 
     values: tuple[str | None, ...]
     changes: tuple[Change, ...]
     failures: tuple[Failure, ...]
-    whole: bool = False
     misshapen: str | None = None
 
 
@@ -102,7 +100,7 @@ class Resealer:
         values: list[str | None] = []
         changes: list[Change] = []
         failures: list[Failure] = []
-        misshapen, whole = None, True
+        misshapen = None
         for part, raw in zip(target.parts, row.values, strict=True):
             if raw is None:
                 values.append(None)
@@ -119,12 +117,11 @@ class Resealer:
                 if part.is_credentials and not fit(row.account_type or "", root):
                     misshapen = row.account_type
                 value = self._column(target, part, row, root, slots, changes, failures)
-                whole = whole and (value is None or part.replaces)
             else:
                 if part.is_credentials and not fit(row.account_type or "", root):
                     misshapen = row.account_type
             values.append(value)
-        return Resealed(tuple(values), tuple(changes), tuple(failures), whole, misshapen)
+        return Resealed(tuple(values), tuple(changes), tuple(failures), misshapen)
 
     # ---- the quick way: all that is secret is callctl's own, and opens -------------------------------------
 
@@ -155,13 +152,13 @@ class Resealer:
         self, target: Target, part: Part, row: Row, root: Any, members: Members, changes: list[Change]
     ) -> str | None:
         account_type, cuts = row.account_type, members.cuts
-        found: list[tuple[int, str, _Due]] = []
+        found: list[tuple[str | None, int, str, _Due]] = []  # the name, of a member of the document itself
         left = set(range(len(cuts)))
         flat, deep = part.members(account_type)
-        secrets = [(path, root.get(name)) for path, name in flat]
-        if deep:
-            secrets += [(path, value) for path, _, _, value in walk(root, deep)]
-        for path, value in secrets:
+        places: list[tuple[str | None, str, Any]] = [(name, path, root.get(name)) for path, name in flat]
+        slots = [Slot(*each, False) for each in walk(root, deep)] if deep else ()
+        places += [(None, slot.path, slot.value) for slot in slots]
+        for name, path, value in places:
             if value is None or value == "":
                 continue
             if type(value) is not str or value[:MARK_LENGTH] != MARK:
@@ -172,17 +169,31 @@ class Resealer:
             left.remove(number)
             due = self._cut_opened(target, row, path, cuts[number])
             if due is not None:
-                found.append((number, path, due))
-        if left:  # it stands where no field is declared
+                found.append((name, number, path, due))
+        within = sum([name is None for name, *_ in found])
+        # One that stands where no field is declared, or only some of a list are to be written: rare.
+        if left or (within and within < len(slots)):
             raise _NotQuick
         if not found:
             return None
         # Nothing is sealed before all is opened: what is sealed in vain would count as an encryption.
-        envelopes: dict[int, str] = {}
-        for number, path, due in found:
-            envelopes[number] = self._sealed(*due)
+        written: list[str] = []
+        inside: dict[int, str] = {}
+        for name, number, path, due in found:
+            text = self._sealed(*due)
             changes.append(self._change(account_type, path, cuts[number][1]))
-        return members.written(envelopes)
+            if name is None:
+                inside[number] = text
+            else:
+                written.append(f"{_name(name)}:{text}")
+        if inside:
+            # No more of the document is sent than it takes: what else is in it may be a secret that nobody declared.
+            document = part.written(root, slots)
+            text = encode(document)
+            if decode(text) != document:
+                raise NotTheSame
+            written.append(filled(text[1:-1], inside))
+        return "{" + ",".join(written) + "}"
 
     def _cut_opened(self, target: Target, row: Row, path: str, cut: Cut) -> _Due | None:
         """What is to be sealed; None where it is as it should be. Raises _NotQuick where it does not open."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from callctl.envelope import ALGORITHM, IV_BYTES, TAG_BYTES, VERSIONS, Sealer, head
@@ -44,26 +45,17 @@ class NotTheSame(Exception):
 
 
 class Members(NamedTuple):
-    """A jsonb document without its envelopes: the text that is left, with marks; the envelopes; all its pieces."""
+    """A jsonb document without its envelopes: the text that is left, with marks, and the envelopes."""
 
     skeleton: str
     cuts: list[Cut]
-    pieces: list[str]
 
-    def written(self, envelopes: dict[int, str]) -> str:
-        """The document's own text with these envelopes in the place of those with their numbers."""
-        pieces = self.pieces
-        text = [pieces[0]]
-        for number in range(len(self.cuts)):
-            new, at = envelopes.get(number), _PIECES * number
-            if new is None:
-                version, iv, key_id, tag, ciphertext = pieces[at + 1 : at + _PIECES]
-                new = (
-                    f'{{"v": {version}, "iv": "{iv}", "alg": "{ALGORITHM}", "kid": "{key_id}", "authTag": "{tag}",'
-                    f' "encrypted": "{ciphertext}"}}'
-                )
-            text.append(f'": {new}{pieces[at + _PIECES]}')
-        return "".join(text)
+
+def filled(text: str, envelopes: Mapping[int, str]) -> str:
+    """JSON text with envelopes in the place of their marks."""
+    for number, envelope in envelopes.items():
+        text = text.replace(f'"{MARK}{number}"', envelope)
+    return text
 
 
 def cut_members(text: str) -> Members | None:
@@ -81,7 +73,7 @@ def cut_members(text: str) -> Members | None:
             return None
         cuts.append((int(version), key_id, sealed))
         left += _MARKS[each] + after
-    return Members(left, cuts, pieces)
+    return Members(left, cuts)
 
 
 def _bytes(digits: str) -> bytes | None:

@@ -45,10 +45,6 @@ class Batch:
         kept = [position for position, row in enumerate(self.rows) if row.key not in lost]
         return Batch(self.target, [self.rows[each] for each in kept], [self.results[each] for each in kept])
 
-    def whole(self, chosen: Sequence[int]) -> bool:
-        """Whether all that is written are whole columns: nothing has to be merged."""
-        return all(self.results[each].whole for each in chosen)
-
     def values(self, chosen: Sequence[int]) -> tuple[list[int], list[bytes]]:
         """The columns that are written in these rows, by number, and the parameters: keys, versions, new values."""
         rows = [self.rows[each] for each in chosen]

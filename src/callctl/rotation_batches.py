@@ -149,7 +149,7 @@ class Batches:
             return
         parts, values = batch.values(changed)
         kinds, of_row = batch.kinds(changed)
-        statement = self._swaps.writes("write_at_once", batch, changed, parts, 12)
+        statement = self._swaps.writes("write_at_once", batch, parts, 12)
         texts = (
             WORK_CLASS, self._settings.schema, taken.id, batch.rows[-1].key, more.read, json.dumps(more.as_json()),
             len(changed), json.dumps(kinds),

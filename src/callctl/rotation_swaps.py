@@ -55,12 +55,9 @@ class Swaps:
             found = self._statements[name] = made()
         return found
 
-    def writes(self, name: str, batch: Batch, chosen: Sequence[int], parts: Sequence[int], first: int) -> bytes:
+    def writes(self, name: str, batch: Batch, parts: Sequence[int], first: int) -> bytes:
         """The statement of this name that writes these rows' columns; ``first``: as :func:`merged`."""
-        whole = batch.whole(chosen)
-        return self.statement(
-            (name, batch.target.name, whole, *parts), lambda: merged(name, batch.target, parts, first, whole=whole)
-        )
+        return self.statement((name, batch.target.name, *parts), lambda: merged(name, batch.target, parts, first))
 
     def prepared(self, target: Target, rows: Sequence[Row], now_and_then: Callable[[], None] = lambda: None) -> Batch:
         """What is to be done about rows. Raises StepFailed where the check of a result fails."""
@@ -142,7 +139,7 @@ class Swaps:
         if not chosen:
             return frozenset()
         parts, values = batch.values(chosen)
-        statement = self.writes("write", batch, chosen, parts, 3)
+        statement = self.writes("write", batch, parts, 3)
         return frozenset(sent(self._writer, statement, values))
 
     # ---- what lost ---------------------------------------------------------------------------------------

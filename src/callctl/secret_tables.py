@@ -247,10 +247,10 @@ def numbered(name: str, target: Target, parameters: Sequence[str], **more: str) 
     return text.replace(b"%%", b"%")
 
 
-def merged(name: str, target: Target, parts: Sequence[int], first: int, *, whole: bool = False) -> bytes:
+def merged(name: str, target: Target, parts: Sequence[int], first: int) -> bytes:
     """A statement that writes these of a target's columns, for binary parameters: ``sql/rotation/write.sql`` and such.
 
-    ``first`` is the number of the first parameter with new values; ``whole``: these are whole columns, all of them.
+    ``first`` is the number of the first parameter with new values.
     """
     arrays, names, assignments = [], [], []
     for position, number in enumerate(parts):
@@ -258,7 +258,7 @@ def merged(name: str, target: Target, parts: Sequence[int], first: int, *, whole
         column, new = _quoted(part.column), f"n.v{position}"
         arrays.append(f"${position + first}::{'text' if part.form == 'text' else 'jsonb'}[]")
         names.append(f"v{position}")
-        value = new if whole or part.replaces else f"t.{column} || {new}"
+        value = new if part.replaces else f"t.{column} || {new}"
         assignments.append(f"{column} = coalesce({value}, t.{column})")
     joined = {"arrays": ", ".join(arrays), "names": ", ".join(names), "assignments": ", ".join(assignments)}
     return numbered(name, target, (), **joined)

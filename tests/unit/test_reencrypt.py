@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -113,10 +112,6 @@ def as_jsonb(envelope: Any) -> dict[str, Any]:
     return {name: envelope[name] for name in ("v", "iv", "alg", "kid", "authTag", "encrypted")}
 
 
-def without_envelopes(text: str) -> list[str]:
-    return re.split(r'\{"v":[^{}]*"\}', text)
-
-
 @given(
     st.dictionaries(TEXTS, VALUES, max_size=3),
     st.lists(st.sampled_from(("k1", "k2", "bound", "k9", "broken")), max_size=3),
@@ -134,7 +129,8 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
             return {**made, "authTag": "00" * 16}
         return {"plaintext": "a plaintext", "in a string": f'x": {json.dumps(made)}'}.get(form, made)
 
-    servers = [{"credential": value(each, "credentials.turnServers[].credential")} for each in turns]
+    path = "credentials.turnServers[].credential"
+    servers = [{"port": Digits("1.50"), "credential": value(each, path)} for each in turns]
     text = written({**others, "password": value(password, "credentials.password"), "turnServers": servers})
     if password == "nowhere":
         text = text.replace('"password"', '"elsewhere"')
@@ -143,11 +139,11 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
     assert len(result.changes) == len(due)
     bad = sum(each in ("k9", "broken") for each in turns) + (password == "in a string")
     assert len(result.failures) == bad
-    assert result.whole == (not (bad or password in ("plaintext", "nowhere")) or not due)
-    if result.values[0] is not None and result.whole:
-        assert without_envelopes(result.values[0]) == without_envelopes(text)
-        assert [each["credential"]["kid"] for each in exact(result.values[0])["turnServers"]] == ["k2"] * len(turns)
-        before, after = (exact(each)["turnServers"] for each in (text, result.values[0]))
+    patch = exact(result.values[0] or "{}")
+    assert set(patch) <= {"password", "turnServers"}
+    if "turnServers" in patch and not bad:
+        before, after = exact(text)["turnServers"], patch["turnServers"]
+        assert [each["credential"]["kid"] for each in after] == ["k2"] * len(turns)
         opener = Opener(RING)
         place = Place("company", "integration_accounts", "row", "credentials.turnServers[].credential")
         for old, new in zip(before, after, strict=True):
