@@ -368,7 +368,7 @@ def test_a_process_that_dies_leaves_its_work_to_the_others(
                 others[0].process.join()
             heard(others, on_event)
 
-        monkeypatch.setattr("callctl.rotation.heard", watched)
+        monkeypatch.setattr("callctl.rotation_watch.heard", watched)
         rotated = rotate(
             settings, workers=2, on_event=lambda event: events.append(event) if isinstance(event, Notice) else None
         )
