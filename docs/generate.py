@@ -22,6 +22,9 @@ from callctl.config_sections import SECTIONS
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import picture, query_tables, saved, tables
 from docs import from_catalogue, from_sql, json_samples
+from benchmarks.online_parts import picture, saved, tables
+from benchmarks.rotation_parts import table as rotation_table
+from docs import from_sql, json_samples
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 EXPLANATION = Path(__file__).resolve().parent / "explanation"
@@ -137,6 +140,8 @@ def performance() -> str:
         ("verify", tables.verify),
         ("queries", query_tables.queries),
     ):
+    measured = (("online", tables.online), ("growth", tables.growth), ("rotation", rotation_table.rotation))
+    for kind, table in measured:
         page = tables.replace(page, kind, table(saved.newest(kind)))
     for part, table in (("changes", query_tables.changes), ("index-sizes", query_tables.index_sizes)):
         page = tables.replace(page, part, table(saved.newest("queries")))
