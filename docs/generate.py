@@ -21,10 +21,8 @@ from callctl.config_sections import SECTIONS
 # This file is run as a script; its neighbours are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import picture, query_tables, saved, tables
-from docs import from_catalogue, from_sql, json_samples
-from benchmarks.online_parts import picture, saved, tables
 from benchmarks.rotation_parts import table as rotation_table
-from docs import from_sql, json_samples
+from docs import from_catalogue, from_sql, json_samples
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 EXPLANATION = Path(__file__).resolve().parent / "explanation"
@@ -137,11 +135,10 @@ def performance() -> str:
     for kind, table in (
         ("online", tables.online),
         ("growth", tables.growth),
+        ("rotation", rotation_table.rotation),
         ("verify", tables.verify),
         ("queries", query_tables.queries),
     ):
-    measured = (("online", tables.online), ("growth", tables.growth), ("rotation", rotation_table.rotation))
-    for kind, table in measured:
         page = tables.replace(page, kind, table(saved.newest(kind)))
     for part, table in (("changes", query_tables.changes), ("index-sizes", query_tables.index_sizes)):
         page = tables.replace(page, part, table(saved.newest("queries")))
