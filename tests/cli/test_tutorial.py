@@ -18,7 +18,7 @@ HOW_TO: dict[str, str | tuple[str, ...] | None] = {
     "back-up-and-restore": "--baseline deployed --rows 200",
     "encrypt-secrets-for-the-first-time": "--baseline documented --rows 200",
     "find-code-that-names-the-type-column": None,
-    "load-test-a-database": "--baseline deployed --rows 200",
+    "load-test-a-database": EITHER,
     "migrate-a-staging-copy": "--baseline deployed --rows 200",
     "call-settings": EITHER,
     "watch-accounts": EITHER,
