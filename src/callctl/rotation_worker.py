@@ -146,7 +146,8 @@ def others(job: Job, number: int) -> Iterator[list[Other]]:
         for _ in range(number):
             here, there = context.Pipe()
             process = context.Process(target=_main, args=(there, job), daemon=True, name="callctl rotate")
-            process.start()
+            with _deaf_to_interrupts():
+                process.start()
             there.close()
             started.append(Other(process, here))
         yield started
@@ -155,6 +156,21 @@ def others(job: Job, number: int) -> Iterator[list[Other]]:
             other.pipe.close()  # asks it to stop
         for other in started:
             other.process.join()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """What is started meanwhile hears of no Ctrl-C until it is ready to ignore it, not while it still imports."""
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def heard(started: list[Other], on_event: OnEvent) -> None:
@@ -188,6 +204,8 @@ def _main(pipe: Pipe, job: Job) -> None:
     import psycopg
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     stop = threading.Event()
     threading.Thread(target=_watch, args=(pipe, stop), daemon=True).start()
     lock_pipe = threading.Lock()
