@@ -139,7 +139,11 @@ class Other:
 def others(job: Job, number: int) -> Iterator[list[Other]]:
     """So many more processes at the same rotation; asked to stop, and waited for, at the end."""
     import multiprocessing
+    from multiprocessing import resource_tracker
 
+    if hasattr(resource_tracker, "ensure_running"):
+        # Started with the first process, it would let that one hear of Ctrl-C again: it lifts the block for all.
+        resource_tracker.ensure_running()
     started: list[Other] = []
     context = multiprocessing.get_context("spawn")
     try:

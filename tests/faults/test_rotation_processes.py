@@ -120,10 +120,18 @@ def test_interrupted_while_its_processes_start(rotation: MakeRotation) -> None:
     chain = rotation("archived")
     process = processes.start(chain.url, *chain.command("--workers", "4"))
     processes.until(lambda: len(children(process.pid)) > 2, "other processes")
+    assert [pid for pid in children(process.pid) if not deaf(pid)] == []
     os.killpg(process.pid, signal.SIGINT)
     code, out, err = processes.finish(process)
     assert (code, out) == (130, ""), err
     chain.check("an interrupt of all", Ended(code, out, err))
+
+
+def deaf(pid: int) -> bool:
+    """Whether a process blocks or ignores Ctrl-C."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigBlk", "SigIgn"))]
+    return any(mask & 1 << (signal.SIGINT - 1) for mask in masks)
 
 
 def children(pid: int) -> list[int]:
