@@ -326,11 +326,12 @@ def test_several_processes_and_several_callctl_do_one_rotation(url: str, keys: P
         accounts.fill(db, ring, MORE, seed=5)
         before = accounts.seen(db, ring)
         with stopped_at(url, config, 0, "--workers", "2") as (first, _):
+            done = "SELECT coalesce(sum(rows_done), 0) FROM callctl.rotation_range"
+            # The first waits: its other process is at work, and is not taken for the second callctl below.
+            processes.until(lambda: db.execute(done).fetchone() != (0,), "the other process at work")
             (now,) = db.execute("SELECT clock_timestamp()").fetchall()[0]
             second = processes.start(url, "--config", config, "rotate-secrets", "--yes", "--output", "json")
-            done = "SELECT sum(rows_done) FROM callctl.rotation_range"
-            processes.until(lambda: ((db.execute(done).fetchone() or [0])[0] or 0) > 900, "the others at work")
-            # The first waits with its range; when it goes on, the second has to be there.
+            # When the first goes on with its range, the second has to be there.
             joined = (
                 "SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
                 " WHERE l.locktype = 'advisory' AND l.classid = %s AND a.backend_start > %s"
