@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from callctl import __version__, store
+from callctl import __version__, database, store
 from callctl.files import read_sql
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def record_action(connection: Connection, command: str, detail: Mapping[str, Any
 
 def actions(connection: Connection, command: str | None = None) -> tuple[Action, ...]:
     """Every action, or those of one command, newest first; empty where callctl never wrote."""
-    row = connection.execute("SELECT to_regclass('callctl.action') IS NOT NULL").fetchone()
-    if not (row and row[0]):
+    if not database.relation_exists(connection, "callctl", "action"):
         return ()
     rows = connection.execute(read_sql("actions/list.sql").encode(), {"command": command}).fetchall()
     return tuple(Action(*row) for row in rows)

@@ -213,6 +213,7 @@ def _described(
         steps, half_done = found.applied, tuple(sorted(found.half_done))
     except Refused as problem:
         on_event(Notice(f"the manifest does not say which steps are applied: {problem.message}"))
+    has_keys = database.relation_exists(connection, "callctl", "encryption_key")
     roles = connection.execute(read_sql("backup/roles.sql").encode(), {"left_out": list(left_out)}).fetchall()
     return Manifest(
         bytes=0,
@@ -235,7 +236,7 @@ def _described(
         names=names,
         steps=steps,
         half_done=half_done,
-        keys=_names(connection, "backup/keys.sql") if _has_keys(connection) else (),
+        keys=_names(connection, "backup/keys.sql") if has_keys else (),
         left_out_schemas=tuple(left_out),
         left_out_tables=_left_out(tables),
         tables=(),
@@ -244,11 +245,6 @@ def _described(
 
 def _names(connection: Connection, file: str) -> tuple[str, ...]:
     return tuple(str(row[0]) for row in connection.execute(read_sql(file).encode()).fetchall())
-
-
-def _has_keys(connection: Connection) -> bool:
-    row = connection.execute("SELECT to_regclass('callctl.encryption_key') IS NOT NULL").fetchone()
-    return bool(row and row[0])
 
 
 def _left_out(tables: Sequence[Table]) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from callctl import database, store
+from callctl import database
 from callctl.actions import record_action
 from callctl.events import OnEvent
 from callctl.files import read_sql
-from callctl.lock import STORE_CLASS, guard_transaction
+from callctl.rotation_store import in_store
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -51,22 +51,12 @@ def record(
 
     Raises psycopg's errors; LockHeld where a migration is at work; Refused where the store is another schema's.
     """
-
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
-            values = {"classid": STORE_CLASS, "schema": settings.schema}
-            connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
-            store.create(connection, settings.schema)
-            record_action(connection, command, detail)
-
-    database.with_retries(settings, "a lock", attempt, on_event)
+    in_store(connection, settings, lambda: record_action(connection, command, detail), on_event)
 
 
 def last_backup(connection: Connection) -> LastBackup | None:
     """The last one on record; None where there is none."""
-    there = connection.execute("SELECT to_regclass('callctl.action') IS NOT NULL").fetchone()
-    if not (there and there[0]):
+    if not database.relation_exists(connection, "callctl", "action"):
         return None
     row = connection.execute(read_sql(LAST).encode()).fetchone()
     return LastBackup(*row) if row else None

@@ -12,6 +12,7 @@ from callctl.errors import Refused, StepFailed
 from callctl.events import OnEvent, ignore
 from callctl.naming import read_naming
 from callctl.operation import NOTHING, Operation, assert_applied, operation, question, rows
+from callctl.redaction import printable
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -195,5 +196,5 @@ def _is_text(name: str) -> bool:
 
 def _shown(name: str) -> str:
     """A name as messages say it: short, and without what a terminal would obey."""
-    text = "".join(character if character.isprintable() else "�" for character in name)
+    text = printable(name)
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"

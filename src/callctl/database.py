@@ -158,6 +158,14 @@ def caret(error: psycopg.Error, sql: str) -> str:
     return f"\n  {line}\n  {' ' * (at - start)}^"
 
 
+def relation_exists(connection: Connection, schema: str, name: str) -> bool:
+    """Whether there is a table, view or the like of this name; both as they are, unquoted."""
+    row = connection.execute(
+        "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", (schema, name)
+    ).fetchone()
+    return bool(row and row[0])
+
+
 @contextmanager
 def read_only(connection: Connection) -> Iterator[None]:
     """A READ ONLY transaction with one snapshot; rolled back at the end, whatever happens."""

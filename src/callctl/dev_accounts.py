@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from uuid import uuid4
 
-from callctl import key_ledger
+from callctl import database, key_ledger
 from callctl.adapt import adapt
 from callctl.envelope import Opener, Place, Sealer, read
 from callctl.errors import Refused, StepFailed
@@ -130,10 +130,7 @@ def look(connection: Connection, naming: Naming) -> tuple[Account, ...]:
 
     Raises Refused where there is no table for them, or one is missing and there is no company to give it to.
     """
-    there = connection.execute(
-        "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", (naming.schema, ACCOUNTS)
-    ).fetchone()
-    if not (there and there[0]):
+    if not database.relation_exists(connection, naming.schema, ACCOUNTS):
         raise Refused(f"table {naming.schema}.{ACCOUNTS} is not there; nothing was written", hint="run callctl verify")
     keys = {"types": [each.type for each in _ACCOUNTS], "names": [each.name for each in _ACCOUNTS]}
     found: dict[tuple[str, str], tuple[str, bool]] = {}

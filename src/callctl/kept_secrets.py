@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from callctl import database
 from callctl.files import read_sql
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ class Kept:
 
 def exists(connection: Connection) -> bool:
     """Whether callctl's schema has a place for them; an older one has none."""
-    row = connection.execute("SELECT to_regclass('callctl.kept_webhook_secret') IS NOT NULL").fetchone()
-    return bool(row and row[0])
+    return database.relation_exists(connection, "callctl", "kept_webhook_secret")
 
 
 def kept(connection: Connection) -> tuple[Kept, ...]:

@@ -38,8 +38,7 @@ class KnownKey:
 
 def known_keys(connection: Connection) -> dict[str, KnownKey]:
     """The keys that callctl has met in this database, by id; none where it has no store, or an older one."""
-    row = connection.execute("SELECT to_regclass('callctl.encryption_key') IS NOT NULL").fetchone()
-    if row is None or not row[0]:
+    if not database.relation_exists(connection, "callctl", "encryption_key"):
         return {}
     rows = connection.execute(read_sql("rotation/keys.sql").encode()).fetchall()
     return {each[0]: KnownKey(*each) for each in rows}

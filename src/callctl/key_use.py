@@ -140,8 +140,7 @@ def look(
 
 def _ledger(connection: Connection) -> tuple[Ledger | None, Ledger | None]:
     """The rotation that is not finished, and the last that is."""
-    row = connection.execute("SELECT to_regclass('callctl.rotation') IS NOT NULL").fetchone()
-    if row is None or not row[0]:
+    if not database.relation_exists(connection, "callctl", "rotation"):
         return None, None
     found = [Ledger(*each) for each in connection.execute(read_sql("rotation/ledger.sql").encode()).fetchall()]
     return (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl import database, loadtest_measure, store
 from callctl.errors import Interrupted, LockHeld, StepFailed
-from callctl.events import LoadProgress, Notice, OnEvent, Waiting, ignore
+from callctl.events import LoadProgress, Notice, OnEvent, ignore
 from callctl.loadtest_measure import LoadTest, Removed
 from callctl.loadtest_preview import assert_room, ready
 from callctl.loadtest_queries import documented_queries
@@ -20,7 +20,7 @@ from callctl.loadtest_rows import Own, Rows, new
 from callctl.loadtest_sessions import Load, Plan
 from callctl.lock import LOADTEST_CLASS, ROTATE_SESSION, MigrationLock
 from callctl.naming import Naming
-from callctl.rotation_ranges import lock
+from callctl.rotation_ranges import lock_alone
 from callctl.server_load import Sampler
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from callctl.config import Settings
     from callctl.database import Connection
-
-_POLL_SECONDS = 0.2
 
 
 def clean(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) -> tuple[Removed, ...]:
@@ -209,16 +207,12 @@ def _alone(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[
         closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection,
     ):
         store.assert_owner(connection, settings.schema)
-        began = time.monotonic()
-        while not lock(connection, LOADTEST_CLASS, 0):
-            waited = time.monotonic() - began
-            if not wait or waited * 1000 >= settings.lock_wait_ms:
-                raise LockHeld(
-                    "another load test is running on this database",
-                    hint="wait for it to finish, or run with --wait; two of them would measure each other",
-                )
-            on_event(Waiting("another load test to finish", waited))
-            time.sleep(_POLL_SECONDS)
+        held_by_another = LockHeld(
+            "another load test is running on this database",
+            hint="wait for it to finish, or run with --wait; two of them would measure each other",
+        )
+        what = "another load test to finish"
+        lock_alone(connection, settings, LOADTEST_CLASS, wait=wait, held=held_by_another, what=what, on_event=on_event)
         yield connection, held
 
 

@@ -72,13 +72,7 @@ def ready(connection: Connection, settings: Settings) -> Naming:
     """The naming, where the tables of calls are there. Raises Refused."""
     naming = read_naming(connection, settings.schema)
     for table in TABLES:
-        row = connection.execute(
-            "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL,"
-            " to_regclass('callctl.' || %s) IS NOT NULL",
-            (settings.schema, table, table),
-        ).fetchone()
-        if row and not row[0]:
-            where = "is archived" if row[1] else "is not there"
+        if where := store.absence(connection, settings.schema, table):
             raise Refused(
                 f"table {settings.schema}.{table} {where}: a load test needs steps 9 to 11; nothing was changed",
                 hint="run callctl migrate up first",

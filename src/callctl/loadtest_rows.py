@@ -131,8 +131,7 @@ class Rows:
 
     def leftovers(self) -> list[tuple[Any, ...]]:
         """What load tests have left: company, when, by whom, whether it is there and still what was made."""
-        row = self._connection.execute("SELECT to_regclass('callctl.load_test') IS NOT NULL").fetchone()
-        if not (row and row[0]):
+        if not database.relation_exists(self._connection, "callctl", "load_test"):
             return []
         return run_own(self._connection, self._naming, "leftovers").fetchall()
 

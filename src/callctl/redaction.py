@@ -32,6 +32,11 @@ def without_query(url: str | None) -> str | None:
     return None if url is None else _QUERY.sub("\\g<before>\N{HORIZONTAL ELLIPSIS}", redact(url))
 
 
+def printable(text: str) -> str:
+    """A name that somebody typed, without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 def has_password(conninfo: str) -> bool:
     """Whether a URL or a libpq connection string holds a password."""
     return redact(conninfo) != conninfo

@@ -127,11 +127,6 @@ def _field(name: str, value: object) -> object:
     return round(value, 3) if name == "seconds" and isinstance(value, float) else plain(value)
 
 
-def printable(text: str) -> str:
-    """A name that somebody typed, without what a terminal would obey."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def counted(number: int, noun: str) -> str:
     """'1 step', '1,200 steps'."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from callctl import render
+from callctl.redaction import printable
 from callctl.render_table import table
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ def accounts(found: Sequence[Account], output: Output, *, problems: bool) -> Non
         render.out()
     for each in troubled:
         label = render.styled(f"{each.account_type} account {each.id}", "strong", sys.stdout)
-        render.out(f"{label} of {render.printable(each.company_slug or each.company_id)}:")
+        render.out(f"{label} of {printable(each.company_slug or each.company_id)}:")
         for problem in _problems(each):
-            render.out(f"  {render.printable(problem)}")
+            render.out(f"  {printable(problem)}")
     if troubled:
         render.out()
         said = f"{len(troubled):,} of {render.counted(len(found), 'account')} with a problem"
@@ -60,7 +61,7 @@ def _cells(each: Account) -> dict[str, str]:
     in_error = each.last_error_at is not None or each.status == "error"
     return {
         "account": each.id,
-        "company": render.printable(each.company_slug or each.company_name or each.company_id),
+        "company": printable(each.company_slug or each.company_name or each.company_id),
         "type": each.account_type,
         "status": each.status + ("" if each.is_active else ", off"),
         "error": _ago(each.last_error_at, each) or ("unknown" if in_error else "-"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callctl import render
+from callctl.redaction import printable
 from callctl.render_table import table
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def listed(found: Sequence[Company], output: Output) -> None:
         render.out()
     for each in found:
         if each.problem is not None:
-            render.warning(f"{render.printable(each.title)}: its {each.problem}, so that its flag cannot be set")
+            render.warning(f"{printable(each.title)}: its {each.problem}, so that its flag cannot be set")
     render.out(
         f"{len(on):,} of {_companies(len(found))} switched on;"
         f" {taking:,} of {render.counted(chatbots, 'call-enabled chatbot')} would take calls"
@@ -51,11 +52,11 @@ def listed(found: Sequence[Company], output: Output) -> None:
 
 def _cells(company: Company) -> dict[str, str]:
     return {
-        "company": render.printable(company.title),
+        "company": printable(company.title),
         "calls": _state(company),
         "call chatbots": f"{company.call_chatbots:,}",
         "taking calls": f"{company.taking_calls:,}",
-        "name": render.printable(company.name or ""),
+        "name": printable(company.name or ""),
         "id": company.id,
     }
 
@@ -69,7 +70,7 @@ def _state(company: Company) -> str:
 def preview(found: Switch) -> None:
     """On stderr, what is asked about."""
     for each in found.changing[:_SHOWN]:
-        render.note(f"  {render.printable(each.title)}: {_chatbots(each, enable=found.enable)}")
+        render.note(f"  {printable(each.title)}: {_chatbots(each, enable=found.enable)}")
     if len(found.changing) > _SHOWN:
         render.note(f"  and {len(found.changing) - _SHOWN:,} more; --dry-run lists them")
 
@@ -97,11 +98,9 @@ def switched(found: Switch, output: Output, *, dry_run: bool = False) -> None:
         )
         return
     for each in found.changing:
-        render.out(
-            f"{render.printable(each.title)}: {_state(each)} -> {_on(found)}, {_chatbots(each, enable=found.enable)}"
-        )
+        render.out(f"{printable(each.title)}: {_state(each)} -> {_on(found)}, {_chatbots(each, enable=found.enable)}")
     for each in found.unchanged:
-        render.out(f"{render.printable(each.title)}: {_on(found)} already")
+        render.out(f"{printable(each.title)}: {_on(found)} already")
     if not found.changing:
         render.out(f"nothing to do: {_companies(len(found.unchanged))} switched {_on(found)} already")
     elif dry_run:

@@ -24,6 +24,7 @@ from callctl.events import (
     StepFinished,
     StepStarted,
     Waiting,
+    ignore,
 )
 from callctl.redaction import redact
 
@@ -45,6 +46,16 @@ def running(output: Output) -> Iterator[OnEvent]:
             yield on_event
     else:
         yield PlainLines()
+
+
+@contextmanager
+def until_answered(output: Output) -> Iterator[OnEvent]:
+    """Listen to a run whose answer, in JSON, is one document: then nothing is said before it."""
+    if output == "json":
+        yield ignore
+    else:
+        with running(output) as on_event:
+            yield on_event
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from callctl import render
+from callctl.redaction import printable
 from callctl.render_table import table
 
 if TYPE_CHECKING:
@@ -98,5 +99,5 @@ def _shown(value: str | None) -> str:
     """A value that somebody may have typed, without what a terminal would obey."""
     if value is None:
         return "nothing"
-    text = "".join(character if character.isprintable() else "�" for character in value)
+    text = printable(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callctl import render
-from callctl.redaction import without_query
+from callctl.redaction import printable, without_query
 from callctl.render_table import table
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def _accounts(accounts: Sequence[Account]) -> None:
                 each.account_id,
                 each.company_id,
                 each.account_type,
-                render.printable(each.account_name),
-                render.printable(without_query(each.webhook_url) or "none: nobody has to be told"),
+                printable(each.account_name),
+                printable(without_query(each.webhook_url) or "none: nobody has to be told"),
             )
             for each in accounts
         ),

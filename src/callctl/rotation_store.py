@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from callctl import database, key_ledger, store
@@ -18,13 +19,22 @@ if TYPE_CHECKING:
 def make_ready(connection: Connection, settings: Settings, ring: KeyRing | None, on_event: OnEvent) -> None:
     """Make callctl's schema or bring it up to date, and write down the keys of ``ring`` that are new here."""
 
+    def record() -> None:
+        if ring is not None:
+            key_ledger.record(connection, ring)
+
+    in_store(connection, settings, record, on_event)
+
+
+def in_store(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and do ``work`` in the same transaction. Safe beside rotations."""
+
     def attempt() -> None:
         with connection.transaction():
             guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
             values = {"classid": STORE_CLASS, "schema": settings.schema}
             connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
             store.create(connection, settings.schema)
-            if ring is not None:
-                key_ledger.record(connection, ring)
+            work()
 
     database.with_retries(settings, "a lock", attempt, on_event)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from callctl import database
 from callctl.catalogue import COLUMNS, OWN, Model, Value, load_catalogue, stored
 from callctl.errors import Refused
 from callctl.files import read_sql
@@ -152,8 +153,7 @@ def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict
     """
     own = {model.key: model.fields() for model in load_catalogue(name=OWN)}
     found = {row.id: dict(own.get(key, {})) if row.made else {} for key, row in rows.items()}
-    there = connection.execute("SELECT to_regclass('callctl.seeded_model') IS NOT NULL").fetchone()
-    if there and there[0]:  # an older callctl's schema has no such table
+    if database.relation_exists(connection, "callctl", "seeded_model"):  # an older callctl's schema has no such table
         recorded = connection.execute(read_sql("seed/written.sql").encode(), {"ids": list(found)})
         for id, contents in recorded.fetchall():
             found[id].update({field: _read(field, value) for field, value in contents.items() if field in COLUMNS})

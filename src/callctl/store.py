@@ -63,8 +63,14 @@ class Saved:
 
 def exists(connection: Connection) -> bool:
     """Whether callctl has ever written to this database."""
-    row = connection.execute("SELECT to_regclass('callctl.history') IS NOT NULL").fetchone()
-    return bool(row and row[0])
+    return database.relation_exists(connection, "callctl", "history")
+
+
+def absence(connection: Connection, platform_schema: str, table: str) -> str | None:
+    """Why a table of the platform's that a down may archive is not there, as the end of a sentence; None if it is."""
+    if database.relation_exists(connection, platform_schema, table):
+        return None
+    return "is archived" if database.relation_exists(connection, "callctl", table) else "is not there"
 
 
 def create(connection: Connection, platform_schema: str) -> None:
@@ -207,8 +213,8 @@ def saved_summary(connection: Connection) -> tuple[Saved, ...]:
 
 def _kept(connection: Connection) -> tuple[Saved, ...]:
     """The webhook secrets that were replaced; an older callctl's schema has no table of them."""
-    there = connection.execute("SELECT to_regclass('callctl.kept_webhook_secret') IS NOT NULL").fetchone()
-    kept = _count(connection, "kept_webhook_secret") if there and there[0] else 0
+    there = database.relation_exists(connection, "callctl", "kept_webhook_secret")
+    kept = _count(connection, "kept_webhook_secret") if there else 0
     return (Saved("kept webhook secrets", "integration_accounts.webhook_secret", kept, 0),) if kept else ()
 
 

@@ -107,13 +107,7 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
 
 def assert_accounts(connection: Connection, settings: Settings) -> None:
     """Raise Refused where the accounts are not there, or are archived: nobody calls their webhooks then."""
-    there = connection.execute(
-        "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL,"
-        " to_regclass('callctl.integration_accounts') IS NOT NULL",
-        (settings.schema, ACCOUNTS),
-    ).fetchone()
-    if there and not there[0]:
-        where = "is archived" if there[1] else "is not there"
+    if where := store.absence(connection, settings.schema, ACCOUNTS):
         raise Refused(
             f"table {settings.schema}.{ACCOUNTS} {where}; nothing was changed", hint="run callctl migrate up first"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -10,19 +9,17 @@ from typing import TYPE_CHECKING
 
 from callctl import database, key_ledger, store
 from callctl.errors import LockHeld
-from callctl.events import OnEvent, Waiting, ignore
+from callctl.events import OnEvent, ignore
 from callctl.files import PrivateFile
 from callctl.keys import KeyRing, load_key_ring
 from callctl.lock import ROTATE_SESSION, WEBHOOK_CLASS, MigrationLock
-from callctl.rotation_ranges import lock
+from callctl.rotation_ranges import lock_alone
 from callctl.webhook_accounts import Scope, choose
 from callctl.webhook_run import Done, Run
 
 if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection
-
-POLL_SECONDS = 0.2
 
 
 def replace(
@@ -63,14 +60,10 @@ def _at_work(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tupl
     ):
         store.assert_owner(connection, settings.schema)
         key_ledger.assert_known(connection, ring)
-        began = time.monotonic()
-        while not lock(connection, WEBHOOK_CLASS, 0):
-            waited = time.monotonic() - began
-            if not wait or waited * 1000 >= settings.lock_wait_ms:
-                raise LockHeld(
-                    "another callctl is replacing webhook secrets, or putting them back",
-                    hint="wait for it to finish, or run with --wait",
-                )
-            on_event(Waiting("another callctl to finish", waited))
-            time.sleep(POLL_SECONDS)
+        held = LockHeld(
+            "another callctl is replacing webhook secrets, or putting them back",
+            hint="wait for it to finish, or run with --wait",
+        )
+        what = "another callctl to finish"
+        lock_alone(connection, settings, WEBHOOK_CLASS, wait=wait, held=held, what=what, on_event=on_event)
         yield connection, reader, ring

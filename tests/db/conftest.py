@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,14 @@ from tests.db.migrated import Migrated, State
 
 from callctl import migrate
 from callctl.baselines import BASELINES, Baseline, create_database, drop_database
+from callctl.cli import run
 from callctl.config import Settings
 from callctl.postgres import Server
 
 ACCOUNTS = 400
+
+Said = tuple[int, str, str]
+Callctl = Callable[..., Said]
 
 _numbers = itertools.count(1)
 
@@ -97,3 +101,15 @@ def applied(request: pytest.FixtureRequest, server: Server, migrated: Migrated) 
 def applied_documented(server: Server, migrated: Migrated) -> Iterator[str]:
     """The same, of the documented baseline only: for what has nothing to do with names."""
     yield from _own(server, migrated, "documented")
+
+
+@pytest.fixture
+def callctl(capsys: pytest.CaptureFixture[str]) -> Callctl:
+    """Run a command in this process: its exit code, stdout and stderr."""
+
+    def command(url: str, *arguments: str) -> Said:
+        code = run([*arguments, "--database", url])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
-import pytest
 from tests.conftest import connect
+from tests.db.conftest import Callctl
 
 from callctl import migrate
-from callctl.cli import run
 from callctl.config import Settings
 
 Database = psycopg.Connection[Any]
-Said = tuple[int, str, str]
-Callctl = Callable[..., Said]
 CANARY = "canary-7d20"
 HOOK = "https://chat.example/api/webhooks/twilio/voice/"
-
-
-@pytest.fixture
-def callctl(capsys: pytest.CaptureFixture[str]) -> Callctl:
-    """Run a command in this process: its exit code, stdout and stderr."""
-
-    def command(url: str, *arguments: str) -> Said:
-        code = run([*arguments, "--database", url])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
 
 
 def add(db: Database, name: str, account_type: str = "twilio", **columns: str) -> str:

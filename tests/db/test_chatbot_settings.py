@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 from tests.conftest import connect
+from tests.db.conftest import Callctl
 from tests.db.migrated import Migrated, State, connection_to
 
 from callctl import lock, migrate
 from callctl.actions import actions
 from callctl.call_settings import Field, load_schema, parse
-from callctl.cli import run
 from callctl.config import Settings
 from callctl.files import read_sql
 from callctl.script import load_script
 from callctl.verify import verify
 
 Database = psycopg.Connection[Any]
-Said = tuple[int, str, str]
-Callctl = Callable[..., Said]
-
-
-@pytest.fixture
-def callctl(capsys: pytest.CaptureFixture[str]) -> Callctl:
-    """Run a command in this process: its exit code, stdout and stderr."""
-
-    def command(url: str, *arguments: str) -> Said:
-        code = run([*arguments, "--database", url])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
 
 
 def rows(db: Database) -> dict[str, tuple[str, str | None]]:

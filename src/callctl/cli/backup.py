@@ -88,15 +88,12 @@ def restore(
 ) -> None:
     """Put a backup into an empty database, and compare it with its manifest before it is committed."""
     settings = common.settings(context)
-    from callctl import events, render_backup, render_progress
+    from callctl import render_backup, render_progress
     from callctl import restore as use_case
 
     if dry_run:
-        if settings.output == "json":
-            found = use_case.check(settings, file, no_owner=no_owner, on_event=events.ignore)
-        else:
-            with render_progress.running(settings.output) as on_event:
-                found = use_case.check(settings, file, no_owner=no_owner, on_event=on_event)
+        with render_progress.until_answered(settings.output) as on_event:
+            found = use_case.check(settings, file, no_owner=no_owner, on_event=on_event)
         render_backup.restored(found, settings.output)
         return
     with render_progress.json_failure(settings.output):

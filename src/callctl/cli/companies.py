@@ -117,7 +117,7 @@ def _switch(
     yes: bool,
 ) -> None:
     settings = common.settings(context, **options)
-    from callctl import companies, events, render, render_companies, render_progress
+    from callctl import companies, render, render_companies, render_progress
 
     names = [name.strip() for name in given or () if name.strip()]
     if file is not None:
@@ -135,11 +135,8 @@ def _switch(
         if common.asks(connection, yes=yes):
             render_companies.preview(found)
         common.confirm(connection, settings, render_companies.question(found), yes=yes)
-    if settings.output == "json":
-        done = companies.switch(settings, names, enable=enable, wait=wait, on_event=events.ignore)
-    else:
-        with render_progress.running("text") as on_event:
-            done = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
+    with render_progress.until_answered(settings.output) as on_event:
+        done = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
     render_companies.switched(done, settings.output)
     if settings.output == "text":
         render.note("next: callctl companies list --enabled")

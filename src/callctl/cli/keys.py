@@ -58,14 +58,10 @@ def generate(
 def list_(context: typer.Context) -> None:
     """Show the keys of callctl.yaml and how many values are under each. Changes nothing."""
     settings = common.settings(context)
-    from callctl import events, key_use, render_progress, render_rotation
+    from callctl import key_use, render_progress, render_rotation
 
-    with common.connected(settings) as connection:
-        if settings.output == "json":
-            found = key_use.keys(connection, settings, on_event=events.ignore)
-        else:
-            with render_progress.running("text") as on_event:
-                found = key_use.keys(connection, settings, on_event=on_event)
+    with common.connected(settings) as connection, render_progress.until_answered(settings.output) as on_event:
+        found = key_use.keys(connection, settings, on_event=on_event)
     render_rotation.keys(found, settings.output)
 
 
@@ -92,13 +88,10 @@ def retire(
 ) -> None:
     """Record that a key is retired, if no value is under it."""
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl import events, key_retirement, render_progress, render_rotation
+    from callctl import key_retirement, render_progress, render_rotation
 
     with common.connected(settings, writes=True) as connection:
         common.confirm(connection, settings, f"Retire key {id}", yes=yes)
-    if settings.output == "json":
-        done = key_retirement.retire(settings, id, wait=wait, on_event=events.ignore)
-    else:
-        with render_progress.running("text") as on_event:
-            done = key_retirement.retire(settings, id, wait=wait, on_event=on_event)
+    with render_progress.until_answered(settings.output) as on_event:
+        done = key_retirement.retire(settings, id, wait=wait, on_event=on_event)
     render_rotation.retired(done, settings.output)

@@ -174,18 +174,15 @@ def _ask(settings: Settings, binding: Binding, *, yes: bool) -> None:
 
 
 def _look(settings: Settings, binding: Binding, *, keys_needed: bool) -> None:
-    from callctl import events, key_use, render_progress, render_rotation
+    from callctl import key_use, render_progress, render_rotation
 
     with common.connected(settings) as connection:
         if keys_needed and settings.keys is None:
             from callctl.keys import load_key_ring
 
             load_key_ring(settings)  # says what is missing
-        if settings.output == "json":
-            found = key_use.look(connection, settings, binding=binding, on_event=events.ignore)
-        else:
-            with render_progress.running("text") as on_event:
-                found = key_use.look(connection, settings, binding=binding, on_event=on_event)
+        with render_progress.until_answered(settings.output) as on_event:
+            found = key_use.look(connection, settings, binding=binding, on_event=on_event)
     render_rotation.secrets(found, settings.output)
     unreadable = found.counted.total("unreadable")
     if unreadable or (found.counted.due and not keys_needed):

@@ -73,7 +73,7 @@ def seed_models(
     if development_database is not None and not dev_accounts:
         raise UsageError("--development-database is about --dev-accounts", hint="add that, or leave this out")
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl import events, render, render_progress, render_seeding, seeding
+    from callctl import render, render_progress, render_seeding, seeding
 
     name, models = _catalogue(catalog, examples)
     wish = seeding.Wish(name, models, overwrite, dev_accounts, development_database)
@@ -88,11 +88,8 @@ def seed_models(
         if found.writes and not dry_run and wish.development_database == development_database:
             common.confirm(connection, settings, _question(found), yes=yes)
     if found.writes and not dry_run:
-        if settings.output == "json":
-            found = seeding.seed(settings, wish, wait=wait, on_event=events.ignore)
-        else:
-            with render_progress.running("text") as on_event:
-                found = seeding.seed(settings, wish, wait=wait, on_event=on_event)
+        with render_progress.until_answered(settings.output) as on_event:
+            found = seeding.seed(settings, wish, wait=wait, on_event=on_event)
     render_seeding.seeded(found, settings.output, dry_run=dry_run)
 
 

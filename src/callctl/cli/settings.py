@@ -91,7 +91,7 @@ def init(
         pause_file=pause_file,
         statement_timeout=statement_timeout,
     )
-    from callctl import chatbot_settings, events, render_progress, render_settings
+    from callctl import chatbot_settings, render_progress, render_settings
 
     with common.connected(settings, writes=not dry_run) as connection:
         found = chatbot_settings.missing(connection, settings)
@@ -99,9 +99,6 @@ def init(
             render_settings.missing(found, settings.output, dry_run=dry_run)
             return
         common.confirm(connection, settings, render_settings.question(found), yes=yes)
-    if settings.output == "json":
-        given = chatbot_settings.init(settings, wait=wait, on_event=events.ignore)
-    else:
-        with render_progress.running("text") as on_event:
-            given = chatbot_settings.init(settings, wait=wait, on_event=on_event)
+    with render_progress.until_answered(settings.output) as on_event:
+        given = chatbot_settings.init(settings, wait=wait, on_event=on_event)
     render_settings.given(given, settings.output)
