@@ -10,17 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from callctl import store, work_list
 from callctl.concurrency import on_sessions
 from callctl.errors import Refused
 from callctl.events import BatchFinished
 from callctl.files import read_sql
+from callctl.script import Script, Statement, parse_script
 from callctl.transactions import Failed, HeldTooLong, Run, attempted, transaction
-
-if TYPE_CHECKING:
-    from callctl.script import Script, Statement
 
 FIRST = 200
 SMALLEST = 20
@@ -33,8 +30,7 @@ SHORT_SECONDS = 10.0
 # Stands for the rows of a batch while its statement is put together; no SQL holds it.
 _ROWS = "\x00"
 PASSES = 5
-# So many rows' keys are held in memory: a megabyte or two.
-_READ_FIRST = 10_000
+_LIST_ROWS = "catalog/list_rows.sql"
 
 
 def run_batches(run: Run, script: Script, statement: Statement, changed: int) -> int:
@@ -86,31 +82,22 @@ def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> Non
 
 def _list(run: Run, script: Script, statement: Statement, target: work_list.Target, changed: int) -> int:
     """Write down which rows the statement has to touch, and return how many they are."""
-    listed = work_list.listing(statement, target.key)
+    listing = work_list.listing(statement, target.key)
+    making, *rest = (each.sql for each in parse_script(read_sql(_LIST_ROWS), _LIST_ROWS).statements)
 
     def attempt() -> int:
         with transaction(run):
-            run.connection.execute("TRUNCATE callctl.work_list")
             # Begun: from here on the step is half done until it is done.
             reached = store.Checkpoint(statement.number, False, changed)
             store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
             run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
-            # A reading may have parallel workers, a writing not: where they are few, they are read first.
-            few = run.connection.execute(f"{listed} LIMIT {_READ_FIRST}".encode()).fetchall()
-            if len(few) < _READ_FIRST:
-                rows = "SELECT * FROM unnest(%s::uuid[], %s::tid[]) AS few(key, place)"
-                parameters = ([row[0] for row in few], [row[1] for row in few])
-            else:
-                rows, parameters = listed, None
-            cursor = run.connection.execute(
-                "INSERT INTO callctl.work_list (ordinal, key)"
-                f" SELECT row_number() OVER (ORDER BY listed.place), listed.key FROM ({rows}) AS listed".encode(),
-                parameters,
-            )
+            cursor = run.connection.execute(making.replace("{listing}", listing).encode())
+            for each in rest:
+                run.connection.execute(each.encode())
         return cursor.rowcount
 
     total = attempted(run, attempt)
-    if total and "callctl.saved_value" in listed:
+    if total and "callctl.saved_value" in listing:
         # What a way down has saved a moment ago, the planner does not know of yet.
         _analyze_saved(run)
     return total

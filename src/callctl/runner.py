@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callctl import database, store
+from callctl import database, store, work_list
 from callctl.batches import run_batches
 from callctl.errors import CallctlError, StepFailed
 from callctl.events import Notice, OnEvent, StatementStarted
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from callctl.database import Connection, Cursor
 
 SAMPLE = 5
+# Behind the batches there are seldom more rows than these; their keys are held in memory.
+LEFT = 10_000
 
 # How a step is run: its file, the checks at its end, and what records it. Returns the rows changed.
 Way: TypeAlias = Callable[[Run, Script, Sequence[Statement], Callable[[], None]], int]
@@ -183,8 +185,10 @@ def _together(
                 _announce(run, statement)
                 # Asked for before anything is sent, so that no lock is held while the answer travels.
                 statements += expand(run.connection, statement)
-            if checks:
+            if checks or one_snapshot:
                 run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
+            if one_snapshot:
+                statements = [each for statement in statements for each in _what_is_left(run, statement)]
             unread: list[tuple[Statement, Cursor]] = []
             for statement in (*statements, *checks):
                 if current.is_about_to_lock(statement) and any(asked.check for asked, _ in unread):
@@ -204,6 +208,23 @@ def _together(
     except (psycopg.Error, CheckFailed, HeldTooLong) as error:
         statement = under_way[0].failed if under_way else None
         raise Failed(error, statement, statement.sql if statement else "") from error
+
+
+def _what_is_left(run: Run, statement: Statement) -> Iterator[Statement]:
+    """A repeated statement for the few rows that are left to it, if any; any other as it is.
+
+    For the transaction's snapshot that is the same, but to list rows may take parallel workers, to write them not.
+    """
+    if "again" in statement.directives:
+        target = work_list.target(statement, run.schema)
+        listing = f"{work_list.listing(statement, target.key)} LIMIT {LEFT + 1}"
+        keys = [str(row[0]) for row in run.connection.execute(listing.encode()).fetchall()]
+        if not keys:
+            return
+        if len(keys) <= LEFT:
+            rows = f"SELECT unnest('{{{','.join(keys)}}}'::uuid[])"
+            statement = replace(statement, sql=work_list.limited(statement, target.key, rows))
+    yield statement
 
 
 def _read(current: Transaction, unread: list[tuple[Statement, Cursor]], on_event: OnEvent) -> int:
