@@ -140,13 +140,8 @@ class _Asker:
 
         try:
             with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
-                cursor.execute("SET TRANSACTION READ ONLY")
-                for name, value in (
-                    ("statement_timeout", self.settings.statement_timeout_ms),
-                    ("lock_timeout", self.lock_timeout_ms),
-                ):
-                    cursor.execute("SELECT set_config(%s, %s, true)", (name, str(value)))
-                cursor.execute(read_sql("catalog/whole_tables.sql").encode())
+                limits = {"statement_ms": self.settings.statement_timeout_ms, "lock_ms": self.lock_timeout_ms}
+                cursor.execute(read_sql("catalog/asking.sql").encode(), limits)
                 return cursor.execute(sql.encode(), parameters).fetchall()
         except errors.LockNotAvailable:
             raise _Unanswered(f"somebody holds a lock on a table it reads (waited {self.lock_timeout_ms} ms)") from None
