@@ -8,7 +8,7 @@ from psycopg import sql
 from tests.conftest import connect as plain
 from tests.db import snapshot
 
-from callctl import migrate
+from callctl import migrate, runner
 from callctl.baselines import drop_database, fill
 from callctl.config import Settings
 from callctl.database import connect
@@ -94,7 +94,11 @@ def test_databases_in_other_encodings(server: Server, encoding: str) -> None:
             drop_database(admin, name)
 
 
-def test_settings_written_behind_the_batches_of_step_12_do_not_hold_it_up(documented: str) -> None:
+@pytest.mark.parametrize("listed", [runner.LEFT, 0], ids=["listed", "more-than-are-listed"])
+def test_settings_written_behind_the_batches_of_step_12_do_not_hold_it_up(
+    documented: str, listed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "LEFT", listed)
     settings = settings_of(documented)
     migrate.up(settings, to=11)
     with plain(documented) as application:
