@@ -12,6 +12,7 @@ from callctl import catalogue, database, model_columns, runner, store, transacti
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
+from callctl.failures import failure
 from callctl.files import read_sql
 from callctl.lock import at_work, guard_transaction
 from callctl.naming import Naming
@@ -199,7 +200,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
             if not failures:
                 raise
             stands = "all of it was rolled back: this run was one transaction"
-            raise runner.failure(run, failures[0], "the end of a step", stands) from error
+            raise failure(run, failures[0], "the end of a step", stands) from error
         store.flush(run.connection, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
         run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds))

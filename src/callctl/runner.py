@@ -5,21 +5,19 @@ What to run, and in which names, is ``migrate``'s to decide. A run that stops an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from callctl import database, store, work_list
 from callctl.batches import run_batches
-from callctl.errors import CallctlError, StepFailed
 from callctl.events import Notice, OnEvent, StatementStarted
+from callctl.failures import CheckFailed, failure
 from callctl.files import read_sql
 from callctl.indexes import build, in_a_transaction, index_built_by
-from callctl.lexer import tokens
 from callctl.script import Script, Statement
-from callctl.transactions import OVERRUNS, ROWS, Failed, HeldTooLong, Run, Transaction, attempted, state, transaction
+from callctl.transactions import ROWS, Failed, HeldTooLong, Run, Transaction, attempted, state, transaction
 from callctl.watch import index_progress
 
 if TYPE_CHECKING:
@@ -31,16 +29,6 @@ LEFT = 10_000
 
 # How a step is run: its file, the checks at its end, and what records it. Returns the rows changed.
 Way: TypeAlias = Callable[[Run, Script, Sequence[Statement], Callable[[], None]], int]
-
-
-class CheckFailed(Exception):
-    """A check returned offenders; the transaction it ran in is rolled back."""
-
-    def __init__(self, statement: Statement, offenders: int, sample: str) -> None:
-        super().__init__(statement.check and statement.check.sentence)
-        self.statement = statement
-        self.offenders = offenders
-        self.sample = sample
 
 
 def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Callable[[], None]) -> int:
@@ -111,21 +99,6 @@ def run_whole(run: Run, script: Script, checks: Sequence[Statement], record: Cal
     except (psycopg.Error, CheckFailed) as error:
         raise Failed(error, at, at.sql if at else "") from error
     return changed
-
-
-def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlError:
-    """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands."""
-    from psycopg import errors
-
-    cause = failed.cause
-    if isinstance(cause, CheckFailed):
-        return _check_failed(cause, stands)
-    place = failed.statement.place if failed.statement else otherwise
-    if isinstance(cause, HeldTooLong):
-        return _held_too_long(run, place, stands)
-    if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
-        return _no_lock(run, cause, place, failed.sql, stands)
-    return database.translated(cause, place, failed.sql, stands)
 
 
 def _alone(statement: Statement) -> bool:
@@ -276,49 +249,3 @@ def _once(run: Run, statement: Statement) -> None:
     else:
         with index_progress(run):
             build(run.connection, statement, index, run.on_event)
-
-
-def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFailed:
-    """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
-    items = tokens(sql)
-    named_plainly = {
-        c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (run.schema, ".")
-    }
-    # A check asks the catalog about 'chatapp.chatbots'::regclass, and the catalog's functions lock the table too.
-    schema = re.escape(run.schema)
-    named_as_text = set(re.findall(rf"'{schema}\.\"?(\w+)\"?'", sql))
-    named_in_json = set(re.findall(rf'\["{schema}", "(\w+)"\]', sql))
-    tables = sorted(named_plainly | named_as_text | named_in_json)
-    holders = run.connection.execute(
-        read_sql("catalog/blockers.sql").encode(), {"schema": run.schema, "tables": tables}
-    ).fetchall()
-    named = "; ".join(
-        f"pid {pid} ({application}, {session}, for {age}, last {word or 'query unknown'}) holds {modes}"
-        for pid, application, session, age, word, modes in holders
-    )
-    waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
-    problem = "no lock on" if cause.sqlstate == "55P03" else "deadlock after deadlock on"
-    return StepFailed(
-        f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'nobody holds one any more'}"
-        f" (SQLSTATE {cause.sqlstate})\n{stands}",
-        hint="end that transaction (pg_terminate_backend(pid) if need be), then run the same command again",
-    )
-
-
-def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:
-    return StepFailed(
-        f"{place}: held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), {OVERRUNS} times"
-        f"\n{stands}",
-        hint="run the same command when the server is less busy, or with a longer --lock-hold: clients wait that long",
-    )
-
-
-def _check_failed(failed: CheckFailed, stands: str) -> StepFailed:
-    check = failed.statement.check
-    assert check is not None
-    rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
-    return StepFailed(
-        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise"
-        f" ({failed.sample})\n{stands}",
-        hint="look at those rows, then run the same command again: it goes on from what was committed",
-    )
