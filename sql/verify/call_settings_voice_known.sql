@@ -4,8 +4,9 @@
 
 -- L2424 and L2691: a voice must be one of its provider's. The voices of openai are listed there; of the other providers nobody has a
 -- list. Settings that were there before the migration are left as they are, and providers add voices: so this is a warning.
+-- The settings are unpacked each time they are looked at, so that the question that most answer comes first.
 -- check (warns): call-settings-voice-known: every call-enabled chatbot with a voice of openai has one that the specification lists
 SELECT c.id, c.settings #> '{call,voiceProvider}' AS provider FROM chatapp.chatbots AS c
-WHERE c.enabled_call AND c.settings #> '{call,voiceProvider}' = '"openai"'
-  AND jsonb_typeof(c.settings #> '{call,voiceId}') = 'string'
-  AND c.settings #> '{call,voiceId}' NOT IN ('"alloy"', '"echo"', '"fable"', '"onyx"', '"nova"', '"shimmer"');
+WHERE c.enabled_call
+  AND c.settings #> '{call,voiceId}' NOT IN ('"alloy"', '"echo"', '"fable"', '"onyx"', '"nova"', '"shimmer"')
+  AND c.settings #> '{call,voiceProvider}' = '"openai"' AND jsonb_typeof(c.settings #> '{call,voiceId}') = 'string';

@@ -100,6 +100,28 @@ def test_what_the_benchmark_compares_with(migrated: Migrated) -> None:
     )
 
 
+def test_lines_at_once_are_found_in_whichever_third_their_call_is(migrated: Migrated) -> None:
+    """The rule reads the lines in three ranges of the calls' ids; what it finds is what one range would give."""
+    (statement,) = load_script("verify/transcripts_ordered.sql").statements
+    ids = [f"{digits}{end}" for digits in ("5" * 31, "a" * 31) for end in ("4", "5", "6", "9", "a", "b")]
+    ids += ["0" * 32, "f" * 32, "7" * 32]
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute("SET LOCAL session_replication_role = replica")  # the lines' calls are made up
+        for role, start in (("user", 1), ("user", 1), ("user", 2), ("user", 3), ("assistant", 3), ("system", 4)):
+            db.execute(
+                "INSERT INTO chatapp.call_transcripts (call_id, role, content, start_time, end_time, duration)"
+                " SELECT unnest(%s::uuid[]), %s, 'x', %s, %s, 1",
+                (ids, role, start, start + 1),
+            )
+        found = db.execute(statement.sql.encode()).fetchall()
+        plain = db.execute(
+            "SELECT call_id, start_time, count(*) FROM chatapp.call_transcripts WHERE role <> 'system'"
+            " GROUP BY call_id, start_time HAVING count(*) > count(DISTINCT role)"
+        ).fetchall()
+        assert sorted(found) == sorted(plain)
+        assert len(found) == len(ids)
+
+
 def test_no_lock_beyond_access_share(migrated: Migrated) -> None:
     with connection_to(migrated.url(FULL)) as db:
         assert examine(db, Settings()).passed

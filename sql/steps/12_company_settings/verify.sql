@@ -8,9 +8,9 @@
 SELECT c.id, c.settings #> '{features,callEnabled}' AS call_enabled
 FROM chatapp.companies AS c
 WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean'
-  AND (EXISTS (SELECT FROM callctl.saved_value AS flag
-               WHERE flag.relation = 'companies' AND flag.field = 'settings.features.callEnabled' AND flag.saved_by = 'up'
-                 AND flag.row_id = c.id AND flag.superseded_at IS NULL)
+  AND (c.id IN (SELECT flag.row_id FROM callctl.saved_value AS flag
+                WHERE flag.relation = 'companies' AND flag.field = 'settings.features.callEnabled' AND flag.saved_by = 'up'
+                  AND flag.superseded_at IS NULL)
        OR (to_jsonb(c) ->> 'created_at')::timestamp < (
          SELECT max(h.started_at) AT TIME ZONE 'UTC' - interval '14 hours' FROM callctl.history AS h
          WHERE h.step = 12 AND h.direction = 'up'));
