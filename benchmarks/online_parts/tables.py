@@ -130,6 +130,7 @@ def verify(content: Mapping[str, Any]) -> str:
     lines += [
         f"| **callctl verify**, all of it | each table once | {whole} |",
         f"| callctl verify --fast | the catalog | | {_time(content['fast_ms'])} | |",
+        f"| the same from the shell, Python's start included | | | {_time(content['fast_command_ms'])} | |",
     ]
     return "\n".join(lines)
 
