@@ -1,4 +1,5 @@
 -- steps: 9-11
+-- fast: yes
 -- means: calls, transcripts or accounts from before a way back are not where the application looks for them
 -- mends: no command of callctl: compare callctl's table with the platform's, and move the rows
 

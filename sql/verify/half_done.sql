@@ -1,4 +1,5 @@
 -- steps: 1
+-- fast: yes
 -- means: the application may meet rows or objects in a state between two steps
 -- mends: run the command that stopped again (callctl migrate status names it)
 

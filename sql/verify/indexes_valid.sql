@@ -1,4 +1,5 @@
 -- steps: 1
+-- fast: yes
 -- means: lists are slow, and a unique rule may not hold
 -- mends: REINDEX INDEX CONCURRENTLY, or drop it if its name ends in _ccnew or _ccold
 

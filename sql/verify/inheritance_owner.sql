@@ -1,4 +1,5 @@
 -- steps: 6
+-- fast: yes
 -- means: saving a chatbot fails: the function of the inheritance rule may not read the package
 -- mends: GRANT SELECT, UPDATE on the packages to the function's owner, or give the function to the tables' owner
 

@@ -1,4 +1,5 @@
 -- steps: 13
+-- fast: yes
 -- means: a model for calls that was there before a way back is missing
 -- mends: callctl migrate down --to 12, then callctl migrate up
 

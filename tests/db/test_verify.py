@@ -17,7 +17,8 @@ from callctl.errors import Refused
 from callctl.files import read_sql, sql_names
 from callctl.naming import read_naming
 from callctl.results import SAMPLE
-from callctl.scans import scans, taken_apart
+from callctl.row_checks import FAST
+from callctl.scans import reads_rows, scans, taken_apart
 from callctl.script import Statement, load_script
 from callctl.steps import all_steps
 from callctl.verify import examine, verify
@@ -72,6 +73,15 @@ def test_what_a_scan_joins_finds_at_most_one_row(migrated: Migrated, state: Stat
                 )
                 assert rows == joined
                 assert rows != [(0,)] or "call" in question.table or "accounts" in question.table
+
+
+def test_what_is_asked_when_it_has_to_be_fast() -> None:
+    """The files that say so are those none of whose checks reads rows; in a mixed file, some would be left out."""
+    reads = {
+        name: {reads_rows(each, "chatapp") for each in load_script(name).statements} for name in sql_names("verify")
+    }
+    assert {True, False} not in reads.values()
+    assert {name for name in reads if FAST in read_sql(name)} == {name for name in reads if reads[name] == {False}}
 
 
 def test_the_defaults_that_are_known_by_sight_are_the_defaults(migrated: Migrated) -> None:
