@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -55,6 +55,10 @@ class Envelope(NamedTuple):
     encrypted: bytes
     iv: bytes
     auth_tag: bytes
+
+
+# The plaintext, the version that it is to have, and what that authenticates with it.
+ToSeal: TypeAlias = tuple[bytes, int, "bytes | None"]
 
 
 class Opened(NamedTuple):
@@ -318,12 +322,15 @@ class Sealer:
             "authTag": sealed[-TAG_BYTES:].hex(),
         }
 
-    def seal_text(self, plaintext: bytes, version: int, data: bytes | None) -> str:
-        """The same as JSON text, as :func:`as_text` would write it. ``data``: version 2 authenticates it."""
-        iv = self._ivs.pop() if self._ivs else self._drawn()
-        digits = self._cipher.encrypt(iv, plaintext, data).hex()
-        tag = digits[_BEFORE_TAG:]
-        return f'{self._heads[version]}{iv.hex()}","encrypted":"{digits[:_BEFORE_TAG]}","authTag":"{tag}"}}'
+    def seal_texts(self, due: Sequence[ToSeal]) -> list[str]:
+        """The same for many, as JSON text, as :func:`as_text` would write it."""
+        drawn, encrypt, heads = os.urandom(IV_BYTES * len(due)), self._cipher.encrypt, self._heads
+        ivs = [drawn[at : at + IV_BYTES] for at in range(0, len(drawn), IV_BYTES)]
+        return [
+            f'{heads[version]}{iv.hex()}","encrypted":"{(digits := encrypt(iv, plaintext, data).hex())[:_BEFORE_TAG]}'
+            f'","authTag":"{digits[_BEFORE_TAG:]}"}}'
+            for iv, (plaintext, version, data) in zip(ivs, due, strict=True)
+        ]
 
     def _drawn(self) -> bytes:
         """An IV, and more for later: a call of the system's costs more than an encryption."""

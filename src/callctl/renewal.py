@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from binascii import unhexlify
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from callctl.envelope import ALGORITHM, IV_BYTES, TAG_BYTES, VERSIONS, Sealer, head
+from callctl.envelope import ALGORITHM, IV_BYTES, TAG_BYTES, VERSIONS, Sealer, ToSeal, head
 
 if TYPE_CHECKING:
     from callctl.keys import KeyRing
@@ -32,12 +33,16 @@ _MEMBER = re.compile(
 )
 _PIECES = 6  # that it divides a text into: the groups, and what is between
 # What stands for an envelope in the text that is left: a string that nobody else can know, and a number.
-MARK = secrets.token_hex(16)
-MARK_LENGTH = len(MARK)
-_MARKS = [f'": "{MARK}{number}"' for number in range(100)]
+_MARK = secrets.token_hex(16)
+MARKS = tuple(f"{_MARK}{number}" for number in range(100))
+_IN_TEXT = tuple(f'": "{mark}"' for mark in MARKS)
+# The number of the envelope that a string stands for.
+NUMBERS: Mapping[str, int] = {mark: number for number, mark in enumerate(MARKS)}
 
-# Version, key id, and IV with ciphertext and tag. No class of its own: to make one takes as long as to decrypt.
-Cut: TypeAlias = tuple[int, str, bytes]
+# Version, key id, IV, and ciphertext with tag. No class of its own: to make one takes as long as to decrypt.
+Cut: TypeAlias = tuple[int, str, bytes, bytes]
+# What decrypts, the IV, ciphertext with tag, and what version 2 authenticates with them.
+ToOpen: TypeAlias = tuple[Callable[[bytes, bytes, "bytes | None"], bytes], bytes, bytes, "bytes | None"]
 
 
 class NotTheSame(Exception):
@@ -52,36 +57,35 @@ class Members(NamedTuple):
 
 
 def filled(text: str, envelopes: Mapping[int, str]) -> str:
-    """JSON text with envelopes in the place of their marks."""
+    """JSON text with envelopes in the place of its marks. Raises NotTheSame where they are not those."""
     for number, envelope in envelopes.items():
-        text = text.replace(f'"{MARK}{number}"', envelope)
+        mark = f'"{MARKS[number]}"'
+        if text.count(mark) != 1:
+            raise NotTheSame
+        text = text.replace(mark, envelope)
+    if _MARK in text:
+        raise NotTheSame
     return text
 
 
 def cut_members(text: str) -> Members | None:
-    """Cut the envelopes out of a jsonb document. None where there are none, or where one cannot be callctl's."""
+    """Cut the envelopes out of a jsonb document. None where one of them cannot be callctl's, or there are too many."""
     pieces = _MEMBER.split(text)
     number = len(pieces) // _PIECES
-    if not 0 < number <= len(_MARKS):
+    if number > len(MARKS):
         return None
-    cuts: list[Cut] = []
     left = pieces[0]
-    for each in range(number):
-        version, iv, key_id, tag, ciphertext, after = pieces[_PIECES * each + 1 : _PIECES * each + _PIECES + 1]
-        sealed = _bytes(iv + ciphertext + tag)
-        if sealed is None:
-            return None
-        cuts.append((int(version), key_id, sealed))
-        left += _MARKS[each] + after
-    return Members(left, cuts)
-
-
-def _bytes(digits: str) -> bytes | None:
+    cuts: list[Cut] = []
+    at = 1
     try:
-        found = bytes.fromhex(digits)
+        for each in range(number):
+            version, iv, key_id, tag, ciphertext, after = pieces[at : at + _PIECES]
+            cuts.append((int(version), key_id, unhexlify(iv), unhexlify(ciphertext + tag)))
+            left += _IN_TEXT[each] + after
+            at += _PIECES
     except ValueError:
         return None
-    return found if 2 * len(found) == len(digits) else None  # fromhex passes over white space
+    return Members(left, cuts)
 
 
 class Renewer:
@@ -92,8 +96,9 @@ class Renewer:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._invalid = InvalidTag
-        self._decrypt = {key.id: AESGCM(key.secret).decrypt for key in ring.keys.values()}
-        self._primary = self._decrypt[ring.primary.id]
+        # What decrypts under a key of the ring, by the key's id.
+        self.decrypt = {key.id: AESGCM(key.secret).decrypt for key in ring.keys.values()}
+        self._primary = self.decrypt[ring.primary.id]
         self._sealer = Sealer(ring.primary)
         self._lengths = {version: len(head(version, ring.primary.id)) for version in VERSIONS}
         # How an envelope may begin, by the length of its beginning.
@@ -118,27 +123,41 @@ class Renewer:
             or text[-2:] != _END
         ):
             return None
-        sealed = _bytes(text[at : at + _IV] + text[at + _CIPHERTEXT : _CIPHERTEXT_END] + text[_TAG_AT:-2])
-        return None if sealed is None else (known[0], known[1], sealed)
-
-    def opened(self, cut: Cut, data: bytes | None) -> bytes | None:
-        """Its plaintext; ``data`` is what version 2 authenticates. None where it does not open, or is no text."""
-        _, key_id, sealed = cut
         try:
-            plaintext = self._decrypt[key_id](sealed[:IV_BYTES], sealed[IV_BYTES:], data)
-            plaintext.decode("utf-8")
-        except (KeyError, self._invalid, UnicodeDecodeError):
+            iv = unhexlify(text[at : at + _IV])
+            return known[0], known[1], iv, unhexlify(text[at + _CIPHERTEXT : _CIPHERTEXT_END] + text[_TAG_AT:-2])
+        except ValueError:
+            return None
+
+    def opened(self, cuts: Sequence[ToOpen]) -> list[bytes | None]:
+        """Their plaintexts; None where one does not open, or is no text."""
+        try:
+            plaintexts: list[bytes | None] = [decrypt(iv, sealed, data) for decrypt, iv, sealed, data in cuts]
+            for each in plaintexts:
+                each.decode()  # type: ignore[union-attr]
+        except (self._invalid, UnicodeDecodeError):
+            return [self._opened_alone(*each) for each in cuts]
+        return plaintexts
+
+    def _opened_alone(
+        self, decrypt: Callable[[bytes, bytes, bytes | None], bytes], iv: bytes, sealed: bytes, data: bytes | None
+    ) -> bytes | None:
+        try:
+            plaintext = decrypt(iv, sealed, data)
+            plaintext.decode()
+        except (self._invalid, UnicodeDecodeError):
             return None
         return plaintext
 
-    def sealed(self, plaintext: bytes, version: int, data: bytes | None) -> str:
-        """The JSON text of an envelope that has been opened again from that text. Raises NotTheSame."""
-        text = self._sealer.seal_text(plaintext, version, data)
-        at = self._lengths[version]
-        again = bytes.fromhex(text[at : at + _IV] + text[at + _CIPHERTEXT : _CIPHERTEXT_END] + text[_TAG_AT:-2])
+    def sealed(self, due: Sequence[ToSeal]) -> list[str]:
+        """The JSON texts of envelopes, each of which has been opened again from that text. Raises NotTheSame."""
+        texts, open_again, lengths = self._sealer.seal_texts(due), self._primary, self._lengths
         try:
-            if self._primary(again[:IV_BYTES], again[IV_BYTES:], data) == plaintext:
-                return text
-        except self._invalid:
-            pass
-        raise NotTheSame
+            for text, (plaintext, version, data) in zip(texts, due, strict=True):
+                at = lengths[version]
+                sealed = unhexlify(text[at + _CIPHERTEXT : _CIPHERTEXT_END] + text[_TAG_AT:-2])
+                if open_again(unhexlify(text[at : at + _IV]), sealed, data) != plaintext:
+                    raise NotTheSame
+        except (self._invalid, ValueError):
+            raise NotTheSame from None
+        return texts

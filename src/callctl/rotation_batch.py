@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from callctl.reencrypt import Change, Resealed
+from callctl.resealed import Change, Resealed
 from callctl.rotation_ranges import Found
 from callctl.rotation_wire import INTEGER, JSONB, TEXT, XID, array
 from callctl.secret_rows import Row, Target

@@ -17,7 +17,7 @@ from callctl.errors import LockHeld
 from callctl.events import OnEvent, Waiting
 from callctl.files import read_sql
 from callctl.lock import RANGE_CLASS
-from callctl.reencrypt import Change, Failure, Resealed
+from callctl.resealed import Change, Failure, Resealed
 
 if TYPE_CHECKING:
     from callctl.config import Settings

@@ -14,8 +14,9 @@ from callctl import database
 from callctl.errors import StepFailed
 from callctl.events import OnEvent
 from callctl.lock import guard_transaction
-from callctl.reencrypt import Resealed, Resealer
+from callctl.reencrypt import Resealer
 from callctl.renewal import NotTheSame
+from callctl.resealed import Resealed
 from callctl.rotation_batch import Batch
 from callctl.rotation_ranges import Found, Range, Tally, reached
 from callctl.rotation_wire import sent
@@ -61,11 +62,10 @@ class Swaps:
 
     def prepared(self, target: Target, rows: Sequence[Row], now_and_then: Callable[[], None] = lambda: None) -> Batch:
         """What is to be done about rows. Raises StepFailed where the check of a result fails."""
-        reseal = self._resealer.reseal
         results: list[Resealed] = []
         try:
             for start in range(0, len(rows), TAKE_IN):
-                results += [reseal(target, row) for row in rows[start : start + TAKE_IN]]
+                results += self._resealer.reseal_all(target, rows[start : start + TAKE_IN])
                 now_and_then()
             return Batch(target, rows, results)
         except NotTheSame:

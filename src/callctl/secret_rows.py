@@ -64,6 +64,17 @@ def encode(value: Any) -> str:
     return _MARKED.sub(r"\1", text) if _MARK in text else text
 
 
+def member_text(document: str, name: str) -> str | None:
+    """The text of a member in the text of a jsonb object that has it, as PostgreSQL prints it; None where it cannot be
+    told at once. So nothing has to be encoded that was only just decoded.
+    """
+    begins = f'"{name}": '  # in a string a quotation mark has a backslash before it; in a name, too
+    if not (name.isascii() and name.isidentifier()) or document.count(begins) != 1:
+        return None
+    at = document.index(begins) + len(begins)
+    return document[at : _DECODER.raw_decode(document, at)[1]]
+
+
 class NotReadable(ValueError):
     """A column that should hold secrets and is nothing that can. ``reason`` repeats nothing of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callctl.envelope import Opener, Place, Sealer, read
+from callctl.envelope import Opener, Place, Sealer, ToSeal, read
 from callctl.keys import Key, KeyRing, check_value
 from callctl.reencrypt import Resealer
-from callctl.renewal import NotTheSame
+from callctl.renewal import MARKS, NotTheSame, filled
 from callctl.secret_fields import DECLARED
 from callctl.secret_rows import NotReadable, Part, Row, Target, decode, encode
 
@@ -153,6 +154,32 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
             assert opener.open(was, place).plaintext == opener.open(now, place).plaintext
 
 
+def test_rows_together_come_out_as_each_alone() -> None:
+    """One that does not open is left, and counted, among others that are written."""
+
+    def row(number: int, form: str) -> Row:
+        place = Place("company", "integration_accounts", "row", "credentials.password")
+        made = as_jsonb(Sealer(KEYS["k2" if form == "k2" else "k1"]).seal(form, place, 1))
+        if form == "broken":
+            made["encrypted"] = "00" * 4
+        value = "a plaintext" if form == "plaintext" else made
+        return Row(f"{number}", "1", f"row {number}", "company", "custom", (json.dumps({"password": value}),))
+
+    forms = ["k1", "broken", "k2", "plaintext", "broken", "k1"]
+    resealer = Resealer(RING, "keep", lambda: 1)
+    together = resealer.reseal_all(TARGET, [row(number, form) for number, form in enumerate(forms)])
+    assert [len(each.changes) for each in together] == [1, 0, 0, 1, 0, 1]
+    assert [len(each.failures) for each in together] == [0, 1, 0, 0, 1, 0]
+    assert resealer.left == 0
+    opener = Opener(RING)
+    for form, each in zip(forms, together, strict=True):
+        if each.changes:
+            envelope = read(json.loads(each.values[0] or "")["password"])
+            assert envelope is not None
+            opened = opener.open(envelope, Place("", "", "", ""))
+            assert (opened.plaintext, opened.key.id) == ("a plaintext" if form == "plaintext" else form, "k2")
+
+
 @given(VALUES)
 def test_a_document_keeps_its_digits(value: Any) -> None:
     text = written(value)
@@ -168,14 +195,23 @@ def test_what_is_nested_too_deeply_is_left() -> None:
 
 
 def test_a_value_that_would_not_decrypt_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    seal = Sealer.seal_text
+    seal = Sealer.seal_texts
 
-    def wrong(self: Sealer, plaintext: bytes, version: int, data: bytes | None) -> str:
-        return seal(self, plaintext + b"x", version, data)
+    def wrong(self: Sealer, due: Sequence[ToSeal]) -> list[str]:
+        return seal(self, [(plaintext + b"x", version, data) for plaintext, version, data in due])
 
-    monkeypatch.setattr(Sealer, "seal_text", wrong)
-    with pytest.raises(NotTheSame):
-        resealed('{"password": "secret"}', "custom")
+    monkeypatch.setattr(Sealer, "seal_texts", wrong)
+    for credentials in ('{"password": "secret"}', '{"password": "secret", "turnServers": [{"credential": 1}]}'):
+        with pytest.raises(NotTheSame):
+            resealed(credentials, "custom")
+
+
+def test_a_text_with_other_marks_than_its_own_is_not_written() -> None:
+    mark = f'[{{"credential": "{MARKS[0]}"}}]'
+    assert filled(mark, {0: "{}"}) == '[{"credential": {}}]'
+    for text, envelopes in ((mark, {}), (mark, {1: "{}"}), (mark + mark, {0: "{}"})):
+        with pytest.raises(NotTheSame):
+            filled(text, envelopes)
 
 
 def test_encryptions_are_asked_for_before_they_are_made() -> None:

@@ -1,0 +1,46 @@
+"""What is to be done about one row of secrets: new values, what they were before, and what was left."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+PLAINTEXT = "plaintext"
+
+
+class Change(NamedTuple):
+    """One value that is brought under the primary key; ``was`` is 'plaintext', or the id of the key it was under."""
+
+    account_type: str | None
+    path: str
+    was: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the store, without how many there are."""
+        return {"account_type": self.account_type, "field": self.path, "from": self.was}
+
+
+class Failure(NamedTuple):
+    """One value left as it was. ``reason`` begins with one of a few words; never a value."""
+
+    path: str
+    reason: str
+
+
+class Resealed(NamedTuple):
+    """What is to be done about one row: a new text for each column, or None to leave it.
+
+    ``misshapen`` is the account type whose shape its credentials do not have: see credentials.problems.
+    """
+
+    values: tuple[str | None, ...]
+    changes: tuple[Change, ...]
+    failures: tuple[Failure, ...]
+    misshapen: str | None = None
+
+
+class Changes(dict[tuple[str | None, str, str], Change]):
+    """One object for all changes that are the same."""
+
+    def __missing__(self, same: tuple[str | None, str, str]) -> Change:
+        made = self[same] = Change(*same)
+        return made
