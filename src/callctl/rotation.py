@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,8 @@ from callctl.rotation_watch import Watch
 from callctl.rotation_worker import Job, at_the_rotation, failed, others
 from callctl.secret_fields import declared
 from callctl.secret_rows import Target
-from callctl.secret_scan import Scan, scan
+from callctl.secret_scan import Scan
+from callctl.secret_scan_beside import beside
 from callctl.secret_tables import query, targets
 
 if TYPE_CHECKING:
@@ -109,16 +110,17 @@ def rotate(
     done: list[tuple[int, int]] = []
     try:
         with closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection:
-            with MigrationLock(settings, wait=wait, shared=True, on_event=on_event):
-                store.assert_owner(connection, settings.schema)
-                key_ledger.assert_known(connection, ring)
-                found = targets(connection, settings)
-                make_ready(connection, settings, ring, on_event)
-                rotation, joined = _begin(connection, settings, ring, binding, found, workers, on_event)
-                _work(connection, Job(settings, rotation, binding), ring, workers, on_event, done)
-                _finish(connection, settings, rotation, on_event)
-            with database.read_only(connection):
-                outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms, thorough=False)
+            with ExitStack() as stack:
+                with MigrationLock(settings, wait=wait, shared=True, on_event=on_event):
+                    store.assert_owner(connection, settings.schema)
+                    key_ledger.assert_known(connection, ring)
+                    found = targets(connection, settings)
+                    make_ready(connection, settings, ring, on_event)
+                    rotation, joined = _begin(connection, settings, ring, binding, found, workers, on_event)
+                    scanned = stack.enter_context(beside(settings, ring))
+                    _work(connection, Job(settings, rotation, binding), ring, workers, on_event, done)
+                    _finish(connection, settings, rotation, on_event)
+                outside = scanned()
             return _result(connection, rotation, joined, outside, time.monotonic() - began)
     except KeyboardInterrupt:
         stands = f"{done[-1][0]:,} of {done[-1][1]:,} rows are done" if done else "nothing was changed"

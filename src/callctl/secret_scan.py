@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -109,11 +109,13 @@ def scan(
     *,
     timeout_ms: int | None = None,
     thorough: bool = True,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Scan:
     """Scan, in the caller's transaction. A table may take ``timeout_ms`` (None: as long as it takes).
 
     ``ring`` tells under which key an envelope without a key id is, where it opens. Without ``thorough`` what stands
     beside a declared field in the same member of a document is passed over: every row would have to leave the server.
+    ``stopped``: asked before each table, whether anybody still wants to know.
     """
     import psycopg
 
@@ -127,6 +129,8 @@ def scan(
     }
     cut_short = []
     for table in _tables(connection, settings):
+        if stopped():
+            break
         try:
             with connection.transaction():
                 connection.execute(read_sql("scan/settings.sql").encode(), {"timeout": str(timeout_ms or 0)})

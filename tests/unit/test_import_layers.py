@@ -48,6 +48,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "transactions",
         "pace",
         "indexes",
+        "secret_scan_beside",
         "secret_scan",
         "secret_tables",
         "kept_secrets",
