@@ -68,6 +68,7 @@ class Quick:
         self._changes = changes
         self._primary = ring.primary.id
         self._renewer = Renewer(ring)
+        self._decrypt = self._renewer.decrypt
         self._opened: list[ToOpen] = []
         self._due: list[_Due] = []
 
@@ -190,19 +191,21 @@ class Quick:
     def _cut(self, target: Target, row: Row, path: str, cut: Cut, changes: list[Change]) -> int | None:
         """List an envelope to be opened; its number among what is due, or None where it is as it should be."""
         version, key_id, iv, sealed = cut
-        decrypt = self._renewer.decrypt.get(key_id)
+        decrypt = self._decrypt.get(key_id)
         if decrypt is None:
             raise _NotQuick
         wanted = self._wanted[version]
         data = None
         if version == 2 or wanted == 2:
             data = associated_data(Place(row.company_id, target.table, row.row_id, path))
-        self._opened.append((decrypt, iv, sealed, data if version == 2 else None))
+        opened = self._opened
+        opened.append((decrypt, iv, sealed, data if version == 2 else None))
         if version == wanted and key_id == self._primary:
             return None
         changes.append(self._changes[row.account_type, path, key_id])
-        self._due.append((len(self._opened) - 1, wanted, data if wanted == 2 else None))
-        return len(self._due) - 1
+        due = self._due
+        due.append((len(opened) - 1, wanted, data if wanted == 2 else None))
+        return len(due) - 1
 
     def _plaintext(self, target: Target, row: Row, path: str, value: object, changes: list[Change]) -> int:
         """List plaintext to be sealed; its number among what is due."""

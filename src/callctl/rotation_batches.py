@@ -122,6 +122,7 @@ class Batches:
 
     def _rows_read(self, target: Target, ahead: _Ahead) -> list[Row]:
         """The rows that were asked for. The reader waits for a lock of the table's no longer than the writer does."""
+        from psycopg.adapt import Transformer
 
         def attempt() -> PGresult:
             if ahead.sent.over:
@@ -129,11 +130,9 @@ class Batches:
             return ahead.sent.result()
 
         result = database.with_retries(self._settings, "a lock", attempt, self._on_event)
-        value, columns = result.get_value, range(5 + len(target.parts))
-        return [
-            as_row(tuple([None if (each := value(row, column)) is None else each.decode() for column in columns]))
-            for row in range(result.ntuples)
-        ]
+        taken_apart = Transformer(self._reader)
+        taken_apart.set_pgresult(result)
+        return [as_row(row) for row in taken_apart.load_rows(0, result.ntuples, tuple)]
 
     def _take_in(self) -> None:
         if self._ahead is not None:
