@@ -72,7 +72,10 @@ def member_text(document: str, name: str) -> str | None:
     if not (name.isascii() and name.isidentifier()) or document.count(begins) != 1:
         return None
     at = document.index(begins) + len(begins)
-    return document[at : _DECODER.raw_decode(document, at)[1]]
+    try:
+        return document[at : _DECODER.raw_decode(document, at)[1]]
+    except ValueError:  # an integer that Python does not convert
+        return None
 
 
 class NotReadable(ValueError):

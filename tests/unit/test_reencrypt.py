@@ -117,9 +117,10 @@ def as_jsonb(envelope: Any) -> dict[str, Any]:
     st.dictionaries(TEXTS, VALUES, max_size=3),
     st.lists(st.sampled_from(("k1", "k2", "bound", "k9", "broken")), max_size=3),
     st.sampled_from(("k1", "k2", "plaintext", "in a string", "nowhere")),
+    DIGITS,
 )
 def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
-    others: dict[str, Any], turns: list[str], password: str
+    others: dict[str, Any], turns: list[str], password: str, port: str
 ) -> None:
     def value(form: str, path: str) -> Any:
         place = Place("company", "integration_accounts", "row", path)
@@ -131,7 +132,7 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
         return {"plaintext": "a plaintext", "in a string": f'x": {json.dumps(made)}'}.get(form, made)
 
     path = "credentials.turnServers[].credential"
-    servers = [{"port": Digits("1.50"), "credential": value(each, path)} for each in turns]
+    servers = [{"port": Digits(port), "credential": value(each, path)} for each in turns]
     text = written({**others, "password": value(password, "credentials.password"), "turnServers": servers})
     if password == "nowhere":
         text = text.replace('"password"', '"elsewhere"')
@@ -148,6 +149,7 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
         opener = Opener(RING)
         place = Place("company", "integration_accounts", "row", "credentials.turnServers[].credential")
         for old, new in zip(before, after, strict=True):
+            assert old["port"] == new["port"]
             was, now = (read({**each["credential"], "v": int(each["credential"]["v"])}) for each in (old, new))
             assert was is not None
             assert now is not None
