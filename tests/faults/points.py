@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, LiteralString, TypeAlias
 
@@ -67,6 +68,10 @@ class Transactions:
         return beginning in self.standing and beginning not in self.progress
 
 
+# How long a server may take that was crashed, and is asked meanwhile.
+RESTART_SECONDS = 30.0
+
+
 class Progress:
     """How far a migration has come (or what else ``query`` asks after), as an outsider reads it."""
 
@@ -78,13 +83,15 @@ class Progress:
         self._connection: psycopg.Connection[Any] | None = None
 
     def __call__(self) -> str:
-        for _ in range(2):
+        until = time.monotonic() + RESTART_SECONDS
+        while time.monotonic() < until:
             try:
                 if self._connection is None or self._connection.closed:
                     self._connection = administer(self._url)
                 return self._read(self._connection)
-            except psycopg.OperationalError:  # the server was restarted
+            except psycopg.OperationalError:  # the server was restarted, or is being: another session met the fault
                 self._connection = None
+                time.sleep(0.1)
         raise AssertionError("the server does not answer the test")
 
     def _read(self, connection: psycopg.Connection[Any]) -> str:
