@@ -5,6 +5,9 @@ that is only ``…`` stands for any number of lines; a command with nothing belo
 A line ``# exits with 5`` right below a command says how it ends; otherwise it must end with 0.
 
 A ``sql`` block runs in a second session that stays open through the page. Blocks of another kind are not run.
+
+The name of a baseline behind the kind (``console deployed``) says that the block is about such a database alone, as the
+text above it does: it is run where the page is carried out on that baseline, and passed over elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from callctl.binaries import find_binaries
 from callctl.files import sql_root
 
 ANYTHING = "…"
-_BLOCK = re.compile(r"^```(?P<kind>\w+)[^\n]*\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(?P<kind>\w+)(?: (?P<only>[^\n]+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXITS = re.compile(r"# exits with (\d+)")
 # What differs from run to run and from machine to machine.
 _MOVING = (
@@ -54,6 +57,7 @@ class Command:
     prints: tuple[str, ...]
     exits: int
     line: int
+    only: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,20 +66,21 @@ class Sql:
 
     text: str
     line: int
+    only: str | None = None
 
 
 def read(page: Path) -> Iterator[Command | Sql]:
-    """What a page says to do, in order."""
+    """What a page says to do, in order; ``only`` is the baseline that it says it of."""
     text = page.read_text(encoding="utf-8")
     for block in _BLOCK.finditer(text):
         line = text.count("\n", 0, block.start()) + 2
         if block["kind"] == "sql":
-            yield Sql(block["body"], line)
+            yield Sql(block["body"], line, block["only"])
         elif block["kind"] == "console":
-            yield from _commands(block["body"], line)
+            yield from _commands(block["body"], line, block["only"])
 
 
-def _commands(body: str, first: int) -> Iterator[Command]:
+def _commands(body: str, first: int, only: str | None) -> Iterator[Command]:
     lines = body.splitlines()
     position = 0
     while position < len(lines):
@@ -91,7 +96,7 @@ def _commands(body: str, first: int) -> Iterator[Command]:
             prints.append(lines[position])
             position += 1
         exits = _EXITS.fullmatch(prints[0]) if prints else None
-        yield Command(text, tuple(prints[1:] if exits else prints), int(exits[1]) if exits else 0, line)
+        yield Command(text, tuple(prints[1:] if exits else prints), int(exits[1]) if exits else 0, line, only)
 
 
 def carry_out(page: Path, directory: Path, *, started: str | None = None) -> None:
@@ -106,6 +111,8 @@ def carry_out(page: Path, directory: Path, *, started: str | None = None) -> Non
             shell.run(f"callctl sandbox start {started}")
             shell.run('export CALLCTL_DATABASE_URL="$(callctl sandbox url)"')
         for each in read(page):
+            if each.only is not None and each.only not in (started or "").split():
+                continue
             if isinstance(each, Sql):
                 if other is None:
                     url = shell.run("callctl sandbox url")[1].strip()
