@@ -100,7 +100,7 @@ def mutations(content: Mapping[str, Any]) -> str:
         "| broken | callctl verify | the document's SQL, by what it expects | the document's SQL, by heart |",
         "|---|---|---|---|",
     ]
-    names = {"row": "a rule for rows"}
+    names = {"row": "a rule for rows", "store": "callctl's own schema"}
     total = {key: sum(score[key] for score in scores.values()) for key in ("tried", "callctl", "expected", "by_heart")}
     for kind, score in [*scores.items(), ("**all**", total)]:
         tried = score["tried"]

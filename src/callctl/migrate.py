@@ -147,6 +147,8 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
         ready = [(step, *prepared(step, direction, found.naming)) for step in wanted]
+        if not wanted and direction == "up" and store.exists(connection):
+            make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
             _refuse_blocked(connection, settings, found, wanted, wish)
             make_ready(connection, settings, found.naming, on_event)

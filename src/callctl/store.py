@@ -87,8 +87,8 @@ def create(connection: Connection, platform_schema: str) -> None:
         connection.execute(read_sql("webhooks/expired.sql").encode())
 
 
-def assert_owner(connection: Connection, platform_schema: str) -> None:
-    """Raise Refused where the store belongs to another schema of this database, or is no store of callctl's."""
+def assert_recognised(connection: Connection) -> bool:
+    """Whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's."""
     names = ("history", "installation", "definition")
     there = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('callctl.' || name) IS NOT NULL", (list(names),)
@@ -99,7 +99,12 @@ def assert_owner(connection: Connection, platform_schema: str) -> None:
             f" {', '.join(names)}",
             hint="rename that schema: callctl keeps its history and what it saves in a schema of that name",
         )
-    if not there:
+    return bool(there)
+
+
+def assert_owner(connection: Connection, platform_schema: str) -> None:
+    """Raise Refused where the store belongs to another schema of this database, or is no store of callctl's."""
+    if not assert_recognised(connection):
         return
     row = connection.execute("SELECT platform_schema FROM callctl.installation").fetchone()
     if row and row[0] != platform_schema:

@@ -2,6 +2,7 @@
 
 ``broken_objects`` looks at what a migrated database has and the database before it had not, without asking callctl, and
 gives for each such object the statements that change one thing about it: gone, renamed, and each attribute another one.
+``broken_store`` does the same for callctl's own schema.
 ``TUNED`` are changes that a good administrator may make, which verify must let pass.
 """
 
@@ -12,7 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, TypeAlias
+from zlib import crc32
 
 import psycopg
 
@@ -20,6 +23,7 @@ Connection: TypeAlias = psycopg.Connection[Any]
 Known: TypeAlias = frozenset[tuple[str, str, str]]  # relation, kind, name
 
 NEW_TABLES = ("integration_accounts", "calls", "call_transcripts")
+PLATFORM, STORE = "chatapp", "callctl"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,15 @@ class Mutation:
     object: str  # the name that verify must say
     what: str
     sql: str
+    relation: str = ""  # of a table's part: the table, with its schema
+
+    @property
+    def whole_name(self) -> str:
+        """The object as verify says it, its table and schema included."""
+        if self.kind == "constraint":
+            return f"constraint {self.object} on {self.relation}"
+        owner = self.relation if self.kind == "column" else self.relation.partition(".")[0]
+        return f"{self.kind} {owner}.{self.object}"
 
     def on(self, tables: Collection[str]) -> bool:
         """Whether its statements name one of these tables."""
@@ -42,84 +55,139 @@ class Mutation:
 
 
 _OBJECTS = """
-SELECT c.relname, 'table', c.relname FROM pg_class c WHERE c.relnamespace = 'chatapp'::regnamespace AND c.relkind = 'r'
+SELECT c.relname, 'table', c.relname FROM pg_class c WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind = 'r'
 UNION ALL
 SELECT c.relname, 'column', a.attname || ' ' || format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
- WHERE c.relnamespace = 'chatapp'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relnamespace = %(schema)s::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT c.relname, 'constraint', k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
- WHERE c.relnamespace = 'chatapp'::regnamespace AND k.contype <> 'n'
+ WHERE c.relnamespace = %(schema)s::regnamespace AND k.contype <> 'n'
 UNION ALL
 SELECT c.relname, 'index', i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
- WHERE c.relnamespace = 'chatapp'::regnamespace
+ WHERE c.relnamespace = %(schema)s::regnamespace
 UNION ALL
 SELECT c.relname, 'trigger', t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
- WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT t.tgisinternal
+ WHERE c.relnamespace = %(schema)s::regnamespace AND NOT t.tgisinternal
 UNION ALL
 SELECT p.pronamespace::regnamespace::text, 'function', p.proname FROM pg_proc p
- WHERE p.pronamespace = 'chatapp'::regnamespace
-    OR p.oid IN (SELECT tgfoid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT t.tgisinternal)
+ WHERE p.pronamespace = %(schema)s::regnamespace
+    OR p.oid IN (SELECT tgfoid FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = %(schema)s::regnamespace AND NOT t.tgisinternal)
 """
 
 
-def objects(db: Connection) -> Known:
-    """Everything of the platform's schema, columns with their types, and the functions of its triggers."""
-    return frozenset((row[0], row[1], row[2]) for row in db.execute(_OBJECTS).fetchall())
+def objects(db: Connection, schema: str = PLATFORM) -> Known:
+    """Everything of the schema, columns with their types, and the functions of its triggers."""
+    return frozenset((row[0], row[1], row[2]) for row in db.execute(_OBJECTS, {"schema": schema}).fetchall())
 
 
-def broken_objects(db: Connection, before: Known) -> Iterator[Mutation]:
+def broken_objects(db: Connection, before: Known, schema: str = PLATFORM) -> Iterator[Mutation]:
     """Every mutation of every object that is here and was not there before."""
-    new = objects(db) - before
+    new = objects(db, schema) - before
     whole = {relation for relation, kind, _ in new if kind == "table"}
-    yield from _tables(db, whole)
+    yield from _tables(db, whole, schema)
     columns = {(relation, name.partition(" ")[0]) for relation, kind, name in new if kind == "column"}
     # Of a column that was there with another type, only the type is the migration's.
     retyped = columns & {(relation, name.partition(" ")[0]) for relation, kind, name in before if kind == "column"}
-    yield from _columns(db, columns, retyped)
-    yield from _constraints(db, {(relation, name) for relation, kind, name in new if kind == "constraint"})
-    yield from _indexes(db, {name for _, kind, name in new if kind == "index"})
-    yield from _triggers(db, {(relation, name) for relation, kind, name in new if kind == "trigger"})
+    yield from _columns(db, columns, retyped, whole, schema)
+    yield from _constraints(db, {(relation, name) for relation, kind, name in new if kind == "constraint"}, schema)
+    yield from _indexes(db, {name for _, kind, name in new if kind == "index"}, schema)
+    yield from _triggers(db, {(relation, name) for relation, kind, name in new if kind == "trigger"}, schema)
     yield from _functions(db, {(relation, name) for relation, kind, name in new if kind == "function"})
 
 
-def _tables(db: Connection, names: Collection[str]) -> Iterator[Mutation]:
+def broken_store(db: Connection) -> list[list[Mutation]]:
+    """Every mutation of every object of callctl's own schema, in lots that can be made together.
+
+    In a lot is one mutation of each table, and of each function: tables between which a foreign key stands count as one.
+    """
+    keys = """SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint
+               WHERE contype = 'f' AND connamespace = %s::regnamespace"""
+    family: dict[str, str] = dict(db.execute(keys, (STORE,)).fetchall())
+    queues: dict[str, list[Mutation]] = {}
+    for each in broken_objects(db, frozenset(), STORE):
+        of = each.object if each.kind == "function" else family.get(each.relation, each.relation)
+        queues.setdefault(of, []).append(each)
+    return [[each for each in lot if each is not None] for lot in zip_longest(*queues.values())]
+
+
+def _away(name: str) -> str:
+    """Another name, which does not say the one it stands for."""
+    return f"away_{crc32(name.encode()):x}"
+
+
+def _tables(db: Connection, names: Collection[str], schema: str) -> Iterator[Mutation]:
+    rows = db.execute(
+        "SELECT relname, relpersistence FROM pg_class WHERE relnamespace = %(schema)s::regnamespace", {"schema": schema}
+    ).fetchall()
+    logged = {name: kind == "p" for name, kind in rows}
     for name in sorted(names):
-        table = f"chatapp.{name}"
+        table, away = f"{schema}.{name}", _away(name)
         for what, sql in (
             ("gone", f"DROP TABLE {table} CASCADE"),
-            ("renamed", f"ALTER TABLE {table} RENAME TO renamed"),
-            ("in another schema", f"CREATE SCHEMA elsewhere; ALTER TABLE {table} SET SCHEMA elsewhere"),
-            ("a view", f"ALTER TABLE {table} RENAME TO renamed; CREATE VIEW {table} AS SELECT * FROM chatapp.renamed"),
-            ("unlogged", f"UPDATE pg_class SET relpersistence = 'u' WHERE oid = '{table}'::regclass"),
+            ("renamed", f"ALTER TABLE {table} RENAME TO {away}"),
+            ("in another schema", f"CREATE SCHEMA IF NOT EXISTS elsewhere; ALTER TABLE {table} SET SCHEMA elsewhere"),
+            ("a view", f"ALTER TABLE {table} RENAME TO {away}; CREATE VIEW {table} AS SELECT * FROM {schema}.{away}"),
+            (
+                "unlogged",
+                f"UPDATE pg_class SET relpersistence = '{'u' if logged[name] else 'p'}' WHERE oid = '{table}'::regclass",
+            ),
             ("row security", f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
             ("row security forced", f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
             ("replica identity", f"ALTER TABLE {table} REPLICA IDENTITY NOTHING"),
-            ("inherits", f"CREATE TABLE chatapp.parent (id uuid NOT NULL); ALTER TABLE {table} INHERIT chatapp.parent"),
+            ("inherits", f"CREATE TABLE {schema}.parent_{away} (); ALTER TABLE {table} INHERIT {schema}.parent_{away}"),
         ):
-            yield Mutation("table", name, what, sql)
+            yield Mutation("table", name, what, sql, table)
 
 
-_OTHER_TYPE = {"uuid": "text", "text": "varchar(100)", "jsonb": "json", "boolean": "text", "integer": "bigint"}
+_OTHER_TYPE = {
+    "uuid": "text",
+    "text": "varchar(100)",
+    "jsonb": "json",
+    "boolean": "text",
+    "integer": "bigint",
+    "bigint": "integer",
+    "text[]": "varchar[]",
+}
 
 
 def _columns(
-    db: Connection, names: Collection[tuple[str, str]], retyped: Collection[tuple[str, str]]
+    db: Connection,
+    names: Collection[tuple[str, str]],
+    retyped: Collection[tuple[str, str]],
+    whole: Collection[str],
+    schema: str,
 ) -> Iterator[Mutation]:
     rows = db.execute(
         """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),
-                  t.typstorage <> 'p', t.typcollation <> 0
+                  t.typstorage <> 'p', t.typcollation <> 0, a.attidentity <> ''
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-            WHERE c.relnamespace = 'chatapp'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum"""
+            WHERE c.relnamespace = %(schema)s::regnamespace AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum""",
+        {"schema": schema},
     ).fetchall()
-    for table, name, kind, not_null, default, long, text in rows:
+    for table, name, kind, not_null, default, long, text, identity in rows:
         if (table, name) not in names:
             continue
-        alter = f"ALTER TABLE chatapp.{table} ALTER COLUMN {name}"
-        loose = _LOOSE.format(table=table, name=name)
-        found = [("gone", f"ALTER TABLE chatapp.{table} DROP COLUMN {name} CASCADE"),
-                 ("renamed", f"ALTER TABLE chatapp.{table} RENAME COLUMN {name} TO renamed"),
-                 ("null", f"{loose}; {alter} {'DROP' if not_null else 'SET'} NOT NULL" if table in NEW_TABLES or not_null else "")]  # fmt: skip
+        alter = f"ALTER TABLE {schema}.{table} ALTER COLUMN {name}"
+        loose = _LOOSE.format(schema=schema, table=table, name=name)
+        found = [("gone", f"ALTER TABLE {schema}.{table} DROP COLUMN {name} CASCADE"),
+                 ("renamed", f"ALTER TABLE {schema}.{table} RENAME COLUMN {name} TO renamed")]  # fmt: skip
+        if identity:
+            found += [
+                ("type", f"{alter} TYPE {_OTHER_TYPE[kind]}"),
+                ("no identity", f"{alter} DROP IDENTITY"),
+                ("another identity", f"{alter} SET GENERATED BY DEFAULT"),
+            ]
+            for what, sql in found:
+                yield Mutation("column", name, what, sql, f"{schema}.{table}")
+            continue
+        if not_null:
+            found.append(("null", f"{loose}; {alter} DROP NOT NULL"))
+        elif schema == STORE:  # where rows may hold a NULL
+            place = f"attrelid = '{schema}.{table}'::regclass AND attname = '{name}'"
+            found.append(("not null", f"UPDATE pg_attribute SET attnotnull = true WHERE {place}"))
+        elif table in whole:
+            found.append(("not null", f"{loose}; {alter} SET NOT NULL"))
         length = re.fullmatch(r"character varying\((\d+)\)", kind)
         numbers = re.fullmatch(r"numeric\((\d+),(\d+)\)", kind)
         if length:
@@ -138,68 +206,75 @@ def _columns(
         if default is not None:
             found.append(("no default", f"{alter} DROP DEFAULT"))
         value = {
-            "boolean": "NOT " + str(default),
+            "boolean": "true" if default is None else "NOT " + str(default),
             "integer": "7",
+            "bigint": "7",
+            "text[]": "'{x}'",
             "uuid": "'00000000-0000-0000-0000-000000000000'",
         }.get(
             kind,
-            "now() + '1 day'" if kind.startswith("time") else "'{}'" if kind == "jsonb" else "0" if numbers else "'x'",
+            "now() + '1 day'" if kind.startswith("time") else "'[]'" if kind == "jsonb" else "0" if numbers else "'x'",
         )
         found.append(("default", f"{alter} SET DEFAULT {value}"))
         if long:
             found.append(("storage", f"{alter} SET STORAGE PLAIN"))
         if text:
             found.append(("collation", f'{loose}; {alter} TYPE {kind} COLLATE "C"'))
-        if kind == "integer" and table in NEW_TABLES:
+        if kind == "integer" and table in whole and schema == PLATFORM:
             found.append(
                 ("identity", f"{loose}; {alter} SET NOT NULL, ALTER COLUMN {name} ADD GENERATED BY DEFAULT AS IDENTITY")
             )
-        if table in NEW_TABLES and kind in ("integer", "text"):
+        if table in whole and kind in ("integer", "text"):
             found.append(
                 (
                     "generated",
-                    f"ALTER TABLE chatapp.{table} DROP COLUMN {name} CASCADE, ADD COLUMN {name} {kind} GENERATED ALWAYS AS (NULL::{kind}) STORED",
+                    f"ALTER TABLE {schema}.{table} DROP COLUMN {name} CASCADE, ADD COLUMN {name} {kind} GENERATED ALWAYS AS (NULL::{kind}) STORED",
                 )
             )
         for what, sql in found:
             if sql and ((table, name) not in retyped or what in ("gone", "renamed", "type", "storage")):
-                yield Mutation("column", name, what, sql)
+                yield Mutation("column", name, what, sql, f"{schema}.{table}")
 
 
 # What stands in the way of another type: the constraints, indexes and triggers that speak of the column, in one round trip.
 _LOOSE = """
 DO $$ DECLARE o record; BEGIN
   FOR o IN SELECT DISTINCT k.conname FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
-            WHERE k.conrelid = 'chatapp.{table}'::regclass AND a.attname = '{name}' AND k.contype <> 'n' LOOP
-    EXECUTE format('ALTER TABLE chatapp.{table} DROP CONSTRAINT %I CASCADE', o.conname);
+            WHERE k.conrelid = '{schema}.{table}'::regclass AND a.attname = '{name}' AND k.contype <> 'n' LOOP
+    EXECUTE format('ALTER TABLE {schema}.{table} DROP CONSTRAINT %I CASCADE', o.conname);
   END LOOP;
   FOR o IN SELECT DISTINCT d.objid::regclass AS name FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-            WHERE d.classid = 'pg_class'::regclass AND d.refobjid = 'chatapp.{table}'::regclass AND a.attname = '{name}'
+            WHERE d.classid = 'pg_class'::regclass AND d.refobjid = '{schema}.{table}'::regclass AND a.attname = '{name}'
               AND d.objid IN (SELECT indexrelid FROM pg_index) LOOP
     EXECUTE format('DROP INDEX %s', o.name);
   END LOOP;
   FOR o IN SELECT t.tgname FROM pg_trigger t JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr::smallint[])
-            WHERE t.tgrelid = 'chatapp.{table}'::regclass AND a.attname = '{name}' LOOP
-    EXECUTE format('DROP TRIGGER %I ON chatapp.{table}', o.tgname);
+            WHERE t.tgrelid = '{schema}.{table}'::regclass AND a.attname = '{name}' LOOP
+    EXECUTE format('DROP TRIGGER %I ON {schema}.{table}', o.tgname);
   END LOOP;
 END $$"""
 _ACTIONS = ("NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT")
 
 
-def _constraints(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
+def _constraints(db: Connection, names: Collection[tuple[str, str]], schema: str) -> Iterator[Mutation]:
     enforceable = db.info.server_version >= 180000
     rows = db.execute(
-        """SELECT c.relname, k.conname, k.contype::text, pg_get_constraintdef(k.oid), k.confrelid::regclass::text
+        """SELECT c.relname, k.conname, k.contype::text, pg_get_constraintdef(k.oid), k.confrelid::regclass::text,
+                  (SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = k.conkey[1]),
+                  (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum > 0 AND NOT a.attisdropped
+                      AND a.attnum <> ALL (k.conkey) AND a.attnotnull ORDER BY a.attname = 'created_at' DESC, a.attnum LIMIT 1)
              FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-            WHERE c.relnamespace = 'chatapp'::regnamespace AND k.contype <> 'n' ORDER BY 1, 2"""
+            WHERE c.relnamespace = %(schema)s::regnamespace AND k.contype <> 'n' ORDER BY 1, 2""",
+        {"schema": schema},
     ).fetchall()
-    for table, name, kind, definition, target in rows:
+    for table, name, kind, definition, target, key_type, other_column in rows:
         if (table, name) not in names:
             continue
-        alter = f"ALTER TABLE chatapp.{table}"
+        away = _away(name)
+        alter = f"ALTER TABLE {schema}.{table}"
         drop = f"{alter} DROP CONSTRAINT {name} CASCADE"
         add = f"{drop}; {alter} ADD CONSTRAINT {name}"
-        found = [("gone", drop), ("renamed", f"{alter} RENAME CONSTRAINT {name} TO renamed")]
+        found = [("gone", drop), ("renamed", f"{alter} RENAME CONSTRAINT {name} TO {away}")]
         if kind == "c":
             found += [("not valid", f"{add} {definition} NOT VALID"), ("not inherited", f"{add} {definition} NO INHERIT"),
                       ("other rule", f"{add} CHECK (true)"), ("weaker rule", f"{add} CHECK ({definition.removeprefix('CHECK ')} OR now() > '2000-01-01')")]  # fmt: skip
@@ -221,35 +296,36 @@ def _constraints(db: Connection, names: Collection[tuple[str, str]]) -> Iterator
                       ("not valid", f"{add} {definition} NOT VALID"), ("deferrable", f"{add} {definition} DEFERRABLE"),
                       ("deferred", f"{add} {definition} DEFERRABLE INITIALLY DEFERRED"),
                       ("triggers off", f"{alter} DISABLE TRIGGER ALL"), ("triggers off there", f"ALTER TABLE {target} DISABLE TRIGGER ALL"),
-                      ("other table", f"CREATE TABLE chatapp.other (id uuid PRIMARY KEY); {drop}; {alter} ADD CONSTRAINT {name} {re.sub(r'REFERENCES [^(]+', 'REFERENCES chatapp.other', definition)} NOT VALID; UPDATE pg_constraint SET convalidated = true WHERE conname = '{name}'")]  # fmt: skip
+                      ("other table", f"CREATE TABLE {schema}.other_{away} (id {key_type} PRIMARY KEY); {drop}; {alter} ADD CONSTRAINT {name} {re.sub(r'REFERENCES [^(]+', f'REFERENCES {schema}.other_{away}', definition)} NOT VALID; UPDATE pg_constraint SET convalidated = true WHERE conname = '{name}'")]  # fmt: skip
             if enforceable:
                 found.append(("not enforced", f"{add} {definition} NOT ENFORCED"))
         else:
             found += [("deferrable", f"{add} {definition} DEFERRABLE"), ("deferred", f"{add} {definition} DEFERRABLE INITIALLY DEFERRED"),
-                      ("other columns", f"{add} {definition.replace(')', ', created_at)')}"),
-                      ("index invalid", f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'chatapp.{name}'::regclass")]  # fmt: skip
+                      ("other columns", f"{add} {definition.replace(')', f', {other_column})')}"),
+                      ("index invalid", f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{schema}.{name}'::regclass")]  # fmt: skip
         for what, sql in found:
-            yield Mutation("constraint", name, what, sql)
+            yield Mutation("index" if what == "index invalid" else "constraint", name, what, sql, f"{schema}.{table}")
 
 
-def _indexes(db: Connection, names: Collection[str]) -> Iterator[Mutation]:
+def _indexes(db: Connection, names: Collection[str], schema: str) -> Iterator[Mutation]:
     rows = db.execute(
         """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid), i.indisunique, pg_get_expr(i.indpred, i.indrelid),
-                  a.attname, t.typname
+                  a.attname, t.typname, i.indrelid::regclass::text
              FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
              LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
              LEFT JOIN pg_type t ON t.oid = a.atttypid
-            WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
-            ORDER BY 1"""
+            WHERE c.relnamespace = %(schema)s::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)
+            ORDER BY 1""",
+        {"schema": schema},
     ).fetchall()
-    for index, definition, unique, predicate, first, kind in rows:
+    for index, definition, unique, predicate, first, kind, relation in rows:
         if index not in names:
             continue
         name = index.rpartition(".")[2]
         again = f"DROP INDEX {index}; "
         body, _, where = definition.partition(" WHERE ")
         where = f" WHERE {where}" if where else ""
-        found = [("gone", f"DROP INDEX {index}"), ("renamed", f"ALTER INDEX {index} RENAME TO renamed"),
+        found = [("gone", f"DROP INDEX {index}"), ("renamed", f"ALTER INDEX {index} RENAME TO {_away(name)}"),
                  ("invalid", f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass"),
                  ("not ready", f"UPDATE pg_index SET indisready = false WHERE indexrelid = '{index}'::regclass"),
                  ("dying", f"UPDATE pg_index SET indislive = false WHERE indexrelid = '{index}'::regclass"),
@@ -271,26 +347,27 @@ def _indexes(db: Connection, names: Collection[str]) -> Iterator[Mutation]:
                       ("other method", again + definition.replace("USING gin", "USING gist")),
                       ("fastupdate", again + definition + " WITH (fastupdate = off)")]  # fmt: skip
         for what, sql in found:
-            yield Mutation("index", name, what, sql)
+            yield Mutation("index", name, what, sql, relation)
 
 
-def _triggers(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
+def _triggers(db: Connection, names: Collection[tuple[str, str]], schema: str) -> Iterator[Mutation]:
     rows = db.execute(
         """SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-            WHERE c.relnamespace = 'chatapp'::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2"""
+            WHERE c.relnamespace = %(schema)s::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2""",
+        {"schema": schema},
     ).fetchall()
     for table, name, definition in rows:
         if (table, name) not in names:
             continue
-        alter, again = f"ALTER TABLE chatapp.{table}", f"DROP TRIGGER {name} ON chatapp.{table}; "
+        alter, again = f"ALTER TABLE {schema}.{table}", f"DROP TRIGGER {name} ON {schema}.{table}; "
         function = definition.partition(" EXECUTE FUNCTION ")[2].partition("(")[0]
-        found = [("gone", again), ("renamed", f"ALTER TRIGGER {name} ON chatapp.{table} RENAME TO renamed"),
+        found = [("gone", again), ("renamed", f"ALTER TRIGGER {name} ON {schema}.{table} RENAME TO renamed"),
                  ("disabled", f"{alter} DISABLE TRIGGER {name}"), ("all disabled", f"{alter} DISABLE TRIGGER USER"),
                  ("on replicas", f"{alter} ENABLE REPLICA TRIGGER {name}"),
                  ("always", f"{alter} ENABLE ALWAYS TRIGGER {name}"), ("after", again + definition.replace(" BEFORE ", " AFTER ")),
                  ("each statement", again + definition.replace("FOR EACH ROW", "FOR EACH STATEMENT")),
                  ("condition", again + definition.replace(" EXECUTE", " WHEN (false) EXECUTE")),
-                 ("other function", f"CREATE FUNCTION chatapp.other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', ' chatapp.other(')}"),
+                 ("other function", f"CREATE FUNCTION {schema}.other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', f' {schema}.other(')}"),
                  ("other function of its name", f"CREATE SCHEMA elsewhere; CREATE FUNCTION elsewhere.{function.partition('.')[2]}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', ' elsewhere.' + function.partition('.')[2] + '(')}"),
                  ("arguments", again + definition[:-1].rstrip() + (", 'more')" if definition[-2] == "'" else "'more')")),
                  ("other event", again + definition.replace("BEFORE UPDATE ", "BEFORE INSERT ").replace("BEFORE INSERT OR UPDATE OF", "BEFORE UPDATE OF"))]  # fmt: skip
@@ -298,31 +375,53 @@ def _triggers(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mu
             found.append(("fewer columns", again + re.sub(r"UPDATE OF \w+, ", "UPDATE OF ", definition)))
             found.append(("all columns", again + re.sub(r"UPDATE OF .* ON ", "UPDATE ON ", definition)))
         for what, sql in found:
-            yield Mutation("trigger", name, what, sql)
+            yield Mutation("trigger", name, what, sql, f"{schema}.{table}")
 
 
 def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
-    for schema, name in sorted(names):
-        function = f"{schema}.{name}()"
-        row = db.execute(
-            "SELECT pg_get_functiondef(%s::regprocedure), prosrc, prosecdef, proconfig FROM pg_proc WHERE oid = %s::regprocedure",
-            (function, function),
-        ).fetchone()
-        assert row is not None
-        definition, source, definer, config = row
-        for what, sql in (
+    rows = db.execute(
+        """SELECT n.nspname, p.proname, oidvectortypes(p.proargtypes), pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
+                  pg_get_functiondef(p.oid), p.prosrc, l.lanname, p.prosecdef, p.proconfig, p.provolatile
+             FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+            WHERE n.nspname = ANY (%s) ORDER BY 1, 2, 3""",
+        (sorted({schema for schema, _ in names}),),
+    ).fetchall()
+    for schema, name, types, arguments, result, definition, source, language, definer, config, volatility in rows:
+        if (schema, name) not in names:
+            continue
+        function = f"{schema}.{name}({types})"
+        trigger = result == "trigger"
+        again = f"SET LOCAL check_function_bodies = off; DROP FUNCTION {function} CASCADE; "
+        found = [
             ("gone", f"DROP FUNCTION {function} CASCADE"),
-            ("renamed", f"ALTER FUNCTION {function} RENAME TO renamed"),
-            ("body", definition.replace(source, "BEGIN RETURN NEW; END")),
-            ("a word of its body", definition.replace("RETURN NEW", "RETURN OLD")),
-            ("volatility", f"ALTER FUNCTION {function} STABLE"),
+            ("renamed", f"ALTER FUNCTION {function} RENAME TO {_away(name)}"),
+            (
+                "in another schema",
+                f"CREATE SCHEMA IF NOT EXISTS elsewhere; ALTER FUNCTION {function} SET SCHEMA elsewhere",
+            ),
+            ("body", f"SET LOCAL check_function_bodies = off; {definition.replace(source, 'BEGIN RETURN NEW; END')}"),
+            ("volatility", f"ALTER FUNCTION {function} {'VOLATILE' if volatility == 's' else 'STABLE'}"),
             ("rights", f"ALTER FUNCTION {function} SECURITY {'INVOKER' if definer else 'DEFINER'}"),
             ("settings", f"ALTER FUNCTION {function} {'RESET ALL' if config else 'SET search_path = public'}"),
             ("more settings", f"ALTER FUNCTION {function} SET work_mem = '1MB'"),
             ("strict", f"ALTER FUNCTION {function} STRICT"),
             ("parallel", f"ALTER FUNCTION {function} PARALLEL SAFE"),
-        ):
-            yield Mutation("function", name, what, sql)
+        ]
+        if trigger:
+            found.append(("a word of its body", definition.replace("RETURN NEW", "RETURN OLD")))
+        else:
+            word = re.sub(r"(\w)(\W*)$", r"\1x\2", source)
+            other = "sql" if language == "plpgsql" else "plpgsql"
+            found += [("a word of its body", f"SET LOCAL check_function_bodies = off; {definition.replace(source, word)}"),
+                      ("language", again + definition.replace(f" LANGUAGE {language}", f" LANGUAGE {other}"))]  # fmt: skip
+        if arguments:
+            renamed = arguments.replace("p_", "q_")
+            found.append(("arguments", again + definition.replace(f"({arguments})", f"({renamed})")))
+        if not trigger and "OUT " not in arguments:
+            kind = "text" if result != "text" else "jsonb"
+            found.append(("returns", again + definition.replace(f" RETURNS {result}", f" RETURNS {kind}", 1)))
+        for what, sql in found:
+            yield Mutation("function", name if trigger else f"{name}({types})", what, sql, f"{schema}.{name}")
 
 
 TUNED = (

@@ -6,17 +6,20 @@ comes in without a check fails here. Nothing is copied: each mutation is a trans
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.conftest import connect
 from tests.db import contract_writer
 from tests.db.migrated import Migrated, State, connection_to
-from tests.db.mutations import ADDED, NEW_TABLES, TUNED, Connection, Mutation, broken_objects
+from tests.db.mutations import ADDED, NEW_TABLES, TUNED, Connection, Mutation, broken_objects, broken_store
 
+from callctl import conformance, migrate
 from callctl.config import Settings
 from callctl.errors import Refused
 from callctl.postgres import Server
-from callctl.verify import Report, examine
+from callctl.verify import CheckResult, Report, examine
 
 HERE = Path(__file__).parent
 FULL = State("documented")
@@ -24,6 +27,10 @@ DEPLOYED = State("deployed")
 EXPANDED = State("documented", deferred=True)
 KINDS = ("table", "column", "constraint", "index", "trigger", "function")
 # On the other databases only what is not the same there: what carries a name that differs, or is made only there.
+# Without one of them callctl refuses the schema as somebody else's.
+RECOGNISED_BY = ("callctl.history", "callctl.installation", "callctl.definition")
+# Of these verify reads rows before it compares anything.
+READ_FIRST = ("callctl.history", "callctl.installation", "callctl.made")
 OF_PLATFORM_TABLES = ("column", "index", "trigger", "function")
 
 
@@ -125,23 +132,59 @@ def test_the_platforms_own_function_must_do_its_work(migrated: Migrated) -> None
         assert fast(db).passed
 
 
-def test_callctls_own_schema(migrated: Migrated) -> None:
-    """What a way back needs is compared, too; a function that differs warns: it is made anew before it is used."""
-    mutations = [
-        Mutation("table", "saved_row", "gone", "DROP TABLE callctl.saved_row"),
-        Mutation("table", "made", "gone", "DROP TABLE callctl.made"),
-        Mutation("column", "left_there", "gone", "ALTER TABLE callctl.saved_value DROP COLUMN left_there"),
-        Mutation("index", "saved_value_one_live", "gone", "DROP INDEX callctl.saved_value_one_live"),
-        Mutation(
-            "constraint", "saved_row_pkey", "gone", "ALTER TABLE callctl.saved_row DROP CONSTRAINT saved_row_pkey"
-        ),
-    ]
-    assert outcomes(migrated, FULL, mutations) == []
+def of_the_store(db: Connection) -> Sequence[CheckResult]:
+    """What verify says of callctl's own schema."""
+    return [check for check in fast(db).checks if check.id.startswith("store-")]
+
+
+def compared(db: Connection) -> Sequence[CheckResult]:
+    """The same without what verify reads first: much quicker."""
+    return conformance.store_conformance(db, "chatapp")[1]
+
+
+def test_every_attribute_of_callctls_own_schema(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way back relies on each of them. A lot at a time: each of it must be named."""
+    monkeypatch.setattr(conformance, "SAMPLE", 10_000)
+    missed: list[str] = []
+    tried = 0
     with connection_to(migrated.url(FULL)) as db:
-        db.execute("DROP FUNCTION callctl.call_flag_before(jsonb)")
+        assert not [check for check in (*of_the_store(db), *compared(db)) if not check.passed]
+        for lot in broken_store(db):
+            alone = [each for each in lot if each.kind == "table" and each.relation in RECOGNISED_BY]
+            missed += [problem for each in alone if (problem := outcome(db, each)) is not None]
+            read = [each for each in lot if each.relation in READ_FIRST and each.what == "gone" and each not in alone]
+            for together, judged in ((read, of_the_store), ([each for each in lot if each not in alone], compared)):
+                with db.transaction(force_rollback=True):
+                    for each in together:
+                        db.execute(each.sql.encode())
+                    failed = [check for check in judged(db) if not check.passed and not check.warns] if together else []
+                named = {row[1] for check in failed for row in check.sample}
+                missed += [f"{each.id} ({each.sql})" for each in together if each.whole_name not in named]
+            tried += len(lot)
+    assert missed == []
+    assert tried > 1000
+
+
+def test_a_damaged_schema_of_callctls_own(migrated: Migrated) -> None:
+    """What verify itself reads first is damaged: that is the answer, and no error of the server's."""
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute("ALTER TABLE callctl.history RENAME COLUMN finished_at TO ended_at")
         report = fast(db)
-        assert [check.id for check in report.checks if not check.passed] == ["store-functions"]
-        assert report.passed
+    assert report.steps == ()
+    (failed,) = (check for check in report.checks if not check.passed)
+    assert failed.id == "store-tables"
+    assert "column callctl.history.finished_at" in [row[1] for row in failed.sample]
+    assert not report.passed
+
+
+def test_migrate_up_puts_callctls_own_schema_right(migrated: Migrated) -> None:
+    """Where no step is pending, too: after an upgrade of callctl, or after damage."""
+    url = migrated.url(FULL)
+    with connect(url) as db:
+        db.execute("DROP TABLE callctl.load_test; DROP FUNCTION callctl.call_flag_before(jsonb)")
+        assert {check.id for check in of_the_store(db) if not check.passed} == {"store-tables", "store-functions"}
+        assert migrate.up(Settings(database_url=url)).steps == ()
+        assert [check for check in fast(db).checks if not check.passed] == []
 
 
 @pytest.mark.parametrize("sql", TUNED)
