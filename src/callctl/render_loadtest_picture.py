@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from callctl.loadtest_measure import LoadTest, QueryTimes
 
 LEFT, RIGHT, WIDTH = 190, 70, 720
-ROW, HEAD, STRIP = 24, 64, 90
+ROW, HEAD, STRIP = 24, 84, 90
 LOWEST = 0.1  # milliseconds
 INK, QUIET, GRID = "#1f2937", "#6b7280", "#e5e7eb"
 GOOD, BAD, CPU = "#047857", "#b91c1c", "#b45309"
+AT_LIMIT = f'stroke="{BAD}" stroke-dasharray="4 3"'
 SUFFIXES = (".svg", ".html")
 
 
@@ -26,13 +28,17 @@ def write(done: LoadTest, suffix: str) -> str:
     return html(done) if suffix == ".html" else svg(done)
 
 
-def svg(done: LoadTest) -> str:
-    """Bars from the median to the 99th percentile on a logarithmic axis; below them the longest of each moment."""
+def svg(done: LoadTest, *, titled: bool = True) -> str:
+    """Bars from the median to the 99th percentile on a logarithmic axis; below them the longest of each moment.
+
+    ``titled``: with its title above it; a page says it already.
+    """
     highest = max([done.limit_ms * 2, *(each.response.max_ms for each in done.queries)])
     rows = HEAD + len(done.queries) * ROW
-    strips = [(done.slowest_ms, BUCKET_SECONDS, INK, "longest response, ms")]
+    strips = [_Strip(_until_the_last(done.slowest_ms), BUCKET_SECONDS, INK, "longest response", "ms", 0, done.limit_ms)]
     if done.cpus:
-        strips.append((done.cpus, 1.0, CPU, f"CPUs of the server, of {done.server.cpus if done.server else 0}"))
+        cpus = done.server.cpus if done.server else 0
+        strips.append(_Strip(done.cpus, 1.0, CPU, f"server, of {cpus} CPUs", "CPUs", cpus))
     height = rows + 40 + len(strips) * (STRIP + 30) + 20
 
     def across(value: float) -> float:
@@ -44,9 +50,10 @@ def svg(done: LoadTest) -> str:
         ' font-family="system-ui, sans-serif" font-size="12" role="img">',
         f"<title>{escape(_title(done))}</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
-        f'<text x="8" y="20" fill="{INK}" font-weight="600">{escape(_title(done))}</text>',
+        *([f'<text x="8" y="20" fill="{INK}" font-weight="600">{escape(_title(done))}</text>'] if titled else []),
         f'<text x="8" y="38" fill="{QUIET}">bar: median to 99th percentile, from the planned start; mark: 95th; '
-        "line: the longest</text>",
+        "line: to the longest</text>",
+        f'<text x="{LEFT + WIDTH + 8}" y="{HEAD - 12}" fill="{QUIET}">95th</text>',
     ]
     mark = LOWEST
     while mark <= highest:
@@ -58,13 +65,13 @@ def svg(done: LoadTest) -> str:
         lines += _bar(each, HEAD + number * ROW, across(each.response.p50_ms), across(each.response.p95_ms),
                       across(each.response.p99_ms), across(each.response.max_ms))  # fmt: skip
     limit = across(done.limit_ms)
-    lines.append(f'<line x1="{limit}" x2="{limit}" y1="{HEAD - 8}" y2="{rows}" stroke="{BAD}" stroke-dasharray="4 3"/>')
-    lines.append(
-        f'<text x="{limit}" y="{HEAD - 12}" fill="{BAD}" text-anchor="middle">limit {done.limit_ms:g} ms</text>'
-    )
+    lines.append(f'<line x1="{limit}" x2="{limit}" y1="{HEAD - 8}" y2="{rows}" {AT_LIMIT}/>')
+    # Near the end of the axis it would stand in the column of numbers.
+    x, anchor = (limit, "middle") if limit < LEFT + WIDTH - 40 else (LEFT + WIDTH, "end")
+    lines.append(f'<text x="{x}" y="{HEAD - 12}" fill="{BAD}" text-anchor="{anchor}">limit {done.limit_ms:g} ms</text>')
     top = rows + 40
-    for series, step, colour, label in strips:
-        lines += _strip(series, step, top, done.seconds, colour, label)
+    for each_strip in strips:
+        lines += _strip(each_strip, top, done.seconds)
         top += STRIP + 30
     return "\n".join([*lines, "</svg>"]) + "\n"
 
@@ -77,22 +84,52 @@ def _bar(each: QueryTimes, top: int, p50: float, p95: float, p99: float, longest
     wide = round(max(p99 - p50, 2.0), 1)
     yield f'<rect x="{p50}" y="{middle - 6}" width="{wide}" height="12" fill="{colour}" fill-opacity="0.45"/>'
     yield f'<rect x="{p95 - 1.5}" y="{middle - 8}" width="3" height="16" fill="{colour}"/>'
-    label = f"{each.response.p95_ms:.1f} ms"
+    label = _milliseconds(each.response.p95_ms)
     yield f'<text x="{LEFT + WIDTH + 8}" y="{middle + 4}" fill="{colour}">{label}</text>'
 
 
-def _strip(series: Sequence[float], step: float, top: int, seconds: float, colour: str, label: str) -> Iterator[str]:
-    highest = max([*series, 0.001])
+def _milliseconds(value: float) -> str:
+    """A time with as many digits as there is room for."""
+    return f"{value:.1f} ms" if value < 1000 else f"{value:,.0f} ms"
+
+
+def _until_the_last(series: Sequence[float]) -> Sequence[float]:
+    """Without the moments at its end in which nothing was answered any more."""
+    return series[: max((number + 1 for number, value in enumerate(series) if value), default=0)]
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """One series over the time of the test, ``step`` seconds a value; its height stands for ``full`` at least."""
+
+    series: Sequence[float]
+    step: float
+    colour: str
+    label: str
+    unit: str
+    full: float = 0.0
+    limit: float | None = None
+
+
+def _strip(strip: _Strip, top: int, seconds: float) -> Iterator[str]:
+    peak = max([*strip.series, 0.0])
+    highest = max(peak, strip.full, 0.001)
     bottom = top + STRIP
-    yield f'<text x="{LEFT - 10}" y="{top + 14}" fill="{INK}" text-anchor="end">{escape(label)}</text>'
-    yield f'<text x="{LEFT - 10}" y="{top + 30}" fill="{QUIET}" text-anchor="end">at most {highest:.1f}</text>'
+    yield f'<text x="{LEFT - 10}" y="{top + 14}" fill="{INK}" text-anchor="end">{escape(strip.label)}</text>'
+    said = _milliseconds(peak) if strip.unit == "ms" else f"{peak:.2f} {strip.unit}"
+    yield f'<text x="{LEFT - 10}" y="{top + 30}" fill="{QUIET}" text-anchor="end">at most {said}</text>'
     yield f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{bottom}" y2="{bottom}" stroke="{GRID}"/>'
-    scale = WIDTH / max(seconds, step)
+    if strip.limit is not None and strip.limit <= highest:
+        y = round(bottom - strip.limit / highest * STRIP, 1)
+        yield f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y}" y2="{y}" {AT_LIMIT}/>'
+        yield f'<text x="{LEFT + WIDTH + 8}" y="{y + 4}" fill="{BAD}">limit</text>'
+    scale = WIDTH / max(seconds, strip.step)
     points = " ".join(
-        f"{LEFT + min((number + 0.5) * step * scale, WIDTH):.1f},{bottom - value / highest * STRIP:.1f}"
-        for number, value in enumerate(series)
+        f"{LEFT + min((number + 0.5) * strip.step * scale, WIDTH):.1f},{bottom - value / highest * STRIP:.1f}"
+        for number, value in enumerate(strip.series)
     )
-    yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5" stroke-linejoin="round"/>'
+    line = f'stroke="{strip.colour}" stroke-width="1.5" stroke-linejoin="round"'
+    yield f'<polyline points="{points}" fill="none" {line}/>'
     yield f'<text x="{LEFT}" y="{bottom + 14}" fill="{QUIET}">0 s</text>'
     yield f'<text x="{LEFT + WIDTH}" y="{bottom + 14}" fill="{QUIET}" text-anchor="end">{seconds:.1f} s</text>'
 
@@ -123,7 +160,8 @@ def html(done: LoadTest) -> str:
     ]
     said = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(done)]
     style = (
-        "body{font:14px system-ui,sans-serif;color:#1f2937;max-width:1000px;margin:2em auto;padding:0 1em}"
+        "body{font:14px system-ui,sans-serif;color:#1f2937;background:#ffffff;"
+        "max-width:1000px;margin:2em auto;padding:0 1em}"
         "table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right;border-bottom:1px solid #e5e7eb}"
         "td:first-child,th:first-child{text-align:left}.over td{color:#b91c1c}dt{font-weight:600}dd{margin:0 0 .5em}"
     )
@@ -134,7 +172,7 @@ def html(done: LoadTest) -> str:
             f"<title>{escape(_title(done))}</title><style>{style}</style></head><body>",
             f"<h1>{escape(_title(done))}</h1>",
             f"<p>{done.started_at.isoformat(timespec='seconds')}, PostgreSQL {escape(done.version)}</p>",
-            svg(done),
+            svg(done, titled=False),
             f"<table><tr>{''.join(f'<th>{each}</th>' for each in heads)}</tr>",
             *rows,
             "</table>",

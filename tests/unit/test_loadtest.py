@@ -225,17 +225,19 @@ def test_the_document_has_everything(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize("cpus", [(), (0.5, 1.2)])
 def test_the_picture_is_drawn(cpus: tuple[float, ...]) -> None:
     over = (QueryTimes("search", 60, {}, SLOW, SLOW, True), QueryTimes("ring", 60, {}, FAST, FAST, False))
-    done = result(queries=over, cpus=cpus, database="<b>")
+    done = result(queries=over, cpus=cpus, database="<b>", slowest_ms=(1.0, 150.0, 0.0))
     root = ElementTree.fromstring(render_loadtest_picture.write(done, ".svg"))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"search", "ring", "limit 100 ms", "120.0 ms"} <= set(texts)
-    assert any(text and text.startswith("CPUs") for text in texts) == bool(cpus)
+    assert any(text and text.endswith("CPUs") for text in texts) == bool(cpus)
+    assert "limit" in texts  # in the strip below as well: the longest response is over it
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     for element in root.iter():
         for name, most in (("x", width), ("x1", width), ("x2", width), ("y", height), ("y1", height), ("y2", height)):
             assert -1 <= float(element.get(name, 0)) <= most, element.attrib
     page = render_loadtest_picture.write(done, ".html")
     assert "<tr class=over><td>search</td>" in page
+    assert page.count("call sessions, ") == 3  # both titles of a page, and the picture's own name, unseen
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
