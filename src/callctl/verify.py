@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from callctl import database, store
 from callctl.adapt import adapt
 from callctl.conformance import conformance, store_conformance
 from callctl.contract import step_check
+from callctl.declared_secrets import CHECKS, NO_SECRET, declared_secrets
 from callctl.errors import Refused
 from callctl.files import read_sql
 from callctl.naming import Naming, read_naming
 from callctl.results import CheckResult, Report
 from callctl.row_checks import Asked, answers, asked, asked_alone
 from callctl.script import load_script
+from callctl.secret_fields import ACCOUNTS
 from callctl.steps import all_steps, applied_steps
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def verify(
 
     Takes no lock beyond ACCESS SHARE. Each query ends within ``statement_timeout``; a check cut short has not passed.
     ``fast`` leaves the rows out. Where ``settings`` have a key ring, every encrypted secret must name one of its keys;
-    of the keys the ids alone are used, none is read.
+    of the keys the ids alone are used, none is read. The secret fields that ``settings`` declare are looked at as well.
     Raises Refused where there is nothing to verify: callctl has applied no step here.
     """
     import psycopg
@@ -91,7 +94,21 @@ def examine(
             raise
         return Report((), tuple(damaged), objects, fast)
     objects, of_catalog = conformance(connection, wanted, naming)
-    return Report(wanted, (*of_catalog, *answers(connection, asked(wanted, naming, fast=fast), naming)), objects, fast)
+    checks = asked(wanted, naming, fast=fast)
+    # Fields of the accounts alone are nowhere before step 9.
+    if not fast and any(each.table != ACCOUNTS or 9 in wanted for each in settings.secret_fields):
+        checks = _of_declared_secrets(checks, declared_secrets(connection, settings))
+    return Report(wanted, (*of_catalog, *answers(connection, checks, naming)), objects, fast)
+
+
+def _of_declared_secrets(checks: Iterable[Asked], values: str) -> tuple[Asked, ...]:
+    """The checks, those of declared secrets asked of what ``values`` finds in the fields."""
+    return tuple(
+        replace(each, statement=replace(each.statement, sql=each.statement.sql.replace(NO_SECRET, values, 1)))
+        if each.statement.check is not None and each.statement.check.id in CHECKS
+        else each
+        for each in checks
+    )
 
 
 def _known(keys: KeyConfig) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from tests.db.migrated import Migrated, State, connection_to
 
 from callctl.config import Settings
-from callctl.config_secrets import KeyConfig, KeyEntry
+from callctl.config_secrets import KeyConfig, KeyEntry, SecretField
 from callctl.files import sql_names, step_directories
 from callctl.script import load_script
 from callctl.verify import examine
@@ -79,6 +79,19 @@ def account(kind: str = "twilio", credentials: str = TWILIO, **columns: str) -> 
     values = "".join(f", {value}" for value in columns.values())
     return f"""INSERT INTO chatapp.integration_accounts (company_id, account_type, account_name, credentials{names})
         SELECT id, '{kind}', 'one', '{credentials}'{values} FROM chatapp.companies ORDER BY id LIMIT 1;"""
+
+
+# What an operator may declare in callctl.yaml: a member, one of each position of an array, a whole text column.
+DECLARED_FIELDS = (
+    SecretField("companies", None, "settings", ("sip", "password")),
+    SecretField("companies", None, "settings", ("sip", "trunks", "[]", "secret")),
+    SecretField("integration_accounts", "custom", "last_error"),
+)
+
+
+def declared(sip: str) -> str:
+    """A company with these settings of its telephony."""
+    return f"UPDATE chatapp.companies SET settings = jsonb_set(settings, '{{sip}}', '{sip}') WHERE slug = 'company-9';"
 
 
 ONE_CALL_BOT = "(SELECT id FROM chatapp.chatbots WHERE enabled_call ORDER BY id LIMIT 1)"
@@ -344,6 +357,17 @@ BREAKAGES: dict[str, list[Breakage]] = {
             "ALTER FUNCTION chatapp.check_chatbot_capabilities() OWNER TO powerless"
         ),
     ],
+    "declared-secrets-encrypted": [
+        Breakage(declared('{"password": "open"}'), says="settings.sip.password"),
+        Breakage(declared('{"password": "open"}'), DEPLOYED, "settings.sip.password"),
+        Breakage(declared(f'{{"trunks": [{{"secret": {SECRET}}}, {{"secret": {SECRET.replace("c0ffee", "C0FFEE")}}}]}}'), says="settings.sip.trunks[].secret"),
+        Breakage(declared('{"password": 7}'), says="settings.sip.password"),
+        Breakage(account("custom", f'{{"password":{SECRET}}}', last_error="'open'"), says="last_error"),
+    ],
+    "declared-secrets-known-key": [
+        Breakage(declared(f'{{"password": {SECRET}}}') + "SET LOCAL callctl.test_keys = 'k2'", says="settings.sip.password', 'k1'"),
+        Breakage(account("custom", f'{{"password":{SECRET}}}', last_error=f"'{BARE}'") + "SET LOCAL callctl.test_keys = 'k1'", says="last_error', 'no id'"),
+    ],
     "nothing-half-done": [
         Breakage("INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished) VALUES (13, 'down', 'x', 1, true)")
     ],
@@ -380,6 +404,9 @@ RIGHT = {
               token_expires_at="now() + interval '8 days'") + account(status="'inactive'", is_active="false", token_expires_at="now()")
     + account("custom", f'{{"sipUri":"sip:a@b","username":"u","password":{SECRET},"turnServers":[{{"urls":"turn:x","credential":{BARE}}}]}}'),
     "settings": f"UPDATE chatapp.chatbots SET settings = jsonb_set(settings, '{{call}}', '{{\"voiceId\": \"x\", \"voiceProvider\": \"google\", \"silenceTimeout\": 30.0}}') WHERE id = {ONE_CALL_BOT}",
+    "secrets of its own": declared(f'{{"password": {SECRET}, "trunks": [{{"secret": {BARE}}}, {{"secret": null}}, {{}}]}}')
+    + account("custom", f'{{"sipUri":"sip:a@b","username":"u","password":{SECRET}}}', last_error=f"'{SECRET}'", last_error_at="now() - interval '59 minutes'", status="'error'",
+              webhook_url=f"{HOOK}custom/voice/test-3'"),
     "a company made later": "INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')",
 }  # fmt: skip
 
@@ -416,7 +443,7 @@ def test_every_check_says_what_it_means_and_what_mends_it() -> None:
 )
 def test_verify_passes_after_up(migrated: Migrated, state: State) -> None:
     with connection_to(migrated.url(state)) as db:
-        report = examine(db, Settings())
+        report = examine(db, Settings(secret_fields=DECLARED_FIELDS[2:]))
     assert [check for check in report.checks if not check.passed] == []
     assert report.passed
 
@@ -428,7 +455,7 @@ def test_verify_fails_when_it_is_broken(migrated: Migrated, check: str) -> None:
             db.execute(breakage.sql.encode())
             keys = db.execute("SELECT current_setting('callctl.test_keys', true)").fetchone()
             ring = keys[0].split() if keys and keys[0] else []
-            report = examine(db, Settings(keys=key_config(*ring) if ring else None))
+            report = examine(db, Settings(keys=key_config(*ring) if ring else None, secret_fields=DECLARED_FIELDS))
         failing = {found.id: found for found in report.checks if not found.passed}
         assert check in failing, breakage.sql
         found = failing[check]
@@ -444,6 +471,6 @@ def test_verify_fails_when_it_is_broken(migrated: Migrated, check: str) -> None:
 def test_verify_has_nothing_to_say_of_what_is_right(migrated: Migrated, rows: str) -> None:
     with connection_to(migrated.url(FULL)) as db:
         db.execute(RIGHT[rows].encode())
-        report = examine(db, Settings(keys=key_config("k1", legacy=True)))
+        report = examine(db, Settings(keys=key_config("k1", legacy=True), secret_fields=DECLARED_FIELDS))
     about = {"calls-constraints", "call-transcripts-constraints"}  # dropped on the way
     assert [check for check in report.checks if not check.passed and check.id not in about] == []

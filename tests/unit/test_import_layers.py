@@ -37,7 +37,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "rotation_ranges rotation_wire",
         "planning",
         "preflight verify standing code_refs",
-        "conformance row_checks",
+        "conformance row_checks declared_secrets",
         "replay",
         "dump",
         "seed_rows dev_accounts",
