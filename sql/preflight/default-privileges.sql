@@ -3,20 +3,24 @@
 -- ok: every role that uses chatbots will be able to use the new tables
 -- why: a new table has no grants of its own, so the application gets "permission denied for table calls"
 --      with its first call
--- do: ALTER DEFAULT PRIVILEGES IN SCHEMA ... GRANT ... ON TABLES TO the role before the steps, or GRANT on the
---      three tables after them
+-- do: run that GRANT when the steps are done, before calls are switched on; or ALTER DEFAULT PRIVILEGES IN SCHEMA ...
+--      GRANT ... ON TABLES TO the role before them
 
 SELECT
     'warns' AS level,
-    format('role %s has %s on %s; on the new tables that role %s makes it will have %s',
+    format('role %s has %s on %s; on the new tables that role %s makes it will have %s: GRANT %s ON %I.integration_accounts, %I.calls, %I.call_transcripts TO %s',
            CASE WHEN g.grantee = 0 THEN 'public' ELSE pg_get_userbyid(g.grantee)::text END,
            string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type),
            g.relation, current_user,
-           coalesce('only ' || string_agg(d.privilege_type, ', ' ORDER BY d.privilege_type), 'nothing')) AS what,
+           coalesce('only ' || string_agg(d.privilege_type, ', ' ORDER BY d.privilege_type), 'nothing'),
+           string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type) FILTER (WHERE d.privilege_type IS NULL),
+           g.nspname, g.nspname, g.nspname,
+           CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)::text) END) AS what,
     CASE WHEN g.grantee = 0 THEN 'public' ELSE pg_get_userbyid(g.grantee)::text END AS object
 FROM (
-    SELECT c.oid::regclass::text AS relation, x.grantee, x.privilege_type
+    SELECT c.oid::regclass::text AS relation, n.nspname, x.grantee, x.privilege_type
     FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL aclexplode(c.relacl) AS x
     WHERE c.relname = 'chatbots' AND c.relnamespace = 'chatapp'::regnamespace
       AND x.grantee <> c.relowner
@@ -31,5 +35,5 @@ LEFT JOIN (
       AND pg_get_userbyid(a.defaclrole) = current_user
       AND (a.defaclnamespace = 0 OR a.defaclnamespace = 'chatapp'::regnamespace)
 ) AS d ON d.grantee = g.grantee AND d.privilege_type = g.privilege_type
-GROUP BY g.grantee, g.relation
+GROUP BY g.grantee, g.relation, g.nspname
 HAVING count(*) > count(d.privilege_type);

@@ -368,6 +368,14 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(declared(f'{{"password": {SECRET}}}') + "SET LOCAL callctl.test_keys = 'k2'", says="settings.sip.password', 'k1'"),
         Breakage(account("custom", f'{{"password":{SECRET}}}', last_error=f"'{BARE}'") + "SET LOCAL callctl.test_keys = 'k1'", says="last_error', 'no id'"),
     ],
+    "new-tables-granted": [
+        Breakage(
+            "CREATE ROLE application; GRANT SELECT, INSERT, UPDATE, REFERENCES ON chatapp.chatbots TO application;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA chatapp TO application; GRANT UPDATE ON chatapp.calls TO PUBLIC",
+            says="GRANT INSERT ON chatapp.calls TO application",
+        ),
+        Breakage("GRANT SELECT ON chatapp.chatbots TO PUBLIC", DEPLOYED, "GRANT SELECT ON chatapp.call_transcripts TO PUBLIC"),
+    ],
     "nothing-half-done": [
         Breakage("INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished) VALUES (13, 'down', 'x', 1, true)")
     ],

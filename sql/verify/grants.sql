@@ -1,0 +1,22 @@
+-- steps: 9-11
+-- means: the application gets "permission denied" with its first call: a new table has no grants of its own
+-- mends: run the GRANT that stands beside it, if that role is to work with calls
+
+-- What a role has by a grant on chatbots it should have on the three tables, by whatever way: its own grant, a role it
+-- is a member of, or PUBLIC.
+-- check (warns): new-tables-granted: every role that may use chatbots may use the three new tables in the same way
+SELECT CASE WHEN granted.grantee = 0 THEN 'public' ELSE pg_get_userbyid(granted.grantee)::text END AS role,
+       format('GRANT %s ON %s TO %s', string_agg(granted.privilege_type, ', ' ORDER BY granted.privilege_type), made.oid::regclass,
+              CASE WHEN granted.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(granted.grantee)::text) END) AS statement
+FROM pg_class AS chatbots
+CROSS JOIN LATERAL aclexplode(chatbots.relacl) AS granted
+JOIN pg_class AS made ON made.relnamespace = chatbots.relnamespace AND made.relkind IN ('r', 'p')
+                     AND made.relname IN ('integration_accounts', 'calls', 'call_transcripts')
+WHERE chatbots.relnamespace = 'chatapp'::regnamespace AND chatbots.relname = 'chatbots'
+  AND granted.grantee <> chatbots.relowner
+  AND granted.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+  AND NOT CASE WHEN granted.grantee = 0
+      THEN EXISTS (SELECT FROM aclexplode(made.relacl) AS own WHERE own.grantee = 0 AND own.privilege_type = granted.privilege_type)
+      ELSE has_table_privilege(granted.grantee, made.oid, granted.privilege_type) END
+GROUP BY granted.grantee, made.oid
+ORDER BY 1, made.oid::regclass::text;
