@@ -147,7 +147,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
         ready = [(step, *prepared(step, direction, found.naming)) for step in wanted]
-        if not wanted and direction == "up" and store.exists(connection):
+        if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
             _refuse_blocked(connection, settings, found, wanted, wish)
@@ -256,6 +256,12 @@ def _refuse_blocked(
         raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
     if catalogue.STEP in numbers and wish.direction == "up":
         model_columns.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
+
+
+def _may_write(connection: Connection) -> bool:
+    """Whether it may: not on a standby, not where a role's transactions are read-only."""
+    row = connection.execute("SELECT current_setting('transaction_read_only') = 'off'").fetchone()
+    return row is not None and bool(row[0])
 
 
 def make_ready(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:

@@ -183,6 +183,9 @@ def test_migrate_up_puts_callctls_own_schema_right(migrated: Migrated) -> None:
     with connect(url) as db:
         db.execute("DROP TABLE callctl.load_test; DROP FUNCTION callctl.call_flag_before(jsonb)")
         assert {check.id for check in of_the_store(db) if not check.passed} == {"store-tables", "store-functions"}
+        read_only = f"{url}{'&' if '?' in url else '?'}options=-cdefault_transaction_read_only%3Don"
+        assert migrate.up(Settings(database_url=read_only)).steps == ()  # as on a standby: nothing is to be done there
+        assert not fast(db).passed
         assert migrate.up(Settings(database_url=url)).steps == ()
         assert [check for check in fast(db).checks if not check.passed] == []
 
