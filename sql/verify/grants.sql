@@ -1,4 +1,5 @@
 -- steps: 9-11
+-- fast: yes
 -- means: the application gets "permission denied" with its first call: a new table has no grants of its own
 -- mends: run the GRANT that stands beside it, if that role is to work with calls
 

@@ -161,7 +161,7 @@ def _together(
             if checks or one_snapshot:
                 run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
             if one_snapshot:
-                statements = [each for statement in statements for each in _what_is_left(run, statement)]
+                statements = [each for statement in statements for each in _what_is_left(run, current, statement)]
             unread: list[tuple[Statement, Cursor]] = []
             for statement in (*statements, *checks):
                 if current.is_about_to_lock(statement) and any(asked.check for asked, _ in unread):
@@ -183,7 +183,7 @@ def _together(
         raise Failed(error, statement, statement.sql if statement else "") from error
 
 
-def _what_is_left(run: Run, statement: Statement) -> Iterator[Statement]:
+def _what_is_left(run: Run, current: Transaction, statement: Statement) -> Iterator[Statement]:
     """A repeated statement for the few rows that are left to it, if any; any other as it is.
 
     For the transaction's snapshot that is the same, but to list rows may take parallel workers, to write them not.
@@ -191,7 +191,7 @@ def _what_is_left(run: Run, statement: Statement) -> Iterator[Statement]:
     if "again" in statement.directives:
         target = work_list.target(statement, run.schema)
         listing = f"{work_list.listing(statement, target.key)} LIMIT {LEFT + 1}"
-        keys = [str(row[0]) for row in run.connection.execute(listing.encode()).fetchall()]
+        keys = [str(row[0]) for row in current.ask(statement, listing)]
         if not keys:
             return
         if len(keys) <= LEFT:

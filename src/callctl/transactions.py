@@ -111,6 +111,12 @@ class Transaction:
         self._sent.append((statement, cursor))
         return cursor.execute(statement.sql.encode())
 
+    def ask(self, statement: Statement, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query on behalf of a statement, which is what :attr:`failed` if it gets no answer."""
+        cursor = self._connection.cursor()
+        self._sent.append((statement, cursor))
+        return cursor.execute(query.encode()).fetchall()
+
     def wait(self) -> None:
         """Return when every statement sent has its answer. Raises psycopg.Error of the first that failed."""
         if self._pipeline is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -123,6 +126,25 @@ def test_settings_written_behind_the_batches_of_step_12_do_not_hold_it_up(
         assert bot == (None,)
         company = application.execute(f"SELECT settings FROM chatapp.companies WHERE slug = {FIRST}").fetchone()
         assert company == ({},)
+
+
+def test_who_holds_a_table_that_a_repeated_statement_has_to_read_is_named(documented: str) -> None:
+    settings = replace(settings_of(documented), lock_timeout_ms=10, lock_wait_ms=100)
+    migrate.up(settings, to=11)
+    lines: list[int] = []
+    with psycopg.connect(documented, application_name="holder 7") as holder:
+
+        def hold(event: Event) -> None:
+            if isinstance(event, StatementStarted):
+                if event.line in lines:  # the last transaction repeats the batched statement
+                    holder.execute("LOCK TABLE chatapp.companies IN ACCESS EXCLUSIVE MODE")
+                lines.append(event.line)
+
+        with pytest.raises(StepFailed) as failed:
+            migrate.up(settings, to=12, on_event=hold)
+    assert re.search(r"steps/12_company_settings/up\.sql:\d+: no lock on companies in 0\.1 s", failed.value.message)
+    assert "holder 7" in failed.value.message
+    migrate.up(settings)
 
 
 def test_an_address_written_behind_the_batches_is_cut_by_the_same_or_the_next_run(documented: str) -> None:
