@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from callctl import __version__, database, key_ledger, store
-from callctl.errors import Interrupted, LockHeld, StepFailed
+from callctl.errors import ConnectionFailed, Interrupted, LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, ignore
 from callctl.files import read_sql
 from callctl.keys import KeyRing, load_key_ring
@@ -29,7 +29,7 @@ from callctl.rotation_worker import Job, at_the_rotation, failed, others
 from callctl.secret_fields import declared
 from callctl.secret_rows import Target
 from callctl.secret_scan import Scan
-from callctl.secret_scan_beside import beside
+from callctl.secret_scan_beside import alone, beside
 from callctl.secret_tables import query, targets
 
 if TYPE_CHECKING:
@@ -120,7 +120,10 @@ def rotate(
                     scanned = stack.enter_context(beside(settings, ring))
                     _work(connection, Job(settings, rotation, binding), ring, workers, on_event, done)
                     _finish(connection, settings, rotation, on_event)
-                outside = scanned()
+                try:
+                    outside = scanned()
+                except ConnectionFailed:  # the rows are done; without a session of its own, it comes after them
+                    outside = alone(connection, settings, ring)
             return _result(connection, rotation, joined, outside, time.monotonic() - began)
     except KeyboardInterrupt:
         stands = f"{done[-1][0]:,} of {done[-1][1]:,} rows are done" if done else "nothing was changed"

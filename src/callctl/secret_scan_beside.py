@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 HEED_SECONDS = 3.0
 
 
+def alone(
+    connection: Connection, settings: Settings, ring: KeyRing, *, stopped: Callable[[], bool] = lambda: False
+) -> Scan:
+    """The same scan on a session that does nothing else meanwhile. Raises psycopg.Error."""
+    with database.read_only(connection):
+        return scan(
+            connection, settings, ring, timeout_ms=settings.statement_timeout_ms, thorough=False, stopped=stopped
+        )
+
+
 class _Beside:
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
         self._settings = settings
@@ -40,15 +50,7 @@ class _Beside:
             opened = database.connect(settings, application_name=ROTATE_SESSION, session=True)
             with contextlib.closing(opened) as connection:
                 self._connection = connection
-                with database.read_only(connection):
-                    self._found = scan(
-                        connection,
-                        settings,
-                        self._ring,
-                        timeout_ms=settings.statement_timeout_ms,
-                        thorough=False,
-                        stopped=self._stopped.is_set,
-                    )
+                self._found = alone(connection, settings, self._ring, stopped=self._stopped.is_set)
         except BaseException as problem:
             self._problem = problem
 

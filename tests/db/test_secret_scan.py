@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 from psycopg.types.json import Jsonb
 from tests.conftest import connect
 from tests.db import accounts
 
+from callctl import database, secret_scan_beside
 from callctl.envelope import Place, Sealer
+from callctl.errors import ConnectionFailed
+from callctl.rotation import rotate
 from callctl.secret_scan import scan, warnings
 
 NOWHERE = Place("", "", "", "")
@@ -121,3 +126,19 @@ def test_a_table_that_takes_too_long_is_named(url: str, keys: Path) -> None:
         assert "chatapp.companies" in found.cut_short
         assert any("was not scanned to its end" in text for text in warnings(found))
         assert [each.table for each in found.found] == ["fast"]
+
+
+def test_a_rotation_that_gets_no_session_for_the_scan_does_it_afterwards(
+    url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ConnectionFailed("cannot connect to the database: too many connections for role")
+
+    with connect(url) as db:
+        db.execute("CREATE TABLE chatapp.hooks (n int PRIMARY KEY, api_key text)")
+        db.execute("INSERT INTO chatapp.hooks VALUES (1, 'canary-4f1d-key')")
+    without = SimpleNamespace(connect=full, read_only=database.read_only)
+    monkeypatch.setattr(secret_scan_beside, "database", without)
+    rotated = rotate(accounts.settings_of(url, keys))
+    assert rotated.values
+    assert [(each.table, each.kind) for each in rotated.outside.found] == [("hooks", "plaintext")]
