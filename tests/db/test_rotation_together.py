@@ -48,6 +48,10 @@ WAITING = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'callctl rotate'"
     " AND wait_event_type = 'Lock' AND wait_event = 'advisory'"
 )
+SCANNING = (
+    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'callctl rotate'"
+    " AND pid <> %s AND xact_start IS NOT NULL"
+)
 # Rows that a rotation has to write.
 DUE = """
 SELECT id::text FROM chatapp.integration_accounts
@@ -147,6 +151,8 @@ def test_one_that_is_frozen_is_named_and_can_be_done_without(
     settings = accounts.settings_of(url, keys)
     with stopped_at(url, configuration(tmp_path, keys), 0) as (process, db):
         (pid,) = db.execute(WAITING).fetchone() or (0,)
+        # Frozen in the middle of its scan, it would hold the tables that it reads, and the trigger could not go.
+        processes.until(lambda: db.execute(SCANNING, (pid,)).rowcount == 0, "the end of its scan")
         process.send_signal(signal.SIGSTOP)
     # Its batch is written now, and it does not know.
     events: list[Event] = []
