@@ -140,6 +140,7 @@ class _Asker:
 
         try:
             with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
+                cursor.execute("SET TRANSACTION READ ONLY")
                 limits = {"statement_ms": self.settings.statement_timeout_ms, "lock_ms": self.lock_timeout_ms}
                 cursor.execute(read_sql("catalog/asking.sql").encode(), limits)
                 return cursor.execute(sql.encode(), parameters).fetchall()
