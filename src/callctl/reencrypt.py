@@ -6,15 +6,14 @@ No database here. What comes out has been decrypted again from what will be writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from callctl.credentials import fit
 from callctl.envelope import VERSIONS, Malformed, NotOpened, Opener, Place, associated_data, read
-from callctl.renewal import NotTheSame, Renewer
+from callctl.renewal import Renewer, encoded
 from callctl.renewal_rows import Quick
 from callctl.resealed import PLAINTEXT, Change, Changes, Failure, Resealed
-from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode
+from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode, encode_name
 
 if TYPE_CHECKING:
     from callctl.keys import KeyRing
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 # What becomes of version 2, whose values are bound to their row and field: see docs/reference/envelope.md. ``keep``: a
 # bound value stays bound, a new one is not; ``bind`` binds all; ``unbind`` none.
 Binding: TypeAlias = Literal["keep", "bind", "unbind"]
-
-_name = lru_cache(maxsize=256)(encode)
 
 # A slot, and the JSON text of its new envelope.
 _Done: TypeAlias = tuple[Slot, str]
@@ -152,17 +149,14 @@ class Resealer:
         within: list[Slot] = []
         for slot, text in done:
             if part.by_member and slot.container is root:
-                members[_name(slot.key)] = text
+                members[encode_name(slot.key)] = text
             else:
                 slot.container[slot.key] = text if slot.as_text else decode(text)
                 within.append(slot)
         if within:
             document = part.written(root, within)
-            written = encode(document)
-            # It says what the document says, and so holds the envelopes that have been opened again, and the rest.
-            if decode(written) != document:
-                raise NotTheSame
+            written = encoded(document)  # and so it holds the envelopes that have been opened again, and the rest
             if not members:
                 return written
-            members = {_name(name): encode(value) for name, value in document.items()} | members
+            members = {encode_name(name): encode(value) for name, value in document.items()} | members
         return "{" + ",".join([f"{name}:{text}" for name, text in members.items()]) + "}"

@@ -10,9 +10,10 @@ import re
 import secrets
 from binascii import unhexlify
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from callctl.envelope import ALGORITHM, IV_BYTES, TAG_BYTES, VERSIONS, Sealer, ToSeal, head
+from callctl.secret_rows import decode, encode
 
 if TYPE_CHECKING:
     from callctl.keys import KeyRing
@@ -64,6 +65,14 @@ def filled(text: str, envelopes: Mapping[int, str]) -> str:
             raise NotTheSame
         text = text.replace(mark, envelope)
     if _MARK in text:
+        raise NotTheSame
+    return text
+
+
+def encoded(document: dict[str, Any] | list[Any]) -> str:
+    """A document as JSON text that says what the document says, envelopes and all. Raises NotTheSame."""
+    text = encode(document)
+    if decode(text) != document:
         raise NotTheSame
     return text
 

@@ -7,15 +7,14 @@ Made for millions of rows. One that has something else in it, or a secret that d
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from callctl.credentials import fit
 from callctl.envelope import Malformed, Place, associated_data, read
-from callctl.renewal import MARKS, NUMBERS, Cut, NotTheSame, Renewer, ToOpen, cut_members, filled
+from callctl.renewal import MARKS, NUMBERS, Cut, Renewer, ToOpen, cut_members, encoded, filled
 from callctl.resealed import PLAINTEXT, Change, Changes, Resealed
 from callctl.secret_fields import walk
-from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode, member_text
+from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode_name, member_text
 
 if TYPE_CHECKING:
     from callctl.keys import KeyRing
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 class _NotQuick(Exception):
     """Something that is left to the thorough way."""
 
-
-_name = lru_cache(maxsize=256)(encode)
 
 # A secret to be sealed: its plaintext, or its number among those opened; the version that it is to have, and what that
 # authenticates with it.
@@ -160,7 +157,7 @@ class Quick:
                 met.append(number)
                 due = self._cut(target, row, path, cuts[number], changes)
             if due is not None:
-                members.append((_name(name), due))
+                members.append((encode_name(name), due))
         text, inside = "", dict[int, int]()
         if deep and (slots := [found for each in walk(root, deep) if (found := Slot(*each, False)).value != ""]):
             fresh = 0
@@ -227,11 +224,8 @@ def _text(members: dict[str, Any], skeleton: str) -> str:
     """
     texts = [member_text(skeleton, name) for name in members]
     if None not in texts:
-        return ",".join([f"{_name(name)}:{text}" for name, text in zip(members, texts, strict=True)])
-    written = encode(members)
-    if decode(written) != members:
-        raise NotTheSame
-    return written[1:-1]
+        return ",".join([f"{encode_name(name)}:{text}" for name, text in zip(members, texts, strict=True)])
+    return encoded(members)[1:-1]
 
 
 def _result(planned: _Planned, sealed: Sequence[str]) -> Resealed:

@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from callctl.secret_fields import ACCOUNTS, ARRAY, CREDENTIALS, SecretField, applicable, walk
@@ -62,6 +62,10 @@ def encode(value: Any) -> str:
     """JSON that is equal, as jsonb, to what :func:`decode` read; to all of it but what has been replaced since."""
     text = _ENCODER.encode(value)
     return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+# The name of a member as JSON; few names, asked for with each row.
+encode_name = lru_cache(maxsize=256)(encode)
 
 
 def member_text(document: str, name: str) -> str | None:
