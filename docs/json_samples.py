@@ -46,6 +46,7 @@ from callctl.events import (
     Event,
     IndexProgress,
     LoadProgress,
+    MigrationStarted,
     Notice,
     RotationProgress,
     StatementStarted,
@@ -412,12 +413,24 @@ def _events() -> None:
     source, line = statement.source, statement.line
     events: tuple[Event, ...] = (
         Waiting("the migration lock", 2.0),
+        MigrationStarted(
+            direction="up",
+            database="platform",
+            server="db.example:5432",
+            postgresql="18.0",
+            role="migrator",
+            client="operator@laptop",
+            schema="chatapp",
+            names=(("users", "avatar_url", "avatarUrl"),),
+            steps=tuple(range(4, 14)),
+            atomic=False,
+        ),
         Notice("the file of step 1 has been edited since it was applied"),
         StepStarted(step.number, step.name, "up", 1, 10),
         StatementStarted(step.number, "up", source, line, "UPDATE chatapp.chatbot_packages SET …"),
         BatchFinished(step.number, source, line, 2000, 10_000, 2000, 1.7),
         IndexProgress(step.number, "building index: loading tuples in tree", 4_000, 10_000, 0),
-        StepFinished(step.number, step.name, "up", 0.55),
+        StepFinished(step.number, step.name, "up", 0.55, 106),
     )
     for event in events:
         render_progress.json_event(event)

@@ -13,6 +13,26 @@ SPARING_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
+class MigrationStarted:
+    """A run holds the migration lock and knows what it will do: the ``steps``, in the order they are taken.
+
+    ``server`` is "host:port", ``client`` the operator as the history names him; ``names`` are (table, documented name,
+    name here) where the database calls something otherwise than the specification.
+    """
+
+    direction: Direction
+    database: str
+    server: str
+    postgresql: str
+    role: str
+    client: str
+    schema: str
+    names: tuple[tuple[str, str, str], ...]
+    steps: tuple[int, ...]
+    atomic: bool
+
+
+@dataclass(frozen=True)
 class StepStarted:
     """A step begins; ``position`` of ``total`` counts the steps of this run, from 1."""
 
@@ -65,12 +85,13 @@ class IndexProgress:
 
 @dataclass(frozen=True)
 class StepFinished:
-    """A step, its verify and its row in the history are committed."""
+    """A step, its verify and its row in the history are committed; ``rows`` counts the rows it changed."""
 
     step: int
     name: str
     direction: Direction
     seconds: float
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -126,7 +147,8 @@ class Notice:
 
 
 Event: TypeAlias = (
-    StepStarted
+    MigrationStarted
+    | StepStarted
     | StatementStarted
     | BatchFinished
     | IndexProgress

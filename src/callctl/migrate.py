@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from callctl import catalogue, database, model_columns, runner, store, transactions
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
-from callctl.events import Direction, Notice, OnEvent, StepFinished, StepStarted, ignore
+from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
 from callctl.failures import failure
 from callctl.files import read_sql
 from callctl.lock import at_work, guard_transaction
@@ -139,6 +139,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         found = status(connection, settings)
         wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=wish.defer_drops)
+        on_event(_started(connection, found, wanted, wish))
         deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
         for notice in notices:
             on_event(Notice(notice))
@@ -162,6 +163,22 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         return Run(direction, tuple(taken), time.monotonic() - began, deferred)
 
 
+def _started(connection: Connection, found: Status, wanted: Sequence[Step], wish: _Wish) -> MigrationStarted:
+    info = connection.info
+    return MigrationStarted(
+        direction=wish.direction,
+        database=info.dbname,
+        server=f"{info.host or 'the local socket'}:{info.port}",
+        postgresql=info.parameter_status("server_version") or str(info.server_version),
+        role=info.user,
+        client=store.client(),
+        schema=found.naming.schema,
+        names=found.naming.describe(),
+        steps=tuple(step.number for step in wanted),
+        atomic=wish.atomic,
+    )
+
+
 def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
     """Take the steps, each committed before the next begins."""
     taken = []
@@ -170,7 +187,7 @@ def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]
             run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
             taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_script))
             store.flush(run.connection, f"step {step.number} {run.direction}")
-            run.on_event(StepFinished(step.number, step.name, run.direction, taken[-1].seconds))
+            run.on_event(StepFinished(step.number, step.name, run.direction, taken[-1].seconds, taken[-1].rows))
     return taken
 
 
@@ -205,7 +222,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
             raise failure(run, failures[0], "the end of a step", stands) from error
         store.flush(run.connection, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
-        run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds))
+        run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds, step.rows))
     return taken
 
 

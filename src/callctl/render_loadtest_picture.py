@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from callctl.loadtest_measure import BUCKET_SECONDS
 from callctl.render_loadtest import facts
+from callctl.render_page import AMBER, BAD, GOOD, GRID, INK, PAPER, QUIET, page
 
 if TYPE_CHECKING:
     from callctl.loadtest_measure import LoadTest, QueryTimes
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 LEFT, RIGHT, WIDTH = 190, 70, 720
 ROW, HEAD, STRIP = 24, 84, 90
 LOWEST = 0.1  # milliseconds
-INK, QUIET, GRID = "#1f2937", "#6b7280", "#e5e7eb"
-GOOD, BAD, CPU = "#047857", "#b91c1c", "#b45309"
 AT_LIMIT = f'stroke="{BAD}" stroke-dasharray="4 3"'
 SUFFIXES = (".svg", ".html")
 
@@ -38,7 +37,7 @@ def svg(done: LoadTest, *, titled: bool = True) -> str:
     strips = [_Strip(_until_the_last(done.slowest_ms), BUCKET_SECONDS, INK, "longest response", "ms", 0, done.limit_ms)]
     if done.cpus:
         cpus = done.server.cpus if done.server else 0
-        strips.append(_Strip(done.cpus, 1.0, CPU, f"server, of {cpus} CPUs", "CPUs", cpus))
+        strips.append(_Strip(done.cpus, 1.0, AMBER, f"server, of {cpus} CPUs", "CPUs", cpus))
     height = rows + 40 + len(strips) * (STRIP + 30) + 20
 
     def across(value: float) -> float:
@@ -49,7 +48,7 @@ def svg(done: LoadTest, *, titled: bool = True) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}"'
         ' font-family="system-ui, sans-serif" font-size="12" role="img">',
         f"<title>{escape(_title(done))}</title>",
-        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<rect width="100%" height="100%" fill="{PAPER}"/>',
         *([f'<text x="8" y="20" fill="{INK}" font-weight="600">{escape(_title(done))}</text>'] if titled else []),
         f'<text x="8" y="38" fill="{QUIET}">bar: median to 99th percentile, from the planned start; mark: 95th; '
         "line: to the longest</text>",
@@ -159,27 +158,16 @@ def html(done: LoadTest) -> str:
         for each in done.queries
     ]
     said = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(done)]
-    style = (
-        "body{font:14px system-ui,sans-serif;color:#1f2937;background:#ffffff;"
-        "max-width:1000px;margin:2em auto;padding:0 1em}"
-        "table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right;border-bottom:1px solid #e5e7eb}"
-        "td:first-child,th:first-child{text-align:left}.over td{color:#b91c1c}dt{font-weight:600}dd{margin:0 0 .5em}"
-    )
-    return "\n".join(
+    return page(
+        _title(done),
         [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f"<title>{escape(_title(done))}</title><style>{style}</style></head><body>",
-            f"<h1>{escape(_title(done))}</h1>",
             f"<p>{done.started_at.isoformat(timespec='seconds')}, PostgreSQL {escape(done.version)}</p>",
             svg(done, titled=False),
             f"<table><tr>{''.join(f'<th>{each}</th>' for each in heads)}</tr>",
             *rows,
             "</table>",
             f"<dl>{''.join(said)}</dl>",
-            "</body></html>",
-            "",
-        ]
+        ],
     )
 
 

@@ -63,7 +63,8 @@ def test_the_whole_way_in_json(baseline: str, ask: Callable[..., tuple[int, str,
     code, out, err = ask(baseline, "migrate", "up", "--yes", "--output", "json")
     assert code == 0, err
     events = [json.loads(line) for line in out.splitlines()]
-    assert events[0]["event"] == "step_started"
+    assert [event["event"] for event in events[:2]] == ["migration_started", "step_started"]
+    assert events[0]["steps"] == STEPS
     assert events[-1]["event"] == "finished"
     assert [step["number"] for step in events[-1]["steps"]] == STEPS
 
@@ -218,8 +219,9 @@ def test_a_blocking_finding_stops_up(documented: str, ask: Callable[..., tuple[i
     assert document(ask(documented, "preflight", "--output", "json"), 3)["ready"] is False
     code, out, err = ask(documented, "migrate", "up", "--yes", "--output", "json")
     assert code == 3
-    assert json.loads(out)["event"] == "failed"
-    assert json.loads(out)["exit_code"] == 3
+    started, failed = (json.loads(line) for line in out.splitlines())
+    assert (started["event"], started["steps"]) == ("migration_started", STEPS)
+    assert (failed["event"], failed["exit_code"]) == ("failed", 3)
     assert "callctl: error: preflight blocks: " in err
     assert applied(documented) == 0
 
@@ -313,7 +315,7 @@ def test_the_drops_are_deferred_and_taken_later(baseline: str, ask: Callable[...
         "nothing to do: no step is pending",
     ]
     events = ask(baseline, "migrate", "up", "--defer-drops", "--yes", "--output", "json")[1].splitlines()
-    assert json.loads(events[0]) == {
+    assert json.loads(events[1]) == {
         "event": "notice",
         "text": "steps 5 and 6 are applied already: there is nothing to defer",
     }

@@ -18,9 +18,9 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "cli",
         "render_answers render_findings render_progress render_report render_demo render_code_refs render_keys"
         " render_rotation render_backup render_seeding render_companies render_settings render_accounts"
-        " render_loadtest_picture",
+        " render_loadtest_picture render_run",
         "render_webhooks render_loadtest",
-        "render_story render_table",
+        "render_story render_table render_page",
         "render",
         "demo",
         "story",
@@ -42,6 +42,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "dump",
         "seed_rows dev_accounts",
         "model_columns",
+        "run_record",
         "runner findings steps catalogue call_settings contract scans results",
         "batches watch failures",
         "concurrency",

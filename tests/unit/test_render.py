@@ -298,7 +298,7 @@ EVENTS = (
     BatchFinished(4, "steps/04/up.sql", 7, 2000, 3000, 2000, 1.2),
     IndexProgress(4, "building index", 10, 40, 0),
     Notice("read [this]"),
-    StepFinished(4, "backfill", "up", 1.2345),
+    StepFinished(4, "backfill", "up", 1.2345, 7),
 )
 
 
@@ -322,6 +322,7 @@ def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "name": "backfill",
         "direction": "up",
         "seconds": 1.234,
+        "rows": 7,
     }
 
 

@@ -76,6 +76,12 @@ Atomic: TypeAlias = Annotated[
 Wait: TypeAlias = Annotated[
     bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")
 ]
+RunReport: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.html", help="Also write a page that says what ran when and how it ended, whatever happens."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -94,10 +100,11 @@ class RunOptions:
     batch_workers: BatchWorkers = None
     max_replication_lag: MaxReplicationLag = None
     pause_file: PauseFile = None
+    report: RunReport = None
 
     def settings(self) -> dict[str, object]:
         """Those that are settings, by their names there."""
-        asked_here = ("atomic", "dry_run", "wait", "yes")
+        asked_here = ("atomic", "dry_run", "wait", "yes", "report")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in asked_here}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callctl.cli import common
+from callctl.cli.run_report import report_file, reported
 from callctl.errors import Refused
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
     """
     from callctl import migrate, render_answers, render_progress
 
+    file = report_file(options)
     with render_progress.json_failure(settings.output):
         if options.dry_run:
             with common.connected(settings) as connection:
@@ -47,11 +49,14 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
                 if asked:
                     _look_and_ask(connection, settings, wish, options)
 
-        def show(findings: Sequence[Finding]) -> None:
-            _show(findings, wish)
+        with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
 
-        on_findings = None if asked else show
-        with render_progress.running(settings.output) as on_event:
+            def show(findings: Sequence[Finding]) -> None:
+                report.found(findings)
+                if not asked:
+                    _show(findings, wish)
+
+            on_findings = show if report.wanted or not asked else None
             if wish.direction == "up":
                 run = migrate.up(
                     settings,
@@ -59,7 +64,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
                     defer_drops=wish.defer_drops,
                     atomic=options.atomic,
                     wait=options.wait,
-                    on_event=on_event,
+                    on_event=report,
                     on_findings=on_findings,
                 )
             else:
@@ -69,7 +74,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
                     truncate_avatars=wish.truncate_avatars,
                     atomic=options.atomic,
                     wait=options.wait,
-                    on_event=on_event,
+                    on_event=report,
                     on_findings=on_findings,
                 )
         render_answers.run(run, settings.output)
