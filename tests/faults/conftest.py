@@ -22,7 +22,9 @@ from callctl.baselines import BASELINES, Baseline, create_database, drop_databas
 from callctl.postgres import Server
 
 ROWS = 40
-THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"  # before the tests' own environment is made
+# Read before the tests' own environment is made.
+EXHAUSTIVE = os.environ.get("CALLCTL_TEST_PROFILE") == "exhaustive"
+THOROUGH = EXHAUSTIVE or os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
 
 _numbers = itertools.count(1)
 

@@ -7,28 +7,26 @@ disturbed at the first point that was not disturbed yet, the next one goes on fr
 undisturbed.
 
 By default the faults take turns at a sample of the points, another one on each baseline, so that each kind of fault
-strikes at each moment. With CALLCTL_TEST_PROFILE=thorough each of them hits each point, at each moment. With --pg the
-older servers see a smaller sample.
+strikes at each moment. With CALLCTL_TEST_PROFILE=thorough each of them hits each point, in turn before, while and after
+the server does what it is told, and ``./dev bench faults`` counts them; with CALLCTL_TEST_PROFILE=exhaustive at each of
+these moments. With --pg the older servers see a smaller sample.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 
 import pytest
-from tests.faults.actions import PAIRS
+from tests.faults.actions import ACTIONS, PAIRS
 from tests.faults.chain import Chain, Choose
-from tests.faults.conftest import MakeChain, MakeReference
+from tests.faults.conftest import EXHAUSTIVE, THOROUGH, MakeChain, MakeReference
 from tests.faults.points import Point
 from tests.faults.proxy import Moment
 from tests.faults.reference import Reference, assert_down, assert_up
 
 from callctl.files import step_directories
 from callctl.script import load_script
-
-THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
 
 Record = Callable[[str, object], None]
 
@@ -44,8 +42,14 @@ def turns(start: int, *, one_in: int = 1) -> Choose:
     return choose
 
 
-def always(action: str, moment: Moment) -> Choose:
-    return lambda point, number: (action, moment)
+def always(action: str, moment: str) -> Choose:
+    """One fault at each point, at one moment, or with ``in turn`` at the next of those that it has."""
+    pairs = [pair for pair in PAIRS if pair[0] == action and moment in (pair[1], IN_TURN)]
+    return lambda point, number: pairs[number % len(pairs)]
+
+
+IN_TURN = "in turn"
+EVERY = [*PAIRS] if EXHAUSTIVE else [(action, IN_TURN) for action in ACTIONS]
 
 
 def statements(*files: str) -> int:
@@ -113,13 +117,13 @@ def report(record_property: Record, chain: Chain, what: str) -> None:
 if THOROUGH:
 
     @pytest.mark.parametrize("direction", ["up", "down"])
-    @pytest.mark.parametrize(("action", "moment"), PAIRS, ids=str)
+    @pytest.mark.parametrize(("action", "moment"), EVERY, ids=str)
     def test_every_fault_at_every_point(
         reference: MakeReference,
         chain: MakeChain,
         record_property: Record,
         action: str,
-        moment: Moment,
+        moment: str,
         direction: str,
     ) -> None:
         expected = reference("documented")

@@ -12,13 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 from tests.faults.chain import Attempt
-from tests.faults.conftest import MakeChain, MakeReference
+from tests.faults.conftest import THOROUGH, MakeChain, MakeReference
 from tests.faults.own_server import administer
 from tests.faults.points import Point, Watch
 from tests.faults.reference import assert_up
 
 NONE = frozenset[str]()
-THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
 
 
 def wait_for(connection: psycopg.Connection[Any], query: str) -> None:

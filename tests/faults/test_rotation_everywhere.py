@@ -4,7 +4,7 @@ Built as ``test_everywhere.py``: faults from outside, at points that are found a
 statement with its parameters all the while, and no secret is in it, nor in anything that callctl says or writes down.
 
 By default the faults take turns at a sample of the points, another one in each scene. With
-CALLCTL_TEST_PROFILE=thorough they take turns at all points, and then each of them hits each point, at each moment.
+CALLCTL_TEST_PROFILE=thorough they take turns at all points, and then each of them hits each point, its moments in turn.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import TypeAlias
 import pytest
 from tests.faults.actions import PAIRS
 from tests.faults.chain import Choose
-from tests.faults.conftest import MakeRotation
+from tests.faults.conftest import THOROUGH, MakeRotation
 from tests.faults.points import Point, Transactions
-from tests.faults.proxy import Moment
 from tests.faults.rotation_chain import RotationChain, shape
 from tests.faults.rotation_scene import SCENES, SceneName, Secret, quietly, row_versions, secrets
-from tests.faults.test_everywhere import THOROUGH, Record, always, turns
+from tests.faults.test_everywhere import EVERY, Record, always, turns
 
 What: TypeAlias = tuple[str | None, str | None, int | None]
 MakeUndisturbed: TypeAlias = Callable[[SceneName], "Undisturbed"]
@@ -107,13 +106,13 @@ def run_chain(chain: RotationChain, expected: Undisturbed, choose: Choose) -> No
 if THOROUGH:
 
     @pytest.mark.parametrize("scene", SCENES)
-    @pytest.mark.parametrize(("action", "moment"), PAIRS, ids=str)
+    @pytest.mark.parametrize(("action", "moment"), EVERY, ids=str)
     def test_every_fault_at_every_point(
         rotation: MakeRotation,
         undisturbed: MakeUndisturbed,
         record_property: Record,
         action: str,
-        moment: Moment,
+        moment: str,
         scene: SceneName,
     ) -> None:
         expected = undisturbed(scene)

@@ -20,12 +20,12 @@ from tests import processes
 from tests.db import accounts
 from tests.faults import actions
 from tests.faults.chain import Attempt, Ended, Nursery
-from tests.faults.conftest import MakeRotation
+from tests.faults.conftest import THOROUGH, MakeRotation
 from tests.faults.points import Point, Progress
 from tests.faults.proxy import MOMENTS, Fault, Moment, Outcome, Session
 from tests.faults.rotation_chain import RotationChain, RotationWatch
 from tests.faults.rotation_scene import UNLOGGED, quietly, secrets
-from tests.faults.test_everywhere import THOROUGH, Record, turns
+from tests.faults.test_everywhere import Record, turns
 from tests.faults.test_rotation_everywhere import assert_writes_nothing, report
 
 from callctl.envelope import Place, as_text
