@@ -216,11 +216,17 @@ def given_way() -> tuple[type[psycopg.Error], ...]:
     return errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure
 
 
-def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], on_event: OnEvent = ignore) -> Result:
+def with_retries(
+    settings: Settings,
+    what: str | Callable[[float], str],
+    attempt: Callable[[], Result],
+    on_event: OnEvent = ignore,
+) -> Result:
     """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
 
-    ``attempt`` leaves no transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where
-    another session has the work lock, after five seconds at most, with LockHeld.
+    ``what`` says what is waited for, given the seconds waited so far. ``attempt`` leaves no transaction open when it
+    raises. Gives up after ``lock_wait_ms`` with the last error; where another session has the work lock, after five
+    seconds at most, with LockHeld.
     """
     began = time.monotonic()
     tries = 0
@@ -232,7 +238,7 @@ def with_retries(settings: Settings, what: str, attempt: Callable[[], Result], o
             waited = time.monotonic() - began
             if waited * 1000 >= settings.lock_wait_ms:
                 raise
-            on_event(Waiting(what, waited))
+            on_event(Waiting(what if isinstance(what, str) else what(waited), waited))
         except WorkLockBusy as busy:
             waited = time.monotonic() - began
             if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):

@@ -12,6 +12,9 @@ from callctl.lexer import tokens
 from callctl.script import Statement
 from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run
 
+# An operator who waits so many seconds for a lock wants to know whose it is.
+NAMED_AFTER = 1.0
+
 
 class CheckFailed(Exception):
     """A check returned offenders; the transaction it ran in is rolled back."""
@@ -40,21 +43,10 @@ def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlErr
 
 def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFailed:
     """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
-    items = tokens(sql)
-    named_plainly = {
-        c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (run.schema, ".")
-    }
-    # A check asks the catalog about 'chatapp.chatbots'::regclass, and the catalog's functions lock the table too.
-    schema = re.escape(run.schema)
-    named_as_text = set(re.findall(rf"'{schema}\.\"?(\w+)\"?'", sql))
-    named_in_json = set(re.findall(rf'\["{schema}", "(\w+)"\]', sql))
-    tables = sorted(named_plainly | named_as_text | named_in_json)
-    holders = run.connection.execute(
-        read_sql("catalog/blockers.sql").encode(), {"schema": run.schema, "tables": tables}
-    ).fetchall()
+    tables = _tables(run, sql)
     named = "; ".join(
         f"pid {pid} ({application}, {session}, for {age}, last {word or 'query unknown'}) holds {modes}"
-        for pid, application, session, age, word, modes in holders
+        for pid, application, session, age, word, modes in _holders(run, tables)
     )
     waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
     problem = "no lock on" if cause.sqlstate == "55P03" else "deadlock after deadlock on"
@@ -63,6 +55,42 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFai
         f" (SQLSTATE {cause.sqlstate})\n{stands}",
         hint="end that transaction (pg_terminate_backend(pid) if need be), then run the same command again",
     )
+
+
+def waits_for(run: Run, failed: Statement | None, seconds: float) -> str:
+    """What ``failed``, which has just given way, has waited for so long; after a second, who is in the way, too."""
+    import psycopg
+
+    tables = _tables(run, failed.sql) if failed is not None else []
+    what = f"a lock on {', '.join(tables)}" if tables else "a lock"
+    if not tables or seconds < NAMED_AFTER:
+        return what
+    try:
+        holders = _holders(run, tables)
+    except psycopg.Error:  # the next attempt finds out why
+        return what
+    named = ", ".join(f"pid {pid} ({application}, {session})" for pid, application, session, *_ in holders)
+    return f"{what}, held by {named}" if named else what
+
+
+def _tables(run: Run, sql: str) -> list[str]:
+    """The platform's tables that a statement names."""
+    items = tokens(sql)
+    named_plainly = {
+        c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (run.schema, ".")
+    }
+    # A check asks the catalog about 'chatapp.chatbots'::regclass, and the catalog's functions lock the table too.
+    schema = re.escape(run.schema)
+    named_as_text = set(re.findall(rf"'{schema}\.\"?(\w+)\"?'", sql))
+    named_in_json = set(re.findall(rf'\["{schema}", "(\w+)"\]', sql))
+    return sorted(named_plainly | named_as_text | named_in_json)
+
+
+def _holders(run: Run, tables: list[str]) -> list[tuple[Any, ...]]:
+    """Who holds a lock on one of them: pid, application, state, for how long, first word of the last query, modes."""
+    return run.connection.execute(
+        read_sql("catalog/blockers.sql").encode(), {"schema": run.schema, "tables": tables}
+    ).fetchall()
 
 
 def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:

@@ -157,13 +157,14 @@ class RunRecord:
                     return
 
     def _wait(self, event: Waiting, now: float) -> None:
-        """``event.seconds`` grows as long as it is the same wait."""
+        """A wait tells of itself again and again; another one begins when it is over."""
         last = self.waits[-1] if self.waits else None
         step = self.steps[-1].number if self.steps and self.steps[-1].seconds is None else 0
-        if last is not None and last.what == event.what and last.step == step and event.seconds > last.seconds:
-            last.seconds = event.seconds
+        began = max(now - event.seconds, 0.0)
+        if last is not None and last.step == step and began < last.at + last.seconds:
+            last.what, last.seconds = event.what, now - last.at
         else:
-            self.waits.append(WaitRecord(step, event.what, max(now - event.seconds, 0.0), event.seconds))
+            self.waits.append(WaitRecord(step, event.what, began, event.seconds))
 
     def _last_statement_ends(self, now: float) -> None:
         if self._sent is not None:

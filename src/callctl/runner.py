@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from callctl import database, store, work_list
 from callctl.batches import run_batches
 from callctl.events import Notice, OnEvent, StatementStarted
-from callctl.failures import CheckFailed, failure
+from callctl.failures import CheckFailed, failure, waits_for
 from callctl.files import read_sql
 from callctl.indexes import build, in_a_transaction, index_built_by
 from callctl.script import Script, Statement
@@ -176,8 +176,11 @@ def _together(
                 store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
         return changed
 
+    def what(seconds: float) -> str:
+        return waits_for(run, under_way[0].failed if under_way else None, seconds)
+
     try:
-        return attempted(run, attempt)
+        return attempted(run, attempt, what)
     except (psycopg.Error, CheckFailed, HeldTooLong) as error:
         statement = under_way[0].failed if under_way else None
         raise Failed(error, statement, statement.sql if statement else "") from error

@@ -148,10 +148,10 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
         yield Transaction(run, pipeline)
 
 
-def attempted(run: Run, attempt: Callable[[], Result]) -> Result:
+def attempted(run: Run, attempt: Callable[[], Result], what: Callable[[float], str] | str = "a lock") -> Result:
     """Make an attempt until it has its locks, and holds them no longer than it may.
 
-    ``attempt`` is one transaction. Raises what it raises at last, and HeldTooLong.
+    ``attempt`` is one transaction; ``what`` is as in ``with_retries``. Raises what it raises at last, and HeldTooLong.
     """
     import psycopg
 
@@ -159,7 +159,7 @@ def attempted(run: Run, attempt: Callable[[], Result]) -> Result:
         run.pace.keep()
         run.lock.assert_held(partial(state, run))
         try:
-            return database.with_retries(run.settings, "a lock", attempt, run.on_event)
+            return database.with_retries(run.settings, what, attempt, run.on_event)
         except psycopg.errors.QueryCanceled as error:
             if overruns == OVERRUNS:
                 raise HeldTooLong from error

@@ -53,6 +53,24 @@ def test_deadlock_after_deadlock_names_who_holds_a_lock(documented: str) -> None
     assert "secret" not in failed.value.message
 
 
+def test_who_is_in_the_way_is_named_while_it_waits(documented: str) -> None:
+    waits: list[str] = []
+    with connect(documented, application_name="worker 7") as holder:
+        holder.execute("BEGIN; SELECT 'a customer''s secret' FROM chatapp.users LIMIT 1")
+        pid = holder.info.backend_pid
+
+        def hear(event: Event) -> None:
+            if isinstance(event, Waiting):
+                waits.append(event.what)
+                if "held by" in event.what:
+                    holder.execute("ROLLBACK")
+
+        run = migrate.up(Settings(database_url=documented, lock_timeout_ms=50), to=1, on_event=hear)
+    assert [step.number for step in run.steps] == [1]
+    assert waits[0] == "a lock on users"
+    assert waits[-1] == f"a lock on users, held by pid {pid} (worker 7, idle in transaction)"
+
+
 def test_a_real_deadlock(documented: str) -> None:
     """Ours is the one that the server picks, and the second try comes through."""
     settings = replace(Settings(database_url=documented), lock_timeout_ms=20_000)

@@ -19,6 +19,18 @@ STARTED = MigrationStarted(
 )  # fmt: skip
 
 
+class Clock:
+    now = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock that stands still until a test moves it."""
+    made = Clock()
+    monkeypatch.setattr("callctl.run_record.time.monotonic", lambda: made.now)
+    return made
+
+
 def statement(step: int, line: int, summary: str = "ALTER TABLE x") -> StatementStarted:
     return StatementStarted(step, "up", f"steps/{step}/up.sql", line, summary)
 
@@ -33,19 +45,24 @@ def text_of(record: RunRecord) -> str:
     return " ".join(" ".join(tree.itertext()).split())
 
 
-def test_a_run_that_arrives() -> None:
+def test_a_run_that_arrives(clock: Clock) -> None:
     record = RunRecord()
+    clock.now += 0.5
     record(Waiting("another callctl to finish", 0.5))
+    clock.now += 1
     record(Waiting("another callctl to finish", 1.5))
     record(STARTED)
     record.found([Finding("backup", "warns", "no backup", "it may be needed", "take one")])
     record(StepStarted(1, "first", "up", 1, 3))
     record(statement(1, 5))
     record(statement(1, 7, "UPDATE a < b"))
+    clock.now += 0.1
     record(Waiting("a lock", 0.1))
-    record(Waiting("a lock", 0.4))
+    clock.now += 0.3
     record(statement(1, 5))
     record(statement(1, 7, "UPDATE a < b"))
+    record(Waiting("a lock, held by pid 7", 0.4))
+    clock.now += 0.2
     record(Waiting("a lock", 0.2))
     record(BatchFinished(1, "steps/1/up.sql", 7, 10, 20, 9, 1.0))
     record(BatchFinished(1, "steps/1/up.sql", 7, 20, 20, 19, 0.0))
@@ -57,10 +74,10 @@ def test_a_run_that_arrives() -> None:
         (5, 2, 0, 0),
         (7, 2, 2, 19),
     ]
-    assert [(wait.step, wait.what, wait.seconds) for wait in record.waits] == [
-        (0, "another callctl to finish", 1.5),
-        (1, "a lock", 0.4),
-        (1, "a lock", 0.2),
+    assert [(wait.step, wait.what, round(wait.at, 6), round(wait.seconds, 6)) for wait in record.waits] == [
+        (0, "another callctl to finish", 0.0, 1.5),
+        (1, "a lock, held by pid 7", 1.5, 0.4),
+        (1, "a lock", 1.9, 0.2),
     ]
     text = text_of(record)
     for said in (
