@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -90,6 +91,19 @@ def test_what_cannot_be_written_is_refused_before_anything_is_connected_to(
     assert said in err
     assert "hint: " in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_a_directory_that_is_not_ours_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask
+) -> None:
+    page = tmp_path / "run.html"
+    page.write_text("old")
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path and may(path, mode))
+    code, err = ask("postgresql:///none?host=/nowhere", "migrate", "up", "--yes", "--report", str(page))
+    assert code == 2
+    assert "in its directory, which is not yours to write" in err
+    assert page.read_text() == "old"
 
 
 def test_a_page_that_cannot_be_written_any_more_stops_nothing(

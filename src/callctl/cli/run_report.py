@@ -31,7 +31,13 @@ def report_file(options: RunOptions) -> Path | None:
         )
     if not options.report.endswith((".html", ".htm")):
         raise UsageError(f"--report writes a page: {options.report!r}", hint="name a file that ends in .html")
-    return common.writable(options.report)
+    file = common.writable(options.report)
+    if not os.access(file.resolve().parent, os.W_OK):
+        raise UsageError(
+            f"cannot write {file}: it is written anew in its directory, which is not yours to write",
+            hint="name a file in a directory that is",
+        )
+    return file
 
 
 @contextmanager
