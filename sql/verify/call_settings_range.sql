@@ -5,7 +5,7 @@
 -- Ranges of sql/call-settings.schema.json, which has them from L2418-2528 and L2689-2700; a test holds the two against each other.
 -- A field that is absent takes its default and is no offence.
 -- jsonb is ordered by type first (null, string, number, boolean, array, object), so that BETWEEN two numbers is said of a
--- number alone. Settings that are the defaults of step 12, as most are, are known by sight.
+-- number alone. Settings that are the very defaults of step 12, as most are, are known by sight.
 -- check: call-settings-in-range: the call settings of every call-enabled chatbot are within their documented ranges
 SELECT c.id, (
   SELECT string_agg(r.field, ', ' ORDER BY r.field)
@@ -38,12 +38,9 @@ SELECT c.id, (
     ELSE length(c.settings -> 'call' #>> r.path) > r.high END
 ) AS fields
 FROM chatapp.chatbots AS c
-WHERE c.enabled_call AND c.settings -> 'call' <> '{
-  "voiceId": "alloy", "voiceProvider": "openai", "voiceSettings": {"pitch": 0, "speed": 1.0, "stability": 0.5},
-  "callGreeting": "Hi, I''m your AI assistant. How can I help you today?", "endCallPhrase": "goodbye", "silenceTimeout": 180,
-  "maxCallDuration": 600, "recordingEnabled": false, "transcriptionEnabled": true, "interruptionEnabled": true,
-  "callButtonText": "Call Us", "callButtonColor": "#22C55E", "callButtonPosition": "bottom-right", "vadThreshold": 0.5,
-  "echoCancellation": true, "noiseSuppression": true}' AND (
+WHERE c.enabled_call
+  AND NOT record_image_eq(ROW(c.settings -> 'call'), ROW((SELECT nullif(current_setting('callctl.default_call_settings', true), '')::jsonb)))
+  AND (
      jsonb_typeof(c.settings -> 'call') NOT IN ('object', 'null')
   OR jsonb_typeof(c.settings #> '{call,voiceId}') <> 'string'
   OR c.settings #> '{call,voiceProvider}' NOT IN ('"openai"', '"google"', '"elevenlabs"')

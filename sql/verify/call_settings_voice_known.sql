@@ -8,5 +8,6 @@
 -- check (warns): call-settings-voice-known: every call-enabled chatbot with a voice of openai has one that the specification lists
 SELECT c.id, c.settings #> '{call,voiceProvider}' AS provider FROM chatapp.chatbots AS c
 WHERE c.enabled_call
+  AND NOT record_image_eq(ROW(c.settings -> 'call'), ROW((SELECT nullif(current_setting('callctl.default_call_settings', true), '')::jsonb)))
   AND c.settings #> '{call,voiceId}' NOT IN ('"alloy"', '"echo"', '"fable"', '"onyx"', '"nova"', '"shimmer"')
   AND c.settings #> '{call,voiceProvider}' = '"openai"' AND jsonb_typeof(c.settings #> '{call,voiceId}') = 'string';

@@ -5,9 +5,12 @@
 -- A company made after step 12 may lack the flag, and is off; a flag that is there is true or false.
 -- check: company-flag-boolean: features.callEnabled is true or false wherever it is set
 SELECT c.id, c.settings #> '{features,callEnabled}' AS call_enabled FROM chatapp.companies AS c
-WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') <> 'boolean';
+WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean'
+  AND c.settings #> '{features,callEnabled}' IS NOT NULL;
 
--- What the application makes of another shape is off, and callctl companies can't switch it on.
+-- What the application makes of another shape is off, and callctl companies can't switch it on. Where the flag is true or false,
+-- the shape is right.
 -- check: company-settings-shape: the settings of every company can take the flag: an object or NULL, and features an object
 SELECT c.id, jsonb_typeof(c.settings) AS settings, jsonb_typeof(c.settings -> 'features') AS features FROM chatapp.companies AS c
-WHERE jsonb_typeof(c.settings) <> 'object' OR jsonb_typeof(c.settings -> 'features') NOT IN ('object', 'null');
+WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean'
+  AND (jsonb_typeof(c.settings) <> 'object' OR jsonb_typeof(c.settings -> 'features') NOT IN ('object', 'null'));

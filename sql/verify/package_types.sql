@@ -6,5 +6,5 @@
 -- check (warns): package-types-current: the flags of every package whose type was an unusual one are still what step 4 made of it
 SELECT s.row_id AS id, s.value AS type, s.left_there AS flags_then
 FROM callctl.saved_value AS s
-WHERE s.relation = 'chatbot_packages' AND s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL
+WHERE s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL AND s.relation = 'chatbot_packages'
   AND s.left_there <> (SELECT jsonb_build_object('chat', p.enable_chat, 'call', p.enable_call) FROM chatapp.chatbot_packages AS p WHERE p.id = s.row_id);

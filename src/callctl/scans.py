@@ -2,7 +2,8 @@
 
 A check ``SELECT … FROM chatapp.calls AS c [LEFT JOIN …] WHERE offends`` is a question to each row of ``calls``. All
 such questions to one table are put in one scan, which counts the offenders of each and says where the first few are
-(their ``ctid``), so that nothing is read again to show them.
+(their ``ctid``), so that nothing is read again to show them. What several questions begin with is asked once: a row
+that is no offender by that is done with.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def _scan(table: str, asked: Sequence[tuple[Statement, Question]], sample: int) 
     numbers = range(len(asked))
     joins = list(dict.fromkeys(join for _, question in asked for join in question.joins))
     alias = asked[0][1].alias
+    # OFFSET 0 keeps the planner from copying the questions to each place where an answer is counted.
     lines = [
         "SELECT " + ", ".join(f"count(*) FILTER (WHERE offends_{n})" for n in numbers) + ",",
         ",\n".join(f"array_agg(place) FILTER (WHERE offends_{n} AND count_{n} <= {sample})" for n in numbers),
@@ -91,10 +93,44 @@ def _scan(table: str, asked: Sequence[tuple[Statement, Question]], sample: int) 
         ",\n".join(f"({question.offends}) IS TRUE AS offends_{n}" for n, (_, question) in enumerate(asked)),
         f"FROM {table}",
         *joins,
-        "WHERE " + "\nOR ".join(f"({question.offends})" for _, question in asked),
-        ") AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered",
+        "WHERE " + _any([conjuncts(question.offends) for _, question in asked]),
+        "OFFSET 0) AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered",
     ]
     return Scan("\n".join(lines), tuple(statement for statement, _ in asked), places=True)
+
+
+def _any(conditions: Sequence[Sequence[str]]) -> str:
+    """True of a row for which any of the conditions, each given by its conjuncts, is: what they share is asked once."""
+    beginnings: dict[tuple[str, ...], list[Sequence[str]]] = {}
+    for condition in conditions:
+        beginnings.setdefault(tuple(token.text for token in tokens(condition[0])), []).append(condition)
+    parts = []
+    for same in beginnings.values():
+        if len(same) == 1:
+            parts.append(f"({' AND '.join(same[0])})")
+        elif all(len(condition) > 1 for condition in same):
+            parts.append(f"({same[0][0]}\nAND ({_any([condition[1:] for condition in same])}))")
+        else:
+            parts.append(f"({same[0][0]})")
+    return "\nOR ".join(parts)
+
+
+def conjuncts(condition: str) -> tuple[str, ...]:
+    """The conditions that this one is an AND of, in their order; itself alone where it is none."""
+    items = [token for token in tokens(condition) if token.depth == 0]
+    if any(token.says("or") for token in items):
+        return (condition,)
+    parts: list[str] = []
+    start, between = 0, False
+    for at, token in enumerate(items):
+        if token.says("between"):
+            between = True
+        elif token.says("and") and between:
+            between = False
+        elif token.says("and"):
+            parts.append(_text(condition, items[start:at]))
+            start = at + 1
+    return (*parts, _text(condition, items[start:]))
 
 
 def _counted(statements: Sequence[Statement]) -> Scan:

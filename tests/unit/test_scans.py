@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callctl.scans import Question, at_places, scans, taken_apart
+from callctl.scans import Question, at_places, conjuncts, scans, taken_apart
 from callctl.script import Check, Statement
 
 
@@ -70,9 +70,32 @@ def test_one_pass_a_table() -> None:
     ]
     assert found[0].sql.endswith(
         "FROM s.t AS t\nLEFT JOIN s.u AS u ON u.id = t.u\nWHERE (t.a)\nOR (u.b)\n"
-        ") AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered"
+        "OFFSET 0) AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered"
     )
     assert found[-1].sql == f"SELECT (SELECT count(*) FROM (\n{alone.sql}\n) AS offenders)"
+
+
+@pytest.mark.parametrize(
+    ("condition", "parts"),
+    [
+        ("t.a", ("t.a",)),
+        ("t.a AND t.b OR t.c", ("t.a AND t.b OR t.c",)),
+        ("t.a = 'x and y'\n  AND (t.b OR t.c AND t.d)", ("t.a = 'x and y'", "(t.b OR t.c AND t.d)")),
+        ("t.a BETWEEN 1 AND 2 AND t.b NOT BETWEEN 3 AND 4", ("t.a BETWEEN 1 AND 2", "t.b NOT BETWEEN 3 AND 4")),
+        ("CASE WHEN t.a AND t.b OR t.c THEN t.d END AND t.e", ("CASE WHEN t.a AND t.b OR t.c THEN t.d END", "t.e")),
+    ],
+)
+def test_the_conjuncts_of_a_condition(condition: str, parts: tuple[str, ...]) -> None:
+    assert conjuncts(condition) == parts
+
+
+def test_what_questions_begin_with_is_asked_once() -> None:
+    asked = ["t.a AND t.b  = 1 AND t.c", "t.a AND t.b = 1 AND t.d", "t.e OR t.a", "t.a AND t.f", "t.g AND t.h", "t.g"]
+    (scan,) = scans((check(f"c{n}", f"SELECT 1 FROM s.t AS t WHERE {each}") for n, each in enumerate(asked)), "s", 10)
+    assert scan.sql.split("FROM s.t AS t\n")[1].split("\nOFFSET")[0] == (
+        "WHERE (t.a\nAND ((t.b  = 1\nAND ((t.c)\nOR (t.d)))\nOR (t.f)))\nOR (t.e OR t.a)\nOR (t.g)"
+    )
+    assert all(f"({each}) IS TRUE AS offends_{n}" in scan.sql for n, each in enumerate(asked))
 
 
 def test_the_rows_at_a_place() -> None:

@@ -18,7 +18,9 @@ WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boo
 -- While the type column is there, an application that knows of no call settings makes call bots; step 6 gives them theirs.
 -- check: call-settings-present: every call-enabled chatbot has call settings
 SELECT c.id FROM chatapp.chatbots AS c
-WHERE c.enabled_call AND COALESCE(c.settings -> 'call', '{}') IN ('{}', 'null')
+WHERE c.enabled_call
+  AND NOT record_image_eq(ROW(c.settings -> 'call'), ROW((SELECT nullif(current_setting('callctl.default_call_settings', true), '')::jsonb)))
+  AND COALESCE(c.settings -> 'call', '{}') IN ('{}', 'null')
   AND NOT EXISTS (
     SELECT FROM pg_trigger AS t
     WHERE t.tgrelid = 'chatapp.chatbots'::regclass AND t.tgname = 'callctl_sync_capabilities');
