@@ -20,12 +20,16 @@ _MORE = frozenset("group having order limit offset union intersect except window
 
 @dataclass(frozen=True)
 class Question:
-    """A check taken apart: the table with its alias, the LEFT JOINs beside it, the condition of an offender."""
+    """A check taken apart: the table with its alias, the LEFT JOINs beside it, the condition of an offender.
+
+    ``conjuncts``: the conditions that this one is an AND of, in their order; itself alone where it is none.
+    """
 
     selected: str
     table: str
     joins: tuple[str, ...]
     offends: str
+    conjuncts: tuple[str, ...]
 
     @property
     def alias(self) -> str:
@@ -93,44 +97,25 @@ def _scan(table: str, asked: Sequence[tuple[Statement, Question]], sample: int) 
         ",\n".join(f"({question.offends}) IS TRUE AS offends_{n}" for n, (_, question) in enumerate(asked)),
         f"FROM {table}",
         *joins,
-        "WHERE " + _any([conjuncts(question.offends) for _, question in asked]),
+        "WHERE " + _any([question.conjuncts for _, question in asked]),
         "OFFSET 0) AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered",
     ]
     return Scan("\n".join(lines), tuple(statement for statement, _ in asked), places=True)
 
 
 def _any(conditions: Sequence[Sequence[str]]) -> str:
-    """True of a row for which any of the conditions, each given by its conjuncts, is: what they share is asked once."""
-    beginnings: dict[tuple[str, ...], list[Sequence[str]]] = {}
-    for condition in conditions:
-        beginnings.setdefault(tuple(token.text for token in tokens(condition[0])), []).append(condition)
+    """Any of the conditions, each given by its conjuncts, as one condition that asks once what several begin with."""
+    beginnings: dict[str, list[Sequence[str]]] = {}
+    for first, *rest in conditions:
+        beginnings.setdefault(first, []).append(rest)
     parts = []
-    for same in beginnings.values():
-        if len(same) == 1:
-            parts.append(f"({' AND '.join(same[0])})")
-        elif all(len(condition) > 1 for condition in same):
-            parts.append(f"({same[0][0]}\nAND ({_any([condition[1:] for condition in same])}))")
+    for first, rests in beginnings.items():
+        if len(rests) > 1 and all(rests):
+            parts.append(f"({first}\nAND ({_any(rests)}))")
         else:
-            parts.append(f"({same[0][0]})")
+            # Of several that begin alike, one that asks no more holds wherever another does.
+            parts.append(f"({' AND '.join([first, *(rests[0] if len(rests) == 1 else ())])})")
     return "\nOR ".join(parts)
-
-
-def conjuncts(condition: str) -> tuple[str, ...]:
-    """The conditions that this one is an AND of, in their order; itself alone where it is none."""
-    items = [token for token in tokens(condition) if token.depth == 0]
-    if any(token.says("or") for token in items):
-        return (condition,)
-    parts: list[str] = []
-    start, between = 0, False
-    for at, token in enumerate(items):
-        if token.says("between"):
-            between = True
-        elif token.says("and") and between:
-            between = False
-        elif token.says("and"):
-            parts.append(_text(condition, items[start:at]))
-            start = at + 1
-    return (*parts, _text(condition, items[start:]))
 
 
 def _counted(statements: Sequence[Statement]) -> Scan:
@@ -174,7 +159,24 @@ def taken_apart(sql: str) -> Question | None:
         " ".join(_text(sql, head).split()),
         tuple(_text(sql, between[at:end]) for at, end in pairwise([*lefts, len(between)])),
         sql[after[0].start :].strip(),
+        _conjuncts(sql, after),
     )
+
+
+def _conjuncts(sql: str, items: Sequence[Token]) -> tuple[str, ...]:
+    if any(token.says("or") for token in items):
+        return (_text(sql, items),)
+    parts: list[str] = []
+    start, between = 0, False
+    for at, token in enumerate(items):
+        if token.says("between"):
+            between = True
+        elif token.says("and") and between:
+            between = False
+        elif token.says("and"):
+            parts.append(_text(sql, items[start:at]))
+            start = at + 1
+    return (*parts, _text(sql, items[start:]))
 
 
 def _text(sql: str, items: Sequence[Token]) -> str:

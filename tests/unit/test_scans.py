@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callctl.scans import Question, at_places, conjuncts, scans, taken_apart
+from callctl.scans import Question, at_places, scans, taken_apart
 from callctl.script import Check, Statement
 
 
@@ -13,7 +13,7 @@ from callctl.script import Check, Statement
     [
         (
             "SELECT c.id FROM chatapp.calls AS c WHERE c.a < 1",
-            Question("SELECT c.id", "chatapp.calls AS c", (), "c.a < 1"),
+            Question("SELECT c.id", "chatapp.calls AS c", (), "c.a < 1", ("c.a < 1",)),
         ),
         (
             "SELECT (SELECT 1 FROM x WHERE true), c.a IS DISTINCT FROM 1\nFROM  chatapp.calls AS c\n"
@@ -23,6 +23,7 @@ from callctl.script import Check, Statement
                 "chatapp.calls AS c",
                 ("LEFT JOIN chatapp.b AS b ON b.id = c.b", "LEFT JOIN e ON e.t = 'left  join'"),
                 "b.x OR (e.y)",
+                ("b.x OR (e.y)",),
             ),
         ),
     ],
@@ -86,14 +87,16 @@ def test_one_pass_a_table() -> None:
     ],
 )
 def test_the_conjuncts_of_a_condition(condition: str, parts: tuple[str, ...]) -> None:
-    assert conjuncts(condition) == parts
+    question = taken_apart(f"SELECT 1 FROM s.t AS t WHERE {condition}")
+    assert question is not None
+    assert question.conjuncts == parts
 
 
 def test_what_questions_begin_with_is_asked_once() -> None:
-    asked = ["t.a AND t.b  = 1 AND t.c", "t.a AND t.b = 1 AND t.d", "t.e OR t.a", "t.a AND t.f", "t.g AND t.h", "t.g"]
+    asked = ["t.a AND t.b = 1\n  AND t.c", "t.a AND t.b = 1 AND t.d", "t.e OR t.a", "t.a AND t.f", "t.g AND t.h", "t.g"]
     (scan,) = scans((check(f"c{n}", f"SELECT 1 FROM s.t AS t WHERE {each}") for n, each in enumerate(asked)), "s", 10)
     assert scan.sql.split("FROM s.t AS t\n")[1].split("\nOFFSET")[0] == (
-        "WHERE (t.a\nAND ((t.b  = 1\nAND ((t.c)\nOR (t.d)))\nOR (t.f)))\nOR (t.e OR t.a)\nOR (t.g)"
+        "WHERE (t.a\nAND ((t.b = 1\nAND ((t.c)\nOR (t.d)))\nOR (t.f)))\nOR (t.e OR t.a)\nOR (t.g)"
     )
     assert all(f"({each}) IS TRUE AS offends_{n}" in scan.sql for n, each in enumerate(asked))
 
