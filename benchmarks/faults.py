@@ -1,4 +1,4 @@
-"""Every fault at every point of a migration and of a rotation: how many were tried, and the next run arrived after each.
+"""Every fault at every point of a migration and of a rotation, counted; the next run arrives after each of them.
 
 Run: ./dev bench faults [--jobs N] [--only TEXT] [--save FILE.json]
 

@@ -20,7 +20,7 @@ from callctl.config_sections import SECTIONS
 
 # This file is run as a script; its neighbours are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.online_parts import picture, query_tables, saved, tables
+from benchmarks.online_parts import fault_table, picture, query_tables, saved, tables
 from benchmarks.rotation_parts import table as rotation_table
 from docs import from_catalogue, from_sql, json_samples
 
@@ -151,6 +151,12 @@ def verify_page() -> str:
     return tables.replace(page, "mutations", tables.mutations(saved.newest("mutations")))
 
 
+def faults_page() -> str:
+    """The page as it stands, with what was tried last between its markers."""
+    page = (EXPLANATION / "faults.md").read_text(encoding="utf-8")
+    return tables.replace(page, "faults", fault_table.faults(saved.newest("faults")))
+
+
 def online_picture() -> str:
     return picture.svg(saved.newest("online"))
 
@@ -159,6 +165,7 @@ MEASURED: dict[str, Callable[[], str]] = {
     "performance.md": performance,
     "online.svg": online_picture,
     "verify.md": verify_page,
+    "faults.md": faults_page,
 }
 
 PAGES: dict[str, Callable[[], str]] = {

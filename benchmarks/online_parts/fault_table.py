@@ -1,0 +1,49 @@
+"""How many faults were tried, as a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.online_parts.tables import where
+
+FAULTS: Mapping[str, str] = {
+    "kill": "`kill -9` of callctl",
+    "terminate": "`pg_terminate_backend`",
+    "cut": "the connection is cut",
+    "crash": "a backend is killed, the server recovers",
+    "restart": "the server stops at once, and starts again",
+    "sigint": "Ctrl-C",
+    "sigint2": "Ctrl-C twice",
+    "disk_full": "the disk is full (53100)",
+    "internal_error": "the server has an error (XX000)",
+}
+ONE = re.compile(r"(?:rotation, (?P<scene>\w+), )?(?P<fault>\w+) in turn(?: (?P<direction>up|down))?")
+COLUMNS = {"up": "migrate up", "down": "migrate down", "live": "rotation", "archived": "rotation of archived rows"}
+
+
+def faults(content: Mapping[str, Any]) -> str:
+    """A row for each fault, a column for each way; below, the chains in which they take turns."""
+    tried: dict[tuple[str, str], int] = {}
+    others: list[str] = []
+    for chain in content["chains"]:
+        count = sum(chain["actions"].values())
+        found = ONE.fullmatch(chain["what"])
+        if found is None:
+            others.append(f"{chain['what']} {count:,}")
+        else:
+            tried[found["fault"], found["direction"] or found["scene"]] = count
+    total = sum(count for chain in content["chains"] for count in chain["actions"].values())
+    lines = [
+        f"{total:,} faults. {where(content)}",
+        "",
+        f"| fault | {' | '.join(COLUMNS.values())} |",
+        f"|---|{'---|' * len(COLUMNS)}",
+    ]
+    for fault, name in FAULTS.items():
+        cells = (f"{tried[fault, column]:,}" if (fault, column) in tried else "" for column in COLUMNS)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    if others:
+        lines += ["", f"Taking turns at every point: {', '.join(others)}."]
+    return "\n".join(lines)
