@@ -4,7 +4,7 @@ Run: ./dev bench faults [--jobs N] [--only TEXT] [--save FILE.json]
 
 Each chain of tests/faults/test_everywhere.py and test_rotation_everywhere.py is a pytest of its own, with a server of
 its own, in the thorough profile. A chain that fails ends the run, with its output. With --save a run that was stopped
-goes on: chains that the file has of the same commit are not tried again.
+goes on: chains that the file has of the same src and sql are not tried again.
 """
 
 from __future__ import annotations
@@ -64,6 +64,12 @@ def chains(only: str) -> list[str]:
     return [name for name in found if only in name]
 
 
+def same_program(one: str, other: str) -> bool:
+    """Whether two commits have the same program; tests may differ."""
+    command = ["git", "diff", "--quiet", one, other, "--", "src", "sql"]
+    return subprocess.run(command, cwd=PROJECT, check=False).returncode == 0
+
+
 def tried(name: str) -> dict[str, Any]:
     """Run one chain. Raises ChainFailed."""
     began = time.monotonic()
@@ -97,7 +103,7 @@ def main() -> int:
     done: list[dict[str, Any]] = []
     if arguments.save and arguments.save.exists():
         before = json.loads(arguments.save.read_text(encoding="utf-8"))
-        if (before["commit"], before["changed"]) == (head["commit"], False):
+        if not before["changed"] and not head["changed"] and same_program(before["commit"], head["commit"]):
             done = before["chains"]
     known = {each["chain"] for each in done}
     wanted = [name for name in chains(arguments.only) if name.partition("faults/")[2] not in known]

@@ -103,6 +103,7 @@ ACTIONS: Mapping[str, Action] = {
 }
 
 ERRORS = frozenset({"disk_full", "internal_error"})
+INTERRUPTS = frozenset({"sigint", "sigint2"})
 
 # An error stands for an answer: there is only the moment before the server has given its own.
 PAIRS: tuple[tuple[str, Moment], ...] = (

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.faults.actions import ACTIONS, ERRORS, EXITS
+from tests.faults.actions import ACTIONS, ERRORS, EXITS, INTERRUPTS
 from tests.faults.own_server import OwnServer, administer
 from tests.faults.points import Point, Progress, Transactions, Watch
 from tests.faults.proxy import Fault, Moment, Outcome, Proxy, Session
@@ -162,9 +162,10 @@ class Attempt:
 
 @dataclass
 class Tally:
-    """What a chain knew and what it tried."""
+    """What a chain knew and what it tried; ``behind`` are points that came behind a Ctrl-C, in the same run."""
 
     known: set[Point] = field(default_factory=set)
+    behind: set[Point] = field(default_factory=set)
     tried: dict[Point, str] = field(default_factory=dict)
     actions: Counter[str] = field(default_factory=Counter)
 
@@ -204,12 +205,21 @@ class Chain:
         for _ in range(ATTEMPTS):
             watch = Watch(self.progress, self.transactions, kinds)
             attempt, ended = self._attempt(direction, watch, lambda point: self._chosen(point, choose, kinds))
-            self.tally.known.update(point for point in attempt.seen if point.kind in kinds)
+            self._learn(attempt, kinds)
             if attempt.struck is None:
                 assert ended.code == 0, ended
                 return
             self._check(direction, attempt, ended)
         raise AssertionError(f"no end after {ATTEMPTS} attempts: {self.tally}")
+
+    def _learn(self, attempt: Attempt, kinds: frozenset[str]) -> None:
+        seen = [point for point in attempt.seen if point.kind in kinds]
+        if attempt.struck is not None and attempt.struck[1] in INTERRUPTS:
+            # Ctrl-C stops nothing by itself: what was committed behind it is done, and does not come again.
+            last = seen.index(attempt.struck[0]) + 1
+            self.tally.behind.update(seen[last:])
+            del seen[last:]
+        self.tally.known.update(seen)
 
     def _chosen(self, point: Point, choose: Choose, kinds: frozenset[str]) -> tuple[str, Moment] | None:
         if point.kind not in kinds or point in self.tally.tried:

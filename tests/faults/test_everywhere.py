@@ -77,6 +77,7 @@ def assert_all_tried(chain: Chain, expected: Reference, direction: str, count: i
     # What comes right behind a fault is seen, and may look different when the next attempt gets there.
     places = {(point.where, shape(point)) for point in chain.tally.known}
     assert places - {(point.where, shape(point)) for point in tried} == set()
+    assert {shape(point) for point in chain.tally.behind} - {shape(point) for point in tried} == set()
 
 
 def assert_sampled(chain: Chain, expected: Reference, direction: str, count: int, one_in: int) -> None:
