@@ -57,10 +57,6 @@ class Envelope(NamedTuple):
     auth_tag: bytes
 
 
-# The plaintext, the version that it is to have, and what that authenticates with it.
-ToSeal: TypeAlias = tuple[bytes, int, "bytes | None"]
-
-
 class Opened(NamedTuple):
     """What an envelope held, and the key that opened it."""
 
@@ -322,14 +318,16 @@ class Sealer:
             "authTag": sealed[-TAG_BYTES:].hex(),
         }
 
-    def seal_texts(self, due: Sequence[ToSeal]) -> list[str]:
-        """The same for many, as JSON text, as :func:`as_text` would write it."""
-        drawn, encrypt, heads = os.urandom(IV_BYTES * len(due)), self._cipher.encrypt, self._heads
+    def seal_texts(
+        self, plaintexts: Sequence[bytes], versions: Sequence[int], data: Sequence[bytes | None]
+    ) -> list[str]:
+        """The same for many, as JSON text, as :func:`as_text` writes it; ``data`` is what version 2 authenticates."""
+        drawn, heads = os.urandom(IV_BYTES * len(plaintexts)), self._heads
         ivs = [drawn[at : at + IV_BYTES] for at in range(0, len(drawn), IV_BYTES)]
+        sealed = map(bytes.hex, map(self._cipher.encrypt, ivs, plaintexts, data))
         return [
-            f'{heads[version]}{iv.hex()}","encrypted":"{(digits := encrypt(iv, plaintext, data).hex())[:_BEFORE_TAG]}'
-            f'","authTag":"{digits[_BEFORE_TAG:]}"}}'
-            for iv, (plaintext, version, data) in zip(ivs, due, strict=True)
+            f'{heads[version]}{iv}","encrypted":"{digits[:_BEFORE_TAG]}","authTag":"{digits[_BEFORE_TAG:]}"}}'
+            for version, iv, digits in zip(versions, map(bytes.hex, ivs), sealed, strict=True)
         ]
 
     def _drawn(self) -> bytes:

@@ -122,8 +122,8 @@ class Resealer:
             if version == 2:
                 data = associated_data(Place(row.company_id, target.table, row.row_id, path))
             self._allow(1)
-            done.append((slot, self._renewer.sealed([(plaintext, version, data)])[0]))
-            changes.append(self._changes[account_type, path, was])
+            done.append((slot, self._renewer.sealed([plaintext], [version], [data])[0]))
+            changes.append(self._changes[account_type, path][was])
         if not done:
             return None
         return done[0][1] if part.form == "text" else self._document(part, root, done)

@@ -6,51 +6,73 @@ Made for millions of rows. One that has something else in it, or a secret that d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callctl.credentials import fit
-from callctl.envelope import Malformed, Place, associated_data, read
-from callctl.renewal import MARKS, NUMBERS, Cut, Renewer, ToOpen, cut_members, encoded, filled
+from callctl.envelope import Place, associated_data
+from callctl.renewal import Decrypt, Renewer
 from callctl.resealed import PLAINTEXT, Change, Changes, Resealed
-from callctl.secret_fields import walk
-from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode_name, member_text
+from callctl.secret_forms import Form, Unlike, is_plaintext, of_document, of_text
+from callctl.secret_rows import Part, Row, Target, decode
 
 if TYPE_CHECKING:
     from callctl.keys import KeyRing
 
-
-class _NotQuick(Exception):
-    """Something that is left to the thorough way."""
-
-
-# A secret to be sealed: its plaintext, or its number among those opened; the version that it is to have, and what that
-# authenticates with it.
-_Due: TypeAlias = "tuple[bytes | int, int, bytes | None]"
+# So many forms of a column are known, for each type of row; what is like none of them is left to the thorough way.
+MOST_FORMS = 16
 
 
-class _Document(NamedTuple):
-    """What is written of a document: the members that are a secret each, by name as JSON, with their numbers among what
-    is due; then other members as text, with marks in the place of secrets, and which number each of those has.
+@dataclass(frozen=True, eq=False, slots=True)
+class _Known:
+    """A form, and what is to be done about what is like it.
+
+    ``due`` are the numbers of its secrets that are to be sealed, with the versions that they are to have. ``written``
+    is the text that is written, with {0} and so on for those; then the groups of ``between``.
     """
 
-    members: list[tuple[str, int]]
-    text: str
-    inside: dict[int, int]
-
-    def filled(self, sealed: Sequence[str]) -> str:
-        texts = [f"{name}:{sealed[number]}" for name, number in self.members]
-        if self.inside:
-            texts.append(filled(self.text, {mark: sealed[number] for mark, number in self.inside.items()}))
-        return "{" + ",".join(texts) + "}"
+    form: Form
+    match: Callable[[str], re.Match[str] | None]
+    take: tuple[int, ...]
+    due: tuple[int, ...]
+    versions: tuple[int, ...]
+    written: str
+    between: tuple[int, ...]
 
 
-class _Planned(NamedTuple):
-    """A row whose secrets are listed. Of a column: None, the number of its one secret among what is due, or more."""
+@dataclass(frozen=True, eq=False, slots=True)
+class _Alike:
+    """Rows whose columns are of the same forms.
 
-    columns: tuple[int | _Document | None, ...]
+    ``opens`` are what decrypts their envelopes. ``due`` are the secrets that are to be sealed: the number of an
+    envelope, or -1 and less for plaintext. ``bound``: those of which the place counts, before or after.
+    """
+
+    columns: tuple[tuple[_Known, int] | None, ...]  # with the number of its first secret that is due
+    opens: tuple[Decrypt, ...]
+    due: tuple[int, ...]
+    versions: tuple[int, ...]
+    bound: tuple[_Bound, ...]
     changes: tuple[Change, ...]
-    misshapen: str | None
+    misshapen: bool
+
+
+# Its path; its number among those opened, and among those due, if it is bound there.
+_Bound: TypeAlias = tuple[str, "int | None", "int | None"]
+_Matches: TypeAlias = "list[re.Match[str] | None]"
+
+
+class _Column:
+    """The forms of a column in rows of one type. ``last`` is the one met last: the next is likely to be the same."""
+
+    def __init__(self, part: Part, account_type: str | None, known: list[_Known], other: _Known | None) -> None:
+        self.part = part
+        self.account_type = account_type
+        self.known = known
+        self.other = other  # what any text is that is of no form
+        self.last = known[0] if known else None
 
 
 class Quick:
@@ -65,9 +87,20 @@ class Quick:
         self._changes = changes
         self._primary = ring.primary.id
         self._renewer = Renewer(ring)
-        self._decrypt = self._renewer.decrypt
-        self._opened: list[ToOpen] = []
-        self._due: list[_Due] = []
+        self._target: Target | None = None
+        self._columns: dict[str | None, tuple[_Column, ...]] = {}
+        self._alike: dict[tuple[_Known | None, ...], _Alike] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        # Of each envelope that is opened: what decrypts it, three strings of digits, and what it authenticates.
+        self._opens: list[Decrypt] = []
+        self._digits: list[str] = []
+        self._data: dict[int, bytes] = {}
+        # Of each secret that is sealed: its number among those opened, or its plaintext; its version, and the same.
+        self._due: list[int | bytes] = []
+        self._versions: list[int] = []
+        self._due_data: dict[int, bytes] = {}
 
     def reseal(
         self, target: Target, rows: Sequence[Row], leave: Collection[int] = frozenset()
@@ -76,162 +109,213 @@ class Quick:
 
         Raises NotTheSame where the check of a result fails, and what ``allow`` raises.
         """
-        opened = self._opened = list[ToOpen]()
-        due = self._due = list[_Due]()
-        planned: list[_Planned | None] = []
+        if target is not self._target:
+            self._target, self._columns, self._alike = target, {}, {}
+        self._begin()
+        planned: list[tuple[_Alike, _Matches, int] | None] = []
         ends: list[int] = []
         for position, row in enumerate(rows):
-            before = len(opened), len(due)
-            try:
-                planned.append(None if position in leave else self._planned(target, row))
-            except _NotQuick:
-                del opened[before[0] :], due[before[1] :]
-                planned.append(None)
-            ends.append(len(opened))
-        plaintexts = self._renewer.opened(opened)
-        if None in plaintexts:  # without the rows where that is so
+            planned.append(None if position in leave else self._planned(target, row))
+            ends.append(len(self._opens))
+        opened = self._renewer.opened(self._opens, self._digits, _spread(self._data, len(self._opens)))
+        if None in opened:  # without the rows where that is so
             starts = [0, *ends]
-            broken = [each for each, end in enumerate(ends) if None in plaintexts[starts[each] : end]]
+            broken = [each for each, end in enumerate(ends) if None in opened[starts[each] : end]]
             return self.reseal(target, rows, {*leave, *broken})
+        due = self._due
         if due:
             # Nothing is sealed before all is opened: what is sealed in vain would count as an encryption.
             self._allow(len(due))
-        to_seal: Any = [(plaintexts[what] if type(what) is int else what, *how) for what, *how in due]
-        sealed = self._renewer.sealed(to_seal)
-        return [None if each is None else _result(each, sealed) for each in planned]
+        plaintexts: Any = [opened[each] if type(each) is int else each for each in due]
+        sealed = self._renewer.sealed(plaintexts, self._versions, _spread(self._due_data, len(due)))
+        return [
+            None if each is None else _result(*each, row.account_type, sealed)
+            for each, row in zip(planned, rows, strict=True)
+        ]
 
-    def _planned(self, target: Target, row: Row) -> _Planned:
-        """List what is to be opened and sealed. Raises _NotQuick."""
+    def _planned(self, target: Target, row: Row) -> tuple[_Alike, _Matches, int] | None:
+        """List what is to be opened and sealed. None, and nothing is listed, where that is not for here."""
         account_type = row.account_type
-        columns: list[int | _Document | None] = []
-        changes: list[Change] = []
-        misshapen = None
-        for part, raw in zip(target.parts, row.values, strict=True):
-            if raw is None:
-                columns.append(None)
-            elif part.form == "text":
-                fields = part.of_type(account_type)
-                if not fields:
-                    raise _NotQuick
-                path = fields[0].text
-                cut = self._renewer.cut_text(raw)
-                if cut is not None:
-                    columns.append(self._cut(target, row, path, cut, changes))
-                else:
-                    columns.append(self._plaintext(target, row, path, raw, changes) if raw else None)
-            elif part.by_member:
-                root, document = self._document(target, part, row, raw, changes)
-                columns.append(document)
-                if part.is_credentials and not fit(account_type or "", root):
-                    misshapen = account_type
-            else:
-                raise _NotQuick
-        return _Planned(tuple(columns), tuple(changes), misshapen)
-
-    def _document(
-        self, target: Target, part: Part, row: Row, raw: str, changes: list[Change]
-    ) -> tuple[dict[str, Any], _Document | None]:
-        """The document with something in the place of its envelopes, and what is written of it."""
-        left = cut_members(raw)
-        if left is None:
-            raise _NotQuick
-        skeleton, cuts = left
+        columns = self._columns.get(account_type)
+        key: list[_Known | None] = []
+        matches: _Matches = []
+        digits: list[str] = []
+        plaintexts: list[str] = []
         try:
-            root = decode(skeleton)
-        except NotReadable:
-            raise _NotQuick from None
-        if type(root) is not dict:
-            raise _NotQuick
-        flat, deep = part.members(row.account_type)
-        members: list[tuple[str, int]] = []
-        met: list[object] = []  # where a secret was found: the number of an envelope, or a name
-        for path, name in flat:
-            value = root.get(name)
-            if value is None or value == "":
-                continue
-            number = NUMBERS.get(value) if type(value) is str else None
-            if number is None:
-                met.append(name)
-                due: int | None = self._plaintext(target, row, path, value, changes)
-            else:
-                met.append(number)
-                due = self._cut(target, row, path, cuts[number], changes)
-            if due is not None:
-                members.append((encode_name(name), due))
-        text, inside = "", dict[int, int]()
-        if deep and (slots := [found for each in walk(root, deep) if (found := Slot(*each, False)).value != ""]):
-            fresh = 0
-            for path, container, key, value, _ in slots:
-                number = NUMBERS.get(value) if type(value) is str else None
-                if number is None:
-                    number = len(cuts) + fresh
-                    fresh += 1
-                    if number >= len(MARKS):
-                        raise _NotQuick
-                    met.append((id(container), key))
-                    due = self._plaintext(target, row, path, value, changes)
-                    container[key] = MARKS[number]
-                else:
-                    met.append(number)
-                    due = self._cut(target, row, path, cuts[number], changes)
-                if due is not None:
-                    inside[number] = due
-            if inside:
-                if len(inside) < len(slots):  # only some of a list: rare
-                    raise _NotQuick
-                text = _text(part.written(root, slots), "" if fresh else skeleton)
-        # An envelope that stands where no field is declared, or a place that two fields lead to: rare.
-        if len(set(met)) < len(met) or sum([type(each) is int for each in met]) < len(cuts):
-            raise _NotQuick
-        return root, _Document(members, text, inside) if members or inside else None
-
-    def _cut(self, target: Target, row: Row, path: str, cut: Cut, changes: list[Change]) -> int | None:
-        """List an envelope to be opened; its number among what is due, or None where it is as it should be."""
-        version, key_id, iv, sealed = cut
-        decrypt = self._decrypt.get(key_id)
-        if decrypt is None:
-            raise _NotQuick
-        wanted = self._wanted[version]
-        data = None
-        if version == 2 or wanted == 2:
-            data = associated_data(Place(row.company_id, target.table, row.row_id, path))
-        opened = self._opened
-        opened.append((decrypt, iv, sealed, data if version == 2 else None))
-        if version == wanted and key_id == self._primary:
+            for column, raw in zip(columns or self._of_type(target, account_type), row.values, strict=True):
+                if not raw:  # there is no secret
+                    key.append(None)
+                    matches.append(None)
+                    continue
+                known = column.last
+                match = known.match(raw) if known else None
+                if not known or not match:
+                    known, match = self._other(column, raw)
+                if known.take:
+                    digits += match.group(*known.take)
+                if known.form.plain:
+                    plaintexts += _plaintexts(known.form, match)
+                key.append(known)
+                matches.append(match)
+        except Unlike:
             return None
-        changes.append(self._changes[row.account_type, path, key_id])
-        due = self._due
-        due.append((len(opened) - 1, wanted, data if wanted == 2 else None))
-        return len(due) - 1
+        alike = self._alike.get(tuple(key)) or self._of_forms(tuple(key), account_type)
+        first_opened, first = len(self._opens), len(self._due)
+        self._digits += digits
+        self._opens += alike.opens
+        self._versions += alike.versions
+        if plaintexts:
+            self._due += [first_opened + each if each >= 0 else plaintexts[~each].encode() for each in alike.due]
+        else:
+            self._due += [first_opened + each for each in alike.due]
+        for path, before, after in alike.bound:
+            data = associated_data(Place(row.company_id, target.table, row.row_id, path))
+            if before is not None:
+                self._data[first_opened + before] = data
+            if after is not None:
+                self._due_data[first + after] = data
+        return alike, matches, first
 
-    def _plaintext(self, target: Target, row: Row, path: str, value: object, changes: list[Change]) -> int:
-        """List plaintext to be sealed; its number among what is due."""
-        try:
-            if type(value) is not str or read(value) is not None:
-                raise _NotQuick
-        except Malformed:
-            raise _NotQuick from None
-        wanted = self._wanted[0]
-        data = associated_data(Place(row.company_id, target.table, row.row_id, path)) if wanted == 2 else None
-        changes.append(self._changes[row.account_type, path, PLAINTEXT])
-        self._due.append((value.encode(), wanted, data))
-        return len(self._due) - 1
+    # ---- forms -------------------------------------------------------------------------------------------
+
+    def _of_type(self, target: Target, account_type: str | None) -> tuple[_Column, ...]:
+        """The columns of a row of this type. Raises Unlike where one is none for here."""
+        columns = []
+        for part in target.parts:
+            if part.form != "text":
+                columns.append(_Column(part, account_type, [], None))
+                continue
+            fields = part.of_type(account_type)
+            if not fields:
+                raise Unlike
+            *known, other = map(self._known, of_text(fields[0].text, self._renewer.decrypt))
+            columns.append(_Column(part, account_type, known, other))
+        self._columns[account_type] = made = tuple(columns)
+        return made
+
+    def _other(self, column: _Column, raw: str) -> tuple[_Known, re.Match[str]]:
+        """Another form, which a text is of. Raises Unlike."""
+        for known in column.known:
+            match = known.match(raw)
+            if match is not None:
+                column.last = known
+                return known, match
+        if column.other is not None:
+            known = column.other
+        elif len(column.known) < MOST_FORMS:
+            known = self._known(of_document(raw, column.part, column.account_type, self._renewer.decrypt))
+            column.known.append(known)
+            column.last = known
+        else:
+            raise Unlike
+        match = known.match(raw)
+        assert match is not None
+        return known, match
+
+    def _known(self, form: Form) -> _Known:
+        due = tuple([
+            number
+            for number, (_, version, key_id) in enumerate(form.secrets)
+            if (version, key_id) != (self._wanted[version], self._primary)
+        ])  # fmt: skip
+        versions = tuple([self._wanted[form.secrets[number].version] for number in due])
+        return _Known(form, form.match, form.take, due, versions, *_written(form, due))
+
+    def _of_forms(self, key: tuple[_Known | None, ...], account_type: str | None) -> _Alike:
+        columns: list[tuple[_Known, int] | None] = []
+        opens: list[Decrypt] = []
+        due: list[int] = []
+        bound: list[_Bound] = []
+        changes: list[Change] = []
+        plain = 0
+        for known in key:
+            if known is None:
+                columns.append(None)
+                continue
+            columns.append((known, len(due)))
+            for number, (path, version, key_id) in enumerate(known.form.secrets):
+                wanted = self._wanted[version]
+                before = after = None
+                if version:
+                    here = len(opens)
+                    opens.append(self._renewer.decrypt[key_id])
+                    before = here if version == 2 else None
+                else:
+                    plain += 1
+                    here = -plain
+                if number in known.due:
+                    after = len(due) if wanted == 2 else None
+                    due.append(here)
+                    changes.append(self._changes[account_type, path][key_id if version else PLAINTEXT])
+                if (before, after) != (None, None):
+                    bound.append((path, before, after))
+        self._alike[key] = made = _Alike(
+            tuple(columns),
+            tuple(opens),
+            tuple(due),
+            tuple(chain.from_iterable([known.versions for known in key if known])),
+            tuple(bound),
+            tuple(changes),
+            any(known.form.misshapen for known in key if known),
+        )
+        return made
 
 
-def _text(members: dict[str, Any], skeleton: str) -> str:
-    """Members of a document as JSON text, with marks; no more of the document is sent than it takes: what else is in it
-    may be a secret that nobody declared. They are taken from the document's own text, ``skeleton``, if it has them.
+def _spread(data: Mapping[int, bytes], number: int) -> list[bytes | None]:
+    """As a list of so many."""
+    listed: list[bytes | None] = [None] * number
+    for position, each in data.items():
+        listed[position] = each
+    return listed
+
+
+def _plaintexts(form: Form, match: re.Match[str]) -> list[str]:
+    """Raises Unlike where one is none."""
+    texts = [match[group] for group in form.plain]
+    if form.quoted:
+        texts = [decode(f'"{text}"') if "\\" in text else text for text in texts]
+    if not all(map(is_plaintext, texts)):
+        raise Unlike
+    return texts
+
+
+def _written(form: Form, due: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+    """What is written of a column, and the groups of what stays in it: see :class:`_Known`.
+
+    Of a document the members that are a secret each; and those that hold some, with new envelopes in their own text. No
+    more of it is sent than it takes: what else is in it may be a secret that nobody declared.
     """
-    texts = [member_text(skeleton, name) for name in members]
-    if None not in texts:
-        return ",".join([f"{encode_name(name)}:{text}" for name, text in zip(members, texts, strict=True)])
-    return encoded(members)[1:-1]
+    if not form.members:
+        return "{0}", ()
+    between: list[int] = []
+    members = []
+    for name, pieces in form.members:
+        if not any(number in due for number, _ in pieces):
+            continue
+        text = name.replace("{", "{{").replace("}", "}}") + ":"
+        for number, group in pieces:
+            if number in due:
+                text += f"{{{due.index(number)}}}"
+            else:
+                text += f"{{{len(due) + len(between)}}}"
+                between.append(group)
+        members.append(text)
+    return "{{" + ",".join(members) + "}}", tuple(between)
 
 
-def _result(planned: _Planned, sealed: Sequence[str]) -> Resealed:
-    columns, changes, misshapen = planned
-    values = [
-        None if each is None else sealed[each] if type(each) is int else each.filled(sealed)  # type: ignore[union-attr]
-        for each in columns
-    ]
-    return Resealed(tuple(values), changes, (), misshapen)
+def _result(alike: _Alike, matches: _Matches, first: int, account_type: str | None, sealed: Sequence[str]) -> Resealed:
+    values: list[str | None] = []
+    for column, match in zip(alike.columns, matches, strict=True):
+        if column is None or not column[0].due:
+            values.append(None)
+            continue
+        known, number = column
+        number += first
+        if not known.form.quoted:
+            values.append(sealed[number])
+            continue
+        texts = sealed[number : number + len(known.due)]
+        if known.between and match:
+            texts = (*texts, *[match[group] for group in known.between])
+        values.append(known.written.format(*texts))
+    return Resealed(tuple(values), alike.changes, (), account_type if alike.misshapen else None)

@@ -38,9 +38,19 @@ class Resealed(NamedTuple):
     misshapen: str | None = None
 
 
-class Changes(dict[tuple[str | None, str, str], Change]):
-    """One object for all changes that are the same."""
+class Changes(dict[tuple[str | None, str], "dict[str, Change]"]):
+    """One object for all changes that are the same: by account type and path, and then by what the value was."""
 
-    def __missing__(self, same: tuple[str | None, str, str]) -> Change:
-        made = self[same] = Change(*same)
+    def __missing__(self, place: tuple[str | None, str]) -> dict[str, Change]:
+        made = self[place] = _AtOnePlace(place)
+        return made
+
+
+class _AtOnePlace(dict[str, Change]):
+    def __init__(self, place: tuple[str | None, str]) -> None:
+        super().__init__()
+        self._place = place
+
+    def __missing__(self, was: str) -> Change:
+        made = self[was] = Change(*self._place, was)
         return made

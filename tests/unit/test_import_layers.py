@@ -66,7 +66,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "naming",
         "reencrypt",
         "renewal_rows",
-        "renewal resealed",
+        "renewal resealed secret_forms",
         "secret_rows",
         "envelope",
         "keys credentials secret_fields",

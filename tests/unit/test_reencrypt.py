@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from callctl.envelope import Opener, Place, Sealer, ToSeal, read
+from callctl.envelope import NotOpened, Opener, Place, Sealer, read
 from callctl.keys import Key, KeyRing, check_value
 from callctl.reencrypt import Resealer
-from callctl.renewal import MARKS, NotTheSame, filled
+from callctl.renewal import NotTheSame
 from callctl.secret_fields import DECLARED
+from callctl.secret_forms import LONGEST
 from callctl.secret_rows import NotReadable, Part, Row, Target, decode, encode
 
 KEYS = {
@@ -61,7 +64,11 @@ def written(value: Any) -> str:
     if isinstance(value, Digits):
         return value.text
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)}: {written(each)}" for key, each in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{json.dumps(key, ensure_ascii=False)}: {written(each)}" for key, each in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ", ".join(map(written, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
@@ -156,6 +163,75 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
             assert opener.open(was, place).plaintext == opener.open(now, place).plaintext
 
 
+ODD = ('x", "password": "y', "\\", '\\"', '"}', '"], "', "{0}", "%s", "a\nb", '{"v": 1, "iv": "')
+LETTERS = st.one_of(TEXTS, st.sampled_from(ODD), TEXTS)
+
+
+@given(
+    VALUES,
+    st.lists(st.sampled_from(("k1", "k2", "bound", "plaintext", "")), min_size=1, max_size=3),
+    st.lists(LETTERS, min_size=1, max_size=6),
+    LETTERS.filter(lambda text: bool(text) and read_is_plain(text)),
+    st.binary(max_size=40),
+)
+def test_a_form_learned_from_one_document_holds_for_another(
+    other: Any, forms: list[str], letters: list[str], plaintext: str, secret: bytes
+) -> None:
+    """What the regular expression of a form takes apart comes out as from the parser."""
+
+    def document(texts: list[str], plaintext: str, secret: str) -> str:
+        again = iter(texts * 1_000)
+
+        def refilled(value: Any) -> Any:
+            if isinstance(value, str):
+                return next(again)
+            if isinstance(value, list):
+                return [refilled(each) for each in value]
+            return {key: refilled(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+        def value(form: str, path: str) -> Any:
+            if form in ("plaintext", ""):
+                return plaintext if form else ""
+            place = Place("company", "integration_accounts", "row", path)
+            key = KEYS["k2" if form == "k2" else "k1"]
+            return as_jsonb(Sealer(key).seal(secret, place, 1 + (form == "bound")))
+
+        path = "credentials.turnServers[].credential"
+        servers = [{"urls": next(again), "credential": value(each, path), "a": refilled(other)} for each in forms]
+        first = {"domain": refilled(other), "password": value(forms[0], "credentials.password")}
+        return written({**first, "turnServers": servers, "username": next(again)})
+
+    def opened(result: Any, text: str) -> Any:
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict) and "authTag" in value:
+                envelope = read({**value, "v": int(value["v"])})
+                assert envelope is not None
+                for path in ("credentials.password", "credentials.turnServers[].credential"):
+                    with contextlib.suppress(NotOpened):
+                        found = opener.open(envelope, Place("company", "integration_accounts", "row", path))
+                        return ("opened", found.plaintext, found.key.id, found.version)
+                raise AssertionError("does not open")
+            if isinstance(value, dict):
+                return {key: plain(each) for key, each in value.items()}
+            return [plain(each) for each in value] if isinstance(value, list) else value
+
+        assert result.failures == ()
+        return plain(exact(result.values[0] or "{}")), sorted(result.changes), result.misshapen, plain(exact(text))
+
+    opener = Opener(RING)
+    first, second = document(["a"], "a plaintext", "a secret"), document(letters, plaintext, secret.hex())
+    assume(len(first) < LONGEST and len(second) < LONGEST)
+    row = Row("key", "1", "row", "company", "custom", (first,))
+    resealer = Resealer(RING, "keep", lambda: 1000)
+    with mock.patch.object(Resealer, "_thoroughly", side_effect=AssertionError("not of a form")):
+        resealer.reseal(TARGET, row)
+        with mock.patch("callctl.renewal_rows.of_document", side_effect=AssertionError("not of that form")):
+            found = resealer.reseal(TARGET, row._replace(values=(second,)))
+    with mock.patch("callctl.renewal_rows.Quick.reseal", lambda self, target, rows: [None] * len(rows)):
+        parsed = resealer.reseal(TARGET, row._replace(values=(second,)))
+    assert opened(found, second) == opened(parsed, second)
+
+
 def test_rows_together_come_out_as_each_alone() -> None:
     """One that does not open is left, and counted, among others that are written."""
 
@@ -199,21 +275,13 @@ def test_what_is_nested_too_deeply_is_left() -> None:
 def test_a_value_that_would_not_decrypt_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     seal = Sealer.seal_texts
 
-    def wrong(self: Sealer, due: Sequence[ToSeal]) -> list[str]:
-        return seal(self, [(plaintext + b"x", version, data) for plaintext, version, data in due])
+    def wrong(self: Sealer, plaintexts: Sequence[bytes], *more: Any) -> list[str]:
+        return seal(self, [each + b"x" for each in plaintexts], *more)
 
     monkeypatch.setattr(Sealer, "seal_texts", wrong)
     for credentials in ('{"password": "secret"}', '{"password": "secret", "turnServers": [{"credential": 1}]}'):
         with pytest.raises(NotTheSame):
             resealed(credentials, "custom")
-
-
-def test_a_text_with_other_marks_than_its_own_is_not_written() -> None:
-    mark = f'[{{"credential": "{MARKS[0]}"}}]'
-    assert filled(mark, {0: "{}"}) == '[{"credential": {}}]'
-    for text, envelopes in ((mark, {}), (mark, {1: "{}"}), (mark + mark, {0: "{}"})):
-        with pytest.raises(NotTheSame):
-            filled(text, envelopes)
 
 
 def test_encryptions_are_asked_for_before_they_are_made() -> None:
