@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from callctl import database
+from callctl.files import read_sql
 from callctl.keys import KeyRing
-from callctl.lock import ROTATE_SESSION
+from callctl.lock import IDLE_MS, ROTATE_SESSION
 from callctl.secret_scan import Scan, scan
 
 if TYPE_CHECKING:
@@ -39,10 +40,13 @@ class _Beside:
         self._found: Scan | None = None
         self._problem: BaseException | None = None
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="callctl scan", daemon=True)
-        self._thread.start()
+        # Of a thread whose join() is interrupted, Python 3.11 says that it has ended, though it has not.
+        self._over = threading.Event()
+        threading.Thread(target=self._work, name="callctl scan", daemon=True).start()
 
     def _work(self) -> None:
+        import psycopg
+
         settings = self._settings
         if hasattr(signal, "pthread_sigmask"):  # the first thread waits for the server, and must hear of them at once
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -50,13 +54,18 @@ class _Beside:
             opened = database.connect(settings, application_name=ROTATE_SESSION, session=True)
             with contextlib.closing(opened) as connection:
                 self._connection = connection
+                connection.execute(read_sql("scan/session.sql").encode(), {"idle": f"{IDLE_MS}ms"})
                 self._found = alone(connection, settings, self._ring, stopped=self._stopped.is_set)
+        except psycopg.errors.IdleInTransactionSessionTimeout as problem:
+            self._problem = database.lost(problem)
         except BaseException as problem:
             self._problem = problem
+        finally:
+            self._over.set()
 
     def result(self) -> Scan:
         """Wait for what it found. Raises what it ended with: psycopg.Error, ConnectionFailed."""
-        self._thread.join()
+        self._over.wait()
         if self._problem is not None:
             raise self._problem
         assert self._found is not None
@@ -67,11 +76,11 @@ class _Beside:
         import psycopg
 
         self._stopped.set()
-        if self._thread.is_alive() and self._connection is not None:
+        if not self._over.is_set() and self._connection is not None:
             with contextlib.suppress(KeyboardInterrupt, psycopg.Error):
                 self._connection.cancel_safe(timeout=HEED_SECONDS)
         with contextlib.suppress(KeyboardInterrupt):
-            self._thread.join(HEED_SECONDS)
+            self._over.wait(HEED_SECONDS)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,15 @@ from tests.conftest import connect
 from tests.db import accounts
 from tests.db.conftest import ACCOUNTS
 
-from callctl import migrate, rotation_batches, rotation_swaps, rotation_watch, rotation_worker
+from callctl import (
+    migrate,
+    rotation_batches,
+    rotation_swaps,
+    rotation_watch,
+    rotation_worker,
+    secret_scan,
+    secret_scan_beside,
+)
 from callctl.envelope import Place, Sealer
 from callctl.errors import Interrupted, LockHeld
 from callctl.events import Event, Notice, RotationProgress, Waiting
@@ -51,6 +59,13 @@ WAITING = (
 SCANNING = (
     "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'callctl rotate'"
     " AND pid <> %s AND xact_start IS NOT NULL"
+)
+# The scan waits for a table; the sessions of a rotation; those that hold a table that they have read.
+SCAN_WAITS = WAITING.replace("wait_event = 'advisory'", "wait_event = 'relation'")
+AT_IT = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'callctl rotate'"
+SCANNED = (
+    "SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.relation = %s::regclass"
+    " AND a.application_name = 'callctl rotate'"
 )
 # Rows that a rotation has to write.
 DUE = """
@@ -142,6 +157,47 @@ def test_interrupted_it_says_what_stands(url: str, keys: Path, tmp_path: Path) -
     assert "rows are done, and every value can be read" in err
     code, out, err = processes.run(url, "--config", config, "rotate-secrets", "--yes")
     assert code == 0, err
+
+
+def test_interrupted_during_its_scan_it_leaves_nothing_running(url: str, keys: Path, tmp_path: Path) -> None:
+    with connect(url) as holder, connect(url) as db:
+        holder.execute("CREATE TABLE chatapp.held (secret text)")
+        with holder.transaction():
+            holder.execute("LOCK TABLE chatapp.held IN ACCESS EXCLUSIVE MODE")
+            process = processes.start(url, "--config", configuration(tmp_path, keys), "rotate-secrets", "--yes")
+            processes.until(lambda: db.execute(SCAN_WAITS).rowcount, "the scan to wait for the lock")
+            processes.until(lambda: db.execute(AT_IT).rowcount == 2, "the end of the rows")
+            process.send_signal(signal.SIGINT)
+            code, out, err = processes.finish(process)
+            assert (code, out) == (130, ""), err
+            assert f"{ACCOUNTS:,} of {ACCOUNTS:,} rows are done, and every value can be read" in err
+            assert not db.execute(SCAN_WAITS).rowcount  # it was cancelled, not left to find out
+            processes.until(lambda: not db.execute(AT_IT).rowcount, "its sessions to end")
+
+
+def test_a_scan_that_is_frozen_holds_no_table_for_long_and_is_done_again(
+    url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_scan_beside, "IDLE_MS", 200)
+    look, froze = secret_scan._Finder.row, threading.Event()
+
+    def frozen(self: Any, *row: Any) -> None:
+        look(self, *row)
+        if threading.current_thread().name == "callctl scan" and not froze.is_set():
+            with connect(url) as db:
+                processes.until(lambda: db.execute(SCANNED, ("chatapp.outside",)).rowcount, "the table to be held")
+                processes.until(lambda: not db.execute(SCANNED, ("chatapp.outside",)).rowcount, "the server's patience")
+            froze.set()
+
+    monkeypatch.setattr(secret_scan._Finder, "row", frozen)
+    with connect(url) as db:
+        db.execute("CREATE TABLE chatapp.outside AS SELECT 'x'::text AS name, 'canary-0123456789'::text AS secret")
+    rotated = rotate(accounts.settings_of(url, keys))
+    assert froze.is_set()
+    assert [(each.table, each.field, each.values) for each in rotated.outside.found if each.table == "outside"] == [
+        ("outside", "secret", 1)
+    ]
+    assert rotated.outside.cut_short == ()
 
 
 def test_one_that_is_frozen_is_named_and_can_be_done_without(

@@ -29,6 +29,7 @@ from tests.faults.test_everywhere import Record, turns
 from tests.faults.test_rotation_everywhere import assert_writes_nothing, report
 
 from callctl.envelope import Place, as_text
+from callctl.lock import IDLE_MS
 
 REACHED = "COMMIT after UPDATE callctl.rotation_range"
 ACCOUNTS = 'UPDATE "chatapp"."integration_accounts"'
@@ -162,7 +163,9 @@ def strike_worker(chain: RotationChain, number: int, act: Callable[[Attempt, Ses
         nonlocal said, struck
         statement(session, text)
         if session.client_pid == attempt.pid and text.count(ACCOUNTS):
-            struck_at_last.wait(20)  # the first process is slow, so that there is work for the other
+            # The first process is slow, so that there is work for the other; not so slow in a transaction that the
+            # server ends it.
+            struck_at_last.wait(IDLE_MS / 2_000)
         elif session.client_pid != attempt.pid and not struck:
             said += 1
             if said > number:
