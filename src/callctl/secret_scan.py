@@ -37,6 +37,7 @@ ROWS_AT_ONCE = 500
 READABLE = frozenset({(ACCOUNTS, "webhook_secret")})
 
 _NAME = r"(?:password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|auth_?key|credential)s?"
+_ENDS = ("password", "passwd", "passphrase", "secret", "token", "key", "credential")  # as such a name ends
 _SECRET_NAME = re.compile(rf"{_NAME}$", re.IGNORECASE)
 # Tokens that say themselves what they are, of the providers that such a platform talks to.
 _SHAPES = (
@@ -57,15 +58,16 @@ _SHORTEST = 8
 _KID = re.compile(r'\\*"kid\\*"\s*:\s*\\*"([A-Za-z0-9._-]+)\\*"')
 
 # What the server looks for: a guess that lets through too much rather than too little; the rest is done here. A piece
-# of each shape first, and a part of each name: LIKE is many times faster than a regular expression, and most rows have
-# none.
+# of each shape first; a part of each name, and how it ends. LIKE is many times faster than a regular expression, and
+# most rows have none.
 _PATTERNS = {
     "pieces": [f"%{piece}%" for piece in (
-        "sk-", "EAA", "AKIA", "AIza", r"gh_\_", "xox_-", "PRIVATE KEY-----"
+        "authTag", "sk-", "EAA", "AKIA", "AIza", r"gh_\_", "xox_-", "PRIVATE KEY-----"
     )],
     "shapes": "|".join(_SHAPES),
     "tags": ["%authTag%"],
-    "parts": [f"%{part}%" for part in ("passw", "passphrase", "secret", "token", "key", "credential")],
+    "parts": [f"%{part}%" for part in ("pass", "secret", "token", "key", "credential")],
+    "ends": [f'%{end}{plural}"%' for end in _ENDS for plural in ("", "s")],
     "names": rf'{_NAME}"\s*:\s*"',
 }  # fmt: skip
 
@@ -202,8 +204,8 @@ def _rows(
         base=base,
         columns=sql.SQL(", ").join(text(name) for name, _ in table.columns),
         relation=sql.Identifier(table.schema, table.name),
-        texts=sql.SQL(", ").join(texts),
-        documents=sql.SQL(", ").join(documents),
+        texts=_together(texts),
+        documents=_together(documents),
         named=sql.SQL(" ").join(named),
     )
     with contextlib.closing(_sent(connection, statement, few=bool(fields))) as rows:
@@ -211,6 +213,15 @@ def _rows(
             if number % ROWS_AT_ONCE == 0 and deadline is not None and time.monotonic() > deadline:
                 raise _TooLong
             yield row
+
+
+def _together(texts: Sequence[sql.Composable]) -> sql.Composable:
+    """As one text; NULL where there is none."""
+    from psycopg import sql
+
+    if len(texts) == 1:
+        return texts[0]
+    return sql.SQL("array_to_string(ARRAY[{}]::text[], E'\\n')").format(sql.SQL(", ").join(texts))
 
 
 def _sent(connection: Connection, statement: sql.Composed, *, few: bool) -> Generator[tuple[Any, ...], None, None]:
