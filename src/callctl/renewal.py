@@ -81,16 +81,16 @@ class Renewer:
             return None
         return plaintext
 
-    def sealed(self, plaintexts: Sequence[bytes], versions: Sequence[int], data: Sequence[bytes | None]) -> list[str]:
+    def sealed(self, plaintexts: list[bytes], versions: Sequence[int], data: Sequence[bytes | None]) -> list[str]:
         """The JSON texts of envelopes, each of which has been opened again from that text. Raises NotTheSame."""
         texts = self._sealer.seal_texts(plaintexts, versions, data)
         digits = [self._digits[version](text) for version, text in zip(versions, texts, strict=True)]
-        ivs = [unhexlify(iv) for iv, _, _ in digits]
-        again = [unhexlify(ciphertext + tag) for _, ciphertext, tag in digits]
         try:
+            ivs = [unhexlify(iv) for iv, _, _ in digits]
+            again = [unhexlify(ciphertext + tag) for _, ciphertext, tag in digits]
             opened = list(map(self._primary, ivs, again, data))
-        except self._invalid:
+        except (self._invalid, ValueError):
             raise NotTheSame from None
-        if opened != list(plaintexts):
+        if opened != plaintexts:
             raise NotTheSame
         return texts

@@ -82,6 +82,32 @@ def test_it_finds_what_is_outside_and_only_that(url: str, keys: Path) -> None:
         }
 
 
+def test_the_server_lets_each_name_and_shape_through(url: str, keys: Path) -> None:
+    """A row is asked cheap questions first: none of them may keep back what the next one looks for."""
+    names = (
+        "PASSWORD", "userPasswords", "passwd", "Passwds", "passphrase", "client_secret", "secrets", "Token",
+        "authTokens", "apikey", "API_KEYS", "privateKey", "access_key", "authkeys", "credential", "CREDENTIALS",
+    )  # fmt: skip
+    shapes = (
+        "sk-" + "a" * 20, "EAA" + "b" * 40, "AKIA" + "C" * 16, "AIza" + "d" * 35, "ghp_" + "e" * 36, "gho_" + "f" * 36,
+        "xoxb-" + "1" * 10, "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----",
+    )  # fmt: skip
+    with connect(url) as db:
+        db.execute("CREATE TABLE chatapp.named (n serial PRIMARY KEY, body jsonb, plain json)")
+        db.execute("CREATE TABLE chatapp.shaped (n serial PRIMARY KEY, note text, body jsonb)")
+        for name in names:
+            body = Jsonb({"a": [{name: "canary-4f1d"}]})
+            plain = json.dumps({name: "canary-4f1d"}, separators=(",", "\n:  "))
+            db.execute("INSERT INTO chatapp.named (body) VALUES (%s)", (body,))
+            db.execute("INSERT INTO chatapp.named (plain) VALUES (%s)", (plain,))
+        for shape in shapes:
+            db.execute("INSERT INTO chatapp.shaped (note) VALUES (%s)", (f"see {shape} there",))
+            db.execute("INSERT INTO chatapp.shaped (body) VALUES (%s)", (Jsonb([f"see {shape} there"]),))
+        found = scan(db, accounts.settings_of(url, keys), thorough=False).found
+    values = {table: sum(each.values for each in found if each.table == table) for table in ("named", "shaped")}
+    assert values == {"named": 2 * len(names), "shaped": 2 * len(shapes)}
+
+
 def test_declared_fields_of_saved_rows_are_not_outside(url: str, keys: Path) -> None:
     settings = accounts.settings_of(url, keys)
     ring = accounts.ring_of(settings)

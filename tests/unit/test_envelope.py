@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tests.unit.crypto_vectors import Vector, all_vectors
 
 from callctl.envelope import (
-    READ_IV_BYTES,
     VERSIONS,
     Envelope,
     Malformed,
@@ -29,6 +28,7 @@ from callctl.envelope import (
     associated_data,
     read,
 )
+from callctl.envelope_form import READ_IV_BYTES
 from callctl.keys import Key, KeyRing, check_value
 from callctl.secret_fields import DECLARED
 
