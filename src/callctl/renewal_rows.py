@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from callctl.keys import KeyRing
 
 # So many forms of a column are known, for each type of row; what is like none of them is left to the thorough way.
-MOST_FORMS = 16
+MOST_FORMS = 32
 
 
 @dataclass(frozen=True, eq=False, slots=True)
