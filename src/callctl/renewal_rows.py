@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from callctl.envelope import Place, associated_data
 from callctl.renewal import Decrypt, Renewer
 from callctl.resealed import PLAINTEXT, Change, Changes, Resealed
-from callctl.secret_forms import Form, Unlike, is_plaintext, of_document, of_text
-from callctl.secret_rows import Part, Row, Target, decode
+from callctl.secret_forms import Form, Unlike, of_document, of_text, plaintexts_of
+from callctl.secret_rows import Part, Row, Target
 
 if TYPE_CHECKING:
     from callctl.keys import KeyRing
@@ -154,7 +154,7 @@ class Quick:
                 if known.take:
                     digits += match.group(*known.take)
                 if known.form.plain:
-                    plaintexts += _plaintexts(known.form, match)
+                    plaintexts += plaintexts_of(known.form, match)
                 key.append(known)
                 matches.append(match)
         except Unlike:
@@ -267,16 +267,6 @@ def _spread(data: Mapping[int, bytes], number: int) -> list[bytes | None]:
     for position, each in data.items():
         listed[position] = each
     return listed
-
-
-def _plaintexts(form: Form, match: re.Match[str]) -> list[str]:
-    """Raises Unlike where one is none."""
-    texts = [match[group] for group in form.plain]
-    if form.quoted:
-        texts = [decode(f'"{text}"') if "\\" in text else text for text in texts]
-    if not all(map(is_plaintext, texts)):
-        raise Unlike
-    return texts
 
 
 def _written(form: Form, due: Sequence[int]) -> tuple[str, tuple[int, ...]]:

@@ -172,7 +172,7 @@ class _Making:
         whole = self._group() if inside else 0
         self._members[-1][1].append((len(self._met), whole))
         if type(value) is str:
-            if not is_plaintext(value):
+            if not _is_plaintext(value):
                 raise Unlike
             self._met.append((Secret(path, 0, ""), (self._group(),)))
             text = f'"((?!"){_LETTERS})"'
@@ -201,7 +201,17 @@ class _Making:
         return version, key_id
 
 
-def is_plaintext(value: str) -> bool:
+def plaintexts_of(form: Form, match: re.Match[str]) -> list[str]:
+    """The plaintexts in a text of this form. Raises Unlike where one is none."""
+    texts = [match[group] for group in form.plain]
+    if form.quoted:
+        texts = [decode(f'"{text}"') if "\\" in text else text for text in texts]
+    if not all(map(_is_plaintext, texts)):
+        raise Unlike
+    return texts
+
+
+def _is_plaintext(value: str) -> bool:
     """Whether a secret's text is neither an envelope nor holds a piece of one."""
     try:
         return read(value) is None
