@@ -68,20 +68,6 @@ def encode(value: Any) -> str:
 encode_name = lru_cache(maxsize=256)(encode)
 
 
-def member_text(document: str, name: str) -> str | None:
-    """The text of a member in the text of a jsonb object that has it, as PostgreSQL prints it; None where it cannot be
-    told at once. So nothing has to be encoded that was only just decoded.
-    """
-    begins = f'"{name}": '  # in a string a quotation mark has a backslash before it; in a name, too
-    if not (name.isascii() and name.isidentifier()) or document.count(begins) != 1:
-        return None
-    at = document.index(begins) + len(begins)
-    try:
-        return document[at : _DECODER.raw_decode(document, at)[1]]
-    except ValueError:  # an integer that Python does not convert
-        return None
-
-
 class NotReadable(ValueError):
     """A column that should hold secrets and is nothing that can. ``reason`` repeats nothing of it."""
 
