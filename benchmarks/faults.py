@@ -4,7 +4,7 @@ Run: ./dev bench faults [--jobs N] [--only TEXT] [--save FILE.json]
 
 Each chain of tests/faults/test_everywhere.py and test_rotation_everywhere.py is a pytest of its own, with a server of
 its own, in the thorough profile. A chain that fails ends the run, with its output. With --save a run that was stopped
-goes on: chains that the file has of the same src and sql are not tried again.
+goes on: chains that the file has are not tried again; each names the commit that it was tried on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -64,12 +64,6 @@ def chains(only: str) -> list[str]:
     return [name for name in found if only in name]
 
 
-def same_program(one: str, other: str) -> bool:
-    """Whether two commits have the same program; tests may differ."""
-    command = ["git", "diff", "--quiet", one, other, "--", "src", "sql"]
-    return subprocess.run(command, cwd=PROJECT, check=False).returncode == 0
-
-
 def tried(name: str) -> dict[str, Any]:
     """Run one chain. Raises ChainFailed."""
     began = time.monotonic()
@@ -103,26 +97,32 @@ def main() -> int:
     done: list[dict[str, Any]] = []
     if arguments.save and arguments.save.exists():
         before = json.loads(arguments.save.read_text(encoding="utf-8"))
-        if not before["changed"] and not head["changed"] and same_program(before["commit"], head["commit"]):
+        if not before["changed"] and not head["changed"]:
             done = before["chains"]
     known = {each["chain"] for each in done}
     wanted = [name for name in chains(arguments.only) if name.partition("faults/")[2] not in known]
     print(f"{len(wanted)} chains to run, {len(done)} known", flush=True)
 
+    failed = False
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for future in as_completed([pool.submit(tried, name) for name in wanted]):
+        futures = [pool.submit(tried, name) for name in wanted]
+        for future in as_completed(futures):
             try:
-                result = future.result()
-            except ChainFailed as failed:
-                pool.shutdown(wait=True, cancel_futures=True)
-                print(failed, flush=True)
-                return 1
+                result = {**future.result(), "commit": head["commit"]}
+            except CancelledError:
+                continue
+            except ChainFailed as problem:
+                for each in futures:  # what is under way may end
+                    each.cancel()
+                failed = True
+                print(problem, flush=True)
+                continue
             done.append(result)
             print(f"{result['what']}: {sum(result['actions'].values())} in {result['seconds']:.0f} s", flush=True)
             if arguments.save:
                 in_order = sorted(done, key=lambda each: str(each["chain"]))
                 saved.save(arguments.save, {"kind": "faults", **head, "chains": in_order})
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":

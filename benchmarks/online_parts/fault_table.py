@@ -35,8 +35,10 @@ def faults(content: Mapping[str, Any]) -> str:
         else:
             tried[found["fault"], found["direction"] or found["scene"]] = count
     total = sum(count for chain in content["chains"] for count in chain["actions"].values())
+    earlier = sorted({chain["commit"][:10] for chain in content["chains"]} - {content["commit"][:10]})
+    told = f" Of some chains it was commit {', '.join(f'`{each}`' for each in earlier)}." if earlier else ""
     lines = [
-        f"{total:,} faults. {where(content)}",
+        f"{total:,} faults. {where(content)}{told}",
         "",
         f"| fault | {' | '.join(COLUMNS.values())} |",
         f"|---|{'---|' * len(COLUMNS)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,3 +97,20 @@ def test_it_ends_though_the_server_does_not_heed_it(
     assert "Traceback" not in err
     with lock.at_work(Settings(database_url=documented, lock_wait_ms=500)):
         assert pid not in processes.sessions(watch, "%", "%")
+
+
+def test_twice_while_it_says_what_stands() -> None:
+    """The second comes when the first is being told of: what was to be said is said, by nothing but its message."""
+    code = (
+        "import callctl.cli as cli\n"
+        "told = cli.common.report\n"
+        "def interrupted(error):\n"
+        "    cli.common.report = told\n"
+        "    raise KeyboardInterrupt\n"
+        "cli.common.report = interrupted\n"
+        "cli.main(['migrate', 'up', '--to', 'x'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("callctl: error: --to is not a step")
+    assert "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -155,7 +156,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # What fails while Python throws something away, such as a pipeline that a second Ctrl-C has interrupted at its
         # end: what there is to say of it has been said by then.
         sys.unraisablehook = lambda unraisable: None
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    try:
+        code = run(sys.argv[1:] if arguments is None else arguments)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt as again:
+        # Ctrl-C once more, while it was being told how the command had ended: that is told, and not the second.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = common.report(again.__context__ or again)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
