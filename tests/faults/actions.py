@@ -103,7 +103,8 @@ ACTIONS: Mapping[str, Action] = {
 }
 
 ERRORS = frozenset({"disk_full", "internal_error"})
-INTERRUPTS = frozenset({"sigint", "sigint2"})
+# After these callctl goes on talking to the server for a moment.
+GOES_ON = ERRORS | {"sigint", "sigint2"}
 
 # An error stands for an answer: there is only the moment before the server has given its own.
 PAIRS: tuple[tuple[str, Moment], ...] = (

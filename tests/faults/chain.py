@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from tests.faults.actions import ACTIONS, ERRORS, EXITS, INTERRUPTS
+from tests.faults.actions import ACTIONS, ERRORS, EXITS, GOES_ON
 from tests.faults.own_server import OwnServer, administer
 from tests.faults.points import Point, Progress, Transactions, Watch
 from tests.faults.proxy import Fault, Moment, Outcome, Proxy, Session
@@ -162,7 +162,7 @@ class Attempt:
 
 @dataclass
 class Tally:
-    """What a chain knew and what it tried; ``behind`` are points that came behind a Ctrl-C, in the same run."""
+    """What a chain knew and what it tried; ``behind`` are points that came behind a fault, in the same run."""
 
     known: set[Point] = field(default_factory=set)
     behind: set[Point] = field(default_factory=set)
@@ -214,8 +214,8 @@ class Chain:
 
     def _learn(self, attempt: Attempt, kinds: frozenset[str]) -> None:
         seen = [point for point in attempt.seen if point.kind in kinds]
-        if attempt.struck is not None and attempt.struck[1] in INTERRUPTS:
-            # Ctrl-C stops nothing by itself: what was committed behind it is done, and does not come again.
+        if attempt.struck is not None and attempt.struck[1] in GOES_ON:
+            # What is committed behind a Ctrl-C, or rolled back behind an error, does not come again.
             last = seen.index(attempt.struck[0]) + 1
             self.tally.behind.update(seen[last:])
             del seen[last:]
