@@ -37,14 +37,15 @@ def faults(content: Mapping[str, Any]) -> str:
     total = sum(count for chain in content["chains"] for count in chain["actions"].values())
     earlier = sorted({chain["commit"][:10] for chain in content["chains"]} - {content["commit"][:10]})
     told = f" Of some chains it was commit {', '.join(f'`{each}`' for each in earlier)}." if earlier else ""
+    columns = {column: name for column, name in COLUMNS.items() if any(way == column for _, way in tried)}
     lines = [
         f"{total:,} faults. {where(content)}{told}",
         "",
-        f"| fault | {' | '.join(COLUMNS.values())} |",
-        f"|---|{'---|' * len(COLUMNS)}",
+        f"| fault | {' | '.join(columns.values())} |",
+        f"|---|{'---|' * len(columns)}",
     ]
     for fault, name in FAULTS.items():
-        cells = (f"{tried[fault, column]:,}" if (fault, column) in tried else "" for column in COLUMNS)
+        cells = (f"{tried[fault, column]:,}" if (fault, column) in tried else "" for column in columns)
         lines.append(f"| {name} | {' | '.join(cells)} |")
     if others:
         lines += ["", f"Taking turns at every point: {', '.join(others)}."]
