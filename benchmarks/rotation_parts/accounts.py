@@ -16,7 +16,8 @@ from benchmarks.online_parts import bench
 from callctl import migrate
 from callctl.baselines import connect, create_database, drop_database, fill
 from callctl.config import Settings
-from callctl.envelope import Place, Sealer, as_text
+from callctl.envelope import Sealer
+from callctl.envelope_form import Place, as_text
 from callctl.keys import Key, check_value
 from callctl.postgres import Server, start_server
 

@@ -20,7 +20,8 @@ from benchmarks.rotation_parts.accounts import RELATION, Form, Ready
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callctl.baselines import connect
-from callctl.envelope import Place, Sealer, as_text
+from callctl.envelope import Sealer
+from callctl.envelope_form import Place, as_text
 from callctl.postgres import Server
 
 BATCH = 2_000  # rows a commit, as callctl's own default

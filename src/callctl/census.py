@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from callctl.credentials import problems
-from callctl.envelope import Malformed, NotOpened, Opener, Place, read
+from callctl.envelope import NotOpened, Opener
+from callctl.envelope_form import Malformed, Place, read
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.keys import KeyRing
 from callctl.reencrypt import Binding, target_version

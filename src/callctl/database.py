@@ -209,6 +209,12 @@ class WorkLockBusy(Exception):
         self.refusal = refusal
 
 
+def server_of(connection: Connection) -> str:
+    """Where its server is, for a person: "host:port"."""
+    info = connection.info
+    return f"{info.host or 'the local socket'}:{info.port}"
+
+
 def given_way() -> tuple[type[psycopg.Error], ...]:
     """The errors that say: somebody else was in the way, try again."""
     from psycopg import errors

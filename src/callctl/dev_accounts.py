@@ -14,7 +14,8 @@ from uuid import uuid4
 
 from callctl import database, key_ledger
 from callctl.adapt import adapt
-from callctl.envelope import Opener, Place, Sealer, read
+from callctl.envelope import Opener, Sealer
+from callctl.envelope_form import Place, read
 from callctl.errors import Refused, StepFailed
 from callctl.files import read_sql
 from callctl.sandbox import is_sandbox

@@ -15,36 +15,15 @@ from callctl.envelope_form import (
     TAG_BYTES,
     VERSIONS,
     Envelope,
-    Malformed,
     Place,
-    as_text,
     associated_data,
     head,
-    read,
 )
 from callctl.keys import Key, KeyRing
 from callctl.secret_fields import DECLARED
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-__all__ = [
-    "ALGORITHM",
-    "IV_BYTES",
-    "TAG_BYTES",
-    "VERSIONS",
-    "Envelope",
-    "Malformed",
-    "NotOpened",
-    "Opened",
-    "Opener",
-    "Place",
-    "Sealer",
-    "as_text",
-    "associated_data",
-    "head",
-    "read",
-]
 
 IVS_AT_ONCE: Final = 256
 _BEFORE_TAG: Final = -2 * TAG_BYTES  # in hexadecimal digits

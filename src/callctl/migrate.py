@@ -168,7 +168,7 @@ def _started(connection: Connection, found: Status, wanted: Sequence[Step], wish
     return MigrationStarted(
         direction=wish.direction,
         database=info.dbname,
-        server=f"{info.host or 'the local socket'}:{info.port}",
+        server=database.server_of(connection),
         postgresql=info.parameter_status("server_version") or str(info.server_version),
         role=info.user,
         client=store.client(),

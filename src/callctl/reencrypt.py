@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from callctl.credentials import fit
-from callctl.envelope import VERSIONS, Malformed, NotOpened, Opener, Place, associated_data, read
+from callctl.envelope import NotOpened, Opener
+from callctl.envelope_form import VERSIONS, Malformed, Place, associated_data, read
 from callctl.renewal import Renewer, encoded
 from callctl.renewal_rows import Quick
 from callctl.resealed import PLAINTEXT, Change, Changes, Failure, Resealed

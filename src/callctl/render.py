@@ -144,6 +144,11 @@ def size(number: int) -> str:
     return f"{value:.1f} {unit}"
 
 
+def steps(numbers: Sequence[int]) -> str:
+    """'step 4', 'steps 13 to 1', 'steps 1 to 4 and 7 to 13'."""
+    return f"step{'' if len(numbers) == 1 else 's'} {spans(numbers)}"
+
+
 def spans(numbers: Sequence[int]) -> str:
     """'4', '5 and 6', '1 to 4 and 7 to 13', '13 to 7 and 4 to 1': numbers in order, up or down."""
     found: list[list[int]] = []

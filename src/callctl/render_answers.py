@@ -93,7 +93,7 @@ def status(status: Status, settings: Settings) -> None:
 def _deferred(numbers: Sequence[int]) -> None:
     """What it means that these steps wait."""
     if numbers:
-        which = f"step {numbers[0]} is" if len(numbers) == 1 else f"steps {render.spans(numbers)} are"
+        which = f"{render.steps(numbers)} {'is' if len(numbers) == 1 else 'are'}"
         render.note(f"{which} deferred: a type column stays, in step with the flags, until callctl migrate up drops it")
 
 

@@ -82,7 +82,7 @@ def restored(done: Restored, output: Output) -> None:
 
 
 def _steps(steps: Sequence[int]) -> str:
-    return f"step{'s' if len(steps) > 1 else ''} {render.spans(steps)} applied" if steps else "no step applied"
+    return f"{render.steps(steps)} applied" if steps else "no step applied"
 
 
 def _left_out(schemas: Sequence[str], tables: Sequence[str]) -> None:

@@ -45,7 +45,7 @@ def _stands(record: RunRecord) -> Iterator[str]:
         rows = sum(step.rows or 0 for step in record.steps)
         verb = "applied" if up else "taken back"
         yield (
-            f"{'Step' if len(committed) == 1 else 'Steps'} {render.spans(committed)} {verb} and committed,"
+            f"{render.steps(committed).capitalize()} {verb} and committed,"
             f" {render.counted(rows, 'row')} changed, in {record.seconds:.1f} s"
         )
     elif record.about is not None and not planned:
@@ -158,9 +158,10 @@ def _steps(record: RunRecord) -> Iterator[str]:
     yield "<h2>What ran</h2>"
     yield '<p class="quiet">Statements of one transaction are sent together: its time stands at the last of them.</p>'
     for step in record.steps:
-        time = f"{step.seconds:.2f} s, {render.counted(step.rows or 0, 'row')}" if step.seconds is not None else ""
-        end = time or '<span class="bad">not committed</span>'
-        yield f"<details{'' if step.seconds is not None else ' open'}><summary>{_text(_named(step))}: {end}</summary>"
+        opened, end = " open", '<span class="bad">not committed</span>'
+        if step.seconds is not None:
+            opened, end = "", f"{step.seconds:.2f} s, {render.counted(step.rows or 0, 'row')}"
+        yield f"<details{opened}><summary>{_text(_named(step))}: {end}</summary>"
         heads = ("at&nbsp;s", "for&nbsp;s", "tries", "batches", "rows", "statement", "file")
         yield "<table><tr>" + "".join(f"<th{_left(head)}>{head}</th>" for head in heads) + "</tr>"
         yield from (_statement(each) for each in step.statements)
@@ -179,7 +180,7 @@ def _statement(each: StatementRecord) -> str:
 
 
 def _left(head: str) -> str:
-    return ' class="text"' if head in ("statement", "file", "what") else ""
+    return ' class="text"' if head in ("statement", "file") else ""
 
 
 def _waits(record: RunRecord) -> Iterator[str]:

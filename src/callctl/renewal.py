@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from operator import call, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callctl.envelope import IV_BYTES, TAG_BYTES, VERSIONS, Sealer, head
+from callctl.envelope import Sealer
+from callctl.envelope_form import IV_BYTES, TAG_BYTES, VERSIONS, head
 from callctl.secret_rows import decode, encode
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callctl.envelope import Place, associated_data
+from callctl.envelope_form import Place, associated_data
 from callctl.renewal import Decrypt, Renewer
 from callctl.resealed import PLAINTEXT, Change, Changes, Resealed
 from callctl.secret_forms import Form, Unlike, of_document, of_text, plaintexts_of

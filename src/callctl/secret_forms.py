@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from callctl.credentials import fit
-from callctl.envelope import ALGORITHM, IV_BYTES, TAG_BYTES, VERSIONS, Malformed, head, read
+from callctl.envelope_form import ALGORITHM, IV_BYTES, TAG_BYTES, VERSIONS, Malformed, head, read
 from callctl.secret_fields import SecretField, walk
 from callctl.secret_rows import NotReadable, Number, Part, decode, encode
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from callctl.envelope import Malformed, NotOpened, Opener, Place, read
+from callctl.envelope import NotOpened, Opener
+from callctl.envelope_form import Malformed, Place, read
 from callctl.files import read_sql
 from callctl.keys import KeyRing
 from callctl.secret_fields import declared

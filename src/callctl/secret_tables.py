@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from callctl import kept_secrets, store
-from callctl.envelope import Place
+from callctl.envelope_form import Place
 from callctl.errors import Refused
 from callctl.files import read_sql
 from callctl.secret_fields import ACCOUNTS, WEBHOOK_SECRET, SecretField, declared

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from callctl import database, kept_secrets, key_ledger, webhook_ledger
-from callctl.envelope import Malformed, NotOpened, Opener, Place, Sealer, as_text, read
+from callctl.envelope import NotOpened, Opener, Sealer
+from callctl.envelope_form import Malformed, Place, as_text, read
 from callctl.errors import ConfigError, Interrupted, StepFailed
 from callctl.events import OnEvent, RotationProgress
 from callctl.files import PrivateFile, read_sql

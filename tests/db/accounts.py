@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callctl.config import Settings
 from callctl.config_secrets import KeyConfig, KeyEntry
-from callctl.envelope import Opener, Place, Sealer, as_text, read
+from callctl.envelope import Opener, Sealer
+from callctl.envelope_form import Place, as_text, read
 from callctl.keys import KeyRing, load_key_ring
 from callctl.secret_fields import DECLARED, applicable, walk
 

@@ -13,7 +13,8 @@ from tests.conftest import connect
 from tests.db import accounts
 
 from callctl import key_retirement, key_use, lock, migrate
-from callctl.envelope import Place, Sealer
+from callctl.envelope import Sealer
+from callctl.envelope_form import Place
 from callctl.errors import ConfigError, LockHeld, Refused
 from callctl.events import Event, Notice
 from callctl.key_ledger import Encryptions

@@ -17,7 +17,8 @@ from tests.db.conftest import ACCOUNTS
 from callctl import key_use, lock, migrate, secret_tables
 from callctl.config_secrets import SecretField
 from callctl.credentials import problems
-from callctl.envelope import Opener, Place, Sealer, as_text, read
+from callctl.envelope import Opener, Sealer
+from callctl.envelope_form import Place, as_text, read
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
 from callctl.events import Event, Notice
 from callctl.rotation import Rotated, rotate

@@ -31,7 +31,8 @@ from callctl import (
     secret_scan,
     secret_scan_beside,
 )
-from callctl.envelope import Place, Sealer
+from callctl.envelope import Sealer
+from callctl.envelope_form import Place
 from callctl.errors import Interrupted, LockHeld
 from callctl.events import Event, Notice, RotationProgress, Waiting
 from callctl.lock import ROTATION_CLASS

@@ -12,7 +12,8 @@ from tests.conftest import connect
 from tests.db import accounts
 
 from callctl import database, secret_scan_beside
-from callctl.envelope import Place, Sealer
+from callctl.envelope import Sealer
+from callctl.envelope_form import Place
 from callctl.errors import ConnectionFailed
 from callctl.rotation import rotate
 from callctl.secret_scan import scan, warnings

@@ -21,7 +21,8 @@ from tests.db import accounts
 
 from callctl import kept_secrets, key_retirement, key_use, lock, migrate, store, webhook_ledger
 from callctl.config import Settings
-from callctl.envelope import Opener, Place, read
+from callctl.envelope import Opener
+from callctl.envelope_form import Place, read
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import Event, RotationProgress, Waiting, ignore
 from callctl.lock import WEBHOOK_CLASS

@@ -20,7 +20,8 @@ from tests.faults.own_server import OwnServer, administer
 from callctl import migrate
 from callctl.baselines import Baseline, create_database, fill
 from callctl.config import Settings
-from callctl.envelope import Malformed, NotOpened, Opener, Place, Sealer, as_text, read
+from callctl.envelope import NotOpened, Opener, Sealer
+from callctl.envelope_form import Malformed, Place, as_text, read
 from callctl.keys import KeyRing
 from callctl.secret_fields import DECLARED, applicable, walk
 

@@ -28,7 +28,7 @@ from tests.faults.rotation_scene import UNLOGGED, quietly, secrets
 from tests.faults.test_everywhere import Record, turns
 from tests.faults.test_rotation_everywhere import assert_writes_nothing, report
 
-from callctl.envelope import Place, as_text
+from callctl.envelope_form import Place, as_text
 from callctl.lock import IDLE_MS
 
 REACHED = "COMMIT after UPDATE callctl.rotation_range"

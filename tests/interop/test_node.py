@@ -16,7 +16,8 @@ import pytest
 from tests.interop.typescript import compile_strictly
 from tests.unit.crypto_vectors import Vector, all_vectors
 
-from callctl.envelope import Opener, Place, Sealer, as_text, associated_data, read
+from callctl.envelope import Opener, Sealer
+from callctl.envelope_form import Place, as_text, associated_data, read
 from callctl.keys import Key, KeyRing, check_value
 
 HERE = Path(__file__).resolve().parent

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from callctl.envelope import Place
+from callctl.envelope_form import Place
 from callctl.keys import Key, KeyRing, check_value
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "vectors" / "crypto"

@@ -15,20 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.crypto_vectors import Vector, all_vectors
 
-from callctl.envelope import (
-    VERSIONS,
-    Envelope,
-    Malformed,
-    NotOpened,
-    Opener,
-    Place,
-    Reason,
-    Sealer,
-    as_text,
-    associated_data,
-    read,
-)
-from callctl.envelope_form import READ_IV_BYTES
+from callctl.envelope import NotOpened, Opener, Reason, Sealer
+from callctl.envelope_form import READ_IV_BYTES, VERSIONS, Envelope, Malformed, Place, as_text, associated_data, read
 from callctl.keys import Key, KeyRing, check_value
 from callctl.secret_fields import DECLARED
 

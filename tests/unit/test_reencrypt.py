@@ -14,7 +14,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from callctl.envelope import NotOpened, Opener, Place, Sealer, read
+from callctl.envelope import NotOpened, Opener, Sealer
+from callctl.envelope_form import Place, read
 from callctl.keys import Key, KeyRing, check_value
 from callctl.reencrypt import Resealer
 from callctl.renewal import NotTheSame

@@ -11,7 +11,8 @@ import pytest
 from benchmarks.online_parts import saved, tables
 from benchmarks.rotation_parts import accounts, table, ways
 
-from callctl.envelope import Opener, Place, Sealer, read
+from callctl.envelope import Opener, Sealer
+from callctl.envelope_form import Place, read
 from callctl.keys import KeyRing
 from callctl.secret_fields import ACCOUNTS, DECLARED, applicable, walk
 

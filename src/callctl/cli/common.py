@@ -77,11 +77,16 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
             "nobody can be asked (this is not a terminal), and this command writes; nothing was changed",
             hint="add --yes after the command",
         )
-    info = connection.info
-    place = f"{info.dbname} on {info.host or 'the local socket'}:{info.port}"
-    what_it_is = f" ({settings.environment})" if settings.environment else ""
-    if not render.ask(f"{text} in schema {settings.schema} of {place}{what_it_is}?"):
+    if not render.ask(f"{text} in schema {settings.schema} of {place(connection, settings)}?"):
         raise Refused("not confirmed; nothing was changed", hint="answer y, or add --yes after the command")
+
+
+def place(connection: Connection, settings: Settings) -> str:
+    """What somebody who is asked must know of a database: 'platform on db.example:5432 (production)'."""
+    from callctl import database
+
+    what_it_is = f" ({settings.environment})" if settings.environment else ""
+    return f"{connection.info.dbname} on {database.server_of(connection)}{what_it_is}"
 
 
 def step_number(text: str | None, *, lowest: int) -> int | None:

@@ -214,12 +214,8 @@ def _confirm(connection: Connection, settings: Settings, name: str | None) -> No
             "a load test writes to a database that is no sandbox only if its name is given; nothing was changed",
             hint="add --confirm and the database's name after the command",
         )
-    info = connection.info
-    what_it_is = f" ({settings.environment})" if settings.environment else ""
-    render.note(
-        f"A load test writes made-up calls to {info.dbname} on {info.host or 'the local socket'}:{info.port}"
-        f"{what_it_is}, slows it down, and removes them again."
-    )
+    where = common.place(connection, settings)
+    render.note(f"A load test writes made-up calls to {where}, slows it down, and removes them again.")
     _assert_name(connection, render.ask_for("Type the database's name to go on:"))
 
 

@@ -99,7 +99,7 @@ def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish,
     What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
     counts only if nobody is afterwards. ``--wait`` waits for that.
     """
-    from callctl import lock, render_progress
+    from callctl import lock, render, render_progress
     from callctl.preflight import MATTERS, preflight
 
     while True:
@@ -121,7 +121,8 @@ def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish,
             break
     _show(findings, wish)
     verb = "Apply" if wish.direction == "up" else "Take back"
-    common.confirm(connection, settings, f"{verb} {_steps(planned)}{_how(options.atomic)}", yes=False)
+    steps = render.steps([step.number for step in planned.steps])
+    common.confirm(connection, settings, f"{verb} {steps}{_how(options.atomic)}", yes=False)
 
 
 def _show(findings: Sequence[Finding], wish: Wish) -> None:
@@ -142,11 +143,3 @@ def _blocking(findings: Sequence[Finding]) -> list[str]:
 
 def _how(atomic: bool) -> str:
     return ", in one transaction that clients wait behind" if atomic else ""
-
-
-def _steps(planned: Plan) -> str:
-    """'step 4', 'steps 13 to 1', 'steps 1 to 4 and 7 to 13'."""
-    from callctl import render
-
-    numbers = [step.number for step in planned.steps]
-    return f"step {numbers[0]}" if len(numbers) == 1 else f"steps {render.spans(numbers)}"
