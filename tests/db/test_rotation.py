@@ -64,6 +64,19 @@ def test_every_form_comes_under_the_primary_key_and_nothing_else_moves(url_of_ea
         assert one(db, "SELECT count(*) FROM callctl.rotation_range") == 0
 
 
+def test_no_two_values_have_one_iv(url: str, keys: Path) -> None:
+    """Of all that a rotation has encrypted, in whichever batch; the same IV twice would give the key away."""
+    settings = accounts.settings_of(url, keys, "k3", "k2", "k1", batch_size=100)
+    values = rotate(settings).values
+    ivs = (
+        "SELECT count(*), count(DISTINCT found[1]) FROM chatapp.integration_accounts AS t, regexp_matches("
+        "concat(t.credentials, t.access_token, t.refresh_token), '\"iv\": ?\"([0-9a-f]{24})\"', 'g') AS found"
+    )
+    with connect(url) as db:
+        assert len(accounts.seen(db, accounts.ring_of(settings))) == values
+        assert db.execute(ivs.encode()).fetchall() == [(values, values)]
+
+
 def test_bound_stays_bound_until_it_is_unbound(url: str, keys: Path) -> None:
     settings = accounts.settings_of(url, keys)
     ring = accounts.ring_of(settings)

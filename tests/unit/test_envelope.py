@@ -196,6 +196,15 @@ def test_no_two_values_have_one_iv() -> None:
     assert len({sealer.seal("x", HERE, 1)["iv"] for _ in range(1000)}) == 1000
 
 
+def test_no_two_values_of_a_batch_have_one_iv() -> None:
+    """Those that a rotation encrypts together, and those of two batches; the same IV twice would give the key away."""
+    sealer = Sealer(KEY)
+    texts = [text for _ in range(2) for text in sealer.seal_texts([b"x"] * 500, [1] * 500, [None] * 500)]
+    ivs = [json.loads(text)["iv"] for text in texts]
+    assert {len(iv) for iv in ivs} == {24}
+    assert len(set(ivs)) == 1000
+
+
 def test_there_is_no_other_version() -> None:
     for version in (0, 3):
         with pytest.raises(ValueError, match=f"there is no version {version}"):
