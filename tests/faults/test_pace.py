@@ -115,6 +115,32 @@ def test_a_batch_that_meets_a_locked_row_takes_fewer_rows_and_names_the_holder(d
         assert verify(connection, settings).passed
 
 
+@pytest.mark.parametrize("step", [4, 12])
+def test_a_batch_that_took_fewer_rows_leaves_none_of_its_rows_out(documented: str, step: int) -> None:
+    """Another session lets go of a row while the run waits for it: the smaller batch is written, then the rest."""
+    settings = replace(settings_of(documented), batch_size=1000, lock_timeout_ms=50)
+    finished: list[BatchFinished] = []
+    with plain(documented) as other:
+        other.execute("UPDATE chatapp.chatbots SET chatbottype = 'call', settings = '{}', package_id = NULL")
+        migrate.up(settings, to=step - 1)
+        other.execute("BEGIN; SELECT FROM chatapp.chatbots ORDER BY ctid LIMIT 1 FOR UPDATE")
+
+        def let_go(event: Event) -> None:
+            if isinstance(event, Waiting):
+                other.execute("COMMIT")
+            elif isinstance(event, BatchFinished) and event.total == 200:
+                finished.append(event)
+
+        migrate.up(settings, on_event=let_go)
+        assert finished[0].done < finished[0].total, "no batch has met the locked row"
+        assert other.execute(
+            "SELECT count(*), count(*) FILTER (WHERE enabled_call AND NOT enabled_chat AND settings ? 'call')"
+            " FROM chatapp.chatbots"
+        ).fetchall() == [(200, 200)]
+    with connect(settings) as connection:
+        assert verify(connection, settings).passed
+
+
 def test_an_index_build_says_how_far_it_is(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits for an older transaction, which ends when the build has said so."""
     from callctl import watch
