@@ -22,7 +22,7 @@ from callctl.row_checks import FAST
 from callctl.scans import reads_rows, scans, taken_apart
 from callctl.script import Statement, load_script
 from callctl.steps import all_steps
-from callctl.verify import examine, verify
+from callctl.verify import examine, step_checks, verify
 
 FULL = State("documented")
 
@@ -171,6 +171,44 @@ def test_a_catalog_that_gives_no_answer_in_time_is_refused(migrated: Migrated) -
         settings = Settings(database_url=url, statement_timeout_ms=200)
         with closing(database.connect(settings)) as connection, pytest.raises(Refused, match="no answer in time"):
             verify(connection, settings)
+
+
+# What the contract's query reads of callctl's own schema, replaced by what fails as soon as a row is asked for.
+NO_ANSWER = """
+DROP TABLE callctl.made;
+CREATE FUNCTION public.no_answer() RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN {}; END $$;
+CREATE VIEW callctl.made AS SELECT 0 AS step, x AS kind, x AS relation, x AS name FROM public.no_answer() AS x;
+"""
+
+
+@pytest.mark.parametrize(
+    ("instead", "error"),
+    [
+        ("RAISE division_by_zero", "division_by_zero (SQLSTATE 22012)"),
+        # As a statement that has taken too long is ended, at whatever speed.
+        ("PERFORM pg_cancel_backend(pg_backend_pid()); PERFORM pg_sleep(600)", "no answer in time"),
+    ],
+    ids=["an error", "no answer in time"],
+)
+def test_no_check_of_the_catalog_passes_without_an_answer(migrated: Migrated, instead: str, error: str) -> None:
+    """A query that fails has found no difference; that is no success of any check, and nothing is said of additions."""
+    with connection_to(migrated.url(FULL)) as db:
+        naming = read_naming(db, "chatapp")
+        passed = [check for check in examine(db, Settings()).checks if check.source.startswith("contract")]
+        assert all(check.passed for check in passed)
+        db.execute(NO_ANSWER.format(instead).encode())
+        report = examine(db, Settings())
+        failed = [check for check in report.checks if check.source.startswith("contract")]
+        assert not report.passed
+        assert sorted([*(check.id for check in failed), "additions"]) == sorted(check.id for check in passed)
+        assert [check.id for check in failed if check.passed or check.warns or error not in (check.error or "")] == []
+        # The rows are asked all the same.
+        assert all(check.passed for check in report.checks if check not in failed)
+        # So it is at the end of a step, which is not done then; where the step makes what it might have found.
+        of_steps = [step_checks(db, naming, step.number)[0] for step in all_steps()]
+        unanswered = [check for check in of_steps if check.error is not None]
+        assert unanswered
+        assert [check.id for check in unanswered if check.passed or error not in str(check.error)] == []
 
 
 def test_nothing_of_the_session_stands_before_the_server(migrated: Migrated) -> None:
