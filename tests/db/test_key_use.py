@@ -12,13 +12,14 @@ from psycopg.types.json import Jsonb
 from tests.conftest import connect
 from tests.db import accounts
 
-from callctl import key_retirement, key_use, lock, migrate
+from callctl import key_ledger, key_retirement, key_use, lock, migrate
 from callctl.envelope import Sealer
 from callctl.envelope_form import Place
-from callctl.errors import ConfigError, LockHeld, Refused
-from callctl.events import Event, Notice
+from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
+from callctl.events import Event, Notice, ignore
 from callctl.key_ledger import Encryptions
 from callctl.rotation import rotate
+from callctl.rotation_worker import Job, at_the_rotation
 
 Database = psycopg.Connection[Any]
 
@@ -141,3 +142,73 @@ def test_encryptions_are_counted_and_bounded(url: str, keys: Path) -> None:
         assert allowance.more() == 1
         with pytest.raises(Refused):
             allowance.more()
+
+
+RETIRE = "UPDATE callctl.encryption_key SET retired_at = now() WHERE id = 'k2' RETURNING encryptions"
+
+
+def test_a_key_that_is_retired_during_a_rotation_encrypts_nothing_from_then_on(
+    url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more than was counted by then; what is committed can be read, and another primary key takes over."""
+    monkeypatch.setattr(key_ledger, "FIRST_ALLOWANCE", 100)
+    monkeypatch.setattr(key_ledger, "LARGEST_ALLOWANCE", 100)
+    settings = accounts.settings_of(url, keys, batch_size=20)
+    ring = accounts.ring_of(settings)
+    with connect(url) as db:
+        before = accounts.seen(db, ring)
+        counted: list[int] = []
+        more = Encryptions.more
+
+        def retired(self: Encryptions) -> int:
+            """As ``keys retire`` would, if it did not wait for the rotation to end."""
+            allowed = more(self)
+            counted.extend(row[0] for row in db.execute(RETIRE).fetchall() if not counted)
+            return allowed
+
+        monkeypatch.setattr(Encryptions, "more", retired)
+        with pytest.raises(Refused, match="key k2 was retired while this run was under way") as refused:
+            rotate(settings)
+        assert "make another key primary" in (refused.value.hint or "")
+        after = accounts.seen(db, ring)
+        assert {where: each.plaintext for where, each in after.items()} == {
+            where: each.plaintext for where, each in before.items()
+        }
+        assert counted == [100]
+        assert sum(after[where] != each for where, each in before.items()) <= 100
+        assert db.execute("SELECT encryptions FROM callctl.encryption_key WHERE id = 'k2'").fetchall() == [(100,)]
+        # What was counted and not made is given back all the same.
+        Encryptions(settings, db, ring.primary, ignore).give_back(40)
+        assert db.execute("SELECT encryptions FROM callctl.encryption_key WHERE id = 'k2'").fetchall() == [(60,)]
+        monkeypatch.undo()
+        assert rotate(accounts.settings_of(url, keys, "k3", "k2", "k1")).failures == 0
+
+
+def test_no_process_begins_with_a_retired_key(url: str, keys: Path) -> None:
+    """Neither a rotation nor one that joins it, whatever has happened since the rotation began."""
+    settings = accounts.settings_of(url, keys)
+    ring = accounts.ring_of(settings)
+
+    def stop(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    with connect(url) as db:
+        with pytest.raises(Interrupted):
+            rotate(settings, on_event=stop)
+        ((rotation,),) = db.execute("SELECT id FROM callctl.rotation").fetchall()
+        before, (counted,) = accounts.versions(db), db.execute(RETIRE).fetchall()
+        retired = r"key k2 is primary in callctl\.yaml, and was retired here at"
+        with pytest.raises(ConfigError, match=retired):
+            rotate(settings)
+        with (
+            pytest.raises(ConfigError, match=retired),
+            at_the_rotation(Job(settings, rotation, "keep"), ring, ignore),
+        ):
+            raise AssertionError("it has begun")
+        with pytest.raises(ConfigError, match=retired), db.transaction():
+            key_ledger.record(db, ring)
+        with pytest.raises(ConfigError, match=retired):
+            key_retirement.retire(settings, "k1")
+        assert accounts.versions(db) == before
+        kept = "SELECT encryptions FROM callctl.encryption_key WHERE retired_at IS NOT NULL"
+        assert db.execute(kept).fetchall() == [counted]
