@@ -175,8 +175,26 @@ def read_only(connection: Connection) -> Iterator[None]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         try:
             yield
+        except psycopg.errors.LockNotAvailable:  # the connection is whole
+            raise
         except psycopg.OperationalError as error:
             raise lost(error) from error
+
+
+@contextmanager
+def read_in_time(connection: Connection, settings: Settings, where: str, state: str) -> Iterator[None]:
+    """As :func:`read_only`, and no statement waits for a lock longer than ``lock_wait_ms``.
+
+    Raises StepFailed where one would; ``where`` and ``state`` are as in :func:`translated`.
+    """
+    import psycopg
+
+    try:
+        with read_only(connection):
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{settings.lock_wait_ms}ms",))
+            yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise translated(error, where, "", state) from error
 
 
 def lost(error: psycopg.Error) -> ConnectionFailed:

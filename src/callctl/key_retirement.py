@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection
 
+NOTHING = "nothing was recorded"
+
 
 @dataclass(frozen=True)
 class Holding:
@@ -60,28 +62,26 @@ def retire(settings: Settings, id: str, *, wait: bool = False, on_event: OnEvent
             hint="make another key primary in callctl.yaml, run callctl rotate-secrets, then retire this one",
         )
     with at_work(settings, wait=wait, on_event=on_event) as (connection, _):
-        store.assert_owner(connection, settings.schema)
-        known = key_ledger.known_keys(connection)
-        key_ledger.assert_known(connection, ring)
-        mine = ring.keys.get(id)
-        if mine is None and id not in known:
-            raise Refused(
-                f"no key {id} is known, neither to callctl.yaml nor to this database",
-                hint="callctl keys list shows the keys that are",
-            )
-        with database.read_only(connection):
+        with database.read_in_time(connection, settings, "keys retire", NOTHING):
+            store.assert_owner(connection, settings.schema)
+            known = key_ledger.known_keys(connection)
+            key_ledger.assert_known(connection, ring)
+            mine = ring.keys.get(id)
+            if mine is None and id not in known:
+                raise Refused(
+                    f"no key {id} is known, neither to callctl.yaml nor to this database",
+                    hint="callctl keys list shows the keys that are",
+                )
             counted, holding = _holding(connection, settings, ring, id, on_event)
         if holding:
             raise Refused(_refusal(id, holding), hint=_hint(id, holding))
         check_value = mine.check_value if mine is not None else known[id].check_value
         attempt = partial(_record, connection, settings, id, check_value)
         try:
-            retired_at = database.with_retries(settings, "a lock", attempt, on_event)
+            retired_at, taken_at, rotated_at = database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            raise database.translated(error, "keys retire", "", "nothing was recorded") from error
-        last = connection.execute(read_sql("rotation/last.sql").encode()).fetchone()
-        taken_at = _last_backup(connection, settings)
-        return Retired(id, retired_at, counted, tuple(_warnings(taken_at, id, last[0] if last else None)))
+            raise database.translated(error, "keys retire", "", NOTHING) from error
+        return Retired(id, retired_at, counted, tuple(_warnings(taken_at, id, rotated_at)))
 
 
 def _last_backup(connection: Connection, settings: Settings) -> datetime | None:
@@ -131,16 +131,21 @@ def _hint(id: str, holding: list[Holding]) -> str:
     return "callctl rotate-secrets --status lists those values; mend them or write them anew, then retire it"
 
 
-def _record(connection: Connection, settings: Settings, id: str, check_value: str) -> datetime:
+def _record(
+    connection: Connection, settings: Settings, id: str, check_value: str
+) -> tuple[datetime, datetime | None, datetime | None]:
+    """Record it. When the key was retired, when the last backup was taken, and when the last rotation ended."""
     with connection.transaction():
         guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
         store.create(connection, settings.schema)
         row = connection.execute(
             read_sql("rotation/key_retire.sql").encode(), {"id": id, "check_value": check_value}
         ).fetchone()
+        # Read here, where a lock that is not to be had leaves nothing recorded.
+        last = connection.execute(read_sql("rotation/last.sql").encode()).fetchone()
+        taken_at = _last_backup(connection, settings)
     assert row is not None
-    retired_at: datetime = row[0]
-    return retired_at
+    return row[0], taken_at, last[0] if last else None
 
 
 def _warnings(taken_at: datetime | None, id: str, rotated_at: datetime | None) -> Iterator[str]:

@@ -24,13 +24,15 @@ def register(app: typer.Typer) -> None:
 def purge(context: typer.Context, yes: Yes = False) -> None:
     """Delete what callctl has saved to take steps back. There is no way back from this one."""
     settings = common.settings(context)
-    from callctl import render, render_answers, steps, store
+    from callctl import database, render, render_answers, steps, store
 
     with common.connected(settings) as connection:
-        saved = store.saved_summary(connection)
+        with database.read_in_time(connection, settings, "purge", "nothing was deleted"):
+            saved = store.saved_summary(connection)
+            applied = steps.applied_steps(store.history(connection))
         if saved:
             render_answers.saved(saved)
-            if applied := steps.applied_steps(store.history(connection)):
+            if applied:
                 render.warning(
                     f"{len(applied)} steps are applied: after this, types and settings cannot go back to what they were"
                 )
