@@ -15,7 +15,9 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 
+from callctl import lock, migrate, store
 from callctl.cli import run
+from callctl.config import Settings
 
 STEPS = list(range(1, 14))
 
@@ -233,6 +235,45 @@ def test_purge_shows_what_it_deletes(documented: str, ask: Callable[..., tuple[i
     assert code == 0
     assert "saved value " in err
     assert out.startswith("deleted ")
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        "LOCK TABLE callctl.saved_value",
+        "LOCK TABLE callctl.saved_value IN EXCLUSIVE MODE",  # which can be read
+        "SELECT FROM callctl.saved_value FOR UPDATE",
+        "LOCK TABLE callctl.integration_accounts IN ROW SHARE MODE",  # archived
+    ],
+)
+def test_nothing_is_purged_while_another_session_holds_what_it_needs(
+    documented: str, ask: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """It gives up after lock_wait, says what was in the way, and all that was saved is still there."""
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    migrate.down(settings, to=8)
+    monkeypatch.setenv("CALLCTL_LOCK_WAIT", "300ms")
+    # A purge that did not give up would go on when the server ends this session, and fail the test.
+    other_url = f"{documented}&options=-c%20idle_in_transaction_session_timeout%3D30s"
+    with psycopg.connect(documented, autocommit=True) as connection, psycopg.connect(other_url) as other:
+        saved = store.saved_summary(connection)
+        assert {each.kind for each in saved} >= {"archived table", "saved value"}
+        other.execute(held.encode())
+        code, out, err = ask(documented, "purge", "--yes")
+        other.rollback()
+        assert (code, out) == (5, ""), err
+        assert "canceling statement due to lock timeout (SQLSTATE 55P03)" in err
+        assert "nothing was deleted" in err
+        assert "callctl: hint: somebody holds a lock on the table" in err
+        assert store.saved_summary(connection) == saved
+        with lock.MigrationLock(settings, shared=True):
+            code, out, err = ask(documented, "purge", "--yes")
+        assert (code, out) == (6, ""), err
+        assert "callctl: error: another callctl is at work on schema chatapp (pid " in err
+        assert store.saved_summary(connection) == saved
+        assert ask(documented, "purge", "--yes")[0] == 0
+        assert store.saved_summary(connection) == ()
 
 
 def test_a_role_that_may_not_write(documented: str, ask: Callable[..., tuple[int, str, str]]) -> None:

@@ -11,6 +11,8 @@ import pytest
 from psycopg.types.json import Jsonb
 from tests.conftest import connect
 from tests.db import accounts
+from tests.db.conftest import Callctl
+from tests.db.test_rotation_together import configuration
 
 from callctl import key_ledger, key_retirement, key_use, lock, migrate
 from callctl.envelope import Sealer
@@ -212,3 +214,40 @@ def test_no_process_begins_with_a_retired_key(url: str, keys: Path) -> None:
         assert accounts.versions(db) == before
         kept = "SELECT encryptions FROM callctl.encryption_key WHERE retired_at IS NOT NULL"
         assert db.execute(kept).fetchall() == [counted]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        "LOCK TABLE callctl.encryption_key",
+        "LOCK TABLE chatapp.integration_accounts",
+        "LOCK TABLE chatapp.users",  # no declared field is there, but it is scanned as well
+        "LOCK TABLE callctl.encryption_key IN EXCLUSIVE MODE",  # which can be read
+        "SELECT FROM callctl.encryption_key FOR UPDATE",
+    ],
+)
+def test_no_key_is_retired_while_another_session_holds_what_it_needs(
+    url: str, keys: Path, tmp_path: Path, callctl: Callctl, held: str
+) -> None:
+    """It gives up after lock_wait, says what was in the way, and leaves the key as it was."""
+    settings = accounts.settings_of(url, keys)
+    rotate(settings)
+    command = ("--config", configuration(tmp_path, keys), "keys", "retire", "k1", "--yes", "--lock-wait", "300ms")
+    retired = "SELECT count(retired_at) FROM callctl.encryption_key"
+    # A retirement that did not give up would go on when the server ends this session, and fail the test.
+    with connect(url) as db, connect(url, options="-c idle_in_transaction_session_timeout=30s") as other:
+        with other.transaction():
+            other.execute(held.encode())
+            code, out, err = callctl(url, *command)
+        assert (code, out) == (5, ""), err
+        assert "callctl: error: keys retire: canceling statement due to lock timeout (SQLSTATE 55P03)" in err
+        assert "nothing was recorded" in err
+        assert "callctl: hint: somebody holds a lock on the table" in err
+        assert db.execute(retired).fetchall() == [(0,)]
+        with lock.MigrationLock(settings, shared=True):
+            code, out, err = callctl(url, *command)
+        assert (code, out) == (6, ""), err
+        assert "callctl: error: another callctl is at work on schema chatapp (pid " in err
+        assert db.execute(retired).fetchall() == [(0,)]
+        assert callctl(url, *command)[0] == 0
+        assert db.execute(retired).fetchall() == [(1,)]
