@@ -70,6 +70,9 @@ def transcript(start: int, end: int, duration: int | None = None, content: str =
 
 SECRET = '{"v":1,"alg":"A256GCM","kid":"k1","iv":"00112233445566778899aabb","encrypted":"c0ffee","authTag":"00112233445566778899aabbccddeeff"}'
 BARE = '{"iv":"00112233445566778899aabbccddeeff","encrypted":"c0ffee","authTag":"00112233445566778899aabbccddeeff"}'
+# With an authTag of 15, 4 and 17 bytes: shorter ones can be guessed, and no reader of callctl's opens any of them.
+TAG = "00112233445566778899aabbccddeeff"
+CUT = [text.replace(TAG, tag) for tag in (TAG[:-2], TAG[:8], f"{TAG}00") for text in (SECRET, BARE)]
 TWILIO = f'{{"accountSid":"AC1","phoneNumber":"+15550100","authToken":{SECRET}}}'
 
 
@@ -258,6 +261,8 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(account(access_token="'ya29.plain'"), says="access_token"),
         Breakage(account(refresh_token="'{broken'"), says="refresh_token"),
         Breakage(account(refresh_token="'{\"encrypted\": 007}'"), says="refresh_token"),
+        *(Breakage(account(credentials=TWILIO.replace(SECRET, cut)), says="credentials.authToken") for cut in CUT),
+        *(Breakage(account(access_token=f"'{cut}'"), says="access_token") for cut in CUT),
     ],
     "accounts-secrets-known-key": [
         Breakage(account() + "SET LOCAL callctl.test_keys = 'k2 k3'", says="credentials.authToken (k1)"),
@@ -363,6 +368,8 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(declared(f'{{"trunks": [{{"secret": {SECRET}}}, {{"secret": {SECRET.replace("c0ffee", "C0FFEE")}}}]}}'), says="settings.sip.trunks[].secret"),
         Breakage(declared('{"password": 7}'), says="settings.sip.password"),
         Breakage(account("custom", f'{{"password":{SECRET}}}', last_error="'open'"), says="last_error"),
+        *(Breakage(declared(f'{{"password": {cut}}}'), says="settings.sip.password") for cut in CUT),
+        *(Breakage(account("custom", f'{{"password":{SECRET}}}', last_error=f"'{cut}'"), says="last_error") for cut in CUT),
     ],
     "declared-secrets-known-key": [
         Breakage(declared(f'{{"password": {SECRET}}}') + "SET LOCAL callctl.test_keys = 'k2'", says="settings.sip.password', 'k1'"),

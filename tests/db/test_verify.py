@@ -43,6 +43,24 @@ def test_each_table_is_read_once() -> None:
     assert names == sorted(set(names)), "two aliases for one table: their checks share no scan"
 
 
+def test_the_form_of_an_encrypted_secret_is_the_same_in_every_file() -> None:
+    """The two files of the accounts read the secrets in the same words, so that one pass does for both."""
+    texts = {name: read_sql(name) for name in sql_names("verify") if "'authTag'" in read_sql(name)}
+    assert {name.removeprefix("verify/") for name in texts} == {
+        "accounts_secrets.sql",
+        "accounts_keys.sql",
+        "declared_secrets.sql",
+    }
+    forms = [form for text in texts.values() for form in re.findall(r"NOT COALESCE\((.*?), false\)", text, re.DOTALL)]
+    assert (len(forms), len({" ".join(form.split()) for form in forms})) == (3, 1)
+    read = {
+        text[text.index("LEFT JOIN LATERAL") : text.index("WHERE secrets.")]
+        for text in texts.values()
+        if "AS secrets" in text
+    }
+    assert len(read) == 1
+
+
 @pytest.mark.parametrize("state", [FULL, State("deployed")], ids=str)
 def test_offenders_are_shown_without_reading_the_table_again(migrated: Migrated, state: State) -> None:
     """All are counted; some are shown, and found where the scan has seen them."""
