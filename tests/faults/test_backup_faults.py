@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from tests import processes
 from tests.conftest import connect
 from tests.db import backups
-from tests.faults import standby
+from tests.faults import standby, wire
+from tests.faults.proxy import Fault, Outcome, Proxy, Session
 
 from callctl import restore
 from callctl.baselines import fill
 from callctl.config import Settings
-from callctl.errors import LockHeld, StepFailed
+from callctl.errors import CallctlError, Interrupted, LockHeld, StepFailed
 from callctl.events import Event, Notice
 from callctl.lock import MigrationLock
 from callctl.postgres import start_server
@@ -90,6 +94,73 @@ def test_ctrl_c(command: str, documented: str, empty_database: str, tmp_path: Pa
         assert backups.held(url) == []
     with connect(url) as other:
         assert processes.until(lambda: not processes.sessions(other, "callctl%", "%"), "the end of its sessions")
+
+
+@dataclass
+class AtTheCommit:
+    """Does something to the session that restores, at the COMMIT behind its rows."""
+
+    fault: Fault
+    restoring: set[int] = field(default_factory=set)
+    struck: bool = False
+
+    def statement(self, session: Session, text: str) -> Fault | None:
+        if text.startswith("COPY "):
+            self.restoring.add(session.number)
+        if text != "COMMIT" or session.number not in self.restoring:
+            return None
+        self.struck = True
+        return self.fault
+
+    def answered(self, session: Session, text: str, failed: bool) -> None: ...
+
+    def cancelled(self) -> None: ...
+
+
+def interrupt(session: Session) -> Outcome:
+    """Ctrl-C, while callctl waits for the answer."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    return "go on"
+
+
+UNKNOWN = "whether it was restored is not known: see whether the database is empty"
+NOTHING = "nothing was restored: the database is as empty as before"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "state", "committed"),
+    [
+        (Fault("before", lambda session: "close"), StepFailed, UNKNOWN, False),
+        (Fault("after", lambda session: "close"), StepFailed, UNKNOWN, True),
+        (Fault("after", interrupt), Interrupted, UNKNOWN, True),
+        (Fault("before", lambda session: wire.error_response("53100", "no space")), StepFailed, NOTHING, False),
+    ],
+    ids=["the commit is lost", "its answer is lost", "Ctrl-C", "the commit is refused"],
+)
+def test_what_is_said_to_be_restored_where_the_commit_is_in_doubt(
+    fault: Fault,
+    error: type[CallctlError],
+    state: str,
+    committed: bool,
+    documented: str,
+    empty_database: str,
+    tmp_path: Path,
+) -> None:
+    """A commit without an answer may have been carried out: the message does not say that nothing was restored."""
+    backups.take(documented, tmp_path / "a.dump")
+    target = conninfo_to_dict(empty_database)
+    proxy, observer = Proxy(Path(str(target["host"]))), AtTheCommit(fault)
+    try:
+        proxy.watch(observer)
+        with pytest.raises(error) as caught:
+            restore.restore(Settings(database_url=proxy.url(str(target["dbname"]))), str(tmp_path / "a.dump"))
+    finally:
+        proxy.close()
+    assert observer.struck
+    assert caught.value.message.endswith(f"; {state}")
+    with connect(empty_database) as connection:
+        processes.until(lambda: not processes.sessions(connection, "callctl%", "%"), "the end of its sessions")
+    assert bool(backups.held(empty_database)) == committed
 
 
 def test_a_killed_one_leaves_what_the_next_writes_over(documented: str, tmp_path: Path) -> None:

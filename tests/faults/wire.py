@@ -31,8 +31,10 @@ def startup_parameters(packet: bytes) -> dict[str, str]:
 
 
 def ends_request(message: bytes) -> bool:
-    """Whether something is answered after this one, or nothing ever: Query, Execute, Sync, Flush, Terminate."""
-    return message[:1] in (b"Q", b"E", b"S", b"H", b"X")
+    """Whether something is answered after this one, or nothing ever: Query, Execute, Sync, Flush, Terminate; and
+    CopyDone and CopyFail, behind the rows of a COPY.
+    """
+    return message[:1] in (b"Q", b"E", b"S", b"H", b"X", b"c", b"f")
 
 
 def statement(messages: list[bytes]) -> str:
@@ -61,9 +63,9 @@ def _message(kind: bytes, body: bytes) -> bytes:
 
 FLUSH = _message(b"H", b"")
 SYNC = _message(b"S", b"")
-# What ends an answer: ReadyForQuery; or of one Execute, CommandComplete, EmptyQueryResponse, PortalSuspended and
-# ErrorResponse.
-READY = (b"Z",)
+# What ends an answer: ReadyForQuery, and CopyInResponse, which asks the client for rows; or of one Execute,
+# CommandComplete, EmptyQueryResponse, PortalSuspended and ErrorResponse.
+READY = (b"Z", b"G")
 EXECUTED = (b"C", b"I", b"s", b"E")
 
 REFUSED = "refused by the fault test"  # what no server takes for a statement
