@@ -131,6 +131,10 @@ def test_rows_that_are_not_those_of_the_manifest(file: Path, empty_database: str
     backups.amend(file, tables=tables)
     message = refused(StepFailed, empty_database, file).message
     assert "chatapp.chatbots has 200 rows, not 201; nothing was restored" in message
+    tables[2]["rows"] -= 2
+    backups.amend(file, tables=tables)
+    message = refused(StepFailed, empty_database, file).message
+    assert "chatapp.chatbots has 200 rows, not 199; nothing was restored" in message
     backups.amend(file, tables=[{"schema": "chatapp", "table": "calls", "rows": 0}])
     assert "the comparison with the manifest: " in refused(StepFailed, empty_database, file).message
 
