@@ -237,6 +237,22 @@ def test_purge_shows_what_it_deletes(documented: str, ask: Callable[..., tuple[i
     assert out.startswith("deleted ")
 
 
+def test_purge_deletes_what_can_not_be_put_back_any_more(
+    documented: str, ask: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Values and rows that a newer write has superseded, which a down would not put back, are gone as well."""
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    migrate.down(settings, to=8)
+    with psycopg.connect(documented, autocommit=True) as connection:
+        for table in ("saved_value", "saved_row"):
+            superseded = connection.execute(f"UPDATE callctl.{table} SET superseded_at = now()".encode())
+            assert superseded.rowcount > 0
+        assert ask(documented, "purge", "--yes")[0] == 0
+        for table in ("saved_value", "saved_row"):
+            assert connection.execute(f"SELECT count(*) FROM callctl.{table}".encode()).fetchall() == [(0,)]
+
+
 @pytest.mark.parametrize(
     "held",
     [
