@@ -56,10 +56,14 @@ def until(seen: Callable[[], Any], what: str) -> Any:
 def sessions(
     connection: psycopg.Connection[Any], name: str = "callctl%", states: str = "active, idle in transaction"
 ) -> list[int]:
-    """The server processes of this database that are called so, in one of these states (``%``: in any)."""
+    """The sessions of this database that are called so, in one of these states (``%``: in any).
+
+    Parallel workers of a query are called as its session is, and are none.
+    """
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND application_name LIKE %s AND (state = ANY (string_to_array(%s, ', ')) OR %s = '%%') ORDER BY pid",
+        " AND backend_type = 'client backend' AND application_name LIKE %s"
+        " AND (state = ANY (string_to_array(%s, ', ')) OR %s = '%%') ORDER BY pid",
         (name, states, states),
     ).fetchall()
     return [row[0] for row in rows]
