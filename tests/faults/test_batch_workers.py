@@ -15,7 +15,7 @@ from tests.conftest import MakeDatabase, connect
 
 from callctl import batches, database, lock, migrate, store
 from callctl.config import Settings
-from callctl.errors import Interrupted, StepFailed
+from callctl.errors import Interrupted, LockHeld, StepFailed
 from callctl.events import BatchFinished, Event, Notice
 from callctl.verify import verify
 
@@ -179,6 +179,23 @@ def test_beside_a_session_that_has_lost_the_work_lock_nothing_begins(documented:
         assert database.with_retries(settings, "a lock", attempt) == (1,)
         connection.execute("SELECT pg_advisory_unlock_all()")
         with pytest.raises(Exception, match="in the middle of a statement"):
+            database.with_retries(settings, "a lock", attempt)
+
+
+def test_beside_a_session_whose_work_lock_another_has_nothing_begins(documented: str) -> None:
+    """It is the lock of the run's own session that counts; another's keeps this run out."""
+    settings = replace(settings_of(documented), lock_wait_ms=200)
+    with lock.at_work(settings) as (connection, _), database.connect(settings) as other, connect(documented) as thief:
+        own = connection.info.backend_pid
+        connection.execute("SELECT pg_advisory_unlock_all()")
+        thief.execute("SELECT pg_advisory_lock(%s, hashtext('chatapp'))", (lock.WORK_CLASS,))
+
+        def attempt() -> None:
+            with other.transaction():
+                lock.guard_transaction(other, "chatapp", 100, beside=own)
+                raise AssertionError("it has begun")
+
+        with pytest.raises(LockHeld, match=rf"another callctl \(pid {thief.info.backend_pid}, "):
             database.with_retries(settings, "a lock", attempt)
 
 
