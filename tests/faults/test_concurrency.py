@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -46,6 +47,18 @@ def test_with_wait_all_end_well_and_each_step_is_taken_once(documented: str, num
         assert [row.step for row in migrate.history(connection)] == list(range(1, STEPS + 1))
         assert connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
         assert migrate.status(connection, settings).pending == tuple(range(STEPS + 1, 14))
+
+
+def test_who_waits_for_another_gives_up_after_lock_wait(documented: str) -> None:
+    with lock.MigrationLock(Settings(database_url=documented)), connect(documented) as watch:
+        (holder,) = processes.sessions(watch, "callctl lock", "%")
+        waiting = ("--wait", "--lock-wait", "300ms", "--output", "json")
+        code, out, err = processes.run(documented, "migrate", "up", "--yes", *waiting)
+        assert code == 6, err
+        first, *_, last = [json.loads(line) for line in out.splitlines()]
+        assert (first["event"], first["what"]) == ("waiting", "another callctl to finish")
+        assert f"another callctl is at work on schema chatapp (pid {holder}, callctl lock, from local" in str(last)
+        assert watch.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
 
 
 @contextmanager
