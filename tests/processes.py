@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -53,12 +55,23 @@ def until(seen: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"never seen: {what}")
 
 
+def alive(pid: int) -> bool:
+    """Return whether this process runs. One that has ended does not, though its parent has not collected it yet."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
+
+
 def sessions(
     connection: psycopg.Connection[Any], name: str = "callctl%", states: str = "active, idle in transaction"
 ) -> list[int]:
-    """The sessions of this database that are called so, in one of these states (``%``: in any).
+    """Return the pids of this database's sessions with this name, in one of these states (``%``: in any).
 
-    Parallel workers of a query are called as its session is, and are none.
+    A parallel worker has the name of the session that started it; it is not counted.
     """
     rows = connection.execute(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

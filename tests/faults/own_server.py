@@ -11,11 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psycopg
+from tests import processes
 
 import callctl.guard
 from callctl.binaries import Binaries, find_binaries, reachable_binaries, run_as, server_user
@@ -105,7 +105,7 @@ class OwnServer:
         pid = int(file.read_text().split()[0])
         os.kill(pid, signal.SIGQUIT)
         deadline = time.monotonic() + 60
-        while _alive(pid) and time.monotonic() < deadline:
+        while processes.alive(pid) and time.monotonic() < deadline:
             time.sleep(0.005)
         # Killed, the guard leaves the directory where it is.
         self._guard.kill()
@@ -128,17 +128,6 @@ class OwnServer:
             self._close_pipe()
             self._guard.wait()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    """Whether the process still runs; one that its guard has not collected yet does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return True
 
 
 def administer(url: str, **options: Any) -> psycopg.Connection[Any]:
