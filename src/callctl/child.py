@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from callctl.redaction import redact
@@ -39,7 +40,7 @@ class Child:
         keeps: Sequence[int] = (),
         on_line: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._process = subprocess.Popen(
+        self._popen: Callable[[], subprocess.Popen[bytes]] = lambda: subprocess.Popen(
             argv,
             env=dict(environment),
             stdin=stdin,
@@ -48,19 +49,21 @@ class Child:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._process: subprocess.Popen[bytes] | None = None
         self._lines: list[str] = []
         self._on_line = on_line
         self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
 
     @property
     def output(self) -> IO[bytes]:
         """What it writes, where that is a pipe."""
+        assert self._process is not None
         assert self._process.stdout is not None
         return self._process.stdout
 
     def ended(self, seconds: float) -> bool:
         """Whether it has ended by then; waits no longer than that."""
+        assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
             return True
@@ -68,6 +71,7 @@ class Child:
 
     def failure(self) -> str | None:
         """Wait for its end: None where it did what it should, else what it said, without passwords."""
+        assert self._process is not None
         code = self._process.wait()
         self._listener.join(_PATIENCE_SECONDS)
         if code == 0:
@@ -78,9 +82,18 @@ class Child:
         return redact(text) or how
 
     def __enter__(self) -> Child:
+        try:
+            # In a thread, where Ctrl-C raises nothing: an interrupted Popen does not end the program it has started.
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(self._start).result()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: Any) -> None:
+        if self._process is None:
+            return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)  # it cancels its statement on the server
             if not self.ended(_PATIENCE_SECONDS):
@@ -90,7 +103,12 @@ class Child:
         self._process.wait()
         self._listener.join(_PATIENCE_SECONDS)
 
+    def _start(self) -> None:
+        self._process = self._popen()
+        self._listener.start()
+
     def _listen(self) -> None:
+        assert self._process is not None
         assert self._process.stderr is not None
         with self._process.stderr as stream:
             for raw in stream:

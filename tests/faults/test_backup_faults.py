@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,6 +163,35 @@ def test_what_is_said_to_be_restored_where_the_commit_is_in_doubt(
     with connect(empty_database) as connection:
         processes.until(lambda: not processes.sessions(connection, "callctl%", "%"), "the end of its sessions")
     assert bool(backups.held(empty_database)) == committed
+
+
+def test_ctrl_c_while_the_program_is_being_started(
+    documented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs already and callctl does not know it yet: the program ends all the same."""
+    started: list[int] = []
+
+    class Struck(subprocess.Popen[bytes]):
+        def __init__(self, argv: Sequence[str], **options: Any) -> None:
+            super().__init__(argv, **options)
+            if "--version" not in argv:
+                started.append(self.pid)
+                signal.raise_signal(signal.SIGINT)
+
+    bin = backups.program(tmp_path / "bin", "pg_dump", "18.6", "exec sleep 1000")
+    monkeypatch.setenv("CALLCTL_PG_BIN", str(bin))
+    monkeypatch.setattr(subprocess, "Popen", Struck)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(Interrupted, match="no file was left"):
+            backups.take(documented, tmp_path / "a.dump")
+        (pid,) = started
+        assert not processes.alive(pid)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_killed_one_leaves_what_the_next_writes_over(documented: str, tmp_path: Path) -> None:
