@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import connect as plain
 from tests.faults.standby import SETTINGS, replica_of
 
-from callctl import migrate
+from callctl import migrate, transactions
 from callctl.config import Settings
 from callctl.database import connect
 from callctl.errors import CallctlError, StepFailed
@@ -99,6 +99,27 @@ def test_a_lock_held_too_long_is_let_go_and_said(documented: str) -> None:
         migrate.up(settings)
     with connect(settings) as connection:
         assert verify(connection, settings).passed
+
+
+def test_lock_hold_bounds_the_statements_of_a_transaction_together(
+    documented: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 6 drops a trigger and a column in one transaction. Either alone would end in time, both do not."""
+    monkeypatch.setattr(transactions, "OVERRUNS", 1)
+    migrate.up(settings_of(documented), to=5)
+    with plain(documented) as connection:
+        connection.execute(
+            "CREATE FUNCTION public.slow() RETURNS event_trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN IF current_query() LIKE '%chatbots%' THEN PERFORM pg_sleep(0.7); END IF; END $$"
+        )
+        connection.execute(
+            "CREATE EVENT TRIGGER slow ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'DROP TRIGGER')"
+            " EXECUTE FUNCTION public.slow()"
+        )
+        with pytest.raises(StepFailed, match=r"held a lock longer than 0\.5 s \(lock_hold\)"):
+            migrate.up(replace(settings_of(documented), lock_timeout_ms=500, lock_hold_ms=500), to=6)
+        connection.execute("DROP EVENT TRIGGER slow")
+    migrate.up(settings_of(documented))
 
 
 def test_a_batch_that_meets_a_locked_row_takes_fewer_rows_and_names_the_holder(documented: str) -> None:
