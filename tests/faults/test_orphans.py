@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import psycopg
@@ -17,8 +18,9 @@ from tests.conftest import connect
 
 from callctl import adoption, database, lock, migrate, store
 from callctl.config import Settings
-from callctl.errors import LockHeld, StepFailed
+from callctl.errors import LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepStarted
+from callctl.steps import all_steps
 from callctl.verify import verify
 
 Watch: TypeAlias = psycopg.Connection[Any]
@@ -141,9 +143,7 @@ def test_frozen_and_robbed_of_its_lock(documented: str, watch: Watch, started: S
     process, pid = at_a_standstill(documented, watch)
     started.append(process)
     process.send_signal(signal.SIGSTOP)
-    (held_by,) = processes.sessions(watch, "callctl lock", "%")
-    watch.execute("SELECT pg_terminate_backend(%s)", (held_by,))
-    processes.until(lambda: not processes.sessions(watch, "callctl lock", "%"), "the lock's session gone")
+    end_lock_session(watch)
     run = Mending(watch, pid)
     migrate.up(short(documented), on_event=run)
     assert run.mended
@@ -164,17 +164,48 @@ def assert_all_done(url: str) -> None:
         assert [row.step for row in migrate.history(connection)] == list(range(1, 14))
 
 
+def end_lock_session(watch: Watch) -> None:
+    """End the session that holds the migration lock, and wait until it is gone."""
+    (held_by,) = processes.sessions(watch, "callctl lock", "%")
+    watch.execute("SELECT pg_terminate_backend(%s)", (held_by,))
+    processes.until(lambda: not processes.sessions(watch, "callctl lock", "%"), "the lock's session gone")
+
+
 def test_a_lost_lock_says_how_far_the_step_came(documented: str, watch: Watch) -> None:
     def rob(event: Event) -> None:
         if isinstance(event, BatchFinished) and event.step == 4:
-            (held_by,) = processes.sessions(watch, "callctl lock", "%")
-            watch.execute("SELECT pg_terminate_backend(%s)", (held_by,))
-            processes.until(lambda: not processes.sessions(watch, "callctl lock", "%"), "the lock's session gone")
+            end_lock_session(watch)
 
     with pytest.raises(StepFailed, match="migration lock broke") as failed:
         migrate.up(replace(Settings(database_url=documented), batch_size=60), on_event=rob)
     assert "step 4 up is half done: what it committed stands" in failed.value.message
     assert "stopped before the next statement" in failed.value.message
+
+
+RAN = "SELECT conname FROM pg_constraint WHERE convalidated UNION SELECT relname FROM pg_class"
+
+
+@pytest.mark.parametrize("name", ["chatbot_packages_capability_check", "idx_chatbots_capabilities"])
+def test_a_statement_outside_a_transaction_does_not_run_without_the_migration_lock(
+    documented: str, watch: Watch, name: str
+) -> None:
+    """VALIDATE and CREATE INDEX CONCURRENTLY: the lock is lost during the statement before, the last to run."""
+    (step,) = (step for step in all_steps() if step.number == 4)
+    (before,) = (
+        before
+        for before, statement in pairwise(step.script("up").statements)
+        if "no-transaction" in statement.directives and name in statement.sql
+    )
+
+    def rob(event: Event) -> None:
+        if isinstance(event, StatementStarted) and (event.source, event.line) == (before.source, before.line):
+            end_lock_session(watch)
+
+    with pytest.raises(StepFailed, match=r"migration lock broke: .*; stopped before the next statement"):
+        migrate.up(Settings(database_url=documented), on_event=rob)
+    assert (name,) not in watch.execute(RAN).fetchall()
+    migrate.up(Settings(database_url=documented))
+    assert_all_done(documented)
 
 
 @pytest.mark.parametrize("command", ["down", "adopt", "purge"])
@@ -290,6 +321,28 @@ def test_the_guard_sets_its_timeouts_for_the_transaction_alone(documented: str) 
                 lock.guard_transaction(connection, "chatapp", milliseconds)
                 assert connection.execute(query, (list(names),)).fetchall() == [(shown,), ("10s",)]
         assert connection.execute(query, (list(names),)).fetchall() == before
+
+
+# A set_config() that changes nothing, in a schema that is searched before pg_catalog.
+IGNORES = """
+CREATE SCHEMA ignores;
+CREATE FUNCTION ignores.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS 'SELECT $2';
+"""
+
+
+def test_a_lock_timeout_that_does_not_stay_set_stops_the_transaction(documented: str, watch: Watch) -> None:
+    """A pooler may send the setting elsewhere, or ignore it: what counts is what the session says then."""
+    watch.execute(IGNORES)
+    with lock.at_work(Settings(database_url=documented)) as (connection, _):
+        connection.execute("SET search_path = ignores, pg_catalog")
+        with pytest.raises(StepFailed, match="lock_timeout does not stay set"), connection.transaction():
+            lock.guard_transaction(connection, "chatapp", 2000)
+        with pytest.raises(Refused, match="lock_timeout does not stay set"):
+            database.set_lock_timeout(connection, 2000)
+        connection.execute("SET lock_timeout = '2s'")
+        with connection.transaction():
+            lock.guard_transaction(connection, "chatapp", 2000)
+        database.set_lock_timeout(connection, 2000)
 
 
 def test_the_server_frees_the_locks_of_a_callctl_that_falls_silent(
