@@ -230,7 +230,6 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
     import psycopg
 
     run.pace.keep()
-    run.lock.assert_held(partial(state, run))
     _announce(run, original)
     statement = original
     try:
@@ -243,6 +242,8 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
 
 
 def _once(run: Run, statement: Statement) -> None:
+    # Before each attempt: the one before may have waited or built for hours.
+    run.lock.assert_held(partial(state, run))
     # What runs outside a transaction (VALIDATE, CONCURRENTLY) waits without anybody waiting behind it but other DDL
     # and vacuum, so it may be patient: cut short, a build would start from nothing.
     database.set_lock_timeout(run.connection, run.settings.lock_wait_ms)

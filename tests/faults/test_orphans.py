@@ -208,6 +208,35 @@ def test_a_statement_outside_a_transaction_does_not_run_without_the_migration_lo
     assert_all_done(documented)
 
 
+# Ends the session that holds the migration lock when callctl begins to build an index.
+ROBS = """
+CREATE FUNCTION public.rob() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE application_name = 'callctl lock' AND datname = current_database() AND current_query() LIKE '%first_of_type%';
+END $$;
+CREATE EVENT TRIGGER rob ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION public.rob();
+"""
+
+
+def test_the_next_of_several_generated_statements_does_not_run_without_the_migration_lock(
+    documented: str, watch: Watch
+) -> None:
+    """Step 6, down, builds again every index of the type column. The lock is lost while the first is built."""
+    names = ["first_of_type", "second_of_type"]
+    for name in names:
+        watch.execute(f"CREATE INDEX {name} ON chatapp.chatbots (chatbottype)".encode())
+    migrate.up(Settings(database_url=documented))
+    watch.execute(ROBS)
+    with pytest.raises(StepFailed, match=r"migration lock broke: .*; stopped before the next statement"):
+        migrate.down(Settings(database_url=documented), to=5)
+    built = "SELECT relname FROM pg_class WHERE relname = ANY (%s)"
+    assert len(watch.execute(built, (names,)).fetchall()) < len(names)
+    watch.execute("DROP EVENT TRIGGER rob")
+    migrate.down(Settings(database_url=documented), to=5)
+    assert len(watch.execute(built, (names,)).fetchall()) == len(names)
+
+
 @pytest.mark.parametrize("command", ["down", "adopt", "purge"])
 def test_whoever_writes_waits_for_the_orphan(documented: str, watch: Watch, command: str) -> None:
     settings = short(documented)
