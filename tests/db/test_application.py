@@ -265,6 +265,23 @@ class TestTheInheritanceRule:
         with pytest.raises(psycopg.errors.CheckViolation):
             db.execute("UPDATE chatbots SET enabled_call = true WHERE id = %s", (bot,))
 
+    def test_narrowing_a_package_and_enabling_a_capability_wait_for_each_other(
+        self, db: psycopg.Connection[Any], documented: str
+    ) -> None:
+        """The second session waits for the first one's transaction; here it gives up after its lock_timeout."""
+        bot = self.bot(db, "both", CHAT)
+        narrow = "UPDATE chatapp.chatbot_packages SET enable_call = false WHERE name = 'both'"
+        enable = f"UPDATE chatapp.chatbots SET enabled_call = true WHERE id = '{bot}'"
+        with connect(documented, options="-c lock_timeout=50ms") as other:
+            for first, second in ((enable, narrow), (narrow, enable)):
+                with db.transaction(force_rollback=True):
+                    db.execute(first.encode())
+                    with pytest.raises(psycopg.errors.LockNotAvailable):
+                        other.execute(second.encode())
+            db.execute(narrow.encode())
+            with pytest.raises(psycopg.errors.CheckViolation):
+                other.execute(enable.encode())
+
     def test_it_comes_with_step_6_and_goes_with_it(self, documented: str) -> None:
         """While the type column exists, code that knows only the type is not stopped."""
         settings = Settings(database_url=documented)
