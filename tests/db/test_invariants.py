@@ -108,12 +108,17 @@ def settings(path: str, value: str) -> Breakage:
     )
 
 
-BREACH = f"""
-  ALTER TABLE chatapp.chatbots DISABLE TRIGGER check_chatbot_capabilities;
-  UPDATE chatapp.chatbots SET package_id = (SELECT id FROM chatapp.chatbot_packages WHERE NOT enable_call LIMIT 1)
-  WHERE id = {ONE_CALL_BOT};
-  ALTER TABLE chatapp.chatbots ENABLE TRIGGER check_chatbot_capabilities;
-"""
+def breach(capability: str, other: str) -> str:
+    """A chatbot with one capability, and a package that allows only the other."""
+    return f"""
+      ALTER TABLE chatapp.chatbots DISABLE TRIGGER check_chatbot_capabilities;
+      UPDATE chatapp.chatbots SET enabled_{capability} = true, enabled_{other} = false,
+        package_id = (SELECT id FROM chatapp.chatbot_packages WHERE NOT enable_{capability} AND enable_{other} LIMIT 1)
+      WHERE id = {ONE_CALL_BOT};
+      ALTER TABLE chatapp.chatbots ENABLE TRIGGER check_chatbot_capabilities;
+    """
+
+
 FLAG_GONE = "UPDATE chatapp.companies SET settings = settings #- '{{features,callEnabled}}', deleted_at = {deleted} WHERE slug = 'company-{number}'"
 HOOK = "'https://chat.example.com/api/webhooks/"
 
@@ -351,8 +356,11 @@ BREAKAGES: dict[str, list[Breakage]] = {
         for state in (FULL, DEPLOYED)
         for value in ("[]", "null", '"on"', '{"features": "all"}', '{"features": ["callEnabled"]}')
     ],
-    "inheritance": [Breakage(BREACH)],
-    "inheritance-recorded": [Breakage(f"{BREACH} INSERT INTO callctl.inheritance_breach (chatbot_id) SELECT {ONE_CALL_BOT}")],
+    "inheritance": [Breakage(breach("call", "chat")), Breakage(breach("chat", "call"))],
+    "inheritance-recorded": [
+        Breakage(f"INSERT INTO callctl.inheritance_breach (chatbot_id) SELECT {ONE_CALL_BOT}; {broken}")
+        for broken in (breach("call", "chat"), breach("chat", "call"))
+    ],
     "inheritance-rule-may-read": [
         Breakage(
             "CREATE ROLE powerless; ALTER FUNCTION chatapp.check_chatbot_capabilities() OWNER TO powerless", says="powerless"
