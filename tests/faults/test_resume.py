@@ -122,6 +122,27 @@ def test_half_way_up_is_finished_before_going_down(documented: str) -> None:
     migrate.down(settings, to=0)
 
 
+def test_a_resumed_run_asks_again_what_blocks_the_step_that_is_half_done(documented: str) -> None:
+    """Only what step 6 itself has made is not asked for again; a view on its column blocks it as at the beginning."""
+    settings = settings_of(documented)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StatementStarted) and event.step == 6 and "remember_column" in event.summary:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        migrate.up(settings, on_event=stop)
+    with connect(settings) as connection:
+        assert migrate.status(connection, settings).steps[5].half_done == "up"
+        connection.execute("CREATE VIEW public.kinds AS SELECT chatbottype FROM chatapp.chatbots")
+        begun = store.started(connection)
+        with pytest.raises(Refused, match=r"dependents: view kinds depends on column .* which step 6 drops"):
+            migrate.up(settings)
+        assert store.started(connection) == begun
+        connection.execute("DROP VIEW public.kinds")
+    migrate.up(settings)
+
+
 def test_a_second_run_is_refused_and_names_the_first(documented: str) -> None:
     from callctl.lock import MigrationLock
 
