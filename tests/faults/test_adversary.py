@@ -10,6 +10,8 @@ import pytest
 from psycopg import sql
 from tests.conftest import connect as plain
 from tests.db import snapshot
+from tests.faults.conftest import MakeChain
+from tests.faults.proxy import Fault, Session
 
 from callctl import migrate, runner
 from callctl.baselines import drop_database, fill
@@ -126,6 +128,36 @@ def test_settings_written_behind_the_batches_of_step_12_do_not_hold_it_up(
         assert bot == (None,)
         company = application.execute(f"SELECT settings FROM chatapp.companies WHERE slug = {FIRST}").fetchone()
         assert company == ({},)
+
+
+class WritesBehind:
+    """Takes a company's settings away once, when the last transaction of step 12 has found no company without them."""
+
+    def __init__(self, url: str) -> None:
+        self.wrote = 0
+        self._url = url
+
+    def statement(self, session: Session, text: str) -> Fault | None:
+        return None
+
+    def answered(self, session: Session, text: str, failed: bool) -> None:
+        if not self.wrote and "chatapp.companies" in text and text.endswith(f"LIMIT {runner.LEFT + 1}"):
+            with plain(self._url) as application:
+                query = f"UPDATE chatapp.companies SET settings = '{{}}' WHERE slug = {FIRST}"
+                self.wrote = application.execute(query.encode()).rowcount
+
+    def cancelled(self) -> None: ...
+
+
+def test_what_is_written_between_a_repeated_statement_and_its_check_does_not_fail_the_step(chain: MakeChain) -> None:
+    """Both see the rows of one moment."""
+    database = chain("documented")
+    behind = WritesBehind(database.server.url(database.database))
+    database.proxy.watch(behind)
+    ended = database.nursery.run(database.command("up"), database.proxy.url(database.database))
+    database.proxy.watch(None)
+    assert behind.wrote == 1
+    assert ended.code == 0, ended.errors
 
 
 def test_who_holds_a_table_that_a_repeated_statement_has_to_read_is_named(documented: str) -> None:
