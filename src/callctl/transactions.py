@@ -129,8 +129,14 @@ def _pipeline(connection: Connection) -> Iterator[Pipeline | None]:
     import psycopg
 
     if psycopg.Pipeline.is_supported():
-        with connection.pipeline() as pipeline:
-            yield pipeline
+        try:
+            with connection.pipeline() as pipeline:
+                yield pipeline
+        except psycopg.OperationalError as error:
+            # After a lost connection psycopg may say only that the pipeline cannot be left; the reason is its context.
+            if "pipeline mode" in str(error) and isinstance(error.__context__, psycopg.Error):
+                raise error.__context__ from None
+            raise
     else:
         yield None
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -219,6 +222,26 @@ def test_rows_written_behind_the_batches_get_the_same_in_the_last_transaction(do
         ).fetchone()
         assert missing is not None
         assert missing[0] <= 1  # made after the last batch of the last pass, and not seen by the last transaction
+
+
+def test_the_error_of_a_connection_lost_at_the_end_of_a_pipeline_says_so(
+    documented: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under load psycopg may raise the second error, with the first as its context, as here."""
+
+    @contextmanager
+    def lost(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Pipeline]:
+        with pipeline(connection) as opened:
+            yield opened
+        try:
+            raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
+        finally:
+            raise psycopg.OperationalError("cannot exit pipeline mode while busy")
+
+    pipeline = psycopg.Connection.pipeline
+    monkeypatch.setattr(psycopg.Connection, "pipeline", lost)
+    with pytest.raises(StepFailed, match="terminating connection"):
+        migrate.up(settings_of(documented))
 
 
 def test_a_client_library_without_pipeline_mode_does_as_well(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
