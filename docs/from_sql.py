@@ -14,7 +14,7 @@ from callctl.contract import expected_of
 from callctl.events import Direction
 from callctl.files import sql_names
 from callctl.script import Script, Statement, load_script, tree
-from callctl.steps import Step, all_steps
+from callctl.steps import Step, all_steps, parts
 
 _HOW = {
     "batched": "in batches, a commit each",
@@ -38,8 +38,9 @@ def steps(generated: str) -> str:
         generated,
         "The thirteen steps, as the comments at the top of their files tell them. *Specification* and line",
         "numbers such as L104 mean the platform's own document, which callctl carries out. The files are the",
-        "whole truth; `callctl migrate plan` prints them in the names of your database. Statements without a",
-        "remark share a transaction with their neighbours.",
+        "whole truth; `callctl migrate plan` prints them in the names of your database. `up.sql` and `down.sql` hold",
+        "the step's own statements; the files beside them what callctl saves, proves and restores. They run in the",
+        "order shown. Statements without a remark share a transaction with their neighbours, across files too.",
         "",
         "| step | name | up | down |",
         "|---|---|---|---|",
@@ -50,9 +51,12 @@ def steps(generated: str) -> str:
     for step in all_steps():
         lines += ["", f"## {_title(step)}"]
         for way in _DIRECTIONS:
-            script = step.script(way)
-            lines += ["", f"**{way.capitalize()}** (`{script.name}`). {' '.join(_header(script))}", ""]
-            lines += [_statement(statement) for statement in script.statements] or ["- nothing to run"]
+            for name in parts(step.directory, way):
+                script = load_script(name)
+                file = name.rpartition("/")[2]
+                title = f"**{way.capitalize()}** (`{name}`)." if file == f"{way}.sql" else f"`{file}`:"
+                lines += ["", f"{title} {' '.join(_header(script))}", ""]
+                lines += [_statement(statement) for statement in script.statements] or ["- nothing to run"]
     return "\n".join(lines) + "\n"
 
 
@@ -70,12 +74,12 @@ def _counted(script: Script) -> str:
 
 
 def _header(script: Script) -> Iterator[str]:
-    """The comment lines at the top of a file, as sentences: 'Step 4, back: …' loses its number."""
+    """The comment lines at the top of a file, as sentences: 'Step 4 down, before: …' loses its number."""
     for line in script.text.splitlines():
         if not line.startswith("--"):
             return
         text = line.removeprefix("--").strip()
-        yield re.sub(r"^Step \d+(, back)?: ", "", text)
+        yield re.sub(r"^Step \d+( down)?(, (before|after))?[.:] *", "", text)
 
 
 def _statement(statement: Statement) -> str:
@@ -120,9 +124,14 @@ def checks(generated: str) -> str:
         "",
         "## Inside a step",
         "",
-        "They stand in the step's own file, where going on would lose something. One that fails stops it.",
+        "They are in the step's own files, where going on would lose something. One that fails stops it.",
         "",
-        *_table((each.number, each.script(way)) for each in all_steps() for way in _DIRECTIONS),
+        *_table(
+            (each.number, load_script(name))
+            for each in all_steps()
+            for way in _DIRECTIONS
+            for name in parts(each.directory, way)
+        ),
     ]
     return "\n".join(lines) + "\n"
 

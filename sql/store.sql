@@ -82,9 +82,9 @@ COMMENT ON TABLE callctl.definition IS 'The statements that put back, in order, 
 COMMENT ON COLUMN callctl.definition.step IS 'The step that removed it';
 COMMENT ON COLUMN callctl.definition.ordinal IS 'Order of the statements within the step';
 COMMENT ON COLUMN callctl.definition.relation IS 'The table, by its documented name';
-COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting or fillfactor';
+COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting, fillfactor or foreign key';
 COMMENT ON COLUMN callctl.definition.name IS 'The object''s name in this database';
-COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run';
+COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run; of a foreign key, what comes behind its name';
 COMMENT ON COLUMN callctl.definition.detail IS 'What else is known of the object: its type, its length limit';
 
 CREATE TABLE IF NOT EXISTS callctl.made (
@@ -104,29 +104,65 @@ COMMENT ON COLUMN callctl.made.made_at IS 'When it was made';
 
 CREATE TABLE IF NOT EXISTS callctl.saved_value (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  relation text NOT NULL,
+  user_id uuid,
+  company_id uuid,
+  chatbot_id uuid,
+  chatbot_package_id uuid,
+  ai_model_id uuid,
+  relation text GENERATED ALWAYS AS (CASE
+    WHEN user_id IS NOT NULL THEN 'users'
+    WHEN company_id IS NOT NULL THEN 'companies'
+    WHEN chatbot_id IS NOT NULL THEN 'chatbots'
+    WHEN chatbot_package_id IS NOT NULL THEN 'chatbot_packages'
+    ELSE 'ai_models' END) STORED,
+  row_id uuid GENERATED ALWAYS AS (coalesce(user_id, company_id, chatbot_id, chatbot_package_id, ai_model_id)) STORED,
   field text NOT NULL,
   saved_by text NOT NULL CHECK (saved_by IN ('up', 'down')),
-  row_id uuid NOT NULL,
   value jsonb,
   left_there jsonb,
   saved_at timestamp with time zone NOT NULL DEFAULT now(),
-  superseded_at timestamp with time zone
+  superseded_at timestamp with time zone,
+  CONSTRAINT saved_value_one_row CHECK (num_nonnulls(user_id, company_id, chatbot_id, chatbot_package_id, ai_model_id) = 1)
 );
 -- The row comes first: a uuid decides a comparison at once, where the texts before it would be the same for most.
 CREATE UNIQUE INDEX IF NOT EXISTS saved_value_one_live ON callctl.saved_value (row_id, field, relation, saved_by)
   WHERE superseded_at IS NULL;
 COMMENT ON INDEX callctl.saved_value_one_live IS 'One value waits to be put back; superseded ones beside it are only listed';
+CREATE INDEX IF NOT EXISTS saved_value_user ON callctl.saved_value (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON INDEX callctl.saved_value_user IS 'The values of one user, for the foreign key';
+CREATE INDEX IF NOT EXISTS saved_value_company ON callctl.saved_value (company_id) WHERE company_id IS NOT NULL;
+COMMENT ON INDEX callctl.saved_value_company IS 'The values of one company, for the foreign key';
+CREATE INDEX IF NOT EXISTS saved_value_chatbot ON callctl.saved_value (chatbot_id) WHERE chatbot_id IS NOT NULL;
+COMMENT ON INDEX callctl.saved_value_chatbot IS 'The values of one chatbot, for the foreign key and for the trigger that looks for them';
+CREATE INDEX IF NOT EXISTS saved_value_chatbot_package ON callctl.saved_value (chatbot_package_id)
+  WHERE chatbot_package_id IS NOT NULL;
+COMMENT ON INDEX callctl.saved_value_chatbot_package IS 'The values of one package, for the foreign key and for the trigger that looks for them';
+CREATE INDEX IF NOT EXISTS saved_value_ai_model ON callctl.saved_value (ai_model_id) WHERE ai_model_id IS NOT NULL;
+COMMENT ON INDEX callctl.saved_value_ai_model IS 'The values of one model, for the foreign key';
 COMMENT ON TABLE callctl.saved_value IS 'Values that a step removed or overwrote; the opposite direction puts them back';
-COMMENT ON COLUMN callctl.saved_value.id IS 'Order in which they were saved; the key of the batches that put them back';
+COMMENT ON COLUMN callctl.saved_value.id IS 'Order in which they were saved';
+COMMENT ON COLUMN callctl.saved_value.user_id IS 'The row, where it is a user: deleted with it, and changed with its key (store_keys.sql)';
+COMMENT ON COLUMN callctl.saved_value.company_id IS 'The row, where it is a company';
+COMMENT ON COLUMN callctl.saved_value.chatbot_id IS 'The row, where it is a chatbot';
+COMMENT ON COLUMN callctl.saved_value.chatbot_package_id IS 'The row, where it is a package';
+COMMENT ON COLUMN callctl.saved_value.ai_model_id IS 'The row, where it is a model';
 COMMENT ON COLUMN callctl.saved_value.relation IS 'The table, by its documented name';
+COMMENT ON COLUMN callctl.saved_value.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.saved_value.field IS 'The column or settings path: chatbot_type, capabilities, avatar_url, settings.call, and so on';
 COMMENT ON COLUMN callctl.saved_value.saved_by IS 'The direction that took the value away; the other one puts it back';
-COMMENT ON COLUMN callctl.saved_value.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.saved_value.value IS 'The value that was there; NULL for SQL NULL';
-COMMENT ON COLUMN callctl.saved_value.left_there IS 'What callctl left in its place; the value goes back only where this still stands';
+COMMENT ON COLUMN callctl.saved_value.left_there IS 'What callctl left in its place; the value goes back only where this is still stored';
 COMMENT ON COLUMN callctl.saved_value.saved_at IS 'When it was saved';
 COMMENT ON COLUMN callctl.saved_value.superseded_at IS 'When a newer write was found in its place; listed until purge, never put back';
+
+CREATE TABLE IF NOT EXISTS callctl.known_before (
+  step integer PRIMARY KEY,
+  known_at timestamp with time zone NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE callctl.known_before IS
+  'Steps before which everything was saved that they could overwrite: where nothing is saved of a row, there was nothing. Not so of a step that was done without callctl, or after callctl purge';
+COMMENT ON COLUMN callctl.known_before.step IS 'The step; its row is deleted when the step is taken back';
+COMMENT ON COLUMN callctl.known_before.known_at IS 'When everything was saved';
 
 CREATE TABLE IF NOT EXISTS callctl.saved_row (
   relation text NOT NULL,
@@ -324,9 +360,100 @@ COMMENT ON COLUMN callctl.kept_webhook_secret.left_there IS
 COMMENT ON COLUMN callctl.kept_webhook_secret.kept_at IS 'When it was replaced';
 COMMENT ON COLUMN callctl.kept_webhook_secret.keep_until IS 'Until when it can be put back';
 
+CREATE TABLE IF NOT EXISTS callctl.spared_value (
+  id bigint NOT NULL,
+  user_id uuid,
+  company_id uuid,
+  chatbot_id uuid,
+  chatbot_package_id uuid,
+  ai_model_id uuid,
+  field text NOT NULL,
+  saved_by text NOT NULL,
+  value jsonb,
+  left_there jsonb,
+  saved_at timestamp with time zone NOT NULL,
+  superseded_at timestamp with time zone
+);
+COMMENT ON TABLE callctl.spared_value IS
+  'What TRUNCATE ... CASCADE of one platform table takes of callctl.saved_value, until the end of that statement';
+COMMENT ON COLUMN callctl.spared_value.id IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.user_id IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.company_id IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.chatbot_id IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.chatbot_package_id IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.ai_model_id IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.field IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.saved_by IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.value IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.left_there IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.saved_at IS 'As in saved_value';
+COMMENT ON COLUMN callctl.spared_value.superseded_at IS 'As in saved_value';
+
+CREATE OR REPLACE FUNCTION callctl.spare_values() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  k record;
+BEGIN
+  IF TG_WHEN = 'BEFORE' THEN
+    INSERT INTO callctl.spared_value
+    SELECT s.id, s.user_id, s.company_id, s.chatbot_id, s.chatbot_package_id, s.ai_model_id, s.field, s.saved_by, s.value,
+           s.left_there, s.saved_at, s.superseded_at FROM callctl.saved_value AS s;
+    RETURN NULL;
+  END IF;
+  FOR k IN
+    SELECT a.attname AS key, c.confrelid::regclass AS rows FROM pg_constraint AS c
+      JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+     WHERE c.conrelid = TG_RELID AND c.contype = 'f'
+  LOOP
+    EXECUTE format(
+      'INSERT INTO callctl.saved_value (id, %1$I, field, saved_by, value, left_there, saved_at, superseded_at) OVERRIDING SYSTEM VALUE
+       SELECT s.id, s.%1$I, s.field, s.saved_by, s.value, s.left_there, s.saved_at, s.superseded_at
+         FROM callctl.spared_value AS s JOIN %2$s AS t ON t.id = s.%1$I', k.key, k.rows);
+  END LOOP;
+  DELETE FROM callctl.spared_value;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION callctl.spare_values() IS
+  'Keeps, when one table of the platform is truncated with CASCADE, what is saved of the rows of the others';
+
+DO $$ BEGIN
+  -- Made once: to make them again would lock out applications whose triggers save values.
+  IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'callctl.saved_value'::regclass AND tgname = 'spare_before') THEN
+    CREATE TRIGGER spare_before BEFORE TRUNCATE ON callctl.saved_value
+      FOR EACH STATEMENT EXECUTE FUNCTION callctl.spare_values();
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'callctl.saved_value'::regclass AND tgname = 'spare_after') THEN
+    CREATE TRIGGER spare_after AFTER TRUNCATE ON callctl.saved_value
+      FOR EACH STATEMENT EXECUTE FUNCTION callctl.spare_values();
+  END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION callctl.follow_rows(p_saved regclass, p_column name, p_table regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_constraint AS k JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+                  WHERE k.conrelid = p_saved AND k.confrelid = p_table AND k.contype = 'f' AND a.attname = p_column) THEN
+    EXECUTE format('ALTER TABLE %s ADD FOREIGN KEY (%I) REFERENCES %s (id) ON UPDATE CASCADE ON DELETE CASCADE',
+                   p_saved, p_column, p_table);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION callctl.follow_rows(regclass, name, regclass) IS
+  'Adds the foreign key by which what is saved of a row is deleted with it and follows its primary key, unless it is there';
+
 -- ---------------------------------------------------------------------------------------------------
 -- Definitions: what a column is, written down as the statements that make it again
 -- ---------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE PROCEDURE callctl.lock_table(p_table regclass)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table);
+END
+$$;
+COMMENT ON PROCEDURE callctl.lock_table(regclass) IS
+  'Locks a table until the transaction ends; unlike LOCK TABLE it may stand in a file that psql runs statement by statement';
 
 CREATE OR REPLACE FUNCTION callctl.write_definition(
   p_step integer, p_relation name, p_kind text, p_name name, p_ddl text, p_detail jsonb DEFAULT '{}')
@@ -461,7 +588,7 @@ BEGIN
     SELECT con.conname, con.oid, con.contype, con.convalidated, callctl.as_written(pg_get_constraintdef(con.oid)) AS definition,
            obj_description(con.oid, 'pg_constraint') AS remark
       FROM pg_constraint con
-     WHERE con.conrelid = p_table AND con.contype IN ('c', 'u', 'x', 'p', 'f')
+     WHERE con.conrelid = p_table AND con.contype IN ('c', 'u', 'x', 'p', 'f') AND con.conname <> 'callctl_forms_agree'
        AND EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_constraint'::regclass AND d.objid = con.oid
                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum)
@@ -624,92 +751,364 @@ COMMENT ON FUNCTION callctl.drop_unused_types() IS
 -- Both forms of one truth: the type column and the capability flags
 -- ---------------------------------------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION callctl.make_sync_function(p_table regclass, p_type name, p_chat name, p_call name)
+CREATE TABLE IF NOT EXISTS callctl.proof (
+  relation text PRIMARY KEY,
+  triggers text NOT NULL,
+  proved_at timestamp with time zone NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE callctl.proof IS
+  'Tables whose type column and flags were found to say the same in every row, what one cannot say of the other being saved';
+COMMENT ON COLUMN callctl.proof.relation IS 'The table, by its documented name';
+COMMENT ON COLUMN callctl.proof.triggers IS
+  'The triggers that keep it so, as pg_trigger had them before the rows were read (callctl.sync_triggers)';
+COMMENT ON COLUMN callctl.proof.proved_at IS 'When the rows were read';
+
+CREATE OR REPLACE FUNCTION callctl.forms_agree(p_row text, p_type name, p_chat name, p_call name) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('coalesce(%1$s%2$I = ''call'', false) = (%1$s%4$I AND NOT %1$s%3$I)', p_row, p_type, p_chat, p_call)
+$$;
+COMMENT ON FUNCTION callctl.forms_agree(text, name, name, name) IS
+  'The condition that a row''s type says of its flags what it can: call means calls alone, and any other type, or none, means anything else';
+
+CREATE OR REPLACE FUNCTION callctl.make_sync(p_table regclass, p_type name, p_chat name, p_call name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   relation name := (SELECT relname FROM pg_class WHERE oid = p_table);
+  key name := left(relation, -1) || '_id';  -- of callctl.saved_value
+  -- In a form that PostgreSQL prints the same whatever type the column has, for verify to compare.
+  differ text := format('to_jsonb(OLD.%1$I) IS DISTINCT FROM to_jsonb(NEW.%1$I) OR OLD.%2$I <> NEW.%2$I OR OLD.%3$I <> NEW.%3$I',
+                        p_type, p_chat, p_call);
+  unusual text := format('rtrim(concat(%1$s.%2$I)) NOT IN (''chat'', ''call'') OR (%1$s.%3$I AND %1$s.%4$I)', '%1$s', p_type, p_chat, p_call);
+  agree text := format('(rtrim(concat(NEW.%1$I)) = ''call'') = (NEW.%3$I AND NOT NEW.%2$I)', p_type, p_chat, p_call);
+  t record;
 BEGIN
-  -- The names are written into the body: looked up for each row instead, they cost more than the row's own update.
+  PERFORM callctl.drop_sync(p_table);
+  -- The names are written into the bodies: looked up for each row instead, they cost more than the row's own update.
   EXECUTE format($make$
-CREATE OR REPLACE FUNCTION callctl.%1$I() RETURNS trigger
+CREATE FUNCTION callctl.%1$I() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+-- The argument says what the statement names: type, flags; insert: nobody can tell; other: neither, another trigger wrote.
 DECLARE
   kind text := NEW.%3$I;
   chat boolean := NEW.%4$I;
   call boolean := NEW.%5$I;
-  old_kind text;
-  old_chat boolean;
-  old_call boolean;
   flags_win boolean;
+  unsaid boolean := false;
 BEGIN
-  IF TG_OP = 'UPDATE' THEN
-    old_kind := OLD.%3$I;
-    old_chat := OLD.%4$I;
-    old_call := OLD.%5$I;
-    flags_win := chat IS DISTINCT FROM old_chat OR call IS DISTINCT FROM old_call;
-  ELSE
+  IF TG_OP = 'INSERT' THEN
     -- Flags that differ from their defaults were written by code that knows them.
     flags_win := NOT chat OR call;
     IF kind IS NULL AND (SELECT attnotnull FROM pg_attribute WHERE attrelid = TG_RELID AND attname = %3$L) THEN
       -- Code that knows only the flags, and a type column without a default that must be filled all the same.
+      flags_win := true;
+      unsaid := true;
+    END IF;
+  ELSE
+    flags_win := TG_ARGV[0] = 'flags' OR chat IS DISTINCT FROM OLD.%4$I OR call IS DISTINCT FROM OLD.%5$I;
+  END IF;
+
+  IF flags_win THEN
+    -- Any type but call says of a row that chats what it can: a hybrid keeps it.
+    IF unsaid OR coalesce(kind = 'call', false) <> (call AND NOT chat) THEN
       kind := CASE WHEN call AND NOT chat THEN 'call' ELSE 'chat' END;
       NEW.%3$I := kind;
     END IF;
+  ELSIF NOT (chat AND coalesce(kind = 'chat', false))  -- chat over a hybrid says nothing against it
+    -- nor does a saved type that callctl restores beside the flags it was saved with
+    AND NOT (chat AND call AND TG_OP = 'UPDATE' AND EXISTS (
+      SELECT FROM callctl.saved_value AS s
+       WHERE s.%6$I = OLD.id AND s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL
+         AND s.value IS NOT DISTINCT FROM to_jsonb(NEW.%3$I) AND s.value IS DISTINCT FROM to_jsonb(OLD.%3$I)
+         AND s.left_there = jsonb_build_object('chat', chat, 'call', call))) THEN
+    chat := kind IS DISTINCT FROM 'call';
+    call := NOT chat;
+    NEW.%4$I := chat;
+    NEW.%5$I := call;
   END IF;
 
-  IF coalesce(kind = 'call', false) <> (call AND NOT chat) THEN
-    IF TG_OP = 'UPDATE' AND kind IS NOT DISTINCT FROM old_kind AND NOT flags_win THEN
-      -- A row that is saved whole while one form is still being filled from the other: nothing was said, and the batch
-      -- that is on its way knows which form is the older.
-      RETURN NEW;
-    ELSIF flags_win THEN
-      kind := CASE WHEN call AND NOT chat THEN 'call' ELSE 'chat' END;
-      NEW.%3$I := kind;
-    ELSE
-      chat := coalesce(kind <> 'call', true);
-      call := coalesce(kind = 'call', false);
-      NEW.%4$I := chat;
-      NEW.%5$I := call;
-    END IF;
-  END IF;
-
-  -- What one form cannot say of the other is kept beside it, so that removing either form loses nothing. Types are kept
-  -- as the column holds them (char(n) is padded), because that is what the steps compare them with.
-  IF kind IS NULL OR kind NOT IN ('chat', 'call') THEN
-    INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
-    VALUES (%2$L, 'chatbot_type', 'up', NEW.id, to_jsonb(NEW.%3$I), jsonb_build_object('chat', chat, 'call', call))
-    ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
-    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
-     WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
-  ELSIF TG_OP = 'UPDATE' AND (old_kind IS NULL OR old_kind NOT IN ('chat', 'call')) THEN
-    DELETE FROM callctl.saved_value
-     WHERE relation = %2$L AND field = 'chatbot_type' AND saved_by = 'up' AND row_id = NEW.id AND superseded_at IS NULL
-       AND value IS NOT DISTINCT FROM to_jsonb(OLD.%3$I);
-  END IF;
-  IF chat IS DISTINCT FROM coalesce(kind <> 'call', true) OR call IS DISTINCT FROM coalesce(kind = 'call', false) THEN
-    INSERT INTO callctl.saved_value AS s (relation, field, saved_by, row_id, value, left_there)
-    VALUES (%2$L, 'capabilities', 'down', NEW.id, jsonb_build_object('chat', chat, 'call', call), to_jsonb(NEW.%3$I))
-    ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
-    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
-     WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
-  ELSIF TG_OP = 'UPDATE' AND (old_chat IS DISTINCT FROM coalesce(old_kind <> 'call', true)
-                              OR old_call IS DISTINCT FROM coalesce(old_kind = 'call', false))
-    -- A flag pair that the batch of step 4 replaces is not one that was saved.
-    AND NOT (kind = 'call' AND old_kind = 'call' AND old_chat AND NOT old_call) THEN
-    -- What an earlier down saved is not what stood here a moment ago: that one is for step 4 to decide.
-    DELETE FROM callctl.saved_value
-     WHERE relation = %2$L AND field = 'capabilities' AND saved_by = 'down' AND row_id = NEW.id AND superseded_at IS NULL
-       AND value = jsonb_build_object('chat', old_chat, 'call', old_call);
+  -- A value that waits to be restored is older than this write, and stays only where the row held and holds what callctl left
+  -- there. Where the row says call now, nothing that is saved fits it, and the write that changes it again sees to that: so a
+  -- batch that fills one form from the other looks nothing up.
+  IF TG_ARGV[0] IN ('type', 'flags') AND NOT (call AND NOT chat) THEN
+    UPDATE callctl.saved_value AS s SET superseded_at = now()
+     WHERE s.%6$I = OLD.id AND s.superseded_at IS NULL
+       AND (s.field = 'chatbot_type' AND s.saved_by = 'up'
+            AND s.value IS DISTINCT FROM to_jsonb(OLD.%3$I) AND s.value IS DISTINCT FROM to_jsonb(NEW.%3$I)
+            AND (TG_ARGV[0] = 'type' OR s.left_there <> jsonb_build_object('chat', OLD.%4$I, 'call', OLD.%5$I)
+                 OR s.left_there <> jsonb_build_object('chat', chat, 'call', call))
+         OR s.field = 'capabilities' AND s.saved_by = 'down'
+            AND s.value <> jsonb_build_object('chat', OLD.%4$I, 'call', OLD.%5$I)
+            AND s.value <> jsonb_build_object('chat', chat, 'call', call)
+            AND (TG_ARGV[0] = 'flags' OR s.left_there IS DISTINCT FROM to_jsonb(OLD.%3$I) OR kind IS DISTINCT FROM 'chat'));
   END IF;
   RETURN NEW;
 END
-$body$ $make$, 'sync_' || relation, relation, p_type, p_chat, p_call);
+$body$ $make$, 'sync_' || relation, relation, p_type, p_chat, p_call, key);
   EXECUTE format('COMMENT ON FUNCTION callctl.%I() IS %L', 'sync_' || relation,
-    'Keeps the type column and the capability flags in step while both exist: the side that was written wins, the flags on a tie');
+    'Keeps the type column and the capability flags in step while both exist: the form that a statement writes wins');
+
+  EXECUTE format($make$
+CREATE FUNCTION callctl.%1$I() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+-- Types are kept as the column holds them (char(n) is padded), because that is what the steps compare them with.
+DECLARE
+  flags jsonb := jsonb_build_object('chat', NEW.%4$I, 'call', NEW.%5$I);
+BEGIN
+  IF (NEW.%3$I IN ('chat', 'call')) IS NOT TRUE THEN
+    INSERT INTO callctl.saved_value AS s (%6$I, field, saved_by, value, left_there)
+    VALUES (NEW.id, 'chatbot_type', 'up', to_jsonb(NEW.%3$I), flags)
+    ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
+     WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
+  ELSIF TG_OP = 'UPDATE' AND (OLD.%3$I IN ('chat', 'call')) IS NOT TRUE THEN
+    DELETE FROM callctl.saved_value AS s
+     WHERE s.%6$I = NEW.id AND s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL
+       AND s.value IS NOT DISTINCT FROM to_jsonb(OLD.%3$I);
+  END IF;
+  IF NEW.%4$I AND NEW.%5$I THEN
+    INSERT INTO callctl.saved_value AS s (%6$I, field, saved_by, value, left_there)
+    VALUES (NEW.id, 'capabilities', 'down', flags, to_jsonb(NEW.%3$I))
+    ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+    DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
+     WHERE (s.value, s.left_there) IS DISTINCT FROM (EXCLUDED.value, EXCLUDED.left_there);
+  ELSIF TG_OP = 'UPDATE' AND OLD.%4$I AND OLD.%5$I THEN
+    DELETE FROM callctl.saved_value AS s
+     WHERE s.%6$I = NEW.id AND s.field = 'capabilities' AND s.saved_by = 'down' AND s.superseded_at IS NULL
+       AND s.value = jsonb_build_object('chat', OLD.%4$I, 'call', OLD.%5$I);
+  END IF;
+  RETURN NULL;
+END
+$body$ $make$, 'keep_' || relation, relation, p_type, p_chat, p_call, key);
+  EXECUTE format('COMMENT ON FUNCTION callctl.%I() IS %L', 'keep_' || relation,
+    'Saves of each row that is stored what one form cannot say of the other, and deletes it when the row says something else');
+
+  -- Triggers fire in the order of their names (PostgreSQL manual, "Overview of Trigger Behavior"): these come last.
+  FOR t IN SELECT * FROM (VALUES
+    ('zzz_callctl_sync_1_type', format('BEFORE UPDATE OF %I', p_type), NULL, 'sync_', 'type'),
+    ('zzz_callctl_sync_2_flags', format('BEFORE UPDATE OF %I, %I', p_chat, p_call), NULL, 'sync_', 'flags'),
+    ('zzz_callctl_sync_3_insert', 'BEFORE INSERT', NULL, 'sync_', 'insert'),
+    ('zzz_callctl_sync_4_other', 'BEFORE UPDATE',
+     format('(%s) AND NOT (%s)', differ, agree), 'sync_', 'other'),
+    ('zzz_callctl_keep_insert', 'AFTER INSERT', format(unusual, 'NEW'), 'keep_', NULL),
+    ('zzz_callctl_keep_update', 'AFTER UPDATE',
+     format('(%s) AND (%s OR %s)', differ, format(unusual, 'NEW'), format(unusual, 'OLD')), 'keep_', NULL)
+  ) AS wanted (name, event, condition, function, argument) LOOP
+    EXECUTE format('CREATE TRIGGER %I %s ON %s FOR EACH ROW %s EXECUTE FUNCTION callctl.%I(%s)', t.name, t.event, p_table,
+                   'WHEN (' || t.condition || ')', t.function || relation, coalesce(quote_literal(t.argument), ''));
+    -- For replicas' writers and loaders, too, which set session_replication_role.
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', p_table, t.name);
+  END LOOP;
 END
 $$;
-COMMENT ON FUNCTION callctl.make_sync_function(regclass, name, name, name) IS
-  'Makes the function of the trigger that keeps a table''s type column and capability flags in step';
+COMMENT ON FUNCTION callctl.make_sync(regclass, name, name, name) IS
+  'Makes, or makes again, the triggers that keep a table''s type column and capability flags in step, and save what one cannot say of the other';
+
+CREATE OR REPLACE FUNCTION callctl.drop_sync(p_table regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  named name := (SELECT relname FROM pg_class WHERE oid = p_table);
+  t record;
+BEGIN
+  FOR t IN
+    SELECT g.tgname FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+     WHERE g.tgrelid = p_table AND p.pronamespace = 'callctl'::regnamespace ORDER BY g.tgname
+  LOOP
+    EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, p_table);
+  END LOOP;
+  EXECUTE format('DROP FUNCTION IF EXISTS callctl.%I(), callctl.%I()', 'sync_' || named, 'keep_' || named);
+  DELETE FROM callctl.proof WHERE relation = named;
+END
+$$;
+COMMENT ON FUNCTION callctl.drop_sync(regclass) IS 'Drops what callctl.make_sync() has made';
+
+CREATE OR REPLACE FUNCTION callctl.sync_triggers(p_table regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT string_agg(concat_ws(' ', g.tgname, g.oid, g.tgenabled, g.xmin), ', ' ORDER BY g.tgname)
+    FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+   WHERE g.tgrelid = p_table AND p.pronamespace = 'callctl'::regnamespace
+  HAVING count(*) FILTER (WHERE g.tgenabled = 'A') = 6
+$$;
+COMMENT ON FUNCTION callctl.sync_triggers(regclass) IS
+  'The triggers of callctl.make_sync() with the version of their rows in pg_trigger, which any ENABLE or DISABLE TRIGGER changes; NULL where one is missing or does not fire always';
+
+CREATE OR REPLACE FUNCTION callctl.in_the_way(p_table regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce('on it are ' || string_agg(w.what, ', ' ORDER BY w.what), 'no trigger or rule of others is on it')
+    FROM (SELECT format('trigger %I (%s, function %s)', g.tgname,
+                        CASE g.tgenabled WHEN 'D' THEN 'disabled' ELSE 'enabled' END, g.tgfoid::regprocedure) AS what
+            FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
+           WHERE g.tgrelid = p_table AND NOT g.tgisinternal
+             AND p.pronamespace <> 'callctl'::regnamespace AND p.proname <> 'check_chatbot_capabilities'
+          UNION ALL
+          SELECT format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = p_table AND r.rulename <> '_RETURN') AS w
+$$;
+COMMENT ON FUNCTION callctl.in_the_way(regclass) IS
+  'Names the triggers and rules of others on a table, which could have changed or swallowed a write';
+
+CREATE OR REPLACE PROCEDURE callctl.prove_forms(
+  p_step integer, p_direction text, p_table regclass, p_type name, p_chat name, p_call name)
+LANGUAGE plpgsql AS $$
+DECLARE
+  -- In one transaction for all steps (--atomic) nobody else writes: no commit, and no lock to let go of.
+  alone constant boolean := coalesce(pg_catalog.current_setting('callctl.atomic', true), '') = 'on';
+  wait constant text := coalesce(nullif(pg_catalog.current_setting('callctl.lock_timeout', true), ''), '200ms');
+  path constant text := pg_catalog.current_setting('search_path');
+  agree text;
+  named name;
+  problem text;
+  broken boolean := false;
+BEGIN
+  -- A procedure that commits can have no SET of its own, and a commit ends a setting that is local. Where nothing is committed,
+  -- the caller's comes back at the end.
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  IF EXISTS (SELECT FROM unnest(ARRAY[p_type, p_chat, p_call]) AS wanted WHERE NOT EXISTS (
+               SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = wanted AND NOT attisdropped)) THEN
+    PERFORM set_config('search_path', path, true);
+    RETURN;  -- one of the two forms is gone: a run that is resumed
+  END IF;
+  agree := callctl.forms_agree('t.', p_type, p_chat, p_call);
+  named := (SELECT relname FROM pg_class WHERE oid = p_table);
+
+  IF EXISTS (SELECT FROM pg_subscription_rel AS r JOIN pg_subscription AS s ON s.oid = r.srsubid
+              WHERE r.srrelid = p_table AND s.subenabled) THEN
+    problem := format('a subscription writes to %s: a constraint would stop it', p_table);
+  ELSIF callctl.sync_triggers(p_table) IS NULL THEN
+    PERFORM set_config('lock_timeout', wait, true);
+    PERFORM callctl.make_sync(p_table, p_type, p_chat, p_call);
+    IF NOT alone THEN
+      COMMIT;
+      PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+  END IF;
+
+  IF problem IS NULL THEN
+    -- The triggers first, then the rows: what is written past a trigger that was off in between changes the triggers' rows.
+    INSERT INTO callctl.proof AS f (relation, triggers) VALUES (named, callctl.sync_triggers(p_table))
+    ON CONFLICT ON CONSTRAINT proof_pkey DO UPDATE SET triggers = EXCLUDED.triggers, proved_at = clock_timestamp();
+    problem := callctl.unsaved_forms(p_direction, p_table, p_type, p_chat, p_call);
+  END IF;
+  IF problem IS NULL THEN
+    problem := callctl.forms_that_differ(p_table, p_type, p_chat, p_call);
+  END IF;
+
+  IF problem IS NULL AND NOT EXISTS (
+    SELECT FROM pg_constraint WHERE conrelid = p_table AND conname = 'callctl_forms_agree' AND convalidated) THEN
+    PERFORM set_config('lock_timeout', wait, true);
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS callctl_forms_agree, ADD CONSTRAINT callctl_forms_agree CHECK ((%s) IS TRUE) NOT VALID',
+                   p_table, replace(agree, 't.', ''));
+    IF NOT alone THEN
+      COMMIT;
+      PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+    END IF;
+    BEGIN
+      EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT callctl_forms_agree', p_table);
+    EXCEPTION WHEN check_violation THEN
+      broken := true;
+    END;
+    IF broken THEN
+      PERFORM set_config('lock_timeout', wait, true);
+      EXECUTE format('ALTER TABLE %s DROP CONSTRAINT callctl_forms_agree', p_table);
+      problem := coalesce(callctl.forms_that_differ(p_table, p_type, p_chat, p_call), 'a row was written past the triggers meanwhile');
+    END IF;
+  END IF;
+
+  IF problem IS NOT NULL THEN
+    IF NOT alone THEN
+      -- Nothing that cannot be done again was done: the step is pending, and the way down is free.
+      DELETE FROM callctl.checkpoint AS c WHERE c.step = p_step AND c.direction = p_direction;
+      COMMIT;
+    END IF;
+    RAISE EXCEPTION USING MESSAGE = problem, ERRCODE = 'check_violation';
+  END IF;
+  PERFORM set_config('search_path', path, true);
+END
+$$;
+COMMENT ON PROCEDURE callctl.prove_forms(integer, text, regclass, name, name, name) IS
+  'Proves, before one form is dropped, that every row''s type and flags say the same and that what one cannot say of the other is saved; leaves a validated CHECK that keeps it so. Otherwise refuses, naming rows, and leaves both forms working';
+
+CREATE OR REPLACE FUNCTION callctl.forms_that_differ(p_table regclass, p_type name, p_chat name, p_call name) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  found text;
+  total bigint;
+BEGIN
+  EXECUTE format('SELECT count(*), string_agg(CASE WHEN number <= 5 THEN shown END, ''; '') FROM (
+      SELECT row_number() OVER () AS number, concat_ws('' '', t.id, ''type'', coalesce(t.%2$I::text, ''NULL''), ''chat'', t.%3$I, ''call'', t.%4$I) AS shown
+        FROM %1$s AS t WHERE (%5$s) IS NOT TRUE) AS different',
+    p_table, p_type, p_chat, p_call, callctl.forms_agree('t.', p_type, p_chat, p_call)) INTO total, found;
+  RETURN CASE WHEN total > 0 THEN format(
+    'in %s %s of %s the type and the flags contradict each other (%s), so neither can be dropped; %s. Write the form that is right: UPDATE %s SET %I = %I WHERE id = ... takes the type''s side, SET %I = %I that of the flags',
+    total, CASE total WHEN 1 THEN 'row' ELSE 'rows' END, p_table, found, callctl.in_the_way(p_table), p_table, p_type, p_type, p_chat, p_chat) END;
+END
+$$;
+COMMENT ON FUNCTION callctl.forms_that_differ(regclass, name, name, name) IS
+  'Which rows'' type and flags contradict each other, as a sentence with five of them; NULL for none';
+
+CREATE OR REPLACE FUNCTION callctl.flags_filled(p_relation name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(max(h.id) FILTER (WHERE h.step = 4), 0)
+         > coalesce(max(h.id) FILTER (WHERE h.step = CASE p_relation WHEN 'chatbots' THEN 3 ELSE 2 END), 0)
+    FROM callctl.history AS h WHERE h.direction = 'up'
+$$;
+COMMENT ON FUNCTION callctl.flags_filled(name) IS
+  'Whether step 4 was applied since a table got its flags: until then the type of a row counts, and saved flags wait to be restored';
+
+CREATE OR REPLACE FUNCTION callctl.unsaved_forms(p_direction text, p_table regclass, p_type name, p_chat name, p_call name)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  relation name := (SELECT relname FROM pg_class WHERE oid = p_table);
+  field text := CASE p_direction WHEN 'up' THEN 'chatbot_type' ELSE 'capabilities' END;
+  found text;
+  total bigint;
+BEGIN
+  EXECUTE format('SELECT count(*), string_agg(CASE WHEN number <= 5 THEN id::text END, '', '') FROM (
+      SELECT row_number() OVER () AS number, t.id FROM %1$s AS t WHERE %2$s AND NOT EXISTS (
+        SELECT FROM callctl.saved_value AS s
+         WHERE s.row_id = t.id AND s.relation = %3$L AND s.field = %4$L AND s.saved_by = %5$L AND s.superseded_at IS NULL
+           AND s.value IS NOT DISTINCT FROM %6$s)) AS missing',
+    p_table,
+    CASE p_direction WHEN 'up' THEN format('(t.%I IN (''chat'', ''call'')) IS NOT TRUE', p_type)
+                     ELSE format('t.%I AND t.%I', p_chat, p_call) END,
+    relation, field, p_direction,
+    CASE p_direction WHEN 'up' THEN format('to_jsonb(t.%I)', p_type)
+                     ELSE format('jsonb_build_object(''chat'', t.%I, ''call'', t.%I)', p_chat, p_call) END)
+    INTO total, found;
+  IF total = 0 THEN
+    -- A saved value that the row does not hold any more, though both forms are filled: it would come back over a newer one.
+    EXECUTE format('SELECT count(*), string_agg(CASE WHEN number <= 5 THEN id::text END, '', '') FROM (
+        SELECT row_number() OVER () AS number, t.id FROM callctl.saved_value AS s JOIN %1$s AS t ON t.id = s.row_id
+         WHERE s.relation = %2$L AND s.field = %3$L AND s.saved_by = %4$L AND s.superseded_at IS NULL
+           AND s.value IS DISTINCT FROM %5$s AND (%4$L = ''up'' OR callctl.flags_filled(%2$L))) AS stale',
+      p_table, relation, field, p_direction,
+      CASE p_direction WHEN 'up' THEN format('to_jsonb(t.%I)', p_type)
+                       ELSE format('jsonb_build_object(''chat'', t.%I, ''call'', t.%I)', p_chat, p_call) END)
+      INTO total, found;
+  END IF;
+  RETURN CASE WHEN total > 0 THEN format('%s of %s %s of %s is not saved (%s): it was written past the triggers a moment ago; run the same command again',
+    CASE p_direction WHEN 'up' THEN 'the type' ELSE 'the pair of flags' END, total, CASE total WHEN 1 THEN 'row' ELSE 'rows' END, p_table, found) END;
+END
+$$;
+COMMENT ON FUNCTION callctl.unsaved_forms(text, regclass, name, name, name) IS
+  'Of which rows what the other form cannot say is not saved, or is saved as it was before, as a sentence with five of them; NULL for none';
+
+CREATE OR REPLACE PROCEDURE callctl.end_sync(p_table regclass)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table);
+  -- No one writes any more. What was found of every row holds as long as what has kept it so was never off.
+  IF NOT EXISTS (SELECT FROM pg_constraint
+                  WHERE conrelid = p_table AND conname = 'callctl_forms_agree' AND contype = 'c' AND convalidated) THEN
+    RAISE EXCEPTION 'the CHECK callctl_forms_agree of % is missing or not validated: it was dropped a moment ago', p_table;
+  END IF;
+  IF callctl.sync_triggers(p_table) IS DISTINCT FROM (
+       SELECT f.triggers FROM callctl.proof AS f JOIN pg_class AS c ON c.oid = p_table AND c.relname = f.relation) THEN
+    RAISE EXCEPTION 'a trigger of callctl on % was disabled, enabled or replaced a moment ago: a write may have passed it by', p_table;
+  END IF;
+  PERFORM callctl.drop_sync(p_table);
+END
+$$;
+COMMENT ON PROCEDURE callctl.end_sync(regclass) IS
+  'Drops what callctl.make_sync() has made, in the transaction that drops one of the forms, where what callctl.prove_forms() found still holds behind the lock; reads the catalog alone';
 
 -- ---------------------------------------------------------------------------------------------------
 -- Columns, functions, tables and rows that callctl makes, takes away and brings back
@@ -741,11 +1140,11 @@ BEGIN
      WHERE m.step = p_step AND m.kind = 'column'
   LOOP
     EXECUTE format(
-      'INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there)
-       SELECT %L, %L, ''down'', id, to_jsonb(%I), NULL FROM %s WHERE %I IS DISTINCT FROM %s
+      'INSERT INTO callctl.saved_value (ai_model_id, field, saved_by, value, left_there)
+       SELECT id, %L, ''down'', to_jsonb(%I), NULL FROM %s WHERE %I IS DISTINCT FROM %s
        ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
        DO UPDATE SET value = EXCLUDED.value, saved_at = now()',
-      c.relation, c.name, c.name, p_table, c.name, coalesce(c.expression, 'NULL'));
+      c.name, c.name, p_table, c.name, coalesce(c.expression, 'NULL'));
   END LOOP;
 END
 $$;
@@ -784,8 +1183,8 @@ BEGIN
            FROM callctl.saved_value s, jsonb_populate_record(NULL::%1$s, jsonb_build_object(%2$L, s.value)) AS r
           WHERE s.relation = %3$L AND s.field = %2$L AND s.saved_by = ''down'' AND s.superseded_at IS NULL
             AND t.id = s.row_id AND t.%2$I IS NOT DISTINCT FROM %4$s
-         RETURNING s.id)
-       DELETE FROM callctl.saved_value s USING back WHERE s.id = back.id',
+         RETURNING s.id, t.%2$I IS NOT DISTINCT FROM r.%2$I AS as_saved)
+       DELETE FROM callctl.saved_value s USING back WHERE s.id = back.id AND back.as_saved',
       p_table, c.name, c.relation, coalesce(c.expression, 'NULL'));
     UPDATE callctl.saved_value SET superseded_at = now()
      WHERE relation = c.relation AND field = c.name AND saved_by = 'down' AND superseded_at IS NULL;
@@ -866,6 +1265,72 @@ $$;
 COMMENT ON FUNCTION callctl.drop_made_function(integer) IS
   'Drops the function that a step made, unless something else has come to use it';
 
+CREATE OR REPLACE FUNCTION callctl.keys_that_refuse(p_table regclass)
+RETURNS TABLE (relation name, name name, definition text, detail jsonb)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT c.relname, k.conname, pg_get_constraintdef(k.oid),
+         jsonb_build_object('validated', k.convalidated, 'comment', obj_description(k.oid, 'pg_constraint'))
+    FROM pg_constraint AS k
+    JOIN pg_class AS c ON c.oid = k.conrelid
+    JOIN pg_class AS r ON r.oid = k.confrelid
+   WHERE k.conrelid = p_table AND k.contype = 'f' AND k.confupdtype = 'a'
+     AND r.relname NOT IN ('integration_accounts', 'calls', 'call_transcripts')
+   ORDER BY k.conname
+$$;
+COMMENT ON FUNCTION callctl.keys_that_refuse(regclass) IS
+  'The foreign keys of a table that refuse to let a row of the platform''s change its primary key';
+
+CREATE OR REPLACE FUNCTION callctl.remember_keys(p_step integer, p_table regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM callctl.write_definition(p_step, k.relation, 'foreign key', k.name, k.definition, k.detail)
+     FROM callctl.keys_that_refuse(p_table) AS k
+    -- Written down once: in a second run some follow already.
+    WHERE NOT EXISTS (SELECT FROM callctl.definition AS d WHERE d.step = p_step AND d.kind = 'foreign key' AND d.name = k.name);
+END
+$$;
+COMMENT ON FUNCTION callctl.remember_keys(integer, regclass) IS
+  'Writes down the foreign keys by which a table that is going to be archived refers to the platform''s tables';
+
+CREATE OR REPLACE FUNCTION callctl.key_statements(p_table regclass, p_name name, p_definition text, p_detail jsonb)
+RETURNS TABLE (ddl text) LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I, ADD CONSTRAINT %I %s NOT VALID', p_table, p_name, p_name,
+                regexp_replace(p_definition, ' NOT VALID$', ''))
+  UNION ALL
+  SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', p_name, p_table, p_detail ->> 'comment')
+   WHERE p_detail ->> 'comment' IS NOT NULL
+$$;
+COMMENT ON FUNCTION callctl.key_statements(regclass, name, text, jsonb) IS
+  'The statements that make a foreign key again, by this definition';
+
+CREATE OR REPLACE FUNCTION callctl.let_keys_follow(p_table regclass)
+RETURNS TABLE (ddl text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT s.ddl FROM callctl.keys_that_refuse(p_table) AS k,
+    LATERAL callctl.key_statements(p_table, k.name,
+      regexp_replace(k.definition, '(REFERENCES [^(]+\([^)]*\)( MATCH FULL)?)', '\1 ON UPDATE CASCADE'), k.detail) AS s
+$$;
+COMMENT ON FUNCTION callctl.let_keys_follow(regclass) IS
+  'The statements that make a table''s foreign keys follow changed primary keys while it is archived';
+
+CREATE OR REPLACE FUNCTION callctl.let_keys_refuse(p_step integer, p_table regclass)
+RETURNS TABLE (ddl text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT s.ddl FROM callctl.definition AS d, LATERAL callctl.key_statements(p_table, d.name, d.ddl, d.detail) AS s
+   WHERE d.step = p_step AND d.kind = 'foreign key' AND p_table IS NOT NULL
+   ORDER BY d.ordinal
+$$;
+COMMENT ON FUNCTION callctl.let_keys_refuse(integer, regclass) IS
+  'The statements that make an archived table''s foreign keys again as callctl.remember_keys() has written them down';
+
+CREATE OR REPLACE FUNCTION callctl.key_validations(p_step integer, p_table regclass)
+RETURNS TABLE (ddl text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', p_table, d.name)
+    FROM callctl.definition AS d
+   WHERE d.step = p_step AND d.kind = 'foreign key' AND p_table IS NOT NULL AND (d.detail ->> 'validated')::boolean
+   ORDER BY d.ordinal
+$$;
+COMMENT ON FUNCTION callctl.key_validations(integer, regclass) IS
+  'The statements that validate the foreign keys that were valid when they were written down';
+
 CREATE OR REPLACE FUNCTION callctl.bring_back(p_table name, p_schema regnamespace)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -924,6 +1389,7 @@ DECLARE
   u record;
   moved integer := 0;
   hit integer;
+  still_there boolean;
 BEGIN
   FOR m IN SELECT relation, name::uuid AS row_id FROM callctl.made WHERE step = p_step AND kind = 'row' LOOP
     FOR u IN SELECT * FROM callctl.rows_referring_to(p_table, m.row_id) LOOP
@@ -939,6 +1405,10 @@ BEGIN
     EXECUTE format('DELETE FROM %s WHERE id = $1', p_table) USING m.row_id;
     GET DIAGNOSTICS hit = ROW_COUNT;
     moved := moved + hit;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id = $1)', p_table) INTO still_there USING m.row_id;
+    IF still_there THEN
+      RAISE EXCEPTION 'row % of % was not deleted when it was told to be: %', m.row_id, p_table, callctl.in_the_way(p_table);
+    END IF;
   END LOOP;
   RETURN moved;
 END
@@ -952,6 +1422,7 @@ DECLARE
   s record;
   columns text;
   taken boolean;
+  changed boolean;
   returned integer := 0;
 BEGIN
   FOR s IN
@@ -971,6 +1442,12 @@ BEGIN
        AND s.contents ? a.attname;
     EXECUTE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1)',
                    p_table, columns) USING s.contents;
+    EXECUTE format('SELECT (SELECT to_jsonb(r) FROM (SELECT %2$s FROM %1$s WHERE id = $1) AS r)
+                       IS DISTINCT FROM (SELECT to_jsonb(r) FROM (SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $2)) AS r)',
+                   p_table, columns) INTO changed USING s.row_id, s.contents;
+    IF changed THEN
+      RAISE EXCEPTION 'row % of % is not stored as it was put away: %', s.row_id, p_table, callctl.in_the_way(p_table);
+    END IF;
     DELETE FROM callctl.saved_row WHERE relation = s.relation AND row_id = s.row_id;
     returned := returned + 1;
   END LOOP;

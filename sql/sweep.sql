@@ -1,20 +1,20 @@
--- Saved values go with their row: those of rows that the platform has deleted since are deleted too. So is what
--- seed-models wrote into models that are neither there nor put away.
+-- Rows that were deleted past every trigger (a replica's writer, triggers switched off) left behind what callctl saved of
+-- them; it is deleted here. So is what seed-models wrote into models that are neither there nor put away.
 
 DELETE FROM callctl.saved_value AS s
-WHERE s.relation = 'users' AND NOT EXISTS (SELECT FROM chatapp.users AS t WHERE t.id = s.row_id);
+WHERE s.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM chatapp.users AS t WHERE t.id = s.user_id);
 
 DELETE FROM callctl.saved_value AS s
-WHERE s.relation = 'companies' AND NOT EXISTS (SELECT FROM chatapp.companies AS t WHERE t.id = s.row_id);
+WHERE s.company_id IS NOT NULL AND NOT EXISTS (SELECT FROM chatapp.companies AS t WHERE t.id = s.company_id);
 
 DELETE FROM callctl.saved_value AS s
-WHERE s.relation = 'chatbots' AND NOT EXISTS (SELECT FROM chatapp.chatbots AS t WHERE t.id = s.row_id);
+WHERE s.chatbot_id IS NOT NULL AND NOT EXISTS (SELECT FROM chatapp.chatbots AS t WHERE t.id = s.chatbot_id);
 
 DELETE FROM callctl.saved_value AS s
-WHERE s.relation = 'chatbot_packages' AND NOT EXISTS (SELECT FROM chatapp.chatbot_packages AS t WHERE t.id = s.row_id);
+WHERE s.chatbot_package_id IS NOT NULL AND NOT EXISTS (SELECT FROM chatapp.chatbot_packages AS t WHERE t.id = s.chatbot_package_id);
 
 DELETE FROM callctl.saved_value AS s
-WHERE s.relation = 'ai_models' AND NOT EXISTS (SELECT FROM chatapp.ai_models AS t WHERE t.id = s.row_id);
+WHERE s.ai_model_id IS NOT NULL AND NOT EXISTS (SELECT FROM chatapp.ai_models AS t WHERE t.id = s.ai_model_id);
 
 DELETE FROM callctl.inheritance_breach AS b
 WHERE NOT EXISTS (SELECT FROM chatapp.chatbots AS t WHERE t.id = b.chatbot_id);

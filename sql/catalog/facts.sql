@@ -122,7 +122,8 @@ JOIN pg_catalog.pg_namespace AS n ON n.nspname = f.pair ->> 0
 JOIN pg_catalog.pg_proc AS p ON p.pronamespace = n.oid AND p.proname = coalesce(f.pair ->> 1, p.proname::text)
 JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang,
 LATERAL (VALUES
-  ('arguments', pg_get_function_arguments(p.oid)),
+  -- Of a procedure, PostgreSQL prints IN from version 14 on.
+  ('arguments', regexp_replace(pg_get_function_arguments(p.oid), '(^|, )IN ', '\1', 'g')),
   ('returns', pg_get_function_result(p.oid)),
   ('language', l.lanname::text),
   ('volatility', CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END),

@@ -4,8 +4,8 @@
 WITH found AS (
   SELECT c.id, c.settings FROM chatapp.companies AS c WHERE c.id = ANY (%(ids)s::uuid[])
 ), saved AS (
-  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
-  SELECT 'companies', 'settings.features.callEnabled', 'up', id, callctl.call_flag_before(settings)
+  INSERT INTO callctl.saved_value (company_id, field, saved_by, value)
+  SELECT id, 'settings.features.callEnabled', 'up', callctl.call_flag_before(settings)
   FROM found
   WHERE COALESCE(settings -> 'features', 'null') = 'null'
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING

@@ -1,23 +1,25 @@
 -- finding: platform-triggers
--- steps: 4, 12-13
+-- steps: 1-7, 12-13
 -- direction: both
--- ok: no trigger of the platform fires on the rows that the steps change
--- why: it fires for every row that the step changes, so the columns it writes (such as updated_at) change
---      too, and do not go back
+-- ok: no trigger or rule of the platform is on the tables whose rows the steps write
+-- why: it fires for every row that a step writes: columns that it writes (such as updated_at) change too, and do not
+--      go back; one that swallows or changes a write stops the step, which compares what is stored with what it wrote;
+--      and one that fires behind callctl's own can make the type column and the flags contradict each other
 -- do: read its function; if it does more than set updated_at (sends something, writes an audit row), plan
---      for that many calls
+--      for that many calls; rename one that fires behind callctl's (ALTER TRIGGER ... RENAME TO)
 
 SELECT
     'warns' AS level,
-    format('trigger %I on %s runs %s for each row that is changed by step %s', g.tgname, c.oid::regclass,
+    format('trigger %I on %s runs %s for each row that step %s writes', g.tgname, c.oid::regclass,
            g.tgfoid::regprocedure, array_to_string(t.steps, ' or ')) AS what,
     format('%I on %s', g.tgname, c.oid::regclass) AS object,
     t.steps
 FROM (VALUES
-    ('chatbot_packages', 16, ARRAY[4]),
-    ('chatbots', 16, ARRAY[4, 12]),
+    ('users', 16, ARRAY[1]),
+    ('chatbot_packages', 16, ARRAY[2, 4, 5]),
+    ('chatbots', 16, ARRAY[3, 4, 6, 12]),
     ('companies', 16, ARRAY[12]),
-    ('ai_models', 4, ARRAY[13])
+    ('ai_models', 20, ARRAY[7, 13])
 ) AS t(name, event, steps)
 JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
 JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
@@ -26,3 +28,37 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE (g.tgtype::integer & t.event) <> 0
   AND n.nspname <> 'callctl'
   AND p.proname <> 'check_chatbot_capabilities';
+
+SELECT
+    'warns' AS level,
+    format('rule %I on %s rewrites what step %s writes', r.rulename, c.oid::regclass, array_to_string(t.steps, ' or ')) AS what,
+    format('%I on %s', r.rulename, c.oid::regclass) AS object,
+    t.steps
+FROM (VALUES
+    ('users', ARRAY[1]),
+    ('chatbot_packages', ARRAY[2, 4, 5]),
+    ('chatbots', ARRAY[3, 4, 6, 12]),
+    ('companies', ARRAY[12]),
+    ('ai_models', ARRAY[7, 13])
+) AS t(name, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = c.oid AND r.rulename <> '_RETURN' AND r.ev_enabled <> 'D';
+
+-- Triggers of one kind fire in the order of their names; callctl's begin with zzz_callctl.
+SELECT
+    'blocks' AS level,
+    format('trigger %I on %s fires behind callctl''s, whose names begin with zzz_callctl', g.tgname, c.oid::regclass) AS what,
+    format('%I on %s', g.tgname, c.oid::regclass) AS object,
+    t.steps
+FROM (VALUES
+    ('chatbot_packages', ARRAY[2, 5]),
+    ('chatbots', ARRAY[3, 6])
+) AS t(name, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE (g.tgtype::integer & 3) = 3  -- BEFORE, FOR EACH ROW
+  AND (g.tgtype::integer & 20) <> 0  -- INSERT or UPDATE
+  AND g.tgname::text COLLATE "C" > 'zzz_callctl'
+  AND n.nspname <> 'callctl';

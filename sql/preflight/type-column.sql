@@ -1,8 +1,9 @@
 -- finding: type-column
 -- steps: 4-6
--- ok: the type column of both tables is text, varchar or an enum that knows "chat" and "call"
+-- ok: the type column of both tables is text, varchar or an enum that knows "chat" and "call", with a deterministic collation
 -- why: the capability flags are read from it, and on the way down it is made again and must hold both values
--- do: ALTER TYPE ... ADD VALUE the missing label, or turn the column into varchar(50); then run preflight again
+-- do: ALTER TYPE ... ADD VALUE the missing label, or turn the column into varchar(50) with a deterministic collation; then
+--      run preflight again
 
 -- needs: chatapp.chatbots.chatbotType
 SELECT
@@ -47,3 +48,25 @@ WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
             SELECT 1 FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = y.oid AND e.enumlabel = v.label))
        OR (y.typtype <> 'e' AND v.label = 'chat'
            AND (y.typname NOT IN ('varchar', 'text', 'bpchar') OR a.atttypmod BETWEEN 4 AND 4 + length(v.label) - 1)));
+
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    format('%s.%I has the collation %I, for which different spellings are equal: what is an unknown type then is not the'
+           ' same for every comparison', a.attrelid::regclass, a.attname, o.collname) AS what,
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation AND NOT o.collisdeterministic
+WHERE a.attrelid = 'chatapp.chatbots'::regclass
+  AND a.attname = 'chatbottype'::name;
+
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'blocks' AS level,
+    format('%s.%I has the collation %I, for which different spellings are equal: what is an unknown type then is not the'
+           ' same for every comparison', a.attrelid::regclass, a.attname, o.collname) AS what,
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation AND NOT o.collisdeterministic
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
+  AND a.attname = 'chatbottype'::name;

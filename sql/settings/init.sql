@@ -10,8 +10,8 @@ WITH found AS (
   LIMIT %(limit)s
   FOR NO KEY UPDATE
 ), saved AS (
-  INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)
-  SELECT 'chatbots', 'settings.call', 'up', id,
+  INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, value)
+  SELECT id, 'settings.call', 'up',
          CASE WHEN settings IS NULL THEN '{"settings": "absent"}' ELSE jsonb_build_object('call', settings -> 'call') END
   FROM found
   WHERE settings IS NULL OR settings -> 'call' IS NOT NULL

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 
 from callctl import store, work_list
 from callctl.concurrency import on_sessions
 from callctl.errors import Refused
 from callctl.events import BatchFinished
+from callctl.failures import NotStored, assert_stored
 from callctl.files import read_sql
 from callctl.script import Script, Statement, parse_script
 from callctl.transactions import Failed, HeldTooLong, Run, attempted, transaction
@@ -29,7 +31,9 @@ FEW = 100
 SHORT_SECONDS = 10.0
 # Stands for the rows of a batch while its statement is put together; no SQL holds it.
 _ROWS = "\x00"
-PASSES = 5
+PASSES = 10
+# Rows that so many passes have written, and that are listed still: a trigger or a rule is in the way.
+STAYED = 2
 _LIST_ROWS = "catalog/list_rows.sql"
 
 
@@ -44,21 +48,35 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
     try:
         target = work_list.target(statement, run.schema)
         _assert_key(run, statement, target)
-        for _ in range(PASSES):
+        stayed = 0
+        for number in range(PASSES):
             began = time.monotonic()
-            total = _list(run, script, statement, target, changed)
-            if total:
-                changed = _pass(run, statement, target, total, changed)
-            short = total <= FEW or time.monotonic() - began <= SHORT_SECONDS
-            if short or "again" not in statement.directives:
+            found = _list(run, script, statement, target, changed)
+            stayed = stayed + 1 if found.before and number else 0
+            if stayed == STAYED:
+                raise NotStored(statement, found.before, found.sample)
+            if not found.total:
                 break
+            changed = _pass(run, statement, target, found.total, changed)
+            short = found.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
+            if short and "again" in statement.directives:
+                break  # what is left is the last transaction's
         if changed > before and "INSERT INTO callctl.saved_value" in statement.sql:
             # The step's checks join it, and the planner would take it for as small as it was.
             _analyze_saved(run)
         attempted(run, partial(_finish, run, script, statement, changed))
-    except (psycopg.Error, HeldTooLong) as error:
+    except (psycopg.Error, HeldTooLong, NotStored) as error:
         raise Failed(error, statement, statement.sql) from error
     return changed - before
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """How many rows a statement has to touch, how many of them were listed for the pass before, and five of those."""
+
+    total: int
+    before: int
+    sample: str
 
 
 def _finish(run: Run, script: Script, statement: Statement, changed: int) -> None:
@@ -80,27 +98,29 @@ def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> Non
         )
 
 
-def _list(run: Run, script: Script, statement: Statement, target: work_list.Target, changed: int) -> int:
+def _list(run: Run, script: Script, statement: Statement, target: work_list.Target, changed: int) -> _Listed:
     """Write down which rows the statement has to touch, and return how many they are."""
     listing = work_list.listing(statement, target.key)
-    making, *rest = (each.sql for each in parse_script(read_sql(_LIST_ROWS), _LIST_ROWS).statements)
+    making, listed_before, *rest = (each.sql for each in parse_script(read_sql(_LIST_ROWS), _LIST_ROWS).statements)
 
-    def attempt() -> int:
+    def attempt() -> _Listed:
         with transaction(run):
             # Begun: from here on the step is half done until it is done.
             reached = store.Checkpoint(statement.number, False, changed)
             store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
             run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
             cursor = run.connection.execute(making.replace("{listing}", listing).encode())
+            row = run.connection.execute(listed_before.encode()).fetchone()
+            assert row is not None
             for each in rest:
                 run.connection.execute(each.encode())
-        return cursor.rowcount
+        return _Listed(cursor.rowcount, row[0], row[1] or "")
 
-    total = attempted(run, attempt)
-    if total and "callctl.saved_value" in listing:
+    found = attempted(run, attempt)
+    if found.total and "callctl.saved_value" in listing:
         # What a way down has saved a moment ago, the planner does not know of yet.
         _analyze_saved(run)
-    return total
+    return found
 
 
 def _analyze_saved(run: Run) -> None:
@@ -122,7 +142,8 @@ class _Shares:
         self._statement = statement
         self._total = total
         # Parsed once: the batches differ in their numbers only.
-        self._before, self._after = work_list.limited(statement, target.key, _ROWS).split(_ROWS)
+        limited = work_list.limited(statement, target.key, _ROWS)
+        self._before, self._after = work_list.checked(limited, statement).split(_ROWS)
         self._most_ms = run.settings.lock_timeout_ms + run.settings.lock_hold_ms
         self._began = time.monotonic()
         self._lock = threading.Lock()
@@ -173,12 +194,13 @@ class _Shares:
             with transaction(run):
                 run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": self._most_ms})
                 cursor = run.connection.execute(sql.encode())
+                assert_stored(self._statement, cursor)
             took = (time.monotonic() - began) * 1000
             return last, max(cursor.rowcount, 0)
 
         try:
             reached, written = attempted(run, attempt)
-        except (psycopg.Error, HeldTooLong) as error:
+        except (psycopg.Error, HeldTooLong, NotStored) as error:
             raise Failed(error, self._statement, sql or self._statement.sql) from error
         with self._lock:
             self._done += reached - start

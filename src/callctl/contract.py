@@ -228,7 +228,6 @@ class _Names:
     def __init__(self, naming: Naming, relation: str) -> None:
         self.naming = naming
         self.table: TableNaming | None = naming.tables.get(relation.rpartition(".")[2])
-        self.store = relation.partition(".")[0] == STORE
 
     def plain(self, name: str) -> str:
         """A column's name."""
@@ -238,7 +237,7 @@ class _Names:
         """The text with its schema and its columns called as they are here, and nothing else moved."""
         moved = self.table.moved if self.table is not None else frozenset()
         words = {*moved, DOCUMENTED_SCHEMA} if self.naming.schema_moved else moved
-        if self.store or not any(word in text for word in words):
+        if not any(word in text for word in words):
             return text
         if self.table is not None and self.table.absent:
             # As the steps do: a filter on a column that the table has not is left out.

@@ -11,6 +11,7 @@ from callctl.files import read_sql
 from callctl.lexer import tokens
 from callctl.script import Statement
 from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run
+from callctl.work_list import written_table
 
 # An operator who waits so many seconds for a lock wants to know whose it is.
 NAMED_AFTER = 1.0
@@ -26,6 +27,25 @@ class CheckFailed(Exception):
         self.sample = sample
 
 
+class NotStored(Exception):
+    """Rows are not stored as a statement wrote them; the transaction it ran in, if any, is rolled back."""
+
+    def __init__(self, statement: Statement, rows: int, sample: str) -> None:
+        super().__init__(sample)
+        self.statement = statement
+        self.rows = rows
+        self.sample = sample
+
+
+def assert_stored(statement: Statement, answer: Any) -> None:
+    """Raise NotStored where a statement of ``work_list.checked`` has returned a row's id."""
+    if statement.kind != "update":
+        return
+    wrong = [row[0] for row in answer.fetchall() if row[0] is not None]
+    if wrong:
+        raise NotStored(statement, len(wrong), ", ".join(map(str, wrong[:5])))
+
+
 def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlError:
     """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands."""
     from psycopg import errors
@@ -33,9 +53,14 @@ def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlErr
     cause = failed.cause
     if isinstance(cause, CheckFailed):
         return _check_failed(cause, stands)
+    if isinstance(cause, NotStored):
+        return _not_stored(run, cause, stands)
     place = failed.statement.place if failed.statement else otherwise
     if isinstance(cause, HeldTooLong):
         return _held_too_long(run, place, stands)
+    if isinstance(cause, errors.FeatureNotSupported) and failed.statement and failed.statement.kind == "update":
+        # A rule makes something else of the UPDATE, which then has no rows to return and to compare.
+        return _rewritten(run, cause, failed.statement, stands)
     if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
         return _no_lock(run, cause, place, failed.sql, stands)
     return database.translated(cause, place, failed.sql, stands)
@@ -91,6 +116,46 @@ def _holders(run: Run, tables: list[str]) -> list[tuple[Any, ...]]:
     return run.connection.execute(
         read_sql("catalog/blockers.sql").encode(), {"schema": run.schema, "tables": tables}
     ).fetchall()
+
+
+def _in_the_way(run: Run, statement: Statement) -> tuple[str, str]:
+    """The table that a statement writes, and the triggers and rules of others on it."""
+    import psycopg
+
+    schema, table = written_table(statement, run.schema)
+    try:
+        row = run.connection.execute(
+            "SELECT callctl.in_the_way(to_regclass(format('%%I.%%I', %s::text, %s::text)))",
+            (schema, table),
+        ).fetchone()
+    except psycopg.Error:  # the message is worth more than what could have done it
+        row = None
+    return f"{schema}.{table}", row[0] if row else "which triggers and rules are on it could not be read"
+
+
+_UNHINDERED = "change or disable that trigger or rule for callctl's role, then run the same command again: it resumes"
+
+
+def _rewritten(run: Run, cause: Any, statement: Statement, stands: str) -> StepFailed:
+    named, others = _in_the_way(run, statement)
+    return StepFailed(
+        f"{statement.place}: {database.error_text(cause)}; {named}: {others}\n{stands}",
+        hint=_UNHINDERED,
+    )
+
+
+def _not_stored(run: Run, cause: NotStored, stands: str) -> StepFailed:
+    named, others = _in_the_way(run, cause.statement)
+    one = cause.rows == 1
+    rows, wrote = (
+        ("1 row", "is not stored as the statement wrote it")
+        if one
+        else (f"{cause.rows} rows", "are not stored as the statement wrote them")
+    )
+    return StepFailed(
+        f"{cause.statement.place}: {rows} of {named} {wrote} ({cause.sample}); {others}\n{stands}",
+        hint=_UNHINDERED,
+    )
 
 
 def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from callctl import catalogue, database, model_columns, runner, store, transactions
@@ -155,7 +156,9 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             make_ready(connection, settings, found.naming, on_event)
             connection.execute(read_sql("catalog/commit_at_once.sql").encode())
             connection.execute(
-                "SELECT set_config('callctl.truncate_avatars', %s, false)", ("on" if wish.truncate_avatars else "off",)
+                "SELECT set_config('callctl.truncate_avatars', %s, false),"
+                " set_config('callctl.lock_timeout', %s, false)",
+                ("on" if wish.truncate_avatars else "off", f"{settings.lock_timeout_ms}ms"),
             )
         pace = Pace(settings, connection, on_event)
         run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event)
@@ -203,6 +206,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
         try:
             with run.connection.transaction():
                 guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms)
+                run.connection.execute("SELECT set_config('callctl.atomic', 'on', true)")
                 for position, (step, script, checks) in enumerate(ready, start=1):
                     run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
                     taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
@@ -282,7 +286,10 @@ def _may_write(connection: Connection) -> bool:
 
 
 def make_ready(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:
-    """Make callctl's schema or bring it up to date, and delete the saved values of rows that are gone."""
+    """Make callctl's schema or bring it up to date, and delete the saved values of rows that are gone.
+
+    Then the foreign keys by which saved values go with their rows, each in a transaction of its own: it takes a lock.
+    """
     import psycopg
 
     def attempt() -> None:
@@ -292,8 +299,15 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
             for statement in load_script("sweep.sql").statements:
                 connection.execute(adapt(statement, naming).sql.encode())
 
+    def follow(statement: Statement) -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            connection.execute(adapt(statement, naming).sql.encode())
+
     try:
         database.with_retries(settings, "a lock", attempt, on_event)
+        for statement in load_script("store_keys.sql").statements:
+            database.with_retries(settings, "a lock", partial(follow, statement), on_event)
     except psycopg.Error as error:
         raise database.translated(error, "callctl's own schema", "", "no step was begun") from error
 

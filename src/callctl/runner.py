@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from callctl import database, store, work_list
 from callctl.batches import run_batches
 from callctl.events import Notice, OnEvent, StatementStarted
-from callctl.failures import CheckFailed, failure, waits_for
+from callctl.failures import CheckFailed, NotStored, assert_stored, failure, waits_for
 from callctl.files import read_sql
 from callctl.indexes import build, in_a_transaction, index_built_by
 from callctl.script import Script, Statement
@@ -42,16 +42,17 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
         groups = list(_groups(script.statements))
         if not groups or _alone(groups[-1][0]):
             groups.append([])
-        again = [statement for statement in script.statements if "again" in statement.directives]
+        again = [statement for statement in script.statements if {"batched", "again"} <= statement.directives]
         # Behind them no row may be written that they would have to touch: they share the file's last transaction.
         with_again = max(
             (i for i, group in enumerate(groups) if group and not _alone(group[0])), default=len(groups) - 1
         )
         for index, group in enumerate(groups):
             last = index == len(groups) - 1
-            if group and group[-1].number in done and done[group[-1].number].finished and not last:
+            finished = group and group[-1].number in done and done[group[-1].number].finished
+            if finished and not last and not {"no-transaction", "again"} <= group[-1].directives:
                 continue
-            repeated = [*again, *group] if index == with_again else group
+            repeated = _repeated(again, group) if index == with_again else group
             if last:
                 changed += _together(run, script, repeated, checks, record)
             elif "batched" in group[0].directives:
@@ -60,6 +61,12 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
                 changed += run_batches(run, script, group[0], earlier.changed if earlier else 0)
             elif _alone(group[0]):
                 _outside(run, script, group[0])
+            elif {"generated", "commit"} <= group[0].directives:
+                # A transaction each, and the checkpoint behind the last of them.
+                for statement in expand(run.connection, group[0]):
+                    changed += _together(run, script, [statement], (), None, checkpoint=False)
+                reached = store.Checkpoint(group[0].number, True, 0)
+                store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
             else:
                 changed += _together(run, script, repeated, (), None)
     except Failed as failed:
@@ -90,15 +97,35 @@ def run_whole(run: Run, script: Script, checks: Sequence[Statement], record: Cal
                 if index is not None and "no-transaction" in each.directives:
                     build(run.connection, at, index, run.on_event, in_transaction=True)
                 else:
-                    changed += _changed(at, run.connection.execute(at.sql.encode()), run.on_event)
+                    changed += _whole(run, at, batched="batched" in each.directives)
         for check in checks:
             at = check
             _changed(check, run.connection.execute(check.sql.encode()), run.on_event)
         at = None
         record()
-    except (psycopg.Error, CheckFailed) as error:
+    except (psycopg.Error, CheckFailed, NotStored) as error:
         raise Failed(error, at, at.sql if at else "") from error
     return changed
+
+
+def _whole(run: Run, statement: Statement, *, batched: bool) -> int:
+    """A statement in one piece; of a batched one no row may be left over."""
+    if not batched:
+        return _changed(statement, run.connection.execute(statement.sql.encode()), run.on_event)
+    answer = run.connection.execute(work_list.checked(statement.sql, statement).encode())
+    changed = max(answer.rowcount, 0)
+    assert_stored(statement, answer)
+    target = work_list.target(statement, run.schema)
+    left = run.connection.execute(work_list.listing(statement, target.key).encode()).fetchall()
+    if left:
+        raise NotStored(statement, len(left), ", ".join(str(row[0]) for row in left[:SAMPLE]))
+    return changed
+
+
+def _repeated(again: list[Statement], group: list[Statement]) -> list[Statement]:
+    """The transaction with what is repeated at its beginning: behind the lock that it may begin with."""
+    locking = 1 if group and group[0].kind == "call" else 0
+    return [*group[:locking], *again, *group[locking:]]
 
 
 def _alone(statement: Statement) -> bool:
@@ -137,7 +164,13 @@ def _announce(run: Run, statement: Statement) -> None:
 
 
 def _together(
-    run: Run, script: Script, group: list[Statement], checks: Sequence[Statement], record: Callable[[], None] | None
+    run: Run,
+    script: Script,
+    group: list[Statement],
+    checks: Sequence[Statement],
+    record: Callable[[], None] | None,
+    *,
+    checkpoint: bool = True,
 ) -> int:
     """Statements in one transaction; at its end the checkpoint, or in a step's last one its checks and its record."""
     import psycopg
@@ -160,18 +193,21 @@ def _together(
                 statements += expand(run.connection, statement)
             if checks or one_snapshot:
                 run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
+            left: dict[int, list[str]] = {}
             if one_snapshot:
-                statements = [each for statement in statements for each in _what_is_left(run, current, statement)]
+                statements = [each for statement in statements for each in _what_is_left(run, current, statement, left)]
             unread: list[tuple[Statement, Cursor]] = []
             for statement in (*statements, *checks):
-                if current.is_about_to_lock(statement) and any(asked.check for asked, _ in unread):
-                    # What a check says is known before anybody has to wait for what comes behind it.
-                    changed += _read(current, unread, run.on_event)
+                # What a check says is known before what comes behind it is done, or anyone has to wait for it.
+                # Of what kind a check is, is not asked: it would be parsed, perhaps behind a lock.
+                asked = any(sent.check for sent, _ in unread) and statement.check is None
+                if asked and statement.kind not in ROWS:
+                    changed += _read(current, unread, left, run.on_event)
                 unread.append((statement, current.send(statement)))
-            changed += _read(current, unread, run.on_event)
+            changed += _read(current, unread, left, run.on_event)
             if record is not None:
                 record()
-            elif group:
+            elif group and checkpoint:
                 reached = store.Checkpoint(group[-1].number, True, changed)
                 store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
         return changed
@@ -181,15 +217,18 @@ def _together(
 
     try:
         return attempted(run, attempt, what)
-    except (psycopg.Error, CheckFailed, HeldTooLong) as error:
+    except (psycopg.Error, CheckFailed, HeldTooLong, NotStored) as error:
         statement = under_way[0].failed if under_way else None
         raise Failed(error, statement, statement.sql if statement else "") from error
 
 
-def _what_is_left(run: Run, current: Transaction, statement: Statement) -> Iterator[Statement]:
+def _what_is_left(
+    run: Run, current: Transaction, statement: Statement, left: dict[int, list[str]]
+) -> Iterator[Statement]:
     """A repeated statement for the few rows that are left to it, if any; any other as it is.
 
     For the transaction's snapshot that is the same, but to list rows may take parallel workers, to write them not.
+    ``left`` gets their keys, by the statement's number.
     """
     if "again" in statement.directives:
         target = work_list.target(statement, run.schema)
@@ -199,14 +238,30 @@ def _what_is_left(run: Run, current: Transaction, statement: Statement) -> Itera
             return
         if len(keys) <= LEFT:
             rows = f"SELECT unnest('{{{','.join(keys)}}}'::uuid[])"
-            statement = replace(statement, sql=work_list.limited(statement, target.key, rows))
+            limited = work_list.limited(statement, target.key, rows)
+            left[statement.number] = keys
+            statement = replace(statement, sql=work_list.checked(limited, statement))
     yield statement
 
 
-def _read(current: Transaction, unread: list[tuple[Statement, Cursor]], on_event: OnEvent) -> int:
-    """Wait for the answers to what was sent, and count the rows changed; a check with offenders raises CheckFailed."""
+def _read(
+    current: Transaction, unread: list[tuple[Statement, Cursor]], left: dict[int, list[str]], on_event: OnEvent
+) -> int:
+    """Wait for the answers to what was sent, and count the rows changed.
+
+    Raises CheckFailed for a check with offenders, NotStored for a repeated statement that left a row as it was.
+    """
     current.wait()
-    changed = sum(_changed(statement, answer, on_event) for statement, answer in unread)
+    changed = 0
+    for statement, answer in unread:
+        written = _changed(statement, answer, on_event)
+        if statement.number in left and "again" in statement.directives:
+            assert_stored(statement, answer)
+            if written != len(left[statement.number]):
+                raise NotStored(
+                    statement, len(left[statement.number]) - written, ", ".join(left[statement.number][:SAMPLE])
+                )
+        changed += written
     unread.clear()
     return changed
 

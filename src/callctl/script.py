@@ -72,6 +72,8 @@ class Statement:
     @property
     def opaque(self) -> bool:
         """Whether sqlglot cannot see what is in it: it knows only how it begins, or it has a body."""
+        if self.kind == "call":
+            return False  # its arguments are all there is in it
         return self.kind in ("create function", "create procedure") or isinstance(tree(self.sql), exp.Command | None)
 
     @property
@@ -322,8 +324,8 @@ def _directives(body: str, place: str) -> set[str]:
     others = named & {"no-transaction", "generated", "commit"}
     if "batched" in named and others:
         raise ConfigError(f"{place}: 'batched' does not go with {', '.join(sorted(others))}")
-    if "again" in named and "batched" not in named:
-        raise ConfigError(f"{place}: 'again' is said of a batched statement")
+    if "again" in named and not named & {"batched", "no-transaction"}:
+        raise ConfigError(f"{place}: 'again' goes with 'batched' or 'no-transaction'")
     return named
 
 

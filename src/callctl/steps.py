@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from callctl.errors import Refused
 from callctl.events import Direction
-from callctl.files import step_directories
+from callctl.files import sql_root, step_directories
 from callctl.script import Script, Statement, load_script
 from callctl.store import HistoryRow
 
@@ -37,8 +38,26 @@ class Step:
         return load_script(f"{self.directory}/verify.sql").statements
 
     def script(self, direction: Direction) -> Script:
-        """The statements of that file, in documented names."""
-        return load_script(self.file(direction))
+        """Its statements in documented names: of that file, and of ``before_`` and ``after_`` beside it."""
+        return _joined(self.directory, direction)
+
+
+def parts(directory: str, direction: Direction) -> tuple[str, ...]:
+    """The files that take a step in this direction, in the order in which they run."""
+    names = (f"before_{direction}.sql", f"{direction}.sql", f"after_{direction}.sql")
+    return tuple(f"{directory}/{name}" for name in names if (sql_root() / directory / name).exists())
+
+
+@cache
+def _joined(directory: str, direction: Direction) -> Script:
+    scripts = [load_script(name) for name in parts(directory, direction)]
+    main = next(script for script in scripts if script.name == f"{directory}/{direction}.sql")
+    if len(scripts) == 1:
+        return main
+    text = "\n".join(script.text for script in scripts)
+    statements = (statement for script in scripts for statement in script.statements)
+    numbered = tuple(replace(statement, number=number) for number, statement in enumerate(statements, start=1))
+    return replace(main, text=text, sha256=hashlib.sha256(text.encode()).hexdigest(), statements=numbered)
 
 
 @cache

@@ -79,12 +79,26 @@ def create(connection: Connection, platform_schema: str) -> None:
     Webhook secrets that need not be kept any longer go. Raises Refused where it belongs to another schema already.
     """
     with connection.transaction():
+        _assert_layout(connection)
         connection.execute(read_sql("store.sql").encode())
         connection.execute(
             "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
         )
         assert_owner(connection, platform_schema)
         connection.execute(read_sql("webhooks/expired.sql").encode())
+
+
+def _assert_layout(connection: Connection) -> None:
+    """Raise Refused where the saved values are kept as a development version before 0.1 kept them: by id alone."""
+    old = connection.execute(
+        "SELECT FROM pg_attribute WHERE attrelid = to_regclass('callctl.saved_value') AND attname = 'row_id'"
+        " AND attgenerated = ''"
+    ).fetchone()
+    if old is not None:
+        raise Refused(
+            "schema callctl was made by an earlier development version, which kept saved values in another form",
+            hint="take the steps back with that version (migrate down --all), then DROP SCHEMA callctl CASCADE",
+        )
 
 
 def assert_recognised(connection: Connection) -> bool:

@@ -92,16 +92,12 @@ class Transaction:
         """The first statement that has no answer, after an error."""
         return next((statement for statement, cursor in self._sent if cursor.statusmessage is None), None)
 
-    def is_about_to_lock(self, statement: Statement) -> bool:
-        """Whether this statement would be the first that takes a lock which clients wait behind."""
-        return not self._took_lock and statement.kind not in ROWS
-
     def send(self, statement: Statement) -> Cursor:
         """Send one statement; its answer is there after :meth:`wait`."""
         if "rewrites" in statement.directives:
             self._connection.execute("SELECT set_config('statement_timeout', '0', true)")
             self._took_lock = True
-        elif self._took_lock or self.is_about_to_lock(statement):
+        elif self._took_lock or statement.kind not in ROWS:
             self._connection.execute(
                 read_sql("catalog/hold.sql").encode(),
                 {"wait_ms": self._settings.lock_timeout_ms, "hold_ms": self._settings.lock_hold_ms},

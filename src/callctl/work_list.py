@@ -95,6 +95,47 @@ def limited(statement: Statement, key: str, rows: str) -> str:
     return splice(statement.sql, [Edit(opening, opening, "("), Edit(end, end, f") AND {condition}")])
 
 
+def written_table(statement: Statement, schema: str) -> tuple[str, str]:
+    """The schema and the table that an adapted batched statement writes, or where it writes another one, reads."""
+    node = tree(statement.sql)
+    table = node.this if isinstance(node, exp.Update) else None
+    if isinstance(table, exp.Table):
+        return folded(table.args.get("db")) or schema, folded(table.this)
+    found = target(statement, schema)
+    return found.schema, found.table
+
+
+def checked(sql: str, statement: Statement) -> str:
+    """The text ``sql`` of a statement, returning the ids of rows not stored as it wrote them, and NULL for the others.
+
+    RETURNING shows a row as it is stored, after every BEFORE trigger (PostgreSQL manual, UPDATE, "Outputs"). An UPDATE
+    alone is changed, and only one that returns nothing yet; what it assigns must not depend on what it replaces.
+    """
+    node = tree(statement.sql)
+    if not isinstance(node, exp.Update) or node.args.get("returning"):
+        return sql
+    items = tokens(sql)
+    alias = node.this.args.get("alias")
+    named = identifier(folded(alias.this if alias is not None and alias.this is not None else node.this.this))
+    first = next(i for i, item in enumerate(items) if item.depth == 0 and item.says("update"))
+    begins = next(i for i in range(first, len(items)) if items[i].depth == 0 and items[i].says("set")) + 1
+    ends = next(
+        (
+            i
+            for i in range(begins, len(items))
+            if items[i].depth == 0 and items[i].says("from", "where") and not items[i - 1].says("distinct")
+        ),
+        len(items),
+    )
+    commas = [i for i in range(begins, ends) if items[i].depth == 0 and items[i].text == ","]
+    same = []
+    for start, end in zip([begins, *(i + 1 for i in commas)], [*commas, ends], strict=True):
+        column = sql[items[start].start : items[start].end]
+        value = sql[items[start + 2].start : items[end - 1].end]
+        same.append(f"{named}.{column} IS NOT DISTINCT FROM ({value})")
+    return f"{sql} RETURNING CASE WHEN {' AND '.join(same)} THEN NULL ELSE {named}.id::text END"
+
+
 def _place(statement: Statement, items: Sequence[Token]) -> _Place:
     table, updated = _table(statement)
     alias = table.args.get("alias")

@@ -1,7 +1,8 @@
 """Writes to rows that have a type and flags, by every road SQL has, and a model of what must come of each.
 
-The model is worked out from the reading of the promise: the form that was written wins, the flags on a tie, and a
-row whose two forms agree is left alone. It knows nothing of the trigger.
+The model is worked out from the reading of the promise: the form that a statement names wins, also with the value that
+is already there; of both the flags, unless they are left at what they were. A row whose two forms agree is left alone.
+It knows nothing of the triggers.
 """
 
 from __future__ import annotations
@@ -36,11 +37,6 @@ class Forms:
         """The flags, chat and call."""
         return self.chat, self.call
 
-    @property
-    def agree(self) -> bool:
-        """Whether the type says the same as the flags, as far as it can."""
-        return (self.type == "call") == (self.flags == (False, True))
-
 
 def inserted(values: Values, default: str | None, nullable: bool) -> Forms:
     """What must come of a row inserted with these values."""
@@ -53,13 +49,15 @@ def inserted(values: Values, default: str | None, nullable: bool) -> Forms:
 def updated(old: Forms, values: Values) -> Forms:
     """What must come of a row to which these values are written."""
     row = Forms(**{"type": old.type, "chat": old.chat, "call": old.call, **values})
-    return _settled(row, flags_written=row.flags != old.flags)
+    return _settled(row, flags_written=row.flags != old.flags or "type" not in values) if values else row
 
 
 def _settled(row: Forms, *, flags_written: bool) -> Forms:
-    if row.agree:
-        return row
-    return Forms(type_of_flags(row.flags), *row.flags) if flags_written else Forms(row.type, *flags_of_type(row.type))
+    """The other form follows, unless it says what it can: any type but call of a row that chats, 'chat' of a hybrid."""
+    if flags_written:
+        agree = (row.type == "call") == (row.flags == (False, True))
+        return row if agree else Forms(type_of_flags(row.flags), *row.flags)
+    return row if row.type == "chat" and row.chat else Forms(row.type, *flags_of_type(row.type))
 
 
 class BothForms:

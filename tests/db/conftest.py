@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import _template, connect
+from tests.conftest import MakeDatabase, _template, connect
 from tests.db import accounts
 from tests.db.migrated import Migrated, State
+from tests.db.platforms import Platform, Table
 
 from callctl import migrate
 from callctl.baselines import BASELINES, Baseline, create_database, drop_database
@@ -113,3 +114,17 @@ def callctl(capsys: pytest.CaptureFixture[str]) -> Callctl:
         return code, captured.out, captured.err
 
     return command
+
+
+@pytest.fixture(params=["documented", "deployed"])
+def platform(request: pytest.FixtureRequest, database: MakeDatabase) -> Iterator[Platform]:
+    """Each baseline, not migrated yet."""
+    at = Platform(database(request.param), request.param == "deployed")
+    yield at
+    at.db.close()
+
+
+@pytest.fixture(params=[0, 1], ids=["chatbots", "packages"])
+def table(request: pytest.FixtureRequest, platform: Platform) -> Table:
+    """Each of the tables with both forms."""
+    return platform.tables[request.param]

@@ -59,7 +59,8 @@ def contract(server: Server) -> dict[str, dict[str, Any]]:
     with psycopg.connect(server.url("contract_bare"), autocommit=True) as db:
         db.execute(BARE)
         before = look(db)
-        db.execute(read_sql("store.sql").encode())
+        for name in ("store.sql", "store_keys.sql"):
+            db.execute(read_sql(name).encode())
         stages = [(0, "store"), *((step.number, step.name) for step in all_steps())]
         for number, name in stages:
             if number:

@@ -39,8 +39,8 @@ class Mutation:
     @property
     def whole_name(self) -> str:
         """The object as verify says it, its table and schema included."""
-        if self.kind == "constraint":
-            return f"constraint {self.object} on {self.relation}"
+        if self.kind in ("constraint", "trigger"):
+            return f"{self.kind} {self.object} on {self.relation}"
         owner = self.relation if self.kind == "column" else self.relation.partition(".")[0]
         return f"{self.kind} {owner}.{self.object}"
 
@@ -159,19 +159,30 @@ def _columns(
 ) -> Iterator[Mutation]:
     rows = db.execute(
         """SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid),
-                  t.typstorage <> 'p', t.typcollation <> 0, a.attidentity <> ''
+                  t.typstorage <> 'p', t.typcollation <> 0, a.attidentity <> '', a.attgenerated <> '',
+                  EXISTS (SELECT FROM pg_depend x JOIN pg_attribute g ON g.attrelid = x.objid AND g.attnum = x.objsubid AND g.attgenerated <> ''
+                           WHERE x.classid = 'pg_class'::regclass AND x.refobjid = a.attrelid AND x.refobjsubid = a.attnum)  -- before 15
+                  OR EXISTS (SELECT FROM pg_attrdef e JOIN pg_depend x ON x.classid = 'pg_attrdef'::regclass AND x.objid = e.oid
+                            JOIN pg_attribute g ON g.attrelid = e.adrelid AND g.attnum = e.adnum AND g.attgenerated <> ''
+                           WHERE x.refobjid = a.attrelid AND x.refobjsubid = a.attnum AND g.attnum <> a.attnum)
              FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE c.relnamespace = %(schema)s::regnamespace AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, a.attnum""",
         {"schema": schema},
     ).fetchall()
-    for table, name, kind, not_null, default, long, text, identity in rows:
+    for table, name, kind, not_null, default, long, text, identity, generated, used in rows:
         if (table, name) not in names:
             continue
         alter = f"ALTER TABLE {schema}.{table} ALTER COLUMN {name}"
         loose = _LOOSE.format(schema=schema, table=table, name=name)
         found = [("gone", f"ALTER TABLE {schema}.{table} DROP COLUMN {name} CASCADE"),
                  ("renamed", f"ALTER TABLE {schema}.{table} RENAME COLUMN {name} TO renamed")]  # fmt: skip
+        if generated:
+            if db.info.server_version >= 130000:
+                found.append(("no default", f"{alter} DROP EXPRESSION"))
+            for what, sql in found:
+                yield Mutation("column", name, what, sql, f"{schema}.{table}")
+            continue
         if identity:
             found += [
                 ("type", f"{alter} TYPE {_OTHER_TYPE[kind]}"),
@@ -232,6 +243,8 @@ def _columns(
                 )
             )
         for what, sql in found:
+            if used and what in ("type", "collation", "generated"):
+                continue  # PostgreSQL refuses: a generated column is made from it
             if sql and ((table, name) not in retyped or what in ("gone", "renamed", "type", "storage")):
                 yield Mutation("column", name, what, sql, f"{schema}.{table}")
 
@@ -281,18 +294,20 @@ def _constraints(db: Connection, names: Collection[tuple[str, str]], schema: str
             if enforceable:
                 found.append(("not enforced", f"{add} {definition} NOT ENFORCED"))
         elif kind == "f":
-            plain = re.sub(r" ON DELETE .*$", "", definition)
+            plain = re.sub(r" ON (UPDATE|DELETE) .*$", "", definition)
             action = definition.partition(" ON DELETE ")[2] or "NO ACTION"
+            update = (re.search(r" ON UPDATE (.*?)( ON DELETE|$)", definition) or [None, "NO ACTION"])[1]
             found += [
-                (f"on delete {other.lower()}", f"{add} {plain} ON DELETE {other}")
+                (f"on delete {other.lower()}", f"{add} {plain} ON UPDATE {update} ON DELETE {other}")
                 for other in _ACTIONS
                 if other != action
             ]
             found += [
                 (f"on update {other.lower()}", f"{add} {plain} ON UPDATE {other} ON DELETE {action}")
-                for other in _ACTIONS[1:]
+                for other in _ACTIONS
+                if other != update
             ]
-            found += [("match full", f"{add} {plain} MATCH FULL ON DELETE {action}"),
+            found += [("match full", f"{add} {plain} MATCH FULL ON UPDATE {update} ON DELETE {action}"),
                       ("not valid", f"{add} {definition} NOT VALID"), ("deferrable", f"{add} {definition} DEFERRABLE"),
                       ("deferred", f"{add} {definition} DEFERRABLE INITIALLY DEFERRED"),
                       ("triggers off", f"{alter} DISABLE TRIGGER ALL"), ("triggers off there", f"ALTER TABLE {target} DISABLE TRIGGER ALL"),
@@ -352,11 +367,11 @@ def _indexes(db: Connection, names: Collection[str], schema: str) -> Iterator[Mu
 
 def _triggers(db: Connection, names: Collection[tuple[str, str]], schema: str) -> Iterator[Mutation]:
     rows = db.execute(
-        """SELECT c.relname, t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        """SELECT c.relname, t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
             WHERE c.relnamespace = %(schema)s::regnamespace AND NOT t.tgisinternal ORDER BY 1, 2""",
         {"schema": schema},
     ).fetchall()
-    for table, name, definition in rows:
+    for table, name, enabled, definition in rows:
         if (table, name) not in names:
             continue
         alter, again = f"ALTER TABLE {schema}.{table}", f"DROP TRIGGER {name} ON {schema}.{table}; "
@@ -364,30 +379,71 @@ def _triggers(db: Connection, names: Collection[tuple[str, str]], schema: str) -
         found = [("gone", again), ("renamed", f"ALTER TRIGGER {name} ON {schema}.{table} RENAME TO renamed"),
                  ("disabled", f"{alter} DISABLE TRIGGER {name}"), ("all disabled", f"{alter} DISABLE TRIGGER USER"),
                  ("on replicas", f"{alter} ENABLE REPLICA TRIGGER {name}"),
-                 ("always", f"{alter} ENABLE ALWAYS TRIGGER {name}"), ("after", again + definition.replace(" BEFORE ", " AFTER ")),
-                 ("each statement", again + definition.replace("FOR EACH ROW", "FOR EACH STATEMENT")),
-                 ("condition", again + definition.replace(" EXECUTE", " WHEN (false) EXECUTE")),
+                 ("always or not", f"{alter} ENABLE {'' if enabled == 'A' else 'ALWAYS'} TRIGGER {name}"), ("other time", again + _other_time(definition)),
+                 ("each statement", again + _condition(definition, "").replace("FOR EACH ROW", "FOR EACH STATEMENT")),
+                 ("condition", again + _condition(definition, "WHEN (false) ")),
                  ("other function", f"CREATE FUNCTION {schema}.other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', f' {schema}.other(')}"),
                  ("other function of its name", f"CREATE SCHEMA elsewhere; CREATE FUNCTION elsewhere.{function.partition('.')[2]}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', ' elsewhere.' + function.partition('.')[2] + '(')}"),
                  ("arguments", again + definition[:-1].rstrip() + (", 'more')" if definition[-2] == "'" else "'more')")),
-                 ("other event", again + definition.replace("BEFORE UPDATE ", "BEFORE INSERT ").replace("BEFORE INSERT OR UPDATE OF", "BEFORE UPDATE OF"))]  # fmt: skip
+                 ("other event", again + _other_event(definition))]  # fmt: skip
         if " UPDATE OF " in definition:
             found.append(("fewer columns", again + re.sub(r"UPDATE OF \w+, ", "UPDATE OF ", definition)))
             found.append(("all columns", again + re.sub(r"UPDATE OF .* ON ", "UPDATE ON ", definition)))
         for what, sql in found:
-            yield Mutation("trigger", name, what, sql, f"{schema}.{table}")
+            if sql != again + definition:  # some change nothing of a trigger for statements
+                yield Mutation("trigger", name, what, sql, f"{schema}.{table}")
+
+
+def _condition(definition: str, condition: str) -> str:
+    """The trigger with another condition, or with none."""
+    return re.sub(r" (WHEN \(.*\) )?EXECUTE", f" {condition}EXECUTE", definition, flags=re.DOTALL)
+
+
+def _other_time(definition: str) -> str:
+    """The trigger before where it fired after, and the other way round."""
+    before = " BEFORE " in definition
+    return definition.replace(" BEFORE ", " AFTER ") if before else definition.replace(" AFTER ", " BEFORE ")
+
+
+def _other_event(definition: str) -> str:
+    """The trigger for more statements or for fewer, its condition still a valid one."""
+    if " INSERT OR UPDATE OF " in definition:
+        return definition.replace(" INSERT OR UPDATE OF ", " UPDATE OF ")
+    if " INSERT ON " in definition:
+        return definition.replace(" INSERT ON ", " INSERT OR UPDATE ON ")
+    if " UPDATE OF " in definition:
+        return re.sub(r" UPDATE OF .* ON ", " INSERT ON ", definition)
+    return re.sub(r" UPDATE ON (\S+) ", r" UPDATE OF id ON \1 ", definition)
+
+
+def _procedure(
+    schema: str, signature: str, definition: str, source: str, definer: bool, config: object
+) -> Iterator[Mutation]:
+    """What can be changed of a procedure: less than of a function."""
+    procedure, name = f"{schema}.{signature}", signature.partition("(")[0]
+    for what, sql in (
+        ("gone", f"DROP PROCEDURE {procedure}"),
+        ("renamed", f"ALTER PROCEDURE {procedure} RENAME TO {_away(name)}"),
+        ("body", f"SET LOCAL check_function_bodies = off; {definition.replace(source, 'BEGIN END')}"),
+        ("rights", f"ALTER PROCEDURE {procedure} SECURITY {'INVOKER' if definer else 'DEFINER'}"),
+        ("settings", f"ALTER PROCEDURE {procedure} {'RESET ALL' if config else 'SET search_path = public'}"),
+    ):
+        yield Mutation("function", signature, what, sql, f"{schema}.{name}")
 
 
 def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
     rows = db.execute(
         """SELECT n.nspname, p.proname, oidvectortypes(p.proargtypes), pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
-                  pg_get_functiondef(p.oid), p.prosrc, l.lanname, p.prosecdef, p.proconfig, p.provolatile
+                  pg_get_functiondef(p.oid), p.prosrc, l.lanname, p.prosecdef, p.proconfig, p.provolatile, p.prokind
              FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
             WHERE n.nspname = ANY (%s) ORDER BY 1, 2, 3""",
         (sorted({schema for schema, _ in names}),),
     ).fetchall()
-    for schema, name, types, arguments, result, definition, source, language, definer, config, volatility in rows:
+    for schema, name, types, arguments, result, definition, source, language, definer, config, volatility, kind in rows:
         if (schema, name) not in names:
+            continue
+        if kind == "p":
+            yield from _procedure(schema, f"{name}({types})", definition, source, definer, config)
             continue
         function = f"{schema}.{name}({types})"
         trigger = result == "trigger"
@@ -408,7 +464,8 @@ def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[M
             ("parallel", f"ALTER FUNCTION {function} PARALLEL SAFE"),
         ]
         if trigger:
-            found.append(("a word of its body", definition.replace("RETURN NEW", "RETURN OLD")))
+            returned = "RETURN NEW" if "RETURN NEW" in definition else "RETURN NULL"
+            found.append(("a word of its body", definition.replace(returned, "RETURN OLD")))
         else:
             word = re.sub(r"(\w)(\W*)$", r"\1x\2", source)
             other = "sql" if language == "plpgsql" else "plpgsql"
@@ -421,7 +478,8 @@ def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[M
             kind = "text" if result != "text" else "jsonb"
             found.append(("returns", again + definition.replace(f" RETURNS {result}", f" RETURNS {kind}", 1)))
         for what, sql in found:
-            yield Mutation("function", name if trigger else f"{name}({types})", what, sql, f"{schema}.{name}")
+            whole = not trigger or name == "spare_values"  # the one trigger function of callctl's own tables
+            yield Mutation("function", f"{name}({types})" if whole else name, what, sql, f"{schema}.{name}")
 
 
 TUNED = (

@@ -172,3 +172,45 @@ def test_inserted_models_go_and_return_as_the_same_rows(baseline: str) -> None:
         assert_same(first, take(db), touched_columns(first))
         migrate.up(settings)
         assert take(db).table("ai_models") == edited.table("ai_models")
+
+
+@pytest.mark.parametrize("of", ["companies", "chatbots", "end_users", "conversations"])
+def test_archived_rows_follow_a_primary_key_that_changes(baseline: str, of: str) -> None:
+    """While calls are archived the platform changes an id: they come back under the new one, foreign keys as before."""
+    settings = Settings(database_url=baseline)
+    new = "00000000-0000-4000-8000-00000000abcd"
+    keys = (
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated,"
+        " obj_description(oid, 'pg_constraint') FROM pg_constraint"
+        " WHERE contype = 'f' AND conrelid IN ('chatapp.calls'::regclass, 'chatapp.integration_accounts'::regclass)"
+        " ORDER BY 1, 2"
+    )
+    with connect(baseline, prepare_threshold=None) as db:
+        migrate.up(settings)
+        db.execute("COMMENT ON CONSTRAINT calls_company_id_fkey ON chatapp.calls IS 'whose call it is'")
+        (call,) = db.execute(
+            "INSERT INTO chatapp.calls (company_id, chatbot_id, end_user_id, conversation_id, source, direction)"
+            " SELECT b.company_id, v.chatbot_id, v.end_user_id, v.id, 'web', 'inbound'"
+            " FROM chatapp.conversations AS v JOIN chatapp.chatbots AS b ON b.id = v.chatbot_id"
+            " WHERE v.end_user_id IS NOT NULL ORDER BY v.id LIMIT 1 RETURNING id"
+        ).fetchone() or (None,)
+        before = db.execute(keys).fetchall()
+        migrate.down(settings, to=0)
+        # The platform's own keys are none of this: they go, as if they cascaded.
+        for table, name in db.execute(
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint"
+            f" WHERE contype = 'f' AND confrelid = 'chatapp.{of}'::regclass"
+            " AND connamespace = 'chatapp'::regnamespace".encode()
+        ).fetchall():
+            db.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
+        column = {"companies": "company", "chatbots": "chatbot", "end_users": "end_user"}.get(
+            of, "conversation"
+        ) + "_id"
+        where = f"id = (SELECT {column} FROM callctl.calls WHERE id = %s)"
+        db.execute(f"UPDATE chatapp.{of} SET id = %s WHERE {where}".encode(), (new, call))
+        migrate.up(settings)
+        found = db.execute(f"SELECT {column}::text FROM chatapp.calls WHERE id = %s".encode(), (call,)).fetchone()
+        assert found == (new,)
+        assert db.execute(keys).fetchall() == before
+        left = db.execute("SELECT count(*) FROM callctl.definition WHERE kind = 'foreign key'").fetchone()
+        assert left == (0,)

@@ -319,29 +319,29 @@ BREAKAGES: dict[str, list[Breakage]] = {
     ],
     "package-types-current": [
         Breakage(
-            "INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there) SELECT 'chatbot_packages', 'chatbot_type', 'up', id, '\"voice\"',"
+            "INSERT INTO callctl.saved_value (chatbot_package_id, field, saved_by, value, left_there) SELECT id, 'chatbot_type', 'up', '\"voice\"',"
             "jsonb_build_object('chat', NOT enable_chat, 'call', enable_call) FROM chatapp.chatbot_packages WHERE name = 'Package 2'"
         )
     ],
     "chatbot-types-current": [
         Breakage(
-            "INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value, left_there) SELECT 'chatbots', 'chatbot_type', 'up', id, '\"voice\"',"
+            "INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, value, left_there) SELECT id, 'chatbot_type', 'up', '\"voice\"',"
             f"jsonb_build_object('chat', NOT enabled_chat, 'call', enabled_call) FROM chatapp.chatbots WHERE id = {ONE_CALL_BOT}"
         )
     ],
     "package-forms-agree": [
         Breakage(
-            "ALTER TABLE chatapp.chatbot_packages DISABLE TRIGGER callctl_sync_capabilities;"
+            "ALTER TABLE chatapp.chatbot_packages DISABLE TRIGGER USER;"
             "UPDATE chatapp.chatbot_packages SET chatbotType = 'call' WHERE name = 'Package 2';"
-            "ALTER TABLE chatapp.chatbot_packages ENABLE TRIGGER callctl_sync_capabilities",
+            "ALTER TABLE chatapp.chatbot_packages ENABLE TRIGGER USER",
             DEFERRED,
         )
     ],
     "chatbot-forms-agree": [
         Breakage(
-            "ALTER TABLE chatapp.chatbots DISABLE TRIGGER callctl_sync_capabilities;"
+            "ALTER TABLE chatapp.chatbots DISABLE TRIGGER USER;"
             f"UPDATE chatapp.chatbots SET enabled_chat = true, enabled_call = false WHERE id = {ONE_CALL_BOT};"
-            "ALTER TABLE chatapp.chatbots ENABLE TRIGGER callctl_sync_capabilities",
+            "ALTER TABLE chatapp.chatbots ENABLE TRIGGER USER",
             state,
         )
         for state in (DEFERRED, DEPLOYED_DEFERRED)
@@ -399,8 +399,8 @@ BREAKAGES: dict[str, list[Breakage]] = {
     ],
     "values-superseded": [
         Breakage(
-            "INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, superseded_at)"
-            f" SELECT 'chatbots', 'capabilities', 'down', {ONE_CALL_BOT}, now()"
+            "INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, superseded_at)"
+            f" SELECT {ONE_CALL_BOT}, 'capabilities', 'down', now()"
         )
     ],
     "nothing-left-in-archive": [Breakage("CREATE TABLE callctl.calls ()", says="calls")],

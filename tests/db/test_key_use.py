@@ -52,8 +52,8 @@ def test_a_key_is_retired_only_when_nothing_is_under_it(url: str, keys: Path) ->
         assert "1 in chatbots, settings.call.apiKey: under it, outside the declared fields" in refused()
         db.execute("UPDATE chatapp.chatbots SET settings = '{}'")
         db.execute(
-            "INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, left_there)"
-            " SELECT 'chatbots', 'settings.call', 'down', id, %s FROM chatapp.chatbots LIMIT 1",
+            "INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, left_there)"
+            " SELECT id, 'settings.call', 'down', %s FROM chatapp.chatbots LIMIT 1",
             (Jsonb({"apiKey": accounts.bare(ring, "x")}),),
         )
         assert "1 in saved_value of chatbots, settings.call.apiKey: under it, outside" in refused()

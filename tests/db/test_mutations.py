@@ -113,9 +113,9 @@ def test_what_must_be_gone(migrated: Migrated) -> None:
         ),
         Mutation(
             "trigger",
-            "callctl_sync_capabilities",
+            "zzz_callctl_sync_2_flags",
             "back",
-            "CREATE TRIGGER callctl_sync_capabilities BEFORE UPDATE ON chatapp.chatbots"
+            "CREATE TRIGGER zzz_callctl_sync_2_flags BEFORE UPDATE ON chatapp.chatbots"
             " FOR EACH ROW EXECUTE FUNCTION chatapp.update_updated_at_column()",
         ),
     ]

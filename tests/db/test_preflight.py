@@ -243,7 +243,31 @@ CASES = (
         "warns",
         "update_chatbots_updated_at on chatapp.chatbots",
         "SELECT",
-        says="step 4 or 12",
+        says="step 3 or 4 or 6 or 12",
+    ),
+    Case(
+        "platform-triggers",
+        "warns",
+        "untouched on chatapp.companies",
+        "CREATE RULE untouched AS ON UPDATE TO chatapp.companies DO INSTEAD NOTHING",
+        says="rule untouched on chatapp.companies rewrites what step 12 writes",
+    ),
+    Case(
+        "type-column",
+        "blocks",
+        "chatapp.chatbots.chatbottype",
+        """CREATE COLLATION public.odd (provider = libc, locale = 'C');
+           ALTER TABLE chatapp.chatbots ALTER COLUMN chatbottype TYPE varchar(50) COLLATE public.odd;
+           UPDATE pg_collation SET collisdeterministic = false WHERE collname = 'odd'""",
+        says="different spellings are equal",
+    ),
+    Case(
+        "platform-triggers",
+        "blocks",
+        "zzzz_last on chatapp.chatbots",
+        """CREATE FUNCTION chatapp.last() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+           CREATE TRIGGER zzzz_last BEFORE UPDATE ON chatapp.chatbots FOR EACH ROW EXECUTE FUNCTION chatapp.last()""",
+        says="fires behind callctl's",
     ),
     Case(
         "avatar-indexes",
@@ -306,8 +330,8 @@ CASES = (
         "superseded-values",
         "warns",
         "chatbots",
-        """INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, superseded_at)
-           VALUES ('chatbots', 'chatbot_type', 'up', gen_random_uuid(), now())""",
+        """INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, superseded_at)
+           VALUES (gen_random_uuid(), 'chatbot_type', 'up', now())""",
         says="chatbots.chatbot_type that were overtaken by a newer write: 1",
         before=["store"],
     ),
@@ -571,6 +595,15 @@ CASES = (
         direction="down",
         pending=(3,),
     ),
+    Case(
+        "settings-unknown",
+        "warns",
+        None,
+        "UPDATE chatapp.chatbots SET settings = '{\"call\": {}}' WHERE name = 'Chatbot 1'",
+        says="leaves features.callEnabled of",
+        before=["store"],
+        direction="down",
+    ),
     Case("type-column-in-use", "warns", None, FLAGS, says="only code-refs can tell", pending=(5, 6)),
     Case("type-column-in-use", "warns", None, FLAGS, says="only code-refs", pending=(6,), baseline="deployed"),
 )
@@ -625,6 +658,8 @@ def test_every_question_is_asked_by_a_test() -> None:
 # Questions whose situation needs a role, a session or another server: test_preflight_sessions.py.
 OWN_TESTS = {
     "server-version",
+    "subscriptions",
+    "subscriptions-down",
     "standby",
     "uuid-function",
     "read-only",

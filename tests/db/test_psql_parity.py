@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 
 from tests.conftest import MakeDatabase, connect
 from tests.db.snapshot import (
@@ -18,7 +19,8 @@ from tests.db.snapshot import (
 from callctl import adoption, migrate
 from callctl.binaries import find_binaries
 from callctl.config import Settings
-from callctl.files import sql_root, step_directories
+from callctl.files import sql_root
+from callctl.steps import Step, all_steps, parts
 from callctl.verify import verify
 
 
@@ -35,9 +37,14 @@ def psql(url: str, *files: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def files_of(steps: Sequence[Step]) -> list[str]:
+    """What an operator runs: callctl's store, then each step's own file between those beside it."""
+    return ["store.sql", "store_keys.sql", *(name for step in steps for name in parts(step.directory, "up"))]
+
+
 def run_all(url: str) -> None:
-    """store.sql, then every up.sql in order."""
-    psql(url, "store.sql", *(f"steps/{step.name}/up.sql" for step in step_directories()))
+    """The store, then every step in order."""
+    psql(url, *files_of(all_steps()))
 
 
 def by_name(models: Table, known: Table) -> dict[str, dict[str, str | None]]:
@@ -89,11 +96,11 @@ def test_what_psql_did_is_adopted_and_goes_back(database: MakeDatabase) -> None:
 def test_psql_may_run_twice(database: MakeDatabase) -> None:
     """Every file up to step 4 may run again by hand after it was cut short; so may the store."""
     url = database("documented")
-    files = [f"steps/{step.name}/up.sql" for step in step_directories()]
+    files = files_of(all_steps()[:4])
     with connect(url) as db:
-        psql(url, "store.sql", "store.sql", *files[:4])
+        psql(url, "store.sql", *files)
         once = take(db)
-        psql(url, "store.sql", *files[:4])
+        psql(url, *files)
         assert_same(once, take(db), touched_columns(once))
 
 
@@ -103,7 +110,7 @@ def test_callctl_goes_on_where_psql_stopped(database: MakeDatabase) -> None:
     settings = Settings(database_url=url)
     with connect(url, prepare_threshold=None) as db:
         first = take(db)
-        psql(url, "store.sql", *(f"steps/{step.name}/up.sql" for step in step_directories()[:6]))
+        psql(url, *files_of(all_steps()[:6]))
         adopted = [step.number for step in adoption.adopt(settings) if step.adopted]
         assert adopted == [1, 2, 3, 4, 5, 6]
         assert [step.number for step in migrate.up(settings).steps] == [7, 8, 9, 10, 11, 12, 13]

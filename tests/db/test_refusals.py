@@ -300,3 +300,15 @@ def test_down_names_what_is_in_the_way_and_nothing_changes(documented: str, what
         assert message in error.value.message
         assert_same(before, take(db))
         assert migrate.history(db) == history
+
+
+def test_a_store_of_an_earlier_layout_is_refused(documented: str) -> None:
+    """Saved values that know their row by its id alone are not written to."""
+    settings = Settings(database_url=documented)
+    migrate.up(settings, to=1)
+    with connect(documented) as db:
+        db.execute("DROP TABLE callctl.saved_value CASCADE")
+        db.execute("CREATE TABLE callctl.saved_value (id bigint, relation text, row_id uuid)")
+        with pytest.raises(Refused, match="an earlier development version"):
+            migrate.up(settings)
+        assert db.execute("SELECT count(*) FROM callctl.saved_value").fetchone() == (0,)

@@ -261,8 +261,8 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
         )
         value = {"voiceId": "alloy", "apiKey": seal("key", Place(owner, "chatbots", bot, "settings.call.apiKey"), 2)}
         db.execute(
-            "INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)"
-            " VALUES ('chatbots', 'settings.call', 'down', %s, %s), ('chatbots', 'capabilities', 'down', %s, '{}')",
+            "INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, value)"
+            " VALUES (%s, 'settings.call', 'down', %s), (%s, 'capabilities', 'down', '{}')",
             (bot, Jsonb(value), bot),
         )
         with connect(url) as other:

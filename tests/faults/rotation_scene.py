@@ -161,8 +161,8 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
             )
         else:
             db.execute(
-                "INSERT INTO callctl.saved_value (relation, field, saved_by, row_id, value)"
-                " VALUES ('chatbots', 'settings.call', 'down', %s, %s)",
+                "INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, value)"
+                " VALUES (%s, 'settings.call', 'down', %s)",
                 (bot, Jsonb(call)),
             )
     for number, (model,) in enumerate(

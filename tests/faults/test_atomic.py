@@ -45,7 +45,7 @@ def test_a_failure_leaves_nothing_behind(documented: str) -> None:
         before = snapshot.take(connection)
         connection.execute(
             "CREATE FUNCTION public.no_transcripts() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " IF current_query() LIKE '%call_transcripts%' THEN RAISE EXCEPTION 'not today'; END IF; END $$"
+            " IF current_query() LIKE '%chatapp.call_transcripts%' THEN RAISE EXCEPTION 'not today'; END IF; END $$"
         )
         connection.execute(
             "CREATE EVENT TRIGGER no_transcripts ON ddl_command_start WHEN TAG IN ('CREATE TABLE')"

@@ -18,9 +18,10 @@ from tests.faults.own_server import administer
 from tests.faults.proxy import Fault, Session
 
 from callctl import planning
+from callctl.adapt import adapt
 from callctl.config import Settings
 from callctl.events import Direction
-from callctl.script import Statement
+from callctl.script import Statement, load_script
 from callctl.steps import all_steps
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "locks.md"
@@ -64,7 +65,7 @@ def label(statement: Statement) -> str:
     """'ALTER TABLE', 'DELETE', 'check'; of a function call, the function."""
     if statement.check is not None:
         return "check"
-    called = re.match(r"SELECT callctl\.(\w+)\(", statement.sql)
+    called = re.match(r"(?:SELECT|CALL) callctl\.(\w+)\(", statement.sql)
     return f"`{called[1]}`" if called else f"`{statement.kind.upper()}`"
 
 
@@ -84,6 +85,8 @@ def watched(chain: Chain, direction: Direction) -> set[Row]:
         chain.proxy.watch(None)
     assert ended.code == 0, ended
     known = [(step.number, each) for step in planned.steps for each in step.statements]
+    keys = load_script("store_keys.sql").statements
+    known += [(0, adapt(statement, planned.naming)) for statement in keys]
     for step in all_steps():
         known += [(step.number, check) for check in planning.prepared(step, direction, planned.naming)[1]]
     labels = {statement.sql: label(statement) for _, statement in known}

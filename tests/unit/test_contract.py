@@ -29,7 +29,7 @@ def definition(name: str, naming: Naming, applied: range | list[int] = ALL) -> s
 
 
 def test_a_later_step_removes_what_an_earlier_one_made() -> None:
-    key = "chatapp.chatbots trigger callctl_sync_capabilities"
+    key = "chatapp.chatbots trigger zzz_callctl_sync_2_flags"
     assert key not in by_name([1, 2])
     assert by_name([1, 2, 3])[key].facts
     assert by_name([1, 2, 3, 4, 7, 8])[key].facts

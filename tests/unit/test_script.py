@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callctl.errors import ConfigError
-from callctl.files import sql_names, step_directories
+from callctl.files import sql_names, sql_root, step_directories
 from callctl.script import Check, Script, Statement, load_script, parse_script
+from callctl.steps import all_steps, parts
 
 
 def script(text: str) -> Script:
@@ -148,13 +151,19 @@ def test_a_summary_is_one_short_line() -> None:
 
 def test_the_files_of_the_steps_are_readable() -> None:
     assert len(step_directories()) == 13
-    for step in step_directories():
-        for part in ("up", "down", "verify"):
-            name = f"steps/{step.name}/{part}.sql"
-            script = load_script(name)
-            assert script.name == name
+    for step in all_steps():
+        for direction in ("up", "down"):
+            names = parts(step.directory, direction)
+            assert f"{step.directory}/{direction}.sql" in names
+            script = step.script(direction)
+            assert [statement.number for statement in script.statements] == [*range(1, len(script.statements) + 1)]
+            assert {statement.source for statement in script.statements} <= set(names)
             # What ends there is the transaction of the step's checks: a commit would promise something else.
             assert not any("commit" in last.directives for last in script.statements[-1:])
+        there = {path.name for path in (sql_root() / step.directory).iterdir()}
+        assert there == {Path(name).name for way in ("up", "down") for name in parts(step.directory, way)} | {
+            "verify.sql"
+        }
     assert all(name.startswith("catalog/") for name in sql_names("catalog"))
 
 

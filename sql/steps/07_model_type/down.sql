@@ -5,7 +5,7 @@
 DROP INDEX CONCURRENTLY IF EXISTS chatapp.idx_ai_models_model_type;
 
 -- Nobody writes between the saving and the dropping; the table has tens of rows.
-LOCK TABLE chatapp.ai_models IN ACCESS EXCLUSIVE MODE;
+CALL callctl.lock_table('chatapp.ai_models'::regclass);
 
 SELECT callctl.save_made_columns(7, 'chatapp.ai_models'::regclass);
 

@@ -1,16 +1,5 @@
 -- Step 7: ai_models gets model_type, with its CHECK and index, and whatever columns the seed data needs and the table
--- has no counterpart for. callctl remembers which it added. Specification: section 4.
-
-SELECT callctl.remember_missing_columns(7, 'chatapp.ai_models'::regclass,
-  'display_name'::name, 'description'::name, 'supports_audio'::name,
-  'input_cost_per_token'::name, 'output_cost_per_token'::name,
-  'audio_cost_per_second_input'::name, 'audio_cost_per_second_output'::name,
-  'context_window'::name, 'max_output_tokens'::name);
-
--- model_type is the migration's own: preflight refuses a table that has it before.
--- callctl: repeatable
-INSERT INTO callctl.made (step, kind, relation, name) VALUES (7, 'column', 'ai_models', 'model_type')
-ON CONFLICT (kind, relation, name) DO NOTHING;
+-- has no counterpart for. Specification: section 4.
 
 -- callctl: commit
 ALTER TABLE chatapp.ai_models
@@ -24,11 +13,6 @@ ALTER TABLE chatapp.ai_models
   ADD COLUMN IF NOT EXISTS audio_cost_per_second_output NUMERIC(12,6),
   ADD COLUMN IF NOT EXISTS context_window INTEGER,
   ADD COLUMN IF NOT EXISTS max_output_tokens INTEGER;
-
--- What an earlier down took out of these columns comes back, where nobody has written since. Not under the lock of another
--- statement: rows that are written, and then a stronger lock on their table, is how deadlocks come about.
--- callctl: commit
-SELECT callctl.put_back_made_columns(7, 'chatapp.ai_models'::regclass);
 
 ALTER TABLE chatapp.ai_models
   DROP CONSTRAINT IF EXISTS ai_models_model_type_check,

@@ -23,4 +23,4 @@ WHERE c.enabled_call
   AND COALESCE(c.settings -> 'call', '{}') IN ('{}', 'null')
   AND NOT EXISTS (
     SELECT FROM pg_trigger AS t
-    WHERE t.tgrelid = 'chatapp.chatbots'::regclass AND t.tgname = 'callctl_sync_capabilities');
+    WHERE t.tgrelid = 'chatapp.chatbots'::regclass AND t.tgname = 'zzz_callctl_sync_2_flags');

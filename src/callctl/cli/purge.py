@@ -34,7 +34,8 @@ def purge(context: typer.Context, yes: Yes = False) -> None:
             render_answers.saved(saved)
             if applied:
                 render.warning(
-                    f"{len(applied)} steps are applied: after this, types and settings cannot go back to what they were"
+                    f"{len(applied)} steps are applied: after this, migrate down derives every type from the flags, and"
+                    " leaves features.callEnabled and the call settings as they are"
                 )
             common.confirm(connection, settings, "Delete all of this, saved", yes=yes)
         purged = store.purge(settings) if saved else ()

@@ -1,0 +1,23 @@
+-- finding: settings-unknown
+-- steps: 12
+-- direction: down
+-- ok: for every setting that going down takes back, callctl knows what was there before
+-- why: callctl purge has deleted what was saved, or step 12 was done without callctl: whether a setting was written by the
+--      step or by the platform can not be told any more, so going down leaves it as it is
+-- do: nothing, or remove what you know to be the step's after going down
+
+-- needs: callctl.history
+SELECT
+    'warns' AS level,
+    format('going down leaves features.callEnabled of %s companies and the call settings of %s chatbots as they are',
+           (SELECT count(*) FROM chatapp.companies AS c
+            WHERE c.settings #> '{features,callEnabled}' IS NOT NULL
+              AND NOT EXISTS (SELECT FROM callctl.saved_value AS s
+                              WHERE s.company_id = c.id AND s.field = 'settings.features.callEnabled' AND s.saved_by = 'up'
+                                AND s.superseded_at IS NULL)),
+           (SELECT count(*) FROM chatapp.chatbots AS c
+            WHERE c.settings -> 'call' IS NOT NULL
+              AND NOT EXISTS (SELECT FROM callctl.saved_value AS s
+                              WHERE s.chatbot_id = c.id AND s.field = 'settings.call' AND s.saved_by = 'up'
+                                AND s.superseded_at IS NULL))) AS what
+WHERE NOT EXISTS (SELECT FROM callctl.known_before AS k WHERE k.step = 12);

@@ -1,0 +1,26 @@
+-- Step 1 down, before: with --truncate-avatars, addresses that are too long are saved and shortened.
+-- Specification: L607-629. Without the option preflight refuses while there is one.
+
+-- callctl: batched, again
+WITH found AS (
+  SELECT id, avatar_url FROM chatapp.users
+  WHERE length(avatar_url) > (SELECT callctl.remembered_length(1))
+    AND (SELECT current_setting('callctl.truncate_avatars', true)) = 'on'
+  FOR NO KEY UPDATE
+), saved AS (
+  INSERT INTO callctl.saved_value (user_id, field, saved_by, value, left_there)
+  SELECT id, 'avatar_url', 'down', to_jsonb(avatar_url), to_jsonb(left(avatar_url, (SELECT callctl.remembered_length(1))))
+  FROM found
+  ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
+  DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()
+)
+UPDATE chatapp.users AS u SET avatar_url = left(found.avatar_url, (SELECT callctl.remembered_length(1)))
+FROM found WHERE u.id = found.id;
+
+-- The change of type below rewrites the table under this lock. Taken here, it keeps the application from writing another long
+-- address between the statement above, which runs again behind it, and the change of type.
+-- callctl: rewrites
+CALL callctl.lock_table('chatapp.users'::regclass);
+
+-- check: avatars-fit: every avatar_url fits the type it goes back to
+SELECT id, length(avatar_url) AS characters FROM chatapp.users WHERE length(avatar_url) > (SELECT callctl.remembered_length(1));
