@@ -953,7 +953,6 @@ DECLARE
   alone constant boolean := coalesce(pg_catalog.current_setting('callctl.atomic', true), '') = 'on';
   wait constant text := coalesce(nullif(pg_catalog.current_setting('callctl.lock_timeout', true), ''), '200ms');
   path constant text := pg_catalog.current_setting('search_path');
-  agree text;
   named name;
   problem text;
   broken boolean := false;
@@ -966,7 +965,6 @@ BEGIN
     PERFORM set_config('search_path', path, true);
     RETURN;  -- one of the two forms is gone: a run that is resumed
   END IF;
-  agree := callctl.forms_agree('t.', p_type, p_chat, p_call);
   named := (SELECT relname FROM pg_class WHERE oid = p_table);
 
   IF EXISTS (SELECT FROM pg_subscription_rel AS r JOIN pg_subscription AS s ON s.oid = r.srsubid
@@ -995,7 +993,7 @@ BEGIN
     SELECT FROM pg_constraint WHERE conrelid = p_table AND conname = 'callctl_forms_agree' AND convalidated) THEN
     PERFORM set_config('lock_timeout', wait, true);
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS callctl_forms_agree, ADD CONSTRAINT callctl_forms_agree CHECK ((%s) IS TRUE) NOT VALID',
-                   p_table, replace(agree, 't.', ''));
+                   p_table, callctl.forms_agree('', p_type, p_chat, p_call));
     IF NOT alone THEN
       COMMIT;
       PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
