@@ -1,7 +1,8 @@
 -- The role or the database may have settings of its own, meant for the application. A session of callctl's has these:
 -- no timeout of its own (the migration lock's session idles while an index is built), READ COMMITTED (what is read behind
 -- a lock is what stands there then), literals as the SQL standard has them, times as psycopg reads them, and no notices: what
--- a step wants to say is a warning. A server that does not know a setting yet does without. One that can (PostgreSQL 14, on Linux)
+-- a step wants to say is a warning. Rows that a policy hides are refused, not passed over: row_security = off makes the server
+-- answer 42501 (PostgreSQL manual, "Row Security Policies"). A server that does not know a setting yet does without. One that can (PostgreSQL 14, on Linux)
 -- looks every second whether callctl is still there, and ends the statement of one that was killed.
 SELECT set_config(s.name, v.value, false)
 FROM (VALUES
@@ -15,6 +16,7 @@ FROM (VALUES
     ('DateStyle', 'ISO'),
     ('IntervalStyle', 'postgres'),
     ('client_min_messages', 'warning'),
+    ('row_security', 'off'),
     ('client_connection_check_interval', '1s')
 ) AS v(name, value)
 JOIN pg_catalog.pg_settings AS s ON s.name = v.name

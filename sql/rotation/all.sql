@@ -1,4 +1,4 @@
 -- Every row that may hold a secret, to be counted.
-SELECT {key}::text, t.xmin::text, {row_id}, {company}, {account_type}, {columns}
+SELECT {key}::text, {version}, {row_id}, {company}, {account_type}, {columns}
 FROM {relation} AS t
 WHERE {condition}

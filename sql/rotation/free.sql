@@ -1,5 +1,5 @@
--- Which of these rows nobody else holds; from here on this transaction holds them. %(keys)s: as text
-SELECT {key}::text FROM {relation} AS t
+-- Which of these rows, as they were read, nobody else holds; from here on this transaction holds them. %(keys)s: as text
+SELECT {version} FROM {relation} AS t
 WHERE {condition} AND {key} = ANY (%(keys)s::text[]::{key_type}[])
 ORDER BY {key}
 FOR NO KEY UPDATE SKIP LOCKED

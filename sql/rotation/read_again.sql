@@ -1,5 +1,5 @@
 -- The same of given rows: those that somebody else had written in between. %(keys)s: as text
-SELECT {key}::text, t.xmin::text, {row_id}, {company}, {account_type}, {columns}
+SELECT {key}::text, {version}, {row_id}, {company}, {account_type}, {columns}
 FROM {relation} AS t
 WHERE {condition} AND {key} = ANY (%(keys)s::text[]::{key_type}[])
 ORDER BY {key}

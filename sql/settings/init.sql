@@ -1,6 +1,7 @@
 -- The documented defaults for some call-enabled chatbots that have no call settings, in the order of their ids; everything else
 -- in their settings stays. What stood there is saved, as step 12 does, so that a way down puts it back.
--- %(above)s: the last id that is done, or NULL; %(limit)s. Returns what then stands there: a trigger may have had its own way.
+-- %(above)s: the last id that is done, or NULL; %(limit)s. Of each chatbot: whether its settings are stored as they were meant,
+-- which a trigger may have prevented; and what they are.
 WITH found AS (
   SELECT c.id, c.settings FROM chatapp.chatbots AS c
   WHERE c.enabled_call AND COALESCE(c.settings -> 'call', '{}') IN ('{}', 'null')
@@ -9,6 +10,8 @@ WITH found AS (
   ORDER BY c.id
   LIMIT %(limit)s
   FOR NO KEY UPDATE
+), meant AS (
+  SELECT id, jsonb_set(COALESCE(settings, '{}'), '{call}', callctl.default_call_settings()) AS settings FROM found
 ), saved AS (
   INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, value)
   SELECT id, 'settings.call', 'up',
@@ -16,8 +19,9 @@ WITH found AS (
   FROM found
   WHERE settings IS NULL OR settings -> 'call' IS NOT NULL
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL DO NOTHING
+), written AS (
+  UPDATE chatapp.chatbots AS c SET settings = meant.settings FROM meant WHERE c.id = meant.id
+  RETURNING c.id, c.settings IS NOT DISTINCT FROM meant.settings AS stored, c.settings::text AS settings
 )
-UPDATE chatapp.chatbots AS c
-SET settings = jsonb_set(COALESCE(found.settings, '{}'), '{call}', callctl.default_call_settings())
-FROM found WHERE c.id = found.id
-RETURNING c.id::text, COALESCE(c.settings -> 'call' = callctl.default_call_settings(), false);
+SELECT meant.id::text, COALESCE(written.stored, false) AS stored, written.settings
+FROM meant LEFT JOIN written ON written.id = meant.id;

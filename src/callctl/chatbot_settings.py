@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from callctl.actions import record_action
 from callctl.call_settings import load_schema, parse
-from callctl.errors import Interrupted, Refused, StepFailed
+from callctl.errors import Interrupted, Refused
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.naming import Naming, read_naming
-from callctl.operation import NOTHING, Operation, assert_applied, offenders, operation, question, rows
+from callctl.operation import NOTHING, Operation, assert_applied, assert_stored, offenders, operation, question, rows
 from callctl.pace import Pace
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
         try:
             while True:
                 above = done[-1] if done else None
-                batch = running.transaction("a chatbot's row", partial(_batch, running, naming, above, state), state)
+                batch = running.transaction("a chatbot's row", partial(_batch, running, naming, above), state)
                 if not batch:
                     return Given(tuple(done))
                 done += batch
@@ -160,14 +160,10 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
             raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None
 
 
-def _batch(running: Operation, naming: Naming, above: str | None, state: Callable[[], str]) -> list[str]:
+def _batch(running: Operation, naming: Naming, above: str | None) -> list[str]:
     values = {"above": above, "limit": running.settings.batch_size}
     written = sorted(rows(running.connection, naming, "settings/init.sql", values))
-    if not all(stands for _, stands in written):
-        raise StepFailed(
-            f"a trigger or a rule of chatbots did not let the call settings through; {state()}",
-            hint=f"look at the triggers of {running.settings.schema}.chatbots, then run the same command again",
-        )
+    assert_stored(running, "chatbots", written)
     if written:
-        record_action(running.connection, running.command, {"chatbots": [id for id, _ in written]})
-    return [id for id, _ in written]
+        record_action(running.connection, running.command, {"chatbots": [row[0] for row in written]})
+    return [row[0] for row in written]

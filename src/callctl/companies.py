@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callctl.actions import record_action
-from callctl.errors import Refused, StepFailed
+from callctl.errors import Refused
 from callctl.events import OnEvent, ignore
 from callctl.naming import read_naming
-from callctl.operation import NOTHING, Operation, assert_applied, operation, question, rows
+from callctl.operation import NOTHING, Operation, assert_applied, assert_stored, operation, question, rows
 from callctl.redaction import printable
 
 if TYPE_CHECKING:
@@ -119,12 +119,7 @@ def _write(running: Operation, names: Sequence[str], ids: Sequence[str], enable:
     if not chosen.changing:
         return chosen
     values = {"ids": [each.id for each in chosen.changing], "enabled": enable}
-    written = dict(rows(connection, naming, "companies/write.sql", values))
-    if len(written) != len(chosen.changing) or not all(written.values()):
-        raise StepFailed(
-            f"a trigger or a rule of companies did not let the flag through; {NOTHING}",
-            hint=f"look at the triggers of {settings.schema}.companies, then run the same command again",
-        )
+    assert_stored(running, "companies", rows(connection, naming, "companies/write.sql", values))
     record_action(
         connection,
         running.command,

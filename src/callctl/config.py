@@ -137,7 +137,8 @@ SETTINGS: tuple[Setting, ...] = (
         "statement_timeout",
         "duration",
         "30s",
-        "How long one query of preflight or verify may run; one cut short is reported as unknown, or as not passed.",
+        "How long one query of preflight or verify may run; one cut short is reported as unknown, or as not passed."
+        " In a rotation, how long the write of one row may take by itself; a row that takes longer is left and listed.",
         duration,
         field="statement_timeout_ms",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -147,6 +147,12 @@ def error_text(error: psycopg.Error) -> str:
     return f"{redact(said)} (SQLSTATE {error.sqlstate})" if error.sqlstate else redact(said)
 
 
+def explained(connection: Connection, error: psycopg.Error) -> str:
+    """As :func:`error_text`; of rows that a policy hides, which policy, and what to grant, as ``connection`` says."""
+    hidden = _hidden_rows(connection, error)
+    return f"{hidden[0]}; {hidden[1]}" if hidden else error_text(error)
+
+
 def caret(error: psycopg.Error, sql: str) -> str:
     """The line of the statement that the server points at, with a caret under the place; empty if it points nowhere."""
     if not error.diag.statement_position:
@@ -168,17 +174,28 @@ def relation_exists(connection: Connection, schema: str, name: str) -> bool:
 
 @contextmanager
 def read_only(connection: Connection) -> Iterator[None]:
-    """A READ ONLY transaction with one snapshot; rolled back at the end, whatever happens."""
+    """A READ ONLY transaction with one snapshot; rolled back at the end, whatever happens.
+
+    Raises Refused where a policy would hide rows from this role.
+    """
     import psycopg
 
-    with connection.transaction(force_rollback=True):
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        try:
-            yield
-        except psycopg.errors.LockNotAvailable:  # the connection is whole
-            raise
-        except psycopg.OperationalError as error:
-            raise lost(error) from error
+    try:
+        with connection.transaction(force_rollback=True):
+            # A session behind a pooler is not callctl's own, and has not what catalog/session.sql sets.
+            connection.execute(
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL row_security = off"
+            )
+            try:
+                yield
+            except psycopg.errors.LockNotAvailable:  # the connection is whole
+                raise
+            except psycopg.OperationalError as error:
+                raise lost(error) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        if hidden := _hidden_rows(connection, error):
+            raise Refused(hidden[0], hint=hidden[1]) from error
+        raise
 
 
 @contextmanager
@@ -195,6 +212,35 @@ def read_in_time(connection: Connection, settings: Settings, where: str, state: 
             yield
     except psycopg.errors.LockNotAvailable as error:
         raise translated(error, where, "", state) from error
+
+
+def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str] | None:
+    """What to say of a query that row-level security would answer with some rows only, and a hint that names what to
+    grant; None if it failed otherwise. ``connection`` is in no transaction that failed.
+    """
+    import psycopg
+    from psycopg.pq import TransactionStatus
+
+    diagnostics = error.diag
+    if error.sqlstate != "42501" or connection.info.transaction_status in (
+        TransactionStatus.INERROR,
+        TransactionStatus.UNKNOWN,
+    ):
+        return None
+    values = {"message": diagnostics.message_primary or "", "context": diagnostics.context or ""}
+    try:
+        found = connection.execute(read_sql("catalog/hidden_rows.sql").encode(), values).fetchone()
+    except psycopg.Error:  # what the server said is left
+        return None
+    if found is None:
+        return None
+    table, owned, policies, triggers, role = found
+    named = f"policy {', '.join(policies)}" if policies else "no policy shows it any"
+    by = f"; trigger {', '.join(triggers)} runs as this role" if triggers else ""
+    cure = f"ask a superuser to run ALTER ROLE {role} BYPASSRLS;"
+    if owned:
+        cure += f" or run, until callctl is done, ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY;"
+    return f"row-level security hides rows of {table} from role {role} ({named}){by}", cure
 
 
 def lost(error: psycopg.Error) -> ConnectionFailed:
@@ -272,10 +318,62 @@ def with_retries(
         time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
 
 
-def translated(error: psycopg.Error, where: str, sql: str, state: str) -> StepFailed:
-    """The StepFailed that says where a statement failed, what the server said, and what now stands."""
+class NotStored(Exception):
+    """Rows of a table are not stored as they were written; the transaction that wrote them is rolled back."""
+
+    def __init__(self, relation: tuple[str, str], ids: Sequence[str]) -> None:
+        super().__init__()
+        self.relation = relation
+        self.ids = ids
+
+    def explained(self, connection: Connection, where: str, state: str) -> StepFailed:
+        """As :func:`not_stored`."""
+        sample = ", ".join(self.ids[:5]) + (", …" if len(self.ids) > 5 else "")
+        return not_stored(connection, where, self.relation, len(self.ids), sample, state)
+
+
+UNHINDERED = "change or disable that trigger or rule for callctl's role, then run the same command again: it resumes"
+
+
+def in_the_way(connection: Connection, schema: str, table: str) -> str:
+    """Names the triggers and rules of others on a table, which could have changed or swallowed a write."""
     import psycopg
 
+    try:
+        row = connection.execute(
+            "SELECT callctl.in_the_way(to_regclass(format('%%I.%%I', %s::text, %s::text)))", (schema, table)
+        ).fetchone()
+    except psycopg.Error:  # the message is worth more than what could have done it
+        row = None
+    return row[0] if row else "which triggers and rules are on it could not be read"
+
+
+def not_stored(
+    connection: Connection, where: str, relation: tuple[str, str], number: int, sample: str, state: str
+) -> StepFailed:
+    """The StepFailed for rows that are not stored as they were written: which, and what could have done it.
+
+    ``where`` and ``state`` are as in :func:`translated`.
+    """
+    schema, table = relation
+    rows, wrote = ("1 row", "is not stored as callctl wrote it")
+    if number > 1:
+        rows, wrote = f"{number:,} rows", "are not stored as callctl wrote them"
+    others = in_the_way(connection, schema, table)
+    return StepFailed(f"{where}: {rows} of {schema}.{table} {wrote} ({sample}); {others}\n{state}", hint=UNHINDERED)
+
+
+def translated(
+    error: psycopg.Error, where: str, sql: str, state: str, connection: Connection | None = None
+) -> StepFailed:
+    """The StepFailed that says where a statement failed, what the server said, and what is committed.
+
+    A ``connection`` is asked which policy hides rows, where the server refused for that.
+    """
+    import psycopg
+
+    if connection is not None and (hidden := _hidden_rows(connection, error)):
+        return StepFailed(f"{where}: {hidden[0]}\n{state}", hint=hidden[1])
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
         hint = "callctl was silent for too long, so the server freed its locks; run the same command again"
     elif isinstance(error, psycopg.errors.LockNotAvailable):
@@ -285,5 +383,5 @@ def translated(error: psycopg.Error, where: str, sql: str, state: str) -> StepFa
     elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
         hint = "the server ended the connection; run the same command again: it goes on from what was committed"
     else:
-        hint = "mend what the server names, then run the same command again: it goes on from what was committed"
+        hint = "fix what the server names, then run the same command again: it goes on from what was committed"
     return StepFailed(f"{where}: {error_text(error)}{caret(error, sql)}\n{state}", hint=hint)

@@ -213,6 +213,14 @@ def write(
             values = {"id": id, "company": _company(connection, naming), "type": each.type, "name": each.name}
             values |= {"url": urls[each.name], "credentials": credentials}
             connection.execute(_composed("seed/account.sql", naming), values)
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now
+            stored = connection.execute(_composed("seed/account_stored.sql", naming), values).fetchone()
+            if stored != (True,):
+                others = database.in_the_way(connection, naming.schema, ACCOUNTS)
+                raise Refused(
+                    f"account {each.name} is not stored as callctl wrote it; {others}; nothing was written",
+                    hint=database.UNHINDERED,
+                )
             each = replace(each, id=id)
         done.append(each)
     return tuple(done)

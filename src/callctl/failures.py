@@ -63,7 +63,7 @@ def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlErr
         return _rewritten(run, cause, failed.statement, stands)
     if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
         return _no_lock(run, cause, place, failed.sql, stands)
-    return database.translated(cause, place, failed.sql, stands)
+    return database.translated(cause, place, failed.sql, stands, run.connection)
 
 
 def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFailed:
@@ -118,44 +118,18 @@ def _holders(run: Run, tables: list[str]) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-def _in_the_way(run: Run, statement: Statement) -> tuple[str, str]:
-    """The table that a statement writes, and the triggers and rules of others on it."""
-    import psycopg
-
-    schema, table = written_table(statement, run.schema)
-    try:
-        row = run.connection.execute(
-            "SELECT callctl.in_the_way(to_regclass(format('%%I.%%I', %s::text, %s::text)))",
-            (schema, table),
-        ).fetchone()
-    except psycopg.Error:  # the message is worth more than what could have done it
-        row = None
-    return f"{schema}.{table}", row[0] if row else "which triggers and rules are on it could not be read"
-
-
-_UNHINDERED = "change or disable that trigger or rule for callctl's role, then run the same command again: it resumes"
-
-
 def _rewritten(run: Run, cause: Any, statement: Statement, stands: str) -> StepFailed:
-    named, others = _in_the_way(run, statement)
+    schema, table = written_table(statement, run.schema)
+    others = database.in_the_way(run.connection, schema, table)
     return StepFailed(
-        f"{statement.place}: {database.error_text(cause)}; {named}: {others}\n{stands}",
-        hint=_UNHINDERED,
+        f"{statement.place}: {database.error_text(cause)}; {schema}.{table}: {others}\n{stands}",
+        hint=database.UNHINDERED,
     )
 
 
 def _not_stored(run: Run, cause: NotStored, stands: str) -> StepFailed:
-    named, others = _in_the_way(run, cause.statement)
-    one = cause.rows == 1
-    rows, wrote = (
-        ("1 row", "is not stored as the statement wrote it")
-        if one
-        else (f"{cause.rows} rows", "are not stored as the statement wrote them")
-    )
-    return StepFailed(
-        f"{cause.statement.place}: {rows} of {named} {wrote} ({cause.sample}); {others}\n{stands}",
-        hint=_UNHINDERED,
-    )
+    relation = written_table(cause.statement, run.schema)
+    return database.not_stored(run.connection, cause.statement.place, relation, cause.rows, cause.sample, stands)
 
 
 def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:

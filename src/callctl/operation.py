@@ -47,6 +47,28 @@ def offenders(connection: Connection, naming: Naming, names: Iterable[str]) -> s
     return found
 
 
+def assert_stored(running: Operation, table: str, answer: Iterable[tuple[Any, ...]]) -> None:
+    """Raise NotStored unless rows are stored as they were written, in the transaction that wrote them.
+
+    ``answer``: of each row its id, whether the statement that wrote it returned it as it was meant, and its settings as
+    text, which are read again once every trigger has fired, deferred ones too.
+    """
+    from psycopg import sql
+
+    connection, schema = running.connection, running.settings.schema
+    answer = list(answer)
+    wrong = [row[0] for row in answer if not row[1]]
+    if answer and not wrong:
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        statement = sql.SQL("SELECT t.id::text, t.settings::text FROM {} AS t WHERE t.id = ANY (%s::uuid[])")
+        ids = [row[0] for row in answer]
+        again = connection.execute(statement.format(sql.Identifier(schema, table)), (ids,))
+        there: dict[str, str | None] = dict(again.fetchall())
+        wrong = [row[0] for row in answer if there.get(row[0]) != row[2]]
+    if wrong:
+        raise database.NotStored((schema, table), wrong)
+
+
 @contextmanager
 def question(connection: Connection, settings: Settings) -> Iterator[None]:
     """A READ ONLY transaction whose queries end within ``statement_timeout``; raises Refused where one does not."""
@@ -108,10 +130,12 @@ class Operation:
 
         try:
             return database.with_retries(self.settings, what, attempt, self.on_event)
+        except database.NotStored as wrong:
+            raise wrong.explained(self.connection, self.command, state()) from None
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None
         except psycopg.Error as error:
-            raise database.translated(error, self.command, "", state()) from error
+            raise database.translated(error, self.command, "", state(), self.connection) from error
 
 
 @contextmanager

@@ -68,4 +68,4 @@ def ask(connection: Connection, sql: str, columns: list[str] | None = None) -> t
     except psycopg.errors.QueryCanceled as error:
         return [], f"{LATE}; --statement-timeout sets how long one query may take ({database.error_text(error)})"
     except (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError, psycopg.InternalError) as error:
-        return [], database.error_text(error)
+        return [], database.explained(connection, error)

@@ -25,7 +25,7 @@ from callctl.reencrypt import Binding
 from callctl.rotation_ranges import MOST_LISTED, RANGE_ROWS, Tally
 from callctl.rotation_store import make_ready
 from callctl.rotation_watch import Watch
-from callctl.rotation_worker import Job, at_the_rotation, failed, others
+from callctl.rotation_worker import Job, at_the_rotation, others, told
 from callctl.secret_fields import declared
 from callctl.secret_rows import Target
 from callctl.secret_scan import Scan
@@ -103,18 +103,20 @@ def rotate(
     keys; Refused where there is nothing to rotate, or behind a pooler in transaction mode; LockHeld; StepFailed;
     Interrupted. What was committed stands then, and the next run goes on from there.
     """
-    import psycopg
-
     began = time.monotonic()
     ring = load_key_ring(settings)
     done: list[tuple[int, int]] = []
     try:
-        with closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection:
+        with (
+            closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection,
+            told(connection),
+        ):
             with ExitStack() as stack:
                 with MigrationLock(settings, wait=wait, shared=True, on_event=on_event):
                     store.assert_owner(connection, settings.schema)
                     key_ledger.assert_known(connection, ring)
-                    found = targets(connection, settings)
+                    with database.read_only(connection):
+                        found = targets(connection, settings)
                     make_ready(connection, settings, ring, on_event)
                     rotation, joined = _begin(connection, settings, ring, binding, found, workers, on_event)
                     scanned = stack.enter_context(beside(settings, ring))
@@ -131,8 +133,6 @@ def rotate(
             f"interrupted; {stands}, and every value can be read",
             hint="run the same command again: it goes on from there",
         ) from None
-    except psycopg.Error as error:
-        raise failed(error) from error
 
 
 def _work(

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from callctl.resealed import Change, Resealed
+from callctl.resealed import Change, Failure, Resealed
 from callctl.rotation_ranges import Found
-from callctl.rotation_wire import INTEGER, JSONB, TEXT, XID, array
+from callctl.rotation_wire import INTEGER, JSONB, TEXT, array
 from callctl.secret_rows import Row, Target
 
 
@@ -32,25 +32,41 @@ class Batch:
             for failure in result.failures
         ]
 
-    def keys(self, chosen: Sequence[int]) -> frozenset[str]:
-        """The keys of these rows."""
-        return frozenset([self.rows[each].key for each in chosen])
+    def versions(self, chosen: Sequence[int]) -> frozenset[str]:
+        """The versions of these rows, by which they are told apart."""
+        return frozenset([self.rows[each].version for each in chosen])
 
-    def of(self, keys: Collection[str]) -> Iterator[Resealed]:
-        """What is done about the rows with these keys."""
-        return (result for row, result in zip(self.rows, self.results, strict=True) if row.key in keys)
+    def of(self, versions: Collection[str]) -> Iterator[Resealed]:
+        """What is done about the rows with these versions."""
+        return (result for row, result in zip(self.rows, self.results, strict=True) if row.version in versions)
 
-    def without(self, lost: frozenset[str]) -> Batch:
+    def keys(self, lost: Collection[str]) -> list[str]:
+        """The keys of the rows with these versions, each once and in their order."""
+        return list(dict.fromkeys(row.key for row in self.rows if row.version in lost))
+
+    def without(self, lost: Collection[str]) -> Batch:
         """The rows that did not lose."""
-        kept = [position for position, row in enumerate(self.rows) if row.key not in lost]
+        kept = [position for position, row in enumerate(self.rows) if row.version not in lost]
         return Batch(self.target, [self.rows[each] for each in kept], [self.results[each] for each in kept])
+
+    def left(self, reason: str) -> Batch:
+        """The same rows with nothing written, and every value that would have been listed as left, for this reason."""
+        results = [
+            result._replace(
+                values=(None,) * len(result.values),
+                changes=(),
+                failures=(*result.failures, *(Failure(change.path, reason) for change in result.changes)),
+            )
+            for result in self.results
+        ]
+        return Batch(self.target, self.rows, results)
 
     def values(self, chosen: Sequence[int]) -> tuple[list[int], list[bytes]]:
         """The columns that are written in these rows, by number, and the parameters: keys, versions, new values."""
         rows = [self.rows[each] for each in chosen]
         values = [
             array(TEXT, [row.key.encode() for row in rows]),
-            array(XID, [int(row.version).to_bytes(4, "big") for row in rows]),
+            array(TEXT, [row.version.encode() for row in rows]),
         ]
         parts = []
         for number, part in enumerate(self.target.parts):

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 FIRST = 200
 SMALLEST = 20
+# The SQLSTATE of callctl.not_at_once().
+NOT_AT_ONCE = "CCT01"
+
+
+def _whole_keys(rows: list[Row]) -> list[Row]:
+    """The rows without the last key's, of which more may follow."""
+    return [row for row in rows if row.key != rows[-1].key]
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class Batches:
         most = settings.lock_timeout_ms + settings.lock_hold_ms
         writer.execute(read_sql("rotation/session.sql").encode(), {"most_ms": most})
         self._swaps = Swaps(settings, resealer, writer, on_event)
+        # Targets that no single statement can write: a trigger fires after it, or a rule makes something else of it.
+        self._not_at_once: set[str] = set()
         self._ahead: _Ahead | None = None
         self._writing: _Writing | None = None
         self._largest = settings.batch_size
@@ -77,15 +86,20 @@ class Batches:
         """Do a range from where it stands to its end. ``between`` is called with the rows of each batch once they are
         committed; what it raises ends the run, with what is committed standing.
 
-        Raises StepFailed, LockHeld, psycopg.Error.
+        Raises StepFailed, LockHeld, psycopg.Error; NotStored, with the batch rolled back, where what is stored is not
+        what was meant.
         """
         try:
             self._read_ahead(target, taken.above, taken.up_to, self._size)
             while self._ahead is not None and (rows := self._rows_read(target, self._ahead)):
-                if len(rows) == self._ahead.rows:
+                asked = self._ahead
+                if len(rows) < asked.rows:
+                    self._ahead = None
+                elif target.unique or (rows := _whole_keys(rows)):
                     self._read_ahead(target, rows[-1].key, taken.up_to, self._size)
                 else:
-                    self._ahead = None
+                    self._read_ahead(target, asked.above, taken.up_to, 2 * asked.rows)
+                    continue
                 batch = self._swaps.prepared(target, rows, self._take_in)
                 self._finish_batch(taken, between)
                 self._start(taken, batch)
@@ -143,7 +157,8 @@ class Batches:
     def _start(self, taken: Range, batch: Batch) -> None:
         """Have the server write a batch, while this thread goes on."""
         more, changed = taken.tally.plus(batch.results), batch.changed()
-        if not changed or more.failures != taken.tally.failures:  # nothing to write, or more to write down
+        # Nothing to write, or more to write down.
+        if not changed or more.failures != taken.tally.failures or batch.target.name in self._not_at_once:
             self._writing = _Writing(batch, changed, None)
             return
         parts, values = batch.values(changed)
@@ -170,30 +185,34 @@ class Batches:
         between(len(batch.rows))
 
     def _written(self, taken: Range, writing: _Writing) -> tuple[Tally, frozenset[str]]:
-        """Wait until a batch is written: the tally with it, and the keys of the rows that lost."""
+        """Wait until a batch is written: the tally with it, and the versions of the rows that lost."""
         import psycopg
 
-        batch = writing.batch
+        batch, again = writing.batch, False
         if writing.sent is not None:
             try:
                 result = writing.sent.result()
             except database.given_way():
-                pass
+                again = True
             except psycopg.errors.QueryCanceled:  # too much for one statement
                 self._size = max(len(batch.rows) // 4, 1)
+                again = True
+            except psycopg.Error as error:
+                if error.sqlstate not in (NOT_AT_ONCE, "0A000"):  # feature not supported: a rule
+                    raise
+                self._not_at_once.add(batch.target.name)
             else:
-                held, took, number, keys = (result.get_value(0, column) or b"" for column in range(4))
+                held, took, number, versions = (result.get_value(0, column) or b"" for column in range(4))
                 if held == b"t":
                     self._adapt(len(batch.rows), float(took))
                     if int(number) == len(writing.changed):
                         return taken.tally.plus(batch.results), frozenset()
-                    written = frozenset(json.loads(keys))
-                    return taken.tally.written_only(batch.of(written)), batch.keys(writing.changed) - written
+                    written = frozenset(json.loads(versions))
+                    return taken.tally.written_only(batch.of(written)), batch.versions(writing.changed) - written
+                again = True
         # Somebody is in the way, or there is more to it.
         began = time.monotonic()
-        tally, lost = self._swaps.swap(
-            taken, batch, writing.changed, taken.tally, last=True, again=writing.sent is not None
-        )
+        tally, lost = self._swaps.swap(taken, batch, writing.changed, taken.tally, last=True, again=again)
         self._adapt(len(batch.rows), (time.monotonic() - began) * 1000)
         return tally, lost
 

@@ -6,6 +6,7 @@ starve.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,7 @@ class Swaps:
         again: bool = False,
     ) -> tuple[Tally, frozenset[str]]:
         """One transaction: the rows that still are as they were read, and what has been counted with them. Where none
-        lost, ``last`` moves the range on, past the batch. Returns the tally, and the keys of the rows that lost.
+        lost, ``last`` moves the range on, past the batch. Returns the tally, and the versions of the rows that lost.
         ``again``: it was tried before.
         """
         import psycopg
@@ -104,7 +105,7 @@ class Swaps:
                     chosen = self._free(batch, chosen)
                 tries += 1
                 written = self._update(batch, chosen)
-                lost = batch.keys(changed) - written
+                lost = batch.versions(changed) - written
                 if last and not lost:
                     more = tally.plus(batch.results)
                     reached(self._writer, taken, batch.rows[-1].key, more, batch.found())
@@ -117,8 +118,8 @@ class Swaps:
                 return database.with_retries(self._settings, "a row's lock", attempt, self._on_event)
             except psycopg.errors.QueryCanceled:
                 cuts += 1
-                if cuts == CUT_SHORT:
-                    raise
+                if cuts == CUT_SHORT:  # done again in ever smaller parts
+                    return tally, batch.versions(changed)
 
     def _counted(self, taken: Range, batch: Batch, tally: Tally, written: frozenset[str]) -> Tally:
         """Count what this transaction has written of a batch that is not done yet. Whoever goes on from here finds
@@ -130,17 +131,44 @@ class Swaps:
         return more
 
     def _free(self, batch: Batch, chosen: Iterable[int]) -> list[int]:
-        keys = {batch.rows[each].key: each for each in chosen}
-        rows = self._writer.execute(query("free", batch.target), {"keys": list(keys)}).fetchall()
-        return [keys[key] for (key,) in rows]
+        versions = {batch.rows[each].version: each for each in chosen}
+        keys = batch.keys(versions)
+        rows = self._writer.execute(query("free", batch.target), {"keys": keys}).fetchall()
+        return [versions[version] for (version,) in rows if version in versions]
 
     def _update(self, batch: Batch, chosen: Sequence[int]) -> frozenset[str]:
-        """Send the new values. Returns the keys of the rows that were written."""
+        """Send the new values. Returns the versions of the rows that were written.
+
+        Raises NotStored where one is not stored as it was meant: as the statement returned it, or, where a trigger
+        fires after it, as it is read again.
+        """
         if not chosen:
             return frozenset()
+        import psycopg
+
         parts, values = batch.values(chosen)
         statement = self.writes("write", batch, parts, 3)
-        return frozenset(sent(self._writer, statement, values))
+        try:
+            written = sent(self._writer, statement, values)
+        except psycopg.errors.FeatureNotSupported:  # a rule makes something else of it, with nothing to return
+            raise database.NotStored(batch.target.relation, [batch.rows[each].key for each in chosen]) from None
+        wrong = [row[2] or "" for row in written if row[1] != "true"]
+        if written and not wrong:
+            wrong = self._changed_after(batch.target, [(row[2] or "", row[3:]) for row in written])
+        if wrong:
+            raise database.NotStored(batch.target.relation, wrong)
+        return frozenset([row[0] or "" for row in written])
+
+    def _changed_after(self, target: Target, written: Sequence[tuple[str, tuple[str | None, ...]]]) -> list[str]:
+        """The keys of rows that are no longer as the statement that wrote them returned them, by a trigger after it."""
+        after = self._writer.execute(query("fires_after", target), {}).fetchone()
+        if not (after and after[0]):
+            return []
+        self._writer.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now
+        keys = [key for key, _ in written]
+        rows = self._writer.execute(query("read_again", target, locking=""), {"keys": keys}).fetchall()
+        there = Counter((row.key, row.values) for row in map(as_row, rows))
+        return [key for (key, values), number in Counter(written).items() if there[key, values] < number]
 
     # ---- what lost ---------------------------------------------------------------------------------------
 
@@ -148,7 +176,7 @@ class Swaps:
         """Take a batch into the range's tally, once its last row is done: those that lost are done again."""
         if lost:
             done = [batch.without(lost)]
-            for start in range(0, len(keys := sorted(lost)), AGAIN):
+            for start in range(0, len(keys := batch.keys(lost)), AGAIN):
                 tally, more = self._again(taken, batch.target, keys[start : start + AGAIN], tally)
                 done += more
             tally, found = taken.tally, []
@@ -167,28 +195,56 @@ class Swaps:
             batch = self.prepared(target, self._rows_of(query("read_again", target, locking=""), {"keys": keys}))
             tally, lost = self.swap(taken, batch, batch.changed(), tally)
             done.append(batch.without(lost))
-            keys = sorted(lost)
+            keys = batch.keys(lost)
             if not keys:
                 return tally, done
         for start in range(0, len(keys), LOCKED):
-            attempt = partial(self._locked, taken, target, keys[start : start + LOCKED], tally)
-            tally, batch = database.with_retries(self._settings, "a row's lock", attempt, self._on_event)
+            tally, more = self._last(taken, target, keys[start : start + LOCKED], tally)
+            done += more
+        return tally, done
+
+    def _last(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, list[Batch]]:
+        """Rows whose writing was cut short, or which somebody writes all the time: together; or each by itself, which
+        may take ``statement_timeout``. One that takes longer is left, and listed.
+        """
+        import psycopg
+
+        def attempt(keys: list[str], most_ms: int, *, leave: bool = False) -> tuple[Tally, Batch]:
+            work = partial(self._locked, taken, target, keys, tally, most_ms, leave)
+            return database.with_retries(self._settings, "a row's lock", work, self._on_event)
+
+        try:
+            tally, batch = attempt(keys, self._settings.lock_timeout_ms + self._settings.lock_hold_ms)
+            return tally, [batch]
+        except psycopg.errors.QueryCanceled:
+            pass
+        done = []
+        for key in keys:
+            try:
+                tally, batch = attempt([key], self._settings.statement_timeout_ms)
+            except psycopg.errors.QueryCanceled:
+                tally, batch = attempt([key], self._settings.statement_timeout_ms, leave=True)
             done.append(batch)
         return tally, done
 
-    def _locked(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, Batch]:
-        """Rows that somebody writes all the time: read and written while this transaction holds them."""
+    def _locked(
+        self, taken: Range, target: Target, keys: list[str], tally: Tally, most_ms: int, leave: bool
+    ) -> tuple[Tally, Batch]:
+        """Rows read and written while this transaction holds them; ``leave`` only lists what would be written."""
         with self._writer.transaction():
             guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
+            self._writer.execute("SELECT set_config('statement_timeout', %s, true)", (str(most_ms),))
             again = query("read_again", target, locking="FOR NO KEY UPDATE OF t")
             rows = self._writer.execute(again, {"keys": keys}).fetchall()
             batch = self.prepared(target, [as_row(each) for each in rows])
-            written = self._update(batch, changed := batch.changed())
-            if len(written) != len(changed):
-                raise StepFailed(
-                    f"a row of {target.name} changed while it was locked; it was left as it is",
-                    hint="is it a foreign table or a view? take its fields out of callctl.yaml",
+            if leave:
+                return tally, batch.left(
+                    f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
                 )
+            written = self._update(batch, changed := batch.changed())
+            swallowed = batch.keys(batch.versions(changed) - written)
+            if swallowed:
+                raise database.NotStored(target.relation, swallowed)
             tally = self._counted(taken, batch, tally, written)
         return tally, batch
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from callctl.database import Connection
 
-INTEGER, TEXT, XID, JSONB = 23, 25, 28, 3802
+INTEGER, TEXT, JSONB = 23, 25, 3802
 # How long the server may take to cancel a statement before its connection is hung up.
 HEED_SECONDS = 3.0
 
@@ -95,15 +95,21 @@ class Sent:
                 return True
 
 
-def sent(connection: Connection, statement: bytes, values: Sequence[bytes]) -> list[str]:
-    """Execute with binary parameters, and return the first column."""
+def sent(connection: Connection, statement: bytes, values: Sequence[bytes]) -> list[tuple[str | None, ...]]:
+    """Execute with binary parameters, and return the rows as text."""
     under_way = Sent(connection, statement, values)
     try:
         result = under_way.result()
     except BaseException:
         under_way.stop()
         raise
-    return [(result.get_value(row, 0) or b"").decode() for row in range(result.ntuples)]
+    return [
+        tuple(
+            None if (value := result.get_value(row, column)) is None else value.decode()
+            for column in range(result.nfields)
+        )
+        for row in range(result.ntuples)
+    ]
 
 
 def array(element: int, items: Sequence[bytes | None]) -> bytes:

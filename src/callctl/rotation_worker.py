@@ -31,10 +31,11 @@ from callctl.secret_tables import OtherCompanies, targets
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
-    import psycopg
-
     from callctl.config import Settings
     from callctl.database import Connection
+
+
+STATE = "the batch under way was rolled back, what was committed stands; every value can be read"
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def _main(pipe: Pipe, job: Job) -> None:
             raise Stopped
 
     try:
-        with at_the_rotation(job, load_key_ring(job.settings), say) as worker:
+        with at_the_rotation(job, load_key_ring(job.settings), say) as worker, told(worker.writer):
             while worker.step(between):
                 pass
         say(None)
@@ -231,15 +232,21 @@ def _main(pipe: Pipe, job: Job) -> None:
         pass
     except CallctlError as error:
         say(error)
+    except psycopg.Error as error:  # before it was at work
+        say(database.translated(error, "rotation", "", STATE))
+
+
+@contextmanager
+def told(connection: Connection) -> Iterator[None]:
+    """Turn what the server says in the middle of a rotation into a StepFailed that says what is committed."""
+    import psycopg
+
+    try:
+        yield
+    except database.NotStored as wrong:
+        raise wrong.explained(connection, "rotation", STATE) from None
     except psycopg.Error as error:
-        say(failed(error))
-
-
-def failed(error: psycopg.Error) -> CallctlError:
-    """What a server's error in the middle of a rotation means for it."""
-    return database.translated(
-        error, "rotation", "", "the batch under way was rolled back, what was committed stands; every value can be read"
-    )
+        raise database.translated(error, "rotation", "", STATE, connection) from error
 
 
 def _watch(pipe: Pipe, stop: threading.Event) -> None:

@@ -217,10 +217,15 @@ class Target:
     account_type: str
     condition: str
     parts: tuple[Part, ...]
+    # Whether a key is there once. Of a table with inheritance children it may not be.
+    unique: bool = True
 
 
 class Row(NamedTuple):
-    """One row as it was read: its key and its version (``xmin``), whose it is, and its columns as text."""
+    """One row as it was read: its key and its version, whose it is, and its columns as text.
+
+    No other row, and no other state of this one, has its version: table, place in it (``ctid``), and ``xmin``.
+    """
 
     key: str
     version: str

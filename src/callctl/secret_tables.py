@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from callctl import kept_secrets, store
@@ -32,19 +33,23 @@ _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary 
 def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
     """Where declared secrets are in this database, in the order of their tables' names.
 
-    Raises Refused where there is no such place, or where one cannot be gone through: naming it.
+    Raises Refused where there is no such place, or where one cannot be gone through: naming it; psycopg.Error where
+    this role may not read one, or not all of its rows.
     """
     fields = declared(settings)
     tables = sorted({each.table for each in fields})
     found: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {}
+    parents: set[tuple[str, str]] = set()
     rows = connection.execute(
         read_sql("rotation/columns.sql").encode(),
         {"schema": settings.schema, "tables": tables, "archived": [name for name in tables if name in ARCHIVED]},
     ).fetchall()
-    for schema, table, column, kind, is_key in rows:
+    for schema, table, column, kind, is_key, has_children in rows:
         found.setdefault((schema, table), {})[column] = (kind, is_key)
+        if has_children:
+            parents.add((schema, table))
     made = [
-        target
+        replace(target, unique=relation not in parents)
         for relation, columns in found.items()
         if (target := _of_table(settings, relation, columns, [each for each in fields if each.table == relation[1]]))
     ]
@@ -58,6 +63,8 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
         )
     if has_store and kept_secrets.exists(connection):
         made.append(_kept())
+    for target in made:  # refused by the server where a policy hides rows of it
+        connection.execute(query("seen", target), {})
     return tuple(sorted(made, key=lambda target: target.name))
 
 
@@ -223,8 +230,11 @@ def query(name: str, target: Target, **more: Any) -> sql.Composed:
         return sql.SQL(text.replace("%", "%%"))  # type: ignore[arg-type, unused-ignore]
 
     columns = ", ".join(f"t.{_quoted(part.column)}::text" for part in target.parts)
+    relation = ".".join(map(_quoted, target.relation))
     pieces = {
-        "relation": ".".join(map(_quoted, target.relation)),
+        "relation": relation,
+        "relation_name": _literal(relation),
+        "version": "(t.tableoid::text || t.ctid::text || t.xmin::text)",
         "key": target.key,
         "key_type": target.key_type,
         "row_id": target.row_id,
@@ -253,15 +263,33 @@ def merged(name: str, target: Target, parts: Sequence[int], first: int) -> bytes
     ``first`` is the number of the first parameter with new values.
     """
     arrays, names, assignments = [], [], []
+    meant = {number: f"o.c{number}" for number in range(len(target.parts))}
     for position, number in enumerate(parts):
         part = target.parts[number]
         column, new = _quoted(part.column), f"n.v{position}"
         arrays.append(f"${position + first}::{'text' if part.form == 'text' else 'jsonb'}[]")
         names.append(f"v{position}")
-        value = new if part.replaces else f"t.{column} || {new}"
-        assignments.append(f"{column} = coalesce({value}, t.{column})")
-    joined = {"arrays": ", ".join(arrays), "names": ", ".join(names), "assignments": ", ".join(assignments)}
-    return numbered(name, target, (), **joined)
+        value = "{new}" if part.replaces else "{old} || {new}"
+        assignments.append(f"{column} = coalesce({value.format(old=f't.{column}', new=new)}, t.{column})")
+        meant[number] = f"coalesce({value.format(old=meant[number], new=new)}, {meant[number]})"
+    return numbered(
+        name,
+        target,
+        (),
+        arrays=", ".join(arrays),
+        names=", ".join(names),
+        assignments=", ".join(assignments),
+        columns_named=", ".join(f"t.{_quoted(part.column)} AS c{number}" for number, part in enumerate(target.parts)),
+        stored=" AND ".join(_stored(part, meant[number]) for number, part in enumerate(target.parts)),
+    )
+
+
+def _stored(part: Part, meant: str) -> str:
+    """Whether a column holds what was meant; of text to the last byte, whatever its collation takes for equal."""
+    column = f"t.{_quoted(part.column)}"
+    if part.form == "text":
+        return f'{column}::text COLLATE "C" IS NOT DISTINCT FROM ({meant})::text COLLATE "C"'
+    return f"{column} IS NOT DISTINCT FROM {meant}"
 
 
 class OtherCompanies:

@@ -91,7 +91,7 @@ def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEven
             attempt = partial(_attempt, connection, settings, naming, wish, sealed)
             return database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            raise database.translated(error, COMMAND, "", "nothing was written") from error
+            raise database.translated(error, COMMAND, "", "nothing was written", connection) from error
 
 
 def _naming(connection: Connection, settings: Settings) -> Naming:

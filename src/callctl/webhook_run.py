@@ -111,8 +111,10 @@ class Run:
             raise Interrupted(f"interrupted; {self._state()}", hint=self._again()) from None
         except ConfigError as error:  # the file cannot be written to
             raise ConfigError(f"{error.message}; {self._state()}", hint=self._again()) from None
+        except database.NotStored as wrong:
+            raise wrong.explained(self._connection, "webhook secrets", self._state()) from None
         except psycopg.Error as error:
-            raise database.translated(error, "webhook secrets", "", self._state()) from error
+            raise database.translated(error, "webhook secrets", "", self._state(), self._connection) from error
 
     def _state(self) -> str:
         uncertain = self._committing and self._file is not None and self._file.unsettled
@@ -294,20 +296,18 @@ class Run:
         return self._opener.open(envelope, place).plaintext
 
     def _write(self, batch: _Batch) -> None:
-        """The new values into the locked rows. Raises StepFailed where they do not stand there then."""
+        """Write the new values into the locked rows. Raises NotStored where they are not stored then."""
         if not batch.values:
             return
         with self._connection.cursor().copy(read_sql("webhooks/copy.sql").encode()) as copy:
             copy.set_types(["uuid", "text"])
             for id, value in batch.values.items():
                 copy.write_row((UUID(id), value))
-        written = ask(self._connection, self._settings, "webhooks/write.sql", {})
-        if written != [(True,)] * len(batch.values):
-            raise StepFailed(
-                f"a trigger or a rule of {ACCOUNTS} did not let a new webhook secret through; nothing of this batch was"
-                " written",
-                hint="look at the table's triggers; accounts that were done before stand",
-            )
+        ask(self._connection, self._settings, "webhooks/write.sql", {})
+        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now
+        wrong = [id for (id,) in ask(self._connection, self._settings, "webhooks/not_stored.sql", {})]
+        if wrong:
+            raise database.NotStored((self._settings.schema, ACCOUNTS), wrong)
 
     def _check(self, sealed: str, place: Place, secret: str) -> None:
         """Decrypt again what will be kept."""

@@ -315,7 +315,7 @@ def test_a_batch_that_fails_leaves_those_before_it(applied_documented: str, call
         before = rows(db)
         code, _, err = callctl(applied_documented, "settings", "init", "--yes", "--batch-size", "1")
         assert code == 5
-        assert "a trigger or a rule of chatbots did not let the call settings through" in err
+        assert "1 row of chatapp.chatbots is not stored as callctl wrote it" in err
         assert "1 of 2 chatbots have the defaults" in err
         assert {id for id in before if before[id] != rows(db)[id]} == {first}
         assert [each.detail["chatbots"] for each in actions(db)] == [[first]]

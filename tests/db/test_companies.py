@@ -339,5 +339,7 @@ def test_what_the_application_does_meanwhile(applied_documented: str, callctl: C
         )
         code, _, err = callctl(applied_documented, "companies", "enable", first, "--yes")
         assert code == 5
-        assert "a trigger or a rule of companies did not let the flag through; nothing was changed" in err
+        assert "1 row of chatapp.companies is not stored as callctl wrote it" in err
+        assert "trigger no (enabled, function chatapp.no())" in err
+        assert "nothing was changed" in err
         assert (everything(db)[first], actions(db)) == (before[first], ())

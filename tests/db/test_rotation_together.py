@@ -320,9 +320,9 @@ def test_an_application_that_writes_all_the_time_loses_nothing_and_starves_nobod
         time.sleep(0.05)
         return prepared(self, *arguments)
 
-    def counted(self: Any, taken: Any, target: Any, keys: list[str], tally: Any) -> Any:
+    def counted(self: Any, taken: Any, target: Any, keys: list[str], *more: Any) -> Any:
         under_lock.extend(keys)
-        return locked(self, taken, target, keys, tally)
+        return locked(self, taken, target, keys, *more)
 
     monkeypatch.setattr(rotation_swaps.Swaps, "prepared", slowly)
     monkeypatch.setattr(rotation_swaps.Swaps, "_locked", counted)

@@ -261,7 +261,9 @@ def test_what_fails_after_the_file_was_written_is_taken_out_of_it(
             "CREATE TRIGGER own BEFORE UPDATE ON chatapp.integration_accounts"
             " FOR EACH ROW EXECUTE FUNCTION chatapp.own()"
         )
-        with pytest.raises(StepFailed, match="did not let a new webhook secret through"):
+        with pytest.raises(
+            StepFailed, match=r"100 rows of chatapp\.integration_accounts are not stored as callctl wrote them"
+        ):
             new(settings, file)
         assert untouched()
         db.execute("DROP TRIGGER own ON chatapp.integration_accounts")
