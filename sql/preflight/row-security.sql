@@ -34,3 +34,23 @@ FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace = 'chatapp'::regnamespace
   AND c.relname IN ('chatbots', 'companies', 'conversations', 'end_users')
   AND c.relrowsecurity;
+
+-- callctl's sessions have row_security = off, and so have the platform's triggers that run as their role.
+SELECT
+    'warns' AS level,
+    format('trigger %I on %s runs %s as role %s, and names %s, whose rows a policy hides from that role: what step %s writes will fail there',
+           g.tgname, c.oid::regclass, g.tgfoid::regprocedure, current_user, h.oid::regclass, array_to_string(t.steps, ' or ')) AS what,
+    format('%I on %s', g.tgname, c.oid::regclass) AS object,
+    t.steps
+FROM (VALUES
+    ('users', ARRAY[1]),
+    ('chatbot_packages', ARRAY[2, 4, 5]),
+    ('chatbots', ARRAY[3, 4, 6, 12]),
+    ('companies', ARRAY[12]),
+    ('ai_models', ARRAY[7, 13])
+) AS t(name, steps)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
+JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid AND NOT p.prosecdef
+JOIN pg_catalog.pg_class AS h ON h.relrowsecurity AND h.relkind IN ('r', 'p')
+  AND position(h.relname IN p.prosrc) > 0 AND row_security_active(h.oid);

@@ -129,6 +129,24 @@ def test_row_security_that_hides_rows(documented: str, role: str) -> None:
         assert of(ask(connection), "row-security", "blocks")
 
 
+def test_a_trigger_that_reads_rows_hidden_from_this_role(documented: str, role: str) -> None:
+    with connect(documented) as connection:
+        connection.execute(
+            "CREATE TABLE chatapp.audit (id int);"
+            "CREATE FUNCTION chatapp.looks() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM FROM chatapp.audit; RETURN NEW; END $$;"
+            "CREATE TRIGGER looks BEFORE UPDATE ON chatapp.users FOR EACH ROW EXECUTE FUNCTION chatapp.looks();"
+            "ALTER TABLE chatapp.audit ENABLE ROW LEVEL SECURITY"
+        )
+        assert not any("looks" in each for each in objects(of(ask(connection), "row-security", "warns")))
+        connection.execute(f"SET ROLE {role}")
+        (named,) = [each for each in of(ask(connection), "row-security", "warns") if "looks" in each.what]
+        assert f"runs chatapp.looks() as role {role}, and names chatapp.audit" in named.what
+        connection.execute("RESET ROLE; ALTER FUNCTION chatapp.looks() SECURITY DEFINER")
+        connection.execute(f"SET ROLE {role}")
+        assert not any("looks" in each for each in objects(of(ask(connection), "row-security", "warns")))
+
+
 def test_default_privileges(documented: str, role: str) -> None:
     with connect(documented) as connection:
         connection.execute(f"GRANT SELECT, INSERT ON chatapp.chatbots TO {role}")
