@@ -7,8 +7,9 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 from callctl import pooler
 from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
@@ -18,6 +19,7 @@ from callctl.redaction import redact
 
 if TYPE_CHECKING:
     import psycopg
+    from psycopg import Pipeline
 
     from callctl.config import Settings
 
@@ -78,7 +80,66 @@ def _open(settings: Settings, application_name: str) -> Connection:
         application_name=application_name,
         connect_timeout=10,
         client_encoding="UTF8",
+        cursor_factory=_cursor(),
     )
+
+
+_PIPELINES: WeakKeyDictionary[Any, Pipeline] = WeakKeyDictionary()
+
+
+@contextmanager
+def pipeline(connection: Connection) -> Iterator[None]:
+    """Pipeline mode, where the client library has it (libpq 14); without it every statement waits for its answer."""
+    import psycopg
+
+    if not psycopg.Pipeline.is_supported():
+        yield
+        return
+    try:
+        with connection.pipeline() as _PIPELINES[connection]:
+            yield
+    except psycopg.OperationalError as error:
+        # After a lost connection psycopg may say only that the pipeline cannot be left; the reason is its context.
+        if "pipeline mode" in str(error) and isinstance(error.__context__, psycopg.Error):
+            raise error.__context__ from None
+        raise
+    finally:
+        _PIPELINES.pop(connection, None)
+
+
+def synchronise(connection: Connection) -> None:
+    """Return when every statement sent has its answer. Raises psycopg.Error of the first that failed."""
+    if connection in _PIPELINES:
+        _PIPELINES[connection].sync()
+
+
+@cache
+def _cursor() -> type[Cursor]:
+    """Cursors that synchronise a pipeline before they read an answer that is not there yet.
+
+    psycopg would only flush. The server takes a session that has not synchronised for busy: it would not end one that
+    falls silent with rows locked (idle_in_transaction_session_timeout).
+    """
+    import psycopg
+
+    class Synchronised(psycopg.Cursor[tuple[Any, ...]]):
+        def fetchone(self) -> tuple[Any, ...] | None:
+            self._wait()
+            return super().fetchone()
+
+        def fetchmany(self, size: int = 0) -> list[tuple[Any, ...]]:
+            self._wait()
+            return super().fetchmany(size)
+
+        def fetchall(self) -> list[tuple[Any, ...]]:
+            self._wait()
+            return super().fetchall()
+
+        def _wait(self) -> None:
+            if self.pgresult is None:
+                synchronise(self.connection)
+
+    return Synchronised
 
 
 async def open_async(settings: Settings, application_name: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:

@@ -21,8 +21,6 @@ from callctl.events import Notice, OnEvent, Waiting, ignore
 from callctl.files import read_sql
 
 if TYPE_CHECKING:
-    from psycopg import Pipeline
-
     from callctl.config import Settings
     from callctl.database import Connection
 
@@ -98,18 +96,16 @@ def guard_transaction(
     connection: Connection,
     schema: str,
     lock_timeout_ms: int,
-    pipeline: Pipeline | None = None,
     *,
     shared: bool = False,
     beside: int | None = None,
 ) -> None:
     """Open the guard of a transaction that has just begun, in one round trip: its work lock and its timeouts.
 
-    ``pipeline`` is the connection's, where it is in pipeline mode: until that is synchronised, the server takes the
-    session for busy, and does not end one that falls silent. ``beside`` is the process that holds the work lock while
-    this session writes batches beside it; ``shared`` holds off who takes the work lock alone, and nobody else who
-    shares it. Raises WorkLockBusy where the work lock is not where it should be (``with_retries`` tries again, then
-    names who has it), and StepFailed where the lock timeout does not stand.
+    ``beside`` is the process that holds the work lock while this session writes batches beside it; ``shared`` holds
+    off who takes the work lock alone, and nobody else who shares it. Raises WorkLockBusy where the work lock is not
+    where it should be (``with_retries`` tries again, then names who has it), and StepFailed where the lock timeout does
+    not stand.
     """
     parameters = {
         "classid": WORK_CLASS,
@@ -120,10 +116,7 @@ def guard_transaction(
         "lock_timeout": f"{lock_timeout_ms}ms",
         "idle": f"{IDLE_MS}ms",
     }
-    cursor = connection.execute(read_sql("catalog/guard.sql").encode(), parameters)
-    if pipeline is not None:
-        pipeline.sync()
-    row = cursor.fetchone()
+    row = connection.execute(read_sql("catalog/guard.sql").encode(), parameters).fetchone()
     if row is None or not row[0]:
         raise WorkLockBusy(lambda: in_the_middle(connection, schema))
     if not row[3]:

@@ -17,8 +17,6 @@ from callctl.lock import guard_transaction
 from callctl.script import Statement
 
 if TYPE_CHECKING:
-    from psycopg import Pipeline
-
     from callctl.config import Settings
     from callctl.database import Connection, Cursor
     from callctl.lock import MigrationLock
@@ -80,10 +78,9 @@ class Transaction:
     server itself ends a statement that would overrun it, even if this process is gone.
     """
 
-    def __init__(self, run: Run, pipeline: Pipeline | None) -> None:
+    def __init__(self, run: Run) -> None:
         self._connection = run.connection
         self._settings = run.settings
-        self._pipeline = pipeline
         self._sent: list[tuple[Statement, Cursor]] = []
         self._took_lock = False
 
@@ -115,26 +112,7 @@ class Transaction:
 
     def wait(self) -> None:
         """Return when every statement sent has its answer. Raises psycopg.Error of the first that failed."""
-        if self._pipeline is not None:
-            self._pipeline.sync()
-
-
-@contextmanager
-def _pipeline(connection: Connection) -> Iterator[Pipeline | None]:
-    """Pipeline mode, where the client library has it (libpq 14); without it every statement waits for its answer."""
-    import psycopg
-
-    if psycopg.Pipeline.is_supported():
-        try:
-            with connection.pipeline() as pipeline:
-                yield pipeline
-        except psycopg.OperationalError as error:
-            # After a lost connection psycopg may say only that the pipeline cannot be left; the reason is its context.
-            if "pipeline mode" in str(error) and isinstance(error.__context__, psycopg.Error):
-                raise error.__context__ from None
-            raise
-    else:
-        yield None
+        database.synchronise(self._connection)
 
 
 @contextmanager
@@ -143,11 +121,11 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
 
     With ``one_snapshot`` its statements and its checks see the same rows, whatever is written meanwhile.
     """
-    with _pipeline(run.connection) as pipeline, run.connection.transaction():
+    with database.pipeline(run.connection), run.connection.transaction():
         if one_snapshot:
             run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms, pipeline, beside=run.beside)
-        yield Transaction(run, pipeline)
+        guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms, beside=run.beside)
+        yield Transaction(run)
 
 
 def attempted(run: Run, attempt: Callable[[], Result], what: Callable[[float], str] | str = "a lock") -> Result:

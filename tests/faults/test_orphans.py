@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
@@ -18,7 +20,7 @@ from tests.conftest import connect
 
 from callctl import adoption, database, lock, migrate, store
 from callctl.config import Settings
-from callctl.errors import LockHeld, Refused, StepFailed
+from callctl.errors import CallctlError, LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepStarted
 from callctl.steps import all_steps
 from callctl.verify import verify
@@ -392,3 +394,57 @@ def test_the_server_frees_the_locks_of_a_callctl_that_falls_silent(
     assert "step 9 up is not done; what it committed before stands" in failed.value.message
     migrate.up(Settings(database_url=documented))
     assert_all_done(documented)
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_the_server_frees_the_locks_of_a_callctl_that_falls_silent_behind_an_answer(
+    documented: str, monkeypatch: pytest.MonkeyPatch, watch: Watch, direction: str
+) -> None:
+    """Wherever the code reads an answer within a transaction: in a batch, in a list, in a check."""
+    settings = Settings(database_url=documented, batch_size=20)
+    if direction == "down":
+        migrate.up(settings)
+    monkeypatch.setattr(lock, "IDLE_MS", 300)
+    silent: set[str] = set()
+    never_ended: set[str] = set()
+
+    def fetching(name: str) -> None:
+        fetch = getattr(psycopg.Cursor, name)
+
+        def fetched(self: Any, *arguments: Any) -> Any:
+            answer = fetch(self, *arguments)
+            frame = sys._getframe(1)
+            while "callctl" not in frame.f_code.co_filename and frame.f_back is not None:
+                frame = frame.f_back
+            if frame.f_code.co_name == name and frame.f_back is not None:  # callctl's own cursor
+                frame = frame.f_back
+            place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+            in_transaction = self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+            if place not in silent and in_transaction and name_of(self.connection) == lock.WORK_SESSION:
+                silent.add(place)
+                pid = self.connection.info.backend_pid
+                try:
+                    processes.until(lambda: pid not in processes.sessions(watch, "callctl migrate", "%"), "its end")
+                except AssertionError:
+                    never_ended.add(place)
+            return answer
+
+        monkeypatch.setattr(psycopg.Cursor, name, fetched)
+
+    fetching("fetchall")
+    fetching("fetchone")
+    monkeypatch.setattr(processes, "PATIENCE_SECONDS", 5.0)
+    for _ in range(60):
+        try:
+            migrate.up(settings) if direction == "up" else migrate.down(settings, to=0)
+        except CallctlError:
+            continue
+        break
+    # Preflight locks no row, and nothing that clients wait behind.
+    assert {place for place in never_ended if not place.startswith("preflight.py")} == set()
+    assert any(place.startswith("failures.py") for place in silent), "in a batch"
+    assert len(silent) > 5
+
+
+def name_of(connection: psycopg.Connection[Any]) -> str:
+    return str(connection.info.get_parameters().get("application_name"))
