@@ -32,6 +32,7 @@ from callctl import (
 from callctl.adoption import Adopted
 from callctl.backup import Backup
 from callctl.backup import Plan as BackupPlan
+from callctl.binding import FieldName, unbound
 from callctl.catalogue import load_catalogue
 from callctl.census import Census, Shape, Unreadable, Use
 from callctl.chatbot_settings import Checked, Missing, Offence, Unlisted
@@ -295,11 +296,13 @@ def _secrets() -> None:
     counted.uses[
         Use("integration_accounts", "live", "twilio", "credentials.apiKeySecret", "unreadable", "k0", 1, False)
     ] = 1
-    counted.tenants[_ROW] = [2, 1, 1]
+    counted.tenants[_ROW] = [3, 1, 1, 1]
+    counted.uses[Use("integration_accounts", "live", "twilio", "access_token", "sealed", "k1", 1, False, True)] = 1
     counted.shapes[Shape("twilio", "credentials.phoneNumber", "missing")] = 1
     counted.unreadable.append(
         Unreadable("integration_accounts", _ROW, "credentials.apiKeySecret", "unknown-key: the ring has no key k0")
     )
+    counted.unreadable.append(Unreadable("integration_accounts", _ROW, "access_token", unbound(1, "k1")))
     last = Ledger(1, "k1", _AT, _AT, "migrator", "ops@deploy", 0)
     kept = Kept(_ROW, _COMPANY, 7, _AT, _AT, "9193d0e209b5")
     render_rotation.secrets(Secrets("k2", "keep", counted, _outside(), None, last, (kept,)), "json")
@@ -319,7 +322,8 @@ def _rotated() -> None:
     left = Left("integration_accounts", _ROW, "credentials.appSecret", "unknown-key: the ring has no key k0")
     changed = Changed("twilio", "credentials.authToken", "k1", 9_876)
     counts = (10_000, 9_876, (changed,), 1, (left,), {"twilio": 1})
-    done = Rotated(2, "k2", "keep", False, _AT, _AT, *counts, _outside(), 2.2)
+    bound = (FieldName("integration_accounts", "twilio", "credentials.authToken"),)
+    done = Rotated(2, "k2", "bind", False, _AT, _AT, *counts, _outside(), 2.2, bound)
     render_rotation.rotated(done, "json")
 
 
@@ -499,7 +503,9 @@ that is not `written` is an administrator's, and kept. `accounts` is null withou
         "rotate-secrets --status, --dry-run",
         """`fields` counts values by where they are, in which state and under which key: `where` is `live`, `archived`
 or `saved`; `state` is `sealed`, `plaintext` or `unreadable`; `version` 0 is the form without a key id; `due` is true
-of those that a rotation would write. `left` (at most 1,000) do not open, and stay as they are. `shapes` are
+of those that a rotation would write; `unbound` is true of those that it would leave, because they are not bound in a
+field that [`--bind` has bound](../how-to/bind-secrets.md). `left` (at most 1,000) do not open or are unbound, and stay
+as they are; `reason` says which. `shapes` are
 credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
 (`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that took longer than
 `statement_timeout`. `key` is null where callctl.yaml names no keys: then nothing was decrypted.
@@ -541,10 +547,10 @@ cease to take calls.""",
     ),
     (
         "accounts",
-        """`troubles` are any of `error`, `token`, `webhook missing`, `webhook malformed` and `status`; `problems` say
-the same in words. `last_error_at` and `error_seconds`, its age, are null where there is no error, or nobody knows since
-when. A URL is shown without its password and its query. With `--problems` only accounts with one are listed; `total`
-counts all.""",
+        """`troubles` are any of `error`, `token`, `webhook missing`, `webhook malformed`, `status` and `unbound`;
+`problems` say the same in words. `last_error_at` and `error_seconds`, its age, are null where there is no error, or
+nobody knows since when. A URL is shown without its password and its query. With `--problems` only accounts with one are
+listed; `total` counts all.""",
         _integration_accounts,
     ),
     (
@@ -601,7 +607,7 @@ def page(generated: str) -> str:
         "",
         "`rotate-secrets` tells how far the rotation has come, whoever works at it, and ends with what was done;",
         "`left` and `outside` as in `--status`; `misshapen` counts by type the accounts whose credentials differ from",
-        "the specification's:",
+        "the specification's; `bound` are the fields that this rotation was the first to bind:",
         "",
         *_block(_rotated),
         "",

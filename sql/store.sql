@@ -275,7 +275,7 @@ COMMENT ON COLUMN callctl.rotation.binding IS
   'bind: to values bound to their row and field (version 2); unbind: to version 1; keep: as each value was';
 COMMENT ON COLUMN callctl.rotation.from_keys IS 'Ids of the keys that values were found under and brought away from, plaintext among them';
 COMMENT ON COLUMN callctl.rotation.fields IS
-  'Which fields it goes through, as a digest: only a run with the same may join. Of webhook secrets: which accounts';
+  'Which fields it goes through, and which rows --bind-new names, as a digest: only a run with the same may join. Of webhook secrets: which accounts';
 COMMENT ON COLUMN callctl.rotation.started_at IS 'When it was begun';
 COMMENT ON COLUMN callctl.rotation.finished_at IS 'When its last range was done; NULL while it is under way';
 COMMENT ON COLUMN callctl.rotation.outcome IS 'done, or given up for another one that was begun instead';
@@ -283,7 +283,7 @@ COMMENT ON COLUMN callctl.rotation.database_role IS 'The role that was connected
 COMMENT ON COLUMN callctl.rotation.client IS 'User and host that began it';
 COMMENT ON COLUMN callctl.rotation.callctl_version IS 'Version of callctl that began it';
 COMMENT ON COLUMN callctl.rotation.counts IS
-  'Rows read and written; values by account type, field and what they were under before; accounts of another shape. Of webhook secrets: accounts done, the last of them';
+  'Rows read and written; values by account type, field and what they were under before; accounts of another shape; the rows that --bind-new named. Of webhook secrets: accounts done, the last of them';
 COMMENT ON COLUMN callctl.rotation.failures IS 'Values left as they were because they do not open, or hold something else';
 
 -- Its index comes with the table: CREATE INDEX, even of one that is there, would wait for a batch of somebody's.
@@ -333,8 +333,24 @@ COMMENT ON COLUMN callctl.rotation_failure.rotation IS 'The rotation that left i
 COMMENT ON COLUMN callctl.rotation_failure.relation IS 'The table, or what callctl saved of it';
 COMMENT ON COLUMN callctl.rotation_failure.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.rotation_failure.path IS 'The field';
-COMMENT ON COLUMN callctl.rotation_failure.reason IS 'unknown-key, wrong-key, tampered, moved, malformed, not-text or not-an-object';
+COMMENT ON COLUMN callctl.rotation_failure.reason IS 'unknown-key, wrong-key, tampered, moved, unbound, malformed, not-text or not-an-object';
 COMMENT ON COLUMN callctl.rotation_failure.found_at IS 'When it was found';
+
+CREATE TABLE IF NOT EXISTS callctl.bound_field (
+  relation text NOT NULL,
+  account_type text NOT NULL,
+  path text NOT NULL,
+  rotation bigint NOT NULL REFERENCES callctl.rotation,
+  bound_at timestamp with time zone NOT NULL DEFAULT now(),
+  PRIMARY KEY (relation, account_type, path)
+);
+COMMENT ON TABLE callctl.bound_field IS
+  'Fields whose values were all bound by a rotation with --bind: an unbound one found later is left and reported. --unbind removes the row';
+COMMENT ON COLUMN callctl.bound_field.relation IS 'The table, as the specification calls it; what is archived or saved of it is meant too. kept_webhook_secret: what is kept there';
+COMMENT ON COLUMN callctl.bound_field.account_type IS 'The account type that the field is declared for; empty: all rows';
+COMMENT ON COLUMN callctl.bound_field.path IS 'The field';
+COMMENT ON COLUMN callctl.bound_field.rotation IS 'The first rotation that bound all of it and finished';
+COMMENT ON COLUMN callctl.bound_field.bound_at IS 'When that rotation finished';
 
 CREATE TABLE IF NOT EXISTS callctl.kept_webhook_secret (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,4 +1,5 @@
--- The end of a rotation, written once, by whoever comes first after its last range; the ranges go.
+-- The end of a rotation, written once, by whoever comes first after its last range; the ranges go,
+-- and say which targets were gone through: no row where another run had ended it.
 -- %(rotation)s, %(counts)s, %(from_keys)s, %(failures)s
 WITH ended AS (
   UPDATE callctl.rotation SET finished_at = clock_timestamp(), outcome = 'done', counts = %(counts)s,
@@ -6,4 +7,4 @@ WITH ended AS (
   WHERE id = %(rotation)s AND finished_at IS NULL
     AND NOT EXISTS (SELECT FROM callctl.rotation_range WHERE rotation = %(rotation)s AND finished_at IS NULL)
   RETURNING id)
-DELETE FROM callctl.rotation_range AS r USING ended AS e WHERE r.rotation = e.id
+DELETE FROM callctl.rotation_range AS r USING ended AS e WHERE r.rotation = e.id RETURNING r.target

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from callctl.declared_secrets import unbound_rows
 from callctl.naming import read_naming
 from callctl.operation import offenders, question, rows
 from callctl.redaction import without_query
+from callctl.secret_fields import ACCOUNTS
 from callctl.webhook_accounts import assert_accounts
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from callctl.database import Connection
 
 # Each trouble is what a check of verify's finds: there is one answer to whether an account has it.
-Trouble: TypeAlias = Literal["error", "token", "webhook missing", "webhook malformed", "status"]
+Trouble: TypeAlias = Literal["error", "token", "webhook missing", "webhook malformed", "status", "unbound"]
 _CHECKS: dict[Trouble, str] = {
     "error": "verify/accounts_errors.sql",
     "token": "verify/accounts_tokens.sql",
@@ -60,10 +62,11 @@ def accounts(connection: Connection, settings: Settings) -> tuple[Account, ...]:
         assert_accounts(connection, settings)
         naming = read_naming(connection, settings.schema)
         found = {trouble: offenders(connection, naming, [name]) for trouble, name in _CHECKS.items()}
+        found["unbound"] = unbound_rows(connection, settings, ACCOUNTS)
         listed = rows(connection, naming, "accounts/list.sql", {})
     made = []
     for row in listed:
         account = Account(*row)
-        troubles = tuple(trouble for trouble in _CHECKS if account.id in found[trouble])
+        troubles = tuple(trouble for trouble in found if account.id in found[trouble])
         made.append(replace(account, webhook_url=without_query(account.webhook_url), troubles=troubles))
     return tuple(made)

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from callctl.binding import RowName, Rule, unbound
+from callctl.bound_fields import bound_fields
 from callctl.credentials import problems
 from callctl.envelope import NotOpened, Opener
 from callctl.envelope_form import Malformed, Place, read
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.keys import KeyRing
-from callctl.reencrypt import Binding, target_version
 from callctl.rotation_ranges import MOST_LISTED
 from callctl.secret_rows import NotReadable, Row, Target, as_row, decode
 from callctl.secret_tables import OtherCompanies, query, targets
@@ -31,7 +32,7 @@ class Use(NamedTuple):
     """What is counted together: where, which field, in which state, under which key and in which version.
 
     ``key`` is the id that the value names, or the key that opens it; None where neither is known. ``due``: a rotation
-    would write it.
+    would write it. ``unbound``: it would not, because the value is unbound in a bound field.
     """
 
     target: str
@@ -42,11 +43,12 @@ class Use(NamedTuple):
     key: str | None
     version: int | None
     due: bool
+    unbound: bool = False
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A value that does not open: where, and why. Never the value."""
+    """A value that a rotation would leave, since it does not open or is unbound: where, and why. Never the value."""
 
     target: str
     row_id: str
@@ -55,12 +57,15 @@ class Unreadable:
 
 
 class Tenant(NamedTuple):
-    """The secrets of one company: ``due`` would be written by a rotation, ``unreadable`` do not open."""
+    """The secrets of one company: ``due`` would be written by a rotation, ``unreadable`` do not open, ``unbound`` are
+    unbound in a bound field.
+    """
 
     company_id: str
     values: int
     due: int
     unreadable: int
+    unbound: int = 0
 
 
 class Shape(NamedTuple):
@@ -73,7 +78,7 @@ class Shape(NamedTuple):
 
 @dataclass
 class Census:
-    """Everything that was counted. ``unreadable`` holds the first of those that do not open."""
+    """Everything that was counted. ``unreadable`` holds the first of those that do not open, or are unbound."""
 
     rows: int = 0
     uses: Counter[Use] = field(default_factory=Counter)
@@ -90,6 +95,11 @@ class Census:
         """How many values a rotation would write."""
         return sum(number for use, number in self.uses.items() if use.due)
 
+    @property
+    def unbound(self) -> int:
+        """How many values are unbound in a bound field."""
+        return sum(number for use, number in self.uses.items() if use.unbound)
+
     def by_tenant(self) -> tuple[Tenant, ...]:
         """The companies, by id."""
         return tuple(Tenant(company, *counts) for company, counts in sorted(self.tenants.items()))
@@ -100,17 +110,19 @@ def census(
     settings: Settings,
     ring: KeyRing | None,
     *,
-    binding: Binding = "keep",
+    rule: Rule | None = None,
     on_event: OnEvent = ignore,
 ) -> Census:
     """Count every declared secret: live, archived and saved, soft-deleted ones too, in the caller's transaction.
 
     Each value is decrypted, unless there is no ``ring``: then its shape and the key id it names are all that is known.
+    ``rule`` is that of the rotation whose work is counted; without one, of a rotation without --bind and --unbind.
     Raises Refused where there is no place for secrets.
     """
     counted = Census()
+    rule = rule or Rule(bound=bound_fields(connection))
     opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
-    reader = _Reader(ring, opener, binding, counted)
+    reader = _Reader(ring, opener, rule, counted)
     for target in targets(connection, settings):
         for rows in _pages(connection, target):
             for row in rows:
@@ -128,10 +140,10 @@ def _pages(connection: Connection, target: Target) -> Iterator[list[Row]]:
 
 
 class _Reader:
-    def __init__(self, ring: KeyRing | None, opener: Opener | None, binding: Binding, counted: Census) -> None:
+    def __init__(self, ring: KeyRing | None, opener: Opener | None, rule: Rule, counted: Census) -> None:
         self._opener = opener
         self._primary = ring.primary.id if ring is not None else None
-        self._binding = binding
+        self._rule = rule
         self._counted = counted
 
     def row(self, target: Target, row: Row) -> None:
@@ -165,8 +177,10 @@ class _Reader:
         except Malformed as problem:
             self._add(target, row, path, "unreadable", None, None, False, f"malformed: {problem.reason}")
             return
+        name = RowName(target.table, row.row_id)
         if envelope is None:
-            self._add(target, row, path, "plaintext", None, None, True)
+            left = self._rule.version(target.recorded, name, row.account_type, path, 0) is None
+            self._add(target, row, path, "plaintext", None, None, not left, unbound(None, None) if left else None)
             return
         key = envelope.key_id
         if self._opener is not None:
@@ -176,7 +190,11 @@ class _Reader:
                 self._add(target, row, path, "unreadable", key, envelope.version, False, str(problem))
                 return
             key = opened.key.id
-        due = envelope.key_id != self._primary or envelope.version != target_version(envelope.version, self._binding)
+        wanted = self._rule.version(target.recorded, name, row.account_type, path, envelope.version)
+        if wanted is None:
+            self._add(target, row, path, "sealed", key, envelope.version, False, unbound(envelope.version, key))
+            return
+        due = envelope.key_id != self._primary or envelope.version != wanted
         self._add(target, row, path, "sealed", key, envelope.version, due)
 
     def _add(
@@ -191,11 +209,13 @@ class _Reader:
         reason: str | None = None,
     ) -> None:
         counted = self._counted
-        counted.uses[Use(target.name, target.where, row.account_type, path, state, key, version, due)] += 1
-        tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0])
+        is_unbound = reason is not None and state != "unreadable"
+        use = Use(target.name, target.where, row.account_type, path, state, key, version, due, is_unbound)
+        counted.uses[use] += 1
+        tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0, 0])
         tenant[0] += 1
         tenant[1] += due
-        if reason is not None:
-            tenant[2] += 1
-            if len(counted.unreadable) < MOST_LISTED:
-                counted.unreadable.append(Unreadable(target.name, row.row_id, path, reason))
+        tenant[2] += state == "unreadable"
+        tenant[3] += is_unbound
+        if reason is not None and len(counted.unreadable) < MOST_LISTED:
+            counted.unreadable.append(Unreadable(target.name, row.row_id, path, reason))

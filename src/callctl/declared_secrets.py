@@ -1,12 +1,15 @@
-"""The secrets in fields that callctl.yaml declares, as verify looks at them: their form, and which key they name."""
+"""The secrets in declared fields, as verify looks at them: their form, their key's id, and whether they are bound."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from callctl.binding import FieldName
+from callctl.bound_fields import bound_fields
 from callctl.lexer import literal
+from callctl.script import load_script
 from callctl.secret_fields import ARRAY, DECLARED
 from callctl.secret_tables import targets
 
@@ -14,10 +17,11 @@ if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.config_secrets import SecretField
     from callctl.database import Connection
-    from callctl.secret_rows import Target
+    from callctl.secret_rows import Part, Target
 
 CHECKS = ("declared-secrets-encrypted", "declared-secrets-known-key")
-# What stands in sql/verify/declared_secrets.sql in their place.
+BOUND_CHECKS = ("secrets-bound",)
+# What stands in sql/verify/declared_secrets.sql and bound_secrets.sql in their place.
 NO_SECRET = (
     "SELECT NULL::text AS relation, NULL::text AS row_id, NULL::text AS field, false AS whole, NULL::jsonb AS value"
 )
@@ -30,7 +34,7 @@ def declared_secrets(connection: Connection, settings: Settings) -> str:
     """
     ours = set(settings.secret_fields) - set(DECLARED)
     values = [
-        _values(target, part.column, each)
+        _values(target, part, each)
         for target in targets(connection, settings)
         if target.where == "live"
         for part in target.parts
@@ -40,21 +44,56 @@ def declared_secrets(connection: Connection, settings: Settings) -> str:
     return "\n  UNION ALL ".join([NO_SECRET, *values])
 
 
-def _values(target: Target, column: str, field: SecretField) -> str:
+def bound_secrets(connection: Connection, settings: Settings, bound: frozenset[FieldName]) -> str:
+    """The query for what stands in the fields that are bound: live, archived and saved, as BOUND_CHECKS ask it.
+
+    Raises Refused as :func:`declared_secrets`.
+    """
+    values = [
+        _values(target, part, each)
+        for target in targets(connection, settings)
+        for part in target.parts
+        for each in part.fields
+        if FieldName(target.recorded, each.account_type or "", each.text) in bound
+    ]
+    return "\n  UNION ALL ".join([NO_SECRET, *values])
+
+
+def unbound_rows(connection: Connection, settings: Settings, table: str) -> set[str]:
+    """The ids of a live table's rows with unbound values in bound fields, in the caller's transaction."""
+    bound = bound_fields(connection)
+    if not bound:
+        return set()
+    found: set[str] = set()
+    for statement in load_script("verify/bound_secrets.sql").statements:
+        text = statement.sql.replace(NO_SECRET, bound_secrets(connection, settings, bound), 1)
+        found |= {row[1] for row in connection.execute(text.encode()).fetchall() if row[0] == table}
+    return found
+
+
+def _values(target: Target, part: Part, field: SecretField) -> str:
     """The query for what stands in one field: table, row, field, whether it is a whole text column, value."""
     from psycopg import sql
 
-    relation, name = (sql.Identifier(*each).as_string(None) for each in (target.relation, (column,)))
+    relation = sql.Identifier(*target.relation).as_string(None)
+    column = f"t.{sql.Identifier(part.column).as_string(None)}"
     said = f"{literal(target.name)}, {target.row_id}, {literal(field.text)}"
-    if field.path:
-        path = "$" + "".join(_steps(field))
+    path = field.path[len(part.inside) :]  # of a saved value, what is saved is inside already
+    if part.form == "row":
+        column += f" -> {literal(field.column)}"
+    if path:
+        steps = "$" + "".join(_steps(path))
         values = f"SELECT {said}, false, f.value FROM {relation} AS t"
-        values += f" CROSS JOIN LATERAL jsonb_path_query(t.{name}, {literal(path)}) AS f (value)"
+        values += f" CROSS JOIN LATERAL jsonb_path_query({column}, {literal(steps)}) AS f (value)"
     else:
-        values = f"SELECT {said}, true, to_jsonb(t.{name}::text) FROM {relation} AS t"
-    return values + (f" WHERE {target.account_type} = {literal(field.account_type)}" if field.account_type else "")
+        whole = f"to_jsonb({column}::text)" if part.form == "text" else column
+        values = f"SELECT {said}, {str(not field.path).lower()}, {whole} FROM {relation} AS t"
+    conditions = [] if target.condition == "true" else [target.condition]
+    if field.account_type:
+        conditions.append(f"{target.account_type} = {literal(field.account_type)}")
+    return values + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
 
 
-def _steps(field: SecretField) -> Iterator[str]:
-    for part in field.path:
+def _steps(path: Iterable[str]) -> Iterator[str]:
+    for part in path:
         yield "[*]" if part == ARRAY else "." + json.dumps(part)

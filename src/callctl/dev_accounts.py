@@ -14,6 +14,8 @@ from uuid import uuid4
 
 from callctl import database, key_ledger
 from callctl.adapt import adapt
+from callctl.binding import Rule
+from callctl.bound_fields import bound_fields
 from callctl.envelope import Opener, Sealer
 from callctl.envelope_form import Place, read
 from callctl.errors import Refused, StepFailed
@@ -161,14 +163,19 @@ def _company(connection: Connection, naming: Naming) -> str:
 
 
 class Sealed(NamedTuple):
-    """What a missing account gets: its id, and its credentials as JSON, with an envelope in place of each secret."""
+    """What a missing account gets: its id, its company, and its credentials as JSON, with an envelope in place of each
+    secret.
+    """
 
     id: str
+    company: str
     credentials: str
 
 
-def seal(connection: Connection, settings: Settings, ring: KeyRing, on_event: OnEvent) -> dict[str, Sealed]:
-    """What each account would get, by name. Every envelope opens again.
+def seal(
+    connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
+) -> dict[str, Sealed]:
+    """What each account would get, by name. Every envelope opens again, and is bound where its field is.
 
     To be called outside of the transaction that writes: encryptions are counted, and the count committed, before they
     are made. Raises Refused where the primary key has none left.
@@ -183,10 +190,13 @@ def seal(connection: Connection, settings: Settings, ring: KeyRing, on_event: On
     encryptions = key_ledger.Encryptions(settings, connection, ring.primary, on_event)
     encryptions.give_back(encryptions.more() - len(slots))
     opener, sealer = Opener(ring), Sealer(ring.primary)
+    company = _company(connection, naming)
+    rule = Rule(bound=bound_fields(connection))
+    types = {each.name: each.type for each in _ACCOUNTS}
     ids = {name: str(uuid4()) for name in documents}
     for name, (path, container, key, value) in slots:
-        place = Place("", ACCOUNTS, ids[name], path)  # version 1 is not bound to it
-        sealed = sealer.seal(str(value), place, 1)
+        place = Place(company, ACCOUNTS, ids[name], path)
+        sealed = sealer.seal(str(value), place, 2 if rule.guards(ACCOUNTS, types[name], path) else 1)
         written = read(sealed)
         if written is None or opener.open(written, place).plaintext != str(value):
             raise StepFailed(
@@ -194,7 +204,7 @@ def seal(connection: Connection, settings: Settings, ring: KeyRing, on_event: On
                 hint="this is a bug in callctl, or in the machine's memory",
             )
         container[key] = sealed
-    return {name: Sealed(ids[name], json.dumps(document)) for name, document in documents.items()}
+    return {name: Sealed(ids[name], company, json.dumps(document)) for name, document in documents.items()}
 
 
 def write(
@@ -209,8 +219,8 @@ def write(
                 raise Refused(
                     f"account {each.name} was deleted meanwhile; nothing was written", hint="run the same command again"
                 )
-            id, credentials = sealed[each.name]
-            values = {"id": id, "company": _company(connection, naming), "type": each.type, "name": each.name}
+            id, company, credentials = sealed[each.name]
+            values = {"id": id, "company": company, "type": each.type, "name": each.name}
             values |= {"url": urls[each.name], "credentials": credentials}
             connection.execute(_composed("seed/account.sql", naming), values)
             connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now

@@ -57,14 +57,33 @@ def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
 
 
 def assert_known(connection: Connection, ring: KeyRing) -> None:
-    """Raise as :func:`assert_same`, and where the primary key is retired."""
+    """Raise as :func:`assert_same` and :func:`assert_not_retired`; and where the primary key is a retired one under
+    another id.
+    """
     known = known_keys(connection)
     assert_same(ring, known)
-    primary = known.get(ring.primary.id)
-    if primary is not None and primary.retired_at is not None:
+    _assert_not_retired(known, ring.primary.id)
+    for key in known.values():
+        if key.retired_at is not None and key.check_value == ring.primary.check_value:
+            raise ConfigError(
+                f"key {ring.primary.id} is primary in callctl.yaml, and is the same key as {key.id}, which was retired"
+                f" here at {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
+                hint="make another key primary; callctl keys generate makes one",
+            )
+
+
+def assert_not_retired(connection: Connection, settings: Settings) -> None:
+    """Raise ConfigError where callctl.yaml's primary key is recorded as retired here, by its id: no key is read."""
+    if settings.keys is not None:
+        _assert_not_retired(known_keys(connection), settings.keys.primary)
+
+
+def _assert_not_retired(known: Mapping[str, KnownKey], primary: str) -> None:
+    key = known.get(primary)
+    if key is not None and key.retired_at is not None:
         raise ConfigError(
-            f"key {primary.id} is primary in callctl.yaml, and was retired here at"
-            f" {primary.retired_at.isoformat(timespec='seconds')}; nothing was done",
+            f"key {primary} is primary in callctl.yaml, and was retired here at"
+            f" {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
             hint="make another key primary; callctl keys generate makes one",
         )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from callctl.database import Connection
 
 NOTHING = "nothing was recorded"
+UNDER_UNBOUND = "under it, and unbound in a bound field, where a rotation leaves it"
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,8 @@ def _holding(
     found: Counter[tuple[str, str, str]] = Counter()
     for use, number in counted.uses.items():
         if use.key == id:
-            found[use.target, use.field, "under it" if use.state == "sealed" else "names it, and does not open"] += (
-                number
-            )
+            why = "under it" if use.state == "sealed" else "names it, and does not open"
+            found[use.target, use.field, UNDER_UNBOUND if use.unbound else why] += number
         elif use.state == "unreadable" and use.key is None and use.version is not None:
             found[use.target, use.field, "carries no key id, and opens under no key of the ring"] += number
     outside = scan(connection, settings, ring)
@@ -124,6 +124,11 @@ def _refusal(id: str, holding: list[Holding]) -> str:
 
 
 def _hint(id: str, holding: list[Holding]) -> str:
+    if any(each.why == UNDER_UNBOUND for each in holding):
+        return (
+            "callctl rotate-secrets --status lists the unbound values; check each with the customer, run callctl"
+            f" rotate-secrets --bind-new ID with the id of each row, then callctl keys retire {id}"
+        )
     if any(each.why == "under it" for each in holding):
         return "run callctl rotate-secrets, then retire it"
     if any("outside" in each.why for each in holding):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from callctl import database, kept_secrets, key_ledger, store
+from callctl import bound_fields, database, kept_secrets, key_ledger, store
+from callctl.binding import Binding, Rule
 from callctl.census import Census, census
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.kept_secrets import Kept
 from callctl.keys import load_key_ring
-from callctl.reencrypt import Binding
 from callctl.secret_scan import Scan, scan
+from callctl.secret_tables import targets
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -43,11 +45,14 @@ class KeyUse:
 
 @dataclass(frozen=True)
 class Keys:
-    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none."""
+    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none. ``unbound`` values
+    are left by a rotation: see :class:`callctl.census.Use`.
+    """
 
     keys: tuple[KeyUse, ...]
     plaintext: int
     unreadable: int
+    unbound: int = 0
 
 
 def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = ignore) -> Keys:
@@ -83,7 +88,7 @@ def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = igno
                 saved=values["saved"],
             )
         )
-    return Keys(tuple(found), counted.total("plaintext"), counted.total("unreadable"))
+    return Keys(tuple(found), counted.total("plaintext"), counted.total("unreadable"), counted.unbound)
 
 
 # ---- what a rotation would do --------------------------------------------------------------------------
@@ -120,18 +125,26 @@ class Ledger:
 
 
 def look(
-    connection: Connection, settings: Settings, *, binding: Binding = "keep", on_event: OnEvent = ignore
+    connection: Connection,
+    settings: Settings,
+    *,
+    binding: Binding = "keep",
+    bind_new: Sequence[str] = (),
+    on_event: OnEvent = ignore,
 ) -> Secrets:
     """How the secrets stand, and what a rotation would write. Writes nothing: one READ ONLY transaction.
 
-    Without keys in callctl.yaml nothing is decrypted. Raises ConfigError for the keys; Refused where there are none.
+    Without keys in callctl.yaml nothing is decrypted. Raises ConfigError for the keys; Refused where there are none,
+    and where ``bind_new`` names no row.
     """
     ring = load_key_ring(settings) if settings.keys is not None else None
     store.assert_owner(connection, settings.schema)
     with database.read_only(connection):
         if ring is not None:
             key_ledger.assert_known(connection, ring)
-        counted = census(connection, settings, ring, binding=binding, on_event=on_event)
+        bound = bound_fields.bound_fields(connection)
+        named = bound_fields.named_rows(connection, targets(connection, settings), bound, bind_new)
+        counted = census(connection, settings, ring, rule=Rule(binding, bound, named), on_event=on_event)
         outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms)
         under_way, last = _ledger(connection)
         kept = kept_secrets.kept(connection)

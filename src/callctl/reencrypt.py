@@ -6,11 +6,12 @@ No database here. What comes out has been decrypted again from what will be writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from callctl.binding import Binding, FieldName, RowName, Rule, unbound
 from callctl.credentials import fit
 from callctl.envelope import NotOpened, Opener
-from callctl.envelope_form import VERSIONS, Malformed, Place, associated_data, read
+from callctl.envelope_form import Malformed, Place, associated_data, read
 from callctl.renewal import Renewer, encoded
 from callctl.renewal_rows import Quick
 from callctl.resealed import PLAINTEXT, Change, Changes, Failure, Resealed
@@ -19,17 +20,12 @@ from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, en
 if TYPE_CHECKING:
     from callctl.keys import KeyRing
 
-# What becomes of version 2, whose values are bound to their row and field: see docs/reference/envelope.md. ``keep``: a
-# bound value stays bound, a new one is not; ``bind`` binds all; ``unbind`` none.
-Binding: TypeAlias = Literal["keep", "bind", "unbind"]
-
 # A slot, and the JSON text of its new envelope.
 _Done: TypeAlias = tuple[Slot, str]
 
 
-def target_version(version: int, binding: Binding) -> int:
-    """The version that a value of some version is to have; 0 is plaintext, and an envelope that carries none."""
-    return 2 if binding == "bind" or (version == 2 and binding == "keep") else 1
+class _Unbound(ValueError):
+    """A value that is unbound in a bound field, and whose row no operator has named."""
 
 
 class Resealer:
@@ -41,19 +37,21 @@ class Resealer:
         binding: Binding,
         allowance: Callable[[], int],
         elsewhere: Callable[[Place], Iterable[Place]] | None = None,
+        *,
+        bound: frozenset[FieldName] = frozenset(),
+        named: frozenset[RowName] = frozenset(),
     ) -> None:
         """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise.
-        ``elsewhere``: as :class:`Opener` has it.
+        ``elsewhere``: as :class:`Opener` has it. ``bound`` and ``named``: as :class:`Rule` has them.
         """
         self._allowance = allowance
         self.left = 0
         self._primary = ring.primary.id
-        # The version that a value is to have, by the one it has; 0 for plaintext and for what carries none.
-        self._wanted = tuple(target_version(version, binding) for version in (0, *VERSIONS))
+        self._rule = Rule(binding, bound, named)
         self._opener = Opener(ring, elsewhere)
         self._renewer = Renewer(ring)
         self._changes = Changes()
-        self._quick = Quick(ring, self._wanted, self._allow, self._changes)
+        self._quick = Quick(ring, self._rule, self._allow, self._changes)
 
     def reseal(self, target: Target, row: Row) -> Resealed:
         """What one row needs. Raises NotTheSame where the check of the result fails."""
@@ -113,7 +111,7 @@ class Resealer:
             except Malformed as problem:
                 failures.append(Failure(path, f"malformed: {problem.reason}"))
                 continue
-            except NotOpened as problem:
+            except (NotOpened, _Unbound) as problem:
                 failures.append(Failure(path, str(problem)))
                 continue
             if opened is None:
@@ -132,14 +130,20 @@ class Resealer:
     def _opened(self, value: object, target: Target, row: Row, path: str) -> tuple[bytes, str, int] | None:
         """The plaintext, what it was under, and the version it is to have; None where it is as it should be.
 
-        Raises Malformed, NotOpened.
+        Raises Malformed, NotOpened, _Unbound.
         """
+        name = RowName(target.table, row.row_id)
         envelope = read(value)
         if envelope is None:
             assert isinstance(value, str)
-            return value.encode(), PLAINTEXT, self._wanted[0]
+            wanted = self._rule.version(target.recorded, name, row.account_type, path, 0)
+            if wanted is None:
+                raise _Unbound(unbound(None, None))
+            return value.encode(), PLAINTEXT, wanted
         opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
-        wanted = self._wanted[envelope.version]
+        wanted = self._rule.version(target.recorded, name, row.account_type, path, envelope.version)
+        if wanted is None:
+            raise _Unbound(unbound(envelope.version, opened.key.id))
         if envelope.key_id == self._primary and envelope.version == wanted:
             return None
         return opened.plaintext.encode(), opened.key.id, wanted

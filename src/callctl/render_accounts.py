@@ -83,6 +83,8 @@ def _problems(each: Account) -> Iterator[str]:
             yield "it has no webhook URL"
         elif trouble == "webhook malformed":
             yield f"its webhook URL is not of the documented form: {each.webhook_url}"
+        elif trouble == "unbound":
+            yield "a secret is not bound to this account, in a field that was bound: callctl rotate-secrets --status"
         else:
             yield f"it is switched {'on' if each.is_active else 'off'}, and its status is {each.status}"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from callctl import render, render_webhooks
+from callctl.binding import UNBOUND
 from callctl.render_table import table
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ def rotated_document(done: Rotated) -> dict[str, object]:
         "left": list(done.left),
         "misshapen": dict(done.misshapen),
         **_outside_document(done.outside),
+        "bound": [
+            {"table": each.table, "account_type": each.account_type or None, "field": each.path} for each in done.bound
+        ],
         "seconds": round(done.seconds, 3),
     }
 
@@ -73,13 +78,34 @@ def rotated(done: Rotated, output: Output) -> None:
         )
     _outside(done.outside)
     written = f"{render.counted(done.values, 'value')} in {render.counted(done.rows_written, 'row')} brought under"
-    answer = f"{written} key {done.key}" if done.values else f"every value that opens is under key {done.key} already"
+    unbound = [each for each in done.left if each.reason.startswith(UNBOUND)]
+    answer = f"{written} key {done.key}"
+    if not done.values and not unbound:
+        answer = f"every value that opens is under key {done.key} already"
+    if done.bound:
+        render.out("recorded as bound, since this rotation was the first to bind them:")
+        for name in dict.fromkeys(each.table for each in done.bound):
+            fields = ", ".join(str(each) for each in done.bound if each.table == name)
+            render.out(render.folded(f"{name}: {fields}", sys.stdout, indent=2, hanging=2))
     render.out(f"{answer} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
-    if done.failures:
+    if unbound:
+        _next_of_unbound(unbound[0].row_id)
+    if len(unbound) < min(done.failures, len(done.left)):
         render.note("next: mend what does not open, or write it anew, and run callctl rotate-secrets again")
+    if done.failures:
         return
     was = sorted({each.was for each in done.changed} - {"plaintext", done.key})
     render.note(f"next: callctl keys retire {was[0]}" if was else "next: callctl keys list")
+
+
+def _next_of_unbound(row_id: str) -> None:
+    render.note(
+        "an unbound value may have been copied from another row; it is neither bound nor brought under another key"
+    )
+    render.note(
+        f"next: check each secret with the customer, then run callctl rotate-secrets --bind-new {shlex.quote(row_id)}"
+        " (repeat the option for more rows), or store the secret again through the application"
+    )
 
 
 def _left(rows: Sequence[tuple[str, str, str, str]], total: int) -> None:
@@ -109,6 +135,7 @@ def secrets_document(found: Secrets) -> dict[str, object]:
         "due": counted.due,
         "plaintext": counted.total("plaintext"),
         "unreadable": counted.total("unreadable"),
+        "unbound": counted.unbound,
         "fields": [{**use._asdict(), "values": number} for use, number in sorted(counted.uses.items(), key=_sorted)],
         "tenants": [tenant._asdict() for tenant in counted.by_tenant()],
         "left": list(counted.unreadable),
@@ -138,29 +165,32 @@ def secrets(found: Secrets, output: Output) -> None:
                 (use.key or "no known key") if use.state != "plaintext" else "plaintext",
                 "" if use.version is None else str(use.version or "without id"),
                 f"{number:,}",
-                "does not open" if use.state == "unreadable" else f"{number:,}" if use.due else "",
+                "does not open"
+                if use.state == "unreadable"
+                else UNBOUND
+                if use.unbound
+                else f"{number:,}"
+                if use.due
+                else "",
             )
             for use, number in sorted(counted.uses.items(), key=_sorted)
         ),
         right=("values", "to rotate"),
     )
     render.out()
-    tenants = [tenant for tenant in counted.by_tenant() if tenant.due or tenant.unreadable]
+    tenants = [tenant for tenant in counted.by_tenant() if tenant.due or tenant.unreadable or tenant.unbound]
     if tenants:
         table(
-            ("company", "values", "to rotate", "do not open"),
-            (
-                (tenant.company_id, f"{tenant.values:,}", f"{tenant.due:,}", f"{tenant.unreadable:,}")
-                for tenant in tenants[:SHOWN]
-            ),
-            right=("values", "to rotate", "do not open"),
+            ("company", "values", "to rotate", "do not open", UNBOUND),
+            ((tenant.company_id, *(f"{number:,}" for number in tenant[1:])) for tenant in tenants[:SHOWN]),
+            right=("values", "to rotate", "do not open", UNBOUND),
         )
         if len(tenants) > SHOWN:
             render.out(f"and {len(tenants) - SHOWN:,} more companies; --output json lists them")
         render.out()
     _left(
         [(each.target, each.row_id, each.field, each.reason) for each in counted.unreadable],
-        counted.total("unreadable"),
+        counted.total("unreadable") + counted.unbound,
     )
     for shape, number in sorted(counted.shapes.items(), key=_sorted):
         accounts = render.counted(number, f"{shape.account_type} account")
@@ -172,9 +202,14 @@ def secrets(found: Secrets, output: Output) -> None:
         render.note(f"rotation {found.under_way.rotation} to key {found.under_way.key} is under way, begun {begun}")
     to = f" under key {found.key}" if found.key else ""
     rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
-    render.out(f"{rows}: {counted.due:,} to bring{to}, {counted.total('unreadable'):,} that do not open")
+    unbound = f", {counted.unbound:,} unbound in a bound field" if counted.unbound else ""
+    render.out(f"{rows}: {counted.due:,} to bring{to}, {counted.total('unreadable'):,} that do not open{unbound}")
     if found.key is None:
         render.note("callctl.yaml names no keys: nothing was decrypted")
+    if counted.unbound:
+        listed = [each.row_id for each in counted.unreadable if each.reason.startswith(UNBOUND)]
+        _next_of_unbound(listed[0] if listed else "ID")
+        return
     render.note("next: callctl rotate-secrets" if counted.due else "next: callctl keys list")
 
 
@@ -224,6 +259,9 @@ def keys(found: Keys, output: Output) -> None:
         render.note(
             f"{render.counted(found.unreadable, 'value')} that do not open: callctl rotate-secrets --status lists them"
         )
+    if found.unbound:
+        unbound = f"{render.counted(found.unbound, 'value')} unbound in a bound field"
+        render.note(f"{unbound}: callctl rotate-secrets --status lists them")
     ready = [
         key
         for key in found.keys

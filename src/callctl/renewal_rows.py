@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callctl.envelope_form import Place, associated_data
+from callctl.binding import Rule
+from callctl.envelope_form import VERSIONS, Place, associated_data
 from callctl.renewal import Decrypt, Renewer
 from callctl.resealed import PLAINTEXT, Change, Changes, Resealed
 from callctl.secret_forms import Form, Unlike, of_document, of_text, plaintexts_of
@@ -47,7 +48,8 @@ class _Alike:
     """Rows whose columns are of the same forms.
 
     ``opens`` are what decrypts their envelopes. ``due`` are the secrets that are to be sealed: the number of an
-    envelope, or -1 and less for plaintext. ``bound``: those of which the place counts, before or after.
+    envelope, or -1 and less for plaintext. ``bound``: those of which the place counts, before or after. ``unbound``:
+    one of the values is unbound in a bound field, which is not for here.
     """
 
     columns: tuple[tuple[_Known, int] | None, ...]  # with the number of its first secret that is due
@@ -57,6 +59,7 @@ class _Alike:
     bound: tuple[_Bound, ...]
     changes: tuple[Change, ...]
     misshapen: bool
+    unbound: bool
 
 
 # Its path; its number among those opened, and among those due, if it is bound there.
@@ -78,11 +81,13 @@ class _Column:
 class Quick:
     """Brings rows under the primary key of a ring, some dozens at a time."""
 
-    def __init__(self, ring: KeyRing, wanted: Sequence[int], allow: Callable[[int], None], changes: Changes) -> None:
-        """``wanted``: the version that a value is to have, by the one that it has; 0 is plaintext. ``allow`` is asked
-        before so many values are sealed; it may raise.
+    def __init__(self, ring: KeyRing, rule: Rule, allow: Callable[[int], None], changes: Changes) -> None:
+        """``rule``: which version a value is to have. ``allow`` is asked before so many values are sealed; it may
+        raise.
         """
-        self._wanted = tuple(wanted)
+        self._rule = rule
+        # The version that a value is to have, by the one that it has; 0 is plaintext.
+        self._wanted = tuple(rule.wanted(version) for version in (0, *VERSIONS))
         self._allow = allow
         self._changes = changes
         self._primary = ring.primary.id
@@ -159,7 +164,9 @@ class Quick:
                 matches.append(match)
         except Unlike:
             return None
-        alike = self._alike.get(tuple(key)) or self._of_forms(tuple(key), account_type)
+        alike = self._alike.get(tuple(key)) or self._of_forms(target, tuple(key), account_type)
+        if alike.unbound:
+            return None
         first_opened, first = len(self._opens), len(self._due)
         self._digits += digits
         self._opens += alike.opens
@@ -221,7 +228,7 @@ class Quick:
         versions = tuple([self._wanted[form.secrets[number].version] for number in due])
         return _Known(form, form.match, form.take, due, versions, *_written(form, due))
 
-    def _of_forms(self, key: tuple[_Known | None, ...], account_type: str | None) -> _Alike:
+    def _of_forms(self, target: Target, key: tuple[_Known | None, ...], account_type: str | None) -> _Alike:
         columns: list[tuple[_Known, int] | None] = []
         opens: list[Decrypt] = []
         due: list[int] = []
@@ -257,6 +264,12 @@ class Quick:
             tuple(bound),
             tuple(changes),
             any(known.form.misshapen for known in key if known),
+            any(
+                version != 2 and self._rule.guards(target.recorded, account_type, path)
+                for known in key
+                if known
+                for path, version, _ in known.form.secrets
+            ),
         )
         return made
 

@@ -15,13 +15,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from callctl import __version__, database, key_ledger, store
+from callctl import __version__, bound_fields, database, key_ledger, store
+from callctl.binding import Binding, FieldName, RowName
 from callctl.errors import ConnectionFailed, Interrupted, LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, ignore
 from callctl.files import read_sql
 from callctl.keys import KeyRing, load_key_ring
 from callctl.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
-from callctl.reencrypt import Binding
 from callctl.rotation_ranges import MOST_LISTED, RANGE_ROWS, Tally
 from callctl.rotation_store import make_ready
 from callctl.rotation_watch import Watch
@@ -65,7 +65,8 @@ class Rotated:
     """A rotation that is done, whoever worked at it.
 
     ``left`` holds the first of the ``failures``; ``misshapen`` how many accounts of a type have credentials that differ
-    from the specification's; ``outside`` what a scan found where no field is declared.
+    from the specification's; ``outside`` what a scan found where no field is declared; ``bound`` the fields that this
+    rotation was the first to bind.
     """
 
     rotation: int
@@ -82,6 +83,7 @@ class Rotated:
     misshapen: Mapping[str, int]
     outside: Scan
     seconds: float
+    bound: tuple[FieldName, ...] = ()
 
     @property
     def values(self) -> int:
@@ -93,14 +95,17 @@ def rotate(
     settings: Settings,
     *,
     binding: Binding = "keep",
+    bind_new: Sequence[str] = (),
     workers: int = 1,
     wait: bool = False,
     on_event: OnEvent = ignore,
 ) -> Rotated:
     """Bring every declared secret under the primary key, in ``workers`` processes. A second run writes nothing.
 
-    What does not open is left as it was and listed. ``wait`` waits for a migration to end. Raises ConfigError for the
-    keys; Refused where there is nothing to rotate, or behind a pooler in transaction mode; LockHeld; StepFailed;
+    What does not open is left as it was and listed, and so is what is unbound in a field that an earlier ``bind`` has
+    bound: unless ``bind_new`` names its row, by its id or as TABLE:ID; then it is bound. ``unbind`` forgets which
+    fields are bound. ``wait`` waits for a migration to end. Raises ConfigError for the keys; Refused where there is
+    nothing to rotate, where ``bind_new`` names no row, or behind a pooler in transaction mode; LockHeld; StepFailed;
     Interrupted. What was committed stands then, and the next run goes on from there.
     """
     began = time.monotonic()
@@ -117,11 +122,14 @@ def rotate(
                     key_ledger.assert_known(connection, ring)
                     with database.read_only(connection):
                         found = targets(connection, settings)
+                        known = bound_fields.bound_fields(connection)
+                        named = bound_fields.named_rows(connection, found, known, bind_new)
                     make_ready(connection, settings, ring, on_event)
-                    rotation, joined = _begin(connection, settings, ring, binding, found, workers, on_event)
+                    rotation, joined = _begin(connection, settings, ring, binding, named, found, workers, on_event)
                     scanned = stack.enter_context(beside(settings, ring))
-                    _work(connection, Job(settings, rotation, binding), ring, workers, on_event, done)
-                    _finish(connection, settings, rotation, on_event)
+                    job = Job(settings, rotation, binding, named)
+                    _work(connection, job, ring, workers, on_event, done)
+                    _finish(connection, job, found, on_event)
                 try:
                     outside = scanned()
                 except ConnectionFailed:  # the rows are done; without a session of its own, it comes after them
@@ -152,12 +160,13 @@ def _begin(
     settings: Settings,
     ring: KeyRing,
     binding: Binding,
+    named: frozenset[RowName],
     found: Sequence[Target],
     workers: int,
     on_event: OnEvent,
 ) -> tuple[int, bool]:
     """The rotation to work at, and whether it was under way already."""
-    wanted = {"to_key": ring.primary.id, "binding": binding, "fields": _digest(settings, found)}
+    wanted = {"to_key": ring.primary.id, "binding": binding, "fields": _digest(settings, named, found)}
 
     def attempt() -> int | None:
         with connection.transaction():
@@ -167,6 +176,8 @@ def _begin(
             if row is not None:
                 for target in found:
                     _add_ranges(connection, int(row[0]), target, workers)
+                if binding == "unbind":  # from its first batch on there are unbound values
+                    bound_fields.forget(connection, found)
         return None if row is None else int(row[0])
 
     for _ in range(BEGIN_TIMES):
@@ -187,10 +198,13 @@ def _begin(
     raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
 
 
-def _digest(settings: Settings, found: Sequence[Target]) -> str:
-    """The same for two runs that go through the same fields of the same tables; one may have been archived since."""
+def _digest(settings: Settings, named: frozenset[RowName], found: Sequence[Target]) -> str:
+    """The same for two runs that go through the same fields of the same tables, and for which the same rows are named;
+    a table may have been archived since.
+    """
     listed = sorted(f"{each.table} {each.account_type or '*'} {each.text}" for each in declared(settings))
     listed += sorted(each.name for each in found if each.where != "saved")
+    listed += [f"--bind-new {row.table}:{row.row_id}" for row in sorted(named)]
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
 
 
@@ -231,9 +245,12 @@ def _add_ranges(connection: Connection, rotation: int, target: Target, workers: 
     connection.execute(read_sql("rotation/add_ranges.sql").encode(), values)
 
 
-def _finish(connection: Connection, settings: Settings, rotation: int, on_event: OnEvent) -> None:
-    """Write the ledger's row, unless somebody else at the same rotation has."""
+def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event: OnEvent) -> None:
+    """Write the ledger's row, and which fields are bound now, unless another run of the same rotation has."""
     from psycopg.types.json import Jsonb
+
+    settings, rotation = job.settings, job.rotation
+    named = {"named": [list(row) for row in sorted(job.named)]} if job.named else {}
 
     def attempt() -> None:
         with connection.transaction():
@@ -245,11 +262,13 @@ def _finish(connection: Connection, settings: Settings, rotation: int, on_event:
             ).fetchall():
                 tally.add(Tally.of(counts, failures))
             values |= {
-                "counts": Jsonb(tally.as_json()),
+                "counts": Jsonb(tally.as_json() | named),
                 "from_keys": sorted({change.was for change in tally.changes}),
                 "failures": tally.failures,
             }
-            connection.execute(read_sql("rotation/finish.sql").encode(), values)
+            ended = connection.execute(read_sql("rotation/finish.sql").encode(), values).fetchall()
+            if ended and job.binding == "bind":
+                bound_fields.record(connection, rotation, found, (target for (target,) in ended))
 
     database.with_retries(settings, "a lock", attempt, on_event)
 
@@ -276,4 +295,5 @@ def _result(connection: Connection, rotation: int, joined: bool, outside: Scan, 
         misshapen=dict(sorted(tally.misshapen.items())),
         outside=outside,
         seconds=seconds,
+        bound=bound_fields.recorded_by(connection, rotation),
     )

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from typing import TYPE_CHECKING
 
-from callctl import database
+from callctl import bound_fields, database
+from callctl.binding import Binding, RowName
 from callctl.errors import CallctlError
 from callctl.events import Event, Notice, OnEvent
 from callctl.key_ledger import Encryptions, assert_known
 from callctl.keys import KeyRing, load_key_ring
 from callctl.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS
 from callctl.pace import Pace
-from callctl.reencrypt import Binding, Resealer
+from callctl.reencrypt import Resealer
 from callctl.rotation_batches import Batches
 from callctl.rotation_ranges import let_go, lock, take
 from callctl.secret_rows import Target
@@ -45,6 +46,7 @@ class Job:
     settings: Settings
     rotation: int
     binding: Binding
+    named: frozenset[RowName] = frozenset()
 
 
 class Stopped(Exception):
@@ -102,7 +104,10 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         assert_known(reader, ring)
         lock(writer, ROTATION_CLASS, job.rotation, shared=True)
         encryptions = Encryptions(settings, other, ring.primary, on_event)
-        resealer = Resealer(ring, job.binding, encryptions.more, OtherCompanies(other, settings))
+        # Read after the rotation was begun: it changes only when one begins or ends, and one is open at a time.
+        bound = bound_fields.bound_fields(reader)
+        elsewhere = OtherCompanies(other, settings)
+        resealer = Resealer(ring, job.binding, encryptions.more, elsewhere, bound=bound, named=job.named)
         batches = Batches(settings, resealer, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)

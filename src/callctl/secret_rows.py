@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from callctl.binding import KEPT
 from callctl.secret_fields import ACCOUNTS, ARRAY, CREDENTIALS, SecretField, applicable, walk
 
 # How a column holds its secrets: inside a jsonb document; as text; as members of a row that callctl saved; or inside a
@@ -203,7 +204,8 @@ class Target:
     """One table, or what callctl saved of one, with the columns that may hold secrets.
 
     ``key``, ``row_id``, ``company``, ``account_type`` and ``condition`` are SQL about the row ``t``, put together from
-    quoted names. ``key`` is what ranges go by, ``row_id`` the primary key of the platform's row.
+    quoted names. ``key`` is what ranges go by, ``row_id`` the primary key of the platform's row. ``is_kept``:
+    the webhook secrets that were replaced, which callctl alone encrypts.
     """
 
     name: str
@@ -219,6 +221,12 @@ class Target:
     parts: tuple[Part, ...]
     # Whether a key is there once. Of a table with inheritance children it may not be.
     unique: bool = True
+    is_kept: bool = False
+
+    @property
+    def recorded(self) -> str:
+        """Its table as callctl.bound_field names it: what callctl keeps is no field of the account's."""
+        return KEPT if self.is_kept else self.table
 
 
 class Row(NamedTuple):

@@ -199,6 +199,7 @@ def _kept() -> Target:
         account_type="NULL::text",
         condition="true",
         parts=(Part(ACCOUNTS, WEBHOOK_SECRET.column, "text", (WEBHOOK_SECRET,)),),
+        is_kept=True,
     )
 
 

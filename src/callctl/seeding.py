@@ -87,7 +87,7 @@ def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEven
         try:
             sealed: Mapping[str, Sealed] = {}
             if ring is not None and any(each.outcome == "insert" for each in found.accounts or ()):
-                sealed = _sealed(connection, settings, ring, on_event)
+                sealed = _sealed(connection, settings, naming, ring, on_event)
             attempt = partial(_attempt, connection, settings, naming, wish, sealed)
             return database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
@@ -111,7 +111,9 @@ def _found(connection: Connection, naming: Naming, wish: Wish) -> Seeded:
     return Seeded(wish.catalogue, seeds, accounts, contradictions(wish.models))
 
 
-def _sealed(connection: Connection, settings: Settings, ring: KeyRing, on_event: OnEvent) -> Mapping[str, Sealed]:
+def _sealed(
+    connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
+) -> Mapping[str, Sealed]:
     """The secrets of the development accounts, under a key that this database then knows."""
 
     def known() -> None:
@@ -121,7 +123,7 @@ def _sealed(connection: Connection, settings: Settings, ring: KeyRing, on_event:
             key_ledger.record(connection, ring)
 
     database.with_retries(settings, "a lock", known, on_event)
-    return dev_accounts.seal(connection, settings, ring, on_event)
+    return dev_accounts.seal(connection, settings, naming, ring, on_event)
 
 
 def _attempt(

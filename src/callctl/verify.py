@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from callctl import database, store
+from callctl import bound_fields, database, key_ledger, store
 from callctl.adapt import adapt
 from callctl.conformance import conformance, store_conformance
 from callctl.contract import step_check
-from callctl.declared_secrets import CHECKS, NO_SECRET, declared_secrets
+from callctl.declared_secrets import BOUND_CHECKS, CHECKS, NO_SECRET, bound_secrets, declared_secrets
 from callctl.errors import Refused
 from callctl.files import read_sql
 from callctl.naming import Naming, read_naming
@@ -41,7 +41,8 @@ def verify(
     Takes no lock beyond ACCESS SHARE. Each query ends within ``statement_timeout``; a check cut short has not passed.
     ``fast`` leaves the rows out. Where ``settings`` have a key ring, every encrypted secret must name one of its keys;
     of the keys the ids alone are used, none is read. The secret fields that ``settings`` declare are looked at as well.
-    Raises Refused where there is nothing to verify: callctl has applied no step here.
+    Raises Refused where there is nothing to verify: callctl has applied no step here; ConfigError where the primary key
+    is retired here.
     """
     import psycopg
 
@@ -85,6 +86,8 @@ def examine(
                 )
             naming = read_naming(connection, settings.schema)
             connection.execute("SELECT kind, relation, name FROM callctl.made LIMIT 0")  # which the contract asks
+            bound = bound_fields.bound_fields(connection)
+            key_ledger.assert_not_retired(connection, settings)
     except (psycopg.ProgrammingError, psycopg.DataError, Refused):
         # callctl's own schema may not be what callctl reads; where it is not, that is the answer.
         if not recognised:
@@ -97,15 +100,17 @@ def examine(
     checks = asked(wanted, naming, fast=fast)
     # Fields of the accounts alone are nowhere before step 9.
     if not fast and any(each.table != ACCOUNTS or 9 in wanted for each in settings.secret_fields):
-        checks = _of_declared_secrets(checks, declared_secrets(connection, settings))
+        checks = _asked_of(checks, CHECKS, declared_secrets(connection, settings))
+    if not fast and bound:
+        checks = _asked_of(checks, BOUND_CHECKS, bound_secrets(connection, settings, bound))
     return Report(wanted, (*of_catalog, *answers(connection, checks, naming)), objects, fast)
 
 
-def _of_declared_secrets(checks: Iterable[Asked], values: str) -> tuple[Asked, ...]:
-    """The checks, those of declared secrets asked of what ``values`` finds in the fields."""
+def _asked_of(checks: Iterable[Asked], ids: Collection[str], values: str) -> tuple[Asked, ...]:
+    """The checks, those with these ids asked of what ``values`` finds in declared fields."""
     return tuple(
         replace(each, statement=replace(each.statement, sql=each.statement.sql.replace(NO_SECRET, values, 1)))
-        if each.statement.check is not None and each.statement.check.id in CHECKS
+        if each.statement.check is not None and each.statement.check.id in ids
         else each
         for each in checks
     )

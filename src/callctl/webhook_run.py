@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from callctl import database, kept_secrets, key_ledger, webhook_ledger
+from callctl import bound_fields, database, kept_secrets, key_ledger, webhook_ledger
+from callctl.binding import KEPT, Rule, unbound
 from callctl.envelope import NotOpened, Opener, Sealer
 from callctl.envelope_form import Malformed, Place, as_text, read
 from callctl.errors import ConfigError, Interrupted, StepFailed
@@ -268,6 +269,7 @@ class Run:
         # Read behind the locks: what is kept cannot change now, but for the key that it is under.
         found = self._connection.execute(read_sql("webhooks/newest.sql").encode(), {"accounts": accounts}).fetchall()
         newest = {account: rest for account, *rest in found}
+        rule = Rule(bound=bound_fields.bound_fields(self._connection))
         used = []
         for id, company, *_, secret in batch.rows:
             if id not in newest:
@@ -279,6 +281,8 @@ class Run:
             elif company != company_then:
                 reason = "it belongs to another company now"
             else:
+                reason = self._left_unbound(rule, sealed)
+            if reason is None:
                 try:
                     batch.values[id] = self._opened(sealed, Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text))
                     used.append(number)
@@ -288,6 +292,16 @@ class Run:
                 batch.left.append(NotPutBack(id, reason))
         self._write(batch)
         self._connection.execute(read_sql("webhooks/forget.sql").encode(), {"kept": used})
+
+    def _left_unbound(self, rule: Rule, sealed: str) -> str | None:
+        """Why what is kept is not put back: callctl keeps bound values only, and another may be of another row."""
+        try:
+            envelope = read(sealed)
+        except Malformed:
+            return None
+        if envelope is None or envelope.version == 2 or not rule.guards(KEPT, None, WEBHOOK_SECRET.text):
+            return None
+        return f"what is kept is {unbound(envelope.version, envelope.key_id)}"
 
     def _opened(self, sealed: str, place: Place) -> str:
         envelope = read(sealed)

@@ -16,6 +16,7 @@ EITHER = ("--baseline documented --rows 200", "--baseline deployed --rows 200")
 HOW_TO: dict[str, str | tuple[str, ...] | None] = {
     "a-secret-leaked": "--baseline documented --rows 200",
     "back-up-and-restore": EITHER,
+    "bind-secrets": "--baseline documented --rows 200",
     "encrypt-secrets-for-the-first-time": "--baseline documented --rows 200",
     "find-code-that-names-the-type-column": None,
     "load-test-a-database": EITHER,

@@ -16,7 +16,7 @@ import pytest
 from tests.interop.typescript import compile_strictly
 from tests.unit.crypto_vectors import Vector, all_vectors
 
-from callctl.envelope import Opener, Sealer
+from callctl.envelope import NotOpened, Opener, Sealer
 from callctl.envelope_form import Place, as_text, associated_data, read
 from callctl.keys import Key, KeyRing, check_value
 
@@ -127,6 +127,24 @@ def test_callctl_reads_what_the_specification_writes(ask: Ask) -> None:
             assert envelope is not None
             opened = opener.open(envelope, PLACES[0])
             assert (opened.plaintext, opened.key.id, opened.version) == (secret, "k1", version)
+
+
+def test_callctl_reads_what_the_writer_writes_and_nowhere_else(ask: Ask) -> None:
+    opener = Opener(RING)
+    cases = [(secret, place) for secret in SECRETS for place in PLACES]
+    answers = ask([["write", secret, THEIR_RING, their_place(place)] for secret, place in cases])
+    for (secret, place), answer in zip(cases, answers, strict=True):
+        made = answer["value"]
+        assert list(made) == list(Sealer(KEYS[0]).seal(secret, place, 2))
+        for value in (made, as_text(made)):
+            envelope = read(value)
+            assert envelope is not None
+            opened = opener.open(envelope, place)
+            assert (opened.plaintext, opened.key.id, opened.version) == (secret, "k2", 2)
+            with pytest.raises(NotOpened):
+                opener.open(envelope, place._replace(row_id="another"))
+    assert len({answer["value"]["iv"] for answer in answers}) == len(cases)
+    assert "error" in ask([["write", "half \ud83d", THEIR_RING, their_place(PLACES[0])]])[0]
 
 
 def test_both_encode_a_place_alike(ask: Ask) -> None:

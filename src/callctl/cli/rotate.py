@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,8 +24,8 @@ from callctl.cli.options import (
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from callctl.binding import Binding
     from callctl.config import Settings
-    from callctl.reencrypt import Binding
 
 EPILOG = """
 Plaintext becomes encrypted, values under an older key are encrypted anew, the rest stays as it is. Batches, a
@@ -37,6 +38,10 @@ Examples:
   callctl rotate-secrets --dry-run     decrypt everything, and write nothing
   callctl rotate-secrets --workers 2   in two processes
   callctl rotate-secrets --bind        to values that open only in their own row and field (version 2)
+  callctl rotate-secrets --bind-new ID to bind what came unbound into a row later, after you have checked it
+
+Once --bind has finished, a value that is not bound is reported and left (exit code 3), by every later run: it may have
+been copied from another row. --bind-new names the rows that you have checked; --unbind ends this.
 
 Webhook secrets are not encrypted: the application reads them. They are replaced by new random ones, which go into
 a new file that only you can read, and have to be entered at the providers. The previous ones are kept, encrypted,
@@ -64,10 +69,17 @@ def rotate_secrets(
         bool, typer.Option("--dry-run", help="Decrypt everything and count what would be written; write nothing.")
     ] = False,
     bind: Annotated[
-        bool, typer.Option("--bind", help="Bind every value to its company, row and field (version 2).")
+        bool, typer.Option("--bind", help="Bind values to company, row and field (version 2); the first time, all.")
     ] = False,
+    bind_new: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Bind what is unbound in this row, though its field was bound before; repeat it for more rows.",
+        ),
+    ] = None,
     unbind: Annotated[
-        bool, typer.Option("--unbind", help="Back to version 1; without it, what is bound stays bound.")
+        bool, typer.Option("--unbind", help="To version 1; without it, what is bound stays bound.")
     ] = False,
     workers: Annotated[str | None, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = None,
     webhook_secrets: Annotated[
@@ -114,12 +126,16 @@ def rotate_secrets(
         raise UsageError(f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out")
     if bind and unbind:
         raise UsageError("--bind and --unbind are opposites", hint="use one of them")
-    if webhook_secrets and (bind or unbind or workers is not None):
+    if bind_new and unbind:
+        raise UsageError("--bind-new and --unbind are opposites", hint="use one of them")
+    if bind_new and "" in bind_new:
+        raise UsageError("--bind-new needs the id of a row", hint="callctl rotate-secrets --status lists the ids")
+    if webhook_secrets and (bind or bind_new or unbind or workers is not None):
         raise UsageError(
-            "--bind, --unbind and --workers are about encrypted secrets; webhook secrets are not encrypted",
+            "--bind, --bind-new, --unbind and --workers are about encrypted secrets; webhook secrets are not encrypted",
             hint="leave out --webhook-secrets, or the other option",
         )
-    if status and (dry_run or bind or unbind or webhook_secrets):
+    if status and (dry_run or bind or bind_new or unbind or webhook_secrets):
         raise UsageError(
             "--status only counts, and lists the webhook secrets that are kept",
             hint="for what a run would do, use --dry-run with the other options, without --status",
@@ -145,14 +161,16 @@ def rotate_secrets(
         return
     binding: Binding = "bind" if bind else "unbind" if unbind else "keep"
     if status or dry_run:
-        _look(settings, binding, keys_needed=dry_run)
+        _look(settings, binding, bind_new or (), keys_needed=dry_run)
         return
     from callctl import render_progress, render_rotation, rotation
 
     with render_progress.json_failure(settings.output):
-        _ask(settings, binding, yes=yes)
+        _ask(settings, binding, bind_new or (), yes=yes)
         with render_progress.running(settings.output) as on_event:
-            done = rotation.rotate(settings, binding=binding, workers=processes, wait=wait, on_event=on_event)
+            done = rotation.rotate(
+                settings, binding=binding, bind_new=bind_new or (), workers=processes, wait=wait, on_event=on_event
+            )
         render_rotation.rotated(done, settings.output)
     if done.failures:
         raise typer.Exit(3)
@@ -164,16 +182,22 @@ def _processes(text: str) -> int:
     return int(text)
 
 
-def _ask(settings: Settings, binding: Binding, *, yes: bool) -> None:
+def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, yes: bool) -> None:
+    from callctl.key_ledger import assert_not_retired
     from callctl.keys import load_key_ring
 
     how = {"keep": "", "bind": ", bound to its row and field", "unbind": ", bound to nothing"}[binding]
+    if bind_new:
+        how += (
+            f", and bind what is unbound in {len(set(bind_new))} named {'row' if len(set(bind_new)) == 1 else 'rows'}"
+        )
     with common.connected(settings, writes=True) as connection:
         primary = load_key_ring(settings).primary.id
+        assert_not_retired(connection, settings)
         common.confirm(connection, settings, f"Bring every secret under key {primary}{how},", yes=yes)
 
 
-def _look(settings: Settings, binding: Binding, *, keys_needed: bool) -> None:
+def _look(settings: Settings, binding: Binding, bind_new: Sequence[str], *, keys_needed: bool) -> None:
     from callctl import key_use, render_progress, render_rotation
 
     with common.connected(settings) as connection:
@@ -182,8 +206,8 @@ def _look(settings: Settings, binding: Binding, *, keys_needed: bool) -> None:
 
             load_key_ring(settings)  # says what is missing
         with render_progress.until_answered(settings.output) as on_event:
-            found = key_use.look(connection, settings, binding=binding, on_event=on_event)
+            found = key_use.look(connection, settings, binding=binding, bind_new=bind_new, on_event=on_event)
     render_rotation.secrets(found, settings.output)
     unreadable = found.counted.total("unreadable")
-    if unreadable or (found.counted.due and not keys_needed):
+    if unreadable or found.counted.unbound or (found.counted.due and not keys_needed):
         raise typer.Exit(3)

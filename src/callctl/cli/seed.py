@@ -107,10 +107,12 @@ def _development(
 ) -> str | None:
     """The name of the development database, given or typed; None where none is needed. Raises Refused, ConfigError."""
     from callctl import dev_accounts, render
+    from callctl.key_ledger import assert_not_retired
     from callctl.keys import load_key_ring
 
     needed = dev_accounts.needs_name(connection, settings)
     load_key_ring(settings)  # what is wrong with the keys is said before anybody is asked
+    assert_not_retired(connection, settings)
     if not needed or (dry_run and given is None):
         return None
     if given is None and not yes and sys.stdin.isatty() and sys.stderr.isatty():

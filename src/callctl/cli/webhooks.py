@@ -97,16 +97,20 @@ def put_back(settings: Settings, scope: Scope, given: Sequence[str], *, dry_run:
 
 
 def _ask(settings: Settings, text: str, *, yes: bool) -> None:
+    from callctl.key_ledger import assert_not_retired
     from callctl.keys import load_key_ring
 
     with common.connected(settings, writes=True) as connection:
         load_key_ring(settings)  # what is wrong with the keys is said before anybody is asked
+        assert_not_retired(connection, settings)
         common.confirm(connection, settings, text, yes=yes)
 
 
 def _look(settings: Settings, scope: Scope, direction: Direction) -> None:
     from callctl import render_webhooks, webhook_accounts
+    from callctl.key_ledger import assert_not_retired
 
     with common.connected(settings) as connection:
+        assert_not_retired(connection, settings)
         found = webhook_accounts.choose(connection, settings, scope, direction)
     render_webhooks.chosen(found, settings.output)

@@ -1,0 +1,2 @@
+-- The fields that are bound.
+SELECT relation, account_type, path FROM callctl.bound_field
