@@ -174,10 +174,10 @@ def _begin(
             values = {**wanted, "client": store.client(), "version": __version__}
             row = connection.execute(read_sql("rotation/begin.sql").encode(), values).fetchone()
             if row is not None:
-                for target in found:
-                    _add_ranges(connection, int(row[0]), target, workers)
                 if binding == "unbind":  # from its first batch on there are unbound values
                     bound_fields.forget(connection, found)
+                for target in found:
+                    _add_ranges(connection, int(row[0]), target, workers)
         return None if row is None else int(row[0])
 
     for _ in range(BEGIN_TIMES):
@@ -267,8 +267,8 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
                 "failures": tally.failures,
             }
             ended = connection.execute(read_sql("rotation/finish.sql").encode(), values).fetchall()
-            if ended and job.binding == "bind":
-                bound_fields.record(connection, rotation, found, (target for (target,) in ended))
+            bound = found if ended and job.binding == "bind" else ()
+            bound_fields.record(connection, rotation, bound, (target for (target,) in ended))
 
     database.with_retries(settings, "a lock", attempt, on_event)
 
