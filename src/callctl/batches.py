@@ -175,28 +175,37 @@ class _Shares:
     def _batch(self, run: Run, start: int, end: int, smallest: int) -> tuple[int, float]:
         """Write the listed rows behind ``start``, up to ``end`` or as far as their locks are to be had.
 
-        Returns how far that was, and how many milliseconds it took.
+        One row by itself may take as long as it takes: it holds nobody up but its own writers. Returns how far that
+        was, and how many milliseconds it took.
         """
         import psycopg
 
         tries = 0
         took = 0.0
         sql = ""
+        most = end - start
 
         def attempt() -> tuple[int, int]:
-            nonlocal tries, took, sql
+            nonlocal tries, took, sql, most
             # A batch that did not get a row's lock held those of its other rows meanwhile: a smaller one holds fewer.
-            last = min(start + max(end - start >> tries, smallest), end)
+            size = min(max(end - start >> tries, smallest), most)
             tries += 1
-            rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {last}"
+            rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {start + size}"
             sql = f"{self._before}{rows}{self._after}"
             began = time.monotonic()
-            with transaction(run):
-                run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": self._most_ms})
-                cursor = run.connection.execute(sql.encode())
-                assert_stored(self._statement, cursor)
+            try:
+                with transaction(run):
+                    most_ms = self._most_ms if size > 1 else 0
+                    run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": most_ms})
+                    cursor = run.connection.execute(sql.encode())
+                    assert_stored(self._statement, cursor)
+            except psycopg.errors.QueryCanceled:
+                if size == 1:
+                    raise
+                most = max(size // 4, 1)  # it took too long: a smaller one takes less
+                return attempt()
             took = (time.monotonic() - began) * 1000
-            return last, max(cursor.rowcount, 0)
+            return start + size, max(cursor.rowcount, 0)
 
         try:
             reached, written = attempted(run, attempt)

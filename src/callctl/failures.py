@@ -136,7 +136,7 @@ def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:
     return StepFailed(
         f"{place}: held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), {OVERRUNS} times"
         f"\n{stands}",
-        hint="run the same command when the server is less busy, or with a longer --lock-hold: clients wait that long",
+        hint="run the same command again when the server is less busy: it resumes from what was committed",
     )
 
 

@@ -125,6 +125,25 @@ def test_lock_hold_bounds_the_statements_of_a_transaction_together(
     migrate.up(settings_of(documented))
 
 
+def test_a_row_that_takes_long_is_written_by_itself(documented: str) -> None:
+    """A settings document of 19 MB takes longer than lock_hold allows a batch; here a trigger makes one row slow."""
+    settings = replace(settings_of(documented), lock_timeout_ms=100, lock_hold_ms=100)
+    with plain(documented) as connection:
+        slow = connection.execute(
+            "SELECT id FROM chatapp.companies WHERE NOT coalesce(settings -> 'features', '{}') ? 'callEnabled'"
+            " ORDER BY id OFFSET 3 LIMIT 1"
+        ).fetchone()
+        assert slow is not None
+        connection.execute(
+            "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" IF NEW.id = '{slow[0]}' THEN PERFORM pg_sleep(0.7); END IF; RETURN NEW; END $$;"
+            "CREATE TRIGGER slow BEFORE UPDATE ON chatapp.companies FOR EACH ROW EXECUTE FUNCTION public.slow()".encode()
+        )
+        migrate.up(settings)
+        migrate.down(settings, to=11)
+        connection.execute("DROP TRIGGER slow ON chatapp.companies")
+
+
 def test_a_batch_that_meets_a_locked_row_takes_fewer_rows_and_names_the_holder(documented: str) -> None:
     settings = replace(settings_of(documented), lock_timeout_ms=50, lock_wait_ms=400)
     migrate.up(settings, to=3)

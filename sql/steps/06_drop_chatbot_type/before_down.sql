@@ -4,8 +4,6 @@
 -- callctl: commit
 DROP TRIGGER IF EXISTS check_chatbot_capabilities ON chatapp.chatbots;
 
-DELETE FROM callctl.inheritance_breach;
-
 DROP FUNCTION IF EXISTS chatapp.check_chatbot_capabilities();
 
 -- callctl: generated
