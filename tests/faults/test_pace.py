@@ -137,7 +137,8 @@ def test_a_row_that_takes_long_is_written_by_itself(documented: str) -> None:
         connection.execute(
             "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             f" IF NEW.id = '{slow[0]}' THEN PERFORM pg_sleep(0.7); END IF; RETURN NEW; END $$;"
-            "CREATE TRIGGER slow BEFORE UPDATE ON chatapp.companies FOR EACH ROW EXECUTE FUNCTION public.slow()".encode()
+            "CREATE TRIGGER slow BEFORE UPDATE ON chatapp.companies"
+            " FOR EACH ROW EXECUTE FUNCTION public.slow()".encode()
         )
         migrate.up(settings)
         migrate.down(settings, to=11)
