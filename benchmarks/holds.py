@@ -3,10 +3,10 @@
 Run: ./dev bench holds [--rows N,N,…] [--baseline documented] [--save FILE.json]
 
 callctl runs as a person starts it: up with the drops deferred, up again (the contract), down to step 1, up, down to
-step 0; without load, on a fresh database of each size in which half of the types are unknown. Another session asks pg_locks
-all the time, as often as it gets an answer, and times from the first look at which a lock was there to the last; what
-is shorter than the time between two looks is not seen. Only locks that clients wait behind count: on the platform's
-tables, in a mode that conflicts with reading or writing rows, granted to callctl.
+step 0; without load, on a fresh database of each size in which half of the types are unknown. Another session asks
+pg_locks all the time, as often as it gets an answer, and times from the first look at which a lock was there to the
+last; what is shorter than the time between two looks is not seen. Only locks that clients wait behind count: on the
+platform's tables, in a mode that conflicts with reading or writing rows, granted to callctl.
 """
 
 from __future__ import annotations
@@ -105,9 +105,8 @@ def main() -> int:
     parser.add_argument("--save", type=Path, metavar="FILE.json", help="write what was measured to a result file")
     arguments = parser.parse_args()
     results = []
-    print(
-        "| chatbots | command | wall s | longest hold ms | lock | between looks, at most ms |\n|---|---|---|---|---|---|"
-    )
+    print("| chatbots | command | wall s | longest hold ms | lock | between looks, at most ms |")
+    print("|---|---|---|---|---|---|", flush=True)
     for rows in [int(number) for number in arguments.rows.split(",")]:
         with bench.bench(rows, arguments.baseline) as server, bench.copy(server) as url:
             if arguments.baseline == "documented":
