@@ -16,7 +16,7 @@ from callctl import store, work_list
 from callctl.concurrency import on_sessions
 from callctl.errors import Refused
 from callctl.events import BatchFinished
-from callctl.failures import NotStored, assert_stored
+from callctl.failures import NotStored, assert_stored, waits_for
 from callctl.files import read_sql
 from callctl.script import Script, Statement, parse_script
 from callctl.transactions import Failed, HeldTooLong, Run, attempted, transaction
@@ -208,7 +208,8 @@ class _Shares:
             return start + size, max(cursor.rowcount, 0)
 
         try:
-            reached, written = attempted(run, attempt)
+            what = partial(waits_for, run.connection, run.settings, self._statement.sql)
+            reached, written = attempted(run, attempt, what)
         except (psycopg.Error, HeldTooLong, NotStored) as error:
             raise Failed(error, self._statement, sql or self._statement.sql) from error
         with self._lock:

@@ -349,15 +349,15 @@ def given_way() -> tuple[type[psycopg.Error], ...]:
 
 def with_retries(
     settings: Settings,
-    what: str | Callable[[float], str],
+    what: str | Callable[[float], Waiting],
     attempt: Callable[[], Result],
     on_event: OnEvent = ignore,
 ) -> Result:
     """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
 
-    ``what`` says what is waited for, given the seconds waited so far. ``attempt`` leaves no transaction open when it
-    raises. Gives up after ``lock_wait_ms`` with the last error; where another session has the work lock, after five
-    seconds at most, with LockHeld.
+    ``what`` says what is waited for, or is asked for the event, given the seconds waited so far. ``attempt`` leaves no
+    transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where another session has the
+    work lock, after five seconds at most, with LockHeld.
     """
     began = time.monotonic()
     tries = 0
@@ -369,7 +369,7 @@ def with_retries(
             waited = time.monotonic() - began
             if waited * 1000 >= settings.lock_wait_ms:
                 raise
-            on_event(Waiting(what if isinstance(what, str) else what(waited), waited))
+            on_event(Waiting(what, waited, settings.lock_wait_ms / 1000) if isinstance(what, str) else what(waited))
         except WorkLockBusy as busy:
             waited = time.monotonic() - began
             if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):

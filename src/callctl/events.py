@@ -132,11 +132,27 @@ class LoadProgress:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """A session that holds a lock: ``age`` is that of its transaction, as PostgreSQL prints an interval."""
+
+    pid: int
+    application: str
+    state: str
+    age: str
+
+
+@dataclass(frozen=True)
 class Waiting:
-    """Somebody else holds what this run needs; ``seconds`` waited so far."""
+    """Another session holds what this run needs.
+
+    ``seconds`` waited so far, of ``limit`` after which the run gives up, where there is a limit. ``holders`` are known
+    after a second.
+    """
 
     what: str
     seconds: float
+    limit: float | None = None
+    holders: tuple[Holder, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callctl import database
 from callctl.errors import CallctlError, StepFailed
+from callctl.events import Holder, Waiting
 from callctl.files import read_sql
 from callctl.lexer import tokens
 from callctl.script import Statement
 from callctl.transactions import OVERRUNS, Failed, HeldTooLong, Run
 from callctl.work_list import written_table
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
+    from callctl.database import Connection
 
 # An operator who waits so many seconds for a lock wants to know whose it is.
 NAMED_AFTER = 1.0
@@ -68,10 +73,10 @@ def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlErr
 
 def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFailed:
     """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
-    tables = _tables(run, sql)
+    tables = _tables(run.schema, sql)
     named = "; ".join(
         f"pid {pid} ({application}, {session}, for {age}, last {word or 'query unknown'}) holds {modes}"
-        for pid, application, session, age, word, modes in _holders(run, tables)
+        for pid, application, session, age, word, modes in _holders(run.connection, run.schema, tables)
     )
     waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
     problem = "no lock on" if cause.sqlstate == "55P03" else "deadlock after deadlock on"
@@ -82,39 +87,39 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFai
     )
 
 
-def waits_for(run: Run, failed: Statement | None, seconds: float) -> str:
-    """What ``failed``, which has just given way, has waited for so long; after a second, who is in the way, too."""
+def waits_for(connection: Connection, settings: Settings, sql: str | None, seconds: float) -> Waiting:
+    """What a statement, which has just given up a lock, has waited for so long; after a second, who holds it, too."""
     import psycopg
 
-    tables = _tables(run, failed.sql) if failed is not None else []
+    limit = settings.lock_wait_ms / 1000
+    tables = _tables(settings.schema, sql) if sql is not None else []
     what = f"a lock on {', '.join(tables)}" if tables else "a lock"
     if not tables or seconds < NAMED_AFTER:
-        return what
+        return Waiting(what, seconds, limit)
     try:
-        holders = _holders(run, tables)
+        holders = tuple(Holder(*row[:4]) for row in _holders(connection, settings.schema, tables))
     except psycopg.Error:  # the next attempt finds out why
-        return what
-    named = ", ".join(f"pid {pid} ({application}, {session})" for pid, application, session, *_ in holders)
-    return f"{what}, held by {named}" if named else what
+        holders = ()
+    return Waiting(what, seconds, limit, holders)
 
 
-def _tables(run: Run, sql: str) -> list[str]:
+def _tables(schema: str, sql: str) -> list[str]:
     """The platform's tables that a statement names."""
     items = tokens(sql)
     named_plainly = {
-        c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (run.schema, ".")
+        c.word for a, b, c in zip(items, items[1:], items[2:], strict=False) if (a.word, b.text) == (schema, ".")
     }
     # A check asks the catalog about 'chatapp.chatbots'::regclass, and the catalog's functions lock the table too.
-    schema = re.escape(run.schema)
-    named_as_text = set(re.findall(rf"'{schema}\.\"?(\w+)\"?'", sql))
-    named_in_json = set(re.findall(rf'\["{schema}", "(\w+)"\]', sql))
+    quoted = re.escape(schema)
+    named_as_text = set(re.findall(rf"'{quoted}\.\"?(\w+)\"?'", sql))
+    named_in_json = set(re.findall(rf'\["{quoted}", "(\w+)"\]', sql))
     return sorted(named_plainly | named_as_text | named_in_json)
 
 
-def _holders(run: Run, tables: list[str]) -> list[tuple[Any, ...]]:
+def _holders(connection: Connection, schema: str, tables: list[str]) -> list[tuple[Any, ...]]:
     """Who holds a lock on one of them: pid, application, state, for how long, first word of the last query, modes."""
-    return run.connection.execute(
-        read_sql("catalog/blockers.sql").encode(), {"schema": run.schema, "tables": tables}
+    return connection.execute(
+        read_sql("catalog/blockers.sql").encode(), {"schema": schema, "tables": tables}
     ).fetchall()
 
 

@@ -13,7 +13,7 @@ from callctl import catalogue, database, model_columns, runner, store, transacti
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
-from callctl.failures import failure
+from callctl.failures import failure, waits_for
 from callctl.files import read_sql
 from callctl.lock import at_work, guard_transaction
 from callctl.naming import Naming
@@ -292,12 +292,14 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
     """
     import psycopg
 
+    sweep = [adapt(statement, naming).sql for statement in load_script("sweep.sql").statements]
+
     def attempt() -> None:
         with connection.transaction():
             guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
             store.create(connection, settings.schema)
-            for statement in load_script("sweep.sql").statements:
-                connection.execute(adapt(statement, naming).sql.encode())
+            for sql in sweep:
+                connection.execute(sql.encode())
 
     def follow(statement: Statement) -> None:
         with connection.transaction():
@@ -305,9 +307,11 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
             connection.execute(adapt(statement, naming).sql.encode())
 
     try:
-        database.with_retries(settings, "a lock", attempt, on_event)
+        what = partial(waits_for, connection, settings, "; ".join(sweep))
+        database.with_retries(settings, what, attempt, on_event)
         for statement in load_script("store_keys.sql").statements:
-            database.with_retries(settings, "a lock", partial(follow, statement), on_event)
+            what = partial(waits_for, connection, settings, adapt(statement, naming).sql)
+            database.with_retries(settings, what, partial(follow, statement), on_event)
     except psycopg.Error as error:
         raise database.translated(error, "callctl's own schema", "", "no step was begun") from error
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from callctl import render
@@ -27,13 +28,18 @@ from callctl.events import (
     ignore,
 )
 from callctl.redaction import redact
+from callctl.steps import all_steps
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.spinner import Spinner
 
     from callctl.config import Output
 
 SECONDS_BETWEEN_LINES = 5.0
+# An attempt and the pause behind it take no longer: who has not said by then that it waits does so no more.
+STILL_SECONDS = 3.0
+STEPS = len(all_steps())
 
 
 @contextmanager
@@ -103,7 +109,7 @@ class PlainLines:
     def __call__(self, event: Event) -> None:
         match event:
             case StepStarted():
-                self._say(f"step {event.step} {event.direction}: {event.name} ({event.position} of {event.total})")
+                self._say(f"step {event.step} of {STEPS} {event.direction}: {event.name}")
             case StepFinished():
                 self._say(f"step {event.step} {event.direction}: done in {event.seconds:.1f} s")
             case BatchFinished() if self._is_time():
@@ -119,7 +125,7 @@ class PlainLines:
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
-                self._say(f"waiting for {event.what}, {event.seconds:.0f} s so far")
+                self._say("; ".join(waiting(event, event.seconds)))
             case Notice():
                 self._say(f"note: {event.text}")
 
@@ -131,60 +137,61 @@ class PlainLines:
         render.note(text)
 
 
+def waiting(event: Waiting, seconds: float) -> list[str]:
+    """What is waited for, for so many seconds, and who holds it; then how to end it, if that is known."""
+    limit = f" of {event.limit:.0f} s" if event.limit is not None else ""
+    held = "; ".join(f"pid {each.pid} ({each.application}, {each.state}, for {each.age})" for each in event.holders)
+    lines = [f"waiting {seconds:.0f} s{limit} for {event.what}" + (f", held by {held}" if held else "")]
+    if event.holders:
+        ends = " ".join(f"SELECT pg_terminate_backend({each.pid});" for each in event.holders)
+        lines.append(f"to end {'it' if len(event.holders) == 1 else 'them'}: {ends}")
+    return lines
+
+
 @contextmanager
 def _live_line() -> Iterator[OnEvent]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.table import Column
+    from rich.live import Live
 
-    progress = Progress(
-        SpinnerColumn(),
-        BarColumn(bar_width=16),
-        TimeElapsedColumn(),
-        # What is under way is what may be cut off where the terminal is narrow.
-        TextColumn(
-            "{task.description}",
-            markup=False,
-            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-        ),
-        console=Console(stderr=True, highlight=False),
-        transient=True,
-        expand=True,
-    )
-    with progress:
-        yield LiveLine(progress)
+    line = LiveLine(Console(stderr=True, highlight=False))
+    with Live(line, console=line.console, refresh_per_second=10, transient=True):
+        yield line
 
 
 class LiveLine:
-    """The step under way on one line that moves; what is done stays above it."""
+    """The step under way on one line that moves, with what it waits for below it; what is done stays above it."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task: TaskID | None = None
+    def __init__(self, console: Console) -> None:
+        self.console = console
         self._title = ""
+        self._text = ""
+        self._done, self._total = 0, 0
+        self._began = time.monotonic()
+        self._waiting: tuple[Waiting, float] | None = None
+        self._spinner: Spinner | None = None
 
     def __call__(self, event: Event) -> None:
         match event:
             case StepStarted():
-                self._title = f"{event.position}/{event.total} {event.name}"
-                if self._task is not None:
-                    self._progress.remove_task(self._task)
-                self._task = self._progress.add_task(self._title, total=None)
+                self._title = f"step {event.step} of {STEPS} {event.name}"
+                self._began = time.monotonic()
+                self._show("")
             case StatementStarted():
-                self._show(event.summary)
+                self._show(event.summary, waiting_still=True)
             case BatchFinished():
-                self._show(_batch(event), done=event.done, total=event.total)
+                self._show(_batch(event), event.done, event.total)
             case IndexProgress():
-                self._show(_index(event), done=event.done, total=event.total or None)
+                self._show(_index(event), event.done, event.total)
             case RotationProgress():
-                self._show(_rotation(event), done=event.done, total=event.total or None)
+                self._show(_rotation(event), event.done, event.total)
             case BackupProgress():
-                self._show(_backup(event), done=event.done, total=event.total or None)
+                self._show(_backup(event), event.done, event.total)
             case LoadProgress():
-                self._show(_load(event), done=round(event.seconds), total=round(event.seconds + event.seconds_left))
+                self._show(_load(event), round(event.seconds), round(event.seconds + event.seconds_left))
             case Waiting():
-                self._show(f"waiting for {event.what}, {event.seconds:.0f} s")
+                self._waiting = event, time.monotonic()
             case StepFinished():
+                self._show("")
                 self._above(
                     f"[green]done[/]  step {event.step} {event.direction}",
                     f"{event.name}  {event.seconds:.1f} s",
@@ -192,18 +199,39 @@ class LiveLine:
             case Notice():
                 self._above("[yellow]note[/] ", event.text)
 
-    def _show(self, text: str, *, done: int | None = None, total: int | None = None) -> None:
-        description = f"{self._title}  {text}"
-        if self._task is None:  # waiting for the lock comes before the first step
-            self._task = self._progress.add_task(description.strip(), total=None)
-        else:
-            # The planner's estimate may be wrong; a bar over 100% would be a bug to whoever sees it.
-            self._progress.update(self._task, description=description, completed=done or 0, total=total)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from rich.progress_bar import ProgressBar
+        from rich.spinner import Spinner
+        from rich.table import Column, Table
+        from rich.text import Text
+
+        now = time.monotonic()
+        self._spinner = self._spinner or Spinner("dots")
+        # A total that turned out too small (it is the planner's guess) must not show as more than all of it.
+        bar = ProgressBar(
+            total=self._total or None, completed=min(self._done, self._total), width=16, pulse=not self._total
+        )
+        elapsed = str(timedelta(seconds=int(now - self._began)))
+        # What is under way is what may be cut off where the terminal is narrow.
+        line = Table.grid(Column(), Column(), Column(), Column(ratio=1, no_wrap=True, overflow="ellipsis"), expand=True)
+        line.padding = (0, 1, 0, 0)
+        line.add_row(self._spinner, bar, Text(elapsed), Text(f"{self._title}  {self._text}".strip()))
+        yield line
+        if self._waiting is not None and now - self._waiting[1] < STILL_SECONDS:
+            event, at = self._waiting
+            for text in waiting(event, event.seconds + now - at):
+                yield Text(f"  {text}", style="yellow")
+
+    def _show(self, text: str, done: int = 0, total: int = 0, *, waiting_still: bool = False) -> None:
+        """``waiting_still``: it may be the next attempt at what is waited for."""
+        self._text, self._done, self._total = text, done, total
+        if not waiting_still:
+            self._waiting = None
 
     def _above(self, label: str, text: str) -> None:
         from rich.markup import escape
 
-        self._progress.console.print(f"{label}  {escape(text)}")
+        self.console.print(f"{label}  {escape(text)}")
 
 
 def _batch(event: BatchFinished) -> str:

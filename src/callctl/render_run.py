@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from html import escape
 
 from callctl import __version__, render
@@ -51,13 +52,15 @@ def _stands(record: RunRecord) -> Iterator[str]:
     elif record.about is not None and not planned:
         yield "Nothing to do: no step is pending" if up else "Nothing to do: no step above the target is applied"
     else:
-        yield f"No step was committed in this run, which took {record.seconds:.1f} s"
+        yield f"No step was completed in this run, which took {record.seconds:.1f} s"
     if record.outcome == "done":
         yield f"Next: <code>callctl {'verify' if up else 'migrate status'}</code>"
         return
     step = record.under_way
-    if step is not None:
-        yield f"Step {step.number} was under way"
+    if step is not None and step.batches:
+        yield f"Step {step.number} is partly applied: {_partly(step)}, the rest is pending"
+    elif step is not None:
+        yield f"Step {step.number} was under way, and nothing of its rows is committed"
     rest = [number for number in planned if number not in {each.number for each in record.steps}]
     if rest:
         yield f"Not begun: {render.spans(rest)}"
@@ -68,8 +71,23 @@ def _stands(record: RunRecord) -> Iterator[str]:
         )
 
 
+def _partly(step: StepRecord) -> str:
+    rows, batches = (
+        render.counted(step.batched_rows, "row"),
+        f"{step.batches:,} {'batch' if step.batches == 1 else 'batches'}",
+    )
+    return f"{rows} in {batches} {'is' if step.batches == 1 else 'are'} committed"
+
+
 def _facts(record: RunRecord) -> Iterator[str]:
-    facts = [("began", record.began_at.isoformat(sep=" ", timespec="seconds")), ("callctl", __version__)]
+    facts = [("began", record.began_at.isoformat(sep=" ", timespec="seconds"))]
+    if record.outcome != "under way":
+        ended = record.began_at + timedelta(seconds=record.seconds)
+        facts += [
+            ("ended", f"{ended.isoformat(sep=' ', timespec='seconds')}, exit code {record.exit_code}"),
+            ("took", f"{record.seconds - record.waited:.1f} s of work and {record.waited:.1f} s of waiting for others"),
+        ]
+    facts.append(("callctl", __version__))
     if record.about is not None:
         about = record.about
         names = ", ".join(f"{table}.{documented} is {here}" for table, documented, here in about.names if table)
@@ -109,7 +127,7 @@ def _timeline(record: RunRecord) -> Iterator[str]:
 def _colour_key(record: RunRecord) -> str:
     marks = [f'<span style="color:{AMBER}">Amber</span>: something was waited for.'] if record.waits else []
     if record.outcome != "done" and record.under_way is not None:
-        marks.append(f'<span style="color:{BAD}">Red</span>: not committed.')
+        marks.append(f'<span style="color:{BAD}">Red</span>: not completed.')
     return " ".join(marks)
 
 
@@ -130,7 +148,8 @@ def _row(record: RunRecord, step: StepRecord, top: int, scale: float) -> Iterato
     for number, (at, seconds) in enumerate(bars):
         yield _bar(at, seconds, scale, middle, 12, shades[number % 2])
     yield from _marks(record, step.number, middle, scale)
-    yield _time(f"{step.seconds:.2f} s" if step.seconds is not None else "not committed", middle)
+    partly = "partly applied" if step.batches else "not committed"
+    yield _time(f"{step.seconds:.2f} s" if step.seconds is not None else partly, middle)
 
 
 def _marks(record: RunRecord, step: int, middle: float, scale: float) -> Iterator[str]:
@@ -158,7 +177,8 @@ def _steps(record: RunRecord) -> Iterator[str]:
     yield "<h2>What ran</h2>"
     yield '<p class="quiet">Statements of one transaction are sent together: its time stands at the last of them.</p>'
     for step in record.steps:
-        opened, end = " open", '<span class="bad">not committed</span>'
+        said = f"partly applied: {_partly(step)}" if step.batches else "not committed"
+        opened, end = " open", f'<span class="bad">{said}</span>'
         if step.seconds is not None:
             opened, end = "", f"{step.seconds:.2f} s, {render.counted(step.rows or 0, 'row')}"
         yield f"<details{opened}><summary>{_text(_named(step))}: {end}</summary>"

@@ -53,6 +53,16 @@ class StepRecord:
     rows: int | None = None
     statements: list[StatementRecord] = field(default_factory=list)
 
+    @property
+    def batches(self) -> int:
+        """The batches that are committed, each by itself, whether the step is or not."""
+        return sum(statement.batches for statement in self.statements)
+
+    @property
+    def batched_rows(self) -> int:
+        """The rows that these have written."""
+        return sum(statement.rows for statement in self.statements)
+
 
 @dataclass
 class WaitRecord:
@@ -76,6 +86,7 @@ class RunRecord:
         self.notices: list[tuple[float, str]] = []
         self.outcome: Outcome = "under way"
         self.error: CallctlError | None = None
+        self.exit_code: int | None = None
         self.seconds = 0.0
         self._began = time.monotonic()
         self._sent: tuple[StatementRecord, float] | None = None  # the last statement, and when
@@ -110,6 +121,9 @@ class RunRecord:
         self.seconds = time.monotonic() - self._began
         self._last_statement_ends(self.seconds)
         self.error = error if isinstance(error, CallctlError) else None
+        self.exit_code = self.error.exit_code if self.error else 130 if isinstance(error, KeyboardInterrupt) else 1
+        if error is None:
+            self.exit_code = 0
         match error:
             case None:
                 self.outcome = "done"
@@ -119,6 +133,11 @@ class RunRecord:
                 self.outcome = "interrupted"
             case _:
                 self.outcome = "failed"
+
+    @property
+    def waited(self) -> float:
+        """The seconds in which it waited for other sessions; the rest it worked."""
+        return sum(wait.seconds for wait in self.waits)
 
     @property
     def under_way(self) -> StepRecord | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callctl import database, store, work_list
 from callctl.batches import run_batches
-from callctl.events import Notice, OnEvent, StatementStarted
+from callctl.events import Notice, OnEvent, StatementStarted, Waiting
 from callctl.failures import CheckFailed, NotStored, assert_stored, failure, waits_for
 from callctl.files import read_sql
 from callctl.indexes import build, in_a_transaction, index_built_by
@@ -212,8 +212,9 @@ def _together(
                 store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
         return changed
 
-    def what(seconds: float) -> str:
-        return waits_for(run, under_way[0].failed if under_way else None, seconds)
+    def what(seconds: float) -> Waiting:
+        failed = under_way[0].failed if under_way else None
+        return waits_for(run.connection, run.settings, failed.sql if failed else None, seconds)
 
     try:
         return attempted(run, attempt, what)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from callctl import database, store
-from callctl.events import Direction, Notice, OnEvent
+from callctl.events import Direction, Notice, OnEvent, Waiting
 from callctl.files import read_sql
 from callctl.lock import guard_transaction
 from callctl.script import Statement
@@ -128,7 +128,7 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
         yield Transaction(run)
 
 
-def attempted(run: Run, attempt: Callable[[], Result], what: Callable[[float], str] | str = "a lock") -> Result:
+def attempted(run: Run, attempt: Callable[[], Result], what: Callable[[float], Waiting] | str = "a lock") -> Result:
     """Make an attempt until it has its locks, and holds them no longer than it may.
 
     ``attempt`` is one transaction; ``what`` is as in ``with_retries``. Raises what it raises at last, and HeldTooLong.

@@ -70,7 +70,7 @@ def test_a_refusal_is_on_the_page(documented: str, tmp_path: Path, ask: Ask) -> 
     text = page.read_text(encoding="utf-8")
     assert ": refused</h1>" in text
     assert "by_type" in text
-    assert "No step was committed" in text
+    assert "No step was completed" in text
 
 
 @pytest.mark.parametrize(

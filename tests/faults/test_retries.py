@@ -54,21 +54,24 @@ def test_deadlock_after_deadlock_names_who_holds_a_lock(documented: str) -> None
 
 
 def test_who_is_in_the_way_is_named_while_it_waits(documented: str) -> None:
-    waits: list[str] = []
+    waits: list[Waiting] = []
     with connect(documented, application_name="worker 7") as holder:
         holder.execute("BEGIN; SELECT 'a customer''s secret' FROM chatapp.users LIMIT 1")
         pid = holder.info.backend_pid
 
         def hear(event: Event) -> None:
             if isinstance(event, Waiting):
-                waits.append(event.what)
-                if "held by" in event.what:
+                waits.append(event)
+                if event.holders:
                     holder.execute("ROLLBACK")
 
         run = migrate.up(Settings(database_url=documented, lock_timeout_ms=50), to=1, on_event=hear)
     assert [step.number for step in run.steps] == [1]
-    assert waits[0] == "a lock on users"
-    assert waits[-1] == f"a lock on users, held by pid {pid} (worker 7, idle in transaction)"
+    assert {wait.what for wait in waits} == {"a lock on users"}
+    assert {wait.limit for wait in waits} == {300.0}
+    assert waits[0].holders == ()
+    (named,) = waits[-1].holders
+    assert (named.pid, named.application, named.state) == (pid, "worker 7", "idle in transaction")
 
 
 def test_a_real_deadlock(documented: str) -> None:

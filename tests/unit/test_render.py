@@ -353,7 +353,7 @@ def test_progress_in_a_pipe_is_plain_lines(capsys: pytest.CaptureFixture[str], m
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "step 4 up: backfill (1 of 2)",
+        "step 4 of 13 up: backfill",
         "note: read [this]",
         "step 4 up: done in 1.2 s",
     ]
@@ -363,7 +363,7 @@ def test_progress_in_a_pipe_is_plain_lines(capsys: pytest.CaptureFixture[str], m
         for event in EVENTS:
             on_event(event)
     lines = capsys.readouterr().err.splitlines()
-    assert "waiting for another callctl to finish, 2 s so far" in lines
+    assert "waiting 2 s for another callctl to finish" in lines
     assert "step 4: 2,000 of 3,000 rows, about 1 s left" in lines
 
 

@@ -124,13 +124,30 @@ def test_a_run_that_stops_in_a_step(error: BaseException, outcome: str) -> None:
         assert "callctl migrate status" in text
 
 
+def test_a_run_that_stops_between_batches_says_what_is_committed() -> None:
+    record = RunRecord()
+    record(STARTED)
+    record(StepStarted(2, "second", "up", 1, 2))
+    record(statement(2, 3))
+    for number in range(1, 25):
+        record(BatchFinished(2, "steps/2/up.sql", 3, number * 200, 10_000, number * 193 + 5, 1.0))
+    record(Waiting("a lock", 0.2))
+    record.end(Interrupted("interrupted in step 2", hint="run it again"))
+    text = text_of(record)
+    assert "Step 2 is partly applied: 4,637 rows in 24 batches are committed, the rest is pending" in text
+    assert "partly applied: 4,637 rows in 24 batches are committed" in text
+    assert "not committed" not in text
+    assert "exit code 130" in text
+    assert "0.2 s of waiting for others" in text
+
+
 @pytest.mark.parametrize("error", [Refused("preflight blocks: x", hint="mend it"), LockHeld("held by ann")], ids=str)
 def test_a_run_that_is_refused(error: Refused | LockHeld) -> None:
     record = RunRecord()
     record.found([Finding("x", "blocks", "it blocks", "why", "do")])
     record.end(error)
     text = text_of(record)
-    for said in ("migrate: refused", error.message, "No step was committed", "blocks x: it blocks"):
+    for said in ("migrate: refused", error.message, "No step was completed", "blocks x: it blocks"):
         assert said in text
 
 
