@@ -2,7 +2,7 @@
 -- at features.callEnabled, what keeps the flag from being written there, and how many call-enabled chatbots each has. A call
 -- is taken where company and chatbot both say so (specification, L2285).
 -- The slug is read from the row, so that a platform without such a column is served by id.
--- %(ids)s, %(slugs)s: NULL for all; %(enabled)s: of all, only those whose flag is true
+-- %(ids)s, %(slugs)s: NULL for all
 SELECT c.id::text, to_jsonb(c) ->> 'slug' AS slug, to_jsonb(c) ->> 'name' AS name, (c.deleted_at IS NOT NULL) AS deleted,
        CASE WHEN jsonb_typeof(c.settings #> '{features,callEnabled}') = 'boolean'
             THEN (c.settings #>> '{features,callEnabled}')::boolean END AS call_enabled,
@@ -21,5 +21,5 @@ LEFT JOIN (
 ) AS b ON b.company_id = c.id
 WHERE CASE
   WHEN %(ids)s::uuid[] IS NOT NULL THEN c.id = ANY (%(ids)s::uuid[]) OR to_jsonb(c) ->> 'slug' = ANY (%(slugs)s::text[])
-  ELSE c.deleted_at IS NULL AND (NOT %(enabled)s OR COALESCE(c.settings #> '{features,callEnabled}' = 'true', false)) END
+  ELSE c.deleted_at IS NULL END
 ORDER BY 2, 1;

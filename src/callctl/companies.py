@@ -69,15 +69,15 @@ class Switch:
         return sum(each.call_chatbots if self.enable else each.taking_calls for each in self.changing)
 
 
-def companies(connection: Connection, settings: Settings, *, enabled: bool = False) -> tuple[Company, ...]:
-    """Every company that is not deleted, by slug; with ``enabled`` those that are switched on. Reads only.
+def companies(connection: Connection, settings: Settings) -> tuple[Company, ...]:
+    """Every company that is not deleted, by slug. Reads only.
 
     Raises Refused before step 12.
     """
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
         naming = read_naming(connection, settings.schema)
-        values = {"ids": None, "slugs": None, "enabled": enabled}
+        values = {"ids": None, "slugs": None}
         return tuple(Company(*row) for row in rows(connection, naming, "companies/found.sql", values))
 
 
@@ -140,7 +140,7 @@ def _chosen(connection: Connection, settings: Settings, names: Sequence[str], en
     naming = read_naming(connection, settings.schema)
     wanted = list(dict.fromkeys(names))
     ids = [name for name in wanted if _UUID.fullmatch(name)]
-    values = {"ids": ids, "slugs": [name for name in wanted if _is_text(name)], "enabled": False}
+    values = {"ids": ids, "slugs": [name for name in wanted if _is_text(name)]}
     found = [Company(*row) for row in rows(connection, naming, "companies/found.sql", values)]
     by_name: dict[str, list[Company]] = {}
     for company in found:

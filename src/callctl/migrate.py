@@ -23,7 +23,7 @@ from callctl.preflight import MATTERS, Finding, preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
 from callctl.steps import Step, wanted_steps
-from callctl.store import HistoryRow
+from callctl.store import HistoryRow, Saved
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -50,12 +50,16 @@ class StepRun:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run has done; ``deferred`` are the pending steps that it left out to be taken later."""
+    """What a run has done; ``deferred`` are the pending steps that it left out to be taken later.
+
+    ``kept``: after a way down, what callctl's schema holds for the next up, counted once the last step was committed.
+    """
 
     direction: Direction
     steps: tuple[StepRun, ...]
     seconds: float
     deferred: tuple[int, ...] = ()
+    kept: tuple[Saved, ...] = ()
 
 
 def history(connection: Connection) -> tuple[HistoryRow, ...]:
@@ -163,7 +167,9 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         pace = Pace(settings, connection, on_event)
         run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event)
         taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
-        return Run(direction, tuple(taken), time.monotonic() - began, deferred)
+        seconds = time.monotonic() - began
+        kept = store.saved_summary(connection) if direction == "down" and taken else ()
+        return Run(direction, tuple(taken), seconds, deferred, kept)
 
 
 def _started(connection: Connection, found: Status, wanted: Sequence[Step], wish: _Wish) -> MigrationStarted:

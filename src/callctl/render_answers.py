@@ -184,6 +184,7 @@ def run(run: Run, output: Output) -> None:
                 "seconds": round(run.seconds, 3),
                 "steps": run.steps,
                 "deferred": list(run.deferred),
+                "kept": run.kept,
             }
         )
         return
@@ -200,7 +201,20 @@ def run(run: Run, output: Output) -> None:
     steps = render.counted(len(run.steps), "step")
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
     _deferred(run.deferred)
+    _kept(run.kept)
     render.note(f"next: callctl {'verify' if run.direction == 'up' else 'migrate status'}")
+
+
+def _kept(kept: Sequence[Saved]) -> None:
+    """What a way down kept, and how it is put back."""
+    if not any(each.rows for each in kept):
+        return
+    render.out("kept in schema callctl, for the next migrate up or down:")
+    for each in kept:
+        if each.rows:
+            newer = f", {each.superseded:,} of them superseded by a newer write" if each.superseded else ""
+            render.out(f"  {each.kind} {each.name}: {render.counted(each.rows, 'row')}{newer}")
+    render.out("callctl purge deletes it")
 
 
 def adopted(steps: Sequence[Adopted], output: Output) -> None:

@@ -17,31 +17,33 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-def listed(found: Sequence[Company], output: Output) -> None:
-    """The companies, and what they add up to."""
+def listed(found: Sequence[Company], output: Output, *, only_enabled: bool = False) -> None:
+    """The companies, or those that are switched on; and what all of them add up to."""
     on = [each for each in found if each.call_enabled]
+    listed = on if only_enabled else found
     chatbots, taking = sum(each.call_chatbots for each in found), sum(each.taking_calls for each in found)
     if output == "json":
         render.document(
             {
-                "companies": [{**_document(each), "taking_calls": each.taking_calls} for each in found],
+                "companies": [{**_document(each), "taking_calls": each.taking_calls} for each in listed],
+                "total": len(found),
                 "enabled": len(on),
                 "call_chatbots": chatbots,
                 "taking_calls": taking,
             }
         )
         return
-    if found:
+    if listed:
         # What a narrow terminal has no room for goes: names are told apart by their slugs, and ids are in the JSON.
         room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
         shown = (
             ("company", "calls", "call chatbots", "taking calls") + ("name",) * (room >= 80) + ("id",) * (room >= 105)
         )
         table(
-            shown, ([_cells(each)[name] for name in shown] for each in found), right=("call chatbots", "taking calls")
+            shown, ([_cells(each)[name] for name in shown] for each in listed), right=("call chatbots", "taking calls")
         )
         render.out()
-    for each in found:
+    for each in listed:
         if each.problem is not None:
             render.warning(f"{printable(each.title)}: its {each.problem}, so that its flag cannot be set")
     render.out(

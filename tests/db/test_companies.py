@@ -114,6 +114,15 @@ def test_the_list_counts_who_would_take_calls(applied: str, callctl: Callctl) ->
     assert {each["slug"] for each in json.loads(out)["companies"]} == {
         slug for slug, (enabled, _, _) in expected.items() if enabled
     }
+    # Those that are shown are some; the sum is of all.
+    some = json.loads(out)
+    assert (some["total"], some["enabled"], some["call_chatbots"]) == (
+        len(expected),
+        document["enabled"],
+        document["call_chatbots"],
+    )
+    said = callctl(applied, "companies", "list", "--enabled")[1]
+    assert f"{document['enabled']} of {len(expected)} companies" in said
     assert f"{document['taking_calls']} of {document['call_chatbots']} call-enabled" in callctl(
         applied, "companies", "list"
     )[1].replace("\n", " ")

@@ -178,6 +178,11 @@ def test_the_end_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].split() == ["step", "name", "seconds", "rows"]
     assert lines[1].split() == ["1", "one", "0.50", "12,345"]
     assert lines[-1] == "2 steps applied in 2.0 s"
+    kept = (Saved("archived table", "calls", 3204, 0), Saved("saved value", "users.avatar_url", 2, 1))
+    render_answers.run(Run("down", (StepRun(10, "calls", 0.5, 0),), 2.0, kept=kept), "text")
+    out = capsys.readouterr().out
+    assert "archived table calls: 3,204 rows" in out
+    assert "saved value users.avatar_url: 2 rows, 1 of them superseded by a newer write" in out
     render_answers.run(Run("down", (), 0.0), "text")
     assert capsys.readouterr().out == "nothing to do: no step is applied\n"
 

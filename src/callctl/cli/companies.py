@@ -67,8 +67,8 @@ def list_(
     from callctl import companies, render_companies
 
     with common.connected(settings) as connection:
-        found = companies.companies(connection, settings, enabled=enabled)
-    render_companies.listed(found, settings.output)
+        found = companies.companies(connection, settings)
+    render_companies.listed(found, settings.output, only_enabled=enabled)
 
 
 @app.command(epilog=WRITE_EPILOG.format(command="enable"))
