@@ -1300,7 +1300,9 @@ BEGIN
       RAISE WARNING 'function % stays: something else uses it now', f.function;
       CONTINUE;  -- and it remains remembered as made
     END IF;
-    EXECUTE format('DROP FUNCTION IF EXISTS %s', f.function);
+    IF f.function IS NOT NULL THEN  -- it may have been dropped already
+      EXECUTE format('DROP FUNCTION %s', f.function);
+    END IF;
     DELETE FROM callctl.made WHERE step = p_step AND kind = 'function' AND name = f.name;
   END LOOP;
 END

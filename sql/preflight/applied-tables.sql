@@ -3,13 +3,15 @@
 -- steps: 9-11
 -- ok: the tables that the applied steps made are there
 -- why: going down sets these tables aside with their rows; one that somebody dropped or moved would stop it half way
--- do: find out who removed it and bring it back (from a backup, or ALTER TABLE ... SET SCHEMA), then go down
+-- do: bring it back from a backup (callctl restore restores one beside this database), then go down
 
 SELECT
     'blocks' AS level,
     format('table %I.%I is not there, though step %s made it', n.nspname, t.name, t.step) AS what,
     format('%I.%I', n.nspname, t.name) AS object,
-    ARRAY[t.step] AS steps
+    ARRAY[t.step] AS steps,
+    (SELECT format('ALTER TABLE %s SET SCHEMA %I;', o.oid::regclass, n.nspname) FROM pg_catalog.pg_class AS o
+     WHERE o.relname = t.name AND o.relkind = 'r' AND o.relnamespace <> n.oid ORDER BY o.oid LIMIT 1) AS fix
 FROM (VALUES ('integration_accounts', 9), ('calls', 10), ('call_transcripts', 11)) AS t(name, step)
 JOIN pg_catalog.pg_namespace AS n ON n.oid = 'chatapp'::regnamespace
 WHERE NOT EXISTS (

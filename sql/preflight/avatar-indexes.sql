@@ -9,7 +9,9 @@
 SELECT
     'warns' AS level,
     format('B-tree index %I.%I holds users.avatar_url', n.nspname, c.relname) AS what,
-    format('%I.%I', n.nspname, c.relname) AS object
+    format('%I.%I', n.nspname, c.relname) AS object,
+    format('DROP INDEX CONCURRENTLY %I.%I; before the application stores longer addresses, or index md5(%I) instead', n.nspname,
+           c.relname, a.attname) AS fix
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -10,7 +10,12 @@
 SELECT
     q.level,
     format('chatbots whose %s: %s', q.shape, q.amount) AS what,
-    q.ids AS object
+    q.ids AS object,
+    CASE WHEN q.level = 'blocks'
+         THEN format('UPDATE %s SET settings = jsonb_build_object(''was'', settings) WHERE jsonb_typeof(settings) <> ''object'';'
+                     ' or give them settings that the application understands', 'chatapp.chatbots'::regclass)
+         ELSE format('UPDATE %s SET settings = settings - ''call'' WHERE jsonb_typeof(settings -> ''call'') NOT IN (''object'', ''null'');'
+                     ' gives them the defaults', 'chatapp.chatbots'::regclass) END AS fix
 FROM (
     SELECT s.level, s.shape, count(*) AS amount, (array_agg(s.id ORDER BY s.id))[1:20] AS ids
     FROM (

@@ -11,13 +11,15 @@ SELECT
            CASE WHEN x.grantee = 0 THEN 'public' ELSE pg_get_userbyid(x.grantee)::text END,
            x.privilege_type, c.oid::regclass, string_agg(a.attname::text, ', ' ORDER BY a.attnum)) AS what,
     c.oid::regclass::text AS object,
-    t.steps
+    t.steps,
+    format('after the step: GRANT %s (%s) ON %s TO %s;', x.privilege_type, t.columns, c.oid::regclass,
+           CASE WHEN x.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)::text) END) AS fix
 FROM (VALUES
-    ('chatbot_packages', ARRAY[2, 5]),
-    ('chatbots', ARRAY[3, 6]),
-    ('ai_models', ARRAY[7])
-) AS t(name, steps)
+    ('chatbot_packages', ARRAY[2, 5], 'enable_chat, enable_call'),
+    ('chatbots', ARRAY[3, 6], 'enabled_chat, enabled_call'),
+    ('ai_models', ARRAY[7], 'model_type')
+) AS t(name, steps, columns)
 JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 CROSS JOIN LATERAL aclexplode(a.attacl) AS x
-GROUP BY c.oid, x.grantee, x.privilege_type, t.steps;
+GROUP BY c.oid, x.grantee, x.privilege_type, t.steps, t.columns;

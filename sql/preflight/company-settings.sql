@@ -10,12 +10,25 @@
 SELECT
     'blocks' AS level,
     format('companies whose %s: %s', q.shape, q.amount) AS what,
-    q.ids AS object
+    q.ids AS object,
+    CASE q.at
+        WHEN 1 THEN format('UPDATE %s SET settings = jsonb_build_object(''was'', settings) WHERE jsonb_typeof(settings) <> ''object'';'
+                           ' or give them settings that the application understands', 'chatapp.companies'::regclass)
+        WHEN 2 THEN format('UPDATE %s SET settings = jsonb_set(settings, ''{features}'', jsonb_build_object(''was'', settings -> ''features''))'
+                           ' WHERE jsonb_typeof(settings -> ''features'') NOT IN (''object'', ''null'');', 'chatapp.companies'::regclass)
+        ELSE format('UPDATE %s SET settings = settings #- ''{features,callEnabled}'' WHERE jsonb_typeof(settings #> ''{features,callEnabled}'')'
+                    ' <> ''boolean''; step 12 then writes false', 'chatapp.companies'::regclass)
+    END AS fix
 FROM (
-    SELECT s.shape, count(*) AS amount, (array_agg(s.id ORDER BY s.id))[1:20] AS ids
+    SELECT s.shape, s.at, count(*) AS amount, (array_agg(s.id ORDER BY s.id))[1:20] AS ids
     FROM (
         SELECT
             x.id::text AS id,
+            CASE
+                WHEN jsonb_typeof(x.settings) <> 'object' THEN 1
+                WHEN jsonb_typeof(x.settings -> 'features') NOT IN ('object', 'null') THEN 2
+                ELSE 3
+            END AS at,
             CASE
                 WHEN jsonb_typeof(x.settings) <> 'object'
                     THEN 'settings are not an object but ' || jsonb_typeof(x.settings)
@@ -29,5 +42,5 @@ FROM (
         WHERE x.settings IS NOT NULL
     ) AS s
     WHERE s.shape IS NOT NULL
-    GROUP BY s.shape
+    GROUP BY s.shape, s.at
 ) AS q;

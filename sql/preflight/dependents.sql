@@ -21,7 +21,17 @@ SELECT
         WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
-    ARRAY[1] AS steps
+    ARRAY[1] AS steps,
+    CASE
+        WHEN v.relkind = 'm' THEN format('DROP MATERIALIZED VIEW %s; and create it again after the step', v.oid::regclass)
+        WHEN v.oid IS NOT NULL THEN format('DROP VIEW %s; and create it again after the step', v.oid::regclass)
+        WHEN f.attrelid IS NOT NULL
+            THEN format('ALTER TABLE %s DROP COLUMN %I; and add it again after the step', f.attrelid::regclass, f.attname)
+        ELSE (SELECT CASE WHEN o.type LIKE 'publication %' THEN format('ALTER PUBLICATION %s DROP TABLE %s; and add it again after the step',
+                                                                       split_part(o.identity, ' in publication ', 2), a.attrelid::regclass)
+                          ELSE format('DROP %s %s; and create it again after the step', upper(o.type), o.identity) END
+              FROM pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o)
+    END AS fix
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_depend AS d
     ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
@@ -63,7 +73,17 @@ SELECT
         WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
-    ARRAY[5] AS steps
+    ARRAY[5] AS steps,
+    CASE
+        WHEN v.relkind = 'm' THEN format('DROP MATERIALIZED VIEW %s; and create it again after the step', v.oid::regclass)
+        WHEN v.oid IS NOT NULL THEN format('DROP VIEW %s; and create it again after the step', v.oid::regclass)
+        WHEN f.attrelid IS NOT NULL
+            THEN format('ALTER TABLE %s DROP COLUMN %I; and add it again after the step', f.attrelid::regclass, f.attname)
+        ELSE (SELECT CASE WHEN o.type LIKE 'publication %' THEN format('ALTER PUBLICATION %s DROP TABLE %s; and add it again after the step',
+                                                                       split_part(o.identity, ' in publication ', 2), a.attrelid::regclass)
+                          ELSE format('DROP %s %s; and create it again after the step', upper(o.type), o.identity) END
+              FROM pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o)
+    END AS fix
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_depend AS d
     ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
@@ -105,7 +125,17 @@ SELECT
         WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
-    ARRAY[6] AS steps
+    ARRAY[6] AS steps,
+    CASE
+        WHEN v.relkind = 'm' THEN format('DROP MATERIALIZED VIEW %s; and create it again after the step', v.oid::regclass)
+        WHEN v.oid IS NOT NULL THEN format('DROP VIEW %s; and create it again after the step', v.oid::regclass)
+        WHEN f.attrelid IS NOT NULL
+            THEN format('ALTER TABLE %s DROP COLUMN %I; and add it again after the step', f.attrelid::regclass, f.attname)
+        ELSE (SELECT CASE WHEN o.type LIKE 'publication %' THEN format('ALTER PUBLICATION %s DROP TABLE %s; and add it again after the step',
+                                                                       split_part(o.identity, ' in publication ', 2), a.attrelid::regclass)
+                          ELSE format('DROP %s %s; and create it again after the step', upper(o.type), o.identity) END
+              FROM pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o)
+    END AS fix
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_depend AS d
     ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum

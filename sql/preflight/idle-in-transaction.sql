@@ -3,15 +3,15 @@
 -- ok: no session sits idle in a transaction
 -- why: an idle transaction keeps the locks of everything it has read or written, for as long as its
 --      application forgets about it
--- do: find the application; end the session with pg_terminate_backend(pid); set
---      idle_in_transaction_session_timeout
+-- do: find the application and end the session; idle_in_transaction_session_timeout keeps it from happening again
 
 SELECT
     'warns' AS level,
     format('session %s (%s, %s) has been %s for %s', s.pid,
            coalesce(nullif(s.application_name, ''), 'no application name'), coalesce(s.usename::text, 'no role'),
            s.state, date_trunc('second', clock_timestamp() - s.state_change)) AS what,
-    s.pid::text AS object
+    s.pid::text AS object,
+    format('SELECT pg_terminate_backend(%s);', s.pid) AS fix
 FROM pg_catalog.pg_stat_activity AS s
 WHERE s.datname = current_database()
   AND s.pid <> pg_backend_pid()
@@ -21,8 +21,9 @@ ORDER BY s.state_change;
 
 SELECT
     'unknown' AS level,
-    format('role %s may not see what %s other sessions are doing; a superuser can GRANT pg_read_all_stats to it',
-           current_user, count(*)) AS what
+    format('role %s may not see what %s other sessions are doing', current_user, count(*)) AS what,
+    NULL AS object,
+    format('GRANT pg_read_all_stats TO %I; as a superuser, then run preflight again', current_user) AS fix
 FROM pg_catalog.pg_stat_activity AS s
 WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.query = '<insufficient privilege>'
 HAVING count(*) > 0;

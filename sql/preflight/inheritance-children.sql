@@ -4,13 +4,15 @@
 -- ok: no table to be touched has children, parents or partitions
 -- why: ALTER TABLE reaches into every child, locks it as well, and cannot change a column that a table
 --      inherits; a foreign key sees no row of a child
--- do: ALTER TABLE ... NO INHERIT (or DETACH PARTITION) first, or migrate a copy without inheritance
+-- do: take the table out of the inheritance first, or migrate a copy without it
 
 SELECT
     'blocks' AS level,
     format('%s inherits from %s', i.inhrelid::regclass, i.inhparent::regclass) AS what,
     ARRAY[i.inhrelid::regclass::text, i.inhparent::regclass::text] AS object,
-    t.steps
+    t.steps,
+    CASE WHEN h.relkind = 'p' THEN format('ALTER TABLE %s DETACH PARTITION %s;', i.inhparent::regclass, i.inhrelid::regclass)
+         ELSE format('ALTER TABLE %s NO INHERIT %s;', i.inhrelid::regclass, i.inhparent::regclass) END AS fix
 FROM (VALUES
     ('users', ARRAY[1]),
     ('chatbot_packages', ARRAY[2, 4, 5]),
@@ -19,4 +21,5 @@ FROM (VALUES
     ('companies', ARRAY[9, 10, 12])
 ) AS t(name, steps)
 JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
-JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid OR i.inhparent = c.oid;
+JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = c.oid OR i.inhparent = c.oid
+JOIN pg_catalog.pg_class AS h ON h.oid = i.inhparent;

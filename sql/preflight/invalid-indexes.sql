@@ -7,7 +7,8 @@
 SELECT
     'warns' AS level,
     format('index %s on %s is invalid', i.indexrelid::regclass, c.oid::regclass) AS what,
-    i.indexrelid::regclass::text AS object
+    i.indexrelid::regclass::text AS object,
+    format('REINDEX INDEX CONCURRENTLY %s; or DROP INDEX CONCURRENTLY %s;', i.indexrelid::regclass, i.indexrelid::regclass) AS fix
 FROM pg_catalog.pg_index AS i
 JOIN pg_catalog.pg_class AS c ON c.oid = i.indrelid
 WHERE c.relnamespace = 'chatapp'::regnamespace

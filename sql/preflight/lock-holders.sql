@@ -3,7 +3,7 @@
 -- ok: nobody holds a lock on the tables to be touched that would stand in the way
 -- why: a dump, a vacuum, an index build or a long read holds its lock to the end; a step asks again and
 --      again until it is gone, and gives up in the end
--- do: wait until it has finished, or end it with pg_terminate_backend(pid)
+-- do: wait until it has finished, or end its session
 
 SELECT
     CASE WHEN bool_or(q.strong OR q.dump OR NOT q.hidden) THEN 'warns' ELSE 'unknown' END AS level,
@@ -11,7 +11,8 @@ SELECT
            q.who, string_agg(DISTINCT q.mode, ', '), string_agg(DISTINCT q.relation, ', '),
            CASE WHEN bool_or(q.hidden) THEN '; this role may not see since when'
                 ELSE ', in a transaction of ' || max(q.age) END) AS what,
-    q.pid::text AS object
+    q.pid::text AS object,
+    format('wait until it has finished, or end it: SELECT pg_terminate_backend(%s);', q.pid) AS fix
 FROM (
     SELECT
         l.pid, l.mode, c.oid::regclass::text AS relation,

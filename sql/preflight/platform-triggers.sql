@@ -6,7 +6,7 @@
 --      go back; one that swallows or changes a write stops the step, which compares what is stored with what it wrote;
 --      and one that fires behind callctl's own can make the type column and the flags contradict each other
 -- do: read its function; if it does more than set updated_at (sends something, writes an audit row), plan
---      for that many calls; rename one that fires behind callctl's (ALTER TRIGGER ... RENAME TO)
+--      for that many calls
 
 SELECT
     'warns' AS level,
@@ -49,7 +49,8 @@ SELECT
     'blocks' AS level,
     format('trigger %I on %s fires behind callctl''s, whose names begin with zzz_callctl', g.tgname, c.oid::regclass) AS what,
     format('%I on %s', g.tgname, c.oid::regclass) AS object,
-    t.steps
+    t.steps,
+    format('ALTER TRIGGER %I ON %s RENAME TO %I;', g.tgname, c.oid::regclass, left('a_' || g.tgname, 63)) AS fix
 FROM (VALUES
     ('chatbot_packages', ARRAY[2, 5]),
     ('chatbots', ARRAY[3, 6])

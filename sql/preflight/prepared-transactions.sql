@@ -10,7 +10,8 @@ SELECT
     format('prepared transaction %L of role %s is %s old%s', p.gid, p.owner,
            date_trunc('second', clock_timestamp() - p.prepared),
            coalesce(' and holds locks on ' || string_agg(DISTINCT c.oid::regclass::text, ', '), '')) AS what,
-    p.gid AS object
+    p.gid AS object,
+    format('in this database, as %s: COMMIT PREPARED %L; or ROLLBACK PREPARED %L;', p.owner, p.gid, p.gid) AS fix
 FROM pg_catalog.pg_prepared_xacts AS p
 LEFT JOIN pg_catalog.pg_locks AS x
     ON x.locktype = 'transactionid' AND x.transactionid = p.transaction AND x.pid IS NULL

@@ -2,20 +2,22 @@
 -- direction: both
 -- ok: this role has the privileges that the pending steps need
 -- why: without them a step stops half way through its statements
--- do: GRANT what is missing to the role that migrates, or connect as the owner of the schema
+-- do: GRANT what is named to the role that migrates, or connect as the owner of the schema
 
 SELECT
     'blocks' AS level,
     format('role %s has no CREATE on database %s, and callctl''s own schema is not there yet',
            current_user, current_database()) AS what,
-    current_database()::text AS object
+    current_database()::text AS object,
+    format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) AS fix
 WHERE NOT has_database_privilege(current_database(), 'CREATE')
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'callctl');
 
 SELECT
     'blocks' AS level,
     format('role %s has no %s on schema %I', current_user, p.privilege, n.nspname) AS what,
-    n.nspname::text AS object
+    n.nspname::text AS object,
+    format('GRANT %s ON SCHEMA %I TO %I;', p.privilege, n.nspname, current_user) AS fix
 FROM pg_catalog.pg_namespace AS n
 CROSS JOIN (VALUES ('USAGE'), ('CREATE')) AS p(privilege)
 WHERE (n.oid = 'chatapp'::regnamespace OR n.nspname = 'callctl')
@@ -25,7 +27,8 @@ SELECT
     'blocks' AS level,
     format('role %s has no %s on %s', current_user, p.privilege, c.oid::regclass) AS what,
     c.oid::regclass::text AS object,
-    p.steps
+    p.steps,
+    format('GRANT %s ON %s TO %I;', p.privilege, c.oid::regclass, current_user) AS fix
 FROM (VALUES
     ('users', 'SELECT', ARRAY[1]),
     ('chatbot_packages', 'SELECT', ARRAY[4, 5, 6]),
@@ -43,3 +46,69 @@ FROM (VALUES
 ) AS p(name, privilege, steps)
 JOIN pg_catalog.pg_class AS c ON c.relname = p.name AND c.relnamespace = 'chatapp'::regnamespace
 WHERE NOT has_table_privilege(c.oid, p.privilege);
+
+-- The enum type goes with step 6, unless something else uses it. Going down makes it again, in its schema and for its owner.
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    format('role %s has no CREATE on schema %I, where migrate down would make the enum %s again', r.rolname, n.nspname, y.oid::regtype)
+        AS what,
+    n.nspname::text AS object,
+    ARRAY[6] AS steps,
+    format('GRANT CREATE ON SCHEMA %I TO %I;', n.nspname, r.rolname) AS fix
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid AND y.typtype = 'e'
+JOIN pg_catalog.pg_namespace AS n ON n.oid = y.typnamespace
+JOIN pg_catalog.pg_roles AS r ON r.oid = y.typowner OR r.rolname = current_user
+WHERE a.attrelid = 'chatapp.chatbots'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS m WHERE m.rolname = current_user AND m.rolsuper)
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+    LEFT JOIN pg_catalog.pg_attribute AS u ON u.attrelid = d.objid AND u.attnum = d.objsubid
+    WHERE d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (y.oid, y.typarray) AND d.deptype <> 'i'
+      AND (d.classid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_type'::regclass)
+           OR d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid > 0
+              AND NOT (u.attname = a.attname
+                       AND d.objid IN (a.attrelid, to_regclass('chatapp.chatbot_packages')))));
+
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'blocks' AS level,
+    format('role %s has no CREATE on schema %I, where migrate down would make the enum %s again', r.rolname, n.nspname, y.oid::regtype)
+        AS what,
+    n.nspname::text AS object,
+    ARRAY[6] AS steps,
+    format('GRANT CREATE ON SCHEMA %I TO %I;', n.nspname, r.rolname) AS fix
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid AND y.typtype = 'e'
+JOIN pg_catalog.pg_namespace AS n ON n.oid = y.typnamespace
+JOIN pg_catalog.pg_roles AS r ON r.oid = y.typowner OR r.rolname = current_user
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS m WHERE m.rolname = current_user AND m.rolsuper)
+  -- What chatbots uses too was asked about above.
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+    WHERE d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid IN (y.oid, y.typarray) AND d.deptype <> 'i'
+      AND (d.classid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_type'::regclass)
+           OR d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid > 0
+              AND (d.objid, d.objsubid) IS DISTINCT FROM (a.attrelid, a.attnum::integer)));
+
+-- needs: callctl.definition
+SELECT DISTINCT
+    'blocks' AS level,
+    format('role %s has no CREATE on schema %I, where going down makes the enum %s again', r.rolname, n.nspname, f.detail ->> 'type')
+        AS what,
+    n.nspname::text AS object,
+    ARRAY[6] AS steps,
+    format('GRANT CREATE ON SCHEMA %I TO %I;', n.nspname, r.rolname) AS fix
+FROM callctl.definition AS f
+JOIN pg_catalog.pg_namespace AS n ON n.nspname = (parse_ident(f.detail ->> 'type'))[1]
+JOIN pg_catalog.pg_roles AS r
+    ON r.rolname = current_user OR f.ddl = format('ALTER TYPE %s OWNER TO %I', f.detail ->> 'type', r.rolname)
+WHERE f.kind = 'type'
+  AND NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS m WHERE m.rolname = current_user AND m.rolsuper);

@@ -4,15 +4,15 @@
 -- ok: none of the tables to be touched takes part in logical replication
 -- why: logical replication carries rows and no DDL, so a subscriber stops at the first row with a column it
 --      does not have; and a published table without a replica identity refuses every UPDATE
--- do: add the new columns and tables on the subscriber first; ALTER TABLE ... REPLICA IDENTITY (a primary key
---      is enough)
+-- do: callctl migrate plan, and with --down, prints what each subscriber needs, before or after which step
 
 SELECT
     'blocks' AS level,
     format('%s is in publication %s and has no replica identity, so the UPDATE of the step would fail',
            c.oid::regclass, p.pubname) AS what,
     c.oid::regclass::text AS object,
-    t.steps
+    t.steps,
+    format('ALTER TABLE %s REPLICA IDENTITY FULL; or give it a primary key', c.oid::regclass) AS fix
 FROM (VALUES
     ('chatbot_packages', ARRAY[4]),
     ('chatbots', ARRAY[4, 12]),

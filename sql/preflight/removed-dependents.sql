@@ -22,7 +22,16 @@ SELECT
         WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
-    ARRAY[w.step] AS steps
+    ARRAY[w.step] AS steps,
+    CASE
+        WHEN v.relkind = 'm' THEN format('DROP MATERIALIZED VIEW %s;', v.oid::regclass)
+        WHEN v.oid IS NOT NULL THEN format('DROP VIEW %s;', v.oid::regclass)
+        WHEN f.attrelid IS NOT NULL THEN format('ALTER TABLE %s DROP COLUMN %I;', f.attrelid::regclass, f.attname)
+        ELSE (SELECT CASE WHEN o.type LIKE 'publication %' THEN format('ALTER PUBLICATION %s DROP TABLE %s;',
+                                                                       split_part(o.identity, ' in publication ', 2), a.attrelid::regclass)
+                          ELSE format('DROP %s %s;', upper(o.type), o.identity) END
+              FROM pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) AS o)
+    END || ' keep its definition, and change it to do without the column' AS fix
 FROM (
     SELECT m.step, m.relation, m.name FROM callctl.made AS m WHERE m.kind = 'column' AND m.relation = 'ai_models'
     UNION

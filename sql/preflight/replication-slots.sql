@@ -11,6 +11,7 @@ SELECT
            coalesce(pg_size_pretty(pg_wal_lsn_diff(
                CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END,
                s.restart_lsn)::bigint), 'none')) AS what,
-    s.slot_name::text AS object
+    s.slot_name::text AS object,
+    format('start its consumer, or, if it is not needed any more: SELECT pg_drop_replication_slot(%L);', s.slot_name) AS fix
 FROM pg_catalog.pg_replication_slots AS s
 WHERE NOT s.active AND NOT s.temporary;

@@ -13,7 +13,9 @@ SELECT
     format('row-level security of %s applies to role %s and may hide rows from the step', c.oid::regclass, current_user)
         AS what,
     c.oid::regclass::text AS object,
-    t.steps
+    t.steps,
+    format('ALTER ROLE %I BYPASSRLS; or connect as %s, who owns it, without FORCE ROW LEVEL SECURITY', current_user,
+           pg_get_userbyid(c.relowner)) AS fix
 FROM (VALUES
     ('users', ARRAY[1]),
     ('chatbot_packages', ARRAY[2, 4, 5, 6]),

@@ -4,14 +4,14 @@
 -- ok: no subscription of this database writes to a table that loses its type column
 -- why: before the type column goes, a CHECK on the table proves that the other form says the same; it binds every writer, and an
 --      error of the apply worker would stop the replication
--- do: ALTER SUBSCRIPTION ... DISABLE before the step, ALTER SUBSCRIPTION ... ENABLE after it; the publisher keeps what was
---      written meanwhile
+-- do: disable the subscription before the step and enable it after; the publisher keeps what was written meanwhile
 
 SELECT
     'blocks' AS level,
     format('%s is filled by subscription %I, which is enabled; step %s drops its type column', c.oid::regclass, u.subname, t.step) AS what,
     c.oid::regclass::text AS object,
-    ARRAY[t.step] AS steps
+    ARRAY[t.step] AS steps,
+    format('ALTER SUBSCRIPTION %I DISABLE; after the step: ALTER SUBSCRIPTION %I ENABLE;', u.subname, u.subname) AS fix
 FROM (VALUES ('chatbot_packages', 5), ('chatbots', 6)) AS t(name, step)
 JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
 JOIN pg_catalog.pg_subscription_rel AS s ON s.srrelid = c.oid

@@ -34,8 +34,9 @@ LIMIT 20;
 -- needs: chatapp.chatbots.chatbotType, chatapp.chatbots.enabled_call
 SELECT
     'unknown' AS level,
-    format('role %s may not see what %s other sessions said last; a superuser can GRANT pg_read_all_stats to it',
-           current_user, count(*)) AS what
+    format('role %s may not see what %s other sessions said last', current_user, count(*)) AS what,
+    NULL AS object,
+    format('GRANT pg_read_all_stats TO %I; as a superuser, then run preflight again', current_user) AS fix
 FROM pg_catalog.pg_stat_activity AS s
 WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.query = '<insufficient privilege>'
 HAVING count(*) > 0;

@@ -2,8 +2,7 @@
 -- steps: 4-6
 -- ok: the type column of both tables is text, varchar or an enum that knows "chat" and "call", with a deterministic collation
 -- why: the capability flags are read from it, and on the way down it is made again and must hold both values
--- do: ALTER TYPE ... ADD VALUE the missing label, or turn the column into varchar(50) with a deterministic collation; then
---      run preflight again
+-- do: add the missing label, or turn the column into varchar(50) with a deterministic collation; then run preflight again
 
 -- needs: chatapp.chatbots.chatbotType
 SELECT
@@ -16,7 +15,10 @@ SELECT
         ELSE format('%s.%I is %s, neither text, varchar nor an enum',
             a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
     END AS what,
-    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object,
+    NULL::integer[] AS steps,
+    CASE WHEN y.typtype = 'e' THEN format('ALTER TYPE %s ADD VALUE %L;', y.oid::regtype, v.label)
+         ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE varchar(50);', a.attrelid::regclass, a.attname) END AS fix
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
 CROSS JOIN (VALUES ('chat'), ('call')) AS v(label)
@@ -38,7 +40,10 @@ SELECT
         ELSE format('%s.%I is %s, neither text, varchar nor an enum',
             a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod))
     END AS what,
-    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object,
+    NULL::integer[] AS steps,
+    CASE WHEN y.typtype = 'e' THEN format('ALTER TYPE %s ADD VALUE %L;', y.oid::regtype, v.label)
+         ELSE format('ALTER TABLE %s ALTER COLUMN %I TYPE varchar(50);', a.attrelid::regclass, a.attname) END AS fix
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
 CROSS JOIN (VALUES ('chat'), ('call')) AS v(label)
@@ -54,7 +59,9 @@ SELECT
     'blocks' AS level,
     format('%s.%I has the collation %I, for which different spellings are equal: what is an unknown type then is not the'
            ' same for every comparison', a.attrelid::regclass, a.attname, o.collname) AS what,
-    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object,
+    NULL::integer[] AS steps,
+    format('ALTER TABLE %s ALTER COLUMN %I TYPE varchar(50) COLLATE "C";', a.attrelid::regclass, a.attname) AS fix
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation AND NOT o.collisdeterministic
 WHERE a.attrelid = 'chatapp.chatbots'::regclass
@@ -65,7 +72,9 @@ SELECT
     'blocks' AS level,
     format('%s.%I has the collation %I, for which different spellings are equal: what is an unknown type then is not the'
            ' same for every comparison', a.attrelid::regclass, a.attname, o.collname) AS what,
-    format('%s.%I', a.attrelid::regclass, a.attname) AS object
+    format('%s.%I', a.attrelid::regclass, a.attname) AS object,
+    NULL::integer[] AS steps,
+    format('ALTER TABLE %s ALTER COLUMN %I TYPE varchar(50) COLLATE "C";', a.attrelid::regclass, a.attname) AS fix
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_collation AS o ON o.oid = a.attcollation AND NOT o.collisdeterministic
 WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass

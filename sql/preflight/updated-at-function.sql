@@ -8,7 +8,8 @@
 SELECT
     'blocks' AS level,
     format('%s returns %s and not trigger', p.oid::regprocedure, format_type(p.prorettype, NULL)) AS what,
-    p.oid::regprocedure::text AS object
+    p.oid::regprocedure::text AS object,
+    format('ALTER FUNCTION %s RENAME TO update_updated_at_column_old;', p.oid::regprocedure) AS fix
 FROM pg_catalog.pg_proc AS p
 WHERE p.proname = 'update_updated_at_column'
   AND p.pronamespace = 'chatapp'::regnamespace

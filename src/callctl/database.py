@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,11 @@ BUSY_SECONDS = 5.0
 
 Result = TypeVar("Result")
 
+# The server's words for: no connection left, for a role, a database or at all.
+_FULL = re.compile(
+    r'too many connections for (?P<kind>role|database) "(?P<name>[^"]+)"|too many clients|connection slots are reserved'
+)
+
 
 def connect(settings: Settings, *, application_name: str = "callctl", session: bool = False) -> Connection:
     """Open a connection in autocommit, without prepared statements (a pooler may change the server between two).
@@ -63,6 +69,11 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
         connection.close()
         raise
     return connection
+
+
+def most_connections(settings: Settings) -> int:
+    """How many connections a migration opens at most: one that holds its lock, and those that work."""
+    return 1 + settings.batch_workers
 
 
 def sessions(connection: Connection, settings: Settings, pid: int) -> pooler.Sessions:
@@ -190,6 +201,13 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
         hint = f"the database's name comes from {settings.database_source}; psql -l lists those the server has"
     elif "role" in text and "does not exist" in text:
         hint = f"the user's name comes from {settings.database_source}"
+    elif (full := _FULL.search(text)) is not None:
+        needed = f"callctl migrate opens up to {most_connections(settings)} connections at once"
+        hint = (
+            f'ALTER {full["kind"].upper()} "{full["name"]}" CONNECTION LIMIT -1 takes the limit away; {needed}'
+            if full["kind"]
+            else f"close idle sessions, or raise max_connections of the server; {needed}"
+        )
     elif "query_wait_timeout" in text:
         hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:

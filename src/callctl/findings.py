@@ -83,9 +83,9 @@ class Question:
         """Whether any row of it could be of one of these levels: they are literals in its SQL."""
         return any(f"'{level}'" in query.statement.sql for query in self.queries for level in levels)
 
-    def finding(self, level: Level, what: str, objects: tuple[str, ...] = ()) -> Finding:
-        """An answer to this question."""
-        return Finding(self.id, level, what, self.why, self.do, objects)
+    def finding(self, level: Level, what: str, objects: tuple[str, ...] = (), fix: str | None = None) -> Finding:
+        """An answer to this question; ``fix`` is what to do about this very row, in place of what the file says."""
+        return Finding(self.id, level, what, self.why, fix or self.do, objects)
 
 
 @lru_cache(maxsize=1)
@@ -114,7 +114,7 @@ def parse_question(text: str, name: str) -> Question:
     return Question(
         id=header["finding"],
         name=name,
-        steps=_steps(header["steps"], name) if "steps" in header else None,
+        steps=numbers(header["steps"], name) if "steps" in header else None,
         directions=("up", "down") if direction == "both" else (direction,),
         skips_begun="begun" in header,
         ok=header["ok"],
@@ -125,7 +125,8 @@ def parse_question(text: str, name: str) -> Question:
     )
 
 
-def _steps(value: str, name: str) -> frozenset[int]:
+def numbers(value: str, name: str) -> frozenset[int]:
+    """The steps of a list such as "1-6, 9"; ``name`` says where it is. Raises ConfigError."""
     steps: set[int] = set()
     for part in value.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
@@ -172,11 +173,12 @@ def row_finding(question: Question, row: Mapping[str, object]) -> Finding:
         raise ConfigError(f"{question.name}: a row has level {level!r} and what {what!r}")
     found = row.get("object")
     objects = tuple(map(str, found)) if isinstance(found, list) else () if found is None else (str(found),)
-    return question.finding(level, what, objects)
+    fix = row.get("fix")
+    return question.finding(level, what, objects, None if fix is None else str(fix))
 
 
 def reference() -> str:
-    """docs/reference/preflight.md: every question, as its file puts it, and the three that are not SQL."""
+    """docs/reference/preflight.md: every question, as its file puts it, and those that are not SQL."""
     lines = [
         "# Preflight",
         "",
@@ -185,7 +187,10 @@ def reference() -> str:
         "What `callctl preflight` asks, and `callctl migrate up` and `down` before they begin. Each query",
         "runs in a READ ONLY transaction of its own, under a statement timeout, and takes no lock beyond",
         "ACCESS SHARE. What times out or may not be read is `unknown`, never `ok`. Only `blocks` stops a",
-        "migration (exit code 3).",
+        "migration (exit code 3). `callctl preflight --down [--to N]` asks what the way down needs.",
+        "",
+        "Where the database has event triggers, the kinds of DDL that the steps are made of are also tried, on a",
+        "table of callctl's own, in a transaction that is rolled back: no table of the platform is locked.",
         "",
     ]
     for question in sorted((*questions(), *ASKED_IN_PYTHON), key=lambda each: each.id):
@@ -228,4 +233,11 @@ POOLER = _asked_in_python(
     "and two runs of callctl can be at work at once",
     "use the server's own port in --database, not the pooler's; services call it the direct connection",
 )
-ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, POOLER)
+NEEDED = _asked_in_python(
+    "needed-columns",
+    "every table and column that the statements of the pending steps read is there, or an earlier step makes it",
+    "a step stops where it reads a table or column that is gone or has another name, and the steps before it are done "
+    "by then; what is read is taken from the steps' own statements",
+    "bring the table or column back under that name",
+)
+ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER)

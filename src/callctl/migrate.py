@@ -24,6 +24,7 @@ from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
 from callctl.steps import Step, wanted_steps
 from callctl.store import HistoryRow, Saved
+from callctl.watch import standby_awaited
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -157,8 +158,9 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
             _refuse_blocked(connection, settings, found, wanted, wish)
-            make_ready(connection, settings, found.naming, on_event)
+            # From here on only the end of a step waits for a synchronous standby, and says so.
             connection.execute(read_sql("catalog/commit_at_once.sql").encode())
+            make_ready(connection, settings, found.naming, on_event)
             connection.execute(
                 "SELECT set_config('callctl.truncate_avatars', %s, false),"
                 " set_config('callctl.lock_timeout', %s, false)",
@@ -195,7 +197,7 @@ def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]
         with _interruptible(run, step):
             run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
             taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_script))
-            store.flush(run.connection, f"step {step.number} {run.direction}")
+            _flush(run, f"step {step.number} {run.direction}")
             run.on_event(StepFinished(step.number, step.name, run.direction, taken[-1].seconds, taken[-1].rows))
     return taken
 
@@ -213,6 +215,8 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
             with run.connection.transaction():
                 guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms)
                 run.connection.execute("SELECT set_config('callctl.atomic', 'on', true)")
+                # A deferred trigger fires behind its statement: PostgreSQL alters no table with trigger events pending.
+                run.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 for position, (step, script, checks) in enumerate(ready, start=1):
                     run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
                     taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
@@ -230,10 +234,22 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
                 raise
             stands = "all of it was rolled back: this run was one transaction"
             raise failure(run, failures[0], "the end of a step", stands) from error
-        store.flush(run.connection, f"{len(taken)} steps {run.direction}, at once")
+        _flush(run, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
         run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds, step.rows))
     return taken
+
+
+def _flush(run: transactions.Run, said: str) -> None:
+    """Return when what was committed is on disk, and a synchronous standby has it. Raises Interrupted."""
+    try:
+        with standby_awaited(run):
+            store.flush(run.connection, said)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted after the commit of {said}; it may not be on disk or on a synchronous standby yet",
+            hint="callctl migrate status says which steps are applied; run the same command again to resume",
+        ) from None
 
 
 @contextmanager

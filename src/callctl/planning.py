@@ -14,6 +14,7 @@ from callctl.naming import Naming
 from callctl.script import Script, Statement
 from callctl.standing import Status, status
 from callctl.steps import DROPS, Step, not_deferrable, wanted_steps
+from callctl.subscribers import ForSubscribers, for_subscribers, published
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step and its statements as they will be sent to this database."""
+    """One step and its statements as they will be sent to this database; and what subscribers of its tables need."""
 
     number: int
     name: str
     direction: Direction
     statements: tuple[Statement, ...]
+    subscribers: ForSubscribers | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def plan(
         found = status(connection, settings)
         made = store.exists(connection)
         as_sent = in_a_transaction if atomic else lambda statement: statement
+        tables = published(connection, found.naming)
         steps = []
         for step in wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops):
             script, _ = prepared(step, direction, found.naming)
@@ -69,7 +72,9 @@ def plan(
             for statement in script.statements:
                 # Before there is a store there is nothing that such a query could be asked.
                 statements += runner.expand(connection, statement) if made else (statement,)
-            steps.append(PlannedStep(step.number, step.name, direction, tuple(map(as_sent, statements))))
+            columns = store.made_columns(connection, step.number) if made and direction == "down" else ()
+            others = for_subscribers(statements, direction, found.naming, tables, columns)
+            steps.append(PlannedStep(step.number, step.name, direction, tuple(map(as_sent, statements)), others))
         deferred, notices = deferral(found, to) if defer_drops else ((), ())
         return Plan(direction, found.naming, tuple(steps), deferred, notices)
 

@@ -1,6 +1,6 @@
 """Is this database fit for the pending steps? Findings, and nothing changed.
 
-The questions are the files in ``sql/preflight/``. Here is what asks them, and the three that SQL cannot
+The questions are the files in ``sql/preflight/``. Here is what asks them, and those that SQL cannot
 answer.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from callctl import database
+from callctl import database, ddl_trial, needs
 from callctl.adapt import adapt
 from callctl.backup_record import LAST, LastBackup
 from callctl.errors import ConnectionFailed, Refused
@@ -21,6 +21,7 @@ from callctl.findings import (
     BACKUP,
     LEVELS,
     MAINTENANCE,
+    NEEDED,
     POOLER,
     Finding,
     Level,
@@ -31,17 +32,28 @@ from callctl.findings import (
     reference,
     row_finding,
 )
+from callctl.lexer import identifier
 from callctl.naming import Naming
+from callctl.steps import all_steps
 
 if TYPE_CHECKING:
     import psycopg
 
     from callctl.config import Settings
+    from callctl.store import Unreadable
 
 __all__ = ["MATTERS", "Finding", "preflight", "reference"]
 
 # What is worth showing before a run.
 MATTERS: tuple[Level, ...] = ("blocks", "warns", "unknown")
+
+# The CHECKs of step 4, and the columns that they are about.
+_CAPABILITY_CHECKS = {
+    "chatbots": ("chatbots_capability_check", ("enabled_chat", "enabled_call")),
+    "chatbot_packages": ("chatbot_packages_capability_check", ("enable_chat", "enable_call")),
+}
+# The question whose answer is also tried out.
+EVENT_TRIGGERS = "event-triggers"
 
 BACKUP_AGE = timedelta(hours=24)
 
@@ -93,15 +105,26 @@ def preflight(
         except _Unanswered:
             begun = set()  # whatever cannot be read here is reported by the questions themselves
     findings: list[Finding] = [_backup(settings, _recorded(ask, present)), _maintenance(settings), _pooler(ask)]
+    findings += _needed(ask, pending, begun, direction, present)
     for question in questions():
-        if direction not in question.directions or (only is not None and not question.may_say(*only)):
+        if direction not in question.directions:
+            continue
+        if only is not None and not question.may_say(*only) and question.id != EVENT_TRIGGERS:
             continue
         steps = frozenset(pending) - begun if question.skips_begun else frozenset(pending)
         if question.steps is None or question.steps & steps:
             findings += _answer(ask, question, steps, present)
+            if question.id == EVENT_TRIGGERS:
+                findings += _tried(ask, question, steps, direction)
     if truncate_avatars:
         findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
     return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
+
+
+def unreadable(error: Unreadable) -> Finding:
+    """The finding for a store that this role may not read, so that no question about the steps can be asked."""
+    question = next(question for question in questions() if question.id == "store")
+    return question.finding("blocks", error.message, ("callctl",), error.hint)
 
 
 def _present(ask: _Asker) -> Present:
@@ -132,6 +155,15 @@ class _Asker:
         """Longer than a step's: nobody waits behind a session that waits for ACCESS SHARE."""
         return 10 * self.settings.lock_timeout_ms
 
+    @property
+    def limits(self) -> dict[str, object]:
+        """The parameters of ``catalog/asking.sql``."""
+        return {
+            "statement_ms": self.settings.statement_timeout_ms,
+            "lock_ms": self.lock_timeout_ms,
+            "sessions": database.most_connections(self.settings),
+        }
+
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         """Raises _Unanswered, or ConnectionFailed when the server is gone."""
         import psycopg
@@ -141,8 +173,7 @@ class _Asker:
         try:
             with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
                 cursor.execute("SET TRANSACTION READ ONLY")
-                limits = {"statement_ms": self.settings.statement_timeout_ms, "lock_ms": self.lock_timeout_ms}
-                cursor.execute(read_sql("catalog/asking.sql").encode(), limits)
+                cursor.execute(read_sql("catalog/asking.sql").encode(), self.limits)
                 return cursor.execute(sql.encode(), parameters).fetchall()
         except errors.LockNotAvailable:
             raise _Unanswered(f"somebody holds a lock on a table it reads (waited {self.lock_timeout_ms} ms)") from None
@@ -188,6 +219,64 @@ def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Pr
             yield question.finding("ok", question.absent)
     elif silent:
         yield question.finding("ok", question.ok)
+
+
+def _needed(
+    ask: _Asker, pending: Sequence[int], begun: Collection[int], direction: Direction, present: Present
+) -> Iterator[Finding]:
+    """What the steps' own statements read that is not there. A step that has begun may have removed it itself."""
+    ordered = all_steps() if direction == "up" else tuple(reversed(all_steps()))
+    silent = True
+    for found in needs.needed([step for step in ordered if step.number in pending], direction):
+        need = found.need
+        whole = Need(need.schema, need.table, None)
+        if found.step in begun or present.has(need, ask.naming) or (need.column and not present.has(whole, ask.naming)):
+            continue
+        silent = False
+        named = ask.naming.tables.get(need.table)
+        column = need.column and (named.columns.get(need.column, need.column) if named else need.column)
+        relation = f"{identifier(ask.naming.schema)}.{identifier(need.table)}"
+        what = f"{relation}.{identifier(column)}" if column else relation
+        yield NEEDED.finding(
+            "blocks",
+            f"step {found.step} {direction} reads {what} ({found.place}), which is not there",
+            (what,),
+            _renamed(ask, need.table, column) if column else None,
+        )
+    if silent and pending:
+        yield NEEDED.finding("ok", NEEDED.ok)
+
+
+def _renamed(ask: _Asker, table: str, column: str) -> str | None:
+    """The statement that gives a column its name again, where a CHECK of the steps tells what it is called now."""
+    found = _CAPABILITY_CHECKS.get(table)
+    if found is None:
+        return None
+    check, known = found
+    parameters = {"schema": ask.naming.schema, "table": table, "check": check, "known": list(known)}
+    try:
+        rows = ask.rows(read_sql("catalog/renamed_column.sql"), parameters)
+    except _Unanswered:
+        return None
+    if len(rows) != 1 or column not in known:
+        return None
+    relation = f"{identifier(ask.naming.schema)}.{identifier(table)}"
+    return f"ALTER TABLE {relation} RENAME COLUMN {identifier(rows[0]['attname'])} TO {identifier(column)};"
+
+
+def _tried(ask: _Asker, question: Question, steps: Collection[int], direction: Direction) -> Iterator[Finding]:
+    """What event triggers do to the DDL of the steps, where there are any."""
+    import psycopg
+
+    try:
+        yield from ddl_trial.tried(ask.connection, ask.naming, question, steps, direction, ask.limits)
+    except psycopg.Error as error:
+        if ask.connection.closed:
+            raise ConnectionFailed(
+                f"the connection was lost during preflight: {_said(error)}",
+                hint="nothing was changed; see whether the server is up and run preflight again",
+            ) from error
+        yield question.finding("unknown", f"what they do could not be tried: {_said(error)}")
 
 
 def _adapted(query: Query, naming: Naming) -> str:

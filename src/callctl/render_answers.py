@@ -16,7 +16,7 @@ from callctl.steps import finishing
 if TYPE_CHECKING:
     from callctl.adoption import Adopted
     from callctl.config import Output, Settings
-    from callctl.migrate import Plan, Run, Status, StepState
+    from callctl.migrate import Plan, PlannedStep, Run, Status, StepState
     from callctl.store import HistoryRow, Saved
 
 _TIME = "%Y-%m-%d %H:%M:%S%z"
@@ -109,6 +109,12 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "number": step.number,
                 "name": step.name,
                 "direction": step.direction,
+                "subscribers": step.subscribers
+                and {
+                    "when": step.subscribers.when,
+                    "publications": list(step.subscribers.publications),
+                    "statements": list(step.subscribers.statements),
+                },
                 "statements": [
                     {
                         "sql": statement.sql,
@@ -129,6 +135,7 @@ def plan_sql(plan: Plan) -> str:
     """The plan as a script: each statement verbatim, with comments that say where it comes from."""
     parts: list[str] = []
     for step in plan.steps:
+        parts += _on_subscribers(step, "before")
         parts.append(f"-- step {step.number} {step.direction}: {step.name}")
         for statement in step.statements:
             parts += [f"-- {line}".rstrip() for line in statement.comment.splitlines()]
@@ -138,7 +145,20 @@ def plan_sql(plan: Plan) -> str:
                 kind = "check (warns)" if statement.check.warns else "check"
                 parts.append(f"-- {kind}: {statement.check.id}: {statement.check.sentence}")
             parts.append(statement.sql.strip().removesuffix(";") + ";\n")
+        parts += _on_subscribers(step, "after")
     return "\n".join(parts)
+
+
+def _on_subscribers(step: PlannedStep, when: str) -> list[str]:
+    """What to run on each subscriber of published tables, as comments: it is not for this server."""
+    needed = step.subscribers
+    if needed is None or needed.when != when:
+        return []
+    named = "publication" + ("s " if len(needed.publications) > 1 else " ") + ", ".join(needed.publications)
+    lines = [f"-- on each subscriber of {named}, {when} step {step.number} on this server:"]
+    for sql in needed.statements:
+        lines += [f"--   {line}".rstrip() for line in (sql.strip().removesuffix(";") + ";").splitlines()]
+    return [*lines, ""]
 
 
 def plan(plan: Plan, output: Output) -> None:

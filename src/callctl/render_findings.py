@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 LEVELS = ("ok", "unknown", "warns", "blocks")  # the worst last, where the eye ends up
 _STYLES = {"ok": "good", "unknown": "hint", "warns": "warning", "blocks": "error"}
 _OBJECTS_SHOWN = 8
+_STATEMENTS = ("ALTER ", "CREATE ", "DROP ", "GRANT ", "UPDATE ", "DELETE ", "SELECT ", "REINDEX ", "PREPARED ")
 
 
 def preflight(
-    findings: Sequence[Finding], pending: Sequence[int], output: Output, *, defer_drops: bool = False
+    findings: Sequence[Finding], pending: Sequence[int], output: Output, *, following: str = "callctl migrate plan"
 ) -> None:
-    """The answer of ``callctl preflight``."""
+    """The answer of ``callctl preflight``; ``following`` is the next command where nothing blocks."""
     if output == "json":
         render.document(findings_document(findings, pending))
         return
@@ -38,7 +39,7 @@ def preflight(
     if count["blocks"]:
         render.note("next: do what the blocking findings say, then run callctl preflight again")
     else:
-        render.note("next: callctl migrate plan" + (" --defer-drops" if defer_drops else ""))
+        render.note(f"next: {following}")
 
 
 def before_run(findings: Sequence[Finding]) -> None:
@@ -54,11 +55,11 @@ def before_run(findings: Sequence[Finding]) -> None:
 
 
 def grouped(findings: Sequence[Finding], level: str) -> list[list[Finding]]:
-    """The findings of one level, those of one question together: they share their why and do."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    """The findings of one level, those of one question together: they share their why."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         if finding.level == level:
-            groups.setdefault((finding.id, finding.why, finding.do), []).append(finding)
+            groups.setdefault((finding.id, finding.why), []).append(finding)
     return list(groups.values())
 
 
@@ -98,10 +99,21 @@ def _group(group: Sequence[Finding], stream: TextIO) -> None:
             more = len(objects) - _OBJECTS_SHOWN
             shown = ", ".join(objects[:_OBJECTS_SHOWN]) + (f" and {more} more" if more > 0 else "")
             write(render.folded(shown, stream, indent=11))
+        if len({each.do for each in group}) > 1:
+            _what_to_do(finding.do, stream)
     if first.why:
         write(render.folded(f"why: {first.why}", stream, indent=9, hanging=5))
-    if first.do:
-        write(render.folded(f"do:  {first.do}", stream, indent=9, hanging=5))
+    if len({each.do for each in group}) == 1:
+        _what_to_do(first.do, stream)
+
+
+def _what_to_do(text: str, stream: TextIO) -> None:
+    """What to do, folded; a statement in one line, to be copied as it is."""
+    write = render.out if stream is sys.stdout else render.note
+    if ";" in text and any(word in text for word in _STATEMENTS):
+        write(f"{'':9}do:  {text}")
+    elif text:
+        write(render.folded(f"do:  {text}", stream, indent=9, hanging=5))
 
 
 def _folded(text: str, stream: TextIO) -> str:

@@ -101,8 +101,20 @@ def _assert_layout(connection: Connection) -> None:
         )
 
 
+class Unreadable(Refused):
+    """This role may not read callctl's schema; the hint is the statement that lets it."""
+
+
 def assert_recognised(connection: Connection) -> bool:
-    """Whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's."""
+    """Whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's.
+
+    Raises Unreadable where this role may not read it.
+    """
+    row = connection.execute(read_sql("catalog/store_readable.sql").encode()).fetchone()
+    if row is not None:
+        raise Unreadable(
+            f"callctl's own schema here belongs to role {row[0]}, and role {row[2]} may not read it", hint=row[1]
+        )
     names = ("history", "installation", "definition")
     there = connection.execute(
         "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('callctl.' || name) IS NOT NULL", (list(names),)
@@ -214,6 +226,14 @@ def started(connection: Connection) -> tuple[tuple[int, Direction], ...]:
     if not exists(connection):
         return ()
     rows = connection.execute("SELECT DISTINCT step, direction FROM callctl.checkpoint ORDER BY 1").fetchall()
+    return tuple((row[0], row[1]) for row in rows)
+
+
+def made_columns(connection: Connection, step: int) -> tuple[tuple[str, str], ...]:
+    """The columns that a step has added to a table of the platform's: (table, column)."""
+    rows = connection.execute(
+        "SELECT relation, name FROM callctl.made WHERE step = %s AND kind = 'column' ORDER BY 1, 2", (step,)
+    ).fetchall()
     return tuple((row[0], row[1]) for row in rows)
 
 

@@ -311,6 +311,23 @@ def test_a_role_that_may_not_write(documented: str, ask: Callable[..., tuple[int
             connection.execute(f"DROP ROLE {name}")
 
 
+def test_preflight_of_the_way_back(documented: str, ask: Callable[..., tuple[int, str, str]]) -> None:
+    """--down asks about the steps that migrate down would take; --to counts in both directions."""
+    assert document(ask(documented, "preflight", "--to", "2", "--output", "json"))["pending"] == [1, 2]
+    ask(documented, "migrate", "up", "--yes")
+    code, out, err = ask(documented, "preflight", "--down", "--to", "11")
+    assert (code, "next: callctl migrate down --to 11" in err) == (0, True), out + err
+    with psycopg.connect(documented, autocommit=True) as connection:
+        connection.execute("ALTER TABLE chatapp.chatbots RENAME enabled_call TO able")
+        code, out, _ = ask(documented, "preflight", "--down", "--to", "11")
+    assert code == 3
+    assert "step 12 down reads chatapp.chatbots.enabled_call" in out
+    # A statement is one line, to be copied.
+    assert "         do:  ALTER TABLE chatapp.chatbots RENAME COLUMN able TO enabled_call;\n" in out
+    assert document(ask(documented, "preflight", "--down", "--output", "json"), 3)["pending"] == [*range(13, 0, -1)]
+    assert ask(documented, "preflight", "--down", "--defer-drops")[0] == 2
+
+
 @pytest.mark.parametrize("command", ["migrate status", "preflight", "migrate plan", "migrate up --yes"])
 def test_a_database_without_the_platform(
     command: str, empty_database: str, ask: Callable[..., tuple[int, str, str]]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.conftest import connect
-from tests.db.preflight_asking import ALL, SETTINGS, ask, objects, of
+from tests.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
 
 from callctl import migrate
 from callctl import preflight as module
 from callctl.files import read_sql
-from callctl.findings import parse_question, questions
+from callctl.findings import Finding, parse_question, questions
 from callctl.naming import read_naming
 from callctl.preflight import preflight
 
@@ -45,6 +46,14 @@ FLAGS = """
 CALLS = """
     CREATE TABLE chatapp.calls (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), status text,
         created_at timestamptz DEFAULT now(), deleted_at timestamptz);
+"""
+
+# An archived table, and a foreign key of it that going down has written down.
+AGENT_KEY = """
+    CREATE TABLE callctl.calls (id uuid PRIMARY KEY, agent uuid);
+    INSERT INTO callctl.definition (step, ordinal, relation, kind, name, ddl, detail)
+    VALUES (10, 1, 'calls', 'foreign key', 'calls_agent_fkey', 'FOREIGN KEY (agent) REFERENCES chatapp.agents(id)',
+            '{"validated": true}');
 """
 
 CASES = (
@@ -605,6 +614,79 @@ CASES = (
         direction="down",
     ),
     Case("type-column-in-use", "warns", None, FLAGS, says="only code-refs can tell", pending=(5, 6)),
+    # What the way back, and the next up, will need.
+    Case(
+        "temp-files",
+        "blocks",
+        "chatapp.chatbots",
+        "UPDATE pg_class SET reltuples = 1e6 WHERE relname = 'chatbots'; SET temp_file_limit = '1MB'",
+        says="an index build of chatapp.chatbots (about 1000000 rows) sorts about 69 MB",
+    ),
+    Case(
+        "temp-files",
+        "blocks",
+        "chatapp.companies",
+        "UPDATE pg_class SET reltuples = 1e5 WHERE relname = 'companies'; SET temp_file_limit = 0",
+        says="the list of the rows to write of chatapp.companies (about 100000 rows) sorts about 7031 kB",
+    ),
+    Case(
+        "replica-identity",
+        "blocks",
+        "chatapp.kinds",
+        """CREATE UNIQUE INDEX kinds ON chatapp.chatbots (id, chatbot_type);
+           ALTER TABLE chatapp.chatbots REPLICA IDENTITY USING INDEX kinds""",
+        says="holds column chatbot_type",
+        baseline="deployed",
+    ),
+    Case(
+        "replica-identity",
+        "blocks",
+        "chatapp.kinds",
+        """UPDATE chatapp.chatbot_packages SET chatbottype = 'chat' WHERE chatbottype IS NULL;
+           ALTER TABLE chatapp.chatbot_packages ALTER chatbottype SET NOT NULL;
+           CREATE UNIQUE INDEX kinds ON chatapp.chatbot_packages (chatbottype, id);
+           ALTER TABLE chatapp.chatbot_packages REPLICA IDENTITY USING INDEX kinds""",
+    ),
+    Case(
+        "replica-identity-down",
+        "blocks",
+        "chatapp.able",
+        FLAGS
+        + """CREATE UNIQUE INDEX able ON chatapp.chatbots (id, enabled_call);
+           ALTER TABLE chatapp.chatbots REPLICA IDENTITY USING INDEX able""",
+        direction="down",
+    ),
+    Case(
+        "archived-tables",
+        "blocks",
+        "chatapp.calls_made",
+        """CREATE TABLE callctl.calls (id uuid PRIMARY KEY, made int); CREATE INDEX calls_made ON callctl.calls (made);
+           CREATE TABLE chatapp.calls_made ()""",
+        says="table chatapp.calls_made has the name of callctl.calls_made, which step 10 brings back",
+        before=("store",),
+    ),
+    *(
+        Case(
+            "archived-tables",
+            "blocks",
+            "calls_agent_fkey on callctl.calls",
+            f"{AGENT_KEY} {partner}",
+            says=says,
+            before=("store",),
+        )
+        for partner, says in (
+            ("SELECT", "refers to chatapp.agents, which is not there"),
+            ("CREATE TABLE chatapp.agents (key uuid)", "refers to column chatapp.agents.id, which is not there"),
+        )
+    ),
+    Case(
+        "archived-tables",
+        "warns",
+        "calls_agent_fkey on callctl.calls",
+        f"{AGENT_KEY} CREATE TABLE chatapp.agents (id uuid PRIMARY KEY)",
+        says="was written down and is gone",
+        before=("store",),
+    ),
     Case("type-column-in-use", "warns", None, FLAGS, says="only code-refs", pending=(6,), baseline="deployed"),
 )
 
@@ -616,6 +698,7 @@ def test_question(case: Case, database: Callable[[str], str]) -> None:
             connection.execute(read_sql("store.sql").encode())
         connection.execute(case.setup.encode())
         findings = ask(connection, case.pending, case.direction)
+        fixes_what_blocks(connection, case, findings)
     found = of(findings, case.id, case.level)
     assert found, of(findings, case.id)
     matching = [
@@ -624,8 +707,26 @@ def test_question(case: Case, database: Callable[[str], str]) -> None:
     assert matching, found
     assert all(each.why and each.do for each in matching)
     # A run asks again, under its lock, only what may block; what does must be among it.
-    may_block = {question.id for question in questions() if question.may_say("blocks")} | {"pooler"}
+    may_block = {question.id for question in questions() if question.may_say("blocks")} | {"pooler", "needed-columns"}
     assert {each.id for each in findings if each.level == "blocks"} <= may_block
+
+
+# A statement of what a finding tells to do; the words around it are for the reader.
+STATEMENT = re.compile(r"\b(?:ALTER|CREATE|DROP|GRANT|UPDATE|DELETE|COMMIT PREPARED|DO \$\$)\b.*?;(?=\s|$)", re.DOTALL)
+
+
+def fixes_what_blocks(connection: Connection, case: Case, findings: Sequence[Finding]) -> None:
+    """The statement that a blocking finding tells to run can be run as it is, and then the finding is gone."""
+    for finding in of(findings, case.id, "blocks"):
+        statement = STATEMENT.search(finding.do)
+        if statement is None or (case.object is not None and case.object not in finding.objects):
+            continue
+        connection.execute(statement[0].encode())
+        if statement[0].startswith("ALTER ROLE"):
+            break  # it counts from the next connection on
+        left = of(ask(connection, case.pending, case.direction), case.id, "blocks")
+        assert finding not in left, statement[0]
+        break
 
 
 def test_nothing_blocks_on_a_baseline_as_it_is(baseline: str) -> None:
@@ -651,7 +752,7 @@ def test_nothing_blocks_the_way_down_after_the_steps(baseline: str) -> None:
 
 
 def test_every_question_is_asked_by_a_test() -> None:
-    tested = {case.id for case in CASES} | OWN_TESTS
+    tested = {case.id for case in CASES} | OWN_TESTS | DOWN_TESTS
     assert tested == {each.id for each in questions()}
 
 
@@ -675,7 +776,11 @@ OWN_TESTS = {
     "lock-holders",
     "replication-lag",
     "replication-slots",
+    "connections",
+    "synchronous-standby",
 }
+# Those that need a database with the steps applied: test_preflight_down.py.
+DOWN_TESTS = {"settings-shapes"}
 
 
 def test_sql_body_functions_and_column_lists_block(documented: str) -> None:

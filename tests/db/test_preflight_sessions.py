@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.conftest import connect
@@ -14,11 +15,12 @@ from tests.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, o
 
 from callctl import migrate
 from callctl import preflight as module
-from callctl.errors import ConnectionFailed
+from callctl.errors import ConnectionFailed, Refused
 from callctl.files import read_sql
 from callctl.findings import Finding, parse_question
 from callctl.naming import read_naming
-from callctl.preflight import preflight
+from callctl.preflight import preflight, unreadable
+from callctl.store import Unreadable
 
 _numbers = itertools.count(1)
 
@@ -79,6 +81,160 @@ def test_the_enum_of_another_role_blocks_its_drop(deployed: str, documented: str
         blocked = objects(of(ask(connection), "ownership", "blocks"))
     assert "chatbot_type" in blocked
     assert "chatapp.chatbots" not in blocked
+
+
+def owning(connection: Connection, role: str) -> None:
+    """Give a role everything but CREATE on schema public, where the deployed platform keeps its types."""
+    connection.execute(
+        f"""DO $$ DECLARE o record; BEGIN
+            FOR o IN SELECT oid::regclass AS name FROM pg_class
+                     WHERE relnamespace = 'chatapp'::regnamespace AND relkind = 'r'
+            LOOP EXECUTE format('ALTER TABLE %s OWNER TO {role}', o.name); END LOOP;
+            FOR o IN SELECT oid::regtype AS name FROM pg_type WHERE typtype = 'e'
+            LOOP EXECUTE format('ALTER TYPE %s OWNER TO {role}', o.name); END LOOP;
+            EXECUTE format('GRANT CREATE ON DATABASE %I TO {role}', current_database());
+            ALTER SCHEMA chatapp OWNER TO {role};
+            REVOKE CREATE ON SCHEMA public FROM PUBLIC; END $$""".encode()
+    )
+
+
+def test_a_type_that_down_could_not_make_again_blocks_up(deployed: str, role: str) -> None:
+    with connect(deployed) as connection:
+        owning(connection, role)
+        connection.execute(f"SET ROLE {role}")
+        (finding,) = of(ask(connection), "privileges", "blocks")
+        assert "no CREATE on schema public, where migrate down would make the enum chatbot_type again" in finding.what
+        assert finding.do == f"GRANT CREATE ON SCHEMA public TO {role};"
+        connection.execute("RESET ROLE")
+        # Something else uses the type: it stays, and is not made again.
+        connection.execute("CREATE TABLE public.others (kind public.chatbot_type)")
+        connection.execute(f"SET ROLE {role}")
+        assert not of(ask(connection), "privileges", "blocks")
+        connection.execute("RESET ROLE; DROP TABLE public.others")
+        connection.execute(finding.do)
+        connection.execute(f"SET ROLE {role}")
+        assert not of(ask(connection), "privileges", "blocks")
+
+
+def test_a_type_of_another_role_needs_its_owner_to_create_too(deployed: str, role: str) -> None:
+    """ALTER TYPE ... OWNER TO asks for CREATE of the new owner."""
+    other = f"{role}_types"
+    with connect(deployed) as connection:
+        owning(connection, role)
+        connection.execute(f"CREATE ROLE {other}; GRANT {other} TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
+        connection.execute(f"ALTER TYPE public.chatbot_type OWNER TO {other}")
+        connection.execute(f"SET ROLE {role}")
+        (finding,) = of(ask(connection), "privileges", "blocks")
+    assert finding.do == f"GRANT CREATE ON SCHEMA public TO {other};"
+
+
+def test_down_asks_for_the_schema_of_the_type_that_it_makes(deployed: str, role: str) -> None:
+    settings = replace(SETTINGS, database_url=deployed)
+    with connect(deployed) as connection:
+        owning(connection, role)
+        connection.execute(f"ALTER ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}")
+        mine = replace(settings, database_url=deployed.replace("user=postgres", f"user={role}"))
+        migrate.up(mine)
+        connection.execute(f"REVOKE CREATE ON SCHEMA public FROM {role}")
+        with pytest.raises(Refused, match="no CREATE on schema public, where going down makes the enum") as refused:
+            migrate.down(mine, to=0)
+        assert refused.value.hint == f"GRANT CREATE ON SCHEMA public TO {role};"
+        connection.execute(refused.value.hint)
+        migrate.down(mine, to=0)
+
+
+@pytest.mark.parametrize("superuser", [False, True])
+def test_a_store_of_another_role_blocks_and_says_which_grant(documented: str, role: str, superuser: bool) -> None:
+    owner = f"{role}_owner"
+    with connect(documented) as connection:
+        owning(connection, role)
+        connection.execute(f"CREATE ROLE {owner} {'SUPERUSER' if superuser else ''}")
+        connection.execute(f"GRANT CREATE ON DATABASE {connection.info.dbname} TO {owner}; SET ROLE {owner}")
+        connection.execute(read_sql("store.sql").encode())
+        connection.execute("INSERT INTO callctl.installation (platform_schema) VALUES ('chatapp')")
+        connection.execute(
+            f"GRANT ALL ON SCHEMA callctl TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA callctl TO {role}"
+        )
+        connection.execute(f"SET ROLE {role}")
+        (finding,) = of(ask(connection), "store", "blocks")
+        assert finding.what == f"schema callctl belongs to role {owner}, and role {role} is not one of its members"
+        connection.execute("RESET ROLE")
+        if superuser:
+            connection.execute(finding.do.partition(": ")[2].encode())
+        else:
+            assert finding.do == f"GRANT {owner} TO {role};"
+            connection.execute(finding.do)
+        connection.execute(f"SET ROLE {role}")
+        assert not of(ask(connection), "store", "blocks")
+        connection.execute(read_sql("store.sql").encode())
+
+
+def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: str) -> None:
+    """Which steps are applied is not known then, and nothing is begun."""
+    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    with connect(documented) as connection:
+        owning(connection, role)
+        connection.execute(
+            f"CREATE ROLE {role}_owner; GRANT CREATE ON DATABASE {connection.info.dbname} TO {role}_owner"
+        )
+        connection.execute(f"ALTER ROLE {role} LOGIN; SET ROLE {role}_owner")
+        connection.execute(read_sql("store.sql").encode())
+        connection.execute("RESET ROLE; GRANT CREATE ON SCHEMA public TO " + role)
+        said = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
+        for run in (migrate.up, partial(migrate.down, to=0)):
+            with pytest.raises(Unreadable, match=said) as refused:
+                run(mine)
+            assert refused.value.hint == f"connect as {role}_owner, or run: GRANT {role}_owner TO {role};"
+        finding = unreadable(refused.value)
+        assert (finding.id, finding.level, finding.what, finding.do) == ("store", "blocks", said, refused.value.hint)
+        connection.execute(f"GRANT USAGE ON SCHEMA callctl TO {role}")
+        with pytest.raises(Unreadable, match=said):
+            migrate.up(mine)
+        connection.execute(f"GRANT {role}_owner TO {role}")
+        migrate.up(mine)
+
+
+def test_connections_that_role_and_database_allow(documented: str, role: str) -> None:
+    name = documented.partition("/test")[2].partition("?")[0]
+    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    with connect(documented) as admin:
+        owning(admin, role)
+        admin.execute(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} LOGIN CONNECTION LIMIT 1")
+        with connect(mine.database_url or "") as connection:
+            (finding,) = of(ask(connection), "connections")
+            assert (finding.level, finding.objects) == ("blocks", (role,))
+            assert "is 1, its other sessions: 0; callctl migrate opens up to 3 connections" in finding.what
+            assert finding.do == f"ALTER ROLE {role} CONNECTION LIMIT 3;"
+        with pytest.raises(ConnectionFailed, match="too many connections for role") as failed:
+            migrate.up(mine)
+        assert f'ALTER ROLE "{role}" CONNECTION LIMIT -1' in (failed.value.hint or "")
+        assert admin.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
+        admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT 2")
+        with connect(mine.database_url or "") as connection:
+            assert [each.level for each in of(ask(connection), "connections")] == ["warns"]
+            admin.execute(finding.do)
+            assert [each.level for each in of(ask(connection), "connections")] == ["ok"]
+            admin.execute(f"ALTER DATABASE test{name} CONNECTION LIMIT 2")
+            (finding,) = of(ask(connection), "connections")
+            # The administrator's session counts.
+            assert (finding.level, finding.objects) == ("blocks", (f"test{name}",))
+            admin.execute(finding.do)
+            assert [each.level for each in of(ask(connection), "connections")] == ["ok"]
+
+
+def test_little_memory_and_no_temporary_files_are_no_hindrance(documented: str, role: str) -> None:
+    """The catalog's own answers need more than 64kB; callctl's sessions sort in memory what they can."""
+    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    with connect(documented) as admin:
+        owning(admin, role)
+        admin.execute(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} LOGIN")
+        admin.execute(f"ALTER ROLE {role} SET temp_file_limit = 0; ALTER ROLE {role} SET work_mem = '64kB'")
+        migrate.up(mine)
+        migrate.down(mine, to=0)
+        admin.execute("UPDATE pg_class SET reltuples = 1e6 WHERE relname = 'chatbots'")
+        with pytest.raises(Refused, match="the list of the rows to write of") as refused:
+            migrate.up(mine)
+        assert (refused.value.hint or "").startswith(f"ALTER ROLE {role} IN DATABASE test")
 
 
 def test_other_sessions_that_may_not_be_seen_are_unknown(documented: str, role: str) -> None:
@@ -315,6 +471,37 @@ def test_replication_lag(documented: str, monkeypatch: pytest.MonkeyPatch) -> No
         )
         (finding,) = asked_alone(monkeypatch, connection, "replication-lag", source)
         assert finding.level == "unknown"
+
+
+def test_a_synchronous_standby(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of standbys that a commit waits for, as it can be written; what the role may not see is unknown."""
+    view = "CREATE OR REPLACE VIEW public.replicas AS SELECT 1 AS pid, {}::text AS sync_state"
+    source = ("pg_catalog.pg_stat_replication", "public.replicas")
+    waiting = ("NOT IN ('off', 'local')", "= 'off'")  # the tests' own server waits for no disk
+    with connect(documented) as connection:
+        assert [each.level for each in of(ask(connection), "synchronous-standby")] == ["ok"]
+        for names, state, level in (
+            ("gone", "'async'", "blocks"),
+            ("gone", "'sync'", "ok"),
+            ("FIRST 1 (a, b)", "'sync'", "ok"),
+            ("first 2 (a, b)", "'sync'", "blocks"),
+            ("2 (a, b)", "'sync'", "blocks"),
+            ("ANY 1 (a, b)", "'quorum'", "ok"),
+            ("*", "'sync'", "ok"),
+            ("*", "NULL", "unknown"),
+        ):
+            connection.execute(view.format(state).encode())
+            wanted = ("current_setting('synchronous_standby_names')", f"'{names}'")
+            (finding,) = asked_alone(monkeypatch, connection, "synchronous-standby", source, wanted, waiting)
+            assert finding.level == level, (names, state)
+        connection.execute(view.format("'async'").encode())
+        wanted = ("current_setting('synchronous_standby_names')", "'x'")
+        (finding,) = asked_alone(monkeypatch, connection, "synchronous-standby", source, wanted, waiting)
+        assert (
+            finding.what
+            == "every commit waits for 1 standby(s) of synchronous_standby_names (x), and 0 of them are connected"
+        )
+        assert "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf();" in finding.do
 
 
 def test_replication_slots(documented: str) -> None:

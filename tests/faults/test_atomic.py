@@ -64,6 +64,35 @@ def test_a_failure_leaves_nothing_behind(documented: str) -> None:
         assert store.history(connect(settings)) == ()
 
 
+DEFERRED = """
+    CREATE TABLE public.told (relation text, number int);
+    CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO public.told VALUES (TG_RELNAME, 1); RETURN NULL; END $$;
+"""
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_deferred_triggers_of_the_platform_do_not_stop_a_later_statement(baseline: str, atomic: bool) -> None:
+    """PostgreSQL alters no table with trigger events pending; each row fires its trigger once, as without --atomic."""
+    settings = settings_of(baseline)
+    with plain(baseline) as connection:
+        connection.execute(DEFERRED.encode())
+        for table in ("users", "chatbots", "chatbot_packages", "companies", "ai_models"):
+            connection.execute(
+                f"CREATE CONSTRAINT TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON chatapp.{table}"
+                " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.tell()".encode()
+            )
+        migrate.up(settings, atomic=atomic)
+        assert verify(connection, settings).passed
+        fired = dict(connection.execute("SELECT relation, count(*) FROM public.told GROUP BY 1").fetchall())
+        assert fired["chatbots"] > 0
+        assert fired["companies"] > 0
+        connection.execute(
+            "UPDATE chatapp.users SET avatar_url = repeat('x', 600) WHERE id IN (SELECT id FROM chatapp.users LIMIT 3)"
+        )
+        migrate.down(settings, to=0, atomic=atomic, truncate_avatars=True)
+
+
 def test_ctrl_c_leaves_nothing_behind(documented: str) -> None:
     settings = settings_of(documented)
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import connect
+from tests.faults.conftest import THOROUGH
 from tests.servers import binaries_of
 
 from callctl import migrate
@@ -22,6 +23,8 @@ from callctl.errors import Refused
 from callctl.postgres import Server, start_server
 
 TABLES = ("chatbots", "chatbot_packages")
+# How often the subscriber follows the plan under load; each time with other writes at other moments.
+RUNS = 20 if THOROUGH else 1
 SETTINGS = {"wal_level": "logical", "max_worker_processes": "16", "max_logical_replication_workers": "4"}
 SECONDS = 60
 
@@ -75,13 +78,13 @@ def caught_up(publisher: psycopg.Connection[Any]) -> None:
 
 
 @contextmanager
-def old_application(url: str) -> Iterator[None]:
+def old_application(url: str, seed: str = "old application") -> Iterator[None]:
     """Writes types, saves rows whole, inserts and deletes, as long as the column is there; then flags."""
     ended = threading.Event()
     problems: list[psycopg.Error] = []
 
     def write() -> None:
-        random = Random("old application")
+        random = Random(seed)
         with connect(url) as db:
             while not ended.wait(0.005):
                 kind = random.choice(["chat", "call", "voice", None])
@@ -148,6 +151,38 @@ def test_a_publisher_and_its_subscriber_are_migrated_without_an_apply_error(pair
         caught_up(publisher)
         with pytest.raises(Refused, match="subscription chatbots, which is enabled; step 2 drops its capability flags"):
             migrate.down(there, to=1)
+        assert apply_errors(subscriber) == 0
+        for table in TABLES:
+            assert rows_of(publisher, table) == rows_of(subscriber, table)
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+def test_a_subscriber_without_callctl_follows_the_plan(pair: tuple[str, str], run: int) -> None:
+    """What the plan says for subscribers, run there before or after each step, up and down, while rows are written."""
+    here = Settings(database_url=pair[0])
+    with connect(pair[0]) as publisher, connect(pair[1]) as subscriber, old_application(pair[0], f"plan {run}"):
+        for direction in ("up", "down"):
+            numbers = range(1, 8) if direction == "up" else range(7, 0, -1)
+            for number in numbers:
+                to = number if direction == "up" else number - 1
+                (step,) = migrate.plan(publisher, here, direction=direction, to=to).steps
+                assert step.number == number
+                needed = step.subscribers
+                assert (needed is not None) == (number in (2, 3, 5, 6)), step.name
+                if needed is not None and needed.when == "before":
+                    for statement in needed.statements:
+                        subscriber.execute(statement.encode())
+                if direction == "up":
+                    migrate.up(here, to=to)
+                else:
+                    migrate.down(here, to=to)
+                caught_up(publisher)
+                if needed is not None and needed.when == "after":
+                    for statement in needed.statements:
+                        subscriber.execute(statement.encode())
+                    caught_up(publisher)
+    with connect(pair[0]) as publisher, connect(pair[1]) as subscriber:
+        caught_up(publisher)
         assert apply_errors(subscriber) == 0
         for table in TABLES:
             assert rows_of(publisher, table) == rows_of(subscriber, table)

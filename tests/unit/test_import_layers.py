@@ -37,7 +37,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "rotation_ranges rotation_wire",
         "planning",
         "preflight verify standing code_refs",
-        "conformance row_checks declared_secrets",
+        "conformance row_checks declared_secrets ddl_trial needs subscribers",
         "replay",
         "dump",
         "seed_rows dev_accounts",

@@ -135,3 +135,18 @@ class _Asked:
 
     def rows(self, sql: str) -> list[dict[str, int]]:
         return [{"pg_backend_pid": 7}]
+
+
+@pytest.mark.parametrize("question", [*questions(), *ASKED_IN_PYTHON], ids=lambda each: each.id)
+def test_what_to_do_has_no_gap_for_the_reader_to_fill_in(question: Any) -> None:
+    """A statement with this database's own names comes with the row, as its ``fix``."""
+    for gap in ("...", "…", "(pid)", "PID", "<", " ROLE "):
+        assert gap not in question.do
+    for query in question.queries:
+        assert "(pid)" not in query.statement.sql
+
+
+def test_a_row_says_itself_what_to_do() -> None:
+    question = parse_question(HEADER + QUERY, "f.sql")
+    assert row_finding(question, {"level": "warns", "what": "w"}).do == "d"
+    assert row_finding(question, {"level": "warns", "what": "w", "fix": "DROP TABLE t;"}).do == "DROP TABLE t;"

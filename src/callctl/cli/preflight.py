@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from callctl.cli import common
 from callctl.cli.options import BackupTakenAt, DeferDrops, MaintenanceNotified, StatementTimeout
+from callctl.errors import UsageError
+from callctl.events import Direction
 
 
 def register(app: typer.Typer) -> None:
@@ -14,13 +18,15 @@ def register(app: typer.Typer) -> None:
 
 EPILOG = """
 A finding blocks (migrate up would refuse), warns (read it first), is unknown (callctl cannot know; you may)
-or ok. Exit code 3 if one blocks. Nothing is written, and no lock is taken that stands in anyone's way.
+or ok. Exit code 3 if one blocks. Nothing is written, and no table of the platform is locked against a writer. Where
+the database has event triggers, DDL on a table of callctl's own is tried and rolled back.
 
 \b
 Examples:
   callctl preflight
   callctl preflight --backup-taken-at 2026-01-31T04:00:00Z --maintenance-notified
   callctl preflight --defer-drops       before an up that leaves the type columns
+  callctl preflight --down --to 8       before a down that leaves steps 1 to 8 applied
   callctl preflight --output json
 \b
 Next: callctl migrate plan, then callctl migrate up
@@ -29,12 +35,23 @@ Next: callctl migrate plan, then callctl migrate up
 
 def preflight(
     context: typer.Context,
+    down: Annotated[bool, typer.Option("--down", help="Ask what migrate down needs, instead of migrate up.")] = False,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Up: the last step to apply. Down: the step to go back to (default: 0, none)."),
+    ] = None,
     defer_drops: DeferDrops = False,
     backup_taken_at: BackupTakenAt = None,
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Ask the database whether the pending steps can run safely. Changes nothing."""
+    if down and defer_drops:
+        raise UsageError(
+            "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"
+        )
+    direction: Direction = "down" if down else "up"
+    target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(
         context,
         backup_taken_at=backup_taken_at,
@@ -43,12 +60,26 @@ def preflight(
     )
     from callctl import migrate, render_findings, steps
     from callctl.preflight import preflight as ask
+    from callctl.preflight import unreadable
+    from callctl.store import Unreadable
 
     with common.connected(settings) as connection:
-        status = migrate.status(connection, settings)
-        left_out = steps.DROPS if defer_drops else ()
-        pending = [number for number in status.pending if number not in left_out]
-        findings = ask(connection, settings, status.naming, pending)
-    render_findings.preflight(findings, pending, settings.output, defer_drops=defer_drops)
+        try:
+            status = migrate.status(connection, settings)
+        except Unreadable as error:
+            # Which steps are pending is not known either: this is all there is to say.
+            render_findings.preflight((unreadable(error),), (), settings.output)
+            raise typer.Exit(3) from None
+        if down:
+            pending = [step.number for step in steps.wanted_steps(status.applied, status.half_done, direction, target)]
+        else:
+            left_out = steps.DROPS if defer_drops else ()
+            last = steps.all_steps()[-1].number if target is None else target
+            pending = [number for number in status.pending if number not in left_out and number <= last]
+        findings = ask(connection, settings, status.naming, pending, direction)
+    following = "callctl migrate plan" + (" --defer-drops" if defer_drops else "")
+    if down:
+        following = f"callctl migrate down --to {target or 0}"
+    render_findings.preflight(findings, pending, settings.output, following=following)
     if any(finding.level == "blocks" for finding in findings):
         raise typer.Exit(3)

@@ -1,0 +1,65 @@
+-- finding: archived-tables
+-- steps: 9-11
+-- ok: every archived table can return: its names are free, and what its foreign keys refer to is there
+-- why: the tables return from schema callctl with their rows, indexes and foreign keys; a name that is taken, or a foreign key whose
+--      partner is gone, stops the step
+-- do: rename what has taken the name; bring the partner back, or let the table return without that foreign key
+
+-- A table, its indexes and its sequences take their names along.
+SELECT
+    'blocks' AS level,
+    format('%s %s has the name of %s, which step %s brings back from the archive',
+           CASE x.relkind WHEN 'r' THEN 'table' WHEN 'i' THEN 'index' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'relation' END,
+           x.oid::regclass, m.oid::regclass, t.step) AS what,
+    x.oid::regclass::text AS object,
+    ARRAY[t.step] AS steps,
+    format('ALTER %s %s RENAME TO %I;',
+           CASE x.relkind WHEN 'i' THEN 'INDEX' WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
+                ELSE 'TABLE' END,
+           x.oid::regclass, left(x.relname, 58) || '_new') AS fix
+FROM (VALUES (9, 'integration_accounts'), (10, 'calls'), (11, 'call_transcripts')) AS t(step, name)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
+JOIN pg_catalog.pg_class AS m
+    ON m.oid = c.oid
+    OR m.oid IN (SELECT i.indexrelid FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid)
+    OR m.oid IN (SELECT d.objid FROM pg_catalog.pg_depend AS d
+                 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+                   AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))
+JOIN pg_catalog.pg_class AS x ON x.relname = m.relname AND x.relnamespace = 'chatapp'::regnamespace
+WHERE m.relkind IN ('r', 'i', 'S');
+
+-- Going down has written its foreign keys down, and the step makes them again by that text.
+-- needs: callctl.definition
+SELECT
+    'blocks' AS level,
+    format('foreign key %I of %s refers to %s, which is not there; step %s makes it again', q.name, q.archived, q.partner, q.step) AS what,
+    format('%I on %s', q.name, q.archived) AS object,
+    ARRAY[q.step] AS steps,
+    format('DELETE FROM callctl.definition WHERE step = %s AND kind = ''foreign key'' AND name = %L; lets the table return without it;'
+           ' or bring %s back', q.step, q.name, q.partner) AS fix
+FROM (
+    SELECT f.step, f.name, c.oid::regclass AS archived,
+           CASE WHEN p.oid IS NULL THEN r.words[1] ELSE format('column %s.%s', r.words[1], k.name) END AS partner
+    FROM callctl.definition AS f
+    JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
+    CROSS JOIN LATERAL (SELECT regexp_match(f.ddl, 'REFERENCES ((?:"[^"]*"|[^"(])+)\(([^)]*)\)') AS words) AS r
+    CROSS JOIN LATERAL regexp_split_to_table(r.words[2], ',\s*') AS k(name)
+    LEFT JOIN pg_catalog.pg_class AS p ON p.oid = to_regclass(r.words[1])
+    LEFT JOIN pg_catalog.pg_attribute AS a
+        ON a.attrelid = p.oid AND quote_ident(a.attname) = k.name AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11) AND a.attname IS NULL
+) AS q;
+
+-- needs: callctl.definition
+SELECT
+    'warns' AS level,
+    format('foreign key %I of %s was written down and is gone; step %s makes it again, and stops where a row has no partner', f.name,
+           c.oid::regclass, f.step) AS what,
+    format('%I on %s', f.name, c.oid::regclass) AS object,
+    ARRAY[f.step] AS steps,
+    format('DELETE FROM callctl.definition WHERE step = %s AND kind = ''foreign key'' AND name = %L; lets the table return without it',
+           f.step, f.name) AS fix
+FROM callctl.definition AS f
+JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
+WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.conname = f.name);

@@ -1,0 +1,27 @@
+-- finding: replica-identity-down
+-- steps: 2-3, 7
+-- direction: down
+-- ok: no table is identified on its replicas by an index that holds a column which going down removes
+-- why: the index goes with the column, and a published table without a replica identity refuses every UPDATE and DELETE of the
+--      application from then on
+-- do: give the table another replica identity before going down
+
+SELECT
+    'blocks' AS level,
+    format('the replica identity of %s is index %s, which holds column %I and goes with it', c.oid::regclass, i.indexrelid::regclass,
+           a.attname) AS what,
+    i.indexrelid::regclass::text AS object,
+    ARRAY[t.step] AS steps,
+    format('ALTER TABLE %s REPLICA IDENTITY %s;', c.oid::regclass,
+           CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_index AS k WHERE k.indrelid = c.oid AND k.indisprimary)
+                THEN 'DEFAULT' ELSE 'FULL' END) AS fix
+FROM (VALUES
+    (2, 'chatbot_packages', 'enable_chat'),
+    (2, 'chatbot_packages', 'enable_call'),
+    (3, 'chatbots', 'enabled_chat'),
+    (3, 'chatbots', 'enabled_call'),
+    (7, 'ai_models', 'model_type')
+) AS t(step, name, col)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace AND c.relreplident = 'i'
+JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid AND i.indisreplident
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey) AND a.attname = t.col;

@@ -1,0 +1,36 @@
+-- finding: replica-identity
+-- steps: 5-6
+-- ok: no table is identified on its replicas by an index that holds the type column
+-- why: the index goes with the column, and a published table without a replica identity refuses every UPDATE and DELETE of the
+--      application from then on
+-- do: give the table another replica identity before the step
+
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    format('the replica identity of %s is index %s, which holds column %I and goes with it', c.oid::regclass, i.indexrelid::regclass,
+           a.attname) AS what,
+    i.indexrelid::regclass::text AS object,
+    ARRAY[6] AS steps,
+    format('ALTER TABLE %s REPLICA IDENTITY %s;', c.oid::regclass,
+           CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_index AS k WHERE k.indrelid = c.oid AND k.indisprimary)
+                THEN 'DEFAULT' ELSE 'FULL' END) AS fix
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid AND i.indisreplident
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+WHERE c.oid = 'chatapp.chatbots'::regclass AND c.relreplident = 'i' AND a.attname = 'chatbottype'::name;
+
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'blocks' AS level,
+    format('the replica identity of %s is index %s, which holds column %I and goes with it', c.oid::regclass, i.indexrelid::regclass,
+           a.attname) AS what,
+    i.indexrelid::regclass::text AS object,
+    ARRAY[5] AS steps,
+    format('ALTER TABLE %s REPLICA IDENTITY %s;', c.oid::regclass,
+           CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_index AS k WHERE k.indrelid = c.oid AND k.indisprimary)
+                THEN 'DEFAULT' ELSE 'FULL' END) AS fix
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid AND i.indisreplident
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+WHERE c.oid = 'chatapp.chatbot_packages'::regclass AND c.relreplident = 'i' AND a.attname = 'chatbottype'::name;
