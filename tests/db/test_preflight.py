@@ -634,6 +634,15 @@ CASES = (
         "blocks",
         "chatapp.kinds",
         """CREATE UNIQUE INDEX kinds ON chatapp.chatbots (id, chatbot_type);
+           ALTER TABLE chatapp.chatbots REPLICA IDENTITY USING INDEX kinds; CREATE PUBLICATION p FOR ALL TABLES""",
+        says="holds column chatbot_type",
+        baseline="deployed",
+    ),
+    Case(
+        "replica-identity",
+        "warns",
+        "chatapp.kinds",
+        """CREATE UNIQUE INDEX kinds ON chatapp.chatbots (id, chatbot_type);
            ALTER TABLE chatapp.chatbots REPLICA IDENTITY USING INDEX kinds""",
         says="holds column chatbot_type",
         baseline="deployed",
@@ -645,7 +654,8 @@ CASES = (
         """UPDATE chatapp.chatbot_packages SET chatbottype = 'chat' WHERE chatbottype IS NULL;
            ALTER TABLE chatapp.chatbot_packages ALTER chatbottype SET NOT NULL;
            CREATE UNIQUE INDEX kinds ON chatapp.chatbot_packages (chatbottype, id);
-           ALTER TABLE chatapp.chatbot_packages REPLICA IDENTITY USING INDEX kinds""",
+           ALTER TABLE chatapp.chatbot_packages REPLICA IDENTITY USING INDEX kinds;
+           CREATE PUBLICATION p FOR TABLE chatapp.chatbot_packages""",
     ),
     Case(
         "replica-identity-down",
@@ -653,7 +663,8 @@ CASES = (
         "chatapp.able",
         FLAGS
         + """CREATE UNIQUE INDEX able ON chatapp.chatbots (id, enabled_call);
-           ALTER TABLE chatapp.chatbots REPLICA IDENTITY USING INDEX able""",
+           ALTER TABLE chatapp.chatbots REPLICA IDENTITY USING INDEX able;
+           CREATE PUBLICATION p FOR TABLE chatapp.chatbots""",
         direction="down",
     ),
     Case(
