@@ -85,7 +85,7 @@ COMMENT ON TABLE callctl.definition IS 'The statements that put back, in order, 
 COMMENT ON COLUMN callctl.definition.step IS 'The step that removed it';
 COMMENT ON COLUMN callctl.definition.ordinal IS 'Order of the statements within the step';
 COMMENT ON COLUMN callctl.definition.relation IS 'The table, by its documented name';
-COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting, fillfactor or foreign key';
+COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting, fillfactor, trigger, foreign key or newest row';
 COMMENT ON COLUMN callctl.definition.name IS 'The object''s name in this database';
 COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run; of a foreign key, what comes behind its name';
 COMMENT ON COLUMN callctl.definition.detail IS 'What else is known of the object: its type, its length limit';
@@ -1331,24 +1331,78 @@ CREATE OR REPLACE FUNCTION callctl.key_validations(p_step integer, p_table regcl
 RETURNS TABLE (ddl text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', p_table, d.name)
     FROM callctl.definition AS d
-   WHERE d.step = p_step AND d.kind = 'foreign key' AND p_table IS NOT NULL AND (d.detail ->> 'validated')::boolean
+    JOIN pg_constraint AS k ON k.conrelid = p_table AND k.conname = d.name AND NOT k.convalidated
+   WHERE d.step = p_step AND d.kind = 'foreign key' AND (d.detail ->> 'validated')::boolean
    ORDER BY d.ordinal
 $$;
 COMMENT ON FUNCTION callctl.key_validations(integer, regclass) IS
   'The statements that validate the foreign keys that were valid when they were written down';
 
-CREATE OR REPLACE FUNCTION callctl.bring_back(p_table name, p_schema regnamespace)
-RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION callctl.remember_trigger(p_step integer, p_table regclass, p_trigger name)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t record;
 BEGIN
-  IF to_regclass(format('callctl.%I', p_table)) IS NULL THEN
-    RETURN false;
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'trigger';
+  SELECT g.oid, g.tgenabled, c.relname, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name
+    INTO t FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid WHERE g.tgrelid = p_table AND g.tgname = p_trigger;
+  IF NOT FOUND THEN
+    RETURN;
   END IF;
-  EXECUTE format('ALTER TABLE callctl.%I SET SCHEMA %s', p_table, p_schema);
-  RETURN true;
+  PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger, pg_get_triggerdef(t.oid));
+  IF t.tgenabled <> 'O' THEN
+    PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger, format('ALTER TABLE %s %s TRIGGER %I', t.name,
+      CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, p_trigger));
+  END IF;
+  IF obj_description(t.oid, 'pg_trigger') IS NOT NULL THEN
+    PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger,
+      format('COMMENT ON TRIGGER %I ON %s IS %L', p_trigger, t.name, obj_description(t.oid, 'pg_trigger')));
+  END IF;
 END
 $$;
-COMMENT ON FUNCTION callctl.bring_back(name, regnamespace) IS
-  'Moves an archived table, with its rows, back into the platform''s schema; false where none is archived';
+COMMENT ON FUNCTION callctl.remember_trigger(integer, regclass, name) IS
+  'Writes down a trigger of a table that is going to be archived, which goes so that the function it runs can go';
+
+CREATE OR REPLACE FUNCTION callctl.remember_newest(p_step integer, p_table regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' AS $$
+DECLARE
+  newest timestamp;
+BEGIN
+  EXECUTE format('SELECT max((to_jsonb(t) ->> ''created_at'')::timestamp) FROM %s AS t', p_table) INTO newest;
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'newest row';
+  PERFORM callctl.write_definition(p_step, c.relname, 'newest row', 'created_at', '', jsonb_build_object('newest', newest))
+     FROM pg_class AS c WHERE c.oid = p_table;
+END
+$$;
+COMMENT ON FUNCTION callctl.remember_newest(integer, regclass) IS
+  'Writes down the latest created_at of a table''s rows (in UTC, if the column has a time zone), by which a later row is known even where the server''s clock was set back';
+
+CREATE OR REPLACE FUNCTION callctl.assert_not_archived(p_step integer, p_table name)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF to_regclass(format('callctl.%I', p_table)) IS NOT NULL THEN
+    RAISE EXCEPTION 'callctl.% is archived, with its rows: step % brings it back by return.sql, in place of up.sql', p_table, p_step;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION callctl.assert_not_archived(integer, name) IS
+  'Raises an exception where a table that a step would make is archived';
+
+CREATE OR REPLACE FUNCTION callctl.protect_new_table(p_table regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  wanted text := coalesce(nullif(current_setting('callctl.new_tables_row_security', true), ''), 'inherit');
+BEGIN
+  IF wanted = 'on' OR wanted = 'inherit' AND EXISTS (
+       SELECT FROM pg_class AS made
+       JOIN pg_class AS c ON c.relnamespace = made.relnamespace AND c.relname IN ('chatbots', 'companies') AND c.relrowsecurity
+       WHERE made.oid = p_table) THEN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', p_table);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION callctl.protect_new_table(regclass) IS
+  'Enables row-level security on a table just made where chatbots or companies has it, or as callctl.new_tables_row_security says: inherit, on or off';
 
 CREATE OR REPLACE FUNCTION callctl.add_missing_constraint(p_table regclass, p_name name, p_definition text)
 RETURNS void LANGUAGE plpgsql AS $$

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OLDEST_SERVER = 120000
 # What the driver would print of its own accord (a statement that did not heed a cancellation), callctl says itself.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
+AGAIN = "run the same command again"
 # How long a transaction asks again for the work lock of its schema before it says who has it.
 BUSY_SECONDS = 5.0
 
@@ -201,7 +202,7 @@ def lost(error: psycopg.Error) -> ConnectionFailed:
     """The error for a connection that broke while it was in use."""
     return ConnectionFailed(
         f"the server ended the connection: {error_text(error)}",
-        hint="run the same command again: it goes on from what was committed",
+        hint=AGAIN,
     )
 
 
@@ -272,18 +273,21 @@ def with_retries(
         time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
 
 
-def translated(error: psycopg.Error, where: str, sql: str, state: str) -> StepFailed:
-    """The StepFailed that says where a statement failed, what the server said, and what now stands."""
+def translated(error: psycopg.Error, where: str, sql: str, state: str, again: str = AGAIN) -> StepFailed:
+    """The StepFailed that says where a statement failed, what the server said, and what now stands.
+
+    ``again`` ends the hint: what to do once the cause is removed.
+    """
     import psycopg
 
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
-        hint = "callctl was silent for too long, so the server freed its locks; run the same command again"
+        hint = f"callctl was silent for too long, so the server freed its locks; {again}"
     elif isinstance(error, psycopg.errors.LockNotAvailable):
-        hint = "somebody holds a lock on the table (callctl preflight names them); run the same command again"
+        hint = f"another session holds a lock on the table (callctl preflight names it); {again}"
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
-        hint = "connect as the tables' owner; callctl preflight lists what is missing"
+        hint = f"give the role the right that the server names, or connect as one that has it; then {again}"
     elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
-        hint = "the server ended the connection; run the same command again: it goes on from what was committed"
+        hint = f"the server ended the connection; {again}"
     else:
-        hint = "mend what the server names, then run the same command again: it goes on from what was committed"
+        hint = f"fix what the server names, then {again}"
     return StepFailed(f"{where}: {error_text(error)}{caret(error, sql)}\n{state}", hint=hint)

@@ -22,7 +22,7 @@ from callctl.planning import Plan, PlannedStep, deferral, plan, prepared
 from callctl.preflight import MATTERS, Finding, preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
-from callctl.steps import Step, wanted_steps
+from callctl.steps import ARCHIVED, Step, applied_steps, wanted_steps
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Run:
     steps: tuple[StepRun, ...]
     seconds: float
     deferred: tuple[int, ...] = ()
+    # What the operator has to do next about what the steps made.
+    notes: tuple[str, ...] = ()
 
 
 def history(connection: Connection) -> tuple[HistoryRow, ...]:
@@ -148,7 +150,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             if state.edited:
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
-        ready = [(step, *prepared(step, direction, found.naming)) for step in wanted]
+        ready = [(step, *prepared(step, direction, found)) for step in wanted]
         if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
@@ -157,13 +159,32 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             connection.execute(read_sql("catalog/commit_at_once.sql").encode())
             connection.execute(
                 "SELECT set_config('callctl.truncate_avatars', %s, false),"
-                " set_config('callctl.lock_timeout', %s, false)",
-                ("on" if wish.truncate_avatars else "off", f"{settings.lock_timeout_ms}ms"),
+                " set_config('callctl.lock_timeout', %s, false),"
+                " set_config('callctl.new_tables_row_security', %s, false)",
+                (
+                    "on" if wish.truncate_avatars else "off",
+                    f"{settings.lock_timeout_ms}ms",
+                    settings.new_tables_row_security,
+                ),
             )
         pace = Pace(settings, connection, on_event)
         run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event)
         taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
-        return Run(direction, tuple(taken), time.monotonic() - began, deferred)
+        notes = _notes(connection, found.naming, taken) if direction == "up" else ()
+        return Run(direction, tuple(taken), time.monotonic() - began, deferred, notes)
+
+
+def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> tuple[str, ...]:
+    """Which of the new tables no application can read yet; none where no step of this run has made or returned one."""
+    if not {step.number for step in taken} & set(ARCHIVED):
+        return ()
+    query = read_sql("catalog/unread_tables.sql").encode()
+    rows = connection.execute(query, {"schema": naming.schema, "tables": list(ARCHIVED.values())}).fetchall()
+    return tuple(
+        f"{table} has row-level security and no policy: until CREATE POLICY, only its owner ({owner}) and roles with"
+        " BYPASSRLS read it"
+        for table, owner in rows
+    )
 
 
 def _started(connection: Connection, found: Status, wanted: Sequence[Step], wish: _Wish) -> MigrationStarted:
@@ -216,14 +237,14 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
             raise failed.cause if isinstance(failed.cause, psycopg.Error) else failed from None
         return taken
 
-    with _interruptible(run, ready[0][0]):
+    with _interruptible(run, ready[0][0], at_once=ready):
         try:
             taken = database.with_retries(run.settings, "a lock", attempt, run.on_event)
         except (psycopg.Error, transactions.Failed) as error:
             if not failures:
                 raise
             stands = "all of it was rolled back: this run was one transaction"
-            raise failure(run, failures[0], "the end of a step", stands) from error
+            raise failure(run, failures[0], "the end of a step", stands, database.AGAIN) from error
         store.flush(run.connection, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
         run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds, step.rows))
@@ -231,13 +252,15 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
 
 
 @contextmanager
-def _interruptible(run: transactions.Run, step: Step) -> Iterator[None]:
+def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Ready] = ()) -> Iterator[None]:
     """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what stands."""
     import psycopg
 
     try:
         yield
     except KeyboardInterrupt:
+        if at_once:
+            raise Interrupted(f"interrupted; {_all_stands(run, at_once)}", hint=database.AGAIN) from None
         raise Interrupted(
             f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
             hint="run the same command again: it goes on from there",
@@ -329,6 +352,18 @@ def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[St
         )
     rows = way(run, script, checks, record)
     return StepRun(step.number, step.name, time.monotonic() - began, rows)
+
+
+def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> str:
+    import psycopg
+
+    try:
+        applied = applied_steps(store.history(run.connection))
+    except psycopg.Error:
+        return "callctl migrate status shows whether its one transaction was committed"
+    if all((step.number in applied) == (run.direction == "up") for step, *_ in ready):
+        return "its one transaction is committed"
+    return "all of it was rolled back: this run is one transaction"
 
 
 def _stands(connection: Connection, step: Step) -> str:

@@ -141,7 +141,11 @@ class _Asker:
         try:
             with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
                 cursor.execute("SET TRANSACTION READ ONLY")
-                limits = {"statement_ms": self.settings.statement_timeout_ms, "lock_ms": self.lock_timeout_ms}
+                limits = {
+                    "statement_ms": self.settings.statement_timeout_ms,
+                    "lock_ms": self.lock_timeout_ms,
+                    "new_tables_row_security": self.settings.new_tables_row_security,
+                }
                 cursor.execute(read_sql("catalog/asking.sql").encode(), limits)
                 return cursor.execute(sql.encode(), parameters).fetchall()
         except errors.LockNotAvailable:

@@ -184,6 +184,7 @@ def run(run: Run, output: Output) -> None:
                 "seconds": round(run.seconds, 3),
                 "steps": run.steps,
                 "deferred": list(run.deferred),
+                "notes": list(run.notes),
             }
         )
         return
@@ -200,27 +201,32 @@ def run(run: Run, output: Output) -> None:
     steps = render.counted(len(run.steps), "step")
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
     _deferred(run.deferred)
+    for text in run.notes:
+        render.warning(text)
     render.note(f"next: callctl {'verify' if run.direction == 'up' else 'migrate status'}")
 
 
-def adopted(steps: Sequence[Adopted], output: Output) -> None:
+def adopted(steps: Sequence[Adopted], output: Output, exit_code: int) -> None:
     if output == "json":
-        render.line({"event": "finished", "steps": steps})
+        render.line({"event": "finished", "steps": steps, "exit_code": exit_code})
         return
     table(
-        ("step", "name", "state", "why not"),
+        ("step", "name", "state", "failed"),
         (
             (
                 str(step.number),
                 step.name,
                 "adopted" if step.adopted else "not proved",
-                "; ".join(f"{check.id}: {check.error or render.counted(check.count, 'row')}" for check in step.failing),
+                ", ".join(check.id for check in step.failing),
             )
             for step in steps
         ),
         right=("step",),
     )
-    render.note("next: callctl migrate status")
+    if exit_code:
+        render.note("next: callctl migrate up takes the steps that are not recorded, once preflight lets it")
+    else:
+        render.note("next: callctl verify")
 
 
 def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from callctl import store
 from callctl.events import Direction
 from callctl.naming import Naming, read_naming
-from callctl.steps import Step, all_steps, applied_steps, deferred_steps, last_rows
+from callctl.steps import ARCHIVED, Step, all_steps, applied_steps, deferred_steps, last_rows
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Status:
 
     naming: Naming
     steps: tuple[StepState, ...]
+    # The steps whose table is archived: it comes back as it was archived.
+    returning: frozenset[int] = frozenset()
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -80,6 +82,7 @@ def status(connection: Connection, settings: Settings) -> Status:
     return Status(
         read_naming(connection, settings.schema),
         tuple(_state(step, applied, rows.get(step.number), half_done) for step in all_steps()),
+        frozenset(number for number, table in ARCHIVED.items() if store.is_archived(connection, table)),
     )
 
 
@@ -94,7 +97,8 @@ def _state(step: Step, applied: Sequence[int], row: HistoryRow | None, half_done
         by=shown.database_role if shown else None,
         client=shown.client if shown else None,
         seconds=shown.seconds if shown else None,
-        edited=shown is not None and shown.sha256 != step.script("up").sha256,
+        edited=shown is not None
+        and shown.sha256 != step.script("up", returning=shown.file.endswith("/return.sql")).sha256,
         half_done=half_done.get(step.number),
         deferred=step.number in deferred_steps(applied),
     )

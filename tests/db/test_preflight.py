@@ -675,6 +675,9 @@ OWN_TESTS = {
     "lock-holders",
     "replication-lag",
     "replication-slots",
+    # test_new_tables.py and test_session_settings.py
+    "returning-tables",
+    "avatar-domain",
 }
 
 
