@@ -22,7 +22,7 @@ from callctl.planning import Plan, PlannedStep, deferral, plan, prepared
 from callctl.preflight import MATTERS, Finding, preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
-from callctl.steps import ARCHIVED, Step, applied_steps, wanted_steps
+from callctl.steps import ARCHIVED, Step, all_steps, applied_steps, wanted_steps
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
     with at_work(settings, wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         found = status(connection, settings)
-        wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=wish.defer_drops)
+        wanted = wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=wish.defer_drops)
         on_event(_started(connection, found, wanted, wish))
         deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
         for notice in notices:
@@ -155,6 +155,9 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
             _refuse_blocked(connection, settings, found, wanted, wish)
+        if direction == "down":
+            _give_up(connection, settings, found, on_event)
+        if wanted:
             make_ready(connection, settings, found.naming, on_event)
             connection.execute(read_sql("catalog/commit_at_once.sql").encode())
             connection.execute(
@@ -333,6 +336,25 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
             database.with_retries(settings, "a lock", partial(follow, statement), on_event)
     except psycopg.Error as error:
         raise database.translated(error, "callctl's own schema", "", "no step was begun") from error
+
+
+def _give_up(connection: Connection, settings: Settings, found: Status, on_event: OnEvent) -> None:
+    """Make the steps pending that stopped on the way up before their drop. What they saved stays saved."""
+    import psycopg
+
+    for step in (step for step in all_steps() if step.number in found.undropped):
+
+        def attempt(step: Step = step) -> None:
+            with connection.transaction():
+                guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+                for statement in load_script(f"{step.directory}/undo.sql").statements:
+                    connection.execute(adapt(statement, found.naming).sql.encode())
+
+        try:
+            database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            raise database.translated(error, f"{step.directory}/undo.sql", "", "nothing was changed") from error
+        on_event(Notice(f"step {step.number} had not dropped its column: it is pending again"))
 
 
 def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement], way: runner.Way) -> StepRun:

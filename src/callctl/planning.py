@@ -63,7 +63,7 @@ def plan(
         made = store.exists(connection)
         as_sent = in_a_transaction if atomic else lambda statement: statement
         steps = []
-        for step in wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops):
+        for step in wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=defer_drops):
             script, _ = prepared(step, direction, found)
             statements: list[Statement] = []
             for statement in script.statements:

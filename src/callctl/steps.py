@@ -16,6 +16,8 @@ from callctl.store import HistoryRow
 
 ARCHIVED = MappingProxyType({9: "integration_accounts", 10: "calls", 11: "call_transcripts"})
 """The steps whose table the way down archives, and that table."""
+TYPED = MappingProxyType({5: "chatbot_packages", 6: "chatbots"})
+"""The steps that drop a type column, and whose."""
 DROPS = (5, 6)
 """The steps that drop a type column: they alone may wait while later ones are applied."""
 

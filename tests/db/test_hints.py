@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.conftest import connect
+from tests.db.snapshot import take
 
 from callctl import migrate
 from callctl.config import Settings
@@ -103,3 +104,31 @@ def test_a_catalog_that_differs_is_told_as_what_differs(documented: str) -> None
         db.execute("ALTER EVENT TRIGGER spoil DISABLE")
         db.execute(statement.encode())
     migrate.up(settings)
+
+
+@pytest.mark.parametrize("step", [5, 6])
+@pytest.mark.parametrize("to", [4, 3, 0])
+def test_a_drop_that_may_not_be_finished_is_given_up(baseline: str, step: int, to: int) -> None:
+    """A guard forbids dropping columns: the way up names it, and the way down is free without touching it."""
+    settings = Settings(database_url=baseline)
+    with connect(baseline, prepare_threshold=None) as db:
+        before = take(db)
+        migrate.up(settings, to=4)
+        after_4 = take(db)
+        migrate.up(settings, to=step - 1)
+        db.execute(
+            "CREATE FUNCTION public.nodrop() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE o record; BEGIN"
+            " FOR o IN SELECT * FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table column'"
+            "  AND object_identity ~* 'chatbot_?type' LOOP RAISE 'no drop of %', o.object_identity; END LOOP;"
+            " END $$; CREATE EVENT TRIGGER nodrop ON sql_drop EXECUTE FUNCTION public.nodrop()"
+        )
+        error = stopped(settings)
+        assert "raised in event trigger nodrop" in error.message
+        assert "ALTER EVENT TRIGGER nodrop DISABLE;" in str(error.hint)
+        migrate.down(settings, to=to)
+        db.execute("DROP EVENT TRIGGER nodrop; DROP FUNCTION public.nodrop()")
+        if to == 4:
+            assert take(db).catalog == after_4.catalog
+        if to == 0:
+            assert take(db).catalog == before.catalog
+        migrate.up(settings)
