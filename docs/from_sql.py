@@ -14,7 +14,7 @@ from callctl.contract import expected_of
 from callctl.events import Direction
 from callctl.files import sql_names
 from callctl.script import Script, Statement, load_script, tree
-from callctl.steps import Step, all_steps, parts
+from callctl.steps import ARCHIVED, Step, all_steps, parts
 
 _HOW = {
     "batched": "in batches, a commit each",
@@ -51,7 +51,8 @@ def steps(generated: str) -> str:
     for step in all_steps():
         lines += ["", f"## {_title(step)}"]
         for way in _DIRECTIONS:
-            for name in parts(step.directory, way):
+            back = (f"{step.directory}/return.sql",) if way == "up" and step.number in ARCHIVED else ()
+            for name in (*parts(step.directory, way), *back):
                 script = load_script(name)
                 file = name.rpartition("/")[2]
                 title = f"**{way.capitalize()}** (`{name}`)." if file == f"{way}.sql" else f"`{file}`:"
@@ -148,7 +149,8 @@ def _contract() -> Iterator[str]:
         names = [f"`{each.name}`" for each in listed if each.facts is not None]
         said = f"{len(names)} of callctl's own schema" if not steps else ", ".join([*names, *gone])
         yield f"| {steps} | `{check}` | {said} |"
-    yield "| 9-11 | `additions` *(warns)* | nothing else stands on the three new tables |"
+    yield "| 9-11 | `additions` *(warns)* | nothing was added to the three new tables |"
+    yield "| 9-11 | `additions-swallow` | nothing that was added to them may keep a row from being written |"
 
 
 def _when(script: Script) -> str:

@@ -69,7 +69,9 @@ def configuration() -> str:
     for section in SECTIONS:
         lines += ["", f"## The section {section.name}", "", section.help, "It stands in the file only.", ""]
         lines += ["| entry | value | means |", "|---|---|---|"]
-        lines += [f"| `{section.name}.{entry}` | {kind} | {text} |" for entry, kind, text in section.entries]
+        for entry, kind, text in section.entries:
+            name = f"{section.name}{'' if entry.startswith('[') else '.'}{entry}"
+            lines.append(f"| `{name}` | {kind} | {text} |")
         lines += ["", *section.notes, "", "```yaml", section.example.rstrip(), "```"]
     return "\n".join(lines) + "\n"
 

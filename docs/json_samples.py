@@ -445,7 +445,7 @@ def _finished() -> None:
 
 
 def _adopted() -> None:
-    render_answers.adopted([Adopted(1, "users_avatar_url", True, ())], "json")
+    render_answers.adopted([Adopted(1, "users_avatar_url", True, ())], "json", 0)
 
 
 def _failed() -> None:

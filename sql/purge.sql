@@ -8,7 +8,7 @@ DROP TABLE IF EXISTS callctl.calls;
 
 DROP TABLE IF EXISTS callctl.integration_accounts;
 
-DELETE FROM callctl.definition WHERE kind = 'foreign key';
+DELETE FROM callctl.definition WHERE step IN (9, 10, 11) AND kind IN ('foreign key', 'trigger');
 
 DELETE FROM callctl.saved_row;
 

@@ -1,6 +1,9 @@
 -- callctl's own schema: what it did, how far it came, and everything it must be able to put back.
 -- Safe to run again. psql -f runs it as it is, before the steps.
 
+-- Functions have a search_path of their own (pg_catalog first), but for those that write to the platform's tables or alter them:
+-- the platform's triggers and event triggers, which they fire, run with the session's.
+
 CREATE SCHEMA IF NOT EXISTS callctl;
 COMMENT ON SCHEMA callctl IS 'callctl: history of the voice call migration, and what it saved so that it can go back';
 
@@ -82,7 +85,7 @@ COMMENT ON TABLE callctl.definition IS 'The statements that put back, in order, 
 COMMENT ON COLUMN callctl.definition.step IS 'The step that removed it';
 COMMENT ON COLUMN callctl.definition.ordinal IS 'Order of the statements within the step';
 COMMENT ON COLUMN callctl.definition.relation IS 'The table, by its documented name';
-COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting, fillfactor or foreign key';
+COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting, fillfactor, trigger, foreign key or newest row';
 COMMENT ON COLUMN callctl.definition.name IS 'The object''s name in this database';
 COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run; of a foreign key, what comes behind its name';
 COMMENT ON COLUMN callctl.definition.detail IS 'What else is known of the object: its type, its length limit';
@@ -446,7 +449,7 @@ DO $$ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION callctl.follow_rows(p_saved regclass, p_column name, p_table regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_constraint AS k JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
                   WHERE k.conrelid = p_saved AND k.confrelid = p_table AND k.contype = 'f' AND a.attname = p_column) THEN
@@ -495,13 +498,27 @@ $$;
 COMMENT ON FUNCTION callctl.as_written(text) IS
   'A definition in a form that PostgreSQL prints the same way again: it prints varchar IN (...) in one that it does not';
 
+CREATE OR REPLACE FUNCTION callctl.length_limit(p_type oid, p_modifier integer) RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  -- The modifier of a domain's column is the domain's own, or that of the domain below it.
+  WITH RECURSIVE chain(oid, base, modifier) AS (
+    SELECT y.oid, y.typbasetype, CASE WHEN y.typtype = 'd' THEN y.typtypmod ELSE p_modifier END FROM pg_type AS y WHERE y.oid = p_type
+    UNION ALL
+    SELECT y.oid, y.typbasetype, CASE WHEN y.typtype = 'd' THEN y.typtypmod ELSE chain.modifier END
+      FROM chain JOIN pg_type AS y ON y.oid = chain.base
+  )
+  SELECT modifier - 4 FROM chain WHERE oid IN ('varchar'::regtype, 'bpchar'::regtype) AND modifier > 4
+$$;
+COMMENT ON FUNCTION callctl.length_limit(oid, integer) IS
+  'The length limit, in characters, of a varchar or char, or of a domain over one; NULL where it has none';
+
 CREATE OR REPLACE FUNCTION callctl.remember_column_type(p_step integer, p_table regclass, p_column name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   a record;
 BEGIN
   SELECT att.*, format_type(att.atttypid, att.atttypmod) AS type, pg_get_expr(d.adbin, d.adrelid) AS expression,
-         t.typname, t.typstorage, c.relname,
+         t.typstorage, c.relname, callctl.length_limit(att.atttypid, att.atttypmod) AS length,
          CASE WHEN att.attcollation <> t.typcollation
               THEN (SELECT format(' COLLATE %I.%I', n.nspname, co.collname)
                       FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace
@@ -524,8 +541,7 @@ BEGIN
     || CASE WHEN a.expression IS NULL THEN format('ALTER TABLE %s ', p_table) ELSE '' END
     || format('ALTER COLUMN %I TYPE %s%s', p_column, a.type, a.collation)
     || CASE WHEN a.expression IS NULL THEN '' ELSE format(', ALTER COLUMN %I SET DEFAULT %s', p_column, a.expression) END,
-    jsonb_build_object('type', a.type, 'length',
-      CASE WHEN a.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END));
+    jsonb_build_object('type', a.type, 'length', a.length));
   -- ALTER TYPE resets how the column is stored.
   IF a.attstorage <> a.typstorage THEN
     PERFORM callctl.write_definition(p_step, a.relname, 'column type', p_column,
@@ -740,7 +756,7 @@ COMMENT ON FUNCTION callctl.remember_enum(integer, name, oid) IS
   'Writes down an enum type that a dropped column used: labels in order, owner, comment, grants';
 
 CREATE OR REPLACE FUNCTION callctl.drop_unused_types() RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
   t record;
 BEGIN
@@ -787,7 +803,7 @@ COMMENT ON FUNCTION callctl.forms_agree(text, name, name, name) IS
   'The condition that a row''s type says of its flags what it can: call means calls alone, and any other type, or none, means anything else';
 
 CREATE OR REPLACE FUNCTION callctl.make_sync(p_table regclass, p_type name, p_chat name, p_call name)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   relation name := (SELECT relname FROM pg_class WHERE oid = p_table);
   key name := left(relation, -1) || '_id';  -- of callctl.saved_value
@@ -920,7 +936,7 @@ COMMENT ON FUNCTION callctl.make_sync(regclass, name, name, name) IS
   'Makes, or makes again, the triggers that keep a table''s type column and capability flags in step, and save what one cannot say of the other';
 
 CREATE OR REPLACE FUNCTION callctl.drop_sync(p_table regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   named name := (SELECT relname FROM pg_class WHERE oid = p_table);
   t record;
@@ -997,17 +1013,12 @@ DECLARE
   -- In one transaction for all steps (--atomic) nobody else writes: no commit, and no lock to let go of.
   alone constant boolean := coalesce(pg_catalog.current_setting('callctl.atomic', true), '') = 'on';
   wait constant text := coalesce(nullif(pg_catalog.current_setting('callctl.lock_timeout', true), ''), '200ms');
-  path constant text := pg_catalog.current_setting('search_path');
   named name;
   problem text;
   broken boolean := false;
 BEGIN
-  -- A procedure that commits can have no SET of its own, and a commit ends a setting that is local. Where nothing is committed,
-  -- the caller's comes back at the end.
-  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   IF EXISTS (SELECT FROM unnest(ARRAY[p_type, p_chat, p_call]) AS wanted WHERE NOT EXISTS (
                SELECT FROM pg_attribute WHERE attrelid = p_table AND attname = wanted AND NOT attisdropped)) THEN
-    PERFORM set_config('search_path', path, true);
     RETURN;  -- one of the two forms is gone: a run that is resumed
   END IF;
   named := (SELECT relname FROM pg_class WHERE oid = p_table);
@@ -1020,7 +1031,6 @@ BEGIN
     PERFORM callctl.make_sync(p_table, p_type, p_chat, p_call);
     IF NOT alone THEN
       COMMIT;
-      PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
     END IF;
   END IF;
 
@@ -1041,7 +1051,6 @@ BEGIN
                    p_table, callctl.forms_agree('', p_type, p_chat, p_call));
     IF NOT alone THEN
       COMMIT;
-      PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
     END IF;
     BEGIN
       EXECUTE format('ALTER TABLE %s VALIDATE CONSTRAINT callctl_forms_agree', p_table);
@@ -1063,7 +1072,6 @@ BEGIN
     END IF;
     RAISE EXCEPTION USING MESSAGE = problem, ERRCODE = 'check_violation';
   END IF;
-  PERFORM set_config('search_path', path, true);
 END
 $$;
 COMMENT ON PROCEDURE callctl.prove_forms(integer, text, regclass, name, name, name) IS
@@ -1135,7 +1143,7 @@ COMMENT ON FUNCTION callctl.unsaved_forms(text, regclass, name, name, name) IS
   'Of which rows what the other form cannot say is not saved, or is saved as it was before, as a sentence with five of them; NULL for none';
 
 CREATE OR REPLACE PROCEDURE callctl.end_sync(p_table regclass)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table);
   -- No one writes any more. What was found of every row holds as long as what has kept it so was never off.
@@ -1195,7 +1203,7 @@ COMMENT ON FUNCTION callctl.save_made_columns(integer, regclass) IS
   'Saves what others wrote into columns that a step made, before they go';
 
 CREATE OR REPLACE FUNCTION callctl.drop_made_columns(p_step integer, p_table regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   c record;
 BEGIN
@@ -1209,7 +1217,7 @@ COMMENT ON FUNCTION callctl.drop_made_columns(integer, regclass) IS
   'Drops the columns that a step made; refuses, naming it, where something else depends on one';
 
 CREATE OR REPLACE FUNCTION callctl.put_back_made_columns(p_step integer, p_table regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   c record;
 BEGIN
@@ -1238,20 +1246,20 @@ COMMENT ON FUNCTION callctl.put_back_made_columns(integer, regclass) IS
   'Puts what others had written back into columns that a step has made again';
 
 CREATE OR REPLACE FUNCTION callctl.leave_room(p_step integer, p_table regclass, p_growth integer)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   t record;
 BEGIN
-  SELECT c.relname, c.relkind, pg_relation_size(c.oid) / greatest(c.reltuples, 1) AS width,
+  SELECT c.relname, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name, c.relkind, pg_relation_size(c.oid) / greatest(c.reltuples, 1) AS width,
          (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor') AS fillfactor
     INTO t FROM pg_class AS c WHERE c.oid = p_table;
   IF t.relkind <> 'r' OR EXISTS (SELECT FROM callctl.definition WHERE step = p_step AND kind = 'fillfactor') THEN
     RETURN;
   END IF;
   PERFORM callctl.write_definition(p_step, t.relname, 'fillfactor', 'fillfactor',
-    CASE WHEN t.fillfactor IS NULL THEN format('ALTER TABLE %s RESET (fillfactor)', p_table)
-         ELSE format('ALTER TABLE %s SET (fillfactor = %s)', p_table, t.fillfactor) END);
-  EXECUTE format('ALTER TABLE %s SET (fillfactor = %s)', p_table,
+    CASE WHEN t.fillfactor IS NULL THEN format('ALTER TABLE %s RESET (fillfactor)', t.name)
+         ELSE format('ALTER TABLE %s SET (fillfactor = %s)', t.name, t.fillfactor) END);
+  EXECUTE format('ALTER TABLE %s SET (fillfactor = %s)', t.name,
     least(greatest(round(100 * t.width / (2 * t.width + p_growth)), 10), coalesce(t.fillfactor::integer, 100)));
 END
 $$;
@@ -1259,7 +1267,7 @@ COMMENT ON FUNCTION callctl.leave_room(integer, regclass, integer) IS
   'Rows written from here on leave room on their page for a later version that is larger by so many bytes, so that it needs no new index entries';
 
 CREATE OR REPLACE FUNCTION callctl.leave_no_more_room(p_step integer)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   d record;
 BEGIN
@@ -1272,7 +1280,7 @@ $$;
 COMMENT ON FUNCTION callctl.leave_no_more_room(integer) IS 'The fillfactor as it was before callctl.leave_room()';
 
 CREATE OR REPLACE FUNCTION callctl.make_touch_function(p_step integer, p_schema regnamespace)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF to_regprocedure(format('%s.update_updated_at_column()', p_schema)) IS NOT NULL THEN
     RETURN;
@@ -1288,7 +1296,7 @@ COMMENT ON FUNCTION callctl.make_touch_function(integer, regnamespace) IS
   'Creates update_updated_at_column() where the platform has none, and remembers having done so';
 
 CREATE OR REPLACE FUNCTION callctl.drop_made_function(p_step integer)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   f record;
 BEGIN
@@ -1370,27 +1378,81 @@ CREATE OR REPLACE FUNCTION callctl.key_validations(p_step integer, p_table regcl
 RETURNS TABLE (ddl text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', p_table, d.name)
     FROM callctl.definition AS d
-   WHERE d.step = p_step AND d.kind = 'foreign key' AND p_table IS NOT NULL AND (d.detail ->> 'validated')::boolean
+    JOIN pg_constraint AS k ON k.conrelid = p_table AND k.conname = d.name AND NOT k.convalidated
+   WHERE d.step = p_step AND d.kind = 'foreign key' AND (d.detail ->> 'validated')::boolean
    ORDER BY d.ordinal
 $$;
 COMMENT ON FUNCTION callctl.key_validations(integer, regclass) IS
   'The statements that validate the foreign keys that were valid when they were written down';
 
-CREATE OR REPLACE FUNCTION callctl.bring_back(p_table name, p_schema regnamespace)
-RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION callctl.remember_trigger(p_step integer, p_table regclass, p_trigger name)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t record;
 BEGIN
-  IF to_regclass(format('callctl.%I', p_table)) IS NULL THEN
-    RETURN false;
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'trigger';
+  SELECT g.oid, g.tgenabled, c.relname, format('%s.%I', c.relnamespace::regnamespace, c.relname) AS name
+    INTO t FROM pg_trigger AS g JOIN pg_class AS c ON c.oid = g.tgrelid WHERE g.tgrelid = p_table AND g.tgname = p_trigger;
+  IF NOT FOUND THEN
+    RETURN;
   END IF;
-  EXECUTE format('ALTER TABLE callctl.%I SET SCHEMA %s', p_table, p_schema);
-  RETURN true;
+  PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger, pg_get_triggerdef(t.oid));
+  IF t.tgenabled <> 'O' THEN
+    PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger, format('ALTER TABLE %s %s TRIGGER %I', t.name,
+      CASE t.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA' ELSE 'ENABLE ALWAYS' END, p_trigger));
+  END IF;
+  IF obj_description(t.oid, 'pg_trigger') IS NOT NULL THEN
+    PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger,
+      format('COMMENT ON TRIGGER %I ON %s IS %L', p_trigger, t.name, obj_description(t.oid, 'pg_trigger')));
+  END IF;
 END
 $$;
-COMMENT ON FUNCTION callctl.bring_back(name, regnamespace) IS
-  'Moves an archived table, with its rows, back into the platform''s schema; false where none is archived';
+COMMENT ON FUNCTION callctl.remember_trigger(integer, regclass, name) IS
+  'Writes down a trigger of a table that is going to be archived, which goes so that the function it runs can go';
+
+CREATE OR REPLACE FUNCTION callctl.remember_newest(p_step integer, p_table regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' AS $$
+DECLARE
+  newest timestamp;
+BEGIN
+  EXECUTE format('SELECT max((to_jsonb(t) ->> ''created_at'')::timestamp) FROM %s AS t', p_table) INTO newest;
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'newest row';
+  PERFORM callctl.write_definition(p_step, c.relname, 'newest row', 'created_at', '', jsonb_build_object('newest', newest))
+     FROM pg_class AS c WHERE c.oid = p_table;
+END
+$$;
+COMMENT ON FUNCTION callctl.remember_newest(integer, regclass) IS
+  'Writes down the latest created_at of a table''s rows (in UTC, if the column has a time zone), by which a later row is known even where the server''s clock was set back';
+
+CREATE OR REPLACE FUNCTION callctl.assert_not_archived(p_step integer, p_table name)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF to_regclass(format('callctl.%I', p_table)) IS NOT NULL THEN
+    RAISE EXCEPTION 'callctl.% is archived, with its rows: step % brings it back by return.sql, in place of up.sql', p_table, p_step;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION callctl.assert_not_archived(integer, name) IS
+  'Raises an exception where a table that a step would make is archived';
+
+CREATE OR REPLACE FUNCTION callctl.protect_new_table(p_table regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  wanted text := coalesce(nullif(current_setting('callctl.new_tables_row_security', true), ''), 'inherit');
+BEGIN
+  IF wanted = 'on' OR wanted = 'inherit' AND EXISTS (
+       SELECT FROM pg_class AS made
+       JOIN pg_class AS c ON c.relnamespace = made.relnamespace AND c.relname IN ('chatbots', 'companies') AND c.relrowsecurity
+       WHERE made.oid = p_table) THEN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', p_table);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION callctl.protect_new_table(regclass) IS
+  'Enables row-level security on a table just made where chatbots or companies has it, or as callctl.new_tables_row_security says: inherit, on or off';
 
 CREATE OR REPLACE FUNCTION callctl.add_missing_constraint(p_table regclass, p_name name, p_definition text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = p_table AND conname = p_name) THEN
     EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I %s', p_table, p_name, p_definition);
@@ -1428,7 +1490,7 @@ COMMENT ON FUNCTION callctl.rows_referring_to(regclass, uuid) IS
   'Which foreign keys still point at a row, and how many rows do';
 
 CREATE OR REPLACE FUNCTION callctl.put_away_made_rows(p_step integer, p_table regclass)
-RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
   m record;
   u record;
@@ -1462,7 +1524,7 @@ COMMENT ON FUNCTION callctl.put_away_made_rows(integer, regclass) IS
   'Saves and deletes the rows that a step inserted; refuses, naming it, where a foreign key still uses one';
 
 CREATE OR REPLACE FUNCTION callctl.bring_back_rows(p_table regclass, p_key name)
-RETURNS integer LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
   s record;
   columns text;

@@ -6,6 +6,7 @@ FROM (VALUES
     ('statement_timeout', %(statement_ms)s::text),
     ('lock_timeout', %(lock_ms)s::text),
     ('callctl.sessions', %(sessions)s::text),
+    ('callctl.new_tables_row_security', %(new_tables_row_security)s::text),
     ('parallel_setup_cost', '0'),
     ('parallel_tuple_cost', '0')
 ) AS s(name, value)

@@ -37,8 +37,18 @@ WITH asked AS (
   CROSS JOIN LATERAL jsonb_each_text(j.facts) AS e (property, value)
   WHERE j.there AND NOT j.gone AND (j.whole OR coalesce(j.always, '[]') ? e.property)
     AND e.value IS DISTINCT FROM j.found ->> e.property
+    AND (e.property <> 'row security' OR j."check" = 'store-tables')
   UNION ALL
-  SELECT 'additions', NULL, f.relation, f.kind, f.name, 'added', NULL, NULL, NULL, NULL
+  -- Row-level security is the platform's to switch on; a step does it where a neighbour has it.
+  SELECT 'additions', NULL, j.relation, j.kind, j.name, 'row-level security is on', NULL, NULL, NULL, NULL
+  FROM judged AS j
+  WHERE j.kind = 'table' AND j."check" <> 'store-tables' AND j.there AND NOT j.gone AND j.found ->> 'row security' = 'on'
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+      WHERE c.relname IN ('chatbots', 'companies') AND c.relrowsecurity AND format('%I.%s', n.nspname, j.name) = j.relation)
+  UNION ALL
+  SELECT CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN 'additions-swallow' ELSE 'additions' END, NULL, f.relation, f.kind, f.name,
+         CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN 'may swallow writes' ELSE 'added' END, NULL, NULL, NULL, NULL
   FROM asked
   CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'whole') AS t (relation)
   JOIN found AS f ON f.relation = t.relation
@@ -53,7 +63,7 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
        property, expected, found,
        -- The statement that makes it what it should be; NULL where there is no single one, or what it held is lost.
        CASE
-         WHEN problem IN ('not gone', 'added') THEN NULL
+         WHEN problem IN ('not gone', 'added', 'may swallow writes', 'row-level security is on') THEN NULL
          WHEN kind = 'column' AND property = 'type' THEN format('ALTER TABLE %s ALTER COLUMN %s TYPE %s', relation, name, expected)
          WHEN kind = 'column' AND property = 'not null' THEN
            format('ALTER TABLE %s ALTER COLUMN %s %s NOT NULL', relation, name, CASE expected WHEN 'yes' THEN 'SET' ELSE 'DROP' END)
@@ -72,7 +82,7 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
          WHEN kind = 'index' AND property = 'valid' THEN format('REINDEX INDEX CONCURRENTLY %s.%s', substring(relation FROM '^(?:"(?:[^"]|"")*"|[^."]*)'), name)
          WHEN kind = 'trigger' AND problem = 'missing' THEN facts ->> 'definition'
          WHEN kind = 'trigger' AND property = 'enabled' THEN format('ALTER TABLE %s ENABLE TRIGGER %s', relation, name)
-       END AS mend,
+       END AS fix,
        step
 FROM difference
 ORDER BY "check", relation, kind, name, problem, property

@@ -101,13 +101,20 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace,
 LATERAL (VALUES
   ('definition', regexp_replace(pg_get_triggerdef(t.oid), ' EXECUTE FUNCTION [^(]+\(',
                                 replace(format(' EXECUTE FUNCTION %I.%I(', n.nspname, p.proname), '\', '\\'))),
-  ('enabled', CASE t.tgenabled WHEN 'O' THEN 'yes' WHEN 'A' THEN 'always' WHEN 'R' THEN 'on replicas only' ELSE 'no' END)
+  ('enabled', CASE t.tgenabled WHEN 'O' THEN 'yes' WHEN 'A' THEN 'always' WHEN 'R' THEN 'on replicas only' ELSE 'no' END),
+  -- Only a BEFORE ROW trigger can keep a row from being written, by returning NULL. Whether it ever does cannot be read off its text.
+  ('writes', CASE WHEN t.tgtype::integer & 3 = 3 AND t.tgenabled <> 'D' AND p.prosrc ~* '\mreturn\s+null\M' THEN 'may be swallowed'
+                  ELSE 'go through' END)
 ) AS fact (property, value)
 
 UNION ALL
-SELECT r.name, 'rule', quote_ident(w.rulename), 'definition', pg_get_ruledef(w.oid)
+SELECT r.name, 'rule', quote_ident(w.rulename), fact.property, fact.value
 FROM relation AS r
-JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = r.oid AND w.rulename <> '_RETURN'
+JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = r.oid AND w.rulename <> '_RETURN',
+LATERAL (VALUES
+  ('definition', pg_get_ruledef(w.oid)),
+  ('writes', CASE WHEN w.is_instead AND w.ev_enabled <> 'D' THEN 'may be swallowed' ELSE 'go through' END)
+) AS fact (property, value)
 
 UNION ALL
 SELECT r.name, 'policy', quote_ident(p.polname), 'command', p.polcmd::text

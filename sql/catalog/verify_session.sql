@@ -2,7 +2,8 @@
 -- than it may, the ids of the keys that there are (none: not set), and the defaults of step 12, byte for byte, which the checks
 -- of call settings know by sight.
 -- Then what a few long scans with large hash tables need: memory for the tables, and nothing compiled.
-SELECT set_config('search_path', 'pg_catalog', true), set_config('statement_timeout', %(timeout)s, true),
+SELECT set_config('search_path', 'pg_catalog', true), set_config('quote_all_identifiers', 'off', true), set_config('TimeZone', 'UTC', true),
+       set_config('statement_timeout', %(timeout)s, true),
        set_config('callctl.known_keys', %(known_keys)s, true),
        set_config('callctl.default_call_settings', '{
          "voiceId": "alloy", "voiceProvider": "openai", "voiceSettings": {"pitch": 0, "speed": 1.0, "stability": 0.5},

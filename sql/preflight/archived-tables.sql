@@ -63,3 +63,28 @@ FROM callctl.definition AS f
 JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
 WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11)
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.conname = f.name);
+
+-- So does its type, and the type of its arrays.
+SELECT
+    'blocks' AS level,
+    format('type %s has the name of a type of %s, which step %s brings back from the archive', taken.oid::regtype, c.oid::regclass, t.step)
+        AS what,
+    taken.oid::regtype::text AS object,
+    ARRAY[t.step] AS steps,
+    format('ALTER TYPE %s RENAME TO %I;', taken.oid::regtype, left(taken.typname, 58) || '_new') AS fix
+FROM (VALUES (9, 'integration_accounts'), (10, 'calls'), (11, 'call_transcripts')) AS t(step, name)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
+JOIN pg_catalog.pg_type AS own ON own.typrelid = c.oid
+JOIN pg_catalog.pg_type AS moves ON moves.oid IN (own.oid, own.typarray)
+JOIN pg_catalog.pg_type AS taken
+    ON taken.typname = moves.typname AND taken.typnamespace = 'chatapp'::regnamespace AND taken.typrelid = 0;
+
+SELECT
+    'blocks' AS level,
+    format('archived %s belongs to %s, and role %s may not bring it back', c.oid::regclass, pg_get_userbyid(c.relowner), current_user) AS what,
+    c.oid::regclass::text AS object,
+    ARRAY[t.step] AS steps,
+    format('ALTER TABLE %s OWNER TO %I;', c.oid::regclass, current_user) AS fix
+FROM (VALUES (9, 'integration_accounts'), (10, 'calls'), (11, 'call_transcripts')) AS t(step, name)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
+WHERE NOT pg_has_role(c.relowner, 'USAGE');

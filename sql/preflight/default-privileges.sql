@@ -25,6 +25,11 @@ FROM (
       AND x.grantee <> c.relowner
       AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
       AND (x.grantee = 0 OR NOT pg_has_role(x.grantee, current_user, 'USAGE'))
+      -- A role that reads other tables under row-level security: what it may read of the new ones is for their policies to say.
+      AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_class AS s LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = x.grantee
+        WHERE s.relnamespace = c.relnamespace AND s.relrowsecurity
+          AND (r.oid IS NULL OR NOT (r.rolsuper OR r.rolbypassrls) AND (s.relforcerowsecurity OR NOT pg_has_role(r.oid, s.relowner, 'USAGE'))))
 ) AS g
 LEFT JOIN (
     SELECT DISTINCT x.grantee, x.privilege_type

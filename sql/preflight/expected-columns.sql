@@ -16,21 +16,21 @@ SELECT
     format('%s.%I', c.oid::regclass, t.col) AS object,
     t.steps
 FROM (VALUES
-    ('users', 'id', 'uuid', ARRAY[1]),
-    ('chatbots', 'id', 'uuid', ARRAY[4, 6, 10, 12]),
-    ('chatbot_packages', 'id', 'uuid', ARRAY[4, 5]),
-    ('companies', 'id', 'uuid', ARRAY[9, 10, 12]),
-    ('end_users', 'id', 'uuid', ARRAY[10]),
-    ('conversations', 'id', 'uuid', ARRAY[10]),
-    ('ai_models', 'id', 'uuid', ARRAY[13]),
-    ('companies', 'settings', 'jsonb', ARRAY[12]),
-    ('chatbots', 'settings', 'jsonb', ARRAY[12]),
+    ('users', 'id', 'pg_catalog.uuid'::regtype, ARRAY[1]),
+    ('chatbots', 'id', 'pg_catalog.uuid', ARRAY[4, 6, 10, 12]),
+    ('chatbot_packages', 'id', 'pg_catalog.uuid', ARRAY[4, 5]),
+    ('companies', 'id', 'pg_catalog.uuid', ARRAY[9, 10, 12]),
+    ('end_users', 'id', 'pg_catalog.uuid', ARRAY[10]),
+    ('conversations', 'id', 'pg_catalog.uuid', ARRAY[10]),
+    ('ai_models', 'id', 'pg_catalog.uuid', ARRAY[13]),
+    ('companies', 'settings', 'pg_catalog.jsonb', ARRAY[12]),
+    ('chatbots', 'settings', 'pg_catalog.jsonb', ARRAY[12]),
     ('ai_models', 'provider', NULL, ARRAY[7, 13])
 ) AS t(name, col, wanted, steps)
 JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace
 LEFT JOIN pg_catalog.pg_attribute AS a
     ON a.attrelid = c.oid AND a.attname = t.col AND a.attnum > 0 AND NOT a.attisdropped
-WHERE a.attname IS NULL OR format_type(a.atttypid, a.atttypmod) <> t.wanted;
+WHERE a.attname IS NULL OR a.atttypid <> t.wanted;
 
 -- needs: chatapp.users, chatapp.chatbots, chatapp.ai_models
 SELECT
@@ -50,8 +50,17 @@ FROM (VALUES
 ) AS t(relation, col, words, steps)
 LEFT JOIN pg_catalog.pg_attribute AS a
     ON a.attrelid = t.relation AND a.attname = t.col AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
-WHERE a.attname IS NULL OR (t.words AND y.typname NOT IN ('varchar', 'text', 'bpchar'));
+LEFT JOIN LATERAL (
+    -- Of a domain, the type that it is over.
+    WITH RECURSIVE chain(oid, base) AS (
+        SELECT y.oid, y.typbasetype FROM pg_catalog.pg_type AS y WHERE y.oid = a.atttypid
+        UNION ALL
+        SELECT y.oid, y.typbasetype FROM chain JOIN pg_catalog.pg_type AS y ON y.oid = chain.base
+    )
+    SELECT chain.oid FROM chain WHERE chain.base = 0
+) AS y ON true
+WHERE a.attname IS NULL
+   OR (t.words AND y.oid NOT IN ('pg_catalog.varchar'::regtype, 'pg_catalog.text'::regtype, 'pg_catalog.bpchar'::regtype));
 
 SELECT
     'blocks' AS level,

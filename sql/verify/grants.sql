@@ -1,10 +1,11 @@
 -- steps: 9-11
 -- fast: yes
 -- means: the application gets "permission denied" with its first call: a new table has no grants of its own
--- mends: run the GRANT that stands beside it, if that role is to work with calls
+-- mends: run the GRANT beside it, if that role is to work with calls
 
 -- What a role has by a grant on chatbots it should have on the three tables, by whatever way: its own grant, a role it
--- is a member of, or PUBLIC.
+-- is a member of, or PUBLIC. A role that reads other tables of the platform under row-level security is left out: what it may
+-- read of the new ones is for their policies to say.
 -- check (warns): new-tables-granted: every role that may use chatbots may use the three new tables in the same way
 SELECT CASE WHEN granted.grantee = 0 THEN 'public' ELSE pg_get_userbyid(granted.grantee)::text END AS role,
        format('GRANT %s ON %s TO %s', string_agg(granted.privilege_type, ', ' ORDER BY granted.privilege_type), made.oid::regclass,
@@ -15,6 +16,11 @@ JOIN pg_class AS made ON made.relnamespace = chatbots.relnamespace AND made.relk
                      AND made.relname IN ('integration_accounts', 'calls', 'call_transcripts')
 WHERE chatbots.relnamespace = 'chatapp'::regnamespace AND chatbots.relname = 'chatbots'
   AND granted.grantee <> chatbots.relowner
+  AND NOT EXISTS (
+    SELECT FROM pg_class AS c LEFT JOIN pg_roles AS r ON r.oid = granted.grantee
+    WHERE c.relnamespace = chatbots.relnamespace AND c.relrowsecurity
+      AND c.relname NOT IN ('integration_accounts', 'calls', 'call_transcripts')
+      AND (r.oid IS NULL OR NOT (r.rolsuper OR r.rolbypassrls) AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE'))))
   AND granted.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
   AND NOT CASE WHEN granted.grantee = 0
       THEN EXISTS (SELECT FROM aclexplode(made.relacl) AS own WHERE own.grantee = 0 AND own.privilege_type = granted.privilege_type)

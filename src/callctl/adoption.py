@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,18 +36,33 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
     """Record the steps that the database has and the history has not, each proved by its verify.
 
     First runs what the step's file marks repeatable: callctl's additions to the document, and what a later down
-    must remember. Stops at the first step that cannot be proved. ``defer_drops`` passes over steps 5 and 6.
+    must remember. Stops at the first step that cannot be proved; where none was recorded, callctl's schema is not left
+    behind. ``defer_drops`` passes over steps 5 and 6.
     """
     with at_work(settings, on_event=on_event) as (connection, lock):
         found = status(connection, settings)
-        make_ready(connection, settings, found.naming, on_event)
         looked_at: list[Adopted] = []
-        for step in wanted_steps(found.applied, found.half_done, "up", None, defer_drops=defer_drops):
-            lock.assert_held()
-            looked_at.append(_adopt(connection, settings, found.naming, step, on_event))
-            if not looked_at[-1].adopted:
-                break
+        with _leaving_nothing(connection, settings, looked_at, on_event):
+            make_ready(connection, settings, found.naming, on_event)
+            for step in wanted_steps(found.applied, found.half_done, "up", None, defer_drops=defer_drops):
+                lock.assert_held()
+                looked_at.append(_adopt(connection, settings, found.naming, step, on_event))
+                if not looked_at[-1].adopted:
+                    break
         return tuple(looked_at)
+
+
+@contextmanager
+def _leaving_nothing(
+    connection: Connection, settings: Settings, looked_at: Sequence[Adopted], on_event: OnEvent
+) -> Iterator[None]:
+    """Drop callctl's schema at the end, if it was made in between and no step was recorded."""
+    there = store.has_schema(connection)
+    try:
+        yield
+    finally:
+        if not there and not any(step.adopted for step in looked_at) and not connection.closed:
+            store.drop(connection, settings, on_event)
 
 
 class _NotProved(Exception):
@@ -72,13 +89,14 @@ def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Ste
                     except psycopg.ProgrammingError:
                         # The object it works on is not there; the verify below names it.
                         continue
-            results = step_checks(connection, naming, step.number)
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+            assert row is not None
+            # Recorded first: the checks read the history, and must say now what they will say then.
+            store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
+            results = step_checks(connection, naming, step.number, settings.accept)
             failing = tuple(result for result in results if not result.passed and not result.warns)
             if failing:
                 raise _NotProved(failing)
-            row = connection.execute("SELECT clock_timestamp()").fetchone()
-            assert row is not None
-            store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
 
     try:
         database.with_retries(settings, "a lock", attempt, on_event)

@@ -14,14 +14,27 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
+from callctl.config_accept import Accepted
 from callctl.config_file import config_path, read_file
 from callctl.config_secrets import KeyConfig, SecretField
 from callctl.config_sections import SECTIONS
-from callctl.config_values import Unusable, batch_size, batch_workers, boolean, choice, duration, moment, schema, text
+from callctl.config_values import (
+    Unusable,
+    batch_size,
+    batch_workers,
+    boolean,
+    choice,
+    duration,
+    moment,
+    schema,
+    switch,
+    text,
+)
 from callctl.errors import CallctlError, ConfigError, UsageError
 from callctl.redaction import has_password
 
 Output: TypeAlias = Literal["text", "json"]
+NewTablesRowSecurity: TypeAlias = Literal["inherit", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,10 @@ class Settings:
     keys: KeyConfig | None = None
     # Fields declared beside the documented ones (secret_fields.DECLARED).
     secret_fields: tuple[SecretField, ...] = ()
+    # Whether the new tables get row-level security: as chatbots and companies have it, always, or never.
+    new_tables_row_security: NewTablesRowSecurity = "inherit"
+    # Differences of the catalog that verify does not fail on.
+    accept: tuple[Accepted, ...] = ()
     # What the operator should be told about the settings themselves (a password that others can read).
     warnings: tuple[str, ...] = ()
 
@@ -192,6 +209,15 @@ SETTINGS: tuple[Setting, ...] = (
         "not set",
         "Whether the maintenance notice to the platform's users has gone out.",
         boolean,
+    ),
+    _setting(
+        "new_tables_row_security",
+        "inherit, on or off",
+        "inherit",
+        "Whether integration_accounts, calls and call_transcripts get row-level security when they are created: where"
+        " chatbots or companies has it (inherit), always (on), or never (off). Without a policy only their owner reads"
+        " them.",
+        switch("inherit"),
     ),
 )
 

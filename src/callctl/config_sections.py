@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from callctl import config_secrets
+from callctl import config_accept, config_secrets
 from callctl.config_secrets import COMMAND_SECONDS
 
 
@@ -89,5 +89,31 @@ secrets:
     - {table: integration_accounts, account_type: custom, column: credentials, path: "backup[].password"}
 """,
         parse=config_secrets.secrets,
+    ),
+    Section(
+        name="accept",
+        field="accept",
+        help="Differences between the catalog and the specification that are meant, so that `callctl verify` passes.",
+        entries=(
+            ("[].object", "text", "The object, as verify prints it: `column chatapp.calls.recording_url`."),
+            (
+                "[].difference",
+                "text",
+                "The difference, as verify prints it: `type is character varying(1000)`, `missing`, `added`.",
+            ),
+            ("[].reason", "text", "Why; verify shows it."),
+        ),
+        notes=(
+            "verify prints the entry for each difference. One entry accepts one difference of one object: where the",
+            "object changes again, verify fails again. An entry that matches nothing is a warning. What differs in",
+            "callctl's own schema cannot be accepted.",
+        ),
+        example="""\
+accept:
+  - object: column chatapp.calls.recording_url
+    difference: type is character varying(1000)
+    reason: signed URLs of the new storage are longer
+""",
+        parse=config_accept.accept,
     ),
 )

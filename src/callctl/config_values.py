@@ -53,6 +53,16 @@ def choice(*choices: str) -> Callable[[object], str]:
     return parse
 
 
+def switch(*others: str) -> Callable[[object], str]:
+    """on or off, which YAML reads as true and false, or one of ``others``."""
+    named = choice(*others, "on", "off")
+
+    def parse(value: object) -> str:
+        return named({True: "on", False: "off"}.get(value) if isinstance(value, bool) else value)
+
+    return parse
+
+
 def duration(value: object) -> int:
     """Milliseconds of '200ms', '2s', '1.5s', '5min', '1h'. A number without a unit says nothing: refused."""
     hint = "give a number and a unit: ms, s, min or h, such as 200ms or 2s"

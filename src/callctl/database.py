@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 OLDEST_SERVER = 120000
 # What the driver would print of its own accord (a statement that did not heed a cancellation), callctl says itself.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
+AGAIN = "run the same command again"
 # How long a transaction asks again for the work lock of its schema before it says who has it.
 BUSY_SECONDS = 5.0
 
@@ -326,7 +327,7 @@ def lost(error: psycopg.Error) -> ConnectionFailed:
     """The error for a connection that broke while it was in use."""
     return ConnectionFailed(
         f"the server ended the connection: {error_text(error)}",
-        hint="run the same command again: it goes on from what was committed",
+        hint=AGAIN,
     )
 
 
@@ -411,7 +412,7 @@ class NotStored(Exception):
         return not_stored(connection, where, self.relation, len(self.ids), sample, state)
 
 
-UNHINDERED = "change or disable that trigger or rule for callctl's role, then run the same command again: it resumes"
+UNHINDERED = "change or disable that trigger or rule for callctl's role, then"
 
 
 def in_the_way(connection: Connection, schema: str, table: str) -> str:
@@ -428,39 +429,53 @@ def in_the_way(connection: Connection, schema: str, table: str) -> str:
 
 
 def not_stored(
-    connection: Connection, where: str, relation: tuple[str, str], number: int, sample: str, state: str
+    connection: Connection,
+    where: str,
+    relation: tuple[str, str],
+    number: int,
+    sample: str,
+    state: str,
+    again: str = AGAIN,
 ) -> StepFailed:
     """The StepFailed for rows that are not stored as they were written: which, and what could have done it.
 
-    ``where`` and ``state`` are as in :func:`translated`.
+    ``where``, ``state`` and ``again`` are as in :func:`translated`.
     """
     schema, table = relation
     rows, wrote = ("1 row", "is not stored as callctl wrote it")
     if number > 1:
         rows, wrote = f"{number:,} rows", "are not stored as callctl wrote them"
     others = in_the_way(connection, schema, table)
-    return StepFailed(f"{where}: {rows} of {schema}.{table} {wrote} ({sample}); {others}\n{state}", hint=UNHINDERED)
+    return StepFailed(
+        f"{where}: {rows} of {schema}.{table} {wrote} ({sample}); {others}\n{state}", hint=f"{UNHINDERED} {again}"
+    )
 
 
 def translated(
-    error: psycopg.Error, where: str, sql: str, state: str, connection: Connection | None = None
+    error: psycopg.Error,
+    where: str,
+    sql: str,
+    state: str,
+    connection: Connection | None = None,
+    again: str = AGAIN,
 ) -> StepFailed:
     """The StepFailed that says where a statement failed, what the server said, and what is committed.
 
-    A ``connection`` is asked which policy hides rows, where the server refused for that.
+    A ``connection`` is asked which policy hides rows, where the server refused for that. ``again`` ends the hint: what
+    to do once the cause is removed.
     """
     import psycopg
 
     if connection is not None and (hidden := _hidden_rows(connection, error)):
         return StepFailed(f"{where}: {hidden[0]}\n{state}", hint=hidden[1])
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
-        hint = "callctl was silent for too long, so the server freed its locks; run the same command again"
+        hint = f"callctl was silent for too long, so the server freed its locks; {again}"
     elif isinstance(error, psycopg.errors.LockNotAvailable):
-        hint = "somebody holds a lock on the table (callctl preflight names them); run the same command again"
+        hint = f"another session holds a lock on the table (callctl preflight names it); {again}"
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
-        hint = "connect as the tables' owner; callctl preflight lists what is missing"
+        hint = f"give the role the right that the server names, or connect as one that has it; then {again}"
     elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
-        hint = "the server ended the connection; run the same command again: it goes on from what was committed"
+        hint = f"the server ended the connection; {again}"
     else:
-        hint = "fix what the server names, then run the same command again: it goes on from what was committed"
+        hint = f"fix what the server names, then {again}"
     return StepFailed(f"{where}: {error_text(error)}{caret(error, sql)}\n{state}", hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from callctl import database
@@ -18,18 +19,24 @@ if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection
 
+# Where the checks of the catalog come from: a row is a difference as a sentence, and the statement that removes it.
+CONTRACT = "contract/"
 # An operator who waits so many seconds for a lock wants to know whose it is.
 NAMED_AFTER = 1.0
 
 
-class CheckFailed(Exception):
-    """A check returned offenders; the transaction it ran in is rolled back."""
+# What a hint ends with where a run commits step by step; one that is a single transaction has database.AGAIN.
+RESUMES = f"{database.AGAIN}: it resumes from what was committed"
 
-    def __init__(self, statement: Statement, offenders: int, sample: str) -> None:
+
+class CheckFailed(Exception):
+    """A check returned offenders, of which ``rows`` are the first; the transaction it ran in is rolled back."""
+
+    def __init__(self, statement: Statement, offenders: int, rows: Sequence[Sequence[Any]]) -> None:
         super().__init__(statement.check and statement.check.sentence)
         self.statement = statement
         self.offenders = offenders
-        self.sample = sample
+        self.rows = rows
 
 
 class NotStored(Exception):
@@ -51,39 +58,76 @@ def assert_stored(statement: Statement, answer: Any) -> None:
         raise NotStored(statement, len(wrong), ", ".join(map(str, wrong[:5])))
 
 
-def failure(run: Run, failed: Failed, otherwise: str, stands: str) -> CallctlError:
-    """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands."""
+def failure(run: Run, failed: Failed, otherwise: str, stands: str, again: str = RESUMES) -> CallctlError:
+    """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands.
+
+    ``again`` is what the hint ends with.
+    """
     from psycopg import errors
 
     cause = failed.cause
     if isinstance(cause, CheckFailed):
-        return _check_failed(cause, stands)
+        return _check_failed(cause, stands, again)
     if isinstance(cause, NotStored):
-        return _not_stored(run, cause, stands)
+        return _not_stored(run, cause, stands, again)
     place = failed.statement.place if failed.statement else otherwise
     if isinstance(cause, HeldTooLong):
         return _held_too_long(run, place, stands)
     if isinstance(cause, errors.FeatureNotSupported) and failed.statement and failed.statement.kind == "update":
         # A rule makes something else of the UPDATE, which then has no rows to return and to compare.
-        return _rewritten(run, cause, failed.statement, stands)
+        return _rewritten(run, cause, failed.statement, stands, again)
     if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
-        return _no_lock(run, cause, place, failed.sql, stands)
-    return database.translated(cause, place, failed.sql, stands, run.connection)
+        return _no_lock(run, cause, place, failed.sql, stands, again)
+    return _of_others(run, cause, place, failed.sql, stands, again) or database.translated(
+        cause, place, failed.sql, stands, run.connection, again
+    )
 
 
-def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str) -> StepFailed:
+def _of_others(run: Run, cause: Any, place: str, sql: str, stands: str, again: str) -> StepFailed | None:
+    """The error for what a trigger of the platform's raised, or what a role that is not the owner may not do."""
+    import psycopg
+
+    if run.connection.closed or not isinstance(cause, psycopg.Error):
+        return None
+    refused = isinstance(cause, psycopg.errors.InsufficientPrivilege)
+    values = {"schema": run.schema, "tables": _tables(run.schema, sql), "context": cause.diag.context or ""}
+    try:
+        raised = run.connection.execute(read_sql("catalog/raised_in.sql").encode(), values).fetchall()
+        owners = run.connection.execute(read_sql("catalog/owners.sql").encode(), values).fetchall() if refused else []
+    except psycopg.Error:  # the server's own message is worth more than whose it is
+        return None
+    said = f"{place}: {database.error_text(cause)}"
+    if raised:
+        named = ", ".join(f"{name} ({function})" for name, function, _ in raised)
+        first = "give its function the right that it lacks" if refused else "change what its function refuses"
+        disable = "; ".join(statement for *_, statement in raised)
+        return StepFailed(
+            f"{said}; raised in {named}\n{stands}",
+            hint=f"{first}, or disable it until the run is over ({disable};), then {again}",
+        )
+    if refused and owners:
+        return StepFailed(
+            f"{said}{database.caret(cause, sql)}\n{stands}",
+            hint=f"connect as {' or '.join(row[0] for row in owners)}, the owner, then {again}",
+        )
+    return None
+
+
+def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str, again: str) -> StepFailed:
     """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
     tables = _tables(run.schema, sql)
+    holders = _holders(run.connection, run.schema, tables)
     named = "; ".join(
         f"pid {pid} ({application}, {session}, for {age}, last {word or 'query unknown'}) holds {modes}"
-        for pid, application, session, age, word, modes in _holders(run.connection, run.schema, tables)
+        for pid, application, session, age, word, modes in holders
     )
+    ends = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid, *_ in holders if pid is not None)
     waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
     problem = "no lock on" if cause.sqlstate == "55P03" else "deadlock after deadlock on"
     return StepFailed(
-        f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'nobody holds one any more'}"
+        f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'no session holds one any more'}"
         f" (SQLSTATE {cause.sqlstate})\n{stands}",
-        hint="end that transaction (pg_terminate_backend(pid) if need be), then run the same command again",
+        hint=f"end that transaction ({ends};), then {again}" if ends else again,
     )
 
 
@@ -123,18 +167,19 @@ def _holders(connection: Connection, schema: str, tables: list[str]) -> list[tup
     ).fetchall()
 
 
-def _rewritten(run: Run, cause: Any, statement: Statement, stands: str) -> StepFailed:
+def _rewritten(run: Run, cause: Any, statement: Statement, stands: str, again: str) -> StepFailed:
     schema, table = written_table(statement, run.schema)
     others = database.in_the_way(run.connection, schema, table)
     return StepFailed(
         f"{statement.place}: {database.error_text(cause)}; {schema}.{table}: {others}\n{stands}",
-        hint=database.UNHINDERED,
+        hint=f"{database.UNHINDERED} {again}",
     )
 
 
-def _not_stored(run: Run, cause: NotStored, stands: str) -> StepFailed:
+def _not_stored(run: Run, cause: NotStored, stands: str, again: str) -> StepFailed:
     relation = written_table(cause.statement, run.schema)
-    return database.not_stored(run.connection, cause.statement.place, relation, cause.rows, cause.sample, stands)
+    place = cause.statement.place
+    return database.not_stored(run.connection, place, relation, cause.rows, cause.sample, stands, again)
 
 
 def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:
@@ -145,12 +190,21 @@ def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:
     )
 
 
-def _check_failed(failed: CheckFailed, stands: str) -> StepFailed:
+def _check_failed(failed: CheckFailed, stands: str, again: str) -> StepFailed:
     check = failed.statement.check
     assert check is not None
+    if failed.statement.source.startswith(CONTRACT):
+        differences = "; ".join(row[0] for row in failed.rows)
+        fixes = "; ".join(dict.fromkeys(row[1] for row in failed.rows if row[1]))
+        fixed = f", fix it ({fixes};)" if fixes else ""
+        return StepFailed(
+            f"{failed.statement.place}: check {check.id} failed: the step made something else than it should"
+            f" ({failed.offenders}: {differences})\n{stands}",
+            hint=f"find out what changed it (an event trigger, another session){fixed}, then {again}",
+        )
     rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
+    sample = "; ".join(", ".join(map(str, row)) for row in failed.rows)
     return StepFailed(
-        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise"
-        f" ({failed.sample})\n{stands}",
-        hint="look at those rows, then run the same command again: it goes on from what was committed",
+        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({sample})\n{stands}",
+        hint=f"correct those rows, then {again}",
     )

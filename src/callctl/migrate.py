@@ -22,7 +22,7 @@ from callctl.planning import Plan, PlannedStep, deferral, plan, prepared
 from callctl.preflight import MATTERS, Finding, preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
-from callctl.steps import Step, wanted_steps
+from callctl.steps import ARCHIVED, Step, all_steps, applied_steps, wanted_steps
 from callctl.store import HistoryRow, Saved
 from callctl.watch import standby_awaited
 
@@ -61,6 +61,8 @@ class Run:
     seconds: float
     deferred: tuple[int, ...] = ()
     kept: tuple[Saved, ...] = ()
+    # What the operator has to do next about what the steps made.
+    notes: tuple[str, ...] = ()
 
 
 def history(connection: Connection) -> tuple[HistoryRow, ...]:
@@ -144,7 +146,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
     with at_work(settings, wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         found = status(connection, settings)
-        wanted = wanted_steps(found.applied, found.half_done, direction, to, defer_drops=wish.defer_drops)
+        wanted = wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=wish.defer_drops)
         on_event(_started(connection, found, wanted, wish))
         deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
         for notice in notices:
@@ -153,25 +155,47 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             if state.edited:
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
-        ready = [(step, *prepared(step, direction, found.naming)) for step in wanted]
+        ready = [(step, *prepared(step, direction, found)) for step in wanted]
         if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
             _refuse_blocked(connection, settings, found, wanted, wish)
+        if direction == "down":
+            _give_up(connection, settings, found, on_event)
+        if wanted:
             # From here on only the end of a step waits for a synchronous standby, and says so.
             connection.execute(read_sql("catalog/commit_at_once.sql").encode())
             make_ready(connection, settings, found.naming, on_event)
             connection.execute(
                 "SELECT set_config('callctl.truncate_avatars', %s, false),"
-                " set_config('callctl.lock_timeout', %s, false)",
-                ("on" if wish.truncate_avatars else "off", f"{settings.lock_timeout_ms}ms"),
+                " set_config('callctl.lock_timeout', %s, false),"
+                " set_config('callctl.new_tables_row_security', %s, false)",
+                (
+                    "on" if wish.truncate_avatars else "off",
+                    f"{settings.lock_timeout_ms}ms",
+                    settings.new_tables_row_security,
+                ),
             )
         pace = Pace(settings, connection, on_event)
         run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event)
         taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
-        return Run(direction, tuple(taken), seconds, deferred, kept)
+        notes = _notes(connection, found.naming, taken) if direction == "up" else ()
+        return Run(direction, tuple(taken), seconds, deferred, kept, notes)
+
+
+def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> tuple[str, ...]:
+    """Which of the new tables no application can read yet; none where no step of this run has made or returned one."""
+    if not {step.number for step in taken} & set(ARCHIVED):
+        return ()
+    query = read_sql("catalog/unread_tables.sql").encode()
+    rows = connection.execute(query, {"schema": naming.schema, "tables": list(ARCHIVED.values())}).fetchall()
+    return tuple(
+        f"{table} has row-level security and no policy: until CREATE POLICY, only its owner ({owner}) and roles with"
+        " BYPASSRLS read it"
+        for table, owner in rows
+    )
 
 
 def _started(connection: Connection, found: Status, wanted: Sequence[Step], wish: _Wish) -> MigrationStarted:
@@ -226,14 +250,14 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
             raise failed.cause if isinstance(failed.cause, psycopg.Error) else failed from None
         return taken
 
-    with _interruptible(run, ready[0][0]):
+    with _interruptible(run, ready[0][0], at_once=ready):
         try:
             taken = database.with_retries(run.settings, "a lock", attempt, run.on_event)
         except (psycopg.Error, transactions.Failed) as error:
             if not failures:
                 raise
             stands = "all of it was rolled back: this run was one transaction"
-            raise failure(run, failures[0], "the end of a step", stands) from error
+            raise failure(run, failures[0], "the end of a step", stands, database.AGAIN) from error
         _flush(run, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
         run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds, step.rows))
@@ -253,13 +277,15 @@ def _flush(run: transactions.Run, said: str) -> None:
 
 
 @contextmanager
-def _interruptible(run: transactions.Run, step: Step) -> Iterator[None]:
+def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Ready] = ()) -> Iterator[None]:
     """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what stands."""
     import psycopg
 
     try:
         yield
     except KeyboardInterrupt:
+        if at_once:
+            raise Interrupted(f"interrupted; {_all_stands(run, at_once)}", hint=database.AGAIN) from None
         raise Interrupted(
             f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
             hint="run the same command again: it goes on from there",
@@ -338,6 +364,25 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
         raise database.translated(error, "callctl's own schema", "", "no step was begun") from error
 
 
+def _give_up(connection: Connection, settings: Settings, found: Status, on_event: OnEvent) -> None:
+    """Make the steps pending that stopped on the way up before their drop. What they saved stays saved."""
+    import psycopg
+
+    for step in (step for step in all_steps() if step.number in found.undropped):
+
+        def attempt(step: Step = step) -> None:
+            with connection.transaction():
+                guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+                for statement in load_script(f"{step.directory}/undo.sql").statements:
+                    connection.execute(adapt(statement, found.naming).sql.encode())
+
+        try:
+            database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            raise database.translated(error, f"{step.directory}/undo.sql", "", "nothing was changed") from error
+        on_event(Notice(f"step {step.number} had not dropped its column: it is pending again"))
+
+
 def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement], way: runner.Way) -> StepRun:
     """Run one step to its end: its file, its verify, its row in the history."""
     began = time.monotonic()
@@ -355,6 +400,18 @@ def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[St
         )
     rows = way(run, script, checks, record)
     return StepRun(step.number, step.name, time.monotonic() - began, rows)
+
+
+def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> str:
+    import psycopg
+
+    try:
+        applied = applied_steps(store.history(run.connection))
+    except psycopg.Error:
+        return "callctl migrate status shows whether its one transaction was committed"
+    if all((step.number in applied) == (run.direction == "up") for step, *_ in ready):
+        return "its one transaction is committed"
+    return "all of it was rolled back: this run is one transaction"
 
 
 def _stands(connection: Connection, step: Step) -> str:

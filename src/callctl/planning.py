@@ -13,7 +13,7 @@ from callctl.indexes import in_a_transaction
 from callctl.naming import Naming
 from callctl.script import Script, Statement
 from callctl.standing import Status, status
-from callctl.steps import DROPS, Step, not_deferrable, wanted_steps
+from callctl.steps import ARCHIVED, DROPS, Step, not_deferrable, wanted_steps
 from callctl.subscribers import ForSubscribers, for_subscribers, published
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def plan(
         as_sent = in_a_transaction if atomic else lambda statement: statement
         tables = published(connection, found.naming)
         steps = []
-        for step in wanted_steps(found.applied, found.half_done, direction, to, defer_drops=defer_drops):
-            script, _ = prepared(step, direction, found.naming)
+        for step in wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=defer_drops):
+            script, _ = prepared(step, direction, found)
             statements: list[Statement] = []
             for statement in script.statements:
                 # Before there is a store there is nothing that such a query could be asked.
@@ -86,18 +86,23 @@ def deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str,
     return left_out, () if notice is None else (notice,)
 
 
-def prepared(step: Step, direction: Direction, naming: Naming) -> tuple[Script, tuple[Statement, ...]]:
+def prepared(step: Step, direction: Direction, found: Status) -> tuple[Script, tuple[Statement, ...]]:
     """A step's file and what is checked at its end, every statement in the names of this database.
 
-    Step 13's statements come from the catalogue where the table keeps another unit. Raises Refused where a statement
-    cannot be adapted; nothing has run by then.
+    What a step makes is compared when it makes it. A table that comes back from the archive, or that an earlier run
+    made, is the platform's: where it differs from the document, that is a warning. Step 13's statements come from the
+    catalogue where the table keeps another unit. Raises Refused where a statement cannot be adapted; nothing has run
+    by then.
     """
-    script = step.script(direction)
+    naming = found.naming
+    returning = direction == "up" and step.number in found.returning
+    script = step.script(direction, returning=returning)
     statements = script.statements
     if step.number == catalogue.STEP and direction == "up" and naming.tables["ai_models"].units:
         statements = catalogue.seed_script(catalogue.load_catalogue(), naming).statements
     checks: list[Statement] = []
     if direction == "up":
-        of_catalog = step_check(step.number, naming)
+        made_before = step.number in ARCHIVED and (returning or step.number in found.half_done)
+        of_catalog = step_check(step.number, naming, warns=made_before)
         checks = [*([of_catalog] if of_catalog else []), *(adapt(statement, naming) for statement in step.checks())]
     return replace(script, statements=tuple(adapt(statement, naming) for statement in statements)), tuple(checks)

@@ -162,6 +162,7 @@ class _Asker:
             "statement_ms": self.settings.statement_timeout_ms,
             "lock_ms": self.lock_timeout_ms,
             "sessions": database.most_connections(self.settings),
+            "new_tables_row_security": self.settings.new_tables_row_security,
         }
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:

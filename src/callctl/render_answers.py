@@ -205,6 +205,7 @@ def run(run: Run, output: Output) -> None:
                 "steps": run.steps,
                 "deferred": list(run.deferred),
                 "kept": run.kept,
+                "notes": list(run.notes),
             }
         )
         return
@@ -222,6 +223,8 @@ def run(run: Run, output: Output) -> None:
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
     _deferred(run.deferred)
     _kept(run.kept)
+    for text in run.notes:
+        render.warning(text)
     render.note(f"next: callctl {'verify' if run.direction == 'up' else 'migrate status'}")
 
 
@@ -237,24 +240,27 @@ def _kept(kept: Sequence[Saved]) -> None:
     render.out("callctl purge deletes it")
 
 
-def adopted(steps: Sequence[Adopted], output: Output) -> None:
+def adopted(steps: Sequence[Adopted], output: Output, exit_code: int) -> None:
     if output == "json":
-        render.line({"event": "finished", "steps": steps})
+        render.line({"event": "finished", "steps": steps, "exit_code": exit_code})
         return
     table(
-        ("step", "name", "state", "why not"),
+        ("step", "name", "state", "failed"),
         (
             (
                 str(step.number),
                 step.name,
                 "adopted" if step.adopted else "not proved",
-                "; ".join(f"{check.id}: {check.error or render.counted(check.count, 'row')}" for check in step.failing),
+                ", ".join(check.id for check in step.failing),
             )
             for step in steps
         ),
         right=("step",),
     )
-    render.note("next: callctl migrate status")
+    if exit_code:
+        render.note("next: callctl migrate up takes the steps that are not recorded, once preflight lets it")
+    else:
+        render.note("next: callctl verify")
 
 
 def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output) -> None:

@@ -24,15 +24,25 @@ def report(report: Report, output: Output) -> None:
     if output == "json":
         render.document(report_document(report))
         return
-    failed = [check for check in report.checks if result(check) == "failed"]
+    failing = [check for check in report.checks if result(check) == "failed"]
     warned = [check for check in report.checks if result(check) == "warns"]
     for check in warned:
         _check(check, "warns", "warning")
-    for check in failed:
-        _check(check, "failed", "error")
-    if failed:
-        render.out(render.folded(f"failed: {', '.join(check.id for check in failed)}", sys.stdout))
+    failed(failing)
+    for entry in report.accepted:
+        word = render.styled("accepted", "good", sys.stdout)
+        render.out(f"{word}  {entry.object}: {entry.difference}")
+        render.out(render.folded(f"reason: {entry.reason}", sys.stdout, indent=10))
+        render.out()
+    if failing:
+        render.out(render.folded(f"failed: {', '.join(check.id for check in failing)}", sys.stdout))
     render.out(_summary(report))
+
+
+def failed(checks: Sequence[CheckResult]) -> None:
+    """Checks that failed outside of a report, each with its first rows and what fixes it."""
+    for check in checks:
+        _check(check, "failed", "error")
 
 
 def _summary(report: Report) -> str:
@@ -43,6 +53,7 @@ def _summary(report: Report) -> str:
         for part in (
             render.counted(report.objects, "object") + " of the catalog" if report.objects else "",
             "no row (--fast)" if report.fast else "",
+            f"{render.counted(len(report.accepted), 'difference')} accepted" if report.accepted else "",
         )
         if part
     )
@@ -62,7 +73,7 @@ def github(report: Report) -> None:
         level = "warning" if check.warns else "error"
         title = render.annotation_property(f"verify: {check.id}{_of_step(check)}")
         parts = [f"should be: {check.sentence}", check.error or f"{_not_so(check)}:", *sample_lines(check)]
-        parts += [f"means: {check.means}"] * bool(check.means) + [f"mends: {each}" for each in check.mends]
+        parts += [f"means: {check.means}"] * bool(check.means) + [f"fix: {each}" for each in check.mends]
         render.out(f"::{level} title={title}::{render.annotation_data(chr(10).join(parts))}")
     render.out(_summary(report))
 
@@ -73,6 +84,10 @@ def report_document(report: Report) -> dict[str, object]:
         "steps": list(report.steps),
         "objects": report.objects,
         "fast": report.fast,
+        "accepted": [
+            {"object": entry.object, "difference": entry.difference, "reason": entry.reason}
+            for entry in report.accepted
+        ],
         "checks": [
             {
                 "id": check.id,
@@ -122,7 +137,7 @@ def _check(check: CheckResult, word: str, style: str) -> None:
         render.out(render.folded(f"means: {check.means}", sys.stdout, indent=8))
     for each in check.mends:
         # A statement is for a terminal to be copied from: it stays on its line.
-        render.out(f"        mends: {' '.join(each.split())}")
+        render.out(f"        fix: {' '.join(each.split())}")
     render.out()
 
 
@@ -169,13 +184,16 @@ def junit(report: Report) -> str:
             suite, "testcase", {"classname": group, "name": _xml(f"{check.id}: {check.sentence}")}
         )
         message = _xml(check.error or _counted(check))
-        meaning = [f"means: {check.means}"] * bool(check.means) + [f"mends: {each}" for each in check.mends]
+        meaning = [f"means: {check.means}"] * bool(check.means) + [f"fix: {each}" for each in check.mends]
         text = _xml("\n".join([*sample_lines(check), *meaning]))
         if result(check) == "failed":
             failure = ElementTree.SubElement(case, "failure", {"message": message, "type": "check"})
             failure.text = text
         elif result(check) == "warns":
             ElementTree.SubElement(case, "system-out").text = f"warns: {message}\n{text}"
+    if report.accepted:
+        accepted = (f"accepted: {entry.object}: {entry.difference} ({entry.reason})" for entry in report.accepted)
+        ElementTree.SubElement(suite, "system-out").text = _xml("\n".join(accepted))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 

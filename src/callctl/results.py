@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from callctl import database
 
 if TYPE_CHECKING:
+    from callctl.config_accept import Accepted
     from callctl.database import Connection
 
 SAMPLE = 10
@@ -41,13 +42,14 @@ class CheckResult:
 class Report:
     """All checks that this state of the database calls for; ``objects`` of the catalog were compared.
 
-    ``fast``: the rows were not looked at.
+    ``fast``: the rows were not looked at. ``accepted``: the entries of callctl.yaml that each took a difference out.
     """
 
     steps: tuple[int, ...]
     checks: tuple[CheckResult, ...]
     objects: int = 0
     fast: bool = False
+    accepted: tuple[Accepted, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from callctl import store
 from callctl.events import Direction
-from callctl.naming import Naming, read_naming
-from callctl.steps import Step, all_steps, applied_steps, deferred_steps, last_rows
+from callctl.naming import TYPE_COLUMN, Naming, read_naming
+from callctl.steps import ARCHIVED, TYPED, Step, all_steps, applied_steps, deferred_steps, last_rows
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Status:
 
     naming: Naming
     steps: tuple[StepState, ...]
+    # The steps whose table is archived: it comes back as it was archived.
+    returning: frozenset[int] = frozenset()
+    # The steps that stopped on the way up before they dropped their column: down takes them as pending.
+    undropped: frozenset[int] = frozenset()
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -66,6 +70,11 @@ class Status:
         """The steps that have stopped half way, and which way."""
         return {step.number: step.half_done for step in self.steps if step.half_done}
 
+    def to_finish(self, direction: Direction) -> Mapping[int, Direction]:
+        """Those of them that a run in this direction would have to finish or to go on with."""
+        given_up = self.undropped if direction == "down" else frozenset()
+        return {number: way for number, way in self.half_done.items() if number not in given_up}
+
 
 def status(connection: Connection, settings: Settings) -> Status:
     """Where each step stands. Reads only.
@@ -77,10 +86,27 @@ def status(connection: Connection, settings: Settings) -> Status:
     applied = applied_steps(history)
     half_done = dict(store.started(connection))
     rows = last_rows(history)
+    naming = read_naming(connection, settings.schema)
     return Status(
-        read_naming(connection, settings.schema),
+        naming,
         tuple(_state(step, applied, rows.get(step.number), half_done) for step in all_steps()),
+        frozenset(number for number, table in ARCHIVED.items() if store.is_archived(connection, table)),
+        frozenset(
+            number
+            for number, table in TYPED.items()
+            if half_done.get(number) == "up" and _has_type(connection, naming, table)
+        ),
     )
+
+
+def _has_type(connection: Connection, naming: Naming, table: str) -> bool:
+    column = naming.tables[table].columns[TYPE_COLUMN]
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
+        " AND attname = %s AND NOT attisdropped)",
+        (naming.schema, table, column),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _state(step: Step, applied: Sequence[int], row: HistoryRow | None, half_done: dict[int, Direction]) -> StepState:
@@ -94,7 +120,8 @@ def _state(step: Step, applied: Sequence[int], row: HistoryRow | None, half_done
         by=shown.database_role if shown else None,
         client=shown.client if shown else None,
         seconds=shown.seconds if shown else None,
-        edited=shown is not None and shown.sha256 != step.script("up").sha256,
+        edited=shown is not None
+        and shown.sha256 != step.script("up", returning=shown.file.endswith("/return.sql")).sha256,
         half_done=half_done.get(step.number),
         deferred=step.number in deferred_steps(applied),
     )

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 
 from callctl.errors import Refused
 from callctl.events import Direction
@@ -13,6 +14,10 @@ from callctl.files import sql_root, step_directories
 from callctl.script import Script, Statement, load_script
 from callctl.store import HistoryRow
 
+ARCHIVED = MappingProxyType({9: "integration_accounts", 10: "calls", 11: "call_transcripts"})
+"""The steps whose table the way down archives, and that table."""
+TYPED = MappingProxyType({5: "chatbot_packages", 6: "chatbots"})
+"""The steps that drop a type column, and whose."""
 DROPS = (5, 6)
 """The steps that drop a type column: they alone may wait while later ones are applied."""
 
@@ -37,13 +42,16 @@ class Step:
         """The checks of its ``verify.sql``, in documented names."""
         return load_script(f"{self.directory}/verify.sql").statements
 
-    def script(self, direction: Direction) -> Script:
-        """Its statements in documented names: of that file, and of ``before_`` and ``after_`` beside it."""
-        return _joined(self.directory, direction)
+    def script(self, direction: Direction, *, returning: bool = False) -> Script:
+        """Its statements in documented names: of that file, and of ``before_`` and ``after_`` beside it.
+
+        ``returning``: of ``return.sql``, which takes the step up where its table is archived.
+        """
+        return load_script(f"{self.directory}/return.sql") if returning else _joined(self.directory, direction)
 
 
 def parts(directory: str, direction: Direction) -> tuple[str, ...]:
-    """The files that take a step in this direction, in the order in which they run."""
+    """The files that take a step in this direction, in their order; where its table is archived, up is return.sql."""
     names = (f"before_{direction}.sql", f"{direction}.sql", f"after_{direction}.sql")
     return tuple(f"{directory}/{name}" for name in names if (sql_root() / directory / name).exists())
 

@@ -66,6 +66,28 @@ def exists(connection: Connection) -> bool:
     return database.relation_exists(connection, "callctl", "history")
 
 
+def is_archived(connection: Connection, table: str) -> bool:
+    """Whether a way down has put this table of the platform's into callctl's schema."""
+    return exists(connection) and database.relation_exists(connection, "callctl", table)
+
+
+def has_schema(connection: Connection) -> bool:
+    """Whether this database has a schema callctl, whoever made it."""
+    row = connection.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def drop(connection: Connection, settings: Settings, on_event: OnEvent = ignore) -> None:
+    """Drop callctl's schema with all that is in it: for a run that made it and recorded nothing."""
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            connection.execute("DROP SCHEMA IF EXISTS callctl CASCADE")
+
+    database.with_retries(settings, "a lock", attempt, on_event)
+
+
 def absence(connection: Connection, platform_schema: str, table: str) -> str | None:
     """Why a table of the platform's that a down may archive is not there, as the end of a sentence; None if it is."""
     if database.relation_exists(connection, platform_schema, table):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from callctl import bound_fields, database, key_ledger, store
 from callctl.adapt import adapt
-from callctl.conformance import conformance, store_conformance
-from callctl.contract import step_check
+from callctl.conformance import conformance, step_conformance, store_conformance
 from callctl.declared_secrets import BOUND_CHECKS, CHECKS, NO_SECRET, bound_secrets, declared_secrets
 from callctl.errors import Refused
 from callctl.files import read_sql
@@ -23,6 +22,7 @@ from callctl.steps import all_steps, applied_steps
 
 if TYPE_CHECKING:
     from callctl.config import Settings
+    from callctl.config_accept import Accepted
     from callctl.config_secrets import KeyConfig
     from callctl.database import Connection
 
@@ -96,14 +96,14 @@ def examine(
         if all(check.passed for check in damaged):
             raise
         return Report((), tuple(damaged), objects, fast)
-    objects, of_catalog = conformance(connection, wanted, naming)
+    objects, of_catalog, accepted = conformance(connection, wanted, naming, settings.accept)
     checks = asked(wanted, naming, fast=fast)
     # Fields of the accounts alone are nowhere before step 9.
     if not fast and any(each.table != ACCOUNTS or 9 in wanted for each in settings.secret_fields):
         checks = _asked_of(checks, CHECKS, declared_secrets(connection, settings))
     if not fast and bound:
         checks = _asked_of(checks, BOUND_CHECKS, bound_secrets(connection, settings, bound))
-    return Report(wanted, (*of_catalog, *answers(connection, checks, naming)), objects, fast)
+    return Report(wanted, (*of_catalog, *answers(connection, checks, naming)), objects, fast, accepted)
 
 
 def _asked_of(checks: Iterable[Asked], ids: Collection[str], values: str) -> tuple[Asked, ...]:
@@ -121,12 +121,17 @@ def _known(keys: KeyConfig) -> list[str]:
     return [key.id for key in keys.ring] + [""] * any(key.legacy for key in keys.ring)
 
 
-def step_checks(connection: Connection, naming: Naming, step: int) -> Sequence[CheckResult]:
-    """The checks of one step: its part of the contract, and its ``verify.sql``. In the caller's transaction."""
+def step_checks(
+    connection: Connection, naming: Naming, step: int, accept: Sequence[Accepted] = ()
+) -> Sequence[CheckResult]:
+    """The checks of one step: its part of the contract but what ``accept`` names, and its ``verify.sql``.
+
+    In the caller's transaction, whose time zone it changes.
+    """
+    connection.execute("SELECT set_config('TimeZone', 'UTC', true)")  # as verify reads times
     script = load_script(f"{all_steps()[step - 1].directory}/verify.sql")
-    statements = [adapt(statement, naming) for statement in script.statements]
-    of_catalog = step_check(step, naming)
+    of_catalog = step_conformance(connection, step, naming, accept)
     return [
-        asked_alone(connection, Asked(statement, step, script.header))
-        for statement in ([of_catalog] if of_catalog is not None else []) + statements
+        *((of_catalog,) if of_catalog is not None else ()),
+        *(asked_alone(connection, Asked(adapt(each, naming), step, script.header)) for each in script.statements),
     ]

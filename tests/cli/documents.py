@@ -40,6 +40,7 @@ _MOVING = (
     (re.compile(r"\bPostgreSQL \d+(\.\d+)?\b"), "PostgreSQL <version>"),
     (re.compile(r"\b[\w-]+@[\w.-]+\b"), "<client>"),
     (re.compile(r"\bpid \d+\b"), "pid <pid>"),
+    (re.compile(r"pg_terminate_backend\(\d+\)"), "pg_terminate_backend(<pid>)"),
     (re.compile(r"\bfor \d\d:\d\d:\d\d\b"), "for <age>"),
     (re.compile(r"\b[\d,]+ rows of \d+ tables\b"), "<rows> of <tables>"),
     # Facts of the SQL files that grow with them, and that no reader goes by.

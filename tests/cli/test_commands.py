@@ -199,7 +199,7 @@ def test_verify_that_fails_says_what_and_where(
     assert code == 3
     assert "verify failed: " in out
     assert "idx_chatbots_capabilities" in out
-    assert "mends: CREATE INDEX CONCURRENTLY idx_chatbots_capabilities ON chatapp.chatbots" in out
+    assert "fix: CREATE INDEX CONCURRENTLY idx_chatbots_capabilities ON chatapp.chatbots" in out
     suite = ElementTree.parse(junit).getroot()
     assert int(suite.attrib["failures"]) >= 1
     assert suite.findall(".//failure")
@@ -207,7 +207,7 @@ def test_verify_that_fails_says_what_and_where(
     assert code == 3
     first, *_, last = out.splitlines()
     assert first.startswith("::error title=verify%3A chatbots-indexes (step 4)::should be: ")
-    assert "%0Amends: CREATE INDEX" in first
+    assert "%0Afix: CREATE INDEX" in first
     assert last.endswith("no row (--fast))")
     report = document(ask(documented, "verify", "--fast", "--output", "json"), 3)
     assert (report["passed"], report["fast"]) == (False, True)
@@ -281,7 +281,7 @@ def test_nothing_is_purged_while_another_session_holds_what_it_needs(
         assert (code, out) == (5, ""), err
         assert "canceling statement due to lock timeout (SQLSTATE 55P03)" in err
         assert "nothing was deleted" in err
-        assert "callctl: hint: somebody holds a lock on the table" in err
+        assert "callctl: hint: another session holds a lock on the table" in err
         assert store.saved_summary(connection) == saved
         with lock.MigrationLock(settings, shared=True):
             code, out, err = ask(documented, "purge", "--yes")
@@ -394,3 +394,18 @@ def test_the_drops_are_deferred_and_taken_later(baseline: str, ask: Callable[...
         "text": "steps 5 and 6 are applied already: there is nothing to defer",
     }
     assert document(ask(baseline, "verify", "--output", "json"))["passed"] is True
+
+
+def test_adopt_names_what_differs_and_says_how_it_ended(documented: str, ask: Callable[..., Any]) -> None:
+    code, out, _ = ask(documented, "migrate", "adopt", "--yes")
+    assert code == 3
+    assert "column chatapp.users.avatar_url: type is character varying(500), should be text" in out
+    code, out, _ = ask(documented, "migrate", "adopt", "--yes", "--output", "json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["event"] for line in lines if "exit_code" in line] == ["finished"]
+    assert lines[-1]["exit_code"] == code == 3
+    (failing,) = lines[-1]["steps"][0]["failing"]
+    assert "avatar_url" in str(failing["sample"])
+    assert ask(documented, "migrate", "up", "--yes")[0] == 0
+    code, out, _ = ask(documented, "migrate", "adopt", "--yes", "--output", "json")
+    assert json.loads(out.splitlines()[-1])["exit_code"] == code == 0

@@ -131,8 +131,15 @@ def _tables(db: Connection, names: Collection[str], schema: str) -> Iterator[Mut
                 "unlogged",
                 f"UPDATE pg_class SET relpersistence = '{'u' if logged[name] else 'p'}' WHERE oid = '{table}'::regclass",
             ),
-            ("row security", f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
-            ("row security forced", f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
+            # Of a table of the platform's that is an addition, and a warning.
+            *(
+                (
+                    ("row security", f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
+                    ("row security forced", f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
+                )
+                if schema == STORE
+                else ()
+            ),
             ("replica identity", f"ALTER TABLE {table} REPLICA IDENTITY NOTHING"),
             ("inherits", f"CREATE TABLE {schema}.parent_{away} (); ALTER TABLE {table} INHERIT {schema}.parent_{away}"),
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -10,6 +11,7 @@ from tests.db import snapshot
 
 from callctl import adoption, migrate
 from callctl.config import Settings
+from callctl.config_accept import Accepted
 from callctl.database import connect
 from callctl.files import read_sql
 from callctl.steps import all_steps
@@ -30,7 +32,7 @@ def test_after_the_documents_own_sql(documented: str) -> None:
     adopted = adoption.adopt(settings)
     assert [step.number for step in adopted if step.adopted] == list(range(1, 12)), adopted[-1]
     # Soft-deleted chatbots, and those with "call": null.
-    assert [check.id for check in adopted[-1].failing] == ["call-settings-present"]
+    assert [check.id for check in adopted[-1].failing] == ["company-flags", "call-settings-present"]
     migrate.up(settings)
     with connect(settings) as connection:
         found = migrate.status(connection, settings)
@@ -95,3 +97,80 @@ def test_an_expansion_done_by_hand_is_adopted_as_one(documented: str) -> None:
         assert verify(connection, settings).passed
         migrate.up(settings)
         assert verify(connection, settings).passed
+
+
+def flags_by_the_document(url: str) -> None:
+    """Step 12 as the document has it: one UPDATE that leaves companies without a flag."""
+    settings = Settings(database_url=url)
+    migrate.up(settings, to=11)
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("UPDATE chatapp.companies SET settings = jsonb_set(settings, '{features,callEnabled}', 'false')")
+        db.execute(
+            "UPDATE chatapp.chatbots SET settings = jsonb_set(coalesce(settings, '{}'), '{call}',"
+            " callctl.default_call_settings())"
+            " WHERE enabled_call AND coalesce(settings -> 'call', '{}') IN ('{}', 'null')"
+        )
+
+
+def test_what_adopt_proves_is_what_verify_finds(documented: str) -> None:
+    """The check of step 12 reads the history: it is asked as it will be once the step is recorded."""
+    settings = Settings(database_url=documented)
+    flags_by_the_document(documented)
+    adopted = adoption.adopt(settings)
+    assert [(step.number, step.adopted) for step in adopted] == [(12, False)]
+    assert [check.id for check in adopted[0].failing] == ["company-flags"]
+    migrate.up(settings)
+    with connect(settings) as connection:
+        assert verify(connection, settings).passed
+
+
+def test_a_company_made_after_the_step_needs_no_flag_whatever_the_clock_said(documented: str) -> None:
+    """The server's clock ran two days ahead while the steps were taken, and was set back."""
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    with psycopg.connect(documented, autocommit=True) as db:
+        db.execute(
+            "UPDATE callctl.history SET started_at = started_at + interval '2 days',"
+            " finished_at = finished_at + interval '2 days'"
+        )
+        db.execute("INSERT INTO chatapp.companies (name, slug) VALUES ('New', 'new')")
+    with connect(settings) as connection:
+        assert [check.id for check in verify(connection, settings).checks if not (check.passed or check.warns)] == []
+        connection.execute(
+            "UPDATE chatapp.companies SET settings = settings #- '{features,callEnabled}' WHERE slug <> 'new'"
+        )
+        failing = [check for check in verify(connection, settings).checks if not (check.passed or check.warns)]
+        assert [check.id for check in failing] == ["company-flags"]
+
+
+def test_a_failed_adopt_leaves_no_schema_behind(documented: str) -> None:
+    settings = Settings(database_url=documented)
+    with psycopg.connect(documented, autocommit=True) as db:
+        before = snapshot.take(db)
+        assert not adoption.adopt(settings)[0].adopted
+        snapshot.assert_same(before, snapshot.take(db))
+        assert db.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
+
+
+def test_a_failed_adopt_leaves_a_schema_that_was_there(documented: str) -> None:
+    settings = Settings(database_url=documented)
+    migrate.up(settings, to=1)
+    adopted = adoption.adopt(settings)
+    assert [(step.number, step.adopted) for step in adopted] == [(2, False)]
+    with connect(settings) as connection:
+        assert migrate.status(connection, settings).applied == (1,)
+
+
+def test_a_difference_that_is_accepted_is_adopted(documented: str) -> None:
+    """What verify prints is what adopt takes."""
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    with psycopg.connect(documented, autocommit=True) as db:
+        db.execute("ALTER TABLE chatapp.calls ALTER recording_url TYPE varchar(1000)")
+        db.execute("DELETE FROM callctl.history")
+    adopted = adoption.adopt(settings)
+    assert [step.number for step in adopted if not step.adopted] == [10]
+    assert "recording_url" in str(adopted[-1].failing[0].sample)
+    entry = Accepted("column chatapp.calls.recording_url", "type is character varying(1000)", "longer")
+    adopted = adoption.adopt(replace(settings, accept=(entry,)))
+    assert [step.number for step in adopted if step.adopted] == [10, 11, 12, 13]

@@ -383,6 +383,9 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(declared(f'{{"password": {SECRET}}}') + "SET LOCAL callctl.test_keys = 'k2'", says="settings.sip.password', 'k1'"),
         Breakage(account("custom", f'{{"password":{SECRET}}}', last_error=f"'{BARE}'") + "SET LOCAL callctl.test_keys = 'k1'", says="last_error', 'no id'"),
     ],
+    "new-tables-policies": [
+        Breakage("ALTER TABLE chatapp.calls ENABLE ROW LEVEL SECURITY", says="chatapp.calls"),
+    ],
     "new-tables-granted": [
         Breakage(
             "CREATE ROLE application; GRANT SELECT, INSERT, UPDATE, REFERENCES ON chatapp.chatbots TO application;"

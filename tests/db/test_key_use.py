@@ -242,7 +242,7 @@ def test_no_key_is_retired_while_another_session_holds_what_it_needs(
         assert (code, out) == (5, ""), err
         assert "callctl: error: keys retire: canceling statement due to lock timeout (SQLSTATE 55P03)" in err
         assert "nothing was recorded" in err
-        assert "callctl: hint: somebody holds a lock on the table" in err
+        assert "callctl: hint: another session holds a lock on the table" in err
         assert db.execute(retired).fetchall() == [(0,)]
         with lock.MigrationLock(settings, shared=True):
             code, out, err = callctl(url, *command)

@@ -221,6 +221,7 @@ def test_what_is_said_to_mend_mends(migrated: Migrated) -> None:
             with db.transaction(force_rollback=True):
                 db.execute(mutation.sql.encode())
                 given = [each for check in fast(db).checks if not check.passed for each in check.mends]
+                given = [each for each in given if not each.startswith("or, if it is meant, in callctl.yaml:")]
                 if any(not each.endswith(";") for each in given):
                     continue  # a command of callctl's own, or nothing
                 for each in given:

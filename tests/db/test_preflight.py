@@ -789,6 +789,8 @@ OWN_TESTS = {
     "replication-slots",
     "connections",
     "synchronous-standby",
+    # test_new_tables.py and test_session_settings.py
+    "avatar-domain",
 }
 # Those that need a database with the steps applied: test_preflight_down.py.
 DOWN_TESTS = {"settings-shapes"}

@@ -137,7 +137,7 @@ def test_a_session_beside_that_is_ended_ends_the_run_and_the_next_goes_on(many: 
         with pytest.raises(StepFailed, match=r"terminating connection|server closed the connection") as failed:
             migrate.up(settings_of(many), on_event=beside(end))
         assert failed.value.hint is not None
-        assert "goes on from what was committed" in failed.value.hint
+        assert "resumes from what was committed" in failed.value.hint
     assert left_behind(many) == []
     migrate.up(settings_of(many))
     with connect(many) as other:

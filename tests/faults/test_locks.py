@@ -22,6 +22,7 @@ from callctl.adapt import adapt
 from callctl.config import Settings
 from callctl.events import Direction
 from callctl.script import Statement, load_script
+from callctl.standing import status
 from callctl.steps import all_steps
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "locks.md"
@@ -78,7 +79,7 @@ def watched(chain: Chain, direction: Direction) -> set[Row]:
     """Run it; the transactions that hold such locks on more than one table, or for more than one statement."""
     settings = Settings(database_url=chain.server.url(chain.database))
     with administer(chain.server.url(chain.database)) as admin:
-        planned = planning.plan(admin, settings, direction=direction)
+        planned, found = planning.plan(admin, settings, direction=direction), status(admin, settings)
         watch = Watch(admin)
         chain.proxy.watch(watch)
         ended = chain.nursery.run(chain.command(direction), chain.proxy.url(chain.database))
@@ -88,7 +89,7 @@ def watched(chain: Chain, direction: Direction) -> set[Row]:
     keys = load_script("store_keys.sql").statements
     known += [(0, adapt(statement, planned.naming)) for statement in keys]
     for step in all_steps():
-        known += [(step.number, check) for check in planning.prepared(step, direction, planned.naming)[1]]
+        known += [(step.number, check) for check in planning.prepared(step, direction, found)[1]]
     labels = {statement.sql: label(statement) for _, statement in known}
     steps = {sql: {step for step, statement in known if statement.sql == sql} for sql in labels}
     rows: set[Row] = set()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callctl.config import SETTINGS, Settings, load_settings
+from callctl.config_accept import Accepted
 from callctl.config_secrets import KeyConfig, KeyEntry, SecretField
 from callctl.config_sections import SECTIONS
 from callctl.errors import CallctlError, ConfigError, UsageError
@@ -32,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "pause_file": ("/run/pause", "/run/pause"),
     "backup_taken_at": ("2026-01-31T04:00:00Z", datetime(2026, 1, 31, 4, tzinfo=UTC)),
     "maintenance_notified": ("true", True),
+    "new_tables_row_security": ("off", "off"),
 }
 
 
@@ -124,6 +126,7 @@ BAD_VALUES = {
     "batch_workers": ["0", "17", "-1", "1.5", "all"],
     "backup_taken_at": ["yesterday", "2026-01-31T04:00:00", "2026-13-01T00:00:00Z"],
     "maintenance_notified": ["maybe", "2"],
+    "new_tables_row_security": ["", "true", "never"],
 }
 
 
@@ -226,8 +229,8 @@ HEX = "00112233445566778899aabbccddeeff" * 2
 
 
 def test_each_section_is_read_as_its_example_says(tmp_path: Path) -> None:
-    keys, secrets = SECTIONS
-    settings = load(tmp_path, keys.example + secrets.example)
+    keys, secrets, accept = SECTIONS
+    settings = load(tmp_path, keys.example + secrets.example + accept.example)
     ring = (
         KeyEntry("k2", "file", (str(tmp_path / "secrets/k2.key"),)),
         KeyEntry("k1", "env", ("ENCRYPTION_KEY",), legacy=True),
@@ -243,6 +246,13 @@ def test_each_section_is_read_as_its_example_says(tmp_path: Path) -> None:
         SecretField("integrations", None, "config", ("apiKey",)),
         SecretField("integration_accounts", "custom", "credentials", ("backup", "[]", "password")),
     )
+    assert settings.accept == (
+        Accepted(
+            "column chatapp.calls.recording_url",
+            "type is character varying(1000)",
+            "signed URLs of the new storage are longer",
+        ),
+    )
     assert "secret/callctl" not in repr(settings)  # a command's arguments may hold a token
 
 
@@ -256,6 +266,8 @@ def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
             nonsense = "{nonsense: 1}" if not prefix else f"{{primary: k1, {prefix[:-2]}: [{{nonsense: 1}}]}}"
             if prefix and section.name == "secrets":
                 nonsense = "{fields: [{nonsense: 1}]}"
+            if section.name == "accept":
+                nonsense = "[{nonsense: 1}]"
             found = error(ConfigError, tmp_path, f"{section.name}: {nonsense}")
             assert found.message.endswith("has an unknown entry 'nonsense'")
             assert set(str(found.hint).removeprefix("the entries are ").split(", ")) == set(hint.split(", "))

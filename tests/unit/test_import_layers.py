@@ -88,7 +88,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "manifest child",
         "config",
         "config_sections",
-        "config_secrets",
+        "config_accept config_secrets",
         "source_text",
         "source_script source_plain",
         "catalogue_form",

@@ -1,13 +1,12 @@
 -- Step 9: the table integration_accounts, as documented (section 5).
--- A table that an earlier down archived returns with its rows, before anyone can write.
+-- Where an earlier down archived it, return.sql brings it back instead.
 
 -- callctl: repeatable
 SELECT callctl.make_touch_function(9, 'chatapp'::regnamespace);
 
-SELECT callctl.bring_back('integration_accounts', 'chatapp'::regnamespace);
+SELECT callctl.assert_not_archived(9, 'integration_accounts');
 
 -- Its foreign keys lock the tables they point at until the transaction ends.
--- callctl: commit
 CREATE TABLE IF NOT EXISTS chatapp.integration_accounts (
   -- Identity
   id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -40,6 +39,10 @@ CREATE TABLE IF NOT EXISTS chatapp.integration_accounts (
   updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
   deleted_at TIMESTAMP WITH TIME ZONE -- Soft delete
 );
+
+-- Where chatbots or companies has row-level security, the table has it before anyone can read it.
+-- callctl: commit
+SELECT callctl.protect_new_table('chatapp.integration_accounts'::regclass);
 
 CREATE INDEX IF NOT EXISTS idx_integration_accounts_company_id
   ON chatapp.integration_accounts(company_id)

@@ -1,10 +1,9 @@
 -- Step 10: the table calls, as documented (section 6).
--- A table that an earlier down archived returns with its rows, before anyone can write.
+-- Where an earlier down archived it, return.sql brings it back instead.
 
-SELECT callctl.bring_back('calls', 'chatapp'::regnamespace);
+SELECT callctl.assert_not_archived(10, 'calls');
 
 -- Its foreign keys lock the tables they point at until the transaction ends.
--- callctl: commit
 CREATE TABLE IF NOT EXISTS chatapp.calls (
   -- Identity
   id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -60,6 +59,10 @@ CREATE TABLE IF NOT EXISTS chatapp.calls (
   updated_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW(),
   deleted_at TIMESTAMP WITH TIME ZONE -- Soft delete
 );
+
+-- Where chatbots or companies has row-level security, the table has it before anyone can read it.
+-- callctl: commit
+SELECT callctl.protect_new_table('chatapp.calls'::regclass);
 
 CREATE INDEX IF NOT EXISTS idx_calls_company_id
   ON chatapp.calls(company_id, created_at DESC)

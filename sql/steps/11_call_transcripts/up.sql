@@ -1,10 +1,9 @@
 -- Step 11: the table call_transcripts, as documented (section 7).
--- A table that an earlier down archived returns with its rows, before anyone can write.
+-- Where an earlier down archived it, return.sql brings it back instead.
 
-SELECT callctl.bring_back('call_transcripts', 'chatapp'::regnamespace);
+SELECT callctl.assert_not_archived(11, 'call_transcripts');
 
 -- Its foreign keys lock the tables they point at until the transaction ends.
--- callctl: commit
 CREATE TABLE IF NOT EXISTS chatapp.call_transcripts (
   -- Identity
   id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -31,6 +30,10 @@ CREATE TABLE IF NOT EXISTS chatapp.call_transcripts (
   -- Audit
   created_at TIMESTAMP WITH TIME ZONE NOT NULL DEFAULT NOW()
 );
+
+-- Where chatbots or companies has row-level security, the table has it before anyone can read it.
+-- callctl: commit
+SELECT callctl.protect_new_table('chatapp.call_transcripts'::regclass);
 
 -- Rules that the column specifications state and the document's DDL forgot: L1839, L1856, L1861.
 -- callctl: repeatable

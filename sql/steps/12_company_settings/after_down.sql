@@ -19,3 +19,5 @@ DELETE FROM callctl.saved_value
 WHERE field IN ('settings.features.callEnabled', 'settings.call') AND saved_by = 'up' AND superseded_at IS NULL;
 
 DELETE FROM callctl.known_before WHERE step = 12;
+
+DELETE FROM callctl.definition WHERE step = 12;

@@ -67,3 +67,7 @@ WHERE s.chatbot_id IS NOT NULL AND s.field = 'settings.call' AND s.saved_by = 'd
 
 DELETE FROM callctl.saved_value
 WHERE field IN ('settings.features.callEnabled', 'settings.call') AND saved_by = 'down' AND superseded_at IS NULL;
+
+-- A company that is made from here on may go without the flag.
+-- callctl: repeatable
+SELECT callctl.remember_newest(12, 'chatapp.companies'::regclass);

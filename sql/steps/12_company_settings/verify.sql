@@ -2,8 +2,9 @@
 -- means: calls can't be switched on for a company, or a call bot answers without a voice
 -- mends: callctl settings init for chatbots; callctl companies disable for companies, or if they are deleted, callctl migrate down --to 11 and up
 
--- A company that was there: step 12 has saved something of it, or it was made before the step began. Times without a time
--- zone may be anybody's, so that a company of that very day counts only if something is saved of it.
+-- A company that was there: step 12 has saved something of it, or it is no younger than the newest that the step met, and was made
+-- well before the step began. Times without a time zone may be in any, so that a company of that very day counts only if
+-- something is saved of it. The newest, since the clock may have run ahead when the step was recorded.
 -- check: company-flags: every company that was there, deleted or not, has features.callEnabled, true or false
 SELECT c.id, c.settings #> '{features,callEnabled}' AS call_enabled
 FROM chatapp.companies AS c
@@ -11,9 +12,11 @@ WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boo
   AND (c.id IN (SELECT flag.row_id FROM callctl.saved_value AS flag
                 WHERE flag.relation = 'companies' AND flag.field = 'settings.features.callEnabled' AND flag.saved_by = 'up'
                   AND flag.superseded_at IS NULL)
-       OR (to_jsonb(c) ->> 'created_at')::timestamp < (
-         SELECT max(h.started_at) AT TIME ZONE 'UTC' - interval '14 hours' FROM callctl.history AS h
-         WHERE h.step = 12 AND h.direction = 'up'));
+       OR (to_jsonb(c) ->> 'created_at')::timestamp <= (
+         SELECT least(max(h.started_at) AT TIME ZONE 'UTC' - interval '14 hours',
+                      (SELECT max((d.detail ->> 'newest')::timestamp) FROM callctl.definition AS d
+                       WHERE d.step = 12 AND d.kind = 'newest row'))
+         FROM callctl.history AS h WHERE h.step = 12 AND h.direction = 'up'));
 
 -- While the type column is there, an application that knows of no call settings makes call bots; step 6 gives them theirs.
 -- check: call-settings-present: every call-enabled chatbot has call settings

@@ -187,16 +187,19 @@ Next: callctl migrate status
 def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = False) -> None:
     """Record the steps that are already in the database. Each is proved by its verify first."""
     settings = common.settings(context)
-    from callctl import adoption, render_answers, render_progress
+    from callctl import adoption, render_answers, render_progress, render_report
 
     with render_progress.json_failure(settings.output):
         with common.connected(settings, writes=True) as connection:
             common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
         with render_progress.running(settings.output) as on_event:
             adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
-        render_answers.adopted(adopted, settings.output)
-        if any(not step.adopted for step in adopted):
-            raise typer.Exit(3)
+        exit_code = 0 if all(step.adopted for step in adopted) else 3
+        if settings.output == "text":
+            render_report.failed([check for step in adopted for check in step.failing])
+        render_answers.adopted(adopted, settings.output, exit_code)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 @group.command()

@@ -58,6 +58,10 @@ MaxReplicationLag: TypeAlias = Annotated[
 PauseFile: TypeAlias = Annotated[
     str | None, typer.Option(metavar="FILE", help="Wait between two transactions while this file exists.")
 ]
+NewTablesRowSecurity: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="MODE", help="Row-level security of the new tables: inherit, on or off [default: inherit]."),
+]
 DryRun: TypeAlias = Annotated[
     bool,
     typer.Option("--dry-run", help="Show what would run, and change nothing: no lock, no table of callctl's."),
@@ -100,6 +104,7 @@ class RunOptions:
     batch_workers: BatchWorkers = None
     max_replication_lag: MaxReplicationLag = None
     pause_file: PauseFile = None
+    new_tables_row_security: NewTablesRowSecurity = None
     report: RunReport = None
 
     def settings(self) -> dict[str, object]:
