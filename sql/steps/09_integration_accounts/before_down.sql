@@ -10,4 +10,4 @@ SELECT ddl FROM callctl.let_keys_follow('chatapp.integration_accounts'::regclass
 -- callctl: generated, no-transaction
 SELECT ddl FROM callctl.key_validations(9, 'chatapp.integration_accounts'::regclass);
 
-SELECT callctl.remember_trigger(9, 'chatapp.integration_accounts'::regclass, 'update_integration_accounts_updated_at'::name);
+SELECT callctl.remember_trigger(9, 'chatapp.integration_accounts'::regclass, 'update_integration_accounts_updated_at');

@@ -10,4 +10,4 @@ SELECT ddl FROM callctl.let_keys_follow('chatapp.calls'::regclass);
 -- callctl: generated, no-transaction
 SELECT ddl FROM callctl.key_validations(10, 'chatapp.calls'::regclass);
 
-SELECT callctl.remember_trigger(10, 'chatapp.calls'::regclass, 'update_calls_updated_at'::name);
+SELECT callctl.remember_trigger(10, 'chatapp.calls'::regclass, 'update_calls_updated_at');
