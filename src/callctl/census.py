@@ -16,6 +16,7 @@ from callctl.reencrypt import Binding, target_version
 from callctl.rotation_ranges import MOST_LISTED
 from callctl.secret_rows import NotReadable, Row, Target, as_row, decode
 from callctl.secret_tables import OtherCompanies, query, targets
+from callctl.unmatched_fields import assert_matched
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -106,12 +107,14 @@ def census(
     """Count every declared secret: live, archived and saved, soft-deleted ones too, in the caller's transaction.
 
     Each value is decrypted, unless there is no ``ring``: then its shape and the key id it names are all that is known.
-    Raises Refused where there is no place for secrets.
+    Raises Refused where there is no place for secrets; ConfigError where a field of callctl.yaml matches nothing.
     """
     counted = Census()
     opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
     reader = _Reader(ring, opener, binding, counted)
-    for target in targets(connection, settings):
+    found = targets(connection, settings)
+    assert_matched(connection, settings, found)
+    for target in found:
         for rows in _pages(connection, target):
             for row in rows:
                 reader.row(target, row)

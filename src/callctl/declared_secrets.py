@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from callctl.lexer import literal
-from callctl.secret_fields import ARRAY, DECLARED
+from callctl.secret_fields import DECLARED
 from callctl.secret_tables import targets
+from callctl.unmatched_fields import assert_matched, json_path
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -26,12 +25,15 @@ NO_SECRET = (
 def declared_secrets(connection: Connection, settings: Settings) -> str:
     """The query for what stands in the fields that ``settings`` declare and this database has, as CHECKS ask it.
 
-    Raises Refused where one of them is in a table or a column that callctl can't go through.
+    Raises Refused where one of them is in a table or a column that callctl can't go through; ConfigError where one
+    matches nothing.
     """
     ours = set(settings.secret_fields) - set(DECLARED)
+    found = targets(connection, settings)
+    assert_matched(connection, settings, found)
     values = [
         _values(target, part.column, each)
-        for target in targets(connection, settings)
+        for target in found
         if target.where == "live"
         for part in target.parts
         for each in part.fields
@@ -47,14 +49,8 @@ def _values(target: Target, column: str, field: SecretField) -> str:
     relation, name = (sql.Identifier(*each).as_string(None) for each in (target.relation, (column,)))
     said = f"{literal(target.name)}, {target.row_id}, {literal(field.text)}"
     if field.path:
-        path = "$" + "".join(_steps(field))
         values = f"SELECT {said}, false, f.value FROM {relation} AS t"
-        values += f" CROSS JOIN LATERAL jsonb_path_query(t.{name}, {literal(path)}) AS f (value)"
+        values += f" CROSS JOIN LATERAL jsonb_path_query(t.{name}, {literal(json_path(field.path))}) AS f (value)"
     else:
         values = f"SELECT {said}, true, to_jsonb(t.{name}::text) FROM {relation} AS t"
     return values + (f" WHERE {target.account_type} = {literal(field.account_type)}" if field.account_type else "")
-
-
-def _steps(field: SecretField) -> Iterator[str]:
-    for part in field.path:
-        yield "[*]" if part == ARRAY else "." + json.dumps(part)

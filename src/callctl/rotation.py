@@ -31,6 +31,7 @@ from callctl.secret_rows import Target
 from callctl.secret_scan import Scan
 from callctl.secret_scan_beside import alone, beside
 from callctl.secret_tables import query, targets
+from callctl.unmatched_fields import assert_matched
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -115,6 +116,7 @@ def rotate(
                     store.assert_owner(connection, settings.schema)
                     key_ledger.assert_known(connection, ring)
                     found = targets(connection, settings)
+                    assert_matched(connection, settings, found)
                     make_ready(connection, settings, ring, on_event)
                     rotation, joined = _begin(connection, settings, ring, binding, found, workers, on_event)
                     scanned = stack.enter_context(beside(settings, ring))

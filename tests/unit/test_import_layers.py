@@ -38,6 +38,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "planning",
         "preflight verify standing code_refs",
         "conformance row_checks declared_secrets",
+        "unmatched_fields",
         "replay",
         "dump",
         "seed_rows dev_accounts",
