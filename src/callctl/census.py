@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from callctl.credentials import problems
 from callctl.envelope import NotOpened, Opener
 from callctl.envelope_form import Malformed, Place, read
 from callctl.events import OnEvent, RotationProgress, ignore
+from callctl.foreign_ciphertext import foreign
 from callctl.keys import KeyRing
 from callctl.reencrypt import Binding, target_version
 from callctl.rotation_ranges import MOST_LISTED
@@ -24,8 +26,12 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 1_000
 
+# How many rows are named of those that are counted together.
+FIRST_ROWS = 5
+
 # sealed: it opens, or (without a key ring) has the shape of an envelope. unreadable: it does not open, or is neither.
-State: TypeAlias = Literal["sealed", "plaintext", "unreadable"]
+# foreign: it has the form of another tool's ciphertext. misshapen: no declared path reaches it, see secret_shapes.
+State: TypeAlias = Literal["sealed", "plaintext", "unreadable", "foreign", "misshapen"]
 
 
 class Use(NamedTuple):
@@ -55,8 +61,19 @@ class Unreadable:
     reason: str
 
 
+@dataclass
+class Foreign:
+    """Values of one field that have the ``form`` of another tool's ciphertext; ``rows`` are the first, by id."""
+
+    target: str
+    field: str
+    form: str
+    values: int = 0
+    rows: list[str] = dataclasses.field(default_factory=list)
+
+
 class Tenant(NamedTuple):
-    """The secrets of one company: ``due`` would be written by a rotation, ``unreadable`` do not open."""
+    """The secrets of one company: ``due`` would be written by a rotation, ``unreadable`` would be left as they are."""
 
     company_id: str
     values: int
@@ -74,17 +91,24 @@ class Shape(NamedTuple):
 
 @dataclass
 class Census:
-    """Everything that was counted. ``unreadable`` holds the first of those that do not open."""
+    """Everything that was counted. ``unreadable`` holds the first that do not open, and that no path reaches."""
 
     rows: int = 0
     uses: Counter[Use] = field(default_factory=Counter)
     tenants: dict[str, list[int]] = field(default_factory=dict)
     shapes: Counter[Shape] = field(default_factory=Counter)
     unreadable: list[Unreadable] = field(default_factory=list)
+    foreign: dict[tuple[str, str, str], Foreign] = field(default_factory=dict)
 
     def total(self, state: State) -> int:
         """How many values are in a state."""
         return sum(number for use, number in self.uses.items() if use.state == state)
+
+    @property
+    def left(self) -> int:
+        """How many values a rotation would leave as they are, and list."""
+        kept = ("unreadable", "misshapen", "foreign")
+        return sum(number for use, number in self.uses.items() if use.state in kept and not use.due)
 
     @property
     def due(self) -> int:
@@ -102,6 +126,7 @@ def census(
     ring: KeyRing | None,
     *,
     binding: Binding = "keep",
+    encrypt_foreign: bool = False,
     on_event: OnEvent = ignore,
 ) -> Census:
     """Count every declared secret: live, archived and saved, soft-deleted ones too, in the caller's transaction.
@@ -111,14 +136,14 @@ def census(
     """
     counted = Census()
     opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
-    reader = _Reader(ring, opener, binding, counted)
+    reader = _Reader(ring, opener, binding, encrypt_foreign, counted)
     found = targets(connection, settings)
     assert_matched(connection, settings, found)
     for target in found:
         for rows in _pages(connection, target):
             for row in rows:
                 reader.row(target, row)
-            on_event(RotationProgress(counted.rows, 0, counted.total("unreadable"), 0.0))
+            on_event(RotationProgress(counted.rows, 0, counted.left, 0.0))
     return counted
 
 
@@ -131,7 +156,10 @@ def _pages(connection: Connection, target: Target) -> Iterator[list[Row]]:
 
 
 class _Reader:
-    def __init__(self, ring: KeyRing | None, opener: Opener | None, binding: Binding, counted: Census) -> None:
+    def __init__(
+        self, ring: KeyRing | None, opener: Opener | None, binding: Binding, encrypt_foreign: bool, counted: Census
+    ) -> None:
+        self._encrypt_foreign = encrypt_foreign
         self._opener = opener
         self._primary = ring.primary.id if ring is not None else None
         self._binding = binding
@@ -146,10 +174,12 @@ class _Reader:
             if part.is_credentials:
                 self._shape(row, raw)
             try:
-                _, slots = part.take_apart(raw, row.account_type)
+                root, slots = part.take_apart(raw, row.account_type)
             except NotReadable as problem:
                 self._add(target, row, part.column, "unreadable", None, None, False, problem.reason)
                 continue
+            for path, reason in part.strays(root, row.account_type):
+                self._add(target, row, path, "misshapen", None, None, False, reason)
             for slot in slots:
                 if slot.value != "":
                     self._value(target, row, slot.path, slot.value)
@@ -169,7 +199,15 @@ class _Reader:
             self._add(target, row, path, "unreadable", None, None, False, f"malformed: {problem.reason}")
             return
         if envelope is None:
-            self._add(target, row, path, "plaintext", None, None, True)
+            form = foreign(str(value))
+            if form is None:
+                self._add(target, row, path, "plaintext", None, None, True)
+                return
+            self._add(target, row, path, "foreign", None, None, self._encrypt_foreign)
+            found = self._counted.foreign.setdefault((target.name, path, form), Foreign(target.name, path, form))
+            found.values += 1
+            if len(found.rows) < FIRST_ROWS and row.row_id not in found.rows:
+                found.rows.append(row.row_id)
             return
         key = envelope.key_id
         if self._opener is not None:
@@ -198,7 +236,6 @@ class _Reader:
         tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0])
         tenant[0] += 1
         tenant[1] += due
-        if reason is not None:
-            tenant[2] += 1
-            if len(counted.unreadable) < MOST_LISTED:
-                counted.unreadable.append(Unreadable(target.name, row.row_id, path, reason))
+        tenant[2] += state in ("unreadable", "misshapen", "foreign") and not due
+        if reason is not None and len(counted.unreadable) < MOST_LISTED:
+            counted.unreadable.append(Unreadable(target.name, row.row_id, path, reason))

@@ -13,8 +13,10 @@ from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.kept_secrets import Kept
 from callctl.keys import load_key_ring
+from callctl.plaintext_copies import Copy, copies
 from callctl.reencrypt import Binding
 from callctl.secret_scan import Scan, scan
+from callctl.secret_tables import targets
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -43,11 +45,13 @@ class KeyUse:
 
 @dataclass(frozen=True)
 class Keys:
-    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none."""
+    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none: see ``census``."""
 
     keys: tuple[KeyUse, ...]
     plaintext: int
     unreadable: int
+    foreign: int = 0
+    misshapen: int = 0
 
 
 def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = ignore) -> Keys:
@@ -83,7 +87,13 @@ def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = igno
                 saved=values["saved"],
             )
         )
-    return Keys(tuple(found), counted.total("plaintext"), counted.total("unreadable"))
+    return Keys(
+        tuple(found),
+        counted.total("plaintext"),
+        counted.total("unreadable"),
+        counted.total("foreign"),
+        counted.total("misshapen"),
+    )
 
 
 # ---- what a rotation would do --------------------------------------------------------------------------
@@ -104,6 +114,23 @@ class Secrets:
     under_way: Ledger | None
     last: Ledger | None
     kept: tuple[Kept, ...] = ()
+    copies: tuple[Copy, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is known before a rotation. ``counted`` is None where nothing was counted: then ``first`` says whether no
+    rotation of this database has finished yet. ``copies``: what fires on the rows written, and where plaintext is.
+    """
+
+    counted: Census | None
+    first: bool
+    copies: tuple[Copy, ...]
+
+    @property
+    def plaintext(self) -> int | None:
+        """How many values are in plaintext; None where that is not known."""
+        return None if self.counted is None else self.counted.total("plaintext")
 
 
 @dataclass(frozen=True)
@@ -119,8 +146,42 @@ class Ledger:
     failures: int
 
 
+def plan(
+    connection: Connection,
+    settings: Settings,
+    *,
+    binding: Binding = "keep",
+    encrypt_foreign: bool = False,
+    count: bool = True,
+    on_event: OnEvent = ignore,
+) -> Planned:
+    """What a rotation would write, and what gets copies of it. Without ``count`` no row is read. Writes nothing.
+
+    Raises ConfigError for the keys and the fields; Refused where this is no database to rotate.
+    """
+    ring = load_key_ring(settings)
+    store.assert_owner(connection, settings.schema)
+    with database.read_only(connection):
+        key_ledger.assert_known(connection, ring)
+        placed = copies(connection, settings, targets(connection, settings))
+        counted = (
+            census(connection, settings, ring, binding=binding, encrypt_foreign=encrypt_foreign, on_event=on_event)
+            if count
+            else None
+        )
+        row = None
+        if database.relation_exists(connection, "callctl", "rotation"):
+            row = connection.execute(read_sql("rotation/finished_before.sql").encode()).fetchone()
+    return Planned(counted, not (row and row[0]), placed)
+
+
 def look(
-    connection: Connection, settings: Settings, *, binding: Binding = "keep", on_event: OnEvent = ignore
+    connection: Connection,
+    settings: Settings,
+    *,
+    binding: Binding = "keep",
+    encrypt_foreign: bool = False,
+    on_event: OnEvent = ignore,
 ) -> Secrets:
     """How the secrets stand, and what a rotation would write. Writes nothing: one READ ONLY transaction.
 
@@ -131,11 +192,14 @@ def look(
     with database.read_only(connection):
         if ring is not None:
             key_ledger.assert_known(connection, ring)
-        counted = census(connection, settings, ring, binding=binding, on_event=on_event)
+        counted = census(
+            connection, settings, ring, binding=binding, encrypt_foreign=encrypt_foreign, on_event=on_event
+        )
+        placed = copies(connection, settings, targets(connection, settings))
         outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms)
         under_way, last = _ledger(connection)
         kept = kept_secrets.kept(connection)
-    return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept)
+    return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept, placed)
 
 
 def _ledger(connection: Connection) -> tuple[Ledger | None, Ledger | None]:

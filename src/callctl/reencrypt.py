@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from callctl.credentials import fit
 from callctl.envelope import NotOpened, Opener
 from callctl.envelope_form import VERSIONS, Malformed, Place, associated_data, read
+from callctl.foreign_ciphertext import foreign
 from callctl.renewal import Renewer, encoded
 from callctl.renewal_rows import Quick
-from callctl.resealed import PLAINTEXT, Change, Changes, Failure, Resealed
+from callctl.resealed import FOREIGN, PLAINTEXT, Change, Changes, Failure, Resealed
 from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode, encode_name
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def target_version(version: int, binding: Binding) -> int:
     return 2 if binding == "bind" or (version == 2 and binding == "keep") else 1
 
 
+def foreign_text(form: str) -> str:
+    """What is said of a value that has the ``form`` of another tool's ciphertext, and was left."""
+    return f"it has the form of ciphertext of {form}, and is not encrypted again without --encrypt-foreign"
+
+
 class Resealer:
     """Brings rows under the primary key of a ring."""
 
@@ -41,10 +47,14 @@ class Resealer:
         binding: Binding,
         allowance: Callable[[], int],
         elsewhere: Callable[[Place], Iterable[Place]] | None = None,
+        *,
+        encrypt_foreign: bool = False,
     ) -> None:
         """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise.
-        ``elsewhere``: as :class:`Opener` has it.
+        ``elsewhere``: as :class:`Opener` has it. ``encrypt_foreign``: what another tool has encrypted is encrypted once
+        more, and not left and listed.
         """
+        self._encrypt_foreign = encrypt_foreign
         self._allowance = allowance
         self.left = 0
         self._primary = ring.primary.id
@@ -87,8 +97,9 @@ class Resealer:
                 failures.append(Failure(part.column, problem.reason))
                 values.append(None)
                 continue
-            if part.is_credentials and not fit(row.account_type or "", root):
+            if part.is_credentials and isinstance(root, dict) and not fit(row.account_type or "", root):
                 misshapen = row.account_type
+            failures += [Failure(*stray) for stray in part.strays(root, row.account_type)]
             values.append(self._column(target, part, row, root, slots, changes, failures))
         return Resealed(tuple(values), tuple(changes), tuple(failures), misshapen)
 
@@ -137,7 +148,10 @@ class Resealer:
         envelope = read(value)
         if envelope is None:
             assert isinstance(value, str)
-            return value.encode(), PLAINTEXT, self._wanted[0]
+            form = foreign(value)
+            if form is not None and not self._encrypt_foreign:
+                raise NotOpened("foreign", foreign_text(form))
+            return value.encode(), PLAINTEXT if form is None else FOREIGN, self._wanted[0]
         opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
         wanted = self._wanted[envelope.version]
         if envelope.key_id == self._primary and envelope.version == wanted:

@@ -44,6 +44,7 @@ class Job:
     settings: Settings
     rotation: int
     binding: Binding
+    encrypt_foreign: bool = False
 
 
 class Stopped(Exception):
@@ -101,7 +102,13 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         assert_known(reader, ring)
         lock(writer, ROTATION_CLASS, job.rotation, shared=True)
         encryptions = Encryptions(settings, other, ring.primary, on_event)
-        resealer = Resealer(ring, job.binding, encryptions.more, OtherCompanies(other, settings))
+        resealer = Resealer(
+            ring,
+            job.binding,
+            encryptions.more,
+            OtherCompanies(other, settings),
+            encrypt_foreign=job.encrypt_foreign,
+        )
         batches = Batches(settings, resealer, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)

@@ -56,15 +56,15 @@ def json_path(path: Sequence[str]) -> str:
 def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[Target, Part]]) -> str | None:
     """Why the field matches nothing, as the end of a sentence; None where it matches, or where nothing could."""
     if field.account_type is not None and not (field.table == ACCOUNTS and field.account_type in SHAPES):
-        values = {"account_type": field.account_type}
-        rows = [_row(connection, "account_types", target, values) for target, _ in places]
+        wanted = {"account_type": field.account_type}
+        rows = [_row(connection, "account_types", target, wanted) for target, _ in places]
         if any(there for there, _ in rows) and not any(of_type for _, of_type in rows):
             return f"{field.table} has rows, and none has the account_type {field.account_type}"
     if not field.path:
         return None
     documents = [(target, *each) for target, part in places for each in _document(field, part)]
     for target, document, path in documents:
-        values = {"path": json_path(path), "account_type": field.account_type}
+        values: dict[str, Any] = {"path": json_path(path), "account_type": field.account_type}
         if _row(connection, "path_exists", target, values, document=document)[0]:
             return None
     reached, missing = -1, -1

@@ -9,6 +9,7 @@ import typer
 from callctl.cli import common
 from callctl.cli import webhooks as cli_webhooks
 from callctl.cli.options import (
+    BackupTakenAt,
     BatchSize,
     BatchTime,
     LockHold,
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 EPILOG = """
 Plaintext becomes encrypted, values under an older key are encrypted anew, the rest stays as it is. Batches, a
 commit each; the application may write meanwhile. Stopped anywhere, the same command goes on from there; the same
-command on another machine helps. What does not open is left as it was and listed: exit code 3.
+command on another machine helps. Exit code 3: a value was left as it was, and is listed. It does not open, no declared
+path reaches it, or it has the form of another tool's ciphertext.
+
+Before and after plaintext is encrypted, callctl names the triggers, rules, publications, slots, replicas and backups
+that get or hold copies of it.
 
 \b
 Examples:
@@ -69,6 +74,10 @@ def rotate_secrets(
     unbind: Annotated[
         bool, typer.Option("--unbind", help="Back to version 1; without it, what is bound stays bound.")
     ] = False,
+    encrypt_foreign: Annotated[
+        bool,
+        typer.Option("--encrypt-foreign", help="Encrypt what has the form of another tool's ciphertext once more."),
+    ] = False,
     workers: Annotated[str | None, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = None,
     webhook_secrets: Annotated[
         bool, typer.Option("--webhook-secrets", help="Replace webhook secrets instead, of the accounts you name.")
@@ -98,6 +107,7 @@ def rotate_secrets(
     batch_time: BatchTime = None,
     max_replication_lag: MaxReplicationLag = None,
     pause_file: PauseFile = None,
+    backup_taken_at: BackupTakenAt = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Bring every integration secret under the primary key of callctl.yaml; or replace webhook secrets."""
@@ -114,12 +124,13 @@ def rotate_secrets(
         raise UsageError(f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out")
     if bind and unbind:
         raise UsageError("--bind and --unbind are opposites", hint="use one of them")
-    if webhook_secrets and (bind or unbind or workers is not None):
+    if webhook_secrets and (bind or unbind or encrypt_foreign or workers is not None):
         raise UsageError(
-            "--bind, --unbind and --workers are about encrypted secrets; webhook secrets are not encrypted",
+            "--bind, --unbind, --encrypt-foreign and --workers are about encrypted secrets; webhook secrets are not"
+            " encrypted",
             hint="leave out --webhook-secrets, or the other option",
         )
-    if status and (dry_run or bind or unbind or webhook_secrets):
+    if status and (dry_run or bind or unbind or encrypt_foreign or webhook_secrets):
         raise UsageError(
             "--status only counts, and lists the webhook secrets that are kept",
             hint="for what a run would do, use --dry-run with the other options, without --status",
@@ -134,6 +145,7 @@ def rotate_secrets(
         batch_time=batch_time,
         max_replication_lag=max_replication_lag,
         pause_file=pause_file,
+        backup_taken_at=backup_taken_at,
         statement_timeout=statement_timeout,
     )
     if webhook_secrets:
@@ -145,14 +157,21 @@ def rotate_secrets(
         return
     binding: Binding = "bind" if bind else "unbind" if unbind else "keep"
     if status or dry_run:
-        _look(settings, binding, keys_needed=dry_run)
+        _look(settings, binding, encrypt_foreign=encrypt_foreign, keys_needed=dry_run)
         return
     from callctl import render_progress, render_rotation, rotation
 
     with render_progress.json_failure(settings.output):
-        _ask(settings, binding, yes=yes)
+        _ask(settings, binding, encrypt_foreign=encrypt_foreign, yes=yes)
         with render_progress.running(settings.output) as on_event:
-            done = rotation.rotate(settings, binding=binding, workers=processes, wait=wait, on_event=on_event)
+            done = rotation.rotate(
+                settings,
+                binding=binding,
+                workers=processes,
+                wait=wait,
+                encrypt_foreign=encrypt_foreign,
+                on_event=on_event,
+            )
         render_rotation.rotated(done, settings.output)
     if done.failures:
         raise typer.Exit(3)
@@ -164,16 +183,31 @@ def _processes(text: str) -> int:
     return int(text)
 
 
-def _ask(settings: Settings, binding: Binding, *, yes: bool) -> None:
+def _ask(settings: Settings, binding: Binding, *, encrypt_foreign: bool, yes: bool) -> None:
+    """Say what the run writes and what gets copies of it, and ask. Rows are counted where somebody reads it first."""
+    from callctl import key_use, render_progress, render_rotation
     from callctl.keys import load_key_ring
 
     how = {"keep": "", "bind": ", bound to its row and field", "unbind": ", bound to nothing"}[binding]
     with common.connected(settings, writes=True) as connection:
-        primary = load_key_ring(settings).primary.id
-        common.confirm(connection, settings, f"Bring every secret under key {primary}{how},", yes=yes)
+        question = f"Bring every secret under key {load_key_ring(settings).primary.id}{how},"
+        asks = common.asks(connection, yes=yes)
+        if asks and not common.can_ask():
+            common.confirm(connection, settings, question, yes=yes)  # refuses
+        with render_progress.until_answered(settings.output) as on_event:
+            planned = key_use.plan(
+                connection,
+                settings,
+                binding=binding,
+                encrypt_foreign=encrypt_foreign,
+                count=asks or encrypt_foreign,
+                on_event=on_event,
+            )
+        render_rotation.planned(planned, encrypt_foreign=encrypt_foreign)
+        common.confirm(connection, settings, question, yes=yes)
 
 
-def _look(settings: Settings, binding: Binding, *, keys_needed: bool) -> None:
+def _look(settings: Settings, binding: Binding, *, encrypt_foreign: bool, keys_needed: bool) -> None:
     from callctl import key_use, render_progress, render_rotation
 
     with common.connected(settings) as connection:
@@ -182,8 +216,9 @@ def _look(settings: Settings, binding: Binding, *, keys_needed: bool) -> None:
 
             load_key_ring(settings)  # says what is missing
         with render_progress.until_answered(settings.output) as on_event:
-            found = key_use.look(connection, settings, binding=binding, on_event=on_event)
+            found = key_use.look(
+                connection, settings, binding=binding, encrypt_foreign=encrypt_foreign, on_event=on_event
+            )
     render_rotation.secrets(found, settings.output)
-    unreadable = found.counted.total("unreadable")
-    if unreadable or (found.counted.due and not keys_needed):
+    if found.counted.left or (found.counted.due and not keys_needed):
         raise typer.Exit(3)
