@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ FOREIGN = {
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
-def only(db: Database, rows: list[tuple[str, Any, str | None]]) -> list[str]:
+def only(db: Database, rows: Sequence[tuple[str, Any, str | None]]) -> list[str]:
     """Accounts of these types, credentials and access tokens, and no others; their ids in order."""
     db.execute("DELETE FROM chatapp.integration_accounts")
     ids = []
