@@ -173,7 +173,8 @@ class Part:
         if self.form == "text" or self._whole:
             return []
         if self.form != "row":
-            return strays(root, fields, self.table, self.column if self.form == "json" else fields[0].column, holds)
+            column = self.column if self.form == "json" else self.fields[0].column
+            return strays(root, fields, self.table, column, holds)
         found: list[Stray] = []
         for column in dict.fromkeys(each.column for each in self.fields if each.path):
             own = applicable(self.fields, self.table, column, account_type)
