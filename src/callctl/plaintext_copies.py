@@ -7,7 +7,7 @@ What was there before is in WAL, replicas and backups all the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -20,8 +20,27 @@ if TYPE_CHECKING:
     from callctl.secret_rows import Target
 
 Kind: TypeAlias = Literal[
-    "trigger", "rule", "materialized view", "publication", "replica identity", "slot", "replica", "archive", "backup"
+    "trigger",
+    "rule",
+    "materialized view",
+    "publication",
+    "replica identity",
+    "slot",
+    "replica",
+    "archive",
+    "backup",
+    "unknown",
 ]
+# What each file of sql/copies asks about.
+_ABOUT = {
+    "triggers": "triggers",
+    "rules": "rules",
+    "views": "materialized views",
+    "publications": "publications",
+    "slots": "replication slots",
+    "replicas": "replicas and the WAL archive",
+    "backups": "backups",
+}
 
 
 @dataclass(frozen=True)
@@ -40,25 +59,43 @@ class Copy:
 
 
 def copies(connection: Connection, settings: Settings, targets: Iterable[Target]) -> tuple[Copy, ...]:
-    """What fires on the rows that a rotation writes, and what holds or gets copies of their plaintext. Reads only."""
+    """What fires on the rows that a rotation writes, and what holds or gets copies of their plaintext. Reads only.
+
+    What cannot be read within ``lock_timeout_ms``, or by this role, is ``unknown``.
+    """
     written = [(*target.relation, part.column) for target in targets for part in target.parts]
     schemas, tables, columns = (list(each) for each in zip(*written, strict=True)) if written else ([], [], [])
     values = {"schemas": schemas, "tables": tables, "columns": columns}
-    asked = _Asked(connection, values)
+    asked = _Asked(connection, values, settings.lock_timeout_ms)
     found = [*_triggers(asked), *_rules(asked), *_views(asked), *_publications(asked)]
-    return (*found, *_slots(asked), *_replicas(asked), _backups(connection, settings))
+    found += [*_slots(asked), *_replicas(asked), *_backups(asked, settings)]
+    return (*found, *asked.unread)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Asked:
     connection: Connection
     values: Mapping[str, Sequence[str]]
+    lock_timeout_ms: int
+    unread: list[Copy] = field(default_factory=list)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a file of sql/copies; none where they cannot be read: that is noted."""
+        import psycopg
         from psycopg.rows import dict_row
 
-        with self.connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(read_sql(f"copies/{name}.sql").encode(), self.values).fetchall()
+        try:
+            with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
+                cursor.execute(read_sql("copies/session.sql").encode(), {"timeout": f"{self.lock_timeout_ms}ms"})
+                return cursor.execute(read_sql(f"copies/{name}.sql").encode(), self.values).fetchall()
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.QueryCanceled,
+            psycopg.errors.InsufficientPrivilege,
+        ) as error:
+            said = f"the {_ABOUT[name]} could not be read: {database.error_text(error)}"
+            self.unread.append(Copy("unknown", None, None, said))
+            return []
 
 
 def _triggers(asked: _Asked) -> Iterator[Copy]:
@@ -112,28 +149,27 @@ def _slots(asked: _Asked) -> Iterator[Copy]:
 
 
 def _replicas(asked: _Asked) -> Iterator[Copy]:
-    row = asked.rows("replicas")[0]
-    for name in row["replicas"]:
-        said = f"{name} receives this server's changes, and has copies of the plaintext from before"
-        yield Copy("replica", None, name, said)
-    if row["archived"]:
-        yield Copy("archive", None, None, "the WAL archive holds plaintext from before (archive_mode is on)")
+    for row in asked.rows("replicas"):
+        for name in row["replicas"]:
+            said = f"{name} receives this server's changes, and has copies of the plaintext from before"
+            yield Copy("replica", None, name, said)
+        if row["archived"]:
+            yield Copy("archive", None, None, "the WAL archive holds plaintext from before (archive_mode is on)")
 
 
-def _backups(connection: Connection, settings: Settings) -> Copy:
+def _backups(asked: _Asked, settings: Settings) -> Iterator[Copy]:
     """How far back backups hold it, as far as callctl knows."""
     said = []
-    if database.relation_exists(connection, "callctl", "action"):
-        row = connection.execute(read_sql("copies/backups.sql").encode()).fetchone()
-        number, oldest, newest = row or (0, None, None)
-        if number == 1:
-            said.append(f"callctl took one at {_at(newest)}")
-        elif number:
-            said.append(f"callctl took {number:,}, from {_at(oldest)} to {_at(newest)}")
+    rows = asked.rows("backups") if database.relation_exists(asked.connection, "callctl", "action") else []
+    for row in rows:
+        if row["backups"] == 1:
+            said.append(f"callctl took one at {_at(row['newest'])}")
+        elif row["backups"]:
+            said.append(f"callctl took {row['backups']:,}, from {_at(row['oldest'])} to {_at(row['newest'])}")
     if settings.backup_taken_at is not None:
         said.append(f"--backup-taken-at names one of {_at(settings.backup_taken_at)}")
     known = "; ".join(said) if said else "callctl knows of none"
-    return Copy("backup", None, None, f"backups hold the plaintext for as long as they are kept: {known}")
+    yield Copy("backup", None, None, f"backups hold the plaintext for as long as they are kept: {known}")
 
 
 def _at(moment: datetime) -> str:

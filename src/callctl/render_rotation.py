@@ -46,7 +46,7 @@ def _fire(found: Sequence[Copy], tense: str) -> None:
 
 
 def planned(found: Planned, *, encrypt_foreign: bool) -> None:
-    """What a rotation would do, and what gets copies of it, before anybody is asked."""
+    """What a rotation would do, and what gets copies of it, before the question."""
     counted = found.counted
     if counted is not None:
         rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"

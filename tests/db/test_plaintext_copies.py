@@ -186,6 +186,23 @@ def test_a_person_is_asked_with_what_was_counted(
     assert "trigger audit on" in before
 
 
+def test_what_cannot_be_read_is_said_and_stops_nothing(url: str, keys: Path, tmp_path: Path, callctl: Callctl) -> None:
+    """A lock of another session, for example."""
+    held = "LOCK TABLE callctl.action"
+    with connect(url) as other, other.transaction():
+        other.execute(held.encode())
+        found = copies(url, keys, lock_timeout_ms=50)
+    assert [each.text for each in found if each.kind == "unknown"] == [
+        "the backups could not be read: canceling statement due to lock timeout (SQLSTATE 55P03)"
+    ]
+    assert told(found, "trigger")
+    with connect(url) as other, other.transaction():
+        other.execute(held.encode())
+        code, _, err = callctl(url, "--config", configuration(tmp_path, keys), "rotate-secrets", "--status")
+    assert code == 3
+    assert "callctl: warning: the backups could not be read" in err
+
+
 def test_before_and_after_the_first_encryption_and_in_one_line_later(
     url: str, keys: Path, tmp_path: Path, callctl: Callctl
 ) -> None:

@@ -184,7 +184,7 @@ def _processes(text: str) -> int:
 
 
 def _ask(settings: Settings, binding: Binding, *, encrypt_foreign: bool, yes: bool) -> None:
-    """Say what the run writes and what gets copies of it, and ask. Rows are counted where somebody reads it first."""
+    """Say what the run writes and what gets copies of it, and ask. Rows are counted where a person reads of them."""
     from callctl import key_use, render_progress, render_rotation
     from callctl.keys import load_key_ring
 
