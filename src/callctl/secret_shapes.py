@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from callctl.config_secrets import looks_like_a_key
+from callctl.credentials import shown
 from callctl.envelope_form import Malformed, read
 from callctl.secret_fields import ACCOUNTS, ARRAY, CREDENTIALS, DECLARED, SecretField, walk
 
@@ -83,7 +83,7 @@ def _named(value: Any, place: str, reached: set[tuple[int, str | int]], met: lis
             for name, each in value.items():
                 if (id(value), name) in reached:
                     continue
-                where = f"{place}.{_shown(name)}"
+                where = f"{place}.{shown(name)}"
                 if name not in NAMES or isinstance(each, dict) or _is_envelope(each):
                     waiting.append((each, where))
                 else:
@@ -99,9 +99,3 @@ def _is_envelope(value: Any) -> bool:
         return isinstance(value, str) and read(value) is not None
     except Malformed:
         return True
-
-
-def _shown(name: str) -> str:
-    """The name of a member as it is where it looks like a name: it may be anything, a secret too."""
-    plain = len(name) <= 40 and name.isascii() and name.isidentifier() and not looks_like_a_key(name)
-    return name if plain else "…"

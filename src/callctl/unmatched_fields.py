@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.credentials import SHAPES
 from callctl.errors import ConfigError, Refused
+from callctl.lexer import literal
 from callctl.secret_fields import ACCOUNTS, ARRAY, DECLARED
 from callctl.secret_tables import query
 
@@ -85,17 +86,14 @@ def _numbers(row: Sequence[int | None]) -> Iterator[int]:
 
 def _document(field: SecretField, part: Part) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Where the document of a field is, as SQL about the row ``t``, and the rest of the path from there."""
-    column = _quoted(part.column)
+    from psycopg import sql
+
     if part.form == "json":
-        yield f"t.{column}", field.path
+        yield sql.Identifier("t", part.column).as_string(None), field.path
     elif part.form == "row":
-        yield "(t.contents -> '" + field.column.replace("'", "''") + "')", field.path
+        yield f"(t.contents -> {literal(field.column)})", field.path
     elif part.form == "value" and part.inside == field.path[: len(part.inside)]:
         yield "t.value", field.path[len(part.inside) :]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _row(connection: Connection, name: str, target: Target, values: dict[str, Any], **more: str) -> tuple[Any, ...]:
