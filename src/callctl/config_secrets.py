@@ -58,13 +58,15 @@ class SecretField:
     """A field that holds a secret: a whole text column (``path`` empty), or a place inside a jsonb column.
 
     ``table`` is the logical name, without a schema; ``account_type`` None means rows of any type. In ``path``
-    the part ``[]`` stands for every position of an array.
+    the part ``[]`` stands for every position of an array. ``optional``: there may be rows, and none that has the path.
     """
 
     table: str
     account_type: str | None
     column: str
     path: tuple[str, ...] = ()
+    # The same field all the same.
+    optional: bool = field(default=False, compare=False)
 
     @cached_property
     def text(self) -> str:
@@ -158,7 +160,7 @@ def _location(kind: SourceKind, value: object, where: str, directory: Path) -> t
 # ---- secrets -------------------------------------------------------------------------------------------
 
 SECRETS_ENTRIES = ("fields",)
-FIELD_ENTRIES = ("table", "column", "path", "account_type")
+FIELD_ENTRIES = ("table", "column", "path", "account_type", "optional")
 _FIELD_HINT = "write a field as {table: integrations, column: config, path: apiKey}"
 
 
@@ -180,9 +182,12 @@ def _field(value: object, where: str) -> SecretField:
     for name in ("table", "column"):
         if entry.get(name) is None:
             raise Unusable(f"{where} has no {name}", _FIELD_HINT)
-    for name in FIELD_ENTRIES:
+    for name in ("table", "column", "path", "account_type"):
         if entry.get(name) is not None and not isinstance(entry[name], str):
             raise Unusable(f"{where}.{name} is not text", _FIELD_HINT)
+    optional = entry.get("optional", False)
+    if not isinstance(optional, bool):
+        raise Unusable(f"{where}.optional is neither true nor false", "use true or false")
     for name in ("table", "column", "account_type"):
         if entry.get(name) is not None and not _MEMBER.fullmatch(str(entry[name])):
             raise Unusable(f"{where}.{name} is not one name", "leave the schema out, and dots, brackets and spaces")
@@ -192,6 +197,7 @@ def _field(value: object, where: str) -> SecretField:
         account_type=None if account_type is None else str(account_type),
         column=str(entry["column"]),
         path=_path(entry.get("path"), f"{where}.path"),
+        optional=optional,
     )
 
 

@@ -76,17 +76,29 @@ keys:
             ("fields[].column", "name", "The column: text or varchar as a whole, or jsonb with a path."),
             ("fields[].path", "path", "The place in a jsonb column: `apiKey`, `servers[].password`."),
             ("fields[].account_type", "text", "Only rows whose `account_type` is this; rows of any type if left out."),
+            (
+                "fields[].optional",
+                "true or false",
+                "No error where no row has the path; false if left out.",
+            ),
         ),
         notes=(
             "The fields of the specification: in `integration_accounts.credentials` `authToken` and `apiKeySecret`",
             "(twilio), `accessToken` and `appSecret` (whatsapp), `password` and `turnServers[].credential` (custom);",
             "and the columns `access_token` and `refresh_token`.",
+            "",
+            "A field that matches nothing is an error (exit code 4) of every command that uses it: `rotate-secrets`,",
+            "`keys list`, `keys retire` and `verify`. It matches nothing where the table, the column or the column",
+            "`account_type` is not there; and where documents are stored that could have the path, and none has it. An",
+            "empty table, an empty object or an empty list could not have it. A table that a step makes may be missing",
+            "until then.",
         ),
         example="""\
 secrets:
   fields:
     - {table: integrations, column: config, path: apiKey}
-    - {table: integration_accounts, account_type: custom, column: credentials, path: "backup[].password"}
+    - {table: integration_accounts, account_type: custom, column: credentials, path: "backup[].password",
+       optional: true}
 """,
         parse=config_secrets.secrets,
     ),

@@ -47,6 +47,7 @@ class Job:
     rotation: int
     binding: Binding
     named: frozenset[RowName] = frozenset()
+    encrypt_foreign: bool = False
 
 
 class Stopped(Exception):
@@ -106,8 +107,15 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         encryptions = Encryptions(settings, other, ring.primary, on_event)
         # Read after the rotation was begun: it changes only when one begins or ends, and one is open at a time.
         bound = bound_fields.bound_fields(reader)
-        elsewhere = OtherCompanies(other, settings)
-        resealer = Resealer(ring, job.binding, encryptions.more, elsewhere, bound=bound, named=job.named)
+        resealer = Resealer(
+            ring,
+            job.binding,
+            encryptions.more,
+            OtherCompanies(other, settings),
+            bound=bound,
+            named=job.named,
+            encrypt_foreign=job.encrypt_foreign,
+        )
         batches = Batches(settings, resealer, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)

@@ -86,8 +86,8 @@ def account(kind: str = "twilio", credentials: str = TWILIO, **columns: str) -> 
 
 # What an operator may declare in callctl.yaml: a member, one of each position of an array, a whole text column.
 DECLARED_FIELDS = (
-    SecretField("companies", None, "settings", ("sip", "password")),
-    SecretField("companies", None, "settings", ("sip", "trunks", "[]", "secret")),
+    SecretField("companies", None, "settings", ("sip", "password"), optional=True),
+    SecretField("companies", None, "settings", ("sip", "trunks", "[]", "secret"), optional=True),
     SecretField("integration_accounts", "custom", "last_error"),
 )
 

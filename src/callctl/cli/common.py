@@ -65,6 +65,11 @@ def asks(connection: Connection, *, yes: bool) -> bool:
     return not (yes or is_sandbox(connection))
 
 
+def can_ask() -> bool:
+    """Whether there is a terminal to ask on."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool) -> None:
     """Ask before something is written; ``text`` says what, as the start of a question.
 
@@ -72,7 +77,7 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
     """
     if not asks(connection, yes=yes):
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         raise Refused(
             "nobody can be asked (this is not a terminal), and this command writes; nothing was changed",
             hint="add --yes after the command",
