@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from callctl import pooler
+from callctl.database_url import refused
 from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
@@ -118,10 +119,14 @@ def _recognise(connection: Connection) -> int:
 
 
 def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
+    problem = None if error.sqlstate else refused(settings.database_url or "", str(error))
+    if problem is not None:
+        return ConnectionFailed(f"{settings.database_source} {problem.message}", hint=problem.hint)
     text = redact(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     # The first line is the reason; those after it are libpq's guesses.
-    said = lines[0].removeprefix("connection failed: ") if lines else type(error).__name__
+    said = lines[0] if lines else type(error).__name__
+    said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")
     hint = f"the address comes from {settings.database_source}; is it the right one?"
     if "password authentication failed" in text or "no password supplied" in text:
         hint = "put the right password into .pgpass or CALLCTL_DATABASE_URL"
@@ -133,11 +138,6 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
         hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
-    elif any(sign in text for sign in ('missing "="', "invalid connection option", "invalid URI", "invalid port")):
-        return ConnectionFailed(
-            f"{settings.database_source} is not a connection string that libpq understands: {said}",
-            hint="write postgresql://user@host:5432/database",
-        )
     return ConnectionFailed(f"cannot connect to the database: {said}", hint=hint)
 
 

@@ -85,7 +85,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "backup_file",
         "manifest child",
         "config",
-        "config_sections",
+        "database_url config_sections",
         "config_secrets",
         "source_text",
         "source_script source_plain",
