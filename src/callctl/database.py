@@ -16,6 +16,7 @@ from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
 from callctl.redaction import redact
+from callctl.server_errors import outline
 
 if TYPE_CHECKING:
     import psycopg
@@ -142,7 +143,10 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
 
 
 def error_text(error: psycopg.Error) -> str:
-    """The server's message with its SQLSTATE. Never its DETAIL, which may quote a row."""
+    """The server's message with its SQLSTATE. Never its DETAIL, which may quote a row.
+
+    For what does not read or write secrets: there :func:`~callctl.server_errors.outline` says what failed.
+    """
     said = error.diag.message_primary or str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"{redact(said)} (SQLSTATE {error.sqlstate})" if error.sqlstate else redact(said)
 
@@ -194,13 +198,13 @@ def read_in_time(connection: Connection, settings: Settings, where: str, state: 
             connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{settings.lock_wait_ms}ms",))
             yield
     except psycopg.errors.LockNotAvailable as error:
-        raise translated(error, where, "", state) from error
+        raise translated(error, where, "", state, quoted=False) from error
 
 
 def lost(error: psycopg.Error) -> ConnectionFailed:
     """The error for a connection that broke while it was in use."""
     return ConnectionFailed(
-        f"the server ended the connection: {error_text(error)}",
+        f"the server ended the connection: {outline(error)}",
         hint="run the same command again: it goes on from what was committed",
     )
 
@@ -272,8 +276,11 @@ def with_retries(
         time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
 
 
-def translated(error: psycopg.Error, where: str, sql: str, state: str) -> StepFailed:
-    """The StepFailed that says where a statement failed, what the server said, and what now stands."""
+def translated(error: psycopg.Error, where: str, sql: str, state: str, *, quoted: bool = True) -> StepFailed:
+    """The StepFailed that says where a statement failed, what the server said, and what now stands.
+
+    Without ``quoted`` it names the condition and the objects, in callctl's words: for what reads or writes secrets.
+    """
     import psycopg
 
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
@@ -284,6 +291,12 @@ def translated(error: psycopg.Error, where: str, sql: str, state: str) -> StepFa
         hint = "connect as the tables' owner; callctl preflight lists what is missing"
     elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
         hint = "the server ended the connection; run the same command again: it goes on from what was committed"
+    elif not quoted:
+        hint = (
+            "the message, which may hold a secret, is in the server's log only; fix what it names, then run the same"
+            " command again: it resumes from what was committed"
+        )
     else:
         hint = "mend what the server names, then run the same command again: it goes on from what was committed"
-    return StepFailed(f"{where}: {error_text(error)}{caret(error, sql)}\n{state}", hint=hint)
+    said = f"{error_text(error)}{caret(error, sql)}" if quoted else outline(error)
+    return StepFailed(f"{where}: {said}\n{state}", hint=hint)

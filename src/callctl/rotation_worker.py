@@ -237,9 +237,8 @@ def _main(pipe: Pipe, job: Job) -> None:
 
 def failed(error: psycopg.Error) -> CallctlError:
     """What a server's error in the middle of a rotation means for it."""
-    return database.translated(
-        error, "rotation", "", "the batch under way was rolled back, what was committed stands; every value can be read"
-    )
+    state = "the batch under way was rolled back, what was committed stands; every value can be read"
+    return database.translated(error, "rotation", "", state, quoted=False)
 
 
 def _watch(pipe: Pipe, stop: threading.Event) -> None:

@@ -112,7 +112,7 @@ class Run:
         except ConfigError as error:  # the file cannot be written to
             raise ConfigError(f"{error.message}; {self._state()}", hint=self._again()) from None
         except psycopg.Error as error:
-            raise database.translated(error, "webhook secrets", "", self._state()) from error
+            raise database.translated(error, "webhook secrets", "", self._state(), quoted=False) from error
 
     def _state(self) -> str:
         uncertain = self._committing and self._file is not None and self._file.unsettled

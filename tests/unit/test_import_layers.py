@@ -90,7 +90,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "source_text",
         "source_script source_plain",
         "catalogue_form",
-        "config_file config_values files events source_spans source_tree spellings",
+        "config_file config_values files events source_spans source_tree spellings server_errors",
         "redaction",
         "errors",
         "__init__",
