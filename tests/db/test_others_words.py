@@ -15,7 +15,8 @@ import pytest
 from tests.conftest import connect
 from tests.db import accounts
 
-from callctl.cli import run
+from callctl.cli import common, run
+from callctl.render_progress import failed_document
 
 Database = psycopg.Connection[Any]
 Say: TypeAlias = Callable[..., str]
@@ -156,6 +157,28 @@ def test_what_a_constraint_refuses_is_named_and_not_shown(constraint: str, url: 
         text = say(f"rotate-secrets --yes {FAST}", 5)
         assert "constraint never" in text
         assert "is violated" in text
+
+
+def test_an_error_that_no_command_expected_is_not_repeated_either(
+    url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLCTL_DEBUG", "1")
+    with connect(url) as db:
+        for statement in (
+            f"DO $$ BEGIN RAISE EXCEPTION '{accounts.CANARY}' USING HINT = '{accounts.CANARY}'; END $$",
+            f"SELECT '{accounts.CANARY}'::uuid",
+            f'SELECT "{accounts.CANARY}"',
+            f"SET lock_timeout = '{accounts.CANARY}'",
+        ):
+            with pytest.raises(psycopg.Error) as error:
+                db.execute(statement.encode())
+            assert common.report(error.value) == 4
+            said = capfd.readouterr().err
+            document = json.dumps(failed_document(error.value))
+            assert "SQLSTATE" in said
+            assert "SQLSTATE" in document
+            # The traceback's line of this file is the code, not the value.
+            assert accounts.CANARY not in said + document
 
 
 def test_a_key_is_no_id(url: str, keys: Path, say: Say) -> None:
