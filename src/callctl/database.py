@@ -293,8 +293,8 @@ def translated(error: psycopg.Error, where: str, sql: str, state: str, *, quoted
         hint = "the server ended the connection; run the same command again: it goes on from what was committed"
     elif not quoted:
         hint = (
-            "the message, which may hold a secret, is in the server's log only; fix what it names, then run the same"
-            " command again: it resumes from what was committed"
+            "look for the message in the server's log (it may hold a secret, so callctl does not repeat it); fix the"
+            " cause, then run the same command again: it resumes from what was committed"
         )
     else:
         hint = "mend what the server names, then run the same command again: it goes on from what was committed"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Where the condition's own name says too little.
 _WORDS = {
-    "P0001": "a function of this database raised an error",
+    "P0001": "an error was raised",
     "42501": "permission denied",
     "55P03": "a lock was not available in time",
     "57014": "the server canceled the statement",

@@ -114,7 +114,14 @@ def test_what_a_trigger_raises_is_not_repeated(body: str, url: str, say: Say, se
 def test_new_webhook_secrets_neither(url: str, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(url) as db:
         db.execute("SET search_path = chatapp")
-        trigger(db, RAISES["names"])
+        say(f"rotate-secrets --webhook-secrets --all --to-file {tmp_path / 'first'} --yes", 0)
+        first = [json.loads(line)["webhook_secret"] for line in (tmp_path / "first").read_text().splitlines()]
+        assert first
+        trigger(db, RAISES["message"])
+        for output in ("text", "json"):
+            text = say(f"rotate-secrets --webhook-secrets --all --put-back --yes --output {output} {FAST}", 5)
+            assert "chatapp.leak" in text or "function leak" in text
+            assert not [secret for secret in first if secret in text]
         for number, (output, debug) in enumerate([("text", ""), ("json", ""), ("text", "1")]):
             monkeypatch.setenv("CALLCTL_DEBUG", debug)
             file = tmp_path / f"new{number}"
@@ -130,7 +137,7 @@ def test_a_traceback_for_a_developer_repeats_none_of_it(url: str, say: Say, monk
     with connect(url) as db:
         db.execute("SET search_path = chatapp")
         trigger(db, RAISES["message"])
-        text = say("rotate-secrets --yes", 5)
+        text = say("rotate-secrets --yes --workers 2", 5)
     assert "Traceback" in text
     assert "RaiseException" in text
 

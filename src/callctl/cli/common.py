@@ -179,7 +179,7 @@ def _server(error: Any) -> int:
 
     Its words are not repeated: it may have come while secrets were read or written.
     """
-    hint = "run callctl preflight, which looks at connection, privileges and locks; the server's log has the message"
+    hint = "look for the message in the server's log; callctl preflight looks at connection, privileges and locks"
     render.error(f"the database answered: {outline(error)}", hint)
     return 4
 
