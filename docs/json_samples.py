@@ -188,7 +188,7 @@ def _manifest() -> None:
         left_out_tables=(),
         tables=(TableRows("chatapp", "users", 1000),),
     )
-    render.out(manifest.text().rstrip())
+    render.own(manifest.text().rstrip())
 
 
 def _restored(*, dry_run: bool = False) -> None:

@@ -18,6 +18,7 @@ from callctl.config_file import config_path, read_file
 from callctl.config_secrets import KeyConfig, SecretField
 from callctl.config_sections import SECTIONS
 from callctl.config_values import Unusable, batch_size, batch_workers, boolean, choice, duration, moment, schema, text
+from callctl.database_url import database
 from callctl.errors import CallctlError, ConfigError, UsageError
 from callctl.redaction import has_password
 
@@ -89,7 +90,7 @@ SETTINGS: tuple[Setting, ...] = (
         "URL",
         "libpq's own: PGHOST and its kin, the service file, .pgpass",
         "The database to work on: a postgresql:// URL or a libpq connection string.",
-        text,
+        database,
         field="database_url",
         variables=("CALLCTL_DATABASE_URL", "DATABASE_URL"),
     ),

@@ -43,13 +43,20 @@ SECTIONS: tuple[Section, ...] = (
                 "list",
                 f"The source is what a command prints, run without a shell, in {COMMAND_SECONDS:g} seconds at most.",
             ),
+            (
+                "ring[].show_stderr",
+                "true or false",
+                "Of a command that fails, show the last line that it wrote to stderr; false if left out.",
+            ),
             ("ring[].legacy", "true or false", "Tried for values that carry no key id; false if left out."),
         ),
         notes=(
             "A key is 64 hexadecimal digits; white space around them is passed over. callctl makes one with",
             "`callctl keys generate`. A file must be closed to everyone but its owner (`chmod 600`). What a command",
-            "prints to stdout is never shown; the last line of its stderr is, if it fails, with what may be a secret",
-            "hidden. Two keys have neither one id nor one value. What the ids stand for in the database is in",
+            "prints is not shown: of one that fails, the error gives the exit code. With `show_stderr: true` it also",
+            "gives the last line of stderr; what looks like a key, a token or a part of one is hidden. No rule knows",
+            "every form, so leave it out where the command can print the key there. Two keys have neither one id nor",
+            "one value. What the ids stand for in the database is in",
             "[the envelope](envelope.md); who could see what, in [the threat model](../explanation/threat-model.md).",
         ),
         example="""\
@@ -58,7 +65,7 @@ keys:
   ring:
     - {id: k2, file: secrets/k2.key}
     - {id: k1, env: ENCRYPTION_KEY, legacy: true}
-    - {id: k0, command: [vault, kv, get, -field=key, secret/callctl]}
+    - {id: k0, command: [vault, kv, get, -field=key, secret/callctl], show_stderr: false}
 """,
         parse=config_secrets.keys,
     ),

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from callctl.config_secrets import looks_like_a_key
+from callctl.redaction import looks_like_a_key
 
 Trouble: TypeAlias = Literal["missing", "extra", "wrong type"]
 

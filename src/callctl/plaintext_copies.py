@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from callctl import database
 from callctl.files import read_sql
+from callctl.server_errors import outline
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -93,7 +94,7 @@ class _Asked:
             psycopg.errors.QueryCanceled,
             psycopg.errors.InsufficientPrivilege,
         ) as error:
-            said = f"the {_ABOUT[name]} could not be read: {database.error_text(error)}"
+            said = f"the {_ABOUT[name]} could not be read: {outline(error)}"
             self.unread.append(Copy("unknown", None, None, said))
             return []
 

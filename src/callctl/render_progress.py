@@ -27,6 +27,7 @@ from callctl.events import (
     ignore,
 )
 from callctl.redaction import redact
+from callctl.server_errors import outline
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -90,7 +91,11 @@ def failed_document(error: BaseException) -> dict[str, object]:
             "exit_code": error.exit_code,
         }
     code = 130 if isinstance(error, KeyboardInterrupt) else 1
-    message = "interrupted" if code == 130 else f"{type(error).__name__}: {error}"
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        message = f"the server refused it: {outline(error)}"
+    else:
+        message = "interrupted" if code == 130 else f"{type(error).__name__}: {error}"
     return {"event": "failed", "message": redact(message), "hint": None, "exit_code": code}
 
 
@@ -193,7 +198,7 @@ class LiveLine:
                 self._above("[yellow]note[/] ", event.text)
 
     def _show(self, text: str, *, done: int | None = None, total: int | None = None) -> None:
-        description = f"{self._title}  {text}"
+        description = redact(f"{self._title}  {text}")
         if self._task is None:  # waiting for the lock comes before the first step
             self._task = self._progress.add_task(description.strip(), total=None)
         else:
@@ -203,7 +208,7 @@ class LiveLine:
     def _above(self, label: str, text: str) -> None:
         from rich.markup import escape
 
-        self._progress.console.print(f"{label}  {escape(text)}")
+        self._progress.console.print(f"{label}  {escape(redact(text))}")
 
 
 def _batch(event: BatchFinished) -> str:

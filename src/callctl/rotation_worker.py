@@ -259,7 +259,7 @@ def told(connection: Connection) -> Iterator[None]:
     except database.NotStored as wrong:
         raise wrong.explained(connection, "rotation", STATE) from None
     except psycopg.Error as error:
-        raise database.translated(error, "rotation", "", STATE, connection) from error
+        raise database.translated(error, "rotation", "", STATE, connection, quoted=False) from error
 
 
 def _watch(pipe: Pipe, stop: threading.Event) -> None:

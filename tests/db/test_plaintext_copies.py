@@ -193,7 +193,7 @@ def test_what_cannot_be_read_is_said_and_stops_nothing(url: str, keys: Path, tmp
         other.execute(held.encode())
         found = copies(url, keys, lock_timeout_ms=50)
     assert [each.text for each in found if each.kind == "unknown"] == [
-        "the backups could not be read: canceling statement due to lock timeout (SQLSTATE 55P03)"
+        "the backups could not be read: a lock was not available in time (SQLSTATE 55P03)"
     ]
     assert told(found, "trigger")
     with connect(url) as other, other.transaction():
