@@ -46,6 +46,19 @@ _FUNCTION = re.compile(
 )
 
 
+def is_canceled(error: psycopg.Error) -> bool:
+    """Whether the server cut the statement short, by its timeout or for an administrator.
+
+    A function can raise that condition, too; the server names the file of the source where an error came from.
+    """
+    return error.sqlstate == "57014" and error.diag.source_file == "postgres.c"
+
+
+def is_rewritten(error: psycopg.Error) -> bool:
+    """Whether the server refused a statement because a rule makes something else of it. As :func:`is_canceled`."""
+    return error.sqlstate == "0A000" and error.diag.source_file == "rewriteHandler.c"
+
+
 def outline(error: psycopg.Error) -> str:
     """What an error is and what it is about, without anything that the server wrote in words.
 
