@@ -202,3 +202,19 @@ def test_a_database_that_every_other_command_refuses_gets_no_schema(
                 command()
         assert db.execute("SELECT count(*) FROM pg_class").fetchone() == before
         assert db.execute("SELECT to_regclass('callctl.rotation')").fetchone() == (None,)
+
+
+def test_a_percent_sign_in_a_path_or_a_name_is_no_parameter(tokens: str, keys: Path) -> None:
+    fields = (field("tokens", "config", "rate %s"), field("tokens", "100%", "a%b", "%(key)s"))
+    settings = accounts.settings_of(tokens, keys, secret_fields=fields)
+    with connect(tokens) as db:
+        db.execute('ALTER TABLE chatapp.tokens ADD COLUMN "100%" jsonb')
+        db.execute(
+            'INSERT INTO chatapp.tokens (id, config, "100%") VALUES'
+            """ (1, '{"rate %s": "one", "password": "beside-4f1d-it-all"}', '{"a%b": {"%(key)s": "two"}}')"""
+        )
+        done = rotate(settings, workers=2)
+        assert (done.values, done.failures) == (2, 0)
+        assert [each.field for each in done.outside.found] == ["config.password"]
+        assert key_use.look(db, settings).counted.due == 0
+        assert verify.verify(db, settings).checks
