@@ -30,6 +30,8 @@ _WORDS = {
     "23505": "a unique constraint is violated",
     "23514": "a check constraint is violated",
     "23P01": "an exclusion constraint is violated",
+    # No internal error of callctl's, which is what it would read like.
+    "XX000": "the server failed internally",
 }
 # The parts of PostgreSQL that name objects in their errors. A RAISE can put any text in these fields, too.
 _NAME_OBJECTS = {
@@ -82,7 +84,7 @@ def _condition(sqlstate: str) -> str:
         name = errors.lookup(sqlstate).__name__
     except KeyError:
         return "an error that a function of this database defines"
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.rstrip("_")).lower()
 
 
 def _objects(error: psycopg.Error) -> list[str]:
