@@ -34,7 +34,7 @@ from callctl.backup import Backup
 from callctl.backup import Plan as BackupPlan
 from callctl.binding import FieldName, unbound
 from callctl.catalogue import load_catalogue
-from callctl.census import Census, Shape, Unreadable, Use
+from callctl.census import Census, Foreign, Shape, Unreadable, Use
 from callctl.chatbot_settings import Checked, Missing, Offence, Unlisted
 from callctl.code_refs import CodeRefs, Reference
 from callctl.companies import Company, Switch
@@ -66,9 +66,11 @@ from callctl.loadtest_sessions import Plan as LoadPlan
 from callctl.manifest import Manifest, TableRows
 from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
 from callctl.naming import DOCUMENTED, Naming
+from callctl.plaintext_copies import Copy
+from callctl.reencrypt import foreign_text
 from callctl.restore import Restored
 from callctl.results import CONTRACT_COLUMNS, CheckResult, Report
-from callctl.rotation import Changed, Left, Rotated
+from callctl.rotation import Changed, ForeignLeft, Left, Rotated
 from callctl.sandbox import Sandbox
 from callctl.secret_scan import Outside, Scan
 from callctl.seed_rows import Difference, Seed
@@ -186,7 +188,7 @@ def _manifest() -> None:
         left_out_tables=(),
         tables=(TableRows("chatapp", "users", 1000),),
     )
-    render.out(manifest.text().rstrip())
+    render.own(manifest.text().rstrip())
 
 
 def _restored(*, dry_run: bool = False) -> None:
@@ -290,22 +292,31 @@ def _outside() -> Scan:
     return Scan((Outside("plaintext", "chatbots", "settings.api_key", None, 1, [_ROW]),), ())
 
 
+def _copy() -> Copy:
+    table, name = "chatapp.integration_accounts", "audit"
+    said = f"trigger {name} on {table} (AFTER UPDATE, function chatapp.audit()) reads OLD, the row with its plaintext"
+    return Copy("trigger", table, name, said)
+
+
 def _secrets() -> None:
     counted = Census(rows=1)
     counted.uses[Use("integration_accounts", "live", "twilio", "credentials.authToken", "sealed", "k1", 1, True)] = 1
     counted.uses[
         Use("integration_accounts", "live", "twilio", "credentials.apiKeySecret", "unreadable", "k0", 1, False)
     ] = 1
-    counted.tenants[_ROW] = [3, 1, 1, 1]
     counted.uses[Use("integration_accounts", "live", "twilio", "access_token", "sealed", "k1", 1, False, True)] = 1
+    counted.uses[Use("integration_accounts", "live", "twilio", "refresh_token", "foreign", None, None, False)] = 1
+    counted.tenants[_ROW] = [4, 1, 2, 1]
     counted.shapes[Shape("twilio", "credentials.phoneNumber", "missing")] = 1
     counted.unreadable.append(
         Unreadable("integration_accounts", _ROW, "credentials.apiKeySecret", "unknown-key: the ring has no key k0")
     )
     counted.unreadable.append(Unreadable("integration_accounts", _ROW, "access_token", unbound(1, "k1")))
+    form = Foreign("integration_accounts", "refresh_token", "Fernet", 1, [_ROW])
+    counted.foreign[form.target, form.field, form.form] = form
     last = Ledger(1, "k1", _AT, _AT, "migrator", "ops@deploy", 0)
     kept = Kept(_ROW, _COMPANY, 7, _AT, _AT, "9193d0e209b5")
-    render_rotation.secrets(Secrets("k2", "keep", counted, _outside(), None, last, (kept,)), "json")
+    render_rotation.secrets(Secrets("k2", "keep", counted, _outside(), None, last, (kept,), (_copy(),)), "json")
 
 
 def _keys() -> None:
@@ -321,9 +332,11 @@ def _rotated() -> None:
     render_progress.json_event(RotationProgress(2000, 10_000, 0, 1.7))
     left = Left("integration_accounts", _ROW, "credentials.appSecret", "unknown-key: the ring has no key k0")
     changed = Changed("twilio", "credentials.authToken", "k1", 9_876)
-    counts = (10_000, 9_876, (changed,), 1, (left,), {"twilio": 1})
+    reason = f"foreign: {foreign_text('Fernet')}"
+    other = ForeignLeft("integration_accounts", "access_token", reason, 1, (_ROW,))
+    counts = (10_000, 9_876, (changed,), 2, (left,), {"twilio": 1}, (other,))
     bound = (FieldName("integration_accounts", "twilio", "credentials.authToken"),)
-    done = Rotated(2, "k2", "bind", False, _AT, _AT, *counts, _outside(), 2.2, bound)
+    done = Rotated(2, "k2", "bind", False, _AT, _AT, *counts, _outside(), (_copy(),), 2.2, bound)
     render_rotation.rotated(done, "json")
 
 
@@ -502,10 +515,13 @@ that is not `written` is an administrator's, and kept. `accounts` is null withou
     (
         "rotate-secrets --status, --dry-run",
         """`fields` counts values by where they are, in which state and under which key: `where` is `live`, `archived`
-or `saved`; `state` is `sealed`, `plaintext` or `unreadable`; `version` 0 is the form without a key id; `due` is true
-of those that a rotation would write; `unbound` is true of those that it would leave, because they are not bound in a
-field that [`--bind` has bound](../how-to/bind-secrets.md). `left` (at most 1,000) do not open or are unbound, and stay
-as they are; `reason` says which. `shapes` are
+or `saved`; `state` is `sealed`, `plaintext`, `unreadable`, `foreign` (it has the form of another tool's ciphertext) or
+`misshapen` (no declared path reaches it); `version` 0 is the form without a key id; `due` is true of those that a
+rotation would write; `unbound` is true of those that it would leave, because they are not bound in a
+field that [`--bind` has bound](../how-to/bind-secrets.md). `left` (at most 1,000) do not open, are not reached or are
+unbound, and stay as they are; `reason` says which. `foreign` stays, too, without `--encrypt-foreign`; what is unbound
+besides is in `left` instead. Of a tenant, `unreadable` are all that stay and are not `unbound`.
+`copies` are what fires on a written row, and what holds or gets copies of it. `shapes` are
 credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
 (`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that took longer than
 `statement_timeout`. `key` is null where callctl.yaml names no keys: then nothing was decrypted.

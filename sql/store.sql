@@ -336,7 +336,7 @@ COMMENT ON COLUMN callctl.rotation_failure.rotation IS 'The rotation that left i
 COMMENT ON COLUMN callctl.rotation_failure.relation IS 'The table, or what callctl saved of it';
 COMMENT ON COLUMN callctl.rotation_failure.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.rotation_failure.path IS 'The field';
-COMMENT ON COLUMN callctl.rotation_failure.reason IS 'unknown-key, wrong-key, tampered, moved, unbound, malformed, not-text or not-an-object';
+COMMENT ON COLUMN callctl.rotation_failure.reason IS 'unknown-key, wrong-key, tampered, moved, unbound, foreign, misshapen, malformed, too slow, not-text or not-an-object';
 COMMENT ON COLUMN callctl.rotation_failure.found_at IS 'When it was found';
 
 CREATE TABLE IF NOT EXISTS callctl.bound_field (

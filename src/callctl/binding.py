@@ -71,8 +71,12 @@ class Rule:
 UNBOUND = "unbound"
 
 
-def unbound(version: int | None, key_id: str | None) -> str:
-    """Why a value is left that is unbound in a bound field. ``version`` is None for plaintext."""
+def unbound(version: int | None, key_id: str | None, foreign: str | None = None) -> str:
+    """Why a value is left that is unbound in a bound field. ``version`` is None where it is no envelope of callctl's:
+    plaintext, or in the form of ``foreign``, which is another tool's ciphertext.
+    """
+    if foreign is not None:
+        return f"{UNBOUND}: ciphertext of {foreign} in a bound field; --bind-new binds it with --encrypt-foreign only"
     if version is None:
         return f"{UNBOUND}: plaintext in a bound field"
     form = f"version {version}" if version else "an envelope without a version"

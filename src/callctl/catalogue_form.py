@@ -146,6 +146,8 @@ def _yaml(text: str, name: str) -> object:
         raise ConfigError(f"{place}: not YAML: {reason}", hint=HINT) from None
     except (ValueError, RecursionError) as error:  # a date such as 2026-13-45; a thousand brackets
         raise ConfigError(f"{name}: a value cannot be read: {error}", hint="put the value in quotes") from None
+    except (AttributeError, LookupError, TypeError):  # !!timestamp x, !!bool x: the parser's own mistakes
+        raise ConfigError(f"{name}: a value does not fit its tag", hint="leave tags such as !!int out") from None
 
 
 def _unusable(name: str, said: list[str]) -> ConfigError:

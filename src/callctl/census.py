@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from callctl.binding import RowName, Rule, unbound
+from callctl.binding import UNBOUND, RowName, Rule, unbound
 from callctl.bound_fields import bound_fields
 from callctl.credentials import problems
 from callctl.envelope import NotOpened, Opener
 from callctl.envelope_form import Malformed, Place, read
 from callctl.events import OnEvent, RotationProgress, ignore
+from callctl.foreign_ciphertext import foreign
 from callctl.keys import KeyRing
 from callctl.rotation_ranges import MOST_LISTED
 from callctl.secret_rows import NotReadable, Row, Target, as_row, decode
 from callctl.secret_tables import OtherCompanies, query, targets
+from callctl.unmatched_fields import assert_matched
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 1_000
 
+# How many rows are named of those that are counted together.
+FIRST_ROWS = 5
+
 # sealed: it opens, or (without a key ring) has the shape of an envelope. unreadable: it does not open, or is neither.
-State: TypeAlias = Literal["sealed", "plaintext", "unreadable"]
+# foreign: it has the form of another tool's ciphertext. misshapen: no declared path reaches it, see secret_shapes.
+State: TypeAlias = Literal["sealed", "plaintext", "unreadable", "foreign", "misshapen"]
 
 
 class Use(NamedTuple):
@@ -48,7 +55,9 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A value that a rotation would leave, since it does not open or is unbound: where, and why. Never the value."""
+    """A value that a rotation would leave: where, and why (it does not open, no path reaches it, it is unbound). Never
+    the value.
+    """
 
     target: str
     row_id: str
@@ -56,9 +65,20 @@ class Unreadable:
     reason: str
 
 
+@dataclass
+class Foreign:
+    """Values of one field that have the ``form`` of another tool's ciphertext; ``rows`` are the first, by id."""
+
+    target: str
+    field: str
+    form: str
+    values: int = 0
+    rows: list[str] = dataclasses.field(default_factory=list)
+
+
 class Tenant(NamedTuple):
-    """The secrets of one company: ``due`` would be written by a rotation, ``unreadable`` do not open, ``unbound`` are
-    unbound in a bound field.
+    """The secrets of one company: ``due`` would be written by a rotation, ``unbound`` are unbound in a bound field, and
+    ``unreadable`` would be left for another reason.
     """
 
     company_id: str
@@ -78,17 +98,26 @@ class Shape(NamedTuple):
 
 @dataclass
 class Census:
-    """Everything that was counted. ``unreadable`` holds the first of those that do not open, or are unbound."""
+    """Everything that was counted. ``unreadable`` holds the first of those that do not open, that no path reaches, or
+    that are unbound.
+    """
 
     rows: int = 0
     uses: Counter[Use] = field(default_factory=Counter)
     tenants: dict[str, list[int]] = field(default_factory=dict)
     shapes: Counter[Shape] = field(default_factory=Counter)
     unreadable: list[Unreadable] = field(default_factory=list)
+    foreign: dict[tuple[str, str, str], Foreign] = field(default_factory=dict)
 
     def total(self, state: State) -> int:
         """How many values are in a state."""
         return sum(number for use, number in self.uses.items() if use.state == state)
+
+    @property
+    def left(self) -> int:
+        """How many values a rotation would leave as they are, and list."""
+        kept = ("unreadable", "misshapen", "foreign")
+        return sum(number for use, number in self.uses.items() if use.unbound or (use.state in kept and not use.due))
 
     @property
     def due(self) -> int:
@@ -111,23 +140,26 @@ def census(
     ring: KeyRing | None,
     *,
     rule: Rule | None = None,
+    encrypt_foreign: bool = False,
     on_event: OnEvent = ignore,
 ) -> Census:
     """Count every declared secret: live, archived and saved, soft-deleted ones too, in the caller's transaction.
 
     Each value is decrypted, unless there is no ``ring``: then its shape and the key id it names are all that is known.
     ``rule`` is that of the rotation whose work is counted; without one, of a rotation without --bind and --unbind.
-    Raises Refused where there is no place for secrets.
+    Raises Refused where there is no place for secrets; ConfigError where a field of callctl.yaml matches nothing.
     """
     counted = Census()
     rule = rule or Rule(bound=bound_fields(connection))
     opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
-    reader = _Reader(ring, opener, rule, counted)
-    for target in targets(connection, settings):
+    reader = _Reader(ring, opener, rule, encrypt_foreign, counted)
+    found = targets(connection, settings)
+    assert_matched(connection, settings, found)
+    for target in found:
         for rows in _pages(connection, target):
             for row in rows:
                 reader.row(target, row)
-            on_event(RotationProgress(counted.rows, 0, counted.total("unreadable"), 0.0))
+            on_event(RotationProgress(counted.rows, 0, counted.left, 0.0))
     return counted
 
 
@@ -140,7 +172,10 @@ def _pages(connection: Connection, target: Target) -> Iterator[list[Row]]:
 
 
 class _Reader:
-    def __init__(self, ring: KeyRing | None, opener: Opener | None, rule: Rule, counted: Census) -> None:
+    def __init__(
+        self, ring: KeyRing | None, opener: Opener | None, rule: Rule, encrypt_foreign: bool, counted: Census
+    ) -> None:
+        self._encrypt_foreign = encrypt_foreign
         self._opener = opener
         self._primary = ring.primary.id if ring is not None else None
         self._rule = rule
@@ -155,10 +190,12 @@ class _Reader:
             if part.is_credentials:
                 self._shape(row, raw)
             try:
-                _, slots = part.take_apart(raw, row.account_type)
+                root, slots = part.take_apart(raw, row.account_type)
             except NotReadable as problem:
                 self._add(target, row, part.column, "unreadable", None, None, False, problem.reason)
                 continue
+            for path, reason in part.strays(root, row.account_type):
+                self._add(target, row, path, "misshapen", None, None, False, reason)
             for slot in slots:
                 if slot.value != "":
                     self._value(target, row, slot.path, slot.value)
@@ -179,8 +216,15 @@ class _Reader:
             return
         name = RowName(target.table, row.row_id)
         if envelope is None:
-            left = self._rule.version(target.recorded, name, row.account_type, path, 0) is None
-            self._add(target, row, path, "plaintext", None, None, not left, unbound(None, None) if left else None)
+            form = foreign(str(value))
+            if self._rule.version(target.recorded, name, row.account_type, path, 0) is None:
+                state: State = "plaintext" if form is None else "foreign"
+                self._add(target, row, path, state, None, None, False, unbound(None, None, form))
+            elif form is None:
+                self._add(target, row, path, "plaintext", None, None, True)
+            else:
+                self._add(target, row, path, "foreign", None, None, self._encrypt_foreign)
+                self._foreign(target, row, path, form)
             return
         key = envelope.key_id
         if self._opener is not None:
@@ -197,6 +241,12 @@ class _Reader:
         due = envelope.key_id != self._primary or envelope.version != wanted
         self._add(target, row, path, "sealed", key, envelope.version, due)
 
+    def _foreign(self, target: Target, row: Row, path: str, form: str) -> None:
+        found = self._counted.foreign.setdefault((target.name, path, form), Foreign(target.name, path, form))
+        found.values += 1
+        if len(found.rows) < FIRST_ROWS and row.row_id not in found.rows:
+            found.rows.append(row.row_id)
+
     def _add(
         self,
         target: Target,
@@ -209,13 +259,13 @@ class _Reader:
         reason: str | None = None,
     ) -> None:
         counted = self._counted
-        is_unbound = reason is not None and state != "unreadable"
+        is_unbound = reason is not None and reason.startswith(UNBOUND)
         use = Use(target.name, target.where, row.account_type, path, state, key, version, due, is_unbound)
         counted.uses[use] += 1
         tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0, 0])
         tenant[0] += 1
         tenant[1] += due
-        tenant[2] += state == "unreadable"
+        tenant[2] += state in ("unreadable", "misshapen", "foreign") and not due and not is_unbound
         tenant[3] += is_unbound
         if reason is not None and len(counted.unreadable) < MOST_LISTED:
             counted.unreadable.append(Unreadable(target.name, row.row_id, path, reason))

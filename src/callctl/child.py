@@ -77,9 +77,9 @@ class Child:
         if code == 0:
             return None
         said = [line for line in self._lines if any(word in line for word in _WORTH_TELLING)]
-        text = "; ".join(_SPEAKER.sub("", line).removeprefix("error: ") for line in said or self._lines[-3:])[:_LONGEST]
+        text = "; ".join(_SPEAKER.sub("", line).removeprefix("error: ") for line in said or self._lines[-3:])
         how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
-        return redact(text) or how
+        return redact(text)[:_LONGEST] or how
 
     def __enter__(self) -> Child:
         try:

@@ -30,6 +30,7 @@ from callctl.config_values import (
     switch,
     text,
 )
+from callctl.database_url import database
 from callctl.errors import CallctlError, ConfigError, UsageError
 from callctl.redaction import has_password
 
@@ -106,7 +107,7 @@ SETTINGS: tuple[Setting, ...] = (
         "URL",
         "libpq's own: PGHOST and its kin, the service file, .pgpass",
         "The database to work on: a postgresql:// URL or a libpq connection string.",
-        text,
+        database,
         field="database_url",
         variables=("CALLCTL_DATABASE_URL", "DATABASE_URL"),
     ),

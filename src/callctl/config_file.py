@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from callctl.errors import CallctlError, ConfigError, UsageError
+from callctl.redaction import name_shown, without_quotes
 
 FILE_NAME = "callctl.yaml"
 FILE_VARIABLE = "CALLCTL_CONFIG"
@@ -49,11 +50,14 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
         line, column = _line_and_column(text, position) if mark is None else (mark.line, mark.column)
         reason = getattr(problem, "problem", None) or getattr(problem, "reason", "it cannot be read")
         raise ConfigError(
-            f"{path}:{line + 1}:{column + 1}: not YAML: {reason}",
+            f"{path}:{line + 1}:{column + 1}: not YAML: {without_quotes(str(reason))}",
             hint="write one `key: value` a line, spaces instead of tabs",
         ) from None
     except (ValueError, RecursionError) as problem:  # a date such as 2026-13-45; a thousand brackets
-        raise ConfigError(f"{path}: a value cannot be read: {problem}", hint="put the value in quotes") from None
+        reason = without_quotes(str(problem))
+        raise ConfigError(f"{path}: a value cannot be read: {reason}", hint="put the value in quotes") from None
+    except (AttributeError, LookupError, TypeError):  # !!timestamp x, !!bool x: the parser's own mistakes
+        raise ConfigError(f"{path}: a value does not fit its tag", hint="leave tags such as !!int out") from None
 
 
 def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:
@@ -71,7 +75,7 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
         place = f"{path}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
         key = str(loader.construct_object(key_node))
         if key not in known:
-            raise ConfigError(f"{place}: unknown key {key!r}", hint=_nearest(key, known))
+            raise ConfigError(f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known))
         if key in entries:
             raise ConfigError(f"{place}: the key {key!r} stands twice", hint="keep one of the two lines")
         no_entry_twice(value_node, path, key)

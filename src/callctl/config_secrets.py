@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from callctl.config_values import Unusable
+from callctl.redaction import looks_like_a_key
 
 SourceKind: TypeAlias = Literal["env", "file", "command"]
 
@@ -23,14 +24,16 @@ COMMAND_SECONDS = 30.0
 # What may stand in a message, a table and an envelope: short, one word, ASCII.
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_HEX = re.compile(r"[0-9A-Fa-f]{8,}")
 _MEMBER = re.compile(r"[^\s.\[\]\\\x00-\x1f]{1,100}")
-# A key is 64 of these; half of them in a row are no name that anybody would choose.
-_LIKE_A_KEY = re.compile(r"[0-9A-Fa-f]{32}|[A-Za-z0-9+/_-]{43}=")
 
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """One key of the ring: its id, and where its value comes from. ``legacy``: tried for values without a key id."""
+    """One key of the ring: its id, and where its value comes from. ``legacy``: tried for values without a key id.
+
+    ``show_stderr``: what a command that fails wrote to stderr may be shown, with what may be a secret hidden.
+    """
 
     id: str
     kind: SourceKind
@@ -38,6 +41,7 @@ class KeyEntry:
     # since an argument may be a token.
     location: tuple[str, ...] = field(repr=False)
     legacy: bool = False
+    show_stderr: bool = False
 
     @property
     def source(self) -> str:
@@ -58,23 +62,20 @@ class SecretField:
     """A field that holds a secret: a whole text column (``path`` empty), or a place inside a jsonb column.
 
     ``table`` is the logical name, without a schema; ``account_type`` None means rows of any type. In ``path``
-    the part ``[]`` stands for every position of an array.
+    the part ``[]`` stands for every position of an array. ``optional``: there may be rows, and none that has the path.
     """
 
     table: str
     account_type: str | None
     column: str
     path: tuple[str, ...] = ()
+    # The same field all the same.
+    optional: bool = field(default=False, compare=False)
 
     @cached_property
     def text(self) -> str:
         """The field as a place in an envelope and a report name it: 'credentials.turnServers[].credential'."""
         return ".".join((self.column, *self.path)).replace(".[]", "[]")
-
-
-def looks_like_a_key(text: str) -> bool:
-    """Whether ``text`` holds what may be a key in hexadecimal or base64, or half of one."""
-    return bool(_LIKE_A_KEY.search(text))
 
 
 def is_key_id(value: object) -> bool:
@@ -90,7 +91,7 @@ def _fits(text: str) -> bool:
 # ---- keys ----------------------------------------------------------------------------------------------
 
 KEY_ENTRIES = ("primary", "ring")
-RING_ENTRIES = ("id", "env", "file", "command", "legacy")
+RING_ENTRIES = ("id", "env", "file", "command", "legacy", "show_stderr")
 _SOURCES: tuple[SourceKind, ...] = ("env", "file", "command")
 _RING_HINT = "write a key as {id: k1, env: ENCRYPTION_KEY}, with env, file or command"
 _ID_HINT = "an id is 1 to 40 letters, digits, dots, underscores and hyphens, in quotes if it is a number"
@@ -124,14 +125,19 @@ def _key(value: object, where: str, directory: Path) -> KeyEntry:
     if not is_key_id(key_id):
         raise Unusable(f"{where} {'has no id' if key_id is None else 'has an id that cannot be used'}", _ID_HINT)
     where = f"{where} ({key_id})"
-    legacy = entry.get("legacy", False)
-    if not isinstance(legacy, bool):
-        raise Unusable(f"{where}.legacy is neither true nor false", "use true or false")
+    for name in ("legacy", "show_stderr"):
+        if not isinstance(entry.get(name, False), bool):
+            raise Unusable(f"{where}.{name} is neither true nor false", "use true or false")
     kinds = [kind for kind in _SOURCES if entry.get(kind) is not None]
     if len(kinds) != 1:
         found = " and ".join(kinds) if kinds else "none"
         raise Unusable(f"{where} needs one source, and has {found}", _RING_HINT)
-    return KeyEntry(str(key_id), kinds[0], _location(kinds[0], entry[kinds[0]], where, directory), legacy)
+    if "show_stderr" in entry and kinds[0] != "command":
+        raise Unusable(f"{where}.show_stderr is about a command", "leave it out")
+    location = _location(kinds[0], entry[kinds[0]], where, directory)
+    return KeyEntry(
+        str(key_id), kinds[0], location, bool(entry.get("legacy")), show_stderr=bool(entry.get("show_stderr"))
+    )
 
 
 def _location(kind: SourceKind, value: object, where: str, directory: Path) -> tuple[str, ...]:
@@ -142,7 +148,7 @@ def _location(kind: SourceKind, value: object, where: str, directory: Path) -> t
         hint = "a command runs without a shell; write its parts as a list: command: [vault, kv, get, …]"
         raise Unusable(f"{where}.command is not a list", hint)
     first = str(parts[0])
-    if looks_like_a_key(first):
+    if looks_like_a_key(first) or all(_HEX.fullmatch(str(part)) for part in parts):
         hint = "name where the key is, not the key; if it stood in a file that others can read, make a new one"
         raise Unusable(f"{where}.{kind} looks like a key itself", hint)
     if kind == "env" and not _VARIABLE.fullmatch(first):
@@ -158,7 +164,7 @@ def _location(kind: SourceKind, value: object, where: str, directory: Path) -> t
 # ---- secrets -------------------------------------------------------------------------------------------
 
 SECRETS_ENTRIES = ("fields",)
-FIELD_ENTRIES = ("table", "column", "path", "account_type")
+FIELD_ENTRIES = ("table", "column", "path", "account_type", "optional")
 _FIELD_HINT = "write a field as {table: integrations, column: config, path: apiKey}"
 
 
@@ -180,9 +186,12 @@ def _field(value: object, where: str) -> SecretField:
     for name in ("table", "column"):
         if entry.get(name) is None:
             raise Unusable(f"{where} has no {name}", _FIELD_HINT)
-    for name in FIELD_ENTRIES:
+    for name in ("table", "column", "path", "account_type"):
         if entry.get(name) is not None and not isinstance(entry[name], str):
             raise Unusable(f"{where}.{name} is not text", _FIELD_HINT)
+    optional = entry.get("optional", False)
+    if not isinstance(optional, bool):
+        raise Unusable(f"{where}.optional is neither true nor false", "use true or false")
     for name in ("table", "column", "account_type"):
         if entry.get(name) is not None and not _MEMBER.fullmatch(str(entry[name])):
             raise Unusable(f"{where}.{name} is not one name", "leave the schema out, and dots, brackets and spaces")
@@ -192,6 +201,7 @@ def _field(value: object, where: str) -> SecretField:
         account_type=None if account_type is None else str(account_type),
         column=str(entry["column"]),
         path=_path(entry.get("path"), f"{where}.path"),
+        optional=optional,
     )
 
 

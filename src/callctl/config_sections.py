@@ -43,13 +43,20 @@ SECTIONS: tuple[Section, ...] = (
                 "list",
                 f"The source is what a command prints, run without a shell, in {COMMAND_SECONDS:g} seconds at most.",
             ),
+            (
+                "ring[].show_stderr",
+                "true or false",
+                "Of a command that fails, show the last line that it wrote to stderr; false if left out.",
+            ),
             ("ring[].legacy", "true or false", "Tried for values that carry no key id; false if left out."),
         ),
         notes=(
             "A key is 64 hexadecimal digits; white space around them is passed over. callctl makes one with",
             "`callctl keys generate`. A file must be closed to everyone but its owner (`chmod 600`). What a command",
-            "prints to stdout is never shown; the last line of its stderr is, if it fails, with what may be a secret",
-            "hidden. Two keys have neither one id nor one value. What the ids stand for in the database is in",
+            "prints is not shown: of one that fails, the error gives the exit code. With `show_stderr: true` it also",
+            "gives the last line of stderr; what looks like a key, a token or a part of one is hidden. No rule knows",
+            "every form, so leave it out where the command can print the key there. Two keys have neither one id nor",
+            "one value. What the ids stand for in the database is in",
             "[the envelope](envelope.md); who could see what, in [the threat model](../explanation/threat-model.md).",
         ),
         example="""\
@@ -58,7 +65,7 @@ keys:
   ring:
     - {id: k2, file: secrets/k2.key}
     - {id: k1, env: ENCRYPTION_KEY, legacy: true}
-    - {id: k0, command: [vault, kv, get, -field=key, secret/callctl]}
+    - {id: k0, command: [vault, kv, get, -field=key, secret/callctl], show_stderr: false}
 """,
         parse=config_secrets.keys,
     ),
@@ -76,17 +83,29 @@ keys:
             ("fields[].column", "name", "The column: text or varchar as a whole, or jsonb with a path."),
             ("fields[].path", "path", "The place in a jsonb column: `apiKey`, `servers[].password`."),
             ("fields[].account_type", "text", "Only rows whose `account_type` is this; rows of any type if left out."),
+            (
+                "fields[].optional",
+                "true or false",
+                "No error where no row has the path; false if left out.",
+            ),
         ),
         notes=(
             "The fields of the specification: in `integration_accounts.credentials` `authToken` and `apiKeySecret`",
             "(twilio), `accessToken` and `appSecret` (whatsapp), `password` and `turnServers[].credential` (custom);",
             "and the columns `access_token` and `refresh_token`.",
+            "",
+            "A field that matches nothing is an error (exit code 4) of every command that uses it: `rotate-secrets`,",
+            "`keys list`, `keys retire` and `verify`. It matches nothing where the table, the column or the column",
+            "`account_type` is not there; and where documents are stored that could have the path, and none has it. An",
+            "empty table, an empty object or an empty list could not have it. A table that a step makes may be missing",
+            "until then.",
         ),
         example="""\
 secrets:
   fields:
     - {table: integrations, column: config, path: apiKey}
-    - {table: integration_accounts, account_type: custom, column: credentials, path: "backup[].password"}
+    - {table: integration_accounts, account_type: custom, column: credentials, path: "backup[].password",
+       optional: true}
 """,
         parse=config_secrets.secrets,
     ),

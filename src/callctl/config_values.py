@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from callctl.redaction import redact
+from callctl.redaction import name_shown
 
 BATCH_SIZES = range(1, 100_001)
 BATCH_WORKERS = range(1, 17)
@@ -123,7 +123,6 @@ def boolean(value: object) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value as a message may show it: short, on one line, without a password."""
-    text = redact(str(value))
-    text = text if len(text) <= 60 else text[:57] + "..."
-    return repr(text)
+    """A value as a message may show it: short, on one line, without a secret; of a list or the like only its kind."""
+    kinds: dict[type, str] = {list: "a list", dict: "entries with names of their own", bytes: "bytes", set: "a set"}
+    return kinds.get(type(value)) or name_shown(str(value))

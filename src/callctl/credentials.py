@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from callctl.config_secrets import looks_like_a_key
+from callctl.redaction import looks_like_a_key
 
 Trouble: TypeAlias = Literal["missing", "extra", "wrong type"]
 
@@ -92,7 +92,7 @@ def _object(path: str, shape: Mapping[str, Any], value: object) -> Iterator[tupl
             yield from _member(f"{path}.{name}", kind, value[name])
     for name in value:
         if name not in shape:
-            yield f"{path}.{_shown(name)}", "extra"
+            yield f"{path}.{shown(name)}", "extra"
 
 
 def _member(path: str, kind: Any, value: object) -> Iterator[tuple[str, Trouble]]:
@@ -110,7 +110,7 @@ def _member(path: str, kind: Any, value: object) -> Iterator[tuple[str, Trouble]
         yield path, "wrong type"
 
 
-def _shown(name: str) -> str:
-    """The name of a member that nobody expected: as it is where it looks like a name, since it may be anything."""
+def shown(name: str) -> str:
+    """The name of a member that is not expected, as it is where it looks like a name: it may be a secret itself."""
     plain = len(name) <= 40 and name.isascii() and name.isidentifier() and not looks_like_a_key(name)
     return name if plain else "…"

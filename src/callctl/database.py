@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from callctl import pooler
+from callctl.database_url import refused
 from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
 from callctl.redaction import redact
+from callctl.server_errors import outline
 
 if TYPE_CHECKING:
     import psycopg
@@ -191,10 +193,14 @@ def _recognise(connection: Connection) -> int:
 
 
 def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
+    problem = None if error.sqlstate else refused(settings.database_url or "", str(error))
+    if problem is not None:
+        return ConnectionFailed(f"{settings.database_source} {problem.message}", hint=problem.hint)
     text = redact(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     # The first line is the reason; those after it are libpq's guesses.
-    said = lines[0].removeprefix("connection failed: ") if lines else type(error).__name__
+    said = lines[0] if lines else type(error).__name__
+    said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")
     hint = f"the address comes from {settings.database_source}; is it the right one?"
     if "password authentication failed" in text or "no password supplied" in text:
         hint = "put the right password into .pgpass or CALLCTL_DATABASE_URL"
@@ -213,16 +219,14 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
         hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
-    elif any(sign in text for sign in ('missing "="', "invalid connection option", "invalid URI", "invalid port")):
-        return ConnectionFailed(
-            f"{settings.database_source} is not a connection string that libpq understands: {said}",
-            hint="write postgresql://user@host:5432/database",
-        )
     return ConnectionFailed(f"cannot connect to the database: {said}", hint=hint)
 
 
 def error_text(error: psycopg.Error) -> str:
-    """The server's message with its SQLSTATE. Never its DETAIL, which may quote a row."""
+    """The server's message with its SQLSTATE. Never its DETAIL, which may quote a row.
+
+    For what does not read or write secrets: there :func:`~callctl.server_errors.outline` says what failed.
+    """
     said = error.diag.message_primary or str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"{redact(said)} (SQLSTATE {error.sqlstate})" if error.sqlstate else redact(said)
 
@@ -291,7 +295,7 @@ def read_in_time(connection: Connection, settings: Settings, where: str, state: 
             connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{settings.lock_wait_ms}ms",))
             yield
     except psycopg.errors.LockNotAvailable as error:
-        raise translated(error, where, "", state) from error
+        raise translated(error, where, "", state, quoted=False) from error
 
 
 def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str] | None:
@@ -301,20 +305,22 @@ def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str
     import psycopg
     from psycopg.pq import TransactionStatus
 
-    diagnostics = error.diag
     if error.sqlstate != "42501" or connection.info.transaction_status in (
         TransactionStatus.INERROR,
         TransactionStatus.UNKNOWN,
     ):
         return None
-    values = {"message": diagnostics.message_primary or "", "context": diagnostics.context or ""}
     try:
-        found = connection.execute(read_sql("catalog/hidden_rows.sql").encode(), values).fetchone()
+        rows = connection.execute(read_sql("catalog/hidden_rows.sql").encode()).fetchall()
     except psycopg.Error:  # what the server said is left
         return None
+    # The server's words are compared here: they may hold a secret, which no statement sends.
+    message, context = error.diag.message_primary or "", error.diag.context or ""
+    found = next((row for row in rows if f'"{row[0]}"' in message), None)
     if found is None:
         return None
-    table, owned, policies, triggers, role = found
+    _, table, owned, policies, functions, role = found
+    triggers = [trigger for function, trigger in functions if function in context]
     named = f"policy {', '.join(policies)}" if policies else "no policy shows it any"
     by = f"; trigger {', '.join(triggers)} runs as this role" if triggers else ""
     cure = f"ask a superuser to run ALTER ROLE {role} BYPASSRLS;"
@@ -326,7 +332,7 @@ def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str
 def lost(error: psycopg.Error) -> ConnectionFailed:
     """The error for a connection that broke while it was in use."""
     return ConnectionFailed(
-        f"the server ended the connection: {error_text(error)}",
+        f"the server ended the connection: {outline(error)}",
         hint=AGAIN,
     )
 
@@ -458,11 +464,14 @@ def translated(
     state: str,
     connection: Connection | None = None,
     again: str = AGAIN,
+    *,
+    quoted: bool = True,
 ) -> StepFailed:
     """The StepFailed that says where a statement failed, what the server said, and what is committed.
 
     A ``connection`` is asked which policy hides rows, where the server refused for that. ``again`` ends the hint: what
-    to do once the cause is removed.
+    to do once the cause is removed. Without ``quoted`` the error names the condition and the objects, in callctl's
+    words: for what reads or writes secrets.
     """
     import psycopg
 
@@ -476,6 +485,12 @@ def translated(
         hint = f"give the role the right that the server names, or connect as one that has it; then {again}"
     elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
         hint = f"the server ended the connection; {again}"
+    elif not quoted:
+        hint = (
+            "look for the message in the server's log (it may hold a secret, so callctl does not repeat it); fix the"
+            f" cause, then {again}"
+        )
     else:
         hint = f"fix what the server names, then {again}"
-    return StepFailed(f"{where}: {error_text(error)}{caret(error, sql)}\n{state}", hint=hint)
+    said = f"{error_text(error)}{caret(error, sql)}" if quoted else outline(error)
+    return StepFailed(f"{where}: {said}\n{state}", hint=hint)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from callctl.binding import FieldName
 from callctl.bound_fields import bound_fields
 from callctl.lexer import literal
 from callctl.script import load_script
-from callctl.secret_fields import ARRAY, DECLARED
+from callctl.secret_fields import DECLARED
 from callctl.secret_tables import targets
+from callctl.unmatched_fields import assert_matched, json_path
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -30,12 +29,15 @@ NO_SECRET = (
 def declared_secrets(connection: Connection, settings: Settings) -> str:
     """The query for what stands in the fields that ``settings`` declare and this database has, as CHECKS ask it.
 
-    Raises Refused where one of them is in a table or a column that callctl can't go through.
+    Raises Refused where one of them is in a table or a column that callctl can't go through; ConfigError where one
+    matches nothing.
     """
     ours = set(settings.secret_fields) - set(DECLARED)
+    found = targets(connection, settings)
+    assert_matched(connection, settings, found)
     values = [
         _values(target, part, each)
-        for target in targets(connection, settings)
+        for target in found
         if target.where == "live"
         for part in target.parts
         for each in part.fields
@@ -82,9 +84,8 @@ def _values(target: Target, part: Part, field: SecretField) -> str:
     if part.form == "row":
         column += f" -> {literal(field.column)}"
     if path:
-        steps = "$" + "".join(_steps(path))
         values = f"SELECT {said}, false, f.value FROM {relation} AS t"
-        values += f" CROSS JOIN LATERAL jsonb_path_query({column}, {literal(steps)}) AS f (value)"
+        values += f" CROSS JOIN LATERAL jsonb_path_query({column}, {literal(json_path(path))}) AS f (value)"
     else:
         whole = f"to_jsonb({column}::text)" if part.form == "text" else column
         values = f"SELECT {said}, {str(not field.path).lower()}, {whole} FROM {relation} AS t"
@@ -92,8 +93,3 @@ def _values(target: Target, part: Part, field: SecretField) -> str:
     if field.account_type:
         conditions.append(f"{target.account_type} = {literal(field.account_type)}")
     return values + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
-
-
-def _steps(path: Iterable[str]) -> Iterator[str]:
-    for part in path:
-        yield "[*]" if part == ARRAY else "." + json.dumps(part)

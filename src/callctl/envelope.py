@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 IVS_AT_ONCE: Final = 256
 _BEFORE_TAG: Final = -2 * TAG_BYTES  # in hexadecimal digits
 
-Reason: TypeAlias = Literal["unknown-key", "wrong-key", "tampered", "moved", "malformed"]
+Reason: TypeAlias = Literal["unknown-key", "wrong-key", "tampered", "moved", "malformed", "foreign"]
 
 
 class Opened(NamedTuple):

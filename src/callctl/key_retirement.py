@@ -81,7 +81,7 @@ def retire(settings: Settings, id: str, *, wait: bool = False, on_event: OnEvent
         try:
             retired_at, taken_at, rotated_at = database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            raise database.translated(error, "keys retire", "", NOTHING, connection) from error
+            raise database.translated(error, "keys retire", "", NOTHING, connection, quoted=False) from error
         return Retired(id, retired_at, counted, tuple(_warnings(taken_at, id, rotated_at)))
 
 

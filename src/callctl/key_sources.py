@@ -1,20 +1,20 @@
 """Where the value of a key comes from: a variable, a file, or what a command prints.
 
 The value goes to whoever asked and nowhere else: no message holds it, and of a command nothing is repeated but
-its program's name and, with what may be a secret hidden, the end of what it wrote to stderr.
+its program's name, its exit code and, if its entry says ``show_stderr: true``, the end of what it wrote to stderr
+with what may be a secret hidden.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from callctl.config_secrets import COMMAND_SECONDS, KeyEntry
 from callctl.errors import ConfigError
-from callctl.redaction import redact
+from callctl.redaction import hide_tokens
 
 if TYPE_CHECKING:
     import subprocess
@@ -124,10 +124,11 @@ def _command(entry: KeyEntry, environ: Mapping[str, str], seconds: float) -> str
                 stream.close()
     if code is None:
         hint = "run it by hand; it must not wait for a person: it has no terminal"
-        raise failed(entry, f"the command did not end in {seconds:g} seconds{_last_words(said)}", hint)
+        raise failed(entry, f"the command did not end in {seconds:g} seconds{_last_words(entry, said)}", hint)
     if len(content) <= _MOST_BYTES and code != 0:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        raise failed(entry, f"the command {how}{_last_words(said)}", "run it by hand to see why")
+        hint = "run it by hand to see why" + ("" if entry.show_stderr else "; or add show_stderr: true to its entry")
+        raise failed(entry, f"the command {how}{_last_words(entry, said)}", hint)
     return _decoded(content, entry)
 
 
@@ -181,22 +182,14 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-# Runs of characters that may be a key or a token: base64, which has slashes as a path does, but hardly ever no
-# capital, no small letter or no digit; hexadecimal and what vaults hand out, which have a digit.
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{40,}={0,2}")
-_TOKEN = re.compile(r"[A-Za-z0-9+=_.-]{16,}")
+def _last_words(entry: KeyEntry, said: bytes) -> str:
+    """The last line of what a command wrote to stderr, as part of a message, where its entry asks for that.
 
-
-def _last_words(said: bytes) -> str:
-    """The last line of what a command wrote to stderr, as part of a message; what may be a secret hidden."""
+    What may be a secret is hidden, and what may be a piece of one. A program that was given a key can print it in any
+    way: no rule finds every one, so nothing is shown unless it is asked for.
+    """
+    if not entry.show_stderr:
+        return ""
     lines = said.decode("utf-8", errors="replace").split("\n")
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    printable = "".join(character if character.isprintable() else " " for character in last)
-    hidden = _hide(_BASE64, redact(printable), (str.isupper, str.islower, str.isdigit))
-    text = " ".join(_hide(_TOKEN, hidden, (str.isdigit,)).split())
+    text = hide_tokens(next((line for line in reversed(lines) if line.strip()), ""))
     return f": {text[:200]}" if text else ""
-
-
-def _hide(runs: re.Pattern[str], text: str, kinds: Iterable[Callable[[str], bool]]) -> str:
-    """``text`` with the runs hidden that have a character of every kind."""
-    return runs.sub(lambda run: "***" if all(any(map(kind, run[0])) for kind in kinds) else run[0], text)

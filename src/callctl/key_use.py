@@ -15,12 +15,14 @@ from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.kept_secrets import Kept
 from callctl.keys import load_key_ring
+from callctl.plaintext_copies import Copy, copies
 from callctl.secret_scan import Scan, scan
 from callctl.secret_tables import targets
 
 if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection
+    from callctl.secret_rows import Target
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,16 @@ class KeyUse:
 
 @dataclass(frozen=True)
 class Keys:
-    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none. ``unbound`` values
-    are left by a rotation: see :class:`callctl.census.Use`.
+    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none: see ``census``.
+    ``unbound`` values are left by a rotation: see :class:`callctl.census.Use`.
     """
 
     keys: tuple[KeyUse, ...]
     plaintext: int
     unreadable: int
     unbound: int = 0
+    foreign: int = 0
+    misshapen: int = 0
 
 
 def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = ignore) -> Keys:
@@ -88,7 +92,14 @@ def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = igno
                 saved=values["saved"],
             )
         )
-    return Keys(tuple(found), counted.total("plaintext"), counted.total("unreadable"), counted.unbound)
+    return Keys(
+        tuple(found),
+        counted.total("plaintext"),
+        counted.total("unreadable"),
+        counted.unbound,
+        counted.total("foreign"),
+        counted.total("misshapen"),
+    )
 
 
 # ---- what a rotation would do --------------------------------------------------------------------------
@@ -109,6 +120,23 @@ class Secrets:
     under_way: Ledger | None
     last: Ledger | None
     kept: tuple[Kept, ...] = ()
+    copies: tuple[Copy, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is known before a rotation. ``counted`` is None where nothing was counted: then ``first`` says whether no
+    rotation of this database has finished yet. ``copies``: what fires on the rows written, and where plaintext is.
+    """
+
+    counted: Census | None
+    first: bool
+    copies: tuple[Copy, ...]
+
+    @property
+    def plaintext(self) -> int | None:
+        """How many values are in plaintext; None where that is not known."""
+        return None if self.counted is None else self.counted.total("plaintext")
 
 
 @dataclass(frozen=True)
@@ -124,12 +152,46 @@ class Ledger:
     failures: int
 
 
+def plan(
+    connection: Connection,
+    settings: Settings,
+    *,
+    binding: Binding = "keep",
+    bind_new: Sequence[str] = (),
+    encrypt_foreign: bool = False,
+    count: bool = True,
+    on_event: OnEvent = ignore,
+) -> Planned:
+    """What a rotation would write, and what gets copies of it. Without ``count`` no row is read. Writes nothing.
+
+    Raises ConfigError for the keys and the fields; Refused where this is no database to rotate, and where ``bind_new``
+    names no row.
+    """
+    ring = load_key_ring(settings)
+    store.assert_owner(connection, settings.schema)
+    with database.read_only(connection):
+        key_ledger.assert_known(connection, ring)
+        found = targets(connection, settings)
+        rule = _rule(connection, found, binding, bind_new)
+        placed = copies(connection, settings, found)
+        counted = (
+            census(connection, settings, ring, rule=rule, encrypt_foreign=encrypt_foreign, on_event=on_event)
+            if count
+            else None
+        )
+        row = None
+        if database.relation_exists(connection, "callctl", "rotation"):
+            row = connection.execute(read_sql("rotation/finished_before.sql").encode()).fetchone()
+    return Planned(counted, not (row and row[0]), placed)
+
+
 def look(
     connection: Connection,
     settings: Settings,
     *,
     binding: Binding = "keep",
     bind_new: Sequence[str] = (),
+    encrypt_foreign: bool = False,
     on_event: OnEvent = ignore,
 ) -> Secrets:
     """How the secrets stand, and what a rotation would write. Writes nothing: one READ ONLY transaction.
@@ -142,13 +204,20 @@ def look(
     with database.read_only(connection):
         if ring is not None:
             key_ledger.assert_known(connection, ring)
-        bound = bound_fields.bound_fields(connection)
-        named = bound_fields.named_rows(connection, targets(connection, settings), bound, bind_new)
-        counted = census(connection, settings, ring, rule=Rule(binding, bound, named), on_event=on_event)
+        found = targets(connection, settings)
+        rule = _rule(connection, found, binding, bind_new)
+        counted = census(connection, settings, ring, rule=rule, encrypt_foreign=encrypt_foreign, on_event=on_event)
+        placed = copies(connection, settings, found)
         outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms)
         under_way, last = _ledger(connection)
         kept = kept_secrets.kept(connection)
-    return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept)
+    return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept, placed)
+
+
+def _rule(connection: Connection, found: Sequence[Target], binding: Binding, bind_new: Sequence[str]) -> Rule:
+    """The rule of the rotation that is asked about. Raises Refused where ``bind_new`` names no row."""
+    bound = bound_fields.bound_fields(connection)
+    return Rule(binding, bound, bound_fields.named_rows(connection, found, bound, bind_new))
 
 
 def _ledger(connection: Connection) -> tuple[Ledger | None, Ledger | None]:

@@ -184,6 +184,15 @@ def read_naming(connection: psycopg.Connection[Any], schema: str) -> Naming:
     return Naming(schema, MappingProxyType(tables), tuple(notes))
 
 
+def assert_platform(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Raise Refused where ``schema`` is not the platform's: as :func:`read_naming`, or without a table chatbots."""
+    if not read_naming(connection, schema).tables["chatbots"].exists:
+        raise Refused(
+            f'schema "{schema}" has no table chatbots, so it is not the platform\'s; nothing was changed',
+            hint=_schema_hint([row[0] for row in _rows(connection, "catalog/naming_schemas.sql", {})]),
+        )
+
+
 Columns = Mapping[str, tuple[str, str]]  # name -> (type as SQL writes it, type category)
 
 

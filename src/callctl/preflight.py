@@ -34,6 +34,7 @@ from callctl.findings import (
 )
 from callctl.lexer import identifier
 from callctl.naming import Naming
+from callctl.redaction import redact
 from callctl.steps import all_steps
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class _Asker:
 
 def _said(error: psycopg.Error) -> str:
     text = error.diag.message_primary or (str(error).splitlines() or ["no message"])[0]
-    return f"{text} (SQLSTATE {error.sqlstate})" if error.sqlstate else text
+    return redact(f"{text} (SQLSTATE {error.sqlstate})" if error.sqlstate else text)
 
 
 def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Present) -> Iterator[Finding]:

@@ -12,9 +12,10 @@ from callctl.binding import Binding, FieldName, RowName, Rule, unbound
 from callctl.credentials import fit
 from callctl.envelope import NotOpened, Opener
 from callctl.envelope_form import Malformed, Place, associated_data, read
+from callctl.foreign_ciphertext import foreign
 from callctl.renewal import Renewer, encoded
 from callctl.renewal_rows import Quick
-from callctl.resealed import PLAINTEXT, Change, Changes, Failure, Resealed
+from callctl.resealed import FOREIGN, PLAINTEXT, Change, Changes, Failure, Resealed
 from callctl.secret_rows import NotReadable, Part, Row, Slot, Target, decode, encode, encode_name
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ _Done: TypeAlias = tuple[Slot, str]
 
 class _Unbound(ValueError):
     """A value that is unbound in a bound field, and whose row no operator has named."""
+
+
+def foreign_text(form: str) -> str:
+    """What is said of a value that has the ``form`` of another tool's ciphertext, and was left."""
+    return f"it has the form of ciphertext of {form}, and is not encrypted again without --encrypt-foreign"
 
 
 class Resealer:
@@ -40,10 +46,13 @@ class Resealer:
         *,
         bound: frozenset[FieldName] = frozenset(),
         named: frozenset[RowName] = frozenset(),
+        encrypt_foreign: bool = False,
     ) -> None:
         """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise.
         ``elsewhere``: as :class:`Opener` has it. ``bound`` and ``named``: as :class:`Rule` has them.
+        ``encrypt_foreign``: what another tool has encrypted is encrypted once more, and not left and listed.
         """
+        self._encrypt_foreign = encrypt_foreign
         self._allowance = allowance
         self.left = 0
         self._primary = ring.primary.id
@@ -85,8 +94,9 @@ class Resealer:
                 failures.append(Failure(part.column, problem.reason))
                 values.append(None)
                 continue
-            if part.is_credentials and not fit(row.account_type or "", root):
+            if part.is_credentials and isinstance(root, dict) and not fit(row.account_type or "", root):
                 misshapen = row.account_type
+            failures += [Failure(*stray) for stray in part.strays(root, row.account_type)]
             values.append(self._column(target, part, row, root, slots, changes, failures))
         return Resealed(tuple(values), tuple(changes), tuple(failures), misshapen)
 
@@ -136,10 +146,13 @@ class Resealer:
         envelope = read(value)
         if envelope is None:
             assert isinstance(value, str)
+            form = foreign(value)
             wanted = self._rule.version(target.recorded, name, row.account_type, path, 0)
             if wanted is None:
-                raise _Unbound(unbound(None, None))
-            return value.encode(), PLAINTEXT, wanted
+                raise _Unbound(unbound(None, None, form))
+            if form is not None and not self._encrypt_foreign:
+                raise NotOpened("foreign", foreign_text(form))
+            return value.encode(), PLAINTEXT if form is None else FOREIGN, wanted
         opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
         wanted = self._rule.version(target.recorded, name, row.account_type, path, envelope.version)
         if wanted is None:

@@ -17,8 +17,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import TextIO
 
-from callctl.redaction import redact
+from callctl.redaction import hide_keys, redact
 
+# Members of callctl's documents that look like a key and are none.
+_DIGESTS = ("sha256",)
 _STYLES = {"error": "1;31", "warning": "33", "hint": "36", "good": "32", "faint": "2", "strong": "1"}
 
 
@@ -54,13 +56,18 @@ def folded(text: str, stream: TextIO, *, indent: int = 0, hanging: int = 0) -> s
 
 
 def out(text: str = "") -> None:
-    """A line of the result."""
+    """A line of the result. What looks like a key is hidden; see :func:`own`."""
+    _write(sys.stdout, hide_keys(text))
+
+
+def own(text: str) -> None:
+    """A line of the result with a value that callctl made and was asked for: a new key, a file's digest."""
     _write(sys.stdout, text)
 
 
 def note(text: str) -> None:
     """A line of progress, for a person."""
-    _write(sys.stderr, text)
+    _write(sys.stderr, redact(text))
 
 
 def warning(text: str) -> None:
@@ -75,14 +82,14 @@ def error(message: str, hint: str | None = None) -> None:
 
 def ask(question: str) -> bool:
     """A yes or no question on the terminal; anything but y or yes is no."""
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{redact(question)} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def ask_for(question: str) -> str:
     """What somebody types on the terminal."""
-    sys.stderr.write(f"{question} ")
+    sys.stderr.write(f"{redact(question)} ")
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 
@@ -91,25 +98,30 @@ def document(value: object) -> None:
     """One JSON document."""
     import json
 
-    out(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    own(json.dumps(plain(value), ensure_ascii=False, indent=2))
 
 
 def line(value: object) -> None:
     """One JSON value on a line of its own, for work that goes on."""
     import json
 
-    out(json.dumps(plain(value), ensure_ascii=False))
+    own(json.dumps(plain(value), ensure_ascii=False))
 
 
 def plain(value: object) -> object:
-    """``value`` in JSON's types. Keys keep the order of their fields; times are ISO 8601; sets are sorted."""
+    """``value`` in JSON's types. Keys keep the order of their fields; times are ISO 8601; sets are sorted.
+
+    What looks like a key is hidden in every text, but for the digests that callctl has made (:data:`_DIGESTS`).
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _field(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {hide_keys(str(key)): _field(str(key), item) for key, item in value.items()}
     if isinstance(value, Enum):
         return plain(value.value)
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return hide_keys(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -119,10 +131,12 @@ def plain(value: object) -> object:
         return [plain(item) for item in value]
     if isinstance(value, Decimal):
         return f"{value:f}"  # exact, and without an exponent: prices are small
-    return str(value)  # UUID, Path
+    return hide_keys(str(value))  # UUID, Path
 
 
 def _field(name: str, value: object) -> object:
+    if name in _DIGESTS and isinstance(value, str):
+        return value
     # Nobody measures a statement to the picosecond.
     return round(value, 3) if name == "seconds" and isinstance(value, float) else plain(value)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callctl import render
+from callctl.redaction import redact
 
 if TYPE_CHECKING:
     from callctl.backup import Backup, Plan
@@ -42,7 +43,7 @@ def backed_up(done: Backup, output: Output) -> None:
         f"{label}: {render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
         f" as of {done.taken_at.isoformat(sep=' ', timespec='seconds')}, in {done.seconds:.1f} s"
     )
-    render.out(f"{done.file}: {render.size(done.bytes)}, SHA-256 {done.sha256}")
+    render.own(f"{redact(str(done.file))}: {render.size(done.bytes)}, SHA-256 {done.sha256}")
     render.out(f"{done.manifest.name}: rows by table, versions, {_steps(done.steps)}")
     _left_out(done.left_out_schemas, done.left_out_tables)
     _keys(done.keys)

@@ -11,9 +11,16 @@ from callctl import render
 def generated(key: str | None, path: Path | None, output: str) -> None:
     """A new key: itself, or the file that it was written to."""
     if output == "json":
-        render.document({"key": key} if path is None else {"file": path})
+        import json
+
+        if path is None:
+            render.own(json.dumps({"key": key}, indent=2))
+        else:
+            render.document({"file": path})
+    elif path is None:
+        render.own(str(key))
     else:
-        render.out(str(key if path is None else path))
+        render.out(str(path))
     if path is not None:
         render.note("The new key is in this file, which only you can read; keep a copy elsewhere before you use it")
     elif render.is_terminal(sys.stdout):

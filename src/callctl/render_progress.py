@@ -28,6 +28,7 @@ from callctl.events import (
     ignore,
 )
 from callctl.redaction import redact
+from callctl.server_errors import outline
 from callctl.steps import all_steps
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ def failed_document(error: BaseException) -> dict[str, object]:
             "exit_code": error.exit_code,
         }
     code = 130 if isinstance(error, KeyboardInterrupt) else 1
-    message = "interrupted" if code == 130 else f"{type(error).__name__}: {error}"
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is not None and isinstance(error, psycopg.Error):
+        message = f"the server refused it: {outline(error)}"
+    else:
+        message = "interrupted" if code == 130 else f"{type(error).__name__}: {error}"
     return {"event": "failed", "message": redact(message), "hint": None, "exit_code": code}
 
 
@@ -215,12 +220,12 @@ class LiveLine:
         # What is under way is what may be cut off where the terminal is narrow.
         line = Table.grid(Column(), Column(), Column(), Column(ratio=1, no_wrap=True, overflow="ellipsis"), expand=True)
         line.padding = (0, 1, 0, 0)
-        line.add_row(self._spinner, bar, Text(elapsed), Text(f"{self._title}  {self._text}".strip()))
+        line.add_row(self._spinner, bar, Text(elapsed), Text(redact(f"{self._title}  {self._text}".strip())))
         yield line
         if self._waiting is not None and now - self._waiting[1] < STILL_SECONDS:
             event, at = self._waiting
             for text in waiting(event, event.seconds + now - at):
-                yield Text(f"  {text}", style="yellow")
+                yield Text(redact(f"  {text}"), style="yellow")
 
     def _show(self, text: str, done: int = 0, total: int = 0, *, waiting_still: bool = False) -> None:
         """``waiting_still``: it may be the next attempt at what is waited for."""
@@ -231,7 +236,7 @@ class LiveLine:
     def _above(self, label: str, text: str) -> None:
         from rich.markup import escape
 
-        self.console.print(f"{label}  {escape(text)}")
+        self.console.print(f"{label}  {escape(redact(text))}")
 
 
 def _batch(event: BatchFinished) -> str:

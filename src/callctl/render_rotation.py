@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from callctl import render, render_webhooks
 from callctl.binding import UNBOUND
 from callctl.render_table import table
+from callctl.resealed import FOREIGN, PLAINTEXT
 
 if TYPE_CHECKING:
+    from callctl.census import Census
     from callctl.config import Output
     from callctl.key_retirement import Retired
-    from callctl.key_use import Keys, Secrets
+    from callctl.key_use import Keys, Planned, Secrets
+    from callctl.plaintext_copies import Copy
     from callctl.rotation import Rotated
     from callctl.secret_scan import Scan
 
@@ -24,6 +27,76 @@ _TROUBLE = {
     "extra": "is nothing that the specification has",
     "wrong type": "is of another type than in the specification",
 }
+
+
+# ---- copies of a plaintext -----------------------------------------------------------------------------
+
+GUIDE = "docs/how-to/encrypt-secrets-for-the-first-time.md"
+
+
+def _copies(found: Sequence[Copy]) -> None:
+    """Each place that gets, or holds, a plaintext."""
+    for each in found:
+        render.warning(each.text)
+
+
+def _fire(found: Sequence[Copy], tense: str) -> None:
+    """In one line, what acts for each row that is written: also where no plaintext is written."""
+    acting = [f"{each.kind} {each.name} on {each.table}" for each in found if each.fires]
+    if acting:
+        render.note(f"{tense} for each row written: {', '.join(acting)}")
+
+
+def planned(found: Planned, *, encrypt_foreign: bool) -> None:
+    """What a rotation would do, and what gets copies of it, before the question."""
+    counted = found.counted
+    if counted is not None:
+        rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
+        render.note(f"{rows}: {_to_do(counted)}")
+        _foreign(counted, encrypt_foreign=encrypt_foreign)
+    if found.plaintext or (found.plaintext is None and found.first):
+        if found.plaintext:
+            render.warning(_in_plaintext(found.plaintext))
+        else:
+            render.warning(f"no rotation of this database has finished yet, so values may be in plaintext. {_COPIES}")
+        _copies(found.copies)
+        render.note(f"what to do about each copy: {GUIDE}")
+    else:
+        _fire(found.copies, "fires")
+
+
+_COPIES = "Encrypting removes no copy of a plaintext. These hold copies, get copies, or fire on the rows written:"
+
+
+def _in_plaintext(number: int) -> str:
+    return f"{render.counted(number, 'value')} in plaintext. {_COPIES}"
+
+
+def _to_do(counted: Census, to: str = "") -> str:
+    """How many values a rotation brings under the primary key, and how many it leaves."""
+    said = f"{counted.due:,} to bring{to}, {counted.total('unreadable'):,} that do not open"
+    foreign = sum(
+        number for use, number in counted.uses.items() if use.state == "foreign" and not (use.due or use.unbound)
+    )
+    if foreign:
+        said += f", {foreign:,} in ciphertext of other tools"
+    if misshapen := counted.total("misshapen"):
+        said += f", {misshapen:,} that no declared path reaches"
+    if counted.unbound:
+        said += f", {counted.unbound:,} unbound in a bound field"
+    return said
+
+
+def _foreign(counted: Census, *, encrypt_foreign: bool) -> None:
+    """What another tool seems to have encrypted already."""
+    what = "to be encrypted once more" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
+    for each in counted.foreign.values():
+        number = f"{render.counted(each.values, 'value')} with the form of ciphertext of {each.form}"
+        render.warning(f"{number}: {each.target}, {each.field}, {_rows(each.rows, each.values)}; {what}")
+
+
+def _rows(rows: Sequence[str], number: int) -> str:
+    return f"row {', '.join(rows)}{' and others' if number > len(rows) else ''}"
 
 
 # ---- rotate-secrets ------------------------------------------------------------------------------------
@@ -49,10 +122,12 @@ def rotated_document(done: Rotated) -> dict[str, object]:
         "failures": done.failures,
         "left": list(done.left),
         "misshapen": dict(done.misshapen),
+        "foreign": list(done.foreign),
         **_outside_document(done.outside),
         "bound": [
             {"table": each.table, "account_type": each.account_type or None, "field": each.path} for each in done.bound
         ],
+        "copies": list(done.copies),
         "seconds": round(done.seconds, 3),
     }
 
@@ -69,7 +144,19 @@ def rotated(done: Rotated, output: Output) -> None:
             right=("values",),
         )
         render.out()
-    _left([(each.target, each.row_id, each.field, each.reason) for each in done.left], done.failures)
+    _left(
+        [
+            (each.target, each.row_id, each.field, each.reason)
+            for each in done.left
+            if not each.reason.startswith("foreign: ")
+        ],
+        done.failures,
+        sum(each.values for each in done.foreign),
+    )
+    least = "at least " if done.failures > len(done.left) else ""
+    for each in done.foreign:
+        said = f"{least}{render.counted(each.values, 'value')} left: {each.reason.removeprefix('foreign: ')}"
+        render.warning(f"{each.target}, {each.field}: {said}; {_rows(each.rows, each.values)}")
     for account_type, number in done.misshapen.items():
         accounts = render.counted(number, f"{account_type} account")
         render.warning(
@@ -77,24 +164,27 @@ def rotated(done: Rotated, output: Output) -> None:
             " callctl rotate-secrets --status says where"
         )
     _outside(done.outside)
-    written = f"{render.counted(done.values, 'value')} in {render.counted(done.rows_written, 'row')} brought under"
-    unbound = [each for each in done.left if each.reason.startswith(UNBOUND)]
-    answer = f"{written} key {done.key}"
-    if not done.values and not unbound:
-        answer = f"every value that opens is under key {done.key} already"
+    if done.plaintext:
+        were = "was" if done.plaintext == 1 else "were"
+        render.warning(f"{render.counted(done.plaintext, 'value')} {were} in plaintext. {_WERE_COPIED}")
+        _copies(done.copies)
+        render.note(f"remove each copy, then change the secrets at the providers: {GUIDE}")
+    elif done.rows_written:
+        _fire(done.copies, "fired")
     if done.bound:
         render.out("recorded as bound, since this rotation was the first to bind them:")
         for name in dict.fromkeys(each.table for each in done.bound):
             fields = ", ".join(str(each) for each in done.bound if each.table == name)
             render.out(render.folded(f"{name}: {fields}", sys.stdout, indent=2, hanging=2))
-    render.out(f"{answer} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
+    render.out(f"{_answer(done)} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
+    unbound = [each for each in done.left if each.reason.startswith(UNBOUND)]
     if unbound:
         _next_of_unbound(unbound[0].row_id)
     if len(unbound) < min(done.failures, len(done.left)):
-        render.note("next: mend what does not open, or write it anew, and run callctl rotate-secrets again")
+        render.note("next: fix what was left, or write it again, and run callctl rotate-secrets again")
     if done.failures:
         return
-    was = sorted({each.was for each in done.changed} - {"plaintext", done.key})
+    was = sorted({each.was for each in done.changed} - {PLAINTEXT, FOREIGN, done.key})
     render.note(f"next: callctl keys retire {was[0]}" if was else "next: callctl keys list")
 
 
@@ -108,17 +198,43 @@ def _next_of_unbound(row_id: str) -> None:
     )
 
 
-def _left(rows: Sequence[tuple[str, str, str, str]], total: int) -> None:
+_WERE_COPIED = "No copy was removed. These hold copies, got copies, or fired on the rows written:"
+
+
+def _answer(done: Rotated) -> str:
+    """What was done. That every value is under the key is said only where nothing else was found."""
+    if done.values:
+        written = f"{render.counted(done.values, 'value')} in {render.counted(done.rows_written, 'row')}"
+        return f"{written} brought under key {done.key}"
+    beside = []
+    if done.failures:
+        beside.append(f"{render.counted(done.failures, 'value')} left, see above")
+    if found := sum(each.values for each in done.outside.found):
+        beside.append(f"{render.counted(found, 'value')} outside the declared fields, see the warnings")
+    if tables := len(done.outside.cut_short):
+        beside.append(f"{render.counted(tables, 'table')} not scanned to the end")
+    if beside:
+        return f"no value was written; {', '.join(beside)}"
+    if not done.rows_read:
+        return "no value was written: the declared fields have no rows"
+    return f"every value of the declared fields is under key {done.key} already"
+
+
+def _left(rows: Sequence[tuple[str, str, str, str]], total: int, warned: int = 0) -> None:
+    """The values left, a line each; ``warned`` of them are not among ``rows``, and are warned of by field."""
     if not total:
         return
     label = render.styled("left as they were", "error", sys.stdout)
     render.out(f"{label}: {render.counted(total, 'value')}")
     for target, row_id, field, reason in rows[:SHOWN]:
         render.out(render.folded(f"{target}, row {row_id}, {field}: {reason}", sys.stdout, indent=2, hanging=2))
-    if total > SHOWN:
+    if total - warned > SHOWN:
         render.out(
-            f"  and {total - SHOWN:,} more; --output json lists more of them, the table callctl.rotation_failure all"
+            f"  and {total - warned - SHOWN:,} more; --output json lists more of them, the table"
+            " callctl.rotation_failure all"
         )
+    if warned:
+        render.out(f"  and {warned:,} in the form of another tool's ciphertext, see the warnings")
     render.out()
 
 
@@ -136,13 +252,16 @@ def secrets_document(found: Secrets) -> dict[str, object]:
         "plaintext": counted.total("plaintext"),
         "unreadable": counted.total("unreadable"),
         "unbound": counted.unbound,
+        "misshapen": counted.total("misshapen"),
         "fields": [{**use._asdict(), "values": number} for use, number in sorted(counted.uses.items(), key=_sorted)],
         "tenants": [tenant._asdict() for tenant in counted.by_tenant()],
         "left": list(counted.unreadable),
         "shapes": [
             {**shape._asdict(), "accounts": number} for shape, number in sorted(counted.shapes.items(), key=_sorted)
         ],
+        "foreign": list(counted.foreign.values()),
         **_outside_document(found.outside),
+        "copies": list(found.copies),
         "under_way": found.under_way,
         "last": found.last,
         "kept_webhook_secrets": list(found.kept),
@@ -162,16 +281,10 @@ def secrets(found: Secrets, output: Output) -> None:
                 use.target,
                 use.account_type or "",
                 use.field,
-                (use.key or "no known key") if use.state != "plaintext" else "plaintext",
+                _UNDER.get(use.state, use.key or "no known key"),
                 "" if use.version is None else str(use.version or "without id"),
                 f"{number:,}",
-                "does not open"
-                if use.state == "unreadable"
-                else UNBOUND
-                if use.unbound
-                else f"{number:,}"
-                if use.due
-                else "",
+                UNBOUND if use.unbound else f"{number:,}" if use.due else _STAYS.get(use.state, ""),
             )
             for use, number in sorted(counted.uses.items(), key=_sorted)
         ),
@@ -181,17 +294,18 @@ def secrets(found: Secrets, output: Output) -> None:
     tenants = [tenant for tenant in counted.by_tenant() if tenant.due or tenant.unreadable or tenant.unbound]
     if tenants:
         table(
-            ("company", "values", "to rotate", "do not open", UNBOUND),
+            ("company", "values", "to rotate", "stay as they are", UNBOUND),
             ((tenant.company_id, *(f"{number:,}" for number in tenant[1:])) for tenant in tenants[:SHOWN]),
-            right=("values", "to rotate", "do not open", UNBOUND),
+            right=("values", "to rotate", "stay as they are", UNBOUND),
         )
         if len(tenants) > SHOWN:
             render.out(f"and {len(tenants) - SHOWN:,} more companies; --output json lists them")
         render.out()
     _left(
         [(each.target, each.row_id, each.field, each.reason) for each in counted.unreadable],
-        counted.total("unreadable") + counted.unbound,
+        counted.total("unreadable") + counted.total("misshapen") + counted.unbound,
     )
+    _foreign(counted, encrypt_foreign=any(use.due for use in counted.uses if use.state == "foreign"))
     for shape, number in sorted(counted.shapes.items(), key=_sorted):
         accounts = render.counted(number, f"{shape.account_type} account")
         render.warning(f"{accounts}: {shape.field} {_TROUBLE[shape.trouble]}; it stays as it is")
@@ -200,10 +314,14 @@ def secrets(found: Secrets, output: Output) -> None:
     if found.under_way is not None:
         begun = f"{found.under_way.started_at:%Y-%m-%d %H:%M:%S%z} by {found.under_way.client}"
         render.note(f"rotation {found.under_way.rotation} to key {found.under_way.key} is under way, begun {begun}")
+    if number := counted.total("plaintext"):
+        render.warning(_in_plaintext(number))
+        _copies(found.copies)
+    elif counted.due:
+        _fire(found.copies, "fires")
     to = f" under key {found.key}" if found.key else ""
     rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
-    unbound = f", {counted.unbound:,} unbound in a bound field" if counted.unbound else ""
-    render.out(f"{rows}: {counted.due:,} to bring{to}, {counted.total('unreadable'):,} that do not open{unbound}")
+    render.out(f"{rows}: {_to_do(counted, to)}")
     if found.key is None:
         render.note("callctl.yaml names no keys: nothing was decrypted")
     if counted.unbound:
@@ -211,6 +329,11 @@ def secrets(found: Secrets, output: Output) -> None:
         _next_of_unbound(listed[0] if listed else "ID")
         return
     render.note("next: callctl rotate-secrets" if counted.due else "next: callctl keys list")
+
+
+# How a value that is under no key is shown, and one that stays as it is.
+_UNDER = {"plaintext": "plaintext", "foreign": "other tool", "misshapen": "no path"}
+_STAYS = {"unreadable": "does not open", "foreign": "stays", "misshapen": "not reached"}
 
 
 def _sorted(item: tuple[Any, int]) -> list[str]:
@@ -255,13 +378,14 @@ def keys(found: Keys, output: Output) -> None:
     )
     if found.plaintext:
         render.note(f"{render.counted(found.plaintext, 'value')} in plaintext, under no key")
-    if found.unreadable:
-        render.note(
-            f"{render.counted(found.unreadable, 'value')} that do not open: callctl rotate-secrets --status lists them"
-        )
-    if found.unbound:
-        unbound = f"{render.counted(found.unbound, 'value')} unbound in a bound field"
-        render.note(f"{unbound}: callctl rotate-secrets --status lists them")
+    for number, what in (
+        (found.unreadable, "that do not open"),
+        (found.foreign, "with the form of another tool's ciphertext"),
+        (found.misshapen, "that no declared path reaches"),
+        (found.unbound, "unbound in a bound field"),
+    ):
+        if number:
+            render.note(f"{render.counted(number, 'value')} {what}: callctl rotate-secrets --status lists them")
     ready = [
         key
         for key in found.keys

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 PLAINTEXT = "plaintext"
+# What another tool has encrypted, where it was to be encrypted once more. No id of a key has a space.
+FOREIGN = "foreign ciphertext"
 
 
 class Change(NamedTuple):

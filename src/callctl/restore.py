@@ -153,7 +153,8 @@ def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
     )
     if found != dump.manifest.sha256:
         raise ConfigError(
-            f"{dump.file} is damaged: its SHA-256 is {found}, and {dump.manifest.sha256} was written",
+            f"{dump.file} is damaged: its SHA-256 begins with {found[:12]},"
+            f" that of the file that was written with {dump.manifest.sha256[:12]}",
             hint=f"copy it again from where the backup was made, together with {beside(dump.file).name}",
         )
 

@@ -22,6 +22,8 @@ from callctl.events import Notice, OnEvent, ignore
 from callctl.files import read_sql
 from callctl.keys import KeyRing, load_key_ring
 from callctl.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
+from callctl.plaintext_copies import Copy, copies
+from callctl.resealed import PLAINTEXT
 from callctl.rotation_ranges import MOST_LISTED, RANGE_ROWS, Tally
 from callctl.rotation_store import make_ready
 from callctl.rotation_watch import Watch
@@ -31,6 +33,7 @@ from callctl.secret_rows import Target
 from callctl.secret_scan import Scan
 from callctl.secret_scan_beside import alone, beside
 from callctl.secret_tables import query, targets
+from callctl.unmatched_fields import assert_matched
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -51,8 +54,19 @@ class Left:
 
 
 @dataclass(frozen=True)
+class ForeignLeft:
+    """Values of one field that were left as another tool's ciphertext: how many are listed, and the first rows."""
+
+    target: str
+    field: str
+    reason: str
+    values: int
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Changed:
-    """So many values of one field brought under the primary key; ``was`` is 'plaintext' or a key's id."""
+    """Values of one field brought under the primary key; ``was`` is 'plaintext', 'foreign ciphertext' or a key's id."""
 
     account_type: str | None
     field: str
@@ -65,8 +79,9 @@ class Rotated:
     """A rotation that is done, whoever worked at it.
 
     ``left`` holds the first of the ``failures``; ``misshapen`` how many accounts of a type have credentials that differ
-    from the specification's; ``outside`` what a scan found where no field is declared; ``bound`` the fields that this
-    rotation was the first to bind.
+    from the specification's; ``foreign`` what was left because another tool has encrypted it; ``outside`` what a scan
+    found where no field is declared; ``copies`` what fired on the rows written, and where their plaintext may be still;
+    ``bound`` the fields that this rotation was the first to bind.
     """
 
     rotation: int
@@ -81,9 +96,16 @@ class Rotated:
     failures: int
     left: tuple[Left, ...]
     misshapen: Mapping[str, int]
+    foreign: tuple[ForeignLeft, ...]
     outside: Scan
+    copies: tuple[Copy, ...]
     seconds: float
     bound: tuple[FieldName, ...] = ()
+
+    @property
+    def plaintext(self) -> int:
+        """How many values were in plaintext before."""
+        return sum(each.values for each in self.changed if each.was == PLAINTEXT)
 
     @property
     def values(self) -> int:
@@ -98,14 +120,17 @@ def rotate(
     bind_new: Sequence[str] = (),
     workers: int = 1,
     wait: bool = False,
+    encrypt_foreign: bool = False,
     on_event: OnEvent = ignore,
 ) -> Rotated:
     """Bring every declared secret under the primary key, in ``workers`` processes. A second run writes nothing.
 
-    What does not open is left as it was and listed, and so is what is unbound in a field that an earlier ``bind`` has
-    bound: unless ``bind_new`` names its row, by its id or as TABLE:ID; then it is bound. ``unbind`` forgets which
-    fields are bound. ``wait`` waits for a migration to end. Raises ConfigError for the keys; Refused where there is
-    nothing to rotate, where ``bind_new`` names no row, or behind a pooler in transaction mode; LockHeld; StepFailed;
+    What does not open is left as it was and listed; so is what another tool has encrypted, unless ``encrypt_foreign``,
+    and what no declared path reaches. So is what is unbound in a field that an earlier ``bind`` has bound: unless
+    ``bind_new`` names its row, by its id or as TABLE:ID; then it is bound. ``unbind`` forgets which fields are bound.
+    ``wait`` waits for a migration to end. Raises ConfigError for the keys, and for a declared field that matches
+    nothing; Refused where there is nothing to rotate, where ``bind_new`` names no row, or behind a pooler in
+    transaction mode; LockHeld; StepFailed;
     Interrupted. What was committed stands then, and the next run goes on from there.
     """
     began = time.monotonic()
@@ -124,23 +149,37 @@ def rotate(
                         found = targets(connection, settings)
                         known = bound_fields.bound_fields(connection)
                         named = bound_fields.named_rows(connection, found, known, bind_new)
+                    _assert_matched(connection, settings, found, on_event)
                     make_ready(connection, settings, ring, on_event)
-                    rotation, joined = _begin(connection, settings, ring, binding, named, found, workers, on_event)
+                    rotation, joined = _begin(
+                        connection, settings, ring, binding, named, encrypt_foreign, found, workers, on_event
+                    )
                     scanned = stack.enter_context(beside(settings, ring))
-                    job = Job(settings, rotation, binding, named)
+                    job = Job(settings, rotation, binding, named, encrypt_foreign)
                     _work(connection, job, ring, workers, on_event, done)
                     _finish(connection, job, found, on_event)
                 try:
                     outside = scanned()
                 except ConnectionFailed:  # the rows are done; without a session of its own, it comes after them
                     outside = alone(connection, settings, ring)
-            return _result(connection, rotation, joined, outside, time.monotonic() - began)
+            placed = copies(connection, settings, found)
+            return _result(connection, rotation, joined, outside, placed, time.monotonic() - began)
     except KeyboardInterrupt:
         stands = f"{done[-1][0]:,} of {done[-1][1]:,} rows are done" if done else "nothing was changed"
         raise Interrupted(
             f"interrupted; {stands}, and every value can be read",
             hint="run the same command again: it goes on from there",
         ) from None
+
+
+def _assert_matched(connection: Connection, settings: Settings, found: Sequence[Target], on_event: OnEvent) -> None:
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            assert_matched(connection, settings, found)
+
+    if settings.secret_fields:
+        database.with_retries(settings, "a lock", attempt, on_event)
 
 
 def _work(
@@ -161,12 +200,14 @@ def _begin(
     ring: KeyRing,
     binding: Binding,
     named: frozenset[RowName],
+    encrypt_foreign: bool,
     found: Sequence[Target],
     workers: int,
     on_event: OnEvent,
 ) -> tuple[int, bool]:
     """The rotation to work at, and whether it was under way already."""
-    wanted = {"to_key": ring.primary.id, "binding": binding, "fields": _digest(settings, named, found)}
+    fields = _digest(settings, named, encrypt_foreign, found)
+    wanted = {"to_key": ring.primary.id, "binding": binding, "fields": fields}
 
     def attempt() -> int | None:
         with connection.transaction():
@@ -198,13 +239,14 @@ def _begin(
     raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
 
 
-def _digest(settings: Settings, named: frozenset[RowName], found: Sequence[Target]) -> str:
-    """The same for two runs that go through the same fields of the same tables, and for which the same rows are named;
-    a table may have been archived since.
+def _digest(settings: Settings, named: frozenset[RowName], encrypt_foreign: bool, found: Sequence[Target]) -> str:
+    """The same for two runs that do the same to the same fields and tables, and for which the same rows are named; a
+    table may have been archived since.
     """
     listed = sorted(f"{each.table} {each.account_type or '*'} {each.text}" for each in declared(settings))
     listed += sorted(each.name for each in found if each.where != "saved")
     listed += [f"--bind-new {row.table}:{row.row_id}" for row in sorted(named)]
+    listed += ["encrypt foreign"] * encrypt_foreign
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
 
 
@@ -273,13 +315,16 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
     database.with_retries(settings, "a lock", attempt, on_event)
 
 
-def _result(connection: Connection, rotation: int, joined: bool, outside: Scan, seconds: float) -> Rotated:
+def _result(
+    connection: Connection, rotation: int, joined: bool, outside: Scan, placed: tuple[Copy, ...], seconds: float
+) -> Rotated:
     row = connection.execute(read_sql("rotation/result.sql").encode(), {"rotation": rotation}).fetchone()
     assert row is not None
     id, key, binding, started_at, finished_at, _, counts, failures = row
     tally = Tally.of(counts, failures)
     values = {"rotation": rotation, "rows": MOST_LISTED}
     left = connection.execute(read_sql("rotation/failures.sql").encode(), values).fetchall()
+    foreign = connection.execute(read_sql("rotation/foreign_left.sql").encode(), values).fetchall()
     return Rotated(
         rotation=id,
         key=key,
@@ -293,7 +338,11 @@ def _result(connection: Connection, rotation: int, joined: bool, outside: Scan, 
         failures=failures,
         left=tuple(Left(*each) for each in left),
         misshapen=dict(sorted(tally.misshapen.items())),
+        foreign=tuple(
+            ForeignLeft(target, field, reason, number, tuple(rows)) for target, field, reason, number, rows in foreign
+        ),
         outside=outside,
+        copies=placed,
         seconds=seconds,
         bound=bound_fields.recorded_by(connection, rotation),
     )

@@ -23,6 +23,7 @@ from callctl.rotation_ranges import Found, Range, Tally, reached
 from callctl.rotation_wire import sent
 from callctl.secret_rows import Row, Target, as_row
 from callctl.secret_tables import merged, query
+from callctl.server_errors import is_canceled, is_rewritten
 
 if TYPE_CHECKING:
     from psycopg.sql import Composed
@@ -116,7 +117,9 @@ class Swaps:
         while True:
             try:
                 return database.with_retries(self._settings, "a row's lock", attempt, self._on_event)
-            except psycopg.errors.QueryCanceled:
+            except psycopg.errors.QueryCanceled as error:
+                if not is_canceled(error):
+                    raise
                 cuts += 1
                 if cuts == CUT_SHORT:  # done again in ever smaller parts
                     return tally, batch.versions(changed)
@@ -150,7 +153,10 @@ class Swaps:
         statement = self.writes("write", batch, parts, 3)
         try:
             written = sent(self._writer, statement, values)
-        except psycopg.errors.FeatureNotSupported:  # a rule makes something else of it, with nothing to return
+        except psycopg.errors.FeatureNotSupported as error:
+            if not is_rewritten(error):
+                raise
+            # A rule makes something else of it, with nothing to return.
             raise database.NotStored(batch.target.relation, [batch.rows[each].key for each in chosen]) from None
         wrong = [row[2] or "" for row in written if row[1] != "true"]
         if written and not wrong:
@@ -216,13 +222,16 @@ class Swaps:
         try:
             tally, batch = attempt(keys, self._settings.lock_timeout_ms + self._settings.lock_hold_ms)
             return tally, [batch]
-        except psycopg.errors.QueryCanceled:
-            pass
+        except psycopg.errors.QueryCanceled as error:
+            if not is_canceled(error):
+                raise
         done = []
         for key in keys:
             try:
                 tally, batch = attempt([key], self._settings.statement_timeout_ms)
-            except psycopg.errors.QueryCanceled:
+            except psycopg.errors.QueryCanceled as error:
+                if not is_canceled(error):
+                    raise
                 tally, batch = attempt([key], self._settings.statement_timeout_ms, leave=True)
             done.append(batch)
         return tally, done

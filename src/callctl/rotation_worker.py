@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callctl import bound_fields, database
@@ -47,6 +48,7 @@ class Job:
     rotation: int
     binding: Binding
     named: frozenset[RowName] = frozenset()
+    encrypt_foreign: bool = False
 
 
 class Stopped(Exception):
@@ -106,8 +108,15 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         encryptions = Encryptions(settings, other, ring.primary, on_event)
         # Read after the rotation was begun: it changes only when one begins or ends, and one is open at a time.
         bound = bound_fields.bound_fields(reader)
-        elsewhere = OtherCompanies(other, settings)
-        resealer = Resealer(ring, job.binding, encryptions.more, elsewhere, bound=bound, named=job.named)
+        resealer = Resealer(
+            ring,
+            job.binding,
+            encryptions.more,
+            OtherCompanies(other, settings),
+            bound=bound,
+            named=job.named,
+            encrypt_foreign=job.encrypt_foreign,
+        )
         batches = Batches(settings, resealer, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)
@@ -211,8 +220,6 @@ def _main(pipe: Pipe, job: Job) -> None:
     """What a process started by :func:`others` does."""
     import signal
 
-    import psycopg
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it decides
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -223,6 +230,15 @@ def _main(pipe: Pipe, job: Job) -> None:
     def say(event: Event | CallctlError | None) -> None:
         with lock_pipe, contextlib.suppress(OSError):  # nobody hears it any more
             pipe.send(event)
+
+    work(job, say, stop)
+
+
+def work(job: Job, say: Callable[[Event | CallctlError | None], None], stop: threading.Event) -> None:
+    """Work at a rotation until nothing is left to take, or ``stop`` is set. At the end ``say`` gets None, or the error:
+    also of a bug, by its kind and its place, since its own words may hold a value.
+    """
+    import psycopg
 
     def between() -> None:
         if stop.is_set():
@@ -238,7 +254,22 @@ def _main(pipe: Pipe, job: Job) -> None:
     except CallctlError as error:
         say(error)
     except psycopg.Error as error:  # before it was at work
-        say(database.translated(error, "rotation", "", STATE))
+        say(database.translated(error, "rotation", "", STATE, quoted=False))
+    except Exception as error:
+        say(_internal(error))
+
+
+def _internal(error: Exception) -> CallctlError:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = (
+        f"{Path(place.tb_frame.f_code.co_filename).name}, line {place.tb_lineno}" if place is not None else "unknown"
+    )
+    return CallctlError(
+        f"internal error in a process of the rotation: {type(error).__name__} ({where})\n{STATE}",
+        hint="this is a bug in callctl; report this message, then run the same command again with one worker",
+    )
 
 
 @contextmanager
@@ -251,7 +282,7 @@ def told(connection: Connection) -> Iterator[None]:
     except database.NotStored as wrong:
         raise wrong.explained(connection, "rotation", STATE) from None
     except psycopg.Error as error:
-        raise database.translated(error, "rotation", "", STATE, connection) from error
+        raise database.translated(error, "rotation", "", STATE, connection, quoted=False) from error
 
 
 def _watch(pipe: Pipe, stop: threading.Event) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from callctl.credentials import fit
 from callctl.envelope_form import ALGORITHM, IV_BYTES, TAG_BYTES, VERSIONS, Malformed, head, read
+from callctl.foreign_ciphertext import foreign
 from callctl.secret_fields import SecretField, walk
 from callctl.secret_rows import NotReadable, Number, Part, decode, encode
 
@@ -83,7 +84,8 @@ def of_document(raw: str, part: Part, account_type: str | None, key_ids: Iterabl
         raise Unlike
     try:
         root = decode(raw)
-        if type(root) is not dict:
+        # What a path does not reach, the thorough way reports; a text that is empty here may be none in the next row.
+        if type(root) is not dict or part.strays(root, account_type, lambda _: True):
             raise Unlike
         making = _Making(root, part.of_type(account_type), frozenset(key_ids))
         match = re.compile(making.document()).fullmatch
@@ -212,8 +214,8 @@ def plaintexts_of(form: Form, match: re.Match[str]) -> list[str]:
 
 
 def _is_plaintext(value: str) -> bool:
-    """Whether a secret's text is neither an envelope nor holds a piece of one."""
+    """Whether a secret's text is neither an envelope nor holds a piece of one, and no other tool's ciphertext."""
     try:
-        return read(value) is None
+        return read(value) is None and foreign(value) is None
     except Malformed:
         return False

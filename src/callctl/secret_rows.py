@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from callctl.binding import KEPT
 from callctl.secret_fields import ACCOUNTS, ARRAY, CREDENTIALS, SecretField, applicable, walk
+from callctl.secret_shapes import Stray, could_hold, strays
 
 # How a column holds its secrets: inside a jsonb document; as text; as members of a row that callctl saved; or inside a
 # value that callctl saved.
@@ -147,6 +148,8 @@ class Part:
         root = decode(raw)
         if self.form == "json":
             if not isinstance(root, list if self.replaces else dict):
+                if not could_hold(root):  # null, an empty text, an empty list
+                    return root, []
                 raise NotReadable("not an object")
             flat, deep = self.members(account_type)
             slots = []
@@ -164,6 +167,20 @@ class Part:
             root = [root]
             return root, [Slot(each.text, root, 0, root[0], True) for each in self.of_type(account_type)[:1]]
         return root, [Slot(*found, False) for found in walk(root, self.of_type(account_type))]
+
+    def strays(self, root: Any, account_type: str | None, holds: Callable[[Any], bool] = could_hold) -> list[Stray]:
+        """Where the column's value, taken apart, could hold a secret that no path reaches: see :func:`strays`."""
+        fields = self.of_type(account_type)
+        if self.form == "text" or self._whole:
+            return []
+        if self.form != "row":
+            column = self.column if self.form == "json" else self.fields[0].column
+            return strays(root, fields, self.table, column, holds)
+        found: list[Stray] = []
+        for column in dict.fromkeys(each.column for each in self.fields if each.path):
+            own = applicable(self.fields, self.table, column, account_type)
+            found += strays(root.get(column), own, self.table, column, holds)
+        return found
 
     def _of_a_row(self, row: Any, account_type: str | None) -> list[Slot]:
         if not isinstance(row, dict):

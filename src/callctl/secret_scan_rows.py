@@ -119,22 +119,32 @@ def rows(
         if table.name == "saved_row":
             account_type = sql.SQL("t.contents ->> 'account_type'")
         base = column("field") if table.name == "saved_value" else sql.SQL("''")
+    pieces: dict[str, sql.Composable] = {
+        "row_id": sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(keys)) if keys else text("ctid"),
+        "table": column("relation") if saved else sql.Literal(table.name),
+        "account_type": account_type,
+        "base": base,
+        "columns": sql.SQL(", ").join(text(name) for name, _ in table.columns),
+        "relation": sql.Identifier(table.schema, table.name),
+        "texts": _together(texts),
+        "documents": _together(documents),
+        "named": sql.SQL(" ").join(named),
+    }
     statement = sql.SQL(read_sql("scan/rows.sql")).format(  # type: ignore[arg-type, unused-ignore]
-        row_id=sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(keys)) if keys else text("ctid"),
-        table=column("relation") if saved else sql.Literal(table.name),
-        account_type=account_type,
-        base=base,
-        columns=sql.SQL(", ").join(text(name) for name, _ in table.columns),
-        relation=sql.Identifier(table.schema, table.name),
-        texts=_together(texts),
-        documents=_together(documents),
-        named=sql.SQL(" ").join(named),
+        **{name: _no_parameter(connection, piece) for name, piece in pieces.items()}
     )
     with contextlib.closing(_sent(connection, statement, few=bool(fields))) as let_through:
         for number, row in enumerate(let_through):
             if number % ROWS_AT_ONCE == 0 and deadline is not None and time.monotonic() > deadline:
                 raise TooLong
             yield row
+
+
+def _no_parameter(connection: Connection, piece: sql.Composable) -> sql.SQL:
+    """The same SQL, with a % in a declared path or in a name for itself and not for a parameter of the driver's."""
+    from psycopg import sql
+
+    return sql.SQL(piece.as_string(connection).replace("%", "%%"))  # type: ignore[arg-type, unused-ignore]
 
 
 def _together(texts: Sequence[sql.Composable]) -> sql.Composable:

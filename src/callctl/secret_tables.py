@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from callctl import kept_secrets, store
 from callctl.envelope_form import Place
-from callctl.errors import Refused
+from callctl.errors import ConfigError, Refused
 from callctl.files import read_sql
-from callctl.secret_fields import ACCOUNTS, WEBHOOK_SECRET, SecretField, declared
+from callctl.naming import assert_platform
+from callctl.secret_fields import ACCOUNTS, DECLARED, WEBHOOK_SECRET, SecretField, declared
 from callctl.secret_rows import Part, Target
 
 if TYPE_CHECKING:
@@ -33,9 +35,11 @@ _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary 
 def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
     """Where declared secrets are in this database, in the order of their tables' names.
 
-    Raises Refused where there is no such place, or where one cannot be gone through: naming it; psycopg.Error where
-    this role may not read one, or not all of its rows.
+    Raises Refused where this is no database of the platform's, where there is no such place, and where one cannot be
+    gone through, naming it; ConfigError where a field of callctl.yaml names a table or a column that is not there;
+    psycopg.Error where this role may not read one, or not all of its rows.
     """
+    assert_platform(connection, settings.schema)
     fields = declared(settings)
     tables = sorted({each.table for each in fields})
     found: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {}
@@ -48,6 +52,7 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
         found.setdefault((schema, table), {})[column] = (kind, is_key)
         if has_children:
             parents.add((schema, table))
+    _assert_there(connection, settings, found)
     made = [
         replace(target, unique=relation not in parents)
         for relation, columns in found.items()
@@ -66,6 +71,49 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
     for target in made:  # refused by the server where a policy hides rows of it
         connection.execute(query("seen", target), {})
     return tuple(sorted(made, key=lambda target: target.name))
+
+
+def _assert_there(connection: Connection, settings: Settings, found: Mapping[tuple[str, str], _Columns]) -> None:
+    """Raise ConfigError where fields of callctl.yaml name a table or a column that this database does not have."""
+    problems: list[str] = []
+    near: list[str] = []
+    for number, each in enumerate(settings.secret_fields):
+        if each in DECLARED:
+            continue
+        columns = {name for (_, table), own in found.items() if table == each.table for name in own}
+        if not columns and each.table in ARCHIVED:  # a step makes it; its columns are looked at then
+            continue
+        if not columns:
+            problem, names = _absent_table(connection, settings, each.table)
+            name = each.table
+        elif each.column not in columns:
+            problem, names, name = f"table {each.table} has no column {each.column}", columns, each.column
+        elif each.account_type is not None and "account_type" not in columns:
+            problem, names, name = f"table {each.table} has no column account_type", set(), ""
+        else:
+            continue
+        problems.append(f"secrets.fields[{number}] matches nothing: {problem}")
+        near += difflib.get_close_matches(name, sorted(names), 1)
+    if problems:
+        meant = f"did you mean {' and '.join(dict.fromkeys(near))}? " if near else ""
+        raise ConfigError(
+            f"callctl.yaml: {'; '.join(problems)}", hint=f"{meant}fix the fields in callctl.yaml under `secrets:`"
+        )
+
+
+def _absent_table(connection: Connection, settings: Settings, table: str) -> tuple[str, set[str]]:
+    """Why callctl finds no table of this name, and the names of those that it would find."""
+    rows = connection.execute(read_sql("rotation/relations.sql").encode(), {"schema": settings.schema}).fetchall()
+    names = {name for name, kind, parent in rows if kind in ("table", "partitioned table") and parent is None}
+    for name, kind, parent in rows:
+        if name != table:
+            continue
+        if parent is not None:
+            return f"{table} is a partition of {parent}, which is the table to name", {parent}
+        if name not in names:
+            return f"{table} is a {kind}, and not a table", names
+        return f"table {table} has no columns", names
+    return f"schema {settings.schema} has no table {table}", names
 
 
 def _of_table(

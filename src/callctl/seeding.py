@@ -91,7 +91,8 @@ def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEven
             attempt = partial(_attempt, connection, settings, naming, wish, sealed)
             return database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            raise database.translated(error, COMMAND, "", "nothing was written", connection) from error
+            quoted = not wish.dev_accounts
+            raise database.translated(error, COMMAND, "", "nothing was written", connection, quoted=quoted) from error
 
 
 def _naming(connection: Connection, settings: Settings) -> Naming:

@@ -308,4 +308,4 @@ def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
         try:
             return database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            raise database.translated(error, "purge.sql", "", "nothing was deleted") from error
+            raise database.translated(error, "purge.sql", "", "nothing was deleted", quoted=False) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from callctl import database, kept_secrets, store
 from callctl.errors import Refused
 from callctl.files import read_sql
+from callctl.naming import assert_platform
 from callctl.secret_fields import ACCOUNTS
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
 
 
 def assert_accounts(connection: Connection, settings: Settings) -> None:
-    """Raise Refused where the accounts are not there, or are archived: nobody calls their webhooks then."""
+    """Raise Refused where the accounts are not there, or are archived, or the database is not the platform's."""
+    assert_platform(connection, settings.schema)
     if where := store.absence(connection, settings.schema, ACCOUNTS):
         raise Refused(
             f"table {settings.schema}.{ACCOUNTS} {where}; nothing was changed", hint="run callctl migrate up first"

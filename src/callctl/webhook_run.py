@@ -115,7 +115,8 @@ class Run:
         except database.NotStored as wrong:
             raise wrong.explained(self._connection, "webhook secrets", self._state()) from None
         except psycopg.Error as error:
-            raise database.translated(error, "webhook secrets", "", self._state(), self._connection) from error
+            state = self._state()
+            raise database.translated(error, "webhook secrets", "", state, self._connection, quoted=False) from error
 
     def _state(self) -> str:
         uncertain = self._committing and self._file is not None and self._file.unsettled

@@ -279,7 +279,7 @@ def test_nothing_is_purged_while_another_session_holds_what_it_needs(
         code, out, err = ask(documented, "purge", "--yes")
         other.rollback()
         assert (code, out) == (5, ""), err
-        assert "canceling statement due to lock timeout (SQLSTATE 55P03)" in err
+        assert "a lock was not available in time (SQLSTATE 55P03)" in err
         assert "nothing was deleted" in err
         assert "callctl: hint: another session holds a lock on the table" in err
         assert store.saved_summary(connection) == saved

@@ -67,7 +67,7 @@ def _manifest(file: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_flip, "a.dump is damaged: its SHA-256 is "),
+        (_flip, "a.dump is damaged: its SHA-256 begins with "),
         (_cut, "a.dump is not whole: it has "),
         (lambda file: file.write_bytes(b""), "is not a dump in pg_dump's custom format"),
         (lambda file: file.write_text("-- PostgreSQL database dump\n"), "is not a dump in pg_dump's custom format"),

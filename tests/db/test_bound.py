@@ -358,7 +358,7 @@ def test_a_key_that_an_unbound_value_is_under_is_not_retired(url: str, keys: Pat
 
 def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tmp_path: Path) -> None:
     fields = (
-        SecretField("chatbots", None, "settings", ("call", "apiKey")),
+        SecretField("chatbots", None, "settings", ("call", "apiKey"), optional=True),
         SecretField("ai_models", None, "description"),
     )
     settings = accounts.settings_of(url, keys, secret_fields=fields)

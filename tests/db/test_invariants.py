@@ -84,10 +84,19 @@ def account(kind: str = "twilio", credentials: str = TWILIO, **columns: str) -> 
         SELECT id, '{kind}', 'one', '{credentials}'{values} FROM chatapp.companies ORDER BY id LIMIT 1;"""
 
 
+# A rotation with --bind has finished, and recorded this field.
+BOUND = """
+  WITH rotation AS (
+    INSERT INTO callctl.rotation (kind, to_key, binding, finished_at, outcome, client, callctl_version)
+    VALUES ('credentials', 'k1', 'bind', now(), 'done', 'test', 'test') RETURNING id)
+  INSERT INTO callctl.bound_field (relation, account_type, path, rotation)
+  SELECT 'integration_accounts', '{}', '{}', id FROM rotation;
+"""
+
 # What an operator may declare in callctl.yaml: a member, one of each position of an array, a whole text column.
 DECLARED_FIELDS = (
-    SecretField("companies", None, "settings", ("sip", "password")),
-    SecretField("companies", None, "settings", ("sip", "trunks", "[]", "secret")),
+    SecretField("companies", None, "settings", ("sip", "password"), optional=True),
+    SecretField("companies", None, "settings", ("sip", "trunks", "[]", "secret"), optional=True),
     SecretField("integration_accounts", "custom", "last_error"),
 )
 
@@ -385,6 +394,11 @@ BREAKAGES: dict[str, list[Breakage]] = {
     ],
     "new-tables-policies": [
         Breakage("ALTER TABLE chatapp.calls ENABLE ROW LEVEL SECURITY", says="chatapp.calls"),
+    ],
+    "secrets-bound": [
+        Breakage(BOUND.format("", "access_token") + account(access_token="'open'"), says="access_token', 'unbound: no envelope"),
+        Breakage(BOUND.format("", "access_token") + account(access_token=f"'{SECRET}'"), says="access_token', 'unbound: version 1"),
+        Breakage(BOUND.format("twilio", "credentials.authToken") + account(), says="credentials.authToken', 'unbound: version 1"),
     ],
     "new-tables-granted": [
         Breakage(

@@ -240,7 +240,7 @@ def test_no_key_is_retired_while_another_session_holds_what_it_needs(
             other.execute(held.encode())
             code, out, err = callctl(url, *command)
         assert (code, out) == (5, ""), err
-        assert "callctl: error: keys retire: canceling statement due to lock timeout (SQLSTATE 55P03)" in err
+        assert "callctl: error: keys retire: a lock was not available in time (SQLSTATE 55P03)" in err
         assert "nothing was recorded" in err
         assert "callctl: hint: another session holds a lock on the table" in err
         assert db.execute(retired).fetchall() == [(0,)]

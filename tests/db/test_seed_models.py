@@ -692,6 +692,22 @@ def test_development_accounts_need_a_company(plain_url: str, keys: Path) -> None
     assert "there is no company" in refused(settings, own(dev_accounts=True))
 
 
+def test_what_is_said_of_a_development_account_that_is_refused_is_not_repeated(plain_url: str, keys: Path) -> None:
+    settings = accounts.settings_of(plain_url, keys)
+    with connect(plain_url) as db:
+        db.execute(
+            "CREATE FUNCTION chatapp.leak() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION '%', NEW.webhook_secret USING HINT = NEW.webhook_secret; END $$"
+        )
+        db.execute(
+            "CREATE TRIGGER leak BEFORE INSERT ON chatapp.integration_accounts"
+            " FOR EACH ROW EXECUTE FUNCTION chatapp.leak()"
+        )
+    with pytest.raises(StepFailed, match=r"in function chatapp\.leak \(SQLSTATE P0001\)") as error:
+        seed(settings, custom(dev_accounts=True))
+    assert "test_webhook_secret" not in f"{error.value.message}{error.value.hint}"
+
+
 def test_a_failure_takes_everything_back_but_the_count_of_encryptions(plain_url: str, keys: Path) -> None:
     settings = accounts.settings_of(plain_url, keys)
     with connect(plain_url) as db:

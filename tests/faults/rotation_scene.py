@@ -37,11 +37,14 @@ TURN = "credentials.turnServers[].credential"
 
 FIELDS = """secrets:
   fields:
-    - {table: chatbots, column: settings, path: call.apiKey}
+    - {table: chatbots, column: settings, path: call.apiKey, optional: true}
     - {table: ai_models, column: description}
     - {table: tokens, column: token}
     - {table: tokens, column: config, path: "nodes[].secret"}
 """
+
+# Declared fields need their table, if only an empty one.
+TOKENS = b"CREATE TABLE chatapp.tokens (id text PRIMARY KEY, token text, config jsonb, hits integer DEFAULT 0)"
 
 # The test's own statements hold what is looked for in the server's log.
 UNLOGGED = "-c log_statement=none -c log_min_error_statement=panic -c log_min_duration_statement=-1"
@@ -113,6 +116,7 @@ def build(server: OwnServer, name: str, scene: SceneName, ring: KeyRing) -> None
     with quietly(url) as db:
         accounts.fill(db, ring, ACCOUNTS)
         if scene == "live":
+            db.execute(TOKENS)
             _save(db, ring)
             _break_some(db, ring)
     if scene == "archived":
@@ -198,7 +202,7 @@ def _break_some(db: psycopg.Connection[Any], ring: KeyRing) -> None:
 
 def _tokens(db: psycopg.Connection[Any], ring: KeyRing) -> None:
     """A table of the operator's own, with a key of text and a comma in it."""
-    db.execute("CREATE TABLE chatapp.tokens (id text PRIMARY KEY, token text, config jsonb, hits integer DEFAULT 0)")
+    db.execute(TOKENS)
     for number in range(40):
         id = f'it\'s {number:02d}, "{number}"'
         form = accounts.FORMS[number % 5]

@@ -177,6 +177,9 @@ def test_a_backup_in_the_future_is_refused(tmp_path: Path) -> None:
         ("backup_taken_at: 2026-13-45", "callctl.yaml", "quotes"),
         ("schema: a\n# \x01", "callctl.yaml:2:3: not YAML", "key: value"),
         ("schema: " + "[" * 3000, "callctl.yaml", "quotes"),
+        ("schema: !!timestamp x", "a value does not fit its tag", "leave tags"),
+        ("schema: !!bool x", "a value does not fit its tag", "leave tags"),
+        ("schema: *nothing", "callctl.yaml:1:9: not YAML: found undefined alias '…'", "key: value"),
         ("? [a, b]\n: c", "unknown key", "the keys are"),
     ],
 )
@@ -311,6 +314,8 @@ def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
         ("keys: {primary: k1, ring: [{id: k1, command: []}]}", "keys.ring[0] (k1).command is not a list of text"),
         ("keys: {primary: k1, ring: [{id: k1, command: [a, 1]}]}", "keys.ring[0] (k1).command is not a list of text"),
         ("keys: {primary: k1, ring: [{id: k1, env: A, legacy: 1}]}", "(k1).legacy is neither true nor false"),
+        ("keys: {primary: k1, ring: [{id: k1, env: A, show_stderr: true}]}", "(k1).show_stderr is about a command"),
+        ("keys: {primary: k1, ring: [{id: k1, command: [a], show_stderr: 1}]}", "show_stderr is neither true nor"),
         ("keys:\n  primary: k1\n  ring:\n  - id: k1\n    env: A\n    env: B\n", "6:5: an entry of keys stands twice"),
         ("secrets: {}", "secrets.fields is not a list of fields"),
         ("secrets: {fields: apiKey}", "secrets.fields is not a list of fields"),

@@ -225,22 +225,32 @@ def test_a_command_that_waits_is_ended_with_what_it_started(tmp_path: Path) -> N
         pytest.fail("what the command had started still runs")
 
 
-def test_what_a_command_says_is_shown_without_what_may_be_secret(tmp_path: Path) -> None:
+def failing(directory: Path, script: str, *, shown: bool) -> str:
+    (directory / "says").write_text(script)
+    extra = ", show_stderr: true" if shown else ""
+    command = json.dumps([sys.executable, str(directory / "says")])
+    return refused(directory, f"{{id: k1, command: {command}{extra}}}")
+
+
+def test_what_a_command_says_is_shown_where_asked_without_what_may_be_secret(tmp_path: Path) -> None:
     said = [
         "first line",
         f"no {ONE} and no {TWO[:20]}",
         "token hvs.CAESIJ5o9Yx2Kq8Zr0 and ASNFZ4mrz/8BI0VniavN7wEj/WeJq83vASNFZ4mrze8= "
         "and postgresql://me:s3cret@db/x at https://vault.internal/v1/secret is denied",
     ]
-    text = refused(
-        tmp_path, printing(f"import sys; print('{ONE}'); sys.stderr.write({chr(10).join(said)!r}); sys.exit(2)")
-    )
+    script = f"import sys; print('{ONE}'); sys.stderr.write({chr(10).join(said)!r}); sys.exit(2)"
+    text = failing(tmp_path, script, shown=True)
     assert "is denied" in text
     assert "https://vault.internal/v1/secret" in text
     for secret in ("CAESIJ", "ASNF", "8BI0", "WeJq", "ze8=", "s3cret", "first line"):
         assert secret not in text
+    text = failing(tmp_path, script, shown=False)
+    assert "the command ended with exit code 2\n" in text
+    assert "denied" not in text
+    assert "add show_stderr: true" in text
     one_line = f"import sys; sys.stderr.write('\\x1b[2Jcannot use {ONE} or {TWO[:20]}\\n\\n'); sys.exit(2)"
-    text = refused(tmp_path, printing(one_line))
+    text = failing(tmp_path, one_line, shown=True)
     assert ": [2Jcannot use *** or ***\n" in text
 
 

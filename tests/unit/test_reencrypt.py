@@ -113,7 +113,8 @@ def test_only_the_secrets_change(others: dict[str, Any], password: Any, turns: l
     assert len(result.changes) == changed
     assert set(patch) <= {"password", "turnServers"}
     numbers = sum(isinstance(each, Digits) for each in (password, *(secret for secret, _ in turns)))
-    assert len(result.failures) == numbers
+    # Others may have the name of a secret: those are found, and left.
+    assert len([each for each in result.failures if not each.reason.startswith("misshapen: ")]) == numbers
 
 
 def as_jsonb(envelope: Any) -> dict[str, Any]:

@@ -152,10 +152,9 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run callctl and exit with its code. Whatever happens, nobody but a developer sees a traceback."""
-    if not os.environ.get("CALLCTL_DEBUG"):
-        # What fails while Python throws something away, such as a pipeline that a second Ctrl-C has interrupted at its
-        # end: what there is to say of it has been said by then.
-        sys.unraisablehook = lambda unraisable: None
+    # What fails while Python throws something away, such as a pipeline that a second Ctrl-C has interrupted at its
+    # end: what there is to say of it has been said by then.
+    sys.unraisablehook = _unraisable
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -164,6 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = common.report(again.__context__ or again)
     sys.exit(code)
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    if os.environ.get("CALLCTL_DEBUG") and unraisable.exc_value is not None:
+        render.note(common.trace(unraisable.exc_value))
 
 
 def run(arguments: Sequence[str]) -> int:

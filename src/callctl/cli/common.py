@@ -13,7 +13,8 @@ import typer
 
 from callctl import render
 from callctl.errors import CallctlError, Refused, UsageError
-from callctl.redaction import redact
+from callctl.redaction import hide_hex_words, redact
+from callctl.server_errors import outline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,11 @@ def asks(connection: Connection, *, yes: bool) -> bool:
     return not (yes or is_sandbox(connection))
 
 
+def can_ask() -> bool:
+    """Whether there is a terminal to ask on."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool) -> None:
     """Ask before something is written; ``text`` says what, as the start of a question.
 
@@ -72,7 +78,7 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
     """
     if not asks(connection, yes=yes):
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not can_ask():
         raise Refused(
             "nobody can be asked (this is not a terminal), and this command writes; nothing was changed",
             hint="add --yes after the command",
@@ -135,9 +141,7 @@ def lines_of(name: str) -> list[str]:
 def report(error: BaseException) -> int:
     """Say what went wrong and return the exit code for it."""
     if os.environ.get("CALLCTL_DEBUG"):
-        import traceback
-
-        render.note(redact("".join(traceback.format_exception(error)).rstrip()))
+        render.note(trace(error))
     if isinstance(error, CallctlError):
         render.error(error.message, error.hint)
         return error.exit_code
@@ -169,15 +173,40 @@ def _usage(error: Any) -> int:
         render.note(message)
         return 2
     path = context.command_path if context is not None else "callctl"
-    message = message.rstrip(".")
+    # A key pasted in groups comes as several arguments, of which the message may name one alone.
+    message = hide_hex_words(message.rstrip("."))
     render.error(message[:1].lower() + message[1:], f"run {path} --help")
     return 2
 
 
 def _server(error: Any) -> int:
-    """A server's error that no use case expected; what was under way has been rolled back."""
-    text = " ".join((error.diag.message_primary or str(error)).split())
-    code = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
-    hint = error.diag.message_hint or "run callctl preflight, which looks at connection, privileges and locks"
-    render.error(f"the database answered: {text}{code}", hint)
+    """A server's error that no use case expected; what was under way has been rolled back.
+
+    Its words are not repeated: it may have come while secrets were read or written.
+    """
+    hint = "look for the message in the server's log; callctl preflight looks at connection, privileges and locks"
+    render.error(f"the database answered: {outline(error)}", hint)
     return 4
+
+
+def trace(error: BaseException) -> str:
+    """The traceback, for a developer: where each error came from, and its message if callctl may repeat it."""
+    import traceback
+
+    parts: list[str] = []
+    for each in _chain(error):
+        parts += ["Traceback (most recent call last):\n", *traceback.format_tb(each.__traceback__)]
+        psycopg = sys.modules.get("psycopg")
+        message = outline(each) if psycopg is not None and isinstance(each, psycopg.Error) else str(each)
+        parts.append(f"{type(each).__name__}: {message}\n\n")
+    return redact("".join(parts).rstrip())
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and those it came of, the first to happen first."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.insert(0, current)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return chain

@@ -8,6 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.options import BackupTakenAt, LockTimeout, LockWait, Wait, Yes
+from callctl.errors import UsageError
 
 EPILOG = """
 Keys are named in callctl.yaml under `keys:`, with where each comes from: a variable, a file, or a command.
@@ -87,6 +88,11 @@ def retire(
     lock_wait: LockWait = None,
 ) -> None:
     """Record that a key is retired, if no value is under it."""
+    from callctl.config_secrets import is_key_id
+
+    if not is_key_id(id):
+        hint = "callctl keys list shows the ids; the key itself is never an argument"
+        raise UsageError("ID is not the id of a key", hint=hint)
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl import key_retirement, render_progress, render_rotation
 

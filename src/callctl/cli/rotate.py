@@ -10,6 +10,7 @@ import typer
 from callctl.cli import common
 from callctl.cli import webhooks as cli_webhooks
 from callctl.cli.options import (
+    BackupTakenAt,
     BatchSize,
     BatchTime,
     LockHold,
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 EPILOG = """
 Plaintext becomes encrypted, values under an older key are encrypted anew, the rest stays as it is. Batches, a
 commit each; the application may write meanwhile. Stopped anywhere, the same command goes on from there; the same
-command on another machine helps. What does not open is left as it was and listed: exit code 3.
+command on another machine helps. Exit code 3: a value was left as it was, and is listed. It does not open, no declared
+path reaches it, or it has the form of another tool's ciphertext.
+
+Before and after plaintext is encrypted, callctl names the triggers, rules, publications, slots, replicas and backups
+that get or hold copies of it.
 
 \b
 Examples:
@@ -81,6 +86,10 @@ def rotate_secrets(
     unbind: Annotated[
         bool, typer.Option("--unbind", help="To version 1; without it, what is bound stays bound.")
     ] = False,
+    encrypt_foreign: Annotated[
+        bool,
+        typer.Option("--encrypt-foreign", help="Encrypt what has the form of another tool's ciphertext once more."),
+    ] = False,
     workers: Annotated[str | None, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = None,
     webhook_secrets: Annotated[
         bool, typer.Option("--webhook-secrets", help="Replace webhook secrets instead, of the accounts you name.")
@@ -110,6 +119,7 @@ def rotate_secrets(
     batch_time: BatchTime = None,
     max_replication_lag: MaxReplicationLag = None,
     pause_file: PauseFile = None,
+    backup_taken_at: BackupTakenAt = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Bring every integration secret under the primary key of callctl.yaml; or replace webhook secrets."""
@@ -130,12 +140,13 @@ def rotate_secrets(
         raise UsageError("--bind-new and --unbind are opposites", hint="use one of them")
     if bind_new and "" in bind_new:
         raise UsageError("--bind-new needs the id of a row", hint="callctl rotate-secrets --status lists the ids")
-    if webhook_secrets and (bind or bind_new or unbind or workers is not None):
+    if webhook_secrets and (bind or bind_new or unbind or encrypt_foreign or workers is not None):
         raise UsageError(
-            "--bind, --bind-new, --unbind and --workers are about encrypted secrets; webhook secrets are not encrypted",
+            "--bind, --bind-new, --unbind, --encrypt-foreign and --workers are about encrypted secrets; webhook secrets"
+            " are not encrypted",
             hint="leave out --webhook-secrets, or the other option",
         )
-    if status and (dry_run or bind or bind_new or unbind or webhook_secrets):
+    if status and (dry_run or bind or bind_new or unbind or encrypt_foreign or webhook_secrets):
         raise UsageError(
             "--status only counts, and lists the webhook secrets that are kept",
             hint="for what a run would do, use --dry-run with the other options, without --status",
@@ -150,6 +161,7 @@ def rotate_secrets(
         batch_time=batch_time,
         max_replication_lag=max_replication_lag,
         pause_file=pause_file,
+        backup_taken_at=backup_taken_at,
         statement_timeout=statement_timeout,
     )
     if webhook_secrets:
@@ -161,15 +173,21 @@ def rotate_secrets(
         return
     binding: Binding = "bind" if bind else "unbind" if unbind else "keep"
     if status or dry_run:
-        _look(settings, binding, bind_new or (), keys_needed=dry_run)
+        _look(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, keys_needed=dry_run)
         return
     from callctl import render_progress, render_rotation, rotation
 
     with render_progress.json_failure(settings.output):
-        _ask(settings, binding, bind_new or (), yes=yes)
+        _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
         with render_progress.running(settings.output) as on_event:
             done = rotation.rotate(
-                settings, binding=binding, bind_new=bind_new or (), workers=processes, wait=wait, on_event=on_event
+                settings,
+                binding=binding,
+                bind_new=bind_new or (),
+                workers=processes,
+                wait=wait,
+                encrypt_foreign=encrypt_foreign,
+                on_event=on_event,
             )
         render_rotation.rotated(done, settings.output)
     if done.failures:
@@ -182,7 +200,9 @@ def _processes(text: str) -> int:
     return int(text)
 
 
-def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, yes: bool) -> None:
+def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, yes: bool) -> None:
+    """Say what the run writes and what gets copies of it, and ask. Rows are counted where a person reads of them."""
+    from callctl import key_use, render_progress, render_rotation
     from callctl.key_ledger import assert_not_retired
     from callctl.keys import load_key_ring
 
@@ -192,12 +212,28 @@ def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, yes: 
             f", and bind what is unbound in {len(set(bind_new))} named {'row' if len(set(bind_new)) == 1 else 'rows'}"
         )
     with common.connected(settings, writes=True) as connection:
-        primary = load_key_ring(settings).primary.id
+        question = f"Bring every secret under key {load_key_ring(settings).primary.id}{how},"
         assert_not_retired(connection, settings)
-        common.confirm(connection, settings, f"Bring every secret under key {primary}{how},", yes=yes)
+        asks = common.asks(connection, yes=yes)
+        if asks and not common.can_ask():
+            common.confirm(connection, settings, question, yes=yes)  # refuses
+        with render_progress.until_answered(settings.output) as on_event:
+            planned = key_use.plan(
+                connection,
+                settings,
+                binding=binding,
+                bind_new=bind_new,
+                encrypt_foreign=encrypt_foreign,
+                count=asks or encrypt_foreign,
+                on_event=on_event,
+            )
+        render_rotation.planned(planned, encrypt_foreign=encrypt_foreign)
+        common.confirm(connection, settings, question, yes=yes)
 
 
-def _look(settings: Settings, binding: Binding, bind_new: Sequence[str], *, keys_needed: bool) -> None:
+def _look(
+    settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, keys_needed: bool
+) -> None:
     from callctl import key_use, render_progress, render_rotation
 
     with common.connected(settings) as connection:
@@ -206,8 +242,14 @@ def _look(settings: Settings, binding: Binding, bind_new: Sequence[str], *, keys
 
             load_key_ring(settings)  # says what is missing
         with render_progress.until_answered(settings.output) as on_event:
-            found = key_use.look(connection, settings, binding=binding, bind_new=bind_new, on_event=on_event)
+            found = key_use.look(
+                connection,
+                settings,
+                binding=binding,
+                bind_new=bind_new,
+                encrypt_foreign=encrypt_foreign,
+                on_event=on_event,
+            )
     render_rotation.secrets(found, settings.output)
-    unreadable = found.counted.total("unreadable")
-    if unreadable or found.counted.unbound or (found.counted.due and not keys_needed):
+    if found.counted.left or (found.counted.due and not keys_needed):
         raise typer.Exit(3)
