@@ -122,7 +122,7 @@ class Ledger:
 def look(
     connection: Connection, settings: Settings, *, binding: Binding = "keep", on_event: OnEvent = ignore
 ) -> Secrets:
-    """How the secrets stand, and what a rotation would write. Writes nothing: one READ ONLY transaction.
+    """How the secrets stand, and what a rotation would write. Writes nothing: its transactions are READ ONLY.
 
     Without keys in callctl.yaml nothing is decrypted. Raises ConfigError for the keys; Refused where there are none.
     """
@@ -132,9 +132,9 @@ def look(
         if ring is not None:
             key_ledger.assert_known(connection, ring)
         counted = census(connection, settings, ring, binding=binding, on_event=on_event)
-        outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms)
         under_way, last = _ledger(connection)
         kept = kept_secrets.kept(connection)
+    outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms, on_event=on_event)
     return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept)
 
 
