@@ -194,7 +194,7 @@ def _outside_document(outside: Scan) -> dict[str, object]:
         }
         for each in outside.found
     ]
-    return {"outside": found, "not_scanned": [each._asdict() for each in outside.not_looked_into]}
+    return {"outside": found, "not_scanned": list(outside.not_looked_into)}
 
 
 def _outside(outside: Scan) -> None:

@@ -252,6 +252,8 @@ class _Scanner:
         total = self._pages(table)
         at, size = 0, total if total <= WHOLE_PAGES else FIRST_PAGES
         while at < total:
+            if self._stopped():  # the server may have had nothing to cancel
+                raise _Left("the scan was stopped")
             began = time.monotonic()
             milliseconds = SNAPSHOT_MS
             if deadline is not None:
@@ -292,7 +294,8 @@ class _Scanner:
         columns = table.columns if again else finder.columns(table)
         if not columns:
             return True
-        query = statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
+        composed = statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
+        query = composed.as_bytes(self._connection)  # while the encoding is UTF-8: names may be in it
         deadline = time.monotonic() + milliseconds / 1000
         finder.begin(table, columns, plaintext=plaintext, again=again)
         try:
@@ -347,6 +350,8 @@ class _Reading:
             if self._stopped():
                 raise _Left("the scan was stopped") from None
             raise _TooLong from None
+        if isinstance(error, psycopg.DataError):  # its message may quote a value
+            raise _Left(f"the server could not read it (SQLSTATE {error.sqlstate})") from None
         raise _Left(f"the server could not read it: {database.error_text(error)}") from None
 
 

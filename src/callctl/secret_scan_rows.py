@@ -134,7 +134,7 @@ def is_saved(table: Table) -> bool:
     return table.schema == STORE and table.name in ("saved_row", "saved_value")
 
 
-def sent(connection: Connection, query: sql.Composed) -> Generator[tuple[Any, ...], None, None]:
+def sent(connection: Connection, query: bytes) -> Generator[tuple[Any, ...], None, None]:
     """The rows as they come, one by one: the server works at it in several processes, and nothing is kept here."""
     with connection.cursor() as cursor:
         cursor.adapters.register_loader("text", _lenient())

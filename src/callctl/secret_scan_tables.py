@@ -28,7 +28,8 @@ class Column(NamedTuple):
     form: Form
 
 
-class NotLookedInto(NamedTuple):
+@dataclass(frozen=True, order=True)
+class NotLookedInto:
     """A table that was not looked into, or not all of it: ``name`` is 'schema.table', ``why`` a few words."""
 
     name: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import psycopg
 import pytest
 from tests.conftest import connect
 from tests.db import accounts
+from tests.db.conftest import Callctl
+from tests.db.test_rotation_together import configuration
 
 from callctl import key_retirement, key_use, secret_scan, secret_scan_finder, secret_scan_rows
 from callctl.config import Settings
@@ -20,8 +23,10 @@ from callctl.envelope_form import Place
 from callctl.errors import Refused, UsageError
 from callctl.events import Event, ScanProgress
 from callctl.keys import KeyRing
+from callctl.postgres import Server
 from callctl.rotation import rotate
 from callctl.secret_scan import scan
+from callctl.secret_scan_tables import NotLookedInto
 
 NOWHERE = Place("", "", "", "")
 Database = psycopg.Connection[Any]
@@ -170,6 +175,23 @@ def test_it_is_found_in_whatever_type(settings: Settings, db: Database, ring: Ke
     assert f"cannot be retired: {sum(counted.values())} values" in refused(settings)
 
 
+def test_text_that_is_not_utf8_is_looked_into(server: Server, keys: Path) -> None:
+    """Where the server does not check its text, an envelope may be beside any byte, and in a table of any name."""
+    settings = accounts.settings_of("", keys)
+    ring = accounts.ring_of(settings)
+    with connect(server.url("postgres")) as admin:
+        admin.execute("CREATE DATABASE unchecked TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        with connect(server.url("unchecked"), client_encoding="UTF8") as db:
+            db.execute(f"CREATE TABLE \"caf\u00e9\" AS SELECT 1 AS n, E'\\351 ' || '{sealed(ring)}' AS x".encode())
+            found = scan(db, settings, ring)
+            assert found.not_looked_into == ()
+            assert [(each.table, each.values, each.key) for each in found.found] == [("public.caf\u00e9", 1, "k1")]
+    finally:
+        with connect(server.url("postgres")) as admin:
+            admin.execute("DROP DATABASE unchecked")
+
+
 def test_other_keys_and_other_text_do_not_count(settings: Settings, db: Database, ring: KeyRing) -> None:
     prose = (
         "const { encrypted, iv, authTag } = encrypt(text); // see {{authTag}} and "
@@ -229,7 +251,7 @@ def test_what_the_role_may_not_read_has_to_be_named(scanner: Settings, db: Datab
         found = scan(db, scanner, ring)
     finally:
         db.execute("RESET ROLE")
-    assert dict(found.not_looked_into) == {
+    assert {each.name: each.why for each in found.not_looked_into} == {
         "hidden.t": "role scanner has no USAGE on its schema",
         "chatapp.closed": "role scanner may not SELECT from it",
         "chatapp.partly": "role scanner may not SELECT from it",
@@ -270,6 +292,27 @@ def test_what_is_elsewhere_has_to_be_named(settings: Settings, db: Database, url
         assert [each.name for each in done.not_scanned] == names
     finally:
         db.execute("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
+
+
+def test_at_the_terminal(
+    url: str, settings: Settings, keys: Path, tmp_path: Path, db: Database, callctl: Callctl
+) -> None:
+    """It says what was scanned, and nothing wider."""
+    db.execute("CREATE TABLE public.bits (b varbit)")
+    command = ("--config", configuration(tmp_path, keys), "keys", "retire", "k1", "--yes")
+    code, out, err = callctl(url, *command)
+    assert (code, out) == (3, "")
+    assert "error: key k1 cannot be retired: 1 table was not looked into, and may hold values under it\n" in err
+    assert "\n  public.bits: column b is a bit string\n" in err
+    assert "callctl keys retire k1 --not-scanned public.bits" in err
+    assert callctl(url, *command, "--not-scanned", "public.bits", "--not-scanned", "chatapp.users")[0] == 2
+    code, out, err = callctl(url, *command, "--not-scanned", "public.bits")
+    assert code == 0, err
+    assert out.startswith("key k1 is retired: no value under it was found\nlooked at: ")
+    assert re.search(r"looked at: [\d,]+ rows with declared fields; every row of \d+ tables in 2 schemas for", out)
+    assert out.endswith("\nnot looked into: public.bits\n")
+    code, out, err = callctl(url, *command, "--not-scanned", "public.bits", "--output", "json")
+    assert json.loads(out)["not_scanned"] == [{"name": "public.bits", "why": "column b is a bit string"}]
 
 
 def test_it_reads_in_ranges_and_tells_how_far_it_is(
@@ -338,7 +381,7 @@ def test_a_snapshot_that_would_become_old_is_given_up_for_a_smaller_range(
     assert [(each.values, each.key) for each in found.found if each.table == "public.large"] == [(60, "k1")]
     slow["pages"] = 0
     found = scan(db, settings, ring)
-    assert found.not_looked_into == (("public.large", "a page of it takes longer than 50 s to read"),)
+    assert found.not_looked_into == (NotLookedInto("public.large", "a page of it takes longer than 50 s to read"),)
 
 
 def test_what_moves_behind_the_scan_is_found(
