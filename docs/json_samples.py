@@ -72,7 +72,9 @@ from callctl.restore import Restored
 from callctl.results import CONTRACT_COLUMNS, CheckResult, Report
 from callctl.rotation import Changed, ForeignLeft, Left, Rotated
 from callctl.sandbox import Sandbox
-from callctl.secret_scan import Outside, Scan
+from callctl.secret_scan import Scan
+from callctl.secret_scan_finder import Outside
+from callctl.secret_scan_tables import NotLookedInto
 from callctl.seed_rows import Difference, Seed
 from callctl.seeding import Seeded
 from callctl.source_spans import Kind
@@ -289,7 +291,12 @@ def _sandbox() -> None:
 
 
 def _outside() -> Scan:
-    return Scan((Outside("plaintext", "chatbots", "settings.api_key", None, 1, [_ROW]),), ())
+    return Scan(
+        (Outside("plaintext", "chatbots", "settings.api_key", None, 1, [_ROW]),),
+        (NotLookedInto("crm.contacts", "it is a foreign table: its rows are on another server"),),
+        31,
+        2,
+    )
 
 
 def _copy() -> Copy:
@@ -325,7 +332,7 @@ def _keys() -> None:
 
 
 def _retired() -> None:
-    render_rotation.retired(Retired("k1", _AT, 700, ()), "json")
+    render_rotation.retired(Retired("k1", _AT, 700, 31, 2, (), ()), "json")
 
 
 def _rotated() -> None:
@@ -523,8 +530,8 @@ unbound, and stay as they are; `reason` says which. `foreign` stays, too, withou
 besides is in `left` instead. Of a tenant, `unreadable` are all that stay and are not `unbound`.
 `copies` are what fires on a written row, and what holds or gets copies of it. `shapes` are
 credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
-(`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that took longer than
-`statement_timeout`. `key` is null where callctl.yaml names no keys: then nothing was decrypted.
+(`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that were not looked
+into, or not to their end, and why. `key` is null where callctl.yaml names no keys: then nothing was decrypted.
 `kept_webhook_secrets` can be put back until `keep_until`; `fingerprint` is that of the
 [new one](webhook-secrets.md).""",
         _secrets,
@@ -540,7 +547,12 @@ credentials that differ from the specification's. `outside` is what looks like a
         "`state` is `primary`, `legacy`, `in the ring`, `retired` or `not in the ring`. The numbers are values.",
         _keys,
     ),
-    ("keys retire", "`rows` were read, beside the scan of everything else; `warnings` are about backups.", _retired),
+    (
+        "keys retire",
+        """`rows` have declared fields; `tables` in `schemas` were scanned for other values under the key. What is in
+`not_scanned` was not looked into, and was named with `--not-scanned`; `warnings` are about backups.""",
+        _retired,
+    ),
     (
         "loadtest --dry-run",
         """What would run; nothing was changed. `calls` is null where only the time bounds it; `room` connections can

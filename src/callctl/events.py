@@ -108,6 +108,21 @@ class RotationProgress:
 
 
 @dataclass(frozen=True)
+class ScanProgress:
+    """How far a scan of every table has come: ``tables`` of ``of_tables`` are read, and ``done`` of ``total`` pages.
+
+    ``phase``: "look" reads all of a table, "look again" the rows that were written meanwhile. ``table`` is under way.
+    """
+
+    phase: Literal["look", "look again"]
+    table: str
+    tables: int
+    of_tables: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class BackupProgress:
     """How far a backup or a restore has come: ``done`` of ``total`` of a ``unit`` (bytes, rows, tables, objects).
 
@@ -170,6 +185,7 @@ Event: TypeAlias = (
     | IndexProgress
     | StepFinished
     | RotationProgress
+    | ScanProgress
     | BackupProgress
     | LoadProgress
     | Waiting

@@ -194,7 +194,7 @@ def look(
     encrypt_foreign: bool = False,
     on_event: OnEvent = ignore,
 ) -> Secrets:
-    """How the secrets stand, and what a rotation would write. Writes nothing: one READ ONLY transaction.
+    """How the secrets stand, and what a rotation would write. Writes nothing: its transactions are READ ONLY.
 
     Without keys in callctl.yaml nothing is decrypted. Raises ConfigError for the keys; Refused where there are none,
     and where ``bind_new`` names no row.
@@ -208,9 +208,9 @@ def look(
         rule = _rule(connection, found, binding, bind_new)
         counted = census(connection, settings, ring, rule=rule, encrypt_foreign=encrypt_foreign, on_event=on_event)
         placed = copies(connection, settings, found)
-        outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms)
         under_way, last = _ledger(connection)
         kept = kept_secrets.kept(connection)
+    outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms, on_event=on_event)
     return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept, placed)
 
 

@@ -21,6 +21,7 @@ from callctl.events import (
     Notice,
     OnEvent,
     RotationProgress,
+    ScanProgress,
     StatementStarted,
     StepFinished,
     StepStarted,
@@ -123,6 +124,8 @@ class PlainLines:
                 self._say(f"step {event.step}: {_index(event)}")
             case RotationProgress() if self._is_time():
                 self._say(_rotation(event))
+            case ScanProgress() if self._is_time():
+                self._say(_scan(event))
             case BackupProgress() if self._is_time():
                 self._say(_backup(event))
             case LoadProgress() if self._is_time():
@@ -189,6 +192,8 @@ class LiveLine:
                 self._show(_index(event), event.done, event.total)
             case RotationProgress():
                 self._show(_rotation(event), event.done, event.total)
+            case ScanProgress():
+                self._show(_scan(event), event.done, event.total)
             case BackupProgress():
                 self._show(_backup(event), event.done, event.total)
             case LoadProgress():
@@ -249,6 +254,12 @@ def _rotation(event: RotationProgress) -> str:
     failures = f", {event.failures:,} values do not open" if event.failures else ""
     left = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
     return done + failures + left
+
+
+def _scan(event: ScanProgress) -> str:
+    share = f", {100 * event.done // event.total} %" if event.total else ""
+    doing = "scanning" if event.phase == "look" else "scanning what was written meanwhile in"
+    return f"{doing} {event.table}: {event.tables:,} of {event.of_tables:,} tables{share}"
 
 
 _PHASES = {

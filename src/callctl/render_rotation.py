@@ -341,7 +341,18 @@ def _sorted(item: tuple[Any, int]) -> list[str]:
 
 
 def _outside_document(outside: Scan) -> dict[str, object]:
-    return {"outside": list(outside.found), "not_scanned": list(outside.cut_short)}
+    found = [
+        {
+            "kind": each.kind,
+            "table": each.table,
+            "field": each.field,
+            "key": each.key,
+            "values": each.values,
+            "rows": each.rows,
+        }
+        for each in outside.found
+    ]
+    return {"outside": found, "not_scanned": list(outside.not_looked_into)}
 
 
 def _outside(outside: Scan) -> None:
@@ -412,8 +423,12 @@ def retired(done: Retired, output: Output) -> None:
     if output == "json":
         render.document(done)
         return
+    tables = f"{render.counted(done.tables, 'table')} in {render.counted(done.schemas, 'schema')}"
+    left = tuple(dict.fromkeys(each.name for each in done.not_scanned))
+    render.out(f"key {done.id} is retired: no value under it was found")
     render.out(
-        f"key {done.id} is retired: no value is under it ({render.counted(done.rows, 'row')} read, and everything else"
+        f"looked at: {render.counted(done.rows, 'row')} with declared fields; every row of {tables} for other values"
     )
-    render.out("of JSON and text scanned)")
+    if left:
+        render.out(render.folded(f"not looked into: {', '.join(left)}", sys.stdout, indent=0, hanging=2))
     render.note(f"next: take {done.id} out of callctl.yaml when no application needs it any more")

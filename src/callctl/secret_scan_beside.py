@@ -25,11 +25,8 @@ HEED_SECONDS = 3.0
 def alone(
     connection: Connection, settings: Settings, ring: KeyRing, *, stopped: Callable[[], bool] = lambda: False
 ) -> Scan:
-    """The same scan on a session that does nothing else meanwhile. Raises psycopg.Error."""
-    with database.read_only(connection):
-        return scan(
-            connection, settings, ring, timeout_ms=settings.statement_timeout_ms, thorough=False, stopped=stopped
-        )
+    """The same scan on a session that does nothing else meanwhile. Raises psycopg.Error, ConnectionFailed."""
+    return scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms, thorough=False, stopped=stopped)
 
 
 class _Beside:
@@ -85,7 +82,7 @@ class _Beside:
 
 @contextlib.contextmanager
 def beside(settings: Settings, ring: KeyRing) -> Iterator[Callable[[], Scan]]:
-    """Scan meanwhile, in a snapshot of the beginning; what is yielded waits for what was found. It holds no row, no
+    """Scan meanwhile, each table in snapshots of its own; what is yielded waits for what was found. It holds no row, no
     lock that an application waits for, and nothing that the rotation waits for.
     """
     under_way = _Beside(settings, ring)

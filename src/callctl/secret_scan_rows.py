@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from callctl.config_secrets import SecretField
 from callctl.files import read_sql
-from callctl.secret_fields import ACCOUNTS, declared
-from callctl.secret_tables import ARCHIVED
+from callctl.secret_scan_tables import STORE, Column, Table
 
 if TYPE_CHECKING:
     from psycopg import sql
+    from psycopg.abc import Loader
 
-    from callctl.config import Settings
     from callctl.database import Connection
 
-ROWS_AT_ONCE = 500
-# Known to be there, and meant to be readable: the application checks signatures with it.
-READABLE = frozenset({(ACCOUNTS, "webhook_secret")})
+# Characters of a value that are looked at: a longer one is left, and counted.
+LONGEST = 8_000_000
+# The server takes no more arguments of a function.
+_ARGUMENTS = 90
+# The first server that reads a range of pages without reading the whole table.
+_RANGES_SINCE = 140000
 
 _NAME = r"(?:password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|auth_?key|credential)s?"
 _ENDS = ("password", "passwd", "passphrase", "secret", "token", "key", "credential")  # as such a name ends
@@ -38,58 +38,43 @@ _SHAPES = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
 )
 SHAPE = re.compile("|".join(_SHAPES).replace(r"\m", r"\b").replace(r"\M", r"\b"))
-# What the server looks for: a guess that lets through too much rather than too little; the rest is done here. A piece
-# of each shape first; a part of each name, and how it ends. LIKE is many times faster than a regular expression, and
-# most rows have none.
+# What the server looks for beside envelopes: a guess that lets through too much rather than too little; the rest is
+# done here. A piece of each shape first; a part of each name, and how it ends. LIKE is many times faster than a regular
+# expression, and most rows have none.
 _PATTERNS = {
     "pieces": [f"%{piece}%" for piece in (
-        "authTag", "sk-", "EAA", "AKIA", "AIza", r"gh_\_", "xox_-", "PRIVATE KEY-----"
+        "sk-", "EAA", "AKIA", "AIza", r"gh_\_", "xox_-", "PRIVATE KEY-----"
     )],
     "shapes": "|".join(_SHAPES),
-    "tags": ["%authTag%"],
     "parts": [f"%{part}%" for part in ("pass", "secret", "token", "key", "credential")],
     "ends": [f'%{end}{plural}"%' for end in _ENDS for plural in ("", "s")],
     "names": rf'{_NAME}"\s*:\s*"',
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table to be scanned, with the columns that could hold something."""
+def pages(connection: Connection, first: int, past: int) -> sql.Composable:
+    """The condition on rows of these pages, from ``first`` to before ``past``."""
+    from psycopg import sql
 
-    schema: str
-    name: str
-    columns: tuple[tuple[str, bool], ...]  # name, and whether it is text
-    keys: tuple[str, ...]
-
-
-class TooLong(Exception):
-    """A table has had its time."""
+    if connection.info.server_version >= _RANGES_SINCE:
+        return _file("range", first=sql.Literal(f"({first},0)"), past=sql.Literal(f"({past},0)"))
+    return _file("range_before_14", first=sql.Literal(first), past=sql.Literal(past))
 
 
-def tables(connection: Connection, settings: Settings) -> Iterator[Table]:
-    """The tables of the platform, of the archive and of what callctl saved, without columns that are a secret."""
-    found = connection.execute(
-        read_sql("scan/columns.sql").encode(), {"schema": settings.schema, "archived": list(ARCHIVED)}
-    ).fetchall()
-    columns: dict[tuple[str, str], list[tuple[str, bool]]] = {}
-    keys: dict[tuple[str, str], tuple[str, ...]] = {}
-    known = READABLE | {
-        (each.table, each.column) for each in declared(settings) if not each.path and each.account_type is None
-    }
-    for schema, table, column, is_text, key in found:
-        if (table, column) not in known:
-            columns.setdefault((schema, table), []).append((column, is_text))
-            keys[schema, table] = tuple(key)
-    for (schema, table), own in columns.items():
-        yield Table(schema, table, tuple(own), keys[schema, table])
+def changed_since(horizon: str) -> sql.Composable:
+    """The condition on rows that the transaction ``horizon`` has written, or a later one."""
+    from psycopg import sql
+
+    return _file("changed", horizon=sql.Literal(horizon))
 
 
-def rows(
-    connection: Connection, table: Table, fields: Sequence[SecretField], typed: bool, deadline: float | None
-) -> Iterator[tuple[Any, ...]]:
-    """The rows that may hold something; of ``fields``, the members they are in do not count. Raises TooLong where it is
-    past the ``deadline`` (of the monotonic clock), and psycopg.Error.
+def statement(
+    table: Table, columns: Sequence[Column], fields: Sequence[SecretField], where: sql.Composable, *, plaintext: bool
+) -> sql.Composed:
+    """The query for the rows that may hold something in these columns: row id, account type, what a saved value was
+    part of, the columns as text. Of ``fields``, the members they are in do not count.
+
+    It has no parameters: a name with a % in it is a name.
     """
     from psycopg import sql
 
@@ -97,77 +82,97 @@ def rows(
         return sql.SQL("t.{}").format(sql.Identifier(name))
 
     def text(name: str) -> sql.Composable:
-        return sql.SQL("{}::text").format(column(name))
+        return sql.SQL("concat({})").format(column(name))
 
-    saved = table.schema == "callctl" and table.name in ("saved_row", "saved_value")
+    saved = is_saved(table)
     named: list[sql.Composable] = []
     texts: list[sql.Composable] = []
     documents: list[sql.Composable] = []
-    for name, is_text in table.columns:
-        own = [each for each in fields if each.table == table.name and each.column == name and each.path]
-        if is_text and SECRET_NAME.search(name):
+    in_bytes: list[sql.Composable] = []
+    for name, _, form in columns:
+        own = [each for each in fields if (each.table, each.column) == (table.declared_as, name) and each.path]
+        if plaintext and form == "text" and SECRET_NAME.search(name):
             named.append(sql.SQL("OR {} IS NOT NULL").format(column(name)))
         elif own:
-            documents.append(sql.SQL("({})::text").format(_without(column(name), own, typed)))
+            documents.append(_without(column(name), own, table.typed))
         else:
-            (texts if is_text else documents).append(text(name))
-    keys: list[sql.Composable] = [text(name) for name in (("row_id",) if saved else table.keys)]
-    account_type = text("account_type") if typed else sql.SQL("NULL::text")
+            if form in ("bytes", "mixed"):
+                in_bytes.append(column(name))
+            if form != "bytes":
+                (documents if form == "json" else texts).append(column(name))
+    keys = ["row_id"] if saved else list(table.keys)
+    account_type: sql.Composable = text("account_type") if table.typed else sql.SQL("NULL::text")
     base: sql.Composable = sql.SQL("NULL")
     if saved:
         # A saved row is one of another table: what is declared there by account type goes by the row's own.
         if table.name == "saved_row":
             account_type = sql.SQL("t.contents ->> 'account_type'")
-        base = column("field") if table.name == "saved_value" else sql.SQL("''")
-    pieces: dict[str, sql.Composable] = {
-        "row_id": sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(keys)) if keys else text("ctid"),
-        "table": column("relation") if saved else sql.Literal(table.name),
-        "account_type": account_type,
-        "base": base,
-        "columns": sql.SQL(", ").join(text(name) for name, _ in table.columns),
-        "relation": sql.Identifier(table.schema, table.name),
-        "texts": _together(texts),
-        "documents": _together(documents),
-        "named": sql.SQL(" ").join(named),
-    }
-    statement = sql.SQL(read_sql("scan/rows.sql")).format(  # type: ignore[arg-type, unused-ignore]
-        **{name: _no_parameter(connection, piece) for name, piece in pieces.items()}
+        base = sql.SQL("ARRAY[{}, {}]").format(
+            column("relation"), column("field") if table.name == "saved_value" else sql.Literal("")
+        )
+    return _file(
+        "rows_with_plaintext" if plaintext else "rows",
+        row_id=sql.SQL("concat_ws(' ', {})").format(sql.SQL(", ").join(map(column, keys))) if keys else text("ctid"),
+        account_type=account_type,
+        base=base,
+        columns=sql.SQL(", ").join(sql.SQL("left({}, {})").format(text(name), LONGEST + 1) for name, _, _ in columns),
+        relation=sql.Identifier(table.schema, table.name),
+        range=where,
+        texts=_together(texts),
+        documents=_together(documents),
+        bytes=_together(in_bytes),
+        texts_hold=_file("holds", text=sql.SQL('t."callctl texts"')),
+        documents_hold=_file("holds", text=sql.SQL('t."callctl documents"')),
+        bytes_hold=_file("holds_in_bytes", text=sql.SQL('t."callctl bytes"')),
+        named=sql.SQL(" ").join(named),
+        **{name: sql.Literal(pattern) for name, pattern in _PATTERNS.items()},
     )
-    with contextlib.closing(_sent(connection, statement, few=bool(fields))) as let_through:
-        for number, row in enumerate(let_through):
-            if number % ROWS_AT_ONCE == 0 and deadline is not None and time.monotonic() > deadline:
-                raise TooLong
-            yield row
 
 
-def _no_parameter(connection: Connection, piece: sql.Composable) -> sql.SQL:
-    """The same SQL, with a % in a declared path or in a name for itself and not for a parameter of the driver's."""
+def is_saved(table: Table) -> bool:
+    """Whether its rows are what callctl saved of another table's."""
+    return table.schema == STORE and table.name in ("saved_row", "saved_value")
+
+
+def sent(connection: Connection, query: bytes) -> Generator[tuple[Any, ...], None, None]:
+    """The rows as they come, one by one: the server works at it in several processes, and nothing is kept here."""
+    with connection.cursor() as cursor:
+        cursor.adapters.register_loader("text", _lenient())
+        yield from cursor.stream(query)
+
+
+@cache
+def _lenient() -> type[Loader]:
+    """Text as it is stored: in a database of encoding SQL_ASCII, not all of it is UTF-8."""
+    from psycopg.abc import Buffer
+    from psycopg.adapt import Loader
+
+    class Lenient(Loader):
+        def load(self, data: Buffer) -> str:
+            return bytes(data).decode("utf-8", "replace")
+
+    return Lenient
+
+
+def _file(name: str, **pieces: sql.Composable) -> sql.Composed:
     from psycopg import sql
 
-    return sql.SQL(piece.as_string(connection).replace("%", "%%"))  # type: ignore[arg-type, unused-ignore]
+    return sql.SQL(read_sql(f"scan/{name}.sql")).format(**pieces)  # type: ignore[arg-type, unused-ignore]
 
 
 def _together(texts: Sequence[sql.Composable]) -> sql.Composable:
-    """As one text; NULL where there is none."""
+    """As one text, a character between them that no text has; NULL where there is none."""
     from psycopg import sql
 
-    if len(texts) == 1:
-        return texts[0]
-    return sql.SQL("array_to_string(ARRAY[{}]::text[], E'\\n')").format(sql.SQL(", ").join(texts))
-
-
-def _sent(connection: Connection, statement: sql.Composed, *, few: bool) -> Generator[tuple[Any, ...], None, None]:
-    """The rows as they come. ``few`` are expected: then not through a cursor, for which the server works alone, in one
-    process; but one by one, which costs more for each.
-    """
-    if few:
-        with connection.cursor() as plain:
-            yield from plain.stream(statement, _PATTERNS)
-        return
-    with connection.cursor("callctl_scan") as cursor:
-        cursor.execute(statement, _PATTERNS)
-        while fetched := cursor.fetchmany(ROWS_AT_ONCE):
-            yield from fetched
+    joined = list(texts)
+    while len(joined) > 1 or joined == list(texts):
+        if not joined:
+            return sql.SQL("NULL::text")
+        joined = [
+            sql.SQL("concat_ws(chr(31), {})").format(sql.SQL(", ").join(joined[at : at + _ARGUMENTS]))
+            for at in range(0, len(joined), _ARGUMENTS)
+        ]
+    return joined[0]
 
 
 def _without(column: sql.Composable, fields: Sequence[SecretField], typed: bool) -> sql.Composable:

@@ -28,8 +28,8 @@ from callctl import (
     rotation_swaps,
     rotation_watch,
     rotation_worker,
-    secret_scan,
     secret_scan_beside,
+    secret_scan_finder,
 )
 from callctl.envelope import Sealer
 from callctl.envelope_form import Place
@@ -180,7 +180,7 @@ def test_a_scan_that_is_frozen_holds_no_table_for_long_and_is_done_again(
     url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(secret_scan_beside, "IDLE_MS", 200)
-    look, froze = secret_scan._Finder.row, threading.Event()
+    look, froze = secret_scan_finder.Finder.row, threading.Event()
 
     def frozen(self: Any, *row: Any) -> None:
         look(self, *row)
@@ -190,7 +190,7 @@ def test_a_scan_that_is_frozen_holds_no_table_for_long_and_is_done_again(
                 processes.until(lambda: not db.execute(SCANNED, ("chatapp.outside",)).rowcount, "the server's patience")
             froze.set()
 
-    monkeypatch.setattr(secret_scan._Finder, "row", frozen)
+    monkeypatch.setattr(secret_scan_finder.Finder, "row", frozen)
     with connect(url) as db:
         db.execute("CREATE TABLE chatapp.outside AS SELECT 'x'::text AS name, 'canary-0123456789'::text AS secret")
     rotated = rotate(accounts.settings_of(url, keys))

@@ -67,13 +67,16 @@ def list_(context: typer.Context) -> None:
 
 
 RETIRE_EPILOG = """
-Everything is scanned first: the declared fields, live, archived and saved, and all other JSON and text. One value
-under the key, and it is refused: exit code 3, with the counts and where. A retired key is refused as primary.
-Backups are not scanned: keep the key itself for as long as you keep one that needs it.
+First the key is looked for: in the declared fields, live, archived and saved, and in every other table of every schema
+that the role can read. One value under the key, and it is refused: exit code 3, with the counts and where. What
+cannot be looked into (foreign tables, tables without SELECT or behind row-level security, large objects) is
+listed, and refused until it is named with --not-scanned. A retired key is refused as primary. Backups are not
+scanned: keep the key itself for as long as you keep one that needs it.
 
 \b
-Example:
+Examples:
   callctl keys retire k1 --backup-taken-at 2026-01-31T04:00:00Z
+  callctl keys retire k1 --not-scanned crm.contacts    a foreign table that you know of
 """
 
 
@@ -81,13 +84,17 @@ Example:
 def retire(
     context: typer.Context,
     id: Annotated[str, typer.Argument(metavar="ID", help="The key's id in callctl.yaml.")],
+    not_scanned: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SCHEMA.TABLE", help="Go on although this table cannot be looked into. Repeatable."),
+    ] = None,
     wait: Wait = False,
     yes: Yes = False,
     backup_taken_at: BackupTakenAt = None,
     lock_timeout: LockTimeout = None,
     lock_wait: LockWait = None,
 ) -> None:
-    """Record that a key is retired, if no value is under it."""
+    """Record that a key is retired, if no value under it is found."""
     from callctl.config_secrets import is_key_id
 
     if not is_key_id(id):
@@ -99,5 +106,5 @@ def retire(
     with common.connected(settings, writes=True) as connection:
         common.confirm(connection, settings, f"Retire key {id}", yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
-        done = key_retirement.retire(settings, id, wait=wait, on_event=on_event)
+        done = key_retirement.retire(settings, id, not_scanned=not_scanned or (), wait=wait, on_event=on_event)
     render_rotation.retired(done, settings.output)
