@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from callctl.config_accept import Accepted
-from callctl.config_file import config_path, read_file
+from callctl.config_file import assert_not_empty, config_path, read_file
 from callctl.config_secrets import KeyConfig, SecretField
 from callctl.config_sections import SECTIONS
 from callctl.config_values import (
@@ -250,7 +250,8 @@ def load_settings(
     for setting in SETTINGS:
         if options.get(setting.name) is not None:
             value, source, error = options[setting.name], setting.option, UsageError
-        elif variable := next((name for name in setting.variables if environ.get(name)), None):
+        elif variable := next((name for name in setting.variables if name in environ), None):
+            assert_not_empty(variable, environ)
             value, source, error = environ[variable], variable, ConfigError
         elif setting.name in entries:
             value, source, error = *entries[setting.name], ConfigError

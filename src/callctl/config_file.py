@@ -14,12 +14,21 @@ FILE_NAME = "callctl.yaml"
 FILE_VARIABLE = "CALLCTL_CONFIG"
 
 
+def assert_not_empty(variable: str, environ: Mapping[str, str]) -> None:
+    """Raise ConfigError for a variable that is set and empty: what was meant to be in it is missing, and the next place
+    to look may name another database.
+    """
+    if not environ[variable].strip():
+        raise ConfigError(f"{variable} is set and empty", hint=f"set {variable} to a value, or unset it")
+
+
 def config_path(option: str | None, environ: Mapping[str, str], directory: Path) -> Path | None:
     """The file to read, if any: a file that was asked for must be there, ./callctl.yaml need not be."""
     error: type[CallctlError]
     if option is not None:
         path, error, source = directory / Path(option).expanduser(), UsageError, "--config"
-    elif environ.get(FILE_VARIABLE):
+    elif FILE_VARIABLE in environ:
+        assert_not_empty(FILE_VARIABLE, environ)
         path, error, source = (
             directory / Path(environ[FILE_VARIABLE]).expanduser(),
             ConfigError,

@@ -13,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from callctl.errors import Refused
+from callctl.errors import ConfigError, Refused
 from callctl.files import read_sql
 
 if TYPE_CHECKING:
@@ -185,9 +185,9 @@ def read_naming(connection: psycopg.Connection[Any], schema: str) -> Naming:
 
 
 def assert_platform(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Raise Refused where ``schema`` is not the platform's: as :func:`read_naming`, or without a table chatbots."""
+    """Raise ConfigError where ``schema`` has no table chatbots; otherwise as :func:`read_naming`."""
     if not read_naming(connection, schema).tables["chatbots"].exists:
-        raise Refused(
+        raise ConfigError(
             f'schema "{schema}" has no table chatbots, so it is not the platform\'s; nothing was changed',
             hint=_schema_hint([row[0] for row in _rows(connection, "catalog/naming_schemas.sql", {})]),
         )
@@ -203,9 +203,9 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> dict[str, Columns
     if not rows:
         schemas = [row[0] for row in _rows(connection, "catalog/naming_schemas.sql", {})]
         if schema not in {row[0] for row in _rows(connection, "catalog/naming_exists.sql", {"schema": schema})}:
-            raise Refused(f'there is no schema "{schema}" in this database', hint=_schema_hint(schemas))
+            raise ConfigError(f'there is no schema "{schema}" in this database', hint=_schema_hint(schemas))
         if schemas:
-            raise Refused(f'schema "{schema}" has none of the platform\'s tables', hint=_schema_hint(schemas))
+            raise ConfigError(f'schema "{schema}" has none of the platform\'s tables', hint=_schema_hint(schemas))
     for relation, column, type_name, category in rows:
         facts.setdefault(relation, {})
         if column is not None:

@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import MakeDatabase, connect
 
 from callctl import store
-from callctl.errors import Refused
+from callctl.errors import ConfigError, Refused
 from callctl.naming import DOCUMENTED, Naming, read_naming
 
 
@@ -131,14 +131,14 @@ def test_a_missing_table_is_not_there(documented: str) -> None:
 
 
 def test_a_missing_schema_is_refused_with_those_that_are_there(documented: str) -> None:
-    with connect(documented) as db, pytest.raises(Refused, match='no schema "shop"') as refused:
+    with connect(documented) as db, pytest.raises(ConfigError, match='no schema "shop"') as refused:
         read_naming(db, "shop")
     assert refused.value.hint is not None
     assert refused.value.hint.startswith("a table chatbots is in chatapp; ")
 
 
 def test_an_empty_database_says_so(database: MakeDatabase) -> None:
-    with connect(database(None)) as db, pytest.raises(Refused) as refused:
+    with connect(database(None)) as db, pytest.raises(ConfigError) as refused:
         read_naming(db, "chatapp")
     assert refused.value.hint is not None
     assert "is it the right database" in refused.value.hint

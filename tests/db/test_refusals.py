@@ -15,7 +15,7 @@ from tests.db.snapshot import assert_same, take
 
 from callctl import migrate
 from callctl.config import Settings
-from callctl.errors import CallctlError, Refused
+from callctl.errors import CallctlError, ConfigError, Refused
 from callctl.naming import read_naming
 from callctl.preflight import preflight
 
@@ -222,8 +222,15 @@ def test_chatbot_settings_that_cannot_take_the_defaults(documented: str, shape: 
     refused(documented, "chatbot-settings", listing=row[0])
 
 
-def test_a_schema_that_is_not_there(documented: str) -> None:
-    refused(documented, "nowhere", Settings(database_url=documented, schema="nowhere"))
+@pytest.mark.parametrize("schema", ["nowhere", "public", "pg_catalog"])
+def test_a_schema_that_is_not_the_platforms_is_a_wrong_setting(documented: str, schema: str) -> None:
+    with connect(documented) as db:
+        before = take(db)
+        with pytest.raises(ConfigError, match=schema) as wrong:
+            migrate.up(Settings(database_url=documented, schema=schema))
+        assert wrong.value.exit_code == 4
+        assert "a table chatbots is in chatapp" in (wrong.value.hint or "")
+        assert_same(before, take(db))
 
 
 def test_a_schema_that_is_not_the_one_migrated(documented: str) -> None:

@@ -85,7 +85,7 @@ def test_option_before_environment_before_file_before_default(tmp_path: Path) ->
     file, environ = "schema: from_file", {"CALLCTL_SCHEMA": "from_environment"}
     assert load(tmp_path, file, environ=environ, schema="from_option").schema == "from_option"
     assert load(tmp_path, file, environ=environ).schema == "from_environment"
-    assert load(tmp_path, file, environ={"CALLCTL_SCHEMA": ""}).schema == "from_file"
+    assert load(tmp_path, file, environ={}).schema == "from_file"
     assert load(tmp_path, "schema:").schema == "chatapp"
 
 
@@ -348,3 +348,19 @@ def test_a_key_file_is_looked_for_beside_the_settings_file(tmp_path: Path) -> No
 def test_no_option_value_raises_anything_but_a_usage_error(options: dict[str, str]) -> None:
     with contextlib.suppress(UsageError):
         load_settings(dict(options), environ={}, directory=Path("/nonexistent"))
+
+
+@pytest.mark.parametrize("variable", ["CALLCTL_DATABASE_URL", "DATABASE_URL", "CALLCTL_SCHEMA", "CALLCTL_CONFIG"])
+@pytest.mark.parametrize("value", ["", "  ", "\n"])
+def test_a_variable_that_is_set_and_empty_is_an_error(tmp_path: Path, variable: str, value: str) -> None:
+    """`export CALLCTL_DATABASE_URL="$(callctl sandbox url)"` without a sandbox: the next place names another database."""
+    environ = {"DATABASE_URL": "postgresql://production/chat", variable: value}
+    with pytest.raises(ConfigError) as refused:
+        load_settings(environ=environ, directory=tmp_path)
+    assert refused.value.message == f"{variable} is set and empty"
+    assert "unset it" in (refused.value.hint or "")
+
+
+def test_an_option_stands_before_an_empty_variable(tmp_path: Path) -> None:
+    settings = load_settings({"schema": "shop"}, environ={"CALLCTL_SCHEMA": ""}, directory=tmp_path)
+    assert settings.schema == "shop"
