@@ -353,7 +353,7 @@ def test_no_option_value_raises_anything_but_a_usage_error(options: dict[str, st
 @pytest.mark.parametrize("variable", ["CALLCTL_DATABASE_URL", "DATABASE_URL", "CALLCTL_SCHEMA", "CALLCTL_CONFIG"])
 @pytest.mark.parametrize("value", ["", "  ", "\n"])
 def test_a_variable_that_is_set_and_empty_is_an_error(tmp_path: Path, variable: str, value: str) -> None:
-    """`export CALLCTL_DATABASE_URL="$(callctl sandbox url)"` without a sandbox: the next place names another database."""
+    """`export CALLCTL_DATABASE_URL="$(callctl sandbox url)"` without a sandbox: the next place names another one."""
     environ = {"DATABASE_URL": "postgresql://production/chat", variable: value}
     with pytest.raises(ConfigError) as refused:
         load_settings(environ=environ, directory=tmp_path)
