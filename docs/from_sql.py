@@ -14,7 +14,7 @@ from callctl.contract import expected_of
 from callctl.events import Direction
 from callctl.files import sql_names
 from callctl.script import Script, Statement, load_script, tree
-from callctl.steps import Step, all_steps, parts
+from callctl.steps import SHADOWED, Step, all_steps, parts, shadow_file
 
 _HOW = {
     "batched": "in batches, a commit each",
@@ -51,13 +51,19 @@ def steps(generated: str) -> str:
     for step in all_steps():
         lines += ["", f"## {_title(step)}"]
         for way in _DIRECTIONS:
-            for name in parts(step.directory, way):
+            for name in _files(step, way):
                 script = load_script(name)
                 file = name.rpartition("/")[2]
                 title = f"**{way.capitalize()}** (`{name}`)." if file == f"{way}.sql" else f"`{file}`:"
                 lines += ["", f"{title} {' '.join(_header(script))}", ""]
                 lines += [_statement(statement) for statement in script.statements] or ["- nothing to run"]
     return "\n".join(lines) + "\n"
+
+
+def _files(step: Step, way: Direction) -> tuple[str, ...]:
+    """The files of a step in this direction, and the one of its other way."""
+    other = (shadow_file(step.directory),) if (step.number, way) == (SHADOWED, "down") else ()
+    return (*parts(step.directory, way), *other)
 
 
 def _title(step: Step) -> str:
@@ -130,7 +136,7 @@ def checks(generated: str) -> str:
             (each.number, load_script(name))
             for each in all_steps()
             for way in _DIRECTIONS
-            for name in parts(each.directory, way)
+            for name in _files(each, way)
         ),
     ]
     return "\n".join(lines) + "\n"

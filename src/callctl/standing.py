@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from callctl import store
 from callctl.events import Direction
 from callctl.naming import Naming, read_naming
-from callctl.steps import Step, all_steps, applied_steps, deferred_steps, last_rows
+from callctl.steps import SHADOWED, Step, all_steps, applied_steps, deferred_steps, last_rows
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Status:
 
     naming: Naming
     steps: tuple[StepState, ...]
+    # A shadow column of an unfinished way down of step 1 is there.
+    shadow: bool = False
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -66,6 +68,10 @@ class Status:
         """The steps that have stopped half way, and which way."""
         return {step.number: step.half_done for step in self.steps if step.half_done}
 
+    def unfinished(self, direction: Direction) -> Mapping[int, Direction]:
+        """The same as a run in this direction has to see it: up removes a shadow column, and takes step 1 up again."""
+        return {**self.half_done, SHADOWED: "up"} if self.shadow and direction == "up" else self.half_done
+
 
 def status(connection: Connection, settings: Settings) -> Status:
     """Where each step stands. Reads only.
@@ -80,6 +86,7 @@ def status(connection: Connection, settings: Settings) -> Status:
     return Status(
         read_naming(connection, settings.schema),
         tuple(_state(step, applied, rows.get(step.number), half_done) for step in all_steps()),
+        store.has_shadow(connection),
     )
 
 

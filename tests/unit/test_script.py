@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from callctl.errors import ConfigError
 from callctl.files import sql_names, sql_root, step_directories
 from callctl.script import Check, Script, Statement, load_script, parse_script
-from callctl.steps import all_steps, parts
+from callctl.steps import SHADOWED, all_steps, parts
 
 
 def script(text: str) -> Script:
@@ -161,7 +161,8 @@ def test_the_files_of_the_steps_are_readable() -> None:
             # What ends there is the transaction of the step's checks: a commit would promise something else.
             assert not any("commit" in last.directives for last in script.statements[-1:])
         there = {path.name for path in (sql_root() / step.directory).iterdir()}
-        assert there == {Path(name).name for way in ("up", "down") for name in parts(step.directory, way)} | {
+        shadow = {"down_shadow.sql"} if step.number == SHADOWED else set()
+        assert there == {Path(name).name for way in ("up", "down") for name in parts(step.directory, way)} | shadow | {
             "verify.sql"
         }
     assert all(name.startswith("catalog/") for name in sql_names("catalog"))
