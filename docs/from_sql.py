@@ -14,7 +14,7 @@ from callctl.contract import expected_of
 from callctl.events import Direction
 from callctl.files import sql_names
 from callctl.script import Script, Statement, load_script, tree
-from callctl.steps import ARCHIVED, Step, all_steps, parts
+from callctl.steps import ARCHIVED, SHADOWED, Step, all_steps, parts, shadow_file
 
 _HOW = {
     "batched": "in batches, a commit each",
@@ -51,14 +51,20 @@ def steps(generated: str) -> str:
     for step in all_steps():
         lines += ["", f"## {_title(step)}"]
         for way in _DIRECTIONS:
-            back = (f"{step.directory}/return.sql",) if way == "up" and step.number in ARCHIVED else ()
-            for name in (*parts(step.directory, way), *back):
+            for name in _files(step, way):
                 script = load_script(name)
                 file = name.rpartition("/")[2]
                 title = f"**{way.capitalize()}** (`{name}`)." if file == f"{way}.sql" else f"`{file}`:"
                 lines += ["", f"{title} {' '.join(_header(script))}", ""]
                 lines += [_statement(statement) for statement in script.statements] or ["- nothing to run"]
     return "\n".join(lines) + "\n"
+
+
+def _files(step: Step, way: Direction) -> tuple[str, ...]:
+    """The files of a step in this direction, and the one of its other way."""
+    other = (shadow_file(step.directory),) if (step.number, way) == (SHADOWED, "down") else ()
+    back = (f"{step.directory}/return.sql",) if way == "up" and step.number in ARCHIVED else ()
+    return (*parts(step.directory, way), *other, *back)
 
 
 def _title(step: Step) -> str:
@@ -131,7 +137,7 @@ def checks(generated: str) -> str:
             (each.number, load_script(name))
             for each in all_steps()
             for way in _DIRECTIONS
-            for name in parts(each.directory, way)
+            for name in _files(each, way)
         ),
     ]
     return "\n".join(lines) + "\n"

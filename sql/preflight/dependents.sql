@@ -1,5 +1,6 @@
 -- finding: dependents
 -- steps: 1, 5-6
+-- direction: both
 -- ok: nothing depends on a column that changes its type or goes
 -- why: PostgreSQL refuses to change the type of a column, or to drop it, while a view, rule, policy,
 --      generated column, trigger, publication or SQL-body function uses it

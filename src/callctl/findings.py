@@ -209,8 +209,15 @@ def reference() -> str:
     return "\n".join(lines)
 
 
-def _asked_in_python(id: str, ok: str, why: str, do: str, steps: frozenset[int] | None = None) -> Question:
-    return Question(id, id, steps, ("up", "down"), False, ok, None, why, do, ())
+def _asked_in_python(
+    id: str,
+    ok: str,
+    why: str,
+    do: str,
+    steps: frozenset[int] | None = None,
+    directions: tuple[str, ...] = ("up", "down"),
+) -> Question:
+    return Question(id, id, steps, directions, False, ok, None, why, do, ())
 
 
 BACKUP = _asked_in_python(
@@ -240,4 +247,18 @@ NEEDED = _asked_in_python(
     "by then; what is read is taken from the steps' own statements",
     "bring the table or column back under that name",
 )
-ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER)
+AVATAR = _asked_in_python(
+    "avatar-rewrite",
+    "going down from step 1 rewrites no row",
+    "back to a limited length PostgreSQL writes the whole table and its indexes again under ACCESS EXCLUSIVE, and no "
+    "client can read users meanwhile. Where that takes longer than lock_hold and nothing is in the way, callctl fills "
+    "a column of the old type beside the old one instead: clients go on, and the column becomes the last of the table",
+    "in place: choose a quiet hour, or leave the column text with migrate down --to 1: old code works with it. Where "
+    "the old limit must hold too, these two statements keep it and block no client: ALTER TABLE chatapp.users ADD "
+    "CONSTRAINT users_avatar_url_length CHECK (length(avatar_url) <= 500) NOT VALID; ALTER TABLE chatapp.users "
+    "VALIDATE CONSTRAINT users_avatar_url_length. Through a shadow column: check that no code depends on the order of "
+    "the columns (SELECT *, INSERT and COPY without a column list), or add --in-place",
+    frozenset({1}),
+    ("down",),
+)
+ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR)

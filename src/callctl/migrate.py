@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from callctl import catalogue, database, model_columns, runner, store, transactions
+from callctl import catalogue, database, model_columns, runner, shadow, store, transactions
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
@@ -22,7 +22,7 @@ from callctl.planning import Plan, PlannedStep, deferral, plan, prepared
 from callctl.preflight import MATTERS, Finding, preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
-from callctl.steps import ARCHIVED, Step, all_steps, applied_steps, wanted_steps
+from callctl.steps import ARCHIVED, SHADOWED, Step, all_steps, applied_steps, wanted_steps
 from callctl.store import HistoryRow, Saved
 from callctl.watch import standby_awaited
 
@@ -79,6 +79,7 @@ class _Wish:
     defer_drops: bool = False
     atomic: bool = False
     truncate_avatars: bool = False
+    through_shadow: bool | None = None
     on_findings: OnFindings | None = None
 
 
@@ -110,6 +111,7 @@ def down(
     *,
     to: int,
     truncate_avatars: bool = False,
+    through_shadow: bool | None = None,
     atomic: bool = False,
     dry_run: bool = False,
     wait: bool = False,
@@ -118,9 +120,18 @@ def down(
 ) -> Run:
     """Take back the applied steps above ``to``, newest first. Everything removed is saved or put back.
 
+    ``through_shadow`` says how step 1 gives avatar_url its old type: through a shadow column that is filled beside it
+    (True), in place (False), or as fits the table (None). ``atomic`` is in place.
     ``atomic``, ``on_findings`` and what it raises are as in :func:`up`.
     """
-    wish = _Wish("down", to, atomic=atomic, truncate_avatars=truncate_avatars, on_findings=on_findings)
+    wish = _Wish(
+        "down",
+        to,
+        atomic=atomic,
+        truncate_avatars=truncate_avatars,
+        through_shadow=through_shadow,
+        on_findings=on_findings,
+    )
     return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
 
 
@@ -129,7 +140,15 @@ def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event
     direction, to = wish.direction, wish.to
     if dry_run:
         with closing(database.connect(settings)) as connection:
-            planned = plan(connection, settings, direction=direction, to=to, defer_drops=wish.defer_drops)
+            planned = plan(
+                connection,
+                settings,
+                direction=direction,
+                to=to,
+                defer_drops=wish.defer_drops,
+                atomic=wish.atomic,
+                through_shadow=wish.through_shadow,
+            )
         steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
         return Run(direction, steps, 0.0, planned.deferred)
     try:
@@ -146,7 +165,9 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
     with at_work(settings, wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         found = status(connection, settings)
-        wanted = wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=wish.defer_drops)
+        unfinished = found.to_finish(direction)
+        wanted = wanted_steps(found.applied, unfinished, direction, to, defer_drops=wish.defer_drops)
+        shadowed = _shadowed(connection, settings, found, wanted, wish)
         on_event(_started(connection, found, wanted, wish))
         deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
         for notice in notices:
@@ -155,7 +176,9 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             if state.edited:
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
-        ready = [(step, *prepared(step, direction, found)) for step in wanted]
+        ready = [
+            (step, *prepared(step, direction, found, shadowed=shadowed and step.number == SHADOWED)) for step in wanted
+        ]
         if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
@@ -166,12 +189,18 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             # From here on only the end of a step waits for a synchronous standby, and says so.
             connection.execute(read_sql("catalog/commit_at_once.sql").encode())
             make_ready(connection, settings, found.naming, on_event)
+            if found.shadow and shadowed:
+                shadow.resume(connection, settings, found.naming, on_event)
+            elif found.shadow and any(step.number == SHADOWED for step in wanted):
+                shadow.remove(connection, settings, found.naming, on_event, then_up=direction == "up")
             connection.execute(
                 "SELECT set_config('callctl.truncate_avatars', %s, false),"
+                " set_config('callctl.fill', %s, false),"
                 " set_config('callctl.lock_timeout', %s, false),"
                 " set_config('callctl.new_tables_row_security', %s, false)",
                 (
-                    "on" if wish.truncate_avatars else "off",
+                    _on(wish.truncate_avatars),
+                    _on(shadowed),
                     f"{settings.lock_timeout_ms}ms",
                     settings.new_tables_row_security,
                 ),
@@ -196,6 +225,18 @@ def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> 
         " BYPASSRLS read it"
         for table, owner in rows
     )
+
+
+def _on(yes: bool) -> str:
+    return "on" if yes else "off"
+
+
+def _shadowed(connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: _Wish) -> bool:
+    """Whether step 1 is taken back, and through a shadow column. Raises Refused."""
+    if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
+        return False
+    way = shadow.choose(connection, settings, found.naming, wanted=wish.through_shadow, atomic=wish.atomic)
+    return way is not None and way.shadow
 
 
 def _started(connection: Connection, found: Status, wanted: Sequence[Step], wish: _Wish) -> MigrationStarted:
@@ -302,7 +343,7 @@ def _refuse_blocked(
     wanted: Sequence[Step],
     wish: _Wish,
 ) -> None:
-    numbers = [step.number for step in wanted]
+    numbers = [step.number for step in wanted if wish.direction == "down" or step.number not in found.applied]
     findings = preflight(
         connection,
         settings,
@@ -310,6 +351,8 @@ def _refuse_blocked(
         numbers,
         direction=wish.direction,
         truncate_avatars=wish.truncate_avatars,
+        through_shadow=wish.through_shadow,
+        atomic=wish.atomic,
         only=("blocks",) if wish.on_findings is None else MATTERS,
     )
     if wish.on_findings is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from callctl import catalogue, database, runner, store
+from callctl import catalogue, database, runner, shadow, store
 from callctl.adapt import adapt
 from callctl.contract import step_check
 from callctl.events import Direction
@@ -13,7 +13,7 @@ from callctl.indexes import in_a_transaction
 from callctl.naming import Naming
 from callctl.script import Script, Statement
 from callctl.standing import Status, status
-from callctl.steps import ARCHIVED, DROPS, Step, not_deferrable, wanted_steps
+from callctl.steps import ARCHIVED, DROPS, SHADOWED, Step, not_deferrable, wanted_steps
 from callctl.subscribers import ForSubscribers, for_subscribers, published
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Plan:
     """What a run would do, in order.
 
     ``deferred`` are the pending steps that it leaves out to be taken later; ``notices`` are for the operator.
+    ``avatar`` is which way step 1 is taken back; None where it is not.
     """
 
     direction: Direction
@@ -44,6 +45,7 @@ class Plan:
     steps: tuple[PlannedStep, ...]
     deferred: tuple[int, ...] = ()
     notices: tuple[str, ...] = ()
+    avatar: shadow.Choice | None = None
 
 
 def plan(
@@ -54,11 +56,12 @@ def plan(
     to: int | None = None,
     defer_drops: bool = False,
     atomic: bool = False,
+    through_shadow: bool | None = None,
 ) -> Plan:
     """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing.
 
-    ``to`` is the last step to apply, or the step to go back to; None is all the way. ``defer_drops`` and
-    ``atomic`` as in ``migrate.up``.
+    ``to`` is the last step to apply, or the step to go back to; None is all the way. ``defer_drops``,
+    ``atomic`` and ``through_shadow`` as in ``migrate.up`` and ``migrate.down``. Raises Refused.
     """
     with database.read_only(connection):
         found = status(connection, settings)
@@ -66,17 +69,28 @@ def plan(
         as_sent = in_a_transaction if atomic else lambda statement: statement
         tables = published(connection, found.naming)
         steps = []
-        for step in wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=defer_drops):
-            script, _ = prepared(step, direction, found)
+        wanted = wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=defer_drops)
+        avatar = None
+        if direction == "down" and any(step.number == SHADOWED for step in wanted):
+            avatar = shadow.choose(connection, settings, found.naming, wanted=through_shadow, atomic=atomic)
+        for step in wanted:
+            shadowed = step.number == SHADOWED and avatar is not None and avatar.shadow
+            script, _ = prepared(step, direction, found, shadowed=shadowed)
             statements: list[Statement] = []
             for statement in script.statements:
-                # Before there is a store there is nothing that such a query could be asked.
-                statements += runner.expand(connection, statement) if made else (statement,)
+                # Before there is a store there is nothing that such a query could be asked; nor before a shadow column
+                # is there, whose first statement writes down what they return.
+                known = made and (found.shadow or not shadowed)
+                statements += runner.expand(connection, statement) if known else (statement,)
             columns = store.made_columns(connection, step.number) if made and direction == "down" else ()
             others = for_subscribers(statements, direction, found.naming, tables, columns)
             steps.append(PlannedStep(step.number, step.name, direction, tuple(map(as_sent, statements)), others))
         deferred, notices = deferral(found, to) if defer_drops else ((), ())
-        return Plan(direction, found.naming, tuple(steps), deferred, notices)
+        if avatar is not None:
+            notices += (avatar.what,)
+        if found.shadow and (direction == "up" or not (avatar is not None and avatar.shadow)):
+            notices += ("first the shadow column of users is removed that an unfinished migrate down has left",)
+        return Plan(direction, found.naming, tuple(steps), deferred, notices, avatar)
 
 
 def deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -86,17 +100,19 @@ def deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str,
     return left_out, () if notice is None else (notice,)
 
 
-def prepared(step: Step, direction: Direction, found: Status) -> tuple[Script, tuple[Statement, ...]]:
+def prepared(
+    step: Step, direction: Direction, found: Status, *, shadowed: bool = False
+) -> tuple[Script, tuple[Statement, ...]]:
     """A step's file and what is checked at its end, every statement in the names of this database.
 
     What a step makes is compared when it makes it. A table that comes back from the archive, or that an earlier run
     made, is the platform's: where it differs from the document, that is a warning. Step 13's statements come from the
-    catalogue where the table keeps another unit. Raises Refused where a statement cannot be adapted; nothing has run
-    by then.
+    catalogue where the table keeps another unit. ``shadowed``: the file of the way down through a shadow column.
+    Raises Refused where a statement cannot be adapted; nothing has run by then.
     """
     naming = found.naming
     returning = direction == "up" and step.number in found.returning
-    script = step.script(direction, returning=returning)
+    script = step.script(direction, returning=returning, shadow=shadowed)
     statements = script.statements
     if step.number == catalogue.STEP and direction == "up" and naming.tables["ai_models"].units:
         statements = catalogue.seed_script(catalogue.load_catalogue(), naming).statements

@@ -1,6 +1,6 @@
 """Is this database fit for the pending steps? Findings, and nothing changed.
 
-The questions are the files in ``sql/preflight/``. Here is what asks them, and those that SQL cannot
+The questions are the files in ``sql/preflight/``. Here is what asks them, and those that SQL alone cannot
 answer.
 """
 
@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from callctl import database, ddl_trial, needs
+from callctl import database, ddl_trial, needs, shadow
 from callctl.adapt import adapt
 from callctl.backup_record import LAST, LastBackup
 from callctl.errors import ConnectionFailed, Refused
 from callctl.events import Direction
 from callctl.files import read_sql
 from callctl.findings import (
+    AVATAR,
     BACKUP,
     LEVELS,
     MAINTENANCE,
@@ -84,12 +85,15 @@ def preflight(
     direction: Direction = "up",
     *,
     truncate_avatars: bool = False,
+    through_shadow: bool | None = None,
+    atomic: bool = False,
     only: tuple[Level, ...] | None = None,
 ) -> tuple[Finding, ...]:
     """Ask every question that matters to the pending steps; what blocks comes first, what is well last.
 
     ``pending`` are the numbers of the steps to be taken, up or down. ``truncate_avatars`` says that addresses
-    which no longer fit may be cut off, so that they only warn. ``only`` leaves out the questions
+    which no longer fit may be cut off, so that they only warn. ``through_shadow`` and ``atomic`` as in
+    ``migrate.down``. ``only`` leaves out the questions
     that can have no answer of these levels. ``connection`` is in autocommit.
 
     Each query runs in a READ ONLY transaction of its own under ``settings.statement_timeout_ms`` and ten times
@@ -117,6 +121,8 @@ def preflight(
             findings += _answer(ask, question, steps, present)
             if question.id == EVENT_TRIGGERS:
                 findings += _tried(ask, question, steps, direction)
+    if direction == "down" and 1 in pending and ("callctl", "definition") in present.relations:
+        findings += _avatar(ask, through_shadow, atomic=atomic)
     if truncate_avatars:
         findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
     return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
@@ -319,6 +325,20 @@ def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
     at = taken.isoformat(timespec="seconds")
     said = f"the last backup was taken {hours} hour{'' if hours == 1 else 's'} ago ({at}){source}"
     return BACKUP.finding("warns" if age > BACKUP_AGE else "ok", said)
+
+
+def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterator[Finding]:
+    """Which way step 1 is taken back, and what clients notice of it."""
+    try:
+        answer = ask.rows(shadow.query(ask.naming))
+        way = shadow.choice(answer, ask.settings, wanted=through_shadow, atomic=atomic)
+    except Refused as error:
+        yield AVATAR.finding("blocks", error.message)
+    except _Unanswered as error:
+        yield AVATAR.finding("unknown", f"could not be looked at: {error}")
+    else:
+        if way is not None:
+            yield AVATAR.finding("warns" if way.shadow or way.seconds else "ok", way.what, (way.table,))
 
 
 def _maintenance(settings: Settings) -> Finding:

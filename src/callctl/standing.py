@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from callctl import store
 from callctl.events import Direction
 from callctl.naming import TYPE_COLUMN, Naming, read_naming
-from callctl.steps import ARCHIVED, TYPED, Step, all_steps, applied_steps, deferred_steps, last_rows
+from callctl.steps import ARCHIVED, SHADOWED, TYPED, Step, all_steps, applied_steps, deferred_steps, last_rows
 from callctl.store import HistoryRow
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Status:
     returning: frozenset[int] = frozenset()
     # The steps that stopped on the way up before they dropped their column: down takes them as pending.
     undropped: frozenset[int] = frozenset()
+    # A shadow column of an unfinished way down of step 1 is there.
+    shadow: bool = False
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -71,9 +73,12 @@ class Status:
         return {step.number: step.half_done for step in self.steps if step.half_done}
 
     def to_finish(self, direction: Direction) -> Mapping[int, Direction]:
-        """Those of them that a run in this direction would have to finish or to go on with."""
+        """Those of them that a run in this direction would have to finish or to go on with. Up also removes a shadow
+        column, and takes step 1 up again.
+        """
         given_up = self.undropped if direction == "down" else frozenset()
-        return {number: way for number, way in self.half_done.items() if number not in given_up}
+        unfinished = {number: way for number, way in self.half_done.items() if number not in given_up}
+        return {**unfinished, SHADOWED: "up"} if self.shadow and direction == "up" else unfinished
 
 
 def status(connection: Connection, settings: Settings) -> Status:
@@ -96,6 +101,7 @@ def status(connection: Connection, settings: Settings) -> Status:
             for number, table in TYPED.items()
             if half_done.get(number) == "up" and _has_type(connection, naming, table)
         ),
+        store.has_shadow(connection),
     )
 
 

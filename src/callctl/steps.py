@@ -21,6 +21,9 @@ TYPED = MappingProxyType({5: "chatbot_packages", 6: "chatbots"})
 DROPS = (5, 6)
 """The steps that drop a type column: they alone may wait while later ones are applied."""
 
+SHADOWED = 1
+"""The step with two ways down: in place, and through a shadow column (``down_shadow.sql``)."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -42,11 +45,14 @@ class Step:
         """The checks of its ``verify.sql``, in documented names."""
         return load_script(f"{self.directory}/verify.sql").statements
 
-    def script(self, direction: Direction, *, returning: bool = False) -> Script:
+    def script(self, direction: Direction, *, returning: bool = False, shadow: bool = False) -> Script:
         """Its statements in documented names: of that file, and of ``before_`` and ``after_`` beside it.
 
-        ``returning``: of ``return.sql``, which takes the step up where its table is archived.
+        ``returning``: of ``return.sql``, which takes the step up where its table is archived. ``shadow``: of the way
+        down through a shadow column.
         """
+        if shadow:
+            return load_script(shadow_file(self.directory))
         return load_script(f"{self.directory}/return.sql") if returning else _joined(self.directory, direction)
 
 
@@ -54,6 +60,11 @@ def parts(directory: str, direction: Direction) -> tuple[str, ...]:
     """The files that take a step in this direction, in their order; where its table is archived, up is return.sql."""
     names = (f"before_{direction}.sql", f"{direction}.sql", f"after_{direction}.sql")
     return tuple(f"{directory}/{name}" for name in names if (sql_root() / directory / name).exists())
+
+
+def shadow_file(directory: str) -> str:
+    """The file that takes a step down through a shadow column."""
+    return f"{directory}/down_shadow.sql"
 
 
 @cache
@@ -132,7 +143,9 @@ def wanted_steps(
     if direction == "down":
         return tuple(step for step in reversed(all_steps()) if step.number in applied and step.number > (to or 0))
     last = all_steps()[-1].number if to is None else to
-    left_out = {*applied, *(DROPS if defer_drops else ())}
+    # An applied step is half way up where a way down of it was given up: it goes up again.
+    again = {number for number, way in half_done.items() if way == "up"}
+    left_out = {*applied, *(DROPS if defer_drops else ())} - again
     return tuple(step for step in all_steps() if step.number not in left_out and step.number <= last)
 
 

@@ -259,6 +259,14 @@ def made_columns(connection: Connection, step: int) -> tuple[tuple[str, str], ..
     return tuple((row[0], row[1]) for row in rows)
 
 
+def has_shadow(connection: Connection) -> bool:
+    """Whether the shadow column of an unfinished way down of step 1 is there."""
+    if not exists(connection):
+        return False
+    row = connection.execute("SELECT EXISTS (SELECT FROM callctl.definition WHERE kind = 'shadow')").fetchone()
+    return row is not None and bool(row[0])
+
+
 def saved_summary(connection: Connection) -> tuple[Saved, ...]:
     """What callctl keeps for a way back, and what :func:`purge` would delete."""
     if not exists(connection):

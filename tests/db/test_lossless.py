@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -64,9 +65,9 @@ class Subject:
         """Apply the steps."""
         migrate.up(self.settings, to=to, defer_drops=defer_drops)
 
-    def down(self, to: int = 0) -> None:
+    def down(self, to: int = 0, *, through_shadow: bool | None = None) -> None:
         """Take them back."""
-        migrate.down(self.settings, to=to)
+        migrate.down(self.settings, to=to, through_shadow=through_shadow)
 
     def applied(self) -> tuple[int, ...]:
         """The applied steps."""
@@ -120,6 +121,24 @@ def test_up_and_down_change_nothing(database: MakeDatabase, before: Before) -> N
         assert_same(upped, again, ignore)
         at.down()
         assert_back(before, first, at.look())
+
+
+@example(DOCUMENTED)
+@example(DEPLOYED)
+@given(before=befores())
+@examples(4, 150)
+def test_through_a_shadow_column_it_is_the_same(database: MakeDatabase, before: Before) -> None:
+    """In any schema, with whatever is on the column; twice. A type without a limit goes back in place."""
+    before = replace(before, avatar="varchar(255)" if before.avatar == "varchar(255)" else "varchar(500)")
+    with subject(database, before) as at:
+        first = at.look()
+        for _ in range(2):
+            at.up()
+            at.down(1)
+            at.down(0, through_shadow=True)
+            assert_back(before, first, at.look())
+            row = at.db.execute("SELECT file FROM callctl.history ORDER BY id DESC LIMIT 1").fetchone()
+            assert row == ("steps/01_users_avatar_url/down_shadow.sql",)
 
 
 def assert_flags_say_the_type(before: Before, first: Snapshot, upped: Snapshot) -> None:

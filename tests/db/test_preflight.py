@@ -490,7 +490,6 @@ CASES = (
         direction="down",
         before=["store"],
     ),
-    Case("avatar-rewrite", "warns", "chatapp.users", "SELECT", says="rewrites chatapp.users", direction="down"),
     Case(
         "models-in-use",
         "blocks",

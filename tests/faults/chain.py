@@ -185,13 +185,15 @@ class Chain:
     transactions: Transactions
     tally: Tally = field(default_factory=Tally)
     status_every: int = 10  # a process more for one fault in so many
+    steps: int = len(step_directories())  # how many of them are gone through
+    options: dict[str, list[str]] = field(default_factory=lambda: {"up": [], "down": ["--all"]})
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.server.url(self.database))
 
     def command(self, direction: str) -> list[str]:
-        target = ["--all"] if direction == "down" else []
-        return ["migrate", direction, *target, "--yes", "--batch-size", str(BATCH), "--lock-wait", "20s"]
+        pace = ["--batch-size", str(BATCH), "--lock-wait", "20s"]
+        return ["migrate", direction, *self.options[direction], "--yes", *pace]
 
     def undisturbed(self, direction: str) -> list[Point]:
         """Run to the end, and learn what there is to know; the points in their order."""
@@ -294,7 +296,7 @@ class Chain:
                 "SELECT count(*) FROM callctl.history AS h WHERE direction = 'up' AND id ="
                 " (SELECT max(id) FROM callctl.history AS newer WHERE newer.step = h.step)"
             ).fetchone()
-            return row == (len(step_directories()) if direction == "up" else 0,)
+            return row == (self.steps if direction == "up" else 0,)
 
     @staticmethod
     def _check_message(name: str, ended: Ended, place: str, *, begun: bool) -> None:

@@ -75,11 +75,12 @@ def shown(labels: list[str]) -> str:
     return ", ".join(each if count == 1 else f"{each} × {count}" for each, count in counted)
 
 
-def watched(chain: Chain, direction: Direction) -> set[Row]:
+def watched(chain: Chain, direction: Direction, *, through_shadow: bool | None = None) -> set[Row]:
     """Run it; the transactions that hold such locks on more than one table, or for more than one statement."""
     settings = Settings(database_url=chain.server.url(chain.database))
     with administer(chain.server.url(chain.database)) as admin:
-        planned, found = planning.plan(admin, settings, direction=direction), status(admin, settings)
+        planned = planning.plan(admin, settings, direction=direction, through_shadow=through_shadow)
+        found = status(admin, settings)
         watch = Watch(admin)
         chain.proxy.watch(watch)
         ended = chain.nursery.run(chain.command(direction), chain.proxy.url(chain.database))
@@ -111,6 +112,10 @@ def test_the_exceptions_are_those_of_the_page(chain: MakeChain) -> None:
         database = chain(baseline)
         for direction in ("up", "down", "up") if baseline == "documented" else ("up", "down"):
             found |= watched(database, direction)
+        shadowed = chain(baseline)
+        shadowed.undisturbed("up")
+        shadowed.options["down"].append("--shadow")
+        found |= watched(shadowed, "down", through_shadow=True)
     lines = [line.strip("| ").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
     rows = [tuple(line) for line in lines[2:]]
     documented = {row[:4] for row in rows}

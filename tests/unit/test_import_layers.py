@@ -42,7 +42,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "replay",
         "dump",
         "seed_rows dev_accounts",
-        "model_columns",
+        "model_columns shadow",
         "run_record",
         "runner findings steps catalogue call_settings contract scans results",
         "batches watch",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from callctl.errors import ConfigError
 from callctl.files import sql_names, sql_root, step_directories
 from callctl.script import Check, Script, Statement, load_script, parse_script
-from callctl.steps import ARCHIVED, DROPS, all_steps, parts
+from callctl.steps import ARCHIVED, DROPS, SHADOWED, all_steps, parts
 
 
 def script(text: str) -> Script:
@@ -168,6 +168,8 @@ def test_the_files_of_the_steps_are_readable() -> None:
             taken.add("return.sql")
         if step.number in DROPS:
             taken.add("undo.sql")
+        if step.number == SHADOWED:
+            taken.add("down_shadow.sql")
         assert there == {*taken, "verify.sql"}
     assert all(name.startswith("catalog/") for name in sql_names("catalog"))
 

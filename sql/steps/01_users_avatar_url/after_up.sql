@@ -13,6 +13,9 @@ UPDATE chatapp.users AS u SET avatar_url = kept.value #>> '{}'
 FROM kept
 WHERE u.id = kept.row_id AND to_jsonb(u.avatar_url) = kept.left_there;
 
+-- How its CHECKs and indexes are printed now: those that are the same when the step is taken back get their definitions of before.
+SELECT callctl.remember_forms(1, 'form after', 'chatapp.users'::regclass, 'avatar_url'::name);
+
 DELETE FROM callctl.saved_value AS s
 USING chatapp.users AS u
 WHERE u.id = s.user_id AND s.field = 'avatar_url' AND s.saved_by = 'down' AND s.superseded_at IS NULL

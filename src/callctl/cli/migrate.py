@@ -10,8 +10,10 @@ from callctl.cli import common
 from callctl.cli.options import (
     BackupTakenAt,
     DeferDrops,
+    InPlace,
     MaintenanceNotified,
     RunOptions,
+    Shadow,
     StatementTimeout,
     Yes,
     with_run_options,
@@ -74,6 +76,8 @@ def plan(
         ),
     ] = None,
     defer_drops: DeferDrops = False,
+    shadow: Shadow = False,
+    in_place: InPlace = False,
 ) -> None:
     """Print the SQL that would run on this database. Changes nothing."""
     if down and defer_drops:
@@ -86,7 +90,12 @@ def plan(
 
     with common.connected(settings) as connection:
         planned = migrate.plan(
-            connection, settings, direction="down" if down else "up", to=target, defer_drops=defer_drops
+            connection,
+            settings,
+            direction="down" if down else "up",
+            to=target,
+            defer_drops=defer_drops,
+            through_shadow=_through_shadow(shadow, in_place),
         )
     render_answers.plan(planned, settings.output)
 
@@ -161,6 +170,8 @@ def down(
             help="Cut avatar URLs over 500 characters to fit the old column; the full ones are saved.",
         ),
     ] = False,
+    shadow: Shadow = False,
+    in_place: InPlace = False,
     *,
     run: RunOptions,
 ) -> None:
@@ -169,8 +180,19 @@ def down(
         problem = "down needs a target" if to is None else "--to and --all are two different targets"
         raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
     target = common.step_number(to, lowest=0) or 0
+    through_shadow = _through_shadow(shadow, in_place)
+    if shadow and run.atomic:
+        raise UsageError("--shadow is many transactions, --atomic is one", hint="use either --shadow or --atomic")
     settings = common.settings(context, **run.settings())
-    take_steps(settings, Wish("down", target, truncate_avatars=truncate_avatars), run)
+    wish = Wish("down", target, truncate_avatars=truncate_avatars, through_shadow=through_shadow)
+    take_steps(settings, wish, run)
+
+
+def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
+    """What the two options say together; None where neither is given."""
+    if shadow and in_place:
+        raise UsageError("--shadow and --in-place are two different ways", hint="use either, or neither")
+    return shadow if shadow or in_place else None
 
 
 ADOPT_EPILOG = """

@@ -80,6 +80,16 @@ Atomic: TypeAlias = Annotated[
 Wait: TypeAlias = Annotated[
     bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")
 ]
+Shadow: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--shadow", help="Take back step 1 through a shadow column: clients do not wait for a rewrite of users."
+    ),
+]
+InPlace: TypeAlias = Annotated[
+    bool,
+    typer.Option("--in-place", help="Take back step 1 in place: clients wait while PostgreSQL rewrites users."),
+]
 RunReport: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -26,6 +26,7 @@ class Wish:
     to: int | None
     defer_drops: bool = False
     truncate_avatars: bool = False
+    through_shadow: bool | None = None
 
 
 def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
@@ -72,6 +73,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
                     settings,
                     to=wish.to or 0,
                     truncate_avatars=wish.truncate_avatars,
+                    through_shadow=wish.through_shadow,
                     atomic=options.atomic,
                     wait=options.wait,
                     on_event=report,
@@ -90,6 +92,7 @@ def _plan(connection: common.Connection, settings: Settings, wish: Wish, options
         to=wish.to,
         defer_drops=wish.defer_drops,
         atomic=options.atomic,
+        through_shadow=wish.through_shadow,
     )
 
 
@@ -115,6 +118,8 @@ def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish,
             [step.number for step in planned.steps],
             direction=wish.direction,
             truncate_avatars=wish.truncate_avatars,
+            through_shadow=wish.through_shadow,
+            atomic=options.atomic,
             only=MATTERS,
         )
         if not (_blocking(findings) and lock.somebody_at_work(connection, settings)):
@@ -122,7 +127,7 @@ def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish,
     _show(findings, wish)
     verb = "Apply" if wish.direction == "up" else "Take back"
     steps = render.steps([step.number for step in planned.steps])
-    common.confirm(connection, settings, f"{verb} {steps}{_how(options.atomic)}", yes=False)
+    common.confirm(connection, settings, f"{verb} {steps}{_how(planned, atomic=options.atomic)}", yes=False)
 
 
 def _show(findings: Sequence[Finding], wish: Wish) -> None:
@@ -141,5 +146,10 @@ def _blocking(findings: Sequence[Finding]) -> list[str]:
     return list(dict.fromkeys(finding.id for finding in findings if finding.level == "blocks"))
 
 
-def _how(atomic: bool) -> str:
-    return ", in one transaction that clients wait behind" if atomic else ""
+def _how(planned: Plan, *, atomic: bool) -> str:
+    if atomic:
+        return ", in one transaction that clients wait behind"
+    way = planned.avatar
+    if way is None or way.shadow or not way.seconds:
+        return ""
+    return f"; clients wait for {way.table} {way.hold} meanwhile"
