@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -141,22 +142,26 @@ def census(
     *,
     rule: Rule | None = None,
     encrypt_foreign: bool = False,
+    apart: Callable[[], AbstractContextManager[None]] | None = None,
     on_event: OnEvent = ignore,
 ) -> Census:
     """Count every declared secret: live, archived and saved, soft-deleted ones too, in the caller's transaction.
 
-    Each value is decrypted, unless there is no ``ring``: then its shape and the key id it names are all that is known.
-    ``rule`` is that of the rotation whose work is counted; without one, of a rotation without --bind and --unbind.
-    Raises Refused where there is no place for secrets; ConfigError where a field of callctl.yaml matches nothing.
+    With ``apart`` each page of rows is read in a transaction of its own, which it makes: no snapshot gets old, and what
+    is written meanwhile may be missed. Each value is decrypted, unless there is no ``ring``: then its shape and the key
+    id it names are all that is known. ``rule`` is that of the rotation whose work is counted; without one, of a
+    rotation without --bind and --unbind. Raises Refused where there is no place for secrets; ConfigError where a field
+    of callctl.yaml matches nothing.
     """
     counted = Census()
-    rule = rule or Rule(bound=bound_fields(connection))
+    with apart() if apart is not None else nullcontext():
+        rule = rule or Rule(bound=bound_fields(connection))
+        found = targets(connection, settings)
+        assert_matched(connection, settings, found)
     opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
     reader = _Reader(ring, opener, rule, encrypt_foreign, counted)
-    found = targets(connection, settings)
-    assert_matched(connection, settings, found)
     for target in found:
-        for rows in _pages(connection, target):
+        for rows in _pages(connection, target) if apart is None else _pages_apart(connection, target, apart):
             for row in rows:
                 reader.row(target, row)
             on_event(RotationProgress(counted.rows, 0, counted.left, 0.0))
@@ -169,6 +174,25 @@ def _pages(connection: Connection, target: Target) -> Iterator[list[Row]]:
         cursor.execute(query("all", target), {})
         while fetched := cursor.fetchmany(ROWS_AT_ONCE):
             yield [as_row(each) for each in fetched]
+
+
+def _pages_apart(
+    connection: Connection, target: Target, apart: Callable[[], AbstractContextManager[None]]
+) -> Iterator[list[Row]]:
+    """The same, each page in a transaction of its own. Where a key may be there twice, all are read in one."""
+    if not target.unique:
+        with apart():
+            yield from _pages(connection, target)
+        return
+    above: str | None = None
+    more = True
+    while more:
+        with apart():
+            values = {"above": above, "up_to": None, "rows": ROWS_AT_ONCE}
+            page = [as_row(each) for each in connection.execute(query("read", target), values).fetchall()]
+        if more := len(page) == ROWS_AT_ONCE:
+            above = page[-1].key
+        yield page
 
 
 class _Reader:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -80,7 +81,8 @@ def retire(
             hint="make another key primary in callctl.yaml, run callctl rotate-secrets, then retire this one",
         )
     with at_work(settings, wait=wait, on_event=on_event) as (connection, _):
-        with database.read_in_time(connection, settings, "keys retire", NOTHING):
+        reading = partial(database.read_in_time, connection, settings, "keys retire", NOTHING)
+        with reading():
             store.assert_owner(connection, settings.schema)
             known = key_ledger.known_keys(connection)
             key_ledger.assert_known(connection, ring)
@@ -90,9 +92,10 @@ def retire(
                     f"no key {id} is known, neither to callctl.yaml nor to this database",
                     hint="callctl keys list shows the keys that are",
                 )
-            since = horizon(connection)
-            counted = census(connection, settings, ring, on_event=on_event)
             _assert_known(connection, settings, not_scanned)
+            since = horizon(connection)
+        # What is written from here on, the scan's last look sees; so no snapshot has to be held for it.
+        counted = _counted(connection, settings, ring, reading, on_event)
         _assert_unused(id, _in_fields(counted, id))
         scanned = _scanned(connection, settings, ring, id, since, on_event)
         unnamed = [each for each in scanned.not_looked_into if each.name not in not_scanned]
@@ -136,6 +139,22 @@ def _in_fields(counted: Census, id: str) -> Counter[tuple[str, str, str]]:
         elif use.state == "unreadable" and use.key is None and use.version is not None:
             found[use.target, use.field, "carries no key id, and opens under no key of the ring"] += number
     return found
+
+
+def _counted(
+    connection: Connection,
+    settings: Settings,
+    ring: KeyRing,
+    reading: Callable[[], AbstractContextManager[None]],
+    on_event: OnEvent,
+) -> Census:
+    import psycopg
+
+    try:
+        database.set_lock_timeout(connection, settings.lock_wait_ms)  # for what is asked between two pages
+        return census(connection, settings, ring, apart=reading, on_event=on_event)
+    except psycopg.Error as error:
+        raise database.translated(error, "keys retire", "", NOTHING, connection, quoted=False) from error
 
 
 def _scanned(connection: Connection, settings: Settings, ring: KeyRing, id: str, since: str, on_event: OnEvent) -> Scan:
