@@ -11,6 +11,7 @@ import binascii
 import html
 import json
 import re
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -23,6 +24,9 @@ State: TypeAlias = Literal["whole", "broken", "unread"]
 SHORTEST: Final = 80  # characters of an envelope, at least; in hex or base64 it has more
 ENCODINGS: Final = 3  # over one another, at most: bytes that PostgreSQL shows in hex are one
 _ESCAPES: Final = 12  # times that the quotes of one are escaped, at most
+
+_URL_ESCAPES = 3  # times that a URL is escaped, at most
+_URL_QUOTE = re.compile("%(?:25)*22")
 
 _BRACES = re.compile(r"[{}]|authTag")
 _QUOTES = r"""(?:\\|["']|&quot;)"""
@@ -84,7 +88,7 @@ def of_object(members: Members) -> Found | None:
 def of_text(text: str, *, depth: int = 0) -> Iterator[Found]:
     """Every envelope in a text, in the order of their places, and what looks like one and cannot be parsed."""
     if "authTag" in text:
-        yield from _in_braces(text)
+        yield from _in_braces(_without_url_escapes(text))
     if depth < ENCODINGS and len(text) >= SHORTEST:
         for decoded in (*_unhexed(text), *_from_base64(text)):
             yield from of_text(decoded, depth=depth + 1)
@@ -99,6 +103,15 @@ def key_named(text: str) -> str | None:
     """The key id that a piece of an envelope names."""
     found = _KID.search(text)
     return found[1] if found else None
+
+
+def _without_url_escapes(text: str) -> str:
+    """With its braces and quotes, where they are escaped as in a URL or a form; an envelope has no other + or %."""
+    for _ in range(_URL_ESCAPES):
+        if not _URL_QUOTE.search(text):
+            break
+        text = urllib.parse.unquote_plus(text)
+    return text
 
 
 def _in_braces(text: str) -> Iterator[Found]:

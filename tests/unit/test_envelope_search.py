@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,17 @@ def test_it_is_found_under_any_two_layers(envelope: dict[str, Any]) -> None:
             for second in LAYERS:
                 found = list(of_text("before " + second(first(text)) + " after"))
                 assert [(each.state, each.key) for each in found] == [("whole", key)], (first, second, text)
+
+
+@pytest.mark.parametrize("escaped", [urllib.parse.quote, urllib.parse.quote_plus])
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("layer", [str, row, nested, mime])
+def test_it_is_found_in_a_url(escaped: Callable[[str], str], times: int, layer: Callable[[str], str]) -> None:
+    text = json.dumps(NAMED)
+    for _ in range(times):
+        text = escaped(text)
+    found = list(of_text(layer(f"https://example.test/?a=%7B%22x%22%3A1&account={text}&b=1")))
+    assert [(each.state, each.key) for each in found] == [("whole", "test")]
 
 
 @pytest.mark.parametrize("width", [*range(20, 80), 1000])
