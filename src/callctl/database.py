@@ -35,6 +35,8 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 AGAIN = "run the same command again"
 # How long a transaction asks again for the work lock of its schema before it says who has it.
 BUSY_SECONDS = 5.0
+# How often deferred triggers are fired before callctl looks at what they left.
+DEFERRED_ROUNDS = 5
 
 Result = TypeVar("Result")
 
@@ -335,6 +337,17 @@ def lost(error: psycopg.Error) -> ConnectionFailed:
         f"the server ended the connection: {outline(error)}",
         hint=AGAIN,
     )
+
+
+def fire_deferred(connection: Connection) -> None:
+    """Fire the deferred triggers of the open transaction now: what they write can then be looked at before the commit.
+
+    A trigger's function may defer what it causes once more, with SET CONSTRAINTS of its own: that fires in the next
+    round. A chain of more than DEFERRED_ROUNDS such functions is left to the commit; PostgreSQL does not say whether
+    triggers are pending.
+    """
+    for _ in range(DEFERRED_ROUNDS):
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def set_lock_timeout(connection: Connection, milliseconds: int) -> None:

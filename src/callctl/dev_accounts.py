@@ -223,7 +223,7 @@ def write(
             values = {"id": id, "company": company, "type": each.type, "name": each.name}
             values |= {"url": urls[each.name], "credentials": credentials}
             connection.execute(_composed("seed/account.sql", naming), values)
-            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now
+            database.fire_deferred(connection)
             stored = connection.execute(_composed("seed/account_stored.sql", naming), values).fetchone()
             if stored != (True,):
                 others = database.in_the_way(connection, naming.schema, ACCOUNTS)

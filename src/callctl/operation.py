@@ -59,7 +59,7 @@ def assert_stored(running: Operation, table: str, answer: Iterable[tuple[Any, ..
     answer = list(answer)
     wrong = [row[0] for row in answer if not row[1]]
     if answer and not wrong:
-        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        database.fire_deferred(connection)
         statement = sql.SQL("SELECT t.id::text, t.settings::text FROM {} AS t WHERE t.id = ANY (%s::uuid[])")
         ids = [row[0] for row in answer]
         again = connection.execute(statement.format(sql.Identifier(schema, table)), (ids,))

@@ -170,7 +170,7 @@ class Swaps:
         after = self._writer.execute(query("fires_after", target), {}).fetchone()
         if not (after and after[0]):
             return []
-        self._writer.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now
+        database.fire_deferred(self._writer)
         keys = [key for key, _ in written]
         rows = self._writer.execute(query("read_again", target, locking=""), {"keys": keys}).fetchall()
         there = Counter((row.key, row.values) for row in map(as_row, rows))

@@ -196,7 +196,7 @@ def write(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalog
             values = {"id": seed.id, "contents": json.dumps(contents)}
             connection.execute(read_sql("seed/remember.sql").encode(), values)
         done.append(seed)
-    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now
+    database.fire_deferred(connection)
     _assert_written(connection, naming, done, catalogue)
     return tuple(done)
 

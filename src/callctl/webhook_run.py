@@ -319,7 +319,7 @@ class Run:
             for id, value in batch.values.items():
                 copy.write_row((UUID(id), value))
         ask(self._connection, self._settings, "webhooks/write.sql", {})
-        self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that deferred triggers have their say now
+        database.fire_deferred(self._connection)
         wrong = [id for (id,) in ask(self._connection, self._settings, "webhooks/not_stored.sql", {})]
         if wrong:
             raise database.NotStored((self._settings.schema, ACCOUNTS), wrong)

@@ -50,6 +50,15 @@ HOSTILE = {
     "another column": trigger("BEFORE UPDATE", "NEW.refresh_token = NULL; RETURN NEW;"),
     "afterwards": trigger("AFTER UPDATE", again(f"access_token = {CUT}")),
     "at the commit": trigger("AFTER UPDATE", again(f"access_token = {CUT}"), deferred=True),
+    # What it does first is deferred once more by its own words, past the first moment at which callctl lets it fire.
+    "at the commit, deferred again": trigger(
+        "AFTER UPDATE",
+        f"IF NEW.description IS DISTINCT FROM 'seen' THEN SET CONSTRAINTS ALL DEFERRED;"
+        f" UPDATE {TABLE} SET description = 'seen' WHERE id = NEW.id;"
+        f" ELSIF length(NEW.access_token) > 100 THEN UPDATE {TABLE} SET access_token = {CUT} WHERE id = NEW.id;"
+        " END IF; RETURN NULL;",
+        deferred=True,
+    ),
     "afterwards, the statement": function(f"UPDATE {TABLE} SET access_token = {CUT}; RETURN NULL;")
     + f"CREATE TRIGGER hostile AFTER UPDATE OF credentials ON {TABLE} EXECUTE FUNCTION chatapp.hostile()",
     "deleted": trigger("AFTER UPDATE", f"DELETE FROM {TABLE} WHERE id = NEW.id; RETURN NULL;"),
