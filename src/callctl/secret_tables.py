@@ -35,9 +35,9 @@ _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary 
 def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
     """Where declared secrets are in this database, in the order of their tables' names.
 
-    Raises Refused where this is no database of the platform's, where there is no such place, and where one cannot be
-    gone through, naming it; ConfigError where a field of callctl.yaml names a table or a column that is not there;
-    psycopg.Error where this role may not read one, or not all of its rows.
+    Raises Refused where a declared column cannot hold an envelope, where this is no database of the platform's, where
+    there is no such place, and where one cannot be gone through, naming it; ConfigError where a field of callctl.yaml
+    names a table or a column that is not there; psycopg.Error where this role may not read one, or not all of its rows.
     """
     assert_platform(connection, settings.schema)
     fields = declared(settings)
@@ -58,6 +58,7 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
         for relation, columns in found.items()
         if (target := _of_table(settings, relation, columns, [each for each in fields if each.table == relation[1]]))
     ]
+    _assert_writable(connection, made)
     has_store = store.exists(connection)
     if has_store:
         made += _saved(connection, settings, fields, found)
@@ -98,6 +99,19 @@ def _assert_there(connection: Connection, settings: Settings, found: Mapping[tup
         meant = f"did you mean {' and '.join(dict.fromkeys(near))}? " if near else ""
         raise ConfigError(
             f"callctl.yaml: {'; '.join(problems)}", hint=f"{meant}fix the fields in callctl.yaml under `secrets:`"
+        )
+
+
+def _assert_writable(connection: Connection, made: Iterable[Target]) -> None:
+    """Raise Refused where a declared column cannot hold an envelope, or where other rows get what is written there."""
+    columns = [(*target.relation, part.column) for target in made for part in target.parts]
+    names = zip(("schemas", "tables", "columns"), zip(*columns, strict=True), strict=False)
+    values = {name: list(listed) for name, listed in names}
+    row = connection.execute(read_sql("rotation/unwritable.sql").encode(), values).fetchone() if columns else None
+    if row is not None:
+        raise Refused(
+            f"the declared field {row[0]} cannot be encrypted: {row[1]}",
+            hint="take the field out of callctl.yaml, or change the column",
         )
 
 

@@ -204,6 +204,41 @@ def test_a_database_that_every_other_command_refuses_gets_no_schema(
         assert db.execute("SELECT to_regclass('callctl.rotation')").fetchone() == (None,)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "ALTER TABLE chatapp.tokens ALTER token TYPE varchar(60)",
+            r"character varying\(60\) is too short for an envelope",
+        ),
+        ("ALTER TABLE chatapp.tokens ALTER token TYPE char(60)", r"character\(60\) is too short"),
+        (
+            "ALTER TABLE chatapp.tokens DROP token, ADD src text, ADD token text GENERATED ALWAYS AS (src) STORED",
+            "it is generated from other columns",
+        ),
+        (
+            "ALTER TABLE chatapp.tokens ADD UNIQUE (token); CREATE TABLE chatapp.refs (id int PRIMARY KEY,"
+            " token text REFERENCES chatapp.tokens (token) ON UPDATE CASCADE)",
+            "foreign key refs_token_fkey of chatapp.refs refers to it",
+        ),
+        (
+            "CREATE TABLE chatapp.known (token text PRIMARY KEY);"
+            "ALTER TABLE chatapp.tokens ADD CONSTRAINT known FOREIGN KEY (token) REFERENCES chatapp.known",
+            "foreign key known makes it a key of chatapp.known",
+        ),
+    ],
+)
+def test_a_column_that_cannot_hold_an_envelope_is_refused(tokens: str, keys: Path, change: str, said: str) -> None:
+    """With ON UPDATE CASCADE the other table's row got this one's bound envelope."""
+    settings = accounts.settings_of(tokens, keys, secret_fields=(field("tokens", "token"),))
+    with connect(tokens) as db:
+        db.execute("DROP VIEW IF EXISTS chatapp.tokens_view")
+        db.execute(change.encode())
+        with pytest.raises(Refused, match=rf"tokens.token cannot be encrypted: {said}"):
+            rotate(settings)
+        assert db.execute("SELECT to_regclass('callctl.rotation')").fetchone() == (None,)
+
+
 def test_a_percent_sign_in_a_path_or_a_name_is_no_parameter(tokens: str, keys: Path) -> None:
     fields = (field("tokens", "config", "rate %s"), field("tokens", "100%", "a%b", "%(key)s"))
     settings = accounts.settings_of(tokens, keys, secret_fields=fields)
