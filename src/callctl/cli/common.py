@@ -36,10 +36,28 @@ class Globals:
     options: Mapping[str, object | None] = field(default_factory=dict)
 
 
+class _Work:
+    """What this process has been asked for: a command (``begun``), which does nothing but answer (``answers``)."""
+
+    begun = False
+    answers = False
+
+
+def answering() -> None:
+    """Note that this command does nothing but answer: if its answer cannot be written, it has failed."""
+    _Work.answers = True
+
+
+def answers_only() -> bool:
+    """Return whether this run was a command that has called :func:`answering`, or none (``--help``, ``--version``)."""
+    return _Work.answers or not _Work.begun
+
+
 def settings(context: typer.Context, **options: object | None) -> Settings:
     """The settings of this run, ``options`` being the command's own. Warns about passwords left open."""
     from callctl.config import load_settings
 
+    _Work.begun = True
     found = context.find_object(Globals) or Globals()
     loaded = load_settings({**found.options, **options}, config=found.config)
     for text in loaded.warnings:

@@ -111,6 +111,7 @@ def loadtest(
 
     plan = Plan(number, shared, seconds, most, length)
     if dry_run:
+        common.answering()
         _preview(settings, plan, before)
     elif clean:
         _clean(settings, confirm, wait=wait, yes=yes)

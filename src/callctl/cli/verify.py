@@ -42,6 +42,7 @@ def verify(
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Prove that schema and rows are as they should be. Changes nothing."""
+    common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     if github and settings.output == "json":
         raise UsageError("--github and --output json are two different outputs", hint="choose one")
