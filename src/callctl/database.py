@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import re
 import time
@@ -17,7 +18,7 @@ from callctl.database_url import refused
 from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
-from callctl.redaction import redact
+from callctl.redaction import is_utf8, redact
 from callctl.server_errors import outline
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
         connection = _open(settings, application_name)
     except psycopg.Error as error:
         raise _unreachable(error, settings) from None
+    except UnicodeError:
+        raise _not_utf8(settings) from None
     try:
         found = sessions(connection, settings, _recognise(connection))
         if found == "shared":
@@ -220,6 +223,17 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
     return ConnectionFailed(f"cannot connect to the database: {said}", hint=hint)
+
+
+def _not_utf8(settings: Settings) -> ConnectionFailed:
+    """The error for an address that psycopg cannot encode; no value is repeated."""
+    variables = [name for name, value in os.environ.items() if name.startswith("PG") and not is_utf8(value)]
+    source = ", ".join(variables) or settings.database_source
+    return ConnectionFailed(
+        f"cannot connect to the database: {source} holds what no address can: a byte that is not UTF-8, or an empty or"
+        " overlong part of a host name",
+        hint=f"write {source} in UTF-8",
+    )
 
 
 def error_text(error: psycopg.Error) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from callctl import render
 from callctl.errors import CallctlError, Refused, UsageError
-from callctl.redaction import hide_hex_words, redact
+from callctl.redaction import hide_hex_words, is_utf8, redact
 from callctl.server_errors import outline
 
 if TYPE_CHECKING:
@@ -58,11 +58,27 @@ def settings(context: typer.Context, **options: object | None) -> Settings:
     from callctl.config import load_settings
 
     _Work.begun = True
+    _assert_utf8(context)
     found = context.find_object(Globals) or Globals()
     loaded = load_settings({**found.options, **options}, config=found.config)
     for text in loaded.warnings:
         render.warning(text)
     return loaded
+
+
+# What a parameter names where its value is the name of a file, which may hold any byte.
+_FILES = ("FILE", "FILE.html", "GLOB", "PATH...")
+
+
+def _assert_utf8(context: typer.Context) -> None:
+    """Raise UsageError for an option or argument that no server can be sent; the settings name their own."""
+    for parameter in context.command.params:
+        given = context.params.get(parameter.name or "")
+        texts = given if isinstance(given, list | tuple) else (given,)
+        metavar = getattr(parameter, "metavar", None)
+        if metavar not in _FILES and not all(is_utf8(text) for text in texts if isinstance(text, str)):
+            name = parameter.opts[0] if parameter.opts[0].startswith("-") else metavar or parameter.opts[0].upper()
+            raise UsageError(f"{name} holds bytes that are not UTF-8", hint="write it in UTF-8")
 
 
 @contextmanager
@@ -175,6 +191,13 @@ def report(error: BaseException) -> int:
         return _server(error)
     if isinstance(error, OSError) and error.strerror:
         render.error(f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower())
+        return 4
+    if isinstance(error, UnicodeError):
+        # A name or a row in another encoding, at a place that does not know of it; the text itself may be a secret.
+        render.error(
+            "a name or a value holds bytes that are not UTF-8, and cannot be sent or shown",
+            "run the command again with CALLCTL_DEBUG=1 and report what it prints; look for such names in the database",
+        )
         return 4
     detail = " ".join(f"{type(error).__name__}: {error}".split())
     render.error(

@@ -53,7 +53,7 @@ def verify(
     with common.connected(settings) as connection:
         report = checks.verify(connection, settings, fast=fast)
     if file is not None:
-        file.write_text(render_report.junit(report), encoding="utf-8")
+        file.write_text(render_report.junit(report), encoding="utf-8", errors="backslashreplace")
     if github:
         render_report.github(report)
     else:
