@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from callctl import pooler
+from callctl import pooler, stored_bytes
 from callctl.database_url import refused
 from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
@@ -90,7 +90,7 @@ def sessions(connection: Connection, settings: Settings, pid: int) -> pooler.Ses
 def _open(settings: Settings, application_name: str) -> Connection:
     import psycopg
 
-    return psycopg.connect(
+    connection = psycopg.connect(
         settings.database_url or "",
         autocommit=True,
         prepare_threshold=None,
@@ -99,6 +99,10 @@ def _open(settings: Settings, application_name: str) -> Connection:
         client_encoding="UTF8",
         cursor_factory=_cursor(),
     )
+    if stored_bytes.unknown_encoding(connection):
+        connection.execute(stored_bytes.AS_STORED)
+        stored_bytes.adapt(connection)
+    return connection
 
 
 _PIPELINES: WeakKeyDictionary[Any, Pipeline] = WeakKeyDictionary()
@@ -140,6 +144,10 @@ def _cursor() -> type[Cursor]:
     import psycopg
 
     class Synchronised(psycopg.Cursor[tuple[Any, ...]]):
+        def execute(self, query: Any, params: Any = None, **how: Any) -> Synchronised:
+            super().execute(stored_bytes.statement(self.connection, query), params, **how)
+            return self
+
         def fetchone(self) -> tuple[Any, ...] | None:
             self._wait()
             return super().fetchone()
@@ -167,13 +175,17 @@ async def open_async(settings: Settings, application_name: str) -> psycopg.Async
     import psycopg
 
     try:
-        return await psycopg.AsyncConnection.connect(
+        connection = await psycopg.AsyncConnection.connect(
             settings.database_url or "",
             autocommit=True,
             application_name=application_name,
             connect_timeout=10,
             client_encoding="UTF8",
         )
+        if stored_bytes.unknown_encoding(connection):
+            await connection.execute(stored_bytes.AS_STORED)
+            stored_bytes.adapt(connection)
+        return connection
     except psycopg.Error as error:
         raise _unreachable(error, settings) from None
 

@@ -77,7 +77,11 @@ def _assert_utf8(context: typer.Context) -> None:
         texts = given if isinstance(given, list | tuple) else (given,)
         metavar = getattr(parameter, "metavar", None)
         if metavar not in _FILES and not all(is_utf8(text) for text in texts if isinstance(text, str)):
-            name = parameter.opts[0] if parameter.opts[0].startswith("-") else metavar or parameter.opts[0].upper()
+            name = (
+                parameter.opts[0]
+                if parameter.opts[0].startswith("-")
+                else (metavar or parameter.opts[0].upper()).strip("[].")
+            )
             raise UsageError(f"{name} holds bytes that are not UTF-8", hint="write it in UTF-8")
 
 
