@@ -52,7 +52,6 @@ def callctl(tmp_path: Path) -> Run:
         (("migrate", "status", "--schema", CAFE), "--schema"),
         (("migrate", "status", "--environment", CAFE), "--environment"),
         (("migrate", "status", "--database", b"postgresql://me:" + SECRET + b"@localhost/x"), "--database"),
-        (("companies", "enable", CAFE, "--yes"), "COMPANY"),
         (("backup", "a.dump", "--exclude-schema", CAFE), "--exclude-schema"),
         (("keys", "retire", "k1", "--not-scanned", CAFE), "--not-scanned"),
         (("rotate-secrets", "--bind-new", SECRET), "--bind-new"),

@@ -66,8 +66,9 @@ def settings(context: typer.Context, **options: object | None) -> Settings:
     return loaded
 
 
-# What a parameter names where its value is the name of a file, which may hold any byte.
-_FILES = ("FILE", "FILE.html", "GLOB", "PATH...")
+# What a parameter names where its value may hold any byte: the name of a file, and that of a company, which companies
+# looks for among all that are named.
+_ANY_BYTES = ("FILE", "FILE.html", "GLOB", "PATH...", "[COMPANY]...")
 
 
 def _assert_utf8(context: typer.Context) -> None:
@@ -76,12 +77,9 @@ def _assert_utf8(context: typer.Context) -> None:
         given = context.params.get(parameter.name or "")
         texts = given if isinstance(given, list | tuple) else (given,)
         metavar = getattr(parameter, "metavar", None)
-        if metavar not in _FILES and not all(is_utf8(text) for text in texts if isinstance(text, str)):
-            name = (
-                parameter.opts[0]
-                if parameter.opts[0].startswith("-")
-                else (metavar or parameter.opts[0].upper()).strip("[].")
-            )
+        if metavar not in _ANY_BYTES and not all(is_utf8(text) for text in texts if isinstance(text, str)):
+            option = parameter.opts[0]
+            name = option if option.startswith("-") else metavar or option.upper()
             raise UsageError(f"{name} holds bytes that are not UTF-8", hint="write it in UTF-8")
 
 
