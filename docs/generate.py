@@ -89,7 +89,7 @@ def exit_codes() -> str:
         1: "a bug in callctl",
         2: "usage: the command line does not say what to do",
         3: "the answer is no: steps are pending, preflight blocks, a check failed, or callctl refused",
-        4: "configuration or connection",
+        4: "configuration or connection, or the answer could not be written to stdout",
         5: "a step failed; the message says in what state the database is",
         6: "another run holds the migration lock",
         130: "interrupted; the next run goes on from there",
@@ -98,7 +98,17 @@ def exit_codes() -> str:
     for code, text in meaning.items():
         names = ", ".join(f"`{name}`" for name in raised[code])
         lines.append(f"| {code} | {text} | {names} |")
-    lines += ["", "Refusing to act is never 0."]
+    lines += [
+        "",
+        "Refusing to act is never 0.",
+        "",
+        "Output does not decide. If stdout or stderr is closed, full, or read by a program that has ended, callctl",
+        "completes its work and drops the rest of the output. The exit code says what was done, and a warning on",
+        "stderr says that output of stdout was lost. A command that changes nothing and only answers (`migrate",
+        "status`, `plan` and `history`, `preflight`, `verify`, the lists, `--dry-run`, `--help`) exits with 4 in",
+        "place of 0 when stdout is closed or full. A reader that ends early (`callctl migrate plan | head -1`) has",
+        "what it wanted: that is 0.",
+    ]
     return "\n".join(lines) + "\n"
 
 

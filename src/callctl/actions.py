@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl import __version__, database, store
 from callctl.files import read_sql
+from callctl.redaction import in_utf8
 
 if TYPE_CHECKING:
     from callctl.database import Connection
@@ -31,11 +32,20 @@ def record_action(connection: Connection, command: str, detail: Mapping[str, Any
     """Add a row to the audit trail in the caller's transaction; callctl's schema is there (``store.create``)."""
     values = {
         "command": command,
-        "detail": json.dumps(detail, ensure_ascii=False),
+        "detail": json.dumps(_in_utf8(detail), ensure_ascii=False),
         "client": store.client(),
         "version": __version__,
     }
     connection.execute(read_sql("actions/record.sql").encode(), values)
+
+
+def _in_utf8(value: Any) -> Any:
+    """JSON's types with every text as a server can keep it: a file's name may hold any byte."""
+    if isinstance(value, str):
+        return in_utf8(value)
+    if isinstance(value, Mapping):
+        return {name: _in_utf8(item) for name, item in value.items()}
+    return [_in_utf8(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def actions(connection: Connection, command: str | None = None) -> tuple[Action, ...]:

@@ -12,7 +12,8 @@ from callctl.errors import Refused
 from callctl.events import OnEvent, ignore
 from callctl.naming import read_naming
 from callctl.operation import NOTHING, Operation, assert_applied, assert_stored, operation, question, rows
-from callctl.redaction import printable
+from callctl.redaction import is_utf8, printable
+from callctl.stored_bytes import unknown_encoding
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -140,7 +141,7 @@ def _chosen(connection: Connection, settings: Settings, names: Sequence[str], en
     naming = read_naming(connection, settings.schema)
     wanted = list(dict.fromkeys(names))
     ids = [name for name in wanted if _UUID.fullmatch(name)]
-    values = {"ids": ids, "slugs": [name for name in wanted if _is_text(name)]}
+    values = {"ids": ids, "slugs": [name for name in wanted if _can_be_sent(connection, name)]}
     found = [Company(*row) for row in rows(connection, naming, "companies/found.sql", values)]
     by_name: dict[str, list[Company]] = {}
     for company in found:
@@ -184,9 +185,9 @@ def _refusal(problems: Iterable[str], named: int, enable: bool) -> Refused:
     )
 
 
-def _is_text(name: str) -> bool:
-    """Whether PostgreSQL has such text: no NUL, no bytes that were no characters on the command line."""
-    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
+def _can_be_sent(connection: Connection, name: str) -> bool:
+    """Whether this server can have such text: no NUL, and bytes that are not UTF-8 only in SQL_ASCII."""
+    return "\0" not in name and (is_utf8(name) or unknown_encoding(connection))
 
 
 def _shown(name: str) -> str:

@@ -32,7 +32,7 @@ from callctl.config_values import (
 )
 from callctl.database_url import database
 from callctl.errors import CallctlError, ConfigError, UsageError
-from callctl.redaction import has_password
+from callctl.redaction import has_password, is_utf8
 
 Output: TypeAlias = Literal["text", "json"]
 NewTablesRowSecurity: TypeAlias = Literal["inherit", "on", "off"]
@@ -276,6 +276,8 @@ def load_settings(
 
 def _parsed(setting: Setting, value: object, source: str, error: type[CallctlError]) -> object:
     try:
+        if isinstance(value, str) and setting.kind != "path" and not is_utf8(value):
+            raise Unusable("holds bytes that are not UTF-8", "write it in UTF-8")
         return setting.parse(value)
     except Unusable as problem:
         name = source if source in (setting.option, *setting.variables) else f"{source}: {setting.name}"

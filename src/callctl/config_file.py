@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from callctl.errors import CallctlError, ConfigError, UsageError
-from callctl.redaction import name_shown, without_quotes
+from callctl.redaction import is_utf8, name_shown, without_quotes
 
 FILE_NAME = "callctl.yaml"
 FILE_VARIABLE = "CALLCTL_CONFIG"
@@ -80,6 +80,7 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}:1:1: the file is not a list of `key: value` lines", hint=_keys_hint(known))
     entries: dict[str, tuple[object, str]] = {}
+    _assert_utf8(root, path)
     for key_node, value_node in root.value:
         place = f"{path}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
         key = str(loader.construct_object(key_node))
@@ -91,6 +92,25 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
         entries[key] = (loader.construct_object(value_node, deep=True), place)
     # `schema:` with nothing behind it is a setting left open.
     return {key: entry for key, entry in entries.items() if entry[0] is not None}
+
+
+def _assert_utf8(root: Any, path: Path) -> None:
+    """Raise ConfigError for the half of a surrogate pair, such as "\\ud800": YAML takes it, and no server does."""
+    import yaml
+
+    ahead, seen = [root], set()
+    while ahead:
+        node = ahead.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            ahead += [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            ahead += node.value
+        elif not is_utf8(node.value):
+            place = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+            raise ConfigError(f"{place}: a value holds half a surrogate pair", hint="write the character in UTF-8")
 
 
 def no_entry_twice(node: Any, path: Path | str, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import re
 import time
@@ -12,12 +13,12 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-from callctl import pooler
+from callctl import pooler, stored_bytes
 from callctl.database_url import refused
 from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
-from callctl.redaction import redact
+from callctl.redaction import is_utf8, redact
 from callctl.server_errors import outline
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
         connection = _open(settings, application_name)
     except psycopg.Error as error:
         raise _unreachable(error, settings) from None
+    except UnicodeError:
+        raise _not_utf8(settings) from None
     try:
         found = sessions(connection, settings, _recognise(connection))
         if found == "shared":
@@ -89,7 +92,7 @@ def sessions(connection: Connection, settings: Settings, pid: int) -> pooler.Ses
 def _open(settings: Settings, application_name: str) -> Connection:
     import psycopg
 
-    return psycopg.connect(
+    connection = psycopg.connect(
         settings.database_url or "",
         autocommit=True,
         prepare_threshold=None,
@@ -98,6 +101,10 @@ def _open(settings: Settings, application_name: str) -> Connection:
         client_encoding="UTF8",
         cursor_factory=_cursor(),
     )
+    if stored_bytes.unknown_encoding(connection):
+        connection.execute(stored_bytes.AS_STORED)
+        stored_bytes.adapt(connection)
+    return connection
 
 
 _PIPELINES: WeakKeyDictionary[Any, Pipeline] = WeakKeyDictionary()
@@ -139,6 +146,10 @@ def _cursor() -> type[Cursor]:
     import psycopg
 
     class Synchronised(psycopg.Cursor[tuple[Any, ...]]):
+        def execute(self, query: Any, params: Any = None, **how: Any) -> Synchronised:
+            super().execute(stored_bytes.statement(self.connection, query), params, **how)
+            return self
+
         def fetchone(self) -> tuple[Any, ...] | None:
             self._wait()
             return super().fetchone()
@@ -166,13 +177,17 @@ async def open_async(settings: Settings, application_name: str) -> psycopg.Async
     import psycopg
 
     try:
-        return await psycopg.AsyncConnection.connect(
+        connection = await psycopg.AsyncConnection.connect(
             settings.database_url or "",
             autocommit=True,
             application_name=application_name,
             connect_timeout=10,
             client_encoding="UTF8",
         )
+        if stored_bytes.unknown_encoding(connection):
+            await connection.execute(stored_bytes.AS_STORED)
+            stored_bytes.adapt(connection)
+        return connection
     except psycopg.Error as error:
         raise _unreachable(error, settings) from None
 
@@ -222,6 +237,17 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
     return ConnectionFailed(f"cannot connect to the database: {said}", hint=hint)
+
+
+def _not_utf8(settings: Settings) -> ConnectionFailed:
+    """The error for an address that psycopg cannot encode; no value is repeated."""
+    variables = [name for name, value in os.environ.items() if name.startswith("PG") and not is_utf8(value)]
+    source = ", ".join(variables) or settings.database_source
+    return ConnectionFailed(
+        f"cannot connect to the database: {source} holds what no address can: a byte that is not UTF-8, or an empty or"
+        " overlong part of a host name",
+        hint=f"write {source} in UTF-8",
+    )
 
 
 def error_text(error: psycopg.Error) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from urllib.parse import unquote_to_bytes
 
 from callctl.config_values import Unusable
 from callctl.redaction import looks_like_a_key
@@ -59,6 +60,9 @@ def database(value: object) -> str:
     """A URL or a libpq connection string, cleaned of what is around it. Raises Unusable, which quotes nothing of it."""
     if not isinstance(value, str) or not value.strip(_AROUND) or "\x00" in value:
         raise Unusable("is not text", f"{EXAMPLE}, or a libpq connection string")
+    if "://" in value and not _decodes(value):
+        hint = "write %XX of UTF-8 bytes; a password that is not UTF-8 goes into .pgpass or PGPASSWORD"
+        raise Unusable("holds percent-encoded bytes that are not UTF-8", hint)
     text = value.strip(_AROUND)
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].strip(_AROUND)
@@ -76,6 +80,15 @@ def database(value: object) -> str:
         raise Unusable(f"begins with the name of a variable{shown}", "give what follows it: the URL alone")
     found = _SCHEME.match(text)
     return text if found is None else _url(text, found)
+
+
+def _decodes(text: str) -> bool:
+    """Whether what is percent-encoded in ``text`` is UTF-8."""
+    try:
+        unquote_to_bytes(text).decode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def _url(text: str, found: re.Match[str]) -> str:

@@ -147,6 +147,23 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether ``text`` can be sent to a server, or written as UTF-8: a byte that Python could not decode cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_utf8(text: str) -> str:
+    r"""``text`` with each byte that is not UTF-8 as an escape: 'caf\xe9'. For names of files, users and hosts."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a surrogate pair, which no byte stands for
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
 def name_shown(text: str) -> str:
     """A name that another wrote, as a message may repeat it: in quotes, on one line, cut off, without a secret."""
     shown = HIDDEN if looks_like_a_key(text) else redact(printable(text))

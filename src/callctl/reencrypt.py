@@ -13,6 +13,7 @@ from callctl.credentials import fit
 from callctl.envelope import NotOpened, Opener
 from callctl.envelope_form import Malformed, Place, associated_data, read
 from callctl.foreign_ciphertext import foreign
+from callctl.redaction import is_utf8
 from callctl.renewal import Renewer, encoded
 from callctl.renewal_rows import Quick
 from callctl.resealed import FOREIGN, PLAINTEXT, Change, Changes, Failure, Resealed
@@ -115,6 +116,9 @@ class Resealer:
         for slot in slots:
             value, path = slot.value, slot.path
             if value == "":  # there is no secret
+                continue
+            if isinstance(value, str) and not is_utf8(value):
+                failures.append(Failure(path, "it holds bytes that are not UTF-8, and an envelope holds UTF-8"))
                 continue
             try:
                 opened = self._opened(value, target, row, path)

@@ -6,6 +6,7 @@ looks stands in ``render_answers``, how long work looks in ``render_progress``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -178,19 +179,10 @@ def spans(numbers: Sequence[int]) -> str:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """A line, at once. Nobody reading any more (``| head``) must not stop a migration half way."""
-    try:
+    """A line, at once. What cannot be written is dropped (see ``callctl.output``): output stops no migration."""
+    with contextlib.suppress(OSError):
         stream.write(text + "\n")
         stream.flush()
-    except BrokenPipeError:
-        silence(stream)
-
-
-def silence(stream: TextIO) -> None:
-    """Send what still goes to ``stream`` nowhere, so that Python's own flush at exit is quiet too."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 def annotation_data(text: str) -> str:

@@ -162,7 +162,8 @@ class Quick:
                     plaintexts += plaintexts_of(known.form, match)
                 key.append(known)
                 matches.append(match)
-        except Unlike:
+            encoded = [plaintext.encode() for plaintext in plaintexts]
+        except (Unlike, UnicodeEncodeError):
             return None
         alike = self._alike.get(tuple(key)) or self._of_forms(target, tuple(key), account_type)
         if alike.unbound:
@@ -171,8 +172,8 @@ class Quick:
         self._digits += digits
         self._opens += alike.opens
         self._versions += alike.versions
-        if plaintexts:
-            self._due += [first_opened + each if each >= 0 else plaintexts[~each].encode() for each in alike.due]
+        if encoded:
+            self._due += [first_opened + each if each >= 0 else encoded[~each] for each in alike.due]
         else:
             self._due += [first_opened + each for each in alike.due]
         for path, before, after in alike.bound:

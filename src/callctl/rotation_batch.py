@@ -10,6 +10,7 @@ from callctl.resealed import Change, Failure, Resealed
 from callctl.rotation_ranges import Found
 from callctl.rotation_wire import INTEGER, JSONB, TEXT, array
 from callctl.secret_rows import Row, Target
+from callctl.stored_bytes import stored
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Batch:
         """The columns that are written in these rows, by number, and the parameters: keys, versions, new values."""
         rows = [self.rows[each] for each in chosen]
         values = [
-            array(TEXT, [row.key.encode() for row in rows]),
+            array(TEXT, [stored(row.key) for row in rows]),
             array(TEXT, [row.version.encode() for row in rows]),
         ]
         parts = []
@@ -75,9 +76,9 @@ class Batch:
                 continue
             parts.append(number)
             if part.form == "text":
-                values.append(array(TEXT, [None if text is None else text.encode() for text in texts]))
+                values.append(array(TEXT, [None if text is None else stored(text) for text in texts]))
             else:
-                values.append(array(JSONB, [None if text is None else b"\x01" + text.encode() for text in texts]))
+                values.append(array(JSONB, [None if text is None else b"\x01" + stored(text) for text in texts]))
         return parts, values
 
     def kinds(self, chosen: Sequence[int]) -> tuple[list[list[dict[str, Any]]], bytes]:

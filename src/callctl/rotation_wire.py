@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from callctl.stored_bytes import as_text
+
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
@@ -105,7 +107,7 @@ def sent(connection: Connection, statement: bytes, values: Sequence[bytes]) -> l
         raise
     return [
         tuple(
-            None if (value := result.get_value(row, column)) is None else value.decode()
+            None if (value := result.get_value(row, column)) is None else as_text(value)
             for column in range(result.nfields)
         )
         for row in range(result.ntuples)

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from callctl import database
+from callctl import database, stored_bytes
 from callctl.envelope import Opener
 from callctl.events import OnEvent, ScanProgress, ignore
 from callctl.files import read_sql
@@ -295,7 +295,8 @@ class _Scanner:
         if not columns:
             return True
         composed = statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
-        query = composed.as_bytes(self._connection)  # while the encoding is UTF-8: names may be in it
+        # While the encoding is UTF-8: names may be in it.
+        query = composed.as_bytes(None if stored_bytes.unknown_encoding(self._connection) else self._connection)
         deadline = time.monotonic() + milliseconds / 1000
         finder.begin(table, columns, plaintext=plaintext, again=again)
         try:

@@ -193,7 +193,7 @@ def write(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalog
             fields = []
         if fields:
             contents = {field: _recorded(getattr(seed.model, field)) for field in fields}
-            values = {"id": seed.id, "contents": json.dumps(contents)}
+            values = {"id": seed.id, "contents": json.dumps(contents, ensure_ascii=False)}
             connection.execute(read_sql("seed/remember.sql").encode(), values)
         done.append(seed)
     database.fire_deferred(connection)

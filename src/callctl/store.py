@@ -14,6 +14,7 @@ from callctl.errors import Refused
 from callctl.events import Direction, OnEvent, ignore
 from callctl.files import read_sql
 from callctl.lock import at_work, guard_transaction
+from callctl.redaction import in_utf8
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -198,7 +199,7 @@ def client() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return in_utf8(f"{user}@{socket.gethostname()}")
 
 
 def checkpoints(connection: Connection, step: int, direction: Direction, sha256: str) -> dict[int, Checkpoint]:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from callctl import __version__, render
+from callctl import __version__, output, render
 from callctl.cli import (
     accounts,
     backup,
@@ -36,6 +36,9 @@ from callctl.cli import (
     verify,
 )
 from callctl.errors import CallctlError, UsageError
+
+# A command whose answer could not be written; as for a file that cannot be.
+ANSWER_LOST = 4
 
 HELP = """
 Takes the PostgreSQL database of a live multi-tenant chat platform through its voice call migration, and back.
@@ -154,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run callctl and exit with its code. Whatever happens, nobody but a developer sees a traceback."""
     # What fails while Python throws something away, such as a pipeline that a second Ctrl-C has interrupted at its
     # end: what there is to say of it has been said by then.
+    output.guard()
     sys.unraisablehook = _unraisable
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
@@ -162,7 +166,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Ctrl-C once more, while it was being told how the command had ended: that is told, and not the second.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = common.report(again.__context__ or again)
-    sys.exit(code)
+    sys.exit(_after_output(code))
+
+
+def _after_output(code: int) -> int:
+    """The exit code, once all is written that could be: what was done decides it, and not whether it could be told.
+
+    A command that does nothing but answer has failed if its answer was lost.
+    """
+    sys.stdout.flush()
+    problem = output.problem(sys.stdout)
+    if problem is None:
+        return code
+    reason = (problem.strerror or "it cannot be written").lower()
+    if code == 0 and common.answers_only():
+        render.error(f"cannot write to stdout: {reason}", "send stdout to a file or a pipe that takes all of it")
+        return ANSWER_LOST
+    render.warning(f"cannot write to stdout: {reason}; part of the output was lost, the exit code is that of the work")
+    return code
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
@@ -180,10 +201,6 @@ def run(arguments: Sequence[str]) -> int:
         result = get_command(app).main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
         if result == common.INTERRUPTED:  # typer has turned KeyboardInterrupt into this
             raise KeyboardInterrupt
-        sys.stdout.flush()
-    except BrokenPipeError:
-        render.silence(sys.stdout)
-        return 0
     except BaseException as error:
         return common.report(error)
     return result if isinstance(result, int) else 0

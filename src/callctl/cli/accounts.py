@@ -35,6 +35,7 @@ def accounts(
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Show the integration accounts and how each is. Changes nothing."""
+    common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     from callctl import accounts as health
     from callctl import render_accounts

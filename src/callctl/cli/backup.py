@@ -67,6 +67,7 @@ def backup(
 
     left_out = tuple(dict.fromkeys(exclude_schema or ()))
     if dry_run:
+        common.answering()
         render_backup.plan(use_case.look(settings, file, left_out), settings.output)
         return
     with render_progress.json_failure(settings.output):
@@ -92,6 +93,7 @@ def restore(
     from callctl import restore as use_case
 
     if dry_run:
+        common.answering()
         with render_progress.until_answered(settings.output) as on_event:
             found = use_case.check(settings, file, no_owner=no_owner, on_event=on_event)
         render_backup.restored(found, settings.output)

@@ -51,6 +51,7 @@ def code_refs(
     github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
 ) -> None:
     """List what in a source tree still names the type column that steps 5 and 6 drop."""
+    common.answering()
     import os
 
     settings = common.settings(context)

@@ -13,7 +13,7 @@ import typer
 
 from callctl import render
 from callctl.errors import CallctlError, Refused, UsageError
-from callctl.redaction import hide_hex_words, redact
+from callctl.redaction import hide_hex_words, is_utf8, redact
 from callctl.server_errors import outline
 
 if TYPE_CHECKING:
@@ -36,15 +36,51 @@ class Globals:
     options: Mapping[str, object | None] = field(default_factory=dict)
 
 
+class _Work:
+    """What this process has been asked for: a command (``begun``), which does nothing but answer (``answers``)."""
+
+    begun = False
+    answers = False
+
+
+def answering() -> None:
+    """Note that this command does nothing but answer: if its answer cannot be written, it has failed."""
+    _Work.answers = True
+
+
+def answers_only() -> bool:
+    """Return whether this run was a command that has called :func:`answering`, or none (``--help``, ``--version``)."""
+    return _Work.answers or not _Work.begun
+
+
 def settings(context: typer.Context, **options: object | None) -> Settings:
     """The settings of this run, ``options`` being the command's own. Warns about passwords left open."""
     from callctl.config import load_settings
 
+    _Work.begun = True
+    _assert_utf8(context)
     found = context.find_object(Globals) or Globals()
     loaded = load_settings({**found.options, **options}, config=found.config)
     for text in loaded.warnings:
         render.warning(text)
     return loaded
+
+
+# What a parameter names where its value may hold any byte: the name of a file, and that of a company, which companies
+# looks for among all that are named.
+_ANY_BYTES = ("FILE", "FILE.html", "GLOB", "PATH...", "[COMPANY]...")
+
+
+def _assert_utf8(context: typer.Context) -> None:
+    """Raise UsageError for an option or argument that no server can be sent; the settings name their own."""
+    for parameter in context.command.params:
+        given = context.params.get(parameter.name or "")
+        texts = given if isinstance(given, list | tuple) else (given,)
+        metavar = getattr(parameter, "metavar", None)
+        if metavar not in _ANY_BYTES and not all(is_utf8(text) for text in texts if isinstance(text, str)):
+            option = parameter.opts[0]
+            name = option if option.startswith("-") else metavar or option.upper()
+            raise UsageError(f"{name} holds bytes that are not UTF-8", hint="write it in UTF-8")
 
 
 @contextmanager
@@ -157,6 +193,13 @@ def report(error: BaseException) -> int:
         return _server(error)
     if isinstance(error, OSError) and error.strerror:
         render.error(f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower())
+        return 4
+    if isinstance(error, UnicodeError):
+        # A name or a row in another encoding, at a place that does not know of it; the text itself may be a secret.
+        render.error(
+            "a name or a value holds bytes that are not UTF-8, and cannot be sent or shown",
+            "run the command again with CALLCTL_DEBUG=1 and report what it prints; look for such names in the database",
+        )
         return 4
     detail = " ".join(f"{type(error).__name__}: {error}".split())
     render.error(

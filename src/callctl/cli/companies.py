@@ -63,6 +63,7 @@ def list_(
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Show which companies are on, and how many of their chatbots take calls. Changes nothing."""
+    common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     from callctl import companies, render_companies
 
@@ -127,6 +128,8 @@ def _switch(
             "no company is named" + (f": {file} has no line with an id or a slug" if file else ""),
             hint="give ids or slugs, or a file of them with --file; callctl companies list shows them",
         )
+    if dry_run:
+        common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
         found = companies.choose(connection, settings, names, enable=enable)
         if dry_run or not found.changing:

@@ -48,6 +48,8 @@ def generate(
 
     keys.forbid_core_dumps()
     key = keys.generate()
+    if out is None:
+        common.answering()
     path = None if out is None else files.create_private(out, f"{key}\n")
     render_keys.generated(key, path, settings.output)
 
@@ -58,6 +60,7 @@ def generate(
 )
 def list_(context: typer.Context) -> None:
     """Show the keys of callctl.yaml and how many values are under each. Changes nothing."""
+    common.answering()
     settings = common.settings(context)
     from callctl import key_use, render_progress, render_rotation
 

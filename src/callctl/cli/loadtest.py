@@ -111,6 +111,7 @@ def loadtest(
 
     plan = Plan(number, shared, seconds, most, length)
     if dry_run:
+        common.answering()
         _preview(settings, plan, before)
     elif clean:
         _clean(settings, confirm, wait=wait, yes=yes)
@@ -188,7 +189,9 @@ def _load(
         with render_progress.running(settings.output) as on_event:
             done = load.load_test(settings, plan, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event)
         if file is not None:
-            file.write_text(render_loadtest_picture.write(done, file.suffix), encoding="utf-8")
+            file.write_text(
+                render_loadtest_picture.write(done, file.suffix), encoding="utf-8", errors="backslashreplace"
+            )
         render_loadtest.measured(done, settings.output, report=str(file) if file is not None else None)
     if done.interrupted:
         # Behind the result, which is whole: no line of a failure follows it in JSON.

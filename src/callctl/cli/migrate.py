@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
 @group.command(epilog="Exit code 0 if every step is applied as its file says, 3 if one is pending or edited since.")
 def status(context: typer.Context) -> None:
     """Show which steps are applied, when and by whom. Changes nothing."""
+    common.answering()
     settings = common.settings(context)
     from callctl import migrate, render_answers
 
@@ -80,6 +81,7 @@ def plan(
     in_place: InPlace = False,
 ) -> None:
     """Print the SQL that would run on this database. Changes nothing."""
+    common.answering()
     if down and defer_drops:
         raise UsageError(
             "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"
@@ -227,6 +229,7 @@ def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = Fa
 @group.command()
 def history(context: typer.Context) -> None:
     """List every step taken, up and down. Says when, by whom, from where and with which callctl."""
+    common.answering()
     settings = common.settings(context)
     from callctl import migrate, render_answers, steps
 

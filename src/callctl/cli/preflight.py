@@ -46,6 +46,7 @@ def preflight(
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Ask the database whether the pending steps can run safely. Changes nothing."""
+    common.answering()
     if down and defer_drops:
         raise UsageError(
             "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"

@@ -236,6 +236,7 @@ def _look(
 ) -> None:
     from callctl import key_use, render_progress, render_rotation
 
+    common.answering()
     with common.connected(settings) as connection:
         if keys_needed and settings.keys is None:
             from callctl.keys import load_key_ring

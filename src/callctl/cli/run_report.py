@@ -89,7 +89,7 @@ class RunReport:
         assert self._file is not None
         beside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
-            beside.write_text(render_run.write(self._record), encoding="utf-8")
+            beside.write_text(render_run.write(self._record), encoding="utf-8", errors="backslashreplace")
             beside.replace(self._file)
         except OSError as problem:
             beside.unlink(missing_ok=True)

@@ -101,6 +101,7 @@ def stop(
 @app.command()
 def url(context: typer.Context) -> None:
     """Print the URL of the sandbox that runs."""
+    common.answering()
     settings = common.settings(context)
     from callctl import sandbox
 

@@ -77,6 +77,8 @@ def seed_models(
 
     name, models = _catalogue(catalog, examples)
     wish = seeding.Wish(name, models, overwrite, dev_accounts, development_database)
+    if dry_run:
+        common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
         if dev_accounts:
             typed = _development(connection, settings, development_database, dry_run=dry_run, yes=yes)

@@ -56,6 +56,7 @@ def register(parent: typer.Typer) -> None:
 @app.command(epilog=CHECK_EPILOG)
 def check(context: typer.Context, statement_timeout: StatementTimeout = None) -> None:
     """List what is wrong with call settings: chatbot, field, reason. Changes nothing."""
+    common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     from callctl import chatbot_settings, render_settings
 
@@ -93,6 +94,8 @@ def init(
     )
     from callctl import chatbot_settings, render_progress, render_settings
 
+    if dry_run:
+        common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
         found = chatbot_settings.missing(connection, settings)
         if dry_run or not found.chatbots:

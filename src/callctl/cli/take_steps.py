@@ -40,6 +40,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
     file = report_file(options)
     with render_progress.json_failure(settings.output):
         if options.dry_run:
+            common.answering()
             with common.connected(settings) as connection:
                 render_answers.plan(_plan(connection, settings, wish, options), settings.output)
             return

@@ -42,6 +42,7 @@ def verify(
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Prove that schema and rows are as they should be. Changes nothing."""
+    common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     if github and settings.output == "json":
         raise UsageError("--github and --output json are two different outputs", hint="choose one")
@@ -52,7 +53,7 @@ def verify(
     with common.connected(settings) as connection:
         report = checks.verify(connection, settings, fast=fast)
     if file is not None:
-        file.write_text(render_report.junit(report), encoding="utf-8")
+        file.write_text(render_report.junit(report), encoding="utf-8", errors="backslashreplace")
     if github:
         render_report.github(report)
     else:

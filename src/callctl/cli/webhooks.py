@@ -110,6 +110,7 @@ def _look(settings: Settings, scope: Scope, direction: Direction) -> None:
     from callctl import render_webhooks, webhook_accounts
     from callctl.key_ledger import assert_not_retired
 
+    common.answering()
     with common.connected(settings) as connection:
         assert_not_retired(connection, settings)
         found = webhook_accounts.choose(connection, settings, scope, direction)
