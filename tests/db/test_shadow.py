@@ -111,7 +111,11 @@ CREATE STATISTICS chatapp.users_avatar_statistics (ndistinct) ON email, avatar_u
 COMMENT ON STATISTICS chatapp.users_avatar_statistics IS 'together';
 CREATE SCHEMA elsewhere;
 CREATE STATISTICS elsewhere."Avatar" ON avatar_url, role FROM chatapp.users;
-ALTER STATISTICS elsewhere."Avatar" SET STATISTICS 55;
+DO $$ BEGIN
+  IF current_setting('server_version_num')::integer >= 130000 THEN
+    EXECUTE 'ALTER STATISTICS elsewhere."Avatar" SET STATISTICS 55';
+  END IF;
+END $$;
 GRANT SELECT (avatar_url), UPDATE (avatar_url) ON chatapp.users TO callctl_shadow_reader WITH GRANT OPTION;
 ALTER STATISTICS elsewhere."Avatar" OWNER TO callctl_shadow_reader;
 """
@@ -482,7 +486,7 @@ NEVER: dict[LiteralString, str] = {
     "CREATE FUNCTION public.g(chatapp.users) RETURNS integer LANGUAGE sql AS 'SELECT 1'": "type",
     "CREATE FUNCTION public.g() RETURNS SETOF chatapp.users LANGUAGE sql AS 'SELECT * FROM chatapp.users'": "type",
     "ALTER TABLE chatapp.users ADD COLUMN callctl_avatar_url text": "callctl_avatar_url already",
-    "ALTER TABLE chatapp.users ADD COLUMN l integer GENERATED ALWAYS AS (length(avatar_url)) STORED": "generated",
+    "ALTER TABLE chatapp.users ADD COLUMN l integer GENERATED ALWAYS AS (length(avatar_url)) STORED": "depends on the column",
     "CREATE VIEW public.faces AS SELECT avatar_url FROM chatapp.users": "faces",
     "CREATE POLICY p ON chatapp.users USING (avatar_url <> '')": "policy p",
     TOUCH.format("")
