@@ -486,7 +486,7 @@ NEVER: dict[LiteralString, str] = {
     "CREATE FUNCTION public.g(chatapp.users) RETURNS integer LANGUAGE sql AS 'SELECT 1'": "type",
     "CREATE FUNCTION public.g() RETURNS SETOF chatapp.users LANGUAGE sql AS 'SELECT * FROM chatapp.users'": "type",
     "ALTER TABLE chatapp.users ADD COLUMN callctl_avatar_url text": "callctl_avatar_url already",
-    "ALTER TABLE chatapp.users ADD COLUMN l integer GENERATED ALWAYS AS (length(avatar_url)) STORED": "depends on the column",
+    "ALTER TABLE chatapp.users ADD COLUMN l integer GENERATED ALWAYS AS (length(avatar_url)) STORED": "depends on",
     "CREATE VIEW public.faces AS SELECT avatar_url FROM chatapp.users": "faces",
     "CREATE POLICY p ON chatapp.users USING (avatar_url <> '')": "policy p",
     TOUCH.format("")
