@@ -255,7 +255,7 @@ AVATAR = _asked_in_python(
     "a column of the old type beside the old one instead: clients go on, and the column becomes the last of the table",
     "in place: choose a quiet hour, or leave the column text with migrate down --to 1: old code works with it. Where "
     "the old limit must hold too, these two statements keep it and block no client: ALTER TABLE chatapp.users ADD "
-    "CONSTRAINT users_avatar_url_length CHECK (length(avatar_url) <= 500) NOT VALID; ALTER TABLE chatapp.users "
+    "CONSTRAINT users_avatar_url_length CHECK (500 >= length(avatar_url)) NOT VALID; ALTER TABLE chatapp.users "
     "VALIDATE CONSTRAINT users_avatar_url_length. Through a shadow column: check that no code depends on the order of "
     "the columns (SELECT *, INSERT and COPY without a column list), or add --in-place",
     frozenset({1}),
