@@ -20,8 +20,7 @@ from callctl.events import OnEvent, ScanProgress, ignore
 from callctl.files import read_sql
 from callctl.keys import KeyRing
 from callctl.secret_fields import declared
-from callctl.secret_scan_finder import SAMPLE, Outside
-from callctl.secret_scan_finder import Finder as _Finder
+from callctl.secret_scan_finder import SAMPLE, Finder, Outside
 from callctl.secret_scan_rows import changed_since, pages, sent, statement
 from callctl.secret_scan_tables import NotLookedInto, Table, inventory
 
@@ -162,7 +161,7 @@ class _Scanner:
         on_event: OnEvent,
     ) -> None:
         self._connection = connection
-        self._finder = _Finder(settings, Opener(ring) if ring is not None else None)
+        self._finder = Finder(settings, Opener(ring) if ring is not None else None)
         self._fields = () if thorough else declared(settings)
         self._plaintext = plaintext
         self._timeout_ms = timeout_ms
