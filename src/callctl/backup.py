@@ -14,7 +14,7 @@ from callctl import __version__, backup_record, database, files, standing
 from callctl.backup_file import BackupFile
 from callctl.client_programs import Program, find_program
 from callctl.dump import DumpLockTimeout, Source, Table, Wish, dump, one_snapshot, source_of, tables_of
-from callctl.errors import CallctlError, Interrupted, Refused, StepFailed
+from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
 from callctl.files import read_sql
 from callctl.lock import BACKUP_SESSION, MigrationLock
@@ -211,7 +211,7 @@ def _described(
             found = standing.status(connection, settings)
         names = {f"{table}.{documented}": actual for table, documented, actual in found.naming.describe()}
         steps, half_done = found.applied, tuple(sorted(found.half_done))
-    except Refused as problem:
+    except (ConfigError, Refused) as problem:
         on_event(Notice(f"the manifest does not say which steps are applied: {problem.message}"))
     has_keys = database.relation_exists(connection, "callctl", "encryption_key")
     roles = connection.execute(read_sql("backup/roles.sql").encode(), {"left_out": list(left_out)}).fetchall()
