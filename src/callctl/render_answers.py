@@ -156,6 +156,12 @@ def _on_subscribers(step: PlannedStep, when: str) -> list[str]:
         return []
     named = "publication" + ("s " if len(needed.publications) > 1 else " ") + ", ".join(needed.publications)
     lines = [f"-- on each subscriber of {named}, {when} step {step.number} on this server:"]
+    if when == "after":
+        # It would stop at the first row written before the step: a column of that row is gone.
+        lines = [
+            f"{lines[0][:-1]},",
+            "-- once its slot's confirmed_flush_lsn has passed what pg_current_wal_insert_lsn() says here after it:",
+        ]
     for sql in needed.statements:
         lines += [f"--   {line}".rstrip() for line in (sql.strip().removesuffix(";") + ";").splitlines()]
     return [*lines, ""]
