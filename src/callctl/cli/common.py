@@ -202,7 +202,7 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
     if typed != target.database:
         # What was typed is not repeated: it may be a password.
         why = f"the name that was typed is not {name_shown(target.database)}" if typed else "not confirmed"
-        hint = f"run the same command again, and type {printable(target.database)}"
+        hint = "check the target above, and run the same command again if it is the database that is meant"
         raise Refused(f"{why}; nothing was changed", hint=hint)
 
 
