@@ -80,10 +80,12 @@ from callctl.seeding import Seeded
 from callctl.source_spans import Kind
 from callctl.steps import all_steps
 from callctl.store import HistoryRow, Saved
+from callctl.target import Target
 from callctl.webhook_accounts import Account, Chosen, NotPutBack
 from callctl.webhook_run import Done
 
 _AT = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
+_TARGET = Target("platform", "db.example", 5432, "migrator", "18.0", "production", "chatapp")
 _ROW = "1daa822f-1530-d254-a20f-1a19f9c124c6"
 _COMPANY = "1b4d2d86-df3f-6aa8-b16f-21b431107028"
 _SHA = "024783bf14ac9c6e3d2f4a4d1c4f6f2a8e7b5d9013c2f1e0a9b8c7d6e5f40312"
@@ -211,6 +213,7 @@ def _restored(*, dry_run: bool = False) -> None:
             seconds=0.9,
         ),
         "json",
+        _TARGET,
     )
 
 
@@ -241,6 +244,7 @@ def _backup() -> None:
             seconds=0.7,
         ),
         "json",
+        _TARGET,
     )
 
 
@@ -250,14 +254,14 @@ def _restoring() -> None:
 
 
 def _purge() -> None:
-    render_answers.purged([Saved("saved value", "chatbots.settings.call", 250, 0)], "json")
+    render_answers.purged([Saved("saved value", "chatbots.settings.call", 250, 0)], "json", _TARGET)
 
 
 def _seeded() -> None:
     difference = Difference("input_price_usd_per_million_tokens", "0.5", "0.75", False)
     seed = Seed(load_catalogue()[2], _ROW, "kept", (difference,))
     account = DevAccount("twilio", "Test Twilio Account", _ROW, "insert")
-    render_seeding.seeded(Seeded("models.yaml", (seed,), (account,), ("…",)), "json", dry_run=False)
+    render_seeding.seeded(Seeded("models.yaml", (seed,), (account,), ("…",)), "json", dry_run=False, target=_TARGET)
 
 
 def _code_refs() -> None:
@@ -332,7 +336,7 @@ def _keys() -> None:
 
 
 def _retired() -> None:
-    render_rotation.retired(Retired("k1", _AT, 700, 31, 2, (), ()), "json")
+    render_rotation.retired(Retired("k1", _AT, 700, 31, 2, (), ()), "json", _TARGET)
 
 
 def _rotated() -> None:
@@ -344,7 +348,7 @@ def _rotated() -> None:
     counts = (10_000, 9_876, (changed,), 2, (left,), {"twilio": 1}, (other,))
     bound = (FieldName("integration_accounts", "twilio", "credentials.authToken"),)
     done = Rotated(2, "k2", "bind", False, _AT, _AT, *counts, _outside(), (_copy(),), 2.2, bound)
-    render_rotation.rotated(done, "json")
+    render_rotation.rotated(done, "json", _TARGET)
 
 
 def _account(fingerprint: str | None) -> Account:
@@ -358,9 +362,10 @@ def _chosen() -> None:
 def _webhooks() -> None:
     account = _account("9193d0e209b5")
     done = Done("new", "all accounts", 7, _AT, (account,), 0, (), 1, 1, Path("new-secrets.jsonl"), _AT)
-    render_webhooks.done(done, "json")
+    render_webhooks.done(done, "json", _TARGET)
     left = NotPutBack(_ROW, "its secret has been changed since, by somebody else")
-    render_webhooks.done(Done("back", "all accounts", 8, _AT, (_account(None),), 0, (left,), 1, 1, None, None), "json")
+    back = Done("back", "all accounts", 8, _AT, (_account(None),), 0, (left,), 1, 1, None, None)
+    render_webhooks.done(back, "json", _TARGET)
 
 
 def _load_preview() -> None:
@@ -397,8 +402,8 @@ def _load_tested() -> None:
         slowest_ms=(6.1, 14.8),
         cpus=(0.7, 1.12),
     )
-    render_loadtest.measured(done, "json", report=None)
-    render_loadtest.cleaned(done.removed, "json")
+    render_loadtest.measured(done, "json", report=None, target=_TARGET)
+    render_loadtest.cleaned(done.removed, "json", _TARGET)
 
 
 def _companies() -> None:
@@ -410,7 +415,7 @@ def _one_company(enabled: bool) -> Company:
 
 
 def _switched() -> None:
-    render_companies.switched(Switch(True, (_one_company(False),), ()), "json")
+    render_companies.switched(Switch(True, (_one_company(False),), ()), "json", target=_TARGET)
 
 
 def _checked() -> None:
@@ -419,7 +424,7 @@ def _checked() -> None:
 
 
 def _without_settings() -> None:
-    render_settings.missing(Missing((_ROW,), 0), "json", dry_run=True)
+    render_settings.missing(Missing((_ROW,), 0), "json", dry_run=True, target=_TARGET)
 
 
 def _integration_accounts() -> None:
@@ -461,16 +466,16 @@ def _events() -> None:
 
 
 def _finished() -> None:
-    render_answers.run(Run("up", (StepRun(4, "backfill_capabilities", 0.55, 106),), 0.61), "json")
+    render_answers.run(Run("up", (StepRun(4, "backfill_capabilities", 0.55, 106),), 0.61), "json", _TARGET)
 
 
 def _adopted() -> None:
-    render_answers.adopted([Adopted(1, "users_avatar_url", True, ())], "json", 0)
+    render_answers.adopted([Adopted(1, "users_avatar_url", True, ())], "json", 0, _TARGET)
 
 
 def _failed() -> None:
     error = StepFailed("steps/03_chatbot_capabilities/up.sql:5: …", hint="run the same command again")
-    render.line(render_progress.failed_document(error))
+    render.line(render_progress.failed_document(error, _TARGET))
 
 
 _SAMPLES: tuple[tuple[str, str, Callable[[], None]], ...] = (
@@ -607,7 +612,11 @@ def page(generated: str) -> str:
         "# JSON output",
         "",
         generated,
-        "With `--output json` stdout holds nothing but JSON. These shapes are a contract: keys may come, no",
+        "With `--output json` stdout holds nothing but JSON. `target`, in the result of a command that can write and",
+        "in the last line of work that failed, is the database that it was connected to, as the server names it:",
+        "never a password. It is null where the connection failed; `environment` is null where it is not set. The same",
+        "is the first line on stderr of every command that talks to a database. These shapes are a contract: keys may",
+        "come, no",
         "key is renamed, removed or changed in meaning without a new major version. Times are ISO 8601",
         "with an offset, durations are seconds. Errors and hints still go to stderr, and the",
         "[exit code](exit-codes.md) says how it ended.",

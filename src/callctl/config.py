@@ -33,6 +33,7 @@ from callctl.config_values import (
 from callctl.database_url import database
 from callctl.errors import CallctlError, ConfigError, UsageError
 from callctl.redaction import has_password, is_utf8
+from callctl.target import Target
 
 Output: TypeAlias = Literal["text", "json"]
 NewTablesRowSecurity: TypeAlias = Literal["inherit", "on", "off"]
@@ -72,6 +73,8 @@ class Settings:
     accept: tuple[Accepted, ...] = ()
     # What the operator should be told about the settings themselves (a password that others can read).
     warnings: tuple[str, ...] = ()
+    # Called by each connection that is opened, with what it leads to. Not of the run's doing: no setting.
+    on_connect: Callable[[Target], None] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "database",
         "URL",
-        "libpq's own: PGHOST and its kin, the service file, .pgpass",
+        "libpq's own: PGSERVICE, PGHOST, PGDATABASE and so on, .pgpass; an error where none is set",
         "The database to work on: a postgresql:// URL or a libpq connection string.",
         database,
         field="database_url",
@@ -116,8 +119,9 @@ SETTINGS: tuple[Setting, ...] = (
         "environment",
         "text",
         "not set",
-        "What this database is, such as staging; shown when callctl asks before it writes. `seed-models --dev-accounts`"
-        " wants `development` in the file itself.",
+        "What this database is, such as staging; part of the target that each command names first. Where it is"
+        " `production` or `prod`, in any case, `migrate down` has the name of the database typed, or given with"
+        " `--confirm-database NAME`. `seed-models --dev-accounts` wants `development` in the file itself.",
         text,
     ),
     _setting(

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from callctl import pooler, stored_bytes
-from callctl.database_url import refused
-from callctl.errors import ConnectionFailed, LockHeld, Refused, StepFailed
+from callctl.database_url import address_variables, refused
+from callctl.errors import ConfigError, ConnectionFailed, LockHeld, Refused, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
-from callctl.redaction import is_utf8, redact
+from callctl.redaction import HIDDEN, in_utf8, is_utf8, redact
 from callctl.server_errors import outline
+from callctl.target import Target, server
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg import Pipeline
+    from psycopg.pq.abc import PGconn
 
     from callctl.config import Settings
 
@@ -50,12 +52,14 @@ _FULL = re.compile(
 def connect(settings: Settings, *, application_name: str = "callctl", session: bool = False) -> Connection:
     """Open a connection in autocommit, without prepared statements (a pooler may change the server between two).
 
-    ``session`` insists on a session of its own, for what takes locks and keeps settings. Raises ConnectionFailed where
-    the server cannot be reached, is not PostgreSQL, is older than 12 or behind a pooler in statement mode; with
-    ``session`` Refused behind one in transaction mode.
+    ``session`` insists on a session of its own, for what takes locks and keeps settings. ``settings.on_connect`` is
+    told of the target before anything else is done with it. Raises ConfigError where nothing names a database;
+    ConnectionFailed where the server cannot be reached, is not PostgreSQL, is older than 12 or behind a pooler in
+    statement mode; with ``session`` Refused behind one in transaction mode.
     """
     import psycopg
 
+    _assert_given(settings)
     try:
         connection = _open(settings, application_name)
     except psycopg.Error as error:
@@ -63,7 +67,10 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
     except UnicodeError:
         raise _not_utf8(settings) from None
     try:
-        found = sessions(connection, settings, _recognise(connection))
+        pid, target = _recognise(connection, settings)
+        if settings.on_connect is not None:
+            settings.on_connect(target)
+        found = sessions(connection, settings, pid)
         if found == "shared":
             pooler.assert_transactions(connection)
         if session and found in ("shared", "one"):
@@ -192,39 +199,75 @@ async def open_async(settings: Settings, application_name: str) -> psycopg.Async
         raise _unreachable(error, settings) from None
 
 
-def _recognise(connection: Connection) -> int:
-    """The server process that answers, where it is a PostgreSQL that callctl knows."""
+def _assert_given(settings: Settings) -> None:
+    """Raise ConfigError where no setting and no variable of libpq's names a database: libpq would take a default."""
+    if settings.database_url is not None or address_variables(os.environ):
+        return
+    hint = "set CALLCTL_DATABASE_URL, or give --database URL; PGSERVICE, PGHOST and PGDATABASE name one as well"
+    if os.environ.get("PGSERVICEFILE"):
+        hint = "PGSERVICEFILE names a file of services: set PGSERVICE to one of them, or give --database service=NAME"
+    raise ConfigError("no database given", hint=hint)
+
+
+def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]:
+    """The server process that answers, where it is a PostgreSQL that callctl knows, and where it is."""
     row = connection.execute("SELECT version()").fetchone()
     name = str(row[0]) if row else "something unknown"
     if not name.startswith("PostgreSQL"):
         raise ConnectionFailed(
-            f"this is not PostgreSQL but {name.split(' on ')[0][:60]}", hint="callctl needs PostgreSQL 12 or later"
+            f"this is not PostgreSQL but {name.split(' on ')[0][:60]}{_asked(connection.pgconn)}",
+            hint="callctl needs PostgreSQL 12 or later",
         )
     if connection.info.server_version < OLDEST_SERVER:
         raise ConnectionFailed(
-            f"the server is {' '.join(name.split()[:2])}; callctl needs PostgreSQL 12 or later",
+            f"the server is {' '.join(name.split()[:2])}; callctl needs PostgreSQL 12 or later"
+            f"{_asked(connection.pgconn)}",
             hint="upgrade the server first; nothing was changed",
         )
-    process = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return int(process[0]) if process else 0
+    return _answered(connection, settings)
+
+
+def target_of(connection: Connection, settings: Settings) -> Target:
+    """Where an open connection leads to, as the server says."""
+    return _answered(connection, settings)[1]
+
+
+def _answered(connection: Connection, settings: Settings) -> tuple[int, Target]:
+    row = connection.execute(read_sql("catalog/target.sql").encode()).fetchone()
+    pid, database, role = row or (0, "", "")
+    info = connection.info
+    version = info.parameter_status("server_version") or str(info.server_version)
+    # Of the version only the number: packagers put their own behind it.
+    return int(pid), Target(
+        database=in_utf8(database),
+        host=in_utf8(info.host or info.hostaddr),
+        port=info.port,
+        role=in_utf8(role),
+        postgresql=version.partition(" ")[0],
+        environment=settings.environment,
+        schema=settings.schema,
+    )
 
 
 def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     problem = None if error.sqlstate else refused(settings.database_url or "", str(error))
     if problem is not None:
         return ConnectionFailed(f"{settings.database_source} {problem.message}", hint=problem.hint)
+    source = settings.database_source
+    if settings.database_url is None:
+        source = ", ".join(address_variables(os.environ)) or source
     text = redact(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     # The first line is the reason; those after it are libpq's guesses.
     said = lines[0] if lines else type(error).__name__
     said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")
-    hint = f"the address comes from {settings.database_source}; is it the right one?"
+    hint = f"the address comes from {source}; is it the right one?"
     if "password authentication failed" in text or "no password supplied" in text:
         hint = "put the right password into .pgpass or CALLCTL_DATABASE_URL"
     elif "does not exist" in text and "database" in text:
-        hint = f"the database's name comes from {settings.database_source}; psql -l lists those the server has"
+        hint = f"the database's name comes from {source}; psql -l lists those the server has"
     elif "role" in text and "does not exist" in text:
-        hint = f"the user's name comes from {settings.database_source}"
+        hint = f"the user's name comes from {source}"
     elif (full := _FULL.search(text)) is not None:
         needed = f"callctl migrate opens up to {most_connections(settings)} connections at once"
         hint = (
@@ -236,7 +279,40 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
         hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
-    return ConnectionFailed(f"cannot connect to the database: {said}", hint=hint)
+    place = _asked(error.pgconn or _address(settings), _ATTEMPT.findall(str(error)))
+    return ConnectionFailed(f"cannot connect to the database: {said}{place}", hint=hint)
+
+
+# psycopg lists what it has tried where a name has several addresses, or several hosts are named.
+_ATTEMPT = re.compile(r"^- host: '([^'\n]*)', port: (?:'(\d*)'|None)", re.MULTILINE)
+
+
+def _asked(address: PGconn | None, attempts: Sequence[tuple[str, str]] = ()) -> str:
+    """' (database platform on db.example:5432 as migrator)': what was asked for; empty where libpq cannot tell.
+
+    ``attempts`` are the hosts and ports that were tried, if it was more than one.
+    """
+    if address is None:
+        return ""
+    database, user, host, port = (
+        in_utf8(stored_bytes.as_text(value)) for value in (address.db, address.user, address.host, address.port)
+    )
+    servers = [_shown(*each) for each in attempts] or [_shown(host, port)]
+    return f" (database {database} on {', '.join(dict.fromkeys(servers))} as {user})"
+
+
+def _shown(host: str, port: str) -> str:
+    """As :func:`~callctl.target.server`; where libpq took a piece of a password for the host's name, without it."""
+    _, at, name = host.rpartition("@")
+    return server(f"{HIDDEN}@{name}" if at else host, port or "5432")
+
+
+def _address(settings: Settings) -> PGconn | None:
+    """What libpq makes of the address, its variables and service files, where the error does not say (a timeout)."""
+    from psycopg import pq
+
+    connection = pq.PGconn.connect_start((settings.database_url or "").encode())
+    return connection if connection.host else None
 
 
 def _not_utf8(settings: Settings) -> ConnectionFailed:
@@ -401,7 +477,7 @@ class WorkLockBusy(Exception):
 def server_of(connection: Connection) -> str:
     """Where its server is, for a person: "host:port"."""
     info = connection.info
-    return f"{info.host or 'the local socket'}:{info.port}"
+    return server(info.host or "the local socket", info.port)
 
 
 def given_way() -> tuple[type[psycopg.Error], ...]:

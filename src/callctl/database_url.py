@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from callctl.config_values import Unusable
@@ -159,6 +159,15 @@ def _libpq_parameters() -> frozenset[str]:
     from psycopg import pq
 
     return frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+
+
+# libpq's variables that say where a database is. Each other part has a default.
+_ADDRESS = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER")
+
+
+def address_variables(environ: Mapping[str, str]) -> list[str]:
+    """The names of libpq's variables that say which database is meant. PGSERVICEFILE chooses none: PGSERVICE does."""
+    return [name for name in _ADDRESS if environ.get(name)]
 
 
 def unreadable(conninfo: str) -> Unusable | None:

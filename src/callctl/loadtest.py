@@ -141,7 +141,7 @@ def _result(run: _Run, started_at: datetime, removed: tuple[Removed, ...], sampl
     load = run.load
     version = run.connection.execute("SHOW server_version").fetchone()
     return LoadTest(
-        database=run.connection.info.dbname,
+        database=database.target_of(run.connection, run.settings).database,
         version=str(version[0]).split()[0] if version else "",
         started_at=started_at,
         sessions=load.plan.sessions,

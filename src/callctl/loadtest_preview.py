@@ -58,7 +58,7 @@ def preview(connection: Connection, settings: Settings, plan: Plan, history: int
         rows = Rows(connection, settings, naming).leftovers()
         found = tuple(Leftover(row[0], row[1], row[2], row[4] or not row[3]) for row in rows)
     queries = tuple(each for each in documented_queries(naming).values() if each.loaded)
-    return Preview(connection.info.dbname, plan, history, room, most, found, queries)
+    return Preview(database.target_of(connection, settings).database, plan, history, room, most, found, queries)
 
 
 def assert_possible(connection: Connection, settings: Settings, plan: Plan) -> None:

@@ -24,6 +24,7 @@ from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
 from callctl.steps import ARCHIVED, SHADOWED, Step, all_steps, applied_steps, wanted_steps
 from callctl.store import HistoryRow, Saved
+from callctl.target import server
 from callctl.watch import standby_awaited
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         unfinished = found.to_finish(direction)
         wanted = wanted_steps(found.applied, unfinished, direction, to, defer_drops=wish.defer_drops)
         shadowed = _shadowed(connection, settings, found, wanted, wish)
-        on_event(_started(connection, found, wanted, wish))
+        on_event(_started(connection, settings, found, wanted, wish))
         deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
         for notice in notices:
             on_event(Notice(notice))
@@ -239,14 +240,16 @@ def _shadowed(connection: Connection, settings: Settings, found: Status, wanted:
     return way is not None and way.shadow
 
 
-def _started(connection: Connection, found: Status, wanted: Sequence[Step], wish: _Wish) -> MigrationStarted:
-    info = connection.info
+def _started(
+    connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: _Wish
+) -> MigrationStarted:
+    target = database.target_of(connection, settings)
     return MigrationStarted(
         direction=wish.direction,
-        database=info.dbname,
-        server=database.server_of(connection),
-        postgresql=info.parameter_status("server_version") or str(info.server_version),
-        role=info.user,
+        database=target.database,
+        server=server(target.host, target.port),
+        postgresql=target.postgresql,
+        role=target.role,
         client=store.client(),
         schema=found.naming.schema,
         names=found.naming.describe(),

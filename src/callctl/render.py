@@ -16,9 +16,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from callctl.redaction import hide_keys, redact
+from callctl.redaction import hide_keys, printable, redact
+
+if TYPE_CHECKING:
+    from callctl.target import Target
 
 # Members of callctl's documents that look like a key and are none.
 _DIGESTS = ("sha256",)
@@ -73,6 +76,23 @@ def note(text: str) -> None:
 
 def warning(text: str) -> None:
     _write(sys.stderr, f"callctl: {styled('warning:', 'warning', sys.stderr)} {redact(text)}")
+
+
+def target(found: Target) -> None:
+    """The first line of every command that talks to a database: to which."""
+    _write(sys.stderr, _located(f"callctl: target: {found.text}", sys.stderr))
+
+
+def written(found: Target | None, verb: str = "written to") -> None:
+    """The line of the result that says where a run has written; none where it is not known."""
+    if found is not None:
+        _write(sys.stdout, _located(f"{verb} {found.place}, schema {found.schema}", sys.stdout))
+
+
+def _located(text: str, stream: TextIO) -> str:
+    """One line, so that a log can be searched for it; a terminal gets it folded at its width."""
+    text = printable(redact(text))
+    return folded(text, stream, hanging=2) if is_terminal(stream) else text
 
 
 def error(message: str, hint: str | None = None) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from callctl.config import Output, Settings
     from callctl.migrate import Plan, PlannedStep, Run, Status, StepState
     from callctl.store import HistoryRow, Saved
+    from callctl.target import Target
 
 _TIME = "%Y-%m-%d %H:%M:%S%z"
 
@@ -200,7 +201,7 @@ def _nothing(work: Plan | Run) -> str:
 # ---- migrate up, down, adopt, history ------------------------------------------------------------------
 
 
-def run(run: Run, output: Output) -> None:
+def run(run: Run, output: Output, target: Target | None = None) -> None:
     """The end of a run. In JSON it is the last line: the events stand before it."""
     if output == "json":
         render.line(
@@ -212,6 +213,7 @@ def run(run: Run, output: Output) -> None:
                 "deferred": list(run.deferred),
                 "kept": run.kept,
                 "notes": list(run.notes),
+                "target": target,
             }
         )
         return
@@ -227,6 +229,7 @@ def run(run: Run, output: Output) -> None:
     verb = "applied" if run.direction == "up" else "taken back"
     steps = render.counted(len(run.steps), "step")
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
+    render.written(target)
     _deferred(run.deferred)
     _kept(run.kept)
     for text in run.notes:
@@ -246,9 +249,9 @@ def _kept(kept: Sequence[Saved]) -> None:
     render.out("callctl purge deletes it")
 
 
-def adopted(steps: Sequence[Adopted], output: Output, exit_code: int) -> None:
+def adopted(steps: Sequence[Adopted], output: Output, exit_code: int, target: Target | None = None) -> None:
     if output == "json":
-        render.line({"event": "finished", "steps": steps, "exit_code": exit_code})
+        render.line({"event": "finished", "steps": steps, "exit_code": exit_code, "target": target})
         return
     table(
         ("step", "name", "state", "failed"),
@@ -263,6 +266,8 @@ def adopted(steps: Sequence[Adopted], output: Output, exit_code: int) -> None:
         ),
         right=("step",),
     )
+    if any(step.adopted for step in steps):
+        render.written(target)
     if exit_code:
         render.note("next: callctl migrate up takes the steps that are not recorded, once preflight lets it")
     else:
@@ -315,10 +320,11 @@ def saved(things: Sequence[Saved]) -> None:
         render.note(f"{thing.kind} {thing.name}: {render.counted(thing.rows, 'row')}{old}")
 
 
-def purged(things: Sequence[Saved], output: Output) -> None:
+def purged(things: Sequence[Saved], output: Output, target: Target | None = None) -> None:
     if output == "json":
-        render.document({"deleted": things})
+        render.document({"deleted": things, "target": target})
     elif things:
         render.out(f"deleted {render.counted(sum(thing.rows for thing in things), 'row')} that were saved")
+        render.written(target, "deleted from")
     else:
         render.out("nothing is saved")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from callctl.backup import Backup, Plan
     from callctl.config import Output
     from callctl.restore import Restored
+    from callctl.target import Target
 
 
 def plan(found: Plan, output: Output) -> None:
@@ -28,15 +29,15 @@ def plan(found: Plan, output: Output) -> None:
     _left_out(found.left_out_schemas, found.left_out_tables)
 
 
-def backup_document(done: Backup) -> dict[str, object]:
+def backup_document(done: Backup, target: Target | None = None) -> dict[str, object]:
     """The last line of a backup in JSON."""
-    return {"event": "backed_up", **vars(done)}
+    return {"event": "backed_up", **vars(done), "target": target}
 
 
-def backed_up(done: Backup, output: Output) -> None:
+def backed_up(done: Backup, output: Output, target: Target | None = None) -> None:
     """What was taken, and where it is."""
     if output == "json":
-        render.line(backup_document(done))
+        render.line(backup_document(done, target))
         return
     label = render.styled("backed up", "good", sys.stdout)
     render.out(
@@ -45,23 +46,24 @@ def backed_up(done: Backup, output: Output) -> None:
     )
     render.own(f"{redact(str(done.file))}: {render.size(done.bytes)}, SHA-256 {done.sha256}")
     render.out(f"{done.manifest.name}: rows by table, versions, {_steps(done.steps)}")
+    render.written(target, "taken of")
     _left_out(done.left_out_schemas, done.left_out_tables)
     _keys(done.keys)
     render.note(f"next: callctl restore {done.file} --database URL, into an empty database, to see that it can be")
 
 
-def restored_document(done: Restored) -> dict[str, object]:
+def restored_document(done: Restored, target: Target | None = None) -> dict[str, object]:
     """The last line of a restore in JSON."""
-    return {"event": "restored", **vars(done)}
+    return {"event": "restored", **vars(done), "target": target}
 
 
-def restored(done: Restored, output: Output) -> None:
+def restored(done: Restored, output: Output, target: Target | None = None) -> None:
     """What was restored, or could be."""
     if output == "json":
         if done.dry_run:
             render.document(done)
         else:
-            render.line(restored_document(done))
+            render.line(restored_document(done, target))
         return
     rows = f"{render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
     taken = f"{done.taken_of} as of {done.taken_at.isoformat(sep=' ', timespec='seconds')}"
@@ -72,6 +74,7 @@ def restored(done: Restored, output: Output) -> None:
         label = render.styled("restored", "good", sys.stdout)
         render.out(f"{label}: {rows}, as the manifest says, in database {done.database}, in {done.seconds:.1f} s")
         render.out(f"it is {taken}, with {_steps(done.steps)}")
+        render.written(target)
     if not done.owners_kept:
         render.note("everything belongs to the role that is connected, and there are no grants")
     if done.settings_left:

@@ -13,6 +13,7 @@ from callctl.render_table import table
 if TYPE_CHECKING:
     from callctl.companies import Company, Switch
     from callctl.config import Output
+    from callctl.target import Target
 
 _SHOWN = 20
 
@@ -83,7 +84,7 @@ def question(found: Switch) -> str:
     return f"Switch calls {_on(found)} for {_companies(len(found.changing))}{already}, {_effect(found)},"
 
 
-def switched(found: Switch, output: Output, *, dry_run: bool = False) -> None:
+def switched(found: Switch, output: Output, *, dry_run: bool = False, target: Target | None = None) -> None:
     """What was changed, or with ``dry_run`` would be."""
     if output == "json":
         render.document(
@@ -96,6 +97,7 @@ def switched(found: Switch, output: Output, *, dry_run: bool = False) -> None:
                 ],
                 "unchanged": [_document(each) for each in found.unchanged],
                 "call_chatbots": found.call_chatbots,
+                "target": target,
             }
         )
         return
@@ -112,6 +114,7 @@ def switched(found: Switch, output: Output, *, dry_run: bool = False) -> None:
     else:
         done = f"{_companies(len(found.changing))} switched {_on(found)}, {_effect(found)}"
         render.out(render.styled(done, "good", sys.stdout))
+        render.written(target)
 
 
 def _effect(found: Switch) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from callctl.config import Output
     from callctl.loadtest_measure import LoadTest, Removed, Spread
     from callctl.loadtest_preview import Preview
+    from callctl.target import Target
 
 UNKNOWN = "unknown: the server's processes cannot be seen from here"
 
@@ -65,13 +66,15 @@ def preview_document(found: Preview) -> dict[str, object]:
     }
 
 
-def cleaned(removed: Sequence[Removed], output: Output) -> None:
+def cleaned(removed: Sequence[Removed], output: Output, target: Target | None = None) -> None:
     """What was removed of killed load tests."""
     if output == "json":
-        render.line({"event": "cleaned", "removed": list(removed)})
+        render.line({"event": "cleaned", "removed": list(removed), "target": target})
         return
     for each in removed:
         render.out(_removed(each))
+    if any(each.kept is None for each in removed):
+        render.written(target, "removed from")
     if not removed:
         render.out("no load test has left anything")
 
@@ -86,10 +89,10 @@ def _removed(each: Removed) -> str:
 # ---- what it has found ---------------------------------------------------------------------------------
 
 
-def measured(done: LoadTest, output: Output, *, report: str | None) -> None:
+def measured(done: LoadTest, output: Output, *, report: str | None, target: Target | None = None) -> None:
     """The result of a load test."""
     if output == "json":
-        render.line(measured_document(done))
+        render.line({**measured_document(done), "target": target})
         return
     for each in done.removed:
         render.note(_removed(each))
@@ -111,6 +114,7 @@ def measured(done: LoadTest, output: Output, *, report: str | None) -> None:
         render.out(render.folded(f"{label}: {text}", sys.stdout, hanging=2))
     render.out()
     render.out(_verdict(done))
+    render.written(target, "ran against")
     if report is not None:
         render.note(f"the picture is in {report}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rich.spinner import Spinner
 
     from callctl.config import Output
+    from callctl.target import Target
 
 SECONDS_BETWEEN_LINES = 5.0
 # An attempt and the pause behind it take no longer: who has not said by then that it waits does so no more.
@@ -67,13 +68,13 @@ def until_answered(output: Output) -> Iterator[OnEvent]:
 
 
 @contextmanager
-def json_failure(output: Output) -> Iterator[None]:
-    """In JSON, long work that fails, or is refused, ends with a line on stdout that says so."""
+def json_failure(output: Output, target: Callable[[], Target | None] = lambda: None) -> Iterator[None]:
+    """In JSON, long work that fails or is refused ends with a line on stdout that says so, and on which ``target``."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
         if output == "json":
-            render.line(failed_document(error))
+            render.line(failed_document(error, target()))
         raise
 
 
@@ -88,22 +89,23 @@ def event_document(event: Event) -> dict[str, object]:
     return {"event": name, **(fields if isinstance(fields, dict) else {})}
 
 
-def failed_document(error: BaseException) -> dict[str, object]:
-    if isinstance(error, CallctlError):
-        hint = redact(error.hint) if error.hint else None
-        return {
-            "event": "failed",
-            "message": redact(error.message),
-            "hint": hint,
-            "exit_code": error.exit_code,
-        }
-    code = 130 if isinstance(error, KeyboardInterrupt) else 1
+def failed_document(error: BaseException, target: Target | None = None) -> dict[str, object]:
+    """The last line of work that failed; ``target`` is the database that it had connected to."""
+    hint, code = None, 130 if isinstance(error, KeyboardInterrupt) else 1
     psycopg = sys.modules.get("psycopg")
-    if psycopg is not None and isinstance(error, psycopg.Error):
+    if isinstance(error, CallctlError):
+        message, hint, code = error.message, error.hint, error.exit_code
+    elif psycopg is not None and isinstance(error, psycopg.Error):
         message = f"the server refused it: {outline(error)}"
     else:
         message = "interrupted" if code == 130 else f"{type(error).__name__}: {error}"
-    return {"event": "failed", "message": redact(message), "hint": None, "exit_code": code}
+    return {
+        "event": "failed",
+        "message": redact(message),
+        "hint": redact(hint) if hint else None,
+        "exit_code": code,
+        "target": target,
+    }
 
 
 class PlainLines:

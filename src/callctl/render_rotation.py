@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from callctl.plaintext_copies import Copy
     from callctl.rotation import Rotated
     from callctl.secret_scan import Scan
+    from callctl.target import Target
 
 SHOWN = 20
 _TROUBLE = {
@@ -102,7 +103,7 @@ def _rows(rows: Sequence[str], number: int) -> str:
 # ---- rotate-secrets ------------------------------------------------------------------------------------
 
 
-def rotated_document(done: Rotated) -> dict[str, object]:
+def rotated_document(done: Rotated, target: Target | None = None) -> dict[str, object]:
     """The last line of a rotation in JSON."""
     return {
         "event": "rotated",
@@ -129,13 +130,14 @@ def rotated_document(done: Rotated) -> dict[str, object]:
         ],
         "copies": list(done.copies),
         "seconds": round(done.seconds, 3),
+        "target": target,
     }
 
 
-def rotated(done: Rotated, output: Output) -> None:
+def rotated(done: Rotated, output: Output, target: Target | None = None) -> None:
     """What a rotation has done."""
     if output == "json":
-        render.line(rotated_document(done))
+        render.line(rotated_document(done, target))
         return
     if done.changed:
         table(
@@ -177,6 +179,8 @@ def rotated(done: Rotated, output: Output) -> None:
             fields = ", ".join(str(each) for each in done.bound if each.table == name)
             render.out(render.folded(f"{name}: {fields}", sys.stdout, indent=2, hanging=2))
     render.out(f"{_answer(done)} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
+    if done.rows_written:
+        render.written(target)
     unbound = [each for each in done.left if each.reason.startswith(UNBOUND)]
     if unbound:
         _next_of_unbound(unbound[0].row_id)
@@ -416,12 +420,12 @@ def _numbers(numbers: Iterable[int]) -> tuple[str, ...]:
     return tuple(f"{number:,}" if number else "" for number in numbers)
 
 
-def retired(done: Retired, output: Output) -> None:
+def retired(done: Retired, output: Output, target: Target | None = None) -> None:
     """A key that is retired."""
     for text in done.warnings:
         render.warning(text)
     if output == "json":
-        render.document(done)
+        render.document({**vars(done), "target": target})
         return
     tables = f"{render.counted(done.tables, 'table')} in {render.counted(done.schemas, 'schema')}"
     left = tuple(dict.fromkeys(each.name for each in done.not_scanned))
@@ -429,6 +433,7 @@ def retired(done: Retired, output: Output) -> None:
     render.out(
         f"looked at: {render.counted(done.rows, 'row')} with declared fields; every row of {tables} for other values"
     )
+    render.written(target)
     if left:
         render.out(render.folded(f"not looked into: {', '.join(left)}", sys.stdout, indent=0, hanging=2))
     render.note(f"next: take {done.id} out of callctl.yaml when no application needs it any more")

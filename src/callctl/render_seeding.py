@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from callctl.config import Output
     from callctl.seed_rows import Seed
     from callctl.seeding import Seeded
+    from callctl.target import Target
 
 _DONE = {"insert": "inserted", "update": "updated", "unchanged": "unchanged", "kept": "kept", "deleted": "deleted"}
 _PLANNED = {**_DONE, "insert": "to insert", "update": "to update"}
 OVERWRITE = "callctl seed-models --overwrite takes the catalogue's"
 
 
-def document(found: Seeded, *, dry_run: bool) -> dict[str, object]:
+def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> dict[str, object]:
     """The JSON document of a run."""
     return {
         "catalogue": found.catalogue,
@@ -37,13 +38,14 @@ def document(found: Seeded, *, dry_run: bool) -> dict[str, object]:
         ],
         "accounts": found.accounts,
         "warnings": found.warnings,
+        "target": target,
     }
 
 
-def seeded(found: Seeded, output: Output, *, dry_run: bool) -> None:
+def seeded(found: Seeded, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
     """What was written, or would be, and what is kept. The warnings are said before anything is written."""
     if output == "json":
-        render.document(document(found, dry_run=dry_run))
+        render.document(document(found, dry_run=dry_run, target=target))
         return
     words = _PLANNED if dry_run else _DONE
     table(
@@ -58,6 +60,8 @@ def seeded(found: Seeded, output: Output, *, dry_run: bool) -> None:
             ((each.name, each.type, words[each.outcome]) for each in found.accounts),
         )
     render.out()
+    if found.writes and not dry_run:
+        render.written(target)
     _summary(found, words, dry_run=dry_run)
 
 

@@ -11,6 +11,7 @@ from callctl.render_table import table
 if TYPE_CHECKING:
     from callctl.chatbot_settings import Checked, Given, Missing, Offence
     from callctl.config import Output
+    from callctl.target import Target
 
 _SHOWN = 50
 _NARROW = 100
@@ -51,10 +52,10 @@ def _reason(each: Offence) -> str:
     return each.reason + (" (the chatbot is deleted)" if each.deleted else "")
 
 
-def missing(found: Missing, output: Output, *, dry_run: bool) -> None:
+def missing(found: Missing, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
     """What ``settings init`` would do, or that there is nothing to do."""
     if output == "json":
-        render.document({"dry_run": dry_run, "chatbots": found.chatbots})
+        render.document({"dry_run": dry_run, "chatbots": found.chatbots, "target": target})
         return
     for id in found.chatbots[:_SHOWN]:
         render.out(id)
@@ -71,13 +72,15 @@ def question(found: Missing) -> str:
     return f"Give the default call settings to {_counted(found)},"
 
 
-def given(done: Given, output: Output) -> None:
+def given(done: Given, output: Output, target: Target | None = None) -> None:
     """What was done."""
     if output == "json":
-        render.document({"dry_run": False, "chatbots": done.chatbots})
+        render.document({"dry_run": False, "chatbots": done.chatbots, "target": target})
         return
     number = render.counted(len(done.chatbots), "chatbot")
     render.out(render.styled(f"{number} with the default call settings", "good", sys.stdout))
+    if done.chatbots:
+        render.written(target)
     render.note("next: callctl settings check")
 
 

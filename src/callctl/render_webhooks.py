@@ -13,6 +13,7 @@ from callctl.render_table import table
 if TYPE_CHECKING:
     from callctl.config import Output
     from callctl.kept_secrets import Kept
+    from callctl.target import Target
     from callctl.webhook_accounts import Account, Chosen
     from callctl.webhook_run import Done
 
@@ -38,17 +39,17 @@ def chosen(found: Chosen, output: Output) -> None:
     render.out(f"{render.counted(len(found.accounts), 'account')} {what}; nothing was changed")
 
 
-def done_document(done: Done) -> dict[str, object]:
+def done_document(done: Done, target: Target | None = None) -> dict[str, object]:
     """The last line of a run in JSON."""
     accounts = [_account_document(each) for each in done.accounts]
     event = {"new": "webhook_secrets_replaced", "back": "webhook_secrets_put_back"}[done.direction]
-    return {"event": event, **vars(done), "accounts": accounts}
+    return {"event": event, **vars(done), "accounts": accounts, "target": target}
 
 
-def done(done: Done, output: Output) -> None:
+def done(done: Done, output: Output, target: Target | None = None) -> None:
     """What a run has done, and whom to tell."""
     if output == "json":
-        render.line(done_document(done))
+        render.line(done_document(done, target))
         return
     _accounts(done.accounts)
     if done.left:
@@ -68,11 +69,13 @@ def done(done: Done, output: Output) -> None:
         render.out("no webhook secret was put back")
     elif done.direction == "back":
         render.out(f"{number} with the previous webhook secret again")
+        render.written(target)
         render.note("next: enter it at the provider of each account again; what was new is only in your file")
     elif done.file is None or done.keep_until is None:
         render.out("no account has a webhook secret that was to be replaced; no file was written")
     else:
         render.out(f"{number} with a new webhook secret; the new ones are in {done.file}")
+        render.written(target)
         render.out(f"the previous ones are kept until {done.keep_until:%Y-%m-%d %H:%M:%S%z}")
         render.note("next: enter the new ones at the provider of each account, then delete the file")
         render.note("to put the previous ones back: callctl rotate-secrets --webhook-secrets --put-back --all")

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -155,7 +155,8 @@ def rotate(
                         connection, settings, ring, binding, named, encrypt_foreign, found, workers, on_event
                     )
                     scanned = stack.enter_context(beside(settings, ring))
-                    job = Job(settings, rotation, binding, named, encrypt_foreign)
+                    # The other processes talk to the database that this one has named.
+                    job = Job(replace(settings, on_connect=None), rotation, binding, named, encrypt_foreign)
                     _work(connection, job, ring, workers, on_event, done)
                     _finish(connection, job, found, on_event)
                 try:

@@ -34,6 +34,7 @@ _EXITS = re.compile(r"# exits with (\d+)")
 _MOVING = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:?\d\d|Z)"), "<time>"),
     (re.compile(r"host=[^ &]*/callctl-\w+"), "host=<sockets>"),
+    (re.compile(r"\bon [^ ]*/callctl-\w+:\d+"), "on <sockets>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds> s"),
     (re.compile(r"(?<![\w.])\d+\.\d\d(?![\w.])"), "<seconds>"),
     (re.compile(r"\b\d+ [kM]B\b"), "<size>"),

@@ -79,7 +79,7 @@ def test_without_yes_nobody_looks_while_another_is_in_the_middle(real: str, tmp_
     with in_the_middle(real, pause) as first, connect(real) as other:
         code, out, err = processes.run(real, "migrate", "up")
         assert (code, out) == (6, ""), err
-        assert err.startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
+        assert err.splitlines()[1].startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
         assert "preflight" not in err  # nothing was looked at, so nothing is said that will not be so
         second = processes.start(real, "migrate", "up", "--wait", "--output", "json")
         assert second.stdout is not None
@@ -103,7 +103,7 @@ def test_what_blocks_counts_only_if_nobody_has_begun_meanwhile(real: str) -> Non
             slow.rollback()
             code, _, err = processes.finish(looking)
         assert code == 6, err
-        assert err.startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
+        assert err.splitlines()[1].startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
 
 
 class Counted:

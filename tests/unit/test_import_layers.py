@@ -99,7 +99,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "source_script source_plain",
         "catalogue_form",
         "config_file config_values files events source_spans source_tree spellings server_errors",
-        "redaction output stored_bytes",
+        "redaction output stored_bytes target",
         "errors",
         "__init__",
     )

@@ -201,6 +201,7 @@ def run(arguments: Sequence[str]) -> int:
         result = get_command(app).main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
         if result == common.INTERRUPTED:  # typer has turned KeyboardInterrupt into this
             raise KeyboardInterrupt
+        common.warn()  # of a command that had no need to connect
     except BaseException as error:
         return common.report(error)
     return result if isinstance(result, int) else 0

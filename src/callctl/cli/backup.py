@@ -70,10 +70,10 @@ def backup(
         common.answering()
         render_backup.plan(use_case.look(settings, file, left_out), settings.output)
         return
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         with render_progress.running(settings.output) as on_event:
             done = use_case.backup(settings, file, exclude_schemas=left_out, wait=wait, on_event=on_event)
-        render_backup.backed_up(done, settings.output)
+        render_backup.backed_up(done, settings.output, common.target())
 
 
 def restore(
@@ -98,11 +98,11 @@ def restore(
             found = use_case.check(settings, file, no_owner=no_owner, on_event=on_event)
         render_backup.restored(found, settings.output)
         return
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
             holds = use_case.examine(file)
             what = f"{holds.rows:,} rows of {holds.database} as of {holds.taken_at.isoformat(' ', 'seconds')}"
             common.confirm(connection, settings, f"Restore {file} ({what})", yes=yes)
         with render_progress.running(settings.output) as on_event:
             done = use_case.restore(settings, file, no_owner=no_owner, on_event=on_event)
-        render_backup.restored(done, settings.output)
+        render_backup.restored(done, settings.output, common.target())

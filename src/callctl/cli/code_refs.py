@@ -54,7 +54,7 @@ def code_refs(
     common.answering()
     import os
 
-    settings = common.settings(context)
+    settings = common.settings_offline(context)
     if github and settings.output == "json":
         raise UsageError("--github and --output json are two different outputs", hint="choose one")
     from callctl import code_refs as use_case

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
 from callctl import render
 from callctl.errors import CallctlError, Refused, UsageError
-from callctl.redaction import hide_hex_words, is_utf8, redact
+from callctl.redaction import hide_hex_words, is_utf8, name_shown, printable, redact
 from callctl.server_errors import outline
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from callctl.config import Settings
+    from callctl.target import Target
 
     Connection: TypeAlias = "psycopg.Connection[Any]"
 
@@ -37,10 +38,15 @@ class Globals:
 
 
 class _Work:
-    """What this process has been asked for: a command (``begun``), which does nothing but answer (``answers``)."""
+    """What this process has been asked for: a command (``begun``), which does nothing but answer (``answers``).
+
+    ``target`` is the database that it has connected to, once it has; ``warnings`` about the settings wait for that.
+    """
 
     begun = False
     answers = False
+    target: Target | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def answering() -> None:
@@ -54,16 +60,50 @@ def answers_only() -> bool:
 
 
 def settings(context: typer.Context, **options: object | None) -> Settings:
-    """The settings of this run, ``options`` being the command's own. Warns about passwords left open."""
+    """The settings of this run, ``options`` being the command's own.
+
+    The first connection that is opened with them names its target on stderr, and behind it what is wrong with the
+    settings themselves (passwords left open).
+    """
+    return replace(_load(context, options), on_connect=_connected)
+
+
+def settings_offline(context: typer.Context) -> Settings:
+    """The settings of a command that connects to no database of the operator's. Warns about passwords left open."""
+    loaded = _load(context, {})
+    warn()
+    return loaded
+
+
+def _load(context: typer.Context, options: Mapping[str, object | None]) -> Settings:
     from callctl.config import load_settings
 
     _Work.begun = True
+    _Work.target = None
     _assert_utf8(context)
     found = context.find_object(Globals) or Globals()
     loaded = load_settings({**found.options, **options}, config=found.config)
-    for text in loaded.warnings:
-        render.warning(text)
+    _Work.warnings = loaded.warnings
     return loaded
+
+
+def _connected(found: Target) -> None:
+    if _Work.target is None:
+        _Work.target = found
+        render.target(found)
+        warn()
+
+
+def warn() -> None:
+    """Say what is wrong with the settings, unless it has been said."""
+    texts, _Work.warnings = _Work.warnings, ()
+    for text in texts:
+        render.warning(text)
+
+
+def target() -> Target | None:
+    """The database that this run has connected to, for its result; None where it has not connected yet."""
+    return _Work.target
 
 
 # What a parameter names where its value may hold any byte: the name of a file, and that of a company, which companies
@@ -123,12 +163,54 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
         raise Refused("not confirmed; nothing was changed", hint="answer y, or add --yes after the command")
 
 
+def assert_named(
+    connection: Connection, settings: Settings, given: str | None, *, yes: bool, needed: bool, command: str
+) -> None:
+    """Raise Refused where the database's name does not let a command go on, before it looks at anything else.
+
+    ``given`` is the value of --confirm-database: it must be the name, whether a name is ``needed`` or not. Where one is
+    needed and none is given, :func:`confirm_name` asks for it at a terminal; --yes is not a name.
+    """
+    from callctl import database
+
+    target = database.target_of(connection, settings)
+    if given is not None:
+        if given != target.database:
+            raise Refused(
+                f"--confirm-database names {name_shown(given)}, but this is database {name_shown(target.database)};"
+                " nothing was changed",
+                hint="look at the target above: give its name, or connect to the other database",
+            )
+    elif needed and (yes or not can_ask()):
+        why = "--yes does not confirm it" if yes else "this is not a terminal, so it cannot be typed"
+        raise Refused(
+            f"{command} needs the name of the database: {why}; nothing was changed",
+            hint="add --confirm-database NAME, with the name of the database that is meant",
+        )
+
+
+def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
+    """Have the database's name typed before something is written; ``text`` says what, as the start of a sentence.
+
+    Raises Refused where another name is typed, or none.
+    """
+    from callctl import database
+
+    target = database.target_of(connection, settings)
+    render.note(f"{text} in schema {settings.schema} of {printable(target.place)}.")
+    typed = render.ask_for("Type the name of the database to go on:")
+    if typed != target.database:
+        # What was typed is not repeated: it may be a password.
+        why = f"the name that was typed is not {name_shown(target.database)}" if typed else "not confirmed"
+        hint = "check the target above, and run the same command again if it is the database that is meant"
+        raise Refused(f"{why}; nothing was changed", hint=hint)
+
+
 def place(connection: Connection, settings: Settings) -> str:
     """What somebody who is asked must know of a database: 'platform on db.example:5432 (production)'."""
     from callctl import database
 
-    what_it_is = f" ({settings.environment})" if settings.environment else ""
-    return f"{connection.info.dbname} on {database.server_of(connection)}{what_it_is}"
+    return printable(database.target_of(connection, settings).place)
 
 
 def step_number(text: str | None, *, lowest: int) -> int | None:
@@ -176,6 +258,7 @@ def lines_of(name: str) -> list[str]:
 
 def report(error: BaseException) -> int:
     """Say what went wrong and return the exit code for it."""
+    warn()
     if os.environ.get("CALLCTL_DEBUG"):
         render.note(trace(error))
     if isinstance(error, CallctlError):

@@ -133,13 +133,13 @@ def _switch(
     with common.connected(settings, writes=not dry_run) as connection:
         found = companies.choose(connection, settings, names, enable=enable)
         if dry_run or not found.changing:
-            render_companies.switched(found, settings.output, dry_run=dry_run)
+            render_companies.switched(found, settings.output, dry_run=dry_run, target=common.target())
             return
         if common.asks(connection, yes=yes):
             render_companies.preview(found)
         common.confirm(connection, settings, render_companies.question(found), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
         done = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
-    render_companies.switched(done, settings.output)
+    render_companies.switched(done, settings.output, target=common.target())
     if settings.output == "text":
         render.note("next: callctl companies list --enabled")

@@ -38,7 +38,7 @@ def demo(
     ] = None,
 ) -> None:
     """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""
-    output = common.settings(context).output
+    output = common.settings_offline(context).output
     from callctl import demo as story
     from callctl import render_demo, render_progress, sandbox
     from callctl.baselines import DEFAULT_SEED

@@ -43,7 +43,7 @@ def generate(
     ] = None,
 ) -> None:
     """Make a key: 64 hexadecimal digits. Without --out it is printed."""
-    settings = common.settings(context)
+    settings = common.settings_offline(context)
     from callctl import files, keys, render_keys
 
     keys.forbid_core_dumps()
@@ -110,4 +110,4 @@ def retire(
         common.confirm(connection, settings, f"Retire key {id}", yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
         done = key_retirement.retire(settings, id, not_scanned=not_scanned or (), wait=wait, on_event=on_event)
-    render_rotation.retired(done, settings.output)
+    render_rotation.retired(done, settings.output, common.target())

@@ -161,15 +161,15 @@ def _clean(settings: Settings, name: str | None, *, wait: bool, yes: bool) -> No
     from callctl import loadtest as load
     from callctl import render_loadtest, render_progress
 
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
             if name is not None:
-                _assert_name(connection, name)
+                _assert_name(connection, settings, name)
             else:
                 common.confirm(connection, settings, "Remove what load tests have left", yes=yes)
         with render_progress.running(settings.output) as on_event:
             removed = load.clean(settings, wait=wait, on_event=on_event)
-        render_loadtest.cleaned(removed, settings.output)
+        render_loadtest.cleaned(removed, settings.output, common.target())
     if any(each.kept for each in removed):
         raise typer.Exit(3)
 
@@ -181,7 +181,7 @@ def _load(
     from callctl import loadtest_preview, render_loadtest, render_loadtest_picture, render_progress
     from callctl.errors import Interrupted
 
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
             # What would be refused is refused before anybody has to type something.
             loadtest_preview.assert_possible(connection, settings, plan)
@@ -192,7 +192,8 @@ def _load(
             file.write_text(
                 render_loadtest_picture.write(done, file.suffix), encoding="utf-8", errors="backslashreplace"
             )
-        render_loadtest.measured(done, settings.output, report=str(file) if file is not None else None)
+        drawn = str(file) if file is not None else None
+        render_loadtest.measured(done, settings.output, report=drawn, target=common.target())
     if done.interrupted:
         # Behind the result, which is whole: no line of a failure follows it in JSON.
         raise Interrupted(
@@ -208,7 +209,7 @@ def _confirm(connection: Connection, settings: Settings, name: str | None) -> No
     from callctl.sandbox import is_sandbox
 
     if name is not None:
-        _assert_name(connection, name)
+        _assert_name(connection, settings, name)
         return
     if is_sandbox(connection):
         return
@@ -219,13 +220,16 @@ def _confirm(connection: Connection, settings: Settings, name: str | None) -> No
         )
     where = common.place(connection, settings)
     render.note(f"A load test writes made-up calls to {where}, slows it down, and removes them again.")
-    _assert_name(connection, render.ask_for("Type the database's name to go on:"))
+    _assert_name(connection, settings, render.ask_for("Type the database's name to go on:"))
 
 
-def _assert_name(connection: Connection, name: str) -> None:
-    if name != connection.info.dbname:
+def _assert_name(connection: Connection, settings: Settings, name: str) -> None:
+    from callctl import database
+
+    actual = database.target_of(connection, settings).database
+    if name != actual:
         raise Refused(
-            f"this is not database {name!r} but {connection.info.dbname}; nothing was changed"
+            f"this is not database {name!r} but {actual}; nothing was changed"
             if name
             else "not confirmed; nothing was changed",
             hint="give the name of the database that the load test is for",

@@ -9,6 +9,7 @@ import typer
 from callctl.cli import common
 from callctl.cli.options import (
     BackupTakenAt,
+    ConfirmDatabase,
     DeferDrops,
     InPlace,
     MaintenanceNotified,
@@ -146,11 +147,15 @@ DOWN_EPILOG = """
 Nothing is lost: what the steps removed comes back, and what was written since is saved for the next up. The
 tables of calls, transcripts and integration accounts are set aside with their rows.
 
+Where the environment is production, the name of the database is typed at the terminal, or given with
+--confirm-database NAME; --yes alone is refused there (exit code 3).
+
 \b
 Examples:
   callctl migrate plan --down        look first
   callctl migrate down --to 12       take back step 13
   callctl migrate down --all         all the way
+  callctl migrate down --all --environment production --confirm-database platform
 \b
 Next: callctl migrate status
 """
@@ -176,6 +181,7 @@ def down(
     in_place: InPlace = False,
     *,
     run: RunOptions,
+    confirm_database: ConfirmDatabase = None,
 ) -> None:
     """Take steps back, losing nothing. Say how far: --to N or --all."""
     if (to is None) == (not all_):
@@ -187,7 +193,7 @@ def down(
         raise UsageError("--shadow is many transactions, --atomic is one", hint="use either --shadow or --atomic")
     settings = common.settings(context, **run.settings())
     wish = Wish("down", target, truncate_avatars=truncate_avatars, through_shadow=through_shadow)
-    take_steps(settings, wish, run)
+    take_steps(settings, wish, run, confirm_database)
 
 
 def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
@@ -213,7 +219,7 @@ def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = Fa
     settings = common.settings(context)
     from callctl import adoption, render_answers, render_progress, render_report
 
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
             common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
         with render_progress.running(settings.output) as on_event:
@@ -221,7 +227,7 @@ def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = Fa
         exit_code = 0 if all(step.adopted for step in adopted) else 3
         if settings.output == "text":
             render_report.failed([check for step in adopted for check in step.failing])
-        render_answers.adopted(adopted, settings.output, exit_code)
+        render_answers.adopted(adopted, settings.output, exit_code, common.target())
     if exit_code:
         raise typer.Exit(exit_code)
 

@@ -11,6 +11,13 @@ from typing import Annotated, Any, TypeAlias, get_type_hints
 import typer
 
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+ConfirmDatabase: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The name of the database that is meant: refused if it is another. Does not ask, with or without --yes.",
+    ),
+]
 BackupTakenAt: TypeAlias = Annotated[
     str | None,
     typer.Option(

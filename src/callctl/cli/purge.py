@@ -5,15 +5,18 @@ from __future__ import annotations
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import Yes
+from callctl.cli.options import ConfirmDatabase, Yes
 
 EPILOG = """
 What is saved is what makes migrate down exact: values that a step removed or overwrote, and rows that a down
-took away. After a purge they are gone for good. Without --yes, callctl shows what it would delete and asks.
+took away. After a purge they are gone for good. callctl shows what it would delete, and has the name of the database
+typed. A script gives it with --confirm-database NAME; --yes alone is enough only in a sandbox whose environment
+is not production. Another name, or no name and no terminal: exit code 3, and nothing was deleted.
 
 \b
-Example:
+Examples:
   callctl purge
+  callctl purge --confirm-database platform_staging    for scripts
 """
 
 
@@ -21,12 +24,16 @@ def register(app: typer.Typer) -> None:
     app.command("purge", epilog=EPILOG)(purge)
 
 
-def purge(context: typer.Context, yes: Yes = False) -> None:
+def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDatabase = None) -> None:
     """Delete what callctl has saved to take steps back. There is no way back from this one."""
     settings = common.settings(context)
     from callctl import database, render, render_answers, steps, store
+    from callctl.sandbox import is_sandbox
+    from callctl.target import is_production
 
     with common.connected(settings) as connection:
+        by_name = is_production(settings.environment) or not is_sandbox(connection)
+        common.assert_named(connection, settings, confirm_database, yes=yes, needed=by_name, command="callctl purge")
         with database.read_in_time(connection, settings, "purge", "nothing was deleted"):
             saved = store.saved_summary(connection)
             applied = steps.applied_steps(store.history(connection))
@@ -37,6 +44,7 @@ def purge(context: typer.Context, yes: Yes = False) -> None:
                     f"{len(applied)} steps are applied: after this, migrate down derives every type from the flags, and"
                     " leaves features.callEnabled and the call settings as they are"
                 )
-            common.confirm(connection, settings, "Delete all of this, saved", yes=yes)
+            if by_name and confirm_database is None:
+                common.confirm_name(connection, settings, "This deletes all of this for good: what is saved")
         purged = store.purge(settings) if saved else ()
-        render_answers.purged(purged, settings.output)
+        render_answers.purged(purged, settings.output, common.target())

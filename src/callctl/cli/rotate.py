@@ -177,7 +177,7 @@ def rotate_secrets(
         return
     from callctl import render_progress, render_rotation, rotation
 
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
         with render_progress.running(settings.output) as on_event:
             done = rotation.rotate(
@@ -189,7 +189,7 @@ def rotate_secrets(
                 encrypt_foreign=encrypt_foreign,
                 on_event=on_event,
             )
-        render_rotation.rotated(done, settings.output)
+        render_rotation.rotated(done, settings.output, common.target())
     if done.failures:
         raise typer.Exit(3)
 

@@ -66,7 +66,7 @@ def start(
     ] = None,
 ) -> None:
     """Start the sandbox and print its URL. It runs until callctl sandbox stop."""
-    settings = common.settings(context)
+    settings = common.settings_offline(context)
     from callctl import sandbox
 
     sandbox.ignore_environment()
@@ -88,7 +88,7 @@ def stop(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the data: the next start goes on from there.")] = False,
 ) -> None:
     """Stop the sandbox, and delete it."""
-    common.settings(context)
+    common.settings_offline(context)
     from callctl import sandbox
 
     sandbox.ignore_environment()
@@ -102,7 +102,7 @@ def stop(
 def url(context: typer.Context) -> None:
     """Print the URL of the sandbox that runs."""
     common.answering()
-    settings = common.settings(context)
+    settings = common.settings_offline(context)
     from callctl import sandbox
 
     sandbox.ignore_environment()
@@ -112,7 +112,7 @@ def url(context: typer.Context) -> None:
 @app.command()
 def reset(context: typer.Context) -> None:
     """Make the sandbox's database again as it was at the start."""
-    settings = common.settings(context)
+    settings = common.settings_offline(context)
     from callctl import sandbox
 
     sandbox.ignore_environment()

@@ -92,7 +92,7 @@ def seed_models(
     if found.writes and not dry_run:
         with render_progress.until_answered(settings.output) as on_event:
             found = seeding.seed(settings, wish, wait=wait, on_event=on_event)
-    render_seeding.seeded(found, settings.output, dry_run=dry_run)
+    render_seeding.seeded(found, settings.output, dry_run=dry_run, target=common.target())
 
 
 def _catalogue(file: str | None, examples: bool) -> tuple[str, tuple[Model, ...]]:

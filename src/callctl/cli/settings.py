@@ -99,9 +99,9 @@ def init(
     with common.connected(settings, writes=not dry_run) as connection:
         found = chatbot_settings.missing(connection, settings)
         if dry_run or not found.chatbots:
-            render_settings.missing(found, settings.output, dry_run=dry_run)
+            render_settings.missing(found, settings.output, dry_run=dry_run, target=common.target())
             return
         common.confirm(connection, settings, render_settings.question(found), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
         given = chatbot_settings.init(settings, wait=wait, on_event=on_event)
-    render_settings.given(given, settings.output)
+    render_settings.given(given, settings.output, common.target())

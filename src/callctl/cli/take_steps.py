@@ -29,27 +29,32 @@ class Wish:
     through_shadow: bool | None = None
 
 
-def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
-    """Look, ask, run, and show what was done.
+def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str | None = None) -> None:
+    """Look, ask, run, and show what was done. ``named`` is the database that is meant, where a name was given.
 
     Whoever is asked sees first what preflight finds; the run looks again, under the lock. Where nobody is asked, the
     run alone looks, and shows it.
     """
     from callctl import migrate, render_answers, render_progress
+    from callctl.target import is_production
 
     file = report_file(options)
-    with render_progress.json_failure(settings.output):
+    by_name = wish.direction == "down" and is_production(settings.environment)
+    command = f"callctl migrate {wish.direction}" + (" in production" if by_name else "")
+    with render_progress.json_failure(settings.output, common.target):
         if options.dry_run:
             common.answering()
             with common.connected(settings) as connection:
+                common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
                 render_answers.plan(_plan(connection, settings, wish, options), settings.output)
             return
         asked = False
-        if not options.yes:
+        if not options.yes or by_name or named is not None:
             with common.connected(settings, writes=True) as connection:
-                asked = common.asks(connection, yes=options.yes)
+                common.assert_named(connection, settings, named, yes=options.yes, needed=by_name, command=command)
+                asked = named is None and (by_name or common.asks(connection, yes=options.yes))
                 if asked:
-                    _look_and_ask(connection, settings, wish, options)
+                    _look_and_ask(connection, settings, wish, options, by_name=by_name)
 
         with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
 
@@ -80,7 +85,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions) -> None:
                     on_event=report,
                     on_findings=on_findings,
                 )
-        render_answers.run(run, settings.output)
+        render_answers.run(run, settings.output, common.target())
 
 
 def _plan(connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions) -> Plan:
@@ -97,8 +102,12 @@ def _plan(connection: common.Connection, settings: Settings, wish: Wish, options
     )
 
 
-def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions) -> None:
-    """Show what preflight finds, then ask. Raises LockHeld where another callctl is at work; Refused.
+def _look_and_ask(
+    connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions, *, by_name: bool
+) -> None:
+    """Show what preflight finds, then ask, ``by_name`` for the database's name.
+
+    Raises LockHeld where another callctl is at work; Refused.
 
     What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
     counts only if nobody is afterwards. ``--wait`` waits for that.
@@ -128,7 +137,11 @@ def _look_and_ask(connection: common.Connection, settings: Settings, wish: Wish,
     _show(findings, wish)
     verb = "Apply" if wish.direction == "up" else "Take back"
     steps = render.steps([step.number for step in planned.steps])
-    common.confirm(connection, settings, f"{verb} {steps}{_how(planned, atomic=options.atomic)}", yes=False)
+    text = f"{verb} {steps}{_how(planned, atomic=options.atomic)}"
+    if by_name:
+        common.confirm_name(connection, settings, text)
+    else:
+        common.confirm(connection, settings, text, yes=False)
 
 
 def _show(findings: Sequence[Finding], wish: Wish) -> None:

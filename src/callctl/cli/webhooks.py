@@ -59,11 +59,11 @@ def replace(
         _look(settings, scope, "new")
         return
     assert to_file is not None
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         _ask(settings, f"Replace the webhook secrets of {scope.text},", yes=yes)
         with render_progress.running(settings.output) as on_event:
             done = webhook_secrets.replace(settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event)
-        render_webhooks.done(done, settings.output)
+        render_webhooks.done(done, settings.output, common.target())
 
 
 def _grace(text: str) -> timedelta:
@@ -87,11 +87,11 @@ def put_back(settings: Settings, scope: Scope, given: Sequence[str], *, dry_run:
     if dry_run:
         _look(settings, scope, "back")
         return
-    with render_progress.json_failure(settings.output):
+    with render_progress.json_failure(settings.output, common.target):
         _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
         with render_progress.running(settings.output) as on_event:
             done = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
-        render_webhooks.done(done, settings.output)
+        render_webhooks.done(done, settings.output, common.target())
     if done.left:
         raise typer.Exit(3)
 
