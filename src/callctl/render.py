@@ -139,18 +139,30 @@ def note(text: str) -> None:
 
 
 def warning(text: str) -> None:
-    _write(sys.stderr, f"callctl: {styled('warning:', 'warning', sys.stderr)} {redact(text)}")
+    _labelled("warning", text)
 
 
 def error(message: str, hint: str | None = None) -> None:
-    _write(sys.stderr, f"callctl: {styled('error:', 'error', sys.stderr)} {redact(message)}")
+    _labelled("error", message)
     if hint:
-        _write(sys.stderr, f"callctl: {styled('hint:', 'hint', sys.stderr)} {redact(hint)}")
+        _labelled("hint", hint)
+
+
+def _labelled(label: str, text: str) -> None:
+    """callctl's own words on stderr; on a terminal folded, but for lines that are indented: a statement, a caret."""
+    stream = sys.stderr
+    lines = redact(f"callctl: {label}: {text}").split("\n")
+    if is_terminal(stream):
+        lines = [line if line[:1] in ("", " ") else folded(line, stream, hanging=2) for line in lines]
+    start = len("callctl: ")
+    end = start + len(f"{label}:")
+    lines[0] = lines[0][:start] + styled(lines[0][start:end], label, stream) + lines[0][end:]
+    _write(stream, "\n".join(lines))
 
 
 def ask(question: str) -> bool:
     """A yes or no question on the terminal; anything but y or yes is no."""
-    sys.stderr.write(f"{redact(question)} [y/N] ")
+    sys.stderr.write(f"{folded(redact(f'{question} [y/N]'), sys.stderr, hanging=2)} ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

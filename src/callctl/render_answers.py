@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from callctl.migrate import Plan, PlannedStep, Run, Status, StepState
     from callctl.store import HistoryRow, Saved
 
+# Fewer columns than these divide the words of the table of steps.
+_TABLE_COLUMNS = 72
 _TIME = "%Y-%m-%d %H:%M:%S%z"
 
 
@@ -131,6 +133,12 @@ def _when(steps: Sequence[StepState]) -> str:
 
 
 def _every_step(status: Status) -> None:
+    if render.width(sys.stdout) < _TABLE_COLUMNS:
+        for step in status.steps:
+            text = f"{step.name}: {step_state(step)}{' (deferred)' if step.deferred else ''}"
+            text += f" {step.at:{_TIME}} by {step.by}" if step.at else ""
+            render.item(f"{step.number:>2}", "strong", text, sys.stdout, columns=4)
+        return
     table(
         ("step", "name", "state", "at", "by"),
         (

@@ -57,7 +57,7 @@ def preflight(
     summary = render.folded(f"{answer}: {numbers}", stream, hanging=2)
     render.out(render.styled(answer, style, stream) + summary[len(answer) :])
     if not everything:
-        render.told("--all shows why, what to do, and what is ok; --names shows rows and tables by name")
+        render.told("--all: why, what to do, and what is ok; --names: tables and rows by name")
     if count["blocks"]:
         render.told("next: do what the blocking findings say, then run callctl preflight again")
     else:

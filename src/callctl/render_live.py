@@ -97,7 +97,7 @@ def _run(run: LiveRun) -> None:
         if session.seen and (doing := _at(session)):
             render.detail(f"pid {session.pid} {doing}", stream, hang=2)
             _waits(session)
-    hidden = [each.pid for each in (run, *run.sessions) if not each.seen]
+    hidden = [run.pid] * (not run.seen) + [session.pid for session in run.sessions if not session.seen]
     if hidden:
         text = (
             f"not visible to this role: host, times, and what pid {' and '.join(map(str, hidden))} does or"

@@ -33,13 +33,14 @@ def report(report: Report, output: Output, *, everything: bool = False, names: b
     if output == "json":
         render.document(report_document(report))
         return
+    answered: dict[str, str] = {}
     for word, style in _WORDS.items():
         checks = [check for check in report.checks if result(check) == word]
         if everything:
-            _in_full(checks, word, style)
+            _in_full(checks, word, style, answered)
             continue
         for group in _by_answer(checks):
-            _line(group, word, style, names=names)
+            _line(group, word, style, answered, names=names)
     if everything:
         for check in (check for check in report.checks if check.passed):
             render.item("ok", "good", f"{check.id}{_of_step(check)}: {check.sentence}", sys.stdout, columns=8)
@@ -49,12 +50,12 @@ def report(report: Report, output: Output, *, everything: bool = False, names: b
     summary = render.folded(_summary(report), sys.stdout, hanging=2)
     render.out(render.styled(summary, "good" if report.passed else "error", sys.stdout))
     if not everything and not all(check.passed for check in report.checks):
-        render.told("--all shows what each means and all that fixes it; --names shows the first rows")
+        render.told("--all: what it means, every fix, and what passed; --names: the first rows")
 
 
 def failed(checks: Sequence[CheckResult]) -> None:
     """Checks that failed outside of a report, each with its first rows and what fixes it."""
-    _in_full(checks, "failed", _WORDS["failed"])
+    _in_full(checks, "failed", _WORDS["failed"], {})
 
 
 def _by_answer(checks: Sequence[CheckResult]) -> list[list[CheckResult]]:
@@ -65,11 +66,17 @@ def _by_answer(checks: Sequence[CheckResult]) -> list[list[CheckResult]]:
     return list(groups.values())
 
 
-def _line(group: Sequence[CheckResult], word: str, style: str, *, names: bool) -> None:
+def _not_asked(check: CheckResult, answered: dict[str, str]) -> str:
+    """Why a check has no answer; what the server said, only where no check in ``answered`` was told the same."""
+    first = answered.setdefault(check.error or "", check.id)
+    return f"could not be asked ({check.source}): {check.error if first == check.id else f'as {first}'}"
+
+
+def _line(group: Sequence[CheckResult], word: str, style: str, answered: dict[str, str], *, names: bool) -> None:
     check = group[0]
     ids = ", ".join(f"{each.id}{_of_step(each)}" for each in group)
     if check.error is not None:
-        render.item(word, style, f"{ids}: could not be asked ({check.source}): {check.error}", sys.stdout, columns=8)
+        render.item(word, style, f"{ids}: {_not_asked(check, answered)}", sys.stdout, columns=8)
         return
     render.item(word, style, f"{ids}: {_counted(check)}; should be: {check.sentence}", sys.stdout, columns=8)
     if names:
@@ -167,15 +174,12 @@ def _not_so(check: CheckResult) -> str:
     return f"{_counted(check)}{is_not}{', such as' if check.count > len(check.sample) else ''}"
 
 
-def _in_full(checks: Sequence[CheckResult], word: str, style: str) -> None:
+def _in_full(checks: Sequence[CheckResult], word: str, style: str, answered: dict[str, str]) -> None:
     """Each check with its first rows, what its failure means, and all that fixes it."""
-    answered: dict[str, str] = {}
     for check in checks:
         render.item(word, style, f"{check.id}{_of_step(check)}: should be: {check.sentence}", sys.stdout, columns=8)
         if check.error is not None:
-            first = answered.setdefault(check.error, check.id)
-            said = check.error if first == check.id else f"as {first}"
-            render.detail(f"could not be asked ({check.source}): {said}", sys.stdout, indent=8, hang=2)
+            render.detail(_not_asked(check, answered), sys.stdout, indent=8, hang=2)
         else:
             render.detail(f"{_not_so(check)}:", sys.stdout, indent=8)
             for line in sample_lines(check):

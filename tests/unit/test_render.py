@@ -277,9 +277,9 @@ def test_every_line_fits_the_terminal_and_nothing_is_cut(columns: int, monkeypat
     monkeypatch.setenv("COLUMNS", str(columns))
     ids = tuple(str(UUID(int=n)) for n in range(3))
     findings = [*FINDINGS, Finding("statement", "blocks", "it is so " * 20, "because", STATEMENT, ids)]
-    for shown in ({}, {"everything": True, "names": True}):
-        render_findings.preflight(findings, [1], "text", **shown)
-        render_report.report(REPORT, "text", **shown)
+    for full in (False, True):
+        render_findings.preflight(findings, [1], "text", everything=full, names=full)
+        render_report.report(REPORT, "text", everything=full, names=full)
     text = terminal.getvalue()
     assert all(len(line) <= columns for line in text.splitlines())
     assert text.count("".join(STATEMENT.split())) == 0
