@@ -111,12 +111,12 @@ def copied(label: str, text: str, stream: TextIO, *, indent: int = 9) -> None:
 def called(names: Iterable[tuple[str, str, str]]) -> None:
     """What this database calls otherwise than the specification: (table, documented name, name here)."""
     for table, documented, actual in names:
-        detail(f"{table}: {documented} is called {actual} here", sys.stdout, indent=0, hang=2)
+        copied("", f"{table}: {documented} is called {actual} here", sys.stdout, indent=0)
 
 
 def told(text: str) -> None:
-    """A line for a person, folded: the next command, a remark."""
-    _write(sys.stderr, redact(folded(text, sys.stderr, hanging=2)))
+    """A line for a person, folded on a terminal: the next command, a remark."""
+    _write(sys.stderr, redact(folded(text, sys.stderr, hanging=2) if is_terminal(sys.stderr) else text))
 
 
 def _safe(text: str, stream: TextIO) -> str:

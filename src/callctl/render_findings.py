@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 PROBLEMS = ("blocks", "warns", "unknown")
 LEVELS = (*PROBLEMS, "ok")
 _STYLES = {"ok": "good", "unknown": "hint", "warns": "warning", "blocks": "error"}
-# Of one question, so many answers and fixes are shown where nobody asked for all.
+# Where nobody asked for all: so many answers of one question stand on its line; of more, the first alone, or the first
+# few that block, each with its fix.
+_TOGETHER = 2
 _SHOWN = 3
 _STATEMENTS = ("ALTER ", "CREATE ", "DROP ", "GRANT ", "UPDATE ", "DELETE ", "SELECT ", "REINDEX ", "PREPARED ")
 
@@ -65,7 +67,7 @@ def preflight(
 
 
 def before_run(findings: Sequence[Finding], *, asks: bool = False) -> None:
-    """What matters of a preflight before a run, on stderr: in full what blocks, a line each for the rest.
+    """What matters of a preflight before a run, on stderr: in full what blocks, a line a question for the rest.
 
     ``asks``: a person is about to answer, and sees the rest in full, too.
     """
@@ -76,8 +78,7 @@ def before_run(findings: Sequence[Finding], *, asks: bool = False) -> None:
                 _in_full(group, sys.stderr)
                 continue
             short = True
-            for finding in group:
-                render.item(level, _STYLES[level], f"{finding.id}: {finding.what}", sys.stderr)
+            _line(group, sys.stderr, names=False)
     if short:
         render.told("(callctl preflight --all says why these matter, and what to do)")
 
@@ -112,7 +113,7 @@ def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> di
 def _line(group: Sequence[Finding], stream: TextIO, *, names: bool) -> None:
     """A question's answers on one line; below it what mends what blocks."""
     level = group[0].level
-    shown = group if names else group[:_SHOWN]
+    shown = group if names or len(group) <= _TOGETHER else group[: _SHOWN if level == "blocks" else 1]
     more = f"; and {len(group) - len(shown)} more" if len(group) > len(shown) else ""
     text = "; ".join(_counted(finding, names=names) for finding in shown)
     render.item(level, _STYLES[level], f"{group[0].id}: {text}{more}", stream)
