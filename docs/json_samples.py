@@ -111,7 +111,7 @@ def _status() -> None:
         pid=4711,
         role="migrator",
         application="callctl lock",
-        host="10.0.0.5",
+        host="local",
         since=_AT,
         seconds=723.4,
         silent_seconds=None,
