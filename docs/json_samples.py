@@ -45,6 +45,7 @@ from callctl.events import (
     BackupProgress,
     BatchFinished,
     Event,
+    Holder,
     IndexProgress,
     LoadProgress,
     MigrationStarted,
@@ -59,6 +60,7 @@ from callctl.findings import Finding
 from callctl.kept_secrets import Kept
 from callctl.key_retirement import Retired
 from callctl.key_use import Keys, KeyUse, Ledger, Secrets
+from callctl.live_runs import Committed, Live, LiveRun, Session
 from callctl.loadtest_measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
 from callctl.loadtest_preview import Leftover, Preview
 from callctl.loadtest_queries import documented_queries
@@ -101,7 +103,26 @@ def _status() -> None:
     first, second = all_steps()[:2]
     applied = StepState(first.number, first.name, True, False, _AT, "migrator", "ops@deploy", 0.0712, False, None)
     pending = StepState(second.number, second.name, False, False, None, None, None, None, False, None)
-    render_answers.status(Status(_naming(), (applied, pending)), Settings(output="json"))
+    holder = Holder(26358, "psql", "idle in transaction", "00:04:10")
+    waiting = "a lock on chatapp.chatbots"
+    session = Session(4712, "callctl migrate", "active", "UPDATE", 0.0612, waiting, (holder,), None, True)
+    run = LiveRun(
+        command="migrate up",
+        direction="up",
+        step=4,
+        pid=4711,
+        role="migrator",
+        application="callctl lock",
+        host="local",
+        since=_AT,
+        seconds=723.4,
+        silent_seconds=None,
+        seen=True,
+        sessions=(session,),
+        committed=Committed(4, "up", 5, 17, 4000, 20000),
+        uncommitted=False,
+    )
+    render_answers.status(Status(_naming(), (applied, pending)), Settings(output="json"), Live((run,)))
 
 
 def _plan() -> None:
@@ -483,7 +504,16 @@ _SAMPLES: tuple[tuple[str, str, Callable[[], None]], ...] = (
         "migrate status",
         """`state` is `pending`, `applied`, `adopted`, `edited`, `half up` or `half down`. `deferred` is true of a
 pending step 5 or 6 that waits although a later one is applied (`migrate up --defer-drops`). `names` lists only
-what this database calls otherwise than the specification.""",
+what this database calls otherwise than the specification.
+
+`runs` are the callctl that hold the migration lock now: one that takes steps or purges alone, or several others
+(`rotate-secrets`, `backup`, …). `command` and `step` are what the run says of itself, null where it does not.
+`since` is when its session connected, and `host` is `local` for a local socket. `committed` is how far the step has
+come in callctl's own tables: the last statement with a checkpoint, of how many in its file, and the rows of its list;
+null where nothing is committed (`uncommitted` is true) or could be read. `sessions` work for it; `seconds` is how long
+each has been in its state. `silent_seconds`: so long no session of it has had a statement under way. Where `seen` is
+false, this role may not see the session (`GRANT pg_monitor`): what PostgreSQL hides is null. `left` are sessions of an
+earlier run that still hold its work lock. `unseen` says why no run could be seen from here, such as on a standby.""",
         _status,
     ),
     (

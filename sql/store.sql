@@ -71,6 +71,17 @@ COMMENT ON TABLE callctl.work_list IS
 COMMENT ON COLUMN callctl.work_list.ordinal IS 'Order in which they are touched, from 1: that of the table on disk';
 COMMENT ON COLUMN callctl.work_list.key IS 'Primary key of the row';
 
+CREATE UNLOGGED TABLE IF NOT EXISTS callctl.work_done (
+  session integer PRIMARY KEY,
+  listed bigint NOT NULL,
+  done bigint NOT NULL
+);
+COMMENT ON TABLE callctl.work_done IS
+  'How far the batched statement under way has come; each session writes a row of its own, so that none waits for another';
+COMMENT ON COLUMN callctl.work_done.session IS 'Server process of a session that writes batches';
+COMMENT ON COLUMN callctl.work_done.listed IS 'Rows of the work list, in the row of the session that made it; 0 in the others';
+COMMENT ON COLUMN callctl.work_done.done IS 'Rows of the work list that this session has written, in the transactions that wrote them';
+
 CREATE TABLE IF NOT EXISTS callctl.definition (
   step integer NOT NULL,
   ordinal integer NOT NULL,

@@ -12,4 +12,9 @@ TRUNCATE callctl.work_list;
 INSERT INTO callctl.work_list (ordinal, key)
 SELECT row_number() OVER (ORDER BY place), key FROM callctl.listed;
 
+DELETE FROM callctl.work_done;
+
+INSERT INTO callctl.work_done (session, listed, done)
+SELECT pg_backend_pid(), count(*), 0 FROM callctl.listed;
+
 DROP TABLE callctl.listed;

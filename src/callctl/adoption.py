@@ -39,7 +39,7 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
     must remember. Stops at the first step that cannot be proved; where none was recorded, callctl's schema is not left
     behind. ``defer_drops`` passes over steps 5 and 6.
     """
-    with at_work(settings, on_event=on_event) as (connection, lock):
+    with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, lock):
         found = status(connection, settings)
         looked_at: list[Adopted] = []
         with _leaving_nothing(connection, settings, looked_at, on_event):

@@ -104,7 +104,9 @@ def backup(
     with closing(BackupFile(name)) as file:
         try:
             with (
-                MigrationLock(settings, wait=wait, shared=True, name=BACKUP_SESSION, on_event=on_event),
+                MigrationLock(
+                    settings, wait=wait, shared=True, name=BACKUP_SESSION, command="backup", on_event=on_event
+                ),
                 closing(database.connect(settings, application_name=BACKUP_SESSION, session=True)) as connection,
             ):
                 manifest = _take(connection, settings, file, exclude_schemas, on_event)

@@ -83,6 +83,7 @@ def _finish(run: Run, script: Script, statement: Statement, changed: int) -> Non
     reached = store.Checkpoint(statement.number, True, changed)
     with transaction(run):
         store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+        run.connection.execute(read_sql("catalog/work_done_clear.sql").encode())
 
 
 def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> None:
@@ -199,6 +200,7 @@ class _Shares:
                     run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": most_ms})
                     cursor = run.connection.execute(sql.encode())
                     assert_stored(self._statement, cursor)
+                    run.connection.execute(read_sql("catalog/work_done.sql").encode(), {"rows": size})
             except psycopg.errors.QueryCanceled:
                 if size == 1:
                     raise

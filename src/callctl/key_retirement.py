@@ -80,7 +80,7 @@ def retire(
             f"key {id} is primary: it encrypts what is written from here on",
             hint="make another key primary in callctl.yaml, run callctl rotate-secrets, then retire this one",
         )
-    with at_work(settings, wait=wait, on_event=on_event) as (connection, _):
+    with at_work(settings, command="keys retire", wait=wait, on_event=on_event) as (connection, _):
         reading = partial(database.read_in_time, connection, settings, "keys retire", NOTHING)
         with reading():
             store.assert_owner(connection, settings.schema)

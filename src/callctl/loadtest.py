@@ -203,7 +203,7 @@ def _rows_are_left(error: psycopg.Error) -> StepFailed:
 def _alone(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[Connection, MigrationLock]]:
     """A connection to write rows on, with no migration under way and no other load test."""
     with (
-        MigrationLock(settings, wait=wait, shared=True, on_event=on_event) as held,
+        MigrationLock(settings, wait=wait, shared=True, command="loadtest", on_event=on_event) as held,
         closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection,
     ):
         store.assert_owner(connection, settings.schema)

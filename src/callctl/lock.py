@@ -37,6 +37,29 @@ STORE_CLASS = LOCK_CLASS + 5
 WEBHOOK_CLASS = LOCK_CLASS + 6
 # Of a load test, one at a time: whose rows are there while nobody has it, were left by one that was killed.
 LOADTEST_CLASS = LOCK_CLASS + 7
+# What the holder of the migration lock is doing, as a number (:func:`mark`). Every role sees pg_locks whole.
+DOING_CLASS = LOCK_CLASS + 8
+
+# The commands that take the migration lock. Their places are part of the marks: another version of callctl reads them,
+# so a new command goes to the end.
+COMMANDS = (
+    "migrate up",
+    "migrate down",
+    "migrate adopt",
+    "purge",
+    "seed-models",
+    "keys retire",
+    "rotate-secrets",
+    "webhooks rotate",
+    "webhooks restore",
+    "backup",
+    "restore",
+    "loadtest",
+    "companies enable",
+    "companies disable",
+    "settings init",
+)
+_STEPS_A_COMMAND = 100
 
 LOCK_SESSION = "callctl lock"
 WORK_SESSION = "callctl migrate"
@@ -57,17 +80,28 @@ _TRY = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
 _UNLOCK = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
 
 
+def mark(command: str, step: int = 0) -> int:
+    """The number under which a command says what it is doing; ``step`` is 0 before the first one."""
+    return (COMMANDS.index(command) + 1) * _STEPS_A_COMMAND + step
+
+
+def marked(number: int) -> tuple[str | None, int | None]:
+    """What a mark says: the command, and its step; None for what this version does not know."""
+    place, step = divmod(number, _STEPS_A_COMMAND)
+    return COMMANDS[place - 1] if 0 < place <= len(COMMANDS) else None, step or None
+
+
 @contextmanager
 def at_work(
-    settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore
+    settings: Settings, *, command: str | None = None, wait: bool = False, on_event: OnEvent = ignore
 ) -> Iterator[tuple[Connection, MigrationLock]]:
     """The connection to write on, alone on this schema, and the migration lock that goes with it.
 
     By the time it yields, nothing of an earlier run is still at work on the server. ``wait`` waits for another callctl,
-    up to ``settings.lock_wait_ms``. Raises LockHeld where another is at work or an orphan does not end; Refused behind
-    a pooler in transaction mode; ConnectionFailed.
+    up to ``settings.lock_wait_ms``. ``command`` is one of COMMANDS. Raises LockHeld where another is at work or an
+    orphan does not end; Refused behind a pooler in transaction mode; ConnectionFailed.
     """
-    with MigrationLock(settings, wait=wait, on_event=on_event) as lock:
+    with MigrationLock(settings, command=command, wait=wait, on_event=on_event) as lock:
         connection = connect(settings, application_name=WORK_SESSION, session=True)
         try:
             _end_orphans(connection, settings, on_event)
@@ -220,7 +254,8 @@ class MigrationLock:
     It is taken on a connection of its own, by polling: a session that waits in pg_advisory_lock() holds a snapshot, and
     CREATE INDEX CONCURRENTLY waits for snapshots. It goes with its connection, so a killed run leaves nothing behind.
     Those who take it ``shared`` (rotations, backups, commands that write a few rows) hold off a migration, and a
-    migration them, but not each other; ``name`` is what their session is called.
+    migration them, but not each other; ``name`` is what their session is called. ``command`` is one of COMMANDS: it
+    tells ``migrate status`` what is at work.
     """
 
     def __init__(
@@ -230,12 +265,15 @@ class MigrationLock:
         wait: bool = False,
         shared: bool = False,
         name: str | None = None,
+        command: str | None = None,
         on_event: OnEvent = ignore,
     ) -> None:
         self._settings = settings
         self._wait = wait
         self._shared = shared
         self._name = name or (ROTATE_SESSION if shared else LOCK_SESSION)
+        self._command = command
+        self._mark: int | None = None
         self._on_event = on_event
         self._connection: Connection | None = None
         self._pid = 0
@@ -244,11 +282,31 @@ class MigrationLock:
         self._connection = connect(self._settings, application_name=self._name, session=True)
         try:
             self._pid = self._backend_pid()
+            self._tell(self._connection, 0)
             self._take(self._connection)
         except BaseException:  # Ctrl-C while waiting, too
             self._connection.close()
             raise
         return self
+
+    def tell(self, step: int) -> None:
+        """Let others see that this command is at a step. A session that is gone is :meth:`assert_held`'s to report."""
+        import psycopg
+
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._tell(self._connection, step)
+
+    def _tell(self, connection: Connection, step: int) -> None:
+        if self._command not in COMMANDS:
+            return
+        before, self._mark = self._mark, mark(self._command, step)
+        if before != self._mark:
+            connection.execute(
+                "SELECT pg_try_advisory_lock_shared(%(class)s, %(now)s),"
+                " CASE WHEN %(before)s::integer IS NOT NULL THEN pg_advisory_unlock_shared(%(class)s, %(before)s) END",
+                {"class": DOING_CLASS, "now": self._mark, "before": before},
+            )
 
     def _take(self, connection: Connection) -> None:
         taken = partial(_try, connection, LOCK_CLASS, self._settings.schema, shared=self._shared)

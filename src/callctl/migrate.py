@@ -163,7 +163,7 @@ def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event
 
 def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_event: OnEvent) -> Run:
     direction, to = wish.direction, wish.to
-    with at_work(settings, wait=wait, on_event=on_event) as (connection, lock):
+    with at_work(settings, command=f"migrate {direction}", wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
         found = status(connection, settings)
         unfinished = found.to_finish(direction)
@@ -263,6 +263,7 @@ def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]
     taken = []
     for position, (step, script, checks) in enumerate(ready, start=1):
         with _interruptible(run, step):
+            run.lock.tell(step.number)
             run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
             taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_script))
             _flush(run, f"step {step.number} {run.direction}")
@@ -286,6 +287,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
                 # A deferred trigger fires behind its statement: PostgreSQL alters no table with trigger events pending.
                 run.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 for position, (step, script, checks) in enumerate(ready, start=1):
+                    run.lock.tell(step.number)
                     run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
                     taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
         except transactions.Failed as failed:

@@ -147,7 +147,7 @@ def operation(
     Raises LockHeld where a migration is under way; Refused behind a pooler in transaction mode; ConnectionFailed.
     """
     with (
-        MigrationLock(settings, wait=wait, shared=True, name=OPERATE_SESSION, on_event=on_event),
+        MigrationLock(settings, wait=wait, shared=True, name=OPERATE_SESSION, command=command, on_event=on_event),
         closing(database.connect(settings, application_name=OPERATE_SESSION, session=True)) as connection,
     ):
         yield Operation(settings, connection, command, on_event)

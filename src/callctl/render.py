@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # Members of callctl's documents that look like a key and are none.
 _DIGESTS = ("sha256",)
+# Fewer columns than these leave no room for a wide indentation.
+_NARROW = 60
+# A word, or what is within quotes with the words that touch it.
+_WORDS = re.compile(r"(?:'[^']*'|\"[^\"]*\"|[^\s'\"]|['\"])+")
 _STYLES = {"error": "1;31", "warning": "33", "hint": "36", "good": "32", "faint": "2", "strong": "1"}
 
 
@@ -38,8 +43,14 @@ def has_colour(stream: TextIO) -> bool:
 
 
 def width(stream: TextIO) -> int:
-    """Columns to fill: the terminal's (20 to 110), and 80 where there is none."""
-    return max(20, min(shutil.get_terminal_size((80, 24)).columns, 110)) if is_terminal(stream) else 80
+    """Columns to fill: those of the terminal behind ``stream`` (20 to 120), and 80 where there is none."""
+    if not is_terminal(stream):
+        return 80
+    columns = 0
+    if not os.environ.get("COLUMNS"):
+        with contextlib.suppress(OSError, ValueError):  # a terminal that does not say
+            columns = os.get_terminal_size(stream.fileno()).columns
+    return max(20, min(columns or shutil.get_terminal_size((80, 24)).columns, 120))
 
 
 def styled(text: str, style: str, stream: TextIO) -> str:
@@ -47,16 +58,72 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 
 
 def folded(text: str, stream: TextIO, *, indent: int = 0, hanging: int = 0) -> str:
-    """``text`` in lines that fit ``stream``, each indented; all but the first by ``hanging`` more."""
+    """``text`` in lines that fit ``stream``, each indented; all but the first by ``hanging`` more.
+
+    On a terminal a word that is longer than a line goes on in the next one; elsewhere it stays whole.
+    """
     lines = textwrap.wrap(
         text,
         max(width(stream), indent + hanging + 20),
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + hanging),
-        break_long_words=False,
+        break_long_words=is_terminal(stream),
         break_on_hyphens=False,
     )
     return "\n".join(lines)
+
+
+def hanging(columns: int, stream: TextIO) -> int:
+    """How far to indent below a label of so many columns: less where the terminal has no room to give away."""
+    return columns if width(stream) >= _NARROW else min(columns, 2)
+
+
+def item(label: str, style: str, text: str, stream: TextIO, *, columns: int = 9) -> None:
+    """A line that begins with a label, folded; what is folded stands below the text."""
+    lines = folded(f"{label:<{columns}}{text}", stream, hanging=hanging(columns, stream))
+    _write(stream, _safe(styled(label, style, stream) + lines[len(label) :], stream))
+
+
+def detail(text: str, stream: TextIO, *, indent: int = 9, hang: int = 5) -> None:
+    """A line that belongs to the one above, folded, with ``hang`` for the columns of its own label."""
+    indent = hanging(indent, stream)
+    _write(stream, _safe(folded(text, stream, indent=indent, hanging=hanging(hang, stream)), stream))
+
+
+def copied(label: str, text: str, stream: TextIO, *, indent: int = 9) -> None:
+    """A line with a statement or command. In a pipe it stays on its line; on a terminal it is folded between words,
+    and nothing within quotes is, so that it can still be copied.
+    """
+    if not is_terminal(stream):
+        _write(stream, _safe(f"{'':{indent}}{label}{' '.join(text.split())}", stream))
+        return
+    first = hanging(indent, stream)
+    room = width(stream) - first
+    lines, line = [], label.rstrip()
+    for word in _WORDS.findall(text):
+        if not line or len(line) + 1 + len(word) <= room:
+            line += f" {word}" if line else word
+        else:
+            lines.append(line)
+            line = f"  {word}"
+    for each in (*lines, line):
+        fits = len(each) <= room
+        _write(stream, _safe(f"{'':{first}}{each}" if fits else folded(each, stream, indent=first, hanging=2), stream))
+
+
+def called(names: Iterable[tuple[str, str, str]]) -> None:
+    """What this database calls otherwise than the specification: (table, documented name, name here)."""
+    for table, documented, actual in names:
+        copied("", f"{table}: {documented} is called {actual} here", sys.stdout, indent=0)
+
+
+def told(text: str) -> None:
+    """A line for a person, folded on a terminal: the next command, a remark."""
+    _write(sys.stderr, redact(folded(text, sys.stderr, hanging=2) if is_terminal(sys.stderr) else text))
+
+
+def _safe(text: str, stream: TextIO) -> str:
+    return hide_keys(text) if stream is sys.stdout else redact(text)
 
 
 def out(text: str = "") -> None:
@@ -75,7 +142,7 @@ def note(text: str) -> None:
 
 
 def warning(text: str) -> None:
-    _write(sys.stderr, f"callctl: {styled('warning:', 'warning', sys.stderr)} {redact(text)}")
+    _labelled("warning", text)
 
 
 def target(found: Target) -> None:
@@ -96,14 +163,26 @@ def _located(text: str, stream: TextIO) -> str:
 
 
 def error(message: str, hint: str | None = None) -> None:
-    _write(sys.stderr, f"callctl: {styled('error:', 'error', sys.stderr)} {redact(message)}")
+    _labelled("error", message)
     if hint:
-        _write(sys.stderr, f"callctl: {styled('hint:', 'hint', sys.stderr)} {redact(hint)}")
+        _labelled("hint", hint)
+
+
+def _labelled(label: str, text: str) -> None:
+    """callctl's own words on stderr; on a terminal folded, but for lines that are indented: a statement, a caret."""
+    stream = sys.stderr
+    lines = redact(f"callctl: {label}: {text}").split("\n")
+    if is_terminal(stream):
+        lines = [line if line[:1] in ("", " ") else folded(line, stream, hanging=2) for line in lines]
+    start = len("callctl: ")
+    end = start + len(f"{label}:")
+    lines[0] = lines[0][:start] + styled(lines[0][start:end], label, stream) + lines[0][end:]
+    _write(stream, "\n".join(lines))
 
 
 def ask(question: str) -> bool:
     """A yes or no question on the terminal; anything but y or yes is no."""
-    sys.stderr.write(f"{redact(question)} [y/N] ")
+    sys.stderr.write(f"{folded(redact(f'{question} [y/N]'), sys.stderr, hanging=2)} ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from callctl import render
+from callctl import render, render_live
+from callctl.live_runs import Live
 from callctl.render_table import table
 from callctl.steps import finishing
 
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from callctl.store import HistoryRow, Saved
     from callctl.target import Target
 
+# Fewer columns than these divide the words of the table of steps.
+_TABLE_COLUMNS = 72
 _TIME = "%Y-%m-%d %H:%M:%S%z"
 
 
 # ---- migrate status ------------------------------------------------------------------------------------
 
 
-def status_document(status: Status, settings: Settings) -> dict[str, object]:
+def status_document(status: Status, settings: Settings, live: Live) -> dict[str, object]:
     return {
         "schema": settings.schema,
         "names": [
@@ -46,6 +49,7 @@ def status_document(status: Status, settings: Settings) -> dict[str, object]:
             }
             for step in status.steps
         ],
+        **render_live.live_document(live),
     }
 
 
@@ -58,12 +62,84 @@ def step_state(step: StepState) -> str:
     return "edited" if step.edited else "adopted" if step.adopted else "applied"
 
 
-def status(status: Status, settings: Settings) -> None:
+def status(
+    status: Status,
+    settings: Settings,
+    live: Live = Live(),  # noqa: B008
+    *,
+    everything: bool = False,
+    names: bool = False,
+) -> None:
+    """The answer of ``callctl migrate status``: what is at work, then where the steps are.
+
+    In text steps of one state share a line, the ones to look at first. ``everything`` lists them all; ``names`` adds
+    what this database calls otherwise than the specification.
+    """
     if settings.output == "json":
-        render.document(status_document(status, settings))
+        render.document(status_document(status, settings, live))
         return
-    for name, documented, actual in status.naming.describe():
-        render.note(f"{name}: {documented} is called {actual} here")
+    render_live.live(live)
+    if everything:
+        _every_step(status)
+    else:
+        _by_state(status, live)
+    if names:
+        render.called(status.naming.describe())
+    pending = len(status.pending)
+    if any(step.edited for step in status.steps):
+        render.told("an applied step's file has changed since: compare it with the version that was applied")
+    render.told(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
+    _deferred(status.deferred)
+    render.told(f"next: {_following(status, live)}")
+
+
+def _following(status: Status, live: Live) -> str:
+    if live.may_migrate:
+        return "callctl migrate status, when the run is over"
+    for number, direction in status.half_done.items():
+        return finishing(number, direction, status.applied)
+    return "callctl preflight" if status.pending else "callctl verify"
+
+
+def _by_state(status: Status, live: Live) -> None:
+    """A line for each state that a step is in: partly done, edited, applied, pending."""
+    stream = sys.stdout
+    for step in status.steps:
+        if step.half_done:
+            stopped = "under way or stopped" if live.may_migrate else "stopped part-way; the rest is pending"
+            text = f"step {step.number} {step.half_done} ({step.name}): {stopped}"
+            render.item("partly", "warning", text, stream)
+    states: dict[str, list[StepState]] = {}
+    for step in status.steps:
+        if step.deferred and not step.half_done:
+            render.item("pending (deferred)", "faint", f"step {step.number} ({step.name})", stream, columns=20)
+        elif not step.half_done:
+            states.setdefault(step_state(step), []).append(step)
+    for state in ("edited", "applied", "adopted", "pending"):
+        if found := states.get(state):
+            style = "warning" if state == "edited" else "good" if found[0].applied else "faint"
+            render.item(state, style, f"{render.steps([step.number for step in found])}{_when(found)}", stream)
+
+
+def _when(steps: Sequence[StepState]) -> str:
+    """': name' of one step; when and by whom those that are applied were."""
+    named = f" ({steps[0].name})" if len(steps) == 1 else ""
+    times = sorted(step.at for step in steps if step.at)
+    if not times:
+        return named
+    first, last = f"{times[0]:{_TIME}}", f"{times[-1]:{_TIME}}"
+    roles = list(dict.fromkeys(step.by for step in steps if step.by))
+    by = f" by {roles[0]}" if len(roles) == 1 else f" by {len(roles)} roles" if roles else ""
+    return f"{named}: {first}{f' to {last}' if last != first else ''}{by}"
+
+
+def _every_step(status: Status) -> None:
+    if render.width(sys.stdout) < _TABLE_COLUMNS:
+        for step in status.steps:
+            text = f"{step.name}: {step_state(step)}{' (deferred)' if step.deferred else ''}"
+            text += f" {step.at:{_TIME}} by {step.by}" if step.at else ""
+            render.item(f"{step.number:>2}", "strong", text, sys.stdout, columns=4)
+        return
     table(
         ("step", "name", "state", "at", "by"),
         (
@@ -78,24 +154,13 @@ def status(status: Status, settings: Settings) -> None:
         ),
         right=("step",),
     )
-    pending = len(status.pending)
-    if any(step.edited for step in status.steps):
-        render.note("an applied step's file has changed since: compare it with the version that was applied")
-    render.note(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
-    _deferred(status.deferred)
-    following = "callctl preflight" if pending else "callctl verify"
-    for step in status.steps:
-        if step.half_done:
-            render.note(f"step {step.number} stopped half way {step.half_done}")
-            following = finishing(step.number, step.half_done, status.applied)
-    render.note(f"next: {following}")
 
 
 def _deferred(numbers: Sequence[int]) -> None:
     """What it means that these steps wait."""
     if numbers:
         which = f"{render.steps(numbers)} {'is' if len(numbers) == 1 else 'are'}"
-        render.note(f"{which} deferred: a type column stays, in step with the flags, until callctl migrate up drops it")
+        render.told(f"{which} deferred: a type column stays, in step with the flags, until callctl migrate up drops it")
 
 
 # ---- migrate plan --------------------------------------------------------------------------------------

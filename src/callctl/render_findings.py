@@ -10,48 +10,77 @@ from callctl import render
 
 if TYPE_CHECKING:
     from callctl.config import Output
+    from callctl.naming import Naming
     from callctl.preflight import Finding
 
-LEVELS = ("ok", "unknown", "warns", "blocks")  # the worst last, where the eye ends up
+PROBLEMS = ("blocks", "warns", "unknown")
+LEVELS = (*PROBLEMS, "ok")
 _STYLES = {"ok": "good", "unknown": "hint", "warns": "warning", "blocks": "error"}
-_OBJECTS_SHOWN = 8
+# Where nobody asked for all: so many answers of one question stand on its line; of more, the first alone, or the first
+# few that block, each with its fix.
+_TOGETHER = 2
+_SHOWN = 3
 _STATEMENTS = ("ALTER ", "CREATE ", "DROP ", "GRANT ", "UPDATE ", "DELETE ", "SELECT ", "REINDEX ", "PREPARED ")
 
 
 def preflight(
-    findings: Sequence[Finding], pending: Sequence[int], output: Output, *, following: str = "callctl migrate plan"
+    findings: Sequence[Finding],
+    pending: Sequence[int],
+    output: Output,
+    *,
+    following: str = "callctl migrate plan",
+    naming: Naming | None = None,
+    everything: bool = False,
+    names: bool = False,
 ) -> None:
-    """The answer of ``callctl preflight``; ``following`` is the next command where nothing blocks."""
+    """The answer of ``callctl preflight``; ``following`` is the next command where nothing blocks.
+
+    In text a problem is a line. ``everything``: its why and its fix, too, and what is ok. ``names``: what each is about
+    by name, and what this database calls otherwise than the specification.
+    """
     if output == "json":
         render.document(findings_document(findings, pending))
         return
-    for level in LEVELS:
+    stream = sys.stdout
+    for level in PROBLEMS:
         for group in grouped(findings, level):
-            _group(group, sys.stdout)
+            if everything:
+                _in_full(group, stream, names=names)
+            else:
+                _line(group, stream, names=names)
+    if everything:
+        for finding in (finding for finding in findings if finding.level == "ok"):
+            render.item("ok", "good", finding.what, stream)
+    if names and naming is not None:
+        render.called(naming.describe())
     count = {level: sum(finding.level == level for finding in findings) for level in LEVELS}
-    render.out()
-    if count["blocks"]:
-        answer, style = "not ready", "error"
-    else:
-        answer, style = "ready", "good"
+    answer, style = ("not ready", "error") if count["blocks"] else ("ready", "good")
     numbers = f"{count['blocks']} block, {count['warns']} warn, {count['unknown']} unknown, {count['ok']} ok"
-    render.out(f"{render.styled(answer, style, sys.stdout)}: {numbers}")
+    summary = render.folded(f"{answer}: {numbers}", stream, hanging=2)
+    render.out(render.styled(answer, style, stream) + summary[len(answer) :])
+    if not everything:
+        render.told("--all: why, what to do, and what is ok; --names: tables and rows by name")
     if count["blocks"]:
-        render.note("next: do what the blocking findings say, then run callctl preflight again")
+        render.told("next: do what the blocking findings say, then run callctl preflight again")
     else:
-        render.note(f"next: {following}")
+        render.told(f"next: {following}")
 
 
-def before_run(findings: Sequence[Finding]) -> None:
-    """What matters of a preflight before a run, on stderr: in full what blocks, a line each for the rest."""
-    rest = [finding for level in ("unknown", "warns") for finding in findings if finding.level == level]
-    for finding in rest:
-        level = render.styled(f"{finding.level:<7}", _STYLES[finding.level], sys.stderr)
-        render.note(f"{level}  {_folded(f'{finding.id}: {finding.what}', sys.stderr)}")
-    if rest:
-        render.note("(callctl preflight says why these matter, and what to do)")
-    for group in grouped(findings, "blocks"):
-        _group(group, sys.stderr)
+def before_run(findings: Sequence[Finding], *, asks: bool = False) -> None:
+    """What matters of a preflight before a run, on stderr: in full what blocks, a line a question for the rest.
+
+    ``asks``: a person is about to answer, and sees the rest in full, too.
+    """
+    short = False
+    for level in PROBLEMS:
+        for group in grouped(findings, level):
+            if asks or level == "blocks":
+                _in_full(group, sys.stderr)
+                continue
+            short = True
+            _line(group, sys.stderr, names=False)
+    if short:
+        render.told("(callctl preflight --all says why these matter, and what to do)")
 
 
 def grouped(findings: Sequence[Finding], level: str) -> list[list[Finding]]:
@@ -81,41 +110,60 @@ def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> di
     }
 
 
-def _group(group: Sequence[Finding], stream: TextIO) -> None:
-    write = render.out if stream is sys.stdout else render.note
-    first = group[0]
-    level = render.styled(f"{first.level:<7}", _STYLES[first.level], stream)
-    if first.level == "ok":
-        for finding in group:
-            write(f"{level}  {_folded(finding.what, stream)}")
-        return
-    write("")
-    write(f"{level}  {render.styled(first.id, 'strong', stream)}")
+def _line(group: Sequence[Finding], stream: TextIO, *, names: bool) -> None:
+    """A question's answers on one line; below it what mends what blocks."""
+    level = group[0].level
+    shown = group if names or len(group) <= _TOGETHER else group[: _SHOWN if level == "blocks" else 1]
+    more = f"; and {len(group) - len(shown)} more" if len(group) > len(shown) else ""
+    text = "; ".join(_counted(finding, names=names) for finding in shown)
+    render.item(level, _STYLES[level], f"{group[0].id}: {text}{more}", stream)
+    if names:
+        _names([name for finding in group for name in _not_said(finding)], stream)
+    if level == "blocks":
+        fixes = list(dict.fromkeys(finding.do for finding in group if finding.do))
+        for fix in fixes[:_SHOWN]:
+            _fix(fix, stream)
+        if len(fixes) > _SHOWN:
+            render.detail(f"fix: {len(fixes) - _SHOWN} more; --all shows them", stream)
+
+
+def _in_full(group: Sequence[Finding], stream: TextIO, *, names: bool = True) -> None:
+    """A question's answers with their why and their fix."""
+    level = group[0].level
+    fixes = {finding.do for finding in group}
     for finding in group:
-        write(render.folded(finding.what, stream, indent=9))
-        # An object that the sentence names already would only be noise.
-        objects = [each for each in finding.objects if each not in finding.what]
-        if objects:
-            more = len(objects) - _OBJECTS_SHOWN
-            shown = ", ".join(objects[:_OBJECTS_SHOWN]) + (f" and {more} more" if more > 0 else "")
-            write(render.folded(shown, stream, indent=11))
-        if len({each.do for each in group}) > 1:
-            _what_to_do(finding.do, stream)
-    if first.why:
-        write(render.folded(f"why: {first.why}", stream, indent=9, hanging=5))
-    if len({each.do for each in group}) == 1:
-        _what_to_do(first.do, stream)
+        render.item(level, _STYLES[level], f"{finding.id}: {_counted(finding, names=names)}", stream)
+        if names:
+            _names(_not_said(finding), stream)
+        if len(fixes) > 1:
+            _fix(finding.do, stream)
+    if group[0].why:
+        render.detail(f"why: {group[0].why}", stream)
+    if len(fixes) == 1:
+        _fix(group[0].do, stream)
 
 
-def _what_to_do(text: str, stream: TextIO) -> None:
-    """What to do, folded; a statement in one line, to be copied as it is."""
-    write = render.out if stream is sys.stdout else render.note
+def _counted(finding: Finding, *, names: bool) -> str:
+    """What was found, and the number of names left out, where the sentence does not say it."""
+    left_out = len(_not_said(finding))
+    if names or not left_out or str(left_out) in finding.what:
+        return finding.what
+    return f"{finding.what} ({render.counted(left_out, 'name')})"
+
+
+def _not_said(finding: Finding) -> list[str]:
+    """The objects that the sentence does not name already."""
+    return [name for name in finding.objects if name not in finding.what]
+
+
+def _names(names: Sequence[str], stream: TextIO) -> None:
+    if names:
+        render.detail(", ".join(names), stream, hang=0)
+
+
+def _fix(text: str, stream: TextIO) -> None:
+    """What to do about it. A statement is for a terminal to be copied from."""
     if ";" in text and any(word in text for word in _STATEMENTS):
-        write(f"{'':9}do:  {text}")
+        render.copied("fix: ", text, stream)
     elif text:
-        write(render.folded(f"do:  {text}", stream, indent=9, hanging=5))
-
-
-def _folded(text: str, stream: TextIO) -> str:
-    """``text`` folded to stand beside a level."""
-    return render.folded(text, stream, indent=9).lstrip()
+        render.detail(f"fix: {text}", stream)

@@ -15,34 +15,85 @@ if TYPE_CHECKING:
     from callctl.config import Output
     from callctl.results import CheckResult, Report
 
+# What is no pass, the worst first, and how it looks.
+_WORDS = {"failed": "error", "warns": "warning"}
+# Of one check so many fixes are shown where nobody asked for all.
+_FIXES = 2
 _LONG = 160
 # What XML 1.0 has no way to say, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def report(report: Report, output: Output) -> None:
+def report(report: Report, output: Output, *, everything: bool = False, names: bool = False) -> None:
+    """The report of ``callctl verify``. In text a problem is a line, and below what failed is what fixes it.
+
+    ``everything``: each with its first rows, what it means and all that fixes it; then what passed, and what
+    callctl.yaml accepts. ``names``: the first rows of each.
+    """
     if output == "json":
         render.document(report_document(report))
         return
-    failing = [check for check in report.checks if result(check) == "failed"]
-    warned = [check for check in report.checks if result(check) == "warns"]
-    for check in warned:
-        _check(check, "warns", "warning")
-    failed(failing)
-    for entry in report.accepted:
-        word = render.styled("accepted", "good", sys.stdout)
-        render.out(f"{word}  {entry.object}: {entry.difference}")
-        render.out(render.folded(f"reason: {entry.reason}", sys.stdout, indent=10))
-        render.out()
-    if failing:
-        render.out(render.folded(f"failed: {', '.join(check.id for check in failing)}", sys.stdout))
-    render.out(_summary(report))
+    answered: dict[str, str] = {}
+    for word, style in _WORDS.items():
+        checks = [check for check in report.checks if result(check) == word]
+        if everything:
+            _in_full(checks, word, style, answered)
+            continue
+        for group in _by_answer(checks):
+            _line(group, word, style, answered, names=names)
+    if everything:
+        for check in (check for check in report.checks if check.passed):
+            render.item("ok", "good", f"{check.id}{_of_step(check)}: {check.sentence}", sys.stdout, columns=8)
+        for entry in report.accepted:
+            render.item("accepted", "good", f"{entry.object}: {entry.difference}", sys.stdout, columns=10)
+            render.detail(f"reason: {entry.reason}", sys.stdout, indent=10, hang=8)
+    summary = render.folded(_summary(report), sys.stdout, hanging=2)
+    render.out(render.styled(summary, "good" if report.passed else "error", sys.stdout))
+    if not everything and not all(check.passed for check in report.checks):
+        render.told("--all: what it means, every fix, and what passed; --names: the first rows")
 
 
 def failed(checks: Sequence[CheckResult]) -> None:
     """Checks that failed outside of a report, each with its first rows and what fixes it."""
+    _in_full(checks, "failed", _WORDS["failed"], {})
+
+
+def _by_answer(checks: Sequence[CheckResult]) -> list[list[CheckResult]]:
+    """The checks, those together that the server refused in the same words: these are said once."""
+    groups: dict[str, list[CheckResult]] = {}
     for check in checks:
-        _check(check, "failed", "error")
+        groups.setdefault(check.error or check.id, []).append(check)
+    return list(groups.values())
+
+
+def _not_asked(check: CheckResult, answered: dict[str, str]) -> str:
+    """Why a check has no answer; what the server said, only where no check in ``answered`` was told the same."""
+    first = answered.setdefault(check.error or "", check.id)
+    return f"could not be asked ({check.source}): {check.error if first == check.id else f'as {first}'}"
+
+
+def _line(group: Sequence[CheckResult], word: str, style: str, answered: dict[str, str], *, names: bool) -> None:
+    check = group[0]
+    ids = ", ".join(f"{each.id}{_of_step(each)}" for each in group)
+    if check.error is not None:
+        render.item(word, style, f"{ids}: {_not_asked(check, answered)}", sys.stdout, columns=8)
+        return
+    render.item(word, style, f"{ids}: {_counted(check)}; should be: {check.sentence}", sys.stdout, columns=8)
+    if names:
+        _rows(check)
+    if word != "failed":
+        return
+    for fix in check.mends[:_FIXES]:
+        render.copied("fix: ", fix, sys.stdout, indent=8)
+    if len(check.mends) > _FIXES:
+        render.detail(f"fix: {len(check.mends) - _FIXES} more; --all shows them", sys.stdout, indent=8)
+
+
+def _rows(check: CheckResult) -> None:
+    for line in sample_lines(check):
+        render.copied("", line, sys.stdout, indent=10)
+    if check.count > len(check.sample):
+        render.detail(f"and {check.count - len(check.sample):,} more", sys.stdout, indent=10)
 
 
 def _summary(report: Report) -> str:
@@ -59,10 +110,9 @@ def _summary(report: Report) -> str:
     )
     looked = f" ({looked})" if looked else ""
     if "failed" in found:
-        text = f"verify failed: {found.count('failed')} of {len(found)} checks{looked}"
-        return render.styled(text, "error", sys.stdout)
+        return f"verify failed: {found.count('failed')} of {len(found)} checks{looked}"
     warns = f", {found.count('warns')} with a warning" if "warns" in found else ""
-    return render.styled(f"verify passed: {len(found)} checks{warns}{looked}", "good", sys.stdout)
+    return f"verify passed: {len(found)} checks{warns}{looked}"
 
 
 def github(report: Report) -> None:
@@ -75,7 +125,7 @@ def github(report: Report) -> None:
         parts = [f"should be: {check.sentence}", check.error or f"{_not_so(check)}:", *sample_lines(check)]
         parts += [f"means: {check.means}"] * bool(check.means) + [f"fix: {each}" for each in check.mends]
         render.out(f"::{level} title={title}::{render.annotation_data(chr(10).join(parts))}")
-    render.out(_summary(report))
+    render.out(render.styled(_summary(report), "good" if report.passed else "error", sys.stdout))
 
 
 def report_document(report: Report) -> dict[str, object]:
@@ -124,21 +174,20 @@ def _not_so(check: CheckResult) -> str:
     return f"{_counted(check)}{is_not}{', such as' if check.count > len(check.sample) else ''}"
 
 
-def _check(check: CheckResult, word: str, style: str) -> None:
-    render.out(f"{render.styled(word, style, sys.stdout)}  {check.id}{_of_step(check)}")
-    render.out(render.folded(f"should be: {check.sentence}", sys.stdout, indent=8))
-    if check.error is not None:
-        render.out(render.folded(f"could not be asked ({check.source}): {check.error}", sys.stdout, indent=8))
-    else:
-        render.out(f"        {_not_so(check)}:")
-        for line in sample_lines(check):
-            render.out(f"          {line}")
-    if check.means:
-        render.out(render.folded(f"means: {check.means}", sys.stdout, indent=8))
-    for each in check.mends:
-        # A statement is for a terminal to be copied from: it stays on its line.
-        render.out(f"        fix: {' '.join(each.split())}")
-    render.out()
+def _in_full(checks: Sequence[CheckResult], word: str, style: str, answered: dict[str, str]) -> None:
+    """Each check with its first rows, what its failure means, and all that fixes it."""
+    for check in checks:
+        render.item(word, style, f"{check.id}{_of_step(check)}: should be: {check.sentence}", sys.stdout, columns=8)
+        if check.error is not None:
+            render.detail(_not_asked(check, answered), sys.stdout, indent=8, hang=2)
+        else:
+            render.detail(f"{_not_so(check)}:", sys.stdout, indent=8)
+            for line in sample_lines(check):
+                render.copied("", line, sys.stdout, indent=10)
+        if check.means:
+            render.detail(f"means: {check.means}", sys.stdout, indent=8, hang=7)
+        for fix in check.mends:
+            render.copied("fix: ", fix, sys.stdout, indent=8)
 
 
 def sample_lines(check: CheckResult) -> list[str]:

@@ -89,7 +89,7 @@ def restore(settings: Settings, name: str, *, no_owner: bool = False, on_event: 
     with _opened(name) as dump:
         settings = replace(settings, schema=dump.manifest.schema)
         with (
-            MigrationLock(settings, name=RESTORE_SESSION, on_event=on_event),
+            MigrationLock(settings, name=RESTORE_SESSION, command="restore", on_event=on_event),
             closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection,
         ):
             target = _assert_fits(connection, dump, on_event, no_owner=no_owner)

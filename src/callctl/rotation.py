@@ -142,7 +142,7 @@ def rotate(
             told(connection),
         ):
             with ExitStack() as stack:
-                with MigrationLock(settings, wait=wait, shared=True, on_event=on_event):
+                with MigrationLock(settings, wait=wait, shared=True, command="rotate-secrets", on_event=on_event):
                     store.assert_owner(connection, settings.schema)
                     key_ledger.assert_known(connection, ring)
                     with database.read_only(connection):

@@ -76,7 +76,7 @@ def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEven
     import psycopg
 
     ring = load_key_ring(settings) if wish.dev_accounts else None
-    with at_work(settings, wait=wait, on_event=on_event) as (connection, _):
+    with at_work(settings, command="seed-models", wait=wait, on_event=on_event) as (connection, _):
         if wish.dev_accounts:
             dev_accounts.assert_development(connection, settings, wish.development_database)
         naming = _naming(connection, settings)

@@ -303,7 +303,7 @@ def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
     """
     import psycopg
 
-    with at_work(settings, on_event=on_event) as (connection, _):
+    with at_work(settings, command="purge", on_event=on_event) as (connection, _):
 
         def attempt() -> tuple[Saved, ...]:
             with connection.transaction():

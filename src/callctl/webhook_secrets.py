@@ -31,7 +31,7 @@ def replace(
     is waited for; whatever secret it has then is the one that is kept. Raises ConfigError, Refused, LockHeld,
     StepFailed, Interrupted: each account that was done before is in the file and in the database.
     """
-    with _at_work(settings, wait, on_event) as (connection, reader, ring):
+    with _at_work(settings, "webhooks rotate", wait, on_event) as (connection, reader, ring):
         found = choose(connection, settings, scope, "new")
         new_file = PrivateFile(file)
         with closing(new_file):
@@ -44,17 +44,19 @@ def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: 
     An account whose secret has been changed since, by somebody else, is left as it is and listed. Raises as
     :func:`replace`.
     """
-    with _at_work(settings, wait, on_event) as (connection, reader, ring):
+    with _at_work(settings, "webhooks restore", wait, on_event) as (connection, reader, ring):
         found = choose(connection, settings, scope, "back")
         return Run(settings, connection, reader, ring, found, scope, on_event).run()
 
 
 @contextmanager
-def _at_work(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[Connection, Connection, KeyRing]]:
+def _at_work(
+    settings: Settings, command: str, wait: bool, on_event: OnEvent
+) -> Iterator[tuple[Connection, Connection, KeyRing]]:
     """Two connections and the ring, with nobody else at webhook secrets and no migration under way."""
     ring = load_key_ring(settings)
     with (
-        MigrationLock(settings, wait=wait, shared=True, on_event=on_event),
+        MigrationLock(settings, wait=wait, shared=True, command=command, on_event=on_event),
         closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection,
         closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as reader,
     ):

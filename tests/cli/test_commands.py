@@ -323,7 +323,7 @@ def test_preflight_of_the_way_back(documented: str, ask: Callable[..., tuple[int
     assert code == 3
     assert "step 12 down reads chatapp.chatbots.enabled_call" in out
     # A statement is one line, to be copied.
-    assert "         do:  ALTER TABLE chatapp.chatbots RENAME COLUMN able TO enabled_call;\n" in out
+    assert "         fix: ALTER TABLE chatapp.chatbots RENAME COLUMN able TO enabled_call;\n" in out
     assert document(ask(documented, "preflight", "--down", "--output", "json"), 3)["pending"] == [*range(13, 0, -1)]
     assert ask(documented, "preflight", "--down", "--defer-drops")[0] == 2
 

@@ -19,7 +19,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "render_answers render_findings render_progress render_report render_demo render_code_refs render_keys"
         " render_rotation render_backup render_seeding render_companies render_settings render_accounts"
         " render_loadtest_picture render_run",
-        "render_webhooks render_loadtest",
+        "render_webhooks render_loadtest render_live",
         "render_story render_table render_page",
         "render",
         "demo",
@@ -36,7 +36,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "webhook_accounts census",
         "rotation_ranges rotation_wire",
         "planning",
-        "preflight verify standing code_refs",
+        "preflight verify standing code_refs live_runs",
         "conformance row_checks declared_secrets ddl_trial needs subscribers",
         "unmatched_fields plaintext_copies",
         "replay",

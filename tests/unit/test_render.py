@@ -208,16 +208,40 @@ FINDINGS = (
 )
 
 
-def test_findings_are_grouped_and_the_worst_stands_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_come_first_each_on_a_line_with_counts(capsys: pytest.CaptureFixture[str]) -> None:
     render_findings.preflight(FINDINGS, [1, 2], "text")
     captured = capsys.readouterr()
-    text = captured.out
-    assert max(map(len, text.splitlines())) <= 80
-    assert text.index("all is well") < text.index("nobody knows") < text.index("one is odd") < text.index("it is bad")
-    assert text.count("why: it matters") == 2  # once for dark, once for both odd ones
-    assert "o7 and 12 more" in text
-    assert text.splitlines()[-1] == "not ready: 1 block, 2 warn, 1 unknown, 1 ok"
+    assert captured.out.splitlines() == [
+        "blocks   bad: it is bad (1 name)",
+        "         fix: mend it",
+        "warns    odd: one is odd; two is odd (20 names)",
+        "unknown  dark: nobody knows",
+        "not ready: 1 block, 2 warn, 1 unknown, 1 ok",
+    ]
     assert "next: do what the blocking findings say" in captured.err
+
+
+def test_findings_in_full_and_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    render_findings.preflight(FINDINGS, [1, 2], "text", everything=True)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.index("it is bad") < text.index("one is odd") < text.index("nobody knows") < text.index("all is well")
+    assert text.count("why: it matters") == 2  # once for dark, once for both odd ones
+    assert "o7" not in text
+    render_findings.preflight(FINDINGS, [1, 2], "text", names=True)
+    text = capsys.readouterr().out
+    assert "o7, o8" in text
+    assert "o19" in text
+    assert "name)" not in text
+    assert "all is well" not in text
+
+
+def test_of_one_question_three_answers_and_fixes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    many = [Finding("many", "blocks", f"{n} is bad", "why", f"mend {n}") for n in range(7)]
+    render_findings.preflight(many, [1], "text")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "blocks   many: 0 is bad; 1 is bad; 2 is bad; and 4 more"
+    assert lines[1:5] == [*(f"         fix: mend {n}" for n in range(3)), "         fix: 4 more; --all shows them"]
 
 
 def test_findings_before_a_run_go_to_stderr_and_leave_out_what_is_well(
@@ -227,8 +251,45 @@ def test_findings_before_a_run_go_to_stderr_and_leave_out_what_is_well(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "all is well" not in captured.err
-    assert "do:  mend it" in captured.err
-    assert "do:  look" not in captured.err
+    assert "fix: mend it" in captured.err
+    assert "fix: look" not in captured.err
+
+
+def test_whoever_is_asked_sees_why_and_fix_of_each_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    render_findings.before_run(FINDINGS, asks=True)
+    captured = capsys.readouterr()
+    assert captured.err.count("why: it matters") == 2
+    assert "fix: look" in captured.err
+    assert "fix: ask" in captured.err
+    assert "callctl preflight" not in captured.err  # there is nothing more to read
+    assert captured.out == ""
+
+
+STATEMENT = "ALTER TABLE chatapp.users ADD CONSTRAINT one CHECK (avatar_url <> 'two  words'); then go on"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_every_line_fits_the_terminal_and_nothing_is_cut(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    ids = tuple(str(UUID(int=n)) for n in range(3))
+    findings = [*FINDINGS, Finding("statement", "blocks", "it is so " * 20, "because", STATEMENT, ids)]
+    for full in (False, True):
+        render_findings.preflight(findings, [1], "text", everything=full, names=full)
+        render_report.report(REPORT, "text", everything=full, names=full)
+    text = terminal.getvalue()
+    assert all(len(line) <= columns for line in text.splitlines())
+    assert text.count("".join(STATEMENT.split())) == 0
+    assert "".join(text.split()).count("".join(STATEMENT.split())) == 2
+    assert text.count("'two  words'") == 2  # what is in quotes stays together
+    assert all(each in text for each in ids)  # a name that fits on a line is not divided
+    assert "it is so it is so" in text
+    first = next(line for line in text.splitlines() if line.startswith("blocks   statement:"))
+    after = text.splitlines()[text.splitlines().index(first) + 1]
+    assert after.startswith("  " if columns == 40 else " " * 9)
 
 
 def test_findings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,14 +326,34 @@ REPORT = Report(
 def test_a_report_says_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
     render_report.report(REPORT, "text")
     text = capsys.readouterr().out
-    assert text.splitlines()[-1] == "verify failed: 2 of 4 checks"
-    assert "failed  bad (step 4)" in text
-    assert "3 rows are not, such as:" in text
+    assert text.splitlines() == [
+        "failed  bad (step 4): 3 rows; should be: a <sentence> & more",
+        "failed  lost (step 4): could not be asked (f.sql:3): no table",
+        "warns   warned (step 4): 1 row; should be: a <sentence> & more",
+        "verify failed: 2 of 4 checks",
+    ]
+    render_report.report(REPORT, "text", names=True)
+    text = capsys.readouterr().out
     assert "id=00000000-0000-0000-0000-000000000001, text=line one" in text
-    assert "could not be asked (f.sql:3): no table" in text
-    assert "good" not in text
+    assert "and 1 more" in text
+    render_report.report(REPORT, "text", everything=True)
+    text = capsys.readouterr().out
+    assert "3 rows are not, such as:" in text
+    assert text.index("failed  bad") < text.index("warns   warned") < text.index("ok      good")
     render_report.report(Report((4,), REPORT.checks[:2]), "text")
     assert capsys.readouterr().out.splitlines()[-1] == "verify passed: 2 checks, 1 with a warning"
+
+
+def test_what_the_server_said_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = Report((4,), tuple(check(f"lost-{n}", error="no such table") for n in range(3)))
+    render_report.report(lost, "text")
+    text = capsys.readouterr().out
+    assert text.count("no such table") == 1
+    assert all(f"lost-{n} (step 4)" in text for n in range(3))
+    render_report.report(lost, "text", everything=True)
+    text = capsys.readouterr().out
+    assert text.count("no such table") == 1
+    assert text.count("as lost-0") == 2
 
 
 def test_a_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,16 +40,33 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="migrate")
 
 
-@group.command(epilog="Exit code 0 if every step is applied as its file says, 3 if one is pending or edited since.")
-def status(context: typer.Context) -> None:
-    """Show which steps are applied, when and by whom. Changes nothing."""
+STATUS_EPILOG = """
+A callctl that is at work is shown first: its command and step, who runs it, since when, how much of the step is
+committed, and what it waits for. Another role's sessions are visible to members of pg_monitor. Exit code 0 if every
+step is applied as its file says, 3 if one is pending or edited since.
+"""
+
+
+@group.command(epilog=STATUS_EPILOG)
+def status(
+    context: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List every step: its state, when it was applied and by whom.")
+    ] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="Show what this database calls otherwise than the specification.")
+    ] = False,
+) -> None:
+    """Show what is at work, and which steps are applied. Changes nothing."""
     common.answering()
     settings = common.settings(context)
-    from callctl import migrate, render_answers
+    from callctl import live_runs, migrate, render_answers
 
     with common.connected(settings) as connection:
+        # Looked at first: a run that ends meanwhile has its steps in the history then.
+        live = live_runs.look(connection, settings)
         found = migrate.status(connection, settings)
-    render_answers.status(found, settings)
+    render_answers.status(found, settings, live, everything=everything, names=names)
     if found.pending or any(step.edited or step.half_done for step in found.steps):
         raise typer.Exit(3)
 

@@ -73,6 +73,12 @@ DryRun: TypeAlias = Annotated[
     bool,
     typer.Option("--dry-run", help="Show what would run, and change nothing: no lock, no table of callctl's."),
 ]
+Everything: TypeAlias = Annotated[
+    bool, typer.Option("--all", help="Show each problem in full: why, and what to do; and what is ok.")
+]
+Names: TypeAlias = Annotated[
+    bool, typer.Option("--names", help="Show by name the tables, rows and sessions that a line counts.")
+]
 DeferDrops: TypeAlias = Annotated[
     bool,
     typer.Option(

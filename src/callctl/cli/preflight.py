@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import BackupTakenAt, DeferDrops, MaintenanceNotified, StatementTimeout
+from callctl.cli.options import (
+    BackupTakenAt,
+    DeferDrops,
+    Everything,
+    MaintenanceNotified,
+    Names,
+    StatementTimeout,
+)
 from callctl.errors import UsageError
 from callctl.events import Direction
 
@@ -18,12 +25,14 @@ def register(app: typer.Typer) -> None:
 
 EPILOG = """
 A finding blocks (migrate up would refuse), warns (read it first), is unknown (callctl cannot know; you may)
-or ok. Exit code 3 if one blocks. Nothing is written, and no table of the platform is locked against a writer. Where
-the database has event triggers, DDL on a table of callctl's own is tried and rolled back.
+or ok. A problem is a line; --all says why it matters, what to do, and what is ok. Exit code 3 if one blocks.
+Nothing is written, and no table of the platform is locked against a writer. Where the database has event triggers,
+DDL on a table of callctl's own is tried and rolled back.
 
 \b
 Examples:
   callctl preflight
+  callctl preflight --all --names       in full, with tables, rows and sessions by name
   callctl preflight --backup-taken-at 2026-01-31T04:00:00Z --maintenance-notified
   callctl preflight --defer-drops       before an up that leaves the type columns
   callctl preflight --down --to 8       before a down that leaves steps 1 to 8 applied
@@ -41,6 +50,8 @@ def preflight(
         typer.Option(metavar="N", help="Up: the last step to apply. Down: the step to go back to (default: 0, none)."),
     ] = None,
     defer_drops: DeferDrops = False,
+    everything: Everything = False,
+    names: Names = False,
     backup_taken_at: BackupTakenAt = None,
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
@@ -81,6 +92,14 @@ def preflight(
     following = "callctl migrate plan" + (" --defer-drops" if defer_drops else "")
     if down:
         following = f"callctl migrate down --to {target or 0}"
-    render_findings.preflight(findings, pending, settings.output, following=following)
+    render_findings.preflight(
+        findings,
+        pending,
+        settings.output,
+        following=following,
+        naming=status.naming,
+        everything=everything,
+        names=names,
+    )
     if any(finding.level == "blocks" for finding in findings):
         raise typer.Exit(3)

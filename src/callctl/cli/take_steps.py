@@ -134,7 +134,7 @@ def _look_and_ask(
         )
         if not (_blocking(findings) and lock.somebody_at_work(connection, settings)):
             break
-    _show(findings, wish)
+    _show(findings, wish, asks=True)
     verb = "Apply" if wish.direction == "up" else "Take back"
     steps = render.steps([step.number for step in planned.steps])
     text = f"{verb} {steps}{_how(planned, atomic=options.atomic)}"
@@ -144,11 +144,11 @@ def _look_and_ask(
         common.confirm(connection, settings, text, yes=False)
 
 
-def _show(findings: Sequence[Finding], wish: Wish) -> None:
-    """Show what preflight found. Raises Refused where something blocks."""
+def _show(findings: Sequence[Finding], wish: Wish, *, asks: bool = False) -> None:
+    """Show what preflight found, in full where a person is asked next. Raises Refused where something blocks."""
     from callctl import render_findings
 
-    render_findings.before_run(findings)
+    render_findings.before_run(findings, asks=asks and common.can_ask())
     if blocking := _blocking(findings):
         raise Refused(
             f"preflight blocks: {', '.join(blocking)}; nothing was changed",

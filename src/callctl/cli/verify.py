@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import StatementTimeout
+from callctl.cli.options import Everything, Names, StatementTimeout
 from callctl.errors import UsageError
 
 EPILOG = """
@@ -15,13 +15,14 @@ The catalog is compared with what the applied steps leave in it, object by objec
 PostgreSQL prints it. Then each row is held against its rules; every table is read once. All of it sees one
 snapshot, in a read-only transaction that takes no lock beyond ACCESS SHARE; no query takes longer than
 --statement-timeout. Steps that are not applied are left out. Where callctl.yaml names keys, every encrypted secret
-must name one of them; no key is read. What fails says what it means for customers and
-what mends it. Exit code 3 if a check fails.
+must name one of them; no key is read. What fails comes first, with what fixes it; --all adds what it means for
+customers, and what passed. Exit code 3 if a check fails.
 
 \b
 Examples:
   callctl verify
   callctl verify --fast                 the catalog alone, in less than a second
+  callctl verify --names                with the first rows of what fails
   callctl verify --junit verify.xml     for a CI server
   callctl verify --github               in a GitHub workflow
   callctl verify --output json
@@ -39,6 +40,8 @@ def verify(
         str | None, typer.Option(metavar="FILE", help="Also write the report to FILE as JUnit XML.")
     ] = None,
     github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
+    everything: Everything = False,
+    names: Names = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Prove that schema and rows are as they should be. Changes nothing."""
@@ -57,6 +60,6 @@ def verify(
     if github:
         render_report.github(report)
     else:
-        render_report.report(report, settings.output)
+        render_report.report(report, settings.output, everything=everything, names=names)
     if not report.passed:
         raise typer.Exit(3)
