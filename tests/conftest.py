@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
 import pytest
-from tests.servers import binaries_of
+from tests import processes
+from tests.servers import binaries_of, unknown
 
+from callctl import migrate
 from callctl.baselines import BASELINES, Baseline, create_database, drop_database, fill
+from callctl.config import Settings
 from callctl.postgres import Server, start_server
 from callctl.sandbox import ignore_environment
 
 ROWS = 200
+# Runs every combination of parameters, every example and every fault; other values of CALLCTL_TEST_PROFILE do not.
+THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") in ("thorough", "exhaustive")
+# Another number has samples taken elsewhere: of combinations of parameters, and of points where faults strike.
+SEED = int(os.environ.get("CALLCTL_TEST_SEED") or 0)
 # Settings of the test run itself.
 OF_THE_TESTS = frozenset(
     {
@@ -24,10 +34,15 @@ OF_THE_TESTS = frozenset(
         "CALLCTL_TEST_PG",
         "CALLCTL_TEST_PGBOUNCER",
         "CALLCTL_TEST_PROFILE",
+        "CALLCTL_TEST_SEED",
         "CALLCTL_TEST_NODE",
         "CALLCTL_CACHE",
     }
 )
+
+# Where the system keeps files in memory, and how many bytes must be free there for the servers of one worker.
+MEMORY = Path("/dev/shm")
+WORKER_BYTES = 3 << 29
 
 _numbers = itertools.count(1)
 
@@ -56,6 +71,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: a test that waits for a server or a process leaves its own free."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if problem := unknown(_majors(config)):
+        raise pytest.UsageError(problem)
+
+
+def _majors(config: pytest.Config) -> list[str]:
+    return [major.strip() for major in config.getoption("--pg").split(",") if major.strip()]
+
+
 # What needs a program that not everybody has, and the option that says it is there.
 ASKED_FOR = {"test_pgbouncer.py": "--pgbouncer", "test_node.py": "--node"}
 
@@ -66,9 +95,56 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    majors = [major.strip() for major in metafunc.config.getoption("--pg").split(",") if major.strip()]
+    majors = _majors(metafunc.config)
     if majors and "server" in metafunc.fixturenames:
         metafunc.parametrize("server", majors, indirect=True, scope="session", ids=[f"pg{m}" for m in majors])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep of a test on a server as many combinations of its parameters as it takes for each value of each to come.
+
+    With --pg they are other combinations than without, and with another CALLCTL_TEST_SEED others again.
+    """
+    if THOROUGH:
+        return
+    tests: dict[str, list[pytest.Function]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "server" in item.fixturenames:
+            tests.setdefault(f"{item.nodeid.partition('[')[0]} {item.callspec.params.get('server')}", []).append(item)
+    left_out: set[pytest.Item] = set()
+    for several in tests.values():
+        kept = enough([values(item) for item in several], SEED + bool(config.getoption("--pg")))
+        left_out |= {item for number, item in enumerate(several) if number not in kept}
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
+
+
+def values(item: pytest.Function) -> tuple[str, ...]:
+    """The values of a test's parameters. Those of one ``parametrize`` belong together; a fixture's tuple is several."""
+    parameters = {name: value for name, value in item.callspec.params.items() if name != "server"}
+    found = []
+    for mark in item.iter_markers("parametrize"):
+        names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+        found.append(repr([parameters.pop(name.strip(), None) for name in names]))
+    for value in parameters.values():
+        found += [repr(each) for each in value] if isinstance(value, tuple) else [repr(value)]
+    return tuple(found)
+
+
+def enough(rows: Sequence[tuple[str, ...]], first: int = 0) -> set[int]:
+    """The numbers of rows that hold every value of every place, each about as often; ``first`` is looked at first."""
+    order = [(first + number) % len(rows) for number in range(len(rows))]
+    missing = {value for row in rows for value in enumerate(row)}
+    kept: set[int] = set()
+    times: Counter[tuple[int, str]] = Counter()
+    while missing:
+        new = {number: len(missing.intersection(enumerate(rows[number]))) for number in order}
+        best = max(order, key=lambda number: (new[number], -sum(times[value] for value in enumerate(rows[number]))))
+        kept.add(best)
+        times.update(enumerate(rows[best]))
+        missing.difference_update(enumerate(rows[best]))
+    return kept
 
 
 def connect(url: str, **options: Any) -> psycopg.Connection[Any]:
@@ -76,9 +152,31 @@ def connect(url: str, **options: Any) -> psycopg.Connection[Any]:
     return psycopg.connect(url, autocommit=True, **options)
 
 
+def _keep_servers_in_memory() -> None:
+    """Put the data directories of the tests' servers into memory, where there is room: files on a disk cost more.
+
+    TMPDIR decides where it is set. Sandboxes that callctl starts in a process of its own go there too.
+    """
+    with contextlib.suppress(OSError):
+        room = os.statvfs(MEMORY)
+        runs_programs = not room.f_flag & os.ST_NOEXEC
+        needed = WORKER_BYTES * int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+        if "TMPDIR" not in os.environ and runs_programs and room.f_bavail * room.f_frsize >= needed:
+            os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+def skip_forbidden(connection: psycopg.Connection[Any], setting: str) -> None:
+    """Skip a test of a setting that this server no longer takes."""
+    if setting.startswith("standard_conforming_strings") and connection.info.server_version >= 190000:
+        pytest.skip("standard_conforming_strings cannot be off from PostgreSQL 19 on")
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_environment() -> None:
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test sees the developer's database or settings."""
+    processes.listen_to_interrupts()
+    tmp_path_factory.getbasetemp()  # pytest keeps it after the run, so it stays on the disk
+    _keep_servers_in_memory()
     for name in list(os.environ):
         if name.startswith("CALLCTL_") and name not in OF_THE_TESTS:
             del os.environ[name]
@@ -102,17 +200,24 @@ def _templates(server: Server) -> dict[str, str]:
 
 
 @pytest.fixture
-def database(server: Server, _templates: dict[str, str]) -> Iterator[MakeDatabase]:
+def database(server: Server, _templates: dict[str, str], request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
     """Make databases: database("documented"), database("deployed"), database(None) for an empty one.
 
-    Each call gives the URL of a new one; all are dropped after the test.
+    Each call gives the URL of a new one; all are dropped after the test. In a test marked ``applied(to)`` the steps up
+    to that one are applied to it, with ``defer_drops=True`` without those that drop a column.
     """
     made: list[str] = []
+    applied = request.node.get_closest_marker("applied")
 
     def make(baseline: str | None = None) -> str:
         name = f"test_{next(_numbers)}"
+        template = None
+        if baseline is not None:
+            template = _template(server, _templates, baseline)
+            if applied is not None:
+                template = _migrated(server, _templates, template, *applied.args, **applied.kwargs)
         with connect(server.url("postgres")) as admin:
-            create_database(admin, name, template=baseline and _template(server, _templates, baseline))
+            create_database(admin, name, template=template)
         made.append(name)
         return server.url(name)
 
@@ -132,6 +237,20 @@ def _template(server: Server, templates: dict[str, str], baseline: str) -> str:
         fill(server.url(name), known[baseline], rows=ROWS)
         templates[baseline] = name
     return templates[baseline]
+
+
+def _migrated(
+    server: Server, templates: dict[str, str], template: str, to: int = 13, *, defer_drops: bool = False
+) -> str:
+    """A copy of a template with these steps applied."""
+    name = f"{template}_{to}{'_deferred' * defer_drops}"
+    if name not in templates:
+        with connect(server.url("postgres")) as admin:
+            drop_database(admin, name)
+            create_database(admin, name, template=template)
+        migrate.up(Settings(database_url=server.url(name)), to=to, defer_drops=defer_drops)
+        templates[name] = name
+    return name
 
 
 @pytest.fixture

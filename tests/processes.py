@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,15 @@ import psycopg
 
 # A test waits for something to happen, never for a time to pass; this only keeps a broken one from hanging.
 PATIENCE_SECONDS = 30.0
+
+
+def listen_to_interrupts() -> None:
+    """Let every process that this one starts be interrupted, though a shell started the tests in the background.
+
+    Such a shell has SIGINT ignored, and a process keeps what its parent ignores; a handler it does not keep.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def start(url: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:

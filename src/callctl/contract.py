@@ -204,12 +204,20 @@ def _wanted(each: Expected, naming: Naming, alone: bool) -> dict[str, Any]:
 
 def _goes_with(each: Expected) -> Expected | None:
     """The column with which a later step removes this object."""
-    ends = next((other.step for other in expectations() if other.key == each.key and other.facts is None), None)
-    if each.facts is None or ends is None:
-        return None
-    return next(
-        other for other in expectations() if other.step == ends and other.facts is None and other.kind == "column"
-    )
+    ends = _removals().get(each.key)
+    return None if each.facts is None or ends is None else _removed_columns()[ends]
+
+
+@cache
+def _removals() -> dict[tuple[str, str, str], int]:
+    """The first step that removes each object."""
+    return {each.key: each.step for each in reversed(expectations()) if each.facts is None}
+
+
+@cache
+def _removed_columns() -> dict[int, Expected]:
+    """The first column that each step removes."""
+    return {each.step: each for each in reversed(expectations()) if each.facts is None and each.kind == "column"}
 
 
 def _table_of(each: Expected) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -72,7 +73,12 @@ def _made(statement: Statement) -> Iterator[Need]:
             yield Need(DOCUMENTED_SCHEMA, table, words[at].word)
 
 
-def _needs(statement: Statement) -> Iterator[Need]:
+@lru_cache(maxsize=512)
+def _needs(statement: Statement) -> tuple[Need, ...]:
+    return tuple(_read(statement))
+
+
+def _read(statement: Statement) -> Iterator[Need]:
     node = tree(statement.sql)
     if node is not None and not isinstance(node, exp.Command) and statement.kind in _QUERIES:
         for column in node.find_all(exp.Column):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -37,6 +38,7 @@ class _Place:
     alias: str
 
 
+@lru_cache(maxsize=256)
 def _table(statement: Statement) -> tuple[exp.Table, bool]:
     """The table whose keys are the batches, and whether it is the target of an UPDATE: docs/reference/sql-format.md."""
     node = tree(statement.sql)

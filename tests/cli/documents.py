@@ -101,12 +101,16 @@ def _commands(body: str, first: int, only: str | None) -> Iterator[Command]:
         yield Command(text, tuple(prints[1:] if exits else prints), int(exits[1]) if exits else 0, line, only)
 
 
-def carry_out(page: Path, directory: Path, *, started: str | None = None) -> None:
+PROGRAM = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m callctl "$@"\n'
+
+
+def carry_out(page: Path, directory: Path, *, started: str | None = None, program: str = PROGRAM) -> None:
     """Run a page in ``directory``; ``started`` says with what a sandbox is started before it begins.
 
-    Raises AssertionError naming the line where the page is wrong.
+    ``program`` is the text of what ``callctl`` is in the page's shell. Raises AssertionError naming the line where the
+    page is wrong.
     """
-    shell = _Shell(directory)
+    shell = _Shell(directory, program)
     other: psycopg.Connection[Any] | None = None
     try:
         if started is not None:
@@ -136,11 +140,11 @@ def carry_out(page: Path, directory: Path, *, started: str | None = None) -> Non
 class _Shell:
     """One bash for a whole page: directories and variables last from command to command."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, program: str) -> None:
         programs = directory / "bin"
         programs.mkdir()
         callctl = programs / "callctl"
-        callctl.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m callctl "$@"\n')
+        callctl.write_text(program)
         callctl.chmod(0o755)
         environment = {
             name: value

@@ -237,12 +237,12 @@ def test_purge_shows_what_it_deletes(documented: str, ask: Callable[..., tuple[i
     assert out.startswith("deleted ")
 
 
+@pytest.mark.applied
 def test_purge_deletes_what_can_not_be_put_back_any_more(
     documented: str, ask: Callable[..., tuple[int, str, str]]
 ) -> None:
     """Values and rows that a newer write has superseded, which a down would not put back, are gone as well."""
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     migrate.down(settings, to=8)
     with psycopg.connect(documented, autocommit=True) as connection:
         for table in ("saved_value", "saved_row"):
@@ -262,12 +262,12 @@ def test_purge_deletes_what_can_not_be_put_back_any_more(
         "LOCK TABLE callctl.integration_accounts IN ROW SHARE MODE",  # archived
     ],
 )
+@pytest.mark.applied
 def test_nothing_is_purged_while_another_session_holds_what_it_needs(
     documented: str, ask: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, held: str
 ) -> None:
     """It gives up after lock_wait, says what was in the way, and all that was saved is still there."""
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     migrate.down(settings, to=8)
     monkeypatch.setenv("CALLCTL_LOCK_WAIT", "300ms")
     # A purge that did not give up would go on when the server ends this session, and fail the test.

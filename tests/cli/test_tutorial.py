@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.documents import Command, Sql, carry_out, difference, read
+from tests.cli.documents import PROGRAM, Command, Sql, carry_out, difference, read
+from tests.cli.forks import Forks
+from tests.processes import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -33,6 +40,12 @@ HOW_TO: dict[str, str | tuple[str, ...] | None] = {
 }
 
 
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    with Forks(tmp_path_factory.mktemp("forks")) as made:
+        yield made
+
+
 def test_the_readme_shows_what_is_to_be_seen(tmp_path: Path) -> None:
     carry_out(ROOT / "README.md", tmp_path)
 
@@ -49,8 +62,47 @@ def test_the_tutorial(tmp_path: Path) -> None:
         for each in (started if isinstance(started, tuple) else [started])
     ],
 )
-def test_how_to(name: str, started: str | None, tmp_path: Path) -> None:
-    carry_out(DOCS / "how-to" / f"{name}.md", tmp_path, started=started)
+def test_how_to(name: str, started: str | None, tmp_path: Path, forks: Forks) -> None:
+    carry_out(DOCS / "how-to" / f"{name}.md", tmp_path, started=started, program=forks.program())
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--version", "keys", "sandbox url", "migrate status --database postgresql://127.0.0.1:1/x"]
+)
+def test_the_pages_callctl_does_what_callctl_does(forks: Forks, tmp_path: Path, arguments: str) -> None:
+    """The program of the pages, which forks, ends as the real one and prints the same."""
+    said = []
+    for name, text in (("forked", forks.program()), ("real", PROGRAM)):
+        program = tmp_path / name
+        program.write_text(text)
+        program.chmod(0o755)
+        environment = {"PATH": os.environ["PATH"], "CALLCTL_SANDBOX_DIR": str(tmp_path / "none"), "NO_COLOR": "1"}
+        done = subprocess.run(
+            [program, *arguments.split()], capture_output=True, text=True, check=False, cwd=tmp_path, env=environment
+        )
+        said.append((done.returncode, done.stdout, done.stderr))
+    assert said[0] == said[1]
+    assert "".join(said[0][1:]) != ""
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_the_pages_callctl_is_interrupted_and_killed_as_callctl_is(
+    forks: Forks, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    """While it waits for a server that does not answer; the end of its connection is its own."""
+    program = tmp_path / "callctl"
+    program.write_text(forks.program())
+    program.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE_SECONDS)
+        url = f"postgresql://127.0.0.1:{server.getsockname()[1]}/x?sslmode=disable&gssencmode=disable"
+        process = subprocess.Popen([program, "migrate", "status", "--database", url], stderr=subprocess.DEVNULL)
+        connection, _ = server.accept()
+        process.send_signal(sent)
+        connection.settimeout(PATIENCE_SECONDS)
+        while connection.recv(1000):
+            pass
+        assert process.wait(PATIENCE_SECONDS) == code
 
 
 def test_every_how_to_page_is_run() -> None:

@@ -124,10 +124,10 @@ def test_what_adopt_proves_is_what_verify_finds(documented: str) -> None:
         assert verify(connection, settings).passed
 
 
+@pytest.mark.applied
 def test_a_company_made_after_the_step_needs_no_flag_whatever_the_clock_said(documented: str) -> None:
     """The server's clock ran two days ahead while the steps were taken, and was set back."""
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     with psycopg.connect(documented, autocommit=True) as db:
         db.execute(
             "UPDATE callctl.history SET started_at = started_at + interval '2 days',"
@@ -152,19 +152,19 @@ def test_a_failed_adopt_leaves_no_schema_behind(documented: str) -> None:
         assert db.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
 
 
+@pytest.mark.applied(1)
 def test_a_failed_adopt_leaves_a_schema_that_was_there(documented: str) -> None:
     settings = Settings(database_url=documented)
-    migrate.up(settings, to=1)
     adopted = adoption.adopt(settings)
     assert [(step.number, step.adopted) for step in adopted] == [(2, False)]
     with connect(settings) as connection:
         assert migrate.status(connection, settings).applied == (1,)
 
 
+@pytest.mark.applied
 def test_a_difference_that_is_accepted_is_adopted(documented: str) -> None:
     """What verify prints is what adopt takes."""
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     with psycopg.connect(documented, autocommit=True) as db:
         db.execute("ALTER TABLE chatapp.calls ALTER recording_url TYPE varchar(1000)")
         db.execute("DELETE FROM callctl.history")

@@ -189,13 +189,13 @@ def test_both_applications_write_between_two_steps_down(database: MakeDatabase, 
         assert {(t, key): flags(t, again.table(t)[key]) for t, key in bots.flags} == bots.flags
 
 
+@pytest.mark.applied
 class TestTheInheritanceRule:
     """A chatbot may enable only what its package allows (L394-412)."""
 
     @pytest.fixture
     def db(self, documented: str) -> psycopg.Connection[Any]:
         """A migrated database with a package of each kind."""
-        migrate.up(Settings(database_url=documented))
         db = connect(documented)
         db.execute("SET search_path = chatapp")
         for name, pair in (("only chat", CHAT), ("only call", CALL), ("both", HYBRID)):
@@ -282,6 +282,7 @@ class TestTheInheritanceRule:
             with pytest.raises(psycopg.errors.CheckViolation):
                 other.execute(enable.encode())
 
+    @pytest.mark.applied(4)
     def test_it_comes_with_step_6_and_goes_with_it(self, documented: str) -> None:
         """While the type column exists, code that knows only the type is not stopped."""
         settings = Settings(database_url=documented)
@@ -290,7 +291,6 @@ class TestTheInheritanceRule:
             " WHERE chatbottype = 'chat' LIMIT 1), chatbottype = 'call' WHERE name = 'Chatbot 33'"
         )
         with connect(documented) as db:
-            migrate.up(settings, to=4)
             db.execute(statement)
             migrate.up(settings)
             migrate.down(settings, to=0)

@@ -54,12 +54,12 @@ def test_the_applications_role_writes_at_every_stage(documented: str, as_applica
         app.execute(add.format(column="chatbottype", value="'voice'").encode())
 
 
+@pytest.mark.applied
 def test_the_applications_role_deletes_while_rows_are_archived(
     documented: str, as_application: psycopg.Connection[Any]
 ) -> None:
     """A company takes its archived calls and accounts along; an end user and a conversation are nulled."""
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     with connect(documented) as db:
         db.execute("SET search_path = chatapp")
         db.execute(
@@ -175,6 +175,7 @@ def test_inserted_models_go_and_return_as_the_same_rows(baseline: str) -> None:
 
 
 @pytest.mark.parametrize("of", ["companies", "chatbots", "end_users", "conversations"])
+@pytest.mark.applied
 def test_archived_rows_follow_a_primary_key_that_changes(baseline: str, of: str) -> None:
     """While calls are archived the platform changes an id: they come back under the new one, foreign keys as before."""
     settings = Settings(database_url=baseline)
@@ -186,7 +187,6 @@ def test_archived_rows_follow_a_primary_key_that_changes(baseline: str, of: str)
         " ORDER BY 1, 2"
     )
     with connect(baseline, prepare_threshold=None) as db:
-        migrate.up(settings)
         db.execute("COMMENT ON CONSTRAINT calls_company_id_fkey ON chatapp.calls IS 'whose call it is'")
         (call,) = db.execute(
             "INSERT INTO chatapp.calls (company_id, chatbot_id, end_user_id, conversation_id, source, direction)"

@@ -18,6 +18,8 @@ from callctl.errors import CallctlError, ConfigError, LockHeld, Refused, StepFai
 from callctl.files import read_sql
 from callctl.postgres import Server
 
+pytestmark = pytest.mark.one_server
+
 
 @pytest.fixture(scope="module")
 def dump(server: Server, _templates: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -35,6 +35,8 @@ from callctl.secret_fields import DECLARED
 from callctl.seeding import Wish, seed
 from callctl.webhook_accounts import Scope
 
+pytestmark = pytest.mark.one_server
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "envelope.md"
 
 Database = psycopg.Connection[Any]

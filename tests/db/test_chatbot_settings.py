@@ -248,9 +248,9 @@ def test_init_gives_the_defaults_to_who_has_none(applied: str, callctl: Callctl)
         assert verify(db, settings).passed
 
 
+@pytest.mark.applied
 def test_init_of_chatbots_made_since_up_goes_back_to_what_they_were(baseline: str, callctl: Callctl) -> None:
     settings = Settings(database_url=baseline)
-    migrate.up(settings)
     with connect(baseline) as db:
         shapes = {f"Later {number}": shape for number, shape in enumerate(SHAPES)}
         if not may_be_null(db):

@@ -18,6 +18,8 @@ from callctl.config_secrets import SecretField
 from callctl.errors import ConfigError, Refused
 from callctl.rotation import rotate
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 SCHEMA = "SELECT to_regnamespace('callctl') IS NOT NULL"

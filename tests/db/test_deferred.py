@@ -37,7 +37,7 @@ BARE = Before(
 @example(BARE, 5, True)
 @example(BARE, 6, False)
 @given(before=befores(), seed=st.integers(0, 2**32), contract=st.booleans())
-@examples(6, 200)
+@examples(3, 200)
 def test_both_forms_stay_one_truth(database: MakeDatabase, before: Before, seed: int, contract: bool) -> None:
     """Whatever is written by whatever road, both forms are right, and stay so after the drops, down, and up again."""
     with subject(database, before) as at:
@@ -82,7 +82,7 @@ def stored(at: Subject, form: int) -> dict[tuple[str, str], Any]:
 @example(DOCUMENTED, 3, [False])
 @example(DEPLOYED, 4, [False])
 @given(before=befores(), seed=st.integers(0, 2**32), ways=st.lists(st.booleans(), min_size=1, max_size=3))
-@examples(4, 100)
+@examples(2, 100)
 def test_nothing_of_either_application_is_lost(
     database: MakeDatabase, before: Before, seed: int, ways: list[bool]
 ) -> None:
@@ -155,7 +155,7 @@ Way = tuple[str, int, bool]
         st.tuples(st.sampled_from(("up", "up", "down")), st.integers(1, 13), st.booleans()), min_size=1, max_size=5
     ),
 )
-@examples(3, 150)
+@examples(2, 150)
 def test_any_way_with_the_drops_deferred_or_not_is_the_same(
     database: MakeDatabase, before: Before, ways: list[Way]
 ) -> None:
@@ -179,10 +179,10 @@ def test_any_way_with_the_drops_deferred_or_not_is_the_same(
         assert_back(before, first, at.look())
 
 
+@pytest.mark.applied
 def test_stopped_everywhere_in_both_parts_it_still_arrives(baseline: str) -> None:
     run = replace(Settings(database_url=baseline), batch_size=60)
     with connect(baseline) as db:
-        migrate.up(run)
         direct = take(db)
         migrate.down(run, to=0)
         for defer in (True, False):
@@ -266,10 +266,10 @@ ONE = "00000000-0000-4000-8000-00000000000{}"
 
 
 @pytest.mark.parametrize("contract", [False, True])
+@pytest.mark.applied(defer_drops=True)
 def test_what_was_only_proposed_or_is_gone_is_not_put_back(documented: str, contract: bool) -> None:
     """A trigger before a row runs for rows that ON CONFLICT then leaves out, and never for a row's end."""
     settings = Settings(database_url=documented)
-    migrate.up(settings, defer_drops=True)
     with connect(documented) as db:
         for number, kind, chat, call in ((1, "chat", True, False), (2, "voice", True, False), (3, "chat", True, True)):
             db.execute(

@@ -13,6 +13,8 @@ from callctl.demo import demo
 from callctl.events import Event
 from callctl.story import Again, Proof, Told, Writes
 
+pytestmark = pytest.mark.one_server
+
 SCHEMA = "chatapp"
 
 

@@ -321,10 +321,10 @@ def test_a_key_that_changes_in_the_middle_of_a_step_is_filled_all_the_same(
     assert platform.flags(table, new) == (False, True)
 
 
+@pytest.mark.applied
 def test_saved_values_go_with_their_rows(platform: Platform) -> None:
     """A row deleted by a statement, and one past every trigger: nothing of either is left after the next run."""
     table = platform.tables[0]
-    platform.up()
     rows = [
         str(key)
         for (key,) in platform.db.execute(
@@ -345,9 +345,9 @@ def test_saved_values_go_with_their_rows(platform: Platform) -> None:
     assert table.name == "chatbots"
 
 
+@pytest.mark.applied
 def test_a_truncated_table_takes_along_what_is_saved_of_its_own_rows_alone(platform: Platform) -> None:
     """TRUNCATE of chatbots with CASCADE reaches callctl's table; what is saved of companies and packages stays."""
-    platform.up()
     others = (
         "SELECT relation, row_id, field, saved_by, value FROM callctl.saved_value"
         " WHERE relation <> 'chatbots' ORDER BY id"
@@ -361,9 +361,9 @@ def test_a_truncated_table_takes_along_what_is_saved_of_its_own_rows_alone(platf
     platform.down()
 
 
+@pytest.mark.applied
 def test_verify_knows_the_foreign_keys(platform: Platform) -> None:
     """Without one, saved values would outlive their rows."""
-    platform.up()
     (name,) = platform.db.execute(
         "SELECT conname FROM pg_constraint WHERE conrelid = 'callctl.saved_value'::regclass AND contype = 'f'"
         " AND confrelid = 'chatapp.chatbots'::regclass"

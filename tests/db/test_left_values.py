@@ -20,6 +20,8 @@ from callctl import key_use
 from callctl.config_secrets import SecretField
 from callctl.rotation import rotate
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 CANARY = accounts.CANARY

@@ -104,7 +104,7 @@ def assert_back(before: Before, first: Snapshot, now: Snapshot) -> None:
 @example(DOCUMENTED)
 @example(DEPLOYED)
 @given(before=befores())
-@examples(10, 300)
+@examples(5, 300)
 def test_up_and_down_change_nothing(database: MakeDatabase, before: Before) -> None:
     """Catalog and rows after up, down are those before; and again after a second time."""
     with subject(database, before) as at:
@@ -126,7 +126,7 @@ def test_up_and_down_change_nothing(database: MakeDatabase, before: Before) -> N
 @example(DOCUMENTED)
 @example(DEPLOYED)
 @given(before=befores())
-@examples(4, 150)
+@examples(2, 150)
 def test_through_a_shadow_column_it_is_the_same(database: MakeDatabase, before: Before) -> None:
     """In any schema, with whatever is on the column; twice. A type without a limit goes back in place."""
     before = replace(before, avatar="varchar(255)" if before.avatar == "varchar(255)" else "varchar(500)")
@@ -218,7 +218,7 @@ def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str
 @example(DOCUMENTED, 1)
 @example(DEPLOYED, 2)
 @given(before=befores(), seed=st.integers(0, 2**32))
-@examples(10, 300)
+@examples(5, 300)
 def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Before, seed: int) -> None:
     """The new application writes, down, the old one writes, up: nothing of either is lost; and down again."""
     with subject(database, before) as at:
@@ -253,7 +253,7 @@ def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Bef
 @example(DOCUMENTED, 3)
 @example(DEPLOYED, 4)
 @given(before=befores(), seed=st.integers(0, 2**32))
-@examples(4, 150)
+@examples(2, 150)
 def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before: Before, seed: int) -> None:
     """Where the old application wrote nothing meanwhile, down and up are as if they had not been."""
     with subject(database, before) as at:
@@ -274,7 +274,7 @@ def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before:
 
 
 @given(before=befores(), chain=st.lists(st.integers(0, 13), min_size=1, max_size=5))
-@examples(4, 150)
+@examples(2, 150)
 def test_any_way_there_is_the_same(database: MakeDatabase, before: Before, chain: list[int]) -> None:
     """up --to N and down --to N, in any order, end where the direct way ends."""
     with subject(database, before) as at:

@@ -13,9 +13,9 @@ from callctl.database import connect
 from callctl.errors import Refused
 
 
+@pytest.mark.applied
 def test_prices_arrive_in_the_tables_own_unit(deployed: str) -> None:
     settings = Settings(database_url=deployed)
-    migrate.up(settings)
     with connect(settings) as connection:
         rows = connection.execute(
             "SELECT model_id, input_price_per_million, output_price_per_million, input_limit, output_limit,"

@@ -154,10 +154,10 @@ def test_every_difference_at_once(deployed: str) -> None:
     assert "notes" in told[0]
 
 
+@pytest.mark.applied(9)
 def test_a_step_that_is_resumed_takes_its_table_as_the_platform_has_it(deployed: str) -> None:
     """The table was made, the run was killed, and the platform went on with it."""
     settings = Settings(database_url=deployed)
-    migrate.up(settings, to=9)
     with connect(deployed) as db:
         db.execute(
             "CREATE FUNCTION public.not_now() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -255,9 +255,9 @@ def test_no_grant_is_advised_for_a_role_that_reads_under_row_level_security(docu
         "CREATE RULE added AS ON INSERT TO chatapp.calls WHERE NEW.notes IS NULL DO INSTEAD NOTHING",
     ],
 )
+@pytest.mark.applied
 def test_what_may_swallow_a_write_fails_until_it_is_accepted(documented: str, added: str) -> None:
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     with connect(documented) as db:
         db.execute(added.encode())
     report = verified(settings)
@@ -265,6 +265,7 @@ def test_what_may_swallow_a_write_fails_until_it_is_accepted(documented: str, ad
     assert failing(verified(replace(settings, accept=entries(report)))) == []
 
 
+@pytest.mark.applied
 def test_an_entry_that_matches_nothing_is_a_warning(documented: str) -> None:
     settings = Settings(
         database_url=documented,
@@ -273,7 +274,6 @@ def test_an_entry_that_matches_nothing_is_a_warning(documented: str) -> None:
             Accepted("table callctl.history", "missing", "callctl's own"),
         ),
     )
-    migrate.up(settings)
     report = verified(settings)
     (check,) = [each for each in report.checks if each.id == "accepted-differences"]
     assert check.warns
@@ -282,10 +282,10 @@ def test_an_entry_that_matches_nothing_is_a_warning(documented: str) -> None:
     assert failing(report) == []
 
 
+@pytest.mark.applied
 def test_nothing_of_callctls_own_schema_is_accepted(documented: str) -> None:
     entry = Accepted("column callctl.history.client", "not null is no", "as we like it")
     settings = Settings(database_url=documented, accept=(entry,))
-    migrate.up(settings)
     with connect(documented) as db:
         db.execute("ALTER TABLE callctl.history ALTER COLUMN client DROP NOT NULL")
     report = verified(settings)
@@ -306,10 +306,10 @@ CANNOT_RETURN = {
 
 
 @pytest.mark.parametrize("what", CANNOT_RETURN)
+@pytest.mark.applied
 def test_up_is_blocked_before_step_1_where_a_table_cannot_return(documented: str, what: str) -> None:
     taken, out = CANNOT_RETURN[what]
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     migrate.down(settings, to=0)
     with connect(documented, prepare_threshold=None) as db:
         db.execute(taken.encode())

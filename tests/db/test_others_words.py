@@ -18,6 +18,8 @@ from tests.db import accounts
 from callctl.cli import common, run
 from callctl.render_progress import failed_document
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 Say: TypeAlias = Callable[..., str]
 

@@ -10,7 +10,6 @@ import pytest
 from tests.conftest import connect
 from tests.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
 
-from callctl import migrate
 from callctl import preflight as module
 from callctl.files import read_sql
 from callctl.findings import Finding, parse_question, questions
@@ -748,8 +747,8 @@ def test_nothing_blocks_on_a_baseline_as_it_is(baseline: str) -> None:
     assert unanswered == []
 
 
+@pytest.mark.applied
 def test_nothing_blocks_the_way_down_after_the_steps(baseline: str) -> None:
-    migrate.up(replace(SETTINGS, database_url=baseline))
     with connect(baseline) as connection:
         assert not [each for each in ask(connection, ()) if each.level == "blocks"]
         findings = ask(connection, ALL, "down")

@@ -76,9 +76,9 @@ def test_what_the_way_back_reads_is_taken_from_its_statements() -> None:
         ("chatbot_packages", "enable_chat"),
     ],
 )
+@pytest.mark.applied
 def test_a_renamed_flag_is_named_before_anything_is_taken_back(baseline: str, table: str, column: str) -> None:
     settings = replace(SETTINGS, database_url=baseline)
-    migrate.up(settings)
     with connect(baseline) as connection:
         connection.execute(f"ALTER TABLE chatapp.{table} RENAME {column} TO able".encode())
         with pytest.raises(Refused, match=f"reads chatapp.{table}.{column}") as refused:
@@ -89,8 +89,8 @@ def test_a_renamed_flag_is_named_before_anything_is_taken_back(baseline: str, ta
     migrate.down(settings, to=0)
 
 
+@pytest.mark.applied
 def test_a_column_that_is_gone_and_a_table_that_is_gone(documented: str) -> None:
-    migrate.up(replace(SETTINGS, database_url=documented))
     with connect(documented) as connection:
         connection.execute("ALTER TABLE chatapp.companies RENAME settings TO options")
         connection.execute("ALTER TABLE chatapp.ai_models RENAME TO models")
@@ -100,9 +100,9 @@ def test_a_column_that_is_gone_and_a_table_that_is_gone(documented: str) -> None
 
 
 @pytest.mark.parametrize("change", ["DROP FUNCTION {} CASCADE", "ALTER FUNCTION {} RENAME TO other"])
+@pytest.mark.applied
 def test_a_trigger_function_that_is_gone_stops_nothing(deployed: str, change: str) -> None:
     settings = replace(SETTINGS, database_url=deployed)
-    migrate.up(settings)
     with connect(deployed) as connection:
         connection.execute(change.format("chatapp.update_updated_at_column()").encode())
         migrate.down(settings, to=0)
@@ -121,6 +121,7 @@ def stored_before_up(connection: psycopg.Connection[Any], table: str) -> dict[st
 
 @pytest.mark.parametrize("table", ["companies", "chatbots"])
 @pytest.mark.parametrize("before", ["held", "object", "nothing", "null"])
+@pytest.mark.applied
 def test_a_settings_shape_blocks_exactly_where_down_could_not_write_into_it(
     documented: str, table: str, before: str
 ) -> None:
@@ -128,7 +129,6 @@ def test_a_settings_shape_blocks_exactly_where_down_could_not_write_into_it(
     settings = replace(SETTINGS, database_url=documented)
     with connect(documented) as connection:
         id = stored_before_up(connection, table)[before]
-        migrate.up(settings)
         for shape in SHAPES:
             connection.execute(f"UPDATE chatapp.{table} SET settings = {shape} WHERE id = %s".encode(), (id,))
             blocked = of(ask(connection, (12, 13), "down"), "settings-shapes", "blocks")

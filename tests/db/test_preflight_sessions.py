@@ -246,6 +246,7 @@ def test_other_sessions_that_may_not_be_seen_are_unknown(documented: str, role: 
         assert {each.level for each in of(findings, id)} == {"unknown"}, id
 
 
+@pytest.mark.applied(defer_drops=True)
 def test_a_session_that_named_the_type_column_last(deployed: str, role: str) -> None:
     """Old code that is still at work is likely to show; the column goes by its name in this database."""
     with (
@@ -253,7 +254,6 @@ def test_a_session_that_named_the_type_column_last(deployed: str, role: str) -> 
         connect(deployed) as new,
         connect(deployed) as connection,
     ):
-        migrate.up(replace(SETTINGS, database_url=deployed), defer_drops=True)
         old.execute("SELECT Chatbot_Type FROM chatapp.chatbots LIMIT 1")
         new.execute("SELECT enabled_chat FROM chatapp.chatbots LIMIT 1")
         found = of(ask(connection, (5, 6)), "type-column-in-use", "warns")

@@ -12,7 +12,6 @@ from tests.db.platforms import Platform, Row, Table
 from tests.db.snapshot import assert_same, take, touched_columns
 
 from callctl import migrate, store
-from callctl.config import Settings
 from callctl.errors import Interrupted, StepFailed
 from callctl.events import Event, StatementStarted
 from callctl.naming import read_naming
@@ -156,10 +155,10 @@ def test_company_settings_that_a_trigger_changes_stop_the_step(platform: Platfor
     assert found == ({"theme": "dark"},)
 
 
+@pytest.mark.applied
 def test_an_address_that_does_not_come_back_whole_stays_saved(platform: Platform) -> None:
     """Step 1 up: a trigger shortens what callctl restores; the saved address is not deleted."""
     long = "https://example.com/" + "a" * 800
-    platform.up()
     (user,) = platform.db.execute("SELECT id FROM chatapp.users ORDER BY id LIMIT 1").fetchone() or (None,)
     platform.db.execute("UPDATE chatapp.users SET avatar_url = %s WHERE id = %s", (long, user))
     migrate.down(platform.settings, to=0, truncate_avatars=True)
@@ -178,9 +177,9 @@ def test_an_address_that_does_not_come_back_whole_stays_saved(platform: Platform
 
 
 @pytest.mark.parametrize("road", ["UPDATE", "DELETE", "INSERT"])
+@pytest.mark.applied
 def test_models_whose_writes_are_swallowed_stop_the_step(platform: Platform, road: str) -> None:
     """A model that is put away and not deleted, or not inserted again as it was, is not taken for done."""
-    platform.up()
     function = (
         "CREATE FUNCTION chatapp.kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
         "CREATE TRIGGER kept BEFORE {} ON chatapp.ai_models FOR EACH ROW EXECUTE FUNCTION chatapp.kept()"
@@ -371,9 +370,9 @@ def test_no_capability_at_all_stops_nothing_on_the_way_down(platform: Platform, 
 # ---- the CHECK -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.applied(defer_drops=True)
 def test_the_check_is_there_for_the_drop_alone(platform: Platform) -> None:
     """Not while the drops are deferred; after a stop behind it, the next run uses it and it goes with the column."""
-    platform.up(defer_drops=True)
     assert forms_check(platform) == []
 
     def stop() -> None:
@@ -413,10 +412,10 @@ def test_the_check_is_there_for_the_drop_alone(platform: Platform) -> None:
         (None, False, False, True),
     ],
 )
+@pytest.mark.applied(2)
 def test_what_the_check_takes(documented: str, kind: str | None, chat: bool, call: bool, passes: bool) -> None:
     """Every pair of forms, NULL and hybrids too: a CHECK that is NULL would pass."""
     with connect(documented) as db:
-        migrate.up(Settings(database_url=documented), to=2)
         (condition,) = db.execute(
             "SELECT callctl.forms_agree('', 'chatbottype'::name, 'enable_chat'::name, 'enable_call'::name)"
         ).fetchone() or ("",)
@@ -478,10 +477,10 @@ def test_purge_then_down_leaves_settings_that_no_step_wrote(platform: Platform) 
     assert_same(look, take(platform.db), touched_columns(look))
 
 
+@pytest.mark.applied
 def test_addresses_written_behind_the_batches_are_cut_in_the_same_run(platform: Platform) -> None:
     """down --truncate-avatars, and the application writes another long address before the table is locked."""
     long = "https://example.com/" + "a" * 800
-    platform.up()
     (user,) = platform.db.execute("SELECT id FROM chatapp.users ORDER BY id LIMIT 1").fetchone() or (None,)
 
     def write() -> None:

@@ -294,10 +294,10 @@ IN_THE_WAY_DOWN: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("what", IN_THE_WAY_DOWN)
+@pytest.mark.applied
 def test_down_names_what_is_in_the_way_and_nothing_changes(documented: str, what: str) -> None:
     statements, message = IN_THE_WAY_DOWN[what]
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     with connect(documented) as db:
         db.execute(statements)
         before, history = take(db), migrate.history(db)
@@ -309,10 +309,10 @@ def test_down_names_what_is_in_the_way_and_nothing_changes(documented: str, what
         assert migrate.history(db) == history
 
 
+@pytest.mark.applied(1)
 def test_a_store_of_an_earlier_layout_is_refused(documented: str) -> None:
     """Saved values that know their row by its id alone are not written to."""
     settings = Settings(database_url=documented)
-    migrate.up(settings, to=1)
     with connect(documented) as db:
         db.execute("DROP TABLE callctl.saved_value CASCADE")
         db.execute("CREATE TABLE callctl.saved_value (id bigint, relation text, row_id uuid)")

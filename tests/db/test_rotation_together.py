@@ -38,6 +38,8 @@ from callctl.events import Event, Notice, RotationProgress, Waiting
 from callctl.lock import ROTATION_CLASS
 from callctl.rotation import rotate
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 # Enough for several ranges.

@@ -17,6 +17,8 @@ from callctl import sandbox
 from callctl.errors import ConfigError, LockHeld, Refused
 from callctl.postgres import Server
 
+pytestmark = pytest.mark.one_server
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

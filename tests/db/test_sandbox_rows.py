@@ -12,6 +12,8 @@ from callctl.baselines import Baseline, fill
 from callctl.binaries import find_binaries
 from callctl.files import sql_root
 
+pytestmark = pytest.mark.one_server
+
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'chatapp' ORDER BY 1"
 
 # A table as one hash, whatever the order of its rows.

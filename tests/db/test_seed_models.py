@@ -656,9 +656,9 @@ def test_development_accounts_are_encrypted_and_made_once(url: str, name: Baseli
         assert [check.id for check in report.checks if not check.passed and not check.warns] == []
 
 
+@pytest.mark.applied
 def test_development_accounts_only_where_it_is_said(real: str, keys: Path) -> None:
     settings = accounts.settings_of(real, keys)
-    migrate.up(settings)
     wish = own(dev_accounts=True)
     with connect(real) as db:
         named = replace(wish, development_database=db.info.dbname)

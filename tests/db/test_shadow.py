@@ -252,10 +252,10 @@ def test_the_fill_moves_no_other_column(at: Db, monkeypatch: pytest.MonkeyPatch)
     assert row_differences(ours, {"chatapp.users": take(at).rows["chatapp.users"]}) == []
 
 
+@pytest.mark.applied
 def test_writes_of_others_go_on_while_it_fills(at: Db) -> None:
     """Whoever writes: an address written meanwhile is the one that is there afterwards, and its triggers fire."""
     run = settings_of(at)
-    migrate.up(run)
     ids = [row[0] for row in at.execute("SELECT id::text FROM chatapp.users ORDER BY id")]
     written: dict[str, str | None] = {}
 
@@ -278,9 +278,9 @@ def test_writes_of_others_go_on_while_it_fills(at: Db) -> None:
     assert {key: now[key] for key in written} == written
 
 
+@pytest.mark.applied
 def test_a_row_that_is_inserted_meanwhile_has_its_address(documented: Db) -> None:
     run = settings_of(documented)
-    migrate.up(run)
 
     def write(event: Event) -> None:
         if isinstance(event, StatementStarted) and event.step == 1:
@@ -335,9 +335,9 @@ def stop_at(db: Db, run: Settings, word: str, **options: Any) -> None:
 # ---- long addresses ------------------------------------------------------------------------------------
 
 
+@pytest.mark.applied
 def test_an_address_that_is_too_long_is_refused_by_preflight_and_by_the_step(at: Db) -> None:
     run = settings_of(at)
-    migrate.up(run)
     at.execute("UPDATE chatapp.users SET avatar_url = %s WHERE id = %s", (LONG, user(at)))
     with pytest.raises(Refused, match="avatar-too-long"):
         migrate.down(run, to=0, through_shadow=True)
@@ -353,10 +353,10 @@ def test_an_address_that_is_too_long_is_refused_by_preflight_and_by_the_step(at:
 
 
 @pytest.mark.parametrize("moment", ["avatars-fit", "promise_shadow", "prove_shadow"])
+@pytest.mark.applied
 def test_long_addresses_written_at_any_moment_are_cut_and_come_back(at: Db, moment: str) -> None:
     """They are saved first; behind the promise the database refuses them as it will with the old type."""
     run = settings_of(at)
-    migrate.up(run)
     at.execute("UPDATE chatapp.users SET avatar_url = %s WHERE id = %s", (LONG, user(at, 1)))
     refused: list[str] = []
 
@@ -383,9 +383,9 @@ def test_long_addresses_written_at_any_moment_are_cut_and_come_back(at: Db, mome
         assert at.execute(ADDRESS, (user(at),)).fetchone() == (LONG,)
 
 
+@pytest.mark.applied(1)
 def test_up_brings_addresses_back_that_an_unfinished_down_had_cut(at: Db) -> None:
     run = settings_of(at)
-    migrate.up(run, to=1)
     at.execute("UPDATE chatapp.users SET avatar_url = %s WHERE id = %s", (LONG, user(at)))
     before = take(at)
     stop_at(at, run, "prove_shadow", truncate_avatars=True)
@@ -397,10 +397,10 @@ def test_up_brings_addresses_back_that_an_unfinished_down_had_cut(at: Db) -> Non
     assert_same_catalog(before, take(at))
 
 
+@pytest.mark.applied(1)
 def test_a_row_written_past_the_trigger_is_named_and_no_check_stays(documented: Db) -> None:
     """With the CHECK there, the row could not be written at all."""
     run = settings_of(documented)
-    migrate.up(run, to=1)
 
     def write(event: Event) -> None:
         if isinstance(event, StatementStarted) and "promise_shadow" in event.summary:
@@ -495,11 +495,11 @@ NEVER: dict[LiteralString, str] = {
 
 
 @pytest.mark.parametrize("setup", NEVER, ids=lambda setup: setup.rpartition("$$;")[2][:60])
+@pytest.mark.applied(1)
 def test_it_is_refused_with_the_reason_where_it_cannot_be(
     documented: Db, setup: LiteralString, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_is_large(monkeypatch)
-    migrate.up(settings_of(documented), to=1)
     assert way(documented).shadow
     documented.execute(setup)
     found = way(documented)
@@ -526,10 +526,10 @@ REFUSED_IN_PLACE: tuple[LiteralString, ...] = (
 
 
 @pytest.mark.parametrize("setup", REFUSED_IN_PLACE, ids=lambda setup: setup.rpartition("$$;")[2][:60])
+@pytest.mark.applied(2)
 def test_what_postgresql_refuses_in_place_is_refused_before_anything_changes(
     documented: Db, setup: LiteralString
 ) -> None:
-    migrate.up(settings_of(documented), to=2)
     documented.execute(setup)
     before = take(documented)
     for through_shadow in (None, False):
@@ -550,12 +550,12 @@ UNWISE: tuple[LiteralString, ...] = (
 
 
 @pytest.mark.parametrize("setup", UNWISE, ids=lambda setup: setup[:90])
+@pytest.mark.applied(1)
 def test_it_is_not_chosen_where_the_fill_could_be_felt_elsewhere(
     documented: Db, setup: LiteralString, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But whoever knows better may ask for it."""
     small_is_large(monkeypatch)
-    migrate.up(settings_of(documented), to=1)
     documented.execute(setup)
     assert not way(documented).shadow
     assert way(documented, wanted=True).shadow
@@ -578,9 +578,9 @@ QUIET: tuple[LiteralString, ...] = (
 
 
 @pytest.mark.parametrize("setup", QUIET, ids=lambda setup: setup[:90])
+@pytest.mark.applied(1)
 def test_it_is_chosen_by_itself(documented: Db, setup: LiteralString, monkeypatch: pytest.MonkeyPatch) -> None:
     small_is_large(monkeypatch)
-    migrate.up(settings_of(documented), to=1)
     documented.execute(setup)
     found = way(documented)
     assert found.shadow, found.because
@@ -596,13 +596,13 @@ def ran(db: Db) -> str:
 
 
 @pytest.mark.parametrize("listed", ["id, email", "id, email, avatar_url"])
+@pytest.mark.applied(1)
 def test_a_publication_with_a_column_list_is_no_obstacle_where_the_column_is_not_in_it(
     documented: Db, listed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if documented.info.server_version < 150000:
         pytest.skip("column lists are new in PostgreSQL 15")
     small_is_large(monkeypatch)
-    migrate.up(settings_of(documented), to=1)
     documented.execute(f"CREATE PUBLICATION p FOR TABLE chatapp.users ({listed})".encode())
     assert way(documented).shadow is ("avatar_url" not in listed)
 
@@ -616,17 +616,17 @@ def test_an_old_type_without_a_limit_goes_back_in_place(documented: Db, type: Li
     assert (found.seconds == 0) is (type != "char(600)")
 
 
+@pytest.mark.applied(1)
 def test_a_small_table_goes_in_place_where_that_fits_the_hold_limit(at: Db) -> None:
-    migrate.up(settings_of(at), to=1)
     assert not way(at).shadow
     assert way(at, lock_hold_ms=0).shadow
     migrate.down(settings_of(at), to=0)
     assert ran(at) == "steps/01_users_avatar_url/down.sql"
 
 
+@pytest.mark.applied(2)
 def test_atomic_goes_in_place(at: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     small_is_large(monkeypatch)
-    migrate.up(settings_of(at), to=2)
     migrate.down(settings_of(at), to=0, atomic=True)
     assert ran(at) == "steps/01_users_avatar_url/down.sql"
 
@@ -648,8 +648,8 @@ def callctl(documented: Db, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     return command
 
 
+@pytest.mark.applied(1)
 def test_the_options_say_which_way_and_the_plan_shows_it(documented: Db, callctl: Callable[..., Said]) -> None:
-    migrate.up(settings_of(documented), to=1)
     code, out, err = callctl("migrate", "plan", "--down", "--shadow")
     assert code == 0
     for words in (
@@ -680,8 +680,8 @@ def test_the_options_say_which_way_and_the_plan_shows_it(documented: Db, callctl
     assert "SELECT * returns another order of columns, INSERT and COPY without a column list expect another" in err
 
 
+@pytest.mark.applied(1)
 def test_preflight_says_which_way_it_would_be(documented: Db, monkeypatch: pytest.MonkeyPatch) -> None:
-    migrate.up(settings_of(documented), to=1)
     run = settings_of(documented)
 
     def said(**options: Any) -> tuple[str, str]:
@@ -703,11 +703,11 @@ def test_preflight_says_which_way_it_would_be(documented: Db, monkeypatch: pytes
     assert said(through_shadow=True)[0] == "blocks"
 
 
+@pytest.mark.applied(1)
 def test_who_is_asked_is_asked_for_the_wait(documented: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     from callctl.cli.take_steps import _how
 
     small_is_large(monkeypatch)
-    migrate.up(settings_of(documented), to=1)
     run = settings_of(documented)
     planned = planning.plan(documented, run, direction="down", through_shadow=False)
     assert planned.avatar is not None
@@ -755,9 +755,9 @@ def test_in_place_after_an_unfinished_shadow_removes_it_first(at: Db) -> None:
     assert_same(first, take(at))
 
 
+@pytest.mark.applied(1)
 def test_a_way_down_that_has_begun_in_place_goes_on_in_place(documented: Db, monkeypatch: pytest.MonkeyPatch) -> None:
     run = settings_of(documented)
-    migrate.up(run, to=1)
     documented.execute("UPDATE chatapp.users SET avatar_url = %s WHERE id = %s", (LONG, user(documented)))
 
     def stop(event: Event) -> None:
@@ -772,9 +772,9 @@ def test_a_way_down_that_has_begun_in_place_goes_on_in_place(documented: Db, mon
     assert ran(documented) == "steps/01_users_avatar_url/down.sql"
 
 
+@pytest.mark.applied(1)
 def test_up_removes_it_where_nothing_else_is_pending(documented: Db) -> None:
     run = settings_of(documented)
-    migrate.up(run, to=1)
     stop_at(documented, run, "swap")
     documented.execute("CREATE VIEW public.faces AS SELECT avatar_url FROM chatapp.users")
     assert [step.number for step in planning.plan(documented, run, to=1).steps] == [1]
@@ -784,10 +784,10 @@ def test_up_removes_it_where_nothing_else_is_pending(documented: Db) -> None:
     assert migrate.status(documented, run).applied == (1,)
 
 
+@pytest.mark.applied(1)
 def test_a_store_of_an_earlier_callctl_will_do(documented: Db) -> None:
     """Its definitions were written down without what the shadow needs; make_ready brings the rest."""
     run = settings_of(documented)
-    migrate.up(run, to=1)
     documented.execute("DROP PROCEDURE callctl.begin_shadow(integer, regclass, name, name)")
     assert "callctl.begin_shadow" in read_sql("store.sql")
     migrate.down(replace(run, lock_hold_ms=500), to=0, through_shadow=True)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.conftest import connect as plain
+from tests.conftest import skip_forbidden
 from tests.db import snapshot
 from tests.faults.conftest import MakeChain
 from tests.faults.proxy import Fault, Session
@@ -43,6 +44,7 @@ def settings_of(url: str) -> Settings:
 def test_settings_of_the_database_change_nothing(deployed: str, setting: str) -> None:
     settings = settings_of(deployed)
     with plain(deployed) as connection:
+        skip_forbidden(connection, setting)
         before = snapshot.take(connection)
         name = connection.info.dbname
         connection.execute(f"ALTER DATABASE {name} SET {setting}")
@@ -160,9 +162,9 @@ def test_what_is_written_between_a_repeated_statement_and_its_check_does_not_fai
     assert ended.code == 0, ended.errors
 
 
+@pytest.mark.applied(11)
 def test_who_holds_a_table_that_a_repeated_statement_has_to_read_is_named(documented: str) -> None:
     settings = replace(settings_of(documented), lock_timeout_ms=10, lock_wait_ms=100)
-    migrate.up(settings, to=11)
     lines: list[int] = []
     with psycopg.connect(documented, application_name="holder 7") as holder:
 
@@ -179,10 +181,10 @@ def test_who_holds_a_table_that_a_repeated_statement_has_to_read_is_named(docume
     migrate.up(settings)
 
 
+@pytest.mark.applied
 def test_an_address_written_behind_the_batches_is_cut_by_the_same_or_the_next_run(documented: str) -> None:
     settings = settings_of(documented)
     long = "https://example.com/" + "a" * 800
-    migrate.up(settings)
     with plain(documented) as application:
         wrote: list[int] = []
 
@@ -279,12 +281,12 @@ def test_a_step_begun_by_another_version_of_its_file_stays_half_done_until_it_is
 
 
 @pytest.mark.parametrize("table", ["chatbots", "chatbot_packages"])
+@pytest.mark.applied
 def test_rows_saved_whole_while_the_type_column_is_being_filled_keep_their_flags(documented: str, table: str) -> None:
     """An object mapper writes every column back, changed or not; the type column says 'chat' of every row by then."""
     settings = settings_of(documented)
     chat, call = ("enabled_chat", "enabled_call") if table == "chatbots" else ("enable_chat", "enable_call")
     step = 6 if table == "chatbots" else 5
-    migrate.up(settings)
     with plain(documented) as application:
         flags = f"SELECT id, {chat}, {call} FROM chatapp.{table} ORDER BY id"
         before = application.execute(flags).fetchall()
@@ -390,9 +392,9 @@ def test_a_down_that_saves_rows_is_blocked_where_row_security_hides_some(
         ("ALTER TABLE chatapp.companies RENAME TO firms", "expected-tables"),
     ],
 )
+@pytest.mark.applied
 def test_what_somebody_took_away_stops_down_before_it_begins(documented: str, vandalism: str, found_by: str) -> None:
     settings = settings_of(documented)
-    migrate.up(settings)
     with connect(settings) as connection:
         connection.execute(vandalism.encode())
         before = snapshot.take(connection)

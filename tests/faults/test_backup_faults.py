@@ -28,6 +28,8 @@ from callctl.events import Event, Notice
 from callctl.lock import MigrationLock
 from callctl.postgres import start_server
 
+pytestmark = pytest.mark.one_server
+
 CANARY = "k3w-canary"
 
 

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from tests.conftest import SEED
 from tests.faults.actions import ACTIONS, PAIRS
 from tests.faults.chain import Chain, Choose
 from tests.faults.conftest import EXHAUSTIVE, THOROUGH, MakeChain, MakeReference
@@ -33,6 +34,7 @@ Record = Callable[[str, object], None]
 
 def turns(start: int, *, one_in: int = 1) -> Choose:
     """Each point has its own fault, the next of all pairs of action and moment."""
+    start += SEED
 
     def choose(point: Point, number: int) -> tuple[str, Moment] | None:
         if (number + start) % one_in:

@@ -197,6 +197,7 @@ def test_without_a_planted_bug_nothing_is_found(history_database: Callable[[str]
     assert_nothing_lost(record(history_database(name), planted_plan(name, {})))
 
 
+@pytest.mark.one_server  # it is about the judge
 @pytest.mark.parametrize("name", BASELINES if THOROUGH else ["deployed"])
 @pytest.mark.parametrize("bug", PLANTED if THOROUGH else PLANTED_SHORT)
 def test_a_planted_bug_is_found(history_database: Callable[[str], str], bug: str, name: str) -> None:

@@ -114,9 +114,9 @@ def test_killed_in_the_middle_of_a_statement(documented: str, watch: Watch, star
     assert_all_done(documented)
 
 
+@pytest.mark.applied(3)
 def test_killed_in_the_middle_of_an_index_build(documented: str, watch: Watch, started: Started) -> None:
     """CREATE INDEX CONCURRENTLY waits for whoever has an older snapshot, and leaves an invalid index behind."""
-    migrate.up(Settings(database_url=documented), to=3)
     with connect(documented) as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1")
         process = processes.start(documented, "migrate", "up", "--yes")
@@ -240,9 +240,9 @@ def test_the_next_of_several_generated_statements_does_not_run_without_the_migra
 
 
 @pytest.mark.parametrize("command", ["down", "adopt", "purge"])
+@pytest.mark.applied(2)
 def test_whoever_writes_waits_for_the_orphan(documented: str, watch: Watch, command: str) -> None:
     settings = short(documented)
-    migrate.up(settings, to=2)
     with connect(documented) as orphan:
         take_work_lock(orphan)
         pid = orphan.info.backend_pid

@@ -145,9 +145,9 @@ def test_a_row_that_takes_long_is_written_by_itself(documented: str) -> None:
         connection.execute("DROP TRIGGER slow ON chatapp.companies")
 
 
+@pytest.mark.applied(3)
 def test_a_batch_that_meets_a_locked_row_takes_fewer_rows_and_names_the_holder(documented: str) -> None:
     settings = replace(settings_of(documented), lock_timeout_ms=50, lock_wait_ms=400)
-    migrate.up(settings, to=3)
     with psycopg.connect(documented, application_name="worker 9") as worker:
         worker.execute("UPDATE chatapp.chatbots SET name = name WHERE chatbottype = 'call'")
         with pytest.raises(StepFailed) as failed:
@@ -218,10 +218,10 @@ def test_an_index_build_says_how_far_it_is(documented: str, monkeypatch: pytest.
     assert any(event.waiting_for for event in seen)
 
 
+@pytest.mark.applied(11)
 def test_rows_written_behind_the_batches_get_the_same_in_the_last_transaction(documented: str) -> None:
     """A company is made and a chatbot enabled after each batch, up to the very last."""
     settings = settings_of(documented)
-    migrate.up(settings, to=11)
     made = 0
     with plain(documented) as application:
 

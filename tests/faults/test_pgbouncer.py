@@ -49,9 +49,9 @@ def test_transaction_mode_is_refused_and_nothing_changed(documented: str, transa
         assert direct.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
 
 
+@pytest.mark.applied
 def test_nothing_is_purged_through_transaction_mode(documented: str, transactions: str) -> None:
     settings = Settings(database_url=documented)
-    migrate.up(settings)
     migrate.down(settings, to=0)
     with connect(documented) as direct:
         saved = store.saved_summary(direct)

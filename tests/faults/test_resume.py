@@ -154,9 +154,9 @@ def test_a_second_run_is_refused_and_names_the_first(documented: str) -> None:
     migrate.up(settings, to=1)  # the lock went with its connection
 
 
+@pytest.mark.applied(3)
 def test_an_invalid_index_left_behind_is_built_again(documented: str) -> None:
     settings = settings_of(documented)
-    migrate.up(settings, to=3)
     with connect(settings) as connection:
         connection.execute(
             "CREATE INDEX idx_chatbots_capabilities ON chatapp.chatbots (enabled_chat, enabled_call)"
@@ -187,17 +187,17 @@ def test_an_invalid_index_left_behind_is_built_again(documented: str) -> None:
         assert verify(connection, settings).passed
 
 
+@pytest.mark.applied(2)
 def test_an_edited_file_is_noticed(documented: str) -> None:
     settings = settings_of(documented)
-    migrate.up(settings, to=2)
     with connect(settings) as connection:
         connection.execute("UPDATE callctl.history SET sha256 = 'another' WHERE step = 2")
         assert [step.number for step in migrate.status(connection, settings).steps if step.edited] == [2]
 
 
+@pytest.mark.applied(3)
 def test_gaps_and_unknown_steps_in_the_history_are_errors(documented: str) -> None:
     settings = settings_of(documented)
-    migrate.up(settings, to=3)
     with connect(settings) as connection:
         connection.execute("DELETE FROM callctl.history WHERE step = 2")
         with pytest.raises(Refused, match="gap"):
@@ -241,9 +241,9 @@ def test_a_lock_not_to_be_had_names_its_holder_without_what_it_asked(documented:
     assert "55P03" in failed.value.message
 
 
+@pytest.mark.applied
 def test_half_way_down_is_finished_before_adopting(documented: str) -> None:
     settings = settings_of(documented)
-    migrate.up(settings)
 
     def stop(event: Event) -> None:
         if isinstance(event, BatchFinished) and event.step == 12:

@@ -22,6 +22,8 @@ from tests.faults.rotation_chain import RotationChain, shape
 from tests.faults.rotation_scene import SCENES, SceneName, Secret, quietly, row_versions, secrets
 from tests.faults.test_everywhere import EVERY, Record, always, turns
 
+pytestmark = pytest.mark.one_server
+
 What: TypeAlias = tuple[str | None, str | None, int | None]
 MakeUndisturbed: TypeAlias = Callable[[SceneName], "Undisturbed"]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tests import processes
 from tests.conftest import connect
@@ -25,8 +26,7 @@ from tests.db import accounts
 from tests.faults.conftest import THOROUGH
 from tests.faults.test_everywhere import Record
 
-from callctl import migrate
-from callctl.config import Settings
+pytestmark = pytest.mark.one_server
 
 KILLS = 53 if THOROUGH else 4
 WRITERS = 3
@@ -169,10 +169,10 @@ class Writer(threading.Thread):
         return as_text(value) if isinstance(value, dict) else value
 
 
+@pytest.mark.applied(9)
 def test_killed_among_hostile_writers_and_read_by_another(
     documented: str, tmp_path: Path, record_property: Record
 ) -> None:
-    migrate.up(Settings(database_url=documented), to=9)
     for id in ("k1", "k2", "k3"):
         accounts.key_file(tmp_path, id)
     settings = accounts.settings_of(documented, tmp_path, "k3", "k2", "k1")

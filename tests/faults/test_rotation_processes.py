@@ -31,6 +31,8 @@ from tests.faults.test_rotation_everywhere import assert_writes_nothing, report
 from callctl.envelope_form import Place, as_text
 from callctl.lock import IDLE_MS
 
+pytestmark = pytest.mark.one_server
+
 REACHED = "COMMIT after UPDATE callctl.rotation_range"
 ACCOUNTS = 'UPDATE "chatapp"."integration_accounts"'
 
@@ -263,7 +265,7 @@ def test_an_application_beside_loses_nothing(rotation: MakeRotation, record_prop
     chain = rotation("live")
     chain.counted = False
     with Application(chain) as application:
-        chain.disturbed(turns(3, one_in=max(one_in * 2, 1)))
+        chain.disturbed(turns(3, one_in=one_in))
     assert application.wrote > 20
     assert chain.run().code == chain.good
     with quietly(chain.url) as db:

@@ -20,6 +20,8 @@ from callctl.binaries import find_binaries, reachable
 from callctl.errors import ConfigError
 from callctl.postgres import start_server
 
+pytestmark = pytest.mark.one_server
+
 OWNER = """
 import sys, time
 from callctl.postgres import start_server

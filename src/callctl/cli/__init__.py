@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Annotated
 
 import typer
@@ -191,6 +192,9 @@ def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
         render.note(common.trace(unraisable.exc_value))
 
 
+_command = cache(partial(get_command, app))  # typer takes some 30 ms to make the tree of commands
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run callctl and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -198,7 +202,7 @@ def run(arguments: Sequence[str]) -> int:
             # A terminal that cannot show a character gets its escape, not an exception.
             stream.reconfigure(errors="backslashreplace")
     try:
-        result = get_command(app).main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
+        result = _command().main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
         if result == common.INTERRUPTED:  # typer has turned KeyboardInterrupt into this
             raise KeyboardInterrupt
         common.warn()  # of a command that had no need to connect
