@@ -96,7 +96,7 @@ COMMENT ON TABLE callctl.definition IS 'The statements that put back, in order, 
 COMMENT ON COLUMN callctl.definition.step IS 'The step that removed it';
 COMMENT ON COLUMN callctl.definition.ordinal IS 'Order of the statements within the step';
 COMMENT ON COLUMN callctl.definition.relation IS 'The table, by its documented name';
-COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, constraint, validate, statistics, comment, grant, setting, fillfactor, trigger, foreign key, newest row, form before or after, or shadow and one of these';
+COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, after index, constraint, validate, statistics, comment, grant, setting, column setting, fillfactor, trigger, foreign key, newest row, form before or after, or shadow and one of these';
 COMMENT ON COLUMN callctl.definition.name IS 'The object''s name in this database';
 COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run; of a foreign key or a form, what comes behind its name';
 COMMENT ON COLUMN callctl.definition.detail IS 'What else is known of the object: its type, its length limit';
@@ -530,6 +530,160 @@ $$;
 COMMENT ON FUNCTION callctl.length_limit(oid, integer) IS
   'The length limit, in characters, of a varchar or char, or of a domain over one; NULL where it has none';
 
+CREATE OR REPLACE FUNCTION callctl.give_statistics(p_schema name, p_name name, p_owner name)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  command text := pg_catalog.format('ALTER STATISTICS %I.%I OWNER TO %I', p_schema, p_name, p_owner);
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext AS s JOIN pg_catalog.pg_namespace AS n ON n.oid = s.stxnamespace
+                  WHERE n.nspname = p_schema AND s.stxname = p_name AND pg_catalog.pg_get_userbyid(s.stxowner) = p_owner) THEN
+    EXECUTE command;
+  END IF;
+EXCEPTION WHEN insufficient_privilege OR undefined_object THEN
+  RAISE WARNING 'statistics object %.% belongs to role % now, and before to role % (%); to give it back, a superuser runs: %;',
+    quote_ident(p_schema), quote_ident(p_name), current_user, p_owner, SQLERRM, command;
+END
+$$;
+COMMENT ON FUNCTION callctl.give_statistics(name, name, name) IS
+  'Gives a statistics object that was made again to the role that owned it, or says in a warning why it could not';
+
+CREATE OR REPLACE FUNCTION callctl.run_in_tablespace(p_tablespace name, p_ddl text)
+RETURNS void LANGUAGE plpgsql SET default_tablespace = '' AS $$
+BEGIN
+  PERFORM pg_catalog.set_config('default_tablespace', p_tablespace, true);  -- until the end of this function
+  EXECUTE p_ddl;
+END
+$$;
+COMMENT ON FUNCTION callctl.run_in_tablespace(name, text) IS
+  'Runs a statement that makes an index and cannot say in which tablespace';
+
+CREATE OR REPLACE FUNCTION callctl.name_index_columns(p_index text, p_names name[])
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  a record;
+  pass text;
+BEGIN
+  -- Twice, by way of names that no column has, since one may get the name of another.
+  FOREACH pass IN ARRAY ARRAY['callctl_', ''] LOOP
+    FOR a IN
+      SELECT x.attname, pass || CASE pass WHEN '' THEN w.name ELSE x.attnum::text END AS name
+        FROM pg_attribute x JOIN unnest(p_names) WITH ORDINALITY AS w(name, attnum) ON w.attnum = x.attnum
+       WHERE x.attrelid = to_regclass(p_index) AND x.attname <> w.name
+       ORDER BY x.attnum
+    LOOP
+      EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', p_index, a.attname, a.name);
+    END LOOP;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION callctl.name_index_columns(text, name[]) IS
+  'Gives the columns of an index the names that they had: those of the table''s columns when it was made, which may have been renamed since';
+
+CREATE OR REPLACE FUNCTION callctl.index_settings(p_index oid)
+RETURNS TABLE (ddl text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  WITH i AS (
+    SELECT x.*, c.relname, c.oid::regclass AS index, x.indrelid::regclass AS on_table
+      FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid WHERE x.indexrelid = p_index
+  )
+  SELECT s.ddl FROM i, LATERAL (
+    SELECT 1 AS place, a.attnum::integer AS number, format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', i.index, a.attnum, a.attstattarget) AS ddl
+      FROM pg_attribute a WHERE a.attrelid = i.indexrelid AND coalesce(a.attstattarget, -1) >= 0
+    UNION ALL
+    SELECT 2, 0, format('SELECT callctl.name_index_columns(%L, %L)', i.index, (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = i.indexrelid))
+    UNION ALL
+    SELECT 3, 0, format('ALTER TABLE %s CLUSTER ON %I', i.on_table, i.relname) WHERE i.indisclustered
+    UNION ALL
+    SELECT 4, 0, format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', i.on_table, i.relname) WHERE i.indisreplident
+    UNION ALL
+    SELECT 5, 0, format('ALTER INDEX %s DEPENDS ON EXTENSION %I', i.index, e.extname)
+      FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+     WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x'
+    UNION ALL
+    SELECT 6, 0, format('COMMENT ON INDEX %s IS %L', i.index, obj_description(i.indexrelid, 'pg_class'))
+     WHERE obj_description(i.indexrelid, 'pg_class') IS NOT NULL
+  ) AS s ORDER BY s.place, s.number, s.ddl
+$$;
+COMMENT ON FUNCTION callctl.index_settings(oid) IS
+  'The statements that give an index what its definition does not say: statistics targets, names of columns, marks, comment';
+
+CREATE OR REPLACE FUNCTION callctl.statistics_settings(p_statistics oid)
+RETURNS TABLE (ddl text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT s.ddl
+    FROM pg_statistic_ext x,
+    LATERAL (SELECT format('%s.%I', x.stxnamespace::regnamespace, x.stxname) AS name) AS n,
+    LATERAL (
+      SELECT 1 AS place, format('ALTER STATISTICS %s SET STATISTICS %s', n.name, to_jsonb(x) ->> 'stxstattarget') AS ddl
+       WHERE (to_jsonb(x) ->> 'stxstattarget')::integer >= 0
+      UNION ALL
+      SELECT 2, format('COMMENT ON STATISTICS %s IS %L', n.name, obj_description(x.oid, 'pg_statistic_ext'))
+       WHERE obj_description(x.oid, 'pg_statistic_ext') IS NOT NULL
+      UNION ALL
+      -- Last: only the owner may do the rest.
+      SELECT 3, format('SELECT callctl.give_statistics(%L, %L, %L)', (SELECT nspname FROM pg_namespace WHERE oid = x.stxnamespace), x.stxname,
+                       pg_get_userbyid(x.stxowner))
+    ) AS s
+   WHERE x.oid = p_statistics ORDER BY s.place
+$$;
+COMMENT ON FUNCTION callctl.statistics_settings(oid) IS
+  'The statements that give a statistics object what its definition does not say: target, comment, owner';
+
+CREATE OR REPLACE FUNCTION callctl.indexes_of(p_table regclass, p_column name)
+RETURNS TABLE (index oid, constraint_oid oid) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  -- The index of a constraint depends on the constraint, and that on the column.
+  SELECT i.indexrelid, k.oid
+    FROM pg_attribute a
+    JOIN pg_index i ON i.indrelid = a.attrelid
+    LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = a.attrelid AND k.contype IN ('u', 'x', 'p')
+   WHERE a.attrelid = p_table AND a.attname = p_column
+     AND EXISTS (SELECT FROM pg_depend d
+                  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum
+                    AND (d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                         OR d.classid = 'pg_constraint'::regclass AND d.objid = k.oid))
+$$;
+COMMENT ON FUNCTION callctl.indexes_of(regclass, name) IS
+  'The indexes that go with a column, and the constraints that they belong to';
+
+CREATE OR REPLACE FUNCTION callctl.statistics_of(p_table regclass, p_column name)
+RETURNS TABLE (statistics oid) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT s.oid FROM pg_attribute a JOIN pg_statistic_ext s ON s.stxrelid = a.attrelid
+   WHERE a.attrelid = p_table AND a.attname = p_column
+     AND EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
+                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum)
+$$;
+COMMENT ON FUNCTION callctl.statistics_of(regclass, name) IS 'The statistics objects that go with a column';
+
+CREATE OR REPLACE FUNCTION callctl.remember_settings(p_step integer, p_table regclass, p_column name)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'column setting';
+  PERFORM callctl.write_definition(p_step, c.relname, 'column setting', s.name, s.ddl)
+     FROM pg_class c, LATERAL (
+       SELECT x.relname AS name, o.ddl, o.place FROM callctl.indexes_of(p_table, p_column) AS i
+         JOIN pg_class x ON x.oid = i.index, LATERAL callctl.index_settings(i.index) WITH ORDINALITY AS o(ddl, place)
+       UNION ALL
+       SELECT x.stxname, o.ddl, o.place FROM callctl.statistics_of(p_table, p_column) AS i
+         JOIN pg_statistic_ext x ON x.oid = i.statistics, LATERAL callctl.statistics_settings(i.statistics) WITH ORDINALITY AS o(ddl, place)
+     ) AS s WHERE c.oid = p_table ORDER BY s.name, s.place;
+END
+$$;
+COMMENT ON FUNCTION callctl.remember_settings(integer, regclass, name) IS
+  'Writes down, right before a column''s type is changed, what PostgreSQL does not give the indexes and statistics objects that it makes again for it';
+
+CREATE OR REPLACE FUNCTION callctl.put_back_settings(p_step integer)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  d record;
+BEGIN
+  FOR d IN SELECT ddl FROM callctl.definition WHERE step = p_step AND kind = 'column setting' ORDER BY ordinal LOOP
+    EXECUTE d.ddl;
+  END LOOP;
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'column setting';
+END
+$$;
+COMMENT ON FUNCTION callctl.put_back_settings(integer) IS
+  'Runs what callctl.remember_settings() has written down, in the transaction that changes the type';
+
 CREATE OR REPLACE FUNCTION callctl.remember_column_type(p_step integer, p_table regclass, p_column name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -570,22 +724,7 @@ BEGIN
     PERFORM callctl.write_definition(p_step, a.relname, 'column type', p_column,
       format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', p_table, p_column, callctl.compression_name(a.compression)));
   END IF;
-  -- And the statistics targets of what it makes again: of the indexes' expressions and of statistics objects.
-  PERFORM callctl.write_definition(p_step, a.relname, 'column setting', s.name, s.ddl)
-     FROM (
-       SELECT DISTINCT c.relname AS name, x.attnum,
-              format('ALTER INDEX IF EXISTS %s ALTER COLUMN %s SET STATISTICS %s', c.oid::regclass, x.attnum, x.attstattarget) AS ddl
-         FROM pg_depend d
-         JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'i'
-         JOIN pg_attribute x ON x.attrelid = c.oid AND coalesce(x.attstattarget, -1) >= 0
-        WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum
-       UNION
-       SELECT s.stxname, 0, format('ALTER STATISTICS IF EXISTS %s.%I SET STATISTICS %s', s.stxnamespace::regnamespace, s.stxname,
-                                   to_jsonb(s) ->> 'stxstattarget')
-         FROM pg_depend d
-         JOIN pg_statistic_ext s ON s.oid = d.objid AND coalesce((to_jsonb(s) ->> 'stxstattarget')::integer, -1) >= 0
-        WHERE d.classid = 'pg_statistic_ext'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum
-     ) AS s ORDER BY s.name, s.attnum;
+  PERFORM callctl.remember_settings(p_step, p_table, p_column);
 END
 $$;
 COMMENT ON FUNCTION callctl.remember_column_type(integer, regclass, name) IS
@@ -646,10 +785,15 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   a record;
   o record;
+  command text;
 BEGIN
   SELECT att.attnum, att.attnotnull, att.attstorage, att.attstattarget, att.attoptions, att.attacl, att.atttypid,
          format_type(att.atttypid, att.atttypmod) AS type, t.typtype, t.typstorage, c.relname, c.relowner,
-         pg_get_expr(d.adbin, d.adrelid) AS expression,
+         pg_get_expr(d.adbin, d.adrelid) AS expression, to_jsonb(att) ->> 'attcompression' AS compression,
+         -- From PostgreSQL 18 on NOT NULL is a constraint. One that is not valid comes later: rows with NULL come before.
+         CASE WHEN NOT att.attnotnull OR n.convalidated IS FALSE THEN ''
+              WHEN n.oid IS NULL THEN ' NOT NULL'
+              ELSE format(' CONSTRAINT %I NOT NULL%s', n.conname, CASE WHEN n.connoinherit THEN ' NO INHERIT' ELSE '' END) END AS required,
          CASE WHEN att.attcollation <> t.typcollation
               THEN (SELECT format(' COLLATE %I.%I', n.nspname, co.collname)
                       FROM pg_collation co JOIN pg_namespace n ON n.oid = co.collnamespace
@@ -659,6 +803,7 @@ BEGIN
     JOIN pg_type t ON t.oid = att.atttypid
     JOIN pg_class c ON c.oid = att.attrelid
     LEFT JOIN pg_attrdef d ON d.adrelid = att.attrelid AND d.adnum = att.attnum
+    LEFT JOIN pg_constraint n ON n.conrelid = att.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[att.attnum]
    WHERE att.attrelid = p_table AND att.attname = p_column AND NOT att.attisdropped;
   IF NOT FOUND THEN
     -- Dropped already, perhaps by hand: what was written down stands; failing that, the document's own column.
@@ -676,8 +821,7 @@ BEGIN
   -- A constant default with the column is metadata only: every row reads as 'chat' at once, and only
   -- the others have to be written. The column's own default follows.
   PERFORM callctl.write_definition(p_step, a.relname, 'column', p_column,
-    format('ALTER TABLE %s ADD COLUMN %I %s%s DEFAULT ''chat''%s', p_table, p_column, a.type, a.collation,
-           CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END),
+    format('ALTER TABLE %s ADD COLUMN %I %s%s DEFAULT ''chat''%s', p_table, p_column, a.type, a.collation, a.required),
     jsonb_build_object('type', a.type, 'not_null', a.attnotnull, 'default', a.expression));
   PERFORM callctl.write_definition(p_step, a.relname, 'default', p_column,
     format('ALTER TABLE %s ALTER COLUMN %I ', p_table, p_column)
@@ -689,6 +833,10 @@ BEGIN
     PERFORM callctl.write_definition(p_step, a.relname, 'setting', p_column,
       format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', p_table, p_column, callctl.storage_name(a.attstorage)));
   END IF;
+  IF a.compression <> '' THEN
+    PERFORM callctl.write_definition(p_step, a.relname, 'setting', p_column,
+      format('ALTER TABLE %s ALTER COLUMN %I SET COMPRESSION %s', p_table, p_column, callctl.compression_name(a.compression)));
+  END IF;
   IF coalesce(a.attstattarget, -1) >= 0 THEN
     PERFORM callctl.write_definition(p_step, a.relname, 'setting', p_column,
       format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', p_table, p_column, a.attstattarget));
@@ -699,20 +847,34 @@ BEGIN
   END IF;
 
   FOR o IN
-    SELECT con.conname, con.oid, con.contype, con.convalidated, callctl.as_written(pg_get_constraintdef(con.oid)) AS definition,
-           obj_description(con.oid, 'pg_constraint') AS remark
+    SELECT con.conname, con.contype, con.convalidated, con.condeferrable, con.condeferred,
+           callctl.as_written(pg_get_constraintdef(con.oid)) AS definition, obj_description(con.oid, 'pg_constraint') AS remark,
+           ts.spcname, con.contype IN ('u', 'p') AND (to_jsonb(con) ->> 'conperiod') IS DISTINCT FROM 'true' AS by_index
       FROM pg_constraint con
-     WHERE con.conrelid = p_table AND con.contype IN ('c', 'u', 'x', 'p', 'f') AND con.conname <> 'callctl_forms_agree'
+      LEFT JOIN pg_class x ON x.oid = con.conindid AND con.contype IN ('u', 'x', 'p')
+      LEFT JOIN pg_tablespace ts ON ts.oid = x.reltablespace
+     WHERE con.conrelid = p_table AND con.contype IN ('c', 'u', 'x', 'p', 'f', 'n') AND con.conname <> 'callctl_forms_agree'
        AND EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_constraint'::regclass AND d.objid = con.oid
                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum)
      ORDER BY con.conname
   LOOP
-    -- A CHECK returns unvalidated and is validated after, so that no scan happens under an exclusive lock.
-    PERFORM callctl.write_definition(p_step, a.relname, 'constraint', o.conname,
-      format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', p_table, o.conname, o.definition,
-             CASE WHEN o.contype = 'c' AND o.convalidated THEN ' NOT VALID' ELSE '' END));
-    IF o.contype = 'c' AND o.convalidated THEN
+    IF o.by_index THEN
+      -- Its index is built concurrently, below.
+      PERFORM callctl.write_definition(p_step, a.relname, 'constraint', o.conname,
+        format('ALTER TABLE %s ADD CONSTRAINT %I %s USING INDEX %I%s%s', p_table, o.conname,
+               CASE o.contype WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, o.conname,
+               CASE WHEN o.condeferrable THEN ' DEFERRABLE' ELSE '' END, CASE WHEN o.condeferred THEN ' INITIALLY DEFERRED' ELSE '' END));
+    ELSIF o.contype <> 'n' OR NOT o.convalidated THEN
+      -- A CHECK or a foreign key returns unvalidated and is validated after, so that no scan happens under its lock.
+      command := format('ALTER TABLE %s ADD CONSTRAINT %I %s%s', p_table, o.conname, o.definition,
+                        CASE WHEN o.contype IN ('c', 'f') AND o.convalidated THEN ' NOT VALID' ELSE '' END);
+      -- PostgreSQL prints the tablespace of an exclusion constraint's index nowhere.
+      PERFORM callctl.write_definition(p_step, a.relname, 'constraint', o.conname,
+        CASE WHEN o.spcname IS NULL THEN command ELSE format('SELECT callctl.run_in_tablespace(%L, %L)', o.spcname, command) END,
+        jsonb_build_object('tablespace', o.spcname));
+    END IF;
+    IF o.contype IN ('c', 'f') AND o.convalidated THEN
       PERFORM callctl.write_definition(p_step, a.relname, 'validate', o.conname,
         format('ALTER TABLE %s VALIDATE CONSTRAINT %I', p_table, o.conname));
     END IF;
@@ -723,54 +885,34 @@ BEGIN
   END LOOP;
 
   FOR o IN
-    SELECT i.indexrelid::regclass AS index, c.relname, i.indisclustered, i.indisreplident,
-           callctl.as_written(pg_get_indexdef(i.indexrelid)) AS definition, obj_description(i.indexrelid, 'pg_class') AS remark,
-           ts.spcname
-      FROM pg_index i
+    SELECT i.indexrelid, c.relname, ts.spcname, callctl.as_written(pg_get_indexdef(i.indexrelid)) AS definition,
+           coalesce(callctl.as_written(' WHERE ' || pg_get_expr(i.indpred, i.indrelid)), '') AS predicate,
+           k.oid IS NULL OR k.contype IN ('u', 'p') AND (to_jsonb(k) ->> 'conperiod') IS DISTINCT FROM 'true' AS concurrently
+      FROM callctl.indexes_of(p_table, p_column) AS u
+      JOIN pg_index i ON i.indexrelid = u.index
       JOIN pg_class c ON c.oid = i.indexrelid
+      LEFT JOIN pg_constraint k ON k.oid = u.constraint_oid
       LEFT JOIN pg_tablespace ts ON ts.oid = c.reltablespace
-     WHERE i.indrelid = p_table
-       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('u', 'x', 'p'))
-       AND EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum)
      ORDER BY c.relname
   LOOP
-    PERFORM callctl.write_definition(p_step, a.relname, 'index', o.relname,
-      regexp_replace(o.definition, '^CREATE (UNIQUE )?INDEX ', 'CREATE \1INDEX CONCURRENTLY '));
-    IF o.spcname IS NOT NULL THEN
-      PERFORM callctl.write_definition(p_step, a.relname, 'after index', o.relname,
-        format('ALTER INDEX %s SET TABLESPACE %I', o.index, o.spcname));
+    IF o.concurrently THEN
+      -- PostgreSQL does not print the tablespace, which has its place in front of the predicate.
+      PERFORM callctl.write_definition(p_step, a.relname, 'index', o.relname,
+        regexp_replace(reverse(callctl.behind(reverse(o.definition), reverse(o.predicate))), '^CREATE (UNIQUE )?INDEX ', 'CREATE \1INDEX CONCURRENTLY ')
+        || coalesce(' TABLESPACE ' || quote_ident(o.spcname), '') || o.predicate,
+        jsonb_build_object('tablespace', o.spcname));
     END IF;
-    IF o.indisclustered THEN
-      PERFORM callctl.write_definition(p_step, a.relname, 'after index', o.relname,
-        format('ALTER TABLE %s CLUSTER ON %I', p_table, o.relname));
-    END IF;
-    IF o.indisreplident THEN
-      PERFORM callctl.write_definition(p_step, a.relname, 'after index', o.relname,
-        format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', p_table, o.relname));
-    END IF;
-    IF o.remark IS NOT NULL THEN
-      PERFORM callctl.write_definition(p_step, a.relname, 'after index', o.relname,
-        format('COMMENT ON INDEX %s IS %L', o.index, o.remark));
-    END IF;
+    PERFORM callctl.write_definition(p_step, a.relname, 'after index', o.relname, s.ddl) FROM callctl.index_settings(o.indexrelid) AS s;
   END LOOP;
 
   FOR o IN
-    SELECT s.stxname, n.nspname, pg_get_statisticsobjdef(s.oid) AS definition,
-           obj_description(s.oid, 'pg_statistic_ext') AS remark
-      FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
-     WHERE s.stxrelid = p_table
-       AND EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
-                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum)
+    SELECT s.oid, s.stxname, s.stxnamespace::regnamespace AS home, pg_get_userbyid(s.stxowner) AS owner, pg_get_statisticsobjdef(s.oid) AS definition
+      FROM callctl.statistics_of(p_table, p_column) AS u JOIN pg_statistic_ext s ON s.oid = u.statistics
      ORDER BY s.stxname
   LOOP
-    PERFORM callctl.write_definition(p_step, a.relname, 'statistics', o.stxname, o.definition);
-    IF o.remark IS NOT NULL THEN
-      PERFORM callctl.write_definition(p_step, a.relname, 'comment', o.stxname,
-        format('COMMENT ON STATISTICS %I.%I IS %L', o.nspname, o.stxname, o.remark));
-    END IF;
+    PERFORM callctl.write_definition(p_step, a.relname, 'statistics', o.stxname, o.definition,
+                                     jsonb_build_object('schema', o.home, 'owner', o.owner));
+    PERFORM callctl.write_definition(p_step, a.relname, 'statistics', o.stxname, s.ddl) FROM callctl.statistics_settings(o.oid) AS s;
   END LOOP;
 
   IF col_description(p_table, a.attnum) IS NOT NULL THEN
@@ -779,19 +921,40 @@ BEGIN
   END IF;
 
   FOR o IN
-    SELECT x.privilege_type, x.is_grantable,
+    SELECT x.privilege_type, x.is_grantable, (SELECT rolname FROM pg_roles WHERE oid = x.grantee) AS role,
            CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee
       FROM aclexplode(a.attacl) x
-     ORDER BY 3, 1
+     ORDER BY 4, 1
   LOOP
     PERFORM callctl.write_definition(p_step, a.relname, 'grant', p_column,
       format('GRANT %s (%I) ON %s TO %s%s', o.privilege_type, p_column, p_table, o.grantee,
-             CASE WHEN o.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END));
+             CASE WHEN o.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), jsonb_build_object('role', o.role));
   END LOOP;
 END
 $$;
 COMMENT ON FUNCTION callctl.remember_column(integer, regclass, name) IS
   'Writes down a column and everything that goes with it when it is dropped: indexes, constraints, statistics objects, comments, grants';
+
+CREATE OR REPLACE FUNCTION callctl.forget_default_privileges(p_type text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t record;
+  g record;
+BEGIN
+  SELECT y.typacl, y.typowner INTO STRICT t FROM pg_type AS y WHERE y.oid = to_regtype(p_type);
+  FOR g IN
+    SELECT DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee
+      FROM aclexplode(t.typacl) AS x WHERE x.grantee <> t.typowner
+  LOOP
+    EXECUTE format('REVOKE ALL ON TYPE %s FROM %s', p_type, g.grantee);
+  END LOOP;
+  IF t.typacl IS NOT NULL THEN
+    EXECUTE format('GRANT USAGE ON TYPE %s TO PUBLIC', p_type);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION callctl.forget_default_privileges(text) IS
+  'Takes from a type just made what ALTER DEFAULT PRIVILEGES gave on it: what it had before is granted after this';
 
 CREATE OR REPLACE FUNCTION callctl.remember_enum(p_step integer, p_relation name, p_type oid)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -814,7 +977,9 @@ BEGIN
   PERFORM callctl.write_definition(p_step, p_relation, 'kept type', t.typname,
     format('CREATE TYPE %s AS ENUM (%s)', t.name, t.labels), jsonb_build_object('type', t.name));
   PERFORM callctl.write_definition(p_step, p_relation, 'kept type', t.typname,
-    format('ALTER TYPE %s OWNER TO %I', t.name, t.owner), jsonb_build_object('type', t.name));
+    format('SELECT callctl.forget_default_privileges(%L)', t.name), jsonb_build_object('type', t.name));
+  PERFORM callctl.write_definition(p_step, p_relation, 'kept type', t.typname,
+    format('ALTER TYPE %s OWNER TO %I', t.name, t.owner), jsonb_build_object('type', t.name, 'role', t.owner));
   IF t.remark IS NOT NULL THEN
     PERFORM callctl.write_definition(p_step, p_relation, 'kept type', t.typname,
       format('COMMENT ON TYPE %s IS %L', t.name, t.remark), jsonb_build_object('type', t.name));
@@ -823,13 +988,13 @@ BEGIN
     PERFORM callctl.write_definition(p_step, p_relation, 'kept type', t.typname,
       format('REVOKE ALL ON TYPE %s FROM PUBLIC', t.name), jsonb_build_object('type', t.name));
     FOR g IN
-      SELECT x.privilege_type, x.is_grantable,
+      SELECT x.privilege_type, x.is_grantable, (SELECT rolname FROM pg_roles WHERE oid = x.grantee) AS role,
              CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee
-        FROM aclexplode(t.typacl) x ORDER BY 3, 1
+        FROM aclexplode(t.typacl) x ORDER BY 4, 1
     LOOP
       PERFORM callctl.write_definition(p_step, p_relation, 'kept type', t.typname,
         format('GRANT %s ON TYPE %s TO %s%s', g.privilege_type, t.name, g.grantee,
-               CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), jsonb_build_object('type', t.name));
+               CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), jsonb_build_object('type', t.name, 'role', g.role));
     END LOOP;
   END IF;
 END
@@ -877,10 +1042,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                                    'comment', col_description(a.attrelid, a.attnum))) AS fact
       FROM a
     UNION ALL
-    SELECT concat_ws(' ', pg_describe_object(d.classid, d.objid, d.objsubid), pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisclustered,
-                     (SELECT string_agg(format('%s=%s', x.attnum, x.attstattarget), ',') FROM pg_attribute x
-                       WHERE x.attrelid = i.indexrelid AND coalesce(x.attstattarget, -1) >= 0),
-                     pg_get_constraintdef(k.oid), pg_get_statisticsobjdef(s.oid), obj_description(d.objid, c.relname))
+    SELECT concat_ws(' ', pg_describe_object(d.classid, d.objid, d.objsubid), pg_get_indexdef(i.indexrelid), i.indisvalid,
+                     (SELECT string_agg(x.ddl, ' ') FROM callctl.index_settings(i.indexrelid) AS x),
+                     pg_get_constraintdef(k.oid), pg_get_statisticsobjdef(s.oid),
+                     (SELECT string_agg(x.ddl, ' ') FROM callctl.statistics_settings(s.oid) AS x), s.stxowner,
+                     obj_description(d.objid, c.relname))
       FROM a
       JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
       JOIN pg_class c ON c.oid = d.classid
@@ -920,14 +1086,19 @@ BEGIN
   IF EXISTS (SELECT FROM callctl.definition WHERE step = p_step AND kind = 'shadow') THEN
     RETURN;  -- under way: a run that is resumed
   END IF;
-  SELECT att.attnum, att.attnotnull, att.attstattarget, att.attoptions, att.attacl, format_type(att.atttypid, att.atttypmod) AS type INTO STRICT a
-    FROM pg_attribute att WHERE att.attrelid = p_table AND att.attname = p_column AND NOT att.attisdropped;
+  SELECT att.attnum, att.attnotnull, att.attstattarget, att.attoptions, att.attacl, format_type(att.atttypid, att.atttypmod) AS type,
+         n.conname AS required, n.convalidated AS validated, pg_get_constraintdef(n.oid) AS requirement, obj_description(n.oid, 'pg_constraint') AS remark
+    INTO STRICT a
+    FROM pg_attribute att
+    LEFT JOIN pg_constraint n ON n.conrelid = att.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[att.attnum]
+   WHERE att.attrelid = p_table AND att.attname = p_column AND NOT att.attisdropped;
+  PERFORM callctl.remember_settings(p_step, p_table, p_column);
   PERFORM callctl.write_definition(p_step, relation, 'shadow', p_shadow, '',
     jsonb_build_object('facts', callctl.column_facts(p_table, p_column), 'length', most));
 
   EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE %s INCLUDING DEFAULTS)', form, p_table);
   CREATE UNLOGGED TABLE callctl.shadow_parts (
-    number integer, kind text, name name, home regnamespace, owner regrole, made text, remark text, detail jsonb);
+    number integer, kind text, name name, home regnamespace, made text, remark text, detail jsonb);
   FOR o IN
     SELECT con.conname, con.convalidated, c.definition, obj_description(con.oid, 'pg_constraint') AS remark
       FROM callctl.column_forms(p_table, p_column) AS c
@@ -938,10 +1109,10 @@ BEGIN
     number := number + 1;
     EXECUTE format('ALTER TABLE %s ADD CONSTRAINT callctl_shadow_%s %s', form, number, callctl.as_written(o.definition));
     INSERT INTO callctl.shadow_parts
-    VALUES (number, 'check', o.conname, own_schema, NULL, o.definition, o.remark, jsonb_build_object('validated', o.convalidated));
+    VALUES (number, 'check', o.conname, own_schema, o.definition, o.remark, jsonb_build_object('validated', o.convalidated));
   END LOOP;
   FOR o IN
-    SELECT i.indexrelid, c.name, i.indisunique, i.indisclustered, c.definition, obj_description(i.indexrelid, 'pg_class') AS remark
+    SELECT i.indexrelid, c.name, i.indisunique, c.definition
       FROM callctl.column_forms(p_table, p_column) AS c
       JOIN pg_class x ON x.relname = c.name AND x.relnamespace = own_schema
       JOIN pg_index i ON i.indexrelid = x.oid
@@ -952,20 +1123,14 @@ BEGIN
     EXECUTE format('CREATE %sINDEX callctl_shadow_%s ON %s %s', CASE WHEN o.indisunique THEN 'UNIQUE ' ELSE '' END, number, form,
                    callctl.as_written(o.definition));
     INSERT INTO callctl.shadow_parts
-    VALUES (number, CASE WHEN o.indisunique THEN 'unique index' ELSE 'index' END, o.name, own_schema, NULL, o.definition, o.remark, jsonb_build_object(
-              'clustered', o.indisclustered,
-              'columns', (SELECT jsonb_agg(x.attname ORDER BY x.attnum) FROM pg_attribute x WHERE x.attrelid = o.indexrelid),
+    VALUES (number, CASE WHEN o.indisunique THEN 'unique index' ELSE 'index' END, o.name, own_schema, o.definition, NULL, jsonb_build_object(
               'targets', (SELECT jsonb_object_agg(x.attnum, x.attstattarget) FROM pg_attribute x
                            WHERE x.attrelid = o.indexrelid AND coalesce(x.attstattarget, -1) >= 0)));
   END LOOP;
   FOR o IN
-    SELECT s.oid, s.stxname, s.stxnamespace::regnamespace AS home, s.stxowner::regrole AS owner, to_jsonb(s) ->> 'stxstattarget' AS target,
-           pg_get_statisticsobjdef(s.oid) AS definition, obj_description(s.oid, 'pg_statistic_ext') AS remark
-      FROM pg_statistic_ext s
-     WHERE s.stxrelid = p_table
-       AND EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
-                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_table AND d.refobjsubid = a.attnum)
+    SELECT s.stxname, s.stxnamespace::regnamespace AS home, to_jsonb(s) ->> 'stxstattarget' AS target,
+           pg_get_statisticsobjdef(s.oid) AS definition
+      FROM callctl.statistics_of(p_table, p_column) AS u JOIN pg_statistic_ext s ON s.oid = u.statistics
      ORDER BY s.stxname
   LOOP
     number := number + 1;
@@ -973,7 +1138,7 @@ BEGIN
     text_of_it := reverse(callctl.behind(reverse(text_of_it), reverse(format(' FROM %s', p_table))));
     EXECUTE format('CREATE STATISTICS callctl.callctl_shadow_%s %s FROM %s', number, text_of_it, form);
     INSERT INTO callctl.shadow_parts
-    VALUES (number, 'statistics', o.stxname, o.home, o.owner, NULL, o.remark, jsonb_build_object('target', o.target));
+    VALUES (number, 'statistics', o.stxname, o.home, NULL, NULL, jsonb_build_object('target', o.target));
   END LOOP;
 
   FOR o IN SELECT d.ddl FROM callctl.definition d WHERE d.step = p_step AND d.kind = 'column type' ORDER BY d.ordinal LOOP
@@ -1061,13 +1226,13 @@ BEGIN
   PERFORM callctl.write_definition(p_step, relation, 'shadow ' || p.kind, p.name,
       format('CREATE %sINDEX CONCURRENTLY callctl_shadow_%s ON %s %s', CASE p.kind WHEN 'unique index' THEN 'UNIQUE ' ELSE '' END,
              p.number, p_table, p.made),
-      jsonb_build_object('made', format('callctl_shadow_%s', p.number), 'columns', p.detail -> 'columns'))
+      jsonb_build_object('made', format('callctl_shadow_%s', p.number)))
      FROM callctl.shadow_parts p WHERE p.kind LIKE '%index' ORDER BY p.number;
   PERFORM callctl.write_definition(p_step, relation, 'shadow check', p.name,
       format('ALTER TABLE %1$s DROP CONSTRAINT IF EXISTS callctl_shadow_%2$s, ADD CONSTRAINT callctl_shadow_%2$s %3$s%4$s', p_table,
              p.number, p.made, CASE WHEN (p.detail ->> 'validated')::boolean THEN ' NOT VALID' ELSE '' END))
      FROM callctl.shadow_parts p WHERE p.kind = 'check' ORDER BY p.number;
-  IF a.attnotnull THEN
+  IF a.attnotnull AND a.validated IS NOT FALSE THEN
     PERFORM callctl.write_definition(p_step, relation, 'shadow check', p_shadow,
       format('ALTER TABLE %1$s DROP CONSTRAINT IF EXISTS callctl_shadow_not_null, ADD CONSTRAINT callctl_shadow_not_null CHECK (%2$I IS NOT NULL) NOT VALID',
              p_table, p_shadow));
@@ -1104,9 +1269,12 @@ BEGIN
        SELECT 6, 0, format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', p_table, p_column, f.expression) WHERE f.expression IS NOT NULL
        UNION ALL
        -- The validated CHECK says it of every row: none is read.
-       SELECT 7, 0, format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', p_table, p_column) WHERE a.attnotnull
+       SELECT 7, 0, CASE WHEN a.required IS NULL THEN format('ALTER TABLE %s ALTER COLUMN %I SET NOT NULL', p_table, p_column)
+                         ELSE format('ALTER TABLE %s ADD CONSTRAINT %I %s', p_table, a.required, a.requirement) END WHERE a.attnotnull
        UNION ALL
-       SELECT 8, 0, format('ALTER TABLE %s DROP CONSTRAINT callctl_shadow_not_null', p_table) WHERE a.attnotnull
+       SELECT 8, 0, format('ALTER TABLE %s DROP CONSTRAINT callctl_shadow_not_null', p_table) WHERE a.attnotnull AND a.validated IS NOT FALSE
+       UNION ALL
+       SELECT 8, 1, format('COMMENT ON CONSTRAINT %I ON %s IS %L', a.required, p_table, a.remark) WHERE a.remark IS NOT NULL
        UNION ALL
        SELECT 9, 0, format('COMMENT ON COLUMN %s.%I IS %L', p_table, p_column, col_description(p_table, a.attnum))
        UNION ALL
@@ -1116,22 +1284,13 @@ BEGIN
                 ELSE format('ALTER INDEX %s.callctl_shadow_%s RENAME TO %I', own_schema, p.number, p.name) END
          FROM callctl.shadow_parts p
        UNION ALL
-       SELECT 11, p.number, format('ALTER STATISTICS %s.%I OWNER TO %s', own_schema, p.name, p.owner)
-         FROM callctl.shadow_parts p WHERE p.kind = 'statistics' AND p.owner <> current_user::regrole
-       UNION ALL
-       SELECT 12, p.number, format('ALTER STATISTICS %s.%I SET SCHEMA %s', own_schema, p.name, p.home)
+       SELECT 11, p.number, format('ALTER STATISTICS %s.%I SET SCHEMA %s', own_schema, p.name, p.home)
          FROM callctl.shadow_parts p WHERE p.kind = 'statistics' AND p.home <> own_schema
        UNION ALL
-       SELECT 13, p.number, CASE p.kind
-                WHEN 'check' THEN format('COMMENT ON CONSTRAINT %I ON %s IS %L', p.name, p_table, p.remark)
-                WHEN 'statistics' THEN format('COMMENT ON STATISTICS %s.%I IS %L', p.home, p.name, p.remark)
-                ELSE format('COMMENT ON INDEX %s.%I IS %L', own_schema, p.name, p.remark) END
-         FROM callctl.shadow_parts p WHERE p.remark IS NOT NULL
+       SELECT 12, p.number, format('COMMENT ON CONSTRAINT %I ON %s IS %L', p.name, p_table, p.remark)
+         FROM callctl.shadow_parts p WHERE p.kind = 'check' AND p.remark IS NOT NULL
        UNION ALL
-       SELECT 14, p.number, format('ALTER TABLE %s CLUSTER ON %I', p_table, p.name)
-         FROM callctl.shadow_parts p WHERE (p.detail ->> 'clustered')::boolean
-       UNION ALL
-       SELECT 15, d.ordinal, d.ddl FROM callctl.definition d WHERE d.step = p_step AND d.kind = 'column setting'
+       SELECT 13, d.ordinal, d.ddl FROM callctl.definition d WHERE d.step = p_step AND d.kind = 'column setting'
      ) AS s ORDER BY s.place, s.number;
   DROP TABLE callctl.shadow_parts;
 
@@ -1273,18 +1432,6 @@ BEGIN
   END IF;
   FOR o IN SELECT d.ddl FROM callctl.definition AS d WHERE d.step = p_step AND d.kind = 'shadow swap' ORDER BY d.ordinal LOOP
     EXECUTE o.ddl;
-  END LOOP;
-  -- The columns of an index keep the names that they had when it was made.
-  FOR o IN
-    SELECT i.indexrelid::regclass AS index, x.attname, w.name
-      FROM callctl.definition AS d
-      JOIN pg_class AS c ON c.relname = d.name
-      JOIN pg_index AS i ON i.indexrelid = c.oid AND i.indrelid = p_table
-      CROSS JOIN LATERAL jsonb_array_elements_text(d.detail -> 'columns') WITH ORDINALITY AS w(name, attnum)
-      JOIN pg_attribute AS x ON x.attrelid = c.oid AND x.attnum = w.attnum
-     WHERE d.step = p_step AND d.kind IN ('shadow index', 'shadow unique index') AND x.attname <> w.name
-  LOOP
-    EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', o.index, o.attname, o.name);
   END LOOP;
 END
 $$;
@@ -1950,6 +2097,10 @@ BEGIN
     PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger,
       format('COMMENT ON TRIGGER %I ON %s IS %L', p_trigger, t.name, obj_description(t.oid, 'pg_trigger')));
   END IF;
+  PERFORM callctl.write_definition(p_step, t.relname, 'trigger', p_trigger,
+      format('ALTER TRIGGER %I ON %s DEPENDS ON EXTENSION %I', p_trigger, t.name, e.extname))
+     FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
+    WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'x';
 END
 $$;
 COMMENT ON FUNCTION callctl.remember_trigger(integer, regclass, name) IS

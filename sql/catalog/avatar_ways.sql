@@ -124,7 +124,8 @@ CROSS JOIN LATERAL (
   FROM pg_catalog.pg_replication_slots AS s
   WHERE s.slot_type = 'logical' AND s.database = current_database() AND s.plugin <> 'pgoutput'
   UNION ALL
-  SELECT format('CHECK %I is NOT VALID: a row that breaks it cannot be written, not even to fill it', k.conname)
+  SELECT format('%s %I is NOT VALID: a row that breaks it cannot be written, not even to fill it',
+                CASE k.contype WHEN 'n' THEN 'NOT NULL constraint' ELSE 'CHECK' END, k.conname)
   FROM pg_catalog.pg_constraint AS k
-  WHERE k.conrelid = t.oid AND k.contype = 'c' AND NOT k.convalidated AND k.conname NOT LIKE 'callctl_shadow%'
+  WHERE k.conrelid = t.oid AND k.contype IN ('c', 'n') AND NOT k.convalidated AND k.conname NOT LIKE 'callctl_shadow%'
 ) AS w(what)

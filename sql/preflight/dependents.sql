@@ -3,7 +3,7 @@
 -- direction: both
 -- ok: nothing depends on a column that changes its type or goes
 -- why: PostgreSQL refuses to change the type of a column, or to drop it, while a view, rule, policy,
---      generated column, trigger, publication or SQL-body function uses it
+--      generated column, trigger, publication or SQL-body function uses it; a sequence would go with the column
 -- do: keep the definition, drop the object, run the step, and create the object again on the new columns
 
 -- needs: chatapp.users.avatar_url
@@ -66,12 +66,14 @@ SELECT
             WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
             WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
             WHEN f.attrelid IS NOT NULL THEN format('generated column %s.%I', f.attrelid::regclass, f.attname)
+            WHEN x.oid IS NOT NULL THEN pg_describe_object('pg_catalog.pg_constraint'::regclass, x.oid, 0)
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
     CASE
         WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
         WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
+        WHEN x.oid IS NOT NULL THEN format('%I on %s', x.conname, x.conrelid::regclass)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
     ARRAY[5] AS steps,
@@ -80,6 +82,9 @@ SELECT
         WHEN v.oid IS NOT NULL THEN format('DROP VIEW %s; and create it again after the step', v.oid::regclass)
         WHEN f.attrelid IS NOT NULL
             THEN format('ALTER TABLE %s DROP COLUMN %I; and add it again after the step', f.attrelid::regclass, f.attname)
+        WHEN x.oid IS NOT NULL
+            THEN format('ALTER TABLE %s DROP CONSTRAINT %I; and add it again, on the new columns, after the step', x.conrelid::regclass, x.conname)
+        WHEN s.oid IS NOT NULL THEN format('ALTER SEQUENCE %s OWNED BY NONE;', s.oid::regclass)
         ELSE (SELECT CASE WHEN o.type LIKE 'publication %' THEN format('ALTER PUBLICATION %s DROP TABLE %s; and add it again after the step',
                                                                        split_part(o.identity, ' in publication ', 2), a.attrelid::regclass)
                           ELSE format('DROP %s %s; and create it again after the step', upper(o.type), o.identity) END
@@ -100,15 +105,24 @@ LEFT JOIN (
     SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
     FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
 ) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
+-- A constraint goes with its columns, but not with one that only an expression of its index asks for.
+LEFT JOIN pg_catalog.pg_constraint AS x
+    ON d.classid = 'pg_catalog.pg_class'::regclass AND x.conindid = d.objid AND x.conrelid = a.attrelid AND x.contype IN ('p', 'u', 'x')
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS o
+                   WHERE o.classid = 'pg_catalog.pg_constraint'::regclass AND o.objid = x.oid AND o.refclassid = d.refclassid
+                     AND o.refobjid = d.refobjid AND o.refobjsubid = d.refobjsubid)
+LEFT JOIN pg_catalog.pg_class AS s ON d.classid = 'pg_catalog.pg_class'::regclass AND s.oid = d.objid AND s.relkind = 'S'
 LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
 LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
   AND a.attname = 'chatbottype'::name
-  AND (d.deptype = 'n' OR f.attrelid IS NOT NULL)
+  -- A sequence that belongs to the column would go with it.
+  AND (d.deptype = 'n' OR f.attrelid IS NOT NULL OR s.oid IS NOT NULL OR x.oid IS NOT NULL)
   AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
   AND n.nspname IS DISTINCT FROM 'callctl'
-GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, a.attrelid, a.attname;
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, x.oid, x.conrelid, x.conname, s.oid,
+         a.attrelid, a.attname;
 
 -- needs: chatapp.chatbots.chatbotType
 SELECT
@@ -118,12 +132,14 @@ SELECT
             WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
             WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
             WHEN f.attrelid IS NOT NULL THEN format('generated column %s.%I', f.attrelid::regclass, f.attname)
+            WHEN x.oid IS NOT NULL THEN pg_describe_object('pg_catalog.pg_constraint'::regclass, x.oid, 0)
             ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
         END,
         a.attrelid::regclass, a.attname) AS what,
     CASE
         WHEN v.oid IS NOT NULL THEN v.oid::regclass::text
         WHEN f.attrelid IS NOT NULL THEN format('%s.%I', f.attrelid::regclass, f.attname)
+        WHEN x.oid IS NOT NULL THEN format('%I on %s', x.conname, x.conrelid::regclass)
         ELSE pg_describe_object(d.classid, d.objid, d.objsubid)
     END AS object,
     ARRAY[6] AS steps,
@@ -132,6 +148,9 @@ SELECT
         WHEN v.oid IS NOT NULL THEN format('DROP VIEW %s; and create it again after the step', v.oid::regclass)
         WHEN f.attrelid IS NOT NULL
             THEN format('ALTER TABLE %s DROP COLUMN %I; and add it again after the step', f.attrelid::regclass, f.attname)
+        WHEN x.oid IS NOT NULL
+            THEN format('ALTER TABLE %s DROP CONSTRAINT %I; and add it again, on the new columns, after the step', x.conrelid::regclass, x.conname)
+        WHEN s.oid IS NOT NULL THEN format('ALTER SEQUENCE %s OWNED BY NONE;', s.oid::regclass)
         ELSE (SELECT CASE WHEN o.type LIKE 'publication %' THEN format('ALTER PUBLICATION %s DROP TABLE %s; and add it again after the step',
                                                                        split_part(o.identity, ' in publication ', 2), a.attrelid::regclass)
                           ELSE format('DROP %s %s; and create it again after the step', upper(o.type), o.identity) END
@@ -152,15 +171,24 @@ LEFT JOIN (
     SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
     FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
 ) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
+-- A constraint goes with its columns, but not with one that only an expression of its index asks for.
+LEFT JOIN pg_catalog.pg_constraint AS x
+    ON d.classid = 'pg_catalog.pg_class'::regclass AND x.conindid = d.objid AND x.conrelid = a.attrelid AND x.contype IN ('p', 'u', 'x')
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS o
+                   WHERE o.classid = 'pg_catalog.pg_constraint'::regclass AND o.objid = x.oid AND o.refclassid = d.refclassid
+                     AND o.refobjid = d.refobjid AND o.refobjsubid = d.refobjsubid)
+LEFT JOIN pg_catalog.pg_class AS s ON d.classid = 'pg_catalog.pg_class'::regclass AND s.oid = d.objid AND s.relkind = 'S'
 LEFT JOIN pg_catalog.pg_trigger AS t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
 LEFT JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
 LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE a.attrelid = 'chatapp.chatbots'::regclass
   AND a.attname = 'chatbottype'::name
-  AND (d.deptype = 'n' OR f.attrelid IS NOT NULL)
+  -- A sequence that belongs to the column would go with it.
+  AND (d.deptype = 'n' OR f.attrelid IS NOT NULL OR s.oid IS NOT NULL OR x.oid IS NOT NULL)
   AND (k.oid IS NULL OR k.conrelid <> a.attrelid)
   AND n.nspname IS DISTINCT FROM 'callctl'
-GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, a.attrelid, a.attname;
+GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attrelid, f.attname, x.oid, x.conrelid, x.conname, s.oid,
+         a.attrelid, a.attname;
 
 SELECT
     'blocks' AS level,

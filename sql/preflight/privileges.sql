@@ -112,3 +112,113 @@ JOIN pg_catalog.pg_roles AS r
 WHERE f.kind = 'type'
   AND NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS m WHERE m.rolname = current_user AND m.rolsuper);
+
+-- A statistics object goes with the type column. Going down makes it again, in its schema.
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'blocks' AS level,
+    format('role %s has no CREATE on schema %I, where migrate down would make statistics object %I again', current_user, n.nspname, e.stxname)
+        AS what,
+    n.nspname::text AS object,
+    ARRAY[5] AS steps,
+    format('GRANT CREATE ON SCHEMA %I TO %I;', n.nspname, current_user) AS fix
+FROM pg_catalog.pg_statistic_ext AS e
+JOIN pg_catalog.pg_namespace AS n ON n.oid = e.stxnamespace AND n.oid <> 'chatapp'::regnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = e.stxrelid
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+              WHERE d.classid = 'pg_catalog.pg_statistic_ext'::regclass AND d.objid = e.oid
+                AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
+  AND NOT has_schema_privilege(n.oid, 'CREATE');
+
+-- So does an index. Going down builds it again, in its tablespace.
+-- needs: chatapp.chatbot_packages.chatbotType
+SELECT
+    'blocks' AS level,
+    format('role %s has no CREATE on tablespace %I, where migrate down would build index %s again', current_user, s.spcname, i.indexrelid::regclass)
+        AS what,
+    s.spcname::text AS object,
+    ARRAY[5] AS steps,
+    format('GRANT CREATE ON TABLESPACE %I TO %I;', s.spcname, current_user) AS fix
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_tablespace AS s ON s.oid = c.reltablespace
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = a.attrelid
+WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+              WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                AND (d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid
+                     OR d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid))
+  AND NOT has_tablespace_privilege(s.oid, 'CREATE');
+
+-- A statistics object goes with the type column. Going down makes it again, in its schema.
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    format('role %s has no CREATE on schema %I, where migrate down would make statistics object %I again', current_user, n.nspname, e.stxname)
+        AS what,
+    n.nspname::text AS object,
+    ARRAY[6] AS steps,
+    format('GRANT CREATE ON SCHEMA %I TO %I;', n.nspname, current_user) AS fix
+FROM pg_catalog.pg_statistic_ext AS e
+JOIN pg_catalog.pg_namespace AS n ON n.oid = e.stxnamespace AND n.oid <> 'chatapp'::regnamespace
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = e.stxrelid
+WHERE a.attrelid = 'chatapp.chatbots'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+              WHERE d.classid = 'pg_catalog.pg_statistic_ext'::regclass AND d.objid = e.oid
+                AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
+  AND NOT has_schema_privilege(n.oid, 'CREATE');
+
+-- So does an index. Going down builds it again, in its tablespace.
+-- needs: chatapp.chatbots.chatbotType
+SELECT
+    'blocks' AS level,
+    format('role %s has no CREATE on tablespace %I, where migrate down would build index %s again', current_user, s.spcname, i.indexrelid::regclass)
+        AS what,
+    s.spcname::text AS object,
+    ARRAY[6] AS steps,
+    format('GRANT CREATE ON TABLESPACE %I TO %I;', s.spcname, current_user) AS fix
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid
+JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_tablespace AS s ON s.oid = c.reltablespace
+LEFT JOIN pg_catalog.pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = a.attrelid
+WHERE a.attrelid = 'chatapp.chatbots'::regclass
+  AND a.attname = 'chatbottype'::name
+  AND EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+              WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                AND (d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid
+                     OR d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid))
+  AND NOT has_tablespace_privilege(s.oid, 'CREATE');
+
+-- needs: callctl.definition
+SELECT DISTINCT
+    'blocks' AS level,
+    format('role %s has no CREATE on schema %s, where going down makes statistics object %I again', current_user, f.detail ->> 'schema', f.name)
+        AS what,
+    f.detail ->> 'schema' AS object,
+    ARRAY[f.step] AS steps,
+    format('GRANT CREATE ON SCHEMA %s TO %I;', f.detail ->> 'schema', current_user) AS fix
+FROM callctl.definition AS f
+WHERE f.kind = 'statistics' AND f.detail ? 'schema' AND f.step IN (5, 6)
+  AND NOT has_schema_privilege(to_regnamespace(f.detail ->> 'schema')::oid, 'CREATE');
+
+-- needs: callctl.definition
+SELECT DISTINCT
+    'blocks' AS level,
+    CASE WHEN s.oid IS NULL
+         THEN format('there is no tablespace %I, where going down builds index %I again', f.detail ->> 'tablespace', f.name)
+         ELSE format('role %s has no CREATE on tablespace %I, where going down builds index %I again', current_user, s.spcname, f.name)
+    END AS what,
+    f.detail ->> 'tablespace' AS object,
+    ARRAY[f.step] AS steps,
+    CASE WHEN s.oid IS NULL THEN format('create tablespace %I again', f.detail ->> 'tablespace')
+         ELSE format('GRANT CREATE ON TABLESPACE %I TO %I;', s.spcname, current_user) END AS fix
+FROM callctl.definition AS f
+LEFT JOIN pg_catalog.pg_tablespace AS s ON s.spcname = f.detail ->> 'tablespace'
+WHERE f.kind IN ('index', 'constraint') AND f.detail ->> 'tablespace' IS NOT NULL AND f.step IN (5, 6)
+  AND has_tablespace_privilege(s.oid, 'CREATE') IS NOT TRUE;

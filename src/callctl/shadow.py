@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from callctl import database, store
@@ -180,11 +181,10 @@ def remove(
         connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction = 'down'", (SHADOWED,))
         if then_up:
             script = all_steps()[SHADOWED - 1].script("up")
-            for statement in script.statements:
-                # The column is text still: what is left of the step is what puts shortened addresses back.
-                if not statement.source.endswith("/after_up.sql"):
-                    reached = store.Checkpoint(statement.number, True, 0)
-                    store.checkpoint(connection, SHADOWED, "up", script.sha256, reached)
+            # The column is text still: left of the step is what puts shortened addresses back, from its first batch on.
+            for statement in takewhile(lambda each: "batched" not in each.directives, script.statements):
+                reached = store.Checkpoint(statement.number, True, 0)
+                store.checkpoint(connection, SHADOWED, "up", script.sha256, reached)
 
     _at_once(connection, settings, drop_it, on_event)
     on_event(Notice("removed the shadow column of users that an unfinished migrate down had left"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.db.hung_on_columns import HUNG, TYPES
+
 # What may stand on a type column. {t} is the table, {n} its bare name, {c} the column, {s} the schema.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "several columns": ("CREATE INDEX {n}_several ON {t} (name, {c} DESC NULLS LAST)",),
@@ -44,6 +46,13 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "statistics target": ("ALTER TABLE {t} ALTER COLUMN {c} SET STATISTICS 250",),
     "options": ("ALTER TABLE {t} ALTER COLUMN {c} SET (n_distinct = 2)",),
 }
+# What every server has, and needs neither a role nor a tablespace.
+EXTRAS.update(
+    (name, hung.statements)
+    for name, hung in HUNG.items()
+    if name.startswith(("index", "key")) and hung.since == 12 and hung.only >= TYPES
+    if not hung.alone and "tablespace" not in name
+)
 # These need more of the column than that it is there.
 TEXT_EXTRAS: dict[str, tuple[str, ...]] = {
     "expression": ("CREATE INDEX {n}_lower ON {t} (lower({c}))",),

@@ -25,7 +25,10 @@ SHOWN = 40  # differences that are worth reading at once
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One moment of a database: ``catalog`` fact -> value, ``rows`` table (schema.name) -> id -> row."""
+    """One moment of a database: ``catalog`` fact -> value, ``rows`` table (schema.name) -> id -> row.
+
+    The catalog is what PostgreSQL prints of each object, and beside it every column of its rows in the catalog.
+    """
 
     catalog: Mapping[Fact, str | None]
     rows: Mapping[str, Table]
@@ -42,6 +45,7 @@ def take(connection: psycopg.Connection[Any]) -> Snapshot:
         # Names are printed with their schema wherever they stand.
         connection.execute("SET LOCAL search_path = pg_catalog")
         facts = connection.execute((HERE / "snapshot.sql").read_bytes()).fetchall()
+        facts += connection.execute((HERE / "catalog_rows.sql").read_bytes()).fetchall()
         catalog = {(thing, name): value for thing, name, value in facts if value is not None}
         assert len(catalog) == sum(value is not None for _, _, value in facts), "two facts of one name"
         tables = connection.execute((HERE / "snapshot_tables.sql").read_bytes()).fetchall()

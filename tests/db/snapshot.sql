@@ -1,5 +1,5 @@
 -- Everything that PostgreSQL says of a database's own objects, as facts: object, property, value.
--- Not in it: OIDs, the order of columns, planner statistics, the names of NOT NULL constraints, callctl's own schema.
+-- Not in it: OIDs, the order of columns, planner statistics, callctl's own schema. NOT NULL constraints are in catalog_rows.sql.
 -- What it leaves out on purpose is written in docs/explanation/losslessness.md.
 WITH own AS (
   SELECT oid, nspname FROM pg_namespace

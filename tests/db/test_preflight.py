@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.conftest import connect
+from tests.db.hung_on_columns import tablespace
 from tests.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
 
 from callctl import preflight as module
@@ -288,6 +289,46 @@ CASES = (
         "warns",
         "chatapp.pair",
         "CREATE STATISTICS chatapp.pair ON chatbottype, company_id FROM chatapp.chatbots",
+    ),
+    Case(
+        "dependents",
+        "blocks",
+        "chats_once on chatapp.chatbots",
+        """ALTER TABLE chatapp.chatbots ADD CONSTRAINT chats_once
+           EXCLUDE USING btree (id WITH =) WHERE (chatbottype = 'chat')""",
+    ),
+    *(
+        Case(
+            "dependents",
+            "blocks",
+            "sequence chatapp.types",
+            f"CREATE SEQUENCE chatapp.types OWNED BY chatapp.{table}.chatbot_type",
+            says=f"which step {step} drops",
+            baseline="deployed",
+        )
+        for step, table in ((5, "chatbot_packages"), (6, "chatbots"))
+    ),
+    Case(
+        "avatar-exclusion",
+        "blocks",
+        "chatapp.avatars_once",
+        """ALTER TABLE chatapp.users ADD CONSTRAINT avatars_once
+           EXCLUDE USING btree (id WITH =, avatar_url WITH =) USING INDEX TABLESPACE callctl_test_space""",
+        says="is in tablespace callctl_test_space",
+        before=("tablespace",),
+    ),
+    *(
+        Case(
+            "security-labels",
+            "warns",
+            f"chatapp.{table}.chatbottype",
+            f"""INSERT INTO pg_seclabel (objoid, classoid, objsubid, provider, label)
+                SELECT attrelid, 'pg_class'::regclass, attnum, 'anon', 'MASKED' FROM pg_attribute
+                WHERE attrelid = 'chatapp.{table}'::regclass AND attname = 'chatbottype'""",
+            says="has a security label of anon",
+            before=("labels",),
+        )
+        for table in ("chatbots", "chatbot_packages")
     ),
     # What is there already.
     *(
@@ -700,11 +741,23 @@ CASES = (
 )
 
 
+def prepare(connection: Connection, what: Sequence[str]) -> None:
+    """Before a case's own setup: callctl's schema, a tablespace, or a session that may write security labels."""
+    for name in what:
+        if name == "store":
+            connection.execute(read_sql("store.sql").encode())
+        elif name == "tablespace":
+            tablespace(connection)
+        elif connection.info.server_version >= 130000:
+            connection.execute("SET allow_system_table_mods = on")
+        else:
+            pytest.skip("no session of this server may write a security label without its provider")
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_question(case: Case, database: Callable[[str], str]) -> None:
     with connect(database(case.baseline)) as connection:
-        for _ in case.before:
-            connection.execute(read_sql("store.sql").encode())
+        prepare(connection, case.before)
         connection.execute(case.setup.encode())
         findings = ask(connection, case.pending, case.direction)
         fixes_what_blocks(connection, case, findings)
@@ -789,6 +842,9 @@ OWN_TESTS = {
     "synchronous-standby",
     # test_new_tables.py and test_session_settings.py
     "avatar-domain",
+    # test_definitions.py
+    "statistics-owners",
+    "restored-roles",
 }
 # Those that need a database with the steps applied: test_preflight_down.py.
 DOWN_TESTS = {"settings-shapes"}

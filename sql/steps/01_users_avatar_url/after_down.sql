@@ -1,4 +1,7 @@
--- Step 1 down, after: what was written down is not needed any more.
+-- Step 1 down, after: the column's indexes and statistics objects get the rest of what they had; what was written down is not
+-- needed any more.
+
+SELECT callctl.put_back_settings(1);
 
 DELETE FROM callctl.definition WHERE step = 1;
 

@@ -1,5 +1,8 @@
 -- Step 1, after: addresses that an earlier down shortened come back in full, where the shortened one is still stored.
 
+-- For the new type PostgreSQL has made the column's indexes and statistics objects again, without all that they had.
+SELECT callctl.put_back_settings(1);
+
 -- callctl: batched
 WITH kept AS (
   SELECT s.row_id, s.value, s.left_there

@@ -2,4 +2,4 @@
 -- Specification: L607-629.
 
 -- callctl: generated, rewrites
-SELECT ddl FROM callctl.definition WHERE step = 1 AND kind IN ('column type', 'column setting') ORDER BY ordinal;
+SELECT ddl FROM callctl.definition WHERE step = 1 AND kind = 'column type' ORDER BY ordinal;

@@ -27,12 +27,17 @@ WHERE s.chatbot_package_id IS NOT NULL AND s.field = 'chatbot_type' AND s.saved_
 -- callctl: generated, no-transaction
 SELECT ddl FROM callctl.definition WHERE step = 5 AND kind = 'index' ORDER BY ordinal;
 
--- callctl: generated
-SELECT ddl FROM callctl.definition WHERE step = 5 AND kind = 'constraint' ORDER BY ordinal;
+-- callctl: generated, commit
+SELECT d.ddl FROM callctl.definition AS d
+WHERE d.step = 5 AND d.kind = 'constraint'
+  AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = 'chatapp.chatbot_packages'::regclass AND k.conname = d.name)
+ORDER BY d.ordinal;
 
 -- callctl: generated, no-transaction
 SELECT ddl FROM callctl.definition WHERE step = 5 AND kind = 'validate' ORDER BY ordinal;
 
+-- callctl: generated, commit
+SELECT ddl FROM callctl.definition WHERE step = 5 AND kind = 'after index' ORDER BY ordinal;
+
 -- callctl: generated
-SELECT ddl FROM callctl.definition
-WHERE step = 5 AND kind IN ('after index', 'statistics', 'comment', 'grant') ORDER BY ordinal;
+SELECT ddl FROM callctl.definition WHERE step = 5 AND kind IN ('statistics', 'comment', 'grant') ORDER BY ordinal;

@@ -30,12 +30,17 @@ WHERE s.chatbot_id IS NOT NULL AND s.field = 'chatbot_type' AND s.saved_by = 'up
 -- callctl: generated, no-transaction
 SELECT ddl FROM callctl.definition WHERE step = 6 AND kind = 'index' ORDER BY ordinal;
 
--- callctl: generated
-SELECT ddl FROM callctl.definition WHERE step = 6 AND kind = 'constraint' ORDER BY ordinal;
+-- callctl: generated, commit
+SELECT d.ddl FROM callctl.definition AS d
+WHERE d.step = 6 AND d.kind = 'constraint'
+  AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = 'chatapp.chatbots'::regclass AND k.conname = d.name)
+ORDER BY d.ordinal;
 
 -- callctl: generated, no-transaction
 SELECT ddl FROM callctl.definition WHERE step = 6 AND kind = 'validate' ORDER BY ordinal;
 
+-- callctl: generated, commit
+SELECT ddl FROM callctl.definition WHERE step = 6 AND kind = 'after index' ORDER BY ordinal;
+
 -- callctl: generated
-SELECT ddl FROM callctl.definition
-WHERE step = 6 AND kind IN ('after index', 'statistics', 'comment', 'grant') ORDER BY ordinal;
+SELECT ddl FROM callctl.definition WHERE step = 6 AND kind IN ('statistics', 'comment', 'grant') ORDER BY ordinal;

@@ -1,0 +1,19 @@
+-- finding: restored-roles
+-- steps: 5-6
+-- direction: down
+-- ok: every role that going down gives something back to is there
+-- why: going down grants again what roles had on the type column and its enum type, and stops where a role is gone
+-- do: make the role that is named again; it may be dropped after migrate down
+
+-- needs: callctl.definition
+SELECT DISTINCT
+    'blocks' AS level,
+    format('role %s had rights on %s that went with step %s, and does not exist any more', f.detail ->> 'role',
+           CASE f.kind WHEN 'type' THEN format('enum type %s', f.detail ->> 'type') ELSE format('column %s.%I', f.relation, f.name) END, f.step)
+        AS what,
+    f.detail ->> 'role' AS object,
+    ARRAY[f.step] AS steps,
+    format('CREATE ROLE %I;', f.detail ->> 'role') AS fix
+FROM callctl.definition AS f
+WHERE f.kind IN ('grant', 'type') AND f.step IN (5, 6) AND f.detail ->> 'role' IS NOT NULL
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = f.detail ->> 'role');
