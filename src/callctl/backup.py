@@ -214,6 +214,9 @@ def _described(
     except (ConfigError, Refused) as problem:
         on_event(Notice(f"the manifest does not say which steps are applied: {problem.message}"))
     has_keys = database.relation_exists(connection, "callctl", "encryption_key")
+    path = _search_path(connection)
+    # The rows are counted with it: the planner looks into functions that indexes use.
+    connection.execute("SELECT set_config('search_path', %s, true)", (", ".join(map(_quoted, path)),))
     roles = connection.execute(read_sql("backup/roles.sql").encode(), {"left_out": list(left_out)}).fetchall()
     return Manifest(
         bytes=0,
@@ -240,7 +243,26 @@ def _described(
         left_out_schemas=tuple(left_out),
         left_out_tables=_left_out(tables),
         tables=(),
+        search_path=path,
     )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _search_path(connection: Connection) -> tuple[str, ...]:
+    """The schemas in which this session looks for a name, then those in which other roles do."""
+    paths = [row[0] for row in connection.execute(read_sql("backup/search_paths.sql").encode()).fetchall()]
+    found: dict[str, None] = {}
+    with connection.transaction(force_rollback=True):  # a savepoint: the path itself stays
+        for path in (None, *paths):
+            if path is not None:
+                connection.execute("SELECT set_config('search_path', %s, true)", (path,))
+            row = connection.execute("SELECT current_schemas(false)::text[]").fetchone()
+            assert row is not None
+            found.update(dict.fromkeys(row[0]))
+    return tuple(name for name in found if name != "pg_catalog")
 
 
 def _names(connection: Connection, file: str) -> tuple[str, ...]:

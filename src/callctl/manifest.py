@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,8 @@ class Manifest:
     left_out_schemas: tuple[str, ...]
     left_out_tables: tuple[str, ...]
     tables: tuple[TableRows, ...]
+    # An older manifest is read without what follows. The schemas in which the old database looks for a name, in their order.
+    search_path: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -99,7 +101,13 @@ def read_manifest(file: Path) -> Manifest:
             hint=f"restore with the callctl that wrote it: {found.get('callctl_version', 'unknown')}",
         )
     try:
-        return Manifest(**{field.name: _READERS[str(field.type)](found[field.name]) for field in fields(Manifest)})
+        return Manifest(
+            **{
+                field.name: _READERS[str(field.type)](found[field.name])
+                for field in fields(Manifest)
+                if field.name in found or field.default is MISSING
+            }
+        )
     except KeyError as missing:
         raise _damaged(path, f"it lacks {missing}") from None
     except (TypeError, ValueError):

@@ -226,7 +226,8 @@ def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owne
 def _restore(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> None:
     import psycopg
 
-    replay = Replay(connection, dump.program, dump.descriptor, no_owner, on_event)
+    path = dump.manifest.search_path or (dump.manifest.schema, "public")
+    replay = Replay(connection, dump.program, dump.descriptor, no_owner, on_event, path)
     doing = "the definitions"
     try:
         with connection.transaction():
@@ -237,6 +238,7 @@ def _restore(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner
             replay.indexes()
             doing = "the comparison with the manifest"
             _assert_same_rows(connection, dump.manifest, on_event)
+            replay.settle()
             doing = _COMMIT
     except psycopg.Error as error:
         stands = _UNKNOWN if doing == _COMMIT and connection.closed else _STANDS
@@ -253,6 +255,11 @@ def _hint(error: Exception) -> str:
         return "connect as a superuser or as the role that owned it, or add --no-owner"
     if isinstance(error, errors.UndefinedObject) and "role" in str(error):
         return "create the role, or leave owners and grants out with --no-owner"
+    if isinstance(error, errors.UndefinedFunction | errors.UndefinedTable | errors.UndefinedObject):
+        return (
+            "where a function looks for a name without a schema, give it its own search_path on the old server"
+            " (ALTER FUNCTION … SET search_path = …), and take another backup"
+        )
     if isinstance(error, errors.OutOfMemory):
         return "raise max_locks_per_transaction on the server: everything is restored in one transaction"
     if isinstance(error, errors.DiskFull):
@@ -305,4 +312,5 @@ def _analyze(connection: Connection, manifest: Manifest, on_event: OnEvent) -> N
             connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table.schema, table.table)))
         except psycopg.Error as error:
             on_event(Notice(f"everything is restored, but ANALYZE {name} failed: {database.error_text(error)}"))
-            return
+            if connection.closed:
+                return
