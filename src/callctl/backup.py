@@ -136,6 +136,7 @@ def _begin(connection: Connection, settings: Settings, left_out: Sequence[str]) 
     """What stands in the way is found out before anything is locked or written; no query waits long for a lock."""
     database.set_lock_timeout(connection, _PATIENCE * settings.lock_timeout_ms)
     _assert_may_be_left_out(connection, settings, left_out)
+    _assert_readable(connection, settings, left_out)
     source = source_of(connection)
     major = source.version_num // 10000
     return source, find_program("pg_dump", major, f"a backup of this server (PostgreSQL {source.version})")
@@ -159,6 +160,24 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
             f"without {quoted(left_out)} the rest could not be restored:{needs}{more}",
             hint="leave that --exclude-schema out",
         )
+
+
+def _assert_readable(connection: Connection, settings: Settings, left_out: Sequence[str]) -> None:
+    rows = connection.execute(read_sql("backup/unreadable.sql").encode(), {"left_out": list(left_out)}).fetchall()
+    if not rows:
+        return
+    denied = [(schema, f"{kind} {schema}.{name}") for schema, name, kind, reason in rows if reason == "denied"]
+    hidden = [(schema, f"{schema}.{name}") for schema, name, _, reason in rows if reason == "hidden"]
+    names = quoted(name for _, name in denied or hidden)
+    schemas = dict.fromkeys(schema for schema, _ in (*denied, *hidden) if schema not in (settings.schema, "callctl"))
+    leave = f", or leave out what is not needed: {' '.join(f'--exclude-schema {name}' for name in schemas)}"
+    if denied:
+        problem = f"permission denied for {names}"
+        hint = "connect as a role that may read everything in the database (GRANT pg_read_all_data TO that role)"
+    else:
+        problem = f"row-level security may hide rows of {names} from this role"
+        hint = "connect as a superuser, or as a role with BYPASSRLS"
+    raise StepFailed(f"{problem}; no file was left", hint=hint + (leave if schemas else ""))
 
 
 def _take(
@@ -244,6 +263,8 @@ def _described(
         left_out_tables=_left_out(tables),
         tables=(),
         search_path=path,
+        grants=_names(connection, "backup/grants.sql", left_out=list(left_out)),
+        policy_roles=_names(connection, "backup/policy_roles.sql", left_out=list(left_out)),
     )
 
 
@@ -265,8 +286,8 @@ def _search_path(connection: Connection) -> tuple[str, ...]:
     return tuple(name for name in found if name != "pg_catalog")
 
 
-def _names(connection: Connection, file: str) -> tuple[str, ...]:
-    return tuple(str(row[0]) for row in connection.execute(read_sql(file).encode()).fetchall())
+def _names(connection: Connection, file: str, **values: object) -> tuple[str, ...]:
+    return tuple(str(row[0]) for row in connection.execute(read_sql(file).encode(), values or None).fetchall())
 
 
 def _left_out(tables: Sequence[Table]) -> tuple[str, ...]:

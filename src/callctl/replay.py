@@ -31,6 +31,7 @@ _OWN_TRANSACTION = (b"BEGIN;\n", b"COMMIT;\n")
 # What pg_restore says to psql alone, followed by a word that it makes up for the occasion; and at the end the other.
 _FOR_PSQL, _AND_AT_THE_END = b"\\restrict ", b"\\unrestrict "
 _NOT_BEFORE_17 = b"SET transaction_timeout = 0;\n"
+_ESCAPES = b"SET standard_conforming_strings = off;\n"
 _TABLES = frozenset({"table", "table attach"})
 _FUNCTIONS = frozenset({"extension", "function", "procedure"})
 # What pg_restore writes above each object.
@@ -48,6 +49,26 @@ class Replay:
     on_event: OnEvent
     # Where functions without a search_path of their own look for names until :meth:`settle`.
     search_path: Sequence[str]
+
+    def contents(self) -> list[str]:
+        """The lines of the dump's table of contents, each from its kind on: "TABLE DATA chatapp users platform".
+
+        Raises StepFailed where pg_restore cannot read the dump.
+        """
+        with self._started("--list") as child:
+            lines = [line.decode(errors="replace").rstrip("\n") for line in child.output]
+            self._assert_whole(child)
+        return [line.split(" ", 3)[3] for line in lines if not line.startswith(";") and line.count(" ") > 3]
+
+    def escapes(self) -> bool:
+        """Whether the dump turns standard_conforming_strings off."""
+        with self._restoring("pre-data") as child:
+            for line in child.output:
+                if line == _ESCAPES:
+                    return True
+                if line.startswith(b"-- Name: "):
+                    break
+        return False
 
     def definitions(self) -> None:
         """Schemas, types, functions, tables: what comes before the rows. Raises psycopg's errors, StepFailed."""
@@ -125,16 +146,17 @@ class Replay:
         return text
 
     def _restoring(self, section: Section) -> Child:
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
-        argv = [
-            str(self.program.path),
-            "--format=custom",
+        return self._started(
             f"--section={section}",
             "--file=-",
             # Another server has other disks.
             "--no-tablespaces",
             *(["--no-owner", "--no-privileges"] if self.no_owner else []),
-        ]
+        )
+
+    def _started(self, *options: str) -> Child:
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        argv = [str(self.program.path), "--format=custom", *options]
         return Child(argv, self.program.environment, stdin=self.descriptor)
 
     def _assert_whole(self, child: Child) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -71,7 +72,7 @@ BODIES = {
 }
 
 
-def _owned_paths(connection: psycopg.Connection[object]) -> list[tuple[object, ...]]:
+def _owned_paths(connection: psycopg.Connection[Any]) -> list[Any]:
     return connection.execute(
         "SELECT proname, proconfig FROM pg_proc WHERE pronamespace IN ('util'::regnamespace, 'words'::regnamespace)"
         " ORDER BY proname"
