@@ -1,9 +1,12 @@
-"""Where ``sql/`` is: in the wheel, or in the checkout the package is run from. And files for nobody else's eyes."""
+"""Where ``sql/`` is: in the wheel, or in the checkout. Files that their owner alone can read. Directories of callctl's."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
+import stat
 from functools import cache
 from pathlib import Path
 
@@ -149,3 +152,49 @@ def unwritable(path: Path, problem: Exception) -> ConfigError:
     """The error for a file that cannot be written."""
     reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
     return ConfigError(f"cannot write {path}: {reason}", hint="name a file in a directory that exists and is yours")
+
+
+# ---- directories of callctl's own ----------------------------------------------------------------------
+
+_MARK = ".callctl"
+
+
+def mark(directory: Path) -> None:
+    """Put callctl's mark into a directory that it has just made: without one, nothing is ever removed.
+
+    The mark names the directory by device and inode, so that a copy of it, or another one at its place, has none.
+    """
+    create_private(str(directory / _MARK), json.dumps({"made_by": "callctl", **_identity(directory)}) + "\n")
+
+
+def is_marked(directory: Path) -> bool:
+    """Whether callctl has made this directory; not where the path is a symbolic link, even to one that it made."""
+    try:
+        found = json.loads((directory / _MARK).read_text(encoding="utf-8"))
+        return bool(stat.S_ISDIR(directory.lstat().st_mode) and found == {"made_by": "callctl", **_identity(directory)})
+    except (OSError, ValueError):
+        return False
+
+
+def assert_marked(directory: Path, hint: str) -> None:
+    """Raise Refused where something is there that callctl has not made; an empty directory, and nothing, is no harm."""
+    with contextlib.suppress(OSError):
+        if not directory.is_symlink() and not any(directory.iterdir()):
+            return
+    if os.path.lexists(directory) and not is_marked(directory):
+        raise Refused(f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is", hint=hint)
+
+
+def remove_marked(directory: Path, hint: str) -> None:
+    """Remove a directory that callctl has made, and all that is in it. Raises as :func:`assert_marked`."""
+    assert_marked(directory, hint)
+    if is_marked(directory):
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):  # it is not there, or no longer empty
+            directory.rmdir()
+
+
+def _identity(directory: Path) -> dict[str, int]:
+    found = directory.lstat()
+    return {"device": found.st_dev, "inode": found.st_ino}
