@@ -1,4 +1,4 @@
-"""Where ``sql/`` is: in the wheel, or in the checkout. Files that their owner alone can read. Directories of callctl's."""
+"""Where ``sql/`` is: in the wheel, or in the checkout. Files that their owner alone can read. Whose a file is."""
 
 from __future__ import annotations
 
@@ -152,6 +152,42 @@ def unwritable(path: Path, problem: Exception) -> ConfigError:
     """The error for a file that cannot be written."""
     reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
     return ConfigError(f"cannot write {path}: {reason}", hint="name a file in a directory that exists and is yours")
+
+
+# ---- reports -------------------------------------------------------------------------------------------
+
+# In each report, near its beginning.
+REPORT_MARK = "<!-- written by callctl -->"
+_MARKED_BYTES = 4096
+
+
+def is_report(path: Path) -> bool:
+    """Whether callctl has written this file: it begins as its reports do."""
+    try:
+        with path.open("rb") as file:
+            return REPORT_MARK.encode() in file.read(_MARKED_BYTES)
+    except OSError:
+        return False
+
+
+def write_whole(path: Path, text: str, *, replace: bool) -> None:
+    """Write a file that is there when it is whole; without ``replace`` none that is there is overwritten.
+
+    Raises OSError, with what was there left as it was and nothing else.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if not replace and os.path.lexists(path):
+            raise FileExistsError(17, "it is there already", str(path))
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 # ---- directories of callctl's own ----------------------------------------------------------------------
