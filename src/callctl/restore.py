@@ -93,11 +93,15 @@ def restore(settings: Settings, name: str, *, no_owner: bool = False, on_event: 
             MigrationLock(settings, name=RESTORE_SESSION, on_event=on_event),
             closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection,
         ):
-            target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
-            _assert_sound(dump, on_event)
-            replay = _replay(connection, dump, on_event, no_owner=no_owner)
-            _assert_contents(replay, dump)
-            _restore(replay, dump)
+            try:
+                target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
+                _assert_sound(dump, on_event)
+                replay = _replay(connection, dump, on_event, no_owner=no_owner)
+                _assert_contents(replay, dump)
+                there = _grants(connection)
+            except KeyboardInterrupt:
+                raise Interrupted(f"interrupted; {_STANDS}", hint="run the same command again") from None
+            _restore(replay, dump, there)
         with closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection:
             _record(connection, settings, dump, on_event)
             _analyze(connection, dump.manifest, on_event)
@@ -292,11 +296,11 @@ def _replay(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner:
     return Replay(connection, dump.program, dump.descriptor, no_owner, on_event, path)
 
 
-def _restore(replay: Replay, dump: _Dump) -> None:
+def _restore(replay: Replay, dump: _Dump, there: frozenset[str]) -> None:
+    """Everything in one transaction; ``there`` is what the empty database grants."""
     import psycopg
 
     connection = replay.connection
-    there = _grants(connection)
     doing = "the definitions"
     try:
         with connection.transaction():

@@ -371,7 +371,9 @@ def test_what_is_there_is_not_overwritten(documented: str, tmp_path: Path) -> No
 @pytest.mark.usefixtures("open_umask")
 def test_what_a_killed_run_left_is_written_anew(tmp_path: Path) -> None:
     partial = tmp_path / "a.dump.partial"
-    partial.write_text("half of one")
+    killed = BackupFile(str(tmp_path / "a.dump"))
+    os.write(killed.descriptor, b"half of one")
+    os.close(killed.descriptor)  # and nothing is removed
     partial.chmod(0o644)
     file = BackupFile(str(tmp_path / "a.dump"))
     assert (partial.stat().st_size, stat.S_IMODE(partial.stat().st_mode)) == (0, 0o600)
@@ -380,6 +382,36 @@ def test_what_a_killed_run_left_is_written_anew(tmp_path: Path) -> None:
     assert "another backup is being written to " in caught.value.message
     file.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mark", [None, "", "{}", "the manifest of another", "the mark of another", "a copy of ours"])
+def test_a_file_of_the_name_of_a_leftover_is_left_as_it_is(mark: str | None, tmp_path: Path) -> None:
+    """Only what callctl has put down to be its own is written over, and removed."""
+    partial, beside = tmp_path / "a.dump.partial", tmp_path / "a.dump.manifest.json.partial"
+    if mark == "the manifest of another":
+        mark = '{"callctl_backup": 1}'
+    elif mark in ("the mark of another", "a copy of ours"):
+        other = BackupFile(str(tmp_path / "a.dump"))
+        os.write(other.descriptor, b"half of one")
+        mark = beside.read_text()
+        os.close(other.descriptor)
+        partial.rename(tmp_path / "moved")
+    partial.write_text("mine")
+    if mark is not None:
+        beside.write_text(mark)
+    with pytest.raises(Refused, match=r"a\.dump\.partial is there, and nothing says that callctl made it"):
+        BackupFile(str(tmp_path / "a.dump"))
+    assert partial.read_text() == "mine"
+    assert mark is None or beside.read_text() == mark
+
+
+def test_a_file_of_the_name_of_the_mark_is_left_as_it_is(tmp_path: Path) -> None:
+    beside = tmp_path / "a.dump.manifest.json.partial"
+    beside.write_text("mine")
+    with pytest.raises(Refused, match=r"a\.dump\.manifest\.json\.partial is there, and nothing says"):
+        BackupFile(str(tmp_path / "a.dump"))
+    assert [path.name for path in tmp_path.iterdir()] == [beside.name]
+    assert beside.read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", ["link", "second name"])
