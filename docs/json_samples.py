@@ -212,6 +212,9 @@ def _manifest() -> None:
         left_out_schemas=("analytics",),
         left_out_tables=(),
         tables=(TableRows("chatapp", "users", 1000),),
+        search_path=("chatapp", "public"),
+        grants=("GRANT SELECT ON table chatapp.calls TO reporting",),
+        policy_roles=("reporting",),
     )
     render.own(manifest.text().rstrip())
 
@@ -714,7 +717,9 @@ def page(generated: str) -> str:
         "`FILE.manifest.json`, beside the dump. `tables` has the rows of the dump's own snapshot, `taken_at`;",
         "`owners`, `grantees` and `extensions` must be there before a restore; `keys` are the ids of those that",
         "secrets in it need; `half_done` are steps that a run had begun; `database_settings` are names, without",
-        "values. A callctl reads the manifests of its own format, `callctl_backup`:",
+        "values; `search_path` are the schemas in which the database and its roles look for a name; `grants` is what",
+        "is granted beyond what a kind of object brings with it, and what of that was revoked; `policy_roles` are the",
+        "roles that policies name. A callctl reads the manifests of its own format, `callctl_backup`:",
         "",
         "```json",
         _printed(_manifest),

@@ -1,8 +1,8 @@
 -- The integration accounts that are not deleted, and how each is. No secret is read, and no error's text, which may hold one.
--- A time that is infinite, or that no calendar has, is none.
+-- A time that is infinite, or that no calendar has, is none; nor is one of an error that has not come yet.
 SELECT a.id::text, a.account_type, a.account_name, a.company_id::text, to_jsonb(c) ->> 'slug' AS slug,
        to_jsonb(c) ->> 'name' AS company_name, a.status, a.is_active,
-       CASE WHEN (a.last_error IS NOT NULL OR a.status = 'error') AND a.last_error_at BETWEEN '0001-01-02' AND '9999-12-30'
+       CASE WHEN (a.last_error IS NOT NULL OR a.status = 'error') AND a.last_error_at BETWEEN '0001-01-02' AND now()
             THEN a.last_error_at END AS last_error_at,
        CASE WHEN a.last_verified_at BETWEEN '0001-01-02' AND '9999-12-30' THEN a.last_verified_at END AS last_verified_at,
        CASE WHEN a.token_expires_at BETWEEN '0001-01-02' AND '9999-12-30' THEN a.token_expires_at END AS token_expires_at,

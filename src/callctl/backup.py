@@ -138,6 +138,7 @@ def _begin(connection: Connection, settings: Settings, left_out: Sequence[str]) 
     """What stands in the way is found out before anything is locked or written; no query waits long for a lock."""
     database.set_lock_timeout(connection, _PATIENCE * settings.lock_timeout_ms)
     _assert_may_be_left_out(connection, settings, left_out)
+    _assert_readable(connection, settings, left_out)
     source = source_of(connection)
     major = source.version_num // 10000
     return source, find_program("pg_dump", major, f"a backup of this server (PostgreSQL {source.version})")
@@ -161,6 +162,24 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
             f"without {quoted(left_out)} the rest could not be restored:{needs}{more}",
             hint="leave that --exclude-schema out",
         )
+
+
+def _assert_readable(connection: Connection, settings: Settings, left_out: Sequence[str]) -> None:
+    rows = connection.execute(read_sql("backup/unreadable.sql").encode(), {"left_out": list(left_out)}).fetchall()
+    if not rows:
+        return
+    denied = [(schema, f"{kind} {schema}.{name}") for schema, name, kind, reason in rows if reason == "denied"]
+    hidden = [(schema, f"{schema}.{name}") for schema, name, _, reason in rows if reason == "hidden"]
+    names = quoted(name for _, name in denied or hidden)
+    schemas = dict.fromkeys(schema for schema, _ in (*denied, *hidden) if schema not in (settings.schema, "callctl"))
+    leave = f", or leave out what is not needed: {' '.join(f'--exclude-schema {name}' for name in schemas)}"
+    if denied:
+        problem = f"permission denied for {names}"
+        hint = "connect as a role that may read everything in the database (GRANT pg_read_all_data TO that role)"
+    else:
+        problem = f"row-level security may hide rows of {names} from this role"
+        hint = "connect as a superuser, or as a role with BYPASSRLS"
+    raise StepFailed(f"{problem}; no file was left", hint=hint + (leave if schemas else ""))
 
 
 def _take(
@@ -216,6 +235,9 @@ def _described(
     except (ConfigError, Refused) as problem:
         on_event(Notice(f"the manifest does not say which steps are applied: {problem.message}"))
     has_keys = database.relation_exists(connection, "callctl", "encryption_key")
+    path = _search_path(connection)
+    # The rows are counted with it: the planner looks into functions that indexes use.
+    connection.execute("SELECT set_config('search_path', %s, true)", (", ".join(map(_quoted, path)),))
     roles = connection.execute(read_sql("backup/roles.sql").encode(), {"left_out": list(left_out)}).fetchall()
     return Manifest(
         bytes=0,
@@ -242,11 +264,32 @@ def _described(
         left_out_schemas=tuple(left_out),
         left_out_tables=_left_out(tables),
         tables=(),
+        search_path=path,
+        grants=_names(connection, "backup/grants.sql", left_out=list(left_out)),
+        policy_roles=_names(connection, "backup/policy_roles.sql", left_out=list(left_out)),
     )
 
 
-def _names(connection: Connection, file: str) -> tuple[str, ...]:
-    return tuple(str(row[0]) for row in connection.execute(read_sql(file).encode()).fetchall())
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _search_path(connection: Connection) -> tuple[str, ...]:
+    """The schemas in which this session looks for a name, then those in which other roles do."""
+    paths = [row[0] for row in connection.execute(read_sql("backup/search_paths.sql").encode()).fetchall()]
+    found: dict[str, None] = {}
+    with connection.transaction(force_rollback=True):  # a savepoint: the path itself stays
+        for path in (None, *paths):
+            if path is not None:
+                connection.execute("SELECT set_config('search_path', %s, true)", (path,))
+            row = connection.execute("SELECT current_schemas(false)::text[]").fetchone()
+            assert row is not None
+            found.update(dict.fromkeys(row[0]))
+    return tuple(name for name in found if name != "pg_catalog")
+
+
+def _names(connection: Connection, file: str, **values: object) -> tuple[str, ...]:
+    return tuple(str(row[0]) for row in connection.execute(read_sql(file).encode(), values or None).fetchall())
 
 
 def _left_out(tables: Sequence[Table]) -> tuple[str, ...]:

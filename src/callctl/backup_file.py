@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from callctl import files
-from callctl.errors import ConfigError, LockHeld
+from callctl.errors import ConfigError, LockHeld, Refused
 from callctl.manifest import beside
 
 PARTIAL = ".partial"
+_UNDER_WAY = "under way"
 _CHUNK = 1 << 20
 
 
@@ -22,10 +24,13 @@ class BackupFile:
     """FILE.partial, mode 0600, until it is ``kept``: named FILE, and not to be removed any more.
 
     It is locked for as long as somebody writes to it, so that what a killed run left is told from what is under way.
+    FILE.manifest.json.partial says meanwhile, by its inode, that it is callctl's: another file of that name is refused.
     """
 
     def __init__(self, name: str) -> None:
-        """Raises Refused where FILE or its manifest is there; LockHeld where it is being written; ConfigError."""
+        """Raises Refused where FILE, its manifest or a FILE.partial of others is there; LockHeld where it is being
+        written; ConfigError.
+        """
         self.path = Path(name)
         self.manifest = beside(self.path)
         self._partial = self.path.with_name(self.path.name + PARTIAL)
@@ -34,14 +39,13 @@ class BackupFile:
         for path in (self.path, self.manifest):
             files.assert_new(str(path))
         try:
-            # Whatever another has written there stays until the lock is ours; a symbolic link is not followed.
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self.descriptor = os.open(self._partial, flags, 0o600)
+            self._open()
         except OSError as problem:
             raise files.unwritable(self._partial, problem) from None
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._assert_own()
+            self._mark()
             os.fchmod(self.descriptor, 0o600)
         except BlockingIOError:
             os.close(self.descriptor)
@@ -51,13 +55,40 @@ class BackupFile:
         except OSError as problem:
             os.close(self.descriptor)
             raise files.unwritable(self._partial, problem) from None
+        except BaseException:
+            os.close(self.descriptor)
+            raise
         self.begin()
+
+    def _open(self) -> None:
+        # Whatever another has written there stays until the lock is ours; a symbolic link is not followed.
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self.descriptor = os.open(self._partial, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            self.descriptor = os.open(self._partial, flags)
 
     def _assert_own(self) -> None:
         """What is there already was left by a killed run of ours: nobody else has it open, or under another name."""
         there = os.fstat(self.descriptor)
         if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid() or there.st_nlink != 1:
             raise OSError(0, "it is there already, and is not a file of yours alone")
+
+    def _mark(self) -> None:
+        """Put down that FILE.partial is callctl's, by its inode. Raises Refused where what is there is not."""
+        there = os.fstat(self.descriptor)
+        own = {"callctl_backup": _UNDER_WAY, "device": there.st_dev, "inode": there.st_ino}
+        found = _marked(self._partial_manifest)
+        # An empty one has just been made, by this run or by one that was killed at this point.
+        if there.st_size and found != own:
+            raise _not_own(self._partial)
+        if os.path.lexists(self._partial_manifest):
+            if found is None:
+                if not there.st_size:
+                    self._partial.unlink()
+                raise _not_own(self._partial_manifest)
+            self._partial_manifest.unlink()
+        files.create_private(str(self._partial_manifest), json.dumps(own) + "\n")
 
     def begin(self) -> None:
         """Throw away what was written so far."""
@@ -79,15 +110,14 @@ class BackupFile:
 
     def keep(self, manifest: str) -> None:
         """Give both files their names, the dump last: where it is, it is whole, and its manifest is there."""
-        self._partial_manifest.unlink(missing_ok=True)  # of a killed run
-        files.create_private(str(self._partial_manifest), manifest)
-        _name(self._partial_manifest, self.manifest)
+        files.create_private(str(self.manifest), manifest)
         try:
             _name(self._partial, self.path)
         except BaseException:
             self.manifest.unlink(missing_ok=True)
             raise
         self.kept = True
+        self._partial_manifest.unlink(missing_ok=True)
         files.sync_directory(self.path.absolute().parent)
 
     def close(self) -> None:
@@ -96,6 +126,22 @@ class BackupFile:
             self._partial_manifest.unlink(missing_ok=True)
             self._partial.unlink(missing_ok=True)
         os.close(self.descriptor)
+
+
+def _marked(path: Path) -> dict[str, object] | None:
+    """What a run that is under way, or was killed, has put down; None where the file is not such a one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("callctl_backup") == _UNDER_WAY else None
+
+
+def _not_own(path: Path) -> Refused:
+    return Refused(
+        f"{path} is there, and nothing says that callctl made it; it is left as it is",
+        hint="name another file for the backup, or remove that one if nobody needs it",
+    )
 
 
 def _name(file: Path, name: Path) -> None:

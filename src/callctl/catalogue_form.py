@@ -6,11 +6,21 @@ The published schema (docs/reference/model-catalogue.schema.json) is made from t
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from callctl.config_file import no_entry_twice
@@ -40,6 +50,24 @@ def _as_price(value: object) -> object:
     return Decimal(value)
 
 
+# Beside the categories: letters and marks that show nothing.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+
+
+def _visible(value: str) -> str:
+    """A key or a name without characters that show nothing, or that turn the others around."""
+    for character in value:
+        category = unicodedata.category(character)
+        selector = unicodedata.name(character, "").find("VARIATION SELECTOR") >= 0
+        if category in ("Cc", "Cf", "Zl", "Zp") or selector or character in _BLANK:
+            raise PydanticCustomError(
+                "invisible",
+                "an invisible or bidirectional character where none may be: {code}",
+                {"code": f"U+{ord(character):04X}"},
+            )
+    return value
+
+
 _PRICE_SCHEMA = {"anyOf": [{"type": "string", "pattern": f"^{_PRICE.pattern}$"}, {"type": "null"}]}
 _Price = Annotated[Decimal | None, BeforeValidator(_as_price), WithJsonSchema(_PRICE_SCHEMA)]
 _Tokens = Annotated[int, Field(ge=1, le=2_147_483_647)]
@@ -59,14 +87,14 @@ class Entry(BaseModel):
         title="Model",
         json_schema_extra={"dependentRequired": {one: [other] for a, b in PAIRS for one, other in ((a, b), (b, a))}},
     )
-    key: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+$")] = Field(
-        description="The provider's name of the model, by which the table knows it. No two models have the same."
-    )
+    key: Annotated[
+        str, Field(min_length=1, max_length=100, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+$"), AfterValidator(_visible)
+    ] = Field(description="The provider's name of the model, by which the table knows it. No two models have the same.")
     provider: Literal["openai", "google", "anthropic"] = Field(description="Who runs it.")
     type: Literal["chat", "call", "both"] = Field(description="What it can do.")
-    display_name: Annotated[str, Field(min_length=1, max_length=100, pattern=rf"^{_NO_CONTROL}+$")] = Field(
-        description="What customers read when they choose a model."
-    )
+    display_name: Annotated[
+        str, Field(min_length=1, max_length=100, pattern=rf"^{_NO_CONTROL}+$"), AfterValidator(_visible)
+    ] = Field(description="What customers read when they choose a model.")
     description: Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")] | None = Field(
         default=None, description="What they read below it."
     )

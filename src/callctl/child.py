@@ -20,6 +20,7 @@ _KEPT_LINES = 40
 _LONGEST = 600
 # Not "detail: Query was: ...", which is long and says nothing to who runs it.
 _WORTH_TELLING = (": error: ", ": hint: ", "ERROR: ", "FATAL: ")
+KILLED = "killed by signal"
 _SPEAKER = re.compile(r"\Apg_\w+: ")
 
 
@@ -77,9 +78,10 @@ class Child:
         if code == 0:
             return None
         said = [line for line in self._lines if any(word in line for word in _WORTH_TELLING)]
+        if code < 0:  # its last lines are about its progress, and say nothing of its end
+            said.insert(0, f"{KILLED} {-code} ({_signal(-code)})")
         text = "; ".join(_SPEAKER.sub("", line).removeprefix("error: ") for line in said or self._lines[-3:])
-        how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
-        return redact(text)[:_LONGEST] or how
+        return redact(text)[:_LONGEST] or f"exit status {code}"
 
     def __enter__(self) -> Child:
         try:
@@ -115,3 +117,10 @@ class Child:
                 line = raw.decode(errors="replace").rstrip()
                 self._lines = [*self._lines[-_KEPT_LINES:], line]
                 self._on_line(line)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"

@@ -61,8 +61,9 @@ def find_program(name: str, major: int, what_for: str) -> Program:
     nothing = f"none in CALLCTL_PG_BIN ({named})" if named else "none"
     raise ConfigError(
         f"{what_for} needs {name} {major} or later; found {seen or nothing}",
-        hint=f"install PostgreSQL's client programs {major} (Debian: postgresql-client-{major}),"
-        " or set CALLCTL_PG_BIN to a directory that has them",
+        hint=f"install PostgreSQL's client programs {major} (Debian, Ubuntu: postgresql-client-{major} from"
+        " apt.postgresql.org, which /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh of postgresql-common adds;"
+        f" Red Hat: postgresql{major} from yum.postgresql.org), or set CALLCTL_PG_BIN to a directory that has them",
     )
 
 

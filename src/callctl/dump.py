@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from callctl.backup_file import BackupFile
-from callctl.child import Child
+from callctl.child import KILLED, Child
 from callctl.client_programs import Program, reaching
 from callctl.errors import StepFailed
 from callctl.events import BackupProgress, OnEvent
@@ -161,11 +161,15 @@ def dump(
     """
     progress = _Progress(tables, file, on_event)
     progress.dumping()
+    options = _options(connection)
     with (
         reaching(connection, wish.program, BACKUP_SESSION) as environment,
         Child(
             wish.argv(snapshot, file.descriptor),
-            environment,
+            {
+                **environment,
+                **({"PGOPTIONS": f"{environment.get('PGOPTIONS', '')} {options}".strip()} if options else {}),
+            },
             stdout=subprocess.DEVNULL,
             keeps=[file.descriptor],
             on_line=progress.heard,
@@ -187,6 +191,15 @@ def dump(
         return counted.result()
 
 
+def _options(connection: Connection) -> str:
+    """What pg_dump's session needs beside what callctl's was opened with.
+
+    pg_dump hands standard_conforming_strings = off on to the dump, and PostgreSQL 19 refuses it.
+    """
+    row = connection.execute(read_sql("backup/literals.sql").encode()).fetchone()
+    return "-c standard_conforming_strings=on" if row and row[0] else ""
+
+
 def _hint(said: str) -> str:
     if "SSL support is not compiled in" in said:
         return "install PostgreSQL's client programs of your system, or set CALLCTL_PG_BIN: this pg_dump has no TLS"
@@ -196,6 +209,10 @@ def _hint(said: str) -> str:
         return "connect as the tables' owner, or as a role with BYPASSRLS: this one sees only some of the rows"
     if "conflict with recovery" in said:
         return "the standby had to go on: raise max_standby_streaming_delay, or take the backup from the primary"
+    if KILLED in said:
+        return (
+            "see the system's log for who killed it, the out-of-memory killer for one; then run the same command again"
+        )
     if "No space left" in said:
         return "make room, or name a file on another disk"
     return "mend what it names, then run the same command again"

@@ -1,9 +1,12 @@
-"""Where ``sql/`` is: in the wheel, or in the checkout the package is run from. And files for nobody else's eyes."""
+"""Where ``sql/`` is: in the wheel, or in the checkout. Files that their owner alone can read. Whose a file is."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
+import stat
 from functools import cache
 from pathlib import Path
 
@@ -149,3 +152,85 @@ def unwritable(path: Path, problem: Exception) -> ConfigError:
     """The error for a file that cannot be written."""
     reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
     return ConfigError(f"cannot write {path}: {reason}", hint="name a file in a directory that exists and is yours")
+
+
+# ---- reports -------------------------------------------------------------------------------------------
+
+# In each report, near its beginning.
+REPORT_MARK = "<!-- written by callctl -->"
+_MARKED_BYTES = 4096
+
+
+def is_report(path: Path) -> bool:
+    """Whether callctl has written this file: it begins as its reports do."""
+    try:
+        with path.open("rb") as file:
+            return REPORT_MARK.encode() in file.read(_MARKED_BYTES)
+    except OSError:
+        return False
+
+
+def write_whole(path: Path, text: str, *, replace: bool) -> None:
+    """Write a file that is there when it is whole; without ``replace`` none that is there is overwritten.
+
+    Raises OSError, with what was there left as it was and nothing else.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if not replace and os.path.lexists(path):
+            raise FileExistsError(17, "it is there already", str(path))
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+# ---- directories of callctl's own ----------------------------------------------------------------------
+
+_MARK = ".callctl"
+
+
+def mark(directory: Path) -> None:
+    """Put callctl's mark into a directory that it has just made: without one, nothing is ever removed.
+
+    The mark names the directory by device and inode, so that a copy of it, or another one at its place, has none.
+    """
+    create_private(str(directory / _MARK), json.dumps({"made_by": "callctl", **_identity(directory)}) + "\n")
+
+
+def is_marked(directory: Path) -> bool:
+    """Whether callctl has made this directory; not where the path is a symbolic link, even to one that it made."""
+    try:
+        found = json.loads((directory / _MARK).read_text(encoding="utf-8"))
+        return bool(stat.S_ISDIR(directory.lstat().st_mode) and found == {"made_by": "callctl", **_identity(directory)})
+    except (OSError, ValueError):
+        return False
+
+
+def assert_marked(directory: Path, hint: str) -> None:
+    """Raise Refused where something is there that callctl has not made; an empty directory, and nothing, is no harm."""
+    with contextlib.suppress(OSError):
+        if not directory.is_symlink() and not any(directory.iterdir()):
+            return
+    if os.path.lexists(directory) and not is_marked(directory):
+        raise Refused(f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is", hint=hint)
+
+
+def remove_marked(directory: Path, hint: str) -> None:
+    """Remove a directory that callctl has made, and all that is in it. Raises as :func:`assert_marked`."""
+    assert_marked(directory, hint)
+    if is_marked(directory):
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):  # it is not there, or no longer empty
+            directory.rmdir()
+
+
+def _identity(directory: Path) -> dict[str, int]:
+    found = directory.lstat()
+    return {"device": found.st_dev, "inode": found.st_ino}

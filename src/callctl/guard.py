@@ -1,6 +1,6 @@
 """Keeps a PostgreSQL server no longer than its owner lives.
 
-Run as a script, ``python -I -S guard.py DIRECTORY``, by ``callctl.postgres``: a process of its own, so
+Run as a script, ``python -I -S guard.py DIRECTORY INODE``, by ``callctl.postgres``: a process of its own, so
 that a kill -9 of callctl leaves neither a server nor its directory behind. It imports the standard library
 only.
 
@@ -127,7 +127,10 @@ def main() -> None:
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
-        shutil.rmtree(directory, ignore_errors=True)
+        # Another one may be at its place by now, and a symbolic link leads elsewhere.
+        with contextlib.suppress(OSError):
+            if Path(directory).lstat().st_ino == int(sys.argv[2]):
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

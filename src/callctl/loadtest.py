@@ -17,9 +17,9 @@ from callctl.loadtest_measure import LoadTest, Removed
 from callctl.loadtest_preview import assert_room, ready
 from callctl.loadtest_queries import documented_queries
 from callctl.loadtest_rows import Own, Rows, new
-from callctl.loadtest_sessions import Load, Plan
-from callctl.lock import LOADTEST_CLASS, ROTATE_SESSION, MigrationLock
-from callctl.naming import Naming
+from callctl.loadtest_sessions import SESSION, Load, Plan
+from callctl.lock import LOADTEST_CLASS, MigrationLock
+from callctl.naming import Naming, read_naming
 from callctl.rotation_ranges import lock_alone
 from callctl.server_load import Sampler
 
@@ -31,13 +31,24 @@ if TYPE_CHECKING:
 
 
 def clean(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) -> tuple[Removed, ...]:
-    """Remove what killed load tests have left, and nothing else. Raises LockHeld while one is running."""
+    """Remove what killed load tests have left, and nothing else, whichever steps are applied.
+
+    Raises LockHeld while one is running.
+    """
     import psycopg
 
     with _alone(settings, wait, on_event) as (connection, _):
-        naming = ready(connection, settings)
+        rows = Rows(connection, settings, read_naming(connection, settings.schema), on_event)
         try:
-            return Rows(connection, settings, naming, on_event).remove_leftovers()
+            removed = rows.remove_leftovers()
+            for company in rows.unrecorded():
+                on_event(
+                    Notice(
+                        f"company {company} is called like a load test's and is not on record in callctl.load_test:"
+                        " it is left as it is"
+                    )
+                )
+            return removed
         except psycopg.Error as error:
             raise _rows_are_left(error) from error
 
@@ -101,7 +112,7 @@ def _loaded(run: _Run, runner: asyncio.Runner) -> LoadTest:
         run.rows.try_out({name: query for name, query in run.load.queries.items() if query.loaded})
         made = True
         run.rows.make(run.own)
-        with closing(database.connect(run.settings, application_name="callctl loadtest watch")) as looking:
+        with closing(database.connect(run.settings, application_name=f"{SESSION} watch")) as looking:
             sampler, cpu = _under_load(run, runner, looking)
         result = _result(run, started_at, removed, sampler, cpu)
     except psycopg.Error as error:
@@ -203,8 +214,10 @@ def _rows_are_left(error: psycopg.Error) -> StepFailed:
 def _alone(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[Connection, MigrationLock]]:
     """A connection to write rows on, with no migration under way and no other load test."""
     with (
-        MigrationLock(settings, wait=wait, shared=True, command="loadtest", on_event=on_event) as held,
-        closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection,
+        MigrationLock(
+            settings, wait=wait, shared=True, name=f"{SESSION} lock", command="loadtest", on_event=on_event
+        ) as held,
+        closing(database.connect(settings, application_name=f"{SESSION} rows", session=True)) as connection,
     ):
         store.assert_owner(connection, settings.schema)
         held_by_another = LockHeld(

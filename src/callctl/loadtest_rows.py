@@ -1,8 +1,8 @@
 """The rows of a load test: a company of its own and what belongs to it; made, found again, removed.
 
-Its id is written down in ``callctl.load_test`` by the transaction that makes it, and stands in its slug. Only a company
-that has both is ever removed, so a killed load test leaves nothing that the next one does not find, and nothing of
-anybody else's is touched.
+Its id is written down in ``callctl.load_test`` by the transaction that makes it, and stands in its slug; the ids of its
+other rows follow from it. Only a company that has both is ever removed, so a killed load test leaves nothing that the
+next one does not find. What else has come to belong to it is named, and then nothing of it is removed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from callctl.files import read_sql
 from callctl.loadtest_measure import Removed
 from callctl.loadtest_queries import Query, run, run_own
 from callctl.lock import STORE_CLASS, guard_transaction
+from callctl.manifest import quoted
 from callctl.naming import Naming
 
 if TYPE_CHECKING:
+    from psycopg import sql
+
     from callctl.config import Settings
     from callctl.database import Connection
 
@@ -33,6 +36,10 @@ LINES_OF_HISTORY = 12
 SLUG = "callctl-loadtest-"
 # The query that makes the call that the others are about.
 FIRST = "start_call"
+
+
+class NotItsOwn(Refused):
+    """A load test's company has rows that the load test did not make; nothing was removed."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,30 @@ class Own:
     def slug(self) -> str:
         return f"{SLUG}{self.company}"
 
+    def ids(self, table: str) -> list[str]:
+        """The ids of its rows in a table; none of a table whose rows have ids that the server gives."""
+        return {
+            "companies": [self.company],
+            "chatbots": [self.chatbot],
+            "end_users": list(self.end_users),
+            "conversations": [self.conversation],
+            "integration_accounts": [self.account],
+        }.get(table, [])
+
 
 def new() -> Own:
-    chatbot, conversation, account, company = (str(uuid.uuid4()) for _ in range(4))
-    return Own(company, chatbot, tuple(str(uuid.uuid4()) for _ in range(END_USERS)), conversation, account)
+    """The ids of a load test that begins."""
+    return of(str(uuid.uuid4()))
+
+
+def of(company: str) -> Own:
+    """The ids of the load test that made a company: they follow from the company's, so a row is known by its id."""
+
+    def derived(name: str) -> str:
+        return str(uuid.uuid5(uuid.UUID(company), f"callctl load test: {name}"))
+
+    end_users = tuple(derived(f"end user {number}") for number in range(END_USERS))
+    return Own(company, derived("chatbot"), end_users, derived("conversation"), derived("account"))
 
 
 class Rows:
@@ -63,6 +90,8 @@ class Rows:
         self._settings = settings
         self._naming = naming
         self._on_event = on_event
+        # Tables that the platform's triggers fill when a load test writes: found in try_out.
+        self._filled: frozenset[str] = frozenset()
 
     def try_out(self, queries: dict[str, Query]) -> None:
         """Make one of everything, run each query, remove it all, and roll back.
@@ -85,7 +114,8 @@ class Rows:
                     doing = f"{query.name} cannot be run"
                     run(self._connection, query, values)
                 doing = "its rows cannot be removed"
-                self._remove_company(own.company, own.slug)
+                self._filled = frozenset(table for table, _ in self._others(own, ""))
+                self._remove_company(own)
 
         try:
             self._retried(attempt)
@@ -135,6 +165,12 @@ class Rows:
             return []
         return run_own(self._connection, self._naming, "leftovers").fetchall()
 
+    def unrecorded(self) -> list[str]:
+        """Companies that are called like a load test's, and that no load test has written down."""
+        recorded = {row[0] for row in self.leftovers()}
+        found = run_own(self._connection, self._naming, "unrecorded").fetchall()
+        return [row[0] for row in found if row[0] not in recorded]
+
     def remove_leftovers(self) -> tuple[Removed, ...]:
         """Remove what killed load tests have left. The caller makes sure that none is running."""
         return tuple(self._leftover(*row) for row in self.leftovers())
@@ -142,17 +178,27 @@ class Rows:
     def _leftover(self, company: str, started_at: Any, client: str, there: bool, ours: bool) -> Removed:
         if there and not ours:
             return Removed(company, started_at, client, 0, "its slug was changed since: it may be somebody's now")
-        calls = self.remove(company, "loadtest --clean")
+        try:
+            calls = self.remove(company, "loadtest --clean")
+        except NotItsOwn as others:
+            return Removed(company, started_at, client, 0, others.message)
         return Removed(company, started_at, client, calls)
 
     def remove(self, company: str, command: str, detail: dict[str, Any] | None = None) -> int:
-        """Remove a load test's company and all that is its own; returns how many calls went. Writes the audit row."""
+        """Remove a load test's company and all that is its own; returns how many calls went. Writes the audit row.
+
+        Raises NotItsOwn, with nothing removed, where rows that it has not made would go with it.
+        """
+        own = of(company)
+        self._transaction(lambda: self._assert_alone(own))
         calls = 0
-        while removed := self._transaction(lambda: self._remove_calls(company)):
-            calls += removed
+        if store.absence(self._connection, self._settings.schema, "calls") is None:
+            while removed := self._transaction(lambda: self._remove_calls(own)):
+                calls += removed
 
         def end() -> None:
-            self._remove_company(company, f"{SLUG}{company}")
+            self._assert_alone(own)
+            self._remove_company(own)
             run_own(self._connection, self._naming, "forget", company=company)
             said = {**(detail or {}), "company_id": company, "calls_removed": calls}
             actions.record_action(self._connection, command, said)
@@ -192,13 +238,87 @@ class Rows:
             last=last,
         )
 
-    def _remove_calls(self, company: str) -> int:
-        return self._own("remove_calls", company=company, most=CALLS_AT_ONCE)
+    def _assert_alone(self, own: Own) -> None:
+        held = run_own(self._connection, self._naming, "hold", company=own.company).fetchone()
+        if held is None:
+            return
+        others = [(table, ids) for table, ids in self._others(own, held[0]) if table not in self._filled]
+        if others:
+            named = "; ".join(
+                f"{len(ids):,} {'row' if len(ids) == 1 else 'rows'} of {table} (id {quoted(ids)})"
+                for table, ids in others
+            )
+            raise NotItsOwn(
+                f"rows that the load test did not make belong to its company: {named}",
+                hint="give them to another company, or delete them, then run callctl loadtest --clean",
+            )
 
-    def _remove_company(self, company: str, slug: str) -> None:
-        self._own("remove_conversations", company=company)
-        self._own("remove_company", company=company, slug=slug)
-        if self._own("still_there", company=company):
+    def _others(self, own: Own, written_by: str) -> list[tuple[str, list[str]]]:
+        """The rows that would go with a load test's rows, or hold them, and are not its own: by table, with their ids.
+
+        Rows of the transaction ``written_by``, which made its company, are those that the platform's triggers added.
+        """
+        from psycopg import sql
+
+        found: dict[str, dict[str, None]] = {}
+        keys = run_own(self._connection, self._naming, "references", schema=self._naming.schema).fetchall()
+        for schema, relation, attribute, target, own_table in keys:
+            if own_table == "call_transcripts" and target == "calls":
+                continue
+            table = sql.Identifier(schema, relation)
+            conditions = [sql.SQL("r.xmin::text <> {}").format(sql.Literal(written_by))]
+            ids = own.ids(target)
+            if ids:
+                conditions.append(
+                    sql.SQL("r.{} = ANY ({}::uuid[])").format(sql.Identifier(attribute), sql.Literal(ids))
+                )
+            else:
+                conditions.append(sql.SQL("r.{} IN ({})").format(sql.Identifier(attribute), self._calls(own, target)))
+            if own_table == "calls":
+                mine = sql.SQL(" AND ").join(
+                    sql.SQL("r.{} IS NOT DISTINCT FROM {}::uuid").format(
+                        sql.Identifier(name), sql.Literal(value)
+                    )
+                    for name, value in (("company_id", own.company), ("chatbot_id", own.chatbot),
+                                        ("integration_account_id", own.account))
+                )  # fmt: skip
+                conditions.append(sql.SQL("NOT ({})").format(mine))
+            elif own_table:
+                conditions.append(sql.SQL("r.id <> ALL ({}::uuid[])").format(sql.Literal(own.ids(own_table))))
+            query = sql.SQL("SELECT coalesce(to_jsonb(r) ->> 'id', 'none') FROM {} AS r WHERE {}").format(
+                table, sql.SQL(" AND ").join(conditions)
+            )
+            rows = self._connection.execute(query).fetchall()
+            if rows:
+                found.setdefault(f"{schema}.{relation}", {}).update(dict.fromkeys(row[0] for row in rows))
+        return [(table, list(rows)) for table, rows in found.items()]
+
+    def _calls(self, own: Own, target: str) -> sql.Composable:
+        """The ids of its calls, or of their transcripts, where these tables are."""
+        from psycopg import sql
+
+        schema = self._settings.schema
+        if store.absence(self._connection, schema, "calls") is not None:
+            schema = "callctl"
+        # Tables of the steps: their columns have the documented names everywhere.
+        calls = sql.SQL("SELECT id FROM {} WHERE company_id = {}::uuid").format(
+            sql.Identifier(schema, "calls"), sql.Literal(own.company)
+        )
+        if target == "calls":
+            return calls
+        return sql.SQL("SELECT id FROM {} WHERE call_id IN ({})").format(
+            sql.Identifier(schema, "call_transcripts"), calls
+        )
+
+    def _remove_calls(self, own: Own) -> int:
+        return self._own(
+            "remove_calls", company=own.company, chatbot=own.chatbot, account=own.account, most=CALLS_AT_ONCE
+        )
+
+    def _remove_company(self, own: Own) -> None:
+        self._own("remove_conversations", company=own.company, conversation=own.conversation)
+        self._own("remove_company", company=own.company, slug=own.slug)
+        if self._own("still_there", company=own.company):
             raise Refused(
                 "the load test's company is still there after it was deleted: a trigger or a rule of the platform keeps"
                 " rows; a load test cannot run here",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,11 @@ class Manifest:
     left_out_schemas: tuple[str, ...]
     left_out_tables: tuple[str, ...]
     tables: tuple[TableRows, ...]
+    # An older manifest is read without what follows. The schemas in which the old database looks for a name, in order;
+    # what is granted beyond what a kind of object brings with it (None: not recorded); the roles that policies name.
+    search_path: tuple[str, ...] = ()
+    grants: tuple[str, ...] | None = None
+    policy_roles: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -90,23 +95,30 @@ def read_manifest(file: Path) -> Manifest:
     except OSError as problem:
         raise ConfigError(f"cannot read {path}: {(problem.strerror or 'unreadable').lower()}") from None
     except (UnicodeDecodeError, json.JSONDecodeError):
-        raise _damaged(path, "it is not JSON") from None
+        raise damaged(path, "it is not JSON") from None
     if not isinstance(found, dict) or "callctl_backup" not in found:
-        raise _damaged(path, "it is not a manifest of callctl's")
+        raise damaged(path, "it is not a manifest of callctl's")
     if found["callctl_backup"] != FORMAT:
         raise ConfigError(
             f"{path} is a manifest of format {found['callctl_backup']!r}; this callctl knows {FORMAT}",
             hint=f"restore with the callctl that wrote it: {found.get('callctl_version', 'unknown')}",
         )
     try:
-        return Manifest(**{field.name: _READERS[str(field.type)](found[field.name]) for field in fields(Manifest)})
+        return Manifest(
+            **{
+                field.name: _READERS[str(field.type)](found[field.name])
+                for field in fields(Manifest)
+                if field.name in found or field.default is MISSING
+            }
+        )
     except KeyError as missing:
-        raise _damaged(path, f"it lacks {missing}") from None
+        raise damaged(path, f"it lacks {missing}") from None
     except (TypeError, ValueError):
-        raise _damaged(path, "a value is of another kind than it should be") from None
+        raise damaged(path, "a value is of another kind than it should be") from None
 
 
-def _damaged(path: Path, why: str) -> ConfigError:
+def damaged(path: Path, why: str) -> ConfigError:
+    """The error for a manifest that is not what was written."""
     return ConfigError(f"{path} is damaged: {why}", hint="copy it again from where the backup was made")
 
 
@@ -149,6 +161,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "datetime": _moment,
     "dict[str, str]": _names,
     "tuple[str, ...]": _each(_is(str)),
+    "tuple[str, ...] | None": lambda value: None if value is None else _each(_is(str))(value),
     "tuple[int, ...]": _each(_is(int)),
     "tuple[TableRows, ...]": _each(_table),
 }

@@ -212,7 +212,22 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
         notes = _notes(connection, found.naming, taken) if direction == "up" else ()
+        if direction == "down":
+            _tell_load_tests(connection, on_event)
         return Run(direction, tuple(taken), seconds, deferred, kept, notes)
+
+
+def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
+    """Name the companies that killed load tests have left: they stay with the platform."""
+    if not database.relation_exists(connection, "callctl", "load_test"):
+        return
+    for company, when, client in connection.execute(read_sql("catalog/load_tests_left.sql").encode()).fetchall():
+        on_event(
+            Notice(
+                f"the load test of {when} by {client} has left company {company} with the platform:"
+                " callctl loadtest --clean removes it"
+            )
+        )
 
 
 def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> tuple[str, ...]:

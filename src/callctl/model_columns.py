@@ -45,6 +45,8 @@ class Column:
                 return f"keeps {self.length} characters, and this has {len(value)}"
             return None
         number = Decimal(value)
+        if self.length is not None and len(as_sent(number)) > self.length:
+            return f"keeps {self.length} characters, too few for {_short(number)}"
         if self.type in _WHOLE:
             if number != number.to_integral_value():
                 return f"keeps whole numbers and would round {_short(number)}"
@@ -111,8 +113,19 @@ def misfits(
     return problems
 
 
+def as_sent(value: Value) -> str:
+    """A value as it is sent to the server, which knows the column's type: a number as it is, without zeros at its end.
+
+    An integer column takes 5 and not 5.00, and a text column keeps what it is given.
+    """
+    if isinstance(value, Decimal):
+        with localcontext(prec=200):
+            return f"{value.normalize():f}"
+    return as_text(value)
+
+
 def as_text(value: Value) -> str:
-    """A value as it is sent to the server, which knows the column's type."""
+    """A value as it is shown and recorded."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
+from callctl import files
 from callctl.binaries import (
     INSTALL_HINT,
     Binaries,
@@ -30,7 +30,7 @@ from callctl.binaries import (
     run_as,
     server_user,
 )
-from callctl.errors import ConfigError
+from callctl.errors import ConfigError, Refused
 
 SUPERUSER = "postgres"
 PORT = 5432  # only part of the socket's file name
@@ -43,7 +43,7 @@ _SOCKET_PATH_BYTES = 100  # the kernel's limit is 104 (macOS) or 108, terminator
 
 
 def make_directory(user: ServerUser, *, parent: Path | None = None) -> Path:
-    """Make a private directory, short enough for a socket, that belongs to the server's user.
+    """Make a private directory with callctl's mark, short enough for a socket, that belongs to the server's user.
 
     Raises ConfigError where no directory for temporary files can be written and reached by that user.
     """
@@ -54,6 +54,7 @@ def make_directory(user: ServerUser, *, parent: Path | None = None) -> Path:
             continue
         with contextlib.suppress(OSError):
             made = Path(tempfile.mkdtemp(prefix="callctl-", dir=candidate))
+            files.mark(made)
             give(made, user)
             return made
     names = ", ".join(str(candidate) for candidate in candidates)
@@ -176,7 +177,7 @@ def start_server(binaries: Binaries | None = None, *, settings: Mapping[str, str
     directory = make_directory(user)
     data = directory / "data"
     guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")), str(directory)],
+        [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")), str(directory), str(_inode(directory))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,  # select() must see every line
@@ -210,7 +211,12 @@ def _dismiss(guard: subprocess.Popen[bytes], directory: Path) -> None:
     guard.wait()
     if guard.stdout is not None:
         guard.stdout.close()
-    shutil.rmtree(directory, ignore_errors=True)  # if somebody has killed the guard
+    with contextlib.suppress(Refused):  # another one is at its place
+        files.remove_marked(directory, "")  # where the guard was killed
+
+
+def _inode(directory: Path) -> int:
+    return directory.lstat().st_ino
 
 
 def _await(guard: subprocess.Popen[bytes], data: Path, log: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from callctl.files import REPORT_MARK
 from callctl.loadtest_measure import BUCKET_SECONDS
 from callctl.render_loadtest import facts
 from callctl.render_page import AMBER, BAD, GOOD, GRID, INK, PAPER, QUIET, page
@@ -24,7 +25,7 @@ SUFFIXES = (".svg", ".html")
 
 def write(done: LoadTest, suffix: str) -> str:
     """The content of a report file, by its suffix."""
-    return html(done) if suffix == ".html" else svg(done)
+    return html(done) if suffix == ".html" else f"{REPORT_MARK}\n{svg(done)}"
 
 
 def svg(done: LoadTest, *, titled: bool = True) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from callctl.files import REPORT_MARK
+
 INK, QUIET, GRID = "#1f2937", "#6b7280", "#e5e7eb"
 GOOD, BAD, AMBER, PAPER = "#047857", "#b91c1c", "#b45309", "#ffffff"
 
@@ -26,6 +28,7 @@ def page(title: str, body: Iterable[str]) -> str:
     return "\n".join(
         [
             "<!doctype html>",
+            REPORT_MARK,
             '<html lang="en"><head><meta charset="utf-8">',
             f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{escape(title)}</h1>",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
@@ -17,6 +17,7 @@ from callctl.child import Child
 from callctl.client_programs import Program
 from callctl.errors import StepFailed
 from callctl.events import BackupProgress, OnEvent
+from callctl.files import read_sql
 
 if TYPE_CHECKING:
     from callctl.database import Connection
@@ -30,6 +31,9 @@ _OWN_TRANSACTION = (b"BEGIN;\n", b"COMMIT;\n")
 # What pg_restore says to psql alone, followed by a word that it makes up for the occasion; and at the end the other.
 _FOR_PSQL, _AND_AT_THE_END = b"\\restrict ", b"\\unrestrict "
 _NOT_BEFORE_17 = b"SET transaction_timeout = 0;\n"
+_ESCAPES = b"SET standard_conforming_strings = off;\n"
+_TABLES = frozenset({"table", "table attach"})
+_FUNCTIONS = frozenset({"extension", "function", "procedure"})
 # What pg_restore writes above each object.
 _OBJECT = re.compile(rb"^--\n-- Name: .*; Type: (?P<type>.*); Schema: .*; Owner: .*\n--\n", re.MULTILINE)
 
@@ -43,12 +47,46 @@ class Replay:
     descriptor: int
     no_owner: bool
     on_event: OnEvent
+    # Where functions without a search_path of their own look for names until :meth:`settle`.
+    search_path: Sequence[str]
+
+    def contents(self) -> list[str]:
+        """The lines of the dump's table of contents, each from its kind on: "TABLE DATA chatapp users platform".
+
+        Raises StepFailed where pg_restore cannot read the dump.
+        """
+        with self._started("--list") as child:
+            lines = [line.decode(errors="replace").rstrip("\n") for line in child.output]
+            self._assert_whole(child)
+        return [line.split(" ", 3)[3] for line in lines if not line.startswith(";") and line.count(" ") > 3]
+
+    def escapes(self) -> bool:
+        """Whether the dump turns standard_conforming_strings off."""
+        with self._restoring("pre-data") as child:
+            for line in child.output:
+                if line == _ESCAPES:
+                    return True
+                if line.startswith(b"-- Name: "):
+                    break
+        return False
 
     def definitions(self) -> None:
         """Schemas, types, functions, tables: what comes before the rows. Raises psycopg's errors, StepFailed."""
         text = self._text("pre-data")
         self.on_event(BackupProgress("definitions", "schemas, types, functions, tables", 0, 1, "objects"))
-        self._send(text)
+        self.connection.execute(
+            "SELECT set_config('callctl.restore_path', %s::text[]::text, true)", (list(self.search_path),)
+        )
+        begin, lend = 0, False
+        for kind, start, _ in _objects(text):
+            # A table that is partitioned by an expression evaluates it at once.
+            if lend and kind in _TABLES:
+                self._send(text[begin:start])
+                self._lend_path()
+                begin, lend = start, False
+            lend = lend or kind in _FUNCTIONS
+        self._send(text[begin:])
+        self._lend_path()
 
     def rows(self, total: int) -> None:
         """The rows of every table, sequences, large objects. ``total`` is what the manifest expects."""
@@ -88,12 +126,18 @@ class Replay:
     def indexes(self) -> None:
         """What comes after the rows: indexes, constraints, triggers, publications."""
         text = self._text("post-data")
-        starts = [found.start() for found in _OBJECT.finditer(text)]
-        kinds = [found["type"].decode(errors="replace").lower() for found in _OBJECT.finditer(text)]
-        self._send(text[: starts[0]] if starts else text)
-        for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True)):
-            self.on_event(BackupProgress("indexes", kinds[number], number, len(starts), "objects"))
+        objects = _objects(text)
+        self._send(text[: objects[0][1]] if objects else text)
+        for number, (kind, start, end) in enumerate(objects):
+            self.on_event(BackupProgress("indexes", kind, number, len(objects), "objects"))
             self._send(text[start:end])
+
+    def settle(self) -> None:
+        """Take back what functions were lent for the restore. Raises psycopg's errors."""
+        self.connection.execute(read_sql("backup/return_path.sql").encode())
+
+    def _lend_path(self) -> None:
+        self.connection.execute(read_sql("backup/lend_path.sql").encode())
 
     def _text(self, section: Section) -> bytes:
         with self._restoring(section) as child:
@@ -102,16 +146,17 @@ class Replay:
         return text
 
     def _restoring(self, section: Section) -> Child:
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
-        argv = [
-            str(self.program.path),
-            "--format=custom",
+        return self._started(
             f"--section={section}",
             "--file=-",
             # Another server has other disks.
             "--no-tablespaces",
             *(["--no-owner", "--no-privileges"] if self.no_owner else []),
-        ]
+        )
+
+    def _started(self, *options: str) -> Child:
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        argv = [str(self.program.path), "--format=custom", *options]
         return Child(argv, self.program.environment, stdin=self.descriptor)
 
     def _assert_whole(self, child: Child) -> None:
@@ -137,6 +182,16 @@ class Replay:
                 line == last or (above and line == _NOT_BEFORE_17 and self.connection.info.server_version < 170000)
             ):
                 yield line
+
+
+def _objects(text: bytes) -> list[tuple[str, int, int]]:
+    """The objects in a script of pg_restore's: kind, and where the text begins and ends."""
+    found = list(_OBJECT.finditer(text))
+    ends = [each.start() for each in found[1:]] + [len(text)] * bool(found)
+    return [
+        (each["type"].decode(errors="replace").lower(), each.start(), end)
+        for each, end in zip(found, ends, strict=True)
+    ]
 
 
 class _EndedEarly(Exception):

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from callctl import backup_record, database
 from callctl.backup_file import digest, open_dump
 from callctl.client_programs import Program, find_program
-from callctl.dump import Source, rows_of, source_of
+from callctl.dump import Source, rows_of, source_of, tables_of
 from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
 from callctl.files import read_sql
 from callctl.lock import RESTORE_SESSION, MigrationLock
-from callctl.manifest import Manifest, beside, quoted, read_manifest
+from callctl.manifest import Manifest, beside, damaged, quoted, read_manifest
 from callctl.replay import Replay
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def check(settings: Settings, name: str, *, no_owner: bool = False, on_event: On
     ):
         target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
         _assert_sound(dump, on_event)
+        _assert_contents(_replay(connection, dump, on_event, no_owner=no_owner), dump)
         return _answer(dump, target, connection, began, no_owner=no_owner, dry_run=True)
 
 
@@ -92,9 +93,15 @@ def restore(settings: Settings, name: str, *, no_owner: bool = False, on_event: 
             MigrationLock(settings, name=RESTORE_SESSION, command="restore", on_event=on_event),
             closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection,
         ):
-            target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
-            _assert_sound(dump, on_event)
-            _restore(connection, dump, on_event, no_owner=no_owner)
+            try:
+                target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
+                _assert_sound(dump, on_event)
+                replay = _replay(connection, dump, on_event, no_owner=no_owner)
+                _assert_contents(replay, dump)
+                there = _grants(connection)
+            except KeyboardInterrupt:
+                raise Interrupted(f"interrupted; {_STANDS}", hint="run the same command again") from None
+            _restore(replay, dump, there)
         with closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection:
             _record(connection, settings, dump, on_event)
             _analyze(connection, dump.manifest, on_event)
@@ -159,6 +166,27 @@ def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
         )
 
 
+def _assert_contents(replay: Replay, dump: _Dump) -> None:
+    """Raise where the dump's table of contents and its manifest contradict each other, or no server takes it."""
+    contents = replay.contents()
+    manifest = dump.manifest
+    with_rows = sum(line.startswith("TABLE DATA ") for line in contents)
+    if with_rows and not manifest.tables:
+        raise damaged(beside(dump.file), f"it names no table, and the dump has the rows of {with_rows:,}")
+    known = tuple(f"EXTENSION - {name} " for name in manifest.extensions)
+    unknown = [
+        line.split(" ")[2] for line in contents if line.startswith("EXTENSION - ") and not line.startswith(known)
+    ]
+    if unknown:
+        raise damaged(beside(dump.file), f"it does not name extensions that the dump creates: {quoted(unknown)}")
+    if replay.escapes():
+        raise Refused(
+            f"{dump.file} was written with standard_conforming_strings = off, which PostgreSQL 19 refuses",
+            hint="take another backup: this callctl sets it on. Where only this file is left, a server of version 18 or"
+            " older takes it: pg_restore --exit-on-error --single-transaction --dbname=NEW_DATABASE FILE",
+        )
+
+
 def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> Source:
     """Raise Refused where the database is not empty, or cannot hold the dump; say what will be different."""
     manifest, target = dump.manifest, source_of(connection)
@@ -188,6 +216,14 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
     if not (may and may[0]):
         raise Refused(f"this role may not create anything in {where}", hint="connect as the database's owner")
     _assert_nothing_lacks(connection, manifest, no_owner=no_owner)
+    privileges = [row[0] for row in connection.execute(read_sql("backup/default_privileges.sql").encode())]
+    if privileges:
+        raise Refused(
+            f"{where} has default privileges, which everything restored by this role would get: {quoted(privileges)}",
+            hint="restore into a new one (createdb --template=template0 NEW_DATABASE), or take them back with"
+            " ALTER DEFAULT PRIVILEGES … REVOKE (psql's \\ddp lists them)",
+        )
+    _tell_needs(manifest, on_event, no_owner=no_owner)
     if (target.collate, target.ctype) != (manifest.collate, manifest.ctype):
         on_event(
             Notice(
@@ -198,35 +234,73 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
 
 
 def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owner: bool) -> None:
+    # Without owners and grants the policies are still there, and each names its roles.
+    grantees = manifest.policy_roles if no_owner else (*manifest.grantees, *manifest.policy_roles)
     parameters = {
         "owners": [] if no_owner else list(manifest.owners),
-        "grantees": [] if no_owner else list(manifest.grantees),
+        "grantees": list(grantees),
         "extensions": list(manifest.extensions),
     }
     rows = connection.execute(read_sql("backup/lacking.sql").encode(), parameters).fetchall()
-    extensions = [name for kind, name, _ in rows if kind == "extension"]
-    if extensions:
-        raise Refused(
-            f"the dump needs extensions that this server does not have: {quoted(extensions)}",
-            hint="install them on the server (on Debian most are in postgresql-contrib), or restore on another one",
-        )
-    for absent, what in ((True, "are not on this server"), (False, "cannot be given anything by this role")):
-        roles = [name for kind, name, missing in rows if kind == "role" and missing == absent]
-        if roles:
-            raise Refused(
-                f"the dump's objects belong to roles, or grant to roles, that {what}: {quoted(roles)}",
-                hint="create them (pg_dumpall --roles-only on the old server), connect as a superuser,"
-                " or leave owners and grants out with --no-owner",
-            )
+    problems: list[str] = []
+    hints: list[str] = []
+
+    def lacking(kind: str, absent: bool, what: str, hint: str) -> None:
+        names = [name for each, name, missing in rows if each == kind and missing == absent]
+        if names:
+            problems.append(f"{what}: {quoted(names)}")
+            hints.extend([hint] * (hint not in hints))
+
+    lacking(
+        "extension",
+        True,
+        "the dump needs extensions that this server does not have",
+        "install them on the server (on Debian most are in postgresql-contrib), or restore on another one",
+    )
+    lacking(
+        "extension",
+        False,
+        "the dump needs extensions that this role may not create",
+        "connect as a superuser, or let one run CREATE EXTENSION in the new database first",
+    )
+    create = "create them (pg_dumpall --roles-only on the old server), connect as a superuser"
+    create += (
+        "; policies name them, so --no-owner does not help"
+        if no_owner
+        else (", or leave owners and grants out with --no-owner")
+    )
+    roles = (
+        "row-level security policies name roles"
+        if no_owner
+        else "the dump's objects belong to roles, or grant to roles,"
+    )
+    lacking("role", True, f"{roles} that are not on this server", create)
+    lacking("role", False, f"{roles} that cannot be given anything by this role", create)
+    if problems:
+        raise Refused("; ".join(problems), hint="; ".join(hints))
+
+
+def _tell_needs(manifest: Manifest, on_event: OnEvent, *, no_owner: bool) -> None:
+    """Say which extensions the dump needs, and which roles its grants and policies name; all of them are there."""
+    roles = {*manifest.policy_roles, *(() if no_owner else manifest.grantees)}
+    for what, names in (("extensions", manifest.extensions), ("roles", sorted(roles))):
+        if names:
+            on_event(Notice(f"the dump needs {what} that are there: {', '.join(names)}"))
 
 
 # ---- the restore itself ---------------------------------------------------------------------------------
 
 
-def _restore(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> None:
+def _replay(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> Replay:
+    path = dump.manifest.search_path or (dump.manifest.schema, "public")
+    return Replay(connection, dump.program, dump.descriptor, no_owner, on_event, path)
+
+
+def _restore(replay: Replay, dump: _Dump, there: frozenset[str]) -> None:
+    """Everything in one transaction; ``there`` is what the empty database grants."""
     import psycopg
 
-    replay = Replay(connection, dump.program, dump.descriptor, no_owner, on_event)
+    connection = replay.connection
     doing = "the definitions"
     try:
         with connection.transaction():
@@ -236,7 +310,9 @@ def _restore(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner
             doing = "the indexes and constraints"
             replay.indexes()
             doing = "the comparison with the manifest"
-            _assert_same_rows(connection, dump.manifest, on_event)
+            _assert_same_rows(connection, dump.manifest, replay.on_event)
+            replay.settle()
+            _assert_same_grants(connection, dump.manifest, there, no_owner=replay.no_owner)
             doing = _COMMIT
     except psycopg.Error as error:
         stands = _UNKNOWN if doing == _COMMIT and connection.closed else _STANDS
@@ -253,6 +329,11 @@ def _hint(error: Exception) -> str:
         return "connect as a superuser or as the role that owned it, or add --no-owner"
     if isinstance(error, errors.UndefinedObject) and "role" in str(error):
         return "create the role, or leave owners and grants out with --no-owner"
+    if isinstance(error, errors.UndefinedFunction | errors.UndefinedTable | errors.UndefinedObject):
+        return (
+            "where a function looks for a name without a schema, give it its own search_path on the old server"
+            " (ALTER FUNCTION … SET search_path = …), and take another backup"
+        )
     if isinstance(error, errors.OutOfMemory):
         return "raise max_locks_per_transaction on the server: everything is restored in one transaction"
     if isinstance(error, errors.DiskFull):
@@ -269,10 +350,46 @@ def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEv
         found = rows_of(connection, table.schema, table.table)
         if found != table.rows:
             wrong.append(f"{name} has {found:,} rows, not {table.rows:,}")
+    known = {(table.schema, table.table) for table in manifest.tables}
+    for found_table in tables_of(connection, ()):
+        if (
+            found_table.schema,
+            found_table.name,
+        ) not in known and found_table.full_name not in manifest.left_out_tables:
+            wrong.append(f"{found_table.full_name} is not in the manifest")
     if wrong:
         raise StepFailed(
             f"what was restored is not what was dumped: {quoted(wrong)}; {_STANDS}",
             hint="the dump and its manifest do not belong together, or the dump is damaged: copy both again",
+        )
+
+
+def _grants(connection: Connection) -> frozenset[str]:
+    rows = connection.execute(read_sql("backup/grants.sql").encode(), {"left_out": []}).fetchall()
+    return frozenset(str(row[0]) for row in rows)
+
+
+def _assert_same_grants(connection: Connection, manifest: Manifest, there: frozenset[str], *, no_owner: bool) -> None:
+    """Compare what is granted with the manifest; ``there`` is what the empty database granted, on schema public."""
+    if manifest.grants is None and not no_owner:
+        return
+    expected = there if no_owner else frozenset(manifest.grants or ())
+    found = _grants(connection)
+    # GRANT ALL of an older server is one of this server, where a table has a privilege more.
+    later = "" if manifest.server_version_num >= 170000 else " MAINTAIN "
+    wrong = [
+        line
+        for line in sorted(found ^ expected)
+        if not (later and later in line)
+        # The rights on schema public that PostgreSQL 15 no longer gives stay with the old server.
+        and not (line in expected and " ON schema public " in line)
+    ]
+    if wrong:
+        raise StepFailed(
+            "the grants are not those of the manifest: "
+            + quoted(f"{line} {'is missing' if line in expected else 'is too much'}" for line in wrong)
+            + f"; {_STANDS}",
+            hint="restore into a database made with createdb --template=template0: another template may grant more",
         )
 
 
@@ -305,4 +422,5 @@ def _analyze(connection: Connection, manifest: Manifest, on_event: OnEvent) -> N
             connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table.schema, table.table)))
         except psycopg.Error as error:
             on_event(Notice(f"everything is restored, but ANALYZE {name} failed: {database.error_text(error)}"))
-            return
+            if connection.closed:
+                return

@@ -4,17 +4,23 @@ The sandbox of ``callctl sandbox start`` outlives the command, and keeps its sta
 CALLCTL_SANDBOX_DIR, else XDG_STATE_HOME/callctl/sandbox, else ~/.local/state/callctl/sandbox. It has two
 databases: ``before``, which is never touched, and ``sandbox``, its copy to work on.
 
+That directory may hold other things: callctl removes only directories with its own mark, and ends only the server of
+one. ``sandbox.json`` is written before anything else is made, and says at the end that all of it is ready; what a
+start that was killed has left, the next one removes.
+
 A sandbox never looks at DATABASE_URL or PG*. Its databases are marked, so that ``is_sandbox`` knows them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +28,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callctl import binaries, postgres
+from callctl import binaries, files, postgres
 from callctl.baselines import (
     DEFAULT_ROWS,
     DEFAULT_SEED,
@@ -67,9 +73,12 @@ class Sandbox:
     directory: Path  # data, log
 
 
+_FORMAT = 1
+
+
 @dataclass(frozen=True)
 class _State:
-    """What sandbox.json holds."""
+    """What sandbox.json holds. ``pid`` is that of the server that was started last; ``ready`` once all is made."""
 
     baseline: Baseline
     rows: int
@@ -77,6 +86,8 @@ class _State:
     refused_shapes: bool
     directory: str
     sockets: str
+    pid: int = 0
+    ready: bool = False
 
 
 def ignore_environment() -> None:
@@ -101,11 +112,18 @@ def start(
 ) -> tuple[Sandbox, bool]:
     """Start the sandbox; return it, and whether it is new (made now) or was there already.
 
-    What is not said is the default, or what the sandbox that is already there has. Raises Refused if one is
-    there that was made otherwise; ConfigError if there is no PostgreSQL, no space, or it does not start.
+    What is not said is the default, or what the sandbox that is already there has. What a start that was killed has
+    left is removed first. Raises Refused if a sandbox is there that was made otherwise, or something that callctl has
+    not made is at its place; ConfigError if there is no PostgreSQL, no space, or it does not start.
     """
     with _locked() as home:
         state = _read(home)
+        if state is not None:
+            _assert_own(home, state)
+            if not state.ready:  # of a start that was killed
+                _end(state)
+                _remove(home, state)
+                state = None
         if state is None:
             state = _State(
                 baseline or "documented",
@@ -126,7 +144,10 @@ def start(
                 )
         if _postmaster(state) is None:
             state = _run(home, state)
-        return _describe(state), False
+        sandbox = _describe(state)
+        with _administer(sandbox) as admin:
+            _copy_if_missing(admin)
+        return sandbox, False
 
 
 def current() -> Sandbox:
@@ -134,6 +155,11 @@ def current() -> Sandbox:
     state = _read(_home())
     if state is None or _postmaster(state) is None:
         raise Refused("no sandbox runs", hint="callctl sandbox start")
+    if not state.ready:
+        raise Refused(
+            "the sandbox is not finished: its start was killed",
+            hint="run callctl sandbox start, which removes what is left and makes a new one",
+        )
     return _describe(state)
 
 
@@ -156,6 +182,7 @@ def stop(*, keep: bool = False) -> bool:
         state = _read(home)
         if state is None:
             return False
+        _assert_own(home, state)
         _end(state)
         if not keep:
             _remove(home, state)
@@ -176,7 +203,7 @@ def _locked() -> Iterator[Path]:
     home = _home()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(
             f"cannot keep the sandbox's state in {home}: {error.strerror}",
@@ -195,20 +222,49 @@ def _locked() -> Iterator[Path]:
 
 
 def _read(home: Path) -> _State | None:
+    path = home / "sandbox.json"
+    hint = "set CALLCTL_SANDBOX_DIR to a directory that has no such file"
     try:
-        return _State(**json.loads((home / "sandbox.json").read_text(encoding="utf-8")))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        found = None
+    except (OSError, ValueError):
+        raise Refused(f"callctl did not write {path}: it is left as it is", hint=hint) from None
+    if found is None and not os.path.lexists(path):
         return None
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"{home / 'sandbox.json'} can't be read: {error}", hint="delete that file and start again"
-        ) from error
+    if path.is_symlink() or not isinstance(found, dict) or found.pop("callctl_sandbox", None) != _FORMAT:
+        raise Refused(
+            f"this callctl did not write {path}: it is left as it is",
+            hint=f"{hint}; a sandbox of another version of callctl is stopped by that version",
+        )
+    try:
+        return _State(**found)
+    except TypeError:
+        raise Refused(f"{path} is damaged", hint="delete the file and what it names, then start again") from None
 
 
 def _write(home: Path, state: _State) -> None:
-    new = home / "sandbox.json.new"
-    new.write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
-    new.replace(home / "sandbox.json")
+    # Under a name that nothing else has, then renamed: never half a file.
+    descriptor, name = tempfile.mkstemp(prefix=".sandbox.json.", dir=home)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps({"callctl_sandbox": _FORMAT, **asdict(state)}, indent=2) + "\n")
+        Path(name).replace(home / "sandbox.json")
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _hint(home: Path) -> str:
+    file = home / "sandbox.json"
+    return f"set CALLCTL_SANDBOX_DIR to another directory; if {file} names the wrong one, delete that file"
+
+
+def _assert_own(home: Path, state: _State) -> None:
+    """Raise Refused where callctl did not make what the state names: nothing of it is removed, no process ended."""
+    for name in (state.directory, state.sockets):
+        if name:
+            files.assert_marked(Path(name), _hint(home))
 
 
 def _make(home: Path, state: _State) -> Sandbox:
@@ -216,14 +272,23 @@ def _make(home: Path, state: _State) -> Sandbox:
     user = binaries.server_user()
     found = binaries.find_binaries()
     directory = home / "server"
-    if directory.exists():  # of a start that was killed
-        shutil.rmtree(directory)
+    if os.path.lexists(directory):
+        if not files.is_marked(directory):
+            raise Refused(
+                f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is",
+                hint="set CALLCTL_SANDBOX_DIR to a directory that has nothing of that name",
+            )
+        files.remove_marked(directory, _hint(home))
     if binaries.reachable(home, user.ids):
+        state = replace(state, directory=str(directory))
+        _write(home, state)
         directory.mkdir(mode=0o700)
+        files.mark(directory)
         postgres.give(directory, user)
     else:  # root's home, most likely, and the server is nobody
         directory = postgres.make_directory(user)
-    state = replace(state, directory=str(directory))
+        state = replace(state, directory=str(directory))
+        _write(home, state)
     try:
         usable = binaries.reachable_binaries(found, directory, user)
         postgres.initialise(usable, directory / "data", user)
@@ -239,12 +304,19 @@ def _make(home: Path, state: _State) -> Sandbox:
                 refused_shapes=state.refused_shapes,
             )
             create_database(admin, DATABASE, template=BEFORE)
+        _write(home, replace(state, ready=True))
     except BaseException:
         state = _read(home) or state
         _end(state)
         _remove(home, state)
         raise
     return sandbox
+
+
+def _copy_if_missing(admin: psycopg.Connection[Any]) -> None:
+    """Make the working database where a reset that was killed has left none."""
+    if admin.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
+        create_database(admin, DATABASE, template=BEFORE)
 
 
 def _run(home: Path, state: _State) -> _State:
@@ -262,7 +334,7 @@ def _run(home: Path, state: _State) -> _State:
     sockets = postgres.make_directory(user)
     (data / "postmaster.pid").unlink(missing_ok=True)  # nobody's: _postmaster has looked
     _forget_sockets(state)
-    state = replace(state, sockets=str(sockets))
+    state = replace(state, sockets=str(sockets), pid=0)
     _write(home, state)
     log = directory / "log"
     uid, gid = user.ids or (None, None)
@@ -273,6 +345,8 @@ def _run(home: Path, state: _State) -> _State:
             start_new_session=True, umask=0o077,
             user=uid, group=gid, extra_groups=[] if user.ids else None,
         )  # fmt: skip
+    state = replace(state, pid=process.pid)
+    _write(home, state)
     deadline = time.monotonic() + postgres.START_SECONDS
     while not postgres.is_ready(data):
         if process.poll() is not None:
@@ -286,14 +360,31 @@ def _run(home: Path, state: _State) -> _State:
 
 
 def _postmaster(state: _State) -> int | None:
-    """The process id of the sandbox's server, if it runs; a stale postmaster.pid is seen through."""
-    data = str(Path(state.directory) / "data")
-    try:
-        pid = int((Path(data) / "postmaster.pid").read_text().split("\n")[0])
-    except (OSError, ValueError):
+    """The process id of the sandbox's server, if it runs; another process that has its number by now is not it."""
+    data = Path(state.directory) / "data"
+    if not files.is_marked(Path(state.directory)):
         return None
-    shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return pid if data in shown.stdout else None
+    pids = [state.pid]
+    with contextlib.suppress(OSError, ValueError):
+        pids.insert(0, int((data / "postmaster.pid").read_text().split("\n")[0]))
+    return next((pid for pid in pids if pid > 1 and _serves(pid, data)), None)
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Whether a process is PostgreSQL's server on that data directory: its program, and its arguments one by one."""
+    if sys.platform.startswith("linux"):
+        process = Path("/proc") / str(pid)
+        try:
+            program = str((process / "exe").readlink()).removesuffix(" (deleted)")
+            arguments = os.fsdecode((process / "cmdline").read_bytes()).split("\0")
+        except OSError:
+            return False
+        return Path(program).name == "postgres" and arguments[1:3] == ["-D", str(data)]
+    shown = [
+        subprocess.run(["ps", "-ww", "-o", what, "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+        for what in ("comm=", "command=")
+    ]
+    return Path(shown[0].strip()).name == "postgres" and f" -D {data} " in shown[1]
 
 
 def _describe(state: _State) -> Sandbox:
@@ -329,9 +420,10 @@ def _end(state: _State) -> None:
 
 def _forget_sockets(state: _State) -> None:
     if state.sockets:
-        shutil.rmtree(state.sockets, ignore_errors=True)
+        files.remove_marked(Path(state.sockets), "delete it yourself if it is not in use")
 
 
 def _remove(home: Path, state: _State) -> None:
-    shutil.rmtree(state.directory, ignore_errors=True)
+    if state.directory:
+        files.remove_marked(Path(state.directory), _hint(home))
     (home / "sandbox.json").unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from callctl.files import read_sql
 from callctl.model_columns import (
     STAMPS,
     TABLE,
+    as_sent,
     as_text,
     in_catalogue,
     misfits,
@@ -246,7 +247,7 @@ def _assert_written(connection: Connection, naming: Naming, seeds: Sequence[Seed
 def _parameters(naming: Naming, fields: Mapping[str, Value]) -> dict[str, str]:
     """Values as text: the server knows what type each column has."""
     table = naming.tables[TABLE]
-    return {field: as_text(stored(field, value, table).value) for field, value in fields.items()}
+    return {field: as_sent(stored(field, value, table).value) for field, value in fields.items()}
 
 
 def _recorded(value: Value) -> object:

@@ -65,6 +65,8 @@ def test_there_and_back(real: str, empty_database: str, tmp_path: Path, capsys: 
         (4, "backup {}/no/a.dump", "cannot write {}/no/a.dump: "),
         (3, "backup {}/a.dump --exclude-schema nowhere", "there is no schema nowhere to leave out"),
         (2, "backup", "missing argument"),
+        (2, "backup -", "a backup is not written to stdout"),
+        (2, "backup --dry-run -", "a backup is not written to stdout"),
     ],
 )
 def test_what_cannot_be_done(
@@ -79,6 +81,7 @@ def test_what_cannot_be_done(
     assert message.format(tmp_path) in err
     assert "callctl: hint: " in err
     assert list(tmp_path.iterdir()) == []
+    assert not Path("-").exists()
     if code == 3:
         out, _ = asked(capsys, code, *arguments.format(tmp_path).split(), "--database", documented, "--output", "json")
         assert json.loads(out.splitlines()[-1])["exit_code"] == code

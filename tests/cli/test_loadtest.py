@@ -122,7 +122,52 @@ def test_leftovers_are_shown_and_cleaned(db: psycopg.Connection[Any], capsys: py
     assert "this is not database 'production'" in capsys.readouterr().err
     assert run(["loadtest", "--clean", "--confirm", db.info.dbname]) == 3
     assert capsys.readouterr().out.startswith("kept: company ")
+    # A company that has its slug, and rows that no load test has made: they are named, and nothing goes.
     db.execute("UPDATE chatapp.companies SET slug = 'callctl-loadtest-' || id WHERE slug = 'company-1'")
-    assert run(["loadtest", "--clean", "--yes"]) == 0
-    assert capsys.readouterr().out.startswith("removed what the load test of ")
-    assert db.execute("SELECT count(*) FROM chatapp.companies WHERE slug LIKE 'callctl%'").fetchone() == (0,)
+    assert run(["loadtest", "--clean", "--yes"]) == 3
+    out = capsys.readouterr().out
+    assert "rows that the load test did not make belong to its company: " in out
+    assert "of chatapp.chatbots (id " in out
+    assert db.execute("SELECT count(*) FROM chatapp.companies WHERE slug LIKE 'callctl%'").fetchone() == (1,)
+
+
+def test_a_report_that_is_there(
+    db: psycopg.Connection[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is replaced where that is asked for, and only where callctl has written it."""
+    name = db.info.dbname
+    load = ["loadtest", *SHORT, "--limit", "60s", "--confirm", name]
+    for file in (tmp_path / "load.html", tmp_path / "load.svg"):
+        assert run([*load, "--report", str(file)]) == 0
+        first = file.read_text()
+        assert run([*load, "--report", str(file)]) == 3
+        assert f"{file} is there already; nothing was changed" in capsys.readouterr().err
+        assert file.read_text() == first
+        assert run([*load, "--report", str(file), "--overwrite"]) == 0
+        assert file.read_text() != first
+        file.write_text("<html>mine</html>")
+        assert run([*load, "--report", str(file), "--overwrite"]) == 3
+        assert f"{file} is there, and is not a report of callctl's" in capsys.readouterr().err
+        assert file.read_text() == "<html>mine</html>"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["load.html", "load.svg"]
+    assert run([*load, "--overwrite"]) == 2
+
+
+def test_a_report_that_cannot_be_written(
+    db: psycopg.Connection[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full: the result is there, and no part of a file."""
+    file = tmp_path / "load.html"
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("callctl.files.os.fsync", full)
+    for output in ("text", "json"):
+        code = run(["loadtest", *SHORT, "--limit", "60s", "--confirm", db.info.dbname, "--report", str(file),
+                    "--output", output])  # fmt: skip
+        captured = capsys.readouterr()
+        assert code == 4
+        assert "load test passed" in captured.out or '"event": "load_tested"' in captured.out
+        assert f"the report could not be written: no space left on device: {file}" in captured.err
+        assert list(tmp_path.iterdir()) == []

@@ -68,6 +68,47 @@ TROUBLES: dict[str, tuple[dict[str, str], list[str]]] = {
     "not set up yet": ({"webhook_url": "NULL", "status": "'pending'"}, []),
     "malformed": ({"webhook_url": f"'https://x:{CANARY}@chat.example/hook?t={CANARY}'"}, ["webhook malformed"]),
     "another's": ({"webhook_url": f"'{HOOK}' || gen_random_uuid()"}, ["webhook malformed"]),
+    "a template": ({"webhook_url": f"'{HOOK}{{{{accountId}}}}'"}, ["webhook malformed"]),
+    "a template, encoded": ({"webhook_url": f"'{HOOK}%%7B%%7BaccountId%%7D%%7D'"}, ["webhook malformed"]),
+    "a template as the host": (
+        {"webhook_url": "'https://{{HOST}}/api/webhooks/twilio/voice/one'"},
+        ["webhook malformed"],
+    ),
+    "a user in it": (
+        {"webhook_url": f"'https://user:{CANARY}@chat.example/api/webhooks/twilio/voice/one'"},
+        ["webhook malformed"],
+    ),
+    "another host": (
+        {"webhook_url": "'https://chat.example@evil.example/api/webhooks/twilio/voice/one'"},
+        ["webhook malformed"],
+    ),
+    "another host, encoded": (
+        {"webhook_url": "'https://chat.example%%40evil.example/api/webhooks/twilio/voice/one'"},
+        ["webhook malformed"],
+    ),
+    "a backslash": (
+        {"webhook_url": "E'https://evil.example\\\\@chat.example/api/webhooks/twilio/voice/one'"},
+        ["webhook malformed"],
+    ),
+    "a control character": ({"webhook_url": f"E'{HOOK}one\\x1b[2J'"}, ["webhook malformed"]),
+    "a control character of two bytes": ({"webhook_url": f"E'{HOOK}one\\u009b2J'"}, ["webhook malformed"]),
+    "a bidirectional character": ({"webhook_url": f"E'{HOOK}one\\u202e'"}, ["webhook malformed"]),
+    "a line break": ({"webhook_url": f"E'{HOOK}one\\n'"}, ["webhook malformed"]),
+    "another's, without hyphens": (
+        {"webhook_url": f"'{HOOK}' || replace(gen_random_uuid()::text, '-', '')"},
+        ["webhook malformed"],
+    ),
+    "a name and a port": ({"webhook_url": "'https://chat.example:8443/api/webhooks/twilio/voice/test-account-id'"}, []),
+    "an address": ({"webhook_url": "'https://[2001:db8::1]:8443/api/webhooks/twilio/voice/two'"}, []),
+    "an error to come": (
+        {**ERROR, "status": "'error'", "last_error_at": "now() + interval '1 day'"},
+        ["error"],
+    ),
+    "an error to come, by its text": (
+        {**ERROR, "last_error_at": "now() + interval '1 hour'", "last_verified_at": "now() - interval '1 minute'"},
+        ["error"],
+    ),
+    "an error for ever": ({"status": "'error'", "last_error_at": "'infinity'"}, ["error"]),
     "on, inactive": ({"status": "'inactive'"}, ["status"]),
     "off, active": ({"is_active": "false"}, ["status"]),
     "off": ({"is_active": "false", "status": "'inactive'", "token_expires_at": "now()", "webhook_url": "NULL"}, []),
@@ -133,3 +174,42 @@ def test_before_step_9_and_in_the_archive(deployed: str, callctl: Callctl) -> No
         assert (code, out) == (3, "")
         assert f"table chatapp.integration_accounts is {'archived' if step else 'not there'}" in err
         assert "run callctl migrate up first" in err
+
+
+# Addresses of a kind of account that the document gives no form for. {own}: its id, {other}: that of another account.
+CUSTOM = {
+    "https://pbx.example/": True,
+    "https://pbx.example/hooks?account={own}&x=%20y#z": True,
+    "https://pbx.example:5061/a/b@c": True,
+    "https://pbx.example/hooks/{other}": False,
+    "https://pbx.example/hooks?account={other}": False,
+    "https://pbx.example/{own}/{other}": False,
+    "https://pbx.example/{OTHER}": False,
+    "https://pbx.example/x{bare}y": False,
+    "https://pbx.example/{{{{accountId}}}}": False,
+    "https://user@pbx.example/": False,
+    "https://pbx.example@evil.example/": False,
+    "https://pbx.example:x/": False,
+    "https://pbx.example/\x1b[2J": False,
+    "https://pbx.example/\u202e": False,
+    "https://pbx.example/%zz": False,
+    "https:///hooks": False,
+}
+
+
+def test_addresses_of_other_kinds(applied_documented: str, callctl: Callctl) -> None:
+    with connect(applied_documented) as db:
+        other = add(db, "other")
+        expected = {}
+        for number, (address, good) in enumerate(CUSTOM.items()):
+            name = f"custom {number}"
+            own = add(db, name, "custom", webhook_url="NULL")
+            url = address.format(own=own, other=other, OTHER=other.upper(), bare=other.replace("-", ""))
+            db.execute(
+                "UPDATE chatapp.integration_accounts SET webhook_url = %s, status = 'active' WHERE id = %s", (url, own)
+            )
+            expected[name] = good
+    _, out, _ = callctl(applied_documented, "accounts", "--output", "json")
+    found = {each["account_name"]: each["troubles"] for each in json.loads(out)["accounts"]}
+    assert {name: "webhook malformed" not in found[name] for name in expected} == expected
+    assert "webhook malformed" not in found["other"]

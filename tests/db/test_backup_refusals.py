@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import MakeDatabase, connect
 from tests.db import backups
 
-from callctl import restore
+from callctl import backup, restore
 from callctl.backup_file import BackupFile
 from callctl.config import Settings
 from callctl.errors import CallctlError, ConfigError, LockHeld, Refused, StepFailed
@@ -141,6 +141,80 @@ def test_rows_that_are_not_those_of_the_manifest(file: Path, empty_database: str
     assert "the comparison with the manifest: " in refused(StepFailed, empty_database, file).message
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_manifest_that_names_no_table(dry: bool, file: Path, empty_database: str) -> None:
+    """It would compare nothing, and say that all is as it says."""
+    backups.amend(file, tables=[])
+    act = restore.check if dry else restore.restore
+    with pytest.raises(ConfigError) as caught:
+        act(Settings(database_url=empty_database), str(file))
+    assert "it names no table, and the dump has the rows of 8" in caught.value.message
+    assert backups.held(empty_database) == []
+
+
+@pytest.mark.parametrize("kept", [slice(0, 1), slice(1, None)])
+def test_a_manifest_that_names_some_tables_only(kept: slice, file: Path, empty_database: str) -> None:
+    tables = backups.manifest_of(file)["tables"]
+    backups.amend(file, tables=tables[kept])
+    missing = next(table for table in tables if table not in tables[kept])
+    message = refused(StepFailed, empty_database, file).message
+    assert f"{missing['schema']}.{missing['table']} is not in the manifest" in message
+
+
+def test_a_manifest_that_names_no_extension(database: MakeDatabase, empty_database: str, tmp_path: Path) -> None:
+    url, file = database(None), tmp_path / "a.dump"
+    with connect(url) as connection:
+        found = connection.execute(
+            "SELECT name FROM pg_available_extensions WHERE installed_version IS NULL ORDER BY name LIMIT 1"
+        ).fetchone()
+        if found is None:
+            pytest.skip("this server has no extension")
+        name = found[0]
+        connection.execute(f'CREATE EXTENSION "{name}" CASCADE'.encode())
+    backups.take(url, file)
+    backups.amend(file, extensions=[])
+    assert "it does not name extensions that the dump creates: " in refused(ConfigError, empty_database, file).message
+
+
+def test_a_dump_that_turns_standard_literals_off(file: Path, empty_database: str) -> None:
+    """Of an older callctl, from a database that has the setting: PostgreSQL 19 refuses it."""
+    data = file.read_bytes()
+    assert data.count(b"SET standard_conforming_strings = 'on';") == 1
+    file.write_bytes(
+        data.replace(b"SET standard_conforming_strings = 'on';", b"SET standard_conforming_strings ='off';")
+    )
+    backups.amend(file)
+    error = refused(Refused, empty_database, file)
+    assert "was written with standard_conforming_strings = off, which PostgreSQL 19 refuses" in error.message
+    with pytest.raises(Refused):
+        restore.check(Settings(database_url=empty_database), str(file))
+
+
+def test_a_database_that_turns_standard_literals_off(documented: str, empty_database: str, tmp_path: Path) -> None:
+    """pg_dump is told to leave them on, and the setting itself stays to be set by hand."""
+    with connect(documented) as connection:
+        name = connection.info.dbname
+        connection.execute(f'ALTER DATABASE "{name}" SET standard_conforming_strings = off'.encode())
+        connection.execute("COMMENT ON TABLE chatapp.users IS 'a \\ b'")
+        comment = connection.execute("SELECT obj_description('chatapp.users'::regclass)").fetchone()
+    backups.take(f"{documented}&options=-c%20work_mem%3D8MB", tmp_path / "a.dump")
+    done = restore.restore(Settings(database_url=empty_database), str(tmp_path / "a.dump"))
+    assert "standard_conforming_strings" in done.settings_left
+    with connect(empty_database) as connection:
+        assert connection.execute("SELECT obj_description('chatapp.users'::regclass)").fetchone() == comment
+
+
+def test_a_pg_dump_that_was_killed(documented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it said last is the table that it was at, which has nothing to do with its end."""
+    script = """echo 'pg_dump: dumping contents of table "chatapp.users"' >&2; kill -KILL $$"""
+    monkeypatch.setenv("CALLCTL_PG_BIN", str(backups.program(tmp_path / "bin", "pg_dump", "18.6", script)))
+    with pytest.raises(StepFailed) as caught:
+        backups.take(documented, tmp_path / "a.dump")
+    assert "failed: killed by signal 9 (SIGKILL)" in caught.value.message
+    assert "chatapp.users" not in caught.value.message
+    assert "out-of-memory" in (caught.value.hint or "")
+
+
 def test_a_dump_that_pg_restore_cannot_read(file: Path, empty_database: str) -> None:
     """Damaged before its sum was made."""
     _cut(file)
@@ -194,6 +268,68 @@ def test_a_role_that_may_not(documented: str, server: Server, file: Path, empty_
     assert not (tmp_path / "b.dump").exists()
 
 
+@pytest.fixture
+def reader(documented: str) -> Iterator[str]:
+    """The URL of a database as a role that may read everything of the platform's, and nothing of analytics."""
+    with connect(documented) as connection:
+        connection.execute("CREATE ROLE backup_reader LOGIN")
+        connection.execute(
+            "GRANT USAGE ON SCHEMA chatapp TO backup_reader;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA chatapp TO backup_reader;"
+            "GRANT SELECT ON ALL SEQUENCES IN SCHEMA chatapp TO backup_reader;"
+            "CREATE SCHEMA analytics; CREATE TABLE analytics.events (id integer)"
+        )
+        try:
+            yield documented.replace("user=postgres", "user=backup_reader")
+        finally:
+            connection.execute("DROP OWNED BY backup_reader; DROP ROLE backup_reader")
+
+
+@pytest.mark.parametrize(
+    ("statement", "message", "schema"),
+    [
+        ("SELECT", "permission denied for table analytics.events; no file was left", "analytics"),
+        (
+            "GRANT USAGE ON SCHEMA analytics TO backup_reader",
+            "permission denied for table analytics.events; no file was left",
+            "analytics",
+        ),
+        (
+            "REVOKE SELECT ON chatapp.users FROM backup_reader; DROP SCHEMA analytics CASCADE",
+            "permission denied for table chatapp.users; no file was left",
+            None,
+        ),
+        (
+            "DROP TABLE analytics.events; CREATE SEQUENCE analytics.s",
+            "permission denied for sequence analytics.s; no file was left",
+            "analytics",
+        ),
+        (
+            "GRANT USAGE ON SCHEMA analytics TO backup_reader; GRANT SELECT ON analytics.events TO backup_reader;"
+            "ALTER TABLE analytics.events ENABLE ROW LEVEL SECURITY",
+            "row-level security may hide rows of analytics.events from this role; no file was left",
+            "analytics",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_read(
+    statement: str, message: str, schema: str | None, reader: str, documented: str, tmp_path: Path
+) -> None:
+    """Named with its schema, before anything is locked, and what leaves it out."""
+    with connect(documented) as connection:
+        connection.execute(statement.encode())
+    with pytest.raises(StepFailed) as caught:
+        backups.take(reader, tmp_path / "a.dump")
+    assert caught.value.message == message
+    assert ("--exclude-schema" in (caught.value.hint or "")) == (schema is not None)
+    with pytest.raises(StepFailed, match="no file was left"):
+        backup.look(Settings(database_url=reader), str(tmp_path / "a.dump"))
+    assert list(tmp_path.iterdir()) == []
+    if schema is not None:
+        assert f"--exclude-schema {schema}" in (caught.value.hint or "")
+        backups.take(reader, tmp_path / "a.dump", exclude_schemas=[schema])
+
+
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
@@ -237,7 +373,9 @@ def test_what_is_there_is_not_overwritten(documented: str, tmp_path: Path) -> No
 @pytest.mark.usefixtures("open_umask")
 def test_what_a_killed_run_left_is_written_anew(tmp_path: Path) -> None:
     partial = tmp_path / "a.dump.partial"
-    partial.write_text("half of one")
+    killed = BackupFile(str(tmp_path / "a.dump"))
+    os.write(killed.descriptor, b"half of one")
+    os.close(killed.descriptor)  # and nothing is removed
     partial.chmod(0o644)
     file = BackupFile(str(tmp_path / "a.dump"))
     assert (partial.stat().st_size, stat.S_IMODE(partial.stat().st_mode)) == (0, 0o600)
@@ -246,6 +384,36 @@ def test_what_a_killed_run_left_is_written_anew(tmp_path: Path) -> None:
     assert "another backup is being written to " in caught.value.message
     file.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mark", [None, "", "{}", "the manifest of another", "the mark of another", "a copy of ours"])
+def test_a_file_of_the_name_of_a_leftover_is_left_as_it_is(mark: str | None, tmp_path: Path) -> None:
+    """Only what callctl has put down to be its own is written over, and removed."""
+    partial, beside = tmp_path / "a.dump.partial", tmp_path / "a.dump.manifest.json.partial"
+    if mark == "the manifest of another":
+        mark = '{"callctl_backup": 1}'
+    elif mark in ("the mark of another", "a copy of ours"):
+        other = BackupFile(str(tmp_path / "a.dump"))
+        os.write(other.descriptor, b"half of one")
+        mark = beside.read_text()
+        os.close(other.descriptor)
+        partial.rename(tmp_path / "moved")
+    partial.write_text("mine")
+    if mark is not None:
+        beside.write_text(mark)
+    with pytest.raises(Refused, match=r"a\.dump\.partial is there, and nothing says that callctl made it"):
+        BackupFile(str(tmp_path / "a.dump"))
+    assert partial.read_text() == "mine"
+    assert mark is None or beside.read_text() == mark
+
+
+def test_a_file_of_the_name_of_the_mark_is_left_as_it_is(tmp_path: Path) -> None:
+    beside = tmp_path / "a.dump.manifest.json.partial"
+    beside.write_text("mine")
+    with pytest.raises(Refused, match=r"a\.dump\.manifest\.json\.partial is there, and nothing says"):
+        BackupFile(str(tmp_path / "a.dump"))
+    assert [path.name for path in tmp_path.iterdir()] == [beside.name]
+    assert beside.read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", ["link", "second name"])

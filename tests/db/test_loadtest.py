@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from tests import processes
 from tests.conftest import _template, connect
+from tests.db import backups
 
 from callctl import loadtest, loadtest_preview, lock, migrate, verify
 from callctl.actions import actions
@@ -263,6 +264,180 @@ def test_waiting_for_a_lock_is_seen_and_counts(db: psycopg.Connection[Any]) -> N
     lines = next(each for each in done.queries if each.query == "add_line")
     assert lines.over_limit
     assert not done.passed
+
+
+@one
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_programs_ends_it_in_order(db: psycopg.Connection[Any], number: signal.Signals) -> None:
+    """One more of either kind, as a terminal that closes sends them, does not stop the removal."""
+    before = everything(db)
+    process = at_load(url(db), db)
+    process.send_signal(number)
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    code, _, err = processes.finish(process)
+    assert code == 130, err
+    assert "; its rows are removed" in err
+    assert everything(db) == before
+    assert left(db) == 0
+
+
+@one
+def test_it_is_called_by_its_name(db: psycopg.Connection[Any]) -> None:
+    """No session of it looks like a rotation."""
+    process = at_load(url(db), db)
+    names = {
+        row[0]
+        for row in db.execute(
+            "SELECT application_name FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'callctl%'"
+        ).fetchall()
+    }
+    with pytest.raises(LockHeld, match=r"another callctl .*\(pid \d+, callctl loadtest"):
+        migrate.down(Settings(database_url=url(db)), to=9)
+    process.send_signal(signal.SIGINT)
+    processes.finish(process)
+    assert names == {f"callctl loadtest{more}" for more in ("", " lock", " rows", " watch")}
+
+
+@pytest.mark.parametrize("to", [0, 4, 8, 9, 10, 13])
+def test_it_is_cleaned_in_every_state(db: psycopg.Connection[Any], to: int) -> None:
+    """Killed, then the steps were taken back: down and verify name what is left, and --clean removes it."""
+    platform = [table for table in TABLES if table not in ("integration_accounts", "calls", "call_transcripts")]
+
+    def rows() -> list[Any]:
+        query = " UNION ALL ".join(f"SELECT '{table}', count(*) FROM chatapp.{table}" for table in platform)
+        return db.execute(query.encode()).fetchall()
+
+    before = rows()
+    process = at_load(url(db), db)
+    process.kill()
+    processes.finish(process)
+    processes.until(lambda: not processes.sessions(db, "callctl%", "%"), "its sessions gone")
+    (company,) = db.execute("SELECT company_id::text FROM callctl.load_test").fetchone() or ("",)
+    said: list[str] = []
+    if to < 13:
+        migrate.down(settings(db), to=to, on_event=lambda event: said.append(getattr(event, "text", "")))
+        assert [text for text in said if f"has left company {company} with the platform" in text]
+        assert [text for text in said if "callctl loadtest --clean" in text]
+    if to:
+        failing = [check for check in verify.verify(db, Settings()).checks if not check.passed and not check.warns]
+        assert [check.id for check in failing] == ["load-test-removed"]
+        assert company in str(failing[0])
+    (removed,) = loadtest.clean(settings(db))
+    assert (removed.company_id, removed.kept) == (company, None)
+    assert rows() == before
+    assert left(db) == 0
+    if to < 13:
+        archived = [name for name in ("calls", "integration_accounts") if _archived(db, name)]
+        for name in archived:
+            query = f"SELECT count(*) FROM callctl.{name} WHERE company_id = '{company}'"
+            assert db.execute(query.encode()).fetchone() == (0,)
+    migrate.up(settings(db))
+    assert everything(db)
+    assert verify.verify(db, Settings()).passed
+
+
+def _archived(db: psycopg.Connection[Any], name: str) -> bool:
+    return db.execute("SELECT to_regclass(%s)", (f"callctl.{name}",)).fetchone() != (None,)
+
+
+# What somebody moves into its company, or makes part of it: a statement, the table that is named, and how many rows.
+MOVED = {
+    "a chatbot": ("UPDATE chatapp.chatbots SET company_id = {company} WHERE id = {chatbot}", "chatapp.chatbots"),
+    "a chatbot of its name": (
+        "UPDATE chatapp.chatbots SET company_id = {company}, name = 'callctl load test' WHERE id = {chatbot}",
+        "chatapp.chatbots",
+    ),
+    "an end user": (
+        "UPDATE chatapp.end_users SET company_id = {company} WHERE id = (SELECT min(id::text)::uuid"
+        " FROM chatapp.end_users WHERE company_id <> {company})",
+        "chatapp.end_users",
+    ),
+    "a user": (
+        "UPDATE chatapp.users SET company_id = {company} WHERE id = (SELECT min(id::text)::uuid FROM chatapp.users)",
+        "chatapp.users",
+    ),
+    "a call": (
+        "UPDATE chatapp.calls SET company_id = {company} WHERE id = (SELECT id FROM chatapp.calls"
+        " WHERE company_id <> {company} LIMIT 1)",
+        "chatapp.calls",
+    ),
+    "a call through its chatbot": (
+        "UPDATE chatapp.calls SET chatbot_id = (SELECT id FROM chatapp.chatbots WHERE company_id = {company})"
+        " WHERE id = (SELECT id FROM chatapp.calls WHERE company_id <> {company} LIMIT 1)",
+        "chatapp.calls",
+    ),
+    "an account": (
+        "INSERT INTO chatapp.integration_accounts (company_id, account_type, account_name, credentials)"
+        " VALUES ({company}, 'custom', 'callctl load test', '{{}}')",
+        "chatapp.integration_accounts",
+    ),
+    "a message in its conversation": (
+        "INSERT INTO chatapp.messages (conversation_id, role, content)"
+        " SELECT id, 'user', 'x' FROM chatapp.conversations WHERE company_id = {company}",
+        "chatapp.messages",
+    ),
+    "a row of another table": (
+        "CREATE TABLE public.bills (id integer, company uuid REFERENCES chatapp.companies ON DELETE CASCADE);"
+        "INSERT INTO public.bills VALUES (7, {company})",
+        "public.bills",
+    ),
+}
+
+
+@one
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("what", MOVED)
+def test_what_was_moved_into_its_company_is_named_and_stays(
+    db: psycopg.Connection[Any], what: str, archived: bool
+) -> None:
+    statement, table = MOVED[what]
+    rows = Rows(db, settings(db), read_naming(db, "chatapp"))
+    rows.make(own := new())
+    rows.history(own, 3)
+    chatbot = db.execute(
+        "SELECT id FROM chatapp.chatbots WHERE company_id <> %s ORDER BY id LIMIT 1", (own.company,)
+    ).fetchone()
+    assert chatbot is not None
+    db.execute(statement.format(company=f"'{own.company}'", chatbot=f"'{chatbot[0]}'").encode())
+    if archived:
+        migrate.down(settings(db), to=8)
+        table = table.replace("chatapp.calls", "callctl.calls").replace("chatapp.int", "callctl.int")
+    before = db.execute("SELECT count(*) FROM chatapp.companies").fetchone()
+    count = backups.rows(db, table)
+    (kept,) = loadtest.clean(settings(db))
+    assert f"1 row of {table} (id " in (kept.kept or "")
+    assert backups.rows(db, table) == count
+    assert db.execute("SELECT count(*) FROM chatapp.companies").fetchone() == before
+    assert left(db) == 1
+
+
+@one
+def test_rows_that_a_trigger_adds_to_its_company_go_with_it(db: psycopg.Connection[Any]) -> None:
+    """They are of the transaction that made it. What a trigger writes during the load is known from the trial."""
+    db.execute(
+        "CREATE TABLE public.plans (company_id uuid REFERENCES chatapp.companies ON DELETE CASCADE);"
+        "CREATE FUNCTION public.plan() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN INSERT INTO public.plans VALUES (CASE TG_TABLE_NAME WHEN ''companies'' THEN NEW.id"
+        " ELSE (to_jsonb(NEW) ->> ''company_id'')::uuid END); RETURN NEW; END';"
+        "CREATE TRIGGER plan AFTER INSERT ON chatapp.companies FOR EACH ROW EXECUTE FUNCTION public.plan();"
+    )
+    rows = Rows(db, settings(db), read_naming(db, "chatapp"))
+    rows.make(new())
+    assert [each.kept for each in loadtest.clean(settings(db))] == [None]
+    db.execute("CREATE TRIGGER plan AFTER INSERT ON chatapp.calls FOR EACH ROW EXECUTE FUNCTION public.plan()")
+    run(db, Plan(1, 1, 0.3, None, 0.2), history=3)
+    assert backups.rows(db, "public.plans") == 0
+    assert left(db) == 0
+
+
+@one
+def test_a_company_that_is_not_on_record_is_named(db: psycopg.Connection[Any]) -> None:
+    db.execute("UPDATE chatapp.companies SET slug = 'callctl-loadtest-' || id WHERE slug = 'company-1'")
+    said: list[str] = []
+    assert loadtest.clean(settings(db), on_event=lambda event: said.append(getattr(event, "text", ""))) == ()
+    assert [text for text in said if "is not on record in callctl.load_test: it is left as it is" in text]
 
 
 # ---- what is refused, with nothing changed ---------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -523,7 +524,13 @@ PRICES = st.one_of(
     st.decimals(min_value=0, max_value=Decimal("999999.999999999999"), places=12, allow_nan=False, allow_infinity=False),
     st.tuples(st.integers(0, 999_999), st.integers(0, 9)).map(lambda drawn: Decimal(drawn[0]).scaleb(-drawn[1])),
 ).map(lambda price: f"{price:f}")  # fmt: skip
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=100)
+# What shows nothing is refused in names.
+SHOWN = st.characters(
+    codec="utf-8",
+    exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp"),
+    exclude_characters="\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0",
+).filter(lambda character: "VARIATION SELECTOR" not in unicodedata.name(character, ""))
+TEXTS = st.text(SHOWN, min_size=1, max_size=100)
 LIMITS = st.integers(1, 2_147_483_647)
 
 
@@ -725,3 +732,31 @@ def test_looking_needs_no_right_to_write(plain_url: str) -> None:
         naming = read_naming(db, "chatapp")
         assert dev_accounts.look(db, naming)[0].outcome == "insert"
         assert len(seed_rows.look(db, naming, load_catalogue(), OWN, overwrite=True)) == 3
+
+
+@pytest.mark.parametrize("type", ["integer", "bigint", "smallint", "text", "varchar(6)", "numeric", "numeric(12, 6)"])
+def test_a_price_is_written_as_it_is(type: str, plain_url: str) -> None:
+    """Whatever type the column has: an integer takes no 5.00, and a text keeps what it gets."""
+    whole = type in ("integer", "bigint", "smallint")
+    prices = {"input": "5.00", "output": "999000.00" if type == "numeric" else "120.0" if whole else "0.50"}
+    with connect(plain_url) as db:
+        for way in prices:
+            column = f"audio_cost_per_second_{way}"
+            db.execute(f"ALTER TABLE chatapp.ai_models ALTER {column} TYPE {type} USING NULL".encode())
+    text = CUSTOM.replace('"0.000001"', f'"{prices["input"]}"').replace('"999"', f'"{prices["output"]}"')
+    done = seed(Settings(database_url=plain_url), custom(text))
+    assert outcomes(done) == ["insert", "insert"]
+    assert outcomes(seed(Settings(database_url=plain_url), custom(text))) == ["unchanged", "unchanged"]
+    with connect(plain_url) as db:
+        found = one(db, "documented", "our-voice-1", "audio_cost_per_second_input", "audio_cost_per_second_output")
+    if type in ("text", "varchar(6)"):
+        assert found == ("5", "0.5")
+    else:
+        assert found == (Decimal("5"), Decimal(prices["output"]))
+
+
+def test_a_price_that_a_text_column_has_no_room_for(plain_url: str) -> None:
+    with connect(plain_url) as db:
+        db.execute("ALTER TABLE chatapp.ai_models ALTER audio_cost_per_second_input TYPE varchar(4) USING NULL")
+    with pytest.raises(Refused, match=r"column audio_cost_per_second_input keeps 4 characters, too few for 0\.000001"):
+        seed(Settings(database_url=plain_url), custom())

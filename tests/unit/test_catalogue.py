@@ -126,6 +126,34 @@ def test_a_price_is_converted_to_the_unit_of_its_column() -> None:
         ("display_name: A model", 'display_name: "a\\e[2J"', ["display_name: white space or a control character"]),
         ("key: a-model", "key: a model", ["model a model: key: white space or a control character"]),
         ("key: a-model", 'key: "a\\e[2J"', ["model a\\x1b[2J: key: white space or a control character"]),
+        *(
+            (
+                before,
+                f'{field}: "a\\u{code:04X}b"',
+                [f"{field}: an invisible or bidirectional character where none may"],
+            )
+            for before, field in (("display_name: A model", "display_name"), ("key: a-model", "key"))
+            for code in (
+                0xAD,
+                0x34F,
+                0x61C,
+                0x115F,
+                0x200B,
+                0x200D,
+                0x200E,
+                0x202E,
+                0x2060,
+                0x2069,
+                0x3164,
+                0xFE0F,
+                0xFEFF,
+            )
+        ),
+        (
+            "key: a-model",
+            'key: "a\\U000E0041b"',
+            ["key: an invisible or bidirectional character where none may be: U+E0041"],
+        ),
         ("description: It's one", 'description: "\\0"', ["description: white space or a control"]),
         ("description: It's one", 'description: "\\ud800"', ["description: input should be a valid string"]),
         (

@@ -37,7 +37,7 @@ def test_none_that_fits_is_an_error_that_names_those_found(system: Path) -> None
         "a backup of this server (PostgreSQL 18.6) needs pg_dump 18 or later; found"
         f" 17.2 ({system}/17/bin), 15.18 ({system}/15/bin), 13.9 ({system}/13/bin)"
     )
-    assert "postgresql-client-18" in (caught.value.hint or "")
+    assert "postgresql-client-18 from apt.postgresql.org" in (caught.value.hint or "")
     with pytest.raises(ConfigError) as caught:
         find_program("pg_restore", 13, "this")
     assert caught.value.message == "this needs pg_restore 13 or later; found none"

@@ -8,6 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.options import LockTimeout, LockWait, Wait, Yes
+from callctl.errors import UsageError
 
 BACKUP_EPILOG = """
 The whole database in pg_dump's custom format: the platform's schema and callctl's, and what they need from others
@@ -17,7 +18,8 @@ held up. No migration runs meanwhile. preflight knows of it afterwards, from cal
 
 Secrets are in it as they are in the database. The keys are not in it: keep them elsewhere, for as long as the file.
 
-pg_dump must not be older than the server: CALLCTL_PG_BIN, PATH and the system's directories are looked at.
+pg_dump must not be older than the server: CALLCTL_PG_BIN, PATH and the system's directories are looked at. Newer ones
+than the distribution has are in PostgreSQL's own repositories: apt.postgresql.org, yum.postgresql.org.
 
 \b
 Examples:
@@ -61,6 +63,10 @@ def backup(
     lock_wait: LockWait = None,
 ) -> None:
     """Write everything into one file that it can come back from, with a manifest beside it."""
+    if file == "-":
+        raise UsageError(
+            "a backup is not written to stdout: it is a file, with a manifest beside it", hint="name a FILE"
+        )
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl import backup as use_case
     from callctl import render_backup, render_progress

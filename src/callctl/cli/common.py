@@ -236,6 +236,38 @@ def writable(name: str) -> Path:
     return path
 
 
+def assert_report(path: Path) -> None:
+    """Raise Refused where a file is there that is no report of callctl's: a report is never written over it."""
+    from callctl.files import is_report
+
+    if path.exists() and not is_report(path):
+        raise Refused(
+            f"{path} is there, and is not a report of callctl's; nothing was changed",
+            hint="name a file that is not there, or an earlier report",
+        )
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the work as Ctrl-C does: what it has made is removed. The first of them counts."""
+    import signal
+
+    def interrupt(*_: object) -> None:
+        for number in theirs:
+            signal.signal(number, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGINT)
+
+    # One that is ignored (nohup) stays so.
+    theirs = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) == signal.SIG_DFL]
+    for number in theirs:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in theirs:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def lines_of(name: str) -> list[str]:
     """The lines of a file of names, ``-`` being stdin, without comments and empty ones. Raises UsageError."""
     from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,8 +29,8 @@ EPILOG = """
 Each session takes one call after another: announced by a webhook, ringing, answered, twenty lines of transcript,
 completed, looked at. One dashboard for ten sessions asks the other queries of the specification. Everything
 belongs to a company that callctl makes for it, written down in callctl.load_test, and removes at the end; what a
-killed load test has left, the next one removes first. Times count from when the plan wanted a statement, so a
-stall of the server is seen. No call is taken: nothing but the database is used.
+killed load test has left, the next one removes first, and --clean whichever steps are applied. Times count from
+when the plan wanted a statement, so a stall of the server is seen. No call is taken: nothing but the database is used.
 
 Exit code 3 if the 95th percentile of a query is over --limit, or a statement failed. A database that is not a
 sandbox has to be named: on the terminal, or with --confirm.
@@ -73,6 +74,7 @@ def loadtest(
     report: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also draw it to FILE, which ends in .html or .svg.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it is an earlier report.")] = False,
     confirm: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The database's name; needed where there is no terminal and no sandbox."),
@@ -105,7 +107,9 @@ def loadtest(
     length = _duration("--call-time", call_time or "10s")
     before = _number("--history", history or "1000", 0, MOST_HISTORY)
     limit_ms = _duration("--limit", limit or "100ms") * 1000
-    file = None if report is None else _report(report)
+    if overwrite and report is None:
+        raise UsageError("--overwrite replaces a report, and --report names none", hint="add --report FILE")
+    file = None if report is None else _report(report, overwrite=overwrite)
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.loadtest_sessions import Plan
 
@@ -114,9 +118,11 @@ def loadtest(
         common.answering()
         _preview(settings, plan, before)
     elif clean:
-        _clean(settings, confirm, wait=wait, yes=yes)
+        with common.ending_in_order():
+            _clean(settings, confirm, wait=wait, yes=yes)
     else:
-        _load(settings, plan, before, limit_ms, file, confirm, wait=wait)
+        with common.ending_in_order():
+            _load(settings, plan, before, limit_ms, file, confirm, wait=wait)
 
 
 def _number(option: str, text: str, lowest: int, highest: int) -> int:
@@ -137,14 +143,23 @@ def _duration(option: str, text: str) -> float:
         raise UsageError(f"{option} {problem.message}", hint=problem.hint) from None
 
 
-def _report(name: str) -> Path:
+def _report(name: str, *, overwrite: bool) -> Path:
     from callctl.render_loadtest_picture import SUFFIXES
 
     if not name.endswith(SUFFIXES):
         raise UsageError(
             f"--report does not know what to draw: {name!r}", hint="name a file that ends in .html or .svg"
         )
-    return common.writable(name)
+    file = common.writable(name)
+    if not os.access(file.absolute().parent, os.W_OK):
+        raise UsageError(f"cannot write {file}", hint="name a file in a directory that exists and is yours to write")
+    if not overwrite and os.path.lexists(file):
+        raise Refused(
+            f"{file} is there already; nothing was changed",
+            hint="name a file that is not there, or add --overwrite to replace an earlier report",
+        )
+    common.assert_report(file)
+    return file
 
 
 def _preview(settings: Settings, plan: Plan, history: int) -> None:
@@ -188,12 +203,9 @@ def _load(
             _confirm(connection, settings, name)
         with render_progress.running(settings.output) as on_event:
             done = load.load_test(settings, plan, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event)
-        if file is not None:
-            file.write_text(
-                render_loadtest_picture.write(done, file.suffix), encoding="utf-8", errors="backslashreplace"
-            )
-        drawn = str(file) if file is not None else None
-        render_loadtest.measured(done, settings.output, report=drawn, target=common.target())
+        # The result first: the disk may be full.
+        render_loadtest.measured(done, settings.output, report=None, target=common.target())
+    written = file is None or _written(settings, file, render_loadtest_picture.write(done, file.suffix))
     if done.interrupted:
         # Behind the result, which is whole: no line of a failure follows it in JSON.
         raise Interrupted(
@@ -201,6 +213,24 @@ def _load(
         )
     if not done.passed:
         raise typer.Exit(3)
+    if not written:
+        raise typer.Exit(4)
+
+
+def _written(settings: Settings, file: Path, text: str) -> bool:
+    """Write the report; whether that worked. What the load test found is told by then."""
+    from callctl import files, render
+
+    try:
+        # What was there when the command began may be replaced, and nothing that came meanwhile.
+        files.write_whole(file, text, replace=files.is_report(file))
+    except OSError as problem:
+        reason = (problem.strerror or "it cannot be written").lower()
+        render.warning(f"the report could not be written: {reason}: {file}; the result above is whole")
+        return False
+    if settings.output == "text":
+        render.note(f"the picture is in {file}")
+    return True
 
 
 def _confirm(connection: Connection, settings: Settings, name: str | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from callctl import render
+from callctl import files, render
 from callctl.cli import common
 from callctl.errors import UsageError
 from callctl.events import MigrationStarted, StepFinished
@@ -37,6 +37,7 @@ def report_file(options: RunOptions) -> Path | None:
             f"cannot write {file}: it is written anew in its directory, which is not yours to write",
             hint="name a file in a directory that is",
         )
+    common.assert_report(file)
     return file
 
 
@@ -87,12 +88,9 @@ class RunReport:
         from callctl import render_run
 
         assert self._file is not None
-        beside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
-            beside.write_text(render_run.write(self._record), encoding="utf-8", errors="backslashreplace")
-            beside.replace(self._file)
+            files.write_whole(self._file, render_run.write(self._record), replace=True)
         except OSError as problem:
-            beside.unlink(missing_ok=True)
             if self._record.outcome != "under way":
                 reason = (problem.strerror or "the file cannot be written").lower()
                 render.warning(f"the report could not be written: {reason}: {self._file}")
