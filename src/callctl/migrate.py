@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from callctl import catalogue, database, model_columns, runner, shadow, store, transactions
+from callctl import catalogue, database, model_columns, runner, shadow, store, transactions, withheld
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
@@ -25,6 +25,7 @@ from callctl.standing import Status, StepState, status
 from callctl.steps import ARCHIVED, SHADOWED, Step, all_steps, applied_steps, wanted_steps
 from callctl.store import HistoryRow, Saved
 from callctl.watch import standby_awaited
+from callctl.withheld import Withheld
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -63,6 +64,8 @@ class Run:
     kept: tuple[Saved, ...] = ()
     # What the operator has to do next about what the steps made.
     notes: tuple[str, ...] = ()
+    # The models that step 6 makes available; none after a way down.
+    withheld: tuple[Withheld, ...] = ()
 
 
 def history(connection: Connection) -> tuple[HistoryRow, ...]:
@@ -211,7 +214,8 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
         notes = _notes(connection, found.naming, taken) if direction == "up" else ()
-        return Run(direction, tuple(taken), seconds, deferred, kept, notes)
+        waiting = withheld.models(connection, found.naming) if direction == "up" else ()
+        return Run(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
 
 
 def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from callctl import render
+from callctl import render, render_withheld
 from callctl.render_table import table
 from callctl.steps import finishing
 
@@ -45,6 +45,7 @@ def status_document(status: Status, settings: Settings) -> dict[str, object]:
             }
             for step in status.steps
         ],
+        "withheld_models": render_withheld.documents(status.withheld),
     }
 
 
@@ -82,6 +83,7 @@ def status(status: Status, settings: Settings) -> None:
         render.note("an applied step's file has changed since: compare it with the version that was applied")
     render.note(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
     _deferred(status.deferred)
+    render_withheld.lines(status.withheld)
     following = "callctl preflight" if pending else "callctl verify"
     for step in status.steps:
         if step.half_done:
@@ -204,6 +206,7 @@ def run(run: Run, output: Output) -> None:
                 "seconds": round(run.seconds, 3),
                 "steps": run.steps,
                 "deferred": list(run.deferred),
+                "withheld_models": render_withheld.documents(run.withheld),
                 "kept": run.kept,
                 "notes": list(run.notes),
             }
@@ -212,6 +215,7 @@ def run(run: Run, output: Output) -> None:
     if not run.steps:
         render.out(_nothing(run))
         _deferred(run.deferred)
+        render_withheld.lines(run.withheld)
         return
     table(
         ("step", "name", "seconds", "rows"),
@@ -222,6 +226,7 @@ def run(run: Run, output: Output) -> None:
     steps = render.counted(len(run.steps), "step")
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
     _deferred(run.deferred)
+    render_withheld.lines(run.withheld)
     _kept(run.kept)
     for text in run.notes:
         render.warning(text)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from callctl import store
+from callctl import store, withheld
 from callctl.events import Direction
-from callctl.naming import TYPE_COLUMN, Naming, read_naming
+from callctl.naming import Naming, has_type, read_naming
 from callctl.steps import ARCHIVED, SHADOWED, TYPED, Step, all_steps, applied_steps, deferred_steps, last_rows
 from callctl.store import HistoryRow
 
@@ -51,6 +51,8 @@ class Status:
     undropped: frozenset[int] = frozenset()
     # A shadow column of an unfinished way down of step 1 is there.
     shadow: bool = False
+    # The models that the next step 6 makes available, by their key.
+    withheld: tuple[withheld.Withheld, ...] = ()
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -99,20 +101,11 @@ def status(connection: Connection, settings: Settings) -> Status:
         frozenset(
             number
             for number, table in TYPED.items()
-            if half_done.get(number) == "up" and _has_type(connection, naming, table)
+            if half_done.get(number) == "up" and has_type(connection, naming, table)
         ),
         store.has_shadow(connection),
+        withheld.models(connection, naming),
     )
-
-
-def _has_type(connection: Connection, naming: Naming, table: str) -> bool:
-    column = naming.tables[table].columns[TYPE_COLUMN]
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
-        " AND attname = %s AND NOT attisdropped)",
-        (naming.schema, table, column),
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def _state(step: Step, applied: Sequence[int], row: HistoryRow | None, half_done: dict[int, Direction]) -> StepState:
