@@ -1633,8 +1633,9 @@ BEGIN
         FROM %1$s AS t WHERE (%5$s) IS NOT TRUE) AS different',
     p_table, p_type, p_chat, p_call, callctl.forms_agree('t.', p_type, p_chat, p_call)) INTO total, found;
   RETURN CASE WHEN total > 0 THEN format(
-    'in %s %s of %s the type and the flags contradict each other (%s), so neither can be dropped; %s. Write the form that is right: UPDATE %s SET %I = %I WHERE id = ... takes the type''s side, SET %I = %I that of the flags',
-    total, CASE total WHEN 1 THEN 'row' ELSE 'rows' END, p_table, found, callctl.in_the_way(p_table), p_table, p_type, p_type, p_chat, p_chat) END;
+    'in %1$s %2$s of %3$s the type and the flags contradict each other (%4$s), so neither can be dropped; %5$s. To take the type''s side: UPDATE %3$s SET %6$I = %6$I WHERE (%8$s) IS NOT TRUE; to take the flags'': UPDATE %3$s SET %7$I = %7$I WHERE (%8$s) IS NOT TRUE;',
+    total, CASE total WHEN 1 THEN 'row' ELSE 'rows' END, p_table, found, callctl.in_the_way(p_table), p_type, p_chat,
+    callctl.forms_agree('', p_type, p_chat, p_call)) END;
 END
 $$;
 COMMENT ON FUNCTION callctl.forms_that_differ(regclass, name, name, name) IS
@@ -1979,6 +1980,25 @@ END
 $$;
 COMMENT ON FUNCTION callctl.assert_not_archived(integer, name) IS
   'Raises an exception where a table that a step would make is archived';
+
+CREATE OR REPLACE FUNCTION callctl.drop_unfinished_table(p_step integer, p_table regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  used boolean;
+BEGIN
+  IF p_table IS NULL THEN
+    RETURN;
+  END IF;
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table);
+  EXECUTE format('SELECT EXISTS (SELECT FROM %s)', p_table) INTO used;
+  IF used THEN
+    RAISE EXCEPTION '% holds rows that were written before step % was finished: it cannot be dropped', p_table, p_step;
+  END IF;
+  EXECUTE format('DROP TABLE %s', p_table);
+END
+$$;
+COMMENT ON FUNCTION callctl.drop_unfinished_table(integer, regclass) IS
+  'Drops the table of a step that stopped half way up; refuses where a row was written into it';
 
 CREATE OR REPLACE FUNCTION callctl.protect_new_table(p_table regclass)
 RETURNS void LANGUAGE plpgsql AS $$

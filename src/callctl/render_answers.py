@@ -87,7 +87,8 @@ def status(status: Status, settings: Settings) -> None:
     following = "callctl preflight" if pending else "callctl verify"
     for step in status.steps:
         if step.half_done:
-            render.note(f"step {step.number} stopped half way {step.half_done}")
+            back = f"; callctl migrate down --to {step.number - 1} takes it back" if step.half_done == "up" else ""
+            render.note(f"step {step.number} stopped half way {step.half_done}{back}")
             following = finishing(step.number, step.half_done, status.applied)
     render.note(f"next: {following}")
 

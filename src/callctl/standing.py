@@ -47,7 +47,8 @@ class Status:
     steps: tuple[StepState, ...]
     # The steps whose table is archived: it comes back as it was archived.
     returning: frozenset[int] = frozenset()
-    # The steps that stopped on the way up before they dropped their column: down takes them as pending.
+    # The steps that stopped on the way up and are made pending by their undo.sql, before a way down: those that drop a
+    # column and have not, and those that make a table.
     undropped: frozenset[int] = frozenset()
     # A shadow column of an unfinished way down of step 1 is there.
     shadow: bool = False
@@ -75,8 +76,8 @@ class Status:
         return {step.number: step.half_done for step in self.steps if step.half_done}
 
     def to_finish(self, direction: Direction) -> Mapping[int, Direction]:
-        """Those of them that a run in this direction would have to finish or to go on with. Up also removes a shadow
-        column, and takes step 1 up again.
+        """Those of them that a run in this direction would have to finish, to go on with or to take back. Up also
+        removes a shadow column, and takes step 1 up again.
         """
         given_up = self.undropped if direction == "down" else frozenset()
         unfinished = {number: way for number, way in self.half_done.items() if number not in given_up}
@@ -102,7 +103,8 @@ def status(connection: Connection, settings: Settings) -> Status:
             number
             for number, table in TYPED.items()
             if half_done.get(number) == "up" and has_type(connection, naming, table)
-        ),
+        )
+        | frozenset(number for number in ARCHIVED if half_done.get(number) == "up"),
         store.has_shadow(connection),
         withheld.models(connection, naming),
     )

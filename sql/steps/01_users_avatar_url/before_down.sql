@@ -22,5 +22,6 @@ FROM found WHERE u.id = found.id;
 -- callctl: rewrites
 CALL callctl.lock_table('chatapp.users'::regclass);
 
+-- fix: callctl migrate down --to 0 --truncate-avatars saves each address that is too long, and shortens it
 -- check: avatars-fit: every avatar_url fits the type it goes back to
 SELECT id, length(avatar_url) AS characters FROM chatapp.users WHERE length(avatar_url) > (SELECT callctl.remembered_length(1));
