@@ -204,6 +204,17 @@ COMMENT ON COLUMN callctl.seeded_model.model_id IS 'Primary key of the model';
 COMMENT ON COLUMN callctl.seeded_model.contents IS 'The fields that it wrote, in the names and units of the catalogue';
 COMMENT ON COLUMN callctl.seeded_model.seeded_at IS 'When it last wrote one';
 
+CREATE TABLE IF NOT EXISTS callctl.withheld_model (
+  model_id uuid PRIMARY KEY,
+  contents jsonb NOT NULL,
+  withheld_at timestamp with time zone NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE callctl.withheld_model IS
+  'Models that callctl inserted while a type column waits to be dropped, and made inactive. Step 6 makes those active that are stored as they were left';
+COMMENT ON COLUMN callctl.withheld_model.model_id IS 'Primary key of the model';
+COMMENT ON COLUMN callctl.withheld_model.contents IS 'The row as callctl left it, every column, times in UTC';
+COMMENT ON COLUMN callctl.withheld_model.withheld_at IS 'When callctl made it inactive';
+
 CREATE TABLE IF NOT EXISTS callctl.inheritance_breach (
   chatbot_id uuid PRIMARY KEY,
   recorded_at timestamp with time zone NOT NULL DEFAULT now()
@@ -1780,8 +1791,9 @@ BEGIN
         FROM %1$s AS t WHERE (%5$s) IS NOT TRUE) AS different',
     p_table, p_type, p_chat, p_call, callctl.forms_agree('t.', p_type, p_chat, p_call)) INTO total, found;
   RETURN CASE WHEN total > 0 THEN format(
-    'in %s %s of %s the type and the flags contradict each other (%s), so neither can be dropped; %s. Write the form that is right: UPDATE %s SET %I = %I WHERE id = ... takes the type''s side, SET %I = %I that of the flags',
-    total, CASE total WHEN 1 THEN 'row' ELSE 'rows' END, p_table, found, callctl.in_the_way(p_table), p_table, p_type, p_type, p_chat, p_chat) END;
+    'in %1$s %2$s of %3$s the type and the flags contradict each other (%4$s), so neither can be dropped; %5$s. To take the type''s side: UPDATE %3$s SET %6$I = %6$I WHERE (%8$s) IS NOT TRUE; to take the flags'': UPDATE %3$s SET %7$I = %7$I WHERE (%8$s) IS NOT TRUE;',
+    total, CASE total WHEN 1 THEN 'row' ELSE 'rows' END, p_table, found, callctl.in_the_way(p_table), p_type, p_chat,
+    callctl.forms_agree('', p_type, p_chat, p_call)) END;
 END
 $$;
 COMMENT ON FUNCTION callctl.forms_that_differ(regclass, name, name, name) IS
@@ -2131,6 +2143,25 @@ $$;
 COMMENT ON FUNCTION callctl.assert_not_archived(integer, name) IS
   'Raises an exception where a table that a step would make is archived';
 
+CREATE OR REPLACE FUNCTION callctl.drop_unfinished_table(p_step integer, p_table regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  used boolean;
+BEGIN
+  IF p_table IS NULL THEN
+    RETURN;
+  END IF;
+  EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', p_table);
+  EXECUTE format('SELECT EXISTS (SELECT FROM %s)', p_table) INTO used;
+  IF used THEN
+    RAISE EXCEPTION '% holds rows that were written before step % was finished: it cannot be dropped', p_table, p_step;
+  END IF;
+  EXECUTE format('DROP TABLE %s', p_table);
+END
+$$;
+COMMENT ON FUNCTION callctl.drop_unfinished_table(integer, regclass) IS
+  'Drops the table of a step that stopped half way up; refuses where a row was written into it';
+
 CREATE OR REPLACE FUNCTION callctl.protect_new_table(p_table regclass)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -2185,36 +2216,78 @@ $$;
 COMMENT ON FUNCTION callctl.rows_referring_to(regclass, uuid) IS
   'Which foreign keys still point at a row, and how many rows do';
 
-CREATE OR REPLACE FUNCTION callctl.put_away_made_rows(p_step integer, p_table regclass)
+CREATE OR REPLACE FUNCTION callctl.row_as_stored(p_table regclass, p_row uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' AS $$
+DECLARE
+  contents jsonb;
+BEGIN
+  EXECUTE format('SELECT to_jsonb(t) FROM %s AS t WHERE t.id = $1', p_table) INTO contents USING p_row;
+  RETURN contents;
+END
+$$;
+COMMENT ON FUNCTION callctl.row_as_stored(regclass, uuid) IS 'A row, every column, times in UTC; NULL where it does not exist';
+
+CREATE OR REPLACE FUNCTION callctl.is_as_left(p_table regclass, p_row uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  -- A column that was added or dropped since is no write of the row.
+  SELECT coalesce(bool_and(stored.value = written.value), false)
+    FROM callctl.withheld_model AS w,
+         jsonb_each(w.contents) AS written,
+         jsonb_each(callctl.row_as_stored(p_table, p_row)) AS stored
+   WHERE w.model_id = p_row AND stored.key = written.key
+$$;
+COMMENT ON FUNCTION callctl.is_as_left(regclass, uuid) IS
+  'Whether a model that callctl made inactive is stored, in every column, as callctl left it; false where it made none inactive';
+
+CREATE OR REPLACE FUNCTION callctl.active_column(p_table regclass) RETURNS name
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT a.attname FROM pg_attribute AS a
+   WHERE a.attrelid = p_table AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND a.atttypid = 'boolean'::regtype
+     AND lower(replace(a.attname, '_', '')) = 'isactive'
+   ORDER BY a.attname <> 'is_active', a.attnum LIMIT 1
+$$;
+COMMENT ON FUNCTION callctl.active_column(regclass) IS
+  'The boolean column that says whether an application offers a row: is_active, in any spelling; NULL where there is none';
+
+CREATE OR REPLACE FUNCTION callctl.put_away_row(p_table regclass, p_relation text, p_row uuid)
 RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-  m record;
   u record;
-  moved integer := 0;
   hit integer;
   still_there boolean;
+  active name := callctl.active_column(p_table);
+  owed jsonb := '{}';
 BEGIN
-  FOR m IN SELECT relation, name::uuid AS row_id FROM callctl.made WHERE step = p_step AND kind = 'row' LOOP
-    FOR u IN SELECT * FROM callctl.rows_referring_to(p_table, m.row_id) LOOP
-      RAISE EXCEPTION 'row % of % is still used: % row(s) of % refer to it through %',
-        m.row_id, p_table, u.referring_rows, u.referring_table, u.constraint_name
-        USING ERRCODE = 'foreign_key_violation', CONSTRAINT = u.constraint_name;
-    END LOOP;
-    EXECUTE format(
-      'INSERT INTO callctl.saved_row (relation, row_id, contents)
-       SELECT %L, t.id, to_jsonb(t) FROM %s t WHERE t.id = $1
-       ON CONFLICT (relation, row_id) DO UPDATE SET contents = EXCLUDED.contents, saved_at = now(), superseded_at = NULL',
-      m.relation, p_table) USING m.row_id;
-    EXECUTE format('DELETE FROM %s WHERE id = $1', p_table) USING m.row_id;
-    GET DIAGNOSTICS hit = ROW_COUNT;
-    moved := moved + hit;
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id = $1)', p_table) INTO still_there USING m.row_id;
-    IF still_there THEN
-      RAISE EXCEPTION 'row % of % was not deleted when it was told to be: %', m.row_id, p_table, callctl.in_the_way(p_table);
-    END IF;
+  FOR u IN SELECT * FROM callctl.rows_referring_to(p_table, p_row) LOOP
+    RAISE EXCEPTION 'row % of % is still used: % row(s) of % refer to it through %',
+      p_row, p_table, u.referring_rows, u.referring_table, u.constraint_name
+      USING ERRCODE = 'foreign_key_violation', CONSTRAINT = u.constraint_name;
   END LOOP;
-  RETURN moved;
+  IF active IS NOT NULL AND callctl.is_as_left(p_table, p_row) THEN
+    owed := jsonb_build_object(active, true);  -- it is inactive for as long as the type column waits, and no longer
+  END IF;
+  EXECUTE format(
+    'INSERT INTO callctl.saved_row (relation, row_id, contents)
+     SELECT %L, t.id, to_jsonb(t) || $2 FROM %s t WHERE t.id = $1
+     ON CONFLICT (relation, row_id) DO UPDATE SET contents = EXCLUDED.contents, saved_at = now(), superseded_at = NULL',
+    p_relation, p_table) USING p_row, owed;
+  EXECUTE format('DELETE FROM %s WHERE id = $1', p_table) USING p_row;
+  GET DIAGNOSTICS hit = ROW_COUNT;
+  EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id = $1)', p_table) INTO still_there USING p_row;
+  IF still_there THEN
+    RAISE EXCEPTION 'row % of % was not deleted when it was told to be: %', p_row, p_table, callctl.in_the_way(p_table);
+  END IF;
+  DELETE FROM callctl.withheld_model WHERE model_id = p_row;
+  RETURN hit;
 END
+$$;
+COMMENT ON FUNCTION callctl.put_away_row(regclass, text, uuid) IS
+  'Saves and deletes one row that callctl inserted; refuses, naming it, where a foreign key still uses it';
+
+CREATE OR REPLACE FUNCTION callctl.put_away_made_rows(p_step integer, p_table regclass)
+RETURNS integer LANGUAGE sql AS $$
+  SELECT coalesce(sum(callctl.put_away_row(p_table, m.relation, m.name::uuid)), 0)::integer
+    FROM callctl.made AS m WHERE m.step = p_step AND m.kind = 'row'
 $$;
 COMMENT ON FUNCTION callctl.put_away_made_rows(integer, regclass) IS
   'Saves and deletes the rows that a step inserted; refuses, naming it, where a foreign key still uses one';
@@ -2259,6 +2332,67 @@ END
 $$;
 COMMENT ON FUNCTION callctl.bring_back_rows(regclass, name) IS
   'Inserts saved rows again as they were; one whose key was taken meanwhile is marked superseded';
+
+CREATE OR REPLACE FUNCTION callctl.withhold_model(p_table regclass, p_row uuid)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  active name := callctl.active_column(p_table);
+  is_active boolean;
+BEGIN
+  IF active IS NULL THEN
+    PERFORM callctl.put_away_row(p_table, 'ai_models', p_row);
+    RETURN;
+  END IF;
+  EXECUTE format('SELECT %I FROM %s WHERE id = $1', active, p_table) INTO is_active USING p_row;
+  IF is_active IS NOT TRUE THEN
+    RETURN;  -- no application offers it anyway
+  END IF;
+  EXECUTE format('UPDATE %s SET %I = false WHERE id = $1', p_table, active) USING p_row;
+  EXECUTE format('SELECT %I FROM %s WHERE id = $1', active, p_table) INTO is_active USING p_row;
+  IF is_active IS DISTINCT FROM false THEN
+    RAISE EXCEPTION 'row % of % was not made inactive when it was told to be: %', p_row, p_table, callctl.in_the_way(p_table);
+  END IF;
+  INSERT INTO callctl.withheld_model AS w (model_id, contents) VALUES (p_row, callctl.row_as_stored(p_table, p_row))
+  ON CONFLICT (model_id) DO UPDATE SET contents = EXCLUDED.contents, withheld_at = now();
+END
+$$;
+COMMENT ON FUNCTION callctl.withhold_model(regclass, uuid) IS
+  'Keeps a model from being offered while a type column waits to be dropped: makes it inactive, or where the table cannot say so, moves it to callctl.saved_row';
+
+CREATE OR REPLACE FUNCTION callctl.release_models(p_table regclass, p_key name)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  w record;
+  active name := callctl.active_column(p_table);
+  key text;
+  is_active boolean;
+  released integer := 0;
+BEGIN
+  FOR w IN SELECT model_id FROM callctl.withheld_model ORDER BY withheld_at, model_id LOOP
+    -- Locked first, so that it is compared as it is when it is written.
+    EXECUTE format('SELECT %I::text FROM %s WHERE id = $1 FOR NO KEY UPDATE', p_key, p_table) INTO key USING w.model_id;
+    IF key IS NOT NULL AND active IS NOT NULL THEN
+      IF callctl.is_as_left(p_table, w.model_id) THEN
+        EXECUTE format('UPDATE %s SET %I = true WHERE id = $1', p_table, active) USING w.model_id;
+        EXECUTE format('SELECT %I FROM %s WHERE id = $1', active, p_table) INTO is_active USING w.model_id;
+        IF is_active IS NOT TRUE THEN
+          RAISE EXCEPTION 'row % of % was not made active when it was told to be: %', w.model_id, p_table, callctl.in_the_way(p_table);
+        END IF;
+        released := released + 1;
+      ELSE
+        EXECUTE format('SELECT %I FROM %s WHERE id = $1', active, p_table) INTO is_active USING w.model_id;
+        IF is_active IS NOT TRUE THEN
+          RAISE WARNING 'model % stays inactive: it was changed after callctl inserted it', key;
+        END IF;
+      END IF;
+    END IF;
+    DELETE FROM callctl.withheld_model WHERE model_id = w.model_id;
+  END LOOP;
+  RETURN released;
+END
+$$;
+COMMENT ON FUNCTION callctl.release_models(regclass, name) IS
+  'Makes the models active that callctl.withhold_model() made inactive and that are stored as it left them; the others stay as they are';
 
 -- ---------------------------------------------------------------------------------------------------
 -- Settings: one path is set or restored, every other byte stays. Without a SET, so that PostgreSQL inlines them: called for

@@ -1,5 +1,6 @@
 -- Rows that were deleted past every trigger (a replica's writer, triggers switched off) left behind what callctl saved of
--- them; it is deleted here. So is what seed-models wrote into models that are neither there nor put away.
+-- them; it is deleted here. So is what seed-models wrote into models that are neither there nor put away, and which models
+-- were made inactive.
 
 DELETE FROM callctl.saved_value AS s
 WHERE s.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM chatapp.users AS t WHERE t.id = s.user_id);
@@ -22,3 +23,6 @@ WHERE NOT EXISTS (SELECT FROM chatapp.chatbots AS t WHERE t.id = b.chatbot_id);
 DELETE FROM callctl.seeded_model AS s
 WHERE NOT EXISTS (SELECT FROM chatapp.ai_models AS t WHERE t.id = s.model_id)
   AND NOT EXISTS (SELECT FROM callctl.saved_row AS r WHERE r.relation = 'ai_models' AND r.row_id = s.model_id);
+
+DELETE FROM callctl.withheld_model AS w
+WHERE NOT EXISTS (SELECT FROM chatapp.ai_models AS t WHERE t.id = w.model_id);

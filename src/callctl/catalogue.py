@@ -172,6 +172,7 @@ def seed_script(models: Sequence[Model], naming: Naming = DOCUMENTED) -> Script:
                 columns=",\n    ".join(names), values=",\n    ".join(texts), key=_literal(model.key), step=STEP
             )
         )
+    parts.append(_WITHHELD.format(step=STEP))
     parts.append(
         _FOUND.format(step=STEP, keys=", ".join(_literal(model.key) for model in models if model.type != "chat"))
     )
@@ -208,6 +209,18 @@ WITH added AS (
 )
 INSERT INTO callctl.made (step, kind, relation, name)
 SELECT {step}, 'row', 'ai_models', id::text FROM added;
+"""
+
+_WITHHELD = """\
+-- While chatbots has its type column (migrate up --defer-drops) the old application is at work, and must not offer
+-- these models: they are inactive, or where the table has no is_active, they wait in callctl.saved_row, until step 6.
+SELECT callctl.withhold_model('chatapp.ai_models'::regclass, r.name::uuid)
+FROM callctl.made AS r
+WHERE r.step = {step} AND r.kind = 'row'
+  AND EXISTS (
+    SELECT FROM pg_attribute AS a
+    WHERE a.attrelid = 'chatapp.chatbots'::regclass AND NOT a.attisdropped
+      AND lower(a.attname) IN ('chatbottype', 'chatbot_type'));
 """
 
 _FOUND = """\

@@ -549,6 +549,21 @@ def in_the_way(connection: Connection, schema: str, table: str) -> str:
     return row[0] if row else "which triggers and rules are on it could not be read"
 
 
+def unhindered(connection: Connection, schema: str, tables: Sequence[str]) -> str:
+    """What a hint begins with where a trigger or a rule of others changed a write: the statements that disable them."""
+    import psycopg
+
+    try:
+        values = {"schema": schema, "tables": list(tables)}
+        rows = connection.execute(read_sql("catalog/hindering.sql").encode(), values).fetchall()
+    except psycopg.Error:
+        rows = []
+    if not rows:
+        return UNHINDERED
+    before, after = UNHINDERED.rsplit(",", 1)
+    return f"{before} ({'; '.join(row[0] for row in rows)};),{after}"
+
+
 def not_stored(
     connection: Connection,
     where: str,
@@ -568,7 +583,8 @@ def not_stored(
         rows, wrote = f"{number:,} rows", "are not stored as callctl wrote them"
     others = in_the_way(connection, schema, table)
     return StepFailed(
-        f"{where}: {rows} of {schema}.{table} {wrote} ({sample}); {others}\n{state}", hint=f"{UNHINDERED} {again}"
+        f"{where}: {rows} of {schema}.{table} {wrote} ({sample}); {others}\n{state}",
+        hint=f"{unhindered(connection, schema, [table])} {again}",
     )
 
 

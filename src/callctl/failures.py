@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from callctl import database
+from callctl import database, store
 from callctl.errors import CallctlError, StepFailed
 from callctl.events import Holder, Waiting
 from callctl.files import read_sql
@@ -25,8 +25,8 @@ CONTRACT = "contract/"
 NAMED_AFTER = 1.0
 
 
-# What a hint ends with where a run commits step by step; one that is a single transaction has database.AGAIN.
-RESUMES = f"{database.AGAIN}: it resumes from what was committed"
+# What callctl's own functions say of a write that a trigger or a rule changed (callctl.in_the_way).
+_HINDERED = re.compile("(told to be|put away): on it are ")
 
 
 class CheckFailed(Exception):
@@ -58,12 +58,25 @@ def assert_stored(statement: Statement, answer: Any) -> None:
         raise NotStored(statement, len(wrong), ", ".join(map(str, wrong[:5])))
 
 
-def failure(run: Run, failed: Failed, otherwise: str, stands: str, again: str = RESUMES) -> CallctlError:
+def resumes(run: Run) -> str:
+    """What a hint ends with where a run commits step by step; one that is a single transaction has database.AGAIN.
+
+    It names the command that goes on, and where the step has committed something on the way up, the one that goes back.
+    """
+    said = f"{database.AGAIN} ({run.command}): it resumes from what was committed"
+    if run.connection.closed or dict(store.started(run.connection)).get(run.step) != "up":
+        return said
+    return f"{said}; or take the step back (callctl migrate down --to {run.step - 1})"
+
+
+def failure(run: Run, failed: Failed, otherwise: str, stands: str, again: str | None = None) -> CallctlError:
     """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands.
 
-    ``again`` is what the hint ends with.
+    ``again`` is what the hint ends with; by default the commands that go on and back.
     """
     from psycopg import errors
+
+    again = again or resumes(run)
 
     cause = failed.cause
     if isinstance(cause, CheckFailed):
@@ -72,31 +85,46 @@ def failure(run: Run, failed: Failed, otherwise: str, stands: str, again: str = 
         return _not_stored(run, cause, stands, again)
     place = failed.statement.place if failed.statement else otherwise
     if isinstance(cause, HeldTooLong):
-        return _held_too_long(run, place, stands)
+        return _held_too_long(run, place, stands, again)
     if isinstance(cause, errors.FeatureNotSupported) and failed.statement and failed.statement.kind == "update":
         # A rule makes something else of the UPDATE, which then has no rows to return and to compare.
         return _rewritten(run, cause, failed.statement, stands, again)
     if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
         return _no_lock(run, cause, place, failed.sql, stands, again)
-    return _of_others(run, cause, place, failed.sql, stands, again) or database.translated(
-        cause, place, failed.sql, stands, run.connection, again
-    )
+    return translated(run.connection, run.schema, cause, place, failed.sql, stands, again)
 
 
-def _of_others(run: Run, cause: Any, place: str, sql: str, stands: str, again: str) -> StepFailed | None:
+def translated(
+    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: str, again: str
+) -> StepFailed:
+    """As :func:`database.translated`; the hint has the statements that disable the triggers which refused.
+
+    Where the role is not the owner of a table, it names the owner.
+    """
+    found = _of_others(connection, schema, cause, place, sql, stands, again)
+    return found or database.translated(cause, place, sql, stands, connection, again)
+
+
+def _of_others(
+    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: str, again: str
+) -> StepFailed | None:
     """The error for what a trigger of the platform's raised, or what a role that is not the owner may not do."""
     import psycopg
 
-    if run.connection.closed or not isinstance(cause, psycopg.Error):
+    if connection.closed or not isinstance(cause, psycopg.Error):
         return None
     refused = isinstance(cause, psycopg.errors.InsufficientPrivilege)
-    values = {"schema": run.schema, "tables": _tables(run.schema, sql), "context": cause.diag.context or ""}
+    values = {"schema": schema, "tables": _tables(schema, sql), "context": cause.diag.context or ""}
     try:
-        raised = run.connection.execute(read_sql("catalog/raised_in.sql").encode(), values).fetchall()
-        owners = run.connection.execute(read_sql("catalog/owners.sql").encode(), values).fetchall() if refused else []
+        raised = connection.execute(read_sql("catalog/raised_in.sql").encode(), values).fetchall()
+        owners = connection.execute(read_sql("catalog/owners.sql").encode(), values).fetchall() if refused else []
     except psycopg.Error:  # the server's own message is worth more than whose it is
         return None
     said = f"{place}: {database.error_text(cause)}"
+    if _HINDERED.search(cause.diag.message_primary or ""):
+        return StepFailed(
+            f"{said}\n{stands}", hint=f"{database.unhindered(connection, schema, _tables(schema, sql))} {again}"
+        )
     if raised:
         named = ", ".join(f"{name} ({function})" for name, function, _ in raised)
         first = "give its function the right that it lacks" if refused else "change what its function refuses"
@@ -172,7 +200,7 @@ def _rewritten(run: Run, cause: Any, statement: Statement, stands: str, again: s
     others = database.in_the_way(run.connection, schema, table)
     return StepFailed(
         f"{statement.place}: {database.error_text(cause)}; {schema}.{table}: {others}\n{stands}",
-        hint=f"{database.UNHINDERED} {again}",
+        hint=f"{database.unhindered(run.connection, schema, [table])} {again}",
     )
 
 
@@ -182,11 +210,11 @@ def _not_stored(run: Run, cause: NotStored, stands: str, again: str) -> StepFail
     return database.not_stored(run.connection, place, relation, cause.rows, cause.sample, stands, again)
 
 
-def _held_too_long(run: Run, place: str, stands: str) -> StepFailed:
+def _held_too_long(run: Run, place: str, stands: str, again: str) -> StepFailed:
     return StepFailed(
         f"{place}: held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), {OVERRUNS} times"
         f"\n{stands}",
-        hint="run the same command again when the server is less busy: it resumes from what was committed",
+        hint=f"wait until the server is less busy, then {again}",
     )
 
 
@@ -206,5 +234,11 @@ def _check_failed(failed: CheckFailed, stands: str, again: str) -> StepFailed:
     sample = "; ".join(", ".join(map(str, row)) for row in failed.rows)
     return StepFailed(
         f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({sample})\n{stands}",
-        hint=f"correct those rows, then {again}",
+        hint=f"{_fix(failed.statement)}correct those rows, then {again}",
     )
+
+
+def _fix(check: Statement) -> str:
+    """What the file of a check says that removes its offenders, as the beginning of a hint."""
+    fix = next((line for line in check.comment.splitlines() if line.startswith("fix: ")), None)
+    return f"{fix.removeprefix('fix: ')}; or " if fix else ""

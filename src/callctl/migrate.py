@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from callctl import catalogue, database, model_columns, runner, shadow, store, transactions
+from callctl import catalogue, database, model_columns, runner, shadow, store, transactions, withheld
 from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
-from callctl.failures import failure, waits_for
+from callctl.failures import failure, translated, waits_for
 from callctl.files import read_sql
 from callctl.lock import at_work, guard_transaction
 from callctl.naming import Naming
@@ -22,10 +22,11 @@ from callctl.planning import Plan, PlannedStep, deferral, plan, prepared
 from callctl.preflight import MATTERS, Finding, preflight
 from callctl.script import Script, Statement, load_script
 from callctl.standing import Status, StepState, status
-from callctl.steps import ARCHIVED, SHADOWED, Step, all_steps, applied_steps, wanted_steps
+from callctl.steps import ARCHIVED, SHADOWED, Step, all_steps, applied_steps, finishing, wanted_steps
 from callctl.store import HistoryRow, Saved
 from callctl.target import server
 from callctl.watch import standby_awaited
+from callctl.withheld import Withheld
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -64,6 +65,8 @@ class Run:
     kept: tuple[Saved, ...] = ()
     # What the operator has to do next about what the steps made.
     notes: tuple[str, ...] = ()
+    # The models that step 6 makes available; none after a way down.
+    withheld: tuple[Withheld, ...] = ()
 
 
 def history(connection: Connection) -> tuple[HistoryRow, ...]:
@@ -184,7 +187,8 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
             _refuse_blocked(connection, settings, found, wanted, wish)
-        if direction == "down":
+        if direction == "down" and found.undropped:
+            make_ready(connection, settings, found.naming, on_event)
             _give_up(connection, settings, found, on_event)
         if wanted:
             # From here on only the end of a step waits for a synchronous standby, and says so.
@@ -207,14 +211,17 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
                 ),
             )
         pace = Pace(settings, connection, on_event)
-        run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event)
+        run = transactions.Run(
+            connection, lock, pace, settings, settings.schema, 0, direction, on_event, _command(wish)
+        )
         taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
         notes = _notes(connection, found.naming, taken) if direction == "up" else ()
         if direction == "down":
             _tell_load_tests(connection, on_event)
-        return Run(direction, tuple(taken), seconds, deferred, kept, notes)
+        waiting = withheld.models(connection, found.naming) if direction == "up" else ()
+        return Run(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
 
 
 def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
@@ -241,6 +248,18 @@ def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> 
         " BYPASSRLS read it"
         for table, owner in rows
     )
+
+
+def _command(wish: _Wish) -> str:
+    """The command that resumes what this wish began."""
+    words = ["callctl migrate", wish.direction]
+    if wish.to is not None:
+        words += ["--to", str(wish.to)] if wish.to or wish.direction == "up" else ["--all"]
+    words += ["--defer-drops"] if wish.defer_drops else []
+    words += ["--truncate-avatars"] if wish.truncate_avatars else []
+    if wish.through_shadow is not None:
+        words.append("--shadow" if wish.through_shadow else "--in-place")
+    return " ".join([*words, *(["--atomic"] if wish.atomic else [])])
 
 
 def _on(yes: bool) -> str:
@@ -349,7 +368,7 @@ def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Read
             raise Interrupted(f"interrupted; {_all_stands(run, at_once)}", hint=database.AGAIN) from None
         raise Interrupted(
             f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
-            hint="run the same command again: it goes on from there",
+            hint=f"run the same command again: it goes on from there ({run.command})",
         ) from None
     except psycopg.OperationalError as error:
         # The runner reports what fails in a statement.
@@ -424,26 +443,34 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
             what = partial(waits_for, connection, settings, adapt(statement, naming).sql)
             database.with_retries(settings, what, partial(follow, statement), on_event)
     except psycopg.Error as error:
-        raise database.translated(error, "callctl's own schema", "", "no step was begun") from error
+        where, stands = "callctl's own schema", "no step was begun"
+        raise translated(connection, settings.schema, error, where, "", stands, database.AGAIN) from error
 
 
 def _give_up(connection: Connection, settings: Settings, found: Status, on_event: OnEvent) -> None:
-    """Make the steps pending that stopped on the way up before their drop. What they saved stays saved."""
+    """Make the steps pending that stopped on the way up before their drop, or with an empty table made.
+
+    What they saved stays saved.
+    """
     import psycopg
 
-    for step in (step for step in all_steps() if step.number in found.undropped):
+    for step in (step for step in reversed(all_steps()) if step.number in found.undropped):
 
         def attempt(step: Step = step) -> None:
             with connection.transaction():
                 guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
                 for statement in load_script(f"{step.directory}/undo.sql").statements:
-                    connection.execute(adapt(statement, found.naming).sql.encode())
+                    for each in runner.expand(connection, adapt(statement, found.naming)):
+                        connection.execute(each.sql.encode())
 
         try:
             database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            raise database.translated(error, f"{step.directory}/undo.sql", "", "nothing was changed") from error
-        on_event(Notice(f"step {step.number} had not dropped its column: it is pending again"))
+            again = f"{database.AGAIN}; or finish the step: {finishing(step.number, 'up', found.applied)}"
+            stands = f"step {step.number} is half way up as before"
+            place = f"{step.directory}/undo.sql"
+            raise translated(connection, settings.schema, error, place, "", stands, again) from error
+        on_event(Notice(f"step {step.number} was not finished: it is pending again"))
 
 
 def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement], way: runner.Way) -> StepRun:

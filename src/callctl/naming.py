@@ -306,3 +306,14 @@ def _soft_delete(
                 f"that disagree on {count} {'row' if count == 1 else 'rows'} (id {', '.join(examples)})"
             )
     return present[0] if present else None
+
+
+def has_type(connection: psycopg.Connection[Any], naming: Naming, table: str) -> bool:
+    """Whether ``chatbots`` or ``chatbot_packages`` has its type column still, or again."""
+    column = naming.tables[table].columns[TYPE_COLUMN]
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
+        " AND attname = %s AND NOT attisdropped)",
+        (naming.schema, table, column),
+    ).fetchone()
+    return bool(row and row[0])

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from callctl import render, render_live
+from callctl import render, render_live, render_withheld
 from callctl.live_runs import Live
 from callctl.render_table import table
 from callctl.steps import finishing
@@ -50,6 +50,7 @@ def status_document(status: Status, settings: Settings, live: Live) -> dict[str,
             for step in status.steps
         ],
         **render_live.live_document(live),
+        "withheld_models": render_withheld.documents(status.withheld),
     }
 
 
@@ -90,6 +91,7 @@ def status(
         render.told("an applied step's file has changed since: compare it with the version that was applied")
     render.told(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
     _deferred(status.deferred)
+    render_withheld.lines(status.withheld)
     render.told(f"next: {_following(status, live)}")
 
 
@@ -107,6 +109,8 @@ def _by_state(status: Status, live: Live) -> None:
     for step in status.steps:
         if step.half_done:
             stopped = "under way or stopped" if live.may_migrate else "stopped part-way; the rest is pending"
+            if step.half_done == "up" and not live.may_migrate:
+                stopped += f"; callctl migrate down --to {step.number - 1} takes it back"
             text = f"step {step.number} {step.half_done} ({step.name}): {stopped}"
             render.item("partly", "warning", text, stream)
     states: dict[str, list[StepState]] = {}
@@ -276,6 +280,7 @@ def run(run: Run, output: Output, target: Target | None = None) -> None:
                 "seconds": round(run.seconds, 3),
                 "steps": run.steps,
                 "deferred": list(run.deferred),
+                "withheld_models": render_withheld.documents(run.withheld),
                 "kept": run.kept,
                 "notes": list(run.notes),
                 "target": target,
@@ -285,6 +290,7 @@ def run(run: Run, output: Output, target: Target | None = None) -> None:
     if not run.steps:
         render.out(_nothing(run))
         _deferred(run.deferred)
+        render_withheld.lines(run.withheld)
         return
     table(
         ("step", "name", "seconds", "rows"),
@@ -296,6 +302,7 @@ def run(run: Run, output: Output, target: Target | None = None) -> None:
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
     render.written(target)
     _deferred(run.deferred)
+    render_withheld.lines(run.withheld)
     _kept(run.kept)
     for text in run.notes:
         render.warning(text)

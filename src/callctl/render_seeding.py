@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from callctl import render
+from callctl import render, render_withheld
 from callctl.redaction import printable
 from callctl.render_table import table
 
@@ -39,6 +39,7 @@ def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> d
         "accounts": found.accounts,
         "warnings": found.warnings,
         "target": target,
+        "withheld_models": render_withheld.documents(found.withheld),
     }
 
 
@@ -97,6 +98,7 @@ def _summary(found: Seeded, words: dict[str, str], *, dry_run: bool) -> None:
     if number["deleted"]:
         models = render.counted(number["deleted"], "model")
         render.note(f"{models} soft-deleted in the database: left alone, with --overwrite too")
+    render_withheld.lines(found.withheld)
 
 
 def _shown(value: str | None) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from callctl import database
+from callctl import database, withheld
 from callctl.catalogue import COLUMNS, OWN, Model, Value, load_catalogue, stored
 from callctl.errors import Refused
 from callctl.files import read_sql
@@ -178,8 +178,12 @@ def lock(connection: Connection, naming: Naming) -> None:
 def write(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalogue: str) -> tuple[Seed, ...]:
     """Write what :func:`look` said, in the caller's transaction, and read it again. Returns the seeds with their ids.
 
-    Raises Refused where a row does not say afterwards what was written: then the caller's transaction must not commit.
+    While chatbots has its type column, a model for calls waits for step 6. Raises Refused where a row does not say
+    afterwards what was written: then the caller's transaction must not commit.
     """
+    waits = withheld.waits(connection, naming)
+    waiting = set(withheld.bring_back(connection, naming))
+    inactive = withheld.as_left(connection, naming, [seed.id for seed in seeds if seed.id and seed.outcome == "update"])
     columns = read_columns(connection, naming)
     stamps = [name for name in STAMPS if name in columns]
     done = []
@@ -187,6 +191,8 @@ def write(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalog
         if seed.outcome == "insert":
             fields = list(seed.model.fields())
             seed = replace(seed, id=_insert(connection, naming, seed.model, stamps))
+            if seed.id and seed.model.type != "chat" and waits:
+                waiting.add(seed.id)
         elif seed.outcome == "update":
             fields = [each.field for each in seed.differences if each.written]
             _update(connection, naming, seed, fields, stamps)
@@ -199,6 +205,8 @@ def write(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalog
         done.append(seed)
     database.fire_deferred(connection)
     _assert_written(connection, naming, done, catalogue)
+    withheld.left_as_stored(connection, naming, inactive)
+    withheld.withhold(connection, naming, sorted(waiting))
     return tuple(done)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from callctl import database, dev_accounts, key_ledger, seed_rows, store
+from callctl import database, dev_accounts, key_ledger, seed_rows, store, withheld
 from callctl.actions import record_action
 from callctl.catalogue import STEP, Model, contradictions
 from callctl.errors import Refused
@@ -43,12 +43,16 @@ class Wish:
 
 @dataclass(frozen=True)
 class Seeded:
-    """What a run has written, or would; ``accounts`` is None where nobody asked for them."""
+    """What a run has written, or would; ``accounts`` is None where nobody asked for them.
+
+    ``withheld`` are the models that wait for step 6, whichever catalogue they came from.
+    """
 
     catalogue: str
     models: tuple[Seed, ...]
     accounts: tuple[Account, ...] | None
     warnings: tuple[str, ...]
+    withheld: tuple[withheld.Withheld, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -109,7 +113,7 @@ def _naming(connection: Connection, settings: Settings) -> Naming:
 def _found(connection: Connection, naming: Naming, wish: Wish) -> Seeded:
     seeds = seed_rows.look(connection, naming, wish.models, wish.catalogue, overwrite=wish.overwrite)
     accounts = dev_accounts.look(connection, naming) if wish.dev_accounts else None
-    return Seeded(wish.catalogue, seeds, accounts, contradictions(wish.models))
+    return Seeded(wish.catalogue, seeds, accounts, contradictions(wish.models), withheld.models(connection, naming))
 
 
 def _sealed(
@@ -139,7 +143,7 @@ def _attempt(
         accounts = found.accounts
         if accounts is not None:
             accounts = dev_accounts.write(connection, naming, accounts, sealed)
-        done = replace(found, models=seeds, accounts=accounts)
+        done = replace(found, models=seeds, accounts=accounts, withheld=withheld.models(connection, naming))
         if done.writes:
             record_action(connection, COMMAND, _detail(done, wish))
         return done

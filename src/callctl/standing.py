@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from callctl import store
+from callctl import store, withheld
 from callctl.events import Direction
-from callctl.naming import TYPE_COLUMN, Naming, read_naming
+from callctl.naming import Naming, has_type, read_naming
 from callctl.steps import ARCHIVED, SHADOWED, TYPED, Step, all_steps, applied_steps, deferred_steps, last_rows
 from callctl.store import HistoryRow
 
@@ -47,10 +47,13 @@ class Status:
     steps: tuple[StepState, ...]
     # The steps whose table is archived: it comes back as it was archived.
     returning: frozenset[int] = frozenset()
-    # The steps that stopped on the way up before they dropped their column: down takes them as pending.
+    # The steps that stopped on the way up and are made pending by their undo.sql, before a way down: those that drop a
+    # column and have not, and those that make a table.
     undropped: frozenset[int] = frozenset()
     # A shadow column of an unfinished way down of step 1 is there.
     shadow: bool = False
+    # The models that the next step 6 makes available, by their key.
+    withheld: tuple[withheld.Withheld, ...] = ()
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -73,8 +76,8 @@ class Status:
         return {step.number: step.half_done for step in self.steps if step.half_done}
 
     def to_finish(self, direction: Direction) -> Mapping[int, Direction]:
-        """Those of them that a run in this direction would have to finish or to go on with. Up also removes a shadow
-        column, and takes step 1 up again.
+        """Those of them that a run in this direction would have to finish, to go on with or to take back. Up also
+        removes a shadow column, and takes step 1 up again.
         """
         given_up = self.undropped if direction == "down" else frozenset()
         unfinished = {number: way for number, way in self.half_done.items() if number not in given_up}
@@ -99,20 +102,12 @@ def status(connection: Connection, settings: Settings) -> Status:
         frozenset(
             number
             for number, table in TYPED.items()
-            if half_done.get(number) == "up" and _has_type(connection, naming, table)
-        ),
+            if half_done.get(number) == "up" and has_type(connection, naming, table)
+        )
+        | frozenset(number for number in ARCHIVED if half_done.get(number) == "up"),
         store.has_shadow(connection),
+        withheld.models(connection, naming),
     )
-
-
-def _has_type(connection: Connection, naming: Naming, table: str) -> bool:
-    column = naming.tables[table].columns[TYPE_COLUMN]
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
-        " AND attname = %s AND NOT attisdropped)",
-        (naming.schema, table, column),
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def _state(step: Step, applied: Sequence[int], row: HistoryRow | None, half_done: dict[int, Direction]) -> StepState:

@@ -130,18 +130,17 @@ def wanted_steps(
     """The steps between where a database stands and where it should go, in the order they run.
 
     ``to`` is the last step to apply or the one to go back to; None is all the way. Up with ``defer_drops`` leaves
-    steps 5 and 6 out. Raises Refused where a step is half way in the other direction.
+    steps 5 and 6 out. Down takes a step back that stopped half way up, too. Raises Refused up where a step is half way
+    down.
     """
-    other: Direction = "down" if direction == "up" else "up"
-    for number, way in half_done.items():
-        if way == other:
-            then = "" if direction == "up" else "; then go down"
-            raise Refused(
-                f"step {number} is half way {way}",
-                hint=f"finish that first: {finishing(number, way, applied)}{then}",
-            )
     if direction == "down":
-        return tuple(step for step in reversed(all_steps()) if step.number in applied and step.number > (to or 0))
+        begun = {*applied, *half_done}
+        return tuple(step for step in reversed(all_steps()) if step.number in begun and step.number > (to or 0))
+    for number, way in half_done.items():
+        if way == "down":
+            raise Refused(
+                f"step {number} is half way down", hint=f"finish that first: {finishing(number, way, applied)}"
+            )
     last = all_steps()[-1].number if to is None else to
     # An applied step is half way up where a way down of it was given up: it goes up again.
     again = {number for number, way in half_done.items() if way == "up"}

@@ -216,7 +216,11 @@ def checkpoints(connection: Connection, step: int, direction: Direction, sha256:
 
 
 def checkpoint(connection: Connection, step: int, direction: Direction, sha256: str, reached: Checkpoint) -> None:
-    """Write how far a statement has come, in the caller's transaction."""
+    """Write how far a statement has come, in the caller's transaction.
+
+    A step goes one way at a time: what a run in the other direction had reached is forgotten with the first of these.
+    """
+    connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction <> %s", (step, direction))
     connection.execute(
         "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished, changed)"
         " VALUES (%s, %s, %s, %s, %s, %s)"

@@ -42,6 +42,8 @@ class Run:
     step: int
     direction: Direction
     on_event: OnEvent
+    # What the operator runs to resume it.
+    command: str = ""
     # The process of the run's own session, where this one works beside it.
     beside: int | None = None
 
@@ -50,9 +52,11 @@ def state(run: Run) -> str:
     """What now stands in the database, for the message."""
     if run.connection.closed:
         return f"step {run.step} {run.direction} is not done; what it committed before stands"
-    committed = any(step == run.step for step, _ in store.started(run.connection))
-    if committed:
+    way = dict(store.started(run.connection)).get(run.step)
+    if way == run.direction:
         return f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
+    if way is not None:
+        return f"step {run.step} {run.direction} was rolled back as a whole; the step is half way {way} as before"
     return f"step {run.step} {run.direction} was rolled back as a whole; earlier steps stand"
 
 

@@ -273,8 +273,6 @@ def test_a_step_begun_by_another_version_of_its_file_stays_half_done_until_it_is
             migrate.up(settings, on_event=lambda event: notices.append(str(event)))
         assert any("another version of its file" in notice for notice in notices)
         assert migrate.status(connection, settings).steps[5].half_done == "up"
-        with pytest.raises(Refused, match="half way up"):
-            migrate.down(settings, to=0)
         connection.execute("UPDATE callctl.checkpoint SET sha256 = reverse(sha256)")
     migrate.up(settings)  # the version that began it ends it
     migrate.down(settings, to=0)

@@ -19,7 +19,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "render_answers render_findings render_progress render_report render_demo render_code_refs render_keys"
         " render_rotation render_backup render_seeding render_companies render_settings render_accounts"
         " render_loadtest_picture render_run",
-        "render_webhooks render_loadtest render_live",
+        "render_webhooks render_loadtest render_live render_withheld",
         "render_story render_table render_page",
         "render",
         "demo",
@@ -42,7 +42,7 @@ ROOMS: tuple[frozenset[str], ...] = tuple(
         "replay",
         "dump",
         "seed_rows dev_accounts",
-        "model_columns shadow",
+        "model_columns shadow withheld",
         "run_record",
         "runner findings steps catalogue call_settings contract scans results",
         "batches watch",

@@ -86,21 +86,30 @@ def test_which_steps_a_run_takes(
 
 
 @pytest.mark.parametrize(
-    ("half", "half_way", "way", "applied", "command"),
+    ("half", "half_way", "applied", "to", "wanted"),
     [
-        (8, "up", "down", EXPANDED[:5], "callctl migrate up --to 8 --defer-drops; then go down"),
-        (8, "up", "down", ALL[:7], "callctl migrate up --to 8; then go down"),
-        (5, "up", "down", EXPANDED, "callctl migrate up --to 5; then go down"),
-        (9, "down", "up", EXPANDED[:7], "callctl migrate down --to 8"),
+        (8, "up", EXPANDED[:5], 0, (8, 7, 4, 3, 2, 1)),
+        (8, "up", ALL[:7], 7, (8,)),
+        (8, "up", ALL[:7], 8, ()),
+        (6, "up", BETWEEN, 5, (8, 7, 6)),
+        (5, "up", EXPANDED, 8, (13, 12, 11, 10, 9)),
+        (9, "down", EXPANDED[:7], 8, (9,)),
+        (9, "down", ALL[:9], 8, (9,)),
     ],
 )
-def test_half_way_in_the_other_direction(
-    half: int, half_way: Direction, way: Direction, applied: tuple[int, ...], command: str
+def test_down_takes_a_step_back_that_stopped_half_way(
+    half: int, half_way: Direction, applied: tuple[int, ...], to: int, wanted: tuple[int, ...]
 ) -> None:
+    assert tuple(step.number for step in wanted_steps(applied, {half: half_way}, "down", to)) == wanted
+
+
+def test_up_waits_for_a_step_that_stopped_half_way_down() -> None:
     with pytest.raises(Refused) as refused:
-        wanted_steps(applied, {half: half_way}, way, None)
-    assert refused.value.hint == f"finish that first: {command}"
-    assert finishing(half, half_way, applied) in command
+        wanted_steps(EXPANDED[:7], {9: "down"}, "up", None)
+    assert refused.value.hint == "finish that first: callctl migrate down --to 8"
+    assert finishing(9, "down", EXPANDED[:7]) == "callctl migrate down --to 8"
+    assert finishing(8, "up", EXPANDED[:5]) == "callctl migrate up --to 8 --defer-drops"
+    assert finishing(8, "up", ALL[:7]) == "callctl migrate up --to 8"
 
 
 def test_what_can_no_longer_be_deferred_is_said() -> None:

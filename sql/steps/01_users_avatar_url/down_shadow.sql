@@ -33,6 +33,7 @@ WITH found AS (
 UPDATE chatapp.users AS u SET avatar_url = left(found.avatar_url, (SELECT callctl.remembered_length(1)))
 FROM found WHERE u.id = found.id;
 
+-- fix: callctl migrate down --to 0 --truncate-avatars saves each address that is too long, and shortens it
 -- check: avatars-fit: every avatar_url fits the type it goes back to
 -- callctl: commit
 SELECT id, length(avatar_url) AS characters FROM chatapp.users WHERE length(avatar_url) > (SELECT callctl.remembered_length(1));

@@ -34,3 +34,12 @@ UPDATE chatapp.chatbots AS c SET settings = jsonb_set(COALESCE(found.settings, '
 FROM found WHERE c.id = found.id;
 
 SELECT callctl.drop_unused_types();
+
+-- Models for calls that waited for this drop (migrate up --defer-drops), so that the old application does not offer them: where
+-- the table has no is_active they are inserted now; where it has, those that are stored as callctl left them become active.
+-- callctl: repeatable
+SELECT callctl.bring_back_rows('chatapp.ai_models'::regclass, 'model_name'::name)
+WHERE (SELECT h.direction FROM callctl.history AS h WHERE h.step = 13 ORDER BY h.id DESC LIMIT 1) = 'up';
+
+-- callctl: repeatable
+SELECT callctl.release_models('chatapp.ai_models'::regclass, 'model_name'::name);

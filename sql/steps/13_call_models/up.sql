@@ -124,6 +124,16 @@ WITH added AS (
 INSERT INTO callctl.made (step, kind, relation, name)
 SELECT 13, 'row', 'ai_models', id::text FROM added;
 
+-- While chatbots has its type column (migrate up --defer-drops) the old application is at work, and must not offer
+-- these models: they are inactive, or where the table has no is_active, they wait in callctl.saved_row, until step 6.
+SELECT callctl.withhold_model('chatapp.ai_models'::regclass, r.name::uuid)
+FROM callctl.made AS r
+WHERE r.step = 13 AND r.kind = 'row'
+  AND EXISTS (
+    SELECT FROM pg_attribute AS a
+    WHERE a.attrelid = 'chatapp.chatbots'::regclass AND NOT a.attisdropped
+      AND lower(a.attname) IN ('chatbottype', 'chatbot_type'));
+
 -- Where step 7 was adopted, models of these names that take calls were put there by the same migration.
 -- callctl: repeatable
 INSERT INTO callctl.made (step, kind, relation, name)

@@ -2,8 +2,15 @@
 -- means: a model for calls is missing from the list that customers choose from
 -- mends: callctl migrate down --to 12, then callctl migrate up: models that are missing are inserted again
 
--- check: call-models: the catalogue's three models are there
+-- While chatbots has its type column, models wait in callctl.saved_row where the table has no is_active.
+-- check: call-models: the catalogue's three models are there, or wait for step 6
 SELECT wanted.name
 FROM (VALUES ('gpt-4o-realtime-preview-2024-10-01'), ('gpt-4o-realtime-preview'), ('gemini-2.0-flash-exp')) AS wanted (name)
 LEFT JOIN chatapp.ai_models AS m ON m.model_name = wanted.name
-WHERE m.id IS NULL;
+WHERE m.id IS NULL
+  AND NOT EXISTS (
+    SELECT FROM callctl.saved_row AS r, (VALUES ('chatapp.ai_models'::regclass, 'model_name'::name)) AS key_column (relation, name)
+    WHERE r.relation = 'ai_models' AND r.superseded_at IS NULL AND r.contents ->> key_column.name::text = wanted.name
+      AND EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = 'chatapp.chatbots'::regclass AND lower(a.attname) IN ('chatbottype', 'chatbot_type') AND NOT a.attisdropped));

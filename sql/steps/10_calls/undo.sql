@@ -1,0 +1,10 @@
+-- Step 10, given up before its end: calls goes, which nothing was written into, and the step is pending again. Where it was
+-- to come back from the archive, it is there still.
+
+SELECT callctl.drop_unfinished_table(10, to_regclass('chatapp.calls'));
+
+-- Its foreign keys follow changed primary keys for as long as it is archived.
+-- callctl: generated
+SELECT ddl FROM callctl.let_keys_follow(to_regclass('callctl.calls'));
+
+DELETE FROM callctl.checkpoint WHERE step = 10;
