@@ -112,7 +112,11 @@ def test_half_way_up_is_taken_back_by_going_down(documented: str) -> None:
             raise KeyboardInterrupt
 
     def stop_down(event: Event) -> None:
-        if isinstance(event, StatementStarted) and event.direction == "down" and "chatbots" in event.summary:
+        if (
+            isinstance(event, StatementStarted)
+            and event.direction == "down"
+            and "idx_chatbot_packages" in event.summary
+        ):
             raise KeyboardInterrupt
 
     with connect(settings) as connection:
