@@ -357,7 +357,7 @@ def test_somebody_holds_what_it_needs(rotation: MakeRotation, lock: str) -> None
     with psycopg.connect(chain.url, options=UNLOGGED) as holder:
 
         def hold(point: Point) -> tuple[str, Moment] | None:
-            if "LIMIT" in point.text and "xmin" in point.text and holder.info.transaction_status.name == "IDLE":
+            if "LIMIT" in point.text and "t.xmin::text" in point.text and holder.info.transaction_status.name == "IDLE":
                 holder.execute(lock.encode())
             return None
 
