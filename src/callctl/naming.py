@@ -310,7 +310,7 @@ def _soft_delete(
 
 def has_type(connection: psycopg.Connection[Any], naming: Naming, table: str) -> bool:
     """Whether ``chatbots`` or ``chatbot_packages`` has its type column still, or again."""
-    column = naming.tables[table].columns[TYPE_COLUMN]
+    column = naming.tables[table].columns.get(TYPE_COLUMN)  # None where the table is gone
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
         " AND attname = %s AND NOT attisdropped)",

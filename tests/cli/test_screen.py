@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -53,11 +54,13 @@ class Screen:
             self.code = process.wait(processes.PATIENCE_SECONDS)
         # A line that was drawn again is what it was last.
         drawn = (line.rstrip("\r").rpartition("\r")[2] for line in _ANSI.sub("", seen.decode()).split("\n"))
-        self.lines = [line.rstrip() for line in drawn]
+        self.lines = self.drawn = [line.rstrip() for line in drawn]
+        if self.lines[0].startswith("callctl: target: "):
+            self.lines = list(itertools.dropwhile(lambda line: line.startswith(("callctl: target: ", "  ")), self.lines))
         self.text = " ".join(" ".join(self.lines).split())
 
     def assert_fits(self, columns: int) -> None:
-        wide = [line for line in self.lines if len(line) > columns]
+        wide = [line for line in self.drawn if len(line) > columns]
         assert wide == []
         assert not any(line.endswith("…") for line in self.lines)
 

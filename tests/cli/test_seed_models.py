@@ -117,7 +117,13 @@ def test_an_operators_catalogue(url: str, directory: Path, ask: Ask) -> None:  #
     found = json.loads(out)
     assert found.pop("target")["schema"] == "chatapp"
     (model,) = found.pop("models")
-    assert found == {"catalogue": "our.yaml", "dry_run": False, "accounts": None, "warnings": []}
+    assert found == {
+        "catalogue": "our.yaml",
+        "dry_run": False,
+        "accounts": None,
+        "warnings": [],
+        "withheld_models": [],
+    }
     assert (model["outcome"], len(model["differences"])) == ("update", 2)
     assert model["differences"][1] == {
         "field": "input_price_usd_per_million_tokens", "here": "0.5", "catalogue": "0.30", "written": True

@@ -126,7 +126,7 @@ WITH own AS (
   UNION ALL
   SELECT 'pg_description', i.type || ' ' || i.identity, jsonb_build_object('description', d.description)
   FROM pg_description AS d, pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
-  WHERE d.objoid >= 16384 AND i.identity !~ '\ycallctl\y'
+  WHERE d.objoid >= 16384 AND i.identity !~ E'\\ycallctl\\y'
 
   UNION ALL
   SELECT 'pg_seclabel', s.provider || ': ' || i.type || ' ' || i.identity, jsonb_build_object('label', s.label)
@@ -137,7 +137,7 @@ WITH own AS (
   SELECT 'pg_depend', format('%s %s on %s %s', i.type, i.identity, r.type, r.identity), jsonb_build_object('deptype', string_agg(d.deptype::text, ' ' ORDER BY d.deptype))
   FROM pg_depend AS d, pg_identify_object(d.classid, d.objid, d.objsubid) AS i, pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid) AS r
   WHERE d.objid >= 16384 AND (d.refobjid >= 16384 OR d.refclassid = 'pg_extension'::regclass)
-    AND i.identity !~ '\ycallctl\y|pg_toast|_ConstraintTrigger_' AND r.identity !~ '\ycallctl\y|pg_toast|_ConstraintTrigger_'
+    AND i.identity !~ E'\\ycallctl\\y|pg_toast|_ConstraintTrigger_' AND r.identity !~ E'\\ycallctl\\y|pg_toast|_ConstraintTrigger_'
   GROUP BY 1, i.type, i.identity, r.type, r.identity
 )
 SELECT format('row of %s: %s', f.catalog, f.object) AS object, e.key AS property, e.value

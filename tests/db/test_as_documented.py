@@ -29,6 +29,8 @@ def test_the_steps_leave_what_the_document_leaves(database: MakeDatabase) -> Non
         migrate.up(Settings(database_url=by_callctl))
         document, steps = snapshot.take(one).catalog, snapshot.take(other).catalog
     assert len(steps) > 900
-    differing = {fact[0] for fact in {*document, *steps} if document.get(fact) != steps.get(fact)}
+    # The rows of the catalog say the same again, an object at a time.
+    facts = [fact for fact in {*document, *steps} if not fact[0].startswith("row of ")]
+    differing = {fact[0] for fact in facts if document.get(fact) != steps.get(fact)}
     assert differing == named()
     assert [fact for fact in document if fact[0] in named()] == [], "an object that both make differs"
