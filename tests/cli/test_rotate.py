@@ -144,7 +144,7 @@ def test_webhook_secrets_and_none_of_them_anywhere(
 
     def says(command: str, code: int = 0) -> str:
         said.extend(ask(f"rotate-secrets {command}", code))
-        return "".join(said[-2:])
+        return said[-2] if command.endswith("--output json") else "".join(said[-2:])
 
     file = tmp_path / "new.jsonl"
     replace = f"--webhook-secrets --all --to-file {file}"
@@ -162,8 +162,7 @@ def test_webhook_secrets_and_none_of_them_anywhere(
         assert len(new) == len(live)
         assert "is there already" in says(f"{replace} --yes", 3)
         assert live[0] in says("--status", 3)
-        says("--status --output json", 3)
-        status = json.loads(said[-2])
+        status = json.loads(says("--status --output json", 3))
         assert [each["account_id"] for each in status["kept_webhook_secrets"]] == live
         listed = json.loads(ask("keys list --output json")[0])["keys"]
         assert listed[0]["saved"] == len(live)
