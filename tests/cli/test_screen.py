@@ -55,8 +55,9 @@ class Screen:
         # A line that was drawn again is what it was last.
         drawn = (line.rstrip("\r").rpartition("\r")[2] for line in _ANSI.sub("", seen.decode()).split("\n"))
         self.lines = self.drawn = [line.rstrip() for line in drawn]
-        if self.lines[0].startswith("callctl: target: "):
-            self.lines = list(itertools.dropwhile(lambda line: line.startswith(("callctl: target: ", "  ")), self.lines))
+        target = ("callctl: target: ", "  ")  # and the lines that it is folded into
+        if self.lines[0].startswith(target[0]):
+            self.lines = list(itertools.dropwhile(lambda line: line.startswith(target), self.lines))
         self.text = " ".join(" ".join(self.lines).split())
 
     def assert_fits(self, columns: int) -> None:
