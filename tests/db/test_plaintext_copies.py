@@ -24,6 +24,8 @@ from callctl.plaintext_copies import Copy
 from callctl.rotation import rotate
 from callctl.secret_tables import targets
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 OBJECTS = """

@@ -28,6 +28,8 @@ from callctl.rotation import rotate
 from callctl.secret_scan import scan
 from callctl.secret_scan_tables import NotLookedInto
 
+pytestmark = pytest.mark.one_server
+
 NOWHERE = Place("", "", "", "")
 Database = psycopg.Connection[Any]
 

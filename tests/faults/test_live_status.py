@@ -19,6 +19,8 @@ from callctl import live_runs, lock
 from callctl.config import Settings
 from callctl.database import connect as callctl_connect
 
+pytestmark = pytest.mark.one_server
+
 
 def told(url: str, *arguments: str) -> tuple[str, dict[str, Any]]:
     """What status says, in text on one line, and in JSON."""

@@ -24,6 +24,8 @@ from callctl.events import Direction, Event, StatementStarted
 from callctl.postgres import Server
 from callctl.steps import all_steps
 
+pytestmark = pytest.mark.one_server
+
 _COMMAND = re.compile(r"callctl migrate (?:up|down)(?: --(?:to \d+|[a-z-]+))*")
 _STATEMENT = re.compile(r"((?:SELECT|ALTER|UPDATE|DROP|DELETE)\b[^()]*(?:\([^()]*\)[^()]*)*;)")
 # Step 4 fills them from the type, and its way down leaves them filled: they go with steps 3 and 2.
