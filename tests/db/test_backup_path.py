@@ -13,6 +13,7 @@ from tests.db import backups
 
 from callctl import restore
 from callctl.config import Settings
+from callctl.errors import StepFailed
 
 # What it is behind: statements with a function that is called slugify, and a query whose answer comes back.
 BEHIND = {
@@ -97,6 +98,13 @@ def test_functions_without_a_path_of_their_own(
         connection.execute(statements.encode())
         connection.execute("ALTER FUNCTION util.slugify(text) RESET search_path")
         before = _owned_paths(connection)
+        old = connection.info.server_version < 130000
+    if (what, language, old) == ("a partition key", "sql", True):
+        # PostgreSQL 12 plans the expression of a key where pg_dump only reads it, with an empty path.
+        with pytest.raises(StepFailed, match=r"pg_dump .* failed: .*lowered"):
+            backups.take(url, tmp_path / "a.dump")
+        assert not (tmp_path / "a.dump").exists()
+        return
     backups.take(url, tmp_path / "a.dump")
     assert backups.manifest_of(tmp_path / "a.dump")["search_path"] == ["public", "words", "util"]
     restore.restore(Settings(database_url=copy), str(tmp_path / "a.dump"))
