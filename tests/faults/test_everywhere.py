@@ -29,6 +29,8 @@ from tests.faults.reference import Reference, assert_down, assert_up
 from callctl.files import step_directories
 from callctl.script import load_script
 
+pytestmark = pytest.mark.one_server
+
 Record = Callable[[str, object], None]
 
 

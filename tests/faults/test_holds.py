@@ -21,6 +21,8 @@ from callctl.baselines import BASELINES, Baseline, fill
 from callctl.config import Settings
 from callctl.transactions import Run, Transaction
 
+pytestmark = pytest.mark.one_server
+
 FEW, MANY = (1_000, 100_000) if THOROUGH else (200, 2_000)
 
 # Strong locks on the platform's tables, and the rows that this transaction has read and written anywhere but in the

@@ -17,6 +17,8 @@ from tests.faults.own_server import administer
 from tests.faults.points import Point, Watch
 from tests.faults.reference import assert_up
 
+pytestmark = pytest.mark.one_server
+
 NONE = frozenset[str]()
 
 
