@@ -28,6 +28,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench online", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000, help="chatbots; twice as many users [%(default)s]")
     parser.add_argument("--baseline", choices=("documented", "deployed"), default="documented")
+    parser.add_argument("--unknown-types", action="store_true", help="half of the chatbots have an unknown type")
     parser.add_argument("--tools", default=DEFAULT, help=f"of {', '.join(tools.tools(''))} [%(default)s]")
     parser.add_argument("--rate", type=float, default=400.0, help="transactions a second, of all clients [%(default)s]")
     parser.add_argument("--clients", type=int, default=8, help="client processes [%(default)s]")
@@ -52,9 +53,12 @@ def main() -> int:
             sys.exit(f"online: there is no tool {name}; there are: {', '.join(every)}")
         if arguments.baseline != "documented" and not every[name].any_baseline:
             sys.exit(f"online: the document's SQL, and so {name}, runs on the documented baseline only")
+    if arguments.unknown_types and arguments.baseline != "documented":
+        sys.exit("online: the deployed baseline's type is an enum, which has no unknown values")
     options = bench.Options(
         rows=arguments.rows,
         baseline=arguments.baseline,
+        unknown_types=arguments.unknown_types,
         rate=arguments.rate,
         clients=arguments.clients,
         before_s=arguments.before,
@@ -66,24 +70,22 @@ def main() -> int:
     if arguments.growth:
         content = grow(arguments, every["callctl"], head)
     else:
-        content = under_load(options, [every[name] for name in chosen], every["callctl"], head)
+        content = under_load(options, [every[name] for name in chosen], head)
     if arguments.save:
         saved.save(arguments.save, content)
     return 1 if any("failed" in each for each in content.get("sizes", ())) else 0
 
 
-def under_load(
-    options: bench.Options, chosen: list[tools.Tool], up: tools.Tool, head: dict[str, Any]
-) -> dict[str, Any]:
+def under_load(options: bench.Options, chosen: list[tools.Tool], head: dict[str, Any]) -> dict[str, Any]:
     """Run each tool, and print what was seen; return the result file's content."""
     from benchmarks.online_parts import bench
 
     results = []
-    with bench.bench(options.rows, options.baseline) as server:
+    with bench.bench(options.rows, options.baseline, unknown_types=options.unknown_types) as server:
         counts = bench.count_rows(server.url(bench.TEMPLATE))
         print(f"PostgreSQL {server.version}: {', '.join(f'{n:,} {name}' for name, n in counts.items())}", flush=True)
         for tool in chosen:
-            results.append(bench.measured(server, tool, up, options))
+            results.append(bench.measured(server, tool, options))
             print("\n".join(report.of_tool(results[-1])), flush=True)
     print()
     print("\n".join(report.table(results)))

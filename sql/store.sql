@@ -139,19 +139,44 @@ CREATE TABLE IF NOT EXISTS callctl.saved_value (
   CONSTRAINT saved_value_one_row CHECK (num_nonnulls(user_id, company_id, chatbot_id, chatbot_package_id, ai_model_id) = 1)
 );
 -- The row comes first: a uuid decides a comparison at once, where the texts before it would be the same for most.
-CREATE UNIQUE INDEX IF NOT EXISTS saved_value_one_live ON callctl.saved_value (row_id, field, relation, saved_by)
-  WHERE superseded_at IS NULL;
+DO $$ BEGIN
+  -- IF NOT EXISTS would lock out applications whose triggers write here, before it looks.
+  IF to_regclass('callctl.saved_value_one_live') IS NULL THEN
+    CREATE UNIQUE INDEX saved_value_one_live ON callctl.saved_value (row_id, field, relation, saved_by)
+      WHERE superseded_at IS NULL;
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.saved_value_one_live IS 'One value waits to be put back; superseded ones beside it are only listed';
-CREATE INDEX IF NOT EXISTS saved_value_user ON callctl.saved_value (user_id) WHERE user_id IS NOT NULL;
+DO $$ BEGIN
+  IF to_regclass('callctl.saved_value_user') IS NULL THEN
+    CREATE INDEX saved_value_user ON callctl.saved_value (user_id) WHERE user_id IS NOT NULL;
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.saved_value_user IS 'The values of one user, for the foreign key';
-CREATE INDEX IF NOT EXISTS saved_value_company ON callctl.saved_value (company_id) WHERE company_id IS NOT NULL;
+DO $$ BEGIN
+  IF to_regclass('callctl.saved_value_company') IS NULL THEN
+    CREATE INDEX saved_value_company ON callctl.saved_value (company_id) WHERE company_id IS NOT NULL;
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.saved_value_company IS 'The values of one company, for the foreign key';
-CREATE INDEX IF NOT EXISTS saved_value_chatbot ON callctl.saved_value (chatbot_id) WHERE chatbot_id IS NOT NULL;
+DO $$ BEGIN
+  IF to_regclass('callctl.saved_value_chatbot') IS NULL THEN
+    CREATE INDEX saved_value_chatbot ON callctl.saved_value (chatbot_id) WHERE chatbot_id IS NOT NULL;
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.saved_value_chatbot IS 'The values of one chatbot, for the foreign key and for the trigger that looks for them';
-CREATE INDEX IF NOT EXISTS saved_value_chatbot_package ON callctl.saved_value (chatbot_package_id)
-  WHERE chatbot_package_id IS NOT NULL;
+DO $$ BEGIN
+  IF to_regclass('callctl.saved_value_chatbot_package') IS NULL THEN
+    CREATE INDEX saved_value_chatbot_package ON callctl.saved_value (chatbot_package_id)
+      WHERE chatbot_package_id IS NOT NULL;
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.saved_value_chatbot_package IS 'The values of one package, for the foreign key and for the trigger that looks for them';
-CREATE INDEX IF NOT EXISTS saved_value_ai_model ON callctl.saved_value (ai_model_id) WHERE ai_model_id IS NOT NULL;
+DO $$ BEGIN
+  IF to_regclass('callctl.saved_value_ai_model') IS NULL THEN
+    CREATE INDEX saved_value_ai_model ON callctl.saved_value (ai_model_id) WHERE ai_model_id IS NOT NULL;
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.saved_value_ai_model IS 'The values of one model, for the foreign key';
 COMMENT ON TABLE callctl.saved_value IS 'Values that a step removed or overwrote; the opposite direction puts them back';
 COMMENT ON COLUMN callctl.saved_value.id IS 'Order in which they were saved';
@@ -290,7 +315,11 @@ CREATE TABLE IF NOT EXISTS callctl.rotation (
   CHECK ((finished_at IS NULL) = (outcome IS NULL))
 );
 -- Two callctl that begin at once begin one rotation: the second joins the first.
-CREATE UNIQUE INDEX IF NOT EXISTS rotation_one_open ON callctl.rotation (kind) WHERE finished_at IS NULL;
+DO $$ BEGIN
+  IF to_regclass('callctl.rotation_one_open') IS NULL THEN
+    CREATE UNIQUE INDEX rotation_one_open ON callctl.rotation (kind) WHERE finished_at IS NULL;
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.rotation_one_open IS 'One rotation of a kind is under way at a time; several callctl may work at it';
 COMMENT ON TABLE callctl.rotation IS 'The ledger: a row for each rotation, who, when, from which keys to which; never a value';
 COMMENT ON COLUMN callctl.rotation.id IS 'Order in which they were begun';
@@ -350,7 +379,11 @@ CREATE TABLE IF NOT EXISTS callctl.rotation_failure (
   reason text NOT NULL,
   found_at timestamp with time zone NOT NULL DEFAULT now()
 );
-CREATE INDEX IF NOT EXISTS rotation_failure_rotation ON callctl.rotation_failure (rotation);
+DO $$ BEGIN
+  IF to_regclass('callctl.rotation_failure_rotation') IS NULL THEN
+    CREATE INDEX rotation_failure_rotation ON callctl.rotation_failure (rotation);
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.rotation_failure_rotation IS 'What one rotation left as it was';
 COMMENT ON TABLE callctl.rotation_failure IS 'Values that a rotation left as they were, by place and reason; never a value. At most 1,000 of a range';
 COMMENT ON COLUMN callctl.rotation_failure.id IS 'Order in which they were found';
@@ -387,7 +420,11 @@ CREATE TABLE IF NOT EXISTS callctl.kept_webhook_secret (
   kept_at timestamp with time zone NOT NULL DEFAULT now(),
   keep_until timestamp with time zone NOT NULL
 );
-CREATE INDEX IF NOT EXISTS kept_webhook_secret_account ON callctl.kept_webhook_secret (account_id);
+DO $$ BEGIN
+  IF to_regclass('callctl.kept_webhook_secret_account') IS NULL THEN
+    CREATE INDEX kept_webhook_secret_account ON callctl.kept_webhook_secret (account_id);
+  END IF;
+END $$;
 COMMENT ON INDEX callctl.kept_webhook_secret_account IS 'What is kept of one account';
 COMMENT ON TABLE callctl.kept_webhook_secret IS
   'Webhook secrets that were replaced, encrypted, for as long as they can be put back; the next run that writes removes the others';

@@ -1,4 +1,4 @@
-"""The document's own SQL, as statements and as thirteen steps; run as a program, it is the tool ``script``.
+"""The document's own SQL, as statements and as thirteen steps, and the plan by hand; run as a program, it runs either.
 
 Run: python -m benchmarks.online_parts.document (script|statements) STEPS.json, the database in CALLCTL_DATABASE_URL
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tests" / "db" / "by_hand.sql"
+PLAN, PLAN_DOWN = Path(__file__).with_name("by_hand.sql"), Path(__file__).with_name("by_hand_down.sql")
 
 # Of the statements of SOURCE, in order: how many belong to each of the thirteen steps.
 STATEMENTS = (1, 1, 1, 7, 1, 1, 2, 2, 6, 10, 4, 3, 2)
@@ -27,6 +28,21 @@ def steps() -> list[list[str]]:
         raise ValueError(f"{SOURCE.name} has {len(found)} statements, not {sum(STATEMENTS)}: divide them anew")
     rest = iter(found)
     return [list(islice(rest, count)) for count in STATEMENTS]
+
+
+def plan_by_hand() -> list[list[str]]:
+    """The statements of the online plan, and the document's own for the steps that make tables and models."""
+    from callctl.script import parse_script
+
+    plan = [each.sql for each in parse_script(PLAN.read_text(encoding="utf-8"), PLAN.name).statements]
+    return [plan, *(step for number, step in enumerate(steps(), start=1) if number in {9, 10, 11, 13})]
+
+
+def shadow_by_hand() -> list[list[str]]:
+    """The statements that take step 1 back through a shadow column, and nothing else."""
+    from callctl.script import parse_script
+
+    return [[each.sql for each in parse_script(PLAN_DOWN.read_text(encoding="utf-8"), PLAN_DOWN.name).statements]]
 
 
 def main(how: str, file: str) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.online_parts import others
 from benchmarks.online_parts.command import Command
-from benchmarks.online_parts.document import ROOT, steps
+from benchmarks.online_parts.document import ROOT, plan_by_hand, shadow_by_hand, steps
 
 FLOOR = "floor"
 
@@ -19,36 +19,45 @@ FLOOR = "floor"
 class Tool:
     """One tool: ``command`` makes its command line from the database's URL and a directory of its own.
 
-    ``up_first`` takes the database all the way up before the load begins. ``reader`` holds chatbots in an open
-    transaction meanwhile. ``any_baseline``: it knows more than the documented names.
+    ``before`` is run before the load begins. ``reader`` holds chatbots in an open transaction meanwhile.
+    ``any_baseline``: it knows more than the documented names.
     """
 
     name: str
     command: Callable[[str, Path], Command] | None
-    up_first: bool = False
+    before: Callable[[str, Path], Command] | None = None
     reader: bool = False
     any_baseline: bool = False
 
 
-def callctl_tool(name: str, program: str, *words: str, **what: bool) -> Tool:
-    """The real program, as an operator would start it."""
+def callctl_tool(
+    name: str, program: str, words: tuple[str, ...], *, before: tuple[str, ...] = (), reader: bool = False
+) -> Tool:
+    """The real program, as an operator would start it: ``words``, after ``before`` without load."""
 
-    def command(url: str, _directory: Path) -> Command:
-        return Command([program, *words], {"CALLCTL_DATABASE_URL": url})
+    def command(words: tuple[str, ...]) -> Callable[[str, Path], Command]:
+        return lambda url, _directory: Command([program, *words], {"CALLCTL_DATABASE_URL": url})
 
-    return Tool(name, command, any_baseline=True, **what)
+    return Tool(name, command(words), command(before) if before else None, reader=reader, any_baseline=True)
 
 
-def document_tool(name: str, how: str, **what: bool) -> Tool:
-    """The document's SQL by psycopg."""
+def document_tool(
+    name: str,
+    how: str,
+    parts: Callable[[], list[list[str]]] = steps,
+    *,
+    reader: bool = False,
+    before: Callable[[str, Path], Command] | None = None,
+) -> Tool:
+    """The document's SQL, or the plan by hand, by psycopg."""
 
     def command(url: str, directory: Path) -> Command:
         divided = directory / "steps.json"  # an operator's psql would not have to parse them first
-        divided.write_text(json.dumps(steps()), encoding="utf-8")
+        divided.write_text(json.dumps(parts()), encoding="utf-8")
         argv = [sys.executable, "-m", "benchmarks.online_parts.document", how, str(divided)]
         return Command(argv, {"CALLCTL_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}, ROOT)
 
-    return Tool(name, command, **what)
+    return Tool(name, command, reader=reader, before=before)
 
 
 def tools(program: str) -> dict[str, Tool]:
@@ -58,14 +67,19 @@ def tools(program: str) -> dict[str, Tool]:
         Tool(FLOOR, None, any_baseline=True),
         document_tool("script", "script"),
         document_tool("statements", "statements"),
+        document_tool("by-hand", "statements", plan_by_hand),
         Tool("alembic", others.alembic),
         Tool("dbmate", others.dbmate),
         Tool("yoyo", others.yoyo),
-        callctl_tool("callctl", program, *up),
-        callctl_tool("callctl-one-session", program, *up, "--batch-workers", "1"),
+        callctl_tool("callctl", program, up),
+        callctl_tool("callctl-one-session", program, (*up, "--batch-workers", "1")),
         document_tool("script-reader", "script", reader=True),
-        callctl_tool("callctl-reader", program, *up, reader=True),
-        callctl_tool("callctl-down", program, *down, "--all", up_first=True),
-        callctl_tool("callctl-down-to-1", program, *down, "--to", "1", up_first=True),
+        callctl_tool("callctl-reader", program, up, reader=True),
+        callctl_tool("callctl-deferred", program, (*up, "--defer-drops")),
+        callctl_tool("callctl-contract", program, up, before=(*up, "--defer-drops")),
+        document_tool("by-hand-shadow", "statements", shadow_by_hand, before=callctl_tool("", program, up).command),
+        callctl_tool("callctl-down", program, (*down, "--all"), before=up),
+        callctl_tool("callctl-down-reader", program, (*down, "--all"), before=up, reader=True),
+        callctl_tool("callctl-down-to-1", program, (*down, "--to", "1"), before=up),
     ]
     return {tool.name: tool for tool in found}

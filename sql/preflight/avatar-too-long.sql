@@ -13,9 +13,10 @@ SELECT
     q.ids AS object
 FROM (
     SELECT
-        l.most, count(*) AS amount, max(length(x.avatar_url)) AS longest,
+        max((SELECT callctl.remembered_length(1))) AS most, count(*) AS amount, max(length(x.avatar_url)) AS longest,
         (array_agg(x.id::text ORDER BY x.id))[1:20] AS ids
-    FROM (SELECT callctl.remembered_length(1) AS most) AS l
-    JOIN chatapp.users AS x ON length(x.avatar_url) > l.most
-    GROUP BY l.most
+    FROM chatapp.users AS x
+    -- In parentheses of its own, so that it is asked once and not for each row.
+    WHERE length(x.avatar_url) > (SELECT callctl.remembered_length(1))
+    HAVING count(*) > 0
 ) AS q;

@@ -52,7 +52,7 @@ class Settings:
     # Whether callctl.yaml itself says so: an option or a variable may be left over from another database.
     environment_in_file: bool = False
     output: Output = "text"
-    lock_timeout_ms: int = 100
+    lock_timeout_ms: int = 50
     lock_hold_ms: int = 500
     lock_wait_ms: int = 300_000
     statement_timeout_ms: int = 30_000
@@ -134,7 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "lock_timeout",
         "duration",
-        "100ms",
+        "50ms",
         "How long one attempt may wait for a lock before it gives way to the clients behind it.",
         duration,
         field="lock_timeout_ms",

@@ -428,6 +428,11 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
         with connection.transaction():
             guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
             store.create(connection, settings.schema)
+
+    def clean() -> None:
+        # Apart: no lock of what is above is held while every saved value is looked at.
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
             for sql in sweep:
                 connection.execute(sql.encode())
 
@@ -437,8 +442,9 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
             connection.execute(adapt(statement, naming).sql.encode())
 
     try:
+        database.with_retries(settings, "a lock on callctl's own tables", attempt, on_event)
         what = partial(waits_for, connection, settings, "; ".join(sweep))
-        database.with_retries(settings, what, attempt, on_event)
+        database.with_retries(settings, what, clean, on_event)
         for statement in load_script("store_keys.sql").statements:
             what = partial(waits_for, connection, settings, adapt(statement, naming).sql)
             database.with_retries(settings, what, partial(follow, statement), on_event)

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import connect
 from tests.faults.conftest import THOROUGH
 
-from callctl import batches, migrate, runner, transactions
+from callctl import batches, migrate, runner, store, transactions
 from callctl.baselines import BASELINES, Baseline, fill
 from callctl.config import Settings
 from callctl.transactions import Run, Transaction
@@ -25,14 +25,17 @@ pytestmark = pytest.mark.one_server
 
 FEW, MANY = (1_000, 100_000) if THOROUGH else (200, 2_000)
 
-# Strong locks on the platform's tables, and the rows that this transaction has read and written anywhere but in the
-# catalogs. A table scan counts each row, an index scan each row that it fetched.
+# Strong locks on the platform's tables and on those of callctl that its triggers and foreign keys write.
 LOCKED = """
 SELECT coalesce(string_agg(DISTINCT l.relation::regclass::text || ' ' || l.mode, ', '), '')
 FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
-WHERE l.pid = pg_backend_pid() AND l.granted AND c.relnamespace = 'chatapp'::regnamespace AND c.relkind IN ('r', 'p')
+WHERE l.pid = pg_backend_pid() AND l.granted AND c.relkind IN ('r', 'p')
+  AND (c.relnamespace = 'chatapp'::regnamespace
+       OR c.oid IN ('callctl.saved_value'::regclass, 'callctl.inheritance_breach'::regclass))
   AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 """
+# The rows that this transaction has read and written anywhere but in the catalogs. A table scan counts each row, an
+# index scan each row that it fetched.
 ROWS = """
 SELECT s.schemaname || '.' || s.relname,
        s.seq_tup_read + coalesce(s.idx_tup_fetch, 0) + s.n_tup_ins + s.n_tup_upd + s.n_tup_del
@@ -141,3 +144,10 @@ def test_no_hold_grows_with_the_tables(
         if number > one[3][table] + SLACK
     ]
     assert not grown, "\n".join(grown)
+
+
+def test_to_bring_callctls_schema_up_to_date_locks_out_no_writer(documented: str) -> None:
+    migrate.up(Settings(database_url=documented), defer_drops=True)
+    with connect(documented) as db, db.transaction():
+        store.create(db, "chatapp")
+        assert db.execute(LOCKED.encode()).fetchall() == [("",)]

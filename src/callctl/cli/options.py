@@ -36,7 +36,7 @@ LockTimeout: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="How long one attempt may wait for a lock before it lets others pass [default: 100ms].",
+        help="How long one attempt may wait for a lock before it lets others pass [default: 50ms].",
     ),
 ]
 LockWait: TypeAlias = Annotated[
