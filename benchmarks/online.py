@@ -29,7 +29,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=20_000, help="chatbots; twice as many users [%(default)s]")
     parser.add_argument("--baseline", choices=("documented", "deployed"), default="documented")
     parser.add_argument("--unknown-types", action="store_true", help="half of the chatbots have an unknown type")
-    parser.add_argument("--tools", default=DEFAULT, help=f"of {', '.join(tools.tools(''))} [%(default)s]")
+    parser.add_argument(
+        "--tools", default=DEFAULT, help=f"each as NAME or NAME:RUNS, of {', '.join(tools.tools(''))} [%(default)s]"
+    )
     parser.add_argument("--rate", type=float, default=400.0, help="transactions a second, of all clients [%(default)s]")
     parser.add_argument("--clients", type=int, default=8, help="client processes [%(default)s]")
     parser.add_argument("--before", type=float, default=3.0, help="seconds of load before the tool [%(default)s]")
@@ -42,12 +44,18 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def in_rounds(asked: str) -> list[str]:
+    """The tools as they will run: those of more than one run come again, round after round."""
+    runs = {name.strip(): int(count or 1) for name, _, count in (each.partition(":") for each in asked.split(","))}
+    return [name for number in range(max(runs.values())) for name, count in runs.items() if number < count]
+
+
 def main() -> int:
     arguments = parse()
     from benchmarks.online_parts import bench, saved
 
     every = tools.tools(arguments.callctl)
-    chosen = [name.strip() for name in arguments.tools.split(",") if name.strip()]
+    chosen = in_rounds(arguments.tools)
     for name in chosen:
         if name not in every:
             sys.exit(f"online: there is no tool {name}; there are: {', '.join(every)}")
@@ -88,7 +96,7 @@ def under_load(options: bench.Options, chosen: list[tools.Tool], head: dict[str,
             results.append(bench.measured(server, tool, options))
             print("\n".join(report.of_tool(results[-1])), flush=True)
     print()
-    print("\n".join(report.table(results)))
+    print("\n".join(report.table(report.medians(results))))
     settings = {**head["settings"], **asdict(options), "postgresql": server.version}
     return {"kind": "online", **head, "settings": settings, "rows": counts, "tools": results}
 

@@ -6,6 +6,7 @@ An open loop: what is late starts late, and its latency counts from its planned 
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import random
 import time
@@ -127,6 +128,8 @@ class Writer:
 
 def client(plan: Plan, number: int, shared: Any, columns: Any, pipe: Pipe) -> None:
     """One client process: say ready, wait for the start, work until the stop, send the transactions."""
+    # The clients do the same number of things: they would all collect at the same moment, for tens of milliseconds.
+    gc.disable()
     writer = Writer(plan, number)
     connection = psycopg.connect(plan.url, autocommit=True, application_name="bench load")
     pipe.send("ready")

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 BASE = "script"
+
+
+def medians(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One result a tool: of several runs the median of each figure, the longest stall of all, and all errors.
+
+    A run that failed is a result of its own.
+    """
+    runs: dict[str, list[Mapping[str, Any]]] = {}
+    for number, each in enumerate(results):
+        runs.setdefault(f"{each['tool']} {number}" if "failed" in each else each["tool"], []).append(each)
+    return [{**_median(of_one), "runs": len(of_one)} for of_one in runs.values()]
+
+
+def _median(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found = dict(runs[0])
+    for name, value in runs[0].items():
+        if isinstance(value, int | float):
+            found[name] = statistics.median_high([each[name] for each in runs])
+    if "errors" in found:
+        found["errors"] = dict(sum((Counter(each["errors"]) for each in runs), Counter()))
+        found["worst_ms"] = max(each["stall_ms"] for each in runs)
+        found["late_share"] = max(each["late_share"] for each in runs)
+    return found
 
 
 def of_tool(result: dict[str, Any]) -> Iterator[str]:

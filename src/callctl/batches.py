@@ -206,6 +206,7 @@ class _Shares:
                     raise
                 most = max(size // 4, 1)  # it took too long: a smaller one takes less
                 return attempt()
+            run.connection.execute(read_sql("catalog/settle.sql").encode())
             took = (time.monotonic() - began) * 1000
             return start + size, max(cursor.rowcount, 0)
 
