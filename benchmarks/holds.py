@@ -118,7 +118,10 @@ def main() -> int:
                     flush=True,
                 )
     if arguments.save:
-        head = saved.describe(Path(arguments.callctl), {"server": bench.SERVER, "baseline": arguments.baseline})
+        head = saved.describe(
+            Path(arguments.callctl),
+            {"server": bench.SERVER, "baseline": arguments.baseline, "postgresql": server.version},
+        )
         saved.save(arguments.save, {"kind": "holds", **head, "holds": results})
     return 0
 

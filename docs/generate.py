@@ -152,6 +152,7 @@ def performance() -> str:
     page = (EXPLANATION / "performance.md").read_text(encoding="utf-8")
     for kind, table in (
         ("online", tables.online),
+        ("others", tables.online),
         ("growth", tables.growth),
         ("rotation", rotation_table.rotation),
         ("verify", tables.verify),
@@ -169,6 +170,12 @@ def verify_page() -> str:
     return tables.replace(page, "mutations", tables.mutations(saved.newest("mutations")))
 
 
+def locks_page() -> str:
+    """The page as it stands, with the holds measured last between its markers."""
+    page = (EXPLANATION / "locks.md").read_text(encoding="utf-8")
+    return tables.replace(page, "holds", tables.holds(saved.newest("holds")))
+
+
 def faults_page() -> str:
     """The page as it stands, with what was tried last between its markers."""
     page = (EXPLANATION / "faults.md").read_text(encoding="utf-8")
@@ -184,6 +191,7 @@ MEASURED: dict[str, Callable[[], str]] = {
     "online.svg": online_picture,
     "verify.md": verify_page,
     "faults.md": faults_page,
+    "locks.md": locks_page,
 }
 
 PAGES: dict[str, Callable[[], str]] = {

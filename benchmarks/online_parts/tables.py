@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.online_parts.report import BASE
+from benchmarks.online_parts.report import BASE, medians
 
 NAMES = {
     "floor": "nobody: the load alone",
@@ -48,12 +48,13 @@ def online(content: Mapping[str, Any]) -> str:
         f"({settings['baseline']} baseline); {settings['clients']} clients, {settings['rate']:g} transactions a "
         f"second; the reader holds for {settings['reader_s']:g} s. {where(content)}{on_time}",
         "",
-        "| who | wall s | × script | stall | × script | p50 | p99 | p99.9 | over 1 s late | done of planned | WAL MB "
-        "| memory MB | errors of clients |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| who | runs | wall s | × script | stall | the worst | × script | p50 | p99 | p99.9 | over 1 s late "
+        "| done of planned | WAL MB | memory MB | errors of clients |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    base = next((each for each in content["tools"] if each["tool"] == BASE and "wall_s" in each), None)
-    lines += [_row(each, base) for each in content["tools"] if "wall_s" in each]
+    found = medians(content["tools"])
+    base = next((each for each in found if each["tool"] == BASE and "wall_s" in each), None)
+    lines += [_row(each, base) for each in found if "wall_s" in each]
     failed = [each for each in content["tools"] if "failed" in each]
     if failed:
         lines += ["", "Failed, and not tried again:", ""]
@@ -68,9 +69,11 @@ def _row(each: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
     errors = ", ".join(f"{count} {name}" for name, count in each["errors"].items())
     cells = [
         NAMES[each["tool"]] + (" (failed)" if "failed" in each else ""),
+        f"{each['runs']}",
         f"{each['wall_s']:.1f}",
         wall,
         _time(each["stall_ms"]),
+        _time(each["worst_ms"]) if each["runs"] > 1 else "",
         stall,
         *(_time(each[name]) for name in ("p50_ms", "p99_ms", "p999_ms")),
         _share(each["late_share"]),
@@ -96,6 +99,23 @@ def growth(content: Mapping[str, Any]) -> str:
             f"| {each['chatbots']:,} | {each['rows']:,} | {each['wall_s']:.1f} | {per_million:.1f}"
             f" | {each['memory_mb']:.0f} |"
         )
+    return "\n".join(lines)
+
+
+def holds(content: Mapping[str, Any]) -> str:
+    """The longest lock that clients wait behind, a row a command, a column a size."""
+    found = {(each["command"], each["rows"]): each for each in content["holds"]}
+    sizes = sorted({rows for _, rows in found})
+    apart = max(each["looks_ms"] for each in found.values())
+    lines = [
+        f"{where(content)} Looks at `pg_locks` came at most {apart:.0f} ms apart.",
+        "",
+        f"| longest hold, ms | {' | '.join(f'{rows:,} chatbots' for rows in sizes)} |",
+        f"|---|{'---|' * len(sizes)}",
+    ]
+    for command in dict.fromkeys(command for command, _ in found):
+        cells = " | ".join(f"{found[command, rows]['longest_ms']:.1f}" for rows in sizes)
+        lines.append(f"| {command} | {cells} |")
     return "\n".join(lines)
 
 

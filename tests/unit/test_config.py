@@ -53,7 +53,7 @@ def error(kind: type[CallctlError], *arguments: object, **named: object) -> Call
 def test_nothing_given_gives_the_defaults(tmp_path: Path) -> None:
     assert load(tmp_path) == Settings()
     assert Settings().schema == "chatapp"
-    assert Settings().lock_timeout_ms == 100
+    assert Settings().lock_timeout_ms == 50
     assert Settings().statement_timeout_ms == 30_000
     assert Settings().batch_size == 2000
 

@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from benchmarks.online import in_rounds
 from benchmarks.online_parts import document, load, measure, picture, report, saved, tables, tools
 from benchmarks.online_parts.measure import Transaction
 
@@ -144,11 +145,33 @@ def content(*results: dict[str, Any]) -> dict[str, Any]:
 def test_the_table_compares_with_the_script() -> None:
     script = result("script", wall_s=4.0, stall_ms=20_000.0, late_share=0.25)
     page = tables.online(content(result("floor"), script, result("callctl", stall_ms=40.0, wall_s=6.0)))
-    assert "| **callctl** | 6.0 | 1.50 | 40 ms | 1/500 | 2.0 ms | 50 ms | 50 ms | 0 | 2 of 2 | 12 | 40 |  |" in page
-    assert "| the document's script, one transaction | 4.0 | 1.00 | 20.0 s | 1.00 |" in page
+    assert (
+        "| **callctl** | 1 | 6.0 | 1.50 | 40 ms |  | 1/500 | 2.0 ms | 50 ms | 50 ms | 0 | 2 of 2 | 12 | 40 |  |" in page
+    )
+    assert "| the document's script, one transaction | 1 | 4.0 | 1.00 | 20.0 s |  | 1.00 |" in page
     assert " 25.0% " in page
     printed = "\n".join(report.table(content(script, result("callctl", stall_ms=40.0, wall_s=6.0))["tools"]))
     assert "0.0020" in printed
+
+
+def test_of_several_runs_the_table_has_the_median_and_the_worst_stall() -> None:
+    runs = [result("callctl", stall_ms=stall, wall_s=wall) for stall, wall in ((30.0, 5.0), (90.0, 6.0), (40.0, 9.0))]
+    failed = result("callctl", failed="stopped")
+    page = tables.online(content(*runs, failed))
+    assert "| **callctl** | 3 | 6.0 |  | 40 ms | 90 ms |  |" in page
+    assert "| **callctl** (failed) | 1 |" in page
+    assert in_rounds("a, b:3,c:2") == ["a", "b", "c", "b", "c", "b"]
+
+
+def test_the_table_of_holds_has_a_column_for_each_size() -> None:
+    found = [
+        {"command": command, "rows": rows, "longest_ms": rows / 100, "looks_ms": 3.0}
+        for rows in (1000, 100)
+        for command in ("up", "down")
+    ]
+    page = tables.holds({**content(), "holds": found})
+    assert "| longest hold, ms | 100 chatbots | 1,000 chatbots |" in page
+    assert "| down | 1.0 | 10.0 |" in page
 
 
 def test_a_tool_that_failed_says_so() -> None:
@@ -201,5 +224,6 @@ def test_the_page_shows_the_committed_results() -> None:
 @pytest.mark.parametrize("file", sorted(saved.RESULTS.glob("*.json")), ids=lambda file: file.name)
 def test_a_committed_result_names_no_machine(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    assert json.loads(text)["kind"] in ("online", "growth", "faults", "mutations", "queries", "rotation", "verify")
+    kinds = ("online", "others", "growth", "holds", "faults", "mutations", "queries", "rotation", "verify")
+    assert json.loads(text)["kind"] in kinds
     assert not re.findall(r"(?<![\w.$~])/(?:home|root|Users|work|opt|srv|mnt|tmp)/[\w.]+", text)

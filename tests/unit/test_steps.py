@@ -9,6 +9,7 @@ import pytest
 from callctl.errors import Refused
 from callctl.events import Direction
 from callctl.render import spans
+from callctl.script import load_script
 from callctl.steps import applied_steps, deferred_steps, finishing, not_deferrable, wanted_steps
 from callctl.store import HistoryRow
 
@@ -131,3 +132,15 @@ def test_what_can_no_longer_be_deferred_is_said() -> None:
 )
 def test_numbers_are_read_as_spans(numbers: tuple[int, ...], text: str) -> None:
     assert spans(numbers) == text
+
+
+def test_addresses_that_are_too_long_are_saved_by_the_same_statement_each_time() -> None:
+    """It stands in three places, whose directives differ: in place, before the shadow's promise, and behind it."""
+    found = [
+        statement.sql
+        for name in ("before_down", "down_shadow")
+        for statement in load_script(f"steps/01_users_avatar_url/{name}.sql").statements
+        if "callctl.truncate_avatars" in statement.sql
+    ]
+    assert len(found) == 3
+    assert len(set(found)) == 1
