@@ -70,7 +70,14 @@ class OwnServer:
             "user": self._user.ids,
         }
         guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", callctl.guard.__file__, str(self._directory)],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                callctl.guard.__file__,
+                str(self._directory),
+                str(self._directory.lstat().st_ino),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

@@ -116,7 +116,8 @@ def test_the_exceptions_are_those_of_the_page(chain: MakeChain) -> None:
         shadowed.undisturbed("up")
         shadowed.options["down"].append("--shadow")
         found |= watched(shadowed, "down", through_shadow=True)
-    lines = [line.strip("| ").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    page, _, _ = PAGE.read_text(encoding="utf-8").partition("## How long that is")
+    lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line[:1] == "|"]
     rows = [tuple(line) for line in lines[2:]]
     documented = {row[:4] for row in rows}
     assert [f"| {' | '.join(row)} | why? |" for row in sorted(found - documented)] == []
