@@ -11,7 +11,7 @@ SELECT
     'blocks' AS level,
     format('companies whose %s, and whose features.callEnabled of before up is saved: %s', q.shape, q.amount) AS what,
     q.ids[1:20] AS object,
-    format('UPDATE callctl.saved_value SET superseded_at = now() WHERE field = ''settings.features.callEnabled'' AND saved_by = ''up'''
+    format('SET callctl.writes = ''on''; UPDATE callctl.saved_value SET superseded_at = now() WHERE field = ''settings.features.callEnabled'' AND saved_by = ''up'''
            ' AND superseded_at IS NULL AND company_id IN (%s); leaves these settings as they are, or turn them into an object',
            (SELECT string_agg(quote_literal(i), ', ') FROM unnest(q.ids) AS i)) AS fix
 FROM (
@@ -39,7 +39,7 @@ SELECT
     format('chatbots whose settings are not an object but %s, and whose settings.call of before up is saved: %s', q.shape, q.amount)
         AS what,
     q.ids[1:20] AS object,
-    format('UPDATE callctl.saved_value SET superseded_at = now() WHERE field = ''settings.call'' AND saved_by = ''up'''
+    format('SET callctl.writes = ''on''; UPDATE callctl.saved_value SET superseded_at = now() WHERE field = ''settings.call'' AND saved_by = ''up'''
            ' AND superseded_at IS NULL AND chatbot_id IN (%s); leaves these settings as they are, or turn them into an object',
            (SELECT string_agg(quote_literal(i), ', ') FROM unnest(q.ids) AS i)) AS fix
 FROM (
