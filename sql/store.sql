@@ -2086,6 +2086,8 @@ BEGIN
     IF to_regclass(format('callctl.%I', t.relation)) IS NULL THEN
       RETURN QUERY SELECT t.relation, ''::text, coalesce(sum(y.row_count), 0)::bigint, 0::bigint, 'the table is missing'::text
                      FROM callctl.tally AS y WHERE y.relation = t.relation;
+    ELSIF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = format('callctl.%I', t.relation)::regclass AND c.relkind = 'r') THEN
+      RETURN QUERY SELECT t.relation, ''::text, NULL::bigint, NULL::bigint, 'it is no table'::text;
     ELSIF NOT EXISTS (SELECT FROM callctl.tally AS y WHERE y.relation = t.relation AND y.kind IN ('begun', 'accepted')) THEN
       RETURN QUERY SELECT t.relation, ''::text, NULL::bigint, NULL::bigint, 'its rows are not recorded'::text;
     ELSE
