@@ -81,7 +81,7 @@ from callctl.seed_rows import Difference, Seed
 from callctl.seeding import Seeded
 from callctl.source_spans import Kind
 from callctl.steps import all_steps
-from callctl.store import HistoryRow, Saved
+from callctl.store import ChangedRecords, HistoryRow, Saved
 from callctl.target import Target
 from callctl.webhook_accounts import Account, Chosen, NotPutBack
 from callctl.webhook_run import Done
@@ -497,6 +497,11 @@ def _adopted() -> None:
     render_answers.adopted([Adopted(1, "users_avatar_url", True, ())], "json", 0, _TARGET)
 
 
+def _accepted() -> None:
+    changed = ChangedRecords("saved_value", "chatbots.chatbot_type", 500, 461, "rows are missing")
+    render_answers.accepted([changed], "json", _TARGET)
+
+
 def _failed() -> None:
     error = StepFailed("steps/03_chatbot_capabilities/up.sql:5: …", hint="run the same command again")
     render.line(render_progress.failed_document(error, _TARGET))
@@ -674,6 +679,10 @@ def page(generated: str) -> str:
         "`migrate adopt` ends with the steps it looked at:",
         "",
         *_block(_adopted),
+        "",
+        "`migrate adopt --changed-records` ends with what it accepted:",
+        "",
+        *_block(_accepted),
         "",
         "`rotate-secrets` tells how far the rotation has come, whoever works at it, and ends with what was done;",
         "`left` and `outside` as in `--status`; `misshapen` counts by type the accounts whose credentials differ from",

@@ -20,3 +20,6 @@ DELETE FROM callctl.saved_value;
 DELETE FROM callctl.kept_webhook_secret;
 
 DELETE FROM callctl.known_before;
+
+-- What these tables lacked, or had beside what callctl wrote, is gone for good with the rest.
+SELECT callctl.begin_count(ARRAY['saved_value', 'kept_webhook_secret', 'known_before']);

@@ -17,4 +17,9 @@ SELECT callctl.follow_rows('callctl.saved_value'::regclass, 'chatbot_package_id'
 -- callctl: commit
 SELECT callctl.follow_rows('callctl.saved_value'::regclass, 'ai_model_id'::name, 'chatapp.ai_models'::regclass);
 
+-- callctl: commit
 SELECT callctl.follow_rows('callctl.inheritance_breach'::regclass, 'chatbot_id'::name, 'chatapp.chatbots'::regclass);
+
+-- Counting begins where an earlier callctl has left rows that it did not count: in a transaction of its own, behind no lock that a
+-- client waits for. Everywhere else it has begun, and this does nothing.
+SELECT callctl.begin_count();

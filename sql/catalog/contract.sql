@@ -80,8 +80,10 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
            WHERE w.kind = 'constraint' AND w.relation = difference.relation AND w.name = difference.name) THEN NULL
          WHEN kind = 'index' AND problem = 'missing' THEN regexp_replace(facts ->> 'definition', ' INDEX ', ' INDEX CONCURRENTLY ')
          WHEN kind = 'index' AND property = 'valid' THEN format('REINDEX INDEX CONCURRENTLY %s.%s', substring(relation FROM '^(?:"(?:[^"]|"")*"|[^."]*)'), name)
-         WHEN kind = 'trigger' AND problem = 'missing' THEN facts ->> 'definition'
-         WHEN kind = 'trigger' AND property = 'enabled' THEN format('ALTER TABLE %s ENABLE TRIGGER %s', relation, name)
+         WHEN kind = 'trigger' AND problem = 'missing' THEN concat(facts ->> 'definition',
+           CASE facts ->> 'enabled' WHEN 'always' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %s', relation, name) END)
+         WHEN kind = 'trigger' AND property = 'enabled' THEN
+           format('ALTER TABLE %s ENABLE %sTRIGGER %s', relation, CASE expected WHEN 'always' THEN 'ALWAYS ' ELSE '' END, name)
        END AS fix,
        step
 FROM difference

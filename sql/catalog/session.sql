@@ -12,7 +12,8 @@ SELECT pg_catalog.set_config('search_path',
 -- row_security = off makes the server answer 42501 (PostgreSQL manual, "Row Security Policies"). A server that does not know a
 -- setting yet does without. One that can (PostgreSQL 14, on Linux) looks every second whether callctl is still there, and ends the
 -- statement of one that was killed. With less than 4MB of work_mem (the server's default) even small answers of the catalog go to
--- temporary files, which temp_file_limit may forbid.
+-- temporary files, which temp_file_limit may forbid. What a session of callctl's writes to callctl's tables is counted
+-- (callctl.tally).
 SELECT set_config(v.name, v.value, false)
 FROM (VALUES
     ('statement_timeout', '0'),
@@ -31,7 +32,8 @@ FROM (VALUES
     ('client_min_messages', 'warning'),
     ('row_security', 'off'),
     ('client_connection_check_interval', '1s'),
+    ('callctl.writes', 'on'),
     ('work_mem', CASE WHEN pg_size_bytes(current_setting('work_mem')) < 4194304 THEN '4MB' ELSE current_setting('work_mem') END)
 ) AS v(name, value)
-WHERE current_setting(v.name, true) IS NOT NULL
+WHERE (current_setting(v.name, true) IS NOT NULL OR v.name = 'callctl.writes')
   AND (v.name <> 'client_connection_check_interval' OR version() ~* 'linux')

@@ -35,8 +35,8 @@ SELECT
     format('foreign key %I of %s refers to %s, which is not there; step %s makes it again', q.name, q.archived, q.partner, q.step) AS what,
     format('%I on %s', q.name, q.archived) AS object,
     ARRAY[q.step] AS steps,
-    format('DELETE FROM callctl.definition WHERE step = %s AND kind = ''foreign key'' AND name = %L; lets the table return without it;'
-           ' or bring %s back', q.step, q.name, q.partner) AS fix
+    format('DELETE FROM callctl.definition WHERE set_config(''callctl.writes'', ''on'', true) = ''on'' AND step = %s'
+           ' AND kind = ''foreign key'' AND name = %L; lets the table return without it; or bring %s back', q.step, q.name, q.partner) AS fix
 FROM (
     SELECT f.step, f.name, c.oid::regclass AS archived,
            CASE WHEN p.oid IS NULL THEN r.words[1] ELSE format('column %s.%s', r.words[1], k.name) END AS partner
@@ -57,8 +57,8 @@ SELECT
            c.oid::regclass, f.step) AS what,
     format('%I on %s', f.name, c.oid::regclass) AS object,
     ARRAY[f.step] AS steps,
-    format('DELETE FROM callctl.definition WHERE step = %s AND kind = ''foreign key'' AND name = %L; lets the table return without it',
-           f.step, f.name) AS fix
+    format('DELETE FROM callctl.definition WHERE set_config(''callctl.writes'', ''on'', true) = ''on'' AND step = %s'
+           ' AND kind = ''foreign key'' AND name = %L; lets the table return without it', f.step, f.name) AS fix
 FROM callctl.definition AS f
 JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
 WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11)

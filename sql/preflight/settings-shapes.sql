@@ -11,8 +11,8 @@ SELECT
     'blocks' AS level,
     format('companies whose %s, and whose features.callEnabled of before up is saved: %s', q.shape, q.amount) AS what,
     q.ids[1:20] AS object,
-    format('UPDATE callctl.saved_value SET superseded_at = now() WHERE field = ''settings.features.callEnabled'' AND saved_by = ''up'''
-           ' AND superseded_at IS NULL AND company_id IN (%s); leaves these settings as they are, or turn them into an object',
+    format('UPDATE callctl.saved_value SET superseded_at = now() WHERE set_config(''callctl.writes'', ''on'', true) = ''on'''
+           ' AND field = ''settings.features.callEnabled'' AND saved_by = ''up'' AND superseded_at IS NULL AND company_id IN (%s); leaves these settings as they are, or turn them into an object',
            (SELECT string_agg(quote_literal(i), ', ') FROM unnest(q.ids) AS i)) AS fix
 FROM (
     SELECT s.shape, count(*) AS amount, array_agg(s.id ORDER BY s.id) AS ids
@@ -39,8 +39,8 @@ SELECT
     format('chatbots whose settings are not an object but %s, and whose settings.call of before up is saved: %s', q.shape, q.amount)
         AS what,
     q.ids[1:20] AS object,
-    format('UPDATE callctl.saved_value SET superseded_at = now() WHERE field = ''settings.call'' AND saved_by = ''up'''
-           ' AND superseded_at IS NULL AND chatbot_id IN (%s); leaves these settings as they are, or turn them into an object',
+    format('UPDATE callctl.saved_value SET superseded_at = now() WHERE set_config(''callctl.writes'', ''on'', true) = ''on'''
+           ' AND field = ''settings.call'' AND saved_by = ''up'' AND superseded_at IS NULL AND chatbot_id IN (%s); leaves these settings as they are, or turn them into an object',
            (SELECT string_agg(quote_literal(i), ', ') FROM unnest(q.ids) AS i)) AS fix
 FROM (
     SELECT jsonb_typeof(c.settings) AS shape, count(*) AS amount, array_agg(c.id::text ORDER BY c.id) AS ids

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callctl import database, store
+from callctl.actions import record_action
 from callctl.adapt import adapt
-from callctl.errors import StepFailed
+from callctl.errors import Refused, StepFailed
 from callctl.events import Notice, OnEvent, ignore
 from callctl.lock import at_work, guard_transaction
 from callctl.migrate import make_ready, status
 from callctl.naming import Naming
 from callctl.steps import Step, wanted_steps
+from callctl.store import ChangedRecords
 from callctl.verify import CheckResult, step_checks
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
 
     First runs what the step's file marks repeatable: callctl's additions to the document, and what a later down
     must remember. Stops at the first step that cannot be proved; where none was recorded, callctl's schema is not left
-    behind. ``defer_drops`` passes over steps 5 and 6.
+    behind. ``defer_drops`` passes over steps 5 and 6. With the steps, what psql has written to callctl's tables is
+    recorded as written there.
     """
     with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, lock):
         found = status(connection, settings)
@@ -49,7 +52,44 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
                 looked_at.append(_adopt(connection, settings, found.naming, step, on_event))
                 if not looked_at[-1].adopted:
                     break
+            if any(step.adopted for step in looked_at):
+                for changed in _accepted(connection, settings, on_event):
+                    on_event(Notice(f"{changed}; recorded as it is, with the steps"))
         return tuple(looked_at)
+
+
+def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[ChangedRecords, ...]:
+    """Record what callctl's own tables hold as what was written to them; returns what had been changed by hand.
+
+    What is gone from them stays gone. The audit trail gets a row that says what was accepted. Raises Refused where
+    callctl has not written to this database; LockHeld; StepFailed.
+    """
+    with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, _):
+        if not store.exists(connection):
+            raise Refused(
+                "callctl has recorded nothing in this database",
+                hint="callctl migrate status shows which steps are applied",
+            )
+        make_ready(connection, settings, status(connection, settings).naming, on_event)
+        return _accepted(connection, settings, on_event)
+
+
+def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> tuple[ChangedRecords, ...]:
+    import psycopg
+
+    def attempt() -> tuple[ChangedRecords, ...]:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            changed = store.changed_records(connection)
+            if changed:
+                store.accept_records(connection, changed)
+                record_action(connection, "migrate adopt", {"changed_records": [str(each) for each in changed]})
+            return changed
+
+    try:
+        return database.with_retries(settings, "a lock on callctl's own tables", attempt, on_event)
+    except psycopg.Error as error:
+        raise database.translated(error, "callctl's own tables", "", "what they hold was not recorded") from error
 
 
 @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from callctl.adoption import Adopted
     from callctl.config import Output, Settings
     from callctl.migrate import Plan, PlannedStep, Run, Status, StepState
-    from callctl.store import HistoryRow, Saved
+    from callctl.store import ChangedRecords, HistoryRow, Saved
     from callctl.target import Target
 
 # Fewer columns than these divide the words of the table of steps.
@@ -203,7 +203,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
 
 def plan_sql(plan: Plan) -> str:
     """The plan as a script: each statement verbatim, with comments that say where it comes from."""
-    parts: list[str] = []
+    parts: list[str] = ["-- Run it with PGOPTIONS='-c callctl.writes=on', so that what it saves counts as callctl's.\n"]
     for step in plan.steps:
         parts += _on_subscribers(step, "before")
         parts.append(f"-- step {step.number} {step.direction}: {step.name}")
@@ -344,6 +344,25 @@ def adopted(steps: Sequence[Adopted], output: Output, exit_code: int, target: Ta
         render.note("next: callctl migrate up takes the steps that are not recorded, once preflight lets it")
     else:
         render.note("next: callctl verify")
+
+
+def changed_records(changed: Sequence[ChangedRecords]) -> None:
+    """What was changed in callctl's own tables, for the person who is about to be asked."""
+    for each in changed:
+        render.note(str(each))
+
+
+def accepted(changed: Sequence[ChangedRecords], output: Output, target: Target | None = None) -> None:
+    if output == "json":
+        render.line({"event": "finished", "changed_records": changed, "exit_code": 0, "target": target})
+        return
+    if not changed:
+        render.out("callctl's own tables hold what was written to them; there is nothing to accept")
+        return
+    for each in changed:
+        render.out(f"accepted {each}")
+    render.written(target)
+    render.note("next: callctl verify")
 
 
 def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output) -> None:

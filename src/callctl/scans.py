@@ -15,6 +15,8 @@ from itertools import pairwise
 from callctl.lexer import Token, literal, tokens
 from callctl.script import Statement
 
+# What reads what callctl saved of the platform's rows.
+_SAVED = frozenset({("callctl", "saved_value"), ("callctl", "changed_records")})
 _MORE = frozenset("group having order limit offset union intersect except window for".split())  # noqa: SIM905
 
 
@@ -73,11 +75,11 @@ def scans(statements: Iterable[Statement], schema: str, sample: int) -> tuple[Sc
 
 
 def reads_rows(statement: Statement, schema: str) -> bool:
-    """Whether it names a table of this schema, or saved values: its time grows with them."""
+    """Whether it names a table of this schema, or reads callctl's saved values: its time grows with them."""
     # Tokens are enough, and read in a tenth of the time: a name in a string, as for regclass, is none of them.
     words = tokens(statement.sql)
     return any(
-        dot.text == "." and (first.word == schema or (first.word, second.word) == ("callctl", "saved_value"))
+        dot.text == "." and (first.word == schema or (first.word, second.word) in _SAVED)
         for first, dot, second in zip(words, words[1:], words[2:], strict=False)
     )
 

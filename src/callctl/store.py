@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import shlex
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,25 @@ class Saved:
     superseded: int
 
 
+@dataclass(frozen=True)
+class ChangedRecords:
+    """A table of callctl's that does not hold what was written to it, or a part of it: a table and field saved.
+
+    ``recorded`` and ``present`` count its rows; None where counting has not begun, or its count is gone.
+    """
+
+    relation: str
+    part: str
+    recorded: int | None
+    present: int | None
+    difference: str
+
+    def __str__(self) -> str:
+        name = f"callctl.{self.relation}" + (f", {self.part}" if self.part else "")
+        counts = "" if self.recorded is None else f" ({self.recorded:,} recorded, {self.present:,} present)"
+        return f"{name}: {self.difference}{counts}"
+
+
 def exists(connection: Connection) -> bool:
     """Whether callctl has ever written to this database."""
     return database.relation_exists(connection, "callctl", "history")
@@ -103,12 +123,31 @@ def create(connection: Connection, platform_schema: str) -> None:
     """
     with connection.transaction():
         _assert_layout(connection)
+        # An earlier callctl's saved values may be many, and the triggers that count have just locked out their writers:
+        # the last statement of store_keys.sql, or the next run, begins to count them.
+        uncounted = exists(connection) and not database.relation_exists(connection, "callctl", "tally")
         connection.execute(read_sql("store.sql").encode())
         connection.execute(
             "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
         )
         assert_owner(connection, platform_schema)
+        if not uncounted:
+            connection.execute("SELECT callctl.begin_count()")
         connection.execute(read_sql("webhooks/expired.sql").encode())
+
+
+def changed_records(connection: Connection) -> tuple[ChangedRecords, ...]:
+    """The tables of callctl's that another hand has written to; empty where callctl has not begun to count them."""
+    if not database.relation_exists(connection, "callctl", "tally"):
+        return ()
+    rows = connection.execute(read_sql("catalog/changed_records.sql").encode()).fetchall()
+    return tuple(ChangedRecords(*row) for row in rows)
+
+
+def accept_records(connection: Connection, changed: Iterable[ChangedRecords]) -> None:
+    """Record what these tables hold as what was written to them, in the caller's transaction."""
+    relations = sorted({each.relation for each in changed})
+    connection.execute("SELECT callctl.begin_count(%s::text[])", (relations,))
 
 
 def _assert_layout(connection: Connection) -> None:

@@ -18,6 +18,7 @@ from callctl.postgres import Server
 
 # Rows that the baselines hold on purpose, and that a check warns of from the start.
 SETTLE = """
+  SET LOCAL callctl.writes = 'on';
   UPDATE chatapp.chatbots SET package_id = NULL WHERE id IN (SELECT chatbot_id FROM callctl.inheritance_breach);
   DELETE FROM callctl.inheritance_breach;
 """

@@ -153,6 +153,7 @@ _OTHER_TYPE = {
     "boolean": "text",
     "integer": "bigint",
     "bigint": "integer",
+    "numeric": "text",
     "text[]": "varchar[]",
 }
 
@@ -227,6 +228,7 @@ def _columns(
             "boolean": "true" if default is None else "NOT " + str(default),
             "integer": "7",
             "bigint": "7",
+            "numeric": "7",
             "text[]": "'{x}'",
             "uuid": "'00000000-0000-0000-0000-000000000000'",
         }.get(
@@ -389,10 +391,13 @@ def _triggers(db: Connection, names: Collection[tuple[str, str]], schema: str) -
                  ("always or not", f"{alter} ENABLE {'' if enabled == 'A' else 'ALWAYS'} TRIGGER {name}"), ("other time", again + _other_time(definition)),
                  ("each statement", again + _condition(definition, "").replace("FOR EACH ROW", "FOR EACH STATEMENT")),
                  ("condition", again + _condition(definition, "WHEN (false) ")),
-                 ("other function", f"CREATE FUNCTION {schema}.other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', f' {schema}.other(')}"),
-                 ("other function of its name", f"CREATE SCHEMA elsewhere; CREATE FUNCTION elsewhere.{function.partition('.')[2]}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', ' elsewhere.' + function.partition('.')[2] + '(')}"),
+                 ("other function", f"CREATE OR REPLACE FUNCTION {schema}.other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', f' {schema}.other(')}"),
+                 ("other function of its name", f"CREATE SCHEMA IF NOT EXISTS elsewhere; CREATE OR REPLACE FUNCTION elsewhere.{function.partition('.')[2]}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; {again}{definition.replace(f' {function}(', ' elsewhere.' + function.partition('.')[2] + '(')}"),
                  ("arguments", again + definition[:-1].rstrip() + (", 'more')" if definition[-2] == "'" else "'more')")),
                  ("other event", again + _other_event(definition))]  # fmt: skip
+        if " REFERENCING " in definition:
+            found.append(("no rows", again + _without_rows(definition)))
+            found.append(("other names", again + definition.replace(" AS written", " AS rows_written")))
         if " UPDATE OF " in definition:
             found.append(("fewer columns", again + re.sub(r"UPDATE OF \w+, ", "UPDATE OF ", definition)))
             found.append(("all columns", again + re.sub(r"UPDATE OF .* ON ", "UPDATE ON ", definition)))
@@ -408,12 +413,20 @@ def _condition(definition: str, condition: str) -> str:
 
 def _other_time(definition: str) -> str:
     """The trigger before where it fired after, and the other way round."""
+    definition = _without_rows(definition)
     before = " BEFORE " in definition
     return definition.replace(" BEFORE ", " AFTER ") if before else definition.replace(" AFTER ", " BEFORE ")
 
 
+def _without_rows(definition: str) -> str:
+    """The trigger without names for the rows of its statement, which only AFTER one kind of event it can have."""
+    return re.sub(r" REFERENCING .* FOR EACH", " FOR EACH", definition)
+
+
 def _other_event(definition: str) -> str:
     """The trigger for more statements or for fewer, its condition still a valid one."""
+    if " REFERENCING " in definition:
+        return _without_rows(definition).replace(" UPDATE ON ", " INSERT ON ").replace(" DELETE ON ", " UPDATE ON ")
     if " INSERT OR UPDATE OF " in definition:
         return definition.replace(" INSERT OR UPDATE OF ", " UPDATE OF ")
     if " INSERT ON " in definition:

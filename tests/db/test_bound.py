@@ -374,6 +374,7 @@ def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tm
         kept = one(db, "SELECT webhook_secret FROM callctl.kept_webhook_secret")
         assert json.loads(kept)["v"] == 2
         moved = as_text(Sealer(ring.keys["k1"]).seal("moved", Place("", "", "", ""), 1))
+        db.execute("SET callctl.writes = 'on'")
         bot = one(db, "SELECT id::text FROM chatapp.chatbots LIMIT 1")
         db.execute("UPDATE callctl.kept_webhook_secret SET webhook_secret = %s", (moved,))
         db.execute(

@@ -421,6 +421,12 @@ BREAKAGES: dict[str, list[Breakage]] = {
         )
     ],
     "nothing-left-in-archive": [Breakage("CREATE TABLE callctl.calls ()", says="calls")],
+    "records-unchanged": [
+        Breakage("DELETE FROM callctl.made", says="made"),
+        Breakage("UPDATE callctl.definition SET ddl = 'SELECT 1'", DEPLOYED, "contents were changed"),
+        Breakage("TRUNCATE callctl.tally", says="not recorded"),
+        Breakage("DROP TABLE callctl.seeded_model", says="seeded_model"),
+    ],
     "no-model-waits": [Breakage("INSERT INTO callctl.saved_row (relation, row_id, contents) VALUES ('ai_models', gen_random_uuid(), '{}')")],
 }  # fmt: skip
 

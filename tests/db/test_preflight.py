@@ -845,6 +845,9 @@ OWN_TESTS = {
     # test_definitions.py
     "statistics-owners",
     "restored-roles",
+    # test_records.py
+    "changed-records",
+    "changed-records-down",
 }
 # Those that need a database with the steps applied: test_preflight_down.py.
 DOWN_TESTS = {"settings-shapes"}

@@ -172,7 +172,7 @@ PLANTED: Mapping[str, Mapping[str, str]] = {
         "both forms, then": SWITCH.format(switch="ENABLE"),
     },
     "saved values changed": {"both forms": TAMPER},
-    "saved values deleted": {"flags only": "DELETE FROM callctl.saved_value"},
+    "saved values deleted": {"flags only": "SET callctl.writes = 'on'; DELETE FROM callctl.saved_value"},
 }
 PLANTED_SHORT = ("updates of callctl swallowed", "triggers disabled for a while", "saved values deleted")
 

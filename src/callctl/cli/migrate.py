@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from callctl.cli.options import (
 )
 from callctl.cli.take_steps import Wish, take_steps
 from callctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from callctl.config import Settings
 
 GROUP_EPILOG = """
 \b
@@ -225,15 +228,35 @@ For a database that was migrated without callctl: by psql with callctl's files, 
 step is recorded only if its verify passes. Only callctl's own tables are written. Exit code 3 if a step
 could not be proved.
 
+Where verify says that callctl's own tables were changed by hand (records-unchanged), restore schema callctl from a
+backup. Without one, --changed-records accepts what they hold: migrate down works again, and what is gone from them
+does not come back. It records no step.
+
 \b
 Next: callctl migrate status
 """
 
 
 @group.command(epilog=ADOPT_EPILOG)
-def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = False) -> None:
+def adopt(
+    context: typer.Context,
+    defer_drops: DeferDrops = False,
+    changed_records: Annotated[
+        bool,
+        typer.Option(
+            "--changed-records",
+            help="Accept what callctl's own tables hold where they were changed by hand; record no step.",
+        ),
+    ] = False,
+    yes: Yes = False,
+) -> None:
     """Record the steps that are already in the database. Each is proved by its verify first."""
+    if changed_records and defer_drops:
+        raise UsageError("--changed-records records no step, so none can be deferred", hint="use one of the two")
     settings = common.settings(context)
+    if changed_records:
+        _accept(settings, yes=yes)
+        return
     from callctl import adoption, render_answers, render_progress, render_report
 
     with render_progress.json_failure(settings.output, common.target):
@@ -247,6 +270,21 @@ def adopt(context: typer.Context, defer_drops: DeferDrops = False, yes: Yes = Fa
         render_answers.adopted(adopted, settings.output, exit_code, common.target())
     if exit_code:
         raise typer.Exit(exit_code)
+
+
+def _accept(settings: Settings, *, yes: bool) -> None:
+    from callctl import adoption, database, render_answers, render_progress, store
+
+    with render_progress.json_failure(settings.output, common.target):
+        with common.connected(settings, writes=True) as connection:
+            with database.read_in_time(connection, settings, "migrate adopt", "nothing was recorded"):
+                changed = store.changed_records(connection)
+            if changed:
+                render_answers.changed_records(changed)
+                common.confirm(connection, settings, "Accept this: what is gone from these tables stays gone", yes=yes)
+        with render_progress.running(settings.output) as on_event:
+            accepted = adoption.adopt_records(settings, on_event)
+        render_answers.accepted(accepted, settings.output, common.target())
 
 
 @group.command()

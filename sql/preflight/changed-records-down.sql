@@ -1,0 +1,27 @@
+-- finding: changed-records-down
+-- direction: down
+-- ok: what was saved to take the steps back is what callctl wrote
+-- absent: callctl has not begun to count what it saves
+-- why: going down puts back the values and definitions that callctl saved; rows that are gone from its tables do not come back, and
+--      rows that another hand changed there would be put back as they are now
+-- do: restore schema callctl from a backup taken before the change; or accept the loss with callctl migrate adopt --changed-records,
+--      then run migrate down again
+
+-- needs: callctl.tally
+SELECT
+    'blocks' AS level,
+    concat('callctl.', r.relation, CASE WHEN r.part <> '' THEN ', ' || r.part END, ': ', r.difference,
+           CASE WHEN r.recorded IS NOT NULL THEN format(' (%s recorded, %s present)', r.recorded, r.present) END) AS what,
+    'callctl.' || r.relation AS object
+FROM callctl.changed_records() AS r
+-- What no step reads: the audit trail, load tests, keys and rotations.
+WHERE r.relation NOT IN ('action', 'bound_field', 'encryption_key', 'kept_webhook_secret', 'load_test', 'rotation', 'rotation_failure',
+                         'rotation_range');
+
+-- needs: callctl.installation.counted
+SELECT
+    'blocks' AS level,
+    'callctl.tally, which counts what callctl saves, is gone: what was saved cannot be compared with anything' AS what,
+    'callctl.tally' AS object
+FROM callctl.installation AS i
+WHERE i.counted <> '{}' AND to_regclass('callctl.tally') IS NULL;
