@@ -82,6 +82,7 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
        -- The statement that makes it what it should be; NULL where there is no single one, or what it held is lost.
        CASE
          WHEN "check" IN ('store-writes', 'writes-kept', 'additions-swallow') THEN format('DROP %s %s ON %s', upper(kind), name, relation)
+         WHEN problem = 'not gone' AND kind = 'trigger' THEN format('DROP TRIGGER %s ON %s', name, relation)
          WHEN problem IN ('not gone', 'added', 'may swallow writes', 'row-level security is on') THEN NULL
          WHEN kind = 'column' AND property = 'type' THEN format('ALTER TABLE %s ALTER COLUMN %s TYPE %s', relation, name, expected)
          WHEN kind = 'column' AND property = 'not null' THEN

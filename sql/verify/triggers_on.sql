@@ -26,6 +26,7 @@ FROM pg_trigger AS t
 JOIN pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_proc AS p ON p.oid = t.tgfoid
 WHERE NOT t.tgisinternal AND t.tgenabled NOT IN ('O', 'A') AND p.pronamespace <> 'callctl'::regnamespace
+  AND t.tgname NOT IN ('check_chatbot_capabilities', 'update_integration_accounts_updated_at', 'update_calls_updated_at')
   AND c.relnamespace = 'chatapp'::regnamespace
   AND c.relname IN ('users', 'companies', 'chatbots', 'chatbot_packages', 'ai_models', 'end_users', 'conversations',
                     'integration_accounts', 'calls', 'call_transcripts')
