@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.online_parts import saved  # noqa: E402
 from tests.db.migrated import Migrated, State, connection_to  # noqa: E402
-from tests.db.mutations import broken_objects, broken_store  # noqa: E402
+from tests.db.mutations import broken_guards, broken_objects, broken_store  # noqa: E402
 from tests.db.test_invariants import BREAKAGES, DEFERRED, FULL  # noqa: E402
 
 from callctl import conformance  # noqa: E402
@@ -94,6 +94,7 @@ def score(migrated: Migrated) -> dict[str, dict[str, int]]:
         tried: list[tuple[str, str, State]] = [
             (each.kind, each.sql, FULL) for each in broken_objects(db, migrated.before(FULL))
         ]
+        tried += [(each.kind, each.sql, FULL) for each in broken_guards(db)]
     tried += [
         ("row", each.sql, each.state)
         for check, breakages in BREAKAGES.items()
@@ -122,7 +123,7 @@ def score(migrated: Migrated) -> dict[str, dict[str, int]]:
                 for query, now, then in zip(queries, found, right[state], strict=True)
             )
             counts["by_heart"] += found != right[state]
-            counts["callctl"] += caught(db, fast=kind != "row")
+            counts["callctl"] += caught(db, fast=kind not in ("row", "orphan"))
     scores["store"] = score_of_the_store(migrated, queries, right[FULL])
     return scores
 

@@ -155,6 +155,9 @@ def _contract() -> Iterator[str]:
         names = [f"`{each.name}`" for each in listed if each.facts is not None]
         said = f"{len(names)} of callctl's own schema" if not steps else ", ".join([*names, *gone])
         yield f"| {steps} | `{check}` | {said} |"
+    yield "| | `store-writes` | no trigger or rule but callctl's own is on its tables |"
+    yield "| 1-13 | `writes-kept` | no trigger or rule keeps the platform's rows from being inserted or updated |"
+    yield "| 1-13 | `deletes-kept` *(warns)* | no trigger or rule keeps the platform's rows from being deleted |"
     yield "| 9-11 | `additions` *(warns)* | nothing was added to the three new tables |"
     yield "| 9-11 | `additions-swallow` | nothing that was added to them may keep a row from being written |"
 

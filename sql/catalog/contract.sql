@@ -2,7 +2,9 @@
 -- as objects of this database, in its own names: {"check", "step", "relation", "kind", "name", "facts": {property: value} or null
 -- where the object must be gone, "made": [kind, relation, name] where the facts count only if callctl made it, "always":
 -- the facts that count in any case, "while": [schema, table, column] where it is expected only while that column is there}.
--- "whole" lists the tables that are the migration's own: what else stands on them is "added".
+-- "whole" lists the tables that are the migration's own: what else stands on them is "added". "own" lists callctl's own tables: no
+-- trigger or rule but callctl's belongs on them. "relied" lists the platform's tables that the migration relies on: no other
+-- trigger or rule may keep a row of theirs from being written.
 WITH asked AS (
   SELECT '{}'::jsonb AS what
 ), wanted AS (
@@ -54,6 +56,22 @@ WITH asked AS (
   JOIN found AS f ON f.relation = t.relation
   LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name
   WHERE w.name IS NULL
+  UNION ALL
+  SELECT 'store-writes', 0, f.relation, f.kind, f.name, 'added', NULL, NULL, NULL, NULL
+  FROM asked
+  CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'own') AS t (relation)
+  JOIN found AS f ON f.relation = t.relation AND f.kind IN ('trigger', 'rule')
+  LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name AND NOT w.gone
+  WHERE w.name IS NULL
+  UNION ALL
+  -- Many a platform turns a DELETE into an UPDATE of deleted_at: worth knowing, and no failure.
+  SELECT CASE f.facts ->> 'events' WHEN 'delete' THEN 'deletes-kept' ELSE 'writes-kept' END, NULL, f.relation, f.kind, f.name,
+         'may swallow writes', NULL, NULL, NULL, NULL
+  FROM asked
+  CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'relied') AS t (relation)
+  JOIN found AS f ON f.relation = t.relation AND f.kind IN ('trigger', 'rule') AND f.facts ->> 'writes' = 'may be swallowed'
+  LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name
+  WHERE w.name IS NULL
 )
 SELECT "check", problem, concat_ws(' ', kind, CASE
          WHEN kind = 'table' THEN relation
@@ -63,6 +81,8 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
        property, expected, found,
        -- The statement that makes it what it should be; NULL where there is no single one, or what it held is lost.
        CASE
+         WHEN "check" IN ('store-writes', 'writes-kept', 'additions-swallow') THEN format('DROP %s %s ON %s', upper(kind), name, relation)
+         WHEN problem = 'not gone' AND kind = 'trigger' THEN format('DROP TRIGGER %s ON %s', name, relation)
          WHEN problem IN ('not gone', 'added', 'may swallow writes', 'row-level security is on') THEN NULL
          WHEN kind = 'column' AND property = 'type' THEN format('ALTER TABLE %s ALTER COLUMN %s TYPE %s', relation, name, expected)
          WHEN kind = 'column' AND property = 'not null' THEN

@@ -102,9 +102,16 @@ LATERAL (VALUES
   ('definition', regexp_replace(pg_get_triggerdef(t.oid), ' EXECUTE FUNCTION [^(]+\(',
                                 replace(format(' EXECUTE FUNCTION %I.%I(', n.nspname, p.proname), '\', '\\'))),
   ('enabled', CASE t.tgenabled WHEN 'O' THEN 'yes' WHEN 'A' THEN 'always' WHEN 'R' THEN 'on replicas only' ELSE 'no' END),
-  -- Only a BEFORE ROW trigger can keep a row from being written, by returning NULL. Whether it ever does cannot be read off its text.
-  ('writes', CASE WHEN t.tgtype::integer & 3 = 3 AND t.tgenabled <> 'D' AND p.prosrc ~* '\mreturn\s+null\M' THEN 'may be swallowed'
-                  ELSE 'go through' END)
+  -- Only a BEFORE ROW trigger can keep a row from being written: by returning NULL (SKIP in other languages), or of an UPDATE by
+  -- returning OLD, which one that is for DELETE as well does rightly. Whether it ever does cannot be read off its text.
+  ('writes', CASE WHEN t.tgtype::integer & 3 = 3 AND t.tgenabled <> 'D'
+      AND (p.prosrc ~* '\mreturn\M[\s(]*null\M' OR p.prosrc ~* '\mnew\s*:?=\s*null\M'
+           OR t.tgtype::integer & 24 = 16 AND p.prosrc ~* '\mreturn\M[\s(]*old\M'
+           OR p.prolang IN (SELECT l.oid FROM pg_catalog.pg_language AS l WHERE l.lanname !~ '^(internal|c|sql|plpgsql)$')
+              AND p.prosrc ~* '\m(skip|null|none)\M') THEN 'may be swallowed'
+      ELSE 'go through' END),
+  -- INSERT is 4, DELETE 8, UPDATE 16.
+  ('events', CASE t.tgtype::integer & 28 WHEN 8 THEN 'delete' ELSE 'more' END)
 ) AS fact (property, value)
 
 UNION ALL
@@ -113,7 +120,8 @@ FROM relation AS r
 JOIN pg_catalog.pg_rewrite AS w ON w.ev_class = r.oid AND w.rulename <> '_RETURN',
 LATERAL (VALUES
   ('definition', pg_get_ruledef(w.oid)),
-  ('writes', CASE WHEN w.is_instead AND w.ev_enabled <> 'D' THEN 'may be swallowed' ELSE 'go through' END)
+  ('writes', CASE WHEN w.is_instead AND w.ev_enabled <> 'D' THEN 'may be swallowed' ELSE 'go through' END),
+  ('events', CASE w.ev_type WHEN '4' THEN 'delete' ELSE 'more' END)
 ) AS fact (property, value)
 
 UNION ALL

@@ -5,7 +5,7 @@
 
 -- What a role has by a grant on chatbots it should have on the three tables, by whatever way: its own grant, a role it
 -- is a member of, or PUBLIC. A role that reads other tables of the platform under row-level security is left out: what it may
--- read of the new ones is for their policies to say.
+-- read of the new ones is for their policies to say. Accounts hold secrets, so PUBLIC gets nothing of them (secrets-closed).
 -- check (warns): new-tables-granted: every role that may use chatbots may use the three new tables in the same way
 SELECT CASE WHEN granted.grantee = 0 THEN 'public' ELSE pg_get_userbyid(granted.grantee)::text END AS role,
        format('GRANT %s ON %s TO %s', string_agg(granted.privilege_type, ', ' ORDER BY granted.privilege_type), made.oid::regclass,
@@ -16,6 +16,7 @@ JOIN pg_class AS made ON made.relnamespace = chatbots.relnamespace AND made.relk
                      AND made.relname IN ('integration_accounts', 'calls', 'call_transcripts')
 WHERE chatbots.relnamespace = 'chatapp'::regnamespace AND chatbots.relname = 'chatbots'
   AND granted.grantee <> chatbots.relowner
+  AND (granted.grantee <> 0 OR made.relname <> 'integration_accounts')
   AND NOT EXISTS (
     SELECT FROM pg_class AS c LEFT JOIN pg_roles AS r ON r.oid = granted.grantee
     WHERE c.relnamespace = chatbots.relnamespace AND c.relrowsecurity

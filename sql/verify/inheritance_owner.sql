@@ -1,11 +1,12 @@
 -- steps: 6
 -- fast: yes
 -- means: saving a chatbot fails: the function of the inheritance rule may not read the package
--- mends: GRANT SELECT, UPDATE on the packages to the function's owner, or give the function to the tables' owner
+-- mends: run the statement beside it, or GRANT the function's owner SELECT and UPDATE on the packages and USAGE on their schema
 
 -- The function runs as its owner, and FOR SHARE takes the right to update as well.
 -- check: inheritance-rule-may-read: the owner of the inheritance rule's function may read and lock packages
-SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner
+SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner,
+       format('ALTER FUNCTION %s OWNER TO %I;', p.oid::regprocedure, pg_get_userbyid(c.relowner)) AS statement
 FROM (VALUES ('chatapp.chatbot_packages'::regclass)) AS packages (relation)
 JOIN pg_class AS c ON c.oid = packages.relation
 JOIN pg_proc AS p ON p.pronamespace = c.relnamespace AND p.proname = 'check_chatbot_capabilities'

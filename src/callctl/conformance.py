@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.contract import (
     KINDS,
+    RELIED_ON,
     Expected,
     differences_sql,
     expected_of,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 ADDITIONS = "additions"
 # callctl's own schema: what differs there cannot be accepted.
-STORE_CHECKS = frozenset({"store-functions", "store-tables"})
+STORE_CHECKS = frozenset({"store-functions", "store-tables", "store-writes"})
 
 
 def conformance(
@@ -39,9 +40,10 @@ def conformance(
     One query, which reads the catalog alone. A difference that ``accept`` names fails nothing.
     """
     expected, whole = expected_of(applied), own_tables(applied)
-    rows, problem = ask(connection, differences_sql(expected, naming, whole))
+    rows, problem = ask(connection, differences_sql(expected, naming, whole, relied=RELIED_ON))
     left, accepted = _without(rows, accept)
-    results = _compared(expected, left, whole, problem)
+    added = (_OF_THE_STORE, *_OF_THE_PLATFORM, *_OF_ADDITIONS * bool(whole))
+    results = _compared(expected, left, added, problem)
     unused = [entry for entry in accept if entry not in accepted]
     if accept and problem is None:
         results.append(_unused(unused))
@@ -81,11 +83,14 @@ def store_conformance(connection: Connection, platform_schema: str) -> tuple[int
     """The same of callctl's own schema alone, none of whose rows it reads."""
     expected = expected_of_step(0)
     rows, problem = ask(connection, differences_sql(expected, Naming(platform_schema, {}), ()))
-    return len(expected), _compared(expected, rows, (), problem)
+    return len(expected), _compared(expected, rows, (_OF_THE_STORE,), problem)
 
 
 def _compared(
-    expected: Sequence[Expected], rows: Sequence[tuple[Any, ...]], whole: Collection[str], problem: str | None
+    expected: Sequence[Expected],
+    rows: Sequence[tuple[Any, ...]],
+    added: Collection[_Addition],
+    problem: str | None,
 ) -> list[CheckResult]:
     different: dict[str, list[tuple[Any, ...]]] = {}
     for row in rows:
@@ -96,8 +101,8 @@ def _compared(
         for check, objects in groupby(ordered, key=lambda each: each.check)
     ]
     results.sort(key=lambda result: (result.step or 99, result.id))
-    if whole and problem is None:
-        results += [_added(each, different.get(each.id, [])) for each in _OF_ADDITIONS]
+    if problem is None:
+        results += [_added(each, different.get(each.id, [])) for each in added]
     return results
 
 
@@ -175,6 +180,30 @@ class _Addition:
     fix: str
 
 
+_OF_THE_STORE = _Addition(
+    "store-writes",
+    "no trigger or rule but callctl's own is on its tables",
+    False,
+    "callctl's history, or what it saved, may not be stored as it was written: the history has a step"
+    " that was not taken, or lacks one that was, and rolling back loses rows",
+    "drop it",
+)
+_OF_THE_PLATFORM = (
+    _Addition(
+        "writes-kept",
+        "no trigger or rule may keep a row of the platform's tables from being inserted or updated",
+        False,
+        "a chatbot, a company or a model is not stored as it was written, without an error",
+        "drop that trigger or rule, or let its function raise an error in place of RETURN NULL",
+    ),
+    _Addition(
+        "deletes-kept",
+        "no trigger or rule may keep a row of the platform's tables from being deleted",
+        True,
+        "nothing, if it marks the row as deleted in place of deleting it; else a deleted customer's rows stay",
+        "nothing, if it is meant to be there",
+    ),
+)
 _OF_ADDITIONS = (
     _Addition(
         ADDITIONS,
@@ -206,7 +235,11 @@ def _added(each: _Addition, found: Sequence[tuple[Any, ...]]) -> CheckResult:
         "contract",
         None,
         each.means,
-        (each.fix, *(() if each.warns else (_acceptance(row) for row in found[:SAMPLE]))),
+        (
+            *(f"{row[5]};" for row in found if row[5] and not each.warns),
+            each.fix,
+            *(() if each.warns or each.id in STORE_CHECKS else (_acceptance(row) for row in found[:SAMPLE])),
+        ),
     )
 
 

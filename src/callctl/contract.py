@@ -32,6 +32,11 @@ KINDS = MappingProxyType(
         "function": "functions",
     }
 )
+# The platform's tables, beside its new ones, whose rows the migration writes or refers to.
+RELIED_ON = tuple(
+    f"{DOCUMENTED_SCHEMA}.{table}"
+    for table in ("users", "companies", "chatbot_packages", "chatbots", "ai_models", "end_users", "conversations")
+)
 _NOTHING_MADE = "(VALUES (NULL::text, NULL::text, NULL::text)) AS m (kind, relation, name)"
 _PLATFORM_FUNCTION = "update_updated_at_column()"
 # What pg_catalog.quote_ident() puts in quotes although lexer.identifier() need not.
@@ -129,15 +134,26 @@ def own_tables(applied: Collection[int]) -> tuple[str, ...]:
 
 
 def differences_sql(
-    expected: Collection[Expected], naming: Naming, whole: Collection[str] = (), *, alone: bool = False
+    expected: Collection[Expected],
+    naming: Naming,
+    whole: Collection[str] = (),
+    *,
+    relied: Collection[str] = (),
+    alone: bool = False,
 ) -> str:
     """The query for what differs: check, problem, object, property, expected, found, what mends it, its step.
 
-    ``whole`` are the tables on which nothing else should stand. ``alone``: no other step is known to be applied, so
+    ``whole`` are the tables on which nothing else should stand. ``relied`` are the platform's whose rows nothing else
+    should keep from being written. ``alone``: no other step is known to be applied, so
     what a later step removes is expected only while the column is there that goes with it.
     """
     asked = {
-        "tables": sorted({_pair(each.relation, naming) for each in expected if each.kind != "function"}),
+        "tables": sorted(
+            {
+                _pair(relation, naming)
+                for relation in (*relied, *(each.relation for each in expected if each.kind != "function"))
+            }
+        ),
         "functions": sorted(
             {
                 (_pair(each.relation, naming)[0], each.name.partition("(")[0])
@@ -146,6 +162,9 @@ def differences_sql(
             }
         ),
         "whole": [_Names(naming, table).adapted(table) for table in whole],
+        # A step's own check asks of its own objects alone; callctl's own tables are none of them.
+        "own": sorted({each.relation for each in expected if each.step == 0 and each.kind == "table"}),
+        "relied": [_Names(naming, table).adapted(table) for table in relied],
         "objects": [_wanted(each, naming, alone) for each in expected],
     }
     text = json.dumps(asked, ensure_ascii=False)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from callctl import __version__, database
-from callctl.errors import Refused
+from callctl.errors import Refused, StepFailed
 from callctl.events import Direction, OnEvent, ignore
 from callctl.files import read_sql
 from callctl.lock import at_work, guard_transaction
@@ -119,7 +119,8 @@ def absence(connection: Connection, platform_schema: str, table: str) -> str | N
 def create(connection: Connection, platform_schema: str) -> None:
     """Make callctl's schema, or bring it up to date, for the platform in ``platform_schema``.
 
-    Webhook secrets that need not be kept any longer go. Raises Refused where it belongs to another schema already.
+    Webhook secrets that need not be kept any longer go. Raises Refused where it belongs to another schema already, and
+    where a trigger or a rule of others is on a table of callctl's.
     """
     with connection.transaction():
         _assert_layout(connection)
@@ -127,6 +128,7 @@ def create(connection: Connection, platform_schema: str) -> None:
         # the last statement of store_keys.sql, or the next run, begins to count them.
         uncounted = exists(connection) and not database.relation_exists(connection, "callctl", "tally")
         connection.execute(read_sql("store.sql").encode())
+        _assert_own_writes(connection)
         connection.execute(
             "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
         )
@@ -160,6 +162,18 @@ def _assert_layout(connection: Connection) -> None:
         raise Refused(
             "schema callctl was made by an earlier development version, which kept saved values in another form",
             hint="take the steps back with that version (migrate down --all), then DROP SCHEMA callctl CASCADE",
+        )
+
+
+def _assert_own_writes(connection: Connection) -> None:
+    """Raise Refused where something of others could keep what callctl records from being stored as it is written."""
+    hooks = connection.execute(read_sql("catalog/own_hooks.sql").encode()).fetchall()
+    if hooks:
+        are, verb = ("is", "it may change") if len(hooks) == 1 else ("are", "they may change")
+        raise Refused(
+            f"{'; '.join(what for what, _ in hooks)} {are} not callctl's: {verb} or swallow what callctl records;"
+            " nothing was changed",
+            hint=f"run {' '.join(statement for _, statement in hooks)} then the same command again",
         )
 
 
@@ -223,13 +237,35 @@ def record(
     *,
     adopted: bool = False,
 ) -> None:
-    """Write the history row of a step and forget its checkpoints, in the caller's transaction."""
-    connection.execute(
+    """Write the history row of a step and forget its checkpoints, in the caller's transaction.
+
+    Raises StepFailed where either is not stored so.
+    """
+    written = connection.execute(
         "INSERT INTO callctl.history (step, direction, file, sha256, started_at, client, callctl_version, adopted)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
         (step, direction, file, sha256, started_at, client(), __version__, adopted),
-    )
+    ).fetchone()
     connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s", (step,))
+    stored = connection.execute(
+        "SELECT h.step, h.direction, h.file, h.sha256, h.started_at, h.adopted,"
+        " EXISTS (SELECT FROM callctl.checkpoint AS c WHERE c.step = %s)"
+        " FROM (SELECT 1) AS one LEFT JOIN callctl.history AS h ON h.id = %s",
+        (step, written[0] if written else None),
+    ).fetchone()
+    assert stored is not None
+    if tuple(stored[:-1]) != (step, direction, file, sha256, started_at, adopted):
+        raise _not_recorded(f"the history row of step {step} {direction}", "callctl.history")
+    if stored[-1]:
+        raise _not_recorded(f"the end of step {step} {direction}", "callctl.checkpoint")
+
+
+def _not_recorded(what: str, table: str) -> StepFailed:
+    """The error for a row of callctl's own that is not stored as it was written."""
+    return StepFailed(
+        f"{what} is not stored in {table} as it was written; this transaction was rolled back",
+        hint=f"callctl verify names the trigger or rule on {table}; drop it, then run the same command again",
+    )
 
 
 def client() -> str:
@@ -258,15 +294,19 @@ def checkpoint(connection: Connection, step: int, direction: Direction, sha256: 
     """Write how far a statement has come, in the caller's transaction.
 
     A step goes one way at a time: what a run in the other direction had reached is forgotten with the first of these.
+    Raises StepFailed where it is not stored so.
     """
     connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction <> %s", (step, direction))
-    connection.execute(
+    stored = connection.execute(
         "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished, changed)"
         " VALUES (%s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (step, direction, statement) DO UPDATE SET sha256 = EXCLUDED.sha256,"
-        " finished = EXCLUDED.finished, changed = EXCLUDED.changed, written_at = clock_timestamp()",
+        " finished = EXCLUDED.finished, changed = EXCLUDED.changed, written_at = clock_timestamp()"
+        " RETURNING sha256, statement, finished, changed",
         (step, direction, sha256, reached.statement, reached.finished, reached.changed),
-    )
+    ).fetchone()
+    if stored is None or tuple(stored) != (sha256, reached.statement, reached.finished, reached.changed):
+        raise _not_recorded(f"how far step {step} {direction} has come", "callctl.checkpoint")
 
 
 def flush(connection: Connection, said: str) -> None:

@@ -43,7 +43,7 @@ def look(connection: psycopg.Connection[Any]) -> Catalog:
     found: Catalog = {}
     rows = connection.execute(facts_sql((DOCUMENTED_SCHEMA, STORE)).encode()).fetchall()
     for relation, kind, name, fact, value in rows:
-        if fact == "writes":  # of what others have added
+        if fact in ("writes", "events"):  # of what others have added
             continue
         found.setdefault((relation, kind, name), {})[fact] = value
     return found

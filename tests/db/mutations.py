@@ -3,6 +3,7 @@
 ``broken_objects`` looks at what a migrated database has and the database before it had not, without asking callctl, and
 gives for each such object the statements that change one thing about it: gone, renamed, and each attribute another one.
 ``broken_store`` does the same for callctl's own schema.
+``broken_guards`` lets wrong rows in, keeps right ones out, and lays secrets open.
 ``TUNED`` are changes that a good administrator may make, which verify must let pass.
 """
 
@@ -501,6 +502,122 @@ def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[M
             whole = not trigger or name == "spare_values"  # the one trigger function of callctl's own tables
             yield Mutation("function", f"{name}({types})" if whole else name, what, sql, f"{schema}.{name}")
 
+
+_SECRET_COLUMNS = ("credentials", "access_token", "refresh_token", "webhook_secret")
+_EATS = "CREATE FUNCTION public.eats() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+# What opens sessions in which nothing is checked, or nothing can be written.
+_SESSION_SETTINGS = ("session_replication_role = replica", "default_transaction_read_only = on")
+
+
+def broken_guards(db: Connection) -> Iterator[Mutation]:
+    """What lets wrong rows in, keeps right ones out, or lays secrets open, without changing an object of the steps.
+
+    Orphans under each foreign key of the new tables, each foreign key's triggers off on each side; a rule and a trigger
+    that eat writes on each table of callctl's and each of the platform's that it relies on; a grant to PUBLIC on each
+    table of callctl's, on accounts and each secret column; settings of the database and of a role.
+    """
+    keys = db.execute(
+        """SELECT c.relname, a.attname, n.nspname || '.' || c.relname, k.confrelid::regclass::text, c.relname = ANY (%s)
+             FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+            WHERE k.contype = 'f' AND (n.nspname = %s OR c.relname = ANY (%s)) ORDER BY 1, 2""",
+        (list(NEW_TABLES), STORE, list(NEW_TABLES)),
+    ).fetchall()
+    for table, column, relation, _, new in keys:
+        if new:
+            row = f"(jsonb_populate_record(NULL::{relation}, jsonb_build_object('id', gen_random_uuid(), '{column}', gen_random_uuid())))"
+            yield Mutation(
+                "orphan",
+                column,
+                f"of {table}",
+                # Of all columns but these nothing is asked here: rules for rows have their own breakages.
+                f"SET LOCAL session_replication_role = replica; {_NULLABLE.format(table=relation)}; INSERT INTO {relation} SELECT ({row}).*; SET LOCAL session_replication_role = origin",
+                relation,
+            )
+    for relation in sorted({relation for _, _, *both, _ in keys for relation in both}):
+        for off in (
+            "DISABLE TRIGGER ALL",
+            f"DISABLE TRIGGER USER; UPDATE pg_trigger SET tgenabled = 'R' WHERE tgisinternal AND tgrelid = '{relation}'::regclass",
+        ):
+            yield Mutation("triggers off", relation, off, f"ALTER TABLE {relation} {off}", relation)
+    relied = (
+        *NEW_TABLES,
+        "users",
+        "companies",
+        "chatbots",
+        "chatbot_packages",
+        "ai_models",
+        "end_users",
+        "conversations",
+    )
+    own = [
+        row[0]
+        for row in db.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r' ORDER BY 1", (STORE,)
+        ).fetchall()
+    ]
+    for relation in (*(f"{PLATFORM}.{name}" for name in relied), *(f"{STORE}.{name}" for name in own)):
+        for event in ("INSERT", "UPDATE", *(("DELETE",) if relation.startswith(STORE) else ())):
+            yield Mutation(
+                "eats writes",
+                f"rule eats on {relation}",
+                event,
+                f"CREATE RULE eats AS ON {event} TO {relation} DO INSTEAD NOTHING",
+                relation,
+            )
+            yield Mutation(
+                "eats writes",
+                f"trigger eats on {relation}",
+                event,
+                f"{_EATS}; CREATE TRIGGER eats BEFORE {event} ON {relation} FOR EACH ROW EXECUTE FUNCTION public.eats()",
+                relation,
+            )
+    accounts = f"{PLATFORM}.integration_accounts"
+    for relation in (accounts, *(f"{STORE}.{name}" for name in own)):
+        for privilege in ("SELECT", "UPDATE", "TRIGGER"):
+            yield Mutation(
+                "laid open",
+                f"REVOKE {privilege} ON {relation}",
+                "to PUBLIC",
+                f"GRANT {privilege} ON {relation} TO PUBLIC",
+                relation,
+            )
+        yield Mutation(
+            "laid open",
+            f"ON {relation} FROM stranger",
+            "to a role",
+            f"CREATE ROLE stranger; GRANT SELECT ON {relation} TO stranger",
+            relation,
+        )
+    for column in _SECRET_COLUMNS:
+        yield Mutation(
+            "laid open",
+            f"REVOKE SELECT ({column})",
+            "to PUBLIC",
+            f"GRANT SELECT ({column}) ON {accounts} TO PUBLIC",
+            accounts,
+        )
+    here = db.info.dbname
+    for setting in _SESSION_SETTINGS:
+        for of, said in (
+            (f"DATABASE {here}", f"database {here}"),
+            ("ROLE CURRENT_USER", "role "),
+            ("ROLE ALL", "every role"),
+            (f"ROLE CURRENT_USER IN DATABASE {here}", f"in database {here}"),
+        ):
+            yield Mutation("sessions", said, setting, f"ALTER {of} SET {setting}")
+
+
+# Every column but the key may be empty, and no CHECK asks: the row is there for its one foreign key.
+_NULLABLE = """
+DO $$ DECLARE o record; BEGIN
+  FOR o IN SELECT conname FROM pg_constraint WHERE conrelid = '{table}'::regclass AND contype = 'c' LOOP
+    EXECUTE format('ALTER TABLE {table} DROP CONSTRAINT %I', o.conname);
+  END LOOP;
+  FOR o IN SELECT attname FROM pg_attribute WHERE attrelid = '{table}'::regclass AND attnotnull AND attnum > 0 AND attname <> 'id' LOOP
+    EXECUTE format('ALTER TABLE {table} ALTER COLUMN %I DROP NOT NULL', o.attname);
+  END LOOP;
+END $$"""
 
 TUNED = (
     "ALTER TABLE chatapp.calls SET (autovacuum_vacuum_scale_factor = 0.02, fillfactor = 90)",

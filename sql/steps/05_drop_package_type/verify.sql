@@ -1,9 +1,10 @@
 -- Step 5: what is true once it is done, beside what sql/contract says of the catalog.
 -- means: two columns say what a package allows, and one of them is wrong from the next write on
--- mends: callctl migrate down --to 4, then callctl migrate up: it loses nothing
+-- mends: drop what is named here, with the statement beside it if there is one, once nothing needs it; what callctl had
+--   written down comes back from a backup of callctl.definition
 
 -- check: package-type-gone: chatbot_packages has no type column in any spelling
-SELECT a.attname
+SELECT a.attname, format('ALTER TABLE %s DROP COLUMN %I;', a.attrelid::regclass, a.attname) AS statement
 FROM pg_attribute AS a
 WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass AND NOT a.attisdropped
   AND (lower(a.attname) IN ('chatbottype', 'chatbot_type') OR a.attname = 'chatbottype'::name);

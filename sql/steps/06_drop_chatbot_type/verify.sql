@@ -1,9 +1,10 @@
 -- Step 6: what is true once it is done, beside what sql/contract says of the catalog.
 -- means: two columns say what a chatbot does, or one may do what its package does not allow
--- mends: callctl migrate down --to 5, then callctl migrate up: it loses nothing
+-- mends: drop what is named here, with the statement beside it if there is one, once nothing needs it; what callctl had
+--   written down comes back from a backup of callctl.definition
 
 -- check: chatbot-type-gone: chatbots has no type column in any spelling
-SELECT a.attname
+SELECT a.attname, format('ALTER TABLE %s DROP COLUMN %I;', a.attrelid::regclass, a.attname) AS statement
 FROM pg_attribute AS a
 WHERE a.attrelid = 'chatapp.chatbots'::regclass AND NOT a.attisdropped
   AND (lower(a.attname) IN ('chatbottype', 'chatbot_type') OR a.attname = 'chatbottype'::name);
@@ -13,7 +14,7 @@ SELECT 'callctl.definition' AS missing
 WHERE NOT EXISTS (SELECT FROM callctl.definition WHERE step = 6 AND kind = 'column');
 
 -- check: type-enum-gone: the enum type of the dropped columns is gone, unless something else uses it
-SELECT DISTINCT d.detail ->> 'type' AS type
+SELECT DISTINCT d.detail ->> 'type' AS type, format('DROP TYPE %s;', t.oid::regtype) AS statement
 FROM callctl.definition AS d
 JOIN pg_type AS t ON t.oid = to_regtype(d.detail ->> 'type')
 WHERE d.kind IN ('type', 'kept type')

@@ -1,0 +1,14 @@
+-- steps: 1
+-- fast: yes
+-- means: callctl's record of a rotation of secrets is incomplete: which run wrote this row can't be said any more
+-- mends: no command of callctl: restore callctl.rotation from a backup, or delete the rows when it is known what they were
+
+-- check: rotation-orphans: the rotation of everything that callctl recorded of one exists
+SELECT x.of AS table, x.rotation, count(*) AS rows
+FROM (SELECT 'bound_field' AS of, b.rotation FROM callctl.bound_field AS b
+      UNION ALL SELECT 'kept_webhook_secret', k.rotation FROM callctl.kept_webhook_secret AS k
+      UNION ALL SELECT 'rotation_failure', f.rotation FROM callctl.rotation_failure AS f
+      UNION ALL SELECT 'rotation_range', g.rotation FROM callctl.rotation_range AS g) AS x
+LEFT JOIN callctl.rotation AS r ON r.id = x.rotation
+WHERE x.rotation IS NOT NULL AND r.id IS NULL
+GROUP BY x.of, x.rotation;
