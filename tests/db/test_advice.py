@@ -14,7 +14,8 @@ from callctl.config import Settings
 from callctl.verify import verify
 
 COMMANDS = re.compile(
-    r"\b(migrate down --to \d+|migrate up|(?<=and )up\b|(?<=then )up\b|loadtest --clean|settings init)"
+    r"\b(migrate down --to \d+|migrate up|(?<=and )up\b|(?<=then )up\b|loadtest --clean|settings init"
+    r"|migrate adopt --changed-records)"
 )
 
 

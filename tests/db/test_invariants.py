@@ -163,6 +163,9 @@ READ_ONLY = "SET default_transaction_read_only = on"
 ON_THIS = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {setting}', current_database()); END $$"
 ON_ROLE_HERE = "DO $$ BEGIN EXECUTE format('ALTER ROLE loader IN DATABASE %I {setting}', current_database()); END $$"
 
+# As callctl itself writes it, so that only what is written is wrong.
+COUNTED = "SET callctl.writes = 'on';"
+
 BREAKAGES: dict[str, list[Breakage]] = {
     "calls-orphans": [
         *(orphan("chatapp.calls", column, call()) for column in CALL_KEYS),
@@ -272,8 +275,8 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(f"UPDATE chatapp.chatbots SET settings = settings #- '{{call,voiceProvider}}' WHERE id = {ONE_CALL_BOT}"),
     ],
     "load-test-removed": [
-        Breakage("INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) VALUES (gen_random_uuid(), 'callctl-loadtest-1', 'me@here', '0')", says="me@here"),
-        Breakage("INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) SELECT id, slug, 'me@here', '0' FROM chatapp.companies LIMIT 1", DEPLOYED, "me@here"),
+        Breakage(f"{COUNTED} INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) VALUES (gen_random_uuid(), 'callctl-loadtest-1', 'me@here', '0')", says="me@here"),
+        Breakage(f"{COUNTED} INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) SELECT id, slug, 'me@here', '0' FROM chatapp.companies LIMIT 1", DEPLOYED, "me@here"),
     ],
     "call-settings-voice-known": [
         Breakage(f"UPDATE chatapp.chatbots SET settings = jsonb_set(settings, '{{call,voiceId}}', '{value}') WHERE id = {ONE_CALL_BOT}", state, "openai")
@@ -504,7 +507,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage("TRUNCATE callctl.tally", says="not recorded"),
         Breakage("DROP TABLE callctl.seeded_model", says="seeded_model"),
     ],
-    "no-model-waits": [Breakage("INSERT INTO callctl.saved_row (relation, row_id, contents) VALUES ('ai_models', gen_random_uuid(), '{}')")],
+    "no-model-waits": [Breakage(COUNTED + "INSERT INTO callctl.saved_row (relation, row_id, contents) VALUES ('ai_models', gen_random_uuid(), '{}')")],
 }  # fmt: skip
 
 # Why the advice of a failing check is no statement that a test could run. Checks that only warn are left out.
@@ -512,7 +515,7 @@ COMMAND = "commands of callctl, which test_advice.py runs"
 BY_HAND = "what is right is known outside the database: to the customer, the administration or the provider"
 NO_STATEMENT: dict[str, str] = {
     **dict.fromkeys(
-        ("company-flags", "call-settings-present", "call-models", "no-model-waits", "load-test-removed"),
+        ("company-flags", "call-settings-present", "call-models", "no-model-waits", "load-test-removed", "records-unchanged"),
         COMMAND,
     ),
     "nothing-half-done": "a command of callctl's that status names: tests/faults stop a step and finish it",

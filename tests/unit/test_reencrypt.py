@@ -38,6 +38,8 @@ DIGITS = st.one_of(
 )
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 
+OTHER_FIELDS = frozenset(each.path[0] for each in DECLARED if each.path)
+
 
 @dataclass(frozen=True)
 class Digits:
@@ -123,7 +125,8 @@ def as_jsonb(envelope: Any) -> dict[str, Any]:
 
 
 @given(
-    st.dictionaries(TEXTS, VALUES, max_size=3),
+    # A secret field of another account type is named as misshapen, which other tests are about.
+    st.dictionaries(TEXTS.filter(lambda name: name not in OTHER_FIELDS), VALUES, max_size=3),
     st.lists(st.sampled_from(("k1", "k2", "bound", "k9", "broken")), max_size=3),
     st.sampled_from(("k1", "k2", "plaintext", "in a string", "nowhere")),
     DIGITS,
