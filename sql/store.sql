@@ -498,18 +498,29 @@ COMMENT ON COLUMN callctl.tally.kind IS
 COMMENT ON COLUMN callctl.tally.written_at IS 'When it was written';
 
 CREATE OR REPLACE FUNCTION callctl.row_digest(p_row text) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  -- Without a SET, so that PostgreSQL inlines it. To its own encoding a database converts nothing: no byte is refused.
-  SELECT ('x' || pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(
-           pg_catalog.convert_to(p_row, pg_catalog.getdatabaseencoding())), 'hex'), 16))::pg_catalog.bit(64)::bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  -- Without a SET, so that PostgreSQL inlines it. It looks at bytes: no encoding refuses one.
+  SELECT pg_catalog.hashtextextended(p_row COLLATE "C", 0)
 $$;
-COMMENT ON FUNCTION callctl.row_digest(text) IS 'The first 8 bytes of the SHA-256 of a row''s text';
+COMMENT ON FUNCTION callctl.row_digest(text) IS 'PostgreSQL''s 64-bit hash of a row''s text';
+
+CREATE OR REPLACE FUNCTION callctl.set_writes(p_writes text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+  before constant text := coalesce(pg_catalog.current_setting('callctl.writes', true), '');
+BEGIN
+  PERFORM pg_catalog.set_config('callctl.writes', p_writes, true);
+  RETURN before;
+END
+$$;
+COMMENT ON FUNCTION callctl.set_writes(text) IS
+  'Sets callctl.writes, which says whether what is written to callctl''s tables is counted, until the transaction ends; returns what it was. A role that is no superuser cannot give a function this setting';
 
 CREATE OR REPLACE FUNCTION callctl.spare_values() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, MDY' SET "TimeZone" = 'UTC' AS $$
 DECLARE
   k record;
-  writes constant text := coalesce(current_setting('callctl.writes', true), '');
+  writes text;
 BEGIN
   IF TG_WHEN = 'BEFORE' THEN
     -- All of them go, and those that come back below are counted again.
@@ -522,7 +533,7 @@ BEGIN
            s.left_there, s.saved_at, s.superseded_at FROM callctl.saved_value AS s;
     RETURN NULL;
   END IF;
-  PERFORM set_config('callctl.writes', 'on', true);
+  writes := callctl.set_writes('on');
   FOR k IN
     SELECT a.attname AS key, c.confrelid::regclass AS rows FROM pg_constraint AS c
       JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
@@ -533,7 +544,7 @@ BEGIN
        SELECT s.id, s.%1$I, s.field, s.saved_by, s.value, s.left_there, s.saved_at, s.superseded_at
          FROM callctl.spared_value AS s JOIN %2$s AS t ON t.id = s.%1$I', k.key, k.rows);
   END LOOP;
-  PERFORM set_config('callctl.writes', writes, true);
+  PERFORM callctl.set_writes(writes);
   DELETE FROM callctl.spared_value;
   RETURN NULL;
 END
@@ -1637,8 +1648,7 @@ BEGIN
   -- there. Where the row says call now, nothing that is saved fits it, and the write that changes it again sees to that: so a
   -- batch that fills one form from the other looks nothing up.
   IF TG_ARGV[0] IN ('type', 'flags') AND NOT (call AND NOT chat) THEN
-    writes := coalesce(current_setting('callctl.writes', true), '');
-    PERFORM set_config('callctl.writes', 'on', true);
+    writes := callctl.set_writes('on');
     UPDATE callctl.saved_value AS s SET superseded_at = now()
      WHERE s.%6$I = OLD.id AND s.superseded_at IS NULL
        AND (s.field = 'chatbot_type' AND s.saved_by = 'up'
@@ -1649,7 +1659,7 @@ BEGIN
             AND s.value <> jsonb_build_object('chat', OLD.%4$I, 'call', OLD.%5$I)
             AND s.value <> jsonb_build_object('chat', chat, 'call', call)
             AND (TG_ARGV[0] = 'flags' OR s.left_there IS DISTINCT FROM to_jsonb(OLD.%3$I) OR kind IS DISTINCT FROM 'chat'));
-    PERFORM set_config('callctl.writes', writes, true);
+    PERFORM callctl.set_writes(writes);
   END IF;
   RETURN NEW;
 END
@@ -1663,9 +1673,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body
 -- Types are kept as the column holds them (char(n) is padded), because that is what the steps compare them with.
 DECLARE
   flags jsonb := jsonb_build_object('chat', NEW.%4$I, 'call', NEW.%5$I);
-  writes constant text := coalesce(current_setting('callctl.writes', true), '');
+  writes constant text := callctl.set_writes('on');
 BEGIN
-  PERFORM set_config('callctl.writes', 'on', true);
   IF (NEW.%3$I IN ('chat', 'call')) IS NOT TRUE THEN
     INSERT INTO callctl.saved_value AS s (%6$I, field, saved_by, value, left_there)
     VALUES (NEW.id, 'chatbot_type', 'up', to_jsonb(NEW.%3$I), flags)
@@ -1688,7 +1697,7 @@ BEGIN
      WHERE s.%6$I = NEW.id AND s.field = 'capabilities' AND s.saved_by = 'down' AND s.superseded_at IS NULL
        AND s.value = jsonb_build_object('chat', OLD.%4$I, 'call', OLD.%5$I);
   END IF;
-  PERFORM set_config('callctl.writes', writes, true);
+  PERFORM callctl.set_writes(writes);
   RETURN NULL;
 END
 $body$ $make$, 'keep_' || relation, relation, p_type, p_chat, p_call, key);
@@ -2111,7 +2120,7 @@ CREATE OR REPLACE FUNCTION callctl.begin_count(p_accepted text[] DEFAULT '{}') R
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   t record;
-  writes constant text := coalesce(current_setting('callctl.writes', true), '');
+  writes text;
 BEGIN
   IF cardinality(p_accepted) = 0 AND NOT EXISTS (SELECT FROM callctl.tally AS y OFFSET 1000) AND NOT EXISTS (
        SELECT FROM callctl.counted_tables() AS c WHERE NOT EXISTS (SELECT FROM callctl.installation AS i WHERE c.relation = ANY (i.counted))) THEN
@@ -2119,7 +2128,7 @@ BEGIN
   END IF;
   -- One callctl at a time; clients go on adding rows.
   LOCK TABLE callctl.tally IN SHARE UPDATE EXCLUSIVE MODE;
-  PERFORM set_config('callctl.writes', 'on', true);
+  writes := callctl.set_writes('on');
   DELETE FROM callctl.tally AS y WHERE y.relation = ANY (p_accepted);
   FOR t IN
     SELECT c.* FROM callctl.counted_tables() AS c
@@ -2151,7 +2160,7 @@ BEGIN
   )
   INSERT INTO callctl.tally (relation, part, row_count, digest, kind)
   SELECT r.relation, r.part, sum(r.row_count), sum(r.digest), 'summed' FROM removed AS r GROUP BY r.relation, r.part;
-  PERFORM set_config('callctl.writes', writes, true);
+  PERFORM callctl.set_writes(writes);
 END
 $$;
 COMMENT ON FUNCTION callctl.begin_count(text[]) IS

@@ -455,12 +455,27 @@ def _procedure(
 def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[Mutation]:
     rows = db.execute(
         """SELECT n.nspname, p.proname, oidvectortypes(p.proargtypes), pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
-                  pg_get_functiondef(p.oid), p.prosrc, l.lanname, p.prosecdef, p.proconfig, p.provolatile, p.prokind
+                  pg_get_functiondef(p.oid), p.prosrc, l.lanname, p.prosecdef, p.proconfig, p.provolatile, p.prokind,
+                  p.proparallel
              FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
             WHERE n.nspname = ANY (%s) ORDER BY 1, 2, 3""",
         (sorted({schema for schema, _ in names}),),
     ).fetchall()
-    for schema, name, types, arguments, result, definition, source, language, definer, config, volatility, kind in rows:
+    for (
+        schema,
+        name,
+        types,
+        arguments,
+        result,
+        definition,
+        source,
+        language,
+        definer,
+        config,
+        volatility,
+        kind,
+        parallel,
+    ) in rows:
         if (schema, name) not in names:
             continue
         if kind == "p":
@@ -482,7 +497,7 @@ def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[M
             ("settings", f"ALTER FUNCTION {function} {'RESET ALL' if config else 'SET search_path = public'}"),
             ("more settings", f"ALTER FUNCTION {function} SET work_mem = '1MB'"),
             ("strict", f"ALTER FUNCTION {function} STRICT"),
-            ("parallel", f"ALTER FUNCTION {function} PARALLEL SAFE"),
+            ("parallel", f"ALTER FUNCTION {function} PARALLEL {'UNSAFE' if parallel == 's' else 'SAFE'}"),
         ]
         if trigger:
             returned = "RETURN NEW" if "RETURN NEW" in definition else "RETURN NULL"
@@ -499,7 +514,7 @@ def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[M
             kind = "text" if result != "text" else "jsonb"
             found.append(("returns", again + definition.replace(f" RETURNS {result}", f" RETURNS {kind}", 1)))
         for what, sql in found:
-            whole = not trigger or name == "spare_values"  # the one trigger function of callctl's own tables
+            whole = not trigger or name in ("count_rows", "spare_values")  # those of callctl's own tables
             yield Mutation("function", f"{name}({types})" if whole else name, what, sql, f"{schema}.{name}")
 
 
