@@ -15,7 +15,7 @@ from tests.db.migrated import Migrated, State, connection_to
 
 from callctl.config import Settings
 from callctl.config_secrets import KeyConfig, KeyEntry, SecretField
-from callctl.files import sql_names, step_directories
+from callctl.files import read_sql, sql_names, step_directories
 from callctl.script import load_script
 from callctl.verify import Report, examine
 
@@ -658,3 +658,17 @@ def test_verify_has_nothing_to_say_of_what_is_right(migrated: Migrated, rows: st
         report = examine(db, Settings(keys=key_config("k1", legacy=True), secret_fields=DECLARED_FIELDS))
     about = {"calls-constraints", "call-transcripts-constraints"}  # dropped on the way
     assert [check for check in report.checks if not check.passed and check.id not in about] == []
+
+
+def test_every_foreign_key_has_a_check_for_orphans(migrated: Migrated) -> None:
+    """Those of the new tables and of callctl's own; test_mutations.py plants orphans under those of the new tables."""
+    texts = [read_sql(name) for name in sql_names("verify") if name.endswith("_orphans.sql")]
+    with connection_to(migrated.url(FULL)) as db:
+        keys = db.execute(
+            "SELECT k.conrelid::regclass::text, a.attname FROM pg_constraint k"
+            " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)"
+            " WHERE k.contype = 'f' AND (k.connamespace = 'callctl'::regnamespace OR k.conrelid::regclass::text = ANY (%s))",
+            (["chatapp.calls", "chatapp.call_transcripts", "chatapp.integration_accounts"],),
+        ).fetchall()
+    assert len(keys) >= 17
+    assert [key for key in keys if not any(key[0] in text and f".{key[1]}" in text for text in texts)] == []
