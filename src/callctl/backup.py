@@ -14,11 +14,11 @@ from callctl import __version__, backup_record, database, files, standing
 from callctl.backup_file import BackupFile
 from callctl.client_programs import Program, find_program
 from callctl.dump import DumpLockTimeout, Source, Table, Wish, dump, one_snapshot, source_of, tables_of
-from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed
+from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed, quoted
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
 from callctl.files import read_sql
 from callctl.lock import BACKUP_SESSION, MigrationLock
-from callctl.manifest import Manifest, beside, quoted
+from callctl.manifest import Manifest, beside
 
 if TYPE_CHECKING:
     from callctl.config import Settings

@@ -17,7 +17,7 @@ from callctl.envelope_form import Malformed, Place, read
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.foreign_ciphertext import foreign
 from callctl.keys import KeyRing
-from callctl.rotation_ranges import MOST_LISTED
+from callctl.resealed import MOST_LISTED
 from callctl.secret_rows import NotReadable, Row, Target, as_row, decode
 from callctl.secret_tables import OtherCompanies, query, targets
 from callctl.unmatched_fields import assert_matched

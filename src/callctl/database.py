@@ -352,6 +352,12 @@ def caret(error: psycopg.Error, sql: str) -> str:
     return f"\n  {line}\n  {' ' * (at - start)}^"
 
 
+def is_sandbox(connection: Connection) -> bool:
+    """True if callctl made this database to play with, and everything in it can be made again."""
+    row = connection.execute(read_sql("catalog/is_sandbox.sql")).fetchone()
+    return row is not None and bool(row[0])
+
+
 def relation_exists(connection: Connection, schema: str, name: str) -> bool:
     """Whether there is a table, view or the like of this name; both as they are, unquoted."""
     row = connection.execute(

@@ -16,11 +16,11 @@ from callctl import database, key_ledger
 from callctl.adapt import adapt
 from callctl.binding import Rule
 from callctl.bound_fields import bound_fields
+from callctl.database import is_sandbox
 from callctl.envelope import Opener, Sealer
 from callctl.envelope_form import Place, read
 from callctl.errors import Refused, StepFailed
 from callctl.files import read_sql
-from callctl.sandbox import is_sandbox
 from callctl.script import load_script
 from callctl.secret_fields import ACCOUNTS, CREDENTIALS, applicable, declared, walk
 

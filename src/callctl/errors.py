@@ -6,6 +6,7 @@ says what to do next, and an exit code. Anything else that escapes is a bug (exi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -63,3 +64,10 @@ class Interrupted(CallctlError):
     """The operator pressed Ctrl-C; the message says what state the database is in."""
 
     exit_code = 130
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Some names in a message: the first five, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more

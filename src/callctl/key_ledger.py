@@ -15,6 +15,7 @@ from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
 from callctl.keys import Key, KeyRing
 from callctl.lock import guard_transaction
+from callctl.rotation_store import in_store
 
 if TYPE_CHECKING:
     from callctl.config import Settings
@@ -97,6 +98,16 @@ def record(connection: Connection, ring: KeyRing) -> None:
         values = {"id": key.id, "check_value": key.check_value}
         connection.execute(read_sql("rotation/key_record.sql").encode(), values)
     assert_known(connection, ring)
+
+
+def make_ready(connection: Connection, settings: Settings, ring: KeyRing | None, on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and write down the keys of ``ring`` that are new here."""
+
+    def known() -> None:
+        if ring is not None:
+            record(connection, ring)
+
+    in_store(connection, settings, known, on_event)
 
 
 class Encryptions:

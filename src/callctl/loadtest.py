@@ -18,9 +18,8 @@ from callctl.loadtest_preview import assert_room, ready
 from callctl.loadtest_queries import documented_queries
 from callctl.loadtest_rows import Own, Rows, new
 from callctl.loadtest_sessions import SESSION, Load, Plan
-from callctl.lock import LOADTEST_CLASS, MigrationLock
+from callctl.lock import LOADTEST_CLASS, MigrationLock, lock_alone
 from callctl.naming import Naming, read_naming
-from callctl.rotation_ranges import lock_alone
 from callctl.server_load import Sampler
 
 if TYPE_CHECKING:

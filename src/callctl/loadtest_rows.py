@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from callctl import __version__, actions, database, store
-from callctl.errors import Refused
+from callctl.errors import Refused, quoted
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.loadtest_measure import Removed
 from callctl.loadtest_queries import Query, run, run_own
 from callctl.lock import STORE_CLASS, guard_transaction
-from callctl.manifest import quoted
 from callctl.naming import Naming
 
 if TYPE_CHECKING:

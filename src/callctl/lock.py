@@ -370,6 +370,42 @@ def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, 
         time.sleep(_POLL_SECONDS)
 
 
+def lock(connection: Connection, classid: int, number: int, *, shared: bool = False) -> bool:
+    """Take an advisory lock of the session's, if it is free."""
+    values = {"classid": classid, "number": number, "shared": shared}
+    row = connection.execute(read_sql("rotation/take.sql").encode(), values).fetchone()
+    return bool(row and row[0])
+
+
+def lock_alone(
+    connection: Connection,
+    settings: Settings,
+    classid: int,
+    *,
+    wait: bool,
+    held: LockHeld,
+    what: str,
+    on_event: OnEvent,
+) -> None:
+    """Take an advisory lock of the session's that one callctl has at a time.
+
+    Raises ``held`` where another has it; with ``wait`` only after ``lock_wait_ms``, and says until then that it waits
+    for ``what``.
+    """
+    began = time.monotonic()
+    while not lock(connection, classid, 0):
+        waited = time.monotonic() - began
+        if not wait or waited * 1000 >= settings.lock_wait_ms:
+            raise held
+        on_event(Waiting(what, waited))
+        time.sleep(_POLL_SECONDS)
+
+
+def let_go(connection: Connection, classid: int, number: int) -> None:
+    """Release it."""
+    connection.execute(read_sql("rotation/let_go.sql").encode(), {"classid": classid, "number": number})
+
+
 def _holder(connection: Connection, schema: str) -> str:
     row = connection.execute(
         read_sql("catalog/lock_holder.sql").encode(), {"classid": LOCK_CLASS, "schema": schema}

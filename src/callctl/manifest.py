@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -165,10 +165,3 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "tuple[int, ...]": _each(_is(int)),
     "tuple[TableRows, ...]": _each(_table),
 }
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Some names in a message: the first five, and how many more there are."""
-    listed = list(names)
-    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-    return ", ".join(listed[:5]) + more

@@ -16,9 +16,9 @@ from callctl.adapt import adapt
 from callctl.errors import Interrupted, Refused
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
+from callctl.key_ledger import make_ready
 from callctl.lock import OPERATE_SESSION, MigrationLock, guard_transaction
 from callctl.naming import Naming
-from callctl.rotation_store import make_ready
 from callctl.script import load_script
 from callctl.steps import all_steps, applied_steps, finishing
 

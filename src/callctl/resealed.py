@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 PLAINTEXT = "plaintext"
 # What another tool has encrypted, where it was to be encrypted once more. No id of a key has a space.
 FOREIGN = "foreign ciphertext"
+# So many failures are listed, of a range or of all; all are counted.
+MOST_LISTED = 1_000
 
 
 class Change(NamedTuple):

@@ -15,11 +15,11 @@ from callctl import backup_record, database
 from callctl.backup_file import digest, open_dump
 from callctl.client_programs import Program, find_program
 from callctl.dump import Source, rows_of, source_of, tables_of
-from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed
+from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed, quoted
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
 from callctl.files import read_sql
 from callctl.lock import RESTORE_SESSION, MigrationLock
-from callctl.manifest import Manifest, beside, damaged, quoted, read_manifest
+from callctl.manifest import Manifest, beside, damaged, read_manifest
 from callctl.replay import Replay
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from callctl.binding import Binding, FieldName, RowName
 from callctl.errors import ConnectionFailed, Interrupted, LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, ignore
 from callctl.files import read_sql
+from callctl.key_ledger import make_ready
 from callctl.keys import KeyRing, load_key_ring
 from callctl.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
 from callctl.plaintext_copies import Copy, copies
-from callctl.resealed import PLAINTEXT
-from callctl.rotation_ranges import MOST_LISTED, RANGE_ROWS, Tally
-from callctl.rotation_store import make_ready
+from callctl.resealed import MOST_LISTED, PLAINTEXT
+from callctl.rotation_ranges import RANGE_ROWS, Tally
 from callctl.rotation_watch import Watch
 from callctl.rotation_worker import Job, at_the_rotation, others, told
 from callctl.secret_fields import declared

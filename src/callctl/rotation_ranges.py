@@ -6,30 +6,21 @@ session that has its advisory lock, so that of a process that dies is free again
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from callctl.errors import LockHeld
-from callctl.events import OnEvent, Waiting
 from callctl.files import read_sql
-from callctl.lock import RANGE_CLASS
-from callctl.resealed import Change, Failure, Resealed
+from callctl.lock import RANGE_CLASS, let_go, lock
+from callctl.resealed import MOST_LISTED, Change, Failure, Resealed
 
 if TYPE_CHECKING:
-    from callctl.config import Settings
     from callctl.database import Connection
 
 # How many rows a range has, about: enough that taking one costs nothing, few enough that processes end together.
 RANGE_ROWS = 20_000
-# So many failures of a range are listed; all are counted.
-MOST_LISTED = 1_000
-
-
-POLL_SECONDS = 0.2
 
 
 @dataclass
@@ -130,42 +121,6 @@ def take(connection: Connection, rotation: int) -> Range | None:
             return Range(id, rotation, target, reached or above, up_to, tally)
         let_go(connection, RANGE_CLASS, number)  # somebody has finished it meanwhile
     return None
-
-
-def lock(connection: Connection, classid: int, number: int, *, shared: bool = False) -> bool:
-    """Take an advisory lock of the session's, if it is free."""
-    values = {"classid": classid, "number": number, "shared": shared}
-    row = connection.execute(read_sql("rotation/take.sql").encode(), values).fetchone()
-    return bool(row and row[0])
-
-
-def lock_alone(
-    connection: Connection,
-    settings: Settings,
-    classid: int,
-    *,
-    wait: bool,
-    held: LockHeld,
-    what: str,
-    on_event: OnEvent,
-) -> None:
-    """Take an advisory lock of the session's that one callctl has at a time.
-
-    Raises ``held`` where another has it; with ``wait`` only after ``lock_wait_ms``, and says until then that it waits
-    for ``what``.
-    """
-    began = time.monotonic()
-    while not lock(connection, classid, 0):
-        waited = time.monotonic() - began
-        if not wait or waited * 1000 >= settings.lock_wait_ms:
-            raise held
-        on_event(Waiting(what, waited))
-        time.sleep(POLL_SECONDS)
-
-
-def let_go(connection: Connection, classid: int, number: int) -> None:
-    """Release it."""
-    connection.execute(read_sql("rotation/let_go.sql").encode(), {"classid": classid, "number": number})
 
 
 def reached(

@@ -1,29 +1,18 @@
-"""callctl's schema as a rotation, or a command that writes beside one, needs it."""
+"""callctl's schema made or brought up to date beside a rotation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from callctl import database, key_ledger, store
+from callctl import database, store
 from callctl.events import OnEvent
 from callctl.files import read_sql
-from callctl.keys import KeyRing
 from callctl.lock import STORE_CLASS, guard_transaction
 
 if TYPE_CHECKING:
     from callctl.config import Settings
     from callctl.database import Connection
-
-
-def make_ready(connection: Connection, settings: Settings, ring: KeyRing | None, on_event: OnEvent) -> None:
-    """Make callctl's schema or bring it up to date, and write down the keys of ``ring`` that are new here."""
-
-    def record() -> None:
-        if ring is not None:
-            key_ledger.record(connection, ring)
-
-    in_store(connection, settings, record, on_event)
 
 
 def in_store(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:

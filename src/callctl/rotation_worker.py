@@ -22,11 +22,11 @@ from callctl.errors import CallctlError
 from callctl.events import Event, Notice, OnEvent
 from callctl.key_ledger import Encryptions, assert_known
 from callctl.keys import KeyRing, load_key_ring
-from callctl.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS
+from callctl.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS, let_go, lock
 from callctl.pace import Pace
 from callctl.reencrypt import Resealer
 from callctl.rotation_batches import Batches
-from callctl.rotation_ranges import let_go, lock, take
+from callctl.rotation_ranges import take
 from callctl.secret_rows import Target
 from callctl.secret_tables import OtherCompanies, targets
 

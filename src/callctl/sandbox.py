@@ -8,7 +8,7 @@ That directory may hold other things: callctl removes only directories with its 
 one. ``sandbox.json`` is written before anything else is made, and says at the end that all of it is ready; what a
 start that was killed has left, the next one removes.
 
-A sandbox never looks at DATABASE_URL or PG*. Its databases are marked, so that ``is_sandbox`` knows them.
+A sandbox never looks at DATABASE_URL or PG*. Its databases are marked, so that ``database.is_sandbox`` knows them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from callctl.baselines import (
     fill,
 )
 from callctl.errors import ConfigError, LockHeld, Refused
-from callctl.files import read_sql
 
 if TYPE_CHECKING:
     import psycopg
@@ -95,12 +94,6 @@ def ignore_environment() -> None:
     for name in list(os.environ):
         if name.startswith("PG") or name in {"DATABASE_URL", "CALLCTL_DATABASE_URL"}:
             del os.environ[name]
-
-
-def is_sandbox(connection: psycopg.Connection[Any]) -> bool:
-    """True if callctl made this database to play with, and everything in it can be made again."""
-    row = connection.execute(read_sql("catalog/is_sandbox.sql")).fetchone()
-    return row is not None and bool(row[0])
 
 
 def start(

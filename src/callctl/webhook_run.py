@@ -25,10 +25,10 @@ from callctl.envelope_form import Malformed, Place, as_text, read
 from callctl.errors import ConfigError, Interrupted, StepFailed
 from callctl.events import OnEvent, RotationProgress
 from callctl.files import PrivateFile, read_sql
+from callctl.key_ledger import make_ready
 from callctl.keys import KeyRing, generate
 from callctl.lock import guard_transaction
 from callctl.pace import Pace
-from callctl.rotation_store import make_ready
 from callctl.secret_fields import ACCOUNTS, WEBHOOK_SECRET
 from callctl.webhook_accounts import CHOSEN, Account, Chosen, Direction, NotPutBack, Scope, as_account, ask
 

@@ -12,8 +12,7 @@ from callctl.errors import LockHeld
 from callctl.events import OnEvent, ignore
 from callctl.files import PrivateFile
 from callctl.keys import KeyRing, load_key_ring
-from callctl.lock import ROTATE_SESSION, WEBHOOK_CLASS, MigrationLock
-from callctl.rotation_ranges import lock_alone
+from callctl.lock import ROTATE_SESSION, WEBHOOK_CLASS, MigrationLock, lock_alone
 from callctl.webhook_accounts import Scope, choose
 from callctl.webhook_run import Done, Run
 

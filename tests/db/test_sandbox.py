@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import MakeDatabase, connect
 
 from callctl import sandbox
+from callctl.database import is_sandbox
 from callctl.errors import ConfigError, LockHeld, Refused
 from callctl.postgres import Server, start_server
 
@@ -47,10 +48,10 @@ def test_no_tcp_and_a_socket_for_nobody_else(server: Server) -> None:
 
 def test_a_sandbox_is_marked_and_nothing_else_is(server: Server, database: MakeDatabase) -> None:
     with connect(database("deployed")) as db:
-        assert sandbox.is_sandbox(db)
+        assert is_sandbox(db)
     with connect(server.url("postgres")) as db:
         db.execute("SET callctl.environment = 'sandbox'")  # whoever may say so does not make it one
-        assert not sandbox.is_sandbox(db)
+        assert not is_sandbox(db)
 
 
 def test_a_life(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +80,7 @@ def test_a_life(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert sandbox.reset() == running
     assert chatbots(running.url) == 100
     with connect(running.url) as db:
-        assert sandbox.is_sandbox(db)
+        assert is_sandbox(db)
         assert db.execute("SELECT to_regclass('chatapp.mine')").fetchone() == (None,)
         db.execute("DELETE FROM chatapp.messages")
 

@@ -137,7 +137,7 @@ def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connectio
 
 def asks(connection: Connection, *, yes: bool) -> bool:
     """Whether somebody is asked before something is written: a sandbox and ``--yes`` need no asking."""
-    from callctl.sandbox import is_sandbox
+    from callctl.database import is_sandbox
 
     return not (yes or is_sandbox(connection))
 

@@ -236,7 +236,7 @@ def _written(settings: Settings, file: Path, text: str) -> bool:
 def _confirm(connection: Connection, settings: Settings, name: str | None) -> None:
     """A database that is no sandbox is named by who load tests it. ``--yes`` says nothing of which one it is."""
     from callctl import render
-    from callctl.sandbox import is_sandbox
+    from callctl.database import is_sandbox
 
     if name is not None:
         _assert_name(connection, settings, name)

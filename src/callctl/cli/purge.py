@@ -28,7 +28,7 @@ def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDat
     """Delete what callctl has saved to take steps back. There is no way back from this one."""
     settings = common.settings(context)
     from callctl import database, render, render_answers, steps, store
-    from callctl.sandbox import is_sandbox
+    from callctl.database import is_sandbox
     from callctl.target import is_production
 
     with common.connected(settings) as connection:
