@@ -19,7 +19,7 @@ UNLUCKY = """
 CREATE SEQUENCE public.tries;
 CREATE FUNCTION public.unlucky() RETURNS event_trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF current_query() LIKE '%avatar_url%' AND
+  IF current_query() LIKE 'ALTER TABLE%avatar_url%' AND
      (nextval('public.tries') <= {} OR current_setting('lock_timeout') <> '123ms') THEN
     RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected';
   END IF;
