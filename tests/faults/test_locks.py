@@ -34,7 +34,11 @@ WHERE l.pid = %s AND l.granted AND c.relkind IN ('r', 'p') AND c.relnamespace = 
   AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 """
 # What callctl itself says in a transaction, around the statements of a step.
-OWN = re.compile(r"set_config\(|\bINTO callctl\.(checkpoint|history) \(|FROM callctl\.checkpoint WHERE|JOIN callctl\.(checkpoint|history) AS|SET TRANSACTION")
+OWN = re.compile(
+    r"set_config\(|\bINTO callctl\.(checkpoint|history) \(|FROM callctl\.checkpoint WHERE"
+    r"|JOIN callctl\.(checkpoint|history) AS"
+    r"|SET TRANSACTION"
+)
 
 # Step, way, tables, and what runs from the first lock on.
 Row = tuple[str, str, str, str]
