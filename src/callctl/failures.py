@@ -143,7 +143,9 @@ def _of_others(
 
 def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str, again: str) -> StepFailed:
     """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
-    tables = _tables(run.schema, sql)
+    # A function of callctl's says in its context which table it was at.
+    inside = re.findall(rf'\b{re.escape(run.schema)}"?\."?(\w+)', cause.diag.context or "")
+    tables = sorted({*_tables(run.schema, sql), *inside})
     holders = _holders(run.connection, run.schema, tables)
     named = "; ".join(
         f"pid {pid} ({application}, {session}, for {age}, last {word or 'query unknown'}) holds {modes}"
