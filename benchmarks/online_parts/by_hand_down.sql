@@ -14,21 +14,6 @@ $$;
 CREATE TRIGGER zz_keep_short BEFORE INSERT OR UPDATE ON chatapp.users FOR EACH ROW EXECUTE FUNCTION chatapp.keep_short();
 ALTER TABLE chatapp.users ENABLE ALWAYS TRIGGER zz_keep_short;
 
-CREATE PROCEDURE chatapp.in_batches(relation regclass, statement text) LANGUAGE plpgsql AS $$
-DECLARE
-  after uuid := '00000000-0000-0000-0000-000000000000';
-  upto uuid;
-BEGIN
-  LOOP
-    EXECUTE format('SELECT id FROM (SELECT id FROM %s WHERE id > $1 ORDER BY id LIMIT 5000) AS page ORDER BY id DESC LIMIT 1', relation)
-      INTO upto USING after;
-    EXIT WHEN upto IS NULL;
-    EXECUTE statement USING after, upto;
-    COMMIT;
-    after := upto;
-  END LOOP;
-END
-$$;
 SET by_hand.fill = 'on';
 CALL chatapp.in_batches('chatapp.users', $$UPDATE chatapp.users SET avatar_short = left(avatar_url, 500)
   WHERE id > $1 AND id <= $2 AND avatar_url IS NOT NULL$$);

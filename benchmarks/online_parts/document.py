@@ -13,7 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tests" / "db" / "by_hand.sql"
-PLAN, PLAN_DOWN = Path(__file__).with_name("by_hand.sql"), Path(__file__).with_name("by_hand_down.sql")
 
 # Of the statements of SOURCE, in order: how many belong to each of the thirteen steps.
 STATEMENTS = (1, 1, 1, 7, 1, 1, 2, 2, 6, 10, 4, 3, 2)
@@ -32,17 +31,20 @@ def steps() -> list[list[str]]:
 
 def plan_by_hand() -> list[list[str]]:
     """The statements of the online plan, and the document's own for the steps that make tables and models."""
-    from callctl.script import parse_script
-
-    plan = [each.sql for each in parse_script(PLAN.read_text(encoding="utf-8"), PLAN.name).statements]
-    return [plan, *(step for number, step in enumerate(steps(), start=1) if number in {9, 10, 11, 13})]
+    own = [step for number, step in enumerate(steps(), start=1) if number in {9, 10, 11, 13}]
+    return [_statements("by_hand_batches.sql"), _statements("by_hand.sql"), *own]
 
 
 def shadow_by_hand() -> list[list[str]]:
     """The statements that take step 1 back through a shadow column, and nothing else."""
+    return [_statements("by_hand_batches.sql"), _statements("by_hand_down.sql")]
+
+
+def _statements(name: str) -> list[str]:
     from callctl.script import parse_script
 
-    return [[each.sql for each in parse_script(PLAN_DOWN.read_text(encoding="utf-8"), PLAN_DOWN.name).statements]]
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return [each.sql for each in parse_script(text, name).statements]
 
 
 def main(how: str, file: str) -> int:

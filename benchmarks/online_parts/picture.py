@@ -27,8 +27,10 @@ _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 
 def svg(content: Mapping[str, Any]) -> str:
     """The picture: all strips on the same time axis, 0 where the tool starts; shaded while it runs."""
-    tools = [each for each in {each["tool"]: each for each in reversed(content["tools"])}.values() if "wall_s" in each]
-    tools.reverse()  # of several runs of one tool the first
+    runs: dict[str, Mapping[str, Any]] = {}  # of several runs of one tool the first
+    for each in content["tools"]:
+        runs.setdefault(each["tool"], each)
+    tools = [each for each in runs.values() if "wall_s" in each]
     first = min(each["series_from_s"] for each in tools)
     last = max(each["series_from_s"] + len(each["series_ms"]) * BUCKET_SECONDS for each in tools)
     height = TOP + len(tools) * (STRIP + GAP) + BOTTOM
