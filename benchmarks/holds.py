@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import bench, saved
 
-from callctl.baselines import connect
+from callctl.sandbox.baselines import connect
 
 # The platform's tables, and those of callctl that clients write to by its triggers and foreign keys.
 HELD = """

@@ -20,17 +20,17 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.online_parts import saved  # noqa: E402
-from tests.db.migrated import Migrated, State, connection_to  # noqa: E402
-from tests.db.mutations import broken_guards, broken_objects, broken_store  # noqa: E402
-from tests.db.test_invariants import BREAKAGES, DEFERRED, FULL  # noqa: E402
+from tests.db.migration.checks.test_invariants import BREAKAGES, DEFERRED, FULL  # noqa: E402
+from tests.support.db.migrated import Migrated, State, connection_to  # noqa: E402
+from tests.support.db.mutations import broken_guards, broken_objects, broken_store  # noqa: E402
 
-from callctl import conformance  # noqa: E402
-from callctl.config import Settings  # noqa: E402
+from callctl.config.settings import Settings  # noqa: E402
 from callctl.errors import CallctlError  # noqa: E402
 from callctl.files import sql_names  # noqa: E402
-from callctl.postgres import start_server  # noqa: E402
-from callctl.script import load_script, parse_script  # noqa: E402
-from callctl.verify import examine  # noqa: E402
+from callctl.migration.checks import conformance  # noqa: E402
+from callctl.migration.checks.verify import examine  # noqa: E402
+from callctl.sandbox.server import start_server  # noqa: E402
+from callctl.statements.script import load_script, parse_script  # noqa: E402
 
 BY_HAND = ROOT / "tests" / "db" / "by_hand_verify.sql"
 

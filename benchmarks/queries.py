@@ -23,14 +23,14 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.online_parts import saved  # noqa: E402
-from tests.db import plans  # noqa: E402
+from tests.support.db import plans  # noqa: E402
 
-from callctl import migrate  # noqa: E402
-from callctl.baselines import create_database, fill  # noqa: E402
-from callctl.config import Settings  # noqa: E402
-from callctl.loadtest_queries import Query, documented_queries  # noqa: E402
-from callctl.naming import read_naming  # noqa: E402
-from callctl.postgres import start_server  # noqa: E402
+from callctl.config.settings import Settings  # noqa: E402
+from callctl.loadtest.queries import Query, documented_queries  # noqa: E402
+from callctl.migration import migrate  # noqa: E402
+from callctl.sandbox.baselines import create_database, fill  # noqa: E402
+from callctl.sandbox.server import start_server  # noqa: E402
+from callctl.statements.naming import read_naming  # noqa: E402
 
 RUNS = 5
 MANY_CALLS, MANY_LINES = 10_000_000, 100_000_000

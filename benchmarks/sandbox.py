@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 import time
 
-from callctl.baselines import BASELINES, connect, create_database, drop_database, fill
-from callctl.postgres import start_server
+from callctl.sandbox.baselines import BASELINES, connect, create_database, drop_database, fill
+from callctl.sandbox.server import start_server
 
 
 def main() -> None:

@@ -23,12 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.online_parts import saved  # noqa: E402
 
-from callctl import database, secret_scan  # noqa: E402
-from callctl.baselines import connect, create_database  # noqa: E402
-from callctl.config import Settings  # noqa: E402
-from callctl.envelope import Opener  # noqa: E402
-from callctl.keys import Key, KeyRing, check_value  # noqa: E402
-from callctl.postgres import start_server  # noqa: E402
+from callctl.config.settings import Settings  # noqa: E402
+from callctl.database import connection as database  # noqa: E402
+from callctl.sandbox.baselines import connect, create_database  # noqa: E402
+from callctl.sandbox.server import start_server  # noqa: E402
+from callctl.secrets.envelope.cipher import Opener  # noqa: E402
+from callctl.secrets.envelope.ring import Key, KeyRing, check_value  # noqa: E402
+from callctl.secrets.inventory import scan as secret_scan  # noqa: E402
 
 SERVER = {"shared_buffers": "512MB", "max_wal_size": "4GB", "fsync": "off", "jit": "off"}
 MEGABYTE = 1024 * 1024

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from callctl import catalogue_form
-from callctl.catalogue import COLUMNS, EXAMPLES, OWN
 from callctl.files import read_sql
+from callctl.migration.steps import catalogue_form
+from callctl.migration.steps.catalogue import COLUMNS, EXAMPLES, OWN
 
 SCHEMA = "model-catalogue.schema.json"
 

@@ -9,12 +9,12 @@ from itertools import groupby
 
 from sqlglot import exp
 
-from callctl.call_settings import Field, load_schema
-from callctl.contract import expected_of
 from callctl.events import Direction
 from callctl.files import sql_names
-from callctl.script import Script, Statement, load_script, tree
-from callctl.steps import ARCHIVED, SHADOWED, Step, all_steps, parts, shadow_file
+from callctl.migration.steps.contract import expected_of
+from callctl.migration.steps.numbered import ARCHIVED, SHADOWED, Step, all_steps, parts, shadow_file
+from callctl.statements.script import Script, Statement, load_script, tree
+from callctl.tenants.call_settings import Field, load_schema
 
 _HOW = {
     "batched": "in batches, a commit each",

@@ -13,16 +13,18 @@ from typing import Any
 
 from typer.main import get_command
 
-from callctl import config, errors, findings
+from callctl import errors
 from callctl.cli import app
-from callctl.config_file import FILE_NAME, FILE_VARIABLE
-from callctl.config_sections import SECTIONS
+from callctl.config import settings as config
+from callctl.config.file import FILE_NAME, FILE_VARIABLE
+from callctl.config.sections import SECTIONS
+from callctl.migration.checks import findings
 
 # This file is run as a script; its neighbours are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import fault_table, picture, query_tables, saved, tables
 from benchmarks.rotation_parts import table as rotation_table
-from docs import from_catalogue, from_sql, json_samples
+from docs import from_catalogue, from_rooms, from_sql, json_samples
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 EXPLANATION = Path(__file__).resolve().parent / "explanation"
@@ -182,11 +184,18 @@ def faults_page() -> str:
     return tables.replace(page, "faults", fault_table.faults(saved.newest("faults")))
 
 
+def architecture() -> str:
+    """The page as it stands, with the rooms and their modules between their markers."""
+    page = (EXPLANATION / "architecture.md").read_text(encoding="utf-8")
+    return tables.replace(page, "rooms", from_rooms.rooms())
+
+
 def online_picture() -> str:
     return picture.svg(saved.newest("online"))
 
 
 MEASURED: dict[str, Callable[[], str]] = {
+    "architecture.md": architecture,
     "performance.md": performance,
     "online.svg": online_picture,
     "verify.md": verify_page,

@@ -11,35 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from callctl import (
-    accounts,
-    render,
-    render_accounts,
-    render_answers,
-    render_backup,
-    render_code_refs,
-    render_companies,
-    render_findings,
-    render_keys,
-    render_loadtest,
-    render_progress,
-    render_report,
-    render_rotation,
-    render_seeding,
-    render_settings,
-    render_webhooks,
-)
-from callctl.adoption import Adopted
-from callctl.backup import Backup
-from callctl.backup import Plan as BackupPlan
-from callctl.binding import FieldName, unbound
-from callctl.catalogue import load_catalogue
-from callctl.census import Census, Foreign, Shape, Unreadable, Use
-from callctl.chatbot_settings import Checked, Missing, Offence, Unlisted
-from callctl.code_refs import CodeRefs, Reference
-from callctl.companies import Company, Switch
-from callctl.config import Settings
-from callctl.dev_accounts import Account as DevAccount
+from callctl.backup.manifest import Manifest, TableRows
+from callctl.backup.restore import Restored
+from callctl.backup.take import Backup
+from callctl.backup.take import Plan as BackupPlan
+from callctl.coderefs.search import CodeRefs, Reference
+from callctl.coderefs.spans import Kind
+from callctl.config.settings import Settings
+from callctl.database.store import ChangedRecords, HistoryRow, Saved
 from callctl.errors import StepFailed
 from callctl.events import (
     BackupProgress,
@@ -56,35 +35,54 @@ from callctl.events import (
     StepStarted,
     Waiting,
 )
-from callctl.findings import Finding
-from callctl.kept_secrets import Kept
-from callctl.key_retirement import Retired
-from callctl.key_use import Keys, KeyUse, Ledger, Secrets
-from callctl.live_runs import Committed, Live, LiveRun, Session
-from callctl.loadtest_measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
-from callctl.loadtest_preview import Leftover, Preview
-from callctl.loadtest_queries import documented_queries
-from callctl.loadtest_sessions import Plan as LoadPlan
-from callctl.manifest import Manifest, TableRows
-from callctl.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
-from callctl.naming import DOCUMENTED, Naming
-from callctl.plaintext_copies import Copy
-from callctl.reencrypt import foreign_text
-from callctl.restore import Restored
-from callctl.results import CONTRACT_COLUMNS, CheckResult, Report
-from callctl.rotation import Changed, ForeignLeft, Left, Rotated
-from callctl.sandbox import Sandbox
-from callctl.secret_scan import Scan
-from callctl.secret_scan_finder import Outside
-from callctl.secret_scan_tables import NotLookedInto
-from callctl.seed_rows import Difference, Seed
-from callctl.seeding import Seeded
-from callctl.source_spans import Kind
-from callctl.steps import all_steps
-from callctl.store import ChangedRecords, HistoryRow, Saved
+from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
+from callctl.loadtest.preview import Leftover, Preview
+from callctl.loadtest.queries import documented_queries
+from callctl.loadtest.sessions import Plan as LoadPlan
+from callctl.migration.adoption import Adopted
+from callctl.migration.checks.findings import Finding
+from callctl.migration.checks.results import CONTRACT_COLUMNS, CheckResult, Report
+from callctl.migration.live_runs import Committed, Live, LiveRun, Session
+from callctl.migration.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
+from callctl.migration.steps.catalogue import load_catalogue
+from callctl.migration.steps.numbered import all_steps
+from callctl.render import accounts as render_accounts
+from callctl.render import backup as render_backup
+from callctl.render import coderefs as render_code_refs
+from callctl.render import companies as render_companies
+from callctl.render import console as render
+from callctl.render import keys as render_keys
+from callctl.render import loadtest as render_loadtest
+from callctl.render import migration as render_answers
+from callctl.render import preflight as render_findings
+from callctl.render import progress as render_progress
+from callctl.render import rotation as render_rotation
+from callctl.render import seeding as render_seeding
+from callctl.render import settings as render_settings
+from callctl.render import verify as render_report
+from callctl.render import webhooks as render_webhooks
+from callctl.sandbox.lifecycle import Sandbox
+from callctl.secrets.inventory.census import Census, Foreign, Shape, Unreadable, Use
+from callctl.secrets.inventory.key_retirement import Retired
+from callctl.secrets.inventory.key_use import Keys, KeyUse, Ledger, Secrets
+from callctl.secrets.inventory.plaintext_copies import Copy
+from callctl.secrets.inventory.scan import Scan
+from callctl.secrets.inventory.scan_finder import Outside
+from callctl.secrets.inventory.scan_tables import NotLookedInto
+from callctl.secrets.rotation.rotate import Changed, ForeignLeft, Left, Rotated
+from callctl.secrets.rows.binding import FieldName, unbound
+from callctl.secrets.rows.kept_secrets import Kept
+from callctl.secrets.rows.slow_path import foreign_text
+from callctl.secrets.webhooks.accounts import Account, Chosen, NotPutBack
+from callctl.secrets.webhooks.run import Done
+from callctl.statements.naming import DOCUMENTED, Naming
 from callctl.target import Target
-from callctl.webhook_accounts import Account, Chosen, NotPutBack
-from callctl.webhook_run import Done
+from callctl.tenants import accounts
+from callctl.tenants.chatbot_settings import Checked, Missing, Offence, Unlisted
+from callctl.tenants.companies import Company, Switch
+from callctl.tenants.dev_accounts import Account as DevAccount
+from callctl.tenants.seed_rows import Difference, Seed
+from callctl.tenants.seeding import Seeded
 
 _AT = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
 _TARGET = Target("platform", "db.example", 5432, "migrator", "18.0", "production", "chatapp")

@@ -13,14 +13,14 @@ from typing import Any, TypeAlias
 
 import psycopg
 import pytest
-from tests import processes
-from tests.servers import binaries_of, unknown
+from tests.support import processes
+from tests.support.servers import binaries_of, unknown
 
-from callctl import migrate
-from callctl.baselines import BASELINES, Baseline, create_database, drop_database, fill
-from callctl.config import Settings
-from callctl.postgres import Server, start_server
-from callctl.sandbox import ignore_environment
+from callctl.config.settings import Settings
+from callctl.migration import migrate
+from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database, fill
+from callctl.sandbox.lifecycle import ignore_environment
+from callctl.sandbox.server import Server, start_server
 
 ROWS = 200
 # Runs every combination of parameters, every example and every fault; other values of CALLCTL_TEST_PROFILE do not.

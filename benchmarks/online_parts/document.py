@@ -20,7 +20,7 @@ STATEMENTS = (1, 1, 1, 7, 1, 1, 2, 2, 6, 10, 4, 3, 2)
 
 def steps() -> list[list[str]]:
     """The statements of each step."""
-    from callctl.script import parse_script
+    from callctl.statements.script import parse_script
 
     found = [each.sql for each in parse_script(SOURCE.read_text(encoding="utf-8"), SOURCE.name).statements]
     if len(found) != sum(STATEMENTS):
@@ -41,7 +41,7 @@ def shadow_by_hand() -> list[list[str]]:
 
 
 def _statements(name: str) -> list[str]:
-    from callctl.script import parse_script
+    from callctl.statements.script import parse_script
 
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return [each.sql for each in parse_script(text, name).statements]

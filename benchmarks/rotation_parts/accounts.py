@@ -13,13 +13,13 @@ from typing import Any, Literal, TypeAlias
 
 from benchmarks.online_parts import bench
 
-from callctl import migrate
-from callctl.baselines import connect, create_database, drop_database, fill
-from callctl.config import Settings
-from callctl.envelope import Sealer
-from callctl.envelope_form import Place, as_text
-from callctl.keys import Key, check_value
-from callctl.postgres import Server, start_server
+from callctl.config.settings import Settings
+from callctl.migration import migrate
+from callctl.sandbox.baselines import connect, create_database, drop_database, fill
+from callctl.sandbox.server import Server, start_server
+from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.format import Place, as_text
+from callctl.secrets.envelope.ring import Key, check_value
 
 # What the secrets are at first: plaintext, or under the key k1. They are to be under k2.
 Form: TypeAlias = Literal["plaintext", "k1"]

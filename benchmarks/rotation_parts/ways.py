@@ -19,10 +19,10 @@ from benchmarks.rotation_parts import accounts
 from benchmarks.rotation_parts.accounts import RELATION, Form, Ready
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from callctl.baselines import connect
-from callctl.envelope import Sealer
-from callctl.envelope_form import Place, as_text
-from callctl.postgres import Server
+from callctl.sandbox.baselines import connect
+from callctl.sandbox.server import Server
+from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.format import Place, as_text
 
 BATCH = 2_000  # rows a commit, as callctl's own default
 READ_AT_ONCE = 1_000

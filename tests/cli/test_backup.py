@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import connect
-from tests.db import backups
+from tests.support.db import backups
 
 from callctl.cli import run
 

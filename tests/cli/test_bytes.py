@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import psycopg
 import pytest
-from tests.processes import PATIENCE_SECONDS
+from tests.support.processes import PATIENCE_SECONDS
 
 CAFE = b"caf\xe9"
 # Of a password, no message may repeat the rest.

@@ -15,9 +15,10 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 
-from callctl import lock, migrate, store
 from callctl.cli import run
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import lock, store
+from callctl.migration import migrate
 
 STEPS = list(range(1, 14))
 

@@ -122,7 +122,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_pays_for_no_late_import() -> None:
     """psycopg and the like come when a command needs them, not when somebody asks for help."""
-    slow = ("psycopg", "sqlglot", "rich", "yaml", "pydantic", "cryptography", "callctl.config")
+    slow = ("psycopg", "sqlglot", "rich", "yaml", "pydantic", "cryptography", "callctl.config.settings")
     code = (
         "import sys; from callctl.cli import run; code = run(['--help']);"
         f"print([name for name in {slow!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"

@@ -17,10 +17,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from callctl import demo, migrate
 from callctl.cli import run
-from callctl.config import Settings
+from callctl.config.settings import Settings
 from callctl.events import OnEvent
+from callctl.migration import migrate
+from callctl.sandbox import demo
 
 ARGUMENTS = ("demo", "--rows", "100")
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from tests.conftest import connect
 
 from callctl.events import BatchFinished, Holder, StatementStarted, StepStarted, Waiting
-from callctl.render_progress import LiveLine
+from callctl.render.progress import LiveLine
 
 HELD = Waiting("a lock on chatbots", 12.0, 300.0, (Holder(26358, "psql", "idle in transaction", "00:04:10"),))
 

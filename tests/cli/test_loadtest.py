@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from tests.conftest import connect
 
-from callctl import migrate
 from callctl.cli import run
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.migration import migrate
 
 SHORT = "--sessions 2 --duration 600ms --call-time 200ms --history 20".split()  # noqa: SIM905
 

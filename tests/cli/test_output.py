@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import psycopg
 import pytest
-from tests.processes import PATIENCE_SECONDS
+from tests.support.processes import PATIENCE_SECONDS
 
 Shell: TypeAlias = Callable[..., tuple[int, str]]
 

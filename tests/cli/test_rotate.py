@@ -12,14 +12,14 @@ from uuid import UUID
 import psycopg
 import pytest
 from tests.conftest import connect
-from tests.db import accounts
-from tests.faults.own_server import OwnServer
+from tests.support.db import accounts
+from tests.support.faults.own_server import OwnServer
 
-from callctl import migrate
-from callctl.baselines import fill
 from callctl.cli import run
-from callctl.config import Settings
+from callctl.config.settings import Settings
 from callctl.files import read_sql
+from callctl.migration import migrate
+from callctl.sandbox.baselines import fill
 
 Ask: TypeAlias = Callable[..., tuple[str, str]]
 

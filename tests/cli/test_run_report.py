@@ -13,7 +13,7 @@ import pytest
 from callctl.cli import run
 from callctl.cli.run_report import reported
 from callctl.events import Event, MigrationStarted, StepFinished, StepStarted
-from callctl.run_record import RunRecord
+from callctl.migration.run_record import RunRecord
 
 Ask = Callable[..., tuple[int, str]]
 

@@ -13,10 +13,10 @@ import sys
 import termios
 
 import pytest
-from tests import processes
 from tests.conftest import connect
+from tests.support import processes
 
-from callctl import lock
+from callctl.database import lock
 
 COLUMNS = [40, 80, 120]
 # What moves the cursor or colours takes no column.
@@ -184,7 +184,7 @@ def test_status(deployed: str, columns: int) -> None:
 
 @pytest.mark.parametrize("columns", COLUMNS)
 def test_status_of_a_live_run(documented: str, columns: int) -> None:
-    from callctl.config import Settings
+    from callctl.config.settings import Settings
 
     with lock.MigrationLock(Settings(database_url=documented), command="migrate up") as held:
         held.tell(4)

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 import pytest
 from tests.cli.test_commands import ask  # noqa: F401 - a fixture
 from tests.conftest import connect
-from tests.db import accounts
+from tests.support.db import accounts
 
-from callctl import migrate
-from callctl.actions import actions
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database.actions import actions
+from callctl.migration import migrate
 
 Ask: TypeAlias = Callable[..., tuple[int, str, str]]
 

@@ -16,13 +16,17 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.conftest import MakeDatabase, connect
-from tests.db import accounts
+from tests.support.db import accounts
 from typer.main import get_command
 
-from callctl import config, database, migrate, render, store
 from callctl.cli import app, run
-from callctl.config import Settings
+from callctl.config import settings as config
+from callctl.config.settings import Settings
+from callctl.database import connection as database
+from callctl.database import store
 from callctl.errors import ConnectionFailed
+from callctl.migration import migrate
+from callctl.render import console as render
 from callctl.target import Target
 
 Run: TypeAlias = Callable[..., tuple[int, str, str]]
@@ -194,7 +198,9 @@ def test_every_command_that_connects_names_its_target_first(
                 assert (found["environment"], found["port"] > 0, found["host"][0]) == ("staging", True, "/"), said
     for command, line_ in OFFLINE.items():
         connections.clear()
-        if line_ is None:  # a server of its own, which takes a while: tests/cli/test_demo.py, tests/db/test_sandbox.py
+        if (
+            line_ is None
+        ):  # a server of its own, which takes a while: tests/cli/test_demo.py, tests/db/sandbox/test_sandbox.py
             continue
         monkeypatch.setenv("CALLCTL_SANDBOX_DIR", str(tmp_path / "sandbox"))
         _, out, err = ask(*command.split(), *line_.format(tree="tree").split(), "--database", with_secrets(real))

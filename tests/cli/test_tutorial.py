@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.documents import PROGRAM, Command, Sql, carry_out, difference, read
-from tests.cli.forks import Forks
-from tests.processes import PATIENCE_SECONDS
+from tests.support.cli.documents import PROGRAM, Command, Sql, carry_out, difference, read
+from tests.support.cli.forks import Forks
+from tests.support.processes import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

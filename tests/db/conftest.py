@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import MakeDatabase, _template, connect
-from tests.db import accounts
-from tests.db.migrated import Migrated, State
-from tests.db.platforms import Platform, Table
+from tests.support.db import accounts
+from tests.support.db.migrated import Migrated, State
+from tests.support.db.platforms import Platform, Table
 
-from callctl import migrate
-from callctl.baselines import BASELINES, Baseline, create_database, drop_database
 from callctl.cli import run
-from callctl.config import Settings
-from callctl.postgres import Server
+from callctl.config.settings import Settings
+from callctl.migration import migrate
+from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database
+from callctl.sandbox.server import Server
 
 ACCOUNTS = 400
 

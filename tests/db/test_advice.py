@@ -7,11 +7,11 @@ import re
 import pytest
 from tests.conftest import connect
 from tests.db.conftest import Callctl
-from tests.db.migrated import SETTLE
-from tests.db.test_invariants import BREAKAGES, COMMAND, FULL, NO_STATEMENT
+from tests.db.migration.checks.test_invariants import BREAKAGES, COMMAND, FULL, NO_STATEMENT
+from tests.support.db.migrated import SETTLE
 
-from callctl.config import Settings
-from callctl.verify import verify
+from callctl.config.settings import Settings
+from callctl.migration.checks.verify import verify
 
 COMMANDS = re.compile(
     r"\b(migrate down --to \d+|migrate up|(?<=and )up\b|(?<=then )up\b|loadtest --clean|settings init"

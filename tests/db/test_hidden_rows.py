@@ -12,14 +12,15 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.conftest import connect
-from tests.db import accounts
 from tests.db.conftest import Callctl
+from tests.support.db import accounts
 
-from callctl import key_retirement, migrate
-from callctl.config import Settings
+from callctl.config.settings import Settings
 from callctl.errors import CallctlError, Refused
-from callctl.rotation import rotate
-from callctl.verify import verify
+from callctl.migration import migrate
+from callctl.migration.checks.verify import verify
+from callctl.secrets.inventory import key_retirement
+from callctl.secrets.rotation.rotate import rotate
 
 TABLE = "chatapp.integration_accounts"
 

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.conftest import connect
-from tests.db.snapshot import take
+from tests.support.db.snapshot import take
 
-from callctl import migrate
-from callctl.config import Settings
+from callctl.config.settings import Settings
 from callctl.errors import StepFailed
+from callctl.migration import migrate
 
 AUDIT = (
     "CREATE SCHEMA audit; CREATE TABLE audit.log (old jsonb);"

@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from tests.conftest import connect
-from tests.db import accounts
 from tests.db.conftest import Callctl
-from tests.db.test_rotation_together import configuration
+from tests.db.secrets.test_rotation_together import configuration
+from tests.support.db import accounts
 
-from callctl import key_use
-from callctl.config_secrets import SecretField
-from callctl.rotation import rotate
+from callctl.config.secrets import SecretField
+from callctl.secrets.inventory import key_use
+from callctl.secrets.rotation.rotate import rotate
 
 pytestmark = pytest.mark.one_server
 

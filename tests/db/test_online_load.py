@@ -6,9 +6,9 @@ import pytest
 from benchmarks.online_parts import load
 from tests.conftest import MakeDatabase, connect
 
-from callctl import migrate
-from callctl.baselines import BASELINES
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.migration import migrate
+from callctl.sandbox.baselines import BASELINES
 
 
 @pytest.mark.parametrize("baseline", BASELINES)

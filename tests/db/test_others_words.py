@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 from tests.conftest import connect
-from tests.db import accounts
+from tests.support.db import accounts
 
 from callctl.cli import common, run
-from callctl.render_progress import failed_document
+from callctl.render.progress import failed_document
 
 pytestmark = pytest.mark.one_server
 

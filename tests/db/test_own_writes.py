@@ -7,11 +7,12 @@ from functools import partial
 import pytest
 from tests.conftest import connect
 from tests.db.conftest import Callctl
-from tests.db.snapshot import take
+from tests.support.db.snapshot import take
 
-from callctl import migrate, store
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import store
 from callctl.errors import StepFailed
+from callctl.migration import migrate
 
 TABLES = ("history", "checkpoint", "saved_value", "definition", "made", "saved_row", "installation")
 EATS = (

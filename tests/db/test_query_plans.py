@@ -11,12 +11,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.db import plans
-from tests.db.migrated import Migrated, State, connection_to
+from tests.support.db import plans
+from tests.support.db.migrated import Migrated, State, connection_to
 
-from callctl.baselines import BASELINES, Baseline
-from callctl.loadtest_queries import documented_queries
-from callctl.naming import Naming, read_naming
+from callctl.loadtest.queries import documented_queries
+from callctl.sandbox.baselines import BASELINES, Baseline
+from callctl.statements.naming import Naming, read_naming
 
 CALLS, LINES = 10_000_000, 100_000_000
 # What reads a table from end to end, and has to: its answer is every call.

@@ -11,17 +11,18 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.conftest import THOROUGH, MakeDatabase, connect
-from tests.db.migrated import Migrated, State, connection_to
+from tests.support.db.migrated import Migrated, State, connection_to
 
-from callctl import adoption, migrate, store
-from callctl.binaries import find_binaries
 from callctl.cli import run
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import store
+from callctl.database.binaries import find_binaries
 from callctl.errors import Refused
-from callctl.naming import read_naming
-from callctl.preflight import preflight
-from callctl.row_checks import answers, asked
-from callctl.verify import verify
+from callctl.migration import adoption, migrate
+from callctl.migration.checks.preflight import preflight
+from callctl.migration.checks.row_checks import answers, asked
+from callctl.migration.checks.verify import verify
+from callctl.statements.naming import read_naming
 
 Connection = psycopg.Connection[Any]
 

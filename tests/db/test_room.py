@@ -7,10 +7,10 @@ import time
 import pytest
 from tests.conftest import connect as plain
 
-from callctl import migrate
-from callctl.config import Settings
+from callctl.config.settings import Settings
 from callctl.errors import Interrupted
 from callctl.events import BatchFinished, Event
+from callctl.migration import migrate
 
 OPTIONS = "SELECT reloptions FROM pg_class WHERE oid = 'chatapp.chatbots'::regclass"
 

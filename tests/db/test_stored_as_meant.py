@@ -8,13 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 from tests.conftest import connect
-from tests.db import accounts
 from tests.db.conftest import ACCOUNTS, Callctl
+from tests.support.db import accounts
 
-from callctl.envelope import Opener
-from callctl.envelope_form import Place, read
 from callctl.errors import StepFailed
-from callctl.rotation import rotate
+from callctl.secrets.envelope.cipher import Opener
+from callctl.secrets.envelope.format import Place, read
+from callctl.secrets.rotation.rotate import rotate
 
 Database = psycopg.Connection[Any]
 

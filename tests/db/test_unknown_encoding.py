@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from tests.conftest import connect
 
-from callctl.baselines import drop_database, fill
 from callctl.cli import run
-from callctl.config import Settings
-from callctl.database import connect as connect_as_callctl
-from callctl.postgres import Server
+from callctl.config.settings import Settings
+from callctl.database.connection import connect as connect_as_callctl
+from callctl.sandbox.baselines import drop_database, fill
+from callctl.sandbox.server import Server
 
 Database: TypeAlias = psycopg.Connection[Any]
 Ask: TypeAlias = Callable[..., tuple[int, str, str]]

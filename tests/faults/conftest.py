@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import pytest
-from tests.db import accounts
-from tests.faults.chain import Chain, Nursery
-from tests.faults.own_server import OwnServer, administer
-from tests.faults.points import Transactions
-from tests.faults.proxy import Proxy
-from tests.faults.reference import Reference, look
-from tests.faults.rotation_chain import RotationChain
-from tests.faults.rotation_scene import SceneName, build, configuration, log_everything, quietly
-from tests.servers import binaries_of
+from tests.support.db import accounts
+from tests.support.faults.chain import Chain, Nursery
+from tests.support.faults.own_server import OwnServer, administer
+from tests.support.faults.points import Transactions
+from tests.support.faults.proxy import Proxy
+from tests.support.faults.reference import Reference, look
+from tests.support.faults.rotation_chain import RotationChain
+from tests.support.faults.rotation_scene import SceneName, build, configuration, log_everything, quietly
+from tests.support.servers import binaries_of
 
-from callctl.baselines import BASELINES, Baseline, create_database, drop_database, fill
-from callctl.postgres import Server
+from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database, fill
+from callctl.sandbox.server import Server
 
 ROWS = 40
 # Read before the tests' own environment is made.

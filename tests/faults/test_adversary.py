@@ -10,19 +10,20 @@ import pytest
 from psycopg import sql
 from tests.conftest import connect as plain
 from tests.conftest import skip_forbidden
-from tests.db import snapshot
 from tests.faults.conftest import MakeChain
-from tests.faults.proxy import Fault, Session
+from tests.support.db import snapshot
+from tests.support.faults.proxy import Fault, Session
 
-from callctl import migrate, runner
-from callctl.baselines import drop_database, fill
-from callctl.config import Settings
-from callctl.database import connect
+from callctl.config.settings import Settings
+from callctl.database.connection import connect
 from callctl.errors import CallctlError, Interrupted, Refused, StepFailed
 from callctl.events import BatchFinished, Event, StatementStarted, ignore
-from callctl.postgres import Server
-from callctl.preflight import preflight
-from callctl.verify import verify
+from callctl.migration import migrate
+from callctl.migration.checks.preflight import preflight
+from callctl.migration.checks.verify import verify
+from callctl.migration.run import script as runner
+from callctl.sandbox.baselines import drop_database, fill
+from callctl.sandbox.server import Server
 
 SETTINGS = [
     "standard_conforming_strings = off",

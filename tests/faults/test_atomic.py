@@ -5,14 +5,15 @@ from __future__ import annotations
 import psycopg
 import pytest
 from tests.conftest import connect as plain
-from tests.db import snapshot
+from tests.support.db import snapshot
 
-from callctl import migrate, store
-from callctl.config import Settings
-from callctl.database import connect
+from callctl.config.settings import Settings
+from callctl.database import store
+from callctl.database.connection import connect
 from callctl.errors import Interrupted, StepFailed
 from callctl.events import BatchFinished, Event, StatementStarted, StepFinished
-from callctl.verify import verify
+from callctl.migration import migrate
+from callctl.migration.checks.verify import verify
 
 
 def settings_of(url: str) -> Settings:

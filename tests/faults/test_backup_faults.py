@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from tests import processes
 from tests.conftest import connect
-from tests.db import backups
-from tests.faults import standby, wire
-from tests.faults.proxy import Fault, Outcome, Proxy, Session
+from tests.support import processes
+from tests.support.db import backups
+from tests.support.faults import standby, wire
+from tests.support.faults.proxy import Fault, Outcome, Proxy, Session
 
-from callctl import restore
-from callctl.baselines import fill
-from callctl.config import Settings
+from callctl.backup import restore
+from callctl.config.settings import Settings
+from callctl.database.lock import MigrationLock
 from callctl.errors import CallctlError, Interrupted, LockHeld, StepFailed
 from callctl.events import Event, Notice
-from callctl.lock import MigrationLock
-from callctl.postgres import start_server
+from callctl.sandbox.baselines import fill
+from callctl.sandbox.server import start_server
 
 pytestmark = pytest.mark.one_server
 

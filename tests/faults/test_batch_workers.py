@@ -10,14 +10,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests import processes
 from tests.conftest import MakeDatabase, connect
+from tests.support import processes
 
-from callctl import batches, database, lock, migrate, store
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import connection as database
+from callctl.database import lock, store
 from callctl.errors import Interrupted, LockHeld, StepFailed
 from callctl.events import BatchFinished, Event, Notice
-from callctl.verify import verify
+from callctl.migration import migrate
+from callctl.migration.checks.verify import verify
+from callctl.migration.run import batches
 
 WORK = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'callctl migrate'"
 ROWS = """

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests import processes
 from tests.conftest import connect
 from tests.faults.conftest import MakeChain
-from tests.faults.proxy import Fault, Session
+from tests.support import processes
+from tests.support.faults.proxy import Fault, Session
 
-from callctl import findings, lock, migrate
-from callctl.config import Settings
-from callctl.database import connect as callctl_connect
+from callctl.config.settings import Settings
+from callctl.database import lock
+from callctl.database.connection import connect as callctl_connect
+from callctl.migration import migrate
+from callctl.migration.checks import findings
 
 STEPS = 3
 

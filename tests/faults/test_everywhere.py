@@ -19,15 +19,15 @@ from collections.abc import Callable
 
 import pytest
 from tests.conftest import SEED
-from tests.faults.actions import ACTIONS, PAIRS
-from tests.faults.chain import Chain, Choose
 from tests.faults.conftest import EXHAUSTIVE, THOROUGH, MakeChain, MakeReference
-from tests.faults.points import Point
-from tests.faults.proxy import Moment
-from tests.faults.reference import Reference, assert_down, assert_up
+from tests.support.faults.actions import ACTIONS, PAIRS
+from tests.support.faults.chain import Chain, Choose
+from tests.support.faults.points import Point
+from tests.support.faults.proxy import Moment
+from tests.support.faults.reference import Reference, assert_down, assert_up
 
 from callctl.files import step_directories
-from callctl.script import load_script
+from callctl.statements.script import load_script
 
 pytestmark = pytest.mark.one_server
 

@@ -1,6 +1,7 @@
 """Acknowledged writes of many clients, while callctl goes up, down and up again and is killed at random moments.
 
-Every committed row version is read from a logical replication slot and judged (tests/faults/history): each write that a
+Every committed row version is read from a logical replication slot and judged
+(tests/support/faults/history): each write that a
 client was told of is stored as it was meant, both forms agree, and neither callctl nor a kill undoes a write.
 
 CALLCTL_TEST_PROFILE=thorough runs twenty seeds with some 10^5 writes in all, and plants the bugs in both baselines.
@@ -15,14 +16,14 @@ from dataclasses import replace
 import pytest
 from tests.conftest import connect
 from tests.faults.conftest import THOROUGH
-from tests.faults.history.judge import judge
-from tests.faults.history.live import SETTINGS, Plan, Recorded, record
-from tests.faults.history.records import Finding
-from tests.faults.history.telling import tell
-from tests.servers import binaries_of
+from tests.support.faults.history.judge import judge
+from tests.support.faults.history.live import SETTINGS, Plan, Recorded, record
+from tests.support.faults.history.records import Finding
+from tests.support.faults.history.telling import tell
+from tests.support.servers import binaries_of
 
-from callctl.baselines import BASELINES, Baseline, create_database, drop_database, fill
-from callctl.postgres import Server, start_server
+from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database, fill
+from callctl.sandbox.server import Server, start_server
 
 ROWS = 40
 RUNS = [(BASELINES[seed % 2], seed) for seed in range(1, 21)] if THOROUGH else [(name, 1) for name in BASELINES]

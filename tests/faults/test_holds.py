@@ -16,10 +16,13 @@ import pytest
 from tests.conftest import connect
 from tests.faults.conftest import THOROUGH
 
-from callctl import batches, migrate, runner, store, transactions
-from callctl.baselines import BASELINES, Baseline, fill
-from callctl.config import Settings
-from callctl.transactions import Run, Transaction
+from callctl.config.settings import Settings
+from callctl.database import store
+from callctl.migration import migrate
+from callctl.migration.run import batches, transactions
+from callctl.migration.run import script as runner
+from callctl.migration.run.transactions import Run, Transaction
+from callctl.sandbox.baselines import BASELINES, Baseline, fill
 
 pytestmark = pytest.mark.one_server
 

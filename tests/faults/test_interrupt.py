@@ -10,11 +10,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests import processes
 from tests.conftest import connect
+from tests.support import processes
 
-from callctl import lock, migrate
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import lock
+from callctl.migration import migrate
 
 SLOW = """
 CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$

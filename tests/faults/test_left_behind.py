@@ -11,11 +11,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.faults.chain import Attempt
 from tests.faults.conftest import THOROUGH, MakeChain, MakeReference
-from tests.faults.own_server import administer
-from tests.faults.points import Point, Watch
-from tests.faults.reference import assert_up
+from tests.support.faults.chain import Attempt
+from tests.support.faults.own_server import administer
+from tests.support.faults.points import Point, Watch
+from tests.support.faults.reference import assert_up
 
 pytestmark = pytest.mark.one_server
 

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests import processes
 from tests.conftest import connect
+from tests.support import processes
 
-from callctl import live_runs, lock
-from callctl.config import Settings
-from callctl.database import connect as callctl_connect
+from callctl.config.settings import Settings
+from callctl.database import lock
+from callctl.database.connection import connect as callctl_connect
+from callctl.migration import live_runs
 
 pytestmark = pytest.mark.one_server
 

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from tests.faults.chain import Chain
 from tests.faults.conftest import MakeChain
-from tests.faults.own_server import administer
-from tests.faults.proxy import Fault, Session
+from tests.support.faults.chain import Chain
+from tests.support.faults.own_server import administer
+from tests.support.faults.proxy import Fault, Session
 
-from callctl import planning
-from callctl.adapt import adapt
-from callctl.config import Settings
+from callctl.config.settings import Settings
 from callctl.events import Direction
-from callctl.script import Statement, load_script
-from callctl.standing import status
-from callctl.steps import all_steps
+from callctl.migration import planning
+from callctl.migration.steps.numbered import all_steps
+from callctl.migration.steps.standing import status
+from callctl.statements.adaptation import adapt
+from callctl.statements.script import Statement, load_script
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "locks.md"
 

@@ -15,15 +15,17 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 from psycopg import sql
-from tests import processes
 from tests.conftest import connect
+from tests.support import processes
 
-from callctl import adoption, database, lock, migrate, store
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import connection as database
+from callctl.database import lock, store
 from callctl.errors import CallctlError, LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepStarted
-from callctl.steps import all_steps
-from callctl.verify import verify
+from callctl.migration import adoption, migrate
+from callctl.migration.checks.verify import verify
+from callctl.migration.steps.numbered import all_steps
 
 Watch: TypeAlias = psycopg.Connection[Any]
 Started: TypeAlias = list[subprocess.Popen[str]]

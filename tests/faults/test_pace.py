@@ -13,16 +13,17 @@ from typing import Any
 import psycopg
 import pytest
 from tests.conftest import connect as plain
-from tests.faults.standby import SETTINGS, replica_of
+from tests.support.faults.standby import SETTINGS, replica_of
 
-from callctl import migrate, transactions
-from callctl.config import Settings
-from callctl.database import connect
+from callctl.config.settings import Settings
+from callctl.database.connection import connect
+from callctl.database.pace import Pace
 from callctl.errors import CallctlError, StepFailed
 from callctl.events import BatchFinished, Event, IndexProgress, Notice, StatementStarted, Waiting
-from callctl.pace import Pace
-from callctl.postgres import start_server
-from callctl.verify import verify
+from callctl.migration import migrate
+from callctl.migration.checks.verify import verify
+from callctl.migration.run import transactions
+from callctl.sandbox.server import start_server
 
 
 def settings_of(url: str) -> Settings:
@@ -187,7 +188,7 @@ def test_a_batch_that_took_fewer_rows_leaves_none_of_its_rows_out(documented: st
 
 def test_an_index_build_says_how_far_it_is(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits for an older transaction, which ends when the build has said so."""
-    from callctl import watch
+    from callctl.migration.run import index_progress as watch
 
     monkeypatch.setattr(watch, "SECONDS", 0.02)
     settings = settings_of(documented)

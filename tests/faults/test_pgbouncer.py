@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests import processes
 from tests.conftest import connect
-from tests.db.snapshot import assert_same, take, touched_columns
-from tests.pgbouncer import pgbouncer
+from tests.support import processes
+from tests.support.db.snapshot import assert_same, take, touched_columns
+from tests.support.pgbouncer import pgbouncer
 
-from callctl import migrate, store
-from callctl.config import Settings
-from callctl.database import connect as callctl_connect
+from callctl.config.settings import Settings
+from callctl.database import store
+from callctl.database.connection import connect as callctl_connect
+from callctl.database.lock import MigrationLock
 from callctl.errors import Refused
-from callctl.lock import MigrationLock
+from callctl.migration import migrate
 
 REFUSED = "callctl: error: a pooler in transaction mode stands before the server"
 

@@ -7,15 +7,16 @@ from itertools import pairwise
 
 import psycopg
 import pytest
-from tests.db import snapshot
+from tests.support.db import snapshot
 
-from callctl import adoption, migrate, store
-from callctl.config import Settings
-from callctl.database import connect
+from callctl.config.settings import Settings
+from callctl.database import store
+from callctl.database.connection import connect
 from callctl.errors import Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, Direction, Event, Notice, OnEvent, StatementStarted, StepFinished, ignore
-from callctl.steps import all_steps
-from callctl.verify import verify
+from callctl.migration import adoption, migrate
+from callctl.migration.checks.verify import verify
+from callctl.migration.steps.numbered import all_steps
 
 
 class StopAfter:
@@ -165,7 +166,7 @@ def test_a_resumed_run_asks_again_what_blocks_the_step_that_is_half_done(documen
 
 
 def test_a_second_run_is_refused_and_names_the_first(documented: str) -> None:
-    from callctl.lock import MigrationLock
+    from callctl.database.lock import MigrationLock
 
     settings = settings_of(documented)
     with MigrationLock(settings), pytest.raises(LockHeld) as refused:

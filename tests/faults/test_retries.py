@@ -6,13 +6,15 @@ import threading
 from dataclasses import replace
 
 import pytest
-from tests import processes
 from tests.conftest import connect
+from tests.support import processes
 
-from callctl import database, lock, migrate
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import connection as database
+from callctl.database import lock
 from callctl.errors import StepFailed
 from callctl.events import Event, Waiting
+from callctl.migration import migrate
 
 # Loses a deadlock so many times; ever, where a try has no lock timeout.
 UNLUCKY = """

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
-from tests.faults.actions import PAIRS
-from tests.faults.chain import Choose
 from tests.faults.conftest import THOROUGH, MakeRotation
-from tests.faults.points import Point, Transactions
-from tests.faults.rotation_chain import RotationChain, shape
-from tests.faults.rotation_scene import SCENES, SceneName, Secret, quietly, row_versions, secrets
 from tests.faults.test_everywhere import EVERY, Record, always, turns
+from tests.support.faults.actions import PAIRS
+from tests.support.faults.chain import Choose
+from tests.support.faults.points import Point, Transactions
+from tests.support.faults.rotation_chain import RotationChain, shape
+from tests.support.faults.rotation_scene import SCENES, SceneName, Secret, quietly, row_versions, secrets
 
 pytestmark = pytest.mark.one_server
 

@@ -20,11 +20,11 @@ from typing import Any
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from tests import processes
 from tests.conftest import connect
-from tests.db import accounts
 from tests.faults.conftest import THOROUGH
 from tests.faults.test_everywhere import Record
+from tests.support import processes
+from tests.support.db import accounts
 
 pytestmark = pytest.mark.one_server
 
@@ -162,7 +162,7 @@ class Writer(threading.Thread):
             )
 
     def _sealed(self, text: str, company: str, id: str) -> str:
-        from callctl.envelope_form import Place, as_text
+        from callctl.secrets.envelope.format import Place, as_text
 
         form = self._random.choice(("plaintext", "k1", "bare", "bound"))
         value = accounts.sealed(self._ring, form, text, Place(company, "integration_accounts", id, "access_token"))

@@ -16,20 +16,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests import processes
-from tests.db import accounts
-from tests.faults import actions
-from tests.faults.chain import Attempt, Ended, Nursery
 from tests.faults.conftest import THOROUGH, MakeRotation
-from tests.faults.points import Point, Progress
-from tests.faults.proxy import MOMENTS, Fault, Moment, Outcome, Session
-from tests.faults.rotation_chain import RotationChain, RotationWatch
-from tests.faults.rotation_scene import UNLOGGED, quietly, secrets
 from tests.faults.test_everywhere import Record, turns
 from tests.faults.test_rotation_everywhere import assert_writes_nothing, report
+from tests.support import processes
+from tests.support.db import accounts
+from tests.support.faults import actions
+from tests.support.faults.chain import Attempt, Ended, Nursery
+from tests.support.faults.points import Point, Progress
+from tests.support.faults.proxy import MOMENTS, Fault, Moment, Outcome, Session
+from tests.support.faults.rotation_chain import RotationChain, RotationWatch
+from tests.support.faults.rotation_scene import UNLOGGED, quietly, secrets
 
-from callctl.envelope_form import Place, as_text
-from callctl.lock import IDLE_MS
+from callctl.database.lock import IDLE_MS
+from callctl.secrets.envelope.format import Place, as_text
 
 pytestmark = pytest.mark.one_server
 

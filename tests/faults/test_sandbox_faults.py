@@ -16,15 +16,15 @@ import psycopg
 import pytest
 
 import callctl
-from callctl.binaries import find_binaries, reachable
+from callctl.database.binaries import find_binaries, reachable
 from callctl.errors import ConfigError
-from callctl.postgres import start_server
+from callctl.sandbox.server import start_server
 
 pytestmark = pytest.mark.one_server
 
 OWNER = """
 import sys, time
-from callctl.postgres import start_server
+from callctl.sandbox.server import start_server
 with start_server() as server:
     print(server.pid, server.directory, server.url(), flush=True)
     {then}

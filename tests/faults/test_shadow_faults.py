@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import pytest
 from tests.conftest import SEED
-from tests.db import snapshot
-from tests.faults.actions import PAIRS
-from tests.faults.chain import Chain, Choose
 from tests.faults.conftest import THOROUGH, MakeChain
-from tests.faults.own_server import administer
-from tests.faults.points import Point, Watch
-from tests.faults.proxy import Moment
-from tests.faults.reference import look
+from tests.support.db import snapshot
+from tests.support.faults.actions import PAIRS
+from tests.support.faults.chain import Chain, Choose
+from tests.support.faults.own_server import administer
+from tests.support.faults.points import Point, Watch
+from tests.support.faults.proxy import Moment
+from tests.support.faults.reference import look
 
 pytestmark = pytest.mark.one_server
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.db import snapshot
-from tests.faults.chain import Nursery
-from tests.faults.own_server import OwnServer, administer
-from tests.servers import binaries_of
+from tests.support.db import snapshot
+from tests.support.faults.chain import Nursery
+from tests.support.faults.own_server import OwnServer, administer
+from tests.support.servers import binaries_of
 
-from callctl.baselines import create_database, fill
-from callctl.postgres import Server
+from callctl.sandbox.baselines import create_database, fill
+from callctl.sandbox.server import Server
 
 ROWS = 3000
 # A segment of the write-ahead log must fit, or the server itself goes down.

@@ -14,14 +14,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import connect
 from tests.faults.conftest import THOROUGH
-from tests.servers import binaries_of
+from tests.support.servers import binaries_of
 
-from callctl import migrate
-from callctl.baselines import create_database, fill
-from callctl.config import Settings
+from callctl.config.settings import Settings
 from callctl.errors import Refused
-from callctl.postgres import Server, start_server
-from callctl.render_answers import plan_sql
+from callctl.migration import migrate
+from callctl.render.migration import plan_sql
+from callctl.sandbox.baselines import create_database, fill
+from callctl.sandbox.server import Server, start_server
 
 TABLES = ("chatbots", "chatbot_packages")
 # How often the subscriber follows the plan under load; each time with other writes at other moments.

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.conftest import connect
 
-from callctl import migrate, store
-from callctl.baselines import create_database, fill
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import store
 from callctl.errors import Interrupted, Refused
 from callctl.events import Event, StepFinished, StepStarted, Waiting
-from callctl.postgres import start_server
+from callctl.migration import migrate
+from callctl.sandbox.baselines import create_database, fill
+from callctl.sandbox.server import start_server
 
 SETTINGS = {"wal_level": "replica", "max_wal_senders": "4", "synchronous_commit": "on"}
 

@@ -10,7 +10,7 @@ import sys
 import psycopg
 import pytest
 from tests.conftest import connect
-from tests.db import snapshot
+from tests.support.db import snapshot
 
 STEPS = list(range(1, 14))
 

@@ -13,16 +13,18 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 from tests.conftest import THOROUGH, connect
-from tests.db import snapshot
+from tests.support.db import snapshot
 
-from callctl import migrate, runner, store
-from callctl.baselines import create_database, drop_database, fill
 from callctl.cli import run
-from callctl.config import Settings
+from callctl.config.settings import Settings
+from callctl.database import store
 from callctl.errors import CallctlError
 from callctl.events import Direction, Event, StatementStarted
-from callctl.postgres import Server
-from callctl.steps import all_steps
+from callctl.migration import migrate
+from callctl.migration.run import script as runner
+from callctl.migration.steps.numbered import all_steps
+from callctl.sandbox.baselines import create_database, drop_database, fill
+from callctl.sandbox.server import Server
 
 pytestmark = pytest.mark.one_server
 
@@ -208,7 +210,8 @@ def test_a_step_that_is_held_up_anywhere_goes_forward_and_back(copies: Copies, d
 
 
 def failing(db: psycopg.Connection[Any], url: str) -> list[str]:
-    from callctl import database, verify
+    from callctl.database import connection as database
+    from callctl.migration.checks import verify
 
     with database.read_only(db):
         return [

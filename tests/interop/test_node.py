@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 
 import pytest
 from tests.interop.typescript import compile_strictly
-from tests.unit.crypto_vectors import Vector, all_vectors
+from tests.support.unit.crypto_vectors import Vector, all_vectors
 
-from callctl.envelope import NotOpened, Opener, Sealer
-from callctl.envelope_form import Place, as_text, associated_data, read
-from callctl.keys import Key, KeyRing, check_value
+from callctl.secrets.envelope.cipher import NotOpened, Opener, Sealer
+from callctl.secrets.envelope.format import Place, as_text, associated_data, read
+from callctl.secrets.envelope.ring import Key, KeyRing, check_value
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "reference" / "envelope.md"

@@ -10,11 +10,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.faults.history import forms, paths
-from tests.faults.history.decoding import Decoder
-from tests.faults.history.forms import CALL, CHAT, State
-from tests.faults.history.judge import judge
-from tests.faults.history.records import (
+from tests.support.faults.history import forms, paths
+from tests.support.faults.history.decoding import Decoder
+from tests.support.faults.history.forms import CALL, CHAT, State
+from tests.support.faults.history.judge import judge
+from tests.support.faults.history.records import (
     FORMS,
     ClientTransaction,
     Commit,
@@ -31,7 +31,7 @@ from tests.faults.history.records import (
     Write,
     WriteKind,
 )
-from tests.faults.history.telling import tell
+from tests.support.faults.history.telling import tell
 
 HYBRID = (True, True)
 DEFAULT_CALL = {"voiceId": "alloy", "voiceSettings": {"speed": 1.0}}

@@ -11,10 +11,10 @@ import pytest
 from benchmarks.online_parts import saved, tables
 from benchmarks.rotation_parts import accounts, table, ways
 
-from callctl.envelope import Opener, Sealer
-from callctl.envelope_form import Place, read
-from callctl.keys import KeyRing
-from callctl.secret_fields import ACCOUNTS, DECLARED, applicable, walk
+from callctl.secrets.envelope.cipher import Opener, Sealer
+from callctl.secrets.envelope.fields import ACCOUNTS, DECLARED, applicable, walk
+from callctl.secrets.envelope.format import Place, read
+from callctl.secrets.envelope.ring import KeyRing
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "performance.md"
 

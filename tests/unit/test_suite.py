@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import processes
 from tests.conftest import enough
-from tests.servers import VERSIONS, unknown
+from tests.support import processes
+from tests.support.servers import VERSIONS, unknown
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^pytestmark = pytest\.mark\.one_server$", re.MULTILINE)
@@ -40,7 +40,7 @@ def test_a_table_of_cases_is_whole() -> None:
 
 
 def test_what_is_not_about_the_server_says_so_and_the_rest_runs_on_the_oldest() -> None:
-    files = [file for folder in ("db", "faults") for file in (ROOT / "tests" / folder).glob("test_*.py")]
+    files = [file for folder in ("db", "faults") for file in (ROOT / "tests" / folder).rglob("test_*.py")]
     once = {file.name for file in files if MARK.search(file.read_text(encoding="utf-8"))}
     assert once
     assert len(once) < len(files) / 2

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from callctl import __version__, output, render
+from callctl import __version__, output
 from callctl.cli import (
     accounts,
     backup,
@@ -37,6 +37,7 @@ from callctl.cli import (
     verify,
 )
 from callctl.errors import CallctlError, UsageError
+from callctl.render import console as render
 
 # A command whose answer could not be written; as for a file that cannot be.
 ANSWER_LOST = 4

@@ -37,8 +37,8 @@ def accounts(
     """Show the integration accounts and how each is. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    from callctl import accounts as health
-    from callctl import render_accounts
+    from callctl.render import accounts as render_accounts
+    from callctl.tenants import accounts as health
 
     with common.connected(settings) as connection:
         found = health.accounts(connection, settings)

@@ -68,8 +68,9 @@ def backup(
             "a backup is not written to stdout: it is a file, with a manifest beside it", hint="name a FILE"
         )
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl import backup as use_case
-    from callctl import render_backup, render_progress
+    from callctl.backup import take as use_case
+    from callctl.render import backup as render_backup
+    from callctl.render import progress as render_progress
 
     left_out = tuple(dict.fromkeys(exclude_schema or ()))
     if dry_run:
@@ -95,8 +96,9 @@ def restore(
 ) -> None:
     """Put a backup into an empty database, and compare it with its manifest before it is committed."""
     settings = common.settings(context)
-    from callctl import render_backup, render_progress
-    from callctl import restore as use_case
+    from callctl.backup import restore as use_case
+    from callctl.render import backup as render_backup
+    from callctl.render import progress as render_progress
 
     if dry_run:
         common.answering()

@@ -57,8 +57,8 @@ def code_refs(
     settings = common.settings_offline(context)
     if github and settings.output == "json":
         raise UsageError("--github and --output json are two different outputs", hint="choose one")
-    from callctl import code_refs as use_case
-    from callctl import render_code_refs
+    from callctl.coderefs import search as use_case
+    from callctl.render import coderefs as render_code_refs
 
     answer = use_case.code_refs(path, columns=column or (use_case.COLUMN,), exclude=exclude or ())
     shown = [

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
-from callctl import render
 from callctl.errors import CallctlError, Refused, UsageError
 from callctl.redaction import hide_hex_words, is_utf8, name_shown, printable, redact
+from callctl.render import console as render
 from callctl.server_errors import outline
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from callctl.config import Settings
+    from callctl.config.settings import Settings
     from callctl.target import Target
 
     Connection: TypeAlias = "psycopg.Connection[Any]"
@@ -76,7 +76,7 @@ def settings_offline(context: typer.Context) -> Settings:
 
 
 def _load(context: typer.Context, options: Mapping[str, object | None]) -> Settings:
-    from callctl.config import load_settings
+    from callctl.config.settings import load_settings
 
     _Work.begun = True
     _Work.target = None
@@ -126,7 +126,7 @@ def _assert_utf8(context: typer.Context) -> None:
 @contextmanager
 def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connection]:
     """A connection for one command, closed at its end; one that ``writes`` is refused at once behind a pooler."""
-    from callctl.database import connect
+    from callctl.database.connection import connect
 
     connection = connect(settings, session=writes)
     try:
@@ -137,7 +137,7 @@ def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connectio
 
 def asks(connection: Connection, *, yes: bool) -> bool:
     """Whether somebody is asked before something is written: a sandbox and ``--yes`` need no asking."""
-    from callctl.database import is_sandbox
+    from callctl.database.connection import is_sandbox
 
     return not (yes or is_sandbox(connection))
 
@@ -171,7 +171,7 @@ def assert_named(
     ``given`` is the value of --confirm-database: it must be the name, whether a name is ``needed`` or not. Where one is
     needed and none is given, :func:`confirm_name` asks for it at a terminal; --yes is not a name.
     """
-    from callctl import database
+    from callctl.database import connection as database
 
     target = database.target_of(connection, settings)
     if given is not None:
@@ -194,7 +194,7 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
 
     Raises Refused where another name is typed, or none.
     """
-    from callctl import database
+    from callctl.database import connection as database
 
     target = database.target_of(connection, settings)
     render.note(f"{text} in schema {settings.schema} of {printable(target.place)}.")
@@ -208,7 +208,7 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
 
 def place(connection: Connection, settings: Settings) -> str:
     """What somebody who is asked must know of a database: 'platform on db.example:5432 (production)'."""
-    from callctl import database
+    from callctl.database import connection as database
 
     return printable(database.target_of(connection, settings).place)
 

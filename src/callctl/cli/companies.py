@@ -65,7 +65,8 @@ def list_(
     """Show which companies are on, and how many of their chatbots take calls. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    from callctl import companies, render_companies
+    from callctl.render import companies as render_companies
+    from callctl.tenants import companies
 
     with common.connected(settings) as connection:
         found = companies.companies(connection, settings)
@@ -118,7 +119,10 @@ def _switch(
     yes: bool,
 ) -> None:
     settings = common.settings(context, **options)
-    from callctl import companies, render, render_companies, render_progress
+    from callctl.render import companies as render_companies
+    from callctl.render import console as render
+    from callctl.render import progress as render_progress
+    from callctl.tenants import companies
 
     names = [name.strip() for name in given or () if name.strip()]
     if file is not None:

@@ -39,9 +39,11 @@ def demo(
 ) -> None:
     """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""
     output = common.settings_offline(context).output
-    from callctl import demo as story
-    from callctl import render_demo, render_progress, sandbox
-    from callctl.baselines import DEFAULT_SEED
+    from callctl.render import demo as render_demo
+    from callctl.render import progress as render_progress
+    from callctl.sandbox import demo as story
+    from callctl.sandbox import lifecycle as sandbox
+    from callctl.sandbox.baselines import DEFAULT_SEED
 
     sandbox.ignore_environment()
     with render_progress.json_failure(output), render_demo.screen(output) as tell:

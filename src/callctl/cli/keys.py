@@ -44,7 +44,9 @@ def generate(
 ) -> None:
     """Make a key: 64 hexadecimal digits. Without --out it is printed."""
     settings = common.settings_offline(context)
-    from callctl import files, keys, render_keys
+    from callctl import files
+    from callctl.render import keys as render_keys
+    from callctl.secrets.envelope import ring as keys
 
     keys.forbid_core_dumps()
     key = keys.generate()
@@ -62,7 +64,9 @@ def list_(context: typer.Context) -> None:
     """Show the keys of callctl.yaml and how many values are under each. Changes nothing."""
     common.answering()
     settings = common.settings(context)
-    from callctl import key_use, render_progress, render_rotation
+    from callctl.render import progress as render_progress
+    from callctl.render import rotation as render_rotation
+    from callctl.secrets.inventory import key_use
 
     with common.connected(settings) as connection, render_progress.until_answered(settings.output) as on_event:
         found = key_use.keys(connection, settings, on_event=on_event)
@@ -98,13 +102,15 @@ def retire(
     lock_wait: LockWait = None,
 ) -> None:
     """Record that a key is retired, if no value under it is found."""
-    from callctl.config_secrets import is_key_id
+    from callctl.config.secrets import is_key_id
 
     if not is_key_id(id):
         hint = "callctl keys list shows the ids; the key itself is never an argument"
         raise UsageError("ID is not the id of a key", hint=hint)
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl import key_retirement, render_progress, render_rotation
+    from callctl.render import progress as render_progress
+    from callctl.render import rotation as render_rotation
+    from callctl.secrets.inventory import key_retirement
 
     with common.connected(settings, writes=True) as connection:
         common.confirm(connection, settings, f"Retire key {id}", yes=yes)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callctl.cli.common import Connection
-    from callctl.config import Settings
-    from callctl.loadtest_sessions import Plan
+    from callctl.config.settings import Settings
+    from callctl.loadtest.sessions import Plan
 
 MOST_SESSIONS = 1000
 MOST_CALLS = 1_000_000
@@ -111,7 +111,7 @@ def loadtest(
         raise UsageError("--overwrite replaces a report, and --report names none", hint="add --report FILE")
     file = None if report is None else _report(report, overwrite=overwrite)
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl.loadtest_sessions import Plan
+    from callctl.loadtest.sessions import Plan
 
     plan = Plan(number, shared, seconds, most, length)
     if dry_run:
@@ -135,7 +135,7 @@ def _number(option: str, text: str, lowest: int, highest: int) -> int:
 
 def _duration(option: str, text: str) -> float:
     """Seconds."""
-    from callctl.config_values import Unusable, duration
+    from callctl.config.values import Unusable, duration
 
     try:
         return duration(text) / 1000
@@ -144,7 +144,7 @@ def _duration(option: str, text: str) -> float:
 
 
 def _report(name: str, *, overwrite: bool) -> Path:
-    from callctl.render_loadtest_picture import SUFFIXES
+    from callctl.render.loadtest_picture import SUFFIXES
 
     if not name.endswith(SUFFIXES):
         raise UsageError(
@@ -163,7 +163,8 @@ def _report(name: str, *, overwrite: bool) -> Path:
 
 
 def _preview(settings: Settings, plan: Plan, history: int) -> None:
-    from callctl import loadtest_preview, render_loadtest
+    from callctl.loadtest import preview as loadtest_preview
+    from callctl.render import loadtest as render_loadtest
 
     with common.connected(settings) as connection:
         found = loadtest_preview.preview(connection, settings, plan, history)
@@ -173,8 +174,9 @@ def _preview(settings: Settings, plan: Plan, history: int) -> None:
 
 
 def _clean(settings: Settings, name: str | None, *, wait: bool, yes: bool) -> None:
-    from callctl import loadtest as load
-    from callctl import render_loadtest, render_progress
+    from callctl.loadtest import run as load
+    from callctl.render import loadtest as render_loadtest
+    from callctl.render import progress as render_progress
 
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
@@ -192,9 +194,12 @@ def _clean(settings: Settings, name: str | None, *, wait: bool, yes: bool) -> No
 def _load(
     settings: Settings, plan: Plan, history: int, limit_ms: float, file: Path | None, name: str | None, *, wait: bool
 ) -> None:
-    from callctl import loadtest as load
-    from callctl import loadtest_preview, render_loadtest, render_loadtest_picture, render_progress
     from callctl.errors import Interrupted
+    from callctl.loadtest import preview as loadtest_preview
+    from callctl.loadtest import run as load
+    from callctl.render import loadtest as render_loadtest
+    from callctl.render import loadtest_picture as render_loadtest_picture
+    from callctl.render import progress as render_progress
 
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
@@ -219,7 +224,8 @@ def _load(
 
 def _written(settings: Settings, file: Path, text: str) -> bool:
     """Write the report; whether that worked. What the load test found is told by then."""
-    from callctl import files, render
+    from callctl import files
+    from callctl.render import console as render
 
     try:
         # What was there when the command began may be replaced, and nothing that came meanwhile.
@@ -235,8 +241,8 @@ def _written(settings: Settings, file: Path, text: str) -> bool:
 
 def _confirm(connection: Connection, settings: Settings, name: str | None) -> None:
     """A database that is no sandbox is named by who load tests it. ``--yes`` says nothing of which one it is."""
-    from callctl import render
-    from callctl.database import is_sandbox
+    from callctl.database.connection import is_sandbox
+    from callctl.render import console as render
 
     if name is not None:
         _assert_name(connection, settings, name)
@@ -254,7 +260,7 @@ def _confirm(connection: Connection, settings: Settings, name: str | None) -> No
 
 
 def _assert_name(connection: Connection, settings: Settings, name: str) -> None:
-    from callctl import database
+    from callctl.database import connection as database
 
     actual = database.target_of(connection, settings).database
     if name != actual:

@@ -23,7 +23,7 @@ from callctl.cli.take_steps import Wish, take_steps
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from callctl.config import Settings
+    from callctl.config.settings import Settings
 
 GROUP_EPILOG = """
 \b
@@ -63,7 +63,8 @@ def status(
     """Show what is at work, and which steps are applied. Changes nothing."""
     common.answering()
     settings = common.settings(context)
-    from callctl import live_runs, migrate, render_answers
+    from callctl.migration import live_runs, migrate
+    from callctl.render import migration as render_answers
 
     with common.connected(settings) as connection:
         # Looked at first: a run that ends meanwhile has its steps in the history then.
@@ -109,7 +110,8 @@ def plan(
         )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
-    from callctl import migrate, render_answers
+    from callctl.migration import migrate
+    from callctl.render import migration as render_answers
 
     with common.connected(settings) as connection:
         planned = migrate.plan(
@@ -257,7 +259,10 @@ def adopt(
     if changed_records:
         _accept(settings, yes=yes)
         return
-    from callctl import adoption, render_answers, render_progress, render_report
+    from callctl.migration import adoption
+    from callctl.render import migration as render_answers
+    from callctl.render import progress as render_progress
+    from callctl.render import verify as render_report
 
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
@@ -273,7 +278,11 @@ def adopt(
 
 
 def _accept(settings: Settings, *, yes: bool) -> None:
-    from callctl import adoption, database, render_answers, render_progress, store
+    from callctl.database import connection as database
+    from callctl.database import store
+    from callctl.migration import adoption
+    from callctl.render import migration as render_answers
+    from callctl.render import progress as render_progress
 
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
@@ -292,7 +301,9 @@ def history(context: typer.Context) -> None:
     """List every step taken, up and down. Says when, by whom, from where and with which callctl."""
     common.answering()
     settings = common.settings(context)
-    from callctl import migrate, render_answers, steps
+    from callctl.migration import migrate
+    from callctl.migration.steps import numbered as steps
+    from callctl.render import migration as render_answers
 
     with common.connected(settings) as connection:
         rows = migrate.history(connection)

@@ -70,10 +70,12 @@ def preflight(
         maintenance_notified=maintenance_notified,
         statement_timeout=statement_timeout,
     )
-    from callctl import migrate, render_findings, steps
-    from callctl.preflight import preflight as ask
-    from callctl.preflight import unreadable
-    from callctl.store import Unreadable
+    from callctl.database.store import Unreadable
+    from callctl.migration import migrate
+    from callctl.migration.checks.preflight import preflight as ask
+    from callctl.migration.checks.preflight import unreadable
+    from callctl.migration.steps import numbered as steps
+    from callctl.render import preflight as render_findings
 
     with common.connected(settings) as connection:
         try:

@@ -27,8 +27,12 @@ def register(app: typer.Typer) -> None:
 def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDatabase = None) -> None:
     """Delete what callctl has saved to take steps back. There is no way back from this one."""
     settings = common.settings(context)
-    from callctl import database, render, render_answers, steps, store
-    from callctl.database import is_sandbox
+    from callctl.database import connection as database
+    from callctl.database import store
+    from callctl.database.connection import is_sandbox
+    from callctl.migration.steps import numbered as steps
+    from callctl.render import console as render
+    from callctl.render import migration as render_answers
     from callctl.target import is_production
 
     with common.connected(settings) as connection:

@@ -25,8 +25,8 @@ from callctl.cli.options import (
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from callctl.binding import Binding
-    from callctl.config import Settings
+    from callctl.config.settings import Settings
+    from callctl.secrets.rows.binding import Binding
 
 EPILOG = """
 Plaintext becomes encrypted, values under an older key are encrypted anew, the rest stays as it is. Batches, a
@@ -175,7 +175,9 @@ def rotate_secrets(
     if status or dry_run:
         _look(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, keys_needed=dry_run)
         return
-    from callctl import render_progress, render_rotation, rotation
+    from callctl.render import progress as render_progress
+    from callctl.render import rotation as render_rotation
+    from callctl.secrets.rotation import rotate as rotation
 
     with render_progress.json_failure(settings.output, common.target):
         _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
@@ -202,9 +204,11 @@ def _processes(text: str) -> int:
 
 def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, yes: bool) -> None:
     """Say what the run writes and what gets copies of it, and ask. Rows are counted where a person reads of them."""
-    from callctl import key_use, render_progress, render_rotation
-    from callctl.key_ledger import assert_not_retired
-    from callctl.keys import load_key_ring
+    from callctl.render import progress as render_progress
+    from callctl.render import rotation as render_rotation
+    from callctl.secrets.envelope.key_ledger import assert_not_retired
+    from callctl.secrets.envelope.ring import load_key_ring
+    from callctl.secrets.inventory import key_use
 
     how = {"keep": "", "bind": ", bound to its row and field", "unbind": ", bound to nothing"}[binding]
     if bind_new:
@@ -234,12 +238,14 @@ def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encry
 def _look(
     settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, keys_needed: bool
 ) -> None:
-    from callctl import key_use, render_progress, render_rotation
+    from callctl.render import progress as render_progress
+    from callctl.render import rotation as render_rotation
+    from callctl.secrets.inventory import key_use
 
     common.answering()
     with common.connected(settings) as connection:
         if keys_needed and settings.keys is None:
-            from callctl.keys import load_key_ring
+            from callctl.secrets.envelope.ring import load_key_ring
 
             load_key_ring(settings)  # says what is missing
         with render_progress.until_answered(settings.output) as on_event:

@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from callctl import files, render
+from callctl import files
 from callctl.cli import common
 from callctl.errors import UsageError
 from callctl.events import MigrationStarted, StepFinished
+from callctl.render import console as render
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callctl.cli.options import RunOptions
     from callctl.events import Event, OnEvent
-    from callctl.findings import Finding
+    from callctl.migration.checks.findings import Finding
 
 
 def report_file(options: RunOptions) -> Path | None:
@@ -57,7 +58,7 @@ class RunReport:
     """What a run tells, passed on, and put on record if there is a ``file`` to write it to."""
 
     def __init__(self, file: Path | None, on_event: OnEvent) -> None:
-        from callctl.run_record import RunRecord
+        from callctl.migration.run_record import RunRecord
 
         self._file, self._on_event = file.resolve() if file is not None else None, on_event
         self._record = RunRecord()
@@ -85,7 +86,7 @@ class RunReport:
 
     def _write(self) -> None:
         """Never half a page. A disk that is full stops no migration: somebody is told, and the run goes on."""
-        from callctl import render_run
+        from callctl.render import run_page as render_run
 
         assert self._file is not None
         try:

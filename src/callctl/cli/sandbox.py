@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callctl import render
 from callctl.cli import common
+from callctl.render import console as render
 
 if TYPE_CHECKING:
-    from callctl.sandbox import Sandbox
+    from callctl.sandbox.lifecycle import Sandbox
 
 
 class Baseline(StrEnum):
@@ -67,7 +67,7 @@ def start(
 ) -> None:
     """Start the sandbox and print its URL. It runs until callctl sandbox stop."""
     settings = common.settings_offline(context)
-    from callctl import sandbox
+    from callctl.sandbox import lifecycle as sandbox
 
     sandbox.ignore_environment()
     running, new = sandbox.start(
@@ -89,7 +89,7 @@ def stop(
 ) -> None:
     """Stop the sandbox, and delete it."""
     common.settings_offline(context)
-    from callctl import sandbox
+    from callctl.sandbox import lifecycle as sandbox
 
     sandbox.ignore_environment()
     if not sandbox.stop(keep=keep):
@@ -103,7 +103,7 @@ def url(context: typer.Context) -> None:
     """Print the URL of the sandbox that runs."""
     common.answering()
     settings = common.settings_offline(context)
-    from callctl import sandbox
+    from callctl.sandbox import lifecycle as sandbox
 
     sandbox.ignore_environment()
     _show(sandbox.current(), settings.output)
@@ -113,7 +113,7 @@ def url(context: typer.Context) -> None:
 def reset(context: typer.Context) -> None:
     """Make the sandbox's database again as it was at the start."""
     settings = common.settings_offline(context)
-    from callctl import sandbox
+    from callctl.sandbox import lifecycle as sandbox
 
     sandbox.ignore_environment()
     running = sandbox.reset()

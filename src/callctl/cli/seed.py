@@ -13,10 +13,10 @@ from callctl.cli.options import LockTimeout, LockWait, Wait, Yes
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from callctl.catalogue import Model
     from callctl.cli.common import Connection
-    from callctl.config import Settings
-    from callctl.seeding import Seeded
+    from callctl.config.settings import Settings
+    from callctl.migration.steps.catalogue import Model
+    from callctl.tenants.seeding import Seeded
 
 EPILOG = """
 The catalogue is YAML: prices in US dollars per million tokens and per audio second, as decimals in quotes. They are
@@ -73,7 +73,10 @@ def seed_models(
     if development_database is not None and not dev_accounts:
         raise UsageError("--development-database is about --dev-accounts", hint="add that, or leave this out")
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl import render, render_progress, render_seeding, seeding
+    from callctl.render import console as render
+    from callctl.render import progress as render_progress
+    from callctl.render import seeding as render_seeding
+    from callctl.tenants import seeding
 
     name, models = _catalogue(catalog, examples)
     wish = seeding.Wish(name, models, overwrite, dev_accounts, development_database)
@@ -96,7 +99,7 @@ def seed_models(
 
 
 def _catalogue(file: str | None, examples: bool) -> tuple[str, tuple[Model, ...]]:
-    from callctl import catalogue
+    from callctl.migration.steps import catalogue
 
     if file is not None:
         return file, catalogue.read_catalogue(file)
@@ -108,9 +111,10 @@ def _development(
     connection: Connection, settings: Settings, given: str | None, *, dry_run: bool, yes: bool
 ) -> str | None:
     """The name of the development database, given or typed; None where none is needed. Raises Refused, ConfigError."""
-    from callctl import dev_accounts, render
-    from callctl.key_ledger import assert_not_retired
-    from callctl.keys import load_key_ring
+    from callctl.render import console as render
+    from callctl.secrets.envelope.key_ledger import assert_not_retired
+    from callctl.secrets.envelope.ring import load_key_ring
+    from callctl.tenants import dev_accounts
 
     needed = dev_accounts.needs_name(connection, settings)
     load_key_ring(settings)  # what is wrong with the keys is said before anybody is asked
@@ -124,7 +128,7 @@ def _development(
 
 
 def _question(found: Seeded) -> str:
-    from callctl.render import counted
+    from callctl.render.console import counted
 
     parts = [
         f"{what} {counted(number, 'model')}"

@@ -58,7 +58,8 @@ def check(context: typer.Context, statement_timeout: StatementTimeout = None) ->
     """List what is wrong with call settings: chatbot, field, reason. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    from callctl import chatbot_settings, render_settings
+    from callctl.render import settings as render_settings
+    from callctl.tenants import chatbot_settings
 
     with common.connected(settings) as connection:
         found = chatbot_settings.check(connection, settings)
@@ -92,7 +93,9 @@ def init(
         pause_file=pause_file,
         statement_timeout=statement_timeout,
     )
-    from callctl import chatbot_settings, render_progress, render_settings
+    from callctl.render import progress as render_progress
+    from callctl.render import settings as render_settings
+    from callctl.tenants import chatbot_settings
 
     if dry_run:
         common.answering()

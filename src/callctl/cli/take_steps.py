@@ -12,10 +12,10 @@ from callctl.errors import Refused
 
 if TYPE_CHECKING:
     from callctl.cli.options import RunOptions
-    from callctl.config import Settings
+    from callctl.config.settings import Settings
     from callctl.events import Direction
-    from callctl.findings import Finding
-    from callctl.migrate import Plan
+    from callctl.migration.checks.findings import Finding
+    from callctl.migration.migrate import Plan
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
     Whoever is asked sees first what preflight finds; the run looks again, under the lock. Where nobody is asked, the
     run alone looks, and shows it.
     """
-    from callctl import migrate, render_answers, render_progress
+    from callctl.migration import migrate
+    from callctl.render import migration as render_answers
+    from callctl.render import progress as render_progress
     from callctl.target import is_production
 
     file = report_file(options)
@@ -89,7 +91,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
 
 
 def _plan(connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions) -> Plan:
-    from callctl import migrate
+    from callctl.migration import migrate
 
     return migrate.plan(
         connection,
@@ -112,8 +114,10 @@ def _look_and_ask(
     What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
     counts only if nobody is afterwards. ``--wait`` waits for that.
     """
-    from callctl import lock, render, render_progress
-    from callctl.preflight import MATTERS, preflight
+    from callctl.database import lock
+    from callctl.migration.checks.preflight import MATTERS, preflight
+    from callctl.render import console as render
+    from callctl.render import progress as render_progress
 
     while True:
         with render_progress.running(settings.output) as on_event:
@@ -146,7 +150,7 @@ def _look_and_ask(
 
 def _show(findings: Sequence[Finding], wish: Wish, *, asks: bool = False) -> None:
     """Show what preflight found, in full where a person is asked next. Raises Refused where something blocks."""
-    from callctl import render_findings
+    from callctl.render import preflight as render_findings
 
     render_findings.before_run(findings, asks=asks and common.can_ask())
     if blocking := _blocking(findings):

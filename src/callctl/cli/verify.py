@@ -49,8 +49,8 @@ def verify(
     settings = common.settings(context, statement_timeout=statement_timeout)
     if github and settings.output == "json":
         raise UsageError("--github and --output json are two different outputs", hint="choose one")
-    from callctl import render_report
-    from callctl import verify as checks
+    from callctl.migration.checks import verify as checks
+    from callctl.render import verify as render_report
 
     file = common.writable(junit) if junit is not None else None
     with common.connected(settings) as connection:

@@ -13,15 +13,15 @@ from callctl.errors import UsageError
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from callctl.config import Settings
-    from callctl.webhook_accounts import Direction, Scope
+    from callctl.config.settings import Settings
+    from callctl.secrets.webhooks.accounts import Direction, Scope
 
 GRACE = "72h"
 
 
 def scope(account: str | None, company: str | None, all_accounts: bool) -> Scope:
     """The accounts that the options name. Raises UsageError where they name none, or in two ways, or by no UUID."""
-    from callctl.webhook_accounts import Scope
+    from callctl.secrets.webhooks.accounts import Scope
 
     if (account is not None) + (company is not None) + all_accounts != 1:
         raise UsageError(
@@ -46,7 +46,10 @@ def replace(
     settings: Settings, scope: Scope, to_file: str | None, grace: str | None, *, dry_run: bool, wait: bool, yes: bool
 ) -> None:
     """New secrets. Whatever is wrong with the options or the file is found out before anybody is asked."""
-    from callctl import files, render_progress, render_webhooks, webhook_secrets
+    from callctl import files
+    from callctl.render import progress as render_progress
+    from callctl.render import webhooks as render_webhooks
+    from callctl.secrets.webhooks import replace as webhook_secrets
 
     if to_file is None and not dry_run:
         raise UsageError(
@@ -69,7 +72,7 @@ def replace(
 def _grace(text: str) -> timedelta:
     from datetime import timedelta
 
-    from callctl.config_values import Unusable, duration
+    from callctl.config.values import Unusable, duration
 
     try:
         return timedelta(milliseconds=duration(text))
@@ -79,7 +82,9 @@ def _grace(text: str) -> timedelta:
 
 def put_back(settings: Settings, scope: Scope, given: Sequence[str], *, dry_run: bool, wait: bool, yes: bool) -> None:
     """The previous ones. Exit code 3 where an account was left as it is."""
-    from callctl import render_progress, render_webhooks, webhook_secrets
+    from callctl.render import progress as render_progress
+    from callctl.render import webhooks as render_webhooks
+    from callctl.secrets.webhooks import replace as webhook_secrets
 
     for option in ("--to-file", "--grace"):
         if option in given:
@@ -97,8 +102,8 @@ def put_back(settings: Settings, scope: Scope, given: Sequence[str], *, dry_run:
 
 
 def _ask(settings: Settings, text: str, *, yes: bool) -> None:
-    from callctl.key_ledger import assert_not_retired
-    from callctl.keys import load_key_ring
+    from callctl.secrets.envelope.key_ledger import assert_not_retired
+    from callctl.secrets.envelope.ring import load_key_ring
 
     with common.connected(settings, writes=True) as connection:
         load_key_ring(settings)  # what is wrong with the keys is said before anybody is asked
@@ -107,8 +112,9 @@ def _ask(settings: Settings, text: str, *, yes: bool) -> None:
 
 
 def _look(settings: Settings, scope: Scope, direction: Direction) -> None:
-    from callctl import render_webhooks, webhook_accounts
-    from callctl.key_ledger import assert_not_retired
+    from callctl.render import webhooks as render_webhooks
+    from callctl.secrets.envelope.key_ledger import assert_not_retired
+    from callctl.secrets.webhooks import accounts as webhook_accounts
 
     common.answering()
     with common.connected(settings) as connection:

@@ -1,0 +1,191 @@
+"""The file that a dump is written to: under another name until it is whole and on the disk, for nobody else's eyes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from callctl import files
+from callctl.backup.manifest import beside
+from callctl.errors import ConfigError, LockHeld, Refused
+
+PARTIAL = ".partial"
+_UNDER_WAY = "under way"
+_CHUNK = 1 << 20
+
+
+class BackupFile:
+    """FILE.partial, mode 0600, until it is ``kept``: named FILE, and not to be removed any more.
+
+    It is locked for as long as somebody writes to it, so that what a killed run left is told from what is under way.
+    FILE.manifest.json.partial says meanwhile, by its inode, that it is callctl's: another file of that name is refused.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Raises Refused where FILE, its manifest or a FILE.partial of others is there; LockHeld where it is being
+        written; ConfigError.
+        """
+        self.path = Path(name)
+        self.manifest = beside(self.path)
+        self._partial = self.path.with_name(self.path.name + PARTIAL)
+        self._partial_manifest = self.manifest.with_name(self.manifest.name + PARTIAL)
+        self.kept = False
+        for path in (self.path, self.manifest):
+            files.assert_new(str(path))
+        try:
+            self._open()
+        except OSError as problem:
+            raise files.unwritable(self._partial, problem) from None
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._assert_own()
+            self._mark()
+            os.fchmod(self.descriptor, 0o600)
+        except BlockingIOError:
+            os.close(self.descriptor)
+            raise LockHeld(
+                f"another backup is being written to {self.path}", hint="wait for it, or name another file"
+            ) from None
+        except OSError as problem:
+            os.close(self.descriptor)
+            raise files.unwritable(self._partial, problem) from None
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+        self.begin()
+
+    def _open(self) -> None:
+        # Whatever another has written there stays until the lock is ours; a symbolic link is not followed.
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self.descriptor = os.open(self._partial, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            self.descriptor = os.open(self._partial, flags)
+
+    def _assert_own(self) -> None:
+        """What is there already was left by a killed run of ours: nobody else has it open, or under another name."""
+        there = os.fstat(self.descriptor)
+        if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid() or there.st_nlink != 1:
+            raise OSError(0, "it is there already, and is not a file of yours alone")
+
+    def _mark(self) -> None:
+        """Put down that FILE.partial is callctl's, by its inode. Raises Refused where what is there is not."""
+        there = os.fstat(self.descriptor)
+        own = {"callctl_backup": _UNDER_WAY, "device": there.st_dev, "inode": there.st_ino}
+        found = _marked(self._partial_manifest)
+        # An empty one has just been made, by this run or by one that was killed at this point.
+        if there.st_size and found != own:
+            raise _not_own(self._partial)
+        if os.path.lexists(self._partial_manifest):
+            if found is None:
+                if not there.st_size:
+                    self._partial.unlink()
+                raise _not_own(self._partial_manifest)
+            self._partial_manifest.unlink()
+        files.create_private(str(self._partial_manifest), json.dumps(own) + "\n")
+
+    def begin(self) -> None:
+        """Throw away what was written so far."""
+        os.ftruncate(self.descriptor, 0)
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+
+    @property
+    def size(self) -> int:
+        """The bytes written so far."""
+        return os.fstat(self.descriptor).st_size
+
+    def settle(self, on_bytes: Callable[[int], None]) -> str:
+        """See it onto the disk; the SHA-256 of what can be read there. Raises ConfigError."""
+        try:
+            os.fsync(self.descriptor)
+            return digest(self.descriptor, on_bytes)
+        except OSError as problem:
+            raise files.unwritable(self._partial, problem) from None
+
+    def keep(self, manifest: str) -> None:
+        """Give both files their names, the dump last: where it is, it is whole, and its manifest is there."""
+        files.create_private(str(self.manifest), manifest)
+        try:
+            _name(self._partial, self.path)
+        except BaseException:
+            self.manifest.unlink(missing_ok=True)
+            raise
+        self.kept = True
+        self._partial_manifest.unlink(missing_ok=True)
+        files.sync_directory(self.path.absolute().parent)
+
+    def close(self) -> None:
+        """Remove what was not kept."""
+        if not self.kept:
+            self._partial_manifest.unlink(missing_ok=True)
+            self._partial.unlink(missing_ok=True)
+        os.close(self.descriptor)
+
+
+def _marked(path: Path) -> dict[str, object] | None:
+    """What a run that is under way, or was killed, has put down; None where the file is not such a one."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("callctl_backup") == _UNDER_WAY else None
+
+
+def _not_own(path: Path) -> Refused:
+    return Refused(
+        f"{path} is there, and nothing says that callctl made it; it is left as it is",
+        hint="name another file for the backup, or remove that one if nobody needs it",
+    )
+
+
+def _name(file: Path, name: Path) -> None:
+    """Rename a file to a name that nothing has."""
+    try:
+        try:
+            os.link(file, name)
+            file.unlink()
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            files.assert_new(str(name))
+            file.rename(name)
+    except OSError as problem:
+        raise files.unwritable(name, problem) from None
+
+
+def digest(descriptor: int, on_bytes: Callable[[int], None]) -> str:
+    """The SHA-256 of an open file, in hexadecimal; ``on_bytes`` hears how much has been read."""
+    found = hashlib.sha256()
+    position = 0
+    while chunk := os.pread(descriptor, _CHUNK, position):
+        found.update(chunk)
+        position += len(chunk)
+        on_bytes(position)
+    return found.hexdigest()
+
+
+def open_dump(file: Path) -> int:
+    """A descriptor of a dump in pg_dump's custom format, to read from. Raises ConfigError where it is none."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as problem:
+        reason = (problem.strerror or "unreadable").lower()
+        raise ConfigError(f"cannot read {file}: {reason}", hint="name a file that callctl backup has written") from None
+    except ValueError:
+        raise ConfigError(f"cannot read {file}: the name cannot be used", hint="name a backup") from None
+    start = b""
+    with contextlib.suppress(OSError):  # a directory
+        start = os.pread(descriptor, 5, 0)
+    if start != b"PGDMP":
+        os.close(descriptor)
+        raise ConfigError(
+            f"{file} is not a dump in pg_dump's custom format",
+            hint="name a file that callctl backup has written; a .sql file is for psql",
+        )
+    return descriptor

@@ -1,0 +1,427 @@
+"""A backup put into an empty database: whole, compared with its manifest, or not at all."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callctl.backup.dump import Source, rows_of, source_of, tables_of
+from callctl.backup.file import digest, open_dump
+from callctl.backup.manifest import Manifest, beside, damaged, read_manifest
+from callctl.backup.replay import Replay
+from callctl.database import backup_record
+from callctl.database import connection as database
+from callctl.database.client_programs import Program, find_program
+from callctl.database.lock import RESTORE_SESSION, MigrationLock
+from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed, quoted
+from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+_STANDS = "nothing was restored: the database is as empty as before"
+_COMMIT = "the commit"
+_UNKNOWN = "whether it was restored is not known: see whether the database is empty"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A backup that was restored, or with ``dry_run`` could be. ``settings_left`` are to be set by hand."""
+
+    file: Path
+    database: str
+    server: str
+    taken_at: datetime
+    taken_of: str
+    steps: tuple[int, ...]
+    keys: tuple[str, ...]
+    tables: int
+    rows: int
+    owners_kept: bool
+    settings_left: tuple[str, ...]
+    dry_run: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Dump:
+    file: Path
+    descriptor: int
+    manifest: Manifest
+    program: Program
+
+
+def examine(name: str) -> Manifest:
+    """What a dump's manifest says, where both are there and the dump has its size. Raises ConfigError."""
+    with _opened(name) as dump:
+        return dump.manifest
+
+
+def check(settings: Settings, name: str, *, no_owner: bool = False, on_event: OnEvent = ignore) -> Restored:
+    """Whether :func:`restore` would begin: everything it checks before, and nothing changed. Raises what it would."""
+    began, on_event = time.monotonic(), sparing(on_event)
+    with (
+        _opened(name) as dump,
+        closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection,
+    ):
+        target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
+        _assert_sound(dump, on_event)
+        _assert_contents(_replay(connection, dump, on_event, no_owner=no_owner), dump)
+        return _answer(dump, target, connection, began, no_owner=no_owner, dry_run=True)
+
+
+def restore(settings: Settings, name: str, *, no_owner: bool = False, on_event: OnEvent = ignore) -> Restored:
+    """Put the dump ``name`` into the database of ``settings``, which must be empty, in one transaction.
+
+    Before it is committed, the rows of every table are compared with the manifest. With ``no_owner`` everything belongs
+    to the role that is connected, and grants are left out.
+
+    Raises ConfigError (the file, its manifest, no fitting pg_restore), Refused (the database is not empty, or is not
+    what the dump needs), StepFailed and Interrupted with nothing restored, LockHeld.
+    """
+    began, on_event = time.monotonic(), sparing(on_event)
+    with _opened(name) as dump:
+        settings = replace(settings, schema=dump.manifest.schema)
+        with (
+            MigrationLock(settings, name=RESTORE_SESSION, command="restore", on_event=on_event),
+            closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection,
+        ):
+            try:
+                target = _assert_fits(connection, dump, on_event, no_owner=no_owner)
+                _assert_sound(dump, on_event)
+                replay = _replay(connection, dump, on_event, no_owner=no_owner)
+                _assert_contents(replay, dump)
+                there = _grants(connection)
+            except KeyboardInterrupt:
+                raise Interrupted(f"interrupted; {_STANDS}", hint="run the same command again") from None
+            _restore(replay, dump, there)
+        with closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection:
+            _record(connection, settings, dump, on_event)
+            _analyze(connection, dump.manifest, on_event)
+            return _answer(dump, target, connection, began, no_owner=no_owner, dry_run=False)
+
+
+def _answer(
+    dump: _Dump, target: Source, connection: Connection, began: float, *, no_owner: bool, dry_run: bool
+) -> Restored:
+    manifest = dump.manifest
+    there = {row[0] for row in connection.execute(read_sql("backup/database_settings.sql").encode())}
+    return Restored(
+        file=dump.file,
+        database=target.database,
+        server=target.version,
+        taken_at=manifest.taken_at,
+        taken_of=manifest.database,
+        steps=manifest.steps,
+        keys=manifest.keys,
+        tables=len(manifest.tables),
+        rows=manifest.rows,
+        owners_kept=not no_owner,
+        settings_left=tuple(name for name in manifest.database_settings if name not in there),
+        dry_run=dry_run,
+        seconds=time.monotonic() - began,
+    )
+
+
+# ---- before ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[_Dump]:
+    """The dump, its manifest, and a pg_restore that can read it; the file's size is that of the manifest."""
+    file = Path(name)
+    descriptor = open_dump(file)
+    try:
+        manifest = read_manifest(file)
+        size = os.fstat(descriptor).st_size
+        if size != manifest.bytes:
+            raise ConfigError(
+                f"{file} is not whole: it has {size:,} bytes, and {manifest.bytes:,} were written",
+                hint="copy it again from where the backup was made",
+            )
+        major = int(manifest.pg_dump.split(".")[0]) if manifest.pg_dump[:1].isdigit() else 0
+        program = find_program("pg_restore", major, f"a dump by pg_dump {manifest.pg_dump}")
+        yield _Dump(file, descriptor, manifest, program)
+    finally:
+        os.close(descriptor)
+
+
+def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
+    total = dump.manifest.bytes
+    found = digest(
+        dump.descriptor, lambda done: on_event(BackupProgress("check", dump.file.name, done, total, "bytes", total))
+    )
+    if found != dump.manifest.sha256:
+        raise ConfigError(
+            f"{dump.file} is damaged: its SHA-256 begins with {found[:12]},"
+            f" that of the file that was written with {dump.manifest.sha256[:12]}",
+            hint=f"copy it again from where the backup was made, together with {beside(dump.file).name}",
+        )
+
+
+def _assert_contents(replay: Replay, dump: _Dump) -> None:
+    """Raise where the dump's table of contents and its manifest contradict each other, or no server takes it."""
+    contents = replay.contents()
+    manifest = dump.manifest
+    with_rows = sum(line.startswith("TABLE DATA ") for line in contents)
+    if with_rows and not manifest.tables:
+        raise damaged(beside(dump.file), f"it names no table, and the dump has the rows of {with_rows:,}")
+    known = tuple(f"EXTENSION - {name} " for name in manifest.extensions)
+    unknown = [
+        line.split(" ")[2] for line in contents if line.startswith("EXTENSION - ") and not line.startswith(known)
+    ]
+    if unknown:
+        raise damaged(beside(dump.file), f"it does not name extensions that the dump creates: {quoted(unknown)}")
+    if replay.escapes():
+        raise Refused(
+            f"{dump.file} was written with standard_conforming_strings = off, which PostgreSQL 19 refuses",
+            hint="take another backup: this callctl sets it on. Where only this file is left, a server of version 18 or"
+            " older takes it: pg_restore --exit-on-error --single-transaction --dbname=NEW_DATABASE FILE",
+        )
+
+
+def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> Source:
+    """Raise Refused where the database is not empty, or cannot hold the dump; say what will be different."""
+    manifest, target = dump.manifest, source_of(connection)
+    where = f"database {target.database}"
+    if target.standby:
+        raise Refused(f"{where} is on a standby, which takes no writes", hint="restore on a primary")
+    occupied = connection.execute(read_sql("backup/occupied.sql").encode()).fetchall()
+    if occupied:
+        held = "; ".join(
+            f"{kind}s: {count} ({quoted(names)}{', …' if count > 3 else ''})" for kind, count, names in occupied
+        )
+        raise Refused(
+            f"{where} is not empty: {held}",
+            hint="restore into a new one: createdb --template=template0 NEW_DATABASE, and give it with --database",
+        )
+    if target.version_num // 10000 < manifest.server_version_num // 10000:
+        raise Refused(
+            f"the dump is from PostgreSQL {manifest.server_version}, and this server is {target.version}",
+            hint="restore on a server of the same version or a later one",
+        )
+    if target.encoding != manifest.encoding:
+        raise Refused(
+            f"the dump's encoding is {manifest.encoding}, and that of {where} is {target.encoding}",
+            hint=f"createdb --template=template0 --encoding={manifest.encoding} NEW_DATABASE",
+        )
+    may = connection.execute(read_sql("backup/may_create.sql").encode()).fetchone()
+    if not (may and may[0]):
+        raise Refused(f"this role may not create anything in {where}", hint="connect as the database's owner")
+    _assert_nothing_lacks(connection, manifest, no_owner=no_owner)
+    privileges = [row[0] for row in connection.execute(read_sql("backup/default_privileges.sql").encode())]
+    if privileges:
+        raise Refused(
+            f"{where} has default privileges, which everything restored by this role would get: {quoted(privileges)}",
+            hint="restore into a new one (createdb --template=template0 NEW_DATABASE), or take them back with"
+            " ALTER DEFAULT PRIVILEGES … REVOKE (psql's \\ddp lists them)",
+        )
+    _tell_needs(manifest, on_event, no_owner=no_owner)
+    if (target.collate, target.ctype) != (manifest.collate, manifest.ctype):
+        on_event(
+            Notice(
+                f"the dump's locale is {manifest.collate}, {where} has {target.collate}: texts may be in another order"
+            )
+        )
+    return target
+
+
+def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owner: bool) -> None:
+    # Without owners and grants the policies are still there, and each names its roles.
+    grantees = manifest.policy_roles if no_owner else (*manifest.grantees, *manifest.policy_roles)
+    parameters = {
+        "owners": [] if no_owner else list(manifest.owners),
+        "grantees": list(grantees),
+        "extensions": list(manifest.extensions),
+    }
+    rows = connection.execute(read_sql("backup/lacking.sql").encode(), parameters).fetchall()
+    problems: list[str] = []
+    hints: list[str] = []
+
+    def lacking(kind: str, absent: bool, what: str, hint: str) -> None:
+        names = [name for each, name, missing in rows if each == kind and missing == absent]
+        if names:
+            problems.append(f"{what}: {quoted(names)}")
+            hints.extend([hint] * (hint not in hints))
+
+    lacking(
+        "extension",
+        True,
+        "the dump needs extensions that this server does not have",
+        "install them on the server (on Debian most are in postgresql-contrib), or restore on another one",
+    )
+    lacking(
+        "extension",
+        False,
+        "the dump needs extensions that this role may not create",
+        "connect as a superuser, or let one run CREATE EXTENSION in the new database first",
+    )
+    create = "create them (pg_dumpall --roles-only on the old server), connect as a superuser"
+    create += (
+        "; policies name them, so --no-owner does not help"
+        if no_owner
+        else (", or leave owners and grants out with --no-owner")
+    )
+    roles = (
+        "row-level security policies name roles"
+        if no_owner
+        else "the dump's objects belong to roles, or grant to roles,"
+    )
+    lacking("role", True, f"{roles} that are not on this server", create)
+    lacking("role", False, f"{roles} that cannot be given anything by this role", create)
+    if problems:
+        raise Refused("; ".join(problems), hint="; ".join(hints))
+
+
+def _tell_needs(manifest: Manifest, on_event: OnEvent, *, no_owner: bool) -> None:
+    """Say which extensions the dump needs, and which roles its grants and policies name; all of them are there."""
+    roles = {*manifest.policy_roles, *(() if no_owner else manifest.grantees)}
+    for what, names in (("extensions", manifest.extensions), ("roles", sorted(roles))):
+        if names:
+            on_event(Notice(f"the dump needs {what} that are there: {', '.join(names)}"))
+
+
+# ---- the restore itself ---------------------------------------------------------------------------------
+
+
+def _replay(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> Replay:
+    path = dump.manifest.search_path or (dump.manifest.schema, "public")
+    return Replay(connection, dump.program, dump.descriptor, no_owner, on_event, path)
+
+
+def _restore(replay: Replay, dump: _Dump, there: frozenset[str]) -> None:
+    """Everything in one transaction; ``there`` is what the empty database grants."""
+    import psycopg
+
+    connection = replay.connection
+    doing = "the definitions"
+    try:
+        with connection.transaction():
+            replay.definitions()
+            doing = "the rows"
+            replay.rows(dump.manifest.rows)
+            doing = "the indexes and constraints"
+            replay.indexes()
+            doing = "the comparison with the manifest"
+            _assert_same_rows(connection, dump.manifest, replay.on_event)
+            replay.settle()
+            _assert_same_grants(connection, dump.manifest, there, no_owner=replay.no_owner)
+            doing = _COMMIT
+    except psycopg.Error as error:
+        stands = _UNKNOWN if doing == _COMMIT and connection.closed else _STANDS
+        raise StepFailed(f"{doing}: {database.error_text(error)}; {stands}", hint=_hint(error)) from error
+    except KeyboardInterrupt:
+        stands = _UNKNOWN if doing == _COMMIT else _STANDS
+        raise Interrupted(f"interrupted; {stands}", hint="run the same command again") from None
+
+
+def _hint(error: Exception) -> str:
+    from psycopg import errors
+
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "connect as a superuser or as the role that owned it, or add --no-owner"
+    if isinstance(error, errors.UndefinedObject) and "role" in str(error):
+        return "create the role, or leave owners and grants out with --no-owner"
+    if isinstance(error, errors.UndefinedFunction | errors.UndefinedTable | errors.UndefinedObject):
+        return (
+            "where a function looks for a name without a schema, give it its own search_path on the old server"
+            " (ALTER FUNCTION … SET search_path = …), and take another backup"
+        )
+    if isinstance(error, errors.OutOfMemory):
+        return "raise max_locks_per_transaction on the server: everything is restored in one transaction"
+    if isinstance(error, errors.DiskFull):
+        return "make room on the server's disk, then run the same command again"
+    return "mend what the server names, then run the same command again"
+
+
+def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEvent) -> None:
+    """Compare every table with the manifest, before anything of it is committed."""
+    wrong: list[str] = []
+    for number, table in enumerate(manifest.tables):
+        name = f"{table.schema}.{table.table}"
+        on_event(BackupProgress("compare", name, number, len(manifest.tables), "tables"))
+        found = rows_of(connection, table.schema, table.table)
+        if found != table.rows:
+            wrong.append(f"{name} has {found:,} rows, not {table.rows:,}")
+    known = {(table.schema, table.table) for table in manifest.tables}
+    for found_table in tables_of(connection, ()):
+        if (
+            found_table.schema,
+            found_table.name,
+        ) not in known and found_table.full_name not in manifest.left_out_tables:
+            wrong.append(f"{found_table.full_name} is not in the manifest")
+    if wrong:
+        raise StepFailed(
+            f"what was restored is not what was dumped: {quoted(wrong)}; {_STANDS}",
+            hint="the dump and its manifest do not belong together, or the dump is damaged: copy both again",
+        )
+
+
+def _grants(connection: Connection) -> frozenset[str]:
+    rows = connection.execute(read_sql("backup/grants.sql").encode(), {"left_out": []}).fetchall()
+    return frozenset(str(row[0]) for row in rows)
+
+
+def _assert_same_grants(connection: Connection, manifest: Manifest, there: frozenset[str], *, no_owner: bool) -> None:
+    """Compare what is granted with the manifest; ``there`` is what the empty database granted, on schema public."""
+    if manifest.grants is None and not no_owner:
+        return
+    expected = there if no_owner else frozenset(manifest.grants or ())
+    found = _grants(connection)
+    # GRANT ALL of an older server is one of this server, where a table has a privilege more.
+    later = "" if manifest.server_version_num >= 170000 else " MAINTAIN "
+    wrong = [
+        line
+        for line in sorted(found ^ expected)
+        if not (later and later in line)
+        # The rights on schema public that PostgreSQL 15 no longer gives stay with the old server.
+        and not (line in expected and " ON schema public " in line)
+    ]
+    if wrong:
+        raise StepFailed(
+            "the grants are not those of the manifest: "
+            + quoted(f"{line} {'is missing' if line in expected else 'is too much'}" for line in wrong)
+            + f"; {_STANDS}",
+            hint="restore into a database made with createdb --template=template0: another template may grant more",
+        )
+
+
+def _record(connection: Connection, settings: Settings, dump: _Dump, on_event: OnEvent) -> None:
+    import psycopg
+
+    detail = {
+        "file": str(dump.file.absolute()),
+        "taken_at": dump.manifest.taken_at.isoformat(),
+        "taken_of": dump.manifest.database,
+        "sha256": dump.manifest.sha256,
+        "rows": dump.manifest.rows,
+    }
+    try:
+        backup_record.record(connection, settings, "restore", detail, on_event)
+    except (psycopg.Error, CallctlError) as error:
+        why = error.message if isinstance(error, CallctlError) else database.error_text(error)
+        on_event(Notice(f"everything is restored, but that is not on record in the database: {why}"))
+
+
+def _analyze(connection: Connection, manifest: Manifest, on_event: OnEvent) -> None:
+    """Give the planner its statistics: without them every query is planned for tables of a few rows."""
+    import psycopg
+    from psycopg import sql
+
+    for number, table in enumerate(manifest.tables):
+        name = f"{table.schema}.{table.table}"
+        on_event(BackupProgress("analyze", name, number, len(manifest.tables), "tables"))
+        try:
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table.schema, table.table)))
+        except psycopg.Error as error:
+            on_event(Notice(f"everything is restored, but ANALYZE {name} failed: {database.error_text(error)}"))
+            if connection.closed:
+                return

@@ -1,0 +1,7 @@
+"""What in a source tree still names a column that the migration drops. Promises to read and never write, and
+needs no database. May import nothing but the ground.
+"""
+
+__all__ = [
+    "search",
+]

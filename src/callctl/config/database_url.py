@@ -1,0 +1,221 @@
+"""The database's address as people paste it: what libpq understands of it, and what to write instead.
+
+A URL is only ever cleaned of what cannot be part of it (white space and quotes around it, the driver that SQLAlchemy
+names in it). Everything else that libpq would refuse, or would read as another address than was meant, is refused here:
+libpq's messages quote what it could not read, and that may be a piece of the password. No message holds a value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes
+
+from callctl.config.values import Unusable
+from callctl.redaction import looks_like_a_key
+
+EXAMPLE = "write postgresql://user@host:5432/database"
+
+_SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9.:-]{0,30})(?:\+(?P<driver>[a-z0-9_]{1,30}))?://", re.IGNORECASE)
+_OURS = ("postgresql", "postgres")
+# SQLAlchemy's names of drivers that take the same address as libpq, with the same defaults.
+_DRIVERS = ("psycopg", "psycopg2", "psycopg2cffi", "psycopg_async", "asyncpg", "aiopg")
+_QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019"}
+_AROUND = " \t\r\n\f\v\ufeff\u200b\u00a0"
+_ASSIGNMENT = re.compile(
+    r"(?:export\s+|set\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]{0,60})(?:\s*=\s*|:\s+)[\"']?[\w.:-]+(?:\+\w+)?://"
+)
+_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+
+_SCHEMA = "the schema is a setting of its own: take {name} out of the URL, and give --schema (or CALLCTL_SCHEMA)"
+_POOL = "callctl opens the few sessions that it needs: take {name} out of the URL"
+_TLS = "write sslmode=require, or sslmode=verify-full with sslrootcert, in its place"
+# Parameters that other tools put into a URL, and what to do about each.
+_OTHER_TOOLS = {
+    "schema": _SCHEMA,
+    "currentSchema": _SCHEMA,
+    "search_path": _SCHEMA,
+    "searchpath": _SCHEMA,
+    "pgbouncer": "take {name} out of the URL; callctl needs the server's own port, or a pooler in session mode",
+    "connection_limit": _POOL,
+    "pool_timeout": _POOL,
+    "pool_size": _POOL,
+    "pool": _POOL,
+    "max_overflow": _POOL,
+    "pool_max_conns": _POOL,
+    "pool_min_conns": _POOL,
+    "statement_cache_size": _POOL,
+    "prepared_statement_cache_size": _POOL,
+    "ssl": _TLS,
+    "sslaccept": _TLS,
+    "sslidentity": _TLS,
+    "statement_timeout": "take {name} out of the URL, and give --statement-timeout",
+    "lock_timeout": "take {name} out of the URL, and give --lock-timeout",
+}
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+def database(value: object) -> str:
+    """A URL or a libpq connection string, cleaned of what is around it. Raises Unusable, which quotes nothing of it."""
+    if not isinstance(value, str) or not value.strip(_AROUND) or "\x00" in value:
+        raise Unusable("is not text", f"{EXAMPLE}, or a libpq connection string")
+    if "://" in value and not _decodes(value):
+        hint = "write %XX of UTF-8 bytes; a password that is not UTF-8 goes into .pgpass or PGPASSWORD"
+        raise Unusable("holds percent-encoded bytes that are not UTF-8", hint)
+    text = value.strip(_AROUND)
+    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
+        text = text[1:-1].strip(_AROUND)
+    if text[:1] in _QUOTES or text[:1] == "<":
+        raise Unusable("begins with a quotation mark or a bracket that is no part of a URL", EXAMPLE)
+    if text.startswith("$") or "${" in text.partition("://")[0]:
+        hint = "write it in double quotes, so that the shell puts the URL there"
+        raise Unusable("holds the name of a variable in place of a URL", hint)
+    if text == "psql" or re.match(r"psql\s", text):
+        raise Unusable("begins with the command psql", "give what follows it: the URL alone, without quotes")
+    named = _ASSIGNMENT.match(text)
+    if named is not None and named["name"] not in _libpq_parameters():
+        name = named["name"]
+        shown = f" ({name})" if name.isupper() and not looks_like_a_key(name) else ""
+        raise Unusable(f"begins with the name of a variable{shown}", "give what follows it: the URL alone")
+    found = _SCHEME.match(text)
+    return text if found is None else _url(text, found)
+
+
+def _decodes(text: str) -> bool:
+    """Whether what is percent-encoded in ``text`` is UTF-8."""
+    try:
+        unquote_to_bytes(text).decode()
+    except UnicodeError:
+        return False
+    return True
+
+
+def _url(text: str, found: re.Match[str]) -> str:
+    scheme, driver, rest = found["scheme"].lower(), found["driver"], text[found.end() :]
+    if scheme == "jdbc:postgresql":
+        hint = "write postgresql://user@host:5432/database: in JDBC the user and the password are parameters"
+        raise Unusable("is a JDBC URL, which libpq does not read", hint)
+    if scheme not in _OURS or (driver is not None and driver.lower() not in _DRIVERS):
+        raise Unusable("is a URL of another kind: it does not begin with postgresql://", EXAMPLE)
+    behind_user = rest.rpartition("@")[2]
+    if driver is not None and "%" in behind_user.partition("?")[0].partition("/")[2]:
+        # SQLAlchemy takes the database's name as it is written, libpq decodes it.
+        hint = f"{EXAMPLE}, without +driver, and the database's name as libpq reads it"
+        raise Unusable("names a driver, and its database's name has a % in it", hint)
+    if re.search(r"[\s\x00-\x1f\ufeff\u200b]", rest):
+        raise Unusable("has white space in it", "write a space as %20; a URL is one line")
+    if re.search(r"%(?![0-9A-Fa-f]{2})|%00", rest):
+        raise Unusable("has a % in it that is not followed by two hexadecimal digits", "write a % as %25")
+    if rest.count("@") > 1 or ("@" in rest and "@" not in rest.partition("/")[0]):
+        # libpq ends the password at the first @ or /, and takes what follows for the host or the database.
+        hint = "in a user or a password write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23 and % as %25"
+        raise Unusable("has an @ in it that does not part the password from the host", hint)
+    url = f"{scheme}://{rest}"
+    _check_parameters(behind_user.partition("?")[2])
+    return url
+
+
+def _check_parameters(query: str) -> None:
+    """Raise Unusable for a parameter that libpq does not have."""
+    if not query:
+        return
+    known = _libpq_parameters()
+    # What seems to be another parameter may be what is behind an & in a password.
+    names_may_be_secret = "password=" in query
+    parts = [part.partition("=") for part in query.split("&")]
+    # Of JDBC's, libpq has this one.
+    foreign = [name for name, _, value in parts if name in _OTHER_TOOLS and (name, value) != ("ssl", "true")]
+    if foreign:
+        raise _not_libpqs("parameter", foreign)
+    seen: set[str] = set()
+    for name, equals, value in parts:
+        if name in known and name in seen:  # libpq would take the last of them without a word
+            raise Unusable(f"has the parameter {name} more than once", "leave one; several hosts are host=a,b")
+        seen.add(name)
+        if name == "sslmode" and equals and value not in SSL_MODES:
+            raise Unusable("has an sslmode that libpq does not know", f"use one of {', '.join(SSL_MODES)}")
+        if name not in known and (name, value) != ("ssl", "true"):
+            plain = equals and _PARAMETER.fullmatch(name) and not looks_like_a_key(name)
+            shown = f" {name}" if plain and not names_may_be_secret else ""
+            close = difflib.get_close_matches(name, known, n=1) if shown else []
+            hint = f"did you mean {close[0]}? If not, take it out" if close else "take it out of the URL"
+            raise Unusable(f"has a parameter{shown} that libpq does not have", hint)
+        if not equals or "=" in value:
+            hint = "write name=value, with & between two; in a value write = as %3D and & as %26"
+            raise Unusable(f"has no single = in its parameter {name}", hint)
+
+
+def _not_libpqs(what: str, names: Sequence[str]) -> Unusable:
+    """The refusal of what other tools put there; what to do about each is the hint."""
+    unique = list(dict.fromkeys(names))
+    hints = dict.fromkeys(_OTHER_TOOLS[name].format(name=name) for name in unique)
+    named = f"the {what} {unique[0]}, which is" if len(unique) == 1 else f"the {what}s {', '.join(unique)}, which are"
+    return Unusable(f"has {named} not libpq's", "; ".join(hints))
+
+
+def _libpq_parameters() -> frozenset[str]:
+    """The parameters of the libpq in use."""
+    from psycopg import pq
+
+    return frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+
+
+# libpq's variables that say where a database is. Each other part has a default.
+_ADDRESS = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER")
+
+
+def address_variables(environ: Mapping[str, str]) -> list[str]:
+    """The names of libpq's variables that say which database is meant. PGSERVICEFILE chooses none: PGSERVICE does."""
+    return [name for name in _ADDRESS if environ.get(name)]
+
+
+def unreadable(conninfo: str) -> Unusable | None:
+    """Why libpq cannot read a connection string, without its words, which quote it; None if it can."""
+    from psycopg import OperationalError, pq
+
+    try:
+        pq.Conninfo.parse(conninfo.encode())
+    except OperationalError as error:
+        said = str(error)
+    else:
+        return None
+    if said.startswith('missing "="'):
+        return Unusable(
+            "is not a connection string: a word in it has no =",
+            f"put a value with a space in single quotes; or {EXAMPLE}",
+        )
+    if "unterminated quoted string" in said:
+        return Unusable("has a single quote in it that is not closed", r"in a quoted value write ' as \' and \ as \\")
+    if "invalid connection option" in said:
+        name = next((each for each in _OTHER_TOOLS if f'"{each}"' in said), None)
+        if name is None:
+            return Unusable("has an option that libpq does not have", "use libpq's own: host, port, user, dbname, …")
+        return _not_libpqs("option", [name])
+    if '"]"' in said or "IPv6" in said:
+        return Unusable("has an IPv6 address in it that is not closed", "write postgresql://user@[::1]:5432/database")
+    return Unusable("is not a connection string that libpq can read", EXAMPLE)
+
+
+_VALUE = re.compile(
+    r"(?:connection (?:failed|is bad): )?(?:connection to server [^\n]{1,200}? failed: )?invalid "
+    r"(?:integer value .* for connection option \"(?P<option>\w+)\""
+    r"|(?P<port>port) number:|(?P<name>\w+) value:)",
+    re.DOTALL,
+)
+
+
+def refused(conninfo: str, said: str) -> Unusable | None:
+    """Why libpq refuses an address before it connects, as it ``said``; None where that is not the reason."""
+    problem = unreadable(conninfo)
+    found = _VALUE.match(said)
+    if problem is not None or found is None:
+        return problem
+    name = found["option"] or found["port"] or found["name"]
+    if name not in _libpq_parameters():
+        return None
+    known = f": {', '.join(SSL_MODES)}" if name == "sslmode" else ""
+    return Unusable(
+        f"(or the service file, or a variable of libpq's) gives {name} a value that libpq does not take",
+        f"give {name} another value{known}; or leave it out",
+    )

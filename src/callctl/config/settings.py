@@ -1,0 +1,299 @@
+"""The settings: one table of them, and how a value is found.
+
+A value comes from the option, else the environment, else ``callctl.yaml``, else the default. Every value,
+wherever it comes from, goes through the same parser, so that the same mistake gets the same message; only
+the exit code differs (2 for an option, 4 for the environment and the file).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+from callctl.config.accept import Accepted
+from callctl.config.database_url import database
+from callctl.config.file import assert_not_empty, config_path, read_file
+from callctl.config.secrets import KeyConfig, SecretField
+from callctl.config.sections import SECTIONS
+from callctl.config.values import (
+    Unusable,
+    batch_size,
+    batch_workers,
+    boolean,
+    choice,
+    duration,
+    moment,
+    schema,
+    switch,
+    text,
+)
+from callctl.errors import CallctlError, ConfigError, UsageError
+from callctl.redaction import has_password, is_utf8
+from callctl.target import Target
+
+Output: TypeAlias = Literal["text", "json"]
+NewTablesRowSecurity: TypeAlias = Literal["inherit", "on", "off"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one run of callctl goes by. Times end in ``_ms`` and are milliseconds."""
+
+    # Never in a repr: a URL may hold a password.
+    database_url: str | None = field(default=None, repr=False)
+    # Where database_url was found, for messages: '--database', 'DATABASE_URL', 'callctl.yaml', or libpq.
+    database_source: str = "libpq's own environment"
+    schema: str = "chatapp"
+    environment: str | None = None
+    # Whether callctl.yaml itself says so: an option or a variable may be left over from another database.
+    environment_in_file: bool = False
+    output: Output = "text"
+    lock_timeout_ms: int = 50
+    lock_hold_ms: int = 500
+    lock_wait_ms: int = 300_000
+    statement_timeout_ms: int = 30_000
+    batch_size: int = 2000
+    batch_time_ms: int = 50
+    batch_workers: int = 2
+    max_replication_lag_ms: int = 10_000
+    pause_file: str | None = None
+    backup_taken_at: datetime | None = None
+    maintenance_notified: bool | None = None
+    # Where the keys of the secrets come from; their values are read by load_key_ring, never kept here.
+    keys: KeyConfig | None = None
+    # Fields declared beside the documented ones (secret_fields.DECLARED).
+    secret_fields: tuple[SecretField, ...] = ()
+    # Whether the new tables get row-level security: as chatbots and companies have it, always, or never.
+    new_tables_row_security: NewTablesRowSecurity = "inherit"
+    # Differences of the catalog that verify does not fail on.
+    accept: tuple[Accepted, ...] = ()
+    # What the operator should be told about the settings themselves (a password that others can read).
+    warnings: tuple[str, ...] = ()
+    # Called by each connection that is opened, with what it leads to. Not of the run's doing: no setting.
+    on_connect: Callable[[Target], None] | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting and the four places it can come from. The reference page is made from these."""
+
+    name: str  # its key in callctl.yaml
+    field: str  # its field in Settings
+    option: str
+    variables: tuple[str, ...]  # the first that is set counts
+    kind: str
+    default: str
+    help: str
+    parse: Callable[[object], object]
+
+
+def _setting(name: str, kind: str, default: str, help: str, parse: Callable[[object], object], **where: Any) -> Setting:
+    return Setting(
+        name=name,
+        field=where.get("field", name),
+        option=where.get("option", "--" + name.replace("_", "-")),
+        variables=where.get("variables", ("CALLCTL_" + name.upper(),)),
+        kind=kind,
+        default=default,
+        help=help,
+        parse=parse,
+    )
+
+
+SETTINGS: tuple[Setting, ...] = (
+    _setting(
+        "database",
+        "URL",
+        "libpq's own: PGSERVICE, PGHOST, PGDATABASE and so on, .pgpass; an error where none is set",
+        "The database to work on: a postgresql:// URL or a libpq connection string.",
+        database,
+        field="database_url",
+        variables=("CALLCTL_DATABASE_URL", "DATABASE_URL"),
+    ),
+    _setting("schema", "name", "chatapp", "The schema that holds the platform's tables.", schema),
+    _setting(
+        "environment",
+        "text",
+        "not set",
+        "What this database is, such as staging; part of the target that each command names first. Where it is"
+        " `production` or `prod`, in any case, `migrate down` has the name of the database typed, or given with"
+        " `--confirm-database NAME`. `seed-models --dev-accounts` wants `development` in the file itself.",
+        text,
+    ),
+    _setting(
+        "output",
+        "text or json",
+        "text",
+        "How results are printed: for people, or one JSON document (long work: a JSON object a line).",
+        choice("text", "json"),
+    ),
+    _setting(
+        "lock_timeout",
+        "duration",
+        "50ms",
+        "How long one attempt may wait for a lock before it gives way to the clients behind it.",
+        duration,
+        field="lock_timeout_ms",
+    ),
+    _setting(
+        "lock_hold",
+        "duration",
+        "500ms",
+        "How long a transaction may hold a lock on a table that clients wait behind; longer, and it is rolled back.",
+        duration,
+        field="lock_hold_ms",
+    ),
+    _setting(
+        "lock_wait",
+        "duration",
+        "5min",
+        "How long a run goes on attempting, and how long --wait waits for another run, before it gives up.",
+        duration,
+        field="lock_wait_ms",
+    ),
+    _setting(
+        "statement_timeout",
+        "duration",
+        "30s",
+        "How long one query of preflight or verify may run; one cut short is reported as unknown, or as not passed."
+        " In a rotation, how long the write of one row may take by itself; a row that takes longer is left and listed.",
+        duration,
+        field="statement_timeout_ms",
+    ),
+    _setting(
+        "batch_size",
+        "rows",
+        "2000",
+        "The most rows that a batched statement writes in one transaction, 1 to 100000.",
+        batch_size,
+    ),
+    _setting(
+        "batch_time",
+        "duration",
+        "50ms",
+        "How long a batch may take, about: the number of its rows adapts, up to batch_size.",
+        duration,
+        field="batch_time_ms",
+    ),
+    _setting(
+        "batch_workers",
+        "number",
+        "2",
+        "How many sessions write batches of a long list at the same time, 1 to 16.",
+        batch_workers,
+    ),
+    _setting(
+        "max_replication_lag",
+        "duration",
+        "10s",
+        "How far a replica may fall behind before the next batch waits for it.",
+        duration,
+        field="max_replication_lag_ms",
+    ),
+    _setting(
+        "pause_file",
+        "path",
+        "not set",
+        "A file that makes a run wait between two transactions for as long as it exists.",
+        text,
+    ),
+    _setting(
+        "backup_taken_at",
+        "time",
+        "not set",
+        "When the last backup was finished that callctl has not taken itself, in ISO 8601 with an offset.",
+        moment,
+    ),
+    _setting(
+        "maintenance_notified",
+        "true or false",
+        "not set",
+        "Whether the maintenance notice to the platform's users has gone out.",
+        boolean,
+    ),
+    _setting(
+        "new_tables_row_security",
+        "inherit, on or off",
+        "inherit",
+        "Whether integration_accounts, calls and call_transcripts get row-level security when they are created: where"
+        " chatbots or companies has it (inherit), always (on), or never (off). Without a policy only their owner reads"
+        " them.",
+        switch("inherit"),
+    ),
+)
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def load_settings(
+    options: Mapping[str, object | None] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    config: str | None = None,
+) -> Settings:
+    """The settings of one run.
+
+    ``options`` maps a setting's name to what its option was given (None: not given); ``config`` is what
+    ``--config`` was given; ``environ`` and ``directory`` default to the process's own.
+
+    Raises UsageError for an option, ConfigError for the environment and the file.
+    """
+    options = options or {}
+    environ = os.environ if environ is None else environ
+    path = config_path(config, environ, directory or Path.cwd())
+    known = [*_BY_NAME, *(section.name for section in SECTIONS)]
+    entries = read_file(path, known) if path else {}
+    values: dict[str, object] = {}
+    warnings: list[str] = []
+    error: type[CallctlError]
+    for setting in SETTINGS:
+        if options.get(setting.name) is not None:
+            value, source, error = options[setting.name], setting.option, UsageError
+        elif variable := next((name for name in setting.variables if name in environ), None):
+            assert_not_empty(variable, environ)
+            value, source, error = environ[variable], variable, ConfigError
+        elif setting.name in entries:
+            value, source, error = *entries[setting.name], ConfigError
+        else:
+            continue
+        values[setting.field] = _parsed(setting, value, source, error)
+        if setting.name == "database":
+            values["database_source"] = source
+            warnings.extend(_password_warnings(str(value), source, setting, path))
+        elif setting.name == "environment":
+            values["environment_in_file"] = source not in (setting.option, *setting.variables)
+    for section in SECTIONS:
+        if path is not None and section.name in entries:
+            value, source = entries[section.name]
+            try:
+                values[section.field] = section.parse(value, path.absolute().parent)
+            except Unusable as problem:
+                name = f"{source}: {section.name}{'' if problem.message.startswith('.') else ' '}"
+                raise ConfigError(f"{name}{problem.message}", hint=problem.hint) from None
+    return Settings(**cast(dict[str, Any], values), warnings=tuple(warnings))
+
+
+def _parsed(setting: Setting, value: object, source: str, error: type[CallctlError]) -> object:
+    try:
+        if isinstance(value, str) and setting.kind != "path" and not is_utf8(value):
+            raise Unusable("holds bytes that are not UTF-8", "write it in UTF-8")
+        return setting.parse(value)
+    except Unusable as problem:
+        name = source if source in (setting.option, *setting.variables) else f"{source}: {setting.name}"
+        raise error(f"{name} {problem.message}", hint=problem.hint) from None
+
+
+def _password_warnings(value: str, source: str, setting: Setting, path: Path | None) -> list[str]:
+    if not has_password(value):
+        return []
+    if source == setting.option:
+        danger = "the password in --database can be read by everyone on this machine (ps)"
+        return [f"{danger}; put it into .pgpass or CALLCTL_DATABASE_URL instead"]
+    if source not in setting.variables and path is not None and path.stat().st_mode & 0o077:
+        return [f"{path} holds a password and can be read by others; run: chmod 600 {path}"]
+    return []

@@ -1,0 +1,16 @@
+"""The server: connections, timeouts, retries, locks, callctl's own schema, and PostgreSQL's client programs. Promises
+that an error of the server becomes one of callctl's. May import config and the ground.
+"""
+
+__all__ = [
+    "actions",
+    "backup_record",
+    "binaries",
+    "child",
+    "client_programs",
+    "connection",
+    "lock",
+    "pace",
+    "store",
+    "store_lock",
+]

@@ -1,0 +1,634 @@
+"""Connections, timeouts, retries, and what the server says turned into our errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from callctl import stored_bytes
+from callctl.config.database_url import address_variables, refused
+from callctl.database import pooler
+from callctl.errors import ConfigError, ConnectionFailed, LockHeld, Refused, StepFailed
+from callctl.events import OnEvent, Waiting, ignore
+from callctl.files import read_sql
+from callctl.redaction import HIDDEN, in_utf8, is_utf8, redact
+from callctl.server_errors import outline
+from callctl.target import Target, server
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import Pipeline
+    from psycopg.pq.abc import PGconn
+
+    from callctl.config.settings import Settings
+
+    Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+    Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
+
+OLDEST_SERVER = 120000
+# What the driver would print of its own accord (a statement that did not heed a cancellation), callctl says itself.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+AGAIN = "run the same command again"
+# How long a transaction asks again for the work lock of its schema before it says who has it.
+BUSY_SECONDS = 5.0
+# How often deferred triggers are fired before callctl looks at what they left.
+DEFERRED_ROUNDS = 5
+
+Result = TypeVar("Result")
+
+# The server's words for: no connection left, for a role, a database or at all.
+_FULL = re.compile(
+    r'too many connections for (?P<kind>role|database) "(?P<name>[^"]+)"|too many clients|connection slots are reserved'
+)
+
+
+def connect(settings: Settings, *, application_name: str = "callctl", session: bool = False) -> Connection:
+    """Open a connection in autocommit, without prepared statements (a pooler may change the server between two).
+
+    ``session`` insists on a session of its own, for what takes locks and keeps settings. ``settings.on_connect`` is
+    told of the target before anything else is done with it. Raises ConfigError where nothing names a database;
+    ConnectionFailed where the server cannot be reached, is not PostgreSQL, is older than 12 or behind a pooler in
+    statement mode; with ``session`` Refused behind one in transaction mode.
+    """
+    import psycopg
+
+    _assert_given(settings)
+    try:
+        connection = _open(settings, application_name)
+    except psycopg.Error as error:
+        raise _unreachable(error, settings) from None
+    except UnicodeError:
+        raise _not_utf8(settings) from None
+    try:
+        pid, target = _recognise(connection, settings)
+        if settings.on_connect is not None:
+            settings.on_connect(target)
+        found = sessions(connection, settings, pid)
+        if found == "shared":
+            pooler.assert_transactions(connection)
+        if session and found in ("shared", "one"):
+            raise pooler.refusal(connection, found)
+        if found != "shared":  # then what this session were given, another client would have
+            connection.execute(read_sql("catalog/session.sql").encode())
+    except psycopg.Error as error:
+        connection.close()
+        raise _unreachable(error, settings) from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def most_connections(settings: Settings) -> int:
+    """How many connections a migration opens at most: one that holds its lock, and those that work."""
+    return 1 + settings.batch_workers
+
+
+def sessions(connection: Connection, settings: Settings, pid: int) -> pooler.Sessions:
+    """Whether a client of what stands at that address has a session of its own; ``pid`` is the process that answers."""
+    return pooler.sessions(connection, pid, partial(_open, settings, "callctl"))
+
+
+def _open(settings: Settings, application_name: str) -> Connection:
+    import psycopg
+
+    connection = psycopg.connect(
+        settings.database_url or "",
+        autocommit=True,
+        prepare_threshold=None,
+        application_name=application_name,
+        connect_timeout=10,
+        client_encoding="UTF8",
+        cursor_factory=_cursor(),
+    )
+    if stored_bytes.unknown_encoding(connection):
+        connection.execute(stored_bytes.AS_STORED)
+        stored_bytes.adapt(connection)
+    return connection
+
+
+_PIPELINES: WeakKeyDictionary[Any, Pipeline] = WeakKeyDictionary()
+
+
+@contextmanager
+def pipeline(connection: Connection) -> Iterator[None]:
+    """Pipeline mode, where the client library has it (libpq 14); without it every statement waits for its answer."""
+    import psycopg
+
+    if not psycopg.Pipeline.is_supported():
+        yield
+        return
+    try:
+        with connection.pipeline() as _PIPELINES[connection]:
+            yield
+    except psycopg.OperationalError as error:
+        # After a lost connection psycopg may say only that the pipeline cannot be left; the reason is its context.
+        if "pipeline mode" in str(error) and isinstance(error.__context__, psycopg.Error):
+            raise error.__context__ from None
+        raise
+    finally:
+        _PIPELINES.pop(connection, None)
+
+
+def synchronise(connection: Connection) -> None:
+    """Return when every statement sent has its answer. Raises psycopg.Error of the first that failed."""
+    if connection in _PIPELINES:
+        _PIPELINES[connection].sync()
+
+
+@cache
+def _cursor() -> type[Cursor]:
+    """Cursors that synchronise a pipeline before they read an answer that is not there yet.
+
+    psycopg would only flush. The server takes a session that has not synchronised for busy: it would not end one that
+    falls silent with rows locked (idle_in_transaction_session_timeout).
+    """
+    import psycopg
+
+    class Synchronised(psycopg.Cursor[tuple[Any, ...]]):
+        def execute(self, query: Any, params: Any = None, **how: Any) -> Synchronised:
+            super().execute(stored_bytes.statement(self.connection, query), params, **how)
+            return self
+
+        def fetchone(self) -> tuple[Any, ...] | None:
+            self._wait()
+            return super().fetchone()
+
+        def fetchmany(self, size: int = 0) -> list[tuple[Any, ...]]:
+            self._wait()
+            return super().fetchmany(size)
+
+        def fetchall(self) -> list[tuple[Any, ...]]:
+            self._wait()
+            return super().fetchall()
+
+        def _wait(self) -> None:
+            if self.pgresult is None:
+                synchronise(self.connection)
+
+    return Synchronised
+
+
+async def open_async(settings: Settings, application_name: str) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """Open a connection of an application's kind: in autocommit, with prepared statements, on an event loop.
+
+    For an address that :func:`connect` has found to give sessions of one's own. Raises ConnectionFailed.
+    """
+    import psycopg
+
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            settings.database_url or "",
+            autocommit=True,
+            application_name=application_name,
+            connect_timeout=10,
+            client_encoding="UTF8",
+        )
+        if stored_bytes.unknown_encoding(connection):
+            await connection.execute(stored_bytes.AS_STORED)
+            stored_bytes.adapt(connection)
+        return connection
+    except psycopg.Error as error:
+        raise _unreachable(error, settings) from None
+
+
+def _assert_given(settings: Settings) -> None:
+    """Raise ConfigError where no setting and no variable of libpq's names a database: libpq would take a default."""
+    if settings.database_url is not None or address_variables(os.environ):
+        return
+    hint = "set CALLCTL_DATABASE_URL, or give --database URL; PGSERVICE, PGHOST and PGDATABASE name one as well"
+    if os.environ.get("PGSERVICEFILE"):
+        hint = "PGSERVICEFILE names a file of services: set PGSERVICE to one of them, or give --database service=NAME"
+    raise ConfigError("no database given", hint=hint)
+
+
+def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]:
+    """The server process that answers, where it is a PostgreSQL that callctl knows, and where it is."""
+    row = connection.execute("SELECT version()").fetchone()
+    name = str(row[0]) if row else "something unknown"
+    if not name.startswith("PostgreSQL"):
+        raise ConnectionFailed(
+            f"this is not PostgreSQL but {name.split(' on ')[0][:60]}{_asked(connection.pgconn)}",
+            hint="callctl needs PostgreSQL 12 or later",
+        )
+    if connection.info.server_version < OLDEST_SERVER:
+        raise ConnectionFailed(
+            f"the server is {' '.join(name.split()[:2])}; callctl needs PostgreSQL 12 or later"
+            f"{_asked(connection.pgconn)}",
+            hint="upgrade the server first; nothing was changed",
+        )
+    return _answered(connection, settings)
+
+
+def target_of(connection: Connection, settings: Settings) -> Target:
+    """Where an open connection leads to, as the server says."""
+    return _answered(connection, settings)[1]
+
+
+def _answered(connection: Connection, settings: Settings) -> tuple[int, Target]:
+    row = connection.execute(read_sql("catalog/target.sql").encode()).fetchone()
+    pid, database, role = row or (0, "", "")
+    info = connection.info
+    version = info.parameter_status("server_version") or str(info.server_version)
+    # Of the version only the number: packagers put their own behind it.
+    return int(pid), Target(
+        database=in_utf8(database),
+        host=in_utf8(info.host or info.hostaddr),
+        port=info.port,
+        role=in_utf8(role),
+        postgresql=version.partition(" ")[0],
+        environment=settings.environment,
+        schema=settings.schema,
+    )
+
+
+def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
+    problem = None if error.sqlstate else refused(settings.database_url or "", str(error))
+    if problem is not None:
+        return ConnectionFailed(f"{settings.database_source} {problem.message}", hint=problem.hint)
+    source = settings.database_source
+    if settings.database_url is None:
+        source = ", ".join(address_variables(os.environ)) or source
+    text = redact(str(error)).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # The first line is the reason; those after it are libpq's guesses.
+    said = lines[0] if lines else type(error).__name__
+    said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    hint = f"the address comes from {source}; is it the right one?"
+    if "password authentication failed" in text or "no password supplied" in text:
+        hint = "put the right password into .pgpass or CALLCTL_DATABASE_URL"
+    elif "does not exist" in text and "database" in text:
+        hint = f"the database's name comes from {source}; psql -l lists those the server has"
+    elif "role" in text and "does not exist" in text:
+        hint = f"the user's name comes from {source}"
+    elif (full := _FULL.search(text)) is not None:
+        needed = f"callctl migrate opens up to {most_connections(settings)} connections at once"
+        hint = (
+            f'ALTER {full["kind"].upper()} "{full["name"]}" CONNECTION LIMIT -1 takes the limit away; {needed}'
+            if full["kind"]
+            else f"close idle sessions, or raise max_connections of the server; {needed}"
+        )
+    elif "query_wait_timeout" in text:
+        hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
+    elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
+        said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
+    place = _asked(error.pgconn or _address(settings), _ATTEMPT.findall(str(error)))
+    return ConnectionFailed(f"cannot connect to the database: {said}{place}", hint=hint)
+
+
+# psycopg lists what it has tried where a name has several addresses, or several hosts are named.
+_ATTEMPT = re.compile(r"^- host: '([^'\n]*)', port: (?:'(\d*)'|None)", re.MULTILINE)
+
+
+def _asked(address: PGconn | None, attempts: Sequence[tuple[str, str]] = ()) -> str:
+    """' (database platform on db.example:5432 as migrator)': what was asked for; empty where libpq cannot tell.
+
+    ``attempts`` are the hosts and ports that were tried, if it was more than one.
+    """
+    if address is None:
+        return ""
+    database, user, host, port = (
+        in_utf8(stored_bytes.as_text(value)) for value in (address.db, address.user, address.host, address.port)
+    )
+    servers = [_shown(*each) for each in attempts] or [_shown(host, port)]
+    return f" (database {database} on {', '.join(dict.fromkeys(servers))} as {user})"
+
+
+def _shown(host: str, port: str) -> str:
+    """As :func:`~callctl.target.server`; where libpq took a piece of a password for the host's name, without it."""
+    _, at, name = host.rpartition("@")
+    return server(f"{HIDDEN}@{name}" if at else host, port or "5432")
+
+
+def _address(settings: Settings) -> PGconn | None:
+    """What libpq makes of the address, its variables and service files, where the error does not say (a timeout)."""
+    from psycopg import pq
+
+    connection = pq.PGconn.connect_start((settings.database_url or "").encode())
+    return connection if connection.host else None
+
+
+def _not_utf8(settings: Settings) -> ConnectionFailed:
+    """The error for an address that psycopg cannot encode; no value is repeated."""
+    variables = [name for name, value in os.environ.items() if name.startswith("PG") and not is_utf8(value)]
+    source = ", ".join(variables) or settings.database_source
+    return ConnectionFailed(
+        f"cannot connect to the database: {source} holds what no address can: a byte that is not UTF-8, or an empty or"
+        " overlong part of a host name",
+        hint=f"write {source} in UTF-8",
+    )
+
+
+def error_text(error: psycopg.Error) -> str:
+    """The server's message with its SQLSTATE. Never its DETAIL, which may quote a row.
+
+    For what does not read or write secrets: there :func:`~callctl.server_errors.outline` says what failed.
+    """
+    said = error.diag.message_primary or str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{redact(said)} (SQLSTATE {error.sqlstate})" if error.sqlstate else redact(said)
+
+
+def explained(connection: Connection, error: psycopg.Error) -> str:
+    """As :func:`error_text`; of rows that a policy hides, which policy, and what to grant, as ``connection`` says."""
+    hidden = _hidden_rows(connection, error)
+    return f"{hidden[0]}; {hidden[1]}" if hidden else error_text(error)
+
+
+def caret(error: psycopg.Error, sql: str) -> str:
+    """The line of the statement that the server points at, with a caret under the place; empty if it points nowhere."""
+    if not error.diag.statement_position:
+        return ""
+    at = min(int(error.diag.statement_position) - 1, len(sql))
+    start = sql.rfind("\n", 0, at) + 1
+    end = sql.find("\n", at)
+    line = sql[start : end if end >= 0 else len(sql)]
+    return f"\n  {line}\n  {' ' * (at - start)}^"
+
+
+def is_sandbox(connection: Connection) -> bool:
+    """True if callctl made this database to play with, and everything in it can be made again."""
+    row = connection.execute(read_sql("catalog/is_sandbox.sql")).fetchone()
+    return row is not None and bool(row[0])
+
+
+def relation_exists(connection: Connection, schema: str, name: str) -> bool:
+    """Whether there is a table, view or the like of this name; both as they are, unquoted."""
+    row = connection.execute(
+        "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", (schema, name)
+    ).fetchone()
+    return bool(row and row[0])
+
+
+@contextmanager
+def read_only(connection: Connection) -> Iterator[None]:
+    """A READ ONLY transaction with one snapshot; rolled back at the end, whatever happens.
+
+    Raises Refused where a policy would hide rows from this role.
+    """
+    import psycopg
+
+    try:
+        with connection.transaction(force_rollback=True):
+            # A session behind a pooler is not callctl's own, and has not what catalog/session.sql sets.
+            connection.execute(
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL row_security = off"
+            )
+            try:
+                yield
+            except psycopg.errors.LockNotAvailable:  # the connection is whole
+                raise
+            except psycopg.OperationalError as error:
+                raise lost(error) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        if hidden := _hidden_rows(connection, error):
+            raise Refused(hidden[0], hint=hidden[1]) from error
+        raise
+
+
+@contextmanager
+def read_in_time(connection: Connection, settings: Settings, where: str, state: str) -> Iterator[None]:
+    """As :func:`read_only`, and no statement waits for a lock longer than ``lock_wait_ms``.
+
+    Raises StepFailed where one would; ``where`` and ``state`` are as in :func:`translated`.
+    """
+    import psycopg
+
+    try:
+        with read_only(connection):
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{settings.lock_wait_ms}ms",))
+            yield
+    except psycopg.errors.LockNotAvailable as error:
+        raise translated(error, where, "", state, quoted=False) from error
+
+
+def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str] | None:
+    """What to say of a query that row-level security would answer with some rows only, and a hint that names what to
+    grant; None if it failed otherwise. ``connection`` is in no transaction that failed.
+    """
+    import psycopg
+    from psycopg.pq import TransactionStatus
+
+    if error.sqlstate != "42501" or connection.info.transaction_status in (
+        TransactionStatus.INERROR,
+        TransactionStatus.UNKNOWN,
+    ):
+        return None
+    try:
+        rows = connection.execute(read_sql("catalog/hidden_rows.sql").encode()).fetchall()
+    except psycopg.Error:  # what the server said is left
+        return None
+    # The server's words are compared here: they may hold a secret, which no statement sends.
+    message, context = error.diag.message_primary or "", error.diag.context or ""
+    found = next((row for row in rows if f'"{row[0]}"' in message), None)
+    if found is None:
+        return None
+    _, table, owned, policies, functions, role = found
+    triggers = [trigger for function, trigger in functions if function in context]
+    named = f"policy {', '.join(policies)}" if policies else "no policy shows it any"
+    by = f"; trigger {', '.join(triggers)} runs as this role" if triggers else ""
+    cure = f"ask a superuser to run ALTER ROLE {role} BYPASSRLS;"
+    if owned:
+        cure += f" or run, until callctl is done, ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY;"
+    return f"row-level security hides rows of {table} from role {role} ({named}){by}", cure
+
+
+def lost(error: psycopg.Error) -> ConnectionFailed:
+    """The error for a connection that broke while it was in use."""
+    return ConnectionFailed(
+        f"the server ended the connection: {outline(error)}",
+        hint=AGAIN,
+    )
+
+
+def fire_deferred(connection: Connection) -> None:
+    """Fire the deferred triggers of the open transaction now: what they write can then be looked at before the commit.
+
+    A trigger's function may defer what it causes once more, with SET CONSTRAINTS of its own: that fires in the next
+    round. A chain of more than DEFERRED_ROUNDS such functions is left to the commit; PostgreSQL does not say whether
+    triggers are pending.
+    """
+    for _ in range(DEFERRED_ROUNDS):
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
+    """Bound how long the session's next statements wait for a lock, and read it back.
+
+    Behind a pooler a setting can land on another server connection; then this refuses to go on.
+    """
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{milliseconds}ms",))
+    row = connection.execute("SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'").fetchone()
+    if row is None or row[0] != milliseconds:
+        raise Refused(
+            "lock_timeout does not stay set on this connection",
+            hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
+        )
+
+
+class WorkLockBusy(Exception):
+    """A transaction did not get the work lock; ``refusal`` makes the error that names who has it."""
+
+    def __init__(self, refusal: Callable[[], LockHeld]) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+
+def server_of(connection: Connection) -> str:
+    """Where its server is, for a person: "host:port"."""
+    info = connection.info
+    return server(info.host or "the local socket", info.port)
+
+
+def given_way() -> tuple[type[psycopg.Error], ...]:
+    """The errors that say: somebody else was in the way, try again."""
+    from psycopg import errors
+
+    return errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure
+
+
+def with_retries(
+    settings: Settings,
+    what: str | Callable[[float], Waiting],
+    attempt: Callable[[], Result],
+    on_event: OnEvent = ignore,
+) -> Result:
+    """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
+
+    ``what`` says what is waited for, or is asked for the event, given the seconds waited so far. ``attempt`` leaves no
+    transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where another session has the
+    work lock, after five seconds at most, with LockHeld.
+    """
+    began = time.monotonic()
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return attempt()
+        except given_way():
+            waited = time.monotonic() - began
+            if waited * 1000 >= settings.lock_wait_ms:
+                raise
+            on_event(Waiting(what, waited, settings.lock_wait_ms / 1000) if isinstance(what, str) else what(waited))
+        except WorkLockBusy as busy:
+            waited = time.monotonic() - began
+            if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):
+                raise busy.refusal() from None
+            on_event(Waiting("another callctl's statement to end", waited))
+        # Jitter, so that two who collided do not collide again.
+        time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
+
+
+class NotStored(Exception):
+    """Rows of a table are not stored as they were written; the transaction that wrote them is rolled back."""
+
+    def __init__(self, relation: tuple[str, str], ids: Sequence[str]) -> None:
+        super().__init__()
+        self.relation = relation
+        self.ids = ids
+
+    def explained(self, connection: Connection, where: str, state: str) -> StepFailed:
+        """As :func:`not_stored`."""
+        sample = ", ".join(self.ids[:5]) + (", …" if len(self.ids) > 5 else "")
+        return not_stored(connection, where, self.relation, len(self.ids), sample, state)
+
+
+UNHINDERED = "change or disable that trigger or rule for callctl's role, then"
+
+
+def in_the_way(connection: Connection, schema: str, table: str) -> str:
+    """Names the triggers and rules of others on a table, which could have changed or swallowed a write."""
+    import psycopg
+
+    try:
+        row = connection.execute(
+            "SELECT callctl.in_the_way(to_regclass(format('%%I.%%I', %s::text, %s::text)))", (schema, table)
+        ).fetchone()
+    except psycopg.Error:  # the message is worth more than what could have done it
+        row = None
+    return row[0] if row else "which triggers and rules are on it could not be read"
+
+
+def unhindered(connection: Connection, schema: str, tables: Sequence[str]) -> str:
+    """What a hint begins with where a trigger or a rule of others changed a write: the statements that disable them."""
+    import psycopg
+
+    try:
+        values = {"schema": schema, "tables": list(tables)}
+        rows = connection.execute(read_sql("catalog/hindering.sql").encode(), values).fetchall()
+    except psycopg.Error:
+        rows = []
+    if not rows:
+        return UNHINDERED
+    before, after = UNHINDERED.rsplit(",", 1)
+    return f"{before} ({'; '.join(row[0] for row in rows)};),{after}"
+
+
+def not_stored(
+    connection: Connection,
+    where: str,
+    relation: tuple[str, str],
+    number: int,
+    sample: str,
+    state: str,
+    again: str = AGAIN,
+) -> StepFailed:
+    """The StepFailed for rows that are not stored as they were written: which, and what could have done it.
+
+    ``where``, ``state`` and ``again`` are as in :func:`translated`.
+    """
+    schema, table = relation
+    rows, wrote = ("1 row", "is not stored as callctl wrote it")
+    if number > 1:
+        rows, wrote = f"{number:,} rows", "are not stored as callctl wrote them"
+    others = in_the_way(connection, schema, table)
+    return StepFailed(
+        f"{where}: {rows} of {schema}.{table} {wrote} ({sample}); {others}\n{state}",
+        hint=f"{unhindered(connection, schema, [table])} {again}",
+    )
+
+
+def translated(
+    error: psycopg.Error,
+    where: str,
+    sql: str,
+    state: str,
+    connection: Connection | None = None,
+    again: str = AGAIN,
+    *,
+    quoted: bool = True,
+) -> StepFailed:
+    """The StepFailed that says where a statement failed, what the server said, and what is committed.
+
+    A ``connection`` is asked which policy hides rows, where the server refused for that. ``again`` ends the hint: what
+    to do once the cause is removed. Without ``quoted`` the error names the condition and the objects, in callctl's
+    words: for what reads or writes secrets.
+    """
+    import psycopg
+
+    if connection is not None and (hidden := _hidden_rows(connection, error)):
+        return StepFailed(f"{where}: {hidden[0]}\n{state}", hint=hidden[1])
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+        hint = f"callctl was silent for too long, so the server freed its locks; {again}"
+    elif isinstance(error, psycopg.errors.LockNotAvailable):
+        hint = f"another session holds a lock on the table (callctl preflight names it); {again}"
+    elif isinstance(error, psycopg.errors.InsufficientPrivilege):
+        hint = f"give the role the right that the server names, or connect as one that has it; then {again}"
+    elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
+        hint = f"the server ended the connection; {again}"
+    elif not quoted:
+        hint = (
+            "look for the message in the server's log (it may hold a secret, so callctl does not repeat it); fix the"
+            f" cause, then {again}"
+        )
+    else:
+        hint = f"fix what the server names, then {again}"
+    said = f"{error_text(error)}{caret(error, sql)}" if quoted else outline(error)
+    return StepFailed(f"{where}: {said}\n{state}", hint=hint)

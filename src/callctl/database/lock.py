@@ -1,0 +1,415 @@
+"""One callctl at a time on a schema: the migration lock, the work lock, and the orphans of a killed run.
+
+The migration lock says who is at work. It stands on a session of its own, so it can be lost while the work goes on.
+The work lock is therefore held by the session that works, and taken again by each of its transactions: a server process
+that still runs the last statement of a killed callctl still holds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from callctl.database.connection import WorkLockBusy, connect, error_text
+from callctl.errors import LockHeld, StepFailed
+from callctl.events import Notice, OnEvent, Waiting, ignore
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+# 'call' in ASCII: the first half of the migration lock's key; the second is the schema's hash.
+LOCK_CLASS = 0x63616C6C
+WORK_CLASS = LOCK_CLASS + 1
+# Shared by the sessions that write batches beside the one that holds the work lock.
+BATCH_CLASS = LOCK_CLASS + 2
+# Locks of a rotation: of one of its ranges (by its id), of who works at it (by its id), of the store while it is made.
+RANGE_CLASS = LOCK_CLASS + 3
+ROTATION_CLASS = LOCK_CLASS + 4
+STORE_CLASS = LOCK_CLASS + 5
+# Of webhook secrets, which one callctl at a time replaces or puts back.
+WEBHOOK_CLASS = LOCK_CLASS + 6
+# Of a load test, one at a time: whose rows are there while nobody has it, were left by one that was killed.
+LOADTEST_CLASS = LOCK_CLASS + 7
+# What the holder of the migration lock is doing, as a number (:func:`mark`). Every role sees pg_locks whole.
+DOING_CLASS = LOCK_CLASS + 8
+
+# The commands that take the migration lock. Their places are part of the marks: another version of callctl reads them,
+# so a new command goes to the end.
+COMMANDS = (
+    "migrate up",
+    "migrate down",
+    "migrate adopt",
+    "purge",
+    "seed-models",
+    "keys retire",
+    "rotate-secrets",
+    "webhooks rotate",
+    "webhooks restore",
+    "backup",
+    "restore",
+    "loadtest",
+    "companies enable",
+    "companies disable",
+    "settings init",
+)
+_STEPS_A_COMMAND = 100
+
+LOCK_SESSION = "callctl lock"
+WORK_SESSION = "callctl migrate"
+# What a rotation's sessions are called; several of them may work at once.
+ROTATE_SESSION = "callctl rotate"
+BACKUP_SESSION = "callctl backup"
+RESTORE_SESSION = "callctl restore"
+# And those of a command that writes the platform's rows outside of steps and rotations.
+OPERATE_SESSION = "callctl operate"
+
+# How long a transaction may stand open with nobody talking to the server: a frozen or cut-off callctl holds locks.
+IDLE_MS = 10_000
+# How long an orphan may finish its statement before it is ended, and how long it may take to end.
+ORPHAN_SECONDS = 10.0
+_POLL_SECONDS = 0.2
+
+_TRY = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+_UNLOCK = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
+
+
+def mark(command: str, step: int = 0) -> int:
+    """The number under which a command says what it is doing; ``step`` is 0 before the first one."""
+    return (COMMANDS.index(command) + 1) * _STEPS_A_COMMAND + step
+
+
+def marked(number: int) -> tuple[str | None, int | None]:
+    """What a mark says: the command, and its step; None for what this version does not know."""
+    place, step = divmod(number, _STEPS_A_COMMAND)
+    return COMMANDS[place - 1] if 0 < place <= len(COMMANDS) else None, step or None
+
+
+@contextmanager
+def at_work(
+    settings: Settings, *, command: str | None = None, wait: bool = False, on_event: OnEvent = ignore
+) -> Iterator[tuple[Connection, MigrationLock]]:
+    """The connection to write on, alone on this schema, and the migration lock that goes with it.
+
+    By the time it yields, nothing of an earlier run is still at work on the server. ``wait`` waits for another callctl,
+    up to ``settings.lock_wait_ms``. ``command`` is one of COMMANDS. Raises LockHeld where another is at work or an
+    orphan does not end; Refused behind a pooler in transaction mode; ConnectionFailed.
+    """
+    with MigrationLock(settings, command=command, wait=wait, on_event=on_event) as lock:
+        connection = connect(settings, application_name=WORK_SESSION, session=True)
+        try:
+            _end_orphans(connection, settings, on_event)
+            yield connection, lock
+        finally:
+            _let_go(connection, WORK_CLASS, settings.schema)
+            connection.close()
+
+
+def let_others_finish(
+    connection: Connection, settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore
+) -> None:
+    """Return when no other callctl is at work on this schema. Takes no lock: another may begin right after.
+
+    ``wait`` waits for it, up to ``settings.lock_wait_ms``. Raises LockHeld, naming who is at work.
+    """
+    _poll(lambda: not somebody_at_work(connection, settings), connection, settings, wait, on_event)
+
+
+def somebody_at_work(connection: Connection, settings: Settings) -> bool:
+    """Whether another callctl has the migration lock of this schema."""
+    return bool(_holder(connection, settings.schema))
+
+
+def guard_transaction(
+    connection: Connection,
+    schema: str,
+    lock_timeout_ms: int,
+    *,
+    shared: bool = False,
+    beside: int | None = None,
+) -> None:
+    """Open the guard of a transaction that has just begun, in one round trip: its work lock and its timeouts.
+
+    ``beside`` is the process that holds the work lock while this session writes batches beside it; ``shared`` holds
+    off who takes the work lock alone, and nobody else who shares it. Raises WorkLockBusy where the work lock is not
+    where it should be (``with_retries`` tries again, then names who has it), and StepFailed where the lock timeout does
+    not stand.
+    """
+    parameters = {
+        "classid": WORK_CLASS,
+        "batch": BATCH_CLASS,
+        "beside": beside,
+        "schema": schema,
+        "shared": shared,
+        "lock_timeout": f"{lock_timeout_ms}ms",
+        "idle": f"{IDLE_MS}ms",
+    }
+    row = connection.execute(read_sql("catalog/guard.sql").encode(), parameters).fetchone()
+    if row is None or not row[0]:
+        raise WorkLockBusy(lambda: in_the_middle(connection, schema))
+    if not row[3]:
+        raise StepFailed(
+            "lock_timeout does not stay set on this connection; stopped before the next statement",
+            hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
+        )
+
+
+def in_the_middle(connection: Connection, schema: str) -> LockHeld:
+    """The error for a work lock that another session keeps."""
+    row = connection.execute(
+        read_sql("catalog/lock_holder.sql").encode(), {"classid": WORK_CLASS, "schema": schema}
+    ).fetchone()
+    holder = f" (pid {row[0]}, {row[1] or 'unknown'}, for {row[4]})" if row else ""
+    return LockHeld(
+        f"another callctl{holder} is in the middle of a statement on schema {schema}",
+        hint="run the same command again when it has finished: it goes on from what was committed",
+    )
+
+
+def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) -> None:
+    """Take the work lock for this session; who still has it is left from a callctl that is gone, and must end first."""
+    import psycopg
+
+    bound = min(ORPHAN_SECONDS, settings.lock_wait_ms / 1000)
+    began = time.monotonic()
+    announced = held = False
+    while True:
+        # Looked for behind the lock: what still works beside an earlier session began while that one had it.
+        held = held or _try(connection, WORK_CLASS, settings.schema)
+        found = _orphans(connection, settings.schema)
+        if held and not found:
+            break
+        waited = time.monotonic() - began
+        if found and not announced:
+            announced = True
+            on_event(Notice(f"an earlier callctl's session is still at work: {_named(found)}; waiting for it to end"))
+        if waited >= bound + ORPHAN_SECONDS:
+            raise _will_not_end(found, "does not end")
+        if waited >= bound:
+            for pid, is_callctl, *_ in found:
+                if not is_callctl:
+                    raise _will_not_end(found, "is not known to be callctl's, so it was not ended")
+                try:
+                    connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+                except psycopg.errors.InsufficientPrivilege:
+                    raise _will_not_end(found, "may not be ended by this role") from None
+        elif waited:
+            on_event(Waiting("an earlier callctl's statement to end", waited))
+        time.sleep(_POLL_SECONDS)
+    if announced:
+        on_event(Notice("it has ended; going on from what was committed"))
+
+
+_Orphan = tuple[int, bool | None, str, str, str]
+
+
+def _orphans(connection: Connection, schema: str) -> list[_Orphan]:
+    parameters = {"lock": LOCK_CLASS, "work": WORK_CLASS, "batch": BATCH_CLASS, "schema": schema}
+    rows = connection.execute(read_sql("catalog/orphans.sql").encode(), parameters).fetchall()
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+
+
+def _named(found: list[_Orphan]) -> str:
+    return "; ".join(f"pid {pid} ({state}, {word or 'query unknown'}, for {age})" for pid, _, state, word, age in found)
+
+
+def _will_not_end(found: list[_Orphan], why: str) -> LockHeld:
+    pids = ", ".join(str(orphan[0]) for orphan in found) or "PID"
+    return LockHeld(
+        f"an earlier callctl's session is still at work on the server and {why}: {_named(found) or 'nobody seen'}",
+        hint=f"end it as its owner or superuser, SELECT pg_terminate_backend({pids}), then run the same command again",
+    )
+
+
+def _try(connection: Connection, classid: int, schema: str, *, shared: bool = False) -> bool:
+    query = "SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))" if shared else _TRY
+    row = connection.execute(query, (classid, schema)).fetchone()
+    return bool(row and row[0])
+
+
+def _let_go(connection: Connection, classid: int, schema: str, *, shared: bool = False) -> bool:
+    """Release a lock, so that the next run need not wait for the session to be torn down; whether it was held."""
+    import psycopg
+    from psycopg.pq import TransactionStatus
+
+    if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+        return False  # it goes with the connection
+    query = "SELECT pg_advisory_unlock_shared(%s, hashtext(%s))" if shared else _UNLOCK
+    try:
+        row = connection.execute(query, (classid, schema)).fetchone()
+    except psycopg.Error:
+        return False
+    return bool(row and row[0])
+
+
+class MigrationLock:
+    """The advisory lock that lets one callctl at a time change this schema.
+
+    It is taken on a connection of its own, by polling: a session that waits in pg_advisory_lock() holds a snapshot, and
+    CREATE INDEX CONCURRENTLY waits for snapshots. It goes with its connection, so a killed run leaves nothing behind.
+    Those who take it ``shared`` (rotations, backups, commands that write a few rows) hold off a migration, and a
+    migration them, but not each other; ``name`` is what their session is called. ``command`` is one of COMMANDS: it
+    tells ``migrate status`` what is at work.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        wait: bool = False,
+        shared: bool = False,
+        name: str | None = None,
+        command: str | None = None,
+        on_event: OnEvent = ignore,
+    ) -> None:
+        self._settings = settings
+        self._wait = wait
+        self._shared = shared
+        self._name = name or (ROTATE_SESSION if shared else LOCK_SESSION)
+        self._command = command
+        self._mark: int | None = None
+        self._on_event = on_event
+        self._connection: Connection | None = None
+        self._pid = 0
+
+    def __enter__(self) -> Self:
+        self._connection = connect(self._settings, application_name=self._name, session=True)
+        try:
+            self._pid = self._backend_pid()
+            self._tell(self._connection, 0)
+            self._take(self._connection)
+        except BaseException:  # Ctrl-C while waiting, too
+            self._connection.close()
+            raise
+        return self
+
+    def tell(self, step: int) -> None:
+        """Let others see that this command is at a step. A session that is gone is :meth:`assert_held`'s to report."""
+        import psycopg
+
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._tell(self._connection, step)
+
+    def _tell(self, connection: Connection, step: int) -> None:
+        if self._command not in COMMANDS:
+            return
+        before, self._mark = self._mark, mark(self._command, step)
+        if before != self._mark:
+            connection.execute(
+                "SELECT pg_try_advisory_lock_shared(%(class)s, %(now)s),"
+                " CASE WHEN %(before)s::integer IS NOT NULL THEN pg_advisory_unlock_shared(%(class)s, %(before)s) END",
+                {"class": DOING_CLASS, "now": self._mark, "before": before},
+            )
+
+    def _take(self, connection: Connection) -> None:
+        taken = partial(_try, connection, LOCK_CLASS, self._settings.schema, shared=self._shared)
+        _poll(taken, connection, self._settings, self._wait, self._on_event)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is None:
+            return
+        held = _let_go(self._connection, LOCK_CLASS, self._settings.schema, shared=self._shared)
+        self._connection.close()
+        if kind is None and not held:
+            self._on_event(Notice("the migration lock was lost before the end: another callctl may have run meanwhile"))
+
+    def assert_held(self, state: Callable[[], str] | None = None) -> None:
+        """Raise StepFailed where the lock's session is gone: somebody else may have the lock by now.
+
+        ``state`` says how far the step has come, for the message; it is asked only then.
+        """
+        import psycopg
+
+        try:
+            if self._backend_pid() == self._pid:
+                return
+            problem = "the migration lock's connection changed its server process (a pooler?)"
+        except psycopg.Error as error:
+            problem = f"the connection that holds the migration lock broke: {error_text(error)}"
+        stands = ""
+        if state is not None:
+            with contextlib.suppress(psycopg.Error):  # the same fate may have met the other connection
+                stands = f"\n{state()}"
+        raise StepFailed(
+            f"{problem}; stopped before the next statement{stands}",
+            hint="run the same command again: it goes on from what was committed",
+        )
+
+    def ask(self, query: str, values: dict[str, object]) -> tuple[Any, ...] | None:
+        """The first row of a query, on this connection of its own. Raises psycopg.Error."""
+        assert self._connection is not None
+        return self._connection.execute(query.encode(), values).fetchone()
+
+    def _backend_pid(self) -> int:
+        assert self._connection is not None
+        row = self._connection.execute("SELECT pg_backend_pid()").fetchone()
+        return int(row[0]) if row else 0
+
+
+def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, wait: bool, on_event: OnEvent) -> None:
+    """Return when the migration lock is ``free``; if it is not, raise LockHeld at once, or with ``wait`` in the end."""
+    began = time.monotonic()
+    while not free():
+        waited = time.monotonic() - began
+        if not wait or waited * 1000 >= settings.lock_wait_ms:
+            holder = _holder(connection, settings.schema)
+            raise LockHeld(
+                f"another callctl is at work on schema {settings.schema}{holder}",
+                hint="wait for it to finish, or run with --wait; a run that was killed lets go by itself",
+            )
+        on_event(Waiting("another callctl to finish", waited))
+        time.sleep(_POLL_SECONDS)
+
+
+def lock(connection: Connection, classid: int, number: int, *, shared: bool = False) -> bool:
+    """Take an advisory lock of the session's, if it is free."""
+    values = {"classid": classid, "number": number, "shared": shared}
+    row = connection.execute(read_sql("rotation/take.sql").encode(), values).fetchone()
+    return bool(row and row[0])
+
+
+def lock_alone(
+    connection: Connection,
+    settings: Settings,
+    classid: int,
+    *,
+    wait: bool,
+    held: LockHeld,
+    what: str,
+    on_event: OnEvent,
+) -> None:
+    """Take an advisory lock of the session's that one callctl has at a time.
+
+    Raises ``held`` where another has it; with ``wait`` only after ``lock_wait_ms``, and says until then that it waits
+    for ``what``.
+    """
+    began = time.monotonic()
+    while not lock(connection, classid, 0):
+        waited = time.monotonic() - began
+        if not wait or waited * 1000 >= settings.lock_wait_ms:
+            raise held
+        on_event(Waiting(what, waited))
+        time.sleep(_POLL_SECONDS)
+
+
+def let_go(connection: Connection, classid: int, number: int) -> None:
+    """Release it."""
+    connection.execute(read_sql("rotation/let_go.sql").encode(), {"classid": classid, "number": number})
+
+
+def _holder(connection: Connection, schema: str) -> str:
+    row = connection.execute(
+        read_sql("catalog/lock_holder.sql").encode(), {"classid": LOCK_CLASS, "schema": schema}
+    ).fetchone()
+    if row is None:
+        return ""
+    return f" (pid {row[0]}, {row[1] or 'unknown'}, from {row[2]} as {row[3]}, for {row[4]})"

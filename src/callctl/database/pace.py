@@ -1,0 +1,91 @@
+"""When a run should hold its breath: a pause file, and replicas that fall behind."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callctl.errors import StepFailed
+from callctl.events import OnEvent, Waiting
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+POLL_SECONDS = 0.2
+LOOK_SECONDS = 1.0
+
+
+class Pace:
+    """Waits, between two transactions, while the operator or a replica asks for it.
+
+    How far a replica is behind is measured here, by when this server stood where the replica stands now: the server's
+    own replay_lag stops moving when a replica stops replaying.
+    """
+
+    def __init__(self, settings: Settings, connection: Connection, on_event: OnEvent) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._on_event = on_event
+        self._stood: deque[tuple[int, float]] = deque()  # (WAL position, when this server stood there)
+        self._looked = -LOOK_SECONDS
+
+    def keep(self) -> None:
+        """Return when nothing asks to wait.
+
+        Raises StepFailed where a replica does not come closer than ``max_replication_lag`` within ``lock_wait``.
+        """
+        self._pause()
+        began = time.monotonic()
+        while (behind := self._behind()) is not None:
+            name, seconds = behind
+            waited = time.monotonic() - began
+            if waited * 1000 >= self._settings.lock_wait_ms:
+                raise StepFailed(
+                    f"replica {name} has been more than {self._settings.max_replication_lag_ms / 1000:g} s behind"
+                    f" (max_replication_lag) for {waited:.0f} s; stopped between two batches",
+                    hint="let it catch up, or give a larger --max-replication-lag; the same command goes on from there",
+                )
+            self._on_event(Waiting(f"replica {name}, {seconds:.0f} s behind", waited))
+            time.sleep(POLL_SECONDS)
+
+    def _pause(self) -> None:
+        file = self._settings.pause_file
+        if file is None:
+            return
+        began = time.monotonic()
+        while Path(file).exists():
+            self._on_event(Waiting(f"{file} to be removed", time.monotonic() - began))
+            time.sleep(POLL_SECONDS)
+
+    def _behind(self) -> tuple[str, float] | None:
+        """The replica that is too far behind, and by how many seconds."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return None
+        self._looked = now
+        here, replicas = None, []
+        for position, name, replayed in self._connection.execute(read_sql("catalog/replicas.sql").encode()).fetchall():
+            here = position
+            if replayed is not None:
+                replicas.append((name, replayed))
+        if here is None:
+            return None
+        self._stood.append((here, now))
+        worst = max(((now - self._when(replayed), name) for name, replayed in replicas), default=(0.0, ""))
+        if worst[0] * 1000 <= self._settings.max_replication_lag_ms:
+            return None
+        self._looked = -LOOK_SECONDS  # look again at the next poll
+        return worst[1], worst[0]
+
+    def _when(self, replayed: int) -> float:
+        """When this server stood where a replica stands now, as far as has been watched."""
+        when = self._stood[0][1]
+        for position, seen in self._stood:
+            if position > replayed:
+                break
+            when = seen
+        return when

@@ -1,0 +1,404 @@
+"""callctl's own schema in the database: history, checkpoints, and what is saved."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from callctl import __version__
+from callctl.database import connection as database
+from callctl.database.lock import at_work, guard_transaction
+from callctl.errors import Refused, StepFailed
+from callctl.events import Direction, OnEvent, ignore
+from callctl.files import read_sql
+from callctl.redaction import in_utf8
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One step taken."""
+
+    id: int
+    step: int
+    direction: Direction
+    file: str
+    sha256: str
+    started_at: datetime
+    finished_at: datetime
+    database_role: str
+    client: str
+    callctl_version: str
+    adopted: bool
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far one statement of the step under way has come."""
+
+    statement: int
+    finished: bool
+    changed: int
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One kind of saved thing, and how many rows of it there are."""
+
+    kind: str  # 'saved value', 'saved row', 'archived table', 'kept webhook secrets'
+    name: str
+    rows: int
+    superseded: int
+
+
+@dataclass(frozen=True)
+class ChangedRecords:
+    """A table of callctl's that does not hold what was written to it, or a part of it: a table and field saved.
+
+    ``recorded`` and ``present`` count its rows; None where counting has not begun, or its count is gone.
+    """
+
+    relation: str
+    part: str
+    recorded: int | None
+    present: int | None
+    difference: str
+
+    def __str__(self) -> str:
+        name = f"callctl.{self.relation}" + (f", {self.part}" if self.part else "")
+        counts = "" if self.recorded is None else f" ({self.recorded:,} recorded, {self.present:,} present)"
+        return f"{name}: {self.difference}{counts}"
+
+
+def exists(connection: Connection) -> bool:
+    """Whether callctl has ever written to this database."""
+    return database.relation_exists(connection, "callctl", "history")
+
+
+def is_archived(connection: Connection, table: str) -> bool:
+    """Whether a way down has put this table of the platform's into callctl's schema."""
+    return exists(connection) and database.relation_exists(connection, "callctl", table)
+
+
+def has_schema(connection: Connection) -> bool:
+    """Whether this database has a schema callctl, whoever made it."""
+    row = connection.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def drop(connection: Connection, settings: Settings, on_event: OnEvent = ignore) -> None:
+    """Drop callctl's schema with all that is in it: for a run that made it and recorded nothing."""
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            connection.execute("DROP SCHEMA IF EXISTS callctl CASCADE")
+
+    database.with_retries(settings, "a lock", attempt, on_event)
+
+
+def absence(connection: Connection, platform_schema: str, table: str) -> str | None:
+    """Why a table of the platform's that a down may archive is not there, as the end of a sentence; None if it is."""
+    if database.relation_exists(connection, platform_schema, table):
+        return None
+    return "is archived" if database.relation_exists(connection, "callctl", table) else "is not there"
+
+
+def create(connection: Connection, platform_schema: str) -> None:
+    """Make callctl's schema, or bring it up to date, for the platform in ``platform_schema``.
+
+    Webhook secrets that need not be kept any longer go. Raises Refused where it belongs to another schema already, and
+    where a trigger or a rule of others is on a table of callctl's.
+    """
+    with connection.transaction():
+        _assert_layout(connection)
+        # An earlier callctl's saved values may be many, and the triggers that count have just locked out their writers:
+        # the last statement of store_keys.sql, or the next run, begins to count them.
+        uncounted = exists(connection) and not database.relation_exists(connection, "callctl", "tally")
+        connection.execute(read_sql("store.sql").encode())
+        _assert_own_writes(connection)
+        connection.execute(
+            "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
+        )
+        assert_owner(connection, platform_schema)
+        if not uncounted:
+            connection.execute("SELECT callctl.begin_count()")
+        connection.execute(read_sql("webhooks/expired.sql").encode())
+
+
+def changed_records(connection: Connection) -> tuple[ChangedRecords, ...]:
+    """The tables of callctl's that another hand has written to; empty where callctl has not begun to count them."""
+    if not database.relation_exists(connection, "callctl", "tally"):
+        return ()
+    rows = connection.execute(read_sql("catalog/changed_records.sql").encode()).fetchall()
+    return tuple(ChangedRecords(*row) for row in rows)
+
+
+def accept_records(connection: Connection, changed: Iterable[ChangedRecords]) -> None:
+    """Record what these tables hold as what was written to them, in the caller's transaction."""
+    relations = sorted({each.relation for each in changed})
+    connection.execute("SELECT callctl.begin_count(%s::text[])", (relations,))
+
+
+def _assert_layout(connection: Connection) -> None:
+    """Raise Refused where the saved values are kept as a development version before 0.1 kept them: by id alone."""
+    old = connection.execute(
+        "SELECT FROM pg_attribute WHERE attrelid = to_regclass('callctl.saved_value') AND attname = 'row_id'"
+        " AND attgenerated = ''"
+    ).fetchone()
+    if old is not None:
+        raise Refused(
+            "schema callctl was made by an earlier development version, which kept saved values in another form",
+            hint="take the steps back with that version (migrate down --all), then DROP SCHEMA callctl CASCADE",
+        )
+
+
+def _assert_own_writes(connection: Connection) -> None:
+    """Raise Refused where something of others could keep what callctl records from being stored as it is written."""
+    hooks = connection.execute(read_sql("catalog/own_hooks.sql").encode()).fetchall()
+    if hooks:
+        are, verb = ("is", "it may change") if len(hooks) == 1 else ("are", "they may change")
+        raise Refused(
+            f"{'; '.join(what for what, _ in hooks)} {are} not callctl's: {verb} or swallow what callctl records;"
+            " nothing was changed",
+            hint=f"run {' '.join(statement for _, statement in hooks)} then the same command again",
+        )
+
+
+class Unreadable(Refused):
+    """This role may not read callctl's schema; the hint is the statement that lets it."""
+
+
+def assert_recognised(connection: Connection) -> bool:
+    """Whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's.
+
+    Raises Unreadable where this role may not read it.
+    """
+    row = connection.execute(read_sql("catalog/store_readable.sql").encode()).fetchone()
+    if row is not None:
+        raise Unreadable(
+            f"callctl's own schema here belongs to role {row[0]}, and role {row[2]} may not read it", hint=row[1]
+        )
+    names = ("history", "installation", "definition")
+    there = connection.execute(
+        "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass('callctl.' || name) IS NOT NULL", (list(names),)
+    ).fetchall()
+    if 0 < len(there) < len(names):
+        raise Refused(
+            f"schema callctl of this database is somebody else's: it has callctl.{there[0][0]}, but not all of"
+            f" {', '.join(names)}",
+            hint="rename that schema: callctl keeps its history and what it saves in a schema of that name",
+        )
+    return bool(there)
+
+
+def assert_owner(connection: Connection, platform_schema: str) -> None:
+    """Raise Refused where the store belongs to another schema of this database, or is no store of callctl's."""
+    if not assert_recognised(connection):
+        return
+    row = connection.execute("SELECT platform_schema FROM callctl.installation").fetchone()
+    if row and row[0] != platform_schema:
+        raise Refused(
+            f'schema callctl of this database belongs to the migration of schema "{row[0]}", not "{platform_schema}"',
+            hint=f"name it with --schema {shlex.quote(row[0])}; one database holds one migration",
+        )
+
+
+def history(connection: Connection) -> tuple[HistoryRow, ...]:
+    """Every step taken, oldest first; empty where callctl never wrote."""
+    if not exists(connection):
+        return ()
+    rows = connection.execute(
+        "SELECT id, step, direction, file, sha256, started_at, finished_at, database_role, client, callctl_version,"
+        " adopted FROM callctl.history ORDER BY id"
+    ).fetchall()
+    return tuple(HistoryRow(*row) for row in rows)
+
+
+def record(
+    connection: Connection,
+    step: int,
+    direction: Direction,
+    file: str,
+    sha256: str,
+    started_at: datetime,
+    *,
+    adopted: bool = False,
+) -> None:
+    """Write the history row of a step and forget its checkpoints, in the caller's transaction.
+
+    Raises StepFailed where either is not stored so.
+    """
+    written = connection.execute(
+        "INSERT INTO callctl.history (step, direction, file, sha256, started_at, client, callctl_version, adopted)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (step, direction, file, sha256, started_at, client(), __version__, adopted),
+    ).fetchone()
+    connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s", (step,))
+    stored = connection.execute(
+        "SELECT h.step, h.direction, h.file, h.sha256, h.started_at, h.adopted,"
+        " EXISTS (SELECT FROM callctl.checkpoint AS c WHERE c.step = %s)"
+        " FROM (SELECT 1) AS one LEFT JOIN callctl.history AS h ON h.id = %s",
+        (step, written[0] if written else None),
+    ).fetchone()
+    assert stored is not None
+    if tuple(stored[:-1]) != (step, direction, file, sha256, started_at, adopted):
+        raise _not_recorded(f"the history row of step {step} {direction}", "callctl.history")
+    if stored[-1]:
+        raise _not_recorded(f"the end of step {step} {direction}", "callctl.checkpoint")
+
+
+def _not_recorded(what: str, table: str) -> StepFailed:
+    """The error for a row of callctl's own that is not stored as it was written."""
+    return StepFailed(
+        f"{what} is not stored in {table} as it was written; this transaction was rolled back",
+        hint=f"callctl verify names the trigger or rule on {table}; drop it, then run the same command again",
+    )
+
+
+def client() -> str:
+    """The user and the host that run this callctl."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = "unknown"
+    return in_utf8(f"{user}@{socket.gethostname()}")
+
+
+def checkpoints(connection: Connection, step: int, direction: Direction, sha256: str) -> dict[int, Checkpoint]:
+    """How far this step came before, by statement; those of another file do not count.
+
+    They stay until the step is done, because they say that it has begun.
+    """
+    rows = connection.execute(
+        "SELECT statement, finished, changed FROM callctl.checkpoint"
+        " WHERE step = %s AND direction = %s AND sha256 = %s",
+        (step, direction, sha256),
+    ).fetchall()
+    return {row[0]: Checkpoint(*row) for row in rows}
+
+
+def checkpoint(connection: Connection, step: int, direction: Direction, sha256: str, reached: Checkpoint) -> None:
+    """Write how far a statement has come, in the caller's transaction.
+
+    A step goes one way at a time: what a run in the other direction had reached is forgotten with the first of these.
+    Raises StepFailed where it is not stored so.
+    """
+    connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction <> %s", (step, direction))
+    stored = connection.execute(
+        "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished, changed)"
+        " VALUES (%s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (step, direction, statement) DO UPDATE SET sha256 = EXCLUDED.sha256,"
+        " finished = EXCLUDED.finished, changed = EXCLUDED.changed, written_at = clock_timestamp()"
+        " RETURNING sha256, statement, finished, changed",
+        (step, direction, sha256, reached.statement, reached.finished, reached.changed),
+    ).fetchone()
+    if stored is None or tuple(stored) != (sha256, reached.statement, reached.finished, reached.changed):
+        raise _not_recorded(f"how far step {step} {direction} has come", "callctl.checkpoint")
+
+
+def flush(connection: Connection, said: str) -> None:
+    """Return when everything committed on this database so far is on disk.
+
+    ``said`` names what was committed, for who reads the server's log of changes.
+    """
+    connection.execute(read_sql("catalog/flush.sql").encode(), {"said": said})
+
+
+def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
+    """Whether this step is half done by a file that is no longer the one here: callctl was upgraded in the middle."""
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE sha256 = %s) FROM callctl.checkpoint"
+        " WHERE step = %s AND direction = %s",
+        (sha256, step, direction),
+    ).fetchone()
+    return row is not None and row[0] > 0 and row[1] == 0
+
+
+def started(connection: Connection) -> tuple[tuple[int, Direction], ...]:
+    """The steps that have committed something and are not done: (step, direction)."""
+    if not exists(connection):
+        return ()
+    rows = connection.execute("SELECT DISTINCT step, direction FROM callctl.checkpoint ORDER BY 1").fetchall()
+    return tuple((row[0], row[1]) for row in rows)
+
+
+def made_columns(connection: Connection, step: int) -> tuple[tuple[str, str], ...]:
+    """The columns that a step has added to a table of the platform's: (table, column)."""
+    rows = connection.execute(
+        "SELECT relation, name FROM callctl.made WHERE step = %s AND kind = 'column' ORDER BY 1, 2", (step,)
+    ).fetchall()
+    return tuple((row[0], row[1]) for row in rows)
+
+
+def has_shadow(connection: Connection) -> bool:
+    """Whether the shadow column of an unfinished way down of step 1 is there."""
+    if not exists(connection):
+        return False
+    row = connection.execute("SELECT EXISTS (SELECT FROM callctl.definition WHERE kind = 'shadow')").fetchone()
+    return row is not None and bool(row[0])
+
+
+def saved_summary(connection: Connection) -> tuple[Saved, ...]:
+    """What callctl keeps for a way back, and what :func:`purge` would delete."""
+    if not exists(connection):
+        return ()
+    values: list[tuple[Any, ...]] = connection.execute(read_sql("catalog/saved_summary.sql").encode()).fetchall()
+    tables = connection.execute(read_sql("catalog/archived_tables.sql").encode()).fetchall()
+    return (
+        *(Saved("archived table", name, _count(connection, name), 0) for (name,) in tables),
+        *(Saved(*row) for row in values),
+        *_kept(connection),
+    )
+
+
+def _kept(connection: Connection) -> tuple[Saved, ...]:
+    """The webhook secrets that were replaced; an older callctl's schema has no table of them."""
+    there = database.relation_exists(connection, "callctl", "kept_webhook_secret")
+    kept = _count(connection, "kept_webhook_secret") if there else 0
+    return (Saved("kept webhook secrets", "integration_accounts.webhook_secret", kept, 0),) if kept else ()
+
+
+def _count(connection: Connection, table: str) -> int:
+    """The rows of a table of callctl's: counted, because what purge deletes is no place for an estimate."""
+    from psycopg import sql
+
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("callctl", table))).fetchone()
+    return int(row[0]) if row else 0
+
+
+def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
+    """Delete everything that is saved; returns what it was. The one way to delete it.
+
+    Raises LockHeld where a run is at work, StepFailed where a lock is not to be had; nothing is deleted then.
+    """
+    import psycopg
+
+    with at_work(settings, command="purge", on_event=on_event) as (connection, _):
+
+        def attempt() -> tuple[Saved, ...]:
+            with connection.transaction():
+                guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+                summary = saved_summary(connection)
+                if summary:
+                    create(connection, settings.schema)  # an older callctl's may lack a table
+                    connection.execute(read_sql("purge.sql").encode())
+            return summary
+
+        try:
+            return database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            raise database.translated(error, "purge.sql", "", "nothing was deleted", quoted=False) from error

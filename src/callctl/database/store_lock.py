@@ -1,0 +1,30 @@
+"""callctl's schema made or brought up to date beside a rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.lock import STORE_CLASS, guard_transaction
+from callctl.events import OnEvent
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+
+def in_store(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and do ``work`` in the same transaction. Safe beside rotations."""
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            values = {"classid": STORE_CLASS, "schema": settings.schema}
+            connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
+            store.create(connection, settings.schema)
+            work()
+
+    database.with_retries(settings, "a lock", attempt, on_event)

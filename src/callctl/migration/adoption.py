@@ -1,0 +1,152 @@
+"""Recording what was done without callctl: each step proved by its verify, then written into the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.actions import record_action
+from callctl.database.lock import at_work, guard_transaction
+from callctl.database.store import ChangedRecords
+from callctl.errors import Refused, StepFailed
+from callctl.events import Notice, OnEvent, ignore
+from callctl.migration.checks.verify import CheckResult, step_checks
+from callctl.migration.migrate import make_ready, status
+from callctl.migration.steps.numbered import Step, wanted_steps
+from callctl.statements.adaptation import adapt
+from callctl.statements.naming import Naming
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A step that ``adopt`` looked at: recorded, or why not."""
+
+    number: int
+    name: str
+    adopted: bool
+    failing: tuple[CheckResult, ...]
+
+
+def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool = False) -> tuple[Adopted, ...]:
+    """Record the steps that the database has and the history has not, each proved by its verify.
+
+    First runs what the step's file marks repeatable: callctl's additions to the document, and what a later down
+    must remember. Stops at the first step that cannot be proved; where none was recorded, callctl's schema is not left
+    behind. ``defer_drops`` passes over steps 5 and 6. With the steps, what psql has written to callctl's tables is
+    recorded as written there.
+    """
+    with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, lock):
+        found = status(connection, settings)
+        looked_at: list[Adopted] = []
+        with _leaving_nothing(connection, settings, looked_at, on_event):
+            make_ready(connection, settings, found.naming, on_event)
+            for step in wanted_steps(found.applied, found.half_done, "up", None, defer_drops=defer_drops):
+                lock.assert_held()
+                looked_at.append(_adopt(connection, settings, found.naming, step, on_event))
+                if not looked_at[-1].adopted:
+                    break
+            if any(step.adopted for step in looked_at):
+                for changed in _accepted(connection, settings, on_event):
+                    on_event(Notice(f"{changed}; recorded as it is, with the steps"))
+        return tuple(looked_at)
+
+
+def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[ChangedRecords, ...]:
+    """Record what callctl's own tables hold as what was written to them; returns what had been changed by hand.
+
+    What is gone from them stays gone. The audit trail gets a row that says what was accepted. Raises Refused where
+    callctl has not written to this database; LockHeld; StepFailed.
+    """
+    with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, _):
+        if not store.exists(connection):
+            raise Refused(
+                "callctl has recorded nothing in this database",
+                hint="callctl migrate status shows which steps are applied",
+            )
+        make_ready(connection, settings, status(connection, settings).naming, on_event)
+        return _accepted(connection, settings, on_event)
+
+
+def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> tuple[ChangedRecords, ...]:
+    import psycopg
+
+    def attempt() -> tuple[ChangedRecords, ...]:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            changed = store.changed_records(connection)
+            if changed:
+                store.accept_records(connection, changed)
+                record_action(connection, "migrate adopt", {"changed_records": [str(each) for each in changed]})
+            return changed
+
+    try:
+        return database.with_retries(settings, "a lock on callctl's own tables", attempt, on_event)
+    except psycopg.Error as error:
+        raise database.translated(error, "callctl's own tables", "", "what they hold was not recorded") from error
+
+
+@contextmanager
+def _leaving_nothing(
+    connection: Connection, settings: Settings, looked_at: Sequence[Adopted], on_event: OnEvent
+) -> Iterator[None]:
+    """Drop callctl's schema at the end, if it was made in between and no step was recorded."""
+    there = store.has_schema(connection)
+    try:
+        yield
+    finally:
+        if not there and not any(step.adopted for step in looked_at) and not connection.closed:
+            store.drop(connection, settings, on_event)
+
+
+class _NotProved(Exception):
+    """Rolls a step's adoption back."""
+
+    def __init__(self, failing: tuple[CheckResult, ...]) -> None:
+        super().__init__()
+        self.failing = failing
+
+
+def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Step, on_event: OnEvent) -> Adopted:
+    import psycopg
+
+    script = step.script("up")
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            for statement in script.statements:
+                if "repeatable" in statement.directives:
+                    try:
+                        with connection.transaction():
+                            connection.execute(adapt(statement, naming).sql.encode())
+                    except psycopg.ProgrammingError:
+                        # The object it works on is not there; the verify below names it.
+                        continue
+            row = connection.execute("SELECT clock_timestamp()").fetchone()
+            assert row is not None
+            # Recorded first: the checks read the history, and must say now what they will say then.
+            store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
+            results = step_checks(connection, naming, step.number, settings.accept)
+            failing = tuple(result for result in results if not result.passed and not result.warns)
+            if failing:
+                raise _NotProved(failing)
+
+    try:
+        database.with_retries(settings, "a lock", attempt, on_event)
+    except _NotProved as refused:
+        return Adopted(step.number, step.name, False, refused.failing)
+    except psycopg.Error as error:
+        raise StepFailed(
+            f"step {step.number} could not be adopted: {database.error_text(error)}; nothing of it was recorded",
+            hint="callctl preflight looks for what could be in the way",
+        ) from error
+    on_event(Notice(f"step {step.number} {step.name} is there, and recorded"))
+    return Adopted(step.number, step.name, True, ())

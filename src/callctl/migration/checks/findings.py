@@ -1,0 +1,264 @@
+"""The questions of preflight, as the files in ``sql/preflight/`` put them.
+
+The format is docs/reference/sql-format.md, "Findings".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Literal, TypeAlias, get_args
+
+from callctl.errors import ConfigError
+from callctl.files import read_sql, sql_names
+from callctl.statements.script import Statement, parse_script
+
+Level: TypeAlias = Literal["blocks", "warns", "unknown", "ok"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+ALL_STEPS = frozenset(range(1, 14))
+
+_KEYS = frozenset({"finding", "steps", "direction", "begun", "ok", "absent", "why", "do"})
+_REQUIRED = ("finding", "ok", "why", "do")
+_RELATION = re.compile(r"(?P<schema>chatapp|callctl)\.(?P<table>\w+)(?:\.(?P<column>\w+))?")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One answer. ``objects`` are the things it is about: tables, row ids, sessions, roles.
+
+    ``blocks`` stops a migration; ``warns`` and ``unknown`` do not; ``ok`` is what was looked at and is well.
+    """
+
+    id: str
+    level: Level
+    what: str
+    why: str
+    do: str
+    objects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Need:
+    """A relation, or a column, that must be there for a query to be asked. Documented names."""
+
+    schema: str
+    table: str
+    column: str | None
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query of a question, and when it can be asked: major versions ``oldest`` to ``newest``."""
+
+    statement: Statement
+    needs: tuple[Need, ...]
+    oldest: int
+    newest: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """One file: what is asked, for which pending steps and direction, and what is said around the answer.
+
+    ``steps`` is None for a question that matters whatever is pending; ``skips_begun`` leaves out the steps
+    that callctl has begun, whose traces may be its own.
+    """
+
+    id: str
+    name: str
+    steps: frozenset[int] | None
+    directions: tuple[str, ...]
+    skips_begun: bool
+    ok: str
+    absent: str | None
+    why: str
+    do: str
+    queries: tuple[Query, ...]
+
+    def may_say(self, *levels: Level) -> bool:
+        """Whether any row of it could be of one of these levels: they are literals in its SQL."""
+        return any(f"'{level}'" in query.statement.sql for query in self.queries for level in levels)
+
+    def finding(self, level: Level, what: str, objects: tuple[str, ...] = (), fix: str | None = None) -> Finding:
+        """An answer to this question; ``fix`` is what to do about this very row, in place of what the file says."""
+        return Finding(self.id, level, what, self.why, fix or self.do, objects)
+
+
+@lru_cache(maxsize=1)
+def questions() -> tuple[Question, ...]:
+    """Every question, by file name. Raises ConfigError for a header that breaks the format."""
+    return tuple(parse_question(read_sql(name), name) for name in sql_names("preflight"))
+
+
+def parse_question(text: str, name: str) -> Question:
+    """The question in a file's text. Raises ConfigError for a header that breaks the format."""
+    script = parse_script(text, name)
+    header = script.header
+    for key in header:
+        if key not in _KEYS:
+            raise ConfigError(f"{name}: unknown header '{key}'", hint=f"one of: {', '.join(sorted(_KEYS))}")
+    for key in _REQUIRED:
+        if not header.get(key):
+            raise ConfigError(f"{name}: the header has no '{key}'", hint="see docs/reference/sql-format.md")
+    if header["finding"] != PurePosixPath(name).stem:
+        raise ConfigError(f"{name}: the finding is called '{header['finding']}'; the file must have the same name")
+    direction = header.get("direction", "up")
+    if direction not in ("up", "down", "both"):
+        raise ConfigError(f"{name}: direction is '{direction}'", hint="one of: up, down, both")
+    if header.get("begun", "skip") != "skip":
+        raise ConfigError(f"{name}: begun is '{header['begun']}'", hint="the one value is: skip")
+    return Question(
+        id=header["finding"],
+        name=name,
+        steps=numbers(header["steps"], name) if "steps" in header else None,
+        directions=("up", "down") if direction == "both" else (direction,),
+        skips_begun="begun" in header,
+        ok=header["ok"],
+        absent=header.get("absent"),
+        why=header["why"],
+        do=header["do"],
+        queries=tuple(_query(statement) for statement in script.statements),
+    )
+
+
+def numbers(value: str, name: str) -> frozenset[int]:
+    """The steps of a list such as "1-6, 9"; ``name`` says where it is. Raises ConfigError."""
+    steps: set[int] = set()
+    for part in value.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if match is None:
+            raise ConfigError(f"{name}: steps are '{value}'", hint="numbers and ranges, such as 1-6, 9")
+        steps.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    if not steps or not steps <= ALL_STEPS:
+        raise ConfigError(f"{name}: steps are '{value}'", hint="steps are numbered 1 to 13")
+    return frozenset(steps)
+
+
+def _query(statement: Statement) -> Query:
+    oldest, newest = 0, 999
+    needs: list[Need] = []
+    for key, value in _conditions(statement.comment):
+        if key == "versions":
+            match = re.fullmatch(r"(\d+)?-(\d+)?", value)
+            if match is None:
+                raise ConfigError(f"{statement.place}: versions are '{value}'", hint="such as 15- or 12-14")
+            oldest, newest = int(match[1] or oldest), int(match[2] or newest)
+            continue
+        for part in value.split(","):
+            match = _RELATION.fullmatch(part.strip())
+            if match is None:
+                raise ConfigError(
+                    f"{statement.place}: needs are '{value}'", hint="such as chatapp.chatbots.chatbotType"
+                )
+            column = match["column"]
+            needs.append(Need(match["schema"], match["table"], column and column.lower()))
+    return Query(statement, tuple(needs), oldest, newest)
+
+
+def _conditions(comment: str) -> Iterator[tuple[str, str]]:
+    for line in comment.splitlines():
+        match = re.fullmatch(r"(needs|versions):\s*(.*)", line.strip())
+        if match is not None:
+            yield match[1], match[2].strip()
+
+
+def row_finding(question: Question, row: Mapping[str, object]) -> Finding:
+    """A row of a question's query as a finding. Raises ConfigError for a row that is none."""
+    level, what = row.get("level"), row.get("what")
+    if level not in LEVELS or not isinstance(what, str):
+        raise ConfigError(f"{question.name}: a row has level {level!r} and what {what!r}")
+    found = row.get("object")
+    objects = tuple(map(str, found)) if isinstance(found, list) else () if found is None else (str(found),)
+    fix = row.get("fix")
+    return question.finding(level, what, objects, None if fix is None else str(fix))
+
+
+def reference() -> str:
+    """docs/reference/preflight.md: every question, as its file puts it, and those that are not SQL."""
+    lines = [
+        "# Preflight",
+        "",
+        "<!-- Generated by ./dev docs. Change the files in sql/preflight/, not this page. -->",
+        "",
+        "What `callctl preflight` asks, and `callctl migrate up` and `down` before they begin. Each query",
+        "runs in a READ ONLY transaction of its own, under a statement timeout, and takes no lock beyond",
+        "ACCESS SHARE. What times out or may not be read is `unknown`, never `ok`. Only `blocks` stops a",
+        "migration (exit code 3). `callctl preflight --down [--to N]` asks what the way down needs.",
+        "",
+        "Where the database has event triggers, the kinds of DDL that the steps are made of are also tried, on a",
+        "table of callctl's own, in a transaction that is rolled back: no table of the platform is locked.",
+        "",
+    ]
+    for question in sorted((*questions(), *ASKED_IN_PYTHON), key=lambda each: each.id):
+        steps = "any" if question.steps is None else ", ".join(map(str, sorted(question.steps)))
+        lines += [
+            f"## {question.id}",
+            "",
+            f"- **Asked:** {' and '.join(question.directions)}; steps: {steps}",
+            f"- **When it is well:** {question.ok}",
+            *([f"- **When it cannot be asked:** {question.absent}"] if question.absent else []),
+            f"- **Why it matters:** {question.why}",
+            f"- **What to do:** {question.do}",
+            f"- **File:** `{question.name}`" if question.queries else "- **Asked by callctl itself**",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _asked_in_python(
+    id: str,
+    ok: str,
+    why: str,
+    do: str,
+    steps: frozenset[int] | None = None,
+    directions: tuple[str, ...] = ("up", "down"),
+) -> Question:
+    return Question(id, id, steps, directions, False, ok, None, why, do, ())
+
+
+BACKUP = _asked_in_python(
+    "backup",
+    "the last backup is not older than 24 hours",
+    "callctl keeps what the steps remove, but against a lost disk or a wrong command there is only a backup; "
+    "callctl knows of those it has taken, and of others by the operator's word",
+    "take one (callctl backup FILE), or say with --backup-taken-at when another tool took one",
+)
+MAINTENANCE = _asked_in_python(
+    "maintenance-notice",
+    "the maintenance notice has gone out",
+    "the team and the customers should know when short errors can be seen; callctl cannot see who was told",
+    "send the notice, then set maintenance_notified: true (or CALLCTL_MAINTENANCE_NOTIFIED=true)",
+)
+POOLER = _asked_in_python(
+    "pooler",
+    "the connection goes straight to the server",
+    "behind a pooler in transaction mode, session locks and settings end up in other clients' sessions, "
+    "and two runs of callctl can be at work at once",
+    "use the server's own port in --database, not the pooler's; services call it the direct connection",
+)
+NEEDED = _asked_in_python(
+    "needed-columns",
+    "every table and column that the statements of the pending steps read is there, or an earlier step makes it",
+    "a step stops where it reads a table or column that is gone or has another name, and the steps before it are done "
+    "by then; what is read is taken from the steps' own statements",
+    "bring the table or column back under that name",
+)
+AVATAR = _asked_in_python(
+    "avatar-rewrite",
+    "going down from step 1 rewrites no row",
+    "back to a limited length PostgreSQL writes the whole table and its indexes again under ACCESS EXCLUSIVE, and no "
+    "client can read users meanwhile. Where that takes longer than lock_hold and nothing is in the way, callctl fills "
+    "a column of the old type beside the old one instead: clients go on, and the column becomes the last of the table",
+    "in place: choose a quiet hour, or leave the column text with migrate down --to 1: old code works with it. Where "
+    "the old limit must hold too, these two statements keep it and block no client: ALTER TABLE chatapp.users ADD "
+    "CONSTRAINT users_avatar_url_length CHECK (500 >= length(avatar_url)) NOT VALID; ALTER TABLE chatapp.users "
+    "VALIDATE CONSTRAINT users_avatar_url_length. Through a shadow column: check that no code depends on the order of "
+    "the columns (SELECT *, INSERT and COPY without a column list), or add --in-place",
+    frozenset({1}),
+    ("down",),
+)
+ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR)

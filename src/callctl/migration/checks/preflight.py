@@ -1,0 +1,369 @@
+"""Is this database fit for the pending steps? Findings, and nothing changed.
+
+The questions are the files in ``sql/preflight/``. Here is what asks them, and those that SQL alone cannot
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from callctl.database import connection as database
+from callctl.database.backup_record import LAST, LastBackup
+from callctl.errors import ConnectionFailed, Refused
+from callctl.events import Direction
+from callctl.files import read_sql
+from callctl.migration.checks import ddl_trial, needs
+from callctl.migration.checks.findings import (
+    AVATAR,
+    BACKUP,
+    LEVELS,
+    MAINTENANCE,
+    NEEDED,
+    POOLER,
+    Finding,
+    Level,
+    Need,
+    Query,
+    Question,
+    questions,
+    reference,
+    row_finding,
+)
+from callctl.migration.steps import shadow
+from callctl.migration.steps.numbered import all_steps
+from callctl.redaction import redact
+from callctl.statements.adaptation import adapt
+from callctl.statements.naming import Naming
+from callctl.statements.tokens import identifier
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from callctl.config.settings import Settings
+    from callctl.database.store import Unreadable
+
+__all__ = ["MATTERS", "Finding", "preflight", "reference"]
+
+# What is worth showing before a run.
+MATTERS: tuple[Level, ...] = ("blocks", "warns", "unknown")
+
+# The CHECKs of step 4, and the columns that they are about.
+_CAPABILITY_CHECKS = {
+    "chatbots": ("chatbots_capability_check", ("enabled_chat", "enabled_call")),
+    "chatbot_packages": ("chatbot_packages_capability_check", ("enable_chat", "enable_call")),
+}
+# The question whose answer is also tried out.
+EVENT_TRIGGERS = "event-triggers"
+
+BACKUP_AGE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Present:
+    """What is there: relations as (schema, name), columns as (schema, name, column), by actual names."""
+
+    relations: frozenset[tuple[str, str]]
+    columns: frozenset[tuple[str, str, str]]
+
+    def has(self, need: Need, naming: Naming) -> bool:
+        """Whether what a query needs is there, whatever this database calls it."""
+        schema = "callctl" if need.schema == "callctl" else naming.schema
+        if need.column is None:
+            return (schema, need.table) in self.relations
+        table = naming.tables.get(need.table) if need.schema != "callctl" else None
+        actual = table.columns.get(need.column, need.column) if table else need.column
+        return (schema, need.table, actual) in self.columns
+
+
+def preflight(
+    connection: psycopg.Connection[Any],
+    settings: Settings,
+    naming: Naming,
+    pending: Sequence[int],
+    direction: Direction = "up",
+    *,
+    truncate_avatars: bool = False,
+    through_shadow: bool | None = None,
+    atomic: bool = False,
+    only: tuple[Level, ...] | None = None,
+) -> tuple[Finding, ...]:
+    """Ask every question that matters to the pending steps; what blocks comes first, what is well last.
+
+    ``pending`` are the numbers of the steps to be taken, up or down. ``truncate_avatars`` says that addresses
+    which no longer fit may be cut off, so that they only warn. ``through_shadow`` and ``atomic`` as in
+    ``migrate.down``. ``only`` leaves out the questions
+    that can have no answer of these levels. ``connection`` is in autocommit.
+
+    Each query runs in a READ ONLY transaction of its own under ``settings.statement_timeout_ms`` and ten times
+    ``settings.lock_timeout_ms``, and takes no lock beyond ACCESS SHARE. One that times out, or that this role
+    may not run, is an ``unknown`` finding; the others go on. Raises ConnectionFailed when the server is gone.
+    """
+    ask = _Asker(connection, settings, naming)
+    present = _present(ask)
+    begun: set[int] = set()
+    if ("callctl", "checkpoint") in present.relations:
+        try:
+            query = read_sql("catalog/preflight_begun.sql")
+            begun = {row["step"] for row in ask.rows(query, {"direction": direction})}
+        except _Unanswered:
+            begun = set()  # whatever cannot be read here is reported by the questions themselves
+    findings: list[Finding] = [_backup(settings, _recorded(ask, present)), _maintenance(settings), _pooler(ask)]
+    findings += _needed(ask, pending, begun, direction, present)
+    for question in questions():
+        if direction not in question.directions:
+            continue
+        if only is not None and not question.may_say(*only) and question.id != EVENT_TRIGGERS:
+            continue
+        steps = frozenset(pending) - begun if question.skips_begun else frozenset(pending)
+        if question.steps is None or question.steps & steps:
+            findings += _answer(ask, question, steps, present)
+            if question.id == EVENT_TRIGGERS:
+                findings += _tried(ask, question, steps, direction)
+    if direction == "down" and 1 in pending and ("callctl", "definition") in present.relations:
+        findings += _avatar(ask, through_shadow, atomic=atomic)
+    if truncate_avatars:
+        findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
+    return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
+
+
+def unreadable(error: Unreadable) -> Finding:
+    """The finding for a store that this role may not read, so that no question about the steps can be asked."""
+    question = next(question for question in questions() if question.id == "store")
+    return question.finding("blocks", error.message, ("callctl",), error.hint)
+
+
+def _present(ask: _Asker) -> Present:
+    try:
+        rows = ask.rows(read_sql("catalog/preflight_present.sql"), {"schema": ask.naming.schema})
+    except _Unanswered as error:
+        raise Refused(
+            f"preflight could not read the catalog: {error}", hint="nothing was changed; run it again"
+        ) from None
+    names = [(row["schema"], row["relation"], row["column"]) for row in rows]
+    return Present(frozenset(name[:2] for name in names), frozenset(name for name in names if name[2]))
+
+
+class _Unanswered(Exception):
+    """The server did not answer a query; the text says why."""
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Runs one query at a time, each in a READ ONLY transaction with timeouts of its own."""
+
+    connection: psycopg.Connection[Any]
+    settings: Settings
+    naming: Naming
+
+    @property
+    def lock_timeout_ms(self) -> int:
+        """Longer than a step's: nobody waits behind a session that waits for ACCESS SHARE."""
+        return 10 * self.settings.lock_timeout_ms
+
+    @property
+    def limits(self) -> dict[str, object]:
+        """The parameters of ``catalog/asking.sql``."""
+        return {
+            "statement_ms": self.settings.statement_timeout_ms,
+            "lock_ms": self.lock_timeout_ms,
+            "sessions": database.most_connections(self.settings),
+            "new_tables_row_security": self.settings.new_tables_row_security,
+        }
+
+    def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        """Raises _Unanswered, or ConnectionFailed when the server is gone."""
+        import psycopg
+        from psycopg import errors
+        from psycopg.rows import dict_row
+
+        try:
+            with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
+                cursor.execute("SET TRANSACTION READ ONLY")
+                cursor.execute(read_sql("catalog/asking.sql").encode(), self.limits)
+                return cursor.execute(sql.encode(), parameters).fetchall()
+        except errors.LockNotAvailable:
+            raise _Unanswered(f"somebody holds a lock on a table it reads (waited {self.lock_timeout_ms} ms)") from None
+        except errors.QueryCanceled:
+            raise _Unanswered(
+                f"the query was cut short after at most {self.settings.statement_timeout_ms} ms"
+            ) from None
+        except psycopg.Error as error:
+            if self.connection.closed:
+                raise ConnectionFailed(
+                    f"the connection was lost during preflight: {_said(error)}",
+                    hint="nothing was changed; see whether the server is up and run preflight again",
+                ) from error
+            raise _Unanswered(_said(error)) from None
+
+
+def _said(error: psycopg.Error) -> str:
+    text = error.diag.message_primary or (str(error).splitlines() or ["no message"])[0]
+    return redact(f"{text} (SQLSTATE {error.sqlstate})" if error.sqlstate else text)
+
+
+def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Present) -> Iterator[Finding]:
+    server = ask.connection.info.server_version // 10000
+    answered, silent = False, True
+    for query in question.queries:
+        if not query.oldest <= server <= query.newest:
+            continue
+        if not all(present.has(need, ask.naming) for need in query.needs):
+            continue
+        answered = True
+        try:
+            rows = ask.rows(_adapted(query, ask.naming))
+        except _Unanswered as error:
+            silent = False
+            yield question.finding("unknown", f"could not be looked at: {error}")
+            continue
+        for row in rows:
+            if row.get("steps") is None or set(row["steps"]) & set(steps):
+                silent = False
+                yield row_finding(question, row)
+    if not answered:
+        if question.absent:
+            yield question.finding("ok", question.absent)
+    elif silent:
+        yield question.finding("ok", question.ok)
+
+
+def _needed(
+    ask: _Asker, pending: Sequence[int], begun: Collection[int], direction: Direction, present: Present
+) -> Iterator[Finding]:
+    """What the steps' own statements read that is not there. A step that has begun may have removed it itself."""
+    ordered = all_steps() if direction == "up" else tuple(reversed(all_steps()))
+    silent = True
+    for found in needs.needed([step for step in ordered if step.number in pending], direction):
+        need = found.need
+        whole = Need(need.schema, need.table, None)
+        if found.step in begun or present.has(need, ask.naming) or (need.column and not present.has(whole, ask.naming)):
+            continue
+        silent = False
+        named = ask.naming.tables.get(need.table)
+        column = need.column and (named.columns.get(need.column, need.column) if named else need.column)
+        relation = f"{identifier(ask.naming.schema)}.{identifier(need.table)}"
+        what = f"{relation}.{identifier(column)}" if column else relation
+        yield NEEDED.finding(
+            "blocks",
+            f"step {found.step} {direction} reads {what} ({found.place}), which is not there",
+            (what,),
+            _renamed(ask, need.table, column) if column else None,
+        )
+    if silent and pending:
+        yield NEEDED.finding("ok", NEEDED.ok)
+
+
+def _renamed(ask: _Asker, table: str, column: str) -> str | None:
+    """The statement that gives a column its name again, where a CHECK of the steps tells what it is called now."""
+    found = _CAPABILITY_CHECKS.get(table)
+    if found is None:
+        return None
+    check, known = found
+    parameters = {"schema": ask.naming.schema, "table": table, "check": check, "known": list(known)}
+    try:
+        rows = ask.rows(read_sql("catalog/renamed_column.sql"), parameters)
+    except _Unanswered:
+        return None
+    if len(rows) != 1 or column not in known:
+        return None
+    relation = f"{identifier(ask.naming.schema)}.{identifier(table)}"
+    return f"ALTER TABLE {relation} RENAME COLUMN {identifier(rows[0]['attname'])} TO {identifier(column)};"
+
+
+def _tried(ask: _Asker, question: Question, steps: Collection[int], direction: Direction) -> Iterator[Finding]:
+    """What event triggers do to the DDL of the steps, where there are any."""
+    import psycopg
+
+    try:
+        yield from ddl_trial.tried(ask.connection, ask.naming, question, steps, direction, ask.limits)
+    except psycopg.Error as error:
+        if ask.connection.closed:
+            raise ConnectionFailed(
+                f"the connection was lost during preflight: {_said(error)}",
+                hint="nothing was changed; see whether the server is up and run preflight again",
+            ) from error
+        yield question.finding("unknown", f"what they do could not be tried: {_said(error)}")
+
+
+def _adapted(query: Query, naming: Naming) -> str:
+    try:
+        return adapt(query.statement, naming).sql
+    except Refused as error:
+        raise _Unanswered(error.message) from None
+
+
+def _demoted(finding: Finding) -> Finding:
+    if finding.level != "blocks":
+        return finding
+    return replace(finding, level="warns", what=f"{finding.what}; --truncate-avatars saves them and cuts them off")
+
+
+def _recorded(ask: _Asker, present: Present) -> LastBackup | None:
+    """The last backup of callctl's own; None also where nobody may know."""
+    if ("callctl", "action") not in present.relations:
+        return None
+    try:
+        rows = ask.rows(read_sql(LAST))
+    except _Unanswered:
+        return None
+    return LastBackup(**rows[0]) if rows else None
+
+
+def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
+    """The newest that callctl has taken, or that the operator says was taken."""
+    taken, source = settings.backup_taken_at, ", as the operator says"
+    if recorded is not None and (taken is None or recorded.taken_at > taken):
+        taken, source = recorded.taken_at, f": {recorded.text}"
+    if taken is None:
+        return BACKUP.finding("unknown", "nobody has said when the last backup was taken")
+    age = datetime.now(UTC) - taken.astimezone(UTC)
+    if age < -timedelta(minutes=5):
+        return BACKUP.finding("warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}")
+    hours = max(int(age.total_seconds() // 3600), 0)
+    at = taken.isoformat(timespec="seconds")
+    said = f"the last backup was taken {hours} hour{'' if hours == 1 else 's'} ago ({at}){source}"
+    return BACKUP.finding("warns" if age > BACKUP_AGE else "ok", said)
+
+
+def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterator[Finding]:
+    """Which way step 1 is taken back, and what clients notice of it."""
+    try:
+        answer = ask.rows(shadow.query(ask.naming))
+        way = shadow.choice(answer, ask.settings, wanted=through_shadow, atomic=atomic)
+    except Refused as error:
+        yield AVATAR.finding("blocks", error.message)
+    except _Unanswered as error:
+        yield AVATAR.finding("unknown", f"could not be looked at: {error}")
+    else:
+        if way is not None:
+            yield AVATAR.finding("warns" if way.shadow or way.seconds else "ok", way.what, (way.table,))
+
+
+def _maintenance(settings: Settings) -> Finding:
+    if settings.maintenance_notified is None:
+        return MAINTENANCE.finding("unknown", "nobody has said whether the maintenance notice has gone out")
+    if settings.maintenance_notified:
+        return MAINTENANCE.finding("ok", "the maintenance notice has gone out, as the operator says")
+    return MAINTENANCE.finding("warns", "the maintenance notice has not gone out, as the operator says")
+
+
+def _pooler(ask: _Asker) -> Finding:
+    """Whether callctl would have a session of its own."""
+    import psycopg
+
+    try:
+        pid = ask.rows(read_sql("catalog/preflight_session.sql"))[0]["pg_backend_pid"]
+        found = database.sessions(ask.connection, ask.settings, pid)
+    except (_Unanswered, psycopg.Error) as error:
+        return POOLER.finding("unknown", f"could not be looked at: {error}")
+    if found == "shared":
+        return POOLER.finding("blocks", "a pooler in transaction mode stands before the server")
+    if found == "one":
+        return POOLER.finding("blocks", "a pooler stands before the server, and has no second connection to give")
+    if found == "own":
+        return POOLER.finding("ok", "a pooler stands before the server, and leaves each client its session")
+    return POOLER.finding("ok", POOLER.ok)

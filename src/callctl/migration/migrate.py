@@ -1,0 +1,524 @@
+"""The steps, up and down: running what a plan says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.lock import at_work, guard_transaction
+from callctl.database.pace import Pace
+from callctl.database.store import HistoryRow, Saved
+from callctl.errors import Interrupted, Refused
+from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
+from callctl.files import read_sql
+from callctl.migration.checks.preflight import MATTERS, Finding, preflight
+from callctl.migration.planning import Plan, PlannedStep, deferral, plan, prepared
+from callctl.migration.run import script as runner
+from callctl.migration.run import transactions
+from callctl.migration.run.failures import failure, translated, waits_for
+from callctl.migration.run.index_progress import standby_awaited
+from callctl.migration.steps import catalogue, model_columns, shadow, withheld
+from callctl.migration.steps.numbered import ARCHIVED, SHADOWED, Step, all_steps, applied_steps, finishing, wanted_steps
+from callctl.migration.steps.standing import Status, StepState, status
+from callctl.migration.steps.withheld import Withheld
+from callctl.statements.adaptation import adapt
+from callctl.statements.naming import Naming
+from callctl.statements.script import Script, Statement, load_script
+from callctl.target import server
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+__all__ = ["Plan", "PlannedStep", "Run", "Status", "StepRun", "StepState", "down", "history", "plan", "status", "up"]
+
+# Gets what preflight finds under the migration lock; may refuse, by raising.
+OnFindings: TypeAlias = Callable[[tuple[Finding, ...]], None]
+
+# A step, its file and the checks of its verify, in the names of this database.
+_Ready: TypeAlias = tuple[Step, Script, tuple[Statement, ...]]
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """One step that this run has taken; ``rows`` counts the rows it changed."""
+
+    number: int
+    name: str
+    seconds: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run has done; ``deferred`` are the pending steps that it left out to be taken later.
+
+    ``kept``: after a way down, what callctl's schema holds for the next up, counted once the last step was committed.
+    """
+
+    direction: Direction
+    steps: tuple[StepRun, ...]
+    seconds: float
+    deferred: tuple[int, ...] = ()
+    kept: tuple[Saved, ...] = ()
+    # What the operator has to do next about what the steps made.
+    notes: tuple[str, ...] = ()
+    # The models that step 6 makes available; none after a way down.
+    withheld: tuple[Withheld, ...] = ()
+
+
+def history(connection: Connection) -> tuple[HistoryRow, ...]:
+    """Every step taken, up or down, oldest first."""
+    return store.history(connection)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What the operator asked for."""
+
+    direction: Direction
+    to: int | None
+    defer_drops: bool = False
+    atomic: bool = False
+    truncate_avatars: bool = False
+    through_shadow: bool | None = None
+    on_findings: OnFindings | None = None
+
+
+def up(
+    settings: Settings,
+    *,
+    to: int | None = None,
+    defer_drops: bool = False,
+    atomic: bool = False,
+    dry_run: bool = False,
+    wait: bool = False,
+    on_event: OnEvent = ignore,
+    on_findings: OnFindings | None = None,
+) -> Run:
+    """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
+
+    ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
+    later run without it takes them. ``atomic`` takes all steps in one transaction, behind whose locks clients
+    wait until it ends. ``on_findings`` gets what preflight finds before anything is changed, warnings and unknowns too;
+    without it, preflight is asked for what blocks alone. Raises Refused, with nothing changed, where preflight blocks;
+    LockHeld; StepFailed; Interrupted.
+    """
+    wish = _Wish("up", to, defer_drops, atomic, on_findings=on_findings)
+    return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
+
+
+def down(
+    settings: Settings,
+    *,
+    to: int,
+    truncate_avatars: bool = False,
+    through_shadow: bool | None = None,
+    atomic: bool = False,
+    dry_run: bool = False,
+    wait: bool = False,
+    on_event: OnEvent = ignore,
+    on_findings: OnFindings | None = None,
+) -> Run:
+    """Take back the applied steps above ``to``, newest first. Everything removed is saved or put back.
+
+    ``through_shadow`` says how step 1 gives avatar_url its old type: through a shadow column that is filled beside it
+    (True), in place (False), or as fits the table (None). ``atomic`` is in place.
+    ``atomic``, ``on_findings`` and what it raises are as in :func:`up`.
+    """
+    wish = _Wish(
+        "down",
+        to,
+        atomic=atomic,
+        truncate_avatars=truncate_avatars,
+        through_shadow=through_shadow,
+        on_findings=on_findings,
+    )
+    return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
+
+
+def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event: OnEvent) -> Run:
+    began = time.monotonic()
+    direction, to = wish.direction, wish.to
+    if dry_run:
+        with closing(database.connect(settings)) as connection:
+            planned = plan(
+                connection,
+                settings,
+                direction=direction,
+                to=to,
+                defer_drops=wish.defer_drops,
+                atomic=wish.atomic,
+                through_shadow=wish.through_shadow,
+            )
+        steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
+        return Run(direction, steps, 0.0, planned.deferred)
+    try:
+        return _at_work(settings, wish, began, wait=wait, on_event=on_event)
+    except KeyboardInterrupt:
+        # Before the first step, or after the last: no step is under way.
+        raise Interrupted(
+            "interrupted between two steps; every step stands as it did", hint="run the same command again"
+        ) from None
+
+
+def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_event: OnEvent) -> Run:
+    direction, to = wish.direction, wish.to
+    with at_work(settings, command=f"migrate {direction}", wait=wait, on_event=on_event) as (connection, lock):
+        connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
+        found = status(connection, settings)
+        unfinished = found.to_finish(direction)
+        wanted = wanted_steps(found.applied, unfinished, direction, to, defer_drops=wish.defer_drops)
+        shadowed = _shadowed(connection, settings, found, wanted, wish)
+        on_event(_started(connection, settings, found, wanted, wish))
+        deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
+        for notice in notices:
+            on_event(Notice(notice))
+        for state in found.steps:
+            if state.edited:
+                on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
+        # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
+        ready = [
+            (step, *prepared(step, direction, found, shadowed=shadowed and step.number == SHADOWED)) for step in wanted
+        ]
+        if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
+            make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
+        if wanted:
+            _refuse_blocked(connection, settings, found, wanted, wish)
+        if direction == "down" and found.undropped:
+            make_ready(connection, settings, found.naming, on_event)
+            _give_up(connection, settings, found, on_event)
+        if wanted:
+            # From here on only the end of a step waits for a synchronous standby, and says so.
+            connection.execute(read_sql("catalog/commit_at_once.sql").encode())
+            make_ready(connection, settings, found.naming, on_event)
+            if found.shadow and shadowed:
+                shadow.resume(connection, settings, found.naming, on_event)
+            elif found.shadow and any(step.number == SHADOWED for step in wanted):
+                shadow.remove(connection, settings, found.naming, on_event, then_up=direction == "up")
+            connection.execute(
+                "SELECT set_config('callctl.truncate_avatars', %s, false),"
+                " set_config('callctl.fill', %s, false),"
+                " set_config('callctl.lock_timeout', %s, false),"
+                " set_config('callctl.new_tables_row_security', %s, false)",
+                (
+                    _on(wish.truncate_avatars),
+                    _on(shadowed),
+                    f"{settings.lock_timeout_ms}ms",
+                    settings.new_tables_row_security,
+                ),
+            )
+        pace = Pace(settings, connection, on_event)
+        run = transactions.Run(
+            connection, lock, pace, settings, settings.schema, 0, direction, on_event, _command(wish)
+        )
+        taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
+        seconds = time.monotonic() - began
+        kept = store.saved_summary(connection) if direction == "down" and taken else ()
+        notes = _notes(connection, found.naming, taken) if direction == "up" else ()
+        if direction == "down":
+            _tell_load_tests(connection, on_event)
+        waiting = withheld.models(connection, found.naming) if direction == "up" else ()
+        return Run(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
+
+
+def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
+    """Name the companies that killed load tests have left: they stay with the platform."""
+    if not database.relation_exists(connection, "callctl", "load_test"):
+        return
+    for company, when, client in connection.execute(read_sql("catalog/load_tests_left.sql").encode()).fetchall():
+        on_event(
+            Notice(
+                f"the load test of {when} by {client} has left company {company} with the platform:"
+                " callctl loadtest --clean removes it"
+            )
+        )
+
+
+def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> tuple[str, ...]:
+    """Which of the new tables no application can read yet; none where no step of this run has made or returned one."""
+    if not {step.number for step in taken} & set(ARCHIVED):
+        return ()
+    query = read_sql("catalog/unread_tables.sql").encode()
+    rows = connection.execute(query, {"schema": naming.schema, "tables": list(ARCHIVED.values())}).fetchall()
+    return tuple(
+        f"{table} has row-level security and no policy: until CREATE POLICY, only its owner ({owner}) and roles with"
+        " BYPASSRLS read it"
+        for table, owner in rows
+    )
+
+
+def _command(wish: _Wish) -> str:
+    """The command that resumes what this wish began."""
+    words = ["callctl migrate", wish.direction]
+    if wish.to is not None:
+        words += ["--to", str(wish.to)] if wish.to or wish.direction == "up" else ["--all"]
+    words += ["--defer-drops"] if wish.defer_drops else []
+    words += ["--truncate-avatars"] if wish.truncate_avatars else []
+    if wish.through_shadow is not None:
+        words.append("--shadow" if wish.through_shadow else "--in-place")
+    return " ".join([*words, *(["--atomic"] if wish.atomic else [])])
+
+
+def _on(yes: bool) -> str:
+    return "on" if yes else "off"
+
+
+def _shadowed(connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: _Wish) -> bool:
+    """Whether step 1 is taken back, and through a shadow column. Raises Refused."""
+    if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
+        return False
+    way = shadow.choose(connection, settings, found.naming, wanted=wish.through_shadow, atomic=wish.atomic)
+    return way is not None and way.shadow
+
+
+def _started(
+    connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: _Wish
+) -> MigrationStarted:
+    target = database.target_of(connection, settings)
+    return MigrationStarted(
+        direction=wish.direction,
+        database=target.database,
+        server=server(target.host, target.port),
+        postgresql=target.postgresql,
+        role=target.role,
+        client=store.client(),
+        schema=found.naming.schema,
+        names=found.naming.describe(),
+        steps=tuple(step.number for step in wanted),
+        atomic=wish.atomic,
+    )
+
+
+def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
+    """Take the steps, each committed before the next begins."""
+    taken = []
+    for position, (step, script, checks) in enumerate(ready, start=1):
+        with _interruptible(run, step):
+            run.lock.tell(step.number)
+            run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
+            taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_script))
+            _flush(run, f"step {step.number} {run.direction}")
+            run.on_event(StepFinished(step.number, step.name, run.direction, taken[-1].seconds, taken[-1].rows))
+    return taken
+
+
+def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
+    """Take the steps in one transaction. They are finished when it is committed, and not before."""
+
+    import psycopg
+
+    failures: list[transactions.Failed] = []
+
+    def attempt() -> list[StepRun]:
+        taken = []
+        try:
+            with run.connection.transaction():
+                guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms)
+                run.connection.execute("SELECT set_config('callctl.atomic', 'on', true)")
+                # A deferred trigger fires behind its statement: PostgreSQL alters no table with trigger events pending.
+                run.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                for position, (step, script, checks) in enumerate(ready, start=1):
+                    run.lock.tell(step.number)
+                    run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))
+                    taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
+        except transactions.Failed as failed:
+            failures[:] = [failed]
+            # A lock that was not to be had is asked for again, from the first step on.
+            raise failed.cause if isinstance(failed.cause, psycopg.Error) else failed from None
+        return taken
+
+    with _interruptible(run, ready[0][0], at_once=ready):
+        try:
+            taken = database.with_retries(run.settings, "a lock", attempt, run.on_event)
+        except (psycopg.Error, transactions.Failed) as error:
+            if not failures:
+                raise
+            stands = "all of it was rolled back: this run was one transaction"
+            raise failure(run, failures[0], "the end of a step", stands, database.AGAIN) from error
+        _flush(run, f"{len(taken)} steps {run.direction}, at once")
+    for step in taken:
+        run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds, step.rows))
+    return taken
+
+
+def _flush(run: transactions.Run, said: str) -> None:
+    """Return when what was committed is on disk, and a synchronous standby has it. Raises Interrupted."""
+    try:
+        with standby_awaited(run):
+            store.flush(run.connection, said)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted after the commit of {said}; it may not be on disk or on a synchronous standby yet",
+            hint="callctl migrate status says which steps are applied; run the same command again to resume",
+        ) from None
+
+
+@contextmanager
+def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Ready] = ()) -> Iterator[None]:
+    """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what stands."""
+    import psycopg
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if at_once:
+            raise Interrupted(f"interrupted; {_all_stands(run, at_once)}", hint=database.AGAIN) from None
+        raise Interrupted(
+            f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
+            hint=f"run the same command again: it goes on from there ({run.command})",
+        ) from None
+    except psycopg.OperationalError as error:
+        # The runner reports what fails in a statement.
+        raise database.lost(error) from error
+
+
+def _refuse_blocked(
+    connection: Connection,
+    settings: Settings,
+    found: Status,
+    wanted: Sequence[Step],
+    wish: _Wish,
+) -> None:
+    numbers = [step.number for step in wanted if wish.direction == "down" or step.number not in found.applied]
+    findings = preflight(
+        connection,
+        settings,
+        found.naming,
+        numbers,
+        direction=wish.direction,
+        truncate_avatars=wish.truncate_avatars,
+        through_shadow=wish.through_shadow,
+        atomic=wish.atomic,
+        only=("blocks",) if wish.on_findings is None else MATTERS,
+    )
+    if wish.on_findings is not None:
+        wish.on_findings(findings)
+    blocking = [finding for finding in findings if finding.level == "blocks"]
+    if blocking:
+        found_by: dict[str, list[str]] = {}
+        for finding in blocking:
+            found_by.setdefault(finding.id, []).append(finding.what)
+        listed = "; ".join(
+            f"{id}: {what[0]}" + (f" (and {len(what) - 1} more)" if what[1:] else "") for id, what in found_by.items()
+        )
+        raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
+    if catalogue.STEP in numbers and wish.direction == "up":
+        model_columns.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
+
+
+def _may_write(connection: Connection) -> bool:
+    """Whether it may: not on a standby, not where a role's transactions are read-only."""
+    row = connection.execute("SELECT current_setting('transaction_read_only') = 'off'").fetchone()
+    return row is not None and bool(row[0])
+
+
+def make_ready(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and delete the saved values of rows that are gone.
+
+    Then the foreign keys by which saved values go with their rows, each in a transaction of its own: it takes a lock.
+    """
+    import psycopg
+
+    sweep = [adapt(statement, naming).sql for statement in load_script("sweep.sql").statements]
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            store.create(connection, settings.schema)
+
+    def clean() -> None:
+        # Apart: no lock of what is above is held while every saved value is looked at.
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            for sql in sweep:
+                connection.execute(sql.encode())
+
+    def follow(statement: Statement) -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            connection.execute(adapt(statement, naming).sql.encode())
+
+    try:
+        database.with_retries(settings, "a lock on callctl's own tables", attempt, on_event)
+        what = partial(waits_for, connection, settings, "; ".join(sweep))
+        database.with_retries(settings, what, clean, on_event)
+        for statement in load_script("store_keys.sql").statements:
+            what = partial(waits_for, connection, settings, adapt(statement, naming).sql)
+            database.with_retries(settings, what, partial(follow, statement), on_event)
+    except psycopg.Error as error:
+        where, stands = "callctl's own schema", "no step was begun"
+        raise translated(connection, settings.schema, error, where, "", stands, database.AGAIN) from error
+
+
+def _give_up(connection: Connection, settings: Settings, found: Status, on_event: OnEvent) -> None:
+    """Make the steps pending that stopped on the way up before their drop, or with an empty table made.
+
+    What they saved stays saved.
+    """
+    import psycopg
+
+    for step in (step for step in reversed(all_steps()) if step.number in found.undropped):
+
+        def attempt(step: Step = step) -> None:
+            with connection.transaction():
+                guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+                for statement in load_script(f"{step.directory}/undo.sql").statements:
+                    for each in runner.expand(connection, adapt(statement, found.naming)):
+                        connection.execute(each.sql.encode())
+
+        try:
+            database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            again = f"{database.AGAIN}; or finish the step: {finishing(step.number, 'up', found.applied)}"
+            stands = f"step {step.number} is half way up as before"
+            place = f"{step.directory}/undo.sql"
+            raise translated(connection, settings.schema, error, place, "", stands, again) from error
+        on_event(Notice(f"step {step.number} was not finished: it is pending again"))
+
+
+def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement], way: runner.Way) -> StepRun:
+    """Run one step to its end: its file, its verify, its row in the history."""
+    began = time.monotonic()
+    row = run.connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+
+    def record() -> None:
+        store.record(run.connection, step.number, run.direction, script.name, script.sha256, row[0])
+
+    if store.begun_by_another_file(run.connection, step.number, run.direction, script.sha256):
+        run.on_event(
+            Notice(
+                f"step {step.number} was begun by another version of its file; it starts again from the first statement"
+            )
+        )
+    rows = way(run, script, checks, record)
+    return StepRun(step.number, step.name, time.monotonic() - began, rows)
+
+
+def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> str:
+    import psycopg
+
+    try:
+        applied = applied_steps(store.history(run.connection))
+    except psycopg.Error:
+        return "callctl migrate status shows whether its one transaction was committed"
+    if all((step.number in applied) == (run.direction == "up") for step, *_ in ready):
+        return "its one transaction is committed"
+    return "all of it was rolled back: this run is one transaction"
+
+
+def _stands(connection: Connection, step: Step) -> str:
+    import psycopg
+
+    try:
+        half = any(number == step.number for number, _ in store.started(connection))
+    except psycopg.Error:
+        return "what it had committed stands"
+    return "what it had committed stands" if half else "that step was rolled back, earlier ones stand"

@@ -1,0 +1,11 @@
+"""One step file at work: statements, batches, transactions, index builds, failures. Promises that a run that stops
+goes on from its last checkpoint. May import steps, and the rooms below migration; not checks.
+"""
+
+__all__ = [
+    "failures",
+    "index_progress",
+    "indexes",
+    "script",
+    "transactions",
+]

@@ -1,0 +1,225 @@
+"""A batched statement: the rows that it has to touch are listed once, then written a few thousand at a time.
+
+The list comes from one reading of the table under one snapshot, in the order of the table on disk, so that a pass
+costs one sequential scan and what it changes, however large the table is. Rows written later are in nobody's list: a
+trigger or a repetition (``again``) takes care of them, and the step's checks prove it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from callctl.database import store
+from callctl.errors import Refused
+from callctl.events import BatchFinished
+from callctl.files import read_sql
+from callctl.migration.run.failures import NotStored, assert_stored, waits_for
+from callctl.migration.run.sessions import on_sessions
+from callctl.migration.run.transactions import Failed, HeldTooLong, Run, attempted, transaction
+from callctl.statements import batch_query as work_list
+from callctl.statements.script import Script, Statement, parse_script
+
+FIRST = 200
+SMALLEST = 20
+# A shorter list is done before a second session has begun.
+MANY = 5000
+# A repeated statement is run in batches until a pass finds no more rows than this, then whole.
+FEW = 100
+# A pass that took no longer than this has left no more behind than the whole statement can take.
+SHORT_SECONDS = 10.0
+# Stands for the rows of a batch while its statement is put together; no SQL holds it.
+_ROWS = "\x00"
+PASSES = 10
+# Rows that so many passes have written, and that are listed still: a trigger or a rule is in the way.
+STAYED = 2
+_LIST_ROWS = "catalog/list_rows.sql"
+
+
+def run_batches(run: Run, script: Script, statement: Statement, changed: int) -> int:
+    """Run the statement over all its rows, a commit a batch, and checkpoint its end. Returns the rows written.
+
+    ``changed`` is what an earlier run had written. Raises Failed.
+    """
+    import psycopg
+
+    before = changed
+    try:
+        target = work_list.target(statement, run.schema)
+        _assert_key(run, statement, target)
+        stayed = 0
+        for number in range(PASSES):
+            began = time.monotonic()
+            found = _list(run, script, statement, target, changed)
+            stayed = stayed + 1 if found.before and number else 0
+            if stayed == STAYED:
+                raise NotStored(statement, found.before, found.sample)
+            if not found.total:
+                break
+            changed = _pass(run, statement, target, found.total, changed)
+            short = found.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
+            if short and "again" in statement.directives:
+                break  # what is left is the last transaction's
+        if changed > before and "INSERT INTO callctl.saved_value" in statement.sql:
+            # The step's checks join it, and the planner would take it for as small as it was.
+            _analyze_saved(run)
+        attempted(run, partial(_finish, run, script, statement, changed))
+    except (psycopg.Error, HeldTooLong, NotStored) as error:
+        raise Failed(error, statement, statement.sql) from error
+    return changed - before
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """How many rows a statement has to touch, how many of them were listed for the pass before, and five of those."""
+
+    total: int
+    before: int
+    sample: str
+
+
+def _finish(run: Run, script: Script, statement: Statement, changed: int) -> None:
+    reached = store.Checkpoint(statement.number, True, changed)
+    with transaction(run):
+        store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+        run.connection.execute(read_sql("catalog/work_done_clear.sql").encode())
+
+
+def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> None:
+    row = run.connection.execute(
+        "SELECT a.atttypid = 'uuid'::regtype FROM pg_attribute AS a"
+        " WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND a.attname = %s",
+        (target.schema, target.table, target.key),
+    ).fetchone()
+    if row is None or not row[0]:
+        raise Refused(
+            f"{statement.place}: table {target.schema}.{target.table} has no uuid column {target.key} to batch by",
+            hint="callctl preflight says what the tables must have",
+        )
+
+
+def _list(run: Run, script: Script, statement: Statement, target: work_list.Target, changed: int) -> _Listed:
+    """Write down which rows the statement has to touch, and return how many they are."""
+    listing = work_list.listing(statement, target.key)
+    making, listed_before, *rest = (each.sql for each in parse_script(read_sql(_LIST_ROWS), _LIST_ROWS).statements)
+
+    def attempt() -> _Listed:
+        with transaction(run):
+            # Begun: from here on the step is half done until it is done.
+            reached = store.Checkpoint(statement.number, False, changed)
+            store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
+            run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
+            cursor = run.connection.execute(making.replace("{listing}", listing).encode())
+            row = run.connection.execute(listed_before.encode()).fetchone()
+            assert row is not None
+            for each in rest:
+                run.connection.execute(each.encode())
+        return _Listed(cursor.rowcount, row[0], row[1] or "")
+
+    found = attempted(run, attempt)
+    if found.total and "callctl.saved_value" in listing:
+        # What a way down has saved a moment ago, the planner does not know of yet.
+        _analyze_saved(run)
+    return found
+
+
+def _analyze_saved(run: Run) -> None:
+    with run.connection.transaction():
+        run.connection.execute(read_sql("catalog/analyze_saved.sql").encode())
+
+
+def _pass(run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> int:
+    """Work through the list, on several sessions where it is long. Returns the rows written, ``changed`` included."""
+    shares = _Shares(run, statement, target, total, changed)
+    on_sessions(run, run.settings.batch_workers if total >= MANY else 1, shares.work)
+    return shares.changed
+
+
+class _Shares:
+    """One pass over the work list, shared out: each session takes the next rows, as many as it wrote in time before."""
+
+    def __init__(self, run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> None:
+        self._statement = statement
+        self._total = total
+        # Parsed once: the batches differ in their numbers only.
+        limited = work_list.limited(statement, target.key, _ROWS)
+        self._before, self._after = work_list.checked(limited, statement).split(_ROWS)
+        self._most_ms = run.settings.lock_timeout_ms + run.settings.lock_hold_ms
+        self._began = time.monotonic()
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._done = 0
+        self.changed = changed
+
+    def work(self, run: Run) -> None:
+        """Write batches until nobody has any left to take. Raises Failed."""
+        largest = run.settings.batch_size
+        smallest = min(SMALLEST, largest)
+        size = min(FIRST, largest)
+        while (share := self._take(size)) is not None:
+            start, end = share
+            while start < end:
+                reached, took = self._batch(run, start, end, smallest)
+                if took > run.settings.batch_time_ms:
+                    size = max((reached - start) // 2, smallest)
+                elif took < run.settings.batch_time_ms / 2 and reached - start >= size:
+                    size = min(size * 2, largest)
+                start = reached
+
+    def _take(self, size: int) -> tuple[int, int] | None:
+        with self._lock:
+            start = self._taken
+            self._taken = min(start + size, self._total)
+            return (start, self._taken) if start < self._taken else None
+
+    def _batch(self, run: Run, start: int, end: int, smallest: int) -> tuple[int, float]:
+        """Write the listed rows behind ``start``, up to ``end`` or as far as their locks are to be had.
+
+        One row by itself may take as long as it takes: it holds nobody up but its own writers. Returns how far that
+        was, and how many milliseconds it took.
+        """
+        import psycopg
+
+        tries = 0
+        took = 0.0
+        sql = ""
+        most = end - start
+
+        def attempt() -> tuple[int, int]:
+            nonlocal tries, took, sql, most
+            # A batch that did not get a row's lock held those of its other rows meanwhile: a smaller one holds fewer.
+            size = min(max(end - start >> tries, smallest), most)
+            tries += 1
+            rows = f"SELECT key FROM callctl.work_list WHERE ordinal > {start} AND ordinal <= {start + size}"
+            sql = f"{self._before}{rows}{self._after}"
+            began = time.monotonic()
+            try:
+                with transaction(run):
+                    most_ms = self._most_ms if size > 1 else 0
+                    run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": most_ms})
+                    cursor = run.connection.execute(sql.encode())
+                    assert_stored(self._statement, cursor)
+                    run.connection.execute(read_sql("catalog/work_done.sql").encode(), {"rows": size})
+            except psycopg.errors.QueryCanceled:
+                if size == 1:
+                    raise
+                most = max(size // 4, 1)  # it took too long: a smaller one takes less
+                return attempt()
+            run.connection.execute(read_sql("catalog/settle.sql").encode())
+            took = (time.monotonic() - began) * 1000
+            return start + size, max(cursor.rowcount, 0)
+
+        try:
+            what = partial(waits_for, run.connection, run.settings, self._statement.sql)
+            reached, written = attempted(run, attempt, what)
+        except (psycopg.Error, HeldTooLong, NotStored) as error:
+            raise Failed(error, self._statement, sql or self._statement.sql) from error
+        with self._lock:
+            self._done += reached - start
+            self.changed += written
+            left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
+            source, line = self._statement.source, self._statement.line
+            run.on_event(BatchFinished(run.step, source, line, self._done, self._total, self.changed, left))
+        return reached, took

@@ -1,0 +1,13 @@
+"""What the steps are and where each is in a database: files, contract, model catalogue, ways down. Promises
+to run no step. May import the rooms below migration.
+"""
+
+__all__ = [
+    "catalogue",
+    "contract",
+    "model_columns",
+    "numbered",
+    "shadow",
+    "standing",
+    "withheld",
+]

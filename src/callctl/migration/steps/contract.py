@@ -1,0 +1,291 @@
+"""The contract: what the steps leave in the catalog, object by object, and the query for what differs from it.
+
+It is data (``sql/contract/``), in the documented names, written down from the steps themselves on a server of our own
+and shipped; never from the database it judges. docs/explanation/decisions/0016 says why.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import Any
+
+from sqlglot import TokenType
+
+from callctl.files import read_sql, sql_root
+from callctl.statements.naming import DOCUMENTED_SCHEMA, SOFT_DELETE, Naming, TableNaming
+from callctl.statements.script import Check, Statement
+from callctl.statements.tokens import Edit, identifier, literal, splice, tokens
+
+STORE = "callctl"
+KINDS = MappingProxyType(
+    {
+        "table": "tables",
+        "column": "columns",
+        "constraint": "constraints",
+        "index": "indexes",
+        "trigger": "triggers",
+        "function": "functions",
+    }
+)
+# The platform's tables, beside its new ones, whose rows the migration writes or refers to.
+RELIED_ON = tuple(
+    f"{DOCUMENTED_SCHEMA}.{table}"
+    for table in ("users", "companies", "chatbot_packages", "chatbots", "ai_models", "end_users", "conversations")
+)
+_NOTHING_MADE = "(VALUES (NULL::text, NULL::text, NULL::text)) AS m (kind, relation, name)"
+_PLATFORM_FUNCTION = "update_updated_at_column()"
+# What pg_catalog.quote_ident() puts in quotes although lexer.identifier() need not.
+_KEYWORDS = frozenset(
+    """between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout
+    int integer interval json json_array json_arrayagg json_exists json_object json_objectagg json_query
+    json_scalar json_serialize json_table json_value least merge_action national nchar none normalize nullif
+    numeric out overlay position precision real row setof smallint substring time timestamp treat trim values
+    varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot
+    xmlserialize xmltable""".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One object as a step leaves it, in documented names.
+
+    ``facts`` None: the step removes it. ``always``: the properties that count even where the object was there before
+    callctl came; the others then do not. None where callctl always makes it.
+    """
+
+    step: int
+    relation: str
+    kind: str
+    name: str
+    facts: Mapping[str, str] | None
+    always: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from the others."""
+        return self.relation, self.kind, self.name
+
+    @property
+    def table(self) -> str:
+        """The table it belongs to, without its schema; of a function the schema's name."""
+        return self.relation.rpartition(".")[2]
+
+    @property
+    def check(self) -> str:
+        """The check that speaks of it: ``calls-columns``. All of callctl's own schema is one."""
+        if self.step == 0:
+            return "store-functions" if self.kind == "function" else "store-tables"
+        return f"{_table_of(self).rpartition('.')[2].replace('_', '-')}-{KINDS[self.kind]}"
+
+
+@cache
+def expectations() -> tuple[Expected, ...]:
+    """Everything that the steps leave, in their order; step 0 is callctl's own schema."""
+    found: list[Expected] = []
+    for path in sorted((sql_root() / "contract").glob("*.json")):
+        content = json.loads(read_sql(f"contract/{path.name}"))
+        for relation, kinds in content["objects"].items():
+            for kind, objects in kinds.items():
+                for name, facts in objects.items():
+                    always = content.get("found", {}).get(f"{kind} {relation} {name}")
+                    found.append(
+                        Expected(
+                            int(path.name[:2]), relation, kind, name, facts, None if always is None else tuple(always)
+                        )
+                    )
+    return tuple(found)
+
+
+def expected_of(applied: Collection[int]) -> tuple[Expected, ...]:
+    """What must be there, and what must be gone, where these steps are applied (with their checks' steps)."""
+    standing: dict[tuple[str, str, str], Expected] = {}
+    for each in expectations():
+        if each.step in applied or each.step == 0:
+            before = standing.get(each.key)
+            if before is not None and before.facts and each.facts:
+                each = Expected(
+                    each.step,
+                    *each.key,
+                    {**before.facts, **each.facts},
+                    before.always if each.always is None else each.always,
+                )
+            standing[each.key] = each
+        elif each.facts is None and each.kind == "column":
+            # What a pending step is going to remove is there until then.
+            standing.setdefault(each.key, Expected(each.step, *each.key, {}))
+    return tuple(standing.values())
+
+
+def expected_of_step(step: int) -> tuple[Expected, ...]:
+    """What one step leaves."""
+    return tuple(each for each in expectations() if each.step == step)
+
+
+def own_tables(applied: Collection[int]) -> tuple[str, ...]:
+    """The tables that the applied steps have made, in documented names."""
+    return tuple(
+        each.relation for each in expectations() if each.step and each.step in applied and each.kind == "table"
+    )
+
+
+def differences_sql(
+    expected: Collection[Expected],
+    naming: Naming,
+    whole: Collection[str] = (),
+    *,
+    relied: Collection[str] = (),
+    alone: bool = False,
+) -> str:
+    """The query for what differs: check, problem, object, property, expected, found, what mends it, its step.
+
+    ``whole`` are the tables on which nothing else should stand. ``relied`` are the platform's whose rows nothing else
+    should keep from being written. ``alone``: no other step is known to be applied, so
+    what a later step removes is expected only while the column is there that goes with it.
+    """
+    asked = {
+        "tables": sorted(
+            {
+                _pair(relation, naming)
+                for relation in (*relied, *(each.relation for each in expected if each.kind != "function"))
+            }
+        ),
+        "functions": sorted(
+            {
+                (_pair(each.relation, naming)[0], each.name.partition("(")[0])
+                for each in expected
+                if each.kind == "function"
+            }
+        ),
+        "whole": [_Names(naming, table).adapted(table) for table in whole],
+        # A step's own check asks of its own objects alone; callctl's own tables are none of them.
+        "own": sorted({each.relation for each in expected if each.step == 0 and each.kind == "table"}),
+        "relied": [_Names(naming, table).adapted(table) for table in relied],
+        "objects": [_wanted(each, naming, alone) for each in expected],
+    }
+    text = json.dumps(asked, ensure_ascii=False)
+    facts = read_sql("catalog/facts.sql").replace("'{}'::jsonb", "(SELECT what FROM asked)", 1).rstrip()
+    asks = read_sql("catalog/contract.sql")
+    if all(each.always is None for each in expected):
+        asks = asks.replace("callctl.made AS m", _NOTHING_MADE, 1)  # which may be what is wrong
+    return asks.replace("'{}'::jsonb", f"{literal(text)}::jsonb", 1).replace("/* facts */", facts)
+
+
+def facts_sql(schemas: Collection[str]) -> str:
+    """The query for every fact of these schemas: relation, kind, name, property, value."""
+    asked = {"tables": [(name, None) for name in schemas], "functions": [(name, None) for name in schemas]}
+    return read_sql("catalog/facts.sql").replace("'{}'::jsonb", f"{literal(json.dumps(asked))}::jsonb", 1)
+
+
+def step_check(step: int, naming: Naming, *, warns: bool = False) -> Statement | None:
+    """The check that one step's objects are in the catalog as it leaves them; None where it leaves none.
+
+    A row is a difference as a sentence, and the statement that removes it. Row-level security is left out: what was set
+    on a new table, by the step or by an event trigger, is the platform's to change.
+    """
+    expected = expected_of_step(step)
+    if not expected:
+        return None
+    sentence = f"the catalog has what step {step} leaves in it, as it leaves it"
+    check = Check(f"step-{step}-contract", sentence, warns)
+    differences = differences_sql(expected, naming, alone=True)
+    sql = (
+        "SELECT concat(object, ': ', CASE problem WHEN 'differs'"
+        " THEN format('%s is %s, should be %s', property, coalesce(found, 'none'), expected) ELSE problem END)"
+        f" AS difference, fix FROM (\n{differences}) AS different WHERE \"check\" <> 'additions'"
+    )
+    return Statement(sql, f"contract/{step:02}.json", 1, 1, check=check)
+
+
+def _wanted(each: Expected, naming: Naming, alone: bool) -> dict[str, Any]:
+    names = _Names(naming, _table_of(each))
+    wanted: dict[str, Any] = {
+        "check": each.check,
+        "step": each.step,
+        "relation": names.adapted(each.relation),
+        "kind": each.kind,
+        "name": each.name if each.kind in ("constraint", "index", "trigger") else names.adapted(each.name),
+        "gone": each.facts is None,
+        "facts": {key: names.adapted(value) for key, value in (each.facts or {}).items()},
+    }
+    if each.always is not None:
+        owner = wanted["relation"] if each.kind == "function" else each.table
+        name = each.name.partition("(")[0] if each.kind == "function" else names.plain(each.name)
+        wanted["made"], wanted["always"] = [each.kind, owner, name], each.always
+    if alone and (column := _goes_with(each)) is not None:
+        wanted["while"] = [*_pair(column.relation, naming), _Names(naming, column.relation).plain(column.name)]
+    return wanted
+
+
+def _goes_with(each: Expected) -> Expected | None:
+    """The column with which a later step removes this object."""
+    ends = _removals().get(each.key)
+    return None if each.facts is None or ends is None else _removed_columns()[ends]
+
+
+@cache
+def _removals() -> dict[tuple[str, str, str], int]:
+    """The first step that removes each object."""
+    return {each.key: each.step for each in reversed(expectations()) if each.facts is None}
+
+
+@cache
+def _removed_columns() -> dict[int, Expected]:
+    """The first column that each step removes."""
+    return {each.step: each for each in reversed(expectations()) if each.facts is None and each.kind == "column"}
+
+
+def _table_of(each: Expected) -> str:
+    """The table whose columns an object's definition may name; of a function, that of its step."""
+    if each.step == 0 or each.kind != "function":
+        return each.relation
+    return next((other.relation for other in expected_of_step(each.step) if other.kind != "function"), each.relation)
+
+
+def _pair(relation: str, naming: Naming) -> tuple[str, str]:
+    """The schema and the table, as the catalog holds their names."""
+    schema, _, table = relation.partition(".")
+    return (naming.schema if schema == DOCUMENTED_SCHEMA else schema), table
+
+
+def as_printed(name: str) -> str:
+    """A name as PostgreSQL prints it: in quotes wherever it is not plain."""
+    return f'"{name}"' if name in _KEYWORDS or ("$" in name and '"' not in name) else identifier(name)
+
+
+class _Names:
+    """What a printed definition in documented names says in this database's."""
+
+    def __init__(self, naming: Naming, relation: str) -> None:
+        self.naming = naming
+        self.table: TableNaming | None = naming.tables.get(relation.rpartition(".")[2])
+
+    def plain(self, name: str) -> str:
+        """A column's name."""
+        return self.table.columns.get(name, name) if self.table is not None else name
+
+    def adapted(self, text: str) -> str:
+        """The text with its schema and its columns called as they are here, and nothing else moved."""
+        moved = self.table.moved if self.table is not None else frozenset()
+        words = {*moved, DOCUMENTED_SCHEMA} if self.naming.schema_moved else moved
+        if not any(word in text for word in words):
+            return text
+        if self.table is not None and self.table.absent:
+            # As the steps do: a filter on a column that the table has not is left out.
+            for name in SOFT_DELETE:
+                text = text.replace(f" WHERE ({name} IS NULL)", "")
+        return splice(text, self._edits(text, moved - self.table.absent if self.table is not None else frozenset()))
+
+    def _edits(self, text: str, moved: frozenset[str]) -> Iterator[Edit]:
+        items = tokens(text)
+        for token, after in zip_longest(items, items[1:]):
+            if token.type == TokenType.STRING and token.text in moved:
+                yield Edit(token.start, token.end, literal(self.plain(token.text)))
+            elif token.word == DOCUMENTED_SCHEMA and (after is None or after.text == "."):
+                yield Edit(token.start, token.end, as_printed(self.naming.schema))
+            elif token.word in moved:
+                yield Edit(token.start, token.end, as_printed(self.plain(token.word)))

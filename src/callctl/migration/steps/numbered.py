@@ -1,0 +1,164 @@
+"""The thirteen steps, which of them a history says are applied, and which a run would take."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+
+from callctl.database.store import HistoryRow
+from callctl.errors import Refused
+from callctl.events import Direction
+from callctl.files import sql_root, step_directories
+from callctl.statements.script import Script, Statement, load_script
+
+ARCHIVED = MappingProxyType({9: "integration_accounts", 10: "calls", 11: "call_transcripts"})
+"""The steps whose table the way down archives, and that table."""
+TYPED = MappingProxyType({5: "chatbot_packages", 6: "chatbots"})
+"""The steps that drop a type column, and whose."""
+DROPS = (5, 6)
+"""The steps that drop a type column: they alone may wait while later ones are applied."""
+
+SHADOWED = 1
+"""The step with two ways down: in place, and through a shadow column (``down_shadow.sql``)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its number, from 1, and its directory's name without the number."""
+
+    number: int
+    name: str
+
+    @property
+    def directory(self) -> str:
+        """Its directory below ``sql/``."""
+        return f"steps/{self.number:02}_{self.name}"
+
+    def file(self, direction: Direction) -> str:
+        """The file that takes it in this direction, below ``sql/``."""
+        return f"{self.directory}/{direction}.sql"
+
+    def checks(self) -> tuple[Statement, ...]:
+        """The checks of its ``verify.sql``, in documented names."""
+        return load_script(f"{self.directory}/verify.sql").statements
+
+    def script(self, direction: Direction, *, returning: bool = False, shadow: bool = False) -> Script:
+        """Its statements in documented names: of that file, and of ``before_`` and ``after_`` beside it.
+
+        ``returning``: of ``return.sql``, which takes the step up where its table is archived. ``shadow``: of the way
+        down through a shadow column.
+        """
+        if shadow:
+            return load_script(shadow_file(self.directory))
+        return load_script(f"{self.directory}/return.sql") if returning else _joined(self.directory, direction)
+
+
+def parts(directory: str, direction: Direction) -> tuple[str, ...]:
+    """The files that take a step in this direction, in their order; where its table is archived, up is return.sql."""
+    names = (f"before_{direction}.sql", f"{direction}.sql", f"after_{direction}.sql")
+    return tuple(f"{directory}/{name}" for name in names if (sql_root() / directory / name).exists())
+
+
+def shadow_file(directory: str) -> str:
+    """The file that takes a step down through a shadow column."""
+    return f"{directory}/down_shadow.sql"
+
+
+@cache
+def _joined(directory: str, direction: Direction) -> Script:
+    scripts = [load_script(name) for name in parts(directory, direction)]
+    main = next(script for script in scripts if script.name == f"{directory}/{direction}.sql")
+    if len(scripts) == 1:
+        return main
+    text = "\n".join(script.text for script in scripts)
+    statements = (statement for script in scripts for statement in script.statements)
+    numbered = tuple(replace(statement, number=number) for number, statement in enumerate(statements, start=1))
+    return replace(main, text=text, sha256=hashlib.sha256(text.encode()).hexdigest(), statements=numbered)
+
+
+@cache
+def all_steps() -> tuple[Step, ...]:
+    """The steps in their order, 1 to 13."""
+    return tuple(Step(int(path.name[:2]), path.name[3:]) for path in step_directories())
+
+
+def last_rows(history: Sequence[HistoryRow]) -> dict[int, HistoryRow]:
+    """The newest row of each step."""
+    return {row.step: row for row in history}
+
+
+def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
+    """The numbers of the applied steps, in order: 1 to n, or with the drops deferred 1 to 4 (or 5) and 7 to n.
+
+    Raises Refused where the history has a step that this callctl does not know, or another gap.
+    """
+    applied = tuple(sorted(number for number, row in last_rows(history).items() if row.direction == "up"))
+    known = {step.number for step in all_steps()}
+    unknown = sorted({row.step for row in history} - known)
+    if unknown:
+        raise Refused(
+            f"the history has steps that this callctl does not know: {', '.join(map(str, unknown))}",
+            hint="a newer callctl has been at work here (callctl migrate history shows which); use that one",
+        )
+    missing = sorted(set(range(1, max(applied, default=0) + 1)) - set(applied))
+    # The second drop may be all that is deferred, never the first alone: they are taken in order.
+    if missing and (applied[-1] <= DROPS[-1] or tuple(missing) not in (DROPS, DROPS[1:])):
+        raise Refused(
+            f"the history has a gap: step {applied[-1]} is applied, but not {', '.join(map(str, missing))}",
+            hint="somebody has changed callctl.history; callctl migrate history shows what is there",
+        )
+    return applied
+
+
+def deferred_steps(applied: Collection[int]) -> tuple[int, ...]:
+    """The drops that wait although a later step is applied."""
+    later = max(applied, default=0) > DROPS[-1]
+    return tuple(number for number in DROPS if later and number not in applied)
+
+
+def wanted_steps(
+    applied: Collection[int],
+    half_done: Mapping[int, Direction],
+    direction: Direction,
+    to: int | None,
+    *,
+    defer_drops: bool = False,
+) -> tuple[Step, ...]:
+    """The steps between where a database stands and where it should go, in the order they run.
+
+    ``to`` is the last step to apply or the one to go back to; None is all the way. Up with ``defer_drops`` leaves
+    steps 5 and 6 out. Down takes a step back that stopped half way up, too. Raises Refused up where a step is half way
+    down.
+    """
+    if direction == "down":
+        begun = {*applied, *half_done}
+        return tuple(step for step in reversed(all_steps()) if step.number in begun and step.number > (to or 0))
+    for number, way in half_done.items():
+        if way == "down":
+            raise Refused(
+                f"step {number} is half way down", hint=f"finish that first: {finishing(number, way, applied)}"
+            )
+    last = all_steps()[-1].number if to is None else to
+    # An applied step is half way up where a way down of it was given up: it goes up again.
+    again = {number for number, way in half_done.items() if way == "up"}
+    left_out = {*applied, *(DROPS if defer_drops else ())} - again
+    return tuple(step for step in all_steps() if step.number not in left_out and step.number <= last)
+
+
+def finishing(number: int, way: Direction, applied: Collection[int]) -> str:
+    """The command that ends a step which stopped half way, and takes no other with it."""
+    if way == "down":
+        return f"callctl migrate down --to {number - 1}"
+    deferred = number > DROPS[-1] and not set(DROPS) <= set(applied)
+    return f"callctl migrate up --to {number}" + (" --defer-drops" if deferred else "")
+
+
+def not_deferrable(applied: Collection[int]) -> str | None:
+    """What to say to ``--defer-drops`` where a drop is applied already; None where none is."""
+    done = [number for number in DROPS if number in applied]
+    if len(done) == len(DROPS):
+        return "steps 5 and 6 are applied already: there is nothing to defer"
+    return f"step {done[0]} is applied already: only step {DROPS[-1]} is deferred" if done else None

@@ -1,0 +1,207 @@
+"""Step 1 has two ways down: in place, which rewrites ``users`` under a lock, and through a shadow column beside it.
+
+Which one is taken here, why, and what becomes of a shadow column that a run has left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.lock import guard_transaction
+from callctl.errors import Refused
+from callctl.events import Notice, OnEvent
+from callctl.files import read_sql
+from callctl.migration.steps.numbered import SHADOWED, all_steps
+from callctl.statements.adaptation import adapt
+from callctl.statements.naming import Naming
+from callctl.statements.script import load_script
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+# How fast PostgreSQL is taken to write a table and its indexes again: slower than it mostly does, for a busy machine.
+BYTES_A_SECOND = 50_000_000
+WAYS = "catalog/avatar_ways.sql"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which way step 1 is taken back.
+
+    ``shadow``: through a shadow column. ``because``: why not, where that would have been quieter. ``seconds``: how long
+    clients would wait for ``table`` in place; 0 where no row is rewritten. ``rows`` is the planner's number; None where
+    it has none. ``bytes``: the table with its indexes.
+    """
+
+    shadow: bool
+    table: str
+    seconds: float
+    bytes: int
+    rows: int | None
+    because: str = ""
+
+    @property
+    def hold(self) -> str:
+        """How long clients wait, for people."""
+        return "less than a second" if self.seconds < 1 else f"about {self.seconds:.0f} s"
+
+    @property
+    def what(self) -> str:
+        """What is done, in one sentence."""
+        rows = "rows not counted yet" if self.rows is None else f"about {self.rows:,} rows"
+        size = f"{rows}, {_size(self.bytes)} with its indexes"
+        if self.shadow:
+            return (
+                f"going down from step 1 fills a shadow column of {self.table} ({size}), and needs up to that much free"
+                " disk; clients do not wait for it. avatar_url becomes the last column: SELECT * returns another order"
+                " of columns, INSERT and COPY without a column list expect another, and while the shadow column is"
+                " there, COPY without a list fails"
+            )
+        if not self.seconds:
+            return f"going down from step 1 rewrites no row of {self.table}"
+        why = f"; no shadow column: {self.because}" if self.because else ""
+        return (
+            f"going down from step 1 rewrites {self.table}: {size}, and needs that much free disk;"
+            f" clients wait for it {self.hold}{why}"
+        )
+
+
+def _size(amount: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if amount < 10_240:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.0f} GB"
+
+
+def query(naming: Naming) -> str:
+    """What has to be asked before :func:`choice`, in the names of this database. Raises Refused where it cannot be."""
+    (statement,) = load_script(WAYS).statements
+    return adapt(statement, naming).sql
+
+
+def choice(
+    answer: Sequence[Mapping[str, Any]], settings: Settings, *, wanted: bool | None = None, atomic: bool = False
+) -> Choice | None:
+    """Which way it is, by the rows of :func:`query`; None where there is no such column.
+
+    ``wanted``: through a shadow column (True) or in place (False), as the operator says. ``atomic``: everything in one
+    transaction, which is in place. Raises Refused where a shadow column is wanted and cannot be.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for row in answer:
+        by_kind.setdefault(row["kind"], []).append(row["what"])
+    table = next((row for row in answer if row["kind"] == "table"), None)
+    if table is None:
+        return None
+    seconds = 0.0 if table["instant"] else max(table["bytes"] / BYTES_A_SECOND, 0.001)
+    never = "; ".join(sorted(by_kind.get("never", ())))
+    if wanted and never:
+        raise Refused(
+            f"--shadow cannot be used: {never}",
+            hint="leave --shadow out: avatar_url gets its old type in place, while clients wait",
+        )
+    unwise = "; ".join(sorted(by_kind.get("unwise", ())))
+    begun = by_kind.get("begun", [])
+    because = ""
+    if atomic:
+        because = "--atomic is one transaction"
+    elif wanted is False:
+        because = "--in-place was given"
+    elif never:
+        because = never
+    elif not wanted and "shadow" not in begun:
+        if begun:
+            because = "step 1 has begun in place"
+        elif seconds * 1000 <= settings.lock_hold_ms:
+            because = f"the rewrite fits lock_hold ({settings.lock_hold_ms / 1000:g} s)"
+        else:
+            because = unwise
+    return Choice(not because, table["what"], seconds, table["bytes"], table["rows"], because)
+
+
+def choose(
+    connection: Connection, settings: Settings, naming: Naming, *, wanted: bool | None = None, atomic: bool = False
+) -> Choice | None:
+    """Ask, and return the way of step 1 down. Reads only; takes no lock beyond ACCESS SHARE. Raises Refused."""
+    from psycopg.rows import dict_row
+
+    with connection.cursor(row_factory=dict_row) as cursor:
+        answer = cursor.execute(query(naming).encode()).fetchall()
+    return choice(answer, settings, wanted=wanted, atomic=atomic)
+
+
+def resume(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:
+    """Make a shadow column that is under way ready to go on: from the first statement of its file, which may run again.
+
+    One that no longer fits (an index was added to the column meanwhile) is removed, and made again by the run. Nothing
+    is done where none is under way.
+    """
+    (outdated,) = load_script("catalog/shadow_outdated.sql").statements
+    row = connection.execute(adapt(outdated, naming).sql.encode()).fetchone()
+    if row is None:
+        return
+    if row[0]:
+        on_event(Notice("avatar_url has changed since its shadow column was added: the shadow is made again"))
+        remove(connection, settings, naming, on_event)
+        return
+
+    def begin_again() -> None:
+        # The first stays: it says that the step is half way down.
+        connection.execute(
+            "DELETE FROM callctl.checkpoint WHERE step = %s AND direction = 'down' AND statement > 1", (SHADOWED,)
+        )
+        connection.execute(
+            "UPDATE callctl.checkpoint SET finished = false WHERE step = %s AND direction = 'down'", (SHADOWED,)
+        )
+
+    _at_once(connection, settings, begin_again, on_event)
+
+
+def remove(
+    connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent, *, then_up: bool = False
+) -> None:
+    """Remove the shadow column that a run down has left, with its triggers, CHECKs and indexes, in one transaction.
+
+    With ``then_up`` step 1 has begun its way up when it returns: what the run down had shortened comes back by that.
+    Raises StepFailed where the lock is not to be had.
+    """
+    (dropping,) = load_script("catalog/drop_shadow.sql").statements
+    drop = adapt(dropping, naming)
+    limits = {"wait_ms": settings.lock_timeout_ms, "hold_ms": settings.lock_hold_ms}
+
+    def drop_it() -> None:
+        connection.execute(read_sql("catalog/hold.sql").encode(), limits)
+        connection.execute(drop.sql.encode())
+        connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction = 'down'", (SHADOWED,))
+        if then_up:
+            script = all_steps()[SHADOWED - 1].script("up")
+            # The column is text still: left of the step is what puts shortened addresses back, from its first batch on.
+            for statement in takewhile(lambda each: "batched" not in each.directives, script.statements):
+                reached = store.Checkpoint(statement.number, True, 0)
+                store.checkpoint(connection, SHADOWED, "up", script.sha256, reached)
+
+    _at_once(connection, settings, drop_it, on_event)
+    on_event(Notice("removed the shadow column of users that an unfinished migrate down had left"))
+
+
+def _at_once(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
+    """Do ``work`` in one transaction, again where it does not get its lock. Raises StepFailed."""
+    import psycopg
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            work()
+
+    try:
+        database.with_retries(settings, "a lock on users", attempt, on_event)
+    except psycopg.Error as error:
+        stands = "no step was begun; what is left of the shadow column, the next run finds"
+        raise database.translated(error, "the shadow column of users", "", stands, connection) from error

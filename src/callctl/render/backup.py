@@ -1,0 +1,101 @@
+"""How the answers about backups look."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from callctl.redaction import redact
+from callctl.render import console as render
+
+if TYPE_CHECKING:
+    from callctl.backup.restore import Restored
+    from callctl.backup.take import Backup, Plan
+    from callctl.config.settings import Output
+    from callctl.target import Target
+
+
+def plan(found: Plan, output: Output) -> None:
+    """What a backup would hold."""
+    if output == "json":
+        render.document(found)
+        return
+    render.out(
+        f"database {found.database} (PostgreSQL {found.server}): {render.counted(found.tables, 'table')},"
+        f" {render.size(found.bytes)} before compression"
+    )
+    render.out(f"by pg_dump {found.pg_dump} ({found.pg_dump_source}); nothing was written")
+    _left_out(found.left_out_schemas, found.left_out_tables)
+
+
+def backup_document(done: Backup, target: Target | None = None) -> dict[str, object]:
+    """The last line of a backup in JSON."""
+    return {"event": "backed_up", **vars(done), "target": target}
+
+
+def backed_up(done: Backup, output: Output, target: Target | None = None) -> None:
+    """What was taken, and where it is."""
+    if output == "json":
+        render.line(backup_document(done, target))
+        return
+    label = render.styled("backed up", "good", sys.stdout)
+    render.out(
+        f"{label}: {render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
+        f" as of {done.taken_at.isoformat(sep=' ', timespec='seconds')}, in {done.seconds:.1f} s"
+    )
+    render.own(f"{redact(str(done.file))}: {render.size(done.bytes)}, SHA-256 {done.sha256}")
+    render.out(f"{done.manifest.name}: rows by table, versions, {_steps(done.steps)}")
+    render.written(target, "taken of")
+    _left_out(done.left_out_schemas, done.left_out_tables)
+    _keys(done.keys)
+    render.note(f"next: callctl restore {done.file} --database URL, into an empty database, to see that it can be")
+
+
+def restored_document(done: Restored, target: Target | None = None) -> dict[str, object]:
+    """The last line of a restore in JSON."""
+    return {"event": "restored", **vars(done), "target": target}
+
+
+def restored(done: Restored, output: Output, target: Target | None = None) -> None:
+    """What was restored, or could be."""
+    if output == "json":
+        if done.dry_run:
+            render.document(done)
+        else:
+            render.line(restored_document(done, target))
+        return
+    rows = f"{render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
+    taken = f"{done.taken_of} as of {done.taken_at.isoformat(sep=' ', timespec='seconds')}"
+    if done.dry_run:
+        render.out(f"{done.file} is whole, and could be restored into database {done.database}: {rows}")
+        render.out(f"it is {taken}, with {_steps(done.steps)}; nothing was changed")
+    else:
+        label = render.styled("restored", "good", sys.stdout)
+        render.out(f"{label}: {rows}, as the manifest says, in database {done.database}, in {done.seconds:.1f} s")
+        render.out(f"it is {taken}, with {_steps(done.steps)}")
+        render.written(target)
+    if not done.owners_kept:
+        render.note("everything belongs to the role that is connected, and there are no grants")
+    if done.settings_left:
+        names = ", ".join(done.settings_left)
+        render.note(f"set for the old database, not in a dump, and to be set by hand (ALTER DATABASE … SET): {names}")
+    _keys(done.keys)
+    if not done.dry_run:
+        render.note("next: callctl verify")
+
+
+def _steps(steps: Sequence[int]) -> str:
+    return f"{render.steps(steps)} applied" if steps else "no step applied"
+
+
+def _left_out(schemas: Sequence[str], tables: Sequence[str]) -> None:
+    if schemas:
+        render.note(f"left out, as you said: schema {', '.join(schemas)}")
+    if tables:
+        render.note(f"left out, since a standby cannot read unlogged tables: the rows of {', '.join(tables)}")
+
+
+def _keys(keys: Sequence[str]) -> None:
+    if keys:
+        render.note(f"secrets in it open with keys that are not in it: {', '.join(keys)}")

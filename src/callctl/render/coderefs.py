@@ -1,0 +1,110 @@
+"""How the list of what still names a dropped column looks: as text, as JSON, as annotations of GitHub."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from callctl.render import console as render
+
+if TYPE_CHECKING:
+    from callctl.coderefs.search import CodeRefs, Reference
+    from callctl.config.settings import Output
+
+_SHOWN = 5
+
+
+def code_refs(answer: CodeRefs, shown: Iterable[Reference], output: Output) -> None:
+    """The answer of ``callctl code-refs``; ``shown`` are the references to list."""
+    if output == "json":
+        render.document(code_refs_document(answer, shown))
+        return
+    for each in shown:
+        place = f"{each.file}:{each.line}:{each.column}"
+        related = ", related" if each.related else ""
+        render.out(_printable(f"{place}: {each.kind}{related}: {each.text}"))
+    _summary(answer)
+
+
+def github(answer: CodeRefs, shown: Iterable[Reference], workspace: str) -> None:
+    """The same as workflow commands, which GitHub shows beside the lines of a pull request.
+
+    ``workspace`` is the checkout's directory: GitHub wants the names of files from there on.
+    """
+    for each in shown:
+        title = f"{each.identifier} is dropped" if each.counts else f"names {each.identifier}"
+        properties = {
+            "file": _from(workspace, each.file),
+            "line": str(each.line),
+            "col": str(each.column),
+            "endColumn": str(each.column + len(each.identifier)),
+            "title": title,
+        }
+        written = ",".join(f"{name}={render.annotation_property(value)}" for name, value in properties.items())
+        level = "error" if each.counts else "notice"
+        render.out(f"::{level} {written}::{render.annotation_data(_printable(f'{each.kind}: {each.text}'))}")
+    _summary(answer)
+
+
+def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> dict[str, object]:
+    return {
+        "clear": answer.clear,
+        "columns": list(answer.columns),
+        "files": answer.files,
+        "counts": {**answer.counts, "allowed": answer.allowed},
+        "references": [
+            {
+                "file": each.file,
+                "line": each.line,
+                "column": each.column,
+                "kind": each.kind,
+                "identifier": each.identifier,
+                "related": each.related,
+                "text": each.text,
+            }
+            for each in shown
+        ],
+        "skipped": list(answer.skipped),
+        "unread": list(answer.unread),
+    }
+
+
+def warnings(answer: CodeRefs) -> None:
+    """What the answer does not cover, on stderr."""
+    for each in answer.skipped:
+        render.warning(_printable(f"{each.file}: {each.why}"))
+    if answer.unread:
+        names = ", ".join(answer.unread[:_SHOWN]) + (", …" if len(answer.unread) > _SHOWN else "")
+        number = len(answer.unread)
+        others = "1 file of another kind names" if number == 1 else f"{number:,} files of other kinds name"
+        render.warning(_printable(f"{others} the column too, and does not count: {names}"))
+
+
+def _summary(answer: CodeRefs) -> None:
+    number = answer.counts
+    aside = [f"{number['comment']:,} in comments", f"{number['related']:,} related", f"{answer.allowed:,} allowed"]
+    beside = ", ".join(each for each in aside if not each.startswith("0 "))
+    read = f"{render.counted(answer.files, 'file')} read" + (f"; not counted: {beside}" if beside else "")
+    columns = ", ".join(answer.columns)
+    if answer.clear:
+        render.out(f"{render.styled('clear', 'good', sys.stdout)}: nothing names {columns}; {read}")
+        return
+    counting = [each for each in answer.references if each.counts]
+    kinds = ", ".join(f"{number[kind]:,} {kind}" for kind in ("code", "string", "sql") if number[kind])
+    files = render.counted(len({each.file for each in counting}), "file")
+    what = f"{render.counted(len(counting), 'reference')} to {columns} in {files} ({kinds})"
+    render.out(f"{render.styled('not clear', 'error', sys.stdout)}: {what}; {read}")
+
+
+def _printable(text: str) -> str:
+    """``text`` without what a terminal would obey: a file's name or line may hold anything."""
+    return "".join(
+        each if each.isprintable() else " " if each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in text
+    )
+
+
+def _from(workspace: str, file: str) -> str:
+    relative = os.path.relpath(file, workspace)
+    return file if relative.startswith("..") else relative.replace(os.sep, "/")

@@ -1,0 +1,294 @@
+"""The only place that prints: stdout is the result, stderr is progress, warnings and errors.
+
+This module holds what every command needs, without importing rich: lines, errors, JSON. How each answer
+looks stands in ``render.migration``, how long work looks in ``render.progress``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, TextIO
+
+from callctl.redaction import hide_keys, printable, redact
+
+if TYPE_CHECKING:
+    from callctl.target import Target
+
+# Members of callctl's documents that look like a key and are none.
+_DIGESTS = ("sha256",)
+# Fewer columns than these leave no room for a wide indentation.
+_NARROW = 60
+# A word, or what is within quotes with the words that touch it.
+_WORDS = re.compile(r"(?:'[^']*'|\"[^\"]*\"|[^\s'\"]|['\"])+")
+_STYLES = {"error": "1;31", "warning": "33", "hint": "36", "good": "32", "faint": "2", "strong": "1"}
+
+
+def is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether ANSI sequences may go to ``stream``. NO_COLOR, a pipe and a dumb terminal all say no."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def width(stream: TextIO) -> int:
+    """Columns to fill: those of the terminal behind ``stream`` (20 to 120), and 80 where there is none."""
+    if not is_terminal(stream):
+        return 80
+    columns = 0
+    if not os.environ.get("COLUMNS"):
+        with contextlib.suppress(OSError, ValueError):  # a terminal that does not say
+            columns = os.get_terminal_size(stream.fileno()).columns
+    return max(20, min(columns or shutil.get_terminal_size((80, 24)).columns, 120))
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and has_colour(stream) else text
+
+
+def folded(text: str, stream: TextIO, *, indent: int = 0, hanging: int = 0) -> str:
+    """``text`` in lines that fit ``stream``, each indented; all but the first by ``hanging`` more.
+
+    On a terminal a word that is longer than a line goes on in the next one; elsewhere it stays whole.
+    """
+    lines = textwrap.wrap(
+        text,
+        max(width(stream), indent + hanging + 20),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hanging),
+        break_long_words=is_terminal(stream),
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
+
+
+def hanging(columns: int, stream: TextIO) -> int:
+    """How far to indent below a label of so many columns: less where the terminal has no room to give away."""
+    return columns if width(stream) >= _NARROW else min(columns, 2)
+
+
+def item(label: str, style: str, text: str, stream: TextIO, *, columns: int = 9) -> None:
+    """A line that begins with a label, folded; what is folded stands below the text."""
+    lines = folded(f"{label:<{columns}}{text}", stream, hanging=hanging(columns, stream))
+    _write(stream, _safe(styled(label, style, stream) + lines[len(label) :], stream))
+
+
+def detail(text: str, stream: TextIO, *, indent: int = 9, hang: int = 5) -> None:
+    """A line that belongs to the one above, folded, with ``hang`` for the columns of its own label."""
+    indent = hanging(indent, stream)
+    _write(stream, _safe(folded(text, stream, indent=indent, hanging=hanging(hang, stream)), stream))
+
+
+def copied(label: str, text: str, stream: TextIO, *, indent: int = 9) -> None:
+    """A line with a statement or command. In a pipe it stays on its line; on a terminal it is folded between words,
+    and nothing within quotes is, so that it can still be copied.
+    """
+    if not is_terminal(stream):
+        _write(stream, _safe(f"{'':{indent}}{label}{' '.join(text.split())}", stream))
+        return
+    first = hanging(indent, stream)
+    room = width(stream) - first
+    lines, line = [], label.rstrip()
+    for word in _WORDS.findall(text):
+        if not line or len(line) + 1 + len(word) <= room:
+            line += f" {word}" if line else word
+        else:
+            lines.append(line)
+            line = f"  {word}"
+    for each in (*lines, line):
+        fits = len(each) <= room
+        _write(stream, _safe(f"{'':{first}}{each}" if fits else folded(each, stream, indent=first, hanging=2), stream))
+
+
+def called(names: Iterable[tuple[str, str, str]]) -> None:
+    """What this database calls otherwise than the specification: (table, documented name, name here)."""
+    for table, documented, actual in names:
+        copied("", f"{table}: {documented} is called {actual} here", sys.stdout, indent=0)
+
+
+def told(text: str) -> None:
+    """A line for a person, folded on a terminal: the next command, a remark."""
+    _write(sys.stderr, redact(folded(text, sys.stderr, hanging=2) if is_terminal(sys.stderr) else text))
+
+
+def _safe(text: str, stream: TextIO) -> str:
+    return hide_keys(text) if stream is sys.stdout else redact(text)
+
+
+def out(text: str = "") -> None:
+    """A line of the result. What looks like a key is hidden; see :func:`own`."""
+    _write(sys.stdout, hide_keys(text))
+
+
+def own(text: str) -> None:
+    """A line of the result with a value that callctl made and was asked for: a new key, a file's digest."""
+    _write(sys.stdout, text)
+
+
+def note(text: str) -> None:
+    """A line of progress, for a person."""
+    _write(sys.stderr, redact(text))
+
+
+def warning(text: str) -> None:
+    _labelled("warning", text)
+
+
+def target(found: Target) -> None:
+    """The first line of every command that talks to a database: to which."""
+    _write(sys.stderr, _located(f"callctl: target: {found.text}", sys.stderr))
+
+
+def written(found: Target | None, verb: str = "written to") -> None:
+    """The line of the result that says where a run has written; none where it is not known."""
+    if found is not None:
+        _write(sys.stdout, _located(f"{verb} {found.place}, schema {found.schema}", sys.stdout))
+
+
+def _located(text: str, stream: TextIO) -> str:
+    """One line, so that a log can be searched for it; a terminal gets it folded at its width."""
+    text = printable(redact(text))
+    return folded(text, stream, hanging=2) if is_terminal(stream) else text
+
+
+def error(message: str, hint: str | None = None) -> None:
+    _labelled("error", message)
+    if hint:
+        _labelled("hint", hint)
+
+
+def _labelled(label: str, text: str) -> None:
+    """callctl's own words on stderr; on a terminal folded, but for lines that are indented: a statement, a caret."""
+    stream = sys.stderr
+    lines = redact(f"callctl: {label}: {text}").split("\n")
+    if is_terminal(stream):
+        lines = [line if line[:1] in ("", " ") else folded(line, stream, hanging=2) for line in lines]
+    start = len("callctl: ")
+    end = start + len(f"{label}:")
+    lines[0] = lines[0][:start] + styled(lines[0][start:end], label, stream) + lines[0][end:]
+    _write(stream, "\n".join(lines))
+
+
+def ask(question: str) -> bool:
+    """A yes or no question on the terminal; anything but y or yes is no."""
+    sys.stderr.write(f"{folded(redact(f'{question} [y/N]'), sys.stderr, hanging=2)} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def ask_for(question: str) -> str:
+    """What somebody types on the terminal."""
+    sys.stderr.write(f"{redact(question)} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
+def document(value: object) -> None:
+    """One JSON document."""
+    import json
+
+    own(json.dumps(plain(value), ensure_ascii=False, indent=2))
+
+
+def line(value: object) -> None:
+    """One JSON value on a line of its own, for work that goes on."""
+    import json
+
+    own(json.dumps(plain(value), ensure_ascii=False))
+
+
+def plain(value: object) -> object:
+    """``value`` in JSON's types. Keys keep the order of their fields; times are ISO 8601; sets are sorted.
+
+    What looks like a key is hidden in every text, but for the digests that callctl has made (:data:`_DIGESTS`).
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _field(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {hide_keys(str(key)): _field(str(key), item) for key, item in value.items()}
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, str):
+        return hide_keys(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # exact, and without an exponent: prices are small
+    return hide_keys(str(value))  # UUID, Path
+
+
+def _field(name: str, value: object) -> object:
+    if name in _DIGESTS and isinstance(value, str):
+        return value
+    # Nobody measures a statement to the picosecond.
+    return round(value, 3) if name == "seconds" and isinstance(value, float) else plain(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 step', '1,200 steps'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(number: int) -> str:
+    """'812 bytes', '64.0 kB', '1.2 GB': in powers of 1024, as PostgreSQL prints them."""
+    if number < 1024:
+        return counted(number, "byte")
+    value = float(number)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1024
+        if value < 1024 or unit == "TB":
+            break
+    return f"{value:.1f} {unit}"
+
+
+def steps(numbers: Sequence[int]) -> str:
+    """'step 4', 'steps 13 to 1', 'steps 1 to 4 and 7 to 13'."""
+    return f"step{'' if len(numbers) == 1 else 's'} {spans(numbers)}"
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """'4', '5 and 6', '1 to 4 and 7 to 13', '13 to 7 and 4 to 1': numbers in order, up or down."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and abs(number - found[-1][-1]) == 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    parts: list[str] = []
+    for span in found:
+        parts += [f"{span[0]} to {span[-1]}"] if len(span) > 2 else [str(number) for number in span]
+    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """A line, at once. What cannot be written is dropped (see ``callctl.output``): output stops no migration."""
+    with contextlib.suppress(OSError):
+        stream.write(text + "\n")
+        stream.flush()
+
+
+def annotation_data(text: str) -> str:
+    """Text as a workflow command of GitHub carries it."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def annotation_property(text: str) -> str:
+    """A property's value in a workflow command of GitHub."""
+    return annotation_data(text).replace(":", "%3A").replace(",", "%2C")

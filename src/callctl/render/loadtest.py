@@ -1,0 +1,225 @@
+"""How a load test looks: what it would do, what it has found, what was removed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from callctl.render import console as render
+from callctl.render.table import table
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Output
+    from callctl.loadtest.measure import LoadTest, Removed, Spread
+    from callctl.loadtest.preview import Preview
+    from callctl.target import Target
+
+UNKNOWN = "unknown: the server's processes cannot be seen from here"
+
+
+def preview(found: Preview, output: Output) -> None:
+    """What a load test would do."""
+    if output == "json":
+        render.document(preview_document(found))
+        return
+    plan = found.plan
+    render.out(
+        f"{plan.sessions:,} sessions on {render.counted(plan.connections, 'connection')} of database {found.database},"
+        f" for {_seconds(plan.seconds)}"
+        + (f" or {render.counted(plan.calls, 'call')}" if plan.calls is not None else "")
+        + f"; a call takes {_seconds(plan.call_seconds)}"
+    )
+    render.out(
+        f"{render.counted(found.history, 'call')} from before, with their transcripts, in a company of its own;"
+        " all removed at the end"
+    )
+    table(("query", "specification", "what it does"), ((q.name, q.documented, q.text) for q in found.queries))
+    for each in found.leftovers:
+        what = "removed first" if each.removable else "kept: its slug was changed since"
+        render.out(f"left by a load test of {each.started_at:%Y-%m-%d %H:%M:%S%z}: company {each.company_id} ({what})")
+    if not found.fits:
+        render.out(
+            f"not enough connections: {found.room:,} can still be opened, of {found.max_connections:,}"
+            " that the server has"
+        )
+
+
+def preview_document(found: Preview) -> dict[str, object]:
+    plan = found.plan
+    return {
+        "database": found.database,
+        "sessions": plan.sessions,
+        "connections": plan.connections,
+        "seconds": plan.seconds,
+        "calls": plan.calls,
+        "call_seconds": plan.call_seconds,
+        "history": found.history,
+        "room": found.room,
+        "max_connections": found.max_connections,
+        "fits": found.fits,
+        "leftovers": list(found.leftovers),
+        "queries": [
+            {"query": each.name, "documented": each.documented, "does": each.text, "sql": each.sql}
+            for each in found.queries
+        ],
+    }
+
+
+def cleaned(removed: Sequence[Removed], output: Output, target: Target | None = None) -> None:
+    """What was removed of killed load tests."""
+    if output == "json":
+        render.line({"event": "cleaned", "removed": list(removed), "target": target})
+        return
+    for each in removed:
+        render.out(_removed(each))
+    if any(each.kept is None for each in removed):
+        render.written(target, "removed from")
+    if not removed:
+        render.out("no load test has left anything")
+
+
+def _removed(each: Removed) -> str:
+    when = f"the load test of {each.started_at:%Y-%m-%d %H:%M:%S%z} by {each.client}"
+    if each.kept is not None:
+        return f"kept: company {each.company_id}, left by {when}: {each.kept}"
+    return f"removed what {when} had left: company {each.company_id} with {render.counted(each.calls, 'call')}"
+
+
+# ---- what it has found ---------------------------------------------------------------------------------
+
+
+def measured(done: LoadTest, output: Output, *, report: str | None, target: Target | None = None) -> None:
+    """The result of a load test."""
+    if output == "json":
+        render.line({**measured_document(done), "target": target})
+        return
+    for each in done.removed:
+        render.note(_removed(each))
+    table(
+        ("query", "times", "p50 ms", "p95 ms", "p99 ms", "max ms", "p95 of the server"),
+        (
+            (
+                each.query + (" (over)" if each.over_limit else ""),
+                f"{each.times:,}" + (f", {sum(each.errors.values()):,} failed" if each.errors else ""),
+                *_cells(each.response),
+                _ms(each.server.p95_ms),
+            )
+            for each in done.queries
+        ),
+        right=("times", "p50 ms", "p95 ms", "p99 ms", "max ms", "p95 of the server"),
+    )
+    render.out()
+    for label, text in facts(done):
+        render.out(render.folded(f"{label}: {text}", sys.stdout, hanging=2))
+    render.out()
+    render.out(_verdict(done))
+    render.written(target, "ran against")
+    if report is not None:
+        render.note(f"the picture is in {report}")
+
+
+def _cells(spread: Spread) -> tuple[str, str, str, str]:
+    return _ms(spread.p50_ms), _ms(spread.p95_ms), _ms(spread.p99_ms), _ms(spread.max_ms)
+
+
+def facts(done: LoadTest) -> list[tuple[str, str]]:
+    """Everything beside the queries, for the terminal and for the picture."""
+    rate = sum(each.times for each in done.queries) / done.seconds if done.seconds else 0.0
+    lag, waited = done.client.lag, done.client.connection
+    found = [
+        (
+            "load",
+            f"{done.sessions:,} sessions on {render.counted(done.connections, 'connection')} for {done.seconds:.1f} s:"
+            f" {render.counted(done.calls_started, 'call')} begun, {done.calls_completed:,} completed,"
+            f" {render.counted(done.lines, 'line')}, {rate:,.0f} statements a second",
+        ),
+        (
+            "client",
+            f"late by {_ms(lag.p95_ms)} ms (p95), {_ms(lag.max_ms)} ms at most;"
+            f" {done.client.cpu_share * 100:.0f} % of a CPU"
+            + (f"; waited {_ms(waited.p95_ms)} ms (p95) for a connection" if done.connections < done.sessions else ""),
+        ),
+        (
+            "server",
+            f"{done.server.mean:.2f} of {done.server.cpus} CPUs on average, {done.server.peak:.2f} at the peak,"
+            f" {done.server.memory_mb:,.0f} MB of its own memory"
+            if done.server is not None
+            else UNKNOWN,
+        ),
+        ("locks", _locks(done)),
+    ]
+    others = [each for each in done.waits if each.type != "Lock" and each.ours]
+    if others:
+        listed = ", ".join(f"{each.event} ({each.type}) {each.ours:,}" for each in others[:5])
+        found.append(("other waits", f"{listed} sightings in {done.samples:,} looks"))
+    for each in done.queries:
+        if each.errors:
+            said = ", ".join(f"{name} {count:,}" for name, count in each.errors.items())
+            found.append(("failed", f"{each.query}: {said}"))
+    if done.client_late:
+        found.append(
+            (
+                "caution",
+                "the client was late itself: these times are at worst too high. Run it from another machine, or with"
+                " fewer sessions",
+            )
+        )
+    return found
+
+
+def _locks(done: LoadTest) -> str:
+    locks = [each for each in done.waits if each.type == "Lock"]
+    looks = f"in {render.counted(done.samples, 'look')}"
+    if not locks:
+        return f"no session was seen waiting for one, {looks}"
+    parts = []
+    for each in locks:
+        parts.append(
+            f"{each.event}: {each.ours:,} sightings of the load's sessions, {each.others:,} of others behind them,"
+            f" for {_ms(each.longest_ms)} ms at most"
+        )
+    return f"{'; '.join(parts)}, {looks}"
+
+
+def _verdict(done: LoadTest) -> str:
+    limit = f"{done.limit_ms:g} ms"
+    if done.stopped is not None:
+        return render.styled(f"load test stopped: {done.stopped}", "error", sys.stdout)
+    if done.interrupted:
+        return render.styled(f"load test interrupted after {done.seconds:.1f} s", "warning", sys.stdout)
+    if not done.queries:
+        return render.styled("load test measured nothing", "error", sys.stdout)
+    if done.errors:
+        return render.styled(
+            f"load test failed: {render.counted(done.errors, 'statement')} failed", "error", sys.stdout
+        )
+    if done.over:
+        names = ", ".join(each.query for each in done.over)
+        return render.styled(
+            f"load test failed: {len(done.over)} of {len(done.queries)} queries over {limit} (p95): {names}",
+            "error",
+            sys.stdout,
+        )
+    return render.styled(f"load test passed: {len(done.queries)} queries within {limit} (p95)", "good", sys.stdout)
+
+
+def measured_document(done: LoadTest) -> dict[str, object]:
+    """The last line of a load test in JSON."""
+    document: dict[str, object] = {
+        "event": "load_tested",
+        "passed": done.passed,
+        "over": [each.query for each in done.over],
+        "errors": done.errors,
+        "client_late": done.client_late,
+    }
+    plain = render.plain(done)
+    return document | (plain if isinstance(plain, dict) else {})
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g} s"

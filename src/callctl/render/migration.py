@@ -1,0 +1,423 @@
+"""How each answer looks: as text for a person, or as the JSON document that scripts rely on.
+
+The functions that make the documents (``*_document``) are a contract: a key may be added, none changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from callctl.migration.live_runs import Live
+from callctl.migration.steps.numbered import finishing
+from callctl.render import console as render
+from callctl.render import live_run as render_live
+from callctl.render import withheld as render_withheld
+from callctl.render.table import table
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Output, Settings
+    from callctl.database.store import ChangedRecords, HistoryRow, Saved
+    from callctl.migration.adoption import Adopted
+    from callctl.migration.migrate import Plan, PlannedStep, Run, Status, StepState
+    from callctl.target import Target
+
+# Fewer columns than these divide the words of the table of steps.
+_TABLE_COLUMNS = 72
+_TIME = "%Y-%m-%d %H:%M:%S%z"
+
+
+# ---- migrate status ------------------------------------------------------------------------------------
+
+
+def status_document(status: Status, settings: Settings, live: Live) -> dict[str, object]:
+    return {
+        "schema": settings.schema,
+        "names": [
+            {"table": table, "documented": documented, "actual": actual}
+            for table, documented, actual in status.naming.describe()
+        ],
+        "steps": [
+            {
+                "number": step.number,
+                "name": step.name,
+                "state": step_state(step),
+                "deferred": step.deferred,
+                "at": step.at,
+                "by": step.by,
+                "client": step.client,
+                "seconds": step.seconds and round(step.seconds, 3),
+            }
+            for step in status.steps
+        ],
+        **render_live.live_document(live),
+        "withheld_models": render_withheld.documents(status.withheld),
+    }
+
+
+def step_state(step: StepState) -> str:
+    """'pending', 'applied', 'adopted', 'edited' (its file has changed since), 'half up', or 'half down'."""
+    if step.half_done:
+        return f"half {step.half_done}"
+    if not step.applied:
+        return "pending"
+    return "edited" if step.edited else "adopted" if step.adopted else "applied"
+
+
+def status(
+    status: Status,
+    settings: Settings,
+    live: Live = Live(),  # noqa: B008
+    *,
+    everything: bool = False,
+    names: bool = False,
+) -> None:
+    """The answer of ``callctl migrate status``: what is at work, then where the steps are.
+
+    In text steps of one state share a line, the ones to look at first. ``everything`` lists them all; ``names`` adds
+    what this database calls otherwise than the specification.
+    """
+    if settings.output == "json":
+        render.document(status_document(status, settings, live))
+        return
+    render_live.live(live)
+    if everything:
+        _every_step(status)
+    else:
+        _by_state(status, live)
+    if names:
+        render.called(status.naming.describe())
+    pending = len(status.pending)
+    if any(step.edited for step in status.steps):
+        render.told("an applied step's file has changed since: compare it with the version that was applied")
+    render.told(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
+    _deferred(status.deferred)
+    render_withheld.lines(status.withheld)
+    render.told(f"next: {_following(status, live)}")
+
+
+def _following(status: Status, live: Live) -> str:
+    if live.may_migrate:
+        return "callctl migrate status, when the run is over"
+    for number, direction in status.half_done.items():
+        return finishing(number, direction, status.applied)
+    return "callctl preflight" if status.pending else "callctl verify"
+
+
+def _by_state(status: Status, live: Live) -> None:
+    """A line for each state that a step is in: partly done, edited, applied, pending."""
+    stream = sys.stdout
+    for step in status.steps:
+        if step.half_done:
+            stopped = "under way or stopped" if live.may_migrate else "stopped part-way; the rest is pending"
+            if step.half_done == "up" and not live.may_migrate:
+                stopped += f"; callctl migrate down --to {step.number - 1} takes it back"
+            text = f"step {step.number} {step.half_done} ({step.name}): {stopped}"
+            render.item("partly", "warning", text, stream)
+    states: dict[str, list[StepState]] = {}
+    for step in status.steps:
+        if step.deferred and not step.half_done:
+            render.item("pending (deferred)", "faint", f"step {step.number} ({step.name})", stream, columns=20)
+        elif not step.half_done:
+            states.setdefault(step_state(step), []).append(step)
+    for state in ("edited", "applied", "adopted", "pending"):
+        if found := states.get(state):
+            style = "warning" if state == "edited" else "good" if found[0].applied else "faint"
+            render.item(state, style, f"{render.steps([step.number for step in found])}{_when(found)}", stream)
+
+
+def _when(steps: Sequence[StepState]) -> str:
+    """': name' of one step; when and by whom those that are applied were."""
+    named = f" ({steps[0].name})" if len(steps) == 1 else ""
+    times = sorted(step.at for step in steps if step.at)
+    if not times:
+        return named
+    first, last = f"{times[0]:{_TIME}}", f"{times[-1]:{_TIME}}"
+    roles = list(dict.fromkeys(step.by for step in steps if step.by))
+    by = f" by {roles[0]}" if len(roles) == 1 else f" by {len(roles)} roles" if roles else ""
+    return f"{named}: {first}{f' to {last}' if last != first else ''}{by}"
+
+
+def _every_step(status: Status) -> None:
+    if render.width(sys.stdout) < _TABLE_COLUMNS:
+        for step in status.steps:
+            text = f"{step.name}: {step_state(step)}{' (deferred)' if step.deferred else ''}"
+            text += f" {step.at:{_TIME}} by {step.by}" if step.at else ""
+            render.item(f"{step.number:>2}", "strong", text, sys.stdout, columns=4)
+        return
+    table(
+        ("step", "name", "state", "at", "by"),
+        (
+            (
+                str(step.number),
+                step.name,
+                step_state(step) + (" (deferred)" if step.deferred else ""),
+                f"{step.at:{_TIME}}" if step.at else "",
+                step.by or "",
+            )
+            for step in status.steps
+        ),
+        right=("step",),
+    )
+
+
+def _deferred(numbers: Sequence[int]) -> None:
+    """What it means that these steps wait."""
+    if numbers:
+        which = f"{render.steps(numbers)} {'is' if len(numbers) == 1 else 'are'}"
+        render.told(f"{which} deferred: a type column stays, in step with the flags, until callctl migrate up drops it")
+
+
+# ---- migrate plan --------------------------------------------------------------------------------------
+
+
+def plan_document(plan: Plan) -> dict[str, object]:
+    return {
+        "direction": plan.direction,
+        "deferred": list(plan.deferred),
+        "steps": [
+            {
+                "number": step.number,
+                "name": step.name,
+                "direction": step.direction,
+                "subscribers": step.subscribers
+                and {
+                    "when": step.subscribers.when,
+                    "publications": list(step.subscribers.publications),
+                    "statements": list(step.subscribers.statements),
+                },
+                "statements": [
+                    {
+                        "sql": statement.sql,
+                        "kind": statement.kind,
+                        "source": statement.source,
+                        "line": statement.line,
+                        "directives": sorted(statement.directives),
+                    }
+                    for statement in step.statements
+                ],
+            }
+            for step in plan.steps
+        ],
+    }
+
+
+def plan_sql(plan: Plan) -> str:
+    """The plan as a script: each statement verbatim, with comments that say where it comes from."""
+    parts: list[str] = ["-- Run it with PGOPTIONS='-c callctl.writes=on', so that what it saves counts as callctl's.\n"]
+    for step in plan.steps:
+        parts += _on_subscribers(step, "before")
+        parts.append(f"-- step {step.number} {step.direction}: {step.name}")
+        for statement in step.statements:
+            parts += [f"-- {line}".rstrip() for line in statement.comment.splitlines()]
+            if statement.directives:
+                parts.append(f"-- callctl: {', '.join(sorted(statement.directives))}")
+            if statement.check is not None:
+                kind = "check (warns)" if statement.check.warns else "check"
+                parts.append(f"-- {kind}: {statement.check.id}: {statement.check.sentence}")
+            parts.append(statement.sql.strip().removesuffix(";") + ";\n")
+        parts += _on_subscribers(step, "after")
+    return "\n".join(parts)
+
+
+def _on_subscribers(step: PlannedStep, when: str) -> list[str]:
+    """What to run on each subscriber of published tables, as comments: it is not for this server."""
+    needed = step.subscribers
+    if needed is None or needed.when != when:
+        return []
+    named = "publication" + ("s " if len(needed.publications) > 1 else " ") + ", ".join(needed.publications)
+    lines = [f"-- on each subscriber of {named}, {when} step {step.number} on this server:"]
+    if when == "after":
+        # It would stop at the first row written before the step: a column of that row is gone.
+        lines = [
+            f"{lines[0][:-1]},",
+            "-- once its slot's confirmed_flush_lsn has passed what pg_current_wal_insert_lsn() says here after it:",
+        ]
+    for sql in needed.statements:
+        lines += [f"--   {line}".rstrip() for line in (sql.strip().removesuffix(";") + ";").splitlines()]
+    return [*lines, ""]
+
+
+def plan(plan: Plan, output: Output) -> None:
+    for notice in plan.notices:
+        render.note(f"note: {notice}")
+    if output == "json":
+        render.document(plan_document(plan))
+        return
+    if not plan.steps:
+        render.note(_nothing(plan))
+        _deferred(plan.deferred)
+        return
+    text = plan_sql(plan)
+    if render.has_colour(sys.stdout):
+        from rich.console import Console
+        from rich.syntax import Syntax
+
+        Console(soft_wrap=True).print(Syntax(text, "postgresql", background_color="default", theme="ansi_dark"))
+    else:
+        render.out(text)
+    count = sum(len(step.statements) for step in plan.steps)
+    steps, statements = render.counted(len(plan.steps), "step"), render.counted(count, "statement")
+    render.note(f"{steps}, {statements}; nothing was run")
+    _deferred(plan.deferred)
+
+
+def _nothing(work: Plan | Run) -> str:
+    if work.direction == "down":
+        return "nothing to do: no step is applied"
+    return f"nothing to do: no {'other ' if work.deferred else ''}step is pending"
+
+
+# ---- migrate up, down, adopt, history ------------------------------------------------------------------
+
+
+def run(run: Run, output: Output, target: Target | None = None) -> None:
+    """The end of a run. In JSON it is the last line: the events stand before it."""
+    if output == "json":
+        render.line(
+            {
+                "event": "finished",
+                "direction": run.direction,
+                "seconds": round(run.seconds, 3),
+                "steps": run.steps,
+                "deferred": list(run.deferred),
+                "withheld_models": render_withheld.documents(run.withheld),
+                "kept": run.kept,
+                "notes": list(run.notes),
+                "target": target,
+            }
+        )
+        return
+    if not run.steps:
+        render.out(_nothing(run))
+        _deferred(run.deferred)
+        render_withheld.lines(run.withheld)
+        return
+    table(
+        ("step", "name", "seconds", "rows"),
+        ((str(step.number), step.name, f"{step.seconds:.2f}", f"{step.rows:,}") for step in run.steps),
+        right=("step", "seconds", "rows"),
+    )
+    verb = "applied" if run.direction == "up" else "taken back"
+    steps = render.counted(len(run.steps), "step")
+    render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
+    render.written(target)
+    _deferred(run.deferred)
+    render_withheld.lines(run.withheld)
+    _kept(run.kept)
+    for text in run.notes:
+        render.warning(text)
+    render.note(f"next: callctl {'verify' if run.direction == 'up' else 'migrate status'}")
+
+
+def _kept(kept: Sequence[Saved]) -> None:
+    """What a way down kept, and how it is put back."""
+    if not any(each.rows for each in kept):
+        return
+    render.out("kept in schema callctl, for the next migrate up or down:")
+    for each in kept:
+        if each.rows:
+            newer = f", {each.superseded:,} of them superseded by a newer write" if each.superseded else ""
+            render.out(f"  {each.kind} {each.name}: {render.counted(each.rows, 'row')}{newer}")
+    render.out("callctl purge deletes it")
+
+
+def adopted(steps: Sequence[Adopted], output: Output, exit_code: int, target: Target | None = None) -> None:
+    if output == "json":
+        render.line({"event": "finished", "steps": steps, "exit_code": exit_code, "target": target})
+        return
+    table(
+        ("step", "name", "state", "failed"),
+        (
+            (
+                str(step.number),
+                step.name,
+                "adopted" if step.adopted else "not proved",
+                ", ".join(check.id for check in step.failing),
+            )
+            for step in steps
+        ),
+        right=("step",),
+    )
+    if any(step.adopted for step in steps):
+        render.written(target)
+    if exit_code:
+        render.note("next: callctl migrate up takes the steps that are not recorded, once preflight lets it")
+    else:
+        render.note("next: callctl verify")
+
+
+def changed_records(changed: Sequence[ChangedRecords]) -> None:
+    """What was changed in callctl's own tables, for the person who is about to be asked."""
+    for each in changed:
+        render.note(str(each))
+
+
+def accepted(changed: Sequence[ChangedRecords], output: Output, target: Target | None = None) -> None:
+    if output == "json":
+        render.line({"event": "finished", "changed_records": changed, "exit_code": 0, "target": target})
+        return
+    if not changed:
+        render.out("callctl's own tables hold what was written to them; there is nothing to accept")
+        return
+    for each in changed:
+        render.out(f"accepted {each}")
+    render.written(target)
+    render.note("next: callctl verify")
+
+
+def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output) -> None:
+    """Every step taken; ``deferred`` are the pending ones that the list passes over."""
+    if output == "json":
+        render.document([{**_fields(row), "seconds": round(row.seconds, 3)} for row in rows])
+        return
+    if not rows:
+        render.out("no step has been taken on this database")
+        return
+    table(
+        ("id", "step", "direction", "finished", "seconds", "role", "client", "callctl", "file", "sha256"),
+        (
+            (
+                str(row.id),
+                str(row.step),
+                f"{row.direction}, adopted" if row.adopted else row.direction,
+                f"{row.finished_at:{_TIME}}",
+                f"{row.seconds:.2f}",
+                row.database_role,
+                row.client,
+                row.callctl_version,
+                row.file,
+                row.sha256[:12],
+            )
+            for row in rows
+        ),
+        right=("id", "step", "seconds"),
+    )
+    _deferred(deferred)
+
+
+def _fields(row: HistoryRow) -> dict[str, object]:
+    fields = render.plain(row)
+    assert isinstance(fields, dict)
+    return fields
+
+
+# ---- purge ---------------------------------------------------------------------------------------------
+
+
+def saved(things: Sequence[Saved]) -> None:
+    """What purge would delete, for the person who is about to be asked."""
+    for thing in things:
+        old = f", {thing.superseded:,} of them superseded" if thing.superseded else ""
+        render.note(f"{thing.kind} {thing.name}: {render.counted(thing.rows, 'row')}{old}")
+
+
+def purged(things: Sequence[Saved], output: Output, target: Target | None = None) -> None:
+    if output == "json":
+        render.document({"deleted": things, "target": target})
+    elif things:
+        render.out(f"deleted {render.counted(sum(thing.rows for thing in things), 'row')} that were saved")
+        render.written(target, "deleted from")
+    else:
+        render.out("nothing is saved")

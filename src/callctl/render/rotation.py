@@ -1,0 +1,440 @@
+"""How the answers about secrets look: a rotation, how the secrets stand, the keys. Never a value."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from callctl.render import console as render
+from callctl.render import webhooks as render_webhooks
+from callctl.render.table import table
+from callctl.secrets.rows.binding import UNBOUND
+from callctl.secrets.rows.result import FOREIGN, PLAINTEXT
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Output
+    from callctl.secrets.inventory.census import Census
+    from callctl.secrets.inventory.key_retirement import Retired
+    from callctl.secrets.inventory.key_use import Keys, Planned, Secrets
+    from callctl.secrets.inventory.plaintext_copies import Copy
+    from callctl.secrets.inventory.scan import Scan
+    from callctl.secrets.rotation.rotate import Rotated
+    from callctl.target import Target
+
+SHOWN = 20
+_TROUBLE = {
+    "missing": "is missing",
+    "extra": "is nothing that the specification has",
+    "wrong type": "is of another type than in the specification",
+}
+
+
+# ---- copies of a plaintext -----------------------------------------------------------------------------
+
+GUIDE = "docs/how-to/encrypt-secrets-for-the-first-time.md"
+
+
+def _copies(found: Sequence[Copy]) -> None:
+    """Each place that gets, or holds, a plaintext."""
+    for each in found:
+        render.warning(each.text)
+
+
+def _fire(found: Sequence[Copy], tense: str) -> None:
+    """In one line, what acts for each row that is written: also where no plaintext is written."""
+    acting = [f"{each.kind} {each.name} on {each.table}" for each in found if each.fires]
+    if acting:
+        render.note(f"{tense} for each row written: {', '.join(acting)}")
+
+
+def planned(found: Planned, *, encrypt_foreign: bool) -> None:
+    """What a rotation would do, and what gets copies of it, before the question."""
+    counted = found.counted
+    if counted is not None:
+        rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
+        render.note(f"{rows}: {_to_do(counted)}")
+        _foreign(counted, encrypt_foreign=encrypt_foreign)
+    if found.plaintext or (found.plaintext is None and found.first):
+        if found.plaintext:
+            render.warning(_in_plaintext(found.plaintext))
+        else:
+            render.warning(f"no rotation of this database has finished yet, so values may be in plaintext. {_COPIES}")
+        _copies(found.copies)
+        render.note(f"what to do about each copy: {GUIDE}")
+    else:
+        _fire(found.copies, "fires")
+
+
+_COPIES = "Encrypting removes no copy of a plaintext. These hold copies, get copies, or fire on the rows written:"
+
+
+def _in_plaintext(number: int) -> str:
+    return f"{render.counted(number, 'value')} in plaintext. {_COPIES}"
+
+
+def _to_do(counted: Census, to: str = "") -> str:
+    """How many values a rotation brings under the primary key, and how many it leaves."""
+    said = f"{counted.due:,} to bring{to}, {counted.total('unreadable'):,} that do not open"
+    foreign = sum(
+        number for use, number in counted.uses.items() if use.state == "foreign" and not (use.due or use.unbound)
+    )
+    if foreign:
+        said += f", {foreign:,} in ciphertext of other tools"
+    if misshapen := counted.total("misshapen"):
+        said += f", {misshapen:,} that no declared path reaches"
+    if counted.unbound:
+        said += f", {counted.unbound:,} unbound in a bound field"
+    return said
+
+
+def _foreign(counted: Census, *, encrypt_foreign: bool) -> None:
+    """What another tool seems to have encrypted already."""
+    what = "to be encrypted once more" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
+    for each in counted.foreign.values():
+        number = f"{render.counted(each.values, 'value')} with the form of ciphertext of {each.form}"
+        render.warning(f"{number}: {each.target}, {each.field}, {_rows(each.rows, each.values)}; {what}")
+
+
+def _rows(rows: Sequence[str], number: int) -> str:
+    return f"row {', '.join(rows)}{' and others' if number > len(rows) else ''}"
+
+
+# ---- rotate-secrets ------------------------------------------------------------------------------------
+
+
+def rotated_document(done: Rotated, target: Target | None = None) -> dict[str, object]:
+    """The last line of a rotation in JSON."""
+    return {
+        "event": "rotated",
+        "rotation": done.rotation,
+        "key": done.key,
+        "binding": done.binding,
+        "joined": done.joined,
+        "started_at": done.started_at,
+        "finished_at": done.finished_at,
+        "rows_read": done.rows_read,
+        "rows_written": done.rows_written,
+        "values": done.values,
+        "changed": [
+            {"account_type": each.account_type, "field": each.field, "from": each.was, "values": each.values}
+            for each in done.changed
+        ],
+        "failures": done.failures,
+        "left": list(done.left),
+        "misshapen": dict(done.misshapen),
+        "foreign": list(done.foreign),
+        **_outside_document(done.outside),
+        "bound": [
+            {"table": each.table, "account_type": each.account_type or None, "field": each.path} for each in done.bound
+        ],
+        "copies": list(done.copies),
+        "seconds": round(done.seconds, 3),
+        "target": target,
+    }
+
+
+def rotated(done: Rotated, output: Output, target: Target | None = None) -> None:
+    """What a rotation has done."""
+    if output == "json":
+        render.line(rotated_document(done, target))
+        return
+    if done.changed:
+        table(
+            ("account type", "field", "was", "values"),
+            ((each.account_type or "", each.field, each.was, f"{each.values:,}") for each in done.changed),
+            right=("values",),
+        )
+        render.out()
+    _left(
+        [
+            (each.target, each.row_id, each.field, each.reason)
+            for each in done.left
+            if not each.reason.startswith("foreign: ")
+        ],
+        done.failures,
+        sum(each.values for each in done.foreign),
+    )
+    least = "at least " if done.failures > len(done.left) else ""
+    for each in done.foreign:
+        said = f"{least}{render.counted(each.values, 'value')} left: {each.reason.removeprefix('foreign: ')}"
+        render.warning(f"{each.target}, {each.field}: {said}; {_rows(each.rows, each.values)}")
+    for account_type, number in done.misshapen.items():
+        accounts = render.counted(number, f"{account_type} account")
+        render.warning(
+            f"{accounts} with credentials that differ from the specification's; they stay as they are, and"
+            " callctl rotate-secrets --status says where"
+        )
+    _outside(done.outside)
+    if done.plaintext:
+        were = "was" if done.plaintext == 1 else "were"
+        render.warning(f"{render.counted(done.plaintext, 'value')} {were} in plaintext. {_WERE_COPIED}")
+        _copies(done.copies)
+        render.note(f"remove each copy, then change the secrets at the providers: {GUIDE}")
+    elif done.rows_written:
+        _fire(done.copies, "fired")
+    if done.bound:
+        render.out("recorded as bound, since this rotation was the first to bind them:")
+        for name in dict.fromkeys(each.table for each in done.bound):
+            fields = ", ".join(str(each) for each in done.bound if each.table == name)
+            render.out(render.folded(f"{name}: {fields}", sys.stdout, indent=2, hanging=2))
+    render.out(f"{_answer(done)} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
+    if done.rows_written:
+        render.written(target)
+    unbound = [each for each in done.left if each.reason.startswith(UNBOUND)]
+    if unbound:
+        _next_of_unbound(unbound[0].row_id)
+    if len(unbound) < min(done.failures, len(done.left)):
+        render.note("next: fix what was left, or write it again, and run callctl rotate-secrets again")
+    if done.failures:
+        return
+    was = sorted({each.was for each in done.changed} - {PLAINTEXT, FOREIGN, done.key})
+    render.note(f"next: callctl keys retire {was[0]}" if was else "next: callctl keys list")
+
+
+def _next_of_unbound(row_id: str) -> None:
+    render.note(
+        "an unbound value may have been copied from another row; it is neither bound nor brought under another key"
+    )
+    render.note(
+        f"next: check each secret with the customer, then run callctl rotate-secrets --bind-new {shlex.quote(row_id)}"
+        " (repeat the option for more rows), or store the secret again through the application"
+    )
+
+
+_WERE_COPIED = "No copy was removed. These hold copies, got copies, or fired on the rows written:"
+
+
+def _answer(done: Rotated) -> str:
+    """What was done. That every value is under the key is said only where nothing else was found."""
+    if done.values:
+        written = f"{render.counted(done.values, 'value')} in {render.counted(done.rows_written, 'row')}"
+        return f"{written} brought under key {done.key}"
+    beside = []
+    if done.failures:
+        beside.append(f"{render.counted(done.failures, 'value')} left, see above")
+    if found := sum(each.values for each in done.outside.found):
+        beside.append(f"{render.counted(found, 'value')} outside the declared fields, see the warnings")
+    if tables := len(done.outside.cut_short):
+        beside.append(f"{render.counted(tables, 'table')} not scanned to the end")
+    if beside:
+        return f"no value was written; {', '.join(beside)}"
+    if not done.rows_read:
+        return "no value was written: the declared fields have no rows"
+    return f"every value of the declared fields is under key {done.key} already"
+
+
+def _left(rows: Sequence[tuple[str, str, str, str]], total: int, warned: int = 0) -> None:
+    """The values left, a line each; ``warned`` of them are not among ``rows``, and are warned of by field."""
+    if not total:
+        return
+    label = render.styled("left as they were", "error", sys.stdout)
+    render.out(f"{label}: {render.counted(total, 'value')}")
+    for target, row_id, field, reason in rows[:SHOWN]:
+        render.out(render.folded(f"{target}, row {row_id}, {field}: {reason}", sys.stdout, indent=2, hanging=2))
+    if total - warned > SHOWN:
+        render.out(
+            f"  and {total - warned - SHOWN:,} more; --output json lists more of them, the table"
+            " callctl.rotation_failure all"
+        )
+    if warned:
+        render.out(f"  and {warned:,} in the form of another tool's ciphertext, see the warnings")
+    render.out()
+
+
+# ---- --status and --dry-run ----------------------------------------------------------------------------
+
+
+def secrets_document(found: Secrets) -> dict[str, object]:
+    counted = found.counted
+    return {
+        "key": found.key,
+        "binding": found.binding,
+        "rows": counted.rows,
+        "values": counted.uses.total(),
+        "due": counted.due,
+        "plaintext": counted.total("plaintext"),
+        "unreadable": counted.total("unreadable"),
+        "unbound": counted.unbound,
+        "misshapen": counted.total("misshapen"),
+        "fields": [{**use._asdict(), "values": number} for use, number in sorted(counted.uses.items(), key=_sorted)],
+        "tenants": [tenant._asdict() for tenant in counted.by_tenant()],
+        "left": list(counted.unreadable),
+        "shapes": [
+            {**shape._asdict(), "accounts": number} for shape, number in sorted(counted.shapes.items(), key=_sorted)
+        ],
+        "foreign": list(counted.foreign.values()),
+        **_outside_document(found.outside),
+        "copies": list(found.copies),
+        "under_way": found.under_way,
+        "last": found.last,
+        "kept_webhook_secrets": list(found.kept),
+    }
+
+
+def secrets(found: Secrets, output: Output) -> None:
+    """How the secrets stand."""
+    if output == "json":
+        render.document(secrets_document(found))
+        return
+    counted = found.counted
+    table(
+        ("where", "account type", "field", "under", "version", "values", "to rotate"),
+        (
+            (
+                use.target,
+                use.account_type or "",
+                use.field,
+                _UNDER.get(use.state, use.key or "no known key"),
+                "" if use.version is None else str(use.version or "without id"),
+                f"{number:,}",
+                UNBOUND if use.unbound else f"{number:,}" if use.due else _STAYS.get(use.state, ""),
+            )
+            for use, number in sorted(counted.uses.items(), key=_sorted)
+        ),
+        right=("values", "to rotate"),
+    )
+    render.out()
+    tenants = [tenant for tenant in counted.by_tenant() if tenant.due or tenant.unreadable or tenant.unbound]
+    if tenants:
+        table(
+            ("company", "values", "to rotate", "stay as they are", UNBOUND),
+            ((tenant.company_id, *(f"{number:,}" for number in tenant[1:])) for tenant in tenants[:SHOWN]),
+            right=("values", "to rotate", "stay as they are", UNBOUND),
+        )
+        if len(tenants) > SHOWN:
+            render.out(f"and {len(tenants) - SHOWN:,} more companies; --output json lists them")
+        render.out()
+    _left(
+        [(each.target, each.row_id, each.field, each.reason) for each in counted.unreadable],
+        counted.total("unreadable") + counted.total("misshapen") + counted.unbound,
+    )
+    _foreign(counted, encrypt_foreign=any(use.due for use in counted.uses if use.state == "foreign"))
+    for shape, number in sorted(counted.shapes.items(), key=_sorted):
+        accounts = render.counted(number, f"{shape.account_type} account")
+        render.warning(f"{accounts}: {shape.field} {_TROUBLE[shape.trouble]}; it stays as it is")
+    _outside(found.outside)
+    render_webhooks.kept(found.kept)
+    if found.under_way is not None:
+        begun = f"{found.under_way.started_at:%Y-%m-%d %H:%M:%S%z} by {found.under_way.client}"
+        render.note(f"rotation {found.under_way.rotation} to key {found.under_way.key} is under way, begun {begun}")
+    if number := counted.total("plaintext"):
+        render.warning(_in_plaintext(number))
+        _copies(found.copies)
+    elif counted.due:
+        _fire(found.copies, "fires")
+    to = f" under key {found.key}" if found.key else ""
+    rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
+    render.out(f"{rows}: {_to_do(counted, to)}")
+    if found.key is None:
+        render.note("callctl.yaml names no keys: nothing was decrypted")
+    if counted.unbound:
+        listed = [each.row_id for each in counted.unreadable if each.reason.startswith(UNBOUND)]
+        _next_of_unbound(listed[0] if listed else "ID")
+        return
+    render.note("next: callctl rotate-secrets" if counted.due else "next: callctl keys list")
+
+
+# How a value that is under no key is shown, and one that stays as it is.
+_UNDER = {"plaintext": "plaintext", "foreign": "other tool", "misshapen": "no path"}
+_STAYS = {"unreadable": "does not open", "foreign": "stays", "misshapen": "not reached"}
+
+
+def _sorted(item: tuple[Any, int]) -> list[str]:
+    return [str(part if part is not None else "") for part in item[0]]
+
+
+def _outside_document(outside: Scan) -> dict[str, object]:
+    found = [
+        {
+            "kind": each.kind,
+            "table": each.table,
+            "field": each.field,
+            "key": each.key,
+            "values": each.values,
+            "rows": each.rows,
+        }
+        for each in outside.found
+    ]
+    return {"outside": found, "not_scanned": list(outside.not_looked_into)}
+
+
+def _outside(outside: Scan) -> None:
+    from callctl.secrets.inventory.scan import warnings
+
+    lines = list(warnings(outside))
+    for text in lines[:SHOWN]:
+        render.warning(text)
+    if len(lines) > SHOWN:
+        render.warning(f"and {len(lines) - SHOWN:,} more such fields; callctl rotate-secrets --status --output json")
+
+
+# ---- keys ----------------------------------------------------------------------------------------------
+
+
+def keys(found: Keys, output: Output) -> None:
+    """The keys, and what is under each."""
+    if output == "json":
+        render.document(found)
+        return
+    table(
+        ("key", "state", "source", "check value", "live", "archived", "saved", "encryptions"),
+        (
+            (
+                key.id,
+                key.state,
+                key.source or "",
+                key.check_value or "",
+                *_numbers((key.live, key.archived, key.saved, key.encryptions)),
+            )
+            for key in found.keys
+        ),
+        right=("live", "archived", "saved", "encryptions"),
+    )
+    if found.plaintext:
+        render.note(f"{render.counted(found.plaintext, 'value')} in plaintext, under no key")
+    for number, what in (
+        (found.unreadable, "that do not open"),
+        (found.foreign, "with the form of another tool's ciphertext"),
+        (found.misshapen, "that no declared path reaches"),
+        (found.unbound, "unbound in a bound field"),
+    ):
+        if number:
+            render.note(f"{render.counted(number, 'value')} {what}: callctl rotate-secrets --status lists them")
+    ready = [
+        key
+        for key in found.keys
+        # One that has encrypted nothing may be the next primary.
+        if (key.state == "legacy" or (key.state == "in the ring" and key.encryptions))
+        and not key.live + key.archived + key.saved
+    ]
+    if found.plaintext or any(
+        key.state in ("legacy", "in the ring") and key.live + key.archived + key.saved for key in found.keys
+    ):
+        render.note("next: callctl rotate-secrets")
+    elif ready:
+        render.note(f"next: callctl keys retire {ready[0].id}")
+
+
+def _numbers(numbers: Iterable[int]) -> tuple[str, ...]:
+    return tuple(f"{number:,}" if number else "" for number in numbers)
+
+
+def retired(done: Retired, output: Output, target: Target | None = None) -> None:
+    """A key that is retired."""
+    for text in done.warnings:
+        render.warning(text)
+    if output == "json":
+        render.document({**vars(done), "target": target})
+        return
+    tables = f"{render.counted(done.tables, 'table')} in {render.counted(done.schemas, 'schema')}"
+    left = tuple(dict.fromkeys(each.name for each in done.not_scanned))
+    render.out(f"key {done.id} is retired: no value under it was found")
+    render.out(
+        f"looked at: {render.counted(done.rows, 'row')} with declared fields; every row of {tables} for other values"
+    )
+    render.written(target)
+    if left:
+        render.out(render.folded(f"not looked into: {', '.join(left)}", sys.stdout, indent=0, hanging=2))
+    render.note(f"next: take {done.id} out of callctl.yaml when no application needs it any more")

@@ -1,0 +1,110 @@
+"""How the answers of seed-models look."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from callctl.redaction import printable
+from callctl.render import console as render
+from callctl.render import withheld as render_withheld
+from callctl.render.table import table
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Output
+    from callctl.target import Target
+    from callctl.tenants.seed_rows import Seed
+    from callctl.tenants.seeding import Seeded
+
+_DONE = {"insert": "inserted", "update": "updated", "unchanged": "unchanged", "kept": "kept", "deleted": "deleted"}
+_PLANNED = {**_DONE, "insert": "to insert", "update": "to update"}
+OVERWRITE = "callctl seed-models --overwrite takes the catalogue's"
+
+
+def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> dict[str, object]:
+    """The JSON document of a run."""
+    return {
+        "catalogue": found.catalogue,
+        "dry_run": dry_run,
+        "models": [
+            {
+                "key": each.model.key,
+                "provider": each.model.provider,
+                "type": each.model.type,
+                "id": each.id,
+                "outcome": each.outcome,
+                "differences": each.differences,
+            }
+            for each in found.models
+        ],
+        "accounts": found.accounts,
+        "warnings": found.warnings,
+        "target": target,
+        "withheld_models": render_withheld.documents(found.withheld),
+    }
+
+
+def seeded(found: Seeded, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
+    """What was written, or would be, and what is kept. The warnings are said before anything is written."""
+    if output == "json":
+        render.document(document(found, dry_run=dry_run, target=target))
+        return
+    words = _PLANNED if dry_run else _DONE
+    table(
+        ("model", "provider", "type", ""),
+        ((each.model.key, each.model.provider, each.model.type, words[each.outcome]) for each in found.models),
+    )
+    _differences(found.models, words)
+    if found.accounts is not None:
+        render.out()
+        table(
+            ("development account", "type", ""),
+            ((each.name, each.type, words[each.outcome]) for each in found.accounts),
+        )
+    render.out()
+    if found.writes and not dry_run:
+        render.written(target)
+    _summary(found, words, dry_run=dry_run)
+
+
+def _differences(models: tuple[Seed, ...], words: dict[str, str]) -> None:
+    rows = [
+        (
+            seed.model.key,
+            each.field,
+            _shown(each.here),
+            _shown(each.catalogue),
+            words["update" if each.written else "kept"],
+        )
+        for seed in models
+        for each in seed.differences
+    ]
+    if rows:
+        render.out()
+        table(("model", "field", "in the database", "in the catalogue", ""), rows)
+
+
+def _summary(found: Seeded, words: dict[str, str], *, dry_run: bool) -> None:
+    number = Counter(each.outcome for each in found.models)
+    parts = [f"{number[outcome]} {words[outcome]}" for outcome in ("insert", "update", "unchanged")]
+    line = f"{render.counted(len(found.models), 'model')} of {found.catalogue}: {', '.join(parts)}"
+    if found.accounts is not None:
+        inserted = sum(each.outcome == "insert" for each in found.accounts)
+        line += f"; {render.counted(inserted, 'development account')} {words['insert']}"
+    render.out(f"{line}; nothing was written" if dry_run else line)
+    kept = sum(not difference.written for each in found.models for difference in each.differences)
+    if kept:
+        fields = render.counted(kept, "field")
+        render.note(f"{fields} kept as the database has {'it' if kept == 1 else 'them'}; {OVERWRITE}")
+    if number["deleted"]:
+        models = render.counted(number["deleted"], "model")
+        render.note(f"{models} soft-deleted in the database: left alone, with --overwrite too")
+    render_withheld.lines(found.withheld)
+
+
+def _shown(value: str | None) -> str:
+    """A value that somebody may have typed, without what a terminal would obey."""
+    if value is None:
+        return "nothing"
+    text = printable(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,89 @@
+"""How the answers about call settings look. Never what stands in a setting, unless it is a number."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from callctl.render import console as render
+from callctl.render.table import table
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Output
+    from callctl.target import Target
+    from callctl.tenants.chatbot_settings import Checked, Given, Missing, Offence
+
+_SHOWN = 50
+_NARROW = 100
+
+
+def checked(found: Checked, output: Output) -> None:
+    """What is wrong, row by row."""
+    if output == "json":
+        render.document({**vars(found), "missing": found.missing})
+        return
+    if found.offences:
+        lines = [(each.chatbot_id, each.path, _reason(each)) for each in found.offences[:_SHOWN]]
+        if render.is_terminal(sys.stdout) and render.width(sys.stdout) < _NARROW:
+            for id, path, reason in lines:  # a table would break the ids
+                render.out(id)
+                render.out(render.folded(f"{path} {reason}", sys.stdout, indent=2, hanging=2))
+        else:
+            table(("chatbot", "field", "what is wrong"), lines)
+        if len(found.offences) > _SHOWN:
+            render.out(f"and {len(found.offences) - _SHOWN:,} more; --output json lists them")
+        render.out()
+    for each in found.unlisted:
+        voices = render.counted(each.chatbots, "chatbot")
+        render.warning(f"{voices} with a voice of {each.provider}, whose voices callctl has no list of: not checked")
+    chatbots = len({each.chatbot_id for each in found.offences})
+    total = render.counted(found.chatbots, "call-enabled chatbot")
+    if not chatbots:
+        render.out(render.styled(f"the call settings of {total} are as they should be", "good", sys.stdout))
+        return
+    render.out(render.styled(f"{chatbots:,} of {total} with call settings that are wrong", "error", sys.stdout))
+    if found.missing:
+        render.note(f"next: callctl settings init gives the defaults to {found.missing:,} that have none")
+    if chatbots > found.missing:
+        render.note("next: correct the others in the administration; docs/reference/call-settings.md has the ranges")
+
+
+def _reason(each: Offence) -> str:
+    return each.reason + (" (the chatbot is deleted)" if each.deleted else "")
+
+
+def missing(found: Missing, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
+    """What ``settings init`` would do, or that there is nothing to do."""
+    if output == "json":
+        render.document({"dry_run": dry_run, "chatbots": found.chatbots, "target": target})
+        return
+    for id in found.chatbots[:_SHOWN]:
+        render.out(id)
+    if len(found.chatbots) > _SHOWN:
+        render.out(f"and {len(found.chatbots) - _SHOWN:,} more; --output json lists them")
+    if found.chatbots:
+        render.out(f"{_counted(found)} would get the default call settings; nothing was changed")
+    else:
+        render.out("nothing to do: every call-enabled chatbot has call settings")
+
+
+def question(found: Missing) -> str:
+    """The start of a question: how many chatbots it is about."""
+    return f"Give the default call settings to {_counted(found)},"
+
+
+def given(done: Given, output: Output, target: Target | None = None) -> None:
+    """What was done."""
+    if output == "json":
+        render.document({"dry_run": False, "chatbots": done.chatbots, "target": target})
+        return
+    number = render.counted(len(done.chatbots), "chatbot")
+    render.out(render.styled(f"{number} with the default call settings", "good", sys.stdout))
+    if done.chatbots:
+        render.written(target)
+    render.note("next: callctl settings check")
+
+
+def _counted(found: Missing) -> str:
+    deleted = f" ({found.deleted:,} of them deleted)" if found.deleted else ""
+    return f"{render.counted(len(found.chatbots), 'chatbot')}{deleted}"

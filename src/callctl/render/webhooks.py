@@ -1,0 +1,132 @@
+"""How the answers about webhook secrets look: which providers have to be told. Never a value."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from callctl.redaction import printable, without_query
+from callctl.render import console as render
+from callctl.render.table import table
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Output
+    from callctl.secrets.rows.kept_secrets import Kept
+    from callctl.secrets.webhooks.accounts import Account, Chosen
+    from callctl.secrets.webhooks.run import Done
+    from callctl.target import Target
+
+SHOWN = 20
+
+
+def _account_document(account: Account) -> dict[str, object]:
+    return {**vars(account), "webhook_url": without_query(account.webhook_url)}
+
+
+def chosen(found: Chosen, output: Output) -> None:
+    """What a run would do."""
+    if output == "json":
+        accounts = [_account_document(each) for each in found.accounts]
+        render.document({**vars(found), "accounts": accounts})
+        return
+    _accounts(found.accounts)
+    if found.direction == "new":
+        _passed_over(found.deleted, found.without)
+    what = (
+        "would get a new webhook secret" if found.direction == "new" else "would get its previous webhook secret back"
+    )
+    render.out(f"{render.counted(len(found.accounts), 'account')} {what}; nothing was changed")
+
+
+def done_document(done: Done, target: Target | None = None) -> dict[str, object]:
+    """The last line of a run in JSON."""
+    accounts = [_account_document(each) for each in done.accounts]
+    event = {"new": "webhook_secrets_replaced", "back": "webhook_secrets_put_back"}[done.direction]
+    return {"event": event, **vars(done), "accounts": accounts, "target": target}
+
+
+def done(done: Done, output: Output, target: Target | None = None) -> None:
+    """What a run has done, and whom to tell."""
+    if output == "json":
+        render.line(done_document(done, target))
+        return
+    _accounts(done.accounts)
+    if done.left:
+        label = render.styled("left as they are", "error", sys.stdout)
+        render.out(f"{label}: {render.counted(len(done.left), 'account')}")
+        for each in done.left[:SHOWN]:
+            render.out(render.folded(f"{each.account_id}: {each.reason}", sys.stdout, indent=2, hanging=2))
+        if len(done.left) > SHOWN:
+            render.out(f"  and {len(done.left) - SHOWN:,} more; the table callctl.rotation_failure has all")
+        render.out()
+    if done.direction == "new":
+        _passed_over(done.deleted, done.without)
+    if done.before:
+        render.note(f"{render.counted(done.before, 'account')} had been done before, by the run that was stopped")
+    number = render.counted(len(done.accounts), "account")
+    if done.direction == "back" and not done.accounts:
+        render.out("no webhook secret was put back")
+    elif done.direction == "back":
+        render.out(f"{number} with the previous webhook secret again")
+        render.written(target)
+        render.note("next: enter it at the provider of each account again; what was new is only in your file")
+    elif done.file is None or done.keep_until is None:
+        render.out("no account has a webhook secret that was to be replaced; no file was written")
+    else:
+        render.out(f"{number} with a new webhook secret; the new ones are in {done.file}")
+        render.written(target)
+        render.out(f"the previous ones are kept until {done.keep_until:%Y-%m-%d %H:%M:%S%z}")
+        render.note("next: enter the new ones at the provider of each account, then delete the file")
+        render.note("to put the previous ones back: callctl rotate-secrets --webhook-secrets --put-back --all")
+
+
+def _accounts(accounts: Sequence[Account]) -> None:
+    if not accounts:
+        return
+    table(
+        ("account", "company", "type", "name", "webhook URL at the provider"),
+        (
+            (
+                each.account_id,
+                each.company_id,
+                each.account_type,
+                printable(each.account_name),
+                printable(without_query(each.webhook_url) or "none: nobody has to be told"),
+            )
+            for each in accounts
+        ),
+    )
+    render.out()
+
+
+def _passed_over(deleted: int, without: int) -> None:
+    if deleted:
+        render.note(f"{render.counted(deleted, 'soft-deleted account')} with a webhook secret: left alone")
+    if without:
+        render.note(f"{render.counted(without, 'account')} without a webhook secret: left alone")
+
+
+def kept(found: Sequence[Kept]) -> None:
+    """The webhook secrets that can be put back, and until when."""
+    if not found:
+        return
+    render.out("webhook secrets that were replaced, and can be put back:")
+    table(
+        ("account", "company", "replaced", "kept until", "run", "new one"),
+        (
+            (
+                each.account_id,
+                each.company_id,
+                f"{each.kept_at:%Y-%m-%d %H:%M:%S%z}",
+                f"{each.keep_until:%Y-%m-%d %H:%M:%S%z}",
+                str(each.rotation),
+                each.fingerprint,
+            )
+            for each in found[:SHOWN]
+        ),
+        right=("run",),
+    )
+    if len(found) > SHOWN:
+        render.out(f"and {len(found) - SHOWN:,} more; --output json lists them")
+    render.out()

@@ -1,0 +1,10 @@
+"""A PostgreSQL of callctl's own, its "before" databases, and the demo. Promises to touch no server and no directory
+that callctl did not make. May import every room below; cli and render import it.
+"""
+
+__all__ = [
+    "baselines",
+    "demo",
+    "demo_events",
+    "lifecycle",
+]

@@ -1,0 +1,424 @@
+"""The "before" databases on a PostgreSQL of our own: to try things, to show them, to test.
+
+The sandbox of ``callctl sandbox start`` outlives the command, and keeps its state (``sandbox.json``) in
+CALLCTL_SANDBOX_DIR, else XDG_STATE_HOME/callctl/sandbox, else ~/.local/state/callctl/sandbox. It has two
+databases: ``before``, which is never touched, and ``sandbox``, its copy to work on.
+
+That directory may hold other things: callctl removes only directories with its own mark, and ends only the server of
+one. ``sandbox.json`` is written before anything else is made, and says at the end that all of it is ready; what a
+start that was killed has left, the next one removes.
+
+A sandbox never looks at DATABASE_URL or PG*. Its databases are marked, so that ``database.is_sandbox`` knows them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from callctl import files
+from callctl.database import binaries
+from callctl.errors import ConfigError, LockHeld, Refused
+from callctl.sandbox import server as postgres
+from callctl.sandbox.baselines import (
+    DEFAULT_ROWS,
+    DEFAULT_SEED,
+    Baseline,
+    connect,
+    create_database,
+    drop_database,
+    fill,
+)
+
+if TYPE_CHECKING:
+    import psycopg
+
+DATABASE = "sandbox"
+BEFORE = "before"
+
+_STOP_SECONDS = 30.0
+# A big load: WAL is not worth checkpoints on the way, and nobody streams it.
+_SETTINGS: Mapping[str, str] = {
+    **postgres.THROWAWAY,
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # A load test has a hundred sessions.
+    "max_connections": "200",
+}
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A sandbox that runs. ``url`` is its working database; ``rows`` its number of chatbots."""
+
+    url: str
+    baseline: Baseline
+    rows: int
+    seed: int
+    refused_shapes: bool
+    version: str  # PostgreSQL's major version
+    directory: Path  # data, log
+
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class _State:
+    """What sandbox.json holds. ``pid`` is that of the server that was started last; ``ready`` once all is made."""
+
+    baseline: Baseline
+    rows: int
+    seed: int
+    refused_shapes: bool
+    directory: str
+    sockets: str
+    pid: int = 0
+    ready: bool = False
+
+
+def ignore_environment() -> None:
+    """Take PG* and the database URLs out of this process' environment: libpq reads them unasked."""
+    for name in list(os.environ):
+        if name.startswith("PG") or name in {"DATABASE_URL", "CALLCTL_DATABASE_URL"}:
+            del os.environ[name]
+
+
+def start(
+    baseline: Baseline | None = None,
+    *,
+    rows: int | None = None,
+    seed: int | None = None,
+    refused_shapes: bool | None = None,
+) -> tuple[Sandbox, bool]:
+    """Start the sandbox; return it, and whether it is new (made now) or was there already.
+
+    What is not said is the default, or what the sandbox that is already there has. What a start that was killed has
+    left is removed first. Raises Refused if a sandbox is there that was made otherwise, or something that callctl has
+    not made is at its place; ConfigError if there is no PostgreSQL, no space, or it does not start.
+    """
+    with _locked() as home:
+        state = _read(home)
+        if state is not None:
+            _assert_own(home, state)
+            if not state.ready:  # of a start that was killed
+                _end(state)
+                _remove(home, state)
+                state = None
+        if state is None:
+            state = _State(
+                baseline or "documented",
+                DEFAULT_ROWS if rows is None else rows,
+                DEFAULT_SEED if seed is None else seed,
+                bool(refused_shapes),
+                directory="",
+                sockets="",
+            )
+            return _make(home, state), True
+        wanted = {"baseline": baseline, "rows": rows, "seed": seed, "refused_shapes": refused_shapes}
+        for name, value in wanted.items():
+            has = getattr(state, name)
+            if value is not None and value != has:
+                raise Refused(
+                    f"the sandbox that is there has {name.replace('_', ' ')} {has}, not {value}",
+                    hint="callctl sandbox stop deletes it; start again afterwards",
+                )
+        if _postmaster(state) is None:
+            state = _run(home, state)
+        sandbox = _describe(state)
+        with _administer(sandbox) as admin:
+            _copy_if_missing(admin)
+        return sandbox, False
+
+
+def current() -> Sandbox:
+    """Return the sandbox that runs. Raises Refused if none does."""
+    state = _read(_home())
+    if state is None or _postmaster(state) is None:
+        raise Refused("no sandbox runs", hint="callctl sandbox start")
+    if not state.ready:
+        raise Refused(
+            "the sandbox is not finished: its start was killed",
+            hint="run callctl sandbox start, which removes what is left and makes a new one",
+        )
+    return _describe(state)
+
+
+def reset() -> Sandbox:
+    """Make the working database again as it was at the start; whoever is connected to it is thrown out."""
+    with _locked():
+        sandbox = current()
+        with _administer(sandbox) as admin:
+            drop_database(admin, DATABASE)
+            create_database(admin, DATABASE, template=BEFORE)
+        return sandbox
+
+
+def stop(*, keep: bool = False) -> bool:
+    """Stop the sandbox and delete it; with ``keep``, the next start finds it as it was.
+
+    Returns whether there was one.
+    """
+    with _locked() as home:
+        state = _read(home)
+        if state is None:
+            return False
+        _assert_own(home, state)
+        _end(state)
+        if not keep:
+            _remove(home, state)
+        return True
+
+
+def _home() -> Path:
+    named = os.environ.get("CALLCTL_SANDBOX_DIR")
+    if named:
+        return Path(named).absolute()
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base).absolute() / "callctl" / "sandbox"
+
+
+@contextmanager
+def _locked() -> Iterator[Path]:
+    """Yield the sandbox's home, which no other callctl changes meanwhile."""
+    home = _home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot keep the sandbox's state in {home}: {error.strerror}",
+            hint="set CALLCTL_SANDBOX_DIR to a directory that can be written",
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LockHeld(
+                "another callctl is starting or stopping the sandbox", hint="wait for it, then try again"
+            ) from error
+        yield home
+    finally:
+        os.close(lock)
+
+
+def _read(home: Path) -> _State | None:
+    path = home / "sandbox.json"
+    hint = "set CALLCTL_SANDBOX_DIR to a directory that has no such file"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        found = None
+    except (OSError, ValueError):
+        raise Refused(f"callctl did not write {path}: it is left as it is", hint=hint) from None
+    if found is None and not os.path.lexists(path):
+        return None
+    if path.is_symlink() or not isinstance(found, dict) or found.pop("callctl_sandbox", None) != _FORMAT:
+        raise Refused(
+            f"this callctl did not write {path}: it is left as it is",
+            hint=f"{hint}; a sandbox of another version of callctl is stopped by that version",
+        )
+    try:
+        return _State(**found)
+    except TypeError:
+        raise Refused(f"{path} is damaged", hint="delete the file and what it names, then start again") from None
+
+
+def _write(home: Path, state: _State) -> None:
+    # Under a name that nothing else has, then renamed: never half a file.
+    descriptor, name = tempfile.mkstemp(prefix=".sandbox.json.", dir=home)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(json.dumps({"callctl_sandbox": _FORMAT, **asdict(state)}, indent=2) + "\n")
+        Path(name).replace(home / "sandbox.json")
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _hint(home: Path) -> str:
+    file = home / "sandbox.json"
+    return f"set CALLCTL_SANDBOX_DIR to another directory; if {file} names the wrong one, delete that file"
+
+
+def _assert_own(home: Path, state: _State) -> None:
+    """Raise Refused where callctl did not make what the state names: nothing of it is removed, no process ended."""
+    for name in (state.directory, state.sockets):
+        if name:
+            files.assert_marked(Path(name), _hint(home))
+
+
+def _make(home: Path, state: _State) -> Sandbox:
+    """Make a cluster, start it, fill it; leave nothing if that fails."""
+    user = binaries.server_user()
+    found = binaries.find_binaries()
+    directory = home / "server"
+    if os.path.lexists(directory):
+        if not files.is_marked(directory):
+            raise Refused(
+                f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is",
+                hint="set CALLCTL_SANDBOX_DIR to a directory that has nothing of that name",
+            )
+        files.remove_marked(directory, _hint(home))
+    if binaries.reachable(home, user.ids):
+        state = replace(state, directory=str(directory))
+        _write(home, state)
+        directory.mkdir(mode=0o700)
+        files.mark(directory)
+        postgres.give(directory, user)
+    else:  # root's home, most likely, and the server is nobody
+        directory = postgres.make_directory(user)
+        state = replace(state, directory=str(directory))
+        _write(home, state)
+    try:
+        usable = binaries.reachable_binaries(found, directory, user)
+        postgres.initialise(usable, directory / "data", user)
+        state = _run(home, state)
+        sandbox = _describe(state)
+        with _administer(sandbox) as admin:
+            create_database(admin, BEFORE)
+            fill(
+                postgres.socket_url(Path(state.sockets), BEFORE),
+                state.baseline,
+                rows=state.rows,
+                seed=state.seed,
+                refused_shapes=state.refused_shapes,
+            )
+            create_database(admin, DATABASE, template=BEFORE)
+        _write(home, replace(state, ready=True))
+    except BaseException:
+        state = _read(home) or state
+        _end(state)
+        _remove(home, state)
+        raise
+    return sandbox
+
+
+def _copy_if_missing(admin: psycopg.Connection[Any]) -> None:
+    """Make the working database where a reset that was killed has left none."""
+    if admin.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
+        create_database(admin, DATABASE, template=BEFORE)
+
+
+def _run(home: Path, state: _State) -> _State:
+    """Start the server on its data directory, to run on when this process ends."""
+    user = binaries.server_user()
+    directory = Path(state.directory)
+    data = directory / "data"
+    if not data.is_dir():
+        raise ConfigError(
+            f"the sandbox's data is gone from {data}", hint="callctl sandbox stop, then start makes a new one"
+        )
+    found = binaries.find_binaries()
+    if (directory / "install").is_dir():
+        found = replace(found, bin=directory / "install" / "bin")
+    sockets = postgres.make_directory(user)
+    (data / "postmaster.pid").unlink(missing_ok=True)  # nobody's: _postmaster has looked
+    _forget_sockets(state)
+    state = replace(state, sockets=str(sockets), pid=0)
+    _write(home, state)
+    log = directory / "log"
+    uid, gid = user.ids or (None, None)
+    with log.open("ab") as stream:
+        process = subprocess.Popen(
+            postgres.server_argv(found, data, sockets, user, _SETTINGS),
+            env=found.environment(), cwd=directory, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+            start_new_session=True, umask=0o077,
+            user=uid, group=gid, extra_groups=[] if user.ids else None,
+        )  # fmt: skip
+    state = replace(state, pid=process.pid)
+    _write(home, state)
+    deadline = time.monotonic() + postgres.START_SECONDS
+    while not postgres.is_ready(data):
+        if process.poll() is not None:
+            raise postgres.start_failed(log, f"exit status {process.returncode}")
+        if time.monotonic() > deadline:
+            process.kill()
+            raise postgres.start_failed(log, f"not ready after {postgres.START_SECONDS:.0f} s")
+        time.sleep(0.02)
+    process.returncode = 0  # it is meant to outlive us: no warning about a child still running
+    return state
+
+
+def _postmaster(state: _State) -> int | None:
+    """The process id of the sandbox's server, if it runs; another process that has its number by now is not it."""
+    data = Path(state.directory) / "data"
+    if not files.is_marked(Path(state.directory)):
+        return None
+    pids = [state.pid]
+    with contextlib.suppress(OSError, ValueError):
+        pids.insert(0, int((data / "postmaster.pid").read_text().split("\n")[0]))
+    return next((pid for pid in pids if pid > 1 and _serves(pid, data)), None)
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Whether a process is PostgreSQL's server on that data directory: its program, and its arguments one by one."""
+    if sys.platform.startswith("linux"):
+        process = Path("/proc") / str(pid)
+        try:
+            program = str((process / "exe").readlink()).removesuffix(" (deleted)")
+            arguments = os.fsdecode((process / "cmdline").read_bytes()).split("\0")
+        except OSError:
+            return False
+        return Path(program).name == "postgres" and arguments[1:3] == ["-D", str(data)]
+    shown = [
+        subprocess.run(["ps", "-ww", "-o", what, "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+        for what in ("comm=", "command=")
+    ]
+    return Path(shown[0].strip()).name == "postgres" and f" -D {data} " in shown[1]
+
+
+def _describe(state: _State) -> Sandbox:
+    return Sandbox(
+        url=postgres.socket_url(Path(state.sockets), DATABASE),
+        baseline=state.baseline,
+        rows=state.rows,
+        seed=state.seed,
+        refused_shapes=state.refused_shapes,
+        version=(Path(state.directory) / "data" / "PG_VERSION").read_text().strip(),
+        directory=Path(state.directory),
+    )
+
+
+@contextmanager
+def _administer(sandbox: Sandbox) -> Iterator[psycopg.Connection[Any]]:
+    with connect(sandbox.url.replace(f"/{DATABASE}?", f"/{postgres.SUPERUSER}?", 1)) as connection:
+        yield connection
+
+
+def _end(state: _State) -> None:
+    """Stop the server: fast, and if that takes too long, at once."""
+    for number, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0)):
+        deadline = time.monotonic() + seconds
+        pid = _postmaster(state)
+        if pid is None:
+            break
+        os.kill(pid, number)
+        while time.monotonic() < deadline and _postmaster(state) is not None:
+            time.sleep(0.05)
+    _forget_sockets(state)
+
+
+def _forget_sockets(state: _State) -> None:
+    if state.sockets:
+        files.remove_marked(Path(state.sockets), "delete it yourself if it is not in use")
+
+
+def _remove(home: Path, state: _State) -> None:
+    if state.directory:
+        files.remove_marked(Path(state.directory), _hint(home))
+    (home / "sandbox.json").unlink(missing_ok=True)

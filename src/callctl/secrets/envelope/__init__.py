@@ -1,0 +1,13 @@
+"""What is stored in place of a secret: the key ring, the ledger of keys, which fields hold one, opening and sealing.
+Promises that what belongs elsewhere is not given out. May import the rooms below secrets.
+"""
+
+__all__ = [
+    "cipher",
+    "fields",
+    "foreign_ciphertext",
+    "format",
+    "key_ledger",
+    "ring",
+    "search",
+]

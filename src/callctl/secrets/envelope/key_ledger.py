@@ -1,0 +1,171 @@
+"""What callctl's schema knows of the keys: their check values, what they have encrypted, which are retired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from callctl.database import connection as database
+from callctl.database.lock import guard_transaction
+from callctl.database.store_lock import in_store
+from callctl.errors import ConfigError, Refused
+from callctl.events import Notice, OnEvent
+from callctl.files import read_sql
+from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.ring import Key, KeyRing
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+# So many encryptions are counted at once, before they are made; twice as many the next time.
+FIRST_ALLOWANCE = 1_000
+LARGEST_ALLOWANCE = 65_536
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """One key as the ledger has it."""
+
+    id: str
+    check_value: str
+    first_used_at: datetime
+    retired_at: datetime | None
+    encryptions: int
+
+
+def known_keys(connection: Connection) -> dict[str, KnownKey]:
+    """The keys that callctl has met in this database, by id; none where it has no store, or an older one."""
+    if not database.relation_exists(connection, "callctl", "encryption_key"):
+        return {}
+    rows = connection.execute(read_sql("rotation/keys.sql").encode()).fetchall()
+    return {each[0]: KnownKey(*each) for each in rows}
+
+
+def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
+    """Raise ConfigError where a key of the ring is not the one that had its id before."""
+    for key in ring.keys.values():
+        before = known.get(key.id)
+        if before is not None and before.check_value != key.check_value:
+            raise ConfigError(
+                f"key {key.id} ({key.source}) is another key than the one of that id that this database knows: its"
+                f" check value is {key.check_value}, and was {before.check_value}; nothing was done",
+                hint="give the id its own key again, or the new key an id of its own",
+            )
+
+
+def assert_known(connection: Connection, ring: KeyRing) -> None:
+    """Raise as :func:`assert_same` and :func:`assert_not_retired`; and where the primary key is a retired one under
+    another id.
+    """
+    known = known_keys(connection)
+    assert_same(ring, known)
+    _assert_not_retired(known, ring.primary.id)
+    for key in known.values():
+        if key.retired_at is not None and key.check_value == ring.primary.check_value:
+            raise ConfigError(
+                f"key {ring.primary.id} is primary in callctl.yaml, and is the same key as {key.id}, which was retired"
+                f" here at {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
+                hint="make another key primary; callctl keys generate makes one",
+            )
+
+
+def assert_not_retired(connection: Connection, settings: Settings) -> None:
+    """Raise ConfigError where callctl.yaml's primary key is recorded as retired here, by its id: no key is read."""
+    if settings.keys is not None:
+        _assert_not_retired(known_keys(connection), settings.keys.primary)
+
+
+def _assert_not_retired(known: Mapping[str, KnownKey], primary: str) -> None:
+    key = known.get(primary)
+    if key is not None and key.retired_at is not None:
+        raise ConfigError(
+            f"key {primary} is primary in callctl.yaml, and was retired here at"
+            f" {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
+            hint="make another key primary; callctl keys generate makes one",
+        )
+
+
+def record(connection: Connection, ring: KeyRing) -> None:
+    """Write down the check values of keys that are new here, in the caller's transaction, and compare the others.
+
+    Raises as :func:`assert_known`.
+    """
+    for key in ring.keys.values():
+        values = {"id": key.id, "check_value": key.check_value}
+        connection.execute(read_sql("rotation/key_record.sql").encode(), values)
+    assert_known(connection, ring)
+
+
+def make_ready(connection: Connection, settings: Settings, ring: KeyRing | None, on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and write down the keys of ``ring`` that are new here."""
+
+    def known() -> None:
+        if ring is not None:
+            record(connection, ring)
+
+    in_store(connection, settings, known, on_event)
+
+
+class Encryptions:
+    """Counts a key's encryptions in the ledger, before they are made: SP 800-38D, section 8.3.
+
+    A run that dies leaves some counted that it never made; never the other way round.
+    """
+
+    def __init__(self, settings: Settings, connection: Connection, key: Key, on_event: OnEvent) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._key = key
+        self._on_event = on_event
+        self._next = FIRST_ALLOWANCE
+        self._warned = False
+
+    def more(self) -> int:
+        """So many more encryptions are allowed. Raises Refused where the key has none left, or is retired."""
+        asked = self._next
+        while (total := self._write(asked)) is None:
+            if asked == 1:
+                raise self._used_up()
+            asked //= 2  # what is left may be less
+        self._next = min(2 * self._next, LARGEST_ALLOWANCE)
+        if total > Sealer.WARN_SEALED and not self._warned:
+            self._warned = True
+            self._on_event(
+                Notice(
+                    f"key {self._key.id} has encrypted {total:,} values here; past {Sealer.MOST_SEALED:,} it is refused"
+                    " (NIST SP 800-38D, 8.3): make a new key primary before that"
+                )
+            )
+        return asked
+
+    def give_back(self, unused: int) -> None:
+        """Of those allowed, so many were not made."""
+        if unused:
+            self._write(-unused)
+
+    def _write(self, number: int) -> int | None:
+        return database.with_retries(self._settings, "a lock", partial(self._attempt, number), self._on_event)
+
+    def _attempt(self, number: int) -> int | None:
+        values = {"id": self._key.id, "encryptions": number, "most": Sealer.MOST_SEALED}
+        with self._connection.transaction():
+            guard_transaction(self._connection, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
+            row = self._connection.execute(read_sql("rotation/key_reserve.sql").encode(), values).fetchone()
+        return None if row is None else int(row[0])
+
+    def _used_up(self) -> Refused:
+        known = known_keys(self._connection).get(self._key.id)
+        if known is not None and known.retired_at is not None:
+            return Refused(
+                f"key {self._key.id} was retired while this run was under way; what is committed stands",
+                hint="make another key primary, then run the same command again",
+            )
+        return Refused(
+            f"key {self._key.id} has encrypted {Sealer.MOST_SEALED:,} values, the most that is safe under one key (NIST"
+            " SP 800-38D, 8.3); what is committed stands",
+            hint="make a new key primary (callctl keys generate), then run the same command again",
+        )

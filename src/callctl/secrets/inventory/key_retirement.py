@@ -1,0 +1,298 @@
+"""Retiring a key: no value under it is found in any table that the role can read, and the others are named."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.backup_record import last_backup
+from callctl.database.lock import at_work, guard_transaction
+from callctl.errors import Refused, UsageError
+from callctl.events import OnEvent, ignore
+from callctl.files import read_sql
+from callctl.secrets.envelope import key_ledger
+from callctl.secrets.envelope.ring import KeyRing, load_key_ring
+from callctl.secrets.inventory.census import Census, census
+from callctl.secrets.inventory.scan import Scan, horizon, settled_scan
+from callctl.secrets.inventory.scan_finder import Outside
+from callctl.secrets.inventory.scan_tables import NotLookedInto, inventory
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+NOTHING = "nothing was recorded"
+UNDER_UNBOUND = "under it, and unbound in a bound field, where a rotation leaves it"
+
+
+@dataclass(frozen=True)
+class Holding:
+    """So many values that need the key, or may: where they are, and why they count."""
+
+    place: str
+    field: str
+    values: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A key that no value was found under. ``rows`` have declared fields; ``tables`` in ``schemas`` were scanned, and
+    ``not_scanned`` was not looked into. ``warnings`` say what callctl cannot see.
+    """
+
+    id: str
+    retired_at: datetime
+    rows: int
+    tables: int
+    schemas: int
+    not_scanned: tuple[NotLookedInto, ...]
+    warnings: tuple[str, ...]
+
+
+def retire(
+    settings: Settings,
+    id: str,
+    *,
+    not_scanned: Sequence[str] = (),
+    wait: bool = False,
+    on_event: OnEvent = ignore,
+) -> Retired:
+    """Record that a key is retired: from here on it encrypts nothing, and may be taken out of callctl.yaml.
+
+    First it is looked for, with no other callctl at work: in the declared fields, live, archived and saved, and in
+    every other table that the role can read. What cannot be looked into has to be in ``not_scanned``: 'schema.table'.
+    Raises Refused, with the counts, where one value is under the key, or may be; where a table was not looked into and
+    is not named; where the key is primary, or unknown. UsageError for the name of a table that was looked into, or that
+    does not exist; ConfigError; LockHeld; StepFailed.
+    """
+    import psycopg
+
+    ring = load_key_ring(settings)
+    if id == ring.primary.id:
+        raise Refused(
+            f"key {id} is primary: it encrypts what is written from here on",
+            hint="make another key primary in callctl.yaml, run callctl rotate-secrets, then retire this one",
+        )
+    with at_work(settings, command="keys retire", wait=wait, on_event=on_event) as (connection, _):
+        reading = partial(database.read_in_time, connection, settings, "keys retire", NOTHING)
+        with reading():
+            store.assert_owner(connection, settings.schema)
+            known = key_ledger.known_keys(connection)
+            key_ledger.assert_known(connection, ring)
+            mine = ring.keys.get(id)
+            if mine is None and id not in known:
+                raise Refused(
+                    f"no key {id} is known, neither to callctl.yaml nor to this database",
+                    hint="callctl keys list shows the keys that are",
+                )
+            _assert_known(connection, settings, not_scanned)
+            since = horizon(connection)
+        # What is written from here on, the scan's last look sees; so no snapshot has to be held for it.
+        counted = _counted(connection, settings, ring, reading, on_event)
+        _assert_unused(id, _in_fields(counted, id))
+        scanned = _scanned(connection, settings, ring, id, since, on_event)
+        unnamed = [each for each in scanned.not_looked_into if each.name not in not_scanned]
+        _assert_unused(id, _outside(scanned, id), unnamed)
+        _assert_left_out(scanned.not_looked_into, not_scanned)
+        if unnamed:
+            raise Refused(
+                f"key {id} cannot be retired: {_unnamed(unnamed)}", hint=_naming_hint(id, scanned.not_looked_into)
+            )
+        check_value = mine.check_value if mine is not None else known[id].check_value
+        attempt = partial(_record, connection, settings, id, check_value)
+        try:
+            retired_at, taken_at, rotated_at = database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            raise database.translated(error, "keys retire", "", NOTHING, connection, quoted=False) from error
+        return Retired(
+            id,
+            retired_at,
+            counted.rows,
+            scanned.tables,
+            scanned.schemas,
+            scanned.not_looked_into,
+            tuple(_warnings(taken_at, id, rotated_at)),
+        )
+
+
+def _last_backup(connection: Connection, settings: Settings) -> datetime | None:
+    """The newest that callctl has taken, or that the operator says was taken."""
+    recorded = last_backup(connection)
+    known = (settings.backup_taken_at, recorded.taken_at if recorded else None)
+    return max((moment for moment in known if moment is not None), default=None)
+
+
+def _in_fields(counted: Census, id: str) -> Counter[tuple[str, str, str]]:
+    """The values of declared fields that still need the key, or may: table, field, why."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for use, number in counted.uses.items():
+        if use.key == id:
+            why = "under it" if use.state == "sealed" else "names it, and does not open"
+            found[use.target, use.field, UNDER_UNBOUND if use.unbound else why] += number
+        elif use.state == "unreadable" and use.key is None and use.version is not None:
+            found[use.target, use.field, "carries no key id, and opens under no key of the ring"] += number
+    return found
+
+
+def _counted(
+    connection: Connection,
+    settings: Settings,
+    ring: KeyRing,
+    reading: Callable[[], AbstractContextManager[None]],
+    on_event: OnEvent,
+) -> Census:
+    import psycopg
+
+    try:
+        database.set_lock_timeout(connection, settings.lock_wait_ms)  # for what is asked between two pages
+        return census(connection, settings, ring, apart=reading, on_event=on_event)
+    except psycopg.Error as error:
+        raise database.translated(error, "keys retire", "", NOTHING, connection, quoted=False) from error
+
+
+def _scanned(connection: Connection, settings: Settings, ring: KeyRing, id: str, since: str, on_event: OnEvent) -> Scan:
+    import psycopg
+
+    try:
+        return settled_scan(
+            connection,
+            settings,
+            ring,
+            since,
+            lock_timeout_ms=settings.lock_wait_ms,
+            enough=lambda outside: _why(outside, id) is not None,
+            on_event=on_event,
+        )
+    except psycopg.Error as error:
+        raise database.translated(error, "keys retire", "", NOTHING, connection, quoted=False) from error
+
+
+def _outside(scanned: Scan, id: str) -> Counter[tuple[str, str, str]]:
+    """What the scan found that needs the key, or may."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for each in scanned.found:
+        why = _why(each, id)
+        if why is not None:
+            found[each.table, each.field, why] += each.values
+    return found
+
+
+def _why(outside: Outside, id: str) -> str | None:
+    place = "written while this scan was under way" if outside.declared else "outside the declared fields"
+    if outside.kind == "plaintext":
+        return None
+    if outside.key == id:
+        return f"under it, {place}"
+    if outside.key is None and outside.well_formed:
+        return f"{place}, without a key id, and does not open"
+    return None
+
+
+def _assert_unused(id: str, found: Counter[tuple[str, str, str]], unnamed: Sequence[NotLookedInto] = ()) -> None:
+    holding = [Holding(place, field, number, why) for (place, field, why), number in sorted(found.items())]
+    if holding:
+        also = f"\nalso, {_unnamed(unnamed)}" if unnamed else ""
+        raise Refused(_refusal(id, holding) + also, hint=_hint(id, holding))
+
+
+def _assert_known(connection: Connection, settings: Settings, names: Sequence[str]) -> None:
+    """Raise UsageError for a name of nothing that could be left out: before the scan, which takes long."""
+    tables, left = inventory(connection, settings)
+    known = {each.full_name for each in tables} | {each.name for each in left}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"--not-scanned {name}: there is no such table that a scan could leave out; nothing was recorded",
+                hint="name it as schema.table, as the list of what was not looked into does",
+            )
+
+
+def _assert_left_out(left: Sequence[NotLookedInto], names: Sequence[str]) -> None:
+    """Raise UsageError for names of tables that were looked into."""
+    listed = {each.name for each in left}
+    for name in names:
+        if name not in listed:
+            raise UsageError(
+                f"--not-scanned {name}: it was looked into to its end, and holds no value under the key;"
+                " nothing was recorded",
+                hint=f"leave out --not-scanned {shlex.quote(name)}",
+            )
+
+
+def _unnamed(left: Sequence[NotLookedInto]) -> str:
+    number = len({each.name for each in left})
+    tables = "1 table was" if number == 1 else f"{number:,} tables were"
+    lines = "".join(f"\n  {each.name}: {each.why}" for each in left)
+    return f"{tables} not looked into, and may hold values under it{lines}"
+
+
+def _naming_hint(id: str, left: Sequence[NotLookedInto]) -> str:
+    options = " ".join(f"--not-scanned {shlex.quote(name)}" for name in dict.fromkeys(each.name for each in left))
+    return (
+        "look into them yourself, or connect as a role that can read them; to go on without, name each: callctl keys"
+        f" retire {id} {options}"
+    )
+
+
+def _refusal(id: str, holding: list[Holding]) -> str:
+    total = sum(each.values for each in holding)
+    lines = "".join(f"\n  {each.values:,} in {each.place}, {each.field}: {each.why}" for each in holding)
+    return f"key {id} cannot be retired: {total:,} {'value needs' if total == 1 else 'values need'} it, or may{lines}"
+
+
+def _hint(id: str, holding: list[Holding]) -> str:
+    if any(each.why == UNDER_UNBOUND for each in holding):
+        return (
+            "callctl rotate-secrets --status lists the unbound values; check each with the customer, run callctl"
+            f" rotate-secrets --bind-new ID with the id of each row, then callctl keys retire {id}"
+        )
+    if any(each.why == "under it" for each in holding):
+        return "run callctl rotate-secrets, then retire it"
+    if any("written while" in each.why for each in holding):
+        return "an application still encrypts with it: give it the new key first; then run callctl rotate-secrets"
+    if any("outside" in each.why for each in holding):
+        return (
+            "delete those values, or have the application write them under the new key; or, in the platform's tables,"
+            " declare those fields in callctl.yaml under `secrets:`, and run callctl rotate-secrets; then retire it"
+        )
+    return "callctl rotate-secrets --status lists those values; mend them or write them anew, then retire it"
+
+
+def _record(
+    connection: Connection, settings: Settings, id: str, check_value: str
+) -> tuple[datetime, datetime | None, datetime | None]:
+    """Record it. When the key was retired, when the last backup was taken, and when the last rotation ended."""
+    with connection.transaction():
+        guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+        store.create(connection, settings.schema)
+        row = connection.execute(
+            read_sql("rotation/key_retire.sql").encode(), {"id": id, "check_value": check_value}
+        ).fetchone()
+        # Read here, where a lock that is not to be had leaves nothing recorded.
+        last = connection.execute(read_sql("rotation/last.sql").encode()).fetchone()
+        taken_at = _last_backup(connection, settings)
+    assert row is not None
+    return row[0], taken_at, last[0] if last else None
+
+
+def _warnings(taken_at: datetime | None, id: str, rotated_at: datetime | None) -> Iterator[str]:
+    """What no scan of this database can say."""
+    keep = f"do not destroy key {id} while a backup that needs it is kept"
+    if taken_at is None:
+        yield f"callctl does not know when the last backup was taken (callctl backup, or --backup-taken-at); {keep}"
+    elif rotated_at is not None and taken_at < rotated_at:
+        yield (
+            f"the last backup ({taken_at.isoformat(timespec='seconds')}) is older than the last rotation"
+            f" ({rotated_at.isoformat(timespec='seconds')}): it holds values under key {id}; {keep}"
+        )
+    else:
+        yield f"backups taken before the last rotation hold values under key {id}; {keep}"

@@ -1,0 +1,177 @@
+"""Where copies of a plaintext are that a rotation encrypts: what the catalogs say, and what callctl knows of backups.
+
+An UPDATE hands the row as it was to triggers and rules, and to logical replication where the replica identity is FULL.
+What was there before is in WAL, replicas and backups all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from callctl.database import connection as database
+from callctl.files import read_sql
+from callctl.server_errors import outline
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+    from callctl.secrets.rows.row import Target
+
+Kind: TypeAlias = Literal[
+    "trigger",
+    "rule",
+    "materialized view",
+    "publication",
+    "replica identity",
+    "slot",
+    "replica",
+    "archive",
+    "backup",
+    "unknown",
+]
+# What each file of sql/copies asks about.
+_ABOUT = {
+    "triggers": "triggers",
+    "rules": "rules",
+    "views": "materialized views",
+    "publications": "publications",
+    "slots": "replication slots",
+    "replicas": "replicas and the WAL archive",
+    "backups": "backups",
+}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One place that gets, or holds, copies of what is written. ``table`` and ``name`` as SQL writes them."""
+
+    kind: Kind
+    table: str | None
+    name: str | None
+    text: str
+
+    @property
+    def fires(self) -> bool:
+        """Whether it acts for each write of a row, whatever is written."""
+        return self.kind in ("trigger", "rule")
+
+
+def copies(connection: Connection, settings: Settings, targets: Iterable[Target]) -> tuple[Copy, ...]:
+    """What fires on the rows that a rotation writes, and what holds or gets copies of their plaintext. Reads only.
+
+    What cannot be read within ``lock_timeout_ms``, or by this role, is ``unknown``.
+    """
+    written = [(*target.relation, part.column) for target in targets for part in target.parts]
+    schemas, tables, columns = (list(each) for each in zip(*written, strict=True)) if written else ([], [], [])
+    values = {"schemas": schemas, "tables": tables, "columns": columns}
+    asked = _Asked(connection, values, settings.lock_timeout_ms)
+    found = [*_triggers(asked), *_rules(asked), *_views(asked), *_publications(asked)]
+    found += [*_slots(asked), *_replicas(asked), *_backups(asked, settings)]
+    return (*found, *asked.unread)
+
+
+@dataclass
+class _Asked:
+    connection: Connection
+    values: Mapping[str, Sequence[str]]
+    lock_timeout_ms: int
+    unread: list[Copy] = field(default_factory=list)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a file of sql/copies; none where they cannot be read: that is noted."""
+        import psycopg
+        from psycopg.rows import dict_row
+
+        try:
+            with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
+                cursor.execute(read_sql("copies/session.sql").encode(), {"timeout": f"{self.lock_timeout_ms}ms"})
+                return cursor.execute(read_sql(f"copies/{name}.sql").encode(), self.values).fetchall()
+        except (
+            psycopg.errors.LockNotAvailable,
+            psycopg.errors.QueryCanceled,
+            psycopg.errors.InsufficientPrivilege,
+        ) as error:
+            said = f"the {_ABOUT[name]} could not be read: {outline(error)}"
+            self.unread.append(Copy("unknown", None, None, said))
+            return []
+
+
+def _triggers(asked: _Asked) -> Iterator[Copy]:
+    for row in asked.rows("triggers"):
+        said = f"trigger {row['name']} on {row['relation']} ({row['fires']} UPDATE, function {row['function']})"
+        if row["reads_old"]:
+            said += " reads OLD, the row with its plaintext"
+        elif row["readable"]:
+            said += " fires for each row written"
+        else:
+            said += " fires for each row written; what it does with the old row cannot be read"
+        if row["inserts"]:
+            said += f", and inserts into {', '.join(row['inserts'])}"
+        yield Copy("trigger", row["relation"], row["name"], said)
+
+
+def _rules(asked: _Asked) -> Iterator[Copy]:
+    for row in asked.rows("rules"):
+        said = f"rule {row['name']} on {row['relation']} rewrites an UPDATE ({'INSTEAD' if row['instead'] else 'ALSO'})"
+        said += " and reads OLD, the row with its plaintext" if row["reads_old"] else ""
+        yield Copy("rule", row["relation"], row["name"], said)
+
+
+def _views(asked: _Asked) -> Iterator[Copy]:
+    for row in asked.rows("views"):
+        said = f"materialized view {row['name']} holds values of {row['relation']} until it is refreshed"
+        yield Copy("materialized view", row["relation"], row["name"], said)
+
+
+def _publications(asked: _Asked) -> Iterator[Copy]:
+    for row in asked.rows("publications"):
+        table = row["relation"]
+        for name in row["publications"]:
+            yield Copy(
+                "publication",
+                table,
+                name,
+                f"publication {name} carries {table}: its subscribers have copies of the plaintext from before",
+            )
+        if row["whole_rows"]:
+            said = f"replica identity FULL of {table}: every logical slot gets each row as it was, with its plaintext"
+            yield Copy("replica identity", table, None, said)
+
+
+def _slots(asked: _Asked) -> Iterator[Copy]:
+    for row in asked.rows("slots"):
+        plugin = f" ({row['plugin']})" if row["plugin"] else ""
+        state = "in use" if row["active"] else "not in use"
+        said = f"{row['type']} replication slot {row['name']}{plugin}, {state}, keeps {row['keeps']} of WAL"
+        yield Copy("slot", None, row["name"], said)
+
+
+def _replicas(asked: _Asked) -> Iterator[Copy]:
+    for row in asked.rows("replicas"):
+        for name in row["replicas"]:
+            said = f"{name} receives this server's changes, and has copies of the plaintext from before"
+            yield Copy("replica", None, name, said)
+        if row["archived"]:
+            yield Copy("archive", None, None, "the WAL archive holds plaintext from before (archive_mode is on)")
+
+
+def _backups(asked: _Asked, settings: Settings) -> Iterator[Copy]:
+    """How far back backups hold it, as far as callctl knows."""
+    said = []
+    rows = asked.rows("backups") if database.relation_exists(asked.connection, "callctl", "action") else []
+    for row in rows:
+        if row["backups"] == 1:
+            said.append(f"callctl took one at {_at(row['newest'])}")
+        elif row["backups"]:
+            said.append(f"callctl took {row['backups']:,}, from {_at(row['oldest'])} to {_at(row['newest'])}")
+    if settings.backup_taken_at is not None:
+        said.append(f"--backup-taken-at names one of {_at(settings.backup_taken_at)}")
+    known = "; ".join(said) if said else "callctl knows of none"
+    yield Copy("backup", None, None, f"backups hold the plaintext for as long as they are kept: {known}")
+
+
+def _at(moment: datetime) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds")

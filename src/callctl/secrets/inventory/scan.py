@@ -1,0 +1,377 @@
+"""Envelopes and plaintext that looks like a secret, outside the declared fields: found by a scan of every table.
+
+Nothing is written, and what is found is told by table, field and row, never by value. Envelopes are looked for in every
+schema and in every column whose text could hold one; plaintext, which is a guess for a person to look at, in the
+platform's tables. Memory stays the same however large the tables are, and no snapshot is held for a minute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from callctl import stored_bytes
+from callctl.database import connection as database
+from callctl.events import OnEvent, ScanProgress, ignore
+from callctl.files import read_sql
+from callctl.secrets.envelope.cipher import Opener
+from callctl.secrets.envelope.fields import declared
+from callctl.secrets.envelope.ring import KeyRing
+from callctl.secrets.inventory.scan_finder import SAMPLE, Finder, Outside
+from callctl.secrets.inventory.scan_rows import changed_since, pages, sent, statement
+from callctl.secrets.inventory.scan_tables import NotLookedInto, Table, inventory
+
+if TYPE_CHECKING:
+    from psycopg import sql
+
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+# The longest that a statement, and with it a snapshot, may take.
+SNAPSHOT_MS = 50_000
+# Tables up to this size (128 MB in pages of 8 kB) are read in one statement, in which several processes work.
+WHOLE_PAGES = 16_384
+FIRST_PAGES = 1_024
+MOST_PAGES = 32_768
+# A range that takes longer than this is followed by a smaller one; one that takes a fifth of it, by a larger one.
+RANGE_SECONDS = 5.0
+# Times that the tables are listed again for those that were made or rewritten meanwhile.
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What was found, and what was not looked into; ``tables`` in ``schemas`` were read to their end."""
+
+    found: tuple[Outside, ...]
+    not_looked_into: tuple[NotLookedInto, ...]
+    tables: int
+    schemas: int
+
+    @property
+    def cut_short(self) -> tuple[str, ...]:
+        """The names of the tables that were not looked into, each once."""
+        return tuple(dict.fromkeys(each.name for each in self.not_looked_into))
+
+    def envelopes(self) -> int:
+        """The number of well-formed envelopes where no field is declared."""
+        return sum(each.values for each in self.found if each.kind == "envelope")
+
+
+def scan(
+    connection: Connection,
+    settings: Settings,
+    ring: KeyRing | None = None,
+    *,
+    timeout_ms: int | None = None,
+    lock_timeout_ms: int = 0,
+    thorough: bool = True,
+    plaintext: bool = True,
+    stopped: Callable[[], bool] = lambda: False,
+    on_event: OnEvent = ignore,
+) -> Scan:
+    """Scan, in transactions of its own: ``connection`` is in none. A table may take ``timeout_ms`` (None: no limit).
+
+    ``ring`` tells under which key an envelope without a key id is, where it opens. Without ``thorough`` what stands
+    beside a declared field in the same member of a document is passed over: every row would have to leave the server.
+    ``stopped``: asked before each table, whether the result is still wanted. A row that is written meanwhile may be
+    missed. Raises ConnectionFailed; LockNotAvailable of psycopg, after ``lock_timeout_ms``.
+    """
+    scanner = _Scanner(connection, settings, ring, timeout_ms, lock_timeout_ms, thorough, plaintext, stopped, on_event)
+    tables, left = inventory(connection, settings)
+    scanner.look(tables)
+    return scanner.result(tables, left)
+
+
+def settled_scan(
+    connection: Connection,
+    settings: Settings,
+    ring: KeyRing,
+    horizon: str,
+    *,
+    lock_timeout_ms: int,
+    enough: Callable[[Outside], bool],
+    on_event: OnEvent = ignore,
+) -> Scan:
+    """Scan for envelopes, and look again at what has changed since ``horizon``, declared fields included.
+
+    A row keeps its place until it is written, so a first look that goes through a table page by page sees each row that
+    is not written meanwhile. The second look reads, in one statement and so in one snapshot, the rows of a table
+    whose xmin is of a transaction that was not finished at ``horizon``. Together that is every row of the table as of
+    the moment of the second look. A table that was made or rewritten meanwhile (which moves rows) is read again.
+
+    ``horizon`` is of :func:`horizon`, from before the declared fields were read. Where ``enough`` holds of something
+    that the first look finds, there is no second. Raises as :func:`scan`.
+    """
+    scanner = _Scanner(connection, settings, ring, None, lock_timeout_ms, True, False, lambda: False, on_event)
+    tables, left = inventory(connection, settings)
+    for _ in range(ROUNDS):
+        new = [table for table in tables if table.version not in scanner.read]
+        if not new:
+            break
+        scanner.look(new)
+        if any(map(enough, scanner.found(tables))):
+            return scanner.result(tables, left)
+        tables, left = inventory(connection, settings)
+    scanner.look_again([table for table in tables if table.version in scanner.read], horizon)
+    tables, left = inventory(connection, settings)
+    left += [
+        NotLookedInto(table.full_name, "it was made or rewritten while the scan was under way")
+        for table in tables
+        if table.version not in scanner.read
+    ]
+    return scanner.result(tables, left)
+
+
+def horizon(connection: Connection) -> str:
+    """The oldest transaction that is not finished, as a row's xmin would have it. Raises psycopg.Error."""
+    row = connection.execute(read_sql("scan/horizon.sql").encode()).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+class _TooLong(Exception):
+    """A statement has had its time."""
+
+
+class _Left(Exception):
+    """A table cannot be read. ``why`` says so in a few words."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class _Scanner:
+    """Reads tables, and keeps what is found in each."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        ring: KeyRing | None,
+        timeout_ms: int | None,
+        lock_timeout_ms: int,
+        thorough: bool,
+        plaintext: bool,
+        stopped: Callable[[], bool],
+        on_event: OnEvent,
+    ) -> None:
+        self._connection = connection
+        self._finder = Finder(settings, Opener(ring) if ring is not None else None)
+        self._fields = () if thorough else declared(settings)
+        self._plaintext = plaintext
+        self._timeout_ms = timeout_ms
+        self._lock_timeout_ms = lock_timeout_ms
+        self._stopped = stopped
+        self._on_event = on_event
+        # The versions of tables that were read, and why others were not.
+        self.read: set[tuple[object, ...]] = set()
+        self._left: dict[int, str] = {}
+
+    def look(self, tables: list[Table]) -> None:
+        """Read these tables, whole."""
+        self._each(tables, "look", self._whole)
+
+    def look_again(self, tables: list[Table], horizon: str) -> None:
+        """Read the rows of these tables that were written since, and every column of them."""
+        where = changed_since(horizon)
+
+        def changed(table: Table, told: Callable[[int], None]) -> None:
+            if not self._attempt(table, where, SNAPSHOT_MS, again=True):
+                raise _Left(
+                    "the rows that were written while the scan was under way take longer than"
+                    f" {SNAPSHOT_MS // 1000} s to find"
+                )
+            told(table.pages)
+
+        self._each([table for table in tables if table.oid not in self._left], "look again", changed)
+
+    def found(self, tables: Iterable[Table]) -> Iterator[Outside]:
+        """What was found in these tables."""
+        for table in tables:
+            yield from self._finder.found.get(table.oid, {}).values()
+
+    def result(self, tables: list[Table], left: list[NotLookedInto]) -> Scan:
+        """What was found in these tables; ``left`` was not looked into before."""
+        for table in tables:
+            if table.oid in self._left:
+                left.append(NotLookedInto(table.full_name, self._left[table.oid]))
+            for column, values in self._finder.unread.get(table.oid, Counter()).items():
+                count = f"{values:,} {'value' if values == 1 else 'values'}"
+                left.append(NotLookedInto(table.full_name, f"{count} of column {column} could not be parsed"))
+        named = {each.name for each in left}
+        read = [
+            table for table in tables if table.columns and table.version in self.read and table.full_name not in named
+        ]
+        return Scan(
+            tuple(self.found(tables)),
+            tuple(sorted(left)),
+            len(read),
+            len({table.schema for table in read}),
+        )
+
+    def _each(
+        self,
+        tables: list[Table],
+        phase: Literal["look", "look again"],
+        look: Callable[[Table, Callable[[int], None]], None],
+    ) -> None:
+        pages_of_all = sum(table.pages for table in tables)
+        done = 0
+        for number, table in enumerate(tables):
+            if self._stopped():
+                return
+
+            def told(pages: int, before: int = done, number: int = number, table: Table = table) -> None:
+                self._on_event(
+                    ScanProgress(
+                        phase, table.full_name, number, len(tables), before + pages, max(pages_of_all, before + pages)
+                    )
+                )
+
+            told(0)
+            try:
+                if table.columns:
+                    look(table, told)
+                self.read.add(table.version)
+            except _Left as left:
+                self.read.add(table.version)
+                self._left[table.oid] = left.why
+            done += table.pages
+
+    def _whole(self, table: Table, told: Callable[[int], None]) -> None:
+        """Range by range of its pages, each in a snapshot of its own; a small table is one."""
+        self._finder.forget(table)
+        self._left.pop(table.oid, None)
+        deadline = time.monotonic() + self._timeout_ms / 1000 if self._timeout_ms else None
+        total = self._pages(table)
+        at, size = 0, total if total <= WHOLE_PAGES else FIRST_PAGES
+        while at < total:
+            if self._stopped():  # the server may have had nothing to cancel
+                raise _Left("the scan was stopped")
+            began = time.monotonic()
+            milliseconds = SNAPSHOT_MS
+            if deadline is not None:
+                milliseconds = min(milliseconds, round((deadline - began) * 1000))
+            if milliseconds <= 0:
+                raise _Left("it was not scanned to its end: it takes longer than statement_timeout")
+            past = min(at + size, total)
+            everything = at == 0 and past == total
+            if not self._attempt(table, None if everything else pages(self._connection, at, past), milliseconds):
+                if size == 1 and deadline is None:
+                    raise _Left(f"a page of it takes longer than {SNAPSHOT_MS // 1000} s to read")
+                size = max(size // 8, 1)
+                continue
+            at = past
+            told(min(at, table.pages))
+            seconds = time.monotonic() - began
+            if seconds > RANGE_SECONDS:
+                size = max(size // 2, 1)
+            elif seconds < RANGE_SECONDS / 5:
+                size = min(size * 2, MOST_PAGES)
+
+    def _pages(self, table: Table) -> int:
+        """How large it is now: rows that come later are on later pages, or written since."""
+        milliseconds = self._timeout_ms or SNAPSHOT_MS
+        try:
+            with self._reading(milliseconds):
+                row = self._connection.execute(read_sql("scan/pages.sql").encode(), {"oid": table.oid}).fetchone()
+        except _TooLong:
+            raise _Left("it was not scanned to its end: it takes longer than statement_timeout") from None
+        return int(row[0]) if row and row[0] is not None else 0
+
+    def _attempt(self, table: Table, where: sql.Composable | None, milliseconds: int, *, again: bool = False) -> bool:
+        """Look at the rows of which ``where`` holds; whether that took no longer. Raises _Left."""
+        from psycopg import sql
+
+        finder = self._finder
+        plaintext = self._plaintext and finder.has_plaintext(table)
+        columns = table.columns if again else finder.columns(table)
+        if not columns:
+            return True
+        composed = statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
+        # While the encoding is UTF-8: names may be in it.
+        query = composed.as_bytes(None if stored_bytes.unknown_encoding(self._connection) else self._connection)
+        deadline = time.monotonic() + milliseconds / 1000
+        finder.begin(table, columns, plaintext=plaintext, again=again)
+        try:
+            with self._reading(milliseconds), closing(sent(self._connection, query)) as let_through:
+                for row in let_through:
+                    finder.row(table, row)
+                    if time.monotonic() > deadline:
+                        raise _TooLong
+        except _TooLong:
+            return False
+        finder.keep(table)
+        return True
+
+    def _reading(self, milliseconds: int) -> _Reading:
+        return _Reading(self._connection, milliseconds, self._lock_timeout_ms, self._stopped)
+
+
+class _Reading:
+    """A transaction that reads. Raises _TooLong and _Left instead of what the server says; ConnectionFailed."""
+
+    def __init__(
+        self, connection: Connection, milliseconds: int, lock_timeout_ms: int, stopped: Callable[[], bool]
+    ) -> None:
+        self._connection = connection
+        self._transaction = connection.transaction()
+        self._values = {"timeout": str(milliseconds), "lock_timeout": str(lock_timeout_ms)}
+        self._stopped = stopped
+
+    def __enter__(self) -> None:
+        self._transaction.__enter__()
+        try:
+            self._connection.execute(read_sql("scan/transaction.sql").encode())
+            self._connection.execute(read_sql("scan/settings.sql").encode(), self._values)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        import psycopg
+
+        try:
+            self._transaction.__exit__(kind, error, trace)
+        except psycopg.Error as problem:
+            error = error or problem
+        if not isinstance(error, psycopg.Error):
+            return
+        if self._connection.closed:
+            raise database.lost(error) from error
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            raise error
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            if self._stopped():
+                raise _Left("the scan was stopped") from None
+            raise _TooLong from None
+        if isinstance(error, psycopg.DataError):  # its message may quote a value
+            raise _Left(f"the server could not read it (SQLSTATE {error.sqlstate})") from None
+        raise _Left(f"the server could not read it: {database.error_text(error)}") from None
+
+
+def warnings(scanned: Scan) -> Iterable[str]:
+    """What a person should read of it: a line each, without a value."""
+    for each in scanned.found:
+        rows = f"row {', '.join(each.rows)}{' and others' if each.values > len(each.rows) else ''}"
+        place = f"{each.table}, {each.field}, {rows}"
+        if each.kind == "plaintext":
+            yield f"{each.values:,} values look like a secret in plaintext, outside the declared fields: {place}"
+        else:
+            under = f" under key {each.key}" if each.key else ""
+            what = "envelopes" if each.kind == "envelope" else "pieces of envelopes"
+            if each.kind == "piece" and each.well_formed:
+                what = "envelopes inside other text"
+            yield f"{each.values:,} {what}{under} outside the declared fields, which no rotation reaches: {place}"
+    by_reason: dict[str, list[str]] = {}
+    for left in scanned.not_looked_into:
+        by_reason.setdefault(left.why, []).append(left.name)
+    for why, names in by_reason.items():
+        more = f" and {len(names) - SAMPLE:,} more" if len(names) > SAMPLE else ""
+        yield f"not looked into: {', '.join(names[:SAMPLE])}{more}: {why}"

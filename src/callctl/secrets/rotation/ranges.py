@@ -1,0 +1,157 @@
+"""The work of a rotation as callctl's schema holds it: ranges of keys, each taken by one process at a time.
+
+Processes on any number of machines work at one rotation; the database alone coordinates them. A range belongs to the
+session that has its advisory lock, so that of a process that dies is free again when its connection is gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from callctl.database.lock import RANGE_CLASS, let_go, lock
+from callctl.files import read_sql
+from callctl.secrets.rows.result import MOST_LISTED, Change, Failure, Resealed
+
+if TYPE_CHECKING:
+    from callctl.database.connection import Connection
+
+# How many rows a range has, about: enough that taking one costs nothing, few enough that processes end together.
+RANGE_ROWS = 20_000
+
+
+@dataclass
+class Tally:
+    """What has been counted: rows read and written, values by what they were under before; and by their type accounts
+    whose credentials have not the shape of it.
+    """
+
+    read: int = 0
+    written: int = 0
+    failures: int = 0
+    changes: Counter[Change] = field(default_factory=Counter)
+    misshapen: Counter[str] = field(default_factory=Counter)
+
+    def plus(self, results: Iterable[Resealed]) -> Tally:
+        """This and some rows more."""
+        done = list(results)
+        changed = [result.changes for result in done if result.changes]
+        more = self._copy()
+        more.read += len(done)
+        more.written += len(changed)
+        more.failures += sum([len(result.failures) for result in done if result.failures])
+        more.changes.update(chain.from_iterable(changed))
+        more.misshapen.update([result.misshapen for result in done if result.misshapen is not None])
+        return more
+
+    def _copy(self) -> Tally:
+        return Tally(self.read, self.written, self.failures, self.changes.copy(), self.misshapen.copy())
+
+    def written_only(self, results: Iterable[Resealed]) -> Tally:
+        """This and what was written of some rows that are not done yet; they count as read when they are."""
+        more = self._copy()
+        for result in results:
+            more.written += 1
+            more.changes.update(result.changes)
+        return more
+
+    def add(self, other: Tally) -> None:
+        """Take another tally into this one."""
+        self.read += other.read
+        self.written += other.written
+        self.failures += other.failures
+        self.changes.update(other.changes)
+        self.misshapen.update(other.misshapen)
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the store."""
+        changes = sorted(self.changes.items(), key=lambda item: [part or "" for part in item[0]])
+        return {
+            "read": self.read,
+            "written": self.written,
+            "changes": [{**change.as_json(), "values": number} for change, number in changes],
+            "misshapen": dict(sorted(self.misshapen.items())),
+        }
+
+    @staticmethod
+    def of(counts: Mapping[str, Any], failures: int) -> Tally:
+        """As the store has it; there one change may stand several times (``sql/rotation/write_at_once.sql``)."""
+        changes: Counter[Change] = Counter()
+        for each in counts.get("changes", ()):
+            changes[Change(each["account_type"], each["field"], each["from"])] += each["values"]
+        misshapen = Counter(counts.get("misshapen", {}))
+        return Tally(counts.get("read", 0), counts.get("written", 0), failures, changes, misshapen)
+
+
+@dataclass
+class Range:
+    """One range of a rotation, in the hands of this session. ``above`` and ``up_to`` are keys as text."""
+
+    id: int
+    rotation: int
+    target: str
+    above: str | None
+    up_to: str | None
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Found:
+    """A value left as it was, with the row it is in."""
+
+    row_id: str
+    failure: Failure
+
+
+def take(connection: Connection, rotation: int) -> Range | None:
+    """A range that is not done and that nobody else has; None where there is none at the moment."""
+    for (number,) in connection.execute(
+        read_sql("rotation/open_ranges.sql").encode(), {"rotation": rotation}
+    ).fetchall():
+        if not lock(connection, RANGE_CLASS, number):
+            continue
+        row = connection.execute(read_sql("rotation/range.sql").encode(), {"range": number}).fetchone()
+        if row is not None:
+            id, target, above, up_to, reached, rows_done, counts, failures = row
+            tally = Tally.of(counts, failures)
+            tally.read = rows_done
+            return Range(id, rotation, target, reached or above, up_to, tally)
+        let_go(connection, RANGE_CLASS, number)  # somebody has finished it meanwhile
+    return None
+
+
+def reached(
+    connection: Connection,
+    taken: Range,
+    key: str | None,
+    tally: Tally,
+    found: Iterable[Found],
+    *,
+    finished: bool = False,
+) -> None:
+    """Write how far a range has come, and what was left as it was, in the caller's transaction."""
+    from psycopg.types.json import Jsonb
+
+    values = {
+        "range": taken.id,
+        "reached": key,
+        "rows_done": tally.read,
+        "counts": Jsonb(tally.as_json()),
+        "failures": tally.failures,
+        "finished": finished,
+    }
+    connection.execute(read_sql("rotation/reached.sql").encode(), values)
+    room = max(MOST_LISTED - taken.tally.failures, 0)
+    listed = list(found)[:room]
+    if listed:
+        rows = {
+            "rotation": taken.rotation,
+            "relation": taken.target,
+            "rows": [each.row_id for each in listed],
+            "paths": [each.failure.path for each in listed],
+            "reasons": [each.failure.reason for each in listed],
+        }
+        connection.execute(read_sql("rotation/failure.sql").encode(), rows)

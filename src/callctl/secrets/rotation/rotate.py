@@ -1,0 +1,353 @@
+"""Every secret under the primary key: begins a rotation, or joins the one under way, and works at it to its end.
+
+Whatever it is stopped by, and wherever, every value can be read with the keys of the ring, and the next run goes on
+from the last batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from callctl import __version__
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
+from callctl.errors import ConnectionFailed, Interrupted, LockHeld, StepFailed
+from callctl.events import Notice, OnEvent, ignore
+from callctl.files import read_sql
+from callctl.secrets.envelope import key_ledger
+from callctl.secrets.envelope.fields import declared
+from callctl.secrets.envelope.key_ledger import make_ready
+from callctl.secrets.envelope.ring import KeyRing, load_key_ring
+from callctl.secrets.inventory.plaintext_copies import Copy, copies
+from callctl.secrets.inventory.scan import Scan
+from callctl.secrets.inventory.scan_thread import alone, beside
+from callctl.secrets.inventory.unmatched_fields import assert_matched
+from callctl.secrets.rotation.ranges import RANGE_ROWS, Tally
+from callctl.secrets.rotation.watch import Watch
+from callctl.secrets.rotation.worker import Job, at_the_rotation, others, told
+from callctl.secrets.rows import bound_fields
+from callctl.secrets.rows.binding import Binding, FieldName, RowName
+from callctl.secrets.rows.result import MOST_LISTED, PLAINTEXT
+from callctl.secrets.rows.row import Target
+from callctl.secrets.rows.tables import query, targets
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+SMALLEST_RANGE = 500
+BEGIN_TIMES = 10
+
+
+@dataclass(frozen=True)
+class Left:
+    """A value left as it was: where it is, and why. Never the value."""
+
+    target: str
+    row_id: str
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ForeignLeft:
+    """Values of one field that were left as another tool's ciphertext: how many are listed, and the first rows."""
+
+    target: str
+    field: str
+    reason: str
+    values: int
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Values of one field brought under the primary key; ``was`` is 'plaintext', 'foreign ciphertext' or a key's id."""
+
+    account_type: str | None
+    field: str
+    was: str
+    values: int
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """A rotation that is done, whoever worked at it.
+
+    ``left`` holds the first of the ``failures``; ``misshapen`` how many accounts of a type have credentials that differ
+    from the specification's; ``foreign`` what was left because another tool has encrypted it; ``outside`` what a scan
+    found where no field is declared; ``copies`` what fired on the rows written, and where their plaintext may be still;
+    ``bound`` the fields that this rotation was the first to bind.
+    """
+
+    rotation: int
+    key: str
+    binding: Binding
+    joined: bool
+    started_at: datetime
+    finished_at: datetime | None
+    rows_read: int
+    rows_written: int
+    changed: tuple[Changed, ...]
+    failures: int
+    left: tuple[Left, ...]
+    misshapen: Mapping[str, int]
+    foreign: tuple[ForeignLeft, ...]
+    outside: Scan
+    copies: tuple[Copy, ...]
+    seconds: float
+    bound: tuple[FieldName, ...] = ()
+
+    @property
+    def plaintext(self) -> int:
+        """How many values were in plaintext before."""
+        return sum(each.values for each in self.changed if each.was == PLAINTEXT)
+
+    @property
+    def values(self) -> int:
+        """How many values were brought under the primary key."""
+        return sum(each.values for each in self.changed)
+
+
+def rotate(
+    settings: Settings,
+    *,
+    binding: Binding = "keep",
+    bind_new: Sequence[str] = (),
+    workers: int = 1,
+    wait: bool = False,
+    encrypt_foreign: bool = False,
+    on_event: OnEvent = ignore,
+) -> Rotated:
+    """Bring every declared secret under the primary key, in ``workers`` processes. A second run writes nothing.
+
+    What does not open is left as it was and listed; so is what another tool has encrypted, unless ``encrypt_foreign``,
+    and what no declared path reaches. So is what is unbound in a field that an earlier ``bind`` has bound: unless
+    ``bind_new`` names its row, by its id or as TABLE:ID; then it is bound. ``unbind`` forgets which fields are bound.
+    ``wait`` waits for a migration to end. Raises ConfigError for the keys, and for a declared field that matches
+    nothing; Refused where there is nothing to rotate, where ``bind_new`` names no row, or behind a pooler in
+    transaction mode; LockHeld; StepFailed;
+    Interrupted. What was committed stands then, and the next run goes on from there.
+    """
+    began = time.monotonic()
+    ring = load_key_ring(settings)
+    done: list[tuple[int, int]] = []
+    try:
+        with (
+            closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection,
+            told(connection),
+        ):
+            with ExitStack() as stack:
+                with MigrationLock(settings, wait=wait, shared=True, command="rotate-secrets", on_event=on_event):
+                    store.assert_owner(connection, settings.schema)
+                    key_ledger.assert_known(connection, ring)
+                    with database.read_only(connection):
+                        found = targets(connection, settings)
+                        known = bound_fields.bound_fields(connection)
+                        named = bound_fields.named_rows(connection, found, known, bind_new)
+                    _assert_matched(connection, settings, found, on_event)
+                    make_ready(connection, settings, ring, on_event)
+                    rotation, joined = _begin(
+                        connection, settings, ring, binding, named, encrypt_foreign, found, workers, on_event
+                    )
+                    scanned = stack.enter_context(beside(settings, ring))
+                    # The other processes talk to the database that this one has named.
+                    job = Job(replace(settings, on_connect=None), rotation, binding, named, encrypt_foreign)
+                    _work(connection, job, ring, workers, on_event, done)
+                    _finish(connection, job, found, on_event)
+                try:
+                    outside = scanned()
+                except ConnectionFailed:  # the rows are done; without a session of its own, it comes after them
+                    outside = alone(connection, settings, ring)
+            placed = copies(connection, settings, found)
+            return _result(connection, rotation, joined, outside, placed, time.monotonic() - began)
+    except KeyboardInterrupt:
+        stands = f"{done[-1][0]:,} of {done[-1][1]:,} rows are done" if done else "nothing was changed"
+        raise Interrupted(
+            f"interrupted; {stands}, and every value can be read",
+            hint="run the same command again: it goes on from there",
+        ) from None
+
+
+def _assert_matched(connection: Connection, settings: Settings, found: Sequence[Target], on_event: OnEvent) -> None:
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            assert_matched(connection, settings, found)
+
+    if settings.secret_fields:
+        database.with_retries(settings, "a lock", attempt, on_event)
+
+
+def _work(
+    connection: Connection, job: Job, ring: KeyRing, workers: int, on_event: OnEvent, done: list[tuple[int, int]]
+) -> None:
+    """Work at a rotation, with ``workers`` - 1 other processes, until nobody has anything of it left to do."""
+    watch = Watch(connection, job.rotation, on_event, done)
+    with at_the_rotation(job, ring, on_event) as worker, others(job, workers - 1) as started:
+        while watch.left():
+            if not worker.step(partial(watch.between, started)):
+                watch.wait(started)
+        watch.between(started)
+
+
+def _begin(
+    connection: Connection,
+    settings: Settings,
+    ring: KeyRing,
+    binding: Binding,
+    named: frozenset[RowName],
+    encrypt_foreign: bool,
+    found: Sequence[Target],
+    workers: int,
+    on_event: OnEvent,
+) -> tuple[int, bool]:
+    """The rotation to work at, and whether it was under way already."""
+    fields = _digest(settings, named, encrypt_foreign, found)
+    wanted = {"to_key": ring.primary.id, "binding": binding, "fields": fields}
+
+    def attempt() -> int | None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            values = {**wanted, "client": store.client(), "version": __version__}
+            row = connection.execute(read_sql("rotation/begin.sql").encode(), values).fetchone()
+            if row is not None:
+                if binding == "unbind":  # from its first batch on there are unbound values
+                    bound_fields.forget(connection, found)
+                for target in found:
+                    _add_ranges(connection, int(row[0]), target, workers)
+        return None if row is None else int(row[0])
+
+    for _ in range(BEGIN_TIMES):
+        begun = database.with_retries(settings, "another callctl to begin", attempt, on_event)
+        if begun is not None:
+            return begun, False
+        row = connection.execute(read_sql("rotation/under_way.sql").encode()).fetchone()
+        if row is None:  # it has ended meanwhile
+            continue
+        number, to_key, old_binding, fields, client = row
+        if {"to_key": to_key, "binding": old_binding, "fields": fields} == wanted:
+            on_event(Notice(f"going on with rotation {number}, begun by {client}"))
+            return int(number), True
+        database.with_retries(
+            settings, "another rotation to end", partial(_give_up, connection, settings, row), on_event
+        )
+        on_event(Notice(f"rotation {number} to key {to_key} was not finished; this one takes its place"))
+    raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
+
+
+def _digest(settings: Settings, named: frozenset[RowName], encrypt_foreign: bool, found: Sequence[Target]) -> str:
+    """The same for two runs that do the same to the same fields and tables, and for which the same rows are named; a
+    table may have been archived since.
+    """
+    listed = sorted(f"{each.table} {each.account_type or '*'} {each.text}" for each in declared(settings))
+    listed += sorted(each.name for each in found if each.where != "saved")
+    listed += [f"--bind-new {row.table}:{row.row_id}" for row in sorted(named)]
+    listed += ["encrypt foreign"] * encrypt_foreign
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
+
+
+def _give_up(connection: Connection, settings: Settings, row: tuple[Any, ...]) -> None:
+    number, to_key, *_, client = row
+    with connection.transaction():
+        guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+        alone = connection.execute(
+            read_sql("rotation/alone.sql").encode(), {"classid": ROTATION_CLASS, "rotation": number}
+        ).fetchone()
+        if not (alone and alone[0]):
+            raise database.WorkLockBusy(
+                lambda: LockHeld(
+                    f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
+                    hint="wait for it to finish, or run it with the same keys and options to join it",
+                )
+            )
+        connection.execute(read_sql("rotation/give_up.sql").encode(), {"rotation": number})
+
+
+def _add_ranges(connection: Connection, rotation: int, target: Target, workers: int) -> None:
+    size = RANGE_ROWS
+    row = connection.execute(query("bounds", target), {"rows": size}).fetchone()
+    assert row is not None
+    total, bounds = row
+    if total < size * workers * 4 and total > SMALLEST_RANGE:  # several for each process
+        size = max(total // (workers * 4) + 1, SMALLEST_RANGE)
+        row = connection.execute(query("bounds", target), {"rows": size}).fetchone()
+        assert row is not None
+        bounds = row[1]
+    values = {
+        "rotation": rotation,
+        "target": target.name,
+        "above": [None, *bounds],
+        "up_to": [*bounds, None],
+        "rows": [*(size for _ in bounds), max(total - size * len(bounds), 0)],
+    }
+    connection.execute(read_sql("rotation/add_ranges.sql").encode(), values)
+
+
+def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event: OnEvent) -> None:
+    """Write the ledger's row, and which fields are bound now, unless another run of the same rotation has."""
+    from psycopg.types.json import Jsonb
+
+    settings, rotation = job.settings, job.rotation
+    named = {"named": [list(row) for row in sorted(job.named)]} if job.named else {}
+
+    def attempt() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
+            tally = Tally()
+            values: dict[str, Any] = {"rotation": rotation}
+            for counts, failures in connection.execute(
+                read_sql("rotation/range_counts.sql").encode(), values
+            ).fetchall():
+                tally.add(Tally.of(counts, failures))
+            values |= {
+                "counts": Jsonb(tally.as_json() | named),
+                "from_keys": sorted({change.was for change in tally.changes}),
+                "failures": tally.failures,
+            }
+            ended = connection.execute(read_sql("rotation/finish.sql").encode(), values).fetchall()
+            bound = found if ended and job.binding == "bind" else ()
+            bound_fields.record(connection, rotation, bound, (target for (target,) in ended))
+
+    database.with_retries(settings, "a lock", attempt, on_event)
+
+
+def _result(
+    connection: Connection, rotation: int, joined: bool, outside: Scan, placed: tuple[Copy, ...], seconds: float
+) -> Rotated:
+    row = connection.execute(read_sql("rotation/result.sql").encode(), {"rotation": rotation}).fetchone()
+    assert row is not None
+    id, key, binding, started_at, finished_at, _, counts, failures = row
+    tally = Tally.of(counts, failures)
+    values = {"rotation": rotation, "rows": MOST_LISTED}
+    left = connection.execute(read_sql("rotation/failures.sql").encode(), values).fetchall()
+    foreign = connection.execute(read_sql("rotation/foreign_left.sql").encode(), values).fetchall()
+    return Rotated(
+        rotation=id,
+        key=key,
+        binding=binding,
+        joined=joined,
+        started_at=started_at,
+        finished_at=finished_at,
+        rows_read=tally.read,
+        rows_written=tally.written,
+        changed=tuple(Changed(*change, number) for change, number in sorted(tally.changes.items(), key=str)),
+        failures=failures,
+        left=tuple(Left(*each) for each in left),
+        misshapen=dict(sorted(tally.misshapen.items())),
+        foreign=tuple(
+            ForeignLeft(target, field, reason, number, tuple(rows)) for target, field, reason, number, rows in foreign
+        ),
+        outside=outside,
+        copies=placed,
+        seconds=seconds,
+        bound=bound_fields.recorded_by(connection, rotation),
+    )

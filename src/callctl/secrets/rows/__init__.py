@@ -1,0 +1,15 @@
+"""One row of secrets: where they are in it, what would be written, and whether that opens again. Promises to
+change nothing else of a document. May import envelope.
+"""
+
+__all__ = [
+    "binding",
+    "bound_fields",
+    "bulk",
+    "credentials",
+    "kept_secrets",
+    "result",
+    "row",
+    "slow_path",
+    "tables",
+]

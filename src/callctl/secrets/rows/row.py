@@ -1,0 +1,265 @@
+"""A row that may hold secrets: what is read of it, where in it the secrets are, and how a new value is put in.
+
+JSON passes through here without a change to anything but the secrets: a number keeps its digits (1.10 and 1e400 too),
+since it is never made a float.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, CREDENTIALS, SecretField, applicable, walk
+from callctl.secrets.rows.binding import KEPT
+from callctl.secrets.rows.shapes import Stray, could_hold, strays
+
+# How a column holds its secrets: inside a jsonb document; as text; as members of a row that callctl saved; or inside a
+# value that callctl saved.
+Form: TypeAlias = Literal["json", "text", "row", "value"]
+Where: TypeAlias = Literal["live", "archived", "saved"]
+
+# What stands for a number while Python has it, until it is written: nobody else can know it.
+_MARK = secrets.token_hex(16)
+_MARKED = re.compile(f'"{_MARK}([-+0-9.eE]*){_MARK}"')
+
+
+class Number(str):
+    """A JSON number in its own digits. No string: ``type(value) is str`` tells them apart."""
+
+    __slots__ = ()
+
+
+def _number(digits: str) -> Number:
+    return Number(f"{_MARK}{digits}{_MARK}")
+
+
+def _integer(digits: str) -> int | Number:
+    return int(digits) if len(digits) <= _CONVERTED else _number(digits)
+
+
+# Python converts no longer integers; a document that has one is read again, more slowly.
+_CONVERTED = 4_000
+_DECODER = json.JSONDecoder(parse_float=_number)
+_LONG_DECODER = json.JSONDecoder(parse_float=_number, parse_int=_integer)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
+def decode(text: str) -> Any:
+    """A jsonb value as PostgreSQL prints it. Raises NotReadable where it is nested too deeply."""
+    try:
+        value, end = _DECODER.raw_decode(text)
+        return value if end == len(text) else _DECODER.decode(text)
+    except RecursionError:
+        raise NotReadable("nested too deeply") from None
+    except ValueError:
+        return _LONG_DECODER.decode(text)
+
+
+def encode(value: Any) -> str:
+    """JSON that is equal, as jsonb, to what :func:`decode` read; to all of it but what has been replaced since."""
+    text = _ENCODER.encode(value)
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+# The name of a member as JSON; few names, asked for with each row.
+encode_name = lru_cache(maxsize=256)(encode)
+
+
+class NotReadable(ValueError):
+    """A column that should hold secrets and is nothing that can. ``reason`` repeats nothing of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = f"malformed: {reason}"
+
+
+class Slot(NamedTuple):
+    """Where one secret stands: ``container[key]``. ``as_text``: an envelope goes there as JSON text."""
+
+    path: str
+    container: Any
+    key: str | int
+    value: object
+    as_text: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """One column of a target. ``inside``, of a saved value: where in its column it stood ('settings.call': 'call')."""
+
+    table: str
+    column: str
+    form: Form
+    fields: tuple[SecretField, ...]
+    inside: tuple[str, ...] = ()
+    _by_type: dict[str | None, tuple[SecretField, ...]] = field(default_factory=dict, repr=False, compare=False)
+    # Of these, the members of the document itself, with their paths: the most by far; and the rest.
+    _flat: dict[str | None, tuple[tuple[str, str], ...]] = field(default_factory=dict, repr=False, compare=False)
+    _deep: dict[str | None, tuple[SecretField, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def is_credentials(self) -> bool:
+        """Whether this is the column whose shape the specification gives."""
+        return self.form == "json" and (self.table, self.column) == (ACCOUNTS, CREDENTIALS)
+
+    @cached_property
+    def by_member(self) -> bool:
+        """Whether a new value is merged into the column, member by member of a jsonb object."""
+        return self.form == "json" and not self.replaces
+
+    @cached_property
+    def replaces(self) -> bool:
+        """Whether a new value takes the old one's place; otherwise its members are merged into it."""
+        return self.form in ("text", "value") or any(each.path[:1] == (ARRAY,) for each in self.fields)
+
+    @property
+    def _whole(self) -> bool:
+        """Whether a saved value is itself the secret."""
+        return not self.inside and any(not each.path for each in self.fields)
+
+    def of_type(self, account_type: str | None) -> tuple[SecretField, ...]:
+        """Its fields in a row of this type."""
+        found = self._by_type.get(account_type)
+        if found is None:
+            found = tuple(each for each in self.fields if each.account_type in (None, account_type))
+            self._by_type[account_type] = found
+            flat = [each for each in found if self.by_member and len(each.path) == 1]
+            self._flat[account_type] = tuple((each.text, each.path[0]) for each in flat)
+            self._deep[account_type] = tuple(each for each in found if each not in flat)
+        return found
+
+    def members(self, account_type: str | None) -> tuple[tuple[tuple[str, str], ...], tuple[SecretField, ...]]:
+        """Where :attr:`by_member` holds: its fields in a row of this type that are members of the document itself, each
+        with its path; and the others.
+        """
+        self.of_type(account_type)
+        return self._flat[account_type], self._deep[account_type]
+
+    def take_apart(self, raw: str, account_type: str | None) -> tuple[Any, list[Slot]]:
+        """The column's value, and the secrets in it. Raises NotReadable."""
+        if self.form == "text":
+            root: Any = [raw]
+            return root, [Slot(each.text, root, 0, raw, True) for each in self.of_type(account_type)[:1]]
+        root = decode(raw)
+        if self.form == "json":
+            if not isinstance(root, list if self.replaces else dict):
+                if not could_hold(root):  # null, an empty text, an empty list
+                    return root, []
+                raise NotReadable("not an object")
+            flat, deep = self.members(account_type)
+            slots = []
+            for path, name in flat:  # none, in a list
+                value = root.get(name)  # type: ignore[union-attr, unused-ignore]
+                if value is not None:
+                    slots.append(Slot(path, root, name, value, False))
+            slots += [Slot(*found, False) for found in walk(root, deep)]
+            return root, slots
+        if self.form == "row":
+            return root, self._of_a_row(root, account_type)
+        for name in reversed(self.inside):
+            root = {name: root}
+        if self._whole:
+            root = [root]
+            return root, [Slot(each.text, root, 0, root[0], True) for each in self.of_type(account_type)[:1]]
+        return root, [Slot(*found, False) for found in walk(root, self.of_type(account_type))]
+
+    def strays(self, root: Any, account_type: str | None, holds: Callable[[Any], bool] = could_hold) -> list[Stray]:
+        """Where the column's value, taken apart, could hold a secret that no path reaches: see :func:`strays`."""
+        fields = self.of_type(account_type)
+        if self.form == "text" or self._whole:
+            return []
+        if self.form != "row":
+            column = self.column if self.form == "json" else self.fields[0].column
+            return strays(root, fields, self.table, column, holds)
+        found: list[Stray] = []
+        for column in dict.fromkeys(each.column for each in self.fields if each.path):
+            own = applicable(self.fields, self.table, column, account_type)
+            found += strays(root.get(column), own, self.table, column, holds)
+        return found
+
+    def _of_a_row(self, row: Any, account_type: str | None) -> list[Slot]:
+        if not isinstance(row, dict):
+            raise NotReadable("not an object")
+        found: list[Slot] = []
+        for column in dict.fromkeys(each.column for each in self.fields):
+            value = row.get(column)
+            if value is None:
+                continue
+            fields = applicable(self.fields, self.table, column, account_type)
+            if any(not each.path for each in fields):
+                found.append(Slot(column, row, column, value, True))
+            found += [Slot(*each, False) for each in walk(value, [each for each in fields if each.path])]
+        return found
+
+    def written(self, root: Any, changed: Iterable[Slot]) -> Any:
+        """What is written where some of its secrets have been replaced: as little as it takes."""
+        if self.form == "value":
+            if self._whole:
+                return root[0]
+            for name in self.inside:
+                root = root[name]
+            return root
+        if self.replaces:
+            return root
+        # 'credentials.turnServers[].credential' is written with the rest of turnServers, and with nothing else.
+        skip = 0 if self.form == "row" else len(self.column) + 1
+        return {top: root[top] for top in {_first(slot.path[skip:]) for slot in changed}}
+
+
+def _first(path: str) -> str:
+    """'turnServers' of 'turnServers[].credential'."""
+    return path.partition(".")[0].partition("[")[0]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One table, or what callctl saved of one, with the columns that may hold secrets.
+
+    ``key``, ``row_id``, ``company``, ``account_type`` and ``condition`` are SQL about the row ``t``, put together from
+    quoted names. ``key`` is what ranges go by, ``row_id`` the primary key of the platform's row. ``is_kept``:
+    the webhook secrets that were replaced, which callctl alone encrypts.
+    """
+
+    name: str
+    table: str
+    where: Where
+    relation: tuple[str, str]
+    key: str
+    key_type: str
+    row_id: str
+    company: str
+    account_type: str
+    condition: str
+    parts: tuple[Part, ...]
+    # Whether a key is there once. Of a table with inheritance children it may not be.
+    unique: bool = True
+    is_kept: bool = False
+
+    @property
+    def recorded(self) -> str:
+        """Its table as callctl.bound_field names it: what callctl keeps is no field of the account's."""
+        return KEPT if self.is_kept else self.table
+
+
+class Row(NamedTuple):
+    """One row as it was read: its key and its version, whose it is, and its columns as text.
+
+    No other row, and no other state of this one, has its version: table, place in it (``ctid``), and ``xmin``.
+    """
+
+    key: str
+    version: str
+    row_id: str
+    company_id: str
+    account_type: str | None
+    values: tuple[str | None, ...]
+
+
+def as_row(fetched: tuple[Any, ...]) -> Row:
+    """A row of ``sql/rotation/read.sql`` and its kin."""
+    return Row._make((*fetched[:5], fetched[5:]))

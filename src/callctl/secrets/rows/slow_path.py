@@ -1,0 +1,184 @@
+"""One row of secrets, brought under the primary key: what would be written, and what does not open.
+
+No database here. What comes out has been decrypted again from what will be written, and compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from callctl.redaction import is_utf8
+from callctl.secrets.envelope.cipher import NotOpened, Opener
+from callctl.secrets.envelope.foreign_ciphertext import foreign
+from callctl.secrets.envelope.format import Malformed, Place, associated_data, read
+from callctl.secrets.rows.binding import Binding, FieldName, RowName, Rule, unbound
+from callctl.secrets.rows.bulk import Renewer, encoded
+from callctl.secrets.rows.credentials import fit
+from callctl.secrets.rows.fast_path import Quick
+from callctl.secrets.rows.result import FOREIGN, PLAINTEXT, Change, Changes, Failure, Resealed
+from callctl.secrets.rows.row import NotReadable, Part, Row, Slot, Target, decode, encode, encode_name
+
+if TYPE_CHECKING:
+    from callctl.secrets.envelope.ring import KeyRing
+
+# A slot, and the JSON text of its new envelope.
+_Done: TypeAlias = tuple[Slot, str]
+
+
+class _Unbound(ValueError):
+    """A value that is unbound in a bound field, and whose row no operator has named."""
+
+
+def foreign_text(form: str) -> str:
+    """What is said of a value that has the ``form`` of another tool's ciphertext, and was left."""
+    return f"it has the form of ciphertext of {form}, and is not encrypted again without --encrypt-foreign"
+
+
+class Resealer:
+    """Brings rows under the primary key of a ring."""
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        binding: Binding,
+        allowance: Callable[[], int],
+        elsewhere: Callable[[Place], Iterable[Place]] | None = None,
+        *,
+        bound: frozenset[FieldName] = frozenset(),
+        named: frozenset[RowName] = frozenset(),
+        encrypt_foreign: bool = False,
+    ) -> None:
+        """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise.
+        ``elsewhere``: as :class:`Opener` has it. ``bound`` and ``named``: as :class:`Rule` has them.
+        ``encrypt_foreign``: what another tool has encrypted is encrypted once more, and not left and listed.
+        """
+        self._encrypt_foreign = encrypt_foreign
+        self._allowance = allowance
+        self.left = 0
+        self._primary = ring.primary.id
+        self._rule = Rule(binding, bound, named)
+        self._opener = Opener(ring, elsewhere)
+        self._renewer = Renewer(ring)
+        self._changes = Changes()
+        self._quick = Quick(ring, self._rule, self._allow, self._changes)
+
+    def reseal(self, target: Target, row: Row) -> Resealed:
+        """What one row needs. Raises NotTheSame where the check of the result fails."""
+        return self.reseal_all(target, (row,))[0]
+
+    def reseal_all(self, target: Target, rows: Sequence[Row]) -> list[Resealed]:
+        """The same of some dozens of rows, in which most is callctl's own or plaintext: each takes less time."""
+        return [
+            self._thoroughly(target, row) if result is None else result
+            for row, result in zip(rows, self._quick.reseal(target, rows), strict=True)
+        ]
+
+    def _allow(self, number: int) -> None:
+        """So many more encryptions are made now."""
+        while self.left < number:
+            self.left += self._allowance()
+        self.left -= number
+
+    def _thoroughly(self, target: Target, row: Row) -> Resealed:
+        values: list[str | None] = []
+        changes: list[Change] = []
+        failures: list[Failure] = []
+        misshapen = None
+        for part, raw in zip(target.parts, row.values, strict=True):
+            if raw is None:
+                values.append(None)
+                continue
+            try:
+                root, slots = part.take_apart(raw, row.account_type)
+            except NotReadable as problem:
+                failures.append(Failure(part.column, problem.reason))
+                values.append(None)
+                continue
+            if part.is_credentials and isinstance(root, dict) and not fit(row.account_type or "", root):
+                misshapen = row.account_type
+            failures += [Failure(*stray) for stray in part.strays(root, row.account_type)]
+            values.append(self._column(target, part, row, root, slots, changes, failures))
+        return Resealed(tuple(values), tuple(changes), tuple(failures), misshapen)
+
+    def _column(
+        self,
+        target: Target,
+        part: Part,
+        row: Row,
+        root: Any,
+        slots: Sequence[Slot],
+        changes: list[Change],
+        failures: list[Failure],
+    ) -> str | None:
+        account_type = row.account_type
+        done: list[_Done] = []
+        for slot in slots:
+            value, path = slot.value, slot.path
+            if value == "":  # there is no secret
+                continue
+            if isinstance(value, str) and not is_utf8(value):
+                failures.append(Failure(path, "it holds bytes that are not UTF-8, and an envelope holds UTF-8"))
+                continue
+            try:
+                opened = self._opened(value, target, row, path)
+            except Malformed as problem:
+                failures.append(Failure(path, f"malformed: {problem.reason}"))
+                continue
+            except (NotOpened, _Unbound) as problem:
+                failures.append(Failure(path, str(problem)))
+                continue
+            if opened is None:
+                continue
+            plaintext, was, version = opened
+            data = None
+            if version == 2:
+                data = associated_data(Place(row.company_id, target.table, row.row_id, path))
+            self._allow(1)
+            done.append((slot, self._renewer.sealed([plaintext], [version], [data])[0]))
+            changes.append(self._changes[account_type, path][was])
+        if not done:
+            return None
+        return done[0][1] if part.form == "text" else self._document(part, root, done)
+
+    def _opened(self, value: object, target: Target, row: Row, path: str) -> tuple[bytes, str, int] | None:
+        """The plaintext, what it was under, and the version it is to have; None where it is as it should be.
+
+        Raises Malformed, NotOpened, _Unbound.
+        """
+        name = RowName(target.table, row.row_id)
+        envelope = read(value)
+        if envelope is None:
+            assert isinstance(value, str)
+            form = foreign(value)
+            wanted = self._rule.version(target.recorded, name, row.account_type, path, 0)
+            if wanted is None:
+                raise _Unbound(unbound(None, None, form))
+            if form is not None and not self._encrypt_foreign:
+                raise NotOpened("foreign", foreign_text(form))
+            return value.encode(), PLAINTEXT if form is None else FOREIGN, wanted
+        opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
+        wanted = self._rule.version(target.recorded, name, row.account_type, path, envelope.version)
+        if wanted is None:
+            raise _Unbound(unbound(envelope.version, opened.key.id))
+        if envelope.key_id == self._primary and envelope.version == wanted:
+            return None
+        return opened.plaintext.encode(), opened.key.id, wanted
+
+    def _document(self, part: Part, root: Any, done: Sequence[_Done]) -> str:
+        """The JSON to be written, put together from texts that have been decrypted again."""
+        members: dict[str, str] = {}
+        within: list[Slot] = []
+        for slot, text in done:
+            if part.by_member and slot.container is root:
+                members[encode_name(slot.key)] = text
+            else:
+                slot.container[slot.key] = text if slot.as_text else decode(text)
+                within.append(slot)
+        if within:
+            document = part.written(root, within)
+            written = encoded(document)  # and so it holds the envelopes that have been opened again, and the rest
+            if not members:
+                return written
+            members = {encode_name(name): encode(value) for name, value in document.items()} | members
+        return "{" + ",".join([f"{name}:{text}" for name, text in members.items()]) + "}"

@@ -1,0 +1,137 @@
+"""Which accounts a run about webhook secrets is to write, and what the database says of them. Never a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.errors import Refused
+from callctl.files import read_sql
+from callctl.secrets.envelope.fields import ACCOUNTS
+from callctl.secrets.rows import kept_secrets
+from callctl.statements.naming import assert_platform
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+# Accounts of one transaction: their rows are locked while the file is seen onto the disk.
+ROWS_AT_ONCE = 100
+
+Direction: TypeAlias = Literal["new", "back"]
+CHOSEN = {"new": "webhooks/chosen.sql", "back": "webhooks/chosen_back.sql"}
+
+
+class Scope(NamedTuple):
+    """Which accounts: one, those of one company, or all. Ids are UUIDs as PostgreSQL prints them."""
+
+    account: str | None = None
+    company: str | None = None
+
+    @property
+    def text(self) -> str:
+        """As the ledger and messages name it."""
+        if self.account is not None:
+            return f"account {self.account}"
+        return f"company {self.company}" if self.company is not None else "all accounts"
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account whose provider has to be told. ``fingerprint`` is that of its new secret; None where it is the old one
+    again."""
+
+    account_id: str
+    company_id: str
+    account_type: str
+    account_name: str
+    webhook_url: str | None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class NotPutBack:
+    """An account that was left as it is, and why."""
+
+    account_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a run would do: nothing was changed. ``deleted`` are soft-deleted, ``without`` have no webhook secret."""
+
+    direction: Direction
+    scope: str
+    accounts: tuple[Account, ...]
+    deleted: int
+    without: int
+
+
+def choose(connection: Connection, settings: Settings, scope: Scope, direction: Direction) -> Chosen:
+    """The accounts that a run would write. Changes nothing. Raises Refused where there are none to speak of."""
+    store.assert_owner(connection, settings.schema)
+    with database.read_only(connection):
+        return _choose(connection, settings, scope, direction)
+
+
+def _choose(connection: Connection, settings: Settings, scope: Scope, direction: Direction) -> Chosen:
+    assert_accounts(connection, settings)
+    rows: Sequence[tuple[Any, ...]] = ()
+    if direction == "new" or kept_secrets.exists(connection):
+        rows = ask(connection, settings, CHOSEN[direction], {**scope._asdict(), "above": None})
+    row = ask(connection, settings, "webhooks/passed_over.sql", scope._asdict())[0]
+    deleted, without, all_of_them = row
+    if not rows and scope != Scope():
+        raise _nothing(scope, direction, deleted, all_of_them)
+    return Chosen(direction, scope.text, tuple(as_account(each) for each in rows), deleted, without)
+
+
+def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int) -> Refused:
+    """Somebody named an account or a company, and there is nothing to do about it."""
+    if not all_of_them:
+        said = f"there is no integration account {scope.account}" if scope.account else f"{scope.text} has no account"
+        return Refused(f"{said}; nothing was changed", hint="ids are those of integration_accounts and companies")
+    if direction == "back":
+        return Refused(
+            f"no webhook secret is kept of {scope.text}, or no longer; nothing was changed",
+            hint="callctl rotate-secrets --status lists what is kept, and until when",
+        )
+    if scope.account and deleted:
+        return Refused(f"{scope.text} is soft-deleted, and left alone; nothing was changed", hint="name another one")
+    return Refused(
+        f"{scope.text} has no webhook secret to replace; nothing was changed",
+        hint="the application gives an account its first one",
+    )
+
+
+def assert_accounts(connection: Connection, settings: Settings) -> None:
+    """Raise Refused where the accounts are not there, or are archived, or the database is not the platform's."""
+    assert_platform(connection, settings.schema)
+    if where := store.absence(connection, settings.schema, ACCOUNTS):
+        raise Refused(
+            f"table {settings.schema}.{ACCOUNTS} {where}; nothing was changed", hint="run callctl migrate up first"
+        )
+
+
+def ask(
+    connection: Connection, settings: Settings, name: str, values: dict[str, Any], *, batch: bool = False
+) -> list[tuple[Any, ...]]:
+    """The rows of one of the files about the accounts; ``batch``: some of them, locked for this transaction."""
+    from psycopg import sql
+
+    statement = sql.SQL(read_sql(name)).format(  # type: ignore[arg-type, unused-ignore]
+        accounts=sql.Identifier(settings.schema, ACCOUNTS),
+        limit=sql.SQL(f"LIMIT {ROWS_AT_ONCE}" if batch else ""),
+        locking=sql.SQL("FOR NO KEY UPDATE OF t" if batch else ""),
+    )
+    return connection.execute(statement, values).fetchall()
+
+
+def as_account(row: tuple[Any, ...], new: str | None = None) -> Account:
+    """A row of :func:`ask`; ``new`` is the account's new secret."""
+    id, company, account_type, name, url, *_ = row
+    return Account(id, company, account_type, name, url, None if new is None else kept_secrets.fingerprint(new))

@@ -1,0 +1,154 @@
+"""What the commands share that write to the platform's rows outside of the steps and the rotations.
+
+They hold the migration lock shared: no migration runs meanwhile, and rotations and their like go on. Each transaction
+gives up a lock that it does not get, is tried again, and adds its own row to the audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.lock import OPERATE_SESSION, MigrationLock, guard_transaction
+from callctl.errors import Interrupted, Refused
+from callctl.events import OnEvent, ignore
+from callctl.files import read_sql
+from callctl.migration.steps.numbered import all_steps, applied_steps, finishing
+from callctl.secrets.envelope.key_ledger import make_ready
+from callctl.statements.adaptation import adapt
+from callctl.statements.naming import Naming
+from callctl.statements.script import load_script
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+NOTHING = "nothing was changed"
+
+Result = TypeVar("Result")
+
+
+def rows(connection: Connection, naming: Naming, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows that the one statement of a file returns, in this database's names; ``values`` are its parameters."""
+    (statement,) = load_script(name).statements
+    return connection.execute(adapt(statement, naming).sql.encode(), values).fetchall()
+
+
+def offenders(connection: Connection, naming: Naming, names: Iterable[str]) -> set[str]:
+    """The ids of the rows that the checks of these files of verify's find: what their first column says."""
+    found: set[str] = set()
+    for name in names:
+        for statement in load_script(name).statements:
+            sql = f"SELECT offender.id::text FROM (\n{adapt(statement, naming).sql}\n) AS offender (id)"
+            found |= {row[0] for row in connection.execute(sql.encode()).fetchall()}
+    return found
+
+
+def assert_stored(running: Operation, table: str, answer: Iterable[tuple[Any, ...]]) -> None:
+    """Raise NotStored unless rows are stored as they were written, in the transaction that wrote them.
+
+    ``answer``: of each row its id, whether the statement that wrote it returned it as it was meant, and its settings as
+    text, which are read again once every trigger has fired, deferred ones too.
+    """
+    from psycopg import sql
+
+    connection, schema = running.connection, running.settings.schema
+    answer = list(answer)
+    wrong = [row[0] for row in answer if not row[1]]
+    if answer and not wrong:
+        database.fire_deferred(connection)
+        statement = sql.SQL("SELECT t.id::text, t.settings::text FROM {} AS t WHERE t.id = ANY (%s::uuid[])")
+        ids = [row[0] for row in answer]
+        again = connection.execute(statement.format(sql.Identifier(schema, table)), (ids,))
+        there: dict[str, str | None] = dict(again.fetchall())
+        wrong = [row[0] for row in answer if there.get(row[0]) != row[2]]
+    if wrong:
+        raise database.NotStored((schema, table), wrong)
+
+
+@contextmanager
+def question(connection: Connection, settings: Settings) -> Iterator[None]:
+    """A READ ONLY transaction whose queries end within ``statement_timeout``; raises Refused where one does not."""
+    import psycopg
+
+    values = {"timeout": f"{settings.statement_timeout_ms}ms", "known_keys": ""}
+    with database.read_only(connection):
+        connection.execute(read_sql("catalog/verify_session.sql").encode(), values)
+        try:
+            yield
+        except psycopg.errors.QueryCanceled as error:
+            raise Refused(
+                f"no answer in time: {database.error_text(error)}",
+                hint="--statement-timeout sets how long one question may take",
+            ) from error
+
+
+def assert_applied(connection: Connection, settings: Settings, number: int, what: str) -> None:
+    """Raise Refused unless a step is applied and no run of it stopped half way; ``what`` is what it brings."""
+    store.assert_owner(connection, settings.schema)
+    applied = applied_steps(store.history(connection))
+    half_done = dict(store.started(connection)).get(number)
+    if half_done is not None:
+        raise Refused(
+            f"step {number}, which brings {what}, is half way {half_done}",
+            hint=f"finish that first: {finishing(number, half_done, applied)}",
+        )
+    if number not in applied:
+        raise Refused(
+            f"step {number} ({all_steps()[number - 1].name}), which brings {what}, is not applied here",
+            hint="run callctl migrate up first; callctl migrate status shows where each step stands",
+        )
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A command that writes, with its connection and nobody at a migration beside it."""
+
+    settings: Settings
+    connection: Connection
+    command: str
+    on_event: OnEvent
+
+    def make_ready(self) -> None:
+        """Make callctl's schema, or bring it up to date."""
+        make_ready(self.connection, self.settings, None, self.on_event)
+
+    def transaction(self, what: str, work: Callable[[], Result], state: Callable[[], str] = lambda: NOTHING) -> Result:
+        """Do ``work`` in one transaction, again from its beginning where it does not get a lock on ``what``.
+
+        ``state`` says what stands when it fails. Raises StepFailed, Interrupted, LockHeld, and what ``work`` raises.
+        """
+        import psycopg
+
+        def attempt() -> Result:
+            with self.connection.transaction():
+                guard_transaction(self.connection, self.settings.schema, self.settings.lock_timeout_ms, shared=True)
+                return work()
+
+        try:
+            return database.with_retries(self.settings, what, attempt, self.on_event)
+        except database.NotStored as wrong:
+            raise wrong.explained(self.connection, self.command, state()) from None
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None
+        except psycopg.Error as error:
+            raise database.translated(error, self.command, "", state(), self.connection) from error
+
+
+@contextmanager
+def operation(
+    settings: Settings, command: str, *, wait: bool = False, on_event: OnEvent = ignore
+) -> Iterator[Operation]:
+    """Hold off migrations while a command writes. ``wait`` waits for one under way, up to ``settings.lock_wait_ms``.
+
+    Raises LockHeld where a migration is under way; Refused behind a pooler in transaction mode; ConnectionFailed.
+    """
+    with (
+        MigrationLock(settings, wait=wait, shared=True, name=OPERATE_SESSION, command=command, on_event=on_event),
+        closing(database.connect(settings, application_name=OPERATE_SESSION, session=True)) as connection,
+    ):
+        yield Operation(settings, connection, command, on_event)

@@ -1,0 +1,173 @@
+"""seed-models: the models of a catalogue into the database, and on request the development accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from callctl.database import connection as database
+from callctl.database import store
+from callctl.database.actions import record_action
+from callctl.database.lock import at_work, guard_transaction
+from callctl.errors import Refused
+from callctl.events import OnEvent, ignore
+from callctl.migration.steps import withheld
+from callctl.migration.steps.catalogue import STEP, Model, contradictions
+from callctl.migration.steps.standing import status
+from callctl.secrets.envelope import key_ledger
+from callctl.secrets.envelope.ring import load_key_ring
+from callctl.tenants import dev_accounts, seed_rows
+
+if TYPE_CHECKING:
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+    from callctl.secrets.envelope.ring import KeyRing
+    from callctl.statements.naming import Naming
+    from callctl.tenants.dev_accounts import Account, Sealed
+    from callctl.tenants.seed_rows import Seed
+
+COMMAND = "seed-models"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be seeded. ``catalogue`` names it in messages and in the audit trail.
+
+    ``development_database`` is the name that somebody typed; a sandbox does not ask for it.
+    """
+
+    catalogue: str
+    models: tuple[Model, ...]
+    overwrite: bool = False
+    dev_accounts: bool = False
+    development_database: str | None = None
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """What a run has written, or would; ``accounts`` is None where nobody asked for them.
+
+    ``withheld`` are the models that wait for step 6, whichever catalogue they came from.
+    """
+
+    catalogue: str
+    models: tuple[Seed, ...]
+    accounts: tuple[Account, ...] | None
+    warnings: tuple[str, ...]
+    withheld: tuple[withheld.Withheld, ...] = ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write."""
+        models = any(each.outcome in ("insert", "update") for each in self.models)
+        return models or any(each.outcome == "insert" for each in self.accounts or ())
+
+
+def look(connection: Connection, settings: Settings, wish: Wish) -> Seeded:
+    """What :func:`seed` would write. Changes nothing, and does not ask whether the database is there to develop on.
+
+    Raises Refused where step 13 is not applied, and as :func:`seed` where the table does not fit the catalogue.
+    """
+    with database.read_only(connection):
+        return _found(connection, _naming(connection, settings), wish)
+
+
+def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEvent = ignore) -> Seeded:
+    """Insert the models that are missing, and bring up to date what callctl wrote and nobody has changed since.
+
+    One transaction, with its row in the audit trail; none where there is nothing to write. Raises Refused, naming model
+    and field, where the table would round a price, lacks a value or has a key twice; ConfigError where development
+    accounts need keys that are not there; LockHeld; StepFailed. Nothing is written then.
+    """
+    import psycopg
+
+    ring = load_key_ring(settings) if wish.dev_accounts else None
+    with at_work(settings, command="seed-models", wait=wait, on_event=on_event) as (connection, _):
+        if wish.dev_accounts:
+            dev_accounts.assert_development(connection, settings, wish.development_database)
+        naming = _naming(connection, settings)
+        with database.read_only(connection):
+            found = _found(connection, naming, wish)
+        if not found.writes:
+            return found
+        try:
+            sealed: Mapping[str, Sealed] = {}
+            if ring is not None and any(each.outcome == "insert" for each in found.accounts or ()):
+                sealed = _sealed(connection, settings, naming, ring, on_event)
+            attempt = partial(_attempt, connection, settings, naming, wish, sealed)
+            return database.with_retries(settings, "a lock", attempt, on_event)
+        except psycopg.Error as error:
+            quoted = not wish.dev_accounts
+            raise database.translated(error, COMMAND, "", "nothing was written", connection, quoted=quoted) from error
+
+
+def _naming(connection: Connection, settings: Settings) -> Naming:
+    """What this database calls things, if its models can be seeded."""
+    found = status(connection, settings)
+    if STEP not in found.applied or STEP in found.half_done:
+        raise Refused(
+            f"step {STEP} is not applied: the columns that a catalogue needs may not be there; nothing was written",
+            hint="run callctl migrate up first (callctl migrate status shows where it stands)",
+        )
+    return found.naming
+
+
+def _found(connection: Connection, naming: Naming, wish: Wish) -> Seeded:
+    seeds = seed_rows.look(connection, naming, wish.models, wish.catalogue, overwrite=wish.overwrite)
+    accounts = dev_accounts.look(connection, naming) if wish.dev_accounts else None
+    return Seeded(wish.catalogue, seeds, accounts, contradictions(wish.models), withheld.models(connection, naming))
+
+
+def _sealed(
+    connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
+) -> Mapping[str, Sealed]:
+    """The secrets of the development accounts, under a key that this database then knows."""
+
+    def known() -> None:
+        with connection.transaction():
+            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+            store.create(connection, settings.schema)
+            key_ledger.record(connection, ring)
+
+    database.with_retries(settings, "a lock", known, on_event)
+    return dev_accounts.seal(connection, settings, naming, ring, on_event)
+
+
+def _attempt(
+    connection: Connection, settings: Settings, naming: Naming, wish: Wish, sealed: Mapping[str, Sealed]
+) -> Seeded:
+    with connection.transaction():
+        guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
+        store.create(connection, settings.schema)
+        seed_rows.lock(connection, naming)
+        found = _found(connection, naming, wish)  # again: the application may have written meanwhile
+        seeds = seed_rows.write(connection, naming, found.models, wish.catalogue)
+        accounts = found.accounts
+        if accounts is not None:
+            accounts = dev_accounts.write(connection, naming, accounts, sealed)
+        done = replace(found, models=seeds, accounts=accounts, withheld=withheld.models(connection, naming))
+        if done.writes:
+            record_action(connection, COMMAND, _detail(done, wish))
+        return done
+
+
+def _detail(done: Seeded, wish: Wish) -> Mapping[str, Any]:
+    """What was written, for the audit trail: values of the catalogue, and those that they took the place of."""
+    updated = {
+        each.model.key: {
+            difference.field: {"before": difference.here, "after": difference.catalogue}
+            for difference in each.differences
+            if difference.written
+        }
+        for each in done.models
+        if each.outcome == "update"
+    }
+    return {
+        "catalogue": wish.catalogue,
+        "overwrite": wish.overwrite,
+        "inserted": {each.model.key: each.id for each in done.models if each.outcome == "insert"},
+        "updated": updated,
+        "accounts": {each.name: each.id for each in done.accounts or () if each.outcome == "insert"},
+    }

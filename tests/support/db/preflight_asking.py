@@ -1,0 +1,38 @@
+"""How the tests of preflight ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import psycopg
+
+from callctl.config.settings import Settings
+from callctl.migration.checks.findings import Finding
+from callctl.migration.checks.preflight import preflight
+from callctl.statements.naming import read_naming
+
+ALL = tuple(range(1, 14))
+SETTINGS = Settings(lock_timeout_ms=100, statement_timeout_ms=20_000)
+Connection: TypeAlias = psycopg.Connection[Any]
+
+
+def ask(
+    connection: Connection,
+    pending: Sequence[int] = ALL,
+    direction: Any = "up",
+    *,
+    schema: str = "chatapp",
+    **more: Any,
+) -> tuple[Finding, ...]:
+    naming = read_naming(connection, schema)
+    return preflight(connection, replace(SETTINGS, schema=schema), naming, pending, direction, **more)
+
+
+def of(findings: Sequence[Finding], id: str, level: str | None = None) -> list[Finding]:
+    return [each for each in findings if each.id == id and level in (None, each.level)]
+
+
+def objects(findings: Sequence[Finding]) -> set[str]:
+    return {each for finding in findings for each in finding.objects}
