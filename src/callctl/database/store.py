@@ -15,7 +15,7 @@ from callctl.database import connection as database
 from callctl.database.lock import at_work, guard_transaction
 from callctl.errors import Refused, StepFailed
 from callctl.events import Direction, OnEvent, ignore
-from callctl.files import read_sql
+from callctl.files import read_sql, sql_names
 from callctl.redaction import in_utf8
 
 if TYPE_CHECKING:
@@ -117,6 +117,11 @@ def absence(connection: Connection, platform_schema: str, table: str) -> str | N
     return "is archived" if database.relation_exists(connection, "callctl", table) else "is not there"
 
 
+def schema_sql() -> str:
+    """What makes callctl's schema, or brings it up to date: the files of ``sql/store`` in order, as one script."""
+    return "\n".join(read_sql(name) for name in sql_names("store"))
+
+
 def create(connection: Connection, platform_schema: str) -> None:
     """Make callctl's schema, or bring it up to date, for the platform in ``platform_schema``.
 
@@ -128,7 +133,7 @@ def create(connection: Connection, platform_schema: str) -> None:
         # An earlier callctl's saved values may be many, and the triggers that count have just locked out their writers:
         # the last statement of store_keys.sql, or the next run, begins to count them.
         uncounted = exists(connection) and not database.relation_exists(connection, "callctl", "tally")
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql().encode())
         _assert_own_writes(connection)
         connection.execute(
             "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
