@@ -141,7 +141,8 @@ def measure(url: str, rounds: int) -> dict[str, Any]:
             with database.read_only(connection):
                 # What verify's own transaction goes by.
                 connection.execute(
-                    read_sql("catalog/verify_session.sql").encode(), {"timeout": "10min", "known_keys": '["k1"]'}
+                    read_sql("migration/checks/verify_session.sql"),
+                    {"timeout": "10min", "known_keys": '["k1"]'},
                 )
                 for sql in sorted(floors | whole):
                     began = time.perf_counter()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 
 from sqlglot import exp
 
@@ -182,18 +183,26 @@ def _table(scripts: Iterable[tuple[object, Script]]) -> Iterator[str]:
 
 
 def store_schema(generated: str) -> str:
-    script = load_script("store.sql")
-    comments = dict(_comments(script.text))
     lines = [
         "# The store",
         "",
         generated,
-        "What callctl keeps in the schema `callctl` of the database it works on, as `sql/store.sql` makes it",
-        "and says in its own `COMMENT ON`. Look at it as you like; let callctl write. Between a down and",
+        "What callctl keeps in the schema `callctl` of the database it works on, as the files of `sql/store` make it",
+        "and say in their own `COMMENT ON`. Look at it as you like; let callctl write. Between a down and",
         "the next up the tables `integration_accounts`, `calls` and `call_transcripts` live there, too.",
-        "",
-        "## Tables",
     ]
+    for name in sql_names("store"):
+        lines += _store_subject(load_script(name))
+    return "\n".join(lines) + "\n"
+
+
+def _store_subject(script: Script) -> list[str]:
+    """One file of ``sql/store``: what its objects are for, its tables, its functions."""
+    comments = dict(_comments(script.text))
+    subject = Path(script.name).stem.partition("_")[2].replace("_", " ").capitalize()
+    head = script.text.partition("\n\n")[0]
+    lines = ["", f"## {subject}", "", f"`sql/{script.name}`", ""]
+    lines += [line.removeprefix("--").strip() for line in head.splitlines()]
     for table in _tables(script):
         name = table.this.name
         lines += ["", f"### {name}", "", f"{comments[f'callctl.{name}']}.", ""]
@@ -202,11 +211,11 @@ def store_schema(generated: str) -> str:
             kind = column.args["kind"].sql(dialect="postgres").lower()
             says = _cell(comments[f"callctl.{name}.{column.name}"])
             lines.append(f"| `{column.name}` | {kind}{_nullable(column, table)} | {says} |")
-    lines += ["", "## Functions", "", "| function | does |", "|---|---|"]
-    for name, text in comments.items():
-        if "(" in name:
-            lines.append(f"| `{name.removeprefix('callctl.')}` | {_cell(text)} |")
-    return "\n".join(lines) + "\n"
+    functions = [(name.removeprefix("callctl."), text) for name, text in comments.items() if "(" in name]
+    if functions:
+        lines += ["", "| function or procedure | does |", "|---|---|"]
+        lines += [f"| `{name}` | {_cell(text)} |" for name, text in functions]
+    return lines
 
 
 def _tables(script: Script) -> Iterator[exp.Schema]:
@@ -227,7 +236,7 @@ def _nullable(column: exp.ColumnDef, table: exp.Schema) -> str:
 
 def _comments(text: str) -> Iterator[tuple[str, str]]:
     """What each COMMENT ON is about, as it names it, and what it says."""
-    pattern = r"(?m)^COMMENT ON (?:TABLE|COLUMN|FUNCTION) ([\w.]+(?:\([^)]*\))?) IS\s+'((?:[^']|'')*)'"
+    pattern = r"(?m)^COMMENT ON (?:TABLE|COLUMN|FUNCTION|PROCEDURE) ([\w.]+(?:\([^)]*\))?) IS\s+'((?:[^']|'')*)'"
     for name, words in re.findall(pattern, text):
         yield name, words.replace("''", "'")
 

@@ -5,7 +5,8 @@
 -- Ranges of sql/call-settings.schema.json, which has them from L2418-2528 and L2689-2700; a test holds the two against each other.
 -- A field that is absent takes its default and is no offence.
 -- jsonb is ordered by type first (null, string, number, boolean, array, object), so that BETWEEN two numbers is said of a
--- number alone. Settings that are the very defaults of step 12, as most are, are known by sight: catalog/verify_session.sql says
+-- number alone. Settings that are the very defaults of step 12, as most are, are known by sight:
+-- migration/checks/verify_session.sql says
 -- what the defaults are; where it has not, all are looked at. Other questions about call settings begin in the same words.
 -- check: call-settings-in-range: the call settings of every call-enabled chatbot are within their documented ranges
 SELECT c.id, (

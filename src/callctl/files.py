@@ -9,6 +9,7 @@ import shutil
 import stat
 from functools import cache
 from pathlib import Path
+from typing import LiteralString
 
 from callctl.errors import ConfigError, Refused
 
@@ -28,8 +29,11 @@ def sql_root() -> Path:
 
 
 @cache
-def read_sql(name: str) -> str:
-    """The text of one file, by its name below the root (``steps/04_backfill_capabilities/up.sql``)."""
+def read_sql(name: str) -> LiteralString:
+    """The text of one file, by its name below the root (``steps/04_backfill_capabilities/up.sql``).
+
+    It is part of the program, as if it were written in the code: psycopg takes it as it is.
+    """
     try:
         return (sql_root() / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -131,8 +131,8 @@ def test_the_whole_way_and_no_secret_anywhere(ask: Ask, url: str, keys: Path, lo
 
 def copy_too_much(db: psycopg.Connection[Any]) -> None:
     """As a run does, but with a column too many: in text, the server would log the line."""
-    db.execute(read_sql("webhooks/new_values.sql").encode())
-    with db.cursor().copy(read_sql("webhooks/copy.sql").encode()) as copy:
+    db.execute(read_sql("secrets/webhooks/new_values.sql"))
+    with db.cursor().copy(read_sql("secrets/webhooks/copy.sql")) as copy:
         copy.set_types(["uuid", "text", "text"])
         copy.write_row((UUID(int=1), accounts.CANARY, ""))
 

@@ -266,7 +266,7 @@ def swallowing(table: str, event: str = "UPDATE") -> str:
 class Refusal:
     """What is done when a statement begins, and what the error says then.
 
-    ``site``: the function of store.sql, the check, or the part of callctl that refuses. ``cure``: what the operator
+    ``site``: the function of sql/store, the check, or the part of callctl that refuses. ``cure``: what the operator
     does where the message cannot know a statement, as with a row that belongs to the platform.
     """
 
@@ -383,11 +383,10 @@ ELSEWHERE = {
 
 
 def test_no_refusal_is_forgotten() -> None:
-    from callctl.files import read_sql
 
     sites = set()
     function = ""
-    for line in read_sql("store.sql").splitlines():
+    for line in store.schema_sql().splitlines():
         if made := re.match(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE) callctl\.(\w+)", line):
             function = made[1]
         if "RAISE EXCEPTION" in line:

@@ -62,13 +62,13 @@ class DumpLockTimeout(Exception):
 
 def tables_of(connection: Connection, left_out: Sequence[str]) -> tuple[Table, ...]:
     """The tables whose rows a dump holds, by name."""
-    rows = connection.execute(read_sql("backup/tables.sql").encode(), {"left_out": list(left_out)}).fetchall()
+    rows = connection.execute(read_sql("backup/tables.sql"), {"left_out": list(left_out)}).fetchall()
     return tuple(Table(*row) for row in rows)
 
 
 def source_of(connection: Connection) -> Source:
     """What a restore will compare with."""
-    row = connection.execute(read_sql("backup/server.sql").encode()).fetchone()
+    row = connection.execute(read_sql("backup/server.sql")).fetchone()
     assert row is not None
     return Source(*row)
 
@@ -92,12 +92,12 @@ def one_snapshot(connection: Connection, left_out: Sequence[str]) -> Iterator[tu
             except psycopg.errors.UndefinedTable:  # dropped in between
                 connection.execute("ROLLBACK")
                 continue
-            connection.execute(read_sql("backup/patience.sql").encode())
+            connection.execute(read_sql("backup/patience.sql"))
             tables = tables_of(connection, left_out)
             if {table.full_name for table in tables} <= {table.full_name for table in seen}:
                 break
             connection.execute("ROLLBACK")  # one was made in between
-        row = connection.execute(read_sql("backup/snapshot.sql").encode()).fetchone()
+        row = connection.execute(read_sql("backup/snapshot.sql")).fetchone()
         assert row is not None
         yield str(row[0]), tables
     finally:
@@ -196,7 +196,7 @@ def _options(connection: Connection) -> str:
 
     pg_dump hands standard_conforming_strings = off on to the dump, and PostgreSQL 19 refuses it.
     """
-    row = connection.execute(read_sql("backup/literals.sql").encode()).fetchone()
+    row = connection.execute(read_sql("backup/literals.sql")).fetchone()
     return "-c standard_conforming_strings=on" if row and row[0] else ""
 
 

@@ -134,10 +134,10 @@ class Replay:
 
     def settle(self) -> None:
         """Take back what functions were lent for the restore. Raises psycopg's errors."""
-        self.connection.execute(read_sql("backup/return_path.sql").encode())
+        self.connection.execute(read_sql("backup/return_path.sql"))
 
     def _lend_path(self) -> None:
-        self.connection.execute(read_sql("backup/lend_path.sql").encode())
+        self.connection.execute(read_sql("backup/lend_path.sql"))
 
     def _text(self, section: Section) -> bytes:
         with self._restoring(section) as child:

@@ -113,7 +113,7 @@ def _answer(
     dump: _Dump, target: Source, connection: Connection, began: float, *, no_owner: bool, dry_run: bool
 ) -> Restored:
     manifest = dump.manifest
-    there = {row[0] for row in connection.execute(read_sql("backup/database_settings.sql").encode())}
+    there = {row[0] for row in connection.execute(read_sql("backup/database_settings.sql"))}
     return Restored(
         file=dump.file,
         database=target.database,
@@ -194,7 +194,7 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
     where = f"database {target.database}"
     if target.standby:
         raise Refused(f"{where} is on a standby, which takes no writes", hint="restore on a primary")
-    occupied = connection.execute(read_sql("backup/occupied.sql").encode()).fetchall()
+    occupied = connection.execute(read_sql("backup/occupied.sql")).fetchall()
     if occupied:
         held = "; ".join(
             f"{kind}s: {count} ({quoted(names)}{', …' if count > 3 else ''})" for kind, count, names in occupied
@@ -213,11 +213,11 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
             f"the dump's encoding is {manifest.encoding}, and that of {where} is {target.encoding}",
             hint=f"createdb --template=template0 --encoding={manifest.encoding} NEW_DATABASE",
         )
-    may = connection.execute(read_sql("backup/may_create.sql").encode()).fetchone()
+    may = connection.execute(read_sql("backup/may_create.sql")).fetchone()
     if not (may and may[0]):
         raise Refused(f"this role may not create anything in {where}", hint="connect as the database's owner")
     _assert_nothing_lacks(connection, manifest, no_owner=no_owner)
-    privileges = [row[0] for row in connection.execute(read_sql("backup/default_privileges.sql").encode())]
+    privileges = [row[0] for row in connection.execute(read_sql("backup/default_privileges.sql"))]
     if privileges:
         raise Refused(
             f"{where} has default privileges, which everything restored by this role would get: {quoted(privileges)}",
@@ -242,7 +242,7 @@ def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owne
         "grantees": list(grantees),
         "extensions": list(manifest.extensions),
     }
-    rows = connection.execute(read_sql("backup/lacking.sql").encode(), parameters).fetchall()
+    rows = connection.execute(read_sql("backup/lacking.sql"), parameters).fetchall()
     problems: list[str] = []
     hints: list[str] = []
 
@@ -366,7 +366,7 @@ def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEv
 
 
 def _grants(connection: Connection) -> frozenset[str]:
-    rows = connection.execute(read_sql("backup/grants.sql").encode(), {"left_out": []}).fetchall()
+    rows = connection.execute(read_sql("backup/grants.sql"), {"left_out": []}).fetchall()
     return frozenset(str(row[0]) for row in rows)
 
 

@@ -148,7 +148,7 @@ def _begin(connection: Connection, settings: Settings, left_out: Sequence[str]) 
 
 
 def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out: Sequence[str]) -> None:
-    there = {row[0] for row in connection.execute(read_sql("backup/schemas.sql").encode())}
+    there = {row[0] for row in connection.execute(read_sql("backup/schemas.sql"))}
     for name in left_out:
         if name not in there:
             raise Refused(f"there is no schema {name} to leave out", hint="psql's \\dn lists those of the database")
@@ -157,7 +157,7 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
                 f"schema {name} cannot be left out: a backup is for what the platform and callctl have there",
                 hint="leave that --exclude-schema out",
             )
-    rows = connection.execute(read_sql("backup/dependents.sql").encode(), {"left_out": list(left_out)}).fetchall()
+    rows = connection.execute(read_sql("backup/dependents.sql"), {"left_out": list(left_out)}).fetchall()
     if rows:
         needs = "".join(f"\n  {mine} needs {other}" for mine, other in rows[:5])
         more = f"\n  and {len(rows) - 5} more" if len(rows) > 5 else ""
@@ -168,7 +168,7 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
 
 
 def _assert_readable(connection: Connection, settings: Settings, left_out: Sequence[str]) -> None:
-    rows = connection.execute(read_sql("backup/unreadable.sql").encode(), {"left_out": list(left_out)}).fetchall()
+    rows = connection.execute(read_sql("backup/unreadable.sql"), {"left_out": list(left_out)}).fetchall()
     if not rows:
         return
     denied = [(schema, f"{kind} {schema}.{name}") for schema, name, kind, reason in rows if reason == "denied"]
@@ -241,7 +241,7 @@ def _described(
     path = _search_path(connection)
     # The rows are counted with it: the planner looks into functions that indexes use.
     connection.execute("SELECT set_config('search_path', %s, true)", (", ".join(map(_quoted, path)),))
-    roles = connection.execute(read_sql("backup/roles.sql").encode(), {"left_out": list(left_out)}).fetchall()
+    roles = connection.execute(read_sql("backup/roles.sql"), {"left_out": list(left_out)}).fetchall()
     return Manifest(
         bytes=0,
         sha256="",
@@ -279,7 +279,7 @@ def _quoted(name: str) -> str:
 
 def _search_path(connection: Connection) -> tuple[str, ...]:
     """The schemas in which this session looks for a name, then those in which other roles do."""
-    paths = [row[0] for row in connection.execute(read_sql("backup/search_paths.sql").encode()).fetchall()]
+    paths = [row[0] for row in connection.execute(read_sql("backup/search_paths.sql")).fetchall()]
     found: dict[str, None] = {}
     with connection.transaction(force_rollback=True):  # a savepoint: the path itself stays
         for path in (None, *paths):
@@ -292,7 +292,7 @@ def _search_path(connection: Connection) -> tuple[str, ...]:
 
 
 def _names(connection: Connection, file: str, **values: object) -> tuple[str, ...]:
-    return tuple(str(row[0]) for row in connection.execute(read_sql(file).encode(), values or None).fetchall())
+    return tuple(str(row[0]) for row in connection.execute(read_sql(file), values or None).fetchall())
 
 
 def _left_out(tables: Sequence[Table]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def record_action(connection: Connection, command: str, detail: Mapping[str, Any
         "client": store.client(),
         "version": __version__,
     }
-    connection.execute(read_sql("actions/record.sql").encode(), values)
+    connection.execute(read_sql("database/record_action.sql"), values)
 
 
 def _in_utf8(value: Any) -> Any:
@@ -54,5 +54,5 @@ def actions(connection: Connection, command: str | None = None) -> tuple[Action,
     """Every action, or those of one command, newest first; empty where callctl never wrote."""
     if not database.relation_exists(connection, "callctl", "action"):
         return ()
-    rows = connection.execute(read_sql("actions/list.sql").encode(), {"command": command}).fetchall()
+    rows = connection.execute(read_sql("database/list_actions.sql"), {"command": command}).fetchall()
     return tuple(Action(*row) for row in rows)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
 
 # The query whose row is a LastBackup.
-LAST = "backup/last.sql"
+LAST = "database/last_backup.sql"
 
 
 @dataclass(frozen=True)
@@ -58,5 +58,5 @@ def last_backup(connection: Connection) -> LastBackup | None:
     """The last one on record; None where there is none."""
     if not database.relation_exists(connection, "callctl", "action"):
         return None
-    row = connection.execute(read_sql(LAST).encode()).fetchone()
+    row = connection.execute(read_sql(LAST)).fetchone()
     return LastBackup(*row) if row else None

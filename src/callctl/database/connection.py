@@ -77,7 +77,7 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
         if session and found in ("shared", "one"):
             raise pooler.refusal(connection, found)
         if found != "shared":  # then what this session were given, another client would have
-            connection.execute(read_sql("catalog/session.sql").encode())
+            connection.execute(read_sql("database/session.sql"))
     except psycopg.Error as error:
         connection.close()
         raise _unreachable(error, settings) from None
@@ -234,7 +234,7 @@ def target_of(connection: Connection, settings: Settings) -> Target:
 
 
 def _answered(connection: Connection, settings: Settings) -> tuple[int, Target]:
-    row = connection.execute(read_sql("catalog/target.sql").encode()).fetchone()
+    row = connection.execute(read_sql("database/target.sql")).fetchone()
     pid, database, role = row or (0, "", "")
     info = connection.info
     version = info.parameter_status("server_version") or str(info.server_version)
@@ -355,7 +355,7 @@ def caret(error: psycopg.Error, sql: str) -> str:
 
 def is_sandbox(connection: Connection) -> bool:
     """True if callctl made this database to play with, and everything in it can be made again."""
-    row = connection.execute(read_sql("catalog/is_sandbox.sql")).fetchone()
+    row = connection.execute(read_sql("database/is_sandbox.sql")).fetchone()
     return row is not None and bool(row[0])
 
 
@@ -377,7 +377,7 @@ def read_only(connection: Connection) -> Iterator[None]:
 
     try:
         with connection.transaction(force_rollback=True):
-            # A session behind a pooler is not callctl's own, and has not what catalog/session.sql sets.
+            # A session behind a pooler is not callctl's own, and has not what database/session.sql sets.
             connection.execute(
                 "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL row_security = off"
             )
@@ -422,7 +422,7 @@ def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str
     ):
         return None
     try:
-        rows = connection.execute(read_sql("catalog/hidden_rows.sql").encode()).fetchall()
+        rows = connection.execute(read_sql("database/hidden_rows.sql")).fetchall()
     except psycopg.Error:  # what the server said is left
         return None
     # The server's words are compared here: they may hold a secret, which no statement sends.
@@ -562,7 +562,7 @@ def unhindered(connection: Connection, schema: str, tables: Sequence[str]) -> st
 
     try:
         values = {"schema": schema, "tables": list(tables)}
-        rows = connection.execute(read_sql("catalog/hindering.sql").encode(), values).fetchall()
+        rows = connection.execute(read_sql("database/hindering.sql"), values).fetchall()
     except psycopg.Error:
         rows = []
     if not rows:

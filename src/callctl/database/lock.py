@@ -150,7 +150,7 @@ def guard_transaction(
         "lock_timeout": f"{lock_timeout_ms}ms",
         "idle": f"{IDLE_MS}ms",
     }
-    row = connection.execute(read_sql("catalog/guard.sql").encode(), parameters).fetchone()
+    row = connection.execute(read_sql("database/guard.sql"), parameters).fetchone()
     if row is None or not row[0]:
         raise WorkLockBusy(lambda: in_the_middle(connection, schema))
     if not row[3]:
@@ -162,9 +162,7 @@ def guard_transaction(
 
 def in_the_middle(connection: Connection, schema: str) -> LockHeld:
     """The error for a work lock that another session keeps."""
-    row = connection.execute(
-        read_sql("catalog/lock_holder.sql").encode(), {"classid": WORK_CLASS, "schema": schema}
-    ).fetchone()
+    row = connection.execute(read_sql("database/lock_holder.sql"), {"classid": WORK_CLASS, "schema": schema}).fetchone()
     holder = f" (pid {row[0]}, {row[1] or 'unknown'}, for {row[4]})" if row else ""
     return LockHeld(
         f"another callctl{holder} is in the middle of a statement on schema {schema}",
@@ -211,7 +209,7 @@ _Orphan = tuple[int, bool | None, str, str, str]
 
 def _orphans(connection: Connection, schema: str) -> list[_Orphan]:
     parameters = {"lock": LOCK_CLASS, "work": WORK_CLASS, "batch": BATCH_CLASS, "schema": schema}
-    rows = connection.execute(read_sql("catalog/orphans.sql").encode(), parameters).fetchall()
+    rows = connection.execute(read_sql("database/orphans.sql"), parameters).fetchall()
     return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
 
@@ -347,7 +345,7 @@ class MigrationLock:
     def ask(self, query: str, values: dict[str, object]) -> tuple[Any, ...] | None:
         """The first row of a query, on this connection of its own. Raises psycopg.Error."""
         assert self._connection is not None
-        return self._connection.execute(query.encode(), values).fetchone()
+        return self._connection.execute(query, values).fetchone()
 
     def _backend_pid(self) -> int:
         assert self._connection is not None
@@ -373,7 +371,7 @@ def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, 
 def lock(connection: Connection, classid: int, number: int, *, shared: bool = False) -> bool:
     """Take an advisory lock of the session's, if it is free."""
     values = {"classid": classid, "number": number, "shared": shared}
-    row = connection.execute(read_sql("rotation/take.sql").encode(), values).fetchone()
+    row = connection.execute(read_sql("database/advisory_lock.sql"), values).fetchone()
     return bool(row and row[0])
 
 
@@ -403,13 +401,11 @@ def lock_alone(
 
 def let_go(connection: Connection, classid: int, number: int) -> None:
     """Release it."""
-    connection.execute(read_sql("rotation/let_go.sql").encode(), {"classid": classid, "number": number})
+    connection.execute(read_sql("database/release_advisory_lock.sql"), {"classid": classid, "number": number})
 
 
 def _holder(connection: Connection, schema: str) -> str:
-    row = connection.execute(
-        read_sql("catalog/lock_holder.sql").encode(), {"classid": LOCK_CLASS, "schema": schema}
-    ).fetchone()
+    row = connection.execute(read_sql("database/lock_holder.sql"), {"classid": LOCK_CLASS, "schema": schema}).fetchone()
     if row is None:
         return ""
     return f" (pid {row[0]}, {row[1] or 'unknown'}, from {row[2]} as {row[3]}, for {row[4]})"

@@ -68,7 +68,7 @@ class Pace:
             return None
         self._looked = now
         here, replicas = None, []
-        for position, name, replayed in self._connection.execute(read_sql("catalog/replicas.sql").encode()).fetchall():
+        for position, name, replayed in self._connection.execute(read_sql("database/replicas.sql")).fetchall():
             here = position
             if replayed is not None:
                 replicas.append((name, replayed))

@@ -8,14 +8,14 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from callctl import __version__
 from callctl.database import connection as database
 from callctl.database.lock import at_work, guard_transaction
 from callctl.errors import Refused, StepFailed
 from callctl.events import Direction, OnEvent, ignore
-from callctl.files import read_sql
+from callctl.files import read_sql, sql_names
 from callctl.redaction import in_utf8
 
 if TYPE_CHECKING:
@@ -117,6 +117,11 @@ def absence(connection: Connection, platform_schema: str, table: str) -> str | N
     return "is archived" if database.relation_exists(connection, "callctl", table) else "is not there"
 
 
+def schema_sql() -> LiteralString:
+    """What makes callctl's schema, or brings it up to date: the files of ``sql/store`` in order, as one script."""
+    return "\n".join(read_sql(name) for name in sql_names("store"))
+
+
 def create(connection: Connection, platform_schema: str) -> None:
     """Make callctl's schema, or bring it up to date, for the platform in ``platform_schema``.
 
@@ -128,7 +133,7 @@ def create(connection: Connection, platform_schema: str) -> None:
         # An earlier callctl's saved values may be many, and the triggers that count have just locked out their writers:
         # the last statement of store_keys.sql, or the next run, begins to count them.
         uncounted = exists(connection) and not database.relation_exists(connection, "callctl", "tally")
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         _assert_own_writes(connection)
         connection.execute(
             "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
@@ -136,14 +141,14 @@ def create(connection: Connection, platform_schema: str) -> None:
         assert_owner(connection, platform_schema)
         if not uncounted:
             connection.execute("SELECT callctl.begin_count()")
-        connection.execute(read_sql("webhooks/expired.sql").encode())
+        connection.execute(read_sql("database/expired_webhook_secrets.sql"))
 
 
 def changed_records(connection: Connection) -> tuple[ChangedRecords, ...]:
     """The tables of callctl's that another hand has written to; empty where callctl has not begun to count them."""
     if not database.relation_exists(connection, "callctl", "tally"):
         return ()
-    rows = connection.execute(read_sql("catalog/changed_records.sql").encode()).fetchall()
+    rows = connection.execute(read_sql("database/changed_records.sql")).fetchall()
     return tuple(ChangedRecords(*row) for row in rows)
 
 
@@ -168,7 +173,7 @@ def _assert_layout(connection: Connection) -> None:
 
 def _assert_own_writes(connection: Connection) -> None:
     """Raise Refused where something of others could keep what callctl records from being stored as it is written."""
-    hooks = connection.execute(read_sql("catalog/own_hooks.sql").encode()).fetchall()
+    hooks = connection.execute(read_sql("database/own_hooks.sql")).fetchall()
     if hooks:
         are, verb = ("is", "it may change") if len(hooks) == 1 else ("are", "they may change")
         raise Refused(
@@ -187,7 +192,7 @@ def assert_recognised(connection: Connection) -> bool:
 
     Raises Unreadable where this role may not read it.
     """
-    row = connection.execute(read_sql("catalog/store_readable.sql").encode()).fetchone()
+    row = connection.execute(read_sql("database/store_readable.sql")).fetchone()
     if row is not None:
         raise Unreadable(
             f"callctl's own schema here belongs to role {row[0]}, and role {row[2]} may not read it", hint=row[1]
@@ -315,7 +320,7 @@ def flush(connection: Connection, said: str) -> None:
 
     ``said`` names what was committed, for who reads the server's log of changes.
     """
-    connection.execute(read_sql("catalog/flush.sql").encode(), {"said": said})
+    connection.execute(read_sql("database/flush.sql"), {"said": said})
 
 
 def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
@@ -356,8 +361,8 @@ def saved_summary(connection: Connection) -> tuple[Saved, ...]:
     """What callctl keeps for a way back, and what :func:`purge` would delete."""
     if not exists(connection):
         return ()
-    values: list[tuple[Any, ...]] = connection.execute(read_sql("catalog/saved_summary.sql").encode()).fetchall()
-    tables = connection.execute(read_sql("catalog/archived_tables.sql").encode()).fetchall()
+    values: list[tuple[Any, ...]] = connection.execute(read_sql("database/saved_summary.sql")).fetchall()
+    tables = connection.execute(read_sql("database/archived_tables.sql")).fetchall()
     return (
         *(Saved("archived table", name, _count(connection, name), 0) for (name,) in tables),
         *(Saved(*row) for row in values),
@@ -395,10 +400,10 @@ def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
                 summary = saved_summary(connection)
                 if summary:
                     create(connection, settings.schema)  # an older callctl's may lack a table
-                    connection.execute(read_sql("purge.sql").encode())
+                    connection.execute(read_sql("database/purge.sql"))
             return summary
 
         try:
             return database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            raise database.translated(error, "purge.sql", "", "nothing was deleted", quoted=False) from error
+            raise database.translated(error, "database/purge.sql", "", "nothing was deleted", quoted=False) from error

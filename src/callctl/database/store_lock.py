@@ -23,7 +23,7 @@ def in_store(connection: Connection, settings: Settings, work: Callable[[], None
         with connection.transaction():
             guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
             values = {"classid": STORE_CLASS, "schema": settings.schema}
-            connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
+            connection.execute(read_sql("database/store_alone.sql"), values)
             store.create(connection, settings.schema)
             work()
 

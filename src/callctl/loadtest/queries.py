@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from callctl.database.connection import Connection
 
-DIRECTORY = "loadtest"
-OWN = f"{DIRECTORY}/own"
-
 
 @dataclass(frozen=True)
 class Query:
@@ -40,13 +37,13 @@ class Query:
 
 def documented_queries(naming: Naming) -> dict[str, Query]:
     """Every query of the specification, by its file's name."""
-    queries = (_query(load_script(name), naming) for name in sql_names(DIRECTORY))
+    queries = (_query(load_script(name), naming) for name in sql_names("loadtest"))
     return {query.name: query for query in queries}
 
 
 def run_own(connection: Connection, naming: Naming, name: str, **values: object) -> psycopg.Cursor[tuple[Any, ...]]:
     """Execute one of the statements about the load test's own rows."""
-    query = _query(load_script(f"{OWN}/{name}.sql"), naming)
+    query = _query(load_script(f"loadtest/own/{name}.sql"), naming)
     return run(connection, query, values)
 
 

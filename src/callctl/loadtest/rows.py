@@ -136,7 +136,7 @@ class Rows:
             with self._connection.transaction():
                 self._guard()
                 values = {"classid": STORE_CLASS, "schema": self._settings.schema}
-                self._connection.execute(read_sql("rotation/store_alone.sql").encode(), values)
+                self._connection.execute(read_sql("database/store_alone.sql"), values)
                 store.create(self._connection, self._settings.schema)
 
         self._retried(attempt)

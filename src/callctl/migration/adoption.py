@@ -126,7 +126,7 @@ def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Ste
                 if "repeatable" in statement.directives:
                     try:
                         with connection.transaction():
-                            connection.execute(adapt(statement, naming).sql.encode())
+                            connection.execute(adapt(statement, naming).sql)
                     except psycopg.ProgrammingError:
                         # The object it works on is not there; the verify below names it.
                         continue

@@ -159,8 +159,8 @@ def _look(connection: Connection, settings: Settings) -> Live:
         "batch": BATCH_CLASS,
         "schema": settings.schema,
     }
-    holders = connection.execute(read_sql("catalog/live_runs.sql").encode(), values).fetchall()
-    rows = connection.execute(read_sql("catalog/live_sessions.sql").encode(), values).fetchall()
+    holders = connection.execute(read_sql("migration/live_runs.sql"), values).fetchall()
+    rows = connection.execute(read_sql("migration/live_sessions.sql"), values).fetchall()
     sessions = tuple(_session(*row) for row in rows)
     runs = [_run(*row) for row in holders]
     if not runs:
@@ -261,7 +261,7 @@ def _committed(connection: Connection) -> tuple[bool, Committed | None]:
     try:
         if not database.relation_exists(connection, "callctl", "work_done"):
             return not store.has_schema(connection), None  # an older callctl's schema has no such table
-        row = connection.execute(read_sql("catalog/live_progress.sql").encode()).fetchone()
+        row = connection.execute(read_sql("migration/live_progress.sql")).fetchone()
     except psycopg.errors.InsufficientPrivilege:
         return False, None
     if row is None:

@@ -196,7 +196,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
             _give_up(connection, settings, found, on_event)
         if wanted:
             # From here on only the end of a step waits for a synchronous standby, and says so.
-            connection.execute(read_sql("catalog/commit_at_once.sql").encode())
+            connection.execute(read_sql("migration/commit_at_once.sql"))
             make_ready(connection, settings, found.naming, on_event)
             if found.shadow and shadowed:
                 shadow.resume(connection, settings, found.naming, on_event)
@@ -232,7 +232,7 @@ def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
     """Name the companies that killed load tests have left: they stay with the platform."""
     if not database.relation_exists(connection, "callctl", "load_test"):
         return
-    for company, when, client in connection.execute(read_sql("catalog/load_tests_left.sql").encode()).fetchall():
+    for company, when, client in connection.execute(read_sql("migration/load_tests_left.sql")).fetchall():
         on_event(
             Notice(
                 f"the load test of {when} by {client} has left company {company} with the platform:"
@@ -245,7 +245,7 @@ def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> 
     """Which of the new tables no application can read yet; none where no step of this run has made or returned one."""
     if not {step.number for step in taken} & set(ARCHIVED):
         return ()
-    query = read_sql("catalog/unread_tables.sql").encode()
+    query = read_sql("migration/unread_tables.sql")
     rows = connection.execute(query, {"schema": naming.schema, "tables": list(ARCHIVED.values())}).fetchall()
     return tuple(
         f"{table} has row-level security and no policy: until CREATE POLICY, only its owner ({owner}) and roles with"
@@ -426,7 +426,7 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
     """
     import psycopg
 
-    sweep = [adapt(statement, naming).sql for statement in load_script("sweep.sql").statements]
+    sweep = [adapt(statement, naming).sql for statement in load_script("migration/sweep.sql").statements]
 
     def attempt() -> None:
         with connection.transaction():
@@ -438,12 +438,12 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
         with connection.transaction():
             guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
             for sql in sweep:
-                connection.execute(sql.encode())
+                connection.execute(sql)
 
     def follow(statement: Statement) -> None:
         with connection.transaction():
             guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            connection.execute(adapt(statement, naming).sql.encode())
+            connection.execute(adapt(statement, naming).sql)
 
     try:
         database.with_retries(settings, "a lock on callctl's own tables", attempt, on_event)
@@ -471,7 +471,7 @@ def _give_up(connection: Connection, settings: Settings, found: Status, on_event
                 guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
                 for statement in load_script(f"{step.directory}/undo.sql").statements:
                     for each in runner.expand(connection, adapt(statement, found.naming)):
-                        connection.execute(each.sql.encode())
+                        connection.execute(each.sql)
 
         try:
             database.with_retries(settings, "a lock", attempt, on_event)

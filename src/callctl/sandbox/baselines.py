@@ -38,7 +38,7 @@ def drop_database(connection: psycopg.Connection[Any], name: str) -> None:
     """Drop a database if it is there, and end the sessions in it."""
     from psycopg import sql
 
-    connection.execute(read_sql("catalog/end_sessions.sql"), {"database": name})
+    connection.execute(read_sql("sandbox/end_sessions.sql"), {"database": name})
     connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
@@ -65,5 +65,5 @@ def fill(
         if connection.info.server_version < 130000:  # gen_random_uuid() is in core since 13
             connection.execute("CREATE EXTENSION IF NOT EXISTS pgcrypto")
         for part in (baseline, "rows", f"{baseline}_rows"):
-            connection.execute(read_sql(f"baselines/{part}.sql").encode())
+            connection.execute(read_sql(f"baselines/{part}.sql"))
         connection.execute("VACUUM (ANALYZE)")

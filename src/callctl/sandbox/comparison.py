@@ -74,10 +74,10 @@ def fingerprint(connection: psycopg.Connection[Any], schema: str) -> Fingerprint
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         connection.execute("SET LOCAL search_path = pg_catalog")  # names are printed with their schema
-        definitions = dict(connection.execute(read_sql("demo/definitions.sql").encode()).fetchall())
-        tables = connection.execute(read_sql("demo/rows.sql").encode(), {"schema": schema}).fetchall()
+        definitions = dict(connection.execute(read_sql("sandbox/demo/definitions.sql")).fetchall())
+        tables = connection.execute(read_sql("sandbox/demo/rows.sql"), {"schema": schema}).fetchall()
         for table, left_out, query in tables:
-            rows[table] = dict(connection.execute(query.encode()).fetchall())
+            rows[table] = dict(connection.execute(query).fetchall())
             if left_out:
                 not_compared[table] = tuple(left_out)
     return Fingerprint(rows, definitions, not_compared)

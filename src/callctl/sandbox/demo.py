@@ -166,31 +166,31 @@ def _verify(connection: Connection, settings: Settings) -> Verified:
 
 def _changes(server: Server, connection: Connection, settings: Settings, naming: Naming) -> Changes:
     with baselines.connect(server.url(COPY)) as copy:
-        before = _numbers(copy, settings, "demo/before.sql", naming)
-    after = _numbers(connection, settings, "demo/after.sql", read_naming(connection, settings.schema))
+        before = _numbers(copy, settings, "sandbox/demo/before.sql", naming)
+    after = _numbers(connection, settings, "sandbox/demo/after.sql", read_naming(connection, settings.schema))
     return Changes(tuple(Change(what, number, after[what]) for what, number in before.items()))
 
 
 def _numbers(connection: Connection, settings: Settings, name: str, naming: Naming) -> dict[str, int]:
     (query,) = load_script(name).statements
-    asked = connection.execute(adapt(query, naming).sql.encode()).fetchall()
-    objects = connection.execute(read_sql("demo/objects.sql").encode(), {"schema": settings.schema}).fetchall()
+    asked = connection.execute(adapt(query, naming).sql).fetchall()
+    objects = connection.execute(read_sql("sandbox/demo/objects.sql"), {"schema": settings.schema}).fetchall()
     return dict([*asked, *objects])
 
 
 def _write(connection: Connection, settings: Settings) -> Writes:
-    """Run ``sql/demo/writes.sql`` in one transaction; the comment over a statement says what its rows are."""
+    """Run ``sql/sandbox/demo/writes.sql`` in one transaction; the comment over a statement says what its rows are."""
     naming = read_naming(connection, settings.schema)
     with connection.transaction():
         rows = tuple(
-            Counted(statement.comment, connection.execute(adapt(statement, naming).sql.encode()).rowcount)
-            for statement in load_script("demo/writes.sql").statements
+            Counted(statement.comment, connection.execute(adapt(statement, naming).sql).rowcount)
+            for statement in load_script("sandbox/demo/writes.sql").statements
         )
     return Writes(rows, _verify(connection, settings))
 
 
 def _down(connection: Connection, run: migrate.Run) -> Down:
-    kept = connection.execute(read_sql("demo/kept.sql").encode()).fetchall()
+    kept = connection.execute(read_sql("sandbox/demo/kept.sql")).fetchall()
     saved = store.saved_summary(connection)
     return Down(
         run,

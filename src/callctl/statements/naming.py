@@ -189,7 +189,7 @@ def assert_platform(connection: psycopg.Connection[Any], schema: str) -> None:
     if not read_naming(connection, schema).tables["chatbots"].exists:
         raise ConfigError(
             f'schema "{schema}" has no table chatbots, so it is not the platform\'s; nothing was changed',
-            hint=_schema_hint([row[0] for row in _rows(connection, "catalog/naming_schemas.sql", {})]),
+            hint=_schema_hint([row[0] for row in _rows(connection, "statements/naming_schemas.sql", {})]),
         )
 
 
@@ -199,10 +199,10 @@ Columns = Mapping[str, tuple[str, str]]  # name -> (type as SQL writes it, type 
 def _read(connection: psycopg.Connection[Any], schema: str) -> dict[str, Columns]:
     """The columns of the tables that are there."""
     facts: dict[str, dict[str, tuple[str, str]]] = {}
-    rows = _rows(connection, "catalog/naming.sql", {"schema": schema, "tables": list(TABLES)})
+    rows = _rows(connection, "statements/naming.sql", {"schema": schema, "tables": list(TABLES)})
     if not rows:
-        schemas = [row[0] for row in _rows(connection, "catalog/naming_schemas.sql", {})]
-        if schema not in {row[0] for row in _rows(connection, "catalog/naming_exists.sql", {"schema": schema})}:
+        schemas = [row[0] for row in _rows(connection, "statements/naming_schemas.sql", {})]
+        if schema not in {row[0] for row in _rows(connection, "statements/naming_exists.sql", {"schema": schema})}:
             raise ConfigError(f'there is no schema "{schema}" in this database', hint=_schema_hint(schemas))
         if schemas:
             raise ConfigError(f'schema "{schema}" has none of the platform\'s tables', hint=_schema_hint(schemas))
@@ -223,7 +223,7 @@ def _rows(connection: psycopg.Connection[Any], name: str, parameters: Mapping[st
     from psycopg.rows import tuple_row
 
     with connection.cursor(row_factory=tuple_row) as cursor:
-        return cursor.execute(read_sql(name).encode(), parameters).fetchall()
+        return cursor.execute(read_sql(name), parameters).fetchall()
 
 
 def _spellings(names: Iterable[str]) -> list[str]:
@@ -253,15 +253,15 @@ def _package_column(connection: psycopg.Connection[Any], schema: str, columns: C
     """The column of chatbots that names its package: by its name, else by its foreign key."""
     if any(name in columns for name in _spellings(["package_id", "chatbot_package_id"])):
         return {}
-    keys = [row[0] for row in _rows(connection, "catalog/naming_package_key.sql", {"schema": schema})]
+    keys = [row[0] for row in _rows(connection, "statements/naming_package_key.sql", {"schema": schema})]
     return {"package_id": keys[0]} if len(keys) == 1 else {}
 
 
 def _remembered(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """What the type columns were called before callctl removed them, as its own store has it."""
-    if _rows(connection, "catalog/naming_store.sql", {}) != [(True,)]:
+    if _rows(connection, "statements/naming_store.sql", {}) != [(True,)]:
         return {}
-    return {row[0]: row[1] for row in _rows(connection, "catalog/naming_remembered.sql", {})}
+    return {row[0]: row[1] for row in _rows(connection, "statements/naming_remembered.sql", {})}
 
 
 def _type_column(
@@ -294,7 +294,7 @@ def _soft_delete(
         from psycopg import sql
         from psycopg.rows import tuple_row
 
-        query = sql.SQL(read_sql("catalog/naming_soft_delete.sql")).format(  # type: ignore[arg-type, unused-ignore]
+        query = sql.SQL(read_sql("statements/naming_soft_delete.sql")).format(
             relation=sql.Identifier(schema, table),
             one=sql.Identifier(present[0]),
             other=sql.Identifier(other),

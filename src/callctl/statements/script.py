@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from types import MappingProxyType
+from typing import LiteralString
 
 from sqlglot import TokenType, exp, parse_one
 from sqlglot.errors import SqlglotError
@@ -48,7 +49,7 @@ class Statement:
     stands above it, without directives and without ``--``.
     """
 
-    sql: str
+    sql: LiteralString
     source: str
     number: int
     line: int
@@ -92,7 +93,7 @@ class Script:
     """A file: its statements in order and the ``key: value`` lines of its header."""
 
     name: str
-    text: str
+    text: LiteralString
     sha256: str
     header: Mapping[str, str]
     statements: tuple[Statement, ...]
@@ -147,7 +148,7 @@ def load_script(name: str) -> Script:
     return parse_script(read_sql(name), name)
 
 
-def parse_script(text: str, name: str) -> Script:
+def parse_script(text: LiteralString, name: str) -> Script:
     """The statements of a file's text.
 
     Raises :class:`ConfigError`, with ``file:line``, for text that ends inside a string or a comment, and for
@@ -263,7 +264,7 @@ def _header(comments: Sequence[_Comment], text: str) -> Mapping[str, str]:
 
 
 def _statement(
-    text: str, name: str, number: int, comments: Sequence[_Comment], group: Sequence[Token], ended: int
+    text: LiteralString, name: str, number: int, comments: Sequence[_Comment], group: Sequence[Token], ended: int
 ) -> Statement:
     """The statement of these tokens; the one before it ended on line ``ended``."""
     start, end = group[0].start, group[-1].end

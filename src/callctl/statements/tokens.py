@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, LiteralString
 
 from sqlglot import TokenType
 from sqlglot.dialects.postgres import Postgres
@@ -115,8 +115,11 @@ class Edit:
     text: str
 
 
-def splice(sql: str, edits: Iterable[Edit]) -> str:
-    """The text with all edits made; nothing else of it moves. Edits do not overlap."""
+def splice(sql: LiteralString, edits: Iterable[Edit]) -> LiteralString:
+    """The text with all edits made; nothing else of it moves. Edits do not overlap.
+
+    An edit's text holds no SQL of others: it is callctl's own, or from :func:`identifier` and :func:`literal`.
+    """
     parts: list[str] = []
     last = 0
     for edit in sorted(set(edits)):

@@ -63,7 +63,7 @@ def accounts(connection: Connection, settings: Settings) -> tuple[Account, ...]:
         naming = read_naming(connection, settings.schema)
         found = {trouble: offenders(connection, naming, [name]) for trouble, name in _CHECKS.items()}
         found["unbound"] = unbound_rows(connection, settings, ACCOUNTS)
-        listed = rows(connection, naming, "accounts/list.sql", {})
+        listed = rows(connection, naming, "tenants/list_accounts.sql", {})
     made = []
     for row in listed:
         account = Account(*row)

@@ -91,12 +91,12 @@ def check(connection: Connection, settings: Settings) -> Checked:
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
         naming = read_naming(connection, settings.schema)
-        missing = rows(connection, naming, "settings/missing.sql", {})
+        missing = rows(connection, naming, "tenants/settings/missing.sql", {})
         offences = [Offence(id, company, deleted, *_without(shape)) for id, company, deleted, shape in missing]
         without = {each.chatbot_id for each in offences}
         found = offenders(connection, naming, _CHECKS) - without
         offences += _offences(connection, naming, sorted(found))
-        totals: dict[str | None, int] = dict(rows(connection, naming, "settings/totals.sql", {}))
+        totals: dict[str | None, int] = dict(rows(connection, naming, "tenants/settings/totals.sql", {}))
         unlisted = (Unlisted(name, totals.get(name, 0)) for name in load_schema().unlisted)
         return Checked(
             sum(totals.values()),
@@ -114,7 +114,7 @@ def _without(shape: str | None) -> tuple[str, str]:
 
 def _offences(connection: Connection, naming: Naming, ids: list[str]) -> Iterator[Offence]:
     for start in range(0, len(ids), _AT_ONCE):
-        found = rows(connection, naming, "settings/rows.sql", {"ids": ids[start : start + _AT_ONCE]})
+        found = rows(connection, naming, "tenants/settings/rows.sql", {"ids": ids[start : start + _AT_ONCE]})
         for id, company, deleted, call in found:
             for problem in load_schema().problems(parse(call)):
                 yield Offence(id, company, deleted, *problem)
@@ -127,7 +127,7 @@ def missing(connection: Connection, settings: Settings) -> Missing:
     """
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
-        found = rows(connection, read_naming(connection, settings.schema), "settings/missing.sql", {})
+        found = rows(connection, read_naming(connection, settings.schema), "tenants/settings/missing.sql", {})
     odd = [f"\n  {id}: settings is not an object but {shape}" for id, _, _, shape in found if shape is not None]
     if odd:
         number = "1 chatbot" if len(odd) == 1 else f"{len(odd):,} chatbots"
@@ -171,7 +171,7 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
 
 def _batch(running: Operation, naming: Naming, above: str | None) -> list[str]:
     values = {"above": above, "limit": running.settings.batch_size}
-    written = sorted(rows(running.connection, naming, "settings/init.sql", values))
+    written = sorted(rows(running.connection, naming, "tenants/settings/init.sql", values))
     assert_stored(running, "chatbots", written)
     if written:
         record_action(running.connection, running.command, {"chatbots": [row[0] for row in written]})

@@ -79,7 +79,7 @@ def companies(connection: Connection, settings: Settings) -> tuple[Company, ...]
         assert_applied(connection, settings, STEP, _BRINGS)
         naming = read_naming(connection, settings.schema)
         values = {"ids": None, "slugs": None}
-        return tuple(Company(*row) for row in rows(connection, naming, "companies/found.sql", values))
+        return tuple(Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values))
 
 
 def choose(connection: Connection, settings: Settings, names: Sequence[str], *, enable: bool) -> Switch:
@@ -114,13 +114,13 @@ def switch(
 def _write(running: Operation, names: Sequence[str], ids: Sequence[str], enable: bool) -> Switch:
     connection, settings = running.connection, running.settings
     naming = read_naming(connection, settings.schema)
-    rows(connection, naming, "companies/lock.sql", {"ids": ids})
+    rows(connection, naming, "tenants/companies/lock.sql", {"ids": ids})
     # What they were before they were locked may not be what they are.
     chosen = _chosen(connection, settings, names, enable)
     if not chosen.changing:
         return chosen
     values = {"ids": [each.id for each in chosen.changing], "enabled": enable}
-    assert_stored(running, "companies", rows(connection, naming, "companies/write.sql", values))
+    assert_stored(running, "companies", rows(connection, naming, "tenants/companies/write.sql", values))
     record_action(
         connection,
         running.command,
@@ -142,7 +142,7 @@ def _chosen(connection: Connection, settings: Settings, names: Sequence[str], en
     wanted = list(dict.fromkeys(names))
     ids = [name for name in wanted if _UUID.fullmatch(name)]
     values = {"ids": ids, "slugs": [name for name in wanted if _can_be_sent(connection, name)]}
-    found = [Company(*row) for row in rows(connection, naming, "companies/found.sql", values)]
+    found = [Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values)]
     by_name: dict[str, list[Company]] = {}
     for company in found:
         by_name.setdefault(company.id, []).append(company)

@@ -138,7 +138,7 @@ def look(connection: Connection, naming: Naming) -> tuple[Account, ...]:
         raise Refused(f"table {naming.schema}.{ACCOUNTS} is not there; nothing was written", hint="run callctl verify")
     keys = {"types": [each.type for each in _ACCOUNTS], "names": [each.name for each in _ACCOUNTS]}
     found: dict[tuple[str, str], tuple[str, bool]] = {}
-    for id, kind, name, live in connection.execute(_composed("seed/accounts.sql", naming), keys):
+    for id, kind, name, live in connection.execute(_composed("tenants/seed/accounts.sql", naming), keys):
         found.setdefault((kind, name), (id, live))
     accounts = tuple(_account(each, found.get((each.type, each.name))) for each in _ACCOUNTS)
     if any(each.outcome == "insert" for each in accounts):
@@ -153,8 +153,8 @@ def _account(each: _Documented, found: tuple[str, bool] | None) -> Account:
 
 
 def _company(connection: Connection, naming: Naming) -> str:
-    (statement,) = load_script("seed/company.sql").statements
-    row = connection.execute(adapt(statement, naming).sql.encode()).fetchone()
+    (statement,) = load_script("tenants/seed/company.sql").statements
+    row = connection.execute(adapt(statement, naming).sql).fetchone()
     if row is None:
         raise Refused("there is no company that an account could belong to; nothing was written", hint="make one first")
     return str(row[0])
@@ -223,9 +223,9 @@ def write(
             id, company, credentials = sealed[each.name]
             values = {"id": id, "company": company, "type": each.type, "name": each.name}
             values |= {"url": urls[each.name], "credentials": credentials}
-            connection.execute(_composed("seed/account.sql", naming), values)
+            connection.execute(_composed("tenants/seed/account.sql", naming), values)
             database.fire_deferred(connection)
-            stored = connection.execute(_composed("seed/account_stored.sql", naming), values).fetchone()
+            stored = connection.execute(_composed("tenants/seed/account_stored.sql", naming), values).fetchone()
             if stored != (True,):
                 others = database.in_the_way(connection, naming.schema, ACCOUNTS)
                 raise Refused(
@@ -240,5 +240,5 @@ def write(
 def _composed(file: str, naming: Naming) -> sql.Composed:
     from psycopg import sql
 
-    text = sql.SQL(read_sql(file))  # type: ignore[arg-type, unused-ignore]
+    text = sql.SQL(read_sql(file))
     return text.format(accounts=sql.Identifier(naming.schema, ACCOUNTS))

@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 def rows(connection: Connection, naming: Naming, name: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """The rows that the one statement of a file returns, in this database's names; ``values`` are its parameters."""
     (statement,) = load_script(name).statements
-    return connection.execute(adapt(statement, naming).sql.encode(), values).fetchall()
+    return connection.execute(adapt(statement, naming).sql, values).fetchall()
 
 
 def offenders(connection: Connection, naming: Naming, names: Iterable[str]) -> set[str]:
@@ -44,7 +44,7 @@ def offenders(connection: Connection, naming: Naming, names: Iterable[str]) -> s
     for name in names:
         for statement in load_script(name).statements:
             sql = f"SELECT offender.id::text FROM (\n{adapt(statement, naming).sql}\n) AS offender (id)"
-            found |= {row[0] for row in connection.execute(sql.encode()).fetchall()}
+            found |= {row[0] for row in connection.execute(sql).fetchall()}
     return found
 
 
@@ -77,7 +77,7 @@ def question(connection: Connection, settings: Settings) -> Iterator[None]:
 
     values = {"timeout": f"{settings.statement_timeout_ms}ms", "known_keys": ""}
     with database.read_only(connection):
-        connection.execute(read_sql("catalog/verify_session.sql").encode(), values)
+        connection.execute(read_sql("migration/checks/verify_session.sql"), values)
         try:
             yield
         except psycopg.errors.QueryCanceled as error:

@@ -128,7 +128,7 @@ def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> di
     live = sql.SQL("t.{} IS NULL").format(sql.Identifier(soft)) if soft else sql.SQL("true")
     fields = [field for field in COLUMNS if any(getattr(model, field) is not None for model in models)]
     columns = [sql.SQL("t.{}::text").format(_column(naming, field)) for field in fields]
-    query = _composed("seed/found.sql", naming, key=_column(naming, "key"), live=live, columns=_listed(columns))
+    query = _composed("tenants/seed/found.sql", naming, key=_column(naming, "key"), live=live, columns=_listed(columns))
     found: dict[str, _Row] = {}
     twice: dict[str, list[str]] = {}
     for id, key, is_live, made, *values in connection.execute(query, {"keys": [model.key for model in models]}):
@@ -156,7 +156,7 @@ def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict
     own = {model.key: model.fields() for model in load_catalogue(name=OWN)}
     found = {row.id: dict(own.get(key, {})) if row.made else {} for key, row in rows.items()}
     if database.relation_exists(connection, "callctl", "seeded_model"):  # an older callctl's schema has no such table
-        recorded = connection.execute(read_sql("seed/written.sql").encode(), {"ids": list(found)})
+        recorded = connection.execute(read_sql("tenants/seed/written.sql"), {"ids": list(found)})
         for id, contents in recorded.fetchall():
             found[id].update({field: _read(field, value) for field, value in contents.items() if field in COLUMNS})
     return found
@@ -173,7 +173,7 @@ def _read(field: str, value: Any) -> Value:
 
 def lock(connection: Connection, naming: Naming) -> None:
     """Hold off other writers of models until the end of the transaction."""
-    connection.execute(_composed("seed/lock.sql", naming))
+    connection.execute(_composed("tenants/seed/lock.sql", naming))
 
 
 def write(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalogue: str) -> tuple[Seed, ...]:
@@ -202,7 +202,7 @@ def write(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalog
         if fields:
             contents = {field: _recorded(getattr(seed.model, field)) for field in fields}
             values = {"id": seed.id, "contents": json.dumps(contents, ensure_ascii=False)}
-            connection.execute(read_sql("seed/remember.sql").encode(), values)
+            connection.execute(read_sql("tenants/seed/remember.sql"), values)
         done.append(seed)
     database.fire_deferred(connection)
     _assert_written(connection, naming, done, catalogue)
@@ -217,7 +217,7 @@ def _insert(connection: Connection, naming: Naming, model: Model, stamps: Sequen
     fields = model.fields()
     columns = [*(_column(naming, field) for field in fields), *map(sql.Identifier, stamps)]
     values = [*map(sql.Placeholder, fields), *(sql.SQL("NOW()") for _ in stamps)]
-    query = _composed("seed/insert.sql", naming, columns=_listed(columns), values=_listed(values))
+    query = _composed("tenants/seed/insert.sql", naming, columns=_listed(columns), values=_listed(values))
     row = connection.execute(query, _parameters(naming, fields)).fetchone()
     if row is None:
         raise Refused(
@@ -231,7 +231,7 @@ def _update(connection: Connection, naming: Naming, seed: Seed, fields: Sequence
 
     changes = [sql.SQL("{} = {}").format(_column(naming, field), sql.Placeholder(field)) for field in fields]
     changes += [sql.SQL("{} = NOW()").format(sql.Identifier(name)) for name in stamps if name == "updated_at"]
-    query = _composed("seed/update.sql", naming, changes=_listed(changes))
+    query = _composed("tenants/seed/update.sql", naming, changes=_listed(changes))
     values = {field: getattr(seed.model, field) for field in fields}
     connection.execute(query, {**_parameters(naming, values), "id": seed.id})
 
@@ -279,6 +279,6 @@ def _listed(parts: Sequence[Any]) -> sql.Composed:
 def _composed(file: str, naming: Naming, **parts: Any) -> sql.Composed:
     from psycopg import sql
 
-    text = sql.SQL(read_sql(file))  # type: ignore[arg-type, unused-ignore]
+    text = sql.SQL(read_sql(file))
     composed: sql.Composed = text.format(models=sql.Identifier(naming.schema, TABLE), **parts)
     return composed

@@ -123,7 +123,7 @@ def test_a_database_that_is_not_empty(file: Path, documented: str, empty_databas
         for one in ("CREATE TYPE public.t AS ENUM ('a')", "CREATE PUBLICATION p", "SELECT lo_create(0)"):
             with connection.transaction(force_rollback=True):
                 connection.execute(one.encode())
-                assert connection.execute(read_sql("backup/occupied.sql").encode()).fetchall()
+                assert connection.execute(read_sql("backup/occupied.sql")).fetchall()
     restore.restore(Settings(database_url=empty_database), str(file))
 
 

@@ -12,7 +12,7 @@ from tests.support.db import snapshot
 from callctl.config.accept import Accepted
 from callctl.config.settings import Settings
 from callctl.database.connection import connect
-from callctl.files import read_sql
+from callctl.database.store import schema_sql
 from callctl.migration import adoption, migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.steps.numbered import all_steps
@@ -69,7 +69,7 @@ def test_nothing_to_adopt_stops_at_the_first_step(documented: str) -> None:
 def test_a_migration_half_done_by_hand_is_adopted_as_far_as_it_goes(steps: int, documented: str) -> None:
     settings = Settings(database_url=documented)
     with psycopg.connect(documented, autocommit=True) as connection:
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         for step in all_steps()[:steps]:
             for statement in step.script("up").statements:
                 connection.execute(statement.sql.encode())
@@ -86,7 +86,7 @@ def test_an_expansion_done_by_hand_is_adopted_as_one(documented: str) -> None:
     settings = Settings(database_url=documented)
     expanded = [*range(1, 5), *range(7, 14)]
     with psycopg.connect(documented, autocommit=True) as connection:
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         for number in expanded:
             for statement in all_steps()[number - 1].script("up").statements:
                 connection.execute(statement.sql.encode())

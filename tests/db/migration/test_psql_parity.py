@@ -18,7 +18,7 @@ from tests.support.db.snapshot import (
 
 from callctl.config.settings import Settings
 from callctl.database.binaries import find_binaries
-from callctl.files import sql_root
+from callctl.files import sql_names, sql_root
 from callctl.migration import adoption, migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.steps.numbered import Step, all_steps, parts
@@ -39,7 +39,7 @@ def psql(url: str, *files: str) -> None:
 
 def files_of(steps: Sequence[Step]) -> list[str]:
     """What an operator runs: callctl's store, then each step's own file between those beside it."""
-    return ["store.sql", "store_keys.sql", *(name for step in steps for name in parts(step.directory, "up"))]
+    return [*sql_names("store"), "store_keys.sql", *(name for step in steps for name in parts(step.directory, "up"))]
 
 
 def run_all(url: str) -> None:
@@ -98,7 +98,7 @@ def test_psql_may_run_twice(database: MakeDatabase) -> None:
     url = database("documented")
     files = files_of(all_steps()[:4])
     with connect(url) as db:
-        psql(url, "store.sql", *files)
+        psql(url, *sql_names("store"), *files)
         once = take(db)
         psql(url, *files)
         assert_same(once, take(db), touched_columns(once))

@@ -18,9 +18,9 @@ from tests.support.db.snapshot import assert_same, assert_same_catalog, row_diff
 
 from callctl.cli import run
 from callctl.config.settings import Settings
+from callctl.database.store import schema_sql
 from callctl.errors import Refused, StepFailed
 from callctl.events import BatchFinished, Event, Notice, StatementStarted
-from callctl.files import read_sql
 from callctl.migration import migrate, planning
 from callctl.migration.checks.preflight import preflight
 from callctl.migration.steps import shadow
@@ -790,6 +790,6 @@ def test_a_store_of_an_earlier_callctl_will_do(documented: Db) -> None:
     """Its definitions were written down without what the shadow needs; make_ready brings the rest."""
     run = settings_of(documented)
     documented.execute("DROP PROCEDURE callctl.begin_shadow(integer, regclass, name, name)")
-    assert "callctl.begin_shadow" in read_sql("store.sql")
+    assert "callctl.begin_shadow" in schema_sql()
     migrate.down(replace(run, lock_hold_ms=500), to=0, through_shadow=True)
     assert leftovers(documented) == []

@@ -145,6 +145,6 @@ def test_a_new_row_that_nobody_wrote_fails_the_proof(deployed: str, before: Fing
 def test_every_write_has_a_name() -> None:
     from callctl.statements.script import load_script
 
-    names = [statement.comment for statement in load_script("demo/writes.sql").statements]
+    names = [statement.comment for statement in load_script("sandbox/demo/writes.sql").statements]
     assert all(names)
     assert len(set(names)) == len(names)

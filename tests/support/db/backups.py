@@ -59,7 +59,7 @@ def amend(file: Path, **changes: Any) -> None:
 def held(url: str) -> list[Any]:
     """What stands in a database, by kind; nothing where it is empty."""
     with connect(url) as connection:
-        return connection.execute(read_sql("backup/occupied.sql").encode()).fetchall()
+        return connection.execute(read_sql("backup/occupied.sql")).fetchall()
 
 
 def rows(connection: psycopg.Connection[Any], table: str) -> int:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 
+from callctl.database.store import schema_sql
 from callctl.files import read_sql, sql_root
 from callctl.migration.steps.contract import STORE, facts_sql
 from callctl.migration.steps.numbered import all_steps
@@ -61,8 +62,8 @@ def contract(server: Server) -> dict[str, dict[str, Any]]:
     with psycopg.connect(server.url("contract_bare"), autocommit=True) as db:
         db.execute(BARE)
         before = look(db)
-        for name in ("store.sql", "store_keys.sql"):
-            db.execute(read_sql(name).encode())
+        for sql in (schema_sql(), read_sql("store_keys.sql")):
+            db.execute(sql.encode())
         stages = [(0, "store"), *((step.number, step.name) for step in all_steps())]
         for number, name in stages:
             if number:

@@ -67,7 +67,9 @@ def test_it_is_found_in_a_url(escaped: Callable[[str], str], times: int, layer: 
 def test_line_breaks_hide_no_envelope_from_the_server_or_here(width: int) -> None:
     """At whichever place of the base64 they are; each at one of the three places in a group where it may begin."""
     pieces = [
-        line.split("'")[1] for line in read_sql("scan/holds.sql").replace(" OR ", "\n").splitlines() if "'" in line
+        line.split("'")[1]
+        for line in read_sql("secrets/inventory/scan/holds.sql").replace(" OR ", "\n").splitlines()
+        if "'" in line
     ]
     for envelope in (NAMED, BARE):
         for before in ("", "x", "xy", "xyz" * 9):
@@ -93,7 +95,7 @@ def test_the_pieces_that_the_server_looks_for() -> None:
     in_text = ["authTag", *hexadecimal, *inside(b"encrypted")]
     in_bytes = [hexadecimal[0], hexadecimal[2], *(each.encode().hex() for each in hexadecimal + inside(b"encrypted"))]
     for name, pieces in (("holds", in_text), ("holds_in_bytes", in_bytes)):
-        sql = read_sql(f"scan/{name}.sql")
+        sql = read_sql(f"secrets/inventory/scan/{name}.sql")
         written = [part.split("'")[1] for part in sql.split("strpos({text}, ")[1:]]
         assert written == pieces
 

@@ -171,7 +171,7 @@ def test_the_files_of_the_steps_are_readable() -> None:
         if step.number == SHADOWED:
             taken.add("down_shadow.sql")
         assert there == {*taken, "verify.sql"}
-    assert all(name.startswith("catalog/") for name in sql_names("catalog"))
+    assert all(name.startswith("verify/") for name in sql_names("verify"))
 
 
 def test_a_missing_file_is_named() -> None:

@@ -48,30 +48,30 @@ def tried(
 ) -> Iterator[Finding]:
     """Findings of ``question`` about what event triggers do to the DDL of these steps; none where there is no trigger.
 
-    ``limits`` are the parameters of ``catalog/asking.sql``: timeouts in milliseconds. Raises psycopg.Error where the
-    catalog cannot be read or the connection breaks.
+    ``limits`` are the parameters of ``migration/checks/asking.sql``: timeouts in milliseconds. Raises psycopg.Error
+    where the catalog cannot be read or the connection breaks.
     """
     import psycopg
 
-    rows = connection.execute(read_sql("catalog/event_triggers.sql").encode()).fetchall()
+    rows = connection.execute(read_sql("migration/checks/event_triggers.sql")).fetchall()
     triggers = [_EventTrigger(*row) for row in rows]
     if not triggers:
         return
     needed = [
         (statement, needing)
-        for statement in load_script("catalog/ddl_trial.sql").statements
+        for statement in load_script("migration/checks/ddl_trial.sql").statements
         for needing in [sorted(set(steps) & _steps(statement, direction))]
     ]
     if not any(needing for _, needing in needed):
         return
     findings: list[Finding] = []
     with connection.transaction(force_rollback=True):
-        connection.execute(read_sql("catalog/asking.sql").encode(), limits)
+        connection.execute(read_sql("migration/checks/asking.sql"), limits)
         failed = False
         for position, (statement, needing) in enumerate(needed):
             try:
                 with connection.transaction():
-                    connection.execute(adapt(statement, naming).sql.encode())
+                    connection.execute(adapt(statement, naming).sql)
                 if position == 0 and set(steps) & {9, 10, 11} and direction == "up":
                     findings += _effects(connection, naming, question, triggers)
             except psycopg.Error as error:
@@ -129,6 +129,6 @@ def _effects(
     connection: psycopg.Connection[Any], naming: Naming, question: Question, triggers: list[_EventTrigger]
 ) -> Iterator[Finding]:
     names = tuple(each.name for each in triggers if each.event == "ddl_command_end")
-    for statement in load_script("catalog/ddl_trial_effects.sql").statements:
-        for level, what in connection.execute(adapt(statement, naming).sql.encode()).fetchall():
+    for statement in load_script("migration/checks/ddl_trial_effects.sql").statements:
+        for level, what in connection.execute(adapt(statement, naming).sql).fetchall():
             yield question.finding(level, f"{what} (event trigger {', '.join(names)})", names)

@@ -69,7 +69,7 @@ def unbound_rows(connection: Connection, settings: Settings, table: str) -> set[
     found: set[str] = set()
     for statement in load_script("verify/bound_secrets.sql").statements:
         text = statement.sql.replace(NO_SECRET, bound_secrets(connection, settings, bound), 1)
-        found |= {row[1] for row in connection.execute(text.encode()).fetchall() if row[0] == table}
+        found |= {row[1] for row in connection.execute(text).fetchall() if row[0] == table}
     return found
 
 

@@ -107,7 +107,7 @@ def preflight(
     begun: set[int] = set()
     if ("callctl", "checkpoint") in present.relations:
         try:
-            query = read_sql("catalog/preflight_begun.sql")
+            query = read_sql("migration/checks/preflight_begun.sql")
             begun = {row["step"] for row in ask.rows(query, {"direction": direction})}
         except _Unanswered:
             begun = set()  # whatever cannot be read here is reported by the questions themselves
@@ -138,7 +138,7 @@ def unreadable(error: Unreadable) -> Finding:
 
 def _present(ask: _Asker) -> Present:
     try:
-        rows = ask.rows(read_sql("catalog/preflight_present.sql"), {"schema": ask.naming.schema})
+        rows = ask.rows(read_sql("migration/checks/preflight_present.sql"), {"schema": ask.naming.schema})
     except _Unanswered as error:
         raise Refused(
             f"preflight could not read the catalog: {error}", hint="nothing was changed; run it again"
@@ -166,7 +166,7 @@ class _Asker:
 
     @property
     def limits(self) -> dict[str, object]:
-        """The parameters of ``catalog/asking.sql``."""
+        """The parameters of ``migration/checks/asking.sql``."""
         return {
             "statement_ms": self.settings.statement_timeout_ms,
             "lock_ms": self.lock_timeout_ms,
@@ -183,8 +183,8 @@ class _Asker:
         try:
             with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
                 cursor.execute("SET TRANSACTION READ ONLY")
-                cursor.execute(read_sql("catalog/asking.sql").encode(), self.limits)
-                return cursor.execute(sql.encode(), parameters).fetchall()
+                cursor.execute(read_sql("migration/checks/asking.sql"), self.limits)
+                return cursor.execute(sql, parameters).fetchall()
         except errors.LockNotAvailable:
             raise _Unanswered(f"somebody holds a lock on a table it reads (waited {self.lock_timeout_ms} ms)") from None
         except errors.QueryCanceled:
@@ -265,7 +265,7 @@ def _renamed(ask: _Asker, table: str, column: str) -> str | None:
     check, known = found
     parameters = {"schema": ask.naming.schema, "table": table, "check": check, "known": list(known)}
     try:
-        rows = ask.rows(read_sql("catalog/renamed_column.sql"), parameters)
+        rows = ask.rows(read_sql("migration/checks/renamed_column.sql"), parameters)
     except _Unanswered:
         return None
     if len(rows) != 1 or column not in known:
@@ -356,7 +356,7 @@ def _pooler(ask: _Asker) -> Finding:
     import psycopg
 
     try:
-        pid = ask.rows(read_sql("catalog/preflight_session.sql"))[0]["pg_backend_pid"]
+        pid = ask.rows(read_sql("migration/checks/preflight_session.sql"))[0]["pg_backend_pid"]
         found = database.sessions(ask.connection, ask.settings, pid)
     except (_Unanswered, psycopg.Error) as error:
         return POOLER.finding("unknown", f"could not be looked at: {error}")

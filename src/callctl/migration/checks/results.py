@@ -63,7 +63,7 @@ def ask(connection: Connection, sql: str, columns: list[str] | None = None) -> t
 
     try:
         with connection.transaction():
-            cursor = connection.execute(sql.encode())
+            cursor = connection.execute(sql)
             if columns is not None:
                 columns.extend(column.name for column in cursor.description or ())
             return cursor.fetchall(), None

@@ -82,7 +82,7 @@ def answers(connection: Connection, checks: Sequence[Asked], naming: Naming) -> 
 def ask_all(connection: Connection, scan: Scan) -> tuple[list[tuple[Any, ...]], str | None]:
     """The answer to all questions of a scan, or what the server said instead."""
     # Of a shared scan next to no row comes out, which the planner can't know: it would leave it to one process.
-    connection.execute(f"SET LOCAL parallel_tuple_cost TO {'0' if scan.places else 'DEFAULT'}".encode())
+    connection.execute(f"SET LOCAL parallel_tuple_cost TO {'0' if scan.places else 'DEFAULT'}")
     return ask(connection, scan.sql)
 
 

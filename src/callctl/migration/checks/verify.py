@@ -70,7 +70,7 @@ def examine(
     import psycopg
 
     connection.execute(
-        read_sql("catalog/verify_session.sql").encode(),
+        read_sql("migration/checks/verify_session.sql"),
         {
             "timeout": f"{settings.statement_timeout_ms}ms",
             "known_keys": "" if settings.keys is None else json.dumps(_known(settings.keys)),

@@ -35,7 +35,7 @@ _ROWS = "\x00"
 PASSES = 10
 # Rows that so many passes have written, and that are listed still: a trigger or a rule is in the way.
 STAYED = 2
-_LIST_ROWS = "catalog/list_rows.sql"
+_LIST_ROWS = "migration/run/list_rows.sql"
 
 
 def run_batches(run: Run, script: Script, statement: Statement, changed: int) -> int:
@@ -84,7 +84,7 @@ def _finish(run: Run, script: Script, statement: Statement, changed: int) -> Non
     reached = store.Checkpoint(statement.number, True, changed)
     with transaction(run):
         store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
-        run.connection.execute(read_sql("catalog/work_done_clear.sql").encode())
+        run.connection.execute(read_sql("migration/run/work_done_clear.sql"))
 
 
 def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> None:
@@ -110,12 +110,12 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Targ
             # Begun: from here on the step is half done until it is done.
             reached = store.Checkpoint(statement.number, False, changed)
             store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
-            run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
-            cursor = run.connection.execute(making.replace("{listing}", listing).encode())
-            row = run.connection.execute(listed_before.encode()).fetchone()
+            run.connection.execute(read_sql("migration/run/whole_tables.sql"))
+            cursor = run.connection.execute(making.replace("{listing}", listing))
+            row = run.connection.execute(listed_before).fetchone()
             assert row is not None
             for each in rest:
-                run.connection.execute(each.encode())
+                run.connection.execute(each)
         return _Listed(cursor.rowcount, row[0], row[1] or "")
 
     found = attempted(run, attempt)
@@ -127,7 +127,7 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Targ
 
 def _analyze_saved(run: Run) -> None:
     with run.connection.transaction():
-        run.connection.execute(read_sql("catalog/analyze_saved.sql").encode())
+        run.connection.execute(read_sql("migration/run/analyze_saved.sql"))
 
 
 def _pass(run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> int:
@@ -198,16 +198,16 @@ class _Shares:
             try:
                 with transaction(run):
                     most_ms = self._most_ms if size > 1 else 0
-                    run.connection.execute(read_sql("catalog/batch.sql").encode(), {"most_ms": most_ms})
-                    cursor = run.connection.execute(sql.encode())
+                    run.connection.execute(read_sql("migration/run/batch.sql"), {"most_ms": most_ms})
+                    cursor = run.connection.execute(sql)
                     assert_stored(self._statement, cursor)
-                    run.connection.execute(read_sql("catalog/work_done.sql").encode(), {"rows": size})
+                    run.connection.execute(read_sql("migration/run/work_done.sql"), {"rows": size})
             except psycopg.errors.QueryCanceled:
                 if size == 1:
                     raise
                 most = max(size // 4, 1)  # it took too long: a smaller one takes less
                 return attempt()
-            run.connection.execute(read_sql("catalog/settle.sql").encode())
+            run.connection.execute(read_sql("migration/run/settle.sql"))
             took = (time.monotonic() - began) * 1000
             return start + size, max(cursor.rowcount, 0)
 

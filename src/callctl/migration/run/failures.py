@@ -117,8 +117,8 @@ def _of_others(
     refused = isinstance(cause, psycopg.errors.InsufficientPrivilege)
     values = {"schema": schema, "tables": _tables(schema, sql), "context": cause.diag.context or ""}
     try:
-        raised = connection.execute(read_sql("catalog/raised_in.sql").encode(), values).fetchall()
-        owners = connection.execute(read_sql("catalog/owners.sql").encode(), values).fetchall() if refused else []
+        raised = connection.execute(read_sql("migration/run/raised_in.sql"), values).fetchall()
+        owners = connection.execute(read_sql("migration/run/owners.sql"), values).fetchall() if refused else []
     except psycopg.Error:  # the server's own message is worth more than whose it is
         return None
     said = f"{place}: {database.error_text(cause)}"
@@ -193,9 +193,7 @@ def _tables(schema: str, sql: str) -> list[str]:
 
 def _holders(connection: Connection, schema: str, tables: list[str]) -> list[tuple[Any, ...]]:
     """Who holds a lock on one of them: pid, application, state, for how long, first word of the last query, modes."""
-    return connection.execute(
-        read_sql("catalog/blockers.sql").encode(), {"schema": schema, "tables": tables}
-    ).fetchall()
+    return connection.execute(read_sql("migration/run/blockers.sql"), {"schema": schema, "tables": tables}).fetchall()
 
 
 def _rewritten(run: Run, cause: Any, statement: Statement, stands: str, again: str) -> StepFailed:

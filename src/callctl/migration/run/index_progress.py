@@ -25,7 +25,7 @@ def index_progress(run: Run) -> Iterator[None]:
     pid = run.connection.info.backend_pid
 
     def look() -> None:
-        row = run.lock.ask(read_sql("catalog/index_progress.sql"), {"pid": pid})
+        row = run.lock.ask(read_sql("migration/run/index_progress.sql"), {"pid": pid})
         if row is not None:
             phase, done, total, waiting_for = row
             run.on_event(IndexProgress(run.step, phase, int(done), int(total), int(waiting_for)))
@@ -45,7 +45,7 @@ def standby_awaited(run: Run) -> Iterator[None]:
     began = time.monotonic()
 
     def look() -> None:
-        row = run.lock.ask(read_sql("catalog/standby_awaited.sql"), {"pid": pid})
+        row = run.lock.ask(read_sql("migration/run/standby_awaited.sql"), {"pid": pid})
         if row is not None:
             run.on_event(Waiting(str(row[0]), time.monotonic() - began))
 

@@ -66,13 +66,13 @@ def build(
     Runs outside a transaction, unless ``in_transaction``. Raises StepFailed where the result is not valid, and
     psycopg.Error as the server does.
     """
-    leftover = connection.execute(read_sql("catalog/invalid_index.sql").encode(), asdict(index)).fetchone()
+    leftover = connection.execute(read_sql("migration/run/invalid_index.sql"), asdict(index)).fetchone()
     if leftover is not None:
         on_event(Notice(f"index {index.name} was left invalid by an earlier attempt; building it again"))
-        connection.execute((_not_concurrently(leftover[0]) if in_transaction else leftover[0]).encode())
+        connection.execute(_not_concurrently(leftover[0]) if in_transaction else leftover[0])
     elif _valid(connection, index):
         return
-    connection.execute(statement.sql.encode())
+    connection.execute(statement.sql)
     if not _valid(connection, index):
         raise StepFailed(
             f"{statement.place}: index {index.name} is not valid after it was built",
@@ -81,7 +81,7 @@ def build(
 
 
 def _valid(connection: Connection, index: Index) -> bool:
-    row = connection.execute(read_sql("catalog/index_state.sql").encode(), asdict(index)).fetchone()
+    row = connection.execute(read_sql("migration/run/index_state.sql"), asdict(index)).fetchone()
     return bool(row and row[0])
 
 

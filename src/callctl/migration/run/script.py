@@ -111,7 +111,7 @@ def run_whole(run: Run, script: Script, checks: Sequence[Statement], record: Cal
                     changed += _whole(run, at, batched="batched" in each.directives)
         for check in checks:
             at = check
-            _changed(check, run.connection.execute(check.sql.encode()), run.on_event)
+            _changed(check, run.connection.execute(check.sql), run.on_event)
         at = None
         record()
     except (psycopg.Error, CheckFailed, NotStored) as error:
@@ -122,12 +122,12 @@ def run_whole(run: Run, script: Script, checks: Sequence[Statement], record: Cal
 def _whole(run: Run, statement: Statement, *, batched: bool) -> int:
     """A statement in one piece; of a batched one no row may be left over."""
     if not batched:
-        return _changed(statement, run.connection.execute(statement.sql.encode()), run.on_event)
-    answer = run.connection.execute(work_list.checked(statement.sql, statement).encode())
+        return _changed(statement, run.connection.execute(statement.sql), run.on_event)
+    answer = run.connection.execute(work_list.checked(statement.sql, statement))
     changed = max(answer.rowcount, 0)
     assert_stored(statement, answer)
     target = work_list.target(statement, run.schema)
-    left = run.connection.execute(work_list.listing(statement, target.key).encode()).fetchall()
+    left = run.connection.execute(work_list.listing(statement, target.key)).fetchall()
     if left:
         raise NotStored(statement, len(left), ", ".join(str(row[0]) for row in left[:SAMPLE]))
     return changed
@@ -165,7 +165,7 @@ def expand(connection: Connection, statement: Statement) -> tuple[Statement, ...
     """What is sent for a statement: itself, or the statements that a ``generated`` query returns, each in its place."""
     if "generated" not in statement.directives:
         return (statement,)
-    rows = connection.execute(statement.sql.encode()).fetchall()
+    rows = connection.execute(statement.sql).fetchall()
     rest = statement.directives - {"generated"}
     return tuple(replace(statement, sql=row[0], directives=rest, comment="") for row in rows)
 
@@ -203,7 +203,7 @@ def _together(
                 # Asked for before anything is sent, so that no lock is held while the answer travels.
                 statements += expand(run.connection, statement)
             if checks or one_snapshot:
-                run.connection.execute(read_sql("catalog/whole_tables.sql").encode())
+                run.connection.execute(read_sql("migration/run/whole_tables.sql"))
             left: dict[int, list[str]] = {}
             if one_snapshot:
                 statements = [each for statement in statements for each in _what_is_left(run, current, statement, left)]
@@ -319,7 +319,7 @@ def _once(run: Run, statement: Statement) -> None:
     database.set_lock_timeout(run.connection, run.settings.lock_wait_ms)
     index = index_built_by(statement, run.schema)
     if index is None:
-        run.connection.execute(statement.sql.encode())
+        run.connection.execute(statement.sql)
     else:
         with index_progress(run):
             build(run.connection, statement, index, run.on_event)

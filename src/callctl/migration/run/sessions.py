@@ -68,7 +68,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
             stop.set()
 
     pid = run.connection.info.backend_pid
-    settings = run.connection.execute(read_sql("catalog/own_settings.sql").encode()).fetchall()
+    settings = run.connection.execute(read_sql("migration/run/own_settings.sql")).fetchall()
     threads = [threading.Thread(target=guarded, name=f"callctl batch {n}", daemon=True) for n in range(1, count)]
     for thread in threads:
         thread.start()

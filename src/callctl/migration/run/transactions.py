@@ -101,19 +101,19 @@ class Transaction:
             self._took_lock = True
         elif self._took_lock or statement.kind not in ROWS:
             self._connection.execute(
-                read_sql("catalog/hold.sql").encode(),
+                read_sql("migration/steps/hold.sql"),
                 {"wait_ms": self._settings.lock_timeout_ms, "hold_ms": self._settings.lock_hold_ms},
             )
             self._took_lock = True
         cursor = self._connection.cursor()
         self._sent.append((statement, cursor))
-        return cursor.execute(statement.sql.encode())
+        return cursor.execute(statement.sql)
 
     def ask(self, statement: Statement, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query on behalf of a statement, which is what :attr:`failed` if it gets no answer."""
         cursor = self._connection.cursor()
         self._sent.append((statement, cursor))
-        return cursor.execute(query.encode()).fetchall()
+        return cursor.execute(query).fetchall()
 
     def wait(self) -> None:
         """Return when every statement sent has its answer. Raises psycopg.Error of the first that failed."""

@@ -168,8 +168,8 @@ def differences_sql(
         "objects": [_wanted(each, naming, alone) for each in expected],
     }
     text = json.dumps(asked, ensure_ascii=False)
-    facts = read_sql("catalog/facts.sql").replace("'{}'::jsonb", "(SELECT what FROM asked)", 1).rstrip()
-    asks = read_sql("catalog/contract.sql")
+    facts = read_sql("migration/steps/facts.sql").replace("'{}'::jsonb", "(SELECT what FROM asked)", 1).rstrip()
+    asks = read_sql("migration/steps/contract.sql")
     if all(each.always is None for each in expected):
         asks = asks.replace("callctl.made AS m", _NOTHING_MADE, 1)  # which may be what is wrong
     return asks.replace("'{}'::jsonb", f"{literal(text)}::jsonb", 1).replace("/* facts */", facts)
@@ -178,7 +178,7 @@ def differences_sql(
 def facts_sql(schemas: Collection[str]) -> str:
     """The query for every fact of these schemas: relation, kind, name, property, value."""
     asked = {"tables": [(name, None) for name in schemas], "functions": [(name, None) for name in schemas]}
-    return read_sql("catalog/facts.sql").replace("'{}'::jsonb", f"{literal(json.dumps(asked))}::jsonb", 1)
+    return read_sql("migration/steps/facts.sql").replace("'{}'::jsonb", f"{literal(json.dumps(asked))}::jsonb", 1)
 
 
 def step_check(step: int, naming: Naming, *, warns: bool = False) -> Statement | None:

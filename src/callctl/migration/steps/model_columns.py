@@ -63,7 +63,7 @@ class Column:
 
 def read_columns(connection: Connection, naming: Naming) -> dict[str, Column]:
     """The columns of this database's table, by name."""
-    rows = connection.execute(read_sql("catalog/model_columns.sql").encode(), {"schema": naming.schema}).fetchall()
+    rows = connection.execute(read_sql("migration/steps/model_columns.sql"), {"schema": naming.schema}).fetchall()
     return {row[0]: Column(*row) for row in rows}
 
 

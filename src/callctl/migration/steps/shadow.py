@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # How fast PostgreSQL is taken to write a table and its indexes again: slower than it mostly does, for a busy machine.
 BYTES_A_SECOND = 50_000_000
-WAYS = "catalog/avatar_ways.sql"
+WAYS = "migration/steps/avatar_ways.sql"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def choose(
     from psycopg.rows import dict_row
 
     with connection.cursor(row_factory=dict_row) as cursor:
-        answer = cursor.execute(query(naming).encode()).fetchall()
+        answer = cursor.execute(query(naming)).fetchall()
     return choice(answer, settings, wanted=wanted, atomic=atomic)
 
 
@@ -143,8 +143,8 @@ def resume(connection: Connection, settings: Settings, naming: Naming, on_event:
     One that no longer fits (an index was added to the column meanwhile) is removed, and made again by the run. Nothing
     is done where none is under way.
     """
-    (outdated,) = load_script("catalog/shadow_outdated.sql").statements
-    row = connection.execute(adapt(outdated, naming).sql.encode()).fetchone()
+    (outdated,) = load_script("migration/steps/shadow_outdated.sql").statements
+    row = connection.execute(adapt(outdated, naming).sql).fetchone()
     if row is None:
         return
     if row[0]:
@@ -172,13 +172,13 @@ def remove(
     With ``then_up`` step 1 has begun its way up when it returns: what the run down had shortened comes back by that.
     Raises StepFailed where the lock is not to be had.
     """
-    (dropping,) = load_script("catalog/drop_shadow.sql").statements
+    (dropping,) = load_script("migration/steps/drop_shadow.sql").statements
     drop = adapt(dropping, naming)
     limits = {"wait_ms": settings.lock_timeout_ms, "hold_ms": settings.lock_hold_ms}
 
     def drop_it() -> None:
-        connection.execute(read_sql("catalog/hold.sql").encode(), limits)
-        connection.execute(drop.sql.encode())
+        connection.execute(read_sql("migration/steps/hold.sql"), limits)
+        connection.execute(drop.sql)
         connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction = 'down'", (SHADOWED,))
         if then_up:
             script = all_steps()[SHADOWED - 1].script("up")

@@ -41,31 +41,31 @@ def models(connection: Connection, naming: Naming) -> tuple[Withheld, ...]:
     """The models that step 6 makes available, by key. Reads only; none where an older callctl made its schema."""
     if not database.relation_exists(connection, "callctl", "withheld_model") or not waits(connection, naming):
         return ()
-    rows = connection.execute(_composed("seed/withheld.sql", naming)).fetchall()
+    rows = connection.execute(_composed("migration/steps/withheld.sql", naming)).fetchall()
     return tuple(Withheld(*row) for row in rows)
 
 
 def bring_back(connection: Connection, naming: Naming) -> tuple[str, ...]:
     """Put the models that wait in callctl's schema into the table, until :func:`withhold`. Returns their ids."""
-    rows = connection.execute(_composed("seed/bring_back.sql", naming)).fetchone()
+    rows = connection.execute(_composed("migration/steps/bring_back.sql", naming)).fetchone()
     return tuple(rows[0]) if rows else ()
 
 
 def as_left(connection: Connection, naming: Naming, ids: Sequence[str]) -> tuple[str, ...]:
     """Those of the models that callctl made inactive and that are stored as it left them."""
-    rows = connection.execute(_composed("seed/as_left.sql", naming), {"ids": list(ids)}).fetchall()
+    rows = connection.execute(_composed("migration/steps/as_left.sql", naming), {"ids": list(ids)}).fetchall()
     return tuple(row[0] for row in rows)
 
 
 def left_as_stored(connection: Connection, naming: Naming, ids: Sequence[str]) -> None:
     """Take note that callctl itself has left these models as they are stored now."""
-    connection.execute(_composed("seed/left_as_stored.sql", naming), {"ids": list(ids)})
+    connection.execute(_composed("migration/steps/left_as_stored.sql", naming), {"ids": list(ids)})
 
 
 def withhold(connection: Connection, naming: Naming, ids: Iterable[str]) -> None:
     """Let these models wait. Raises psycopg.Error where one is not stored as it was meant."""
     for id in ids:
-        connection.execute(_composed("seed/withhold.sql", naming), {"id": id})
+        connection.execute(_composed("migration/steps/withhold.sql", naming), {"id": id})
 
 
 def _composed(file: str, naming: Naming) -> sql.Composed:
@@ -73,7 +73,7 @@ def _composed(file: str, naming: Naming) -> sql.Composed:
 
     table: Any = sql.Identifier(naming.schema, _TABLE)
     key = naming.tables[_TABLE].columns.get(_KEY, _KEY)
-    text = sql.SQL(read_sql(file))  # type: ignore[arg-type, unused-ignore]
+    text = sql.SQL(read_sql(file))
     composed: sql.Composed = text.format(
         models=table,
         key=sql.Identifier(key),

@@ -41,7 +41,7 @@ def known_keys(connection: Connection) -> dict[str, KnownKey]:
     """The keys that callctl has met in this database, by id; none where it has no store, or an older one."""
     if not database.relation_exists(connection, "callctl", "encryption_key"):
         return {}
-    rows = connection.execute(read_sql("rotation/keys.sql").encode()).fetchall()
+    rows = connection.execute(read_sql("secrets/envelope/keys.sql")).fetchall()
     return {each[0]: KnownKey(*each) for each in rows}
 
 
@@ -96,7 +96,7 @@ def record(connection: Connection, ring: KeyRing) -> None:
     """
     for key in ring.keys.values():
         values = {"id": key.id, "check_value": key.check_value}
-        connection.execute(read_sql("rotation/key_record.sql").encode(), values)
+        connection.execute(read_sql("secrets/envelope/key_record.sql"), values)
     assert_known(connection, ring)
 
 
@@ -154,7 +154,7 @@ class Encryptions:
         values = {"id": self._key.id, "encryptions": number, "most": Sealer.MOST_SEALED}
         with self._connection.transaction():
             guard_transaction(self._connection, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
-            row = self._connection.execute(read_sql("rotation/key_reserve.sql").encode(), values).fetchone()
+            row = self._connection.execute(read_sql("secrets/envelope/key_reserve.sql"), values).fetchone()
         return None if row is None else int(row[0])
 
     def _used_up(self) -> Refused:

@@ -275,10 +275,10 @@ def _record(
         guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
         store.create(connection, settings.schema)
         row = connection.execute(
-            read_sql("rotation/key_retire.sql").encode(), {"id": id, "check_value": check_value}
+            read_sql("secrets/inventory/key_retire.sql"), {"id": id, "check_value": check_value}
         ).fetchone()
         # Read here, where a lock that is not to be had leaves nothing recorded.
-        last = connection.execute(read_sql("rotation/last.sql").encode()).fetchone()
+        last = connection.execute(read_sql("secrets/inventory/last_rotation.sql")).fetchone()
         taken_at = _last_backup(connection, settings)
     assert row is not None
     return row[0], taken_at, last[0] if last else None

@@ -184,7 +184,7 @@ def plan(
         )
         row = None
         if database.relation_exists(connection, "callctl", "rotation"):
-            row = connection.execute(read_sql("rotation/finished_before.sql").encode()).fetchone()
+            row = connection.execute(read_sql("secrets/inventory/finished_before.sql")).fetchone()
     return Planned(counted, not (row and row[0]), placed)
 
 
@@ -227,7 +227,7 @@ def _ledger(connection: Connection) -> tuple[Ledger | None, Ledger | None]:
     """The rotation that is not finished, and the last that is."""
     if not database.relation_exists(connection, "callctl", "rotation"):
         return None, None
-    found = [Ledger(*each) for each in connection.execute(read_sql("rotation/ledger.sql").encode()).fetchall()]
+    found = [Ledger(*each) for each in connection.execute(read_sql("secrets/inventory/ledger.sql")).fetchall()]
     return (
         next((each for each in found if each.finished_at is None), None),
         next((each for each in found if each.finished_at is not None), None),

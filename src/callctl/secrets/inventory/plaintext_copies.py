@@ -32,7 +32,7 @@ Kind: TypeAlias = Literal[
     "backup",
     "unknown",
 ]
-# What each file of sql/copies asks about.
+# What each file of sql/secrets/inventory/copies asks about.
 _ABOUT = {
     "triggers": "triggers",
     "rules": "rules",
@@ -81,14 +81,16 @@ class _Asked:
     unread: list[Copy] = field(default_factory=list)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """The rows of a file of sql/copies; none where they cannot be read: that is noted."""
+        """The rows of a file of sql/secrets/inventory/copies; none where they cannot be read: that is noted."""
         import psycopg
         from psycopg.rows import dict_row
 
         try:
             with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
-                cursor.execute(read_sql("copies/session.sql").encode(), {"timeout": f"{self.lock_timeout_ms}ms"})
-                return cursor.execute(read_sql(f"copies/{name}.sql").encode(), self.values).fetchall()
+                cursor.execute(
+                    read_sql("secrets/inventory/copies/session.sql"), {"timeout": f"{self.lock_timeout_ms}ms"}
+                )
+                return cursor.execute(read_sql(f"secrets/inventory/copies/{name}.sql"), self.values).fetchall()
         except (
             psycopg.errors.LockNotAvailable,
             psycopg.errors.QueryCanceled,

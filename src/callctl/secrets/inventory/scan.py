@@ -129,7 +129,7 @@ def settled_scan(
 
 def horizon(connection: Connection) -> str:
     """The oldest transaction that is not finished, as a row's xmin would have it. Raises psycopg.Error."""
-    row = connection.execute(read_sql("scan/horizon.sql").encode()).fetchone()
+    row = connection.execute(read_sql("secrets/inventory/scan/horizon.sql")).fetchone()
     assert row is not None
     return str(row[0])
 
@@ -280,7 +280,9 @@ class _Scanner:
         milliseconds = self._timeout_ms or SNAPSHOT_MS
         try:
             with self._reading(milliseconds):
-                row = self._connection.execute(read_sql("scan/pages.sql").encode(), {"oid": table.oid}).fetchone()
+                row = self._connection.execute(
+                    read_sql("secrets/inventory/scan/pages.sql"), {"oid": table.oid}
+                ).fetchone()
         except _TooLong:
             raise _Left("it was not scanned to its end: it takes longer than statement_timeout") from None
         return int(row[0]) if row and row[0] is not None else 0
@@ -328,8 +330,8 @@ class _Reading:
     def __enter__(self) -> None:
         self._transaction.__enter__()
         try:
-            self._connection.execute(read_sql("scan/transaction.sql").encode())
-            self._connection.execute(read_sql("scan/settings.sql").encode(), self._values)
+            self._connection.execute(read_sql("secrets/inventory/scan/transaction.sql"))
+            self._connection.execute(read_sql("secrets/inventory/scan/settings.sql"), self._values)
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise

@@ -157,7 +157,7 @@ def _lenient() -> type[Loader]:
 def _file(name: str, **pieces: sql.Composable) -> sql.Composed:
     from psycopg import sql
 
-    return sql.SQL(read_sql(f"scan/{name}.sql")).format(**pieces)  # type: ignore[arg-type, unused-ignore]
+    return sql.SQL(read_sql(f"secrets/inventory/scan/{name}.sql")).format(**pieces)
 
 
 def _together(texts: Sequence[sql.Composable]) -> sql.Composable:

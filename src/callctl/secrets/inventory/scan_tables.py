@@ -70,7 +70,7 @@ def inventory(connection: Connection, settings: Settings) -> tuple[list[Table], 
     """The tables to read, the platform's first, and what cannot be looked into. Raises psycopg.Error."""
     names = {each.table for each in declared(settings)}
     found, left = [], []
-    rows = connection.execute(read_sql("scan/relations.sql").encode(), {"schema": settings.schema}).fetchall()
+    rows = connection.execute(read_sql("secrets/inventory/scan/relations.sql"), {"schema": settings.schema}).fetchall()
     for oid, schema, name, why_not, file, pages, keys, ancestors, typed, columns in rows:
         if why_not is not None:
             left.append(NotLookedInto(f"{schema}.{name}", why_not))
@@ -100,5 +100,7 @@ def inventory(connection: Connection, settings: Settings) -> tuple[list[Table], 
                 typed=typed,
             )
         )
-    left += [NotLookedInto(*row) for row in connection.execute(read_sql("scan/elsewhere.sql").encode()).fetchall()]
+    left += [
+        NotLookedInto(*row) for row in connection.execute(read_sql("secrets/inventory/scan/elsewhere.sql")).fetchall()
+    ]
     return found, left

@@ -51,7 +51,7 @@ class _Beside:
             opened = database.connect(settings, application_name=ROTATE_SESSION, session=True)
             with contextlib.closing(opened) as connection:
                 self._connection = connection
-                connection.execute(read_sql("scan/session.sql").encode(), {"idle": f"{IDLE_MS}ms"})
+                connection.execute(read_sql("secrets/inventory/scan/session.sql"), {"idle": f"{IDLE_MS}ms"})
                 self._found = alone(connection, settings, self._ring, stopped=self._stopped.is_set)
         except psycopg.errors.IdleInTransactionSessionTimeout as problem:
             self._problem = database.lost(problem)

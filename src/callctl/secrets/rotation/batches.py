@@ -73,7 +73,7 @@ class Batches:
         self._writer = writer
         self._on_event = on_event
         most = settings.lock_timeout_ms + settings.lock_hold_ms
-        writer.execute(read_sql("rotation/session.sql").encode(), {"most_ms": most})
+        writer.execute(read_sql("secrets/rotation/session.sql"), {"most_ms": most})
         self._swaps = Swaps(settings, resealer, writer, on_event)
         # Targets that no single statement can write: a trigger fires after it, or a rule makes something else of it.
         self._not_at_once: set[str] = set()

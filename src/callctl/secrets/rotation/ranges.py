@@ -78,7 +78,7 @@ class Tally:
 
     @staticmethod
     def of(counts: Mapping[str, Any], failures: int) -> Tally:
-        """As the store has it; there one change may stand several times (``sql/rotation/write_at_once.sql``)."""
+        """As the store has it, where one change may be repeated (``sql/secrets/rows/target/write_at_once.sql``)."""
         changes: Counter[Change] = Counter()
         for each in counts.get("changes", ()):
             changes[Change(each["account_type"], each["field"], each["from"])] += each["values"]
@@ -109,11 +109,11 @@ class Found:
 def take(connection: Connection, rotation: int) -> Range | None:
     """A range that is not done and that nobody else has; None where there is none at the moment."""
     for (number,) in connection.execute(
-        read_sql("rotation/open_ranges.sql").encode(), {"rotation": rotation}
+        read_sql("secrets/rotation/open_ranges.sql"), {"rotation": rotation}
     ).fetchall():
         if not lock(connection, RANGE_CLASS, number):
             continue
-        row = connection.execute(read_sql("rotation/range.sql").encode(), {"range": number}).fetchone()
+        row = connection.execute(read_sql("secrets/rotation/range.sql"), {"range": number}).fetchone()
         if row is not None:
             id, target, above, up_to, reached, rows_done, counts, failures = row
             tally = Tally.of(counts, failures)
@@ -143,7 +143,7 @@ def reached(
         "failures": tally.failures,
         "finished": finished,
     }
-    connection.execute(read_sql("rotation/reached.sql").encode(), values)
+    connection.execute(read_sql("secrets/rotation/reached.sql"), values)
     room = max(MOST_LISTED - taken.tally.failures, 0)
     listed = list(found)[:room]
     if listed:
@@ -154,4 +154,4 @@ def reached(
             "paths": [each.failure.path for each in listed],
             "reasons": [each.failure.reason for each in listed],
         }
-        connection.execute(read_sql("rotation/failure.sql").encode(), rows)
+        connection.execute(read_sql("secrets/rotation/failure.sql"), rows)

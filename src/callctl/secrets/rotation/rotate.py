@@ -218,7 +218,7 @@ def _begin(
         with connection.transaction():
             guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
             values = {**wanted, "client": store.client(), "version": __version__}
-            row = connection.execute(read_sql("rotation/begin.sql").encode(), values).fetchone()
+            row = connection.execute(read_sql("secrets/rotation/begin.sql"), values).fetchone()
             if row is not None:
                 if binding == "unbind":  # from its first batch on there are unbound values
                     bound_fields.forget(connection, found)
@@ -230,7 +230,7 @@ def _begin(
         begun = database.with_retries(settings, "another callctl to begin", attempt, on_event)
         if begun is not None:
             return begun, False
-        row = connection.execute(read_sql("rotation/under_way.sql").encode()).fetchone()
+        row = connection.execute(read_sql("secrets/rotation/under_way.sql")).fetchone()
         if row is None:  # it has ended meanwhile
             continue
         number, to_key, old_binding, fields, client = row
@@ -260,7 +260,7 @@ def _give_up(connection: Connection, settings: Settings, row: tuple[Any, ...]) -
     with connection.transaction():
         guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
         alone = connection.execute(
-            read_sql("rotation/alone.sql").encode(), {"classid": ROTATION_CLASS, "rotation": number}
+            read_sql("secrets/rotation/alone.sql"), {"classid": ROTATION_CLASS, "rotation": number}
         ).fetchone()
         if not (alone and alone[0]):
             raise database.WorkLockBusy(
@@ -269,7 +269,7 @@ def _give_up(connection: Connection, settings: Settings, row: tuple[Any, ...]) -
                     hint="wait for it to finish, or run it with the same keys and options to join it",
                 )
             )
-        connection.execute(read_sql("rotation/give_up.sql").encode(), {"rotation": number})
+        connection.execute(read_sql("secrets/rotation/give_up.sql"), {"rotation": number})
 
 
 def _add_ranges(connection: Connection, rotation: int, target: Target, workers: int) -> None:
@@ -289,7 +289,7 @@ def _add_ranges(connection: Connection, rotation: int, target: Target, workers: 
         "up_to": [*bounds, None],
         "rows": [*(size for _ in bounds), max(total - size * len(bounds), 0)],
     }
-    connection.execute(read_sql("rotation/add_ranges.sql").encode(), values)
+    connection.execute(read_sql("secrets/rotation/add_ranges.sql"), values)
 
 
 def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event: OnEvent) -> None:
@@ -305,7 +305,7 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
             tally = Tally()
             values: dict[str, Any] = {"rotation": rotation}
             for counts, failures in connection.execute(
-                read_sql("rotation/range_counts.sql").encode(), values
+                read_sql("secrets/rotation/range_counts.sql"), values
             ).fetchall():
                 tally.add(Tally.of(counts, failures))
             values |= {
@@ -313,7 +313,7 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
                 "from_keys": sorted({change.was for change in tally.changes}),
                 "failures": tally.failures,
             }
-            ended = connection.execute(read_sql("rotation/finish.sql").encode(), values).fetchall()
+            ended = connection.execute(read_sql("secrets/rotation/finish.sql"), values).fetchall()
             bound = found if ended and job.binding == "bind" else ()
             bound_fields.record(connection, rotation, bound, (target for (target,) in ended))
 
@@ -323,13 +323,13 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
 def _result(
     connection: Connection, rotation: int, joined: bool, outside: Scan, placed: tuple[Copy, ...], seconds: float
 ) -> Rotated:
-    row = connection.execute(read_sql("rotation/result.sql").encode(), {"rotation": rotation}).fetchone()
+    row = connection.execute(read_sql("secrets/rotation/result.sql"), {"rotation": rotation}).fetchone()
     assert row is not None
     id, key, binding, started_at, finished_at, _, counts, failures = row
     tally = Tally.of(counts, failures)
     values = {"rotation": rotation, "rows": MOST_LISTED}
-    left = connection.execute(read_sql("rotation/failures.sql").encode(), values).fetchall()
-    foreign = connection.execute(read_sql("rotation/foreign_left.sql").encode(), values).fetchall()
+    left = connection.execute(read_sql("secrets/rotation/failures.sql"), values).fetchall()
+    foreign = connection.execute(read_sql("secrets/rotation/foreign_left.sql"), values).fetchall()
     return Rotated(
         rotation=id,
         key=key,

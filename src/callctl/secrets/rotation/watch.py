@@ -56,7 +56,7 @@ class Watch:
     def _holders(self) -> str:
         """The sessions that have what is left; of one that has long been silent, how to go on without it."""
         values = {"classid": RANGE_CLASS, "rotation": self._rotation}
-        rows = self._connection.execute(read_sql("rotation/holders.sql").encode(), values).fetchall()
+        rows = self._connection.execute(read_sql("secrets/rotation/holders.sql"), values).fetchall()
         named = []
         for pid, address, user, since, silent in rows:
             named.append(f"pid {pid}, from {address} as {user}, since {since:%Y-%m-%d %H:%M:%S%z}")
@@ -73,7 +73,7 @@ class Watch:
 
     def _look(self) -> tuple[int, int, int, int]:
         row = self._connection.execute(
-            read_sql("rotation/progress.sql").encode(), {"rotation": self._rotation}
+            read_sql("secrets/rotation/progress.sql"), {"rotation": self._rotation}
         ).fetchone()
         assert row is not None
         done, total, left, failures = row

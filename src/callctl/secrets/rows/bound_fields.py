@@ -20,7 +20,7 @@ def bound_fields(connection: Connection) -> frozenset[FieldName]:
     """The fields that are bound; none where callctl has no schema here, or an older one."""
     if not database.relation_exists(connection, "callctl", "bound_field"):
         return frozenset()
-    rows = connection.execute(read_sql("rotation/bound.sql").encode()).fetchall()
+    rows = connection.execute(read_sql("secrets/rows/bound.sql")).fetchall()
     return frozenset(FieldName(*row) for row in rows)
 
 
@@ -48,7 +48,7 @@ def forget(connection: Connection, targets: Iterable[Target]) -> None:
 
 def recorded_by(connection: Connection, rotation: int) -> tuple[FieldName, ...]:
     """The fields that a rotation was the first to bind."""
-    rows = connection.execute(read_sql("rotation/bound_by.sql").encode(), {"rotation": rotation}).fetchall()
+    rows = connection.execute(read_sql("secrets/rows/bound_by.sql"), {"rotation": rotation}).fetchall()
     return tuple(FieldName(*row) for row in rows)
 
 
@@ -112,4 +112,4 @@ def _execute(connection: Connection, name: str, fields: Iterable[FieldName], rot
         "account_types": [field.account_type for field in listed],
         "paths": [field.path for field in listed],
     }
-    connection.execute(read_sql(f"rotation/{name}.sql").encode(), values)
+    connection.execute(read_sql(f"secrets/rows/{name}.sql"), values)

@@ -34,7 +34,7 @@ def kept(connection: Connection) -> tuple[Kept, ...]:
     """All that is kept, in the order of when its time is over; what should be gone already goes with the next run."""
     if not exists(connection):
         return ()
-    return tuple(Kept(*row) for row in connection.execute(read_sql("webhooks/kept.sql").encode()).fetchall())
+    return tuple(Kept(*row) for row in connection.execute(read_sql("secrets/rows/kept_secrets.sql")).fetchall())
 
 
 def digest(secret: str) -> str:

@@ -261,5 +261,5 @@ class Row(NamedTuple):
 
 
 def as_row(fetched: tuple[Any, ...]) -> Row:
-    """A row of ``sql/rotation/read.sql`` and its kin."""
+    """A row of ``sql/secrets/rows/target/read.sql`` and its kin."""
     return Row._make((*fetched[:5], fetched[5:]))

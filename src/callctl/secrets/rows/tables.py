@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# What a down moves to the archive (sql/catalog/archived_tables.sql).
+# What a down moves to the archive (sql/database/archived_tables.sql).
 ARCHIVED = ("call_transcripts", "calls", "integration_accounts")
 _JSON = ("jsonb",)
 _TEXT = ("text", "character varying", "character")
@@ -46,7 +46,7 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
     found: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {}
     parents: set[tuple[str, str]] = set()
     rows = connection.execute(
-        read_sql("rotation/columns.sql").encode(),
+        read_sql("secrets/rows/columns.sql"),
         {"schema": settings.schema, "tables": tables, "archived": [name for name in tables if name in ARCHIVED]},
     ).fetchall()
     for schema, table, column, kind, is_key, has_children in rows:
@@ -108,7 +108,7 @@ def _assert_writable(connection: Connection, made: Iterable[Target]) -> None:
     columns = [(*target.relation, part.column) for target in made for part in target.parts]
     names = zip(("schemas", "tables", "columns"), zip(*columns, strict=True), strict=False)
     values = {name: list(listed) for name, listed in names}
-    row = connection.execute(read_sql("rotation/unwritable.sql").encode(), values).fetchone() if columns else None
+    row = connection.execute(read_sql("secrets/rows/unwritable.sql"), values).fetchone() if columns else None
     if row is not None:
         raise Refused(
             f"the declared field {row[0]} cannot be encrypted: {row[1]}",
@@ -118,7 +118,7 @@ def _assert_writable(connection: Connection, made: Iterable[Target]) -> None:
 
 def _absent_table(connection: Connection, settings: Settings, table: str) -> tuple[str, set[str]]:
     """Why callctl finds no table of this name, and the names of those that it would find."""
-    rows = connection.execute(read_sql("rotation/relations.sql").encode(), {"schema": settings.schema}).fetchall()
+    rows = connection.execute(read_sql("secrets/rows/relations.sql"), {"schema": settings.schema}).fetchall()
     names = {name for name, kind, parent in rows if kind in ("table", "partitioned table") and parent is None}
     for name, kind, parent in rows:
         if name != table:
@@ -192,7 +192,7 @@ def _saved(
         by_table.setdefault(each.table, []).append(each)
     made = []
     for kind, table, name in connection.execute(
-        read_sql("rotation/saved.sql").encode(), {"tables": sorted(by_table)}
+        read_sql("secrets/rows/saved.sql"), {"tables": sorted(by_table)}
     ).fetchall():
         if kind == "saved_row":
             made.append(_saved_rows(table, by_table[table]))
@@ -286,12 +286,15 @@ def _literal(text: str) -> str:
 
 
 def query(name: str, target: Target, **more: Any) -> sql.Composed:
-    """A file of ``sql/rotation`` about one target, to be executed with parameters. ``more`` are more pieces of SQL."""
+    """A file of ``sql/secrets/rows/target`` about one target, to be executed with parameters.
+
+    ``more`` are more pieces of SQL.
+    """
     from psycopg import sql
 
     def piece(text: str) -> sql.SQL:
         # A % in a name is no parameter of the driver's.
-        return sql.SQL(text.replace("%", "%%"))  # type: ignore[arg-type, unused-ignore]
+        return sql.SQL(text.replace("%", "%%"))
 
     columns = ", ".join(f"t.{_quoted(part.column)}::text" for part in target.parts)
     relation = ".".join(map(_quoted, target.relation))
@@ -308,7 +311,7 @@ def query(name: str, target: Target, **more: Any) -> sql.Composed:
         "columns": columns,
         **more,
     }
-    return sql.SQL(read_sql(f"rotation/{name}.sql")).format(  # type: ignore[arg-type, unused-ignore]
+    return sql.SQL(read_sql(f"secrets/rows/target/{name}.sql")).format(
         **{name: piece(text) for name, text in pieces.items()}
     )
 
@@ -322,7 +325,7 @@ def numbered(name: str, target: Target, parameters: Sequence[str], **more: str) 
 
 
 def merged(name: str, target: Target, parts: Sequence[int], first: int) -> bytes:
-    """A statement that writes these of a target's columns, for binary parameters: ``sql/rotation/write.sql`` and such.
+    """A statement that writes these of a target's columns, for binary parameters: ``target/write.sql`` and such.
 
     ``first`` is the number of the first parameter with new values.
     """
@@ -383,9 +386,9 @@ class OtherCompanies:
     def _read(self) -> Iterator[str]:
         from psycopg import sql
 
-        readable = read_sql("rotation/companies_readable.sql").encode()
+        readable = read_sql("secrets/rows/companies_readable.sql")
         row = self._connection.execute(readable, {"schema": self._schema}).fetchone()
         if row and row[0]:
             table = sql.Identifier(self._schema, "companies")
-            statement = sql.SQL(read_sql("rotation/companies.sql")).format(companies=table)  # type: ignore[arg-type, unused-ignore]
+            statement = sql.SQL(read_sql("secrets/rows/companies.sql")).format(companies=table)
             yield from (each for (each,) in self._connection.execute(statement).fetchall())

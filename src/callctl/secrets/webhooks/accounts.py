@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 100
 
 Direction: TypeAlias = Literal["new", "back"]
-CHOSEN = {"new": "webhooks/chosen.sql", "back": "webhooks/chosen_back.sql"}
+CHOSEN = {"new": "secrets/webhooks/chosen.sql", "back": "secrets/webhooks/chosen_back.sql"}
 
 
 class Scope(NamedTuple):
@@ -83,7 +83,7 @@ def _choose(connection: Connection, settings: Settings, scope: Scope, direction:
     rows: Sequence[tuple[Any, ...]] = ()
     if direction == "new" or kept_secrets.exists(connection):
         rows = ask(connection, settings, CHOSEN[direction], {**scope._asdict(), "above": None})
-    row = ask(connection, settings, "webhooks/passed_over.sql", scope._asdict())[0]
+    row = ask(connection, settings, "secrets/webhooks/passed_over.sql", scope._asdict())[0]
     deleted, without, all_of_them = row
     if not rows and scope != Scope():
         raise _nothing(scope, direction, deleted, all_of_them)
@@ -123,7 +123,7 @@ def ask(
     """The rows of one of the files about the accounts; ``batch``: some of them, locked for this transaction."""
     from psycopg import sql
 
-    statement = sql.SQL(read_sql(name)).format(  # type: ignore[arg-type, unused-ignore]
+    statement = sql.SQL(read_sql(name)).format(
         accounts=sql.Identifier(settings.schema, ACCOUNTS),
         limit=sql.SQL(f"LIMIT {ROWS_AT_ONCE}" if batch else ""),
         locking=sql.SQL("FOR NO KEY UPDATE OF t" if batch else ""),

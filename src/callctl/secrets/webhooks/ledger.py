@@ -35,7 +35,7 @@ def begin(connection: Connection, direction: Direction, scope: str, key: str, on
     kind = KINDS[direction]
     found = None
     for id, old_kind, old_scope, counts, started_at, client in connection.execute(
-        read_sql("webhooks/under_way.sql").encode()
+        read_sql("secrets/webhooks/under_way.sql")
     ).fetchall():
         done = counts.get("accounts", 0)
         if (old_kind, old_scope) == (kind, scope):
@@ -52,7 +52,7 @@ def begin(connection: Connection, direction: Direction, scope: str, key: str, on
     if found is not None:
         return found
     values = {"kind": kind, "to_key": key, "scope": scope, "client": store.client(), "version": __version__}
-    row = connection.execute(read_sql("webhooks/begin.sql").encode(), values).fetchone()
+    row = connection.execute(read_sql("secrets/webhooks/begin.sql"), values).fetchone()
     assert row is not None
     return Begun(*row)
 
@@ -65,7 +65,7 @@ def reached(
 
     counts = Jsonb({"accounts": accounts, "reached": account})
     values = {"rotation": rotation, "counts": counts, "failures": failures}
-    connection.execute(read_sql("webhooks/reached.sql").encode(), values)
+    connection.execute(read_sql("secrets/webhooks/reached.sql"), values)
     if left:
         listed = {
             "rotation": rotation,
@@ -74,10 +74,10 @@ def reached(
             "paths": [WEBHOOK_SECRET.text for _ in left],
             "reasons": [each.reason for each in left],
         }
-        connection.execute(read_sql("rotation/failure.sql").encode(), listed)
+        connection.execute(read_sql("secrets/rotation/failure.sql"), listed)
 
 
 def end(connection: Connection, rotation: int, outcome: str) -> None:
     """Write its end: 'done', or 'given up'."""
     values = {"rotation": rotation, "outcome": outcome}
-    connection.execute(read_sql("webhooks/finish.sql").encode(), values)
+    connection.execute(read_sql("secrets/webhooks/finish.sql"), values)

@@ -205,7 +205,7 @@ class Run:
         return database.with_retries(self._settings, "an account's row", attempt, self._on_event)
 
     def _begin(self) -> webhook_ledger.Begun:
-        self._connection.execute(read_sql("webhooks/new_values.sql").encode())
+        self._connection.execute(read_sql("secrets/webhooks/new_values.sql"))
         chosen = self._chosen
         return webhook_ledger.begin(
             self._connection, chosen.direction, chosen.scope, self._ring.primary.id, self._on_event
@@ -255,7 +255,7 @@ class Run:
             "left_there": left_there,
             "seconds": self._grace.total_seconds(),
         }
-        row = self._connection.execute(read_sql("webhooks/keep.sql").encode(), values).fetchone()
+        row = self._connection.execute(read_sql("secrets/webhooks/keep.sql"), values).fetchone()
         assert row is not None
         file.add("".join(self._line(each, batch.values[each[0]]) for each in batch.rows))
         self._write(batch)
@@ -271,7 +271,7 @@ class Run:
         """The newest secret that is kept of each account, where what callctl left there still stands."""
         accounts = [row[0] for row in batch.rows]
         # Read behind the locks: what is kept cannot change now, but for the key that it is under.
-        found = self._connection.execute(read_sql("webhooks/newest.sql").encode(), {"accounts": accounts}).fetchall()
+        found = self._connection.execute(read_sql("secrets/webhooks/newest.sql"), {"accounts": accounts}).fetchall()
         newest = {account: rest for account, *rest in found}
         rule = Rule(bound=bound_fields.bound_fields(self._connection))
         used = []
@@ -295,7 +295,7 @@ class Run:
             if reason is not None:
                 batch.left.append(NotPutBack(id, reason))
         self._write(batch)
-        self._connection.execute(read_sql("webhooks/forget.sql").encode(), {"kept": used})
+        self._connection.execute(read_sql("secrets/webhooks/forget.sql"), {"kept": used})
 
     def _left_unbound(self, rule: Rule, sealed: str) -> str | None:
         """Why what is kept is not put back: callctl keeps bound values only, and another may be of another row."""
@@ -317,13 +317,13 @@ class Run:
         """Write the new values into the locked rows. Raises NotStored where they are not stored then."""
         if not batch.values:
             return
-        with self._connection.cursor().copy(read_sql("webhooks/copy.sql").encode()) as copy:
+        with self._connection.cursor().copy(read_sql("secrets/webhooks/copy.sql")) as copy:
             copy.set_types(["uuid", "text"])
             for id, value in batch.values.items():
                 copy.write_row((UUID(id), value))
-        ask(self._connection, self._settings, "webhooks/write.sql", {})
+        ask(self._connection, self._settings, "secrets/webhooks/write.sql", {})
         database.fire_deferred(self._connection)
-        wrong = [id for (id,) in ask(self._connection, self._settings, "webhooks/not_stored.sql", {})]
+        wrong = [id for (id,) in ask(self._connection, self._settings, "secrets/webhooks/not_stored.sql", {})]
         if wrong:
             raise database.NotStored((self._settings.schema, ACCOUNTS), wrong)
 

@@ -11,7 +11,7 @@ from tests.conftest import connect
 from tests.support.db.hung_on_columns import tablespace
 from tests.support.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
 
-from callctl.files import read_sql
+from callctl.database.store import schema_sql
 from callctl.migration.checks import preflight as module
 from callctl.migration.checks.findings import Finding, parse_question, questions
 from callctl.migration.checks.preflight import preflight
@@ -745,7 +745,7 @@ def prepare(connection: Connection, what: Sequence[str]) -> None:
     """Before a case's own setup: callctl's schema, a tablespace, or a session that may write security labels."""
     for name in what:
         if name == "store":
-            connection.execute(read_sql("store.sql").encode())
+            connection.execute(schema_sql())
         elif name == "tablespace":
             tablespace(connection)
         elif connection.info.server_version >= 130000:
@@ -875,7 +875,7 @@ def test_sql_body_functions_and_column_lists_block(documented: str) -> None:
 
 def test_what_callctl_has_begun_is_its_own(documented: str) -> None:
     with connect(documented) as connection:
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         connection.execute(FLAGS.encode())
         blocked = objects(of(ask(connection), "target-objects", "blocks"))
         connection.execute(
@@ -901,7 +901,7 @@ def test_only_pending_steps_count(documented: str) -> None:
 def test_truncated_avatars_only_warn(documented: str) -> None:
     case = next(case for case in CASES if case.id == "avatar-too-long")
     with connect(documented) as connection:
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         connection.execute(case.setup.encode())
         findings = ask(connection, (1,), "down", truncate_avatars=True)
     assert of(findings, "avatar-too-long", "warns")

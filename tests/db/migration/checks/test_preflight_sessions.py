@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import connect
 from tests.support.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
 
-from callctl.database.store import Unreadable
+from callctl.database.store import Unreadable, schema_sql
 from callctl.errors import ConnectionFailed, Refused
 from callctl.files import read_sql
 from callctl.migration import migrate
@@ -150,7 +150,7 @@ def test_a_store_of_another_role_blocks_and_says_which_grant(documented: str, ro
         owning(connection, role)
         connection.execute(f"CREATE ROLE {owner} {'SUPERUSER' if superuser else ''}")
         connection.execute(f"GRANT CREATE ON DATABASE {connection.info.dbname} TO {owner}; SET ROLE {owner}")
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         connection.execute("INSERT INTO callctl.installation (platform_schema) VALUES ('chatapp')")
         connection.execute(
             f"GRANT ALL ON SCHEMA callctl TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA callctl TO {role}"
@@ -166,7 +166,7 @@ def test_a_store_of_another_role_blocks_and_says_which_grant(documented: str, ro
             connection.execute(finding.do)
         connection.execute(f"SET ROLE {role}")
         assert not of(ask(connection), "store", "blocks")
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
 
 
 def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: str) -> None:
@@ -178,7 +178,7 @@ def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: 
             f"CREATE ROLE {role}_owner; GRANT CREATE ON DATABASE {connection.info.dbname} TO {role}_owner"
         )
         connection.execute(f"ALTER ROLE {role} LOGIN; SET ROLE {role}_owner")
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         connection.execute("RESET ROLE; GRANT CREATE ON SCHEMA public TO " + role)
         said = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
         for run in (migrate.up, partial(migrate.down, to=0)):
@@ -522,7 +522,7 @@ def test_replication_slots(documented: str) -> None:
 def test_only_access_share_and_nothing_written(baseline: str, direction: str) -> None:
     """In one transaction of ours everything preflight locks stays locked, for the other session to see."""
     with connect(baseline) as connection, connect(baseline) as other:
-        connection.execute(read_sql("store.sql").encode())
+        connection.execute(schema_sql())
         naming = read_naming(connection, "chatapp")
         with connection.transaction():
             findings = preflight(connection, SETTINGS, naming, ALL, direction)  # type: ignore[arg-type]

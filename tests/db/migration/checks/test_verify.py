@@ -108,7 +108,7 @@ def test_what_is_asked_when_it_has_to_be_fast() -> None:
 def test_the_defaults_that_are_known_by_sight_are_the_defaults(migrated: Migrated) -> None:
     """Byte for byte."""
     with connection_to(migrated.url(FULL)) as db, db.transaction():
-        db.execute(read_sql("catalog/verify_session.sql").encode(), {"timeout": "10s", "known_keys": ""})
+        db.execute(read_sql("migration/checks/verify_session.sql"), {"timeout": "10s", "known_keys": ""})
         row = db.execute(
             b"SELECT record_image_eq(ROW(current_setting('callctl.default_call_settings')::jsonb),"
             b" ROW(callctl.default_call_settings()))"

@@ -1,4 +1,4 @@
--- Where the catalog differs from what is expected: a row a difference. 'found' is catalog/facts.sql. What is expected comes
+-- Where the catalog differs from what is expected: a row a difference. 'found' is facts.sql. What is expected comes
 -- as objects of this database, in its own names: {"check", "step", "relation", "kind", "name", "facts": {property: value} or null
 -- where the object must be gone, "made": [kind, relation, name] where the facts count only if callctl made it, "always":
 -- the facts that count in any case, "while": [schema, table, column] where it is expected only while that column is there}.
