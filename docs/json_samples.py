@@ -299,21 +299,20 @@ def _key_printed() -> None:
 
 def _key_written() -> None:
     with redirect_stderr(io.StringIO()):
-        render_keys.generated(None, Path("secrets/k2.key"), "json")
+        render_keys.generated("", Path("secrets/k2.key"), "json")
 
 
 def _sandbox() -> None:
-    render.document(
-        Sandbox(
-            url="postgresql:///sandbox?host=/tmp/callctl-k3v9x2qa&port=5432&user=postgres",
-            baseline="documented",
-            rows=1000,
-            seed=1,
-            refused_shapes=False,
-            version="18",
-            directory=Path("~/.local/state/callctl/sandbox"),
-        )
+    running = Sandbox(
+        url="postgresql:///sandbox?host=/tmp/callctl-k3v9x2qa&port=5432&user=postgres",
+        baseline="documented",
+        rows=1000,
+        seed=1,
+        refused_shapes=False,
+        version="18",
+        directory=Path("~/.local/state/callctl/sandbox"),
     )
+    render.answer("json", lambda: running, lambda: None)
 
 
 def _outside() -> Scan:
@@ -424,7 +423,7 @@ def _load_tested() -> None:
         slowest_ms=(6.1, 14.8),
         cpus=(0.7, 1.12),
     )
-    render_loadtest.measured(done, "json", report=None, target=_TARGET)
+    render_loadtest.measured(done, "json", _TARGET)
     render_loadtest.cleaned(done.removed, "json", _TARGET)
 
 
@@ -502,7 +501,7 @@ def _accepted() -> None:
 
 def _failed() -> None:
     error = StepFailed("steps/03_chatbot_capabilities/up.sql:5: …", hint="run the same command again")
-    render.line(render_progress.failed_document(error, _TARGET))
+    render.event(render_progress.failed_document(error, _TARGET))
 
 
 _SAMPLES: tuple[tuple[str, str, Callable[[], None]], ...] = (

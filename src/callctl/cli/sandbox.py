@@ -11,6 +11,7 @@ from callctl.cli import common
 from callctl.render import console as render
 
 if TYPE_CHECKING:
+    from callctl.config.settings import Output
     from callctl.sandbox.lifecycle import Sandbox
 
 
@@ -121,9 +122,6 @@ def reset(context: typer.Context) -> None:
     _show(running, settings.output)
 
 
-def _show(running: Sandbox, output: str) -> None:
+def _show(running: Sandbox, output: Output) -> None:
     """The URL for people, and all that is known as JSON."""
-    if output == "json":
-        render.document(running)
-    else:
-        render.out(running.url)
+    render.answer(output, lambda: running, lambda: render.out(running.url))

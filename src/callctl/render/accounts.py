@@ -22,18 +22,29 @@ def accounts(found: Sequence[Account], output: Output, *, problems: bool) -> Non
     """The accounts, or those with a problem; what each problem is stands below."""
     troubled = [each for each in found if each.troubles]
     shown = troubled if problems else found
-    if output == "json":
-        render.document(
+    render.answer(
+        output,
+        lambda: accounts_document(shown, total=len(found), with_problems=len(troubled)),
+        lambda: _accounts_text(shown, troubled, total=len(found)),
+    )
+
+
+def accounts_document(shown: Sequence[Account], *, total: int, with_problems: int) -> dict[str, object]:
+    return {
+        "accounts": [
             {
-                "accounts": [
-                    {**vars(each), "error_seconds": _age(each.last_error_at, each), "problems": list(_problems(each))}
-                    for each in shown
-                ],
-                "total": len(found),
-                "with_problems": len(troubled),
+                **vars(account),
+                "error_seconds": _age(account.last_error_at, account),
+                "problems": list(_problems(account)),
             }
-        )
-        return
+            for account in shown
+        ],
+        "total": total,
+        "with_problems": with_problems,
+    }
+
+
+def _accounts_text(shown: Sequence[Account], troubled: Sequence[Account], *, total: int) -> None:
     if shown:
         # A narrow terminal has no room for ids, which the problems below name anyway.
         room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
@@ -47,10 +58,10 @@ def accounts(found: Sequence[Account], output: Output, *, problems: bool) -> Non
             render.out(f"  {printable(problem)}")
     if troubled:
         render.out()
-        said = f"{len(troubled):,} of {render.counted(len(found), 'account')} with a problem"
+        said = f"{len(troubled):,} of {render.counted(total, 'account')} with a problem"
         render.out(render.styled(said, "error", sys.stdout))
     else:
-        render.out(render.styled(f"{render.counted(len(found), 'account')}, none with a problem", "good", sys.stdout))
+        render.out(render.styled(f"{render.counted(total, 'account')}, none with a problem", "good", sys.stdout))
 
 
 def _cells(each: Account) -> dict[str, str]:

@@ -18,9 +18,10 @@ _SHOWN = 5
 
 def code_refs(answer: CodeRefs, shown: Iterable[Reference], output: Output) -> None:
     """The answer of ``callctl code-refs``; ``shown`` are the references to list."""
-    if output == "json":
-        render.document(code_refs_document(answer, shown))
-        return
+    render.answer(output, lambda: code_refs_document(answer, shown), lambda: _code_refs_text(answer, shown))
+
+
+def _code_refs_text(answer: CodeRefs, shown: Iterable[Reference]) -> None:
     for each in shown:
         place = f"{each.file}:{each.line}:{each.column}"
         related = ", related" if each.related else ""

@@ -72,7 +72,7 @@ def json_line(told: Told | Event) -> None:
         line[key] = round(value, 3) if key == "seconds" else value
     if isinstance(told, Proof | Again):
         line["holds"] = told.holds
-    render.line(line)
+    render.event(line)
 
 
 class Screen:

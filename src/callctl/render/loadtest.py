@@ -20,9 +20,10 @@ UNKNOWN = "unknown: the server's processes cannot be seen from here"
 
 def preview(found: Preview, output: Output) -> None:
     """What a load test would do."""
-    if output == "json":
-        render.document(preview_document(found))
-        return
+    render.answer(output, lambda: preview_document(found), lambda: _preview_text(found))
+
+
+def _preview_text(found: Preview) -> None:
     plan = found.plan
     render.out(
         f"{plan.sessions:,} sessions on {render.counted(plan.connections, 'connection')} of database {found.database},"
@@ -68,9 +69,14 @@ def preview_document(found: Preview) -> dict[str, object]:
 
 def cleaned(removed: Sequence[Removed], output: Output, target: Target | None = None) -> None:
     """What was removed of killed load tests."""
-    if output == "json":
-        render.line({"event": "cleaned", "removed": list(removed), "target": target})
-        return
+    render.answer(
+        output,
+        lambda: {"event": "cleaned", "removed": removed, "target": target},
+        lambda: _cleaned_text(removed, target),
+    )
+
+
+def _cleaned_text(removed: Sequence[Removed], target: Target | None) -> None:
     for each in removed:
         render.out(_removed(each))
     if any(each.kept is None for each in removed):
@@ -89,11 +95,12 @@ def _removed(each: Removed) -> str:
 # ---- what it has found ---------------------------------------------------------------------------------
 
 
-def measured(done: LoadTest, output: Output, *, report: str | None, target: Target | None = None) -> None:
+def measured(done: LoadTest, output: Output, target: Target | None = None) -> None:
     """The result of a load test."""
-    if output == "json":
-        render.line({**measured_document(done), "target": target})
-        return
+    render.answer(output, lambda: measured_document(done, target), lambda: _measured_text(done, target))
+
+
+def _measured_text(done: LoadTest, target: Target | None) -> None:
     for each in done.removed:
         render.note(_removed(each))
     table(
@@ -115,8 +122,6 @@ def measured(done: LoadTest, output: Output, *, report: str | None, target: Targ
     render.out()
     render.out(_verdict(done))
     render.written(target, "ran against")
-    if report is not None:
-        render.note(f"the picture is in {report}")
 
 
 def _cells(spread: Spread) -> tuple[str, str, str, str]:
@@ -204,7 +209,7 @@ def _verdict(done: LoadTest) -> str:
     return render.styled(f"load test passed: {len(done.queries)} queries within {limit} (p95)", "good", sys.stdout)
 
 
-def measured_document(done: LoadTest) -> dict[str, object]:
+def measured_document(done: LoadTest, target: Target | None) -> dict[str, object]:
     """The last line of a load test in JSON."""
     document: dict[str, object] = {
         "event": "load_tested",
@@ -214,7 +219,7 @@ def measured_document(done: LoadTest) -> dict[str, object]:
         "client_late": done.client_late,
     }
     plain = render.plain(done)
-    return document | (plain if isinstance(plain, dict) else {})
+    return document | (plain if isinstance(plain, dict) else {}) | {"target": target}
 
 
 def _ms(value: float) -> str:

@@ -38,9 +38,20 @@ def preflight(
     In text a problem is a line. ``everything``: its why and its fix, too, and what is ok. ``names``: what each is about
     by name, and what this database calls otherwise than the specification.
     """
-    if output == "json":
-        render.document(findings_document(findings, pending))
-        return
+    if any(finding.level == "blocks" for finding in findings):
+        text = "do what the blocking findings say, then run callctl preflight again"
+        following_this = render.Next("callctl preflight", text)
+    else:
+        following_this = render.Next(following)
+    render.answer(
+        output,
+        lambda: findings_document(findings, pending),
+        lambda: _findings_text(findings, naming, everything=everything, names=names),
+        following_this,
+    )
+
+
+def _findings_text(findings: Sequence[Finding], naming: Naming | None, *, everything: bool, names: bool) -> None:
     stream = sys.stdout
     for level in PROBLEMS:
         for group in grouped(findings, level):
@@ -60,10 +71,6 @@ def preflight(
     render.out(render.styled(answer, style, stream) + summary[len(answer) :])
     if not everything:
         render.told("--all: why, what to do, and what is ok; --names: tables and rows by name")
-    if count["blocks"]:
-        render.told("next: do what the blocking findings say, then run callctl preflight again")
-    else:
-        render.told(f"next: {following}")
 
 
 def before_run(findings: Sequence[Finding], *, asks: bool = False) -> None:

@@ -74,12 +74,12 @@ def json_failure(output: Output, target: Callable[[], Target | None] = lambda: N
         yield
     except (Exception, KeyboardInterrupt) as error:
         if output == "json":
-            render.line(failed_document(error, target()))
+            render.event(failed_document(error, target()))
         raise
 
 
 def json_event(event: Event) -> None:
-    render.line(event_document(event))
+    render.event(event_document(event))
 
 
 def event_document(event: Event) -> dict[str, object]:

@@ -46,9 +46,14 @@ def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> d
 
 def seeded(found: Seeded, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
     """What was written, or would be, and what is kept. The warnings are said before anything is written."""
-    if output == "json":
-        render.document(document(found, dry_run=dry_run, target=target))
-        return
+    render.answer(
+        output,
+        lambda: document(found, dry_run=dry_run, target=target),
+        lambda: _seeded_text(found, dry_run=dry_run, target=target),
+    )
+
+
+def _seeded_text(found: Seeded, *, dry_run: bool, target: Target | None) -> None:
     words = _PLANNED if dry_run else _DONE
     table(
         ("model", "provider", "type", ""),

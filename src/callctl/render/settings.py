@@ -19,9 +19,22 @@ _NARROW = 100
 
 def checked(found: Checked, output: Output) -> None:
     """What is wrong, row by row."""
-    if output == "json":
-        render.document({**vars(found), "missing": found.missing})
-        return
+    wrong = len({offence.chatbot_id for offence in found.offences})
+    following = None
+    if found.missing:
+        text = f"callctl settings init gives the defaults to {found.missing:,} that have none"
+        following = render.Next("callctl settings init", text)
+    elif wrong:
+        following = render.Next(None, _CORRECT.format("them"))
+    render.answer(
+        output, lambda: {**vars(found), "missing": found.missing}, lambda: _checked_text(found, wrong), following
+    )
+
+
+_CORRECT = "correct {} in the administration; docs/reference/call-settings.md has the ranges"
+
+
+def _checked_text(found: Checked, chatbots: int) -> None:
     if found.offences:
         lines = [(each.chatbot_id, each.path, _reason(each)) for each in found.offences[:_SHOWN]]
         if render.is_terminal(sys.stdout) and render.width(sys.stdout) < _NARROW:
@@ -36,16 +49,13 @@ def checked(found: Checked, output: Output) -> None:
     for each in found.unlisted:
         voices = render.counted(each.chatbots, "chatbot")
         render.warning(f"{voices} with a voice of {each.provider}, whose voices callctl has no list of: not checked")
-    chatbots = len({each.chatbot_id for each in found.offences})
     total = render.counted(found.chatbots, "call-enabled chatbot")
     if not chatbots:
         render.out(render.styled(f"the call settings of {total} are as they should be", "good", sys.stdout))
         return
     render.out(render.styled(f"{chatbots:,} of {total} with call settings that are wrong", "error", sys.stdout))
-    if found.missing:
-        render.note(f"next: callctl settings init gives the defaults to {found.missing:,} that have none")
-    if chatbots > found.missing:
-        render.note("next: correct the others in the administration; docs/reference/call-settings.md has the ranges")
+    if 0 < found.missing < chatbots:
+        render.note(_CORRECT.format("the others"))
 
 
 def _reason(each: Offence) -> str:
@@ -54,9 +64,15 @@ def _reason(each: Offence) -> str:
 
 def missing(found: Missing, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
     """What ``settings init`` would do, or that there is nothing to do."""
-    if output == "json":
-        render.document({"dry_run": dry_run, "chatbots": found.chatbots, "target": target})
-        return
+    render.answer(
+        output,
+        lambda: {"dry_run": dry_run, "chatbots": found.chatbots, "target": target},
+        lambda: _missing_text(found),
+        render.Next("callctl settings init") if found.chatbots else None,
+    )
+
+
+def _missing_text(found: Missing) -> None:
     for id in found.chatbots[:_SHOWN]:
         render.out(id)
     if len(found.chatbots) > _SHOWN:
@@ -74,14 +90,19 @@ def question(found: Missing) -> str:
 
 def given(done: Given, output: Output, target: Target | None = None) -> None:
     """What was done."""
-    if output == "json":
-        render.document({"dry_run": False, "chatbots": done.chatbots, "target": target})
-        return
+    render.answer(
+        output,
+        lambda: {"dry_run": False, "chatbots": done.chatbots, "target": target},
+        lambda: _given_text(done, target),
+        render.Next("callctl settings check"),
+    )
+
+
+def _given_text(done: Given, target: Target | None) -> None:
     number = render.counted(len(done.chatbots), "chatbot")
     render.out(render.styled(f"{number} with the default call settings", "good", sys.stdout))
     if done.chatbots:
         render.written(target)
-    render.note("next: callctl settings check")
 
 
 def _counted(found: Missing) -> str:

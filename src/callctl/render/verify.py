@@ -30,9 +30,12 @@ def report(report: Report, output: Output, *, everything: bool = False, names: b
     ``everything``: each with its first rows, what it means and all that fixes it; then what passed, and what
     callctl.yaml accepts. ``names``: the first rows of each.
     """
-    if output == "json":
-        render.document(report_document(report))
-        return
+    render.answer(
+        output, lambda: report_document(report), lambda: _report_text(report, everything=everything, names=names)
+    )
+
+
+def _report_text(report: Report, *, everything: bool, names: bool) -> None:
     answered: dict[str, str] = {}
     for word, style in _WORDS.items():
         checks = [check for check in report.checks if result(check) == word]

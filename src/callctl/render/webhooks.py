@@ -26,10 +26,14 @@ def _account_document(account: Account) -> dict[str, object]:
 
 def chosen(found: Chosen, output: Output) -> None:
     """What a run would do."""
-    if output == "json":
-        accounts = [_account_document(each) for each in found.accounts]
-        render.document({**vars(found), "accounts": accounts})
-        return
+    render.answer(output, lambda: chosen_document(found), lambda: _chosen_text(found))
+
+
+def chosen_document(found: Chosen) -> dict[str, object]:
+    return {**vars(found), "accounts": [_account_document(account) for account in found.accounts]}
+
+
+def _chosen_text(found: Chosen) -> None:
     _accounts(found.accounts)
     if found.direction == "new":
         _passed_over(found.deleted, found.without)
@@ -48,9 +52,20 @@ def done_document(done: Done, target: Target | None = None) -> dict[str, object]
 
 def done(done: Done, output: Output, target: Target | None = None) -> None:
     """What a run has done, and whom to tell."""
-    if output == "json":
-        render.line(done_document(done, target))
-        return
+    render.answer(output, lambda: done_document(done, target), lambda: _done_text(done, target), _after_run(done))
+
+
+def _after_run(done: Done) -> render.Next | None:
+    """No command of callctl's: a person enters the secrets at the providers."""
+    if done.direction == "back":
+        text = "enter it at the provider of each account again; what was new is only in your file"
+        return render.Next(None, text) if done.accounts else None
+    if done.file is None or done.keep_until is None:
+        return None
+    return render.Next(None, "enter the new ones at the provider of each account, then delete the file")
+
+
+def _done_text(done: Done, target: Target | None) -> None:
     _accounts(done.accounts)
     if done.left:
         label = render.styled("left as they are", "error", sys.stdout)
@@ -70,14 +85,12 @@ def done(done: Done, output: Output, target: Target | None = None) -> None:
     elif done.direction == "back":
         render.out(f"{number} with the previous webhook secret again")
         render.written(target)
-        render.note("next: enter it at the provider of each account again; what was new is only in your file")
     elif done.file is None or done.keep_until is None:
         render.out("no account has a webhook secret that was to be replaced; no file was written")
     else:
         render.out(f"{number} with a new webhook secret; the new ones are in {done.file}")
         render.written(target)
         render.out(f"the previous ones are kept until {done.keep_until:%Y-%m-%d %H:%M:%S%z}")
-        render.note("next: enter the new ones at the provider of each account, then delete the file")
         render.note("to put the previous ones back: callctl rotate-secrets --webhook-secrets --put-back --all")
 
 
