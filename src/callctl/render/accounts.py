@@ -13,6 +13,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.tenants.accounts import Account
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -29,11 +30,24 @@ def accounts(found: Sequence[Account], output: Output, *, problems: bool) -> Non
     )
 
 
-def accounts_document(shown: Sequence[Account], *, total: int, with_problems: int) -> dict[str, object]:
+def accounts_document(shown: Sequence[Account], *, total: int, with_problems: int) -> documents.Accounts:
     return {
         "accounts": [
             {
-                **vars(account),
+                "id": account.id,
+                "account_type": account.account_type,
+                "account_name": account.account_name,
+                "company_id": account.company_id,
+                "company_slug": account.company_slug,
+                "company_name": account.company_name,
+                "status": account.status,
+                "is_active": account.is_active,
+                "last_error_at": account.last_error_at,
+                "last_verified_at": account.last_verified_at,
+                "token_expires_at": account.token_expires_at,
+                "webhook_url": account.webhook_url,
+                "seen_at": account.seen_at,
+                "troubles": account.troubles,
                 "error_seconds": _age(account.last_error_at, account),
                 "problems": list(_problems(account)),
             }

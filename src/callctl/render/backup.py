@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from callctl.backup.restore import Restored
     from callctl.backup.take import Backup, Plan
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
 
 
@@ -31,9 +32,28 @@ def _plan_text(found: Plan) -> None:
     _left_out(found.left_out_schemas, found.left_out_tables)
 
 
-def backup_document(done: Backup, target: Target | None = None) -> dict[str, object]:
+def backup_document(done: Backup, target: Target | None = None) -> documents.BackedUp:
     """The last line of a backup in JSON."""
-    return {"event": "backed_up", **vars(done), "target": target}
+    return {
+        "event": "backed_up",
+        "file": done.file,
+        "manifest": done.manifest,
+        "bytes": done.bytes,
+        "sha256": done.sha256,
+        "taken_at": done.taken_at,
+        "database": done.database,
+        "server": done.server,
+        "pg_dump": done.pg_dump,
+        "steps": done.steps,
+        "keys": done.keys,
+        "tables": done.tables,
+        "rows": done.rows,
+        "left_out_schemas": done.left_out_schemas,
+        "left_out_tables": done.left_out_tables,
+        "recorded": done.recorded,
+        "seconds": done.seconds,
+        "target": target,
+    }
 
 
 def backed_up(done: Backup, output: Output, target: Target | None = None) -> None:
@@ -56,9 +76,25 @@ def _backed_up_text(done: Backup, target: Target | None) -> None:
     _keys(done.keys)
 
 
-def restored_document(done: Restored, target: Target | None = None) -> dict[str, object]:
+def restored_document(done: Restored, target: Target | None = None) -> documents.RestoredLine:
     """The last line of a restore in JSON."""
-    return {"event": "restored", **vars(done), "target": target}
+    return {
+        "event": "restored",
+        "file": done.file,
+        "database": done.database,
+        "server": done.server,
+        "taken_at": done.taken_at,
+        "taken_of": done.taken_of,
+        "steps": done.steps,
+        "keys": done.keys,
+        "tables": done.tables,
+        "rows": done.rows,
+        "owners_kept": done.owners_kept,
+        "settings_left": done.settings_left,
+        "dry_run": done.dry_run,
+        "seconds": done.seconds,
+        "target": target,
+    }
 
 
 def restored(done: Restored, output: Output, target: Target | None = None) -> None:

@@ -12,6 +12,7 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from callctl.coderefs.search import CodeRefs, Reference
     from callctl.config.settings import Output
+    from callctl.render import documents
 
 _SHOWN = 5
 
@@ -49,7 +50,7 @@ def github(answer: CodeRefs, shown: Iterable[Reference], workspace: str) -> None
     _summary(answer)
 
 
-def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> dict[str, object]:
+def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> documents.CodeReferences:
     return {
         "clear": answer.clear,
         "columns": list(answer.columns),
@@ -60,7 +61,7 @@ def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> dict[str
                 "file": each.file,
                 "line": each.line,
                 "column": each.column,
-                "kind": each.kind,
+                "kind": each.kind.value,
                 "identifier": each.identifier,
                 "related": each.related,
                 "text": each.text,

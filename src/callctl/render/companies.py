@@ -12,6 +12,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
     from callctl.tenants.companies import Company, Switch
 
@@ -25,7 +26,7 @@ def listed(found: Sequence[Company], output: Output, *, only_enabled: bool = Fal
     render.answer(output, lambda: listed_document(found, listed, len(on)), lambda: _listed_text(found, listed, len(on)))
 
 
-def listed_document(found: Sequence[Company], listed: Sequence[Company], on: int) -> dict[str, object]:
+def listed_document(found: Sequence[Company], listed: Sequence[Company], on: int) -> documents.Companies:
     return {
         "companies": [{**_document(company), "taking_calls": company.taking_calls} for company in listed],
         "total": len(found),
@@ -98,7 +99,7 @@ def switched(found: Switch, output: Output, *, dry_run: bool = False, target: Ta
     )
 
 
-def switched_document(found: Switch, *, dry_run: bool, target: Target | None) -> dict[str, object]:
+def switched_document(found: Switch, *, dry_run: bool, target: Target | None) -> documents.Switched:
     return {
         "enable": found.enable,
         "dry_run": dry_run,
@@ -152,7 +153,7 @@ def _companies(number: int) -> str:
     return "1 company" if number == 1 else f"{number:,} companies"
 
 
-def _document(company: Company) -> dict[str, object]:
+def _document(company: Company) -> documents.CompanyFacts:
     return {
         "id": company.id,
         "slug": company.slug,

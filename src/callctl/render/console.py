@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from callctl.config.settings import Output
     from callctl.target import Target
 
+# The version of the JSON output: another one where a key was renamed, removed or changed in meaning.
+VERSION = 1
 # Members of callctl's documents that look like a key and are none.
 _DIGESTS = ("sha256",)
 # Fewer columns than these leave no room for a wide indentation.
@@ -210,30 +212,41 @@ class Next:
 def answer(
     output: Output, document: Callable[[], object], text: Callable[[], None], following: Next | None = None
 ) -> None:
-    """Print the result of a command: its JSON ``document``, or its ``text`` and, on stderr, what to do next.
-
-    A document with an ``event`` is the last line of long work, any other stands alone.
-    """
+    """Print the result of a command: its JSON ``document``, or its ``text`` and, on stderr, what to do next."""
     if output == "json":
-        fields = plain(document())
-        assert isinstance(fields, dict)
-        (_line if "event" in fields else _document)(fields)
+        result(document(), following)
         return
     text()
     if following is not None:
         told(f"next: {following.text or following.command}")
 
 
+def result(document: object, following: Next | None = None) -> None:
+    """Print a result as JSON: the last line of long work where it has an ``event``, otherwise a document of its own.
+
+    It gets the version of the output and the command to run next.
+    """
+    fields = plain(document)
+    assert isinstance(fields, dict)
+    whole = {"version": VERSION, **fields, "next": plain(following.command if following is not None else None)}
+    if "event" in fields:
+        _line(whole)
+    else:
+        import json
+
+        own(json.dumps(whole, ensure_ascii=False, indent=2))
+
+
 def event(fields: Mapping[str, object]) -> None:
-    """A line of JSON of work that goes on, or that has failed."""
-    _line(plain(fields))
+    """A line of JSON of work that goes on."""
+    line = plain(fields)
+    assert isinstance(line, dict)
+    _line({"version": VERSION, **line})
 
 
-def _document(value: object) -> None:
-    """One JSON document."""
-    import json
-
-    own(json.dumps(value, ensure_ascii=False, indent=2))
+def event_name(kind: type) -> str:
+    """'step_started': what JSON calls an event, from the name of its class."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def _line(value: object) -> None:

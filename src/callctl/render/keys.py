@@ -10,14 +10,23 @@ from callctl.render import console as render
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
+
+
+def key_document(key: str) -> documents.NewKey:
+    return {"key": render.Shown(key)}
+
+
+def file_document(path: Path) -> documents.NewKeyFile:
+    return {"file": path}
 
 
 def generated(key: str, path: Path | None, output: Output) -> None:
     """A new key: itself, or the file that it was written to."""
     if path is None:
-        render.answer(output, lambda: {"key": render.Shown(key)}, lambda: render.own(key))
+        render.answer(output, lambda: key_document(key), lambda: render.own(key))
     else:
-        render.answer(output, lambda: {"file": path}, lambda: render.out(str(path)))
+        render.answer(output, lambda: file_document(path), lambda: render.out(str(path)))
     if path is not None:
         render.note("The new key is in this file, which only you can read; keep a copy elsewhere before you use it")
     elif render.is_terminal(sys.stdout):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Output
     from callctl.loadtest.measure import LoadTest, Removed, Spread
     from callctl.loadtest.preview import Preview
+    from callctl.render import documents
     from callctl.target import Target
 
 UNKNOWN = "unknown: the server's processes cannot be seen from here"
@@ -46,7 +47,7 @@ def _preview_text(found: Preview) -> None:
         )
 
 
-def preview_document(found: Preview) -> dict[str, object]:
+def preview_document(found: Preview) -> documents.LoadPreview:
     plan = found.plan
     return {
         "database": found.database,
@@ -71,9 +72,13 @@ def cleaned(removed: Sequence[Removed], output: Output, target: Target | None = 
     """What was removed of killed load tests."""
     render.answer(
         output,
-        lambda: {"event": "cleaned", "removed": removed, "target": target},
+        lambda: cleaned_document(removed, target),
         lambda: _cleaned_text(removed, target),
     )
+
+
+def cleaned_document(removed: Sequence[Removed], target: Target | None) -> documents.Cleaned:
+    return {"event": "cleaned", "removed": removed, "target": target}
 
 
 def _cleaned_text(removed: Sequence[Removed], target: Target | None) -> None:
@@ -209,17 +214,38 @@ def _verdict(done: LoadTest) -> str:
     return render.styled(f"load test passed: {len(done.queries)} queries within {limit} (p95)", "good", sys.stdout)
 
 
-def measured_document(done: LoadTest, target: Target | None) -> dict[str, object]:
+def measured_document(done: LoadTest, target: Target | None) -> documents.LoadTested:
     """The last line of a load test in JSON."""
-    document: dict[str, object] = {
+    return {
         "event": "load_tested",
         "passed": done.passed,
-        "over": [each.query for each in done.over],
+        "over": [query.query for query in done.over],
         "errors": done.errors,
         "client_late": done.client_late,
+        "database": done.database,
+        "postgresql": done.version,
+        "started_at": done.started_at,
+        "sessions": done.sessions,
+        "connections": done.connections,
+        "call_seconds": done.call_seconds,
+        "history": done.history,
+        "seconds": done.seconds,
+        "limit_ms": done.limit_ms,
+        "interrupted": done.interrupted,
+        "stopped": done.stopped,
+        "calls_started": done.calls_started,
+        "calls_completed": done.calls_completed,
+        "lines": done.lines,
+        "queries": done.queries,
+        "client": done.client,
+        "server": done.server,
+        "samples": done.samples,
+        "waits": done.waits,
+        "removed": done.removed,
+        "slowest_ms": done.slowest_ms,
+        "cpus": done.cpus,
+        "target": target,
     }
-    plain = render.plain(done)
-    return document | (plain if isinstance(plain, dict) else {}) | {"target": target}
 
 
 def _ms(value: float) -> str:

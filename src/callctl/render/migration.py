@@ -1,6 +1,6 @@
 """How each answer looks: as text for a person, or as the JSON document that scripts rely on.
 
-The functions that make the documents (``*_document``) are a contract: a key may be added, none changes.
+The functions that make the documents (``*_document``) fill the shapes of ``render.documents``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
     from callctl.migration.adoption import Adopted
     from callctl.migration.migrate import Plan, PlannedStep, Run, Status, StepState
+    from callctl.render import documents
     from callctl.target import Target
 
 # Fewer columns than these divide the words of the table of steps.
@@ -32,7 +33,7 @@ _TIME = "%Y-%m-%d %H:%M:%S%z"
 # ---- migrate status ------------------------------------------------------------------------------------
 
 
-def status_document(status: Status, settings: Settings, live: Live) -> dict[str, object]:
+def status_document(status: Status, settings: Settings, live: Live) -> documents.Status:
     return {
         "schema": settings.schema,
         "names": [
@@ -53,14 +54,14 @@ def status_document(status: Status, settings: Settings, live: Live) -> dict[str,
             for step in status.steps
         ],
         **render_live.live_document(live),
-        "withheld_models": render_withheld.documents(status.withheld),
+        "withheld_models": render_withheld.models_documents(status.withheld),
     }
 
 
-def step_state(step: StepState) -> str:
+def step_state(step: StepState) -> documents.State:
     """'pending', 'applied', 'adopted', 'edited' (its file has changed since), 'half up', or 'half down'."""
     if step.half_done:
-        return f"half {step.half_done}"
+        return "half up" if step.half_done == "up" else "half down"
     if not step.applied:
         return "pending"
     return "edited" if step.edited else "adopted" if step.adopted else "applied"
@@ -121,13 +122,14 @@ def _by_state(status: Status, live: Live) -> None:
                 stopped += f"; callctl migrate down --to {step.number - 1} takes it back"
             text = f"step {step.number} {step.half_done} ({step.name}): {stopped}"
             render.item("partly", "warning", text, stream)
-    states: dict[str, list[StepState]] = {}
+    states: dict[documents.State, list[StepState]] = {}
     for step in status.steps:
         if step.deferred and not step.half_done:
             render.item("pending (deferred)", "faint", f"step {step.number} ({step.name})", stream, columns=20)
         elif not step.half_done:
             states.setdefault(step_state(step), []).append(step)
-    for state in ("edited", "applied", "adopted", "pending"):
+    shown: tuple[documents.State, ...] = ("edited", "applied", "adopted", "pending")
+    for state in shown:
         if found := states.get(state):
             style = "warning" if state == "edited" else "good" if found[0].applied else "faint"
             render.item(state, style, f"{render.steps([step.number for step in found])}{_when(found)}", stream)
@@ -178,7 +180,7 @@ def _deferred(numbers: Sequence[int]) -> None:
 # ---- migrate plan --------------------------------------------------------------------------------------
 
 
-def plan_document(plan: Plan) -> dict[str, object]:
+def plan_document(plan: Plan) -> documents.Plan:
     return {
         "direction": plan.direction,
         "deferred": list(plan.deferred),
@@ -187,12 +189,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "number": step.number,
                 "name": step.name,
                 "direction": step.direction,
-                "subscribers": step.subscribers
-                and {
-                    "when": step.subscribers.when,
-                    "publications": list(step.subscribers.publications),
-                    "statements": list(step.subscribers.statements),
-                },
+                "subscribers": step.subscribers,
                 "statements": [
                     {
                         "sql": statement.sql,
@@ -285,14 +282,14 @@ def run(run: Run, output: Output, target: Target | None = None) -> None:
     render.answer(output, lambda: run_document(run, target), lambda: _run_text(run, target), following)
 
 
-def run_document(run: Run, target: Target | None) -> dict[str, object]:
+def run_document(run: Run, target: Target | None) -> documents.Finished:
     return {
         "event": "finished",
         "direction": run.direction,
         "seconds": round(run.seconds, 3),
         "steps": run.steps,
         "deferred": run.deferred,
-        "withheld_models": render_withheld.documents(run.withheld),
+        "withheld_models": render_withheld.models_documents(run.withheld),
         "kept": run.kept,
         "notes": run.notes,
         "target": target,
@@ -341,10 +338,14 @@ def adopted(steps: Sequence[Adopted], output: Output, exit_code: int, target: Ta
         following = render.Next("callctl migrate up", text)
     render.answer(
         output,
-        lambda: {"event": "finished", "steps": steps, "exit_code": exit_code, "target": target},
+        lambda: adopted_document(steps, exit_code, target),
         lambda: _adopted_text(steps, target),
         following,
     )
+
+
+def adopted_document(steps: Sequence[Adopted], exit_code: int, target: Target | None) -> documents.FinishedAdoption:
+    return {"event": "finished", "steps": steps, "exit_code": exit_code, "target": target}
 
 
 def _adopted_text(steps: Sequence[Adopted], target: Target | None) -> None:
@@ -376,10 +377,14 @@ def accepted(changed: Sequence[ChangedRecords], output: Output, target: Target |
     """The end of ``migrate adopt --changed-records``."""
     render.answer(
         output,
-        lambda: {"event": "finished", "changed_records": changed, "exit_code": 0, "target": target},
+        lambda: accepted_document(changed, target),
         lambda: _accepted_text(changed, target),
         render.Next("callctl verify") if changed else None,
     )
+
+
+def accepted_document(changed: Sequence[ChangedRecords], target: Target | None) -> documents.FinishedAcceptance:
+    return {"event": "finished", "changed_records": changed, "exit_code": 0, "target": target}
 
 
 def _accepted_text(changed: Sequence[ChangedRecords], target: Target | None) -> None:
@@ -396,7 +401,7 @@ def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output)
     render.answer(output, lambda: history_document(rows, deferred), lambda: _history_text(rows, deferred))
 
 
-def history_document(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> dict[str, object]:
+def history_document(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> documents.History:
     return {
         "steps": [
             {
@@ -457,7 +462,11 @@ def saved(things: Sequence[Saved]) -> None:
 
 def purged(things: Sequence[Saved], output: Output, target: Target | None = None) -> None:
     """What purge has deleted."""
-    render.answer(output, lambda: {"deleted": things, "target": target}, lambda: _purged_text(things, target))
+    render.answer(output, lambda: purged_document(things, target), lambda: _purged_text(things, target))
+
+
+def purged_document(things: Sequence[Saved], target: Target | None) -> documents.Purged:
+    return {"deleted": things, "target": target}
 
 
 def _purged_text(things: Sequence[Saved], target: Target | None) -> None:

@@ -11,6 +11,7 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from callctl.config.settings import Output
     from callctl.migration.checks.preflight import Finding
+    from callctl.render import documents
     from callctl.statements.naming import Naming
 
 PROBLEMS = ("blocks", "warns", "unknown")
@@ -99,7 +100,7 @@ def grouped(findings: Sequence[Finding], level: str) -> list[list[Finding]]:
     return list(groups.values())
 
 
-def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> dict[str, object]:
+def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> documents.Preflight:
     return {
         "ready": not any(finding.level == "blocks" for finding in findings),
         "pending": list(pending),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -74,7 +73,7 @@ def json_failure(output: Output, target: Callable[[], Target | None] = lambda: N
         yield
     except (Exception, KeyboardInterrupt) as error:
         if output == "json":
-            render.event(failed_document(error, target()))
+            render.result(failed_document(error, target()))
         raise
 
 
@@ -84,9 +83,8 @@ def json_event(event: Event) -> None:
 
 def event_document(event: Event) -> dict[str, object]:
     """{"event": "step_started", …}: the event's class in snake case, then its fields."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
     fields = render.plain(event)
-    return {"event": name, **(fields if isinstance(fields, dict) else {})}
+    return {"event": render.event_name(type(event)), **(fields if isinstance(fields, dict) else {})}
 
 
 def failed_document(error: BaseException, target: Target | None = None) -> dict[str, object]:

@@ -15,11 +15,13 @@ from callctl.secrets.rows.result import FOREIGN, PLAINTEXT
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.secrets.inventory.census import Census
     from callctl.secrets.inventory.key_retirement import Retired
     from callctl.secrets.inventory.key_use import Keys, Planned, Secrets
     from callctl.secrets.inventory.plaintext_copies import Copy
     from callctl.secrets.inventory.scan import Scan
+    from callctl.secrets.inventory.scan_tables import NotLookedInto
     from callctl.secrets.rotation.rotate import Rotated
     from callctl.target import Target
 
@@ -104,7 +106,7 @@ def _rows(rows: Sequence[str], number: int) -> str:
 # ---- rotate-secrets ------------------------------------------------------------------------------------
 
 
-def rotated_document(done: Rotated, target: Target | None = None) -> dict[str, object]:
+def rotated_document(done: Rotated, target: Target | None = None) -> documents.Rotated:
     """The last line of a rotation in JSON."""
     return {
         "event": "rotated",
@@ -260,7 +262,7 @@ def _left(rows: Sequence[tuple[str, str, str, str]], total: int, warned: int = 0
 # ---- --status and --dry-run ----------------------------------------------------------------------------
 
 
-def secrets_document(found: Secrets) -> dict[str, object]:
+def secrets_document(found: Secrets) -> documents.Secrets:
     counted = found.counted
     return {
         "key": found.key,
@@ -272,11 +274,40 @@ def secrets_document(found: Secrets) -> dict[str, object]:
         "unreadable": counted.total("unreadable"),
         "unbound": counted.unbound,
         "misshapen": counted.total("misshapen"),
-        "fields": [{**use._asdict(), "values": number} for use, number in sorted(counted.uses.items(), key=_sorted)],
-        "tenants": [tenant._asdict() for tenant in counted.by_tenant()],
-        "left": list(counted.unreadable),
+        "fields": [
+            {
+                "target": use.target,
+                "where": use.where,
+                "account_type": use.account_type,
+                "field": use.field,
+                "state": use.state,
+                "key": use.key,
+                "version": use.version,
+                "due": use.due,
+                "unbound": use.unbound,
+                "values": number,
+            }
+            for use, number in sorted(counted.uses.items(), key=_sorted)
+        ],
+        "tenants": [
+            {
+                "company_id": tenant.company_id,
+                "values": tenant.values,
+                "due": tenant.due,
+                "unreadable": tenant.unreadable,
+                "unbound": tenant.unbound,
+            }
+            for tenant in counted.by_tenant()
+        ],
+        "left": counted.unreadable,
         "shapes": [
-            {**shape._asdict(), "accounts": number} for shape, number in sorted(counted.shapes.items(), key=_sorted)
+            {
+                "account_type": shape.account_type,
+                "field": shape.field,
+                "trouble": shape.trouble,
+                "accounts": number,
+            }
+            for shape, number in sorted(counted.shapes.items(), key=_sorted)
         ],
         "foreign": list(counted.foreign.values()),
         **_outside_document(found.outside),
@@ -363,8 +394,8 @@ def _sorted(item: tuple[Any, int]) -> list[str]:
     return [str(part if part is not None else "") for part in item[0]]
 
 
-def _outside_document(outside: Scan) -> dict[str, object]:
-    found = [
+def _outside_document(outside: Scan) -> documents.Scanned:
+    found: list[documents.OutsideField] = [
         {
             "kind": each.kind,
             "table": each.table,
@@ -375,7 +406,11 @@ def _outside_document(outside: Scan) -> dict[str, object]:
         }
         for each in outside.found
     ]
-    return {"outside": found, "not_scanned": list(outside.not_looked_into)}
+    return {"outside": found, "not_scanned": not_scanned_documents(outside.not_looked_into)}
+
+
+def not_scanned_documents(tables: Sequence[NotLookedInto]) -> list[documents.NotScanned]:
+    return [{"name": table.name, "why": table.why} for table in tables]
 
 
 def _outside(outside: Scan) -> None:
@@ -444,10 +479,23 @@ def retired(done: Retired, output: Output, target: Target | None = None) -> None
         render.warning(text)
     render.answer(
         output,
-        lambda: {**vars(done), "target": target},
+        lambda: retired_document(done, target),
         lambda: _retired_text(done, target),
         render.Next(None, f"take {done.id} out of callctl.yaml when no application needs it any more"),
     )
+
+
+def retired_document(done: Retired, target: Target | None) -> documents.RetiredKey:
+    return {
+        "id": done.id,
+        "retired_at": done.retired_at,
+        "rows": done.rows,
+        "tables": done.tables,
+        "schemas": done.schemas,
+        "not_scanned": not_scanned_documents(done.not_scanned),
+        "warnings": done.warnings,
+        "target": target,
+    }
 
 
 def _retired_text(done: Retired, target: Target | None) -> None:

@@ -12,6 +12,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
     from callctl.tenants.seed_rows import Seed
     from callctl.tenants.seeding import Seeded
@@ -21,7 +22,7 @@ _PLANNED = {**_DONE, "insert": "to insert", "update": "to update"}
 OVERWRITE = "callctl seed-models --overwrite takes the catalogue's"
 
 
-def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> dict[str, object]:
+def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> documents.Seeded:
     """The JSON document of a run."""
     return {
         "catalogue": found.catalogue,
@@ -40,7 +41,7 @@ def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> d
         "accounts": found.accounts,
         "warnings": found.warnings,
         "target": target,
-        "withheld_models": render_withheld.documents(found.withheld),
+        "withheld_models": render_withheld.models_documents(found.withheld),
     }
 
 

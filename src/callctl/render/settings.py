@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callctl.render import console as render
@@ -10,6 +11,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
     from callctl.tenants.chatbot_settings import Checked, Given, Missing, Offence
 
@@ -26,9 +28,16 @@ def checked(found: Checked, output: Output) -> None:
         following = render.Next("callctl settings init", text)
     elif wrong:
         following = render.Next(None, _CORRECT.format("them"))
-    render.answer(
-        output, lambda: {**vars(found), "missing": found.missing}, lambda: _checked_text(found, wrong), following
-    )
+    render.answer(output, lambda: checked_document(found), lambda: _checked_text(found, wrong), following)
+
+
+def checked_document(found: Checked) -> documents.CheckedSettings:
+    return {
+        "chatbots": found.chatbots,
+        "offences": found.offences,
+        "unlisted": found.unlisted,
+        "missing": found.missing,
+    }
 
 
 _CORRECT = "correct {} in the administration; docs/reference/call-settings.md has the ranges"
@@ -66,10 +75,14 @@ def missing(found: Missing, output: Output, *, dry_run: bool, target: Target | N
     """What ``settings init`` would do, or that there is nothing to do."""
     render.answer(
         output,
-        lambda: {"dry_run": dry_run, "chatbots": found.chatbots, "target": target},
+        lambda: initial_document(found.chatbots, dry_run=dry_run, target=target),
         lambda: _missing_text(found),
         render.Next("callctl settings init") if found.chatbots else None,
     )
+
+
+def initial_document(chatbots: Sequence[str], *, dry_run: bool, target: Target | None) -> documents.InitialSettings:
+    return {"dry_run": dry_run, "chatbots": chatbots, "target": target}
 
 
 def _missing_text(found: Missing) -> None:
@@ -92,7 +105,7 @@ def given(done: Given, output: Output, target: Target | None = None) -> None:
     """What was done."""
     render.answer(
         output,
-        lambda: {"dry_run": False, "chatbots": done.chatbots, "target": target},
+        lambda: initial_document(done.chatbots, dry_run=False, target=target),
         lambda: _given_text(done, target),
         render.Next("callctl settings check"),
     )

@@ -12,6 +12,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.secrets.rows.kept_secrets import Kept
     from callctl.secrets.webhooks.accounts import Account, Chosen
     from callctl.secrets.webhooks.run import Done
@@ -20,8 +21,15 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def _account_document(account: Account) -> dict[str, object]:
-    return {**vars(account), "webhook_url": without_query(account.webhook_url)}
+def _account_document(account: Account) -> documents.WebhookAccount:
+    return {
+        "account_id": account.account_id,
+        "company_id": account.company_id,
+        "account_type": account.account_type,
+        "account_name": account.account_name,
+        "webhook_url": without_query(account.webhook_url),
+        "fingerprint": account.fingerprint,
+    }
 
 
 def chosen(found: Chosen, output: Output) -> None:
@@ -29,8 +37,14 @@ def chosen(found: Chosen, output: Output) -> None:
     render.answer(output, lambda: chosen_document(found), lambda: _chosen_text(found))
 
 
-def chosen_document(found: Chosen) -> dict[str, object]:
-    return {**vars(found), "accounts": [_account_document(account) for account in found.accounts]}
+def chosen_document(found: Chosen) -> documents.ChosenWebhooks:
+    return {
+        "direction": found.direction,
+        "scope": found.scope,
+        "accounts": [_account_document(account) for account in found.accounts],
+        "deleted": found.deleted,
+        "without": found.without,
+    }
 
 
 def _chosen_text(found: Chosen) -> None:
@@ -43,11 +57,23 @@ def _chosen_text(found: Chosen) -> None:
     render.out(f"{render.counted(len(found.accounts), 'account')} {what}; nothing was changed")
 
 
-def done_document(done: Done, target: Target | None = None) -> dict[str, object]:
+def done_document(done: Done, target: Target | None = None) -> documents.ReplacedWebhooks:
     """The last line of a run in JSON."""
-    accounts = [_account_document(each) for each in done.accounts]
-    event = {"new": "webhook_secrets_replaced", "back": "webhook_secrets_put_back"}[done.direction]
-    return {"event": event, **vars(done), "accounts": accounts, "target": target}
+    return {
+        "event": "webhook_secrets_replaced" if done.direction == "new" else "webhook_secrets_put_back",
+        "direction": done.direction,
+        "scope": done.scope,
+        "rotation": done.rotation,
+        "started_at": done.started_at,
+        "accounts": [_account_document(account) for account in done.accounts],
+        "before": done.before,
+        "left": done.left,
+        "deleted": done.deleted,
+        "without": done.without,
+        "file": done.file,
+        "keep_until": done.keep_until,
+        "target": target,
+    }
 
 
 def done(done: Done, output: Output, target: Target | None = None) -> None:
