@@ -134,12 +134,12 @@ def test_every_command_that_the_page_lists(
     later = Ask(capsys, real, "--config", config(keys, "k2"))
     assert later.lines("rotate-secrets --yes")[-1]["next"] == "callctl keys retire k1"
     later.document("keys-list", "keys list")
-    later.document("webhooks-dry-run", "rotate-secrets --webhook-secrets --all --dry-run")
+    later.document("webhooks-dry-run", "webhooks rotate --all --dry-run")
     file = keys / "new.jsonl"
-    later.lines(f"rotate-secrets --webhook-secrets --all --to-file {file} --yes")
+    later.lines(f"webhooks rotate --all --to-file {file} --yes")
     later.document("secrets", "rotate-secrets --status")
-    later.document("webhooks-dry-run", "rotate-secrets --webhook-secrets --put-back --all --dry-run")
-    later.lines("rotate-secrets --webhook-secrets --put-back --all --yes")
+    later.document("webhooks-dry-run", "webhooks restore --all --dry-run")
+    later.lines("webhooks restore --all --yes")
     later.document("keys-retire", "keys retire k1 --yes")
 
     # ---- loadtest, backup

@@ -767,9 +767,9 @@ into, or not to their end, and why. `key` is null where callctl.yaml names no ke
     ),
     Document(
         "webhooks-dry-run",
-        "rotate-secrets --webhook-secrets --dry-run",
+        "webhooks rotate --dry-run, restore --dry-run",
         ChosenWebhooks,
-        """`direction` is `new`, or `back` with `--put-back`. `deleted` soft-deleted accounts with a webhook secret, and
+        """`direction` is `new`, or `back` for `restore`. `deleted` soft-deleted accounts with a webhook secret, and
 `without` accounts that have none, would be left alone. A URL is shown without its password and its query.""",
     ),
     Document(

@@ -109,7 +109,7 @@ def _done_text(done: Done, target: Target | None) -> None:
     if done.direction == "back" and not done.accounts:
         render.out("no webhook secret was put back")
     elif done.direction == "back":
-        render.out(f"{number} with the previous webhook secret again")
+        render.out(f"restored the previous webhook secret of {number}")
         render.written(target)
     elif done.file is None or done.keep_until is None:
         render.out("no account has a webhook secret that was to be replaced; no file was written")
@@ -117,7 +117,7 @@ def _done_text(done: Done, target: Target | None) -> None:
         render.out(f"{number} with a new webhook secret; the new ones are in {done.file}")
         render.written(target)
         render.out(f"the previous ones are kept until {done.keep_until:%Y-%m-%d %H:%M:%S%z}")
-        render.note("to put the previous ones back: callctl rotate-secrets --webhook-secrets --put-back --all")
+        render.note("to put the previous ones back: callctl webhooks restore --all")
 
 
 def _accounts(accounts: Sequence[Account]) -> None:
