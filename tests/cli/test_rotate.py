@@ -188,14 +188,15 @@ def test_webhook_secrets_and_none_of_them_anywhere(
 def test_webhook_secrets_asked_for_wrongly(ask: Ask, url: str, tmp_path: Path) -> None:
     file = tmp_path / "new"
     id = "00000000-0000-4000-8000-000000000001"
+    needs_one = "--webhook-secrets needs --account, --company or --all"
     wrong = {
         "--all": "--all is about webhook secrets",
         f"--to-file {file}": "--to-file is about webhook secrets",
         "--put-back": "--put-back is about webhook secrets",
-        "--webhook-secrets": "--webhook-secrets needs --account, --company or --all",
-        f"--webhook-secrets --to-file {file}": "--webhook-secrets needs --account, --company or --all",
-        f"--webhook-secrets --all --account {id} --to-file {file}": "--webhook-secrets needs --account, --company or --all",
-        f"--webhook-secrets --account {id} --company {id} --to-file {file}": "--webhook-secrets needs --account, --company or --all",
+        "--webhook-secrets": needs_one,
+        f"--webhook-secrets --to-file {file}": needs_one,
+        f"--webhook-secrets --all --account {id} --to-file {file}": needs_one,
+        f"--webhook-secrets --account {id} --company {id} --to-file {file}": needs_one,
         f"--webhook-secrets --account 1 --to-file {file}": "--account is not a UUID",
         f"--webhook-secrets --company it --to-file {file}": "--company is not a UUID",
         "--webhook-secrets --all": "need a file to go to",

@@ -82,8 +82,8 @@ OFFLINE = {
 # Of those that connect, the commands that change a database.
 WRITERS = {
     "migrate up", "migrate down", "migrate adopt", "companies enable", "companies disable", "settings init",
-    "seed-models", "rotate-secrets", "webhooks rotate", "webhooks restore", "keys retire", "loadtest", "backup", "restore",
-    "purge",
+    "seed-models", "rotate-secrets", "webhooks rotate", "webhooks restore", "keys retire", "loadtest", "backup",
+    "restore", "purge",
 }  # fmt: skip
 
 
