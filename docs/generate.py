@@ -212,6 +212,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "json-output.md": partial(json_samples.page, GENERATED),
     "model-catalogue.md": partial(from_catalogue.page, GENERATED),
     from_catalogue.SCHEMA: from_catalogue.schema,
+    **{f"schemas/{name}": partial(str, text) for name, text in json_samples.published().items()},
 }
 
 
@@ -228,6 +229,7 @@ def main(arguments: list[str]) -> int:
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(path.name)
             if not check:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     if check and stale:
         print(f"docs: stale: {', '.join(stale)}; run ./dev docs", file=sys.stderr)

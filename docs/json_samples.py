@@ -51,16 +51,20 @@ from callctl.render import backup as render_backup
 from callctl.render import coderefs as render_code_refs
 from callctl.render import companies as render_companies
 from callctl.render import console as render
+from callctl.render import demo as render_demo
 from callctl.render import keys as render_keys
 from callctl.render import loadtest as render_loadtest
 from callctl.render import migration as render_answers
 from callctl.render import preflight as render_findings
 from callctl.render import progress as render_progress
 from callctl.render import rotation as render_rotation
+from callctl.render import sandbox as render_sandbox
 from callctl.render import seeding as render_seeding
 from callctl.render import settings as render_settings
 from callctl.render import verify as render_report
 from callctl.render import webhooks as render_webhooks
+from callctl.render.documents import DEMO, DOCUMENTS, LINES, MANIFEST, schemas
+from callctl.sandbox.demo_events import Change, Changes, Story
 from callctl.sandbox.lifecycle import Sandbox
 from callctl.secrets.inventory.census import Census, Foreign, Shape, Unreadable, Use
 from callctl.secrets.inventory.key_retirement import Retired
@@ -299,11 +303,11 @@ def _key_printed() -> None:
 
 def _key_written() -> None:
     with redirect_stderr(io.StringIO()):
-        render_keys.generated(None, Path("secrets/k2.key"), "json")
+        render_keys.generated("", Path("secrets/k2.key"), "json")
 
 
 def _sandbox() -> None:
-    render.document(
+    render_sandbox.sandbox(
         Sandbox(
             url="postgresql:///sandbox?host=/tmp/callctl-k3v9x2qa&port=5432&user=postgres",
             baseline="documented",
@@ -312,7 +316,8 @@ def _sandbox() -> None:
             refused_shapes=False,
             version="18",
             directory=Path("~/.local/state/callctl/sandbox"),
-        )
+        ),
+        "json",
     )
 
 
@@ -424,7 +429,7 @@ def _load_tested() -> None:
         slowest_ms=(6.1, 14.8),
         cpus=(0.7, 1.12),
     )
-    render_loadtest.measured(done, "json", report=None, target=_TARGET)
+    render_loadtest.measured(done, "json", _TARGET)
     render_loadtest.cleaned(done.removed, "json", _TARGET)
 
 
@@ -500,147 +505,41 @@ def _accepted() -> None:
     render_answers.accepted([changed], "json", _TARGET)
 
 
+def _told() -> None:
+    render_demo.json_line(Changes((Change("chatbots that take calls", 0, 4),)))
+    render_demo.json_line(Story(True, "deployed", 3000, 1, 21.4))
+
+
 def _failed() -> None:
     error = StepFailed("steps/03_chatbot_capabilities/up.sql:5: …", hint="run the same command again")
-    render.line(render_progress.failed_document(error, _TARGET))
+    render.result(render_progress.failed_document(error, _TARGET))
 
 
-_SAMPLES: tuple[tuple[str, str, Callable[[], None]], ...] = (
-    (
-        "migrate status",
-        """`state` is `pending`, `applied`, `adopted`, `edited`, `half up` or `half down`. `deferred` is true of a
-pending step 5 or 6 that waits although a later one is applied (`migrate up --defer-drops`). `names` lists only
-what this database calls otherwise than the specification.
-
-`runs` are the callctl that hold the migration lock now: one that takes steps or purges alone, or several others
-(`rotate-secrets`, `backup`, …). `command` and `step` are what the run says of itself, null where it does not.
-`since` is when its session connected, and `host` is `local` for a local socket. `committed` is how far the step has
-come in callctl's own tables: the last statement with a checkpoint, of how many in its file, and the rows of its list;
-null where nothing is committed (`uncommitted` is true) or could be read. `sessions` work for it; `seconds` is how long
-each has been in its state. `silent_seconds`: so long no session of it has had a statement under way. Where `seen` is
-false, this role may not see the session (`GRANT pg_monitor`): what PostgreSQL hides is null. `left` are sessions of an
-earlier run that still hold its work lock. `unseen` says why no run could be seen from here, such as on a standby.""",
-        _status,
-    ),
-    (
-        "migrate plan",
-        """`sql` is the statement in the names of this database, without its semicolon. `deferred` are the
-pending steps that `--defer-drops` leaves out.""",
-        _plan,
-    ),
-    (
-        "preflight",
-        "`level` is `blocks`, `warns`, `unknown` or `ok`; `ready` is false if one blocks.",
-        _asked,
-    ),
-    (
-        "verify",
-        """`result` is `passed`, `warns` or `failed`. `sample` holds at most ten of the `count` offending
-rows; `error` says why a query could not be asked.""",
-        _verify,
-    ),
-    ("migrate history", "Oldest first.", _history),
-    ("purge", "What was deleted, after it was deleted.", _purge),
-    (
-        "backup --dry-run",
-        "`bytes` are those of the tables on the server; `left_out_tables` are unlogged ones, on a standby.",
-        _backup_plan,
-    ),
-    (
-        "restore --dry-run",
-        """What would be restored. `taken_of` is the database that the dump is of, `keys` are the ids of the keys that
-secrets in it need, `settings_left` what was set for the old database and is not for this one.""",
-        _restorable,
-    ),
-    (
-        "seed-models",
-        """`outcome` of a model is `insert`, `update` (at least one field was written), `unchanged`, `kept` (nothing was
-written, something differs) or `deleted` (soft-deleted, left alone); with `dry_run` nothing was written yet.
-`differences` are in the units of the [catalogue](model-catalogue.md), `here` null where the database has nothing; one
-that is not `written` is an administrator's, and kept. `accounts` is null without `--dev-accounts`.""",
-        _seeded,
-    ),
-    (
-        "rotate-secrets --status, --dry-run",
-        """`fields` counts values by where they are, in which state and under which key: `where` is `live`, `archived`
-or `saved`; `state` is `sealed`, `plaintext`, `unreadable`, `foreign` (it has the form of another tool's ciphertext) or
-`misshapen` (no declared path reaches it); `version` 0 is the form without a key id; `due` is true of those that a
-rotation would write; `unbound` is true of those that it would leave, because they are not bound in a
-field that [`--bind` has bound](../how-to/bind-secrets.md). `left` (at most 1,000) do not open, are not reached or are
-unbound, and stay as they are; `reason` says which. `foreign` stays, too, without `--encrypt-foreign`; what is unbound
-besides is in `left` instead. Of a tenant, `unreadable` are all that stay and are not `unbound`.
-`copies` are what fires on a written row, and what holds or gets copies of it. `shapes` are
-credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
-(`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that were not looked
-into, or not to their end, and why. `key` is null where callctl.yaml names no keys: then nothing was decrypted.
-`kept_webhook_secrets` can be put back until `keep_until`; `fingerprint` is that of the
-[new one](webhook-secrets.md).""",
-        _secrets,
-    ),
-    (
-        "rotate-secrets --webhook-secrets --dry-run",
-        """`direction` is `new`, or `back` with `--put-back`. `deleted` soft-deleted accounts with a webhook secret, and
-`without` accounts that have none, would be left alone. A URL is shown without its password and its query.""",
-        _chosen,
-    ),
-    (
-        "keys list",
-        "`state` is `primary`, `legacy`, `in the ring`, `retired` or `not in the ring`. The numbers are values.",
-        _keys,
-    ),
-    (
-        "keys retire",
-        """`rows` have declared fields; `tables` in `schemas` were scanned for other values under the key. What is in
-`not_scanned` was not looked into, and was named with `--not-scanned`; `warnings` are about backups.""",
-        _retired,
-    ),
-    (
-        "loadtest --dry-run",
-        """What would run; nothing was changed. `calls` is null where only the time bounds it; `room` connections can
-still be opened, and `fits` says whether they are enough. `leftovers` are companies of killed load tests, removed first
-where they are `removable`. `queries` lists each with its SQL in the names of this database.""",
-        _load_preview,
-    ),
-    (
-        "companies list",
-        """`call_enabled` is null where the flag is not set, which counts as off; where it is no boolean, or the
-settings cannot take it, `problem` says so. `call_chatbots` are enabled for calls and not deleted; `taking_calls` of
-them are in a company that is on.""",
-        _companies,
-    ),
-    (
-        "companies enable, disable",
-        """What was changed, or with `dry_run` would be; `before` is the flag's earlier value. `call_chatbots` begin or
-cease to take calls.""",
-        _switched,
-    ),
-    (
-        "accounts",
-        """`troubles` are any of `error`, `token`, `webhook missing`, `webhook malformed`, `status` and `unbound`;
-`problems` say the same in words. `last_error_at` and `error_seconds`, its age, are null where there is no error, or
-nobody knows since when. A URL is shown without its password and its query. With `--problems` only accounts with one are
-listed; `total` counts all.""",
-        _integration_accounts,
-    ),
-    (
-        "settings check",
-        """`chatbots` are enabled for calls. `path` is below `settings.call`, or `call` or `settings` itself. `missing`
-have no call settings at all. The voices of `unlisted` providers were not checked.""",
-        _checked,
-    ),
-    ("settings init", "The chatbots that have got the defaults, or with `dry_run` would.", _without_settings),
-    (
-        "code-refs",
-        """`kind` is `code`, `string`, `sql` or `comment`; `clear` is false if there is a reference that is neither
-a comment nor `related`. Those are listed with `--comments` and `--related` only, and counted always
-(`related` ones under no other kind). `skipped` (`file`, `why`) was not read, or not as it should be;
-`unread` are files of other kinds that name a column.""",
-        _code_refs,
-    ),
-    ("keys generate", "The new key, 64 hexadecimal digits.", _key_printed),
-    ("keys generate --out", "The file that holds it.", _key_written),
-    ("sandbox start, url, reset", "The sandbox that runs.", _sandbox),
-)
+_SAMPLES: dict[str, Callable[[], None]] = {
+    "migrate-status": _status,
+    "migrate-plan": _plan,
+    "preflight": _asked,
+    "verify": _verify,
+    "migrate-history": _history,
+    "purge": _purge,
+    "backup-dry-run": _backup_plan,
+    "restore-dry-run": _restorable,
+    "seed-models": _seeded,
+    "secrets": _secrets,
+    "webhooks-dry-run": _chosen,
+    "keys-list": _keys,
+    "keys-retire": _retired,
+    "loadtest-dry-run": _load_preview,
+    "companies-list": _companies,
+    "companies-switch": _switched,
+    "accounts": _integration_accounts,
+    "settings-check": _checked,
+    "settings-init": _without_settings,
+    "code-refs": _code_refs,
+    "keys-generate": _key_printed,
+    "keys-generate-out": _key_written,
+    "sandbox": _sandbox,
+}
 
 
 def page(generated: str) -> str:
@@ -648,22 +547,30 @@ def page(generated: str) -> str:
         "# JSON output",
         "",
         generated,
-        "With `--output json` stdout holds nothing but JSON. `target`, in the result of a command that can write and",
-        "in the last line of work that failed, is the database that it was connected to, as the server names it:",
-        "never a password. It is null where the connection failed; `environment` is null where it is not set. The same",
-        "is the first line on stderr of every command that talks to a database. These shapes are a contract: keys may",
-        "come, no",
-        "key is renamed, removed or changed in meaning without a new major version. Times are ISO 8601",
-        "with an offset, durations are seconds. Errors and hints still go to stderr, and the",
-        "[exit code](exit-codes.md) says how it ended.",
+        "With `--output json` stdout holds nothing but JSON. Every document has a `version`, that of the output",
+        "format, and `next`, the callctl command to run next: null where there is none, or where a person has to",
+        "decide something first. Capital letters in it (`URL`) are yours to fill in.",
+        "",
+        "`target`, in the result of a command that can write and in the last line of work that failed, is the database",
+        "that it was connected to, as the server names it: never a password. It is null where the connection failed;",
+        "`environment` is null where it is not set. The same is the first line on stderr of every command that talks",
+        "to a database. Times are ISO 8601 with an offset, durations are seconds. Errors and hints still go to stderr,",
+        "and the [exit code](exit-codes.md) says how it ended.",
+        "",
+        "These shapes are a contract: keys may come; a key is renamed, removed or changed in meaning only with another",
+        "`version`. Each has a JSON Schema, which is also in the installed package (`callctl/schemas`).",
         "",
         "## Questions: one document",
     ]
-    for command, text, show in _SAMPLES:
-        lines += ["", f"### {command}", "", text, "", "```json", _printed(show), "```"]
+    for document in DOCUMENTS:
+        text = f"{document.text}\nSchema: [{document.file}](schemas/{document.file})."
+        lines += ["", f"### {document.commands}", "", text, "", "```json", _printed(_SAMPLES[document.name]), "```"]
     lines += [
         "",
         "## Long work: a JSON object a line",
+        "",
+        "Each line has a `version`, and the last one, which says how it ended, has `next`, too. Schema:",
+        f"[{LINES}](schemas/{LINES}).",
         "",
         "`migrate up` and `migrate down` print a line for each event while they run. `total` of a",
         "`batch_finished` is the planner's estimate.",
@@ -688,8 +595,8 @@ def page(generated: str) -> str:
         "",
         *_block(_rotated),
         "",
-        "`rotate-secrets --webhook-secrets` ends with the accounts whose providers have to be told, and so does",
-        "`--put-back`; `before` accounts were done by an earlier run that was stopped, and `left` are not put back.",
+        "`webhooks rotate` ends with the accounts whose providers have to be told, and so does `webhooks restore`;",
+        "`before` accounts were done by an earlier run that was stopped, and `left` are not put back.",
         "The new secrets are in `file` [and nowhere else](webhook-secrets.md):",
         "",
         *_block(_webhooks),
@@ -719,6 +626,11 @@ def page(generated: str) -> str:
         "",
         *_block(_failed),
         "",
+        "`demo` prints a line for each thing that it tells, and the last one is a `story`. Schema:",
+        f"[{DEMO}](schemas/{DEMO}).",
+        "",
+        *_block(_told),
+        "",
         "## The manifest of a backup",
         "",
         "`FILE.manifest.json`, beside the dump. `tables` has the rows of the dump's own snapshot, `taken_at`;",
@@ -726,7 +638,8 @@ def page(generated: str) -> str:
         "secrets in it need; `half_done` are steps that a run had begun; `database_settings` are names, without",
         "values; `search_path` are the schemas in which the database and its roles look for a name; `grants` is what",
         "is granted beyond what a kind of object brings with it, and what of that was revoked; `policy_roles` are the",
-        "roles that policies name. A callctl reads the manifests of its own format, `callctl_backup`:",
+        "roles that policies name. A callctl reads the manifests of its own format, `callctl_backup`.",
+        f"Schema: [{MANIFEST}](schemas/{MANIFEST}).",
         "",
         "```json",
         _printed(_manifest),
@@ -746,3 +659,8 @@ def _printed(show: Callable[[], None]) -> str:
     with redirect_stdout(io.StringIO()) as printed:
         show()
     return printed.getvalue().rstrip()
+
+
+def published() -> dict[str, str]:
+    """The published schemas, each as a file, by name."""
+    return {name: json.dumps(schema, ensure_ascii=True, indent=2) + "\n" for name, schema in schemas().items()}

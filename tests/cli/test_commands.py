@@ -77,7 +77,7 @@ def test_the_whole_way_in_json(baseline: str, ask: Callable[..., tuple[int, str,
     assert report["passed"] is True
     assert {check["result"] for check in report["checks"]} <= {"passed", "warns"}
     history = document(ask(baseline, "migrate", "history", "--output", "json"))
-    assert [row["step"] for row in history] == STEPS
+    assert [row["step"] for row in history["steps"]] == STEPS
     back = document(ask(baseline, "migrate", "plan", "--down", "--output", "json"))
     assert [step["number"] for step in back["steps"]] == STEPS[::-1]
 

@@ -32,6 +32,8 @@ COMMANDS = (
     "seed-models",
     "loadtest",
     "rotate-secrets",
+    "webhooks rotate",
+    "webhooks restore",
     "keys list",
     "keys retire",
     "code-refs",
@@ -54,6 +56,8 @@ WRITES = (
     "purge",
     "seed-models",
     "rotate-secrets",
+    "webhooks rotate",
+    "webhooks restore",
     "keys retire",
     "restore",
     "loadtest",
@@ -64,6 +68,8 @@ WRITES = (
 TARGETS = {
     "migrate down": ["--all"],
     "keys retire": ["k1"],
+    "webhooks rotate": ["--all", "--to-file", "/tmp/x.jsonl"],
+    "webhooks restore": ["--all"],
     "companies enable": ["acme"],
     "companies disable": ["acme"],
     "backup": ["/tmp/x.dump"],
@@ -100,7 +106,7 @@ def said(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
     return captured.err
 
 
-@pytest.mark.parametrize("command", ["", "migrate", "sandbox", "keys", "companies", "settings", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "migrate", "sandbox", "webhooks", "keys", "companies", "settings", *COMMANDS])
 def test_help_goes_to_stdout(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"]) == 0
     captured = capsys.readouterr()

@@ -188,14 +188,15 @@ def test_webhook_secrets_and_none_of_them_anywhere(
 def test_webhook_secrets_asked_for_wrongly(ask: Ask, url: str, tmp_path: Path) -> None:
     file = tmp_path / "new"
     id = "00000000-0000-4000-8000-000000000001"
+    needs_one = "--webhook-secrets needs --account, --company or --all"
     wrong = {
         "--all": "--all is about webhook secrets",
         f"--to-file {file}": "--to-file is about webhook secrets",
         "--put-back": "--put-back is about webhook secrets",
-        "--webhook-secrets": "needs to know of which accounts",
-        f"--webhook-secrets --to-file {file}": "needs to know of which accounts",
-        f"--webhook-secrets --all --account {id} --to-file {file}": "needs to know of which accounts",
-        f"--webhook-secrets --account {id} --company {id} --to-file {file}": "needs to know of which accounts",
+        "--webhook-secrets": needs_one,
+        f"--webhook-secrets --to-file {file}": needs_one,
+        f"--webhook-secrets --all --account {id} --to-file {file}": needs_one,
+        f"--webhook-secrets --account {id} --company {id} --to-file {file}": needs_one,
         f"--webhook-secrets --account 1 --to-file {file}": "--account is not a UUID",
         f"--webhook-secrets --company it --to-file {file}": "--company is not a UUID",
         "--webhook-secrets --all": "need a file to go to",
@@ -217,6 +218,59 @@ def test_webhook_secrets_asked_for_wrongly(ask: Ask, url: str, tmp_path: Path) -
         out, err = ask(f"rotate-secrets --webhook-secrets --account {id} --to-file {file} --yes", 3)
         assert (out, "there is no integration account" in err, file.exists()) == ("", True, False)
         assert db.execute("SELECT array_agg(xmin::text) FROM chatapp.integration_accounts").fetchall() == before
+
+
+SPELLINGS = {
+    "webhooks rotate": "rotate-secrets --webhook-secrets",
+    "webhooks restore": "rotate-secrets --webhook-secrets --put-back",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "code"),
+    [
+        ("webhooks rotate", "", 2),
+        ("webhooks rotate", "--all --company 1", 2),
+        ("webhooks rotate", "--account 1 --to-file x", 2),
+        ("webhooks rotate", "--all", 2),
+        ("webhooks rotate", "--all --to-file x --grace 3", 2),
+        ("webhooks rotate", "--all --to-file x", 3),
+        ("webhooks rotate", "--all --dry-run", 0),
+        ("webhooks rotate", "--all --dry-run --output json", 0),
+        ("webhooks restore", "--all --account 1", 2),
+        ("webhooks restore", "--all --dry-run --output json", 0),
+    ],
+)
+def test_webhooks_have_commands_of_their_own(
+    ask: Ask, command: str, arguments: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which say what rotate-secrets --webhook-secrets says, but for their own name."""
+    monkeypatch.chdir(tmp_path)
+    out, err = ask(f"{command} {arguments}", code)
+    assert ask(f"{SPELLINGS[command]} {arguments}", code) == (
+        out,
+        err.replace(f"{command} needs", "--webhook-secrets needs"),
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_webhooks_are_rotated_and_restored(ask: Ask, tmp_path: Path) -> None:
+    """By one spelling and by the other, on the same accounts."""
+    first, second = (
+        json.loads(ask(f"{command} --all --to-file {tmp_path / name} --yes --output json")[0].splitlines()[-1])
+        for name, command in (("one", "webhooks rotate"), ("other", SPELLINGS["webhooks rotate"]))
+    )
+    assert [set(first), first["event"], first["scope"]] == [set(second), "webhook_secrets_replaced", second["scope"]]
+    assert [each["account_id"] for each in first["accounts"]] == [each["account_id"] for each in second["accounts"]]
+    assert second["accounts"]
+    said = ask("webhooks restore --all --yes")[0]
+    assert f"restored the previous webhook secret of {len(second['accounts'])} accounts" in said
+    back = json.loads(ask(f"{SPELLINGS['webhooks restore']} --all --yes --output json")[0].splitlines()[-1])
+    assert (back["event"], len(back["accounts"]), back["left"]) == (
+        "webhook_secrets_put_back",
+        len(first["accounts"]),
+        [],
+    )
 
 
 def test_what_is_asked_for_wrongly(ask: Ask, keys: Path) -> None:

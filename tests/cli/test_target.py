@@ -59,6 +59,8 @@ RUNS = {
         "--webhook-secrets --all --to-file {new} --yes",
         "--webhook-secrets --all --put-back --yes",
     ],
+    "webhooks rotate": ["--all --dry-run", "--all --to-file {new}", "--all --to-file {new} --yes"],
+    "webhooks restore": ["--all --dry-run", "--all --yes"],
     "keys list": [""],
     "keys retire": ["k1", "k2 --yes"],
     "loadtest": ["", "--dry-run", f"{SHORT} --confirm {{name}}", "--clean", "--clean --yes"],
@@ -80,7 +82,8 @@ OFFLINE = {
 # Of those that connect, the commands that change a database.
 WRITERS = {
     "migrate up", "migrate down", "migrate adopt", "companies enable", "companies disable", "settings init",
-    "seed-models", "rotate-secrets", "keys retire", "loadtest", "backup", "restore", "purge",
+    "seed-models", "rotate-secrets", "webhooks rotate", "webhooks restore", "keys retire", "loadtest", "backup",
+    "restore", "purge",
 }  # fmt: skip
 
 

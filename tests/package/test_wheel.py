@@ -81,9 +81,11 @@ def tree(top: Path, prefix: str) -> set[str]:
     }
 
 
-def test_the_wheel_holds_the_package_and_its_sql_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_holds_the_package_its_sql_and_its_schemas_and_nothing_else(wheel: Path) -> None:
     metadata = {name for name in names(wheel) if name.split("/")[0].endswith(".dist-info")}
-    assert names(wheel) - metadata == tree(ROOT / "src" / "callctl", "callctl") | tree(ROOT / "sql", "callctl/sql")
+    schemas = tree(ROOT / "docs" / "reference" / "schemas", "callctl/schemas")
+    package = tree(ROOT / "src" / "callctl", "callctl") | tree(ROOT / "sql", "callctl/sql") | schemas
+    assert names(wheel) - metadata == package
     assert {name.split("/", 1)[1] for name in metadata} == {
         "METADATA",
         "RECORD",

@@ -35,6 +35,7 @@ from callctl.cli import (
     seed,
     settings,
     verify,
+    webhooks,
 )
 from callctl.errors import CallctlError, UsageError
 from callctl.render import console as render
@@ -125,6 +126,7 @@ purge.register(app)
 backup.register(app)
 seed.register(app)
 rotate.register(app)
+webhooks.register(app)
 keys.register(app)
 loadtest.register(app)
 companies.register(app)

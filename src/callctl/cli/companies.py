@@ -120,7 +120,6 @@ def _switch(
 ) -> None:
     settings = common.settings(context, **options)
     from callctl.render import companies as render_companies
-    from callctl.render import console as render
     from callctl.render import progress as render_progress
     from callctl.tenants import companies
 
@@ -145,5 +144,3 @@ def _switch(
     with render_progress.until_answered(settings.output) as on_event:
         done = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
     render_companies.switched(done, settings.output, target=common.target())
-    if settings.output == "text":
-        render.note("next: callctl companies list --enabled")

@@ -209,8 +209,8 @@ def _load(
         with render_progress.running(settings.output) as on_event:
             done = load.load_test(settings, plan, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event)
         # The result first: the disk may be full.
-        render_loadtest.measured(done, settings.output, report=None, target=common.target())
-    written = file is None or _written(settings, file, render_loadtest_picture.write(done, file.suffix))
+        render_loadtest.measured(done, settings.output, common.target())
+    written = file is None or _written(file, render_loadtest_picture.write(done, file.suffix))
     if done.interrupted:
         # Behind the result, which is whole: no line of a failure follows it in JSON.
         raise Interrupted(
@@ -222,7 +222,7 @@ def _load(
         raise typer.Exit(4)
 
 
-def _written(settings: Settings, file: Path, text: str) -> bool:
+def _written(file: Path, text: str) -> bool:
     """Write the report; whether that worked. What the load test found is told by then."""
     from callctl import files
     from callctl.render import console as render
@@ -234,8 +234,7 @@ def _written(settings: Settings, file: Path, text: str) -> bool:
         reason = (problem.strerror or "it cannot be written").lower()
         render.warning(f"the report could not be written: {reason}: {file}; the result above is whole")
         return False
-    if settings.output == "text":
-        render.note(f"the picture is in {file}")
+    render.note(f"the picture is in {file}")
     return True
 
 

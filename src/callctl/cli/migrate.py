@@ -262,7 +262,6 @@ def adopt(
     from callctl.migration import adoption
     from callctl.render import migration as render_answers
     from callctl.render import progress as render_progress
-    from callctl.render import verify as render_report
 
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
@@ -270,8 +269,6 @@ def adopt(
         with render_progress.running(settings.output) as on_event:
             adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
         exit_code = 0 if all(step.adopted for step in adopted) else 3
-        if settings.output == "text":
-            render_report.failed([check for step in adopted for check in step.failing])
         render_answers.adopted(adopted, settings.output, exit_code, common.target())
     if exit_code:
         raise typer.Exit(exit_code)

@@ -48,13 +48,9 @@ Examples:
 Once --bind has finished, a value that is not bound is reported and left (exit code 3), by every later run: it may have
 been copied from another row. --bind-new names the rows that you have checked; --unbind ends this.
 
-Webhook secrets are not encrypted: the application reads them. They are replaced by new random ones, which go into
-a new file that only you can read, and have to be entered at the providers. The previous ones are kept, encrypted,
-for as long as --grace says. Soft-deleted accounts, and those without a webhook secret, are left alone.
+Webhook secrets are not encrypted: the application reads them. callctl webhooks replaces them; --webhook-secrets is
+another way to say it, and takes the options of callctl webhooks rotate. With --put-back it is callctl webhooks restore.
 
-\b
-  callctl rotate-secrets --webhook-secrets --all --to-file new-secrets.jsonl
-  callctl rotate-secrets --webhook-secrets --put-back --all
 \b
 Next: callctl keys list, callctl keys retire
 """
@@ -92,24 +88,18 @@ def rotate_secrets(
     ] = False,
     workers: Annotated[str | None, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = None,
     webhook_secrets: Annotated[
-        bool, typer.Option("--webhook-secrets", help="Replace webhook secrets instead, of the accounts you name.")
+        bool,
+        typer.Option(
+            "--webhook-secrets",
+            help="Another way to say callctl webhooks rotate, or with --put-back callctl webhooks restore.",
+        ),
     ] = False,
-    account: Annotated[str | None, typer.Option(metavar="ID", help="With --webhook-secrets: of this account.")] = None,
-    company: Annotated[
-        str | None, typer.Option(metavar="ID", help="With --webhook-secrets: of the accounts of this company.")
-    ] = None,
-    all_accounts: Annotated[bool, typer.Option("--all", help="With --webhook-secrets: of all accounts.")] = False,
-    to_file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="With --webhook-secrets: a new file for the new ones, a JSON object a line."),
-    ] = None,
-    grace: Annotated[
-        str | None,
-        typer.Option(metavar="DURATION", help="How long the previous ones can be put back [default: 72h]."),
-    ] = None,
-    put_back: Annotated[
-        bool, typer.Option("--put-back", help="With --webhook-secrets: put the previous ones back instead.")
-    ] = False,
+    account: Annotated[str | None, typer.Option(metavar="ID", hidden=True)] = None,
+    company: Annotated[str | None, typer.Option(metavar="ID", hidden=True)] = None,
+    all_accounts: Annotated[bool, typer.Option("--all", hidden=True)] = False,
+    to_file: Annotated[str | None, typer.Option(metavar="FILE", hidden=True)] = None,
+    grace: Annotated[str | None, typer.Option(metavar="DURATION", hidden=True)] = None,
+    put_back: Annotated[bool, typer.Option("--put-back", hidden=True)] = False,
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
@@ -122,7 +112,7 @@ def rotate_secrets(
     backup_taken_at: BackupTakenAt = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Bring every integration secret under the primary key of callctl.yaml; or replace webhook secrets."""
+    """Encrypt every integration secret under the primary key of callctl.yaml."""
     about_webhooks = {
         "--account": account is not None,
         "--company": company is not None,
@@ -146,6 +136,9 @@ def rotate_secrets(
             " are not encrypted",
             hint="leave out --webhook-secrets, or the other option",
         )
+    for option in ("--to-file", "--grace") if put_back else ():
+        if option in given:
+            raise UsageError(f"{option} has no meaning with --put-back", hint="leave one of the two out")
     if status and (dry_run or bind or bind_new or unbind or encrypt_foreign or webhook_secrets):
         raise UsageError(
             "--status only counts, and lists the webhook secrets that are kept",
@@ -165,9 +158,9 @@ def rotate_secrets(
         statement_timeout=statement_timeout,
     )
     if webhook_secrets:
-        scope = cli_webhooks.scope(account, company, all_accounts)
+        scope = cli_webhooks.scope(account, company, all_accounts, "--webhook-secrets")
         if put_back:
-            cli_webhooks.put_back(settings, scope, given, dry_run=dry_run, wait=wait, yes=yes)
+            cli_webhooks.put_back(settings, scope, dry_run=dry_run, wait=wait, yes=yes)
         else:
             cli_webhooks.replace(settings, scope, to_file, grace, dry_run=dry_run, wait=wait, yes=yes)
         return

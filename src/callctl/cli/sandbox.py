@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from callctl.cli import common
 from callctl.render import console as render
-
-if TYPE_CHECKING:
-    from callctl.sandbox.lifecycle import Sandbox
+from callctl.render import sandbox as render_sandbox
 
 
 class Baseline(StrEnum):
@@ -79,7 +77,7 @@ def start(
     state = "is ready" if new else "is already there"
     what = f"{running.baseline} schema, {running.rows} chatbots, PostgreSQL {running.version}"
     render.note(f"The sandbox {state}: {what}")
-    _show(running, settings.output)
+    render_sandbox.sandbox(running, settings.output)
 
 
 @app.command()
@@ -106,7 +104,7 @@ def url(context: typer.Context) -> None:
     from callctl.sandbox import lifecycle as sandbox
 
     sandbox.ignore_environment()
-    _show(sandbox.current(), settings.output)
+    render_sandbox.sandbox(sandbox.current(), settings.output)
 
 
 @app.command()
@@ -118,12 +116,4 @@ def reset(context: typer.Context) -> None:
     sandbox.ignore_environment()
     running = sandbox.reset()
     render.note("The sandbox is as it was at the start")
-    _show(running, settings.output)
-
-
-def _show(running: Sandbox, output: str) -> None:
-    """The URL for people, and all that is known as JSON."""
-    if output == "json":
-        render.document(running)
-    else:
-        render.out(running.url)
+    render_sandbox.sandbox(running, settings.output)

@@ -1,13 +1,21 @@
-"""callctl rotate-secrets --webhook-secrets"""
+"""callctl webhooks: rotate, restore; and what rotate-secrets --webhook-secrets runs"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from callctl.cli import common
+from callctl.cli.options import (
+    LockTimeout,
+    LockWait,
+    MaxReplicationLag,
+    PauseFile,
+    StatementTimeout,
+    Wait,
+    Yes,
+)
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,14 +26,130 @@ if TYPE_CHECKING:
 
 GRACE = "72h"
 
+EPILOG = """
+A provider signs what it sends with the webhook secret, and the application checks the signature. So these secrets are
+not encrypted: the application reads them.
 
-def scope(account: str | None, company: str | None, all_accounts: bool) -> Scope:
-    """The accounts that the options name. Raises UsageError where they name none, or in two ways, or by no UUID."""
+\b
+Examples:
+  callctl webhooks rotate --account ID --dry-run        which provider would have to be told
+  callctl webhooks rotate --all --to-file new-secrets.jsonl
+  callctl webhooks restore --all                        the previous ones again
+"""
+ROTATE_EPILOG = """
+The new secrets are random, go to a new file that only you can read, and nowhere else; they have to be entered at the
+providers. The previous ones are kept, encrypted, for as long as --grace says. Soft-deleted accounts, and those without
+a webhook secret, are left alone. Stopped anywhere, run the same command again with another file.
+
+\b
+Examples:
+  callctl webhooks rotate --account 0b21b696-9963-482e-8c77-e0154eeb2195 --dry-run
+  callctl webhooks rotate --all --to-file new-secrets.jsonl --grace 24h
+\b
+Next: enter the new ones at the providers, then delete the file
+"""
+RESTORE_EPILOG = """
+Each account gets the last secret that is kept of it; callctl rotate-secrets --status lists them, and until when. Exit
+code 3: an account was left as it is, and is listed, because its secret has been changed since.
+
+\b
+Examples:
+  callctl webhooks restore --all --dry-run
+  callctl webhooks restore --company 1b4d2d86-df3f-6aa8-b16f-21b431107028
+"""
+
+app = typer.Typer(
+    help="The webhook secrets of integration accounts: new ones, or the previous ones.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Account: TypeAlias = Annotated[str | None, typer.Option(metavar="ID", help="This account.")]
+Company: TypeAlias = Annotated[str | None, typer.Option(metavar="ID", help="The accounts of this company.")]
+AllAccounts: TypeAlias = Annotated[bool, typer.Option("--all", help="All accounts.")]
+LookOnly: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Show which accounts it would be, and change nothing.")
+]
+
+
+def register(parent: typer.Typer) -> None:
+    parent.add_typer(app, name="webhooks")
+
+
+@app.command(epilog=ROTATE_EPILOG)
+def rotate(
+    context: typer.Context,
+    account: Account = None,
+    company: Company = None,
+    all_accounts: AllAccounts = False,
+    to_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A new file for the new secrets, a JSON object a line.")
+    ] = None,
+    grace: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="How long the previous ones can be restored [default: 72h]."),
+    ] = None,
+    dry_run: LookOnly = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+    max_replication_lag: MaxReplicationLag = None,
+    pause_file: PauseFile = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Replace the webhook secrets of the accounts that you name."""
+    settings = common.settings(
+        context,
+        lock_timeout=lock_timeout,
+        lock_wait=lock_wait,
+        max_replication_lag=max_replication_lag,
+        pause_file=pause_file,
+        statement_timeout=statement_timeout,
+    )
+    accounts = scope(account, company, all_accounts, "webhooks rotate")
+    replace(settings, accounts, to_file, grace, dry_run=dry_run, wait=wait, yes=yes)
+
+
+@app.command(epilog=RESTORE_EPILOG)
+def restore(
+    context: typer.Context,
+    account: Account = None,
+    company: Company = None,
+    all_accounts: AllAccounts = False,
+    dry_run: LookOnly = False,
+    wait: Wait = False,
+    yes: Yes = False,
+    lock_timeout: LockTimeout = None,
+    lock_wait: LockWait = None,
+    max_replication_lag: MaxReplicationLag = None,
+    pause_file: PauseFile = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Put the previous webhook secrets back, those that are still kept."""
+    settings = common.settings(
+        context,
+        lock_timeout=lock_timeout,
+        lock_wait=lock_wait,
+        max_replication_lag=max_replication_lag,
+        pause_file=pause_file,
+        statement_timeout=statement_timeout,
+    )
+    put_back(settings, scope(account, company, all_accounts, "webhooks restore"), dry_run=dry_run, wait=wait, yes=yes)
+
+
+def scope(account: str | None, company: str | None, all_accounts: bool, command: str) -> Scope:
+    """The accounts that the options of ``command`` name.
+
+    Raises UsageError where they name none, or in two ways, or by no UUID.
+    """
     from callctl.secrets.webhooks.accounts import Scope
 
     if (account is not None) + (company is not None) + all_accounts != 1:
         raise UsageError(
-            "--webhook-secrets needs to know of which accounts", hint="use one of --account ID, --company ID and --all"
+            f"{command} needs --account, --company or --all, and only one of them",
+            hint="use one of --account ID, --company ID and --all",
         )
     return Scope(
         account=None if account is None else _uuid("--account", account),
@@ -53,7 +177,7 @@ def replace(
 
     if to_file is None and not dry_run:
         raise UsageError(
-            "new webhook secrets need a file to go to", hint="name one that is not there yet: --to-file FILE"
+            "new webhook secrets need a file to go to", hint="name one that does not exist yet: --to-file FILE"
         )
     kept_for = _grace(grace or GRACE)
     if to_file is not None:
@@ -80,15 +204,12 @@ def _grace(text: str) -> timedelta:
         raise UsageError(f"--grace {problem.message}", hint=problem.hint) from None
 
 
-def put_back(settings: Settings, scope: Scope, given: Sequence[str], *, dry_run: bool, wait: bool, yes: bool) -> None:
+def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes: bool) -> None:
     """The previous ones. Exit code 3 where an account was left as it is."""
     from callctl.render import progress as render_progress
     from callctl.render import webhooks as render_webhooks
     from callctl.secrets.webhooks import replace as webhook_secrets
 
-    for option in ("--to-file", "--grace"):
-        if option in given:
-            raise UsageError(f"{option} has no meaning with --put-back", hint="leave one of the two out")
     if dry_run:
         _look(settings, scope, "back")
         return

@@ -13,6 +13,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.tenants.accounts import Account
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -22,18 +23,42 @@ def accounts(found: Sequence[Account], output: Output, *, problems: bool) -> Non
     """The accounts, or those with a problem; what each problem is stands below."""
     troubled = [each for each in found if each.troubles]
     shown = troubled if problems else found
-    if output == "json":
-        render.document(
+    render.answer(
+        output,
+        lambda: accounts_document(shown, total=len(found), with_problems=len(troubled)),
+        lambda: _accounts_text(shown, troubled, total=len(found)),
+    )
+
+
+def accounts_document(shown: Sequence[Account], *, total: int, with_problems: int) -> documents.Accounts:
+    return {
+        "accounts": [
             {
-                "accounts": [
-                    {**vars(each), "error_seconds": _age(each.last_error_at, each), "problems": list(_problems(each))}
-                    for each in shown
-                ],
-                "total": len(found),
-                "with_problems": len(troubled),
+                "id": account.id,
+                "account_type": account.account_type,
+                "account_name": account.account_name,
+                "company_id": account.company_id,
+                "company_slug": account.company_slug,
+                "company_name": account.company_name,
+                "status": account.status,
+                "is_active": account.is_active,
+                "last_error_at": account.last_error_at,
+                "last_verified_at": account.last_verified_at,
+                "token_expires_at": account.token_expires_at,
+                "webhook_url": account.webhook_url,
+                "seen_at": account.seen_at,
+                "troubles": account.troubles,
+                "error_seconds": _age(account.last_error_at, account),
+                "problems": list(_problems(account)),
             }
-        )
-        return
+            for account in shown
+        ],
+        "total": total,
+        "with_problems": with_problems,
+    }
+
+
+def _accounts_text(shown: Sequence[Account], troubled: Sequence[Account], *, total: int) -> None:
     if shown:
         # A narrow terminal has no room for ids, which the problems below name anyway.
         room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
@@ -47,10 +72,10 @@ def accounts(found: Sequence[Account], output: Output, *, problems: bool) -> Non
             render.out(f"  {printable(problem)}")
     if troubled:
         render.out()
-        said = f"{len(troubled):,} of {render.counted(len(found), 'account')} with a problem"
+        said = f"{len(troubled):,} of {render.counted(total, 'account')} with a problem"
         render.out(render.styled(said, "error", sys.stdout))
     else:
-        render.out(render.styled(f"{render.counted(len(found), 'account')}, none with a problem", "good", sys.stdout))
+        render.out(render.styled(f"{render.counted(total, 'account')}, none with a problem", "good", sys.stdout))
 
 
 def _cells(each: Account) -> dict[str, str]:

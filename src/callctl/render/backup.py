@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,14 +14,16 @@ if TYPE_CHECKING:
     from callctl.backup.restore import Restored
     from callctl.backup.take import Backup, Plan
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
 
 
 def plan(found: Plan, output: Output) -> None:
     """What a backup would hold."""
-    if output == "json":
-        render.document(found)
-        return
+    render.answer(output, lambda: found, lambda: _plan_text(found))
+
+
+def _plan_text(found: Plan) -> None:
     render.out(
         f"database {found.database} (PostgreSQL {found.server}): {render.counted(found.tables, 'table')},"
         f" {render.size(found.bytes)} before compression"
@@ -29,16 +32,38 @@ def plan(found: Plan, output: Output) -> None:
     _left_out(found.left_out_schemas, found.left_out_tables)
 
 
-def backup_document(done: Backup, target: Target | None = None) -> dict[str, object]:
+def backup_document(done: Backup, target: Target | None = None) -> documents.BackedUp:
     """The last line of a backup in JSON."""
-    return {"event": "backed_up", **vars(done), "target": target}
+    return {
+        "event": "backed_up",
+        "file": done.file,
+        "manifest": done.manifest,
+        "bytes": done.bytes,
+        "sha256": done.sha256,
+        "taken_at": done.taken_at,
+        "database": done.database,
+        "server": done.server,
+        "pg_dump": done.pg_dump,
+        "steps": done.steps,
+        "keys": done.keys,
+        "tables": done.tables,
+        "rows": done.rows,
+        "left_out_schemas": done.left_out_schemas,
+        "left_out_tables": done.left_out_tables,
+        "recorded": done.recorded,
+        "seconds": done.seconds,
+        "target": target,
+    }
 
 
 def backed_up(done: Backup, output: Output, target: Target | None = None) -> None:
     """What was taken, and where it is."""
-    if output == "json":
-        render.line(backup_document(done, target))
-        return
+    command = f"callctl restore {shlex.quote(str(done.file))} --database URL"
+    following = render.Next(command, f"{command}, into an empty database, to see that it can be")
+    render.answer(output, lambda: backup_document(done, target), lambda: _backed_up_text(done, target), following)
+
+
+def _backed_up_text(done: Backup, target: Target | None) -> None:
     label = render.styled("backed up", "good", sys.stdout)
     render.out(
         f"{label}: {render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
@@ -49,22 +74,40 @@ def backed_up(done: Backup, output: Output, target: Target | None = None) -> Non
     render.written(target, "taken of")
     _left_out(done.left_out_schemas, done.left_out_tables)
     _keys(done.keys)
-    render.note(f"next: callctl restore {done.file} --database URL, into an empty database, to see that it can be")
 
 
-def restored_document(done: Restored, target: Target | None = None) -> dict[str, object]:
+def restored_document(done: Restored, target: Target | None = None) -> documents.RestoredLine:
     """The last line of a restore in JSON."""
-    return {"event": "restored", **vars(done), "target": target}
+    return {
+        "event": "restored",
+        "file": done.file,
+        "database": done.database,
+        "server": done.server,
+        "taken_at": done.taken_at,
+        "taken_of": done.taken_of,
+        "steps": done.steps,
+        "keys": done.keys,
+        "tables": done.tables,
+        "rows": done.rows,
+        "owners_kept": done.owners_kept,
+        "settings_left": done.settings_left,
+        "dry_run": done.dry_run,
+        "seconds": done.seconds,
+        "target": target,
+    }
 
 
 def restored(done: Restored, output: Output, target: Target | None = None) -> None:
     """What was restored, or could be."""
-    if output == "json":
-        if done.dry_run:
-            render.document(done)
-        else:
-            render.line(restored_document(done, target))
-        return
+    render.answer(
+        output,
+        lambda: done if done.dry_run else restored_document(done, target),
+        lambda: _restored_text(done, target),
+        None if done.dry_run else render.Next("callctl verify"),
+    )
+
+
+def _restored_text(done: Restored, target: Target | None) -> None:
     rows = f"{render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
     taken = f"{done.taken_of} as of {done.taken_at.isoformat(sep=' ', timespec='seconds')}"
     if done.dry_run:
@@ -81,8 +124,6 @@ def restored(done: Restored, output: Output, target: Target | None = None) -> No
         names = ", ".join(done.settings_left)
         render.note(f"set for the old database, not in a dump, and to be set by hand (ALTER DATABASE … SET): {names}")
     _keys(done.keys)
-    if not done.dry_run:
-        render.note("next: callctl verify")
 
 
 def _steps(steps: Sequence[int]) -> str:

@@ -12,15 +12,17 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from callctl.coderefs.search import CodeRefs, Reference
     from callctl.config.settings import Output
+    from callctl.render import documents
 
 _SHOWN = 5
 
 
 def code_refs(answer: CodeRefs, shown: Iterable[Reference], output: Output) -> None:
     """The answer of ``callctl code-refs``; ``shown`` are the references to list."""
-    if output == "json":
-        render.document(code_refs_document(answer, shown))
-        return
+    render.answer(output, lambda: code_refs_document(answer, shown), lambda: _code_refs_text(answer, shown))
+
+
+def _code_refs_text(answer: CodeRefs, shown: Iterable[Reference]) -> None:
     for each in shown:
         place = f"{each.file}:{each.line}:{each.column}"
         related = ", related" if each.related else ""
@@ -48,7 +50,7 @@ def github(answer: CodeRefs, shown: Iterable[Reference], workspace: str) -> None
     _summary(answer)
 
 
-def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> dict[str, object]:
+def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> documents.CodeReferences:
     return {
         "clear": answer.clear,
         "columns": list(answer.columns),
@@ -59,7 +61,7 @@ def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> dict[str
                 "file": each.file,
                 "line": each.line,
                 "column": each.column,
-                "kind": each.kind,
+                "kind": each.kind.value,
                 "identifier": each.identifier,
                 "related": each.related,
                 "text": each.text,

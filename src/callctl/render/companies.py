@@ -12,6 +12,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
     from callctl.tenants.companies import Company, Switch
 
@@ -22,18 +23,20 @@ def listed(found: Sequence[Company], output: Output, *, only_enabled: bool = Fal
     """The companies, or those that are switched on; and what all of them add up to."""
     on = [each for each in found if each.call_enabled]
     listed = on if only_enabled else found
-    chatbots, taking = sum(each.call_chatbots for each in found), sum(each.taking_calls for each in found)
-    if output == "json":
-        render.document(
-            {
-                "companies": [{**_document(each), "taking_calls": each.taking_calls} for each in listed],
-                "total": len(found),
-                "enabled": len(on),
-                "call_chatbots": chatbots,
-                "taking_calls": taking,
-            }
-        )
-        return
+    render.answer(output, lambda: listed_document(found, listed, len(on)), lambda: _listed_text(found, listed, len(on)))
+
+
+def listed_document(found: Sequence[Company], listed: Sequence[Company], on: int) -> documents.Companies:
+    return {
+        "companies": [{**_document(company), "taking_calls": company.taking_calls} for company in listed],
+        "total": len(found),
+        "enabled": on,
+        "call_chatbots": sum(company.call_chatbots for company in found),
+        "taking_calls": sum(company.taking_calls for company in found),
+    }
+
+
+def _listed_text(found: Sequence[Company], listed: Sequence[Company], on: int) -> None:
     if listed:
         # What a narrow terminal has no room for goes: names are told apart by their slugs, and ids are in the JSON.
         room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
@@ -47,8 +50,9 @@ def listed(found: Sequence[Company], output: Output, *, only_enabled: bool = Fal
     for each in listed:
         if each.problem is not None:
             render.warning(f"{printable(each.title)}: its {each.problem}, so that its flag cannot be set")
+    chatbots, taking = sum(each.call_chatbots for each in found), sum(each.taking_calls for each in found)
     render.out(
-        f"{len(on):,} of {_companies(len(found))} switched on;"
+        f"{on:,} of {_companies(len(found))} switched on;"
         f" {taking:,} of {render.counted(chatbots, 'call-enabled chatbot')} would take calls"
     )
 
@@ -86,21 +90,30 @@ def question(found: Switch) -> str:
 
 def switched(found: Switch, output: Output, *, dry_run: bool = False, target: Target | None = None) -> None:
     """What was changed, or with ``dry_run`` would be."""
-    if output == "json":
-        render.document(
-            {
-                "enable": found.enable,
-                "dry_run": dry_run,
-                "changed": [
-                    {**_document(each), "call_enabled": found.enable, "before": each.call_enabled}
-                    for each in found.changing
-                ],
-                "unchanged": [_document(each) for each in found.unchanged],
-                "call_chatbots": found.call_chatbots,
-                "target": target,
-            }
-        )
-        return
+    wrote = found.changing and not dry_run
+    render.answer(
+        output,
+        lambda: switched_document(found, dry_run=dry_run, target=target),
+        lambda: _switched_text(found, dry_run=dry_run, target=target),
+        render.Next("callctl companies list --enabled") if wrote else None,
+    )
+
+
+def switched_document(found: Switch, *, dry_run: bool, target: Target | None) -> documents.Switched:
+    return {
+        "enable": found.enable,
+        "dry_run": dry_run,
+        "changed": [
+            {**_document(company), "call_enabled": found.enable, "before": company.call_enabled}
+            for company in found.changing
+        ],
+        "unchanged": [_document(company) for company in found.unchanged],
+        "call_chatbots": found.call_chatbots,
+        "target": target,
+    }
+
+
+def _switched_text(found: Switch, *, dry_run: bool, target: Target | None) -> None:
     for each in found.changing:
         render.out(f"{printable(each.title)}: {_state(each)} -> {_on(found)}, {_chatbots(each, enable=found.enable)}")
     for each in found.unchanged:
@@ -140,7 +153,7 @@ def _companies(number: int) -> str:
     return "1 company" if number == 1 else f"{number:,} companies"
 
 
-def _document(company: Company) -> dict[str, object]:
+def _document(company: Company) -> documents.CompanyFacts:
     return {
         "id": company.id,
         "slug": company.slug,

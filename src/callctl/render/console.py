@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -22,8 +22,11 @@ from typing import TYPE_CHECKING, TextIO
 from callctl.redaction import hide_keys, printable, redact
 
 if TYPE_CHECKING:
+    from callctl.config.settings import Output
     from callctl.target import Target
 
+# The version of the JSON output: another one where a key was renamed, removed or changed in meaning.
+VERSION = 1
 # Members of callctl's documents that look like a key and are none.
 _DIGESTS = ("sha256",)
 # Fewer columns than these leave no room for a wide indentation.
@@ -194,18 +197,67 @@ def ask_for(question: str) -> str:
     return sys.stdin.readline().strip()
 
 
-def document(value: object) -> None:
-    """One JSON document."""
-    import json
+@dataclasses.dataclass(frozen=True)
+class Next:
+    """What to do after a command: a ``command`` line of callctl's, and ``text`` where a person is told more than that.
 
-    own(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    ``command`` is None where a person has to decide something first; capital letters in it stand for what only a person
+    knows.
+    """
+
+    command: str | None
+    text: str | None = None
 
 
-def line(value: object) -> None:
+def answer(
+    output: Output, document: Callable[[], object], text: Callable[[], None], following: Next | None = None
+) -> None:
+    """Print the result of a command: its JSON ``document``, or its ``text`` and, on stderr, what to do next."""
+    if output == "json":
+        result(document(), following)
+        return
+    text()
+    if following is not None:
+        told(f"next: {following.text or following.command}")
+
+
+def result(document: object, following: Next | None = None) -> None:
+    """Print a result as JSON: the last line of long work where it has an ``event``, otherwise a document of its own.
+
+    It gets the version of the output and the command to run next.
+    """
+    fields = plain(document)
+    assert isinstance(fields, dict)
+    whole = {"version": VERSION, **fields, "next": plain(following.command if following is not None else None)}
+    if "event" in fields:
+        _line(whole)
+    else:
+        import json
+
+        own(json.dumps(whole, ensure_ascii=False, indent=2))
+
+
+def event(fields: Mapping[str, object]) -> None:
+    """A line of JSON of work that goes on."""
+    line = plain(fields)
+    assert isinstance(line, dict)
+    _line({"version": VERSION, **line})
+
+
+def event_name(kind: type) -> str:
+    """'step_started': what JSON calls an event, from the name of its class."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _line(value: object) -> None:
     """One JSON value on a line of its own, for work that goes on."""
     import json
 
-    own(json.dumps(plain(value), ensure_ascii=False))
+    own(json.dumps(value, ensure_ascii=False))
+
+
+class Shown(str):
+    """A text that callctl made and was asked for, such as a new key: it is printed though it looks like a key."""
 
 
 def plain(value: object) -> object:
@@ -220,7 +272,7 @@ def plain(value: object) -> object:
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, str):
-        return hide_keys(value)
+        return str(value) if isinstance(value, Shown) else hide_keys(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, datetime | date):

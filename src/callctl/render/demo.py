@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -66,13 +65,15 @@ def screen(output: Output) -> Iterator[Listener]:
 
 def json_line(told: Told | Event) -> None:
     """{"event": "before", …}: the class in snake case, then its fields; the last line is the story."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(told).__name__).lower()
-    line: dict[str, object] = {"event": name}
+    line: dict[str, object] = {"event": render.event_name(type(told))}
     for key, value in vars(told).items():
         line[key] = round(value, 3) if key == "seconds" else value
     if isinstance(told, Proof | Again):
         line["holds"] = told.holds
-    render.line(line)
+    if isinstance(told, Story):
+        render.result(line, render.Next("callctl sandbox start"))
+    else:
+        render.event(line)
 
 
 class Screen:

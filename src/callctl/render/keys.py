@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callctl.render import console as render
 
+if TYPE_CHECKING:
+    from callctl.config.settings import Output
+    from callctl.render import documents
 
-def generated(key: str | None, path: Path | None, output: str) -> None:
+
+def key_document(key: str) -> documents.NewKey:
+    return {"key": render.Shown(key)}
+
+
+def file_document(path: Path) -> documents.NewKeyFile:
+    return {"file": path}
+
+
+def generated(key: str, path: Path | None, output: Output) -> None:
     """A new key: itself, or the file that it was written to."""
-    if output == "json":
-        import json
-
-        if path is None:
-            render.own(json.dumps({"key": key}, indent=2))
-        else:
-            render.document({"file": path})
-    elif path is None:
-        render.own(str(key))
+    if path is None:
+        render.answer(output, lambda: key_document(key), lambda: render.own(key))
     else:
-        render.out(str(path))
+        render.answer(output, lambda: file_document(path), lambda: render.out(str(path)))
     if path is not None:
         render.note("The new key is in this file, which only you can read; keep a copy elsewhere before you use it")
     elif render.is_terminal(sys.stdout):

@@ -13,13 +13,14 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from callctl.events import Holder
     from callctl.migration.live_runs import Committed, Live, LiveRun, Session
+    from callctl.render import documents
 
 _TIME = "%Y-%m-%d %H:%M:%S%z"
 # A run at work is silent for as long as it takes to send the next statement, or pauses between two attempts at a lock.
 _SILENT_SECONDS = 5.0
 
 
-def live_document(live: Live) -> dict[str, object]:
+def live_document(live: Live) -> documents.LiveRuns:
     """The keys that a live run adds to the document of ``migrate status``."""
     return {
         "runs": [_run_document(run) for run in live.runs],
@@ -28,7 +29,7 @@ def live_document(live: Live) -> dict[str, object]:
     }
 
 
-def _run_document(run: LiveRun) -> dict[str, object]:
+def _run_document(run: LiveRun) -> documents.LiveRun:
     return {
         "command": run.command,
         "direction": run.direction,
@@ -48,7 +49,7 @@ def _run_document(run: LiveRun) -> dict[str, object]:
     }
 
 
-def _session_document(session: Session) -> dict[str, object]:
+def _session_document(session: Session) -> documents.LiveSession:
     return {
         "pid": session.pid,
         "application": session.application,
@@ -56,7 +57,7 @@ def _session_document(session: Session) -> dict[str, object]:
         "statement": session.statement,
         "seconds": _rounded(session.seconds),
         "waits_for": session.waits_for,
-        "held_by": list(session.holders),
+        "held_by": session.holders,
         "building": session.building,
         "seen": session.seen,
     }

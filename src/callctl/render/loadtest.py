@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Output
     from callctl.loadtest.measure import LoadTest, Removed, Spread
     from callctl.loadtest.preview import Preview
+    from callctl.render import documents
     from callctl.target import Target
 
 UNKNOWN = "unknown: the server's processes cannot be seen from here"
@@ -20,9 +21,10 @@ UNKNOWN = "unknown: the server's processes cannot be seen from here"
 
 def preview(found: Preview, output: Output) -> None:
     """What a load test would do."""
-    if output == "json":
-        render.document(preview_document(found))
-        return
+    render.answer(output, lambda: preview_document(found), lambda: _preview_text(found))
+
+
+def _preview_text(found: Preview) -> None:
     plan = found.plan
     render.out(
         f"{plan.sessions:,} sessions on {render.counted(plan.connections, 'connection')} of database {found.database},"
@@ -45,7 +47,7 @@ def preview(found: Preview, output: Output) -> None:
         )
 
 
-def preview_document(found: Preview) -> dict[str, object]:
+def preview_document(found: Preview) -> documents.LoadPreview:
     plan = found.plan
     return {
         "database": found.database,
@@ -68,9 +70,18 @@ def preview_document(found: Preview) -> dict[str, object]:
 
 def cleaned(removed: Sequence[Removed], output: Output, target: Target | None = None) -> None:
     """What was removed of killed load tests."""
-    if output == "json":
-        render.line({"event": "cleaned", "removed": list(removed), "target": target})
-        return
+    render.answer(
+        output,
+        lambda: cleaned_document(removed, target),
+        lambda: _cleaned_text(removed, target),
+    )
+
+
+def cleaned_document(removed: Sequence[Removed], target: Target | None) -> documents.Cleaned:
+    return {"event": "cleaned", "removed": removed, "target": target}
+
+
+def _cleaned_text(removed: Sequence[Removed], target: Target | None) -> None:
     for each in removed:
         render.out(_removed(each))
     if any(each.kept is None for each in removed):
@@ -89,11 +100,12 @@ def _removed(each: Removed) -> str:
 # ---- what it has found ---------------------------------------------------------------------------------
 
 
-def measured(done: LoadTest, output: Output, *, report: str | None, target: Target | None = None) -> None:
+def measured(done: LoadTest, output: Output, target: Target | None = None) -> None:
     """The result of a load test."""
-    if output == "json":
-        render.line({**measured_document(done), "target": target})
-        return
+    render.answer(output, lambda: measured_document(done, target), lambda: _measured_text(done, target))
+
+
+def _measured_text(done: LoadTest, target: Target | None) -> None:
     for each in done.removed:
         render.note(_removed(each))
     table(
@@ -115,8 +127,6 @@ def measured(done: LoadTest, output: Output, *, report: str | None, target: Targ
     render.out()
     render.out(_verdict(done))
     render.written(target, "ran against")
-    if report is not None:
-        render.note(f"the picture is in {report}")
 
 
 def _cells(spread: Spread) -> tuple[str, str, str, str]:
@@ -204,17 +214,38 @@ def _verdict(done: LoadTest) -> str:
     return render.styled(f"load test passed: {len(done.queries)} queries within {limit} (p95)", "good", sys.stdout)
 
 
-def measured_document(done: LoadTest) -> dict[str, object]:
+def measured_document(done: LoadTest, target: Target | None) -> documents.LoadTested:
     """The last line of a load test in JSON."""
-    document: dict[str, object] = {
+    return {
         "event": "load_tested",
         "passed": done.passed,
-        "over": [each.query for each in done.over],
+        "over": [query.query for query in done.over],
         "errors": done.errors,
         "client_late": done.client_late,
+        "database": done.database,
+        "postgresql": done.version,
+        "started_at": done.started_at,
+        "sessions": done.sessions,
+        "connections": done.connections,
+        "call_seconds": done.call_seconds,
+        "history": done.history,
+        "seconds": done.seconds,
+        "limit_ms": done.limit_ms,
+        "interrupted": done.interrupted,
+        "stopped": done.stopped,
+        "calls_started": done.calls_started,
+        "calls_completed": done.calls_completed,
+        "lines": done.lines,
+        "queries": done.queries,
+        "client": done.client,
+        "server": done.server,
+        "samples": done.samples,
+        "waits": done.waits,
+        "removed": done.removed,
+        "slowest_ms": done.slowest_ms,
+        "cpus": done.cpus,
+        "target": target,
     }
-    plain = render.plain(done)
-    return document | (plain if isinstance(plain, dict) else {})
 
 
 def _ms(value: float) -> str:

@@ -1,6 +1,6 @@
 """How each answer looks: as text for a person, or as the JSON document that scripts rely on.
 
-The functions that make the documents (``*_document``) are a contract: a key may be added, none changes.
+The functions that make the documents (``*_document``) fill the shapes of ``render.documents``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from callctl.migration.live_runs import Live
 from callctl.migration.steps.numbered import finishing
 from callctl.render import console as render
 from callctl.render import live_run as render_live
+from callctl.render import verify as render_report
 from callctl.render import withheld as render_withheld
 from callctl.render.table import table
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
     from callctl.migration.adoption import Adopted
     from callctl.migration.migrate import Plan, PlannedStep, Run, Status, StepState
+    from callctl.render import documents
     from callctl.target import Target
 
 # Fewer columns than these divide the words of the table of steps.
@@ -31,7 +33,7 @@ _TIME = "%Y-%m-%d %H:%M:%S%z"
 # ---- migrate status ------------------------------------------------------------------------------------
 
 
-def status_document(status: Status, settings: Settings, live: Live) -> dict[str, object]:
+def status_document(status: Status, settings: Settings, live: Live) -> documents.Status:
     return {
         "schema": settings.schema,
         "names": [
@@ -52,14 +54,14 @@ def status_document(status: Status, settings: Settings, live: Live) -> dict[str,
             for step in status.steps
         ],
         **render_live.live_document(live),
-        "withheld_models": render_withheld.documents(status.withheld),
+        "withheld_models": render_withheld.models_documents(status.withheld),
     }
 
 
-def step_state(step: StepState) -> str:
+def step_state(step: StepState) -> documents.State:
     """'pending', 'applied', 'adopted', 'edited' (its file has changed since), 'half up', or 'half down'."""
     if step.half_done:
-        return f"half {step.half_done}"
+        return "half up" if step.half_done == "up" else "half down"
     if not step.applied:
         return "pending"
     return "edited" if step.edited else "adopted" if step.adopted else "applied"
@@ -78,9 +80,15 @@ def status(
     In text steps of one state share a line, the ones to look at first. ``everything`` lists them all; ``names`` adds
     what this database calls otherwise than the specification.
     """
-    if settings.output == "json":
-        render.document(status_document(status, settings, live))
-        return
+    render.answer(
+        settings.output,
+        lambda: status_document(status, settings, live),
+        lambda: _status_text(status, live, everything=everything, names=names),
+        _after_status(status, live),
+    )
+
+
+def _status_text(status: Status, live: Live, *, everything: bool, names: bool) -> None:
     render_live.live(live)
     if everything:
         _every_step(status)
@@ -94,15 +102,14 @@ def status(
     render.told(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
     _deferred(status.deferred)
     render_withheld.lines(status.withheld)
-    render.told(f"next: {_following(status, live)}")
 
 
-def _following(status: Status, live: Live) -> str:
+def _after_status(status: Status, live: Live) -> render.Next:
     if live.may_migrate:
-        return "callctl migrate status, when the run is over"
+        return render.Next("callctl migrate status", "callctl migrate status, when the run is over")
     for number, direction in status.half_done.items():
-        return finishing(number, direction, status.applied)
-    return "callctl preflight" if status.pending else "callctl verify"
+        return render.Next(finishing(number, direction, status.applied))
+    return render.Next("callctl preflight" if status.pending else "callctl verify")
 
 
 def _by_state(status: Status, live: Live) -> None:
@@ -115,13 +122,14 @@ def _by_state(status: Status, live: Live) -> None:
                 stopped += f"; callctl migrate down --to {step.number - 1} takes it back"
             text = f"step {step.number} {step.half_done} ({step.name}): {stopped}"
             render.item("partly", "warning", text, stream)
-    states: dict[str, list[StepState]] = {}
+    states: dict[documents.State, list[StepState]] = {}
     for step in status.steps:
         if step.deferred and not step.half_done:
             render.item("pending (deferred)", "faint", f"step {step.number} ({step.name})", stream, columns=20)
         elif not step.half_done:
             states.setdefault(step_state(step), []).append(step)
-    for state in ("edited", "applied", "adopted", "pending"):
+    shown: tuple[documents.State, ...] = ("edited", "applied", "adopted", "pending")
+    for state in shown:
         if found := states.get(state):
             style = "warning" if state == "edited" else "good" if found[0].applied else "faint"
             render.item(state, style, f"{render.steps([step.number for step in found])}{_when(found)}", stream)
@@ -172,7 +180,7 @@ def _deferred(numbers: Sequence[int]) -> None:
 # ---- migrate plan --------------------------------------------------------------------------------------
 
 
-def plan_document(plan: Plan) -> dict[str, object]:
+def plan_document(plan: Plan) -> documents.Plan:
     return {
         "direction": plan.direction,
         "deferred": list(plan.deferred),
@@ -181,12 +189,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "number": step.number,
                 "name": step.name,
                 "direction": step.direction,
-                "subscribers": step.subscribers
-                and {
-                    "when": step.subscribers.when,
-                    "publications": list(step.subscribers.publications),
-                    "statements": list(step.subscribers.statements),
-                },
+                "subscribers": step.subscribers,
                 "statements": [
                     {
                         "sql": statement.sql,
@@ -242,9 +245,10 @@ def _on_subscribers(step: PlannedStep, when: str) -> list[str]:
 def plan(plan: Plan, output: Output) -> None:
     for notice in plan.notices:
         render.note(f"note: {notice}")
-    if output == "json":
-        render.document(plan_document(plan))
-        return
+    render.answer(output, lambda: plan_document(plan), lambda: _plan_text(plan))
+
+
+def _plan_text(plan: Plan) -> None:
     if not plan.steps:
         render.note(_nothing(plan))
         _deferred(plan.deferred)
@@ -273,22 +277,26 @@ def _nothing(work: Plan | Run) -> str:
 
 
 def run(run: Run, output: Output, target: Target | None = None) -> None:
-    """The end of a run. In JSON it is the last line: the events stand before it."""
-    if output == "json":
-        render.line(
-            {
-                "event": "finished",
-                "direction": run.direction,
-                "seconds": round(run.seconds, 3),
-                "steps": run.steps,
-                "deferred": list(run.deferred),
-                "withheld_models": render_withheld.documents(run.withheld),
-                "kept": run.kept,
-                "notes": list(run.notes),
-                "target": target,
-            }
-        )
-        return
+    """The end of a run. In JSON it is the last line: the events are before it."""
+    following = render.Next(f"callctl {'verify' if run.direction == 'up' else 'migrate status'}") if run.steps else None
+    render.answer(output, lambda: run_document(run, target), lambda: _run_text(run, target), following)
+
+
+def run_document(run: Run, target: Target | None) -> documents.Finished:
+    return {
+        "event": "finished",
+        "direction": run.direction,
+        "seconds": round(run.seconds, 3),
+        "steps": run.steps,
+        "deferred": run.deferred,
+        "withheld_models": render_withheld.models_documents(run.withheld),
+        "kept": run.kept,
+        "notes": run.notes,
+        "target": target,
+    }
+
+
+def _run_text(run: Run, target: Target | None) -> None:
     if not run.steps:
         render.out(_nothing(run))
         _deferred(run.deferred)
@@ -308,7 +316,6 @@ def run(run: Run, output: Output, target: Target | None = None) -> None:
     _kept(run.kept)
     for text in run.notes:
         render.warning(text)
-    render.note(f"next: callctl {'verify' if run.direction == 'up' else 'migrate status'}")
 
 
 def _kept(kept: Sequence[Saved]) -> None:
@@ -324,9 +331,25 @@ def _kept(kept: Sequence[Saved]) -> None:
 
 
 def adopted(steps: Sequence[Adopted], output: Output, exit_code: int, target: Target | None = None) -> None:
-    if output == "json":
-        render.line({"event": "finished", "steps": steps, "exit_code": exit_code, "target": target})
-        return
+    """The end of an adoption: the checks that failed, then the steps."""
+    following = render.Next("callctl verify")
+    if exit_code:
+        text = "callctl migrate up takes the steps that are not recorded, once preflight lets it"
+        following = render.Next("callctl migrate up", text)
+    render.answer(
+        output,
+        lambda: adopted_document(steps, exit_code, target),
+        lambda: _adopted_text(steps, target),
+        following,
+    )
+
+
+def adopted_document(steps: Sequence[Adopted], exit_code: int, target: Target | None) -> documents.FinishedAdoption:
+    return {"event": "finished", "steps": steps, "exit_code": exit_code, "target": target}
+
+
+def _adopted_text(steps: Sequence[Adopted], target: Target | None) -> None:
+    render_report.failed([check for step in steps for check in step.failing])
     table(
         ("step", "name", "state", "failed"),
         (
@@ -342,10 +365,6 @@ def adopted(steps: Sequence[Adopted], output: Output, exit_code: int, target: Ta
     )
     if any(step.adopted for step in steps):
         render.written(target)
-    if exit_code:
-        render.note("next: callctl migrate up takes the steps that are not recorded, once preflight lets it")
-    else:
-        render.note("next: callctl verify")
 
 
 def changed_records(changed: Sequence[ChangedRecords]) -> None:
@@ -355,23 +374,57 @@ def changed_records(changed: Sequence[ChangedRecords]) -> None:
 
 
 def accepted(changed: Sequence[ChangedRecords], output: Output, target: Target | None = None) -> None:
-    if output == "json":
-        render.line({"event": "finished", "changed_records": changed, "exit_code": 0, "target": target})
-        return
+    """The end of ``migrate adopt --changed-records``."""
+    render.answer(
+        output,
+        lambda: accepted_document(changed, target),
+        lambda: _accepted_text(changed, target),
+        render.Next("callctl verify") if changed else None,
+    )
+
+
+def accepted_document(changed: Sequence[ChangedRecords], target: Target | None) -> documents.FinishedAcceptance:
+    return {"event": "finished", "changed_records": changed, "exit_code": 0, "target": target}
+
+
+def _accepted_text(changed: Sequence[ChangedRecords], target: Target | None) -> None:
     if not changed:
         render.out("callctl's own tables hold what was written to them; there is nothing to accept")
         return
     for each in changed:
         render.out(f"accepted {each}")
     render.written(target)
-    render.note("next: callctl verify")
 
 
 def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output) -> None:
     """Every step taken; ``deferred`` are the pending ones that the list passes over."""
-    if output == "json":
-        render.document([{**_fields(row), "seconds": round(row.seconds, 3)} for row in rows])
-        return
+    render.answer(output, lambda: history_document(rows, deferred), lambda: _history_text(rows, deferred))
+
+
+def history_document(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> documents.History:
+    return {
+        "steps": [
+            {
+                "id": row.id,
+                "step": row.step,
+                "direction": row.direction,
+                "file": row.file,
+                "sha256": row.sha256,
+                "started_at": row.started_at,
+                "finished_at": row.finished_at,
+                "database_role": row.database_role,
+                "client": row.client,
+                "callctl_version": row.callctl_version,
+                "adopted": row.adopted,
+                "seconds": round(row.seconds, 3),
+            }
+            for row in rows
+        ],
+        "deferred": deferred,
+    }
+
+
+def _history_text(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> None:
     if not rows:
         render.out("no step has been taken on this database")
         return
@@ -397,12 +450,6 @@ def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output)
     _deferred(deferred)
 
 
-def _fields(row: HistoryRow) -> dict[str, object]:
-    fields = render.plain(row)
-    assert isinstance(fields, dict)
-    return fields
-
-
 # ---- purge ---------------------------------------------------------------------------------------------
 
 
@@ -414,9 +461,16 @@ def saved(things: Sequence[Saved]) -> None:
 
 
 def purged(things: Sequence[Saved], output: Output, target: Target | None = None) -> None:
-    if output == "json":
-        render.document({"deleted": things, "target": target})
-    elif things:
+    """What purge has deleted."""
+    render.answer(output, lambda: purged_document(things, target), lambda: _purged_text(things, target))
+
+
+def purged_document(things: Sequence[Saved], target: Target | None) -> documents.Purged:
+    return {"deleted": things, "target": target}
+
+
+def _purged_text(things: Sequence[Saved], target: Target | None) -> None:
+    if things:
         render.out(f"deleted {render.counted(sum(thing.rows for thing in things), 'row')} that were saved")
         render.written(target, "deleted from")
     else:

@@ -11,6 +11,7 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from callctl.config.settings import Output
     from callctl.migration.checks.preflight import Finding
+    from callctl.render import documents
     from callctl.statements.naming import Naming
 
 PROBLEMS = ("blocks", "warns", "unknown")
@@ -38,9 +39,20 @@ def preflight(
     In text a problem is a line. ``everything``: its why and its fix, too, and what is ok. ``names``: what each is about
     by name, and what this database calls otherwise than the specification.
     """
-    if output == "json":
-        render.document(findings_document(findings, pending))
-        return
+    if any(finding.level == "blocks" for finding in findings):
+        text = "do what the blocking findings say, then run callctl preflight again"
+        following_this = render.Next("callctl preflight", text)
+    else:
+        following_this = render.Next(following)
+    render.answer(
+        output,
+        lambda: findings_document(findings, pending),
+        lambda: _findings_text(findings, naming, everything=everything, names=names),
+        following_this,
+    )
+
+
+def _findings_text(findings: Sequence[Finding], naming: Naming | None, *, everything: bool, names: bool) -> None:
     stream = sys.stdout
     for level in PROBLEMS:
         for group in grouped(findings, level):
@@ -60,10 +72,6 @@ def preflight(
     render.out(render.styled(answer, style, stream) + summary[len(answer) :])
     if not everything:
         render.told("--all: why, what to do, and what is ok; --names: tables and rows by name")
-    if count["blocks"]:
-        render.told("next: do what the blocking findings say, then run callctl preflight again")
-    else:
-        render.told(f"next: {following}")
 
 
 def before_run(findings: Sequence[Finding], *, asks: bool = False) -> None:
@@ -92,7 +100,7 @@ def grouped(findings: Sequence[Finding], level: str) -> list[list[Finding]]:
     return list(groups.values())
 
 
-def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> dict[str, object]:
+def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> documents.Preflight:
     return {
         "ready": not any(finding.level == "blocks" for finding in findings),
         "pending": list(pending),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -74,19 +73,18 @@ def json_failure(output: Output, target: Callable[[], Target | None] = lambda: N
         yield
     except (Exception, KeyboardInterrupt) as error:
         if output == "json":
-            render.line(failed_document(error, target()))
+            render.result(failed_document(error, target()))
         raise
 
 
 def json_event(event: Event) -> None:
-    render.line(event_document(event))
+    render.event(event_document(event))
 
 
 def event_document(event: Event) -> dict[str, object]:
     """{"event": "step_started", …}: the event's class in snake case, then its fields."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
     fields = render.plain(event)
-    return {"event": name, **(fields if isinstance(fields, dict) else {})}
+    return {"event": render.event_name(type(event)), **(fields if isinstance(fields, dict) else {})}
 
 
 def failed_document(error: BaseException, target: Target | None = None) -> dict[str, object]:

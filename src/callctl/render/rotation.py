@@ -15,11 +15,13 @@ from callctl.secrets.rows.result import FOREIGN, PLAINTEXT
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.secrets.inventory.census import Census
     from callctl.secrets.inventory.key_retirement import Retired
     from callctl.secrets.inventory.key_use import Keys, Planned, Secrets
     from callctl.secrets.inventory.plaintext_copies import Copy
     from callctl.secrets.inventory.scan import Scan
+    from callctl.secrets.inventory.scan_tables import NotLookedInto
     from callctl.secrets.rotation.rotate import Rotated
     from callctl.target import Target
 
@@ -104,7 +106,7 @@ def _rows(rows: Sequence[str], number: int) -> str:
 # ---- rotate-secrets ------------------------------------------------------------------------------------
 
 
-def rotated_document(done: Rotated, target: Target | None = None) -> dict[str, object]:
+def rotated_document(done: Rotated, target: Target | None = None) -> documents.Rotated:
     """The last line of a rotation in JSON."""
     return {
         "event": "rotated",
@@ -137,9 +139,23 @@ def rotated_document(done: Rotated, target: Target | None = None) -> dict[str, o
 
 def rotated(done: Rotated, output: Output, target: Target | None = None) -> None:
     """What a rotation has done."""
-    if output == "json":
-        render.line(rotated_document(done, target))
-        return
+    render.answer(
+        output, lambda: rotated_document(done, target), lambda: _rotated_text(done, target), _after_rotation(done)
+    )
+
+
+def _after_rotation(done: Rotated) -> render.Next:
+    unbound = [left for left in done.left if left.reason.startswith(UNBOUND)]
+    if unbound:
+        return _next_of_unbound(unbound[0].row_id)
+    if done.failures:
+        text = "fix what was left, or write it again, and run callctl rotate-secrets again"
+        return render.Next("callctl rotate-secrets", text)
+    was = sorted({change.was for change in done.changed} - {PLAINTEXT, FOREIGN, done.key})
+    return render.Next(f"callctl keys retire {was[0]}" if was else "callctl keys list")
+
+
+def _rotated_text(done: Rotated, target: Target | None) -> None:
     if done.changed:
         table(
             ("account type", "field", "was", "values"),
@@ -182,24 +198,24 @@ def rotated(done: Rotated, output: Output, target: Target | None = None) -> None
     render.out(f"{_answer(done)} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
     if done.rows_written:
         render.written(target)
-    unbound = [each for each in done.left if each.reason.startswith(UNBOUND)]
+    unbound = sum(left.reason.startswith(UNBOUND) for left in done.left)
     if unbound:
-        _next_of_unbound(unbound[0].row_id)
-    if len(unbound) < min(done.failures, len(done.left)):
-        render.note("next: fix what was left, or write it again, and run callctl rotate-secrets again")
-    if done.failures:
-        return
-    was = sorted({each.was for each in done.changed} - {PLAINTEXT, FOREIGN, done.key})
-    render.note(f"next: callctl keys retire {was[0]}" if was else "next: callctl keys list")
+        render.note(_OF_UNBOUND)
+        if unbound < min(done.failures, len(done.left)):
+            render.note("fix what else was left, or write it again, and run callctl rotate-secrets again")
 
 
-def _next_of_unbound(row_id: str) -> None:
-    render.note(
-        "an unbound value may have been copied from another row; it is neither bound nor brought under another key"
-    )
-    render.note(
-        f"next: check each secret with the customer, then run callctl rotate-secrets --bind-new {shlex.quote(row_id)}"
-        " (repeat the option for more rows), or store the secret again through the application"
+_OF_UNBOUND = (
+    "an unbound value may have been copied from another row; it is neither bound nor brought under another key"
+)
+
+
+def _next_of_unbound(row_id: str) -> render.Next:
+    """No command for a program: a person has to look at each secret first."""
+    return render.Next(
+        None,
+        f"check each secret with the customer, then run callctl rotate-secrets --bind-new {shlex.quote(row_id)}"
+        " (repeat the option for more rows), or store the secret again through the application",
     )
 
 
@@ -246,7 +262,7 @@ def _left(rows: Sequence[tuple[str, str, str, str]], total: int, warned: int = 0
 # ---- --status and --dry-run ----------------------------------------------------------------------------
 
 
-def secrets_document(found: Secrets) -> dict[str, object]:
+def secrets_document(found: Secrets) -> documents.Secrets:
     counted = found.counted
     return {
         "key": found.key,
@@ -258,11 +274,40 @@ def secrets_document(found: Secrets) -> dict[str, object]:
         "unreadable": counted.total("unreadable"),
         "unbound": counted.unbound,
         "misshapen": counted.total("misshapen"),
-        "fields": [{**use._asdict(), "values": number} for use, number in sorted(counted.uses.items(), key=_sorted)],
-        "tenants": [tenant._asdict() for tenant in counted.by_tenant()],
-        "left": list(counted.unreadable),
+        "fields": [
+            {
+                "target": use.target,
+                "where": use.where,
+                "account_type": use.account_type,
+                "field": use.field,
+                "state": use.state,
+                "key": use.key,
+                "version": use.version,
+                "due": use.due,
+                "unbound": use.unbound,
+                "values": number,
+            }
+            for use, number in sorted(counted.uses.items(), key=_sorted)
+        ],
+        "tenants": [
+            {
+                "company_id": tenant.company_id,
+                "values": tenant.values,
+                "due": tenant.due,
+                "unreadable": tenant.unreadable,
+                "unbound": tenant.unbound,
+            }
+            for tenant in counted.by_tenant()
+        ],
+        "left": counted.unreadable,
         "shapes": [
-            {**shape._asdict(), "accounts": number} for shape, number in sorted(counted.shapes.items(), key=_sorted)
+            {
+                "account_type": shape.account_type,
+                "field": shape.field,
+                "trouble": shape.trouble,
+                "accounts": number,
+            }
+            for shape, number in sorted(counted.shapes.items(), key=_sorted)
         ],
         "foreign": list(counted.foreign.values()),
         **_outside_document(found.outside),
@@ -274,10 +319,17 @@ def secrets_document(found: Secrets) -> dict[str, object]:
 
 
 def secrets(found: Secrets, output: Output) -> None:
-    """How the secrets stand."""
-    if output == "json":
-        render.document(secrets_document(found))
-        return
+    """The secrets counted, and what a rotation would do with them."""
+    counted = found.counted
+    if counted.unbound:
+        listed = [left.row_id for left in counted.unreadable if left.reason.startswith(UNBOUND)]
+        following = _next_of_unbound(listed[0] if listed else "ID")
+    else:
+        following = render.Next("callctl rotate-secrets" if counted.due else "callctl keys list")
+    render.answer(output, lambda: secrets_document(found), lambda: _secrets_text(found), following)
+
+
+def _secrets_text(found: Secrets) -> None:
     counted = found.counted
     table(
         ("where", "account type", "field", "under", "version", "values", "to rotate"),
@@ -330,10 +382,7 @@ def secrets(found: Secrets, output: Output) -> None:
     if found.key is None:
         render.note("callctl.yaml names no keys: nothing was decrypted")
     if counted.unbound:
-        listed = [each.row_id for each in counted.unreadable if each.reason.startswith(UNBOUND)]
-        _next_of_unbound(listed[0] if listed else "ID")
-        return
-    render.note("next: callctl rotate-secrets" if counted.due else "next: callctl keys list")
+        render.note(_OF_UNBOUND)
 
 
 # How a value that is under no key is shown, and one that stays as it is.
@@ -345,8 +394,8 @@ def _sorted(item: tuple[Any, int]) -> list[str]:
     return [str(part if part is not None else "") for part in item[0]]
 
 
-def _outside_document(outside: Scan) -> dict[str, object]:
-    found = [
+def _outside_document(outside: Scan) -> documents.Scanned:
+    found: list[documents.OutsideField] = [
         {
             "kind": each.kind,
             "table": each.table,
@@ -357,7 +406,11 @@ def _outside_document(outside: Scan) -> dict[str, object]:
         }
         for each in outside.found
     ]
-    return {"outside": found, "not_scanned": list(outside.not_looked_into)}
+    return {"outside": found, "not_scanned": not_scanned_documents(outside.not_looked_into)}
+
+
+def not_scanned_documents(tables: Sequence[NotLookedInto]) -> list[documents.NotScanned]:
+    return [{"name": table.name, "why": table.why} for table in tables]
 
 
 def _outside(outside: Scan) -> None:
@@ -375,9 +428,21 @@ def _outside(outside: Scan) -> None:
 
 def keys(found: Keys, output: Output) -> None:
     """The keys, and what is under each."""
-    if output == "json":
-        render.document(found)
-        return
+    render.answer(output, lambda: found, lambda: _keys_text(found), _after_keys(found))
+
+
+def _after_keys(found: Keys) -> render.Next | None:
+    used = [key for key in found.keys if key.live + key.archived + key.saved]
+    if found.plaintext or any(key.state in ("legacy", "in the ring") for key in used):
+        return render.Next("callctl rotate-secrets")
+    for key in found.keys:
+        # One that has encrypted nothing may be the next primary.
+        if key not in used and (key.state == "legacy" or (key.state == "in the ring" and key.encryptions)):
+            return render.Next(f"callctl keys retire {key.id}")
+    return None
+
+
+def _keys_text(found: Keys) -> None:
     table(
         ("key", "state", "source", "check value", "live", "archived", "saved", "encryptions"),
         (
@@ -402,19 +467,6 @@ def keys(found: Keys, output: Output) -> None:
     ):
         if number:
             render.note(f"{render.counted(number, 'value')} {what}: callctl rotate-secrets --status lists them")
-    ready = [
-        key
-        for key in found.keys
-        # One that has encrypted nothing may be the next primary.
-        if (key.state == "legacy" or (key.state == "in the ring" and key.encryptions))
-        and not key.live + key.archived + key.saved
-    ]
-    if found.plaintext or any(
-        key.state in ("legacy", "in the ring") and key.live + key.archived + key.saved for key in found.keys
-    ):
-        render.note("next: callctl rotate-secrets")
-    elif ready:
-        render.note(f"next: callctl keys retire {ready[0].id}")
 
 
 def _numbers(numbers: Iterable[int]) -> tuple[str, ...]:
@@ -425,9 +477,28 @@ def retired(done: Retired, output: Output, target: Target | None = None) -> None
     """A key that is retired."""
     for text in done.warnings:
         render.warning(text)
-    if output == "json":
-        render.document({**vars(done), "target": target})
-        return
+    render.answer(
+        output,
+        lambda: retired_document(done, target),
+        lambda: _retired_text(done, target),
+        render.Next(None, f"take {done.id} out of callctl.yaml when no application needs it any more"),
+    )
+
+
+def retired_document(done: Retired, target: Target | None) -> documents.RetiredKey:
+    return {
+        "id": done.id,
+        "retired_at": done.retired_at,
+        "rows": done.rows,
+        "tables": done.tables,
+        "schemas": done.schemas,
+        "not_scanned": not_scanned_documents(done.not_scanned),
+        "warnings": done.warnings,
+        "target": target,
+    }
+
+
+def _retired_text(done: Retired, target: Target | None) -> None:
     tables = f"{render.counted(done.tables, 'table')} in {render.counted(done.schemas, 'schema')}"
     left = tuple(dict.fromkeys(each.name for each in done.not_scanned))
     render.out(f"key {done.id} is retired: no value under it was found")
@@ -437,4 +508,3 @@ def retired(done: Retired, output: Output, target: Target | None = None) -> None
     render.written(target)
     if left:
         render.out(render.folded(f"not looked into: {', '.join(left)}", sys.stdout, indent=0, hanging=2))
-    render.note(f"next: take {done.id} out of callctl.yaml when no application needs it any more")

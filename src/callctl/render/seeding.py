@@ -12,6 +12,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
     from callctl.tenants.seed_rows import Seed
     from callctl.tenants.seeding import Seeded
@@ -21,7 +22,7 @@ _PLANNED = {**_DONE, "insert": "to insert", "update": "to update"}
 OVERWRITE = "callctl seed-models --overwrite takes the catalogue's"
 
 
-def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> dict[str, object]:
+def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> documents.Seeded:
     """The JSON document of a run."""
     return {
         "catalogue": found.catalogue,
@@ -40,15 +41,20 @@ def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> d
         "accounts": found.accounts,
         "warnings": found.warnings,
         "target": target,
-        "withheld_models": render_withheld.documents(found.withheld),
+        "withheld_models": render_withheld.models_documents(found.withheld),
     }
 
 
 def seeded(found: Seeded, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
     """What was written, or would be, and what is kept. The warnings are said before anything is written."""
-    if output == "json":
-        render.document(document(found, dry_run=dry_run, target=target))
-        return
+    render.answer(
+        output,
+        lambda: document(found, dry_run=dry_run, target=target),
+        lambda: _seeded_text(found, dry_run=dry_run, target=target),
+    )
+
+
+def _seeded_text(found: Seeded, *, dry_run: bool, target: Target | None) -> None:
     words = _PLANNED if dry_run else _DONE
     table(
         ("model", "provider", "type", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from callctl.render import console as render
@@ -10,6 +11,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.target import Target
     from callctl.tenants.chatbot_settings import Checked, Given, Missing, Offence
 
@@ -19,9 +21,29 @@ _NARROW = 100
 
 def checked(found: Checked, output: Output) -> None:
     """What is wrong, row by row."""
-    if output == "json":
-        render.document({**vars(found), "missing": found.missing})
-        return
+    wrong = len({offence.chatbot_id for offence in found.offences})
+    following = None
+    if found.missing:
+        text = f"callctl settings init gives the defaults to {found.missing:,} that have none"
+        following = render.Next("callctl settings init", text)
+    elif wrong:
+        following = render.Next(None, _CORRECT.format("them"))
+    render.answer(output, lambda: checked_document(found), lambda: _checked_text(found, wrong), following)
+
+
+def checked_document(found: Checked) -> documents.CheckedSettings:
+    return {
+        "chatbots": found.chatbots,
+        "offences": found.offences,
+        "unlisted": found.unlisted,
+        "missing": found.missing,
+    }
+
+
+_CORRECT = "correct {} in the administration; docs/reference/call-settings.md has the ranges"
+
+
+def _checked_text(found: Checked, chatbots: int) -> None:
     if found.offences:
         lines = [(each.chatbot_id, each.path, _reason(each)) for each in found.offences[:_SHOWN]]
         if render.is_terminal(sys.stdout) and render.width(sys.stdout) < _NARROW:
@@ -36,16 +58,13 @@ def checked(found: Checked, output: Output) -> None:
     for each in found.unlisted:
         voices = render.counted(each.chatbots, "chatbot")
         render.warning(f"{voices} with a voice of {each.provider}, whose voices callctl has no list of: not checked")
-    chatbots = len({each.chatbot_id for each in found.offences})
     total = render.counted(found.chatbots, "call-enabled chatbot")
     if not chatbots:
         render.out(render.styled(f"the call settings of {total} are as they should be", "good", sys.stdout))
         return
     render.out(render.styled(f"{chatbots:,} of {total} with call settings that are wrong", "error", sys.stdout))
-    if found.missing:
-        render.note(f"next: callctl settings init gives the defaults to {found.missing:,} that have none")
-    if chatbots > found.missing:
-        render.note("next: correct the others in the administration; docs/reference/call-settings.md has the ranges")
+    if 0 < found.missing < chatbots:
+        render.note(_CORRECT.format("the others"))
 
 
 def _reason(each: Offence) -> str:
@@ -54,9 +73,19 @@ def _reason(each: Offence) -> str:
 
 def missing(found: Missing, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
     """What ``settings init`` would do, or that there is nothing to do."""
-    if output == "json":
-        render.document({"dry_run": dry_run, "chatbots": found.chatbots, "target": target})
-        return
+    render.answer(
+        output,
+        lambda: initial_document(found.chatbots, dry_run=dry_run, target=target),
+        lambda: _missing_text(found),
+        render.Next("callctl settings init") if found.chatbots else None,
+    )
+
+
+def initial_document(chatbots: Sequence[str], *, dry_run: bool, target: Target | None) -> documents.InitialSettings:
+    return {"dry_run": dry_run, "chatbots": chatbots, "target": target}
+
+
+def _missing_text(found: Missing) -> None:
     for id in found.chatbots[:_SHOWN]:
         render.out(id)
     if len(found.chatbots) > _SHOWN:
@@ -74,14 +103,19 @@ def question(found: Missing) -> str:
 
 def given(done: Given, output: Output, target: Target | None = None) -> None:
     """What was done."""
-    if output == "json":
-        render.document({"dry_run": False, "chatbots": done.chatbots, "target": target})
-        return
+    render.answer(
+        output,
+        lambda: initial_document(done.chatbots, dry_run=False, target=target),
+        lambda: _given_text(done, target),
+        render.Next("callctl settings check"),
+    )
+
+
+def _given_text(done: Given, target: Target | None) -> None:
     number = render.counted(len(done.chatbots), "chatbot")
     render.out(render.styled(f"{number} with the default call settings", "good", sys.stdout))
     if done.chatbots:
         render.written(target)
-    render.note("next: callctl settings check")
 
 
 def _counted(found: Missing) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree
 
 from callctl.migration.checks.results import CONTRACT_COLUMNS
@@ -14,6 +14,7 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from callctl.config.settings import Output
     from callctl.migration.checks.results import CheckResult, Report
+    from callctl.render import documents
 
 # What is no pass, the worst first, and how it looks.
 _WORDS = {"failed": "error", "warns": "warning"}
@@ -30,9 +31,12 @@ def report(report: Report, output: Output, *, everything: bool = False, names: b
     ``everything``: each with its first rows, what it means and all that fixes it; then what passed, and what
     callctl.yaml accepts. ``names``: the first rows of each.
     """
-    if output == "json":
-        render.document(report_document(report))
-        return
+    render.answer(
+        output, lambda: report_document(report), lambda: _report_text(report, everything=everything, names=names)
+    )
+
+
+def _report_text(report: Report, *, everything: bool, names: bool) -> None:
     answered: dict[str, str] = {}
     for word, style in _WORDS.items():
         checks = [check for check in report.checks if result(check) == word]
@@ -128,7 +132,7 @@ def github(report: Report) -> None:
     render.out(render.styled(_summary(report), "good" if report.passed else "error", sys.stdout))
 
 
-def report_document(report: Report) -> dict[str, object]:
+def report_document(report: Report) -> documents.Verify:
     return {
         "passed": report.passed,
         "steps": list(report.steps),
@@ -156,7 +160,7 @@ def report_document(report: Report) -> dict[str, object]:
     }
 
 
-def result(check: CheckResult) -> str:
+def result(check: CheckResult) -> Literal["passed", "warns", "failed"]:
     """'passed', 'failed', or 'warns'."""
     return "passed" if check.passed else "warns" if check.warns else "failed"
 

@@ -12,6 +12,7 @@ from callctl.render.table import table
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
+    from callctl.render import documents
     from callctl.secrets.rows.kept_secrets import Kept
     from callctl.secrets.webhooks.accounts import Account, Chosen
     from callctl.secrets.webhooks.run import Done
@@ -20,16 +21,33 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def _account_document(account: Account) -> dict[str, object]:
-    return {**vars(account), "webhook_url": without_query(account.webhook_url)}
+def _account_document(account: Account) -> documents.WebhookAccount:
+    return {
+        "account_id": account.account_id,
+        "company_id": account.company_id,
+        "account_type": account.account_type,
+        "account_name": account.account_name,
+        "webhook_url": without_query(account.webhook_url),
+        "fingerprint": account.fingerprint,
+    }
 
 
 def chosen(found: Chosen, output: Output) -> None:
     """What a run would do."""
-    if output == "json":
-        accounts = [_account_document(each) for each in found.accounts]
-        render.document({**vars(found), "accounts": accounts})
-        return
+    render.answer(output, lambda: chosen_document(found), lambda: _chosen_text(found))
+
+
+def chosen_document(found: Chosen) -> documents.ChosenWebhooks:
+    return {
+        "direction": found.direction,
+        "scope": found.scope,
+        "accounts": [_account_document(account) for account in found.accounts],
+        "deleted": found.deleted,
+        "without": found.without,
+    }
+
+
+def _chosen_text(found: Chosen) -> None:
     _accounts(found.accounts)
     if found.direction == "new":
         _passed_over(found.deleted, found.without)
@@ -39,18 +57,41 @@ def chosen(found: Chosen, output: Output) -> None:
     render.out(f"{render.counted(len(found.accounts), 'account')} {what}; nothing was changed")
 
 
-def done_document(done: Done, target: Target | None = None) -> dict[str, object]:
+def done_document(done: Done, target: Target | None = None) -> documents.ReplacedWebhooks:
     """The last line of a run in JSON."""
-    accounts = [_account_document(each) for each in done.accounts]
-    event = {"new": "webhook_secrets_replaced", "back": "webhook_secrets_put_back"}[done.direction]
-    return {"event": event, **vars(done), "accounts": accounts, "target": target}
+    return {
+        "event": "webhook_secrets_replaced" if done.direction == "new" else "webhook_secrets_put_back",
+        "direction": done.direction,
+        "scope": done.scope,
+        "rotation": done.rotation,
+        "started_at": done.started_at,
+        "accounts": [_account_document(account) for account in done.accounts],
+        "before": done.before,
+        "left": done.left,
+        "deleted": done.deleted,
+        "without": done.without,
+        "file": done.file,
+        "keep_until": done.keep_until,
+        "target": target,
+    }
 
 
 def done(done: Done, output: Output, target: Target | None = None) -> None:
     """What a run has done, and whom to tell."""
-    if output == "json":
-        render.line(done_document(done, target))
-        return
+    render.answer(output, lambda: done_document(done, target), lambda: _done_text(done, target), _after_run(done))
+
+
+def _after_run(done: Done) -> render.Next | None:
+    """No command of callctl's: a person enters the secrets at the providers."""
+    if done.direction == "back":
+        text = "enter it at the provider of each account again; what was new is only in your file"
+        return render.Next(None, text) if done.accounts else None
+    if done.file is None or done.keep_until is None:
+        return None
+    return render.Next(None, "enter the new ones at the provider of each account, then delete the file")
+
+
+def _done_text(done: Done, target: Target | None) -> None:
     _accounts(done.accounts)
     if done.left:
         label = render.styled("left as they are", "error", sys.stdout)
@@ -68,17 +109,15 @@ def done(done: Done, output: Output, target: Target | None = None) -> None:
     if done.direction == "back" and not done.accounts:
         render.out("no webhook secret was put back")
     elif done.direction == "back":
-        render.out(f"{number} with the previous webhook secret again")
+        render.out(f"restored the previous webhook secret of {number}")
         render.written(target)
-        render.note("next: enter it at the provider of each account again; what was new is only in your file")
     elif done.file is None or done.keep_until is None:
         render.out("no account has a webhook secret that was to be replaced; no file was written")
     else:
         render.out(f"{number} with a new webhook secret; the new ones are in {done.file}")
         render.written(target)
         render.out(f"the previous ones are kept until {done.keep_until:%Y-%m-%d %H:%M:%S%z}")
-        render.note("next: enter the new ones at the provider of each account, then delete the file")
-        render.note("to put the previous ones back: callctl rotate-secrets --webhook-secrets --put-back --all")
+        render.note("to put the previous ones back: callctl webhooks restore --all")
 
 
 def _accounts(accounts: Sequence[Account]) -> None:

@@ -10,9 +10,10 @@ from callctl.render import console as render
 
 if TYPE_CHECKING:
     from callctl.migration.steps.withheld import Withheld
+    from callctl.render import documents
 
 
-def documents(models: Sequence[Withheld]) -> list[dict[str, object]]:
+def models_documents(models: Sequence[Withheld]) -> list[documents.WithheldModel]:
     """The models as they are in JSON documents."""
     return [{"key": model.key, "inserted": model.inserted} for model in models]
 

@@ -144,6 +144,8 @@ def test_in_no_argument(
         ["rotate-secrets", "--workers", "@"],
         ["rotate-secrets", "--webhook-secrets", "--account", "@", "--to-file", "f"],
         ["rotate-secrets", "--webhook-secrets", "--all", "--to-file", "f", "--grace", "@"],
+        ["webhooks", "rotate", "--account", "@", "--to-file", "f"],
+        ["webhooks", "restore", "--company", "@"],
         ["rotate-secrets", "--lock-wait", "@"],
         ["rotate-secrets", "--batch-size=@"],
         ["migrate", "up", "--to", "@"],

@@ -187,7 +187,7 @@ def test_what_the_processes_use_is_added_up(tmp_path: Path, monkeypatch: pytest.
 
 
 def shown(done: LoadTest, capsys: pytest.CaptureFixture[str]) -> str:
-    render_loadtest.measured(done, "text", report=None)
+    render_loadtest.measured(done, "text")
     return " ".join(capsys.readouterr().out.split())
 
 
@@ -218,7 +218,7 @@ def test_what_is_not_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_document_has_everything(capsys: pytest.CaptureFixture[str]) -> None:
     kept = Removed("1b4d2d86-df3f-6aa8-b16f-21b431107028", AT, "me@here", 0, "its slug was changed since")
-    render_loadtest.measured(result(removed=(kept,)), "json", report=None)
+    render_loadtest.measured(result(removed=(kept,)), "json")
     document = json.loads(capsys.readouterr().out)
     assert (document["event"], document["passed"], document["client_late"]) == ("load_tested", True, False)
     assert document["queries"][0]["response"] == {"p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0, "max_ms": 4.0}

@@ -408,6 +408,7 @@ def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
         "step_finished",
     ]
     assert lines[-1] == {
+        "version": 1,
         "event": "step_finished",
         "step": 4,
         "name": "backfill",

@@ -8,6 +8,7 @@ __all__ = [
     "key_use",
     "plaintext_copies",
     "scan",
+    "scan_tables",
     "scan_thread",
     "unmatched_fields",
 ]

@@ -17,9 +17,9 @@ from callctl.secrets.envelope.ring import KeyRing
 from callctl.secrets.inventory.unmatched_fields import assert_matched
 from callctl.secrets.rows.binding import UNBOUND, RowName, Rule, unbound
 from callctl.secrets.rows.bound_fields import bound_fields
-from callctl.secrets.rows.credentials import problems
+from callctl.secrets.rows.credentials import Trouble, problems
 from callctl.secrets.rows.result import MOST_LISTED
-from callctl.secrets.rows.row import NotReadable, Row, Target, as_row, decode
+from callctl.secrets.rows.row import NotReadable, Row, Target, Where, as_row, decode
 from callctl.secrets.rows.tables import OtherCompanies, query, targets
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Use(NamedTuple):
     """
 
     target: str
-    where: str
+    where: Where
     account_type: str | None
     field: str
     state: State
@@ -94,7 +94,7 @@ class Shape(NamedTuple):
 
     account_type: str
     field: str
-    trouble: str
+    trouble: Trouble
 
 
 @dataclass

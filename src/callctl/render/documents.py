@@ -1,0 +1,982 @@
+"""The shapes of JSON output, as docs/reference/json-output.md promises them, and their JSON Schema.
+
+Each type here, or the frozen result of a command where that is printed as it is, says which keys a document has. mypy
+holds the functions that make documents against these types, and a test holds what each command prints against the
+schema. No command imports this module: it needs pydantic and every room.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypedDict  # pydantic brings it, and takes no other before Python 3.12
+
+from callctl.backup.manifest import FORMAT, Manifest
+from callctl.backup.restore import Restored
+from callctl.backup.take import Plan as BackupPlan
+from callctl.coderefs.search import Skipped
+from callctl.database.store import ChangedRecords, Saved
+from callctl.events import Direction, Event, Holder
+from callctl.loadtest.measure import Client, QueryTimes, Removed, Server, Wait
+from callctl.loadtest.preview import Leftover
+from callctl.migration.adoption import Adopted
+from callctl.migration.checks.subscribers import ForSubscribers
+from callctl.migration.live_runs import Committed
+from callctl.migration.migrate import StepRun
+from callctl.render.console import VERSION, event_name
+from callctl.sandbox.demo_events import Story, Told
+from callctl.secrets.inventory.census import Foreign, Unreadable
+from callctl.secrets.inventory.key_use import Keys, Ledger
+from callctl.secrets.inventory.plaintext_copies import Copy
+from callctl.secrets.rotation.rotate import ForeignLeft, Left
+from callctl.secrets.rows.kept_secrets import Kept
+from callctl.secrets.webhooks.accounts import NotPutBack
+from callctl.target import Target
+from callctl.tenants.chatbot_settings import Offence, Unlisted
+from callctl.tenants.dev_accounts import Account as DevAccount
+from callctl.tenants.seed_rows import Difference
+
+# ---- migrate -------------------------------------------------------------------------------------------
+
+
+class CalledHere(TypedDict):
+    table: str
+    documented: str
+    actual: str
+
+
+State: TypeAlias = Literal["pending", "applied", "adopted", "edited", "half up", "half down"]
+
+
+class StatusStep(TypedDict):
+    number: int
+    name: str
+    state: State
+    deferred: bool
+    at: datetime | None
+    by: str | None
+    client: str | None
+    seconds: float | None
+
+
+class LiveSession(TypedDict):
+    pid: int
+    application: str | None
+    state: str | None
+    statement: str | None
+    seconds: float | None
+    waits_for: str | None
+    held_by: Sequence[Holder]
+    building: str | None
+    seen: bool
+
+
+class LiveRun(TypedDict):
+    command: str | None
+    direction: Direction | None
+    step: int | None
+    of_steps: int | None
+    pid: int
+    role: str | None
+    application: str | None
+    host: str | None
+    since: datetime | None
+    seconds: float | None
+    silent_seconds: float | None
+    seen: bool
+    committed: Committed | None
+    uncommitted: bool | None
+    sessions: Sequence[LiveSession]
+
+
+class LiveRuns(TypedDict):
+    runs: Sequence[LiveRun]
+    left: Sequence[LiveSession]
+    unseen: str | None
+
+
+class WithheldModel(TypedDict):
+    key: str
+    inserted: bool
+
+
+class Status(TypedDict):
+    schema: str
+    names: Sequence[CalledHere]
+    steps: Sequence[StatusStep]
+    runs: Sequence[LiveRun]
+    left: Sequence[LiveSession]
+    unseen: str | None
+    withheld_models: Sequence[WithheldModel]
+
+
+class PlannedStatement(TypedDict):
+    sql: str
+    kind: str
+    source: str
+    line: int
+    directives: Sequence[str]
+
+
+class PlannedStep(TypedDict):
+    number: int
+    name: str
+    direction: Direction
+    subscribers: ForSubscribers | None
+    statements: Sequence[PlannedStatement]
+
+
+class Plan(TypedDict):
+    direction: Direction
+    deferred: Sequence[int]
+    steps: Sequence[PlannedStep]
+
+
+class HistoryStep(TypedDict):
+    id: int
+    step: int
+    direction: Direction
+    file: str
+    sha256: str
+    started_at: datetime
+    finished_at: datetime
+    database_role: str
+    client: str
+    callctl_version: str
+    adopted: bool
+    seconds: float
+
+
+class History(TypedDict):
+    steps: Sequence[HistoryStep]
+    deferred: Sequence[int]
+
+
+class Finished(TypedDict):
+    """The last line of ``migrate up`` and ``migrate down``."""
+
+    event: Literal["finished"]
+    direction: Direction
+    seconds: float
+    steps: Sequence[StepRun]
+    deferred: Sequence[int]
+    withheld_models: Sequence[WithheldModel]
+    kept: Sequence[Saved]
+    notes: Sequence[str]
+    target: Target | None
+
+
+class FinishedAdoption(TypedDict):
+    """The last line of ``migrate adopt``."""
+
+    event: Literal["finished"]
+    steps: Sequence[Adopted]
+    exit_code: int
+    target: Target | None
+
+
+class FinishedAcceptance(TypedDict):
+    """The last line of ``migrate adopt --changed-records``."""
+
+    event: Literal["finished"]
+    changed_records: Sequence[ChangedRecords]
+    exit_code: int
+    target: Target | None
+
+
+class Failed(TypedDict):
+    """The last line of work that failed or was refused."""
+
+    event: Literal["failed"]
+    message: str
+    hint: str | None
+    exit_code: int
+    target: Target | None
+
+
+# ---- preflight, verify, purge --------------------------------------------------------------------------
+
+
+class PreflightFinding(TypedDict):
+    id: str
+    level: Literal["blocks", "warns", "unknown", "ok"]
+    what: str
+    why: str
+    do: str
+    objects: Sequence[str]
+
+
+class Preflight(TypedDict):
+    ready: bool
+    pending: Sequence[int]
+    findings: Sequence[PreflightFinding]
+
+
+class AcceptedDifference(TypedDict):
+    object: str
+    difference: str
+    reason: str
+
+
+class Check(TypedDict):
+    id: str
+    sentence: str
+    step: int | None
+    result: Literal["passed", "warns", "failed"]
+    source: str
+    error: str | None
+    count: int
+    sample: Sequence[Mapping[str, Any]]
+    means: str
+    mends: Sequence[str]
+
+
+class Verify(TypedDict):
+    passed: bool
+    steps: Sequence[int]
+    objects: int
+    fast: bool
+    accepted: Sequence[AcceptedDifference]
+    checks: Sequence[Check]
+
+
+class Purged(TypedDict):
+    deleted: Sequence[Saved]
+    target: Target | None
+
+
+# ---- backup, restore -----------------------------------------------------------------------------------
+
+
+class BackedUp(TypedDict):
+    """The last line of ``backup``."""
+
+    event: Literal["backed_up"]
+    file: Path
+    manifest: Path
+    bytes: int
+    sha256: str
+    taken_at: datetime
+    database: str
+    server: str
+    pg_dump: str
+    steps: Sequence[int]
+    keys: Sequence[str]
+    tables: int
+    rows: int
+    left_out_schemas: Sequence[str]
+    left_out_tables: Sequence[str]
+    recorded: bool
+    seconds: float
+    target: Target | None
+
+
+class RestoredLine(TypedDict):
+    """The last line of ``restore``."""
+
+    event: Literal["restored"]
+    file: Path
+    database: str
+    server: str
+    taken_at: datetime
+    taken_of: str
+    steps: Sequence[int]
+    keys: Sequence[str]
+    tables: int
+    rows: int
+    owners_kept: bool
+    settings_left: Sequence[str]
+    dry_run: bool
+    seconds: float
+    target: Target | None
+
+
+# ---- secrets -------------------------------------------------------------------------------------------
+
+
+class SecretsUse(TypedDict):
+    target: str
+    where: Literal["live", "archived", "saved"]
+    account_type: str | None
+    field: str
+    state: Literal["sealed", "plaintext", "unreadable", "foreign", "misshapen"]
+    key: str | None
+    version: int | None
+    due: bool
+    unbound: bool
+    values: int
+
+
+class TenantSecrets(TypedDict):
+    company_id: str
+    values: int
+    due: int
+    unreadable: int
+    unbound: int
+
+
+class CredentialsShape(TypedDict):
+    account_type: str
+    field: str
+    trouble: Literal["missing", "extra", "wrong type"]
+    accounts: int
+
+
+class OutsideField(TypedDict):
+    kind: Literal["envelope", "piece", "plaintext"]
+    table: str
+    field: str
+    key: str | None
+    values: int
+    rows: Sequence[str]
+
+
+class NotScanned(TypedDict):
+    name: str
+    why: str
+
+
+class Scanned(TypedDict):
+    outside: Sequence[OutsideField]
+    not_scanned: Sequence[NotScanned]
+
+
+class Secrets(TypedDict):
+    key: str | None
+    binding: Literal["keep", "bind", "unbind"]
+    rows: int
+    values: int
+    due: int
+    plaintext: int
+    unreadable: int
+    unbound: int
+    misshapen: int
+    fields: Sequence[SecretsUse]
+    tenants: Sequence[TenantSecrets]
+    left: Sequence[Unreadable]
+    shapes: Sequence[CredentialsShape]
+    foreign: Sequence[Foreign]
+    outside: Sequence[OutsideField]
+    not_scanned: Sequence[NotScanned]
+    copies: Sequence[Copy]
+    under_way: Ledger | None
+    last: Ledger | None
+    kept_webhook_secrets: Sequence[Kept]
+
+
+# A key may be a word of Python's.
+ChangedValues = TypedDict(
+    "ChangedValues",
+    {"account_type": str | None, "field": str, "from": str, "values": int},
+)
+
+
+class BoundField(TypedDict):
+    table: str
+    account_type: str | None
+    field: str
+
+
+class Rotated(TypedDict):
+    """The last line of ``rotate-secrets``."""
+
+    event: Literal["rotated"]
+    rotation: int
+    key: str
+    binding: Literal["keep", "bind", "unbind"]
+    joined: bool
+    started_at: datetime
+    finished_at: datetime | None
+    rows_read: int
+    rows_written: int
+    values: int
+    changed: Sequence[ChangedValues]
+    failures: int
+    left: Sequence[Left]
+    misshapen: Mapping[str, int]
+    foreign: Sequence[ForeignLeft]
+    outside: Sequence[OutsideField]
+    not_scanned: Sequence[NotScanned]
+    bound: Sequence[BoundField]
+    copies: Sequence[Copy]
+    seconds: float
+    target: Target | None
+
+
+class WebhookAccount(TypedDict):
+    account_id: str
+    company_id: str
+    account_type: str
+    account_name: str
+    webhook_url: str | None
+    fingerprint: str | None
+
+
+class ChosenWebhooks(TypedDict):
+    direction: Literal["new", "back"]
+    scope: str
+    accounts: Sequence[WebhookAccount]
+    deleted: int
+    without: int
+
+
+class ReplacedWebhooks(TypedDict):
+    """The last line of ``webhooks rotate`` and ``webhooks restore``."""
+
+    event: Literal["webhook_secrets_replaced", "webhook_secrets_put_back"]
+    direction: Literal["new", "back"]
+    scope: str
+    rotation: int
+    started_at: datetime
+    accounts: Sequence[WebhookAccount]
+    before: int
+    left: Sequence[NotPutBack]
+    deleted: int
+    without: int
+    file: Path | None
+    keep_until: datetime | None
+    target: Target | None
+
+
+class RetiredKey(TypedDict):
+    id: str
+    retired_at: datetime
+    rows: int
+    tables: int
+    schemas: int
+    not_scanned: Sequence[NotScanned]
+    warnings: Sequence[str]
+    target: Target | None
+
+
+class NewKey(TypedDict):
+    key: str
+
+
+class NewKeyFile(TypedDict):
+    file: Path
+
+
+# ---- the platform's rows -------------------------------------------------------------------------------
+
+
+class SeededModel(TypedDict):
+    key: str
+    provider: str
+    type: str
+    id: str | None
+    outcome: Literal["insert", "update", "unchanged", "kept", "deleted"]
+    differences: Sequence[Difference]
+
+
+class Seeded(TypedDict):
+    catalogue: str
+    dry_run: bool
+    models: Sequence[SeededModel]
+    accounts: Sequence[DevAccount] | None
+    warnings: Sequence[str]
+    target: Target | None
+    withheld_models: Sequence[WithheldModel]
+
+
+class CompanyFacts(TypedDict):
+    id: str
+    slug: str | None
+    name: str | None
+    call_enabled: bool | None
+    problem: str | None
+    call_chatbots: int
+
+
+class ListedCompany(CompanyFacts):
+    taking_calls: int
+
+
+class Companies(TypedDict):
+    companies: Sequence[ListedCompany]
+    total: int
+    enabled: int
+    call_chatbots: int
+    taking_calls: int
+
+
+class SwitchedCompany(CompanyFacts):
+    before: bool | None
+
+
+class Switched(TypedDict):
+    enable: bool
+    dry_run: bool
+    changed: Sequence[SwitchedCompany]
+    unchanged: Sequence[CompanyFacts]
+    call_chatbots: int
+    target: Target | None
+
+
+class IntegrationAccount(TypedDict):
+    id: str
+    account_type: str
+    account_name: str
+    company_id: str
+    company_slug: str | None
+    company_name: str | None
+    status: str
+    is_active: bool
+    last_error_at: datetime | None
+    last_verified_at: datetime | None
+    token_expires_at: datetime | None
+    webhook_url: str | None
+    seen_at: datetime
+    troubles: Sequence[Literal["error", "token", "webhook missing", "webhook malformed", "status", "unbound"]]
+    error_seconds: float | None
+    problems: Sequence[str]
+
+
+class Accounts(TypedDict):
+    accounts: Sequence[IntegrationAccount]
+    total: int
+    with_problems: int
+
+
+class CheckedSettings(TypedDict):
+    chatbots: int
+    offences: Sequence[Offence]
+    unlisted: Sequence[Unlisted]
+    missing: int
+
+
+class InitialSettings(TypedDict):
+    dry_run: bool
+    chatbots: Sequence[str]
+    target: Target | None
+
+
+# ---- loadtest ------------------------------------------------------------------------------------------
+
+
+class LoadQuery(TypedDict):
+    query: str
+    documented: str
+    does: str
+    sql: str
+
+
+class LoadPreview(TypedDict):
+    database: str
+    sessions: int
+    connections: int
+    seconds: float
+    calls: int | None
+    call_seconds: float
+    history: int
+    room: int
+    max_connections: int
+    fits: bool
+    leftovers: Sequence[Leftover]
+    queries: Sequence[LoadQuery]
+
+
+class LoadTested(TypedDict):
+    """The last line of ``loadtest``."""
+
+    event: Literal["load_tested"]
+    passed: bool
+    over: Sequence[str]
+    errors: int
+    client_late: bool
+    database: str
+    postgresql: str
+    started_at: datetime
+    sessions: int
+    connections: int
+    call_seconds: float
+    history: int
+    seconds: float
+    limit_ms: float
+    interrupted: bool
+    stopped: str | None
+    calls_started: int
+    calls_completed: int
+    lines: int
+    queries: Sequence[QueryTimes]
+    client: Client
+    server: Server | None
+    samples: int
+    waits: Sequence[Wait]
+    removed: Sequence[Removed]
+    slowest_ms: Sequence[float]
+    cpus: Sequence[float]
+    target: Target | None
+
+
+class Cleaned(TypedDict):
+    """The last line of ``loadtest --clean``."""
+
+    event: Literal["cleaned"]
+    removed: Sequence[Removed]
+    target: Target | None
+
+
+# ---- code-refs, sandbox --------------------------------------------------------------------------------
+
+
+class CodeReference(TypedDict):
+    file: str
+    line: int
+    column: int
+    kind: Literal["code", "string", "sql", "comment"]
+    identifier: str
+    related: bool
+    text: str
+
+
+class CodeReferences(TypedDict):
+    clear: bool
+    columns: Sequence[str]
+    files: int
+    counts: Mapping[str, int]
+    references: Sequence[CodeReference]
+    skipped: Sequence[Skipped]
+    unread: Sequence[str]
+
+
+class RunningSandbox(TypedDict):
+    url: str
+    baseline: Literal["documented", "deployed"]
+    rows: int
+    seed: int
+    refused_shapes: bool
+    postgresql: str
+    directory: Path
+
+
+# ---- what is published ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document: what its schema is called, the commands that print it, its type, and what the page says of it."""
+
+    name: str
+    commands: str
+    type: Any
+    text: str
+
+    @property
+    def file(self) -> str:
+        """The name of its schema's file."""
+        return f"{self.name}.schema.json"
+
+
+DOCUMENTS = (
+    Document(
+        "migrate-status",
+        "migrate status",
+        Status,
+        """`state` is `pending`, `applied`, `adopted`, `edited`, `half up` or `half down`. `deferred` is true of a
+pending step 5 or 6 that waits although a later one is applied (`migrate up --defer-drops`). `names` lists only
+what this database calls otherwise than the specification.
+
+`runs` are the callctl that hold the migration lock now: one that takes steps or purges alone, or several others
+(`rotate-secrets`, `backup`, …). `command` and `step` are what the run says of itself, null where it does not.
+`since` is when its session connected, and `host` is `local` for a local socket. `committed` is how far the step has
+come in callctl's own tables: the last statement with a checkpoint, of how many in its file, and the rows of its list;
+null where nothing is committed (`uncommitted` is true) or could be read. `sessions` work for it; `seconds` is how long
+each has been in its state. `silent_seconds`: so long no session of it has had a statement under way. Where `seen` is
+false, this role may not see the session (`GRANT pg_monitor`): what PostgreSQL hides is null. `left` are sessions of an
+earlier run that still hold its work lock. `unseen` says why no run could be seen from here, such as on a standby.""",
+    ),
+    Document(
+        "migrate-plan",
+        "migrate plan, up --dry-run, down --dry-run",
+        Plan,
+        """`sql` is the statement in the names of this database, without its semicolon. `deferred` are the
+pending steps that `--defer-drops` leaves out.""",
+    ),
+    Document(
+        "preflight",
+        "preflight",
+        Preflight,
+        "`level` is `blocks`, `warns`, `unknown` or `ok`; `ready` is false if one blocks.",
+    ),
+    Document(
+        "verify",
+        "verify",
+        Verify,
+        """`result` is `passed`, `warns` or `failed`. `sample` holds at most ten of the `count` offending
+rows; `error` says why a query could not be asked.""",
+    ),
+    Document(
+        "migrate-history",
+        "migrate history",
+        History,
+        "Oldest first. `deferred` as in a plan.",
+    ),
+    Document(
+        "purge",
+        "purge",
+        Purged,
+        "What was deleted, after it was deleted.",
+    ),
+    Document(
+        "backup-dry-run",
+        "backup --dry-run",
+        BackupPlan,
+        "`bytes` are those of the tables on the server; `left_out_tables` are unlogged ones, on a standby.",
+    ),
+    Document(
+        "restore-dry-run",
+        "restore --dry-run",
+        Restored,
+        """What would be restored. `taken_of` is the database that the dump is of, `keys` are the ids of the keys that
+secrets in it need, `settings_left` what was set for the old database and is not for this one.""",
+    ),
+    Document(
+        "seed-models",
+        "seed-models",
+        Seeded,
+        """`outcome` of a model is `insert`, `update` (at least one field was written), `unchanged`, `kept` (nothing was
+written, something differs) or `deleted` (soft-deleted, left alone); with `dry_run` nothing was written yet.
+`differences` are in the units of the [catalogue](model-catalogue.md), `here` null where the database has nothing; one
+that is not `written` is an administrator's, and kept. `accounts` is null without `--dev-accounts`.""",
+    ),
+    Document(
+        "secrets",
+        "rotate-secrets --status, --dry-run",
+        Secrets,
+        """`fields` counts values by where they are, in which state and under which key: `where` is `live`, `archived`
+or `saved`; `state` is `sealed`, `plaintext`, `unreadable`, `foreign` (it has the form of another tool's ciphertext) or
+`misshapen` (no declared path reaches it); `version` 0 is the form without a key id; `due` is true of those that a
+rotation would write; `unbound` is true of those that it would leave, because they are not bound in a
+field that [`--bind` has bound](../how-to/bind-secrets.md). `left` (at most 1,000) do not open, are not reached or are
+unbound, and stay as they are; `reason` says which. `foreign` stays, too, without `--encrypt-foreign`; what is unbound
+besides is in `left` instead. Of a tenant, `unreadable` are all that stay and are not `unbound`.
+`copies` are what fires on a written row, and what holds or gets copies of it. `shapes` are
+credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
+(`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that were not looked
+into, or not to their end, and why. `key` is null where callctl.yaml names no keys: then nothing was decrypted.
+`kept_webhook_secrets` can be put back until `keep_until`; `fingerprint` is that of the
+[new one](webhook-secrets.md).""",
+    ),
+    Document(
+        "webhooks-dry-run",
+        "webhooks rotate --dry-run, restore --dry-run",
+        ChosenWebhooks,
+        """`direction` is `new`, or `back` for `restore`. `deleted` soft-deleted accounts with a webhook secret, and
+`without` accounts that have none, would be left alone. A URL is shown without its password and its query.""",
+    ),
+    Document(
+        "keys-list",
+        "keys list",
+        Keys,
+        "`state` is `primary`, `legacy`, `in the ring`, `retired` or `not in the ring`. The numbers are values.",
+    ),
+    Document(
+        "keys-retire",
+        "keys retire",
+        RetiredKey,
+        """`rows` have declared fields; `tables` in `schemas` were scanned for other values under the key. What is in
+`not_scanned` was not looked into, and was named with `--not-scanned`; `warnings` are about backups.""",
+    ),
+    Document(
+        "loadtest-dry-run",
+        "loadtest --dry-run",
+        LoadPreview,
+        """What would run; nothing was changed. `calls` is null where only the time bounds it; `room` connections can
+still be opened, and `fits` says whether they are enough. `leftovers` are companies of killed load tests, removed first
+where they are `removable`. `queries` lists each with its SQL in the names of this database.""",
+    ),
+    Document(
+        "companies-list",
+        "companies list",
+        Companies,
+        """`call_enabled` is null where the flag is not set, which counts as off; where it is no boolean, or the
+settings cannot take it, `problem` says so. `call_chatbots` are enabled for calls and not deleted; `taking_calls` of
+them are in a company that is on.""",
+    ),
+    Document(
+        "companies-switch",
+        "companies enable, disable",
+        Switched,
+        """What was changed, or with `dry_run` would be; `before` is the flag's earlier value. `call_chatbots` begin or
+cease to take calls.""",
+    ),
+    Document(
+        "accounts",
+        "accounts",
+        Accounts,
+        """`troubles` are any of `error`, `token`, `webhook missing`, `webhook malformed`, `status` and `unbound`;
+`problems` say the same in words. `last_error_at` and `error_seconds`, its age, are null where there is no error, or
+nobody knows since when. A URL is shown without its password and its query. With `--problems` only accounts with one are
+listed; `total` counts all.""",
+    ),
+    Document(
+        "settings-check",
+        "settings check",
+        CheckedSettings,
+        """`chatbots` are enabled for calls. `path` is below `settings.call`, or `call` or `settings` itself. `missing`
+have no call settings at all. The voices of `unlisted` providers were not checked.""",
+    ),
+    Document(
+        "settings-init",
+        "settings init",
+        InitialSettings,
+        "The chatbots that have got the defaults, or with `dry_run` would.",
+    ),
+    Document(
+        "code-refs",
+        "code-refs",
+        CodeReferences,
+        """`kind` is `code`, `string`, `sql` or `comment`; `clear` is false if there is a reference that is neither
+a comment nor `related`. Those are listed with `--comments` and `--related` only, and counted always
+(`related` ones under no other kind). `skipped` (`file`, `why`) was not read, or not as it should be;
+`unread` are files of other kinds that name a column.""",
+    ),
+    Document(
+        "keys-generate",
+        "keys generate",
+        NewKey,
+        "The new key, 64 hexadecimal digits.",
+    ),
+    Document(
+        "keys-generate-out",
+        "keys generate --out",
+        NewKeyFile,
+        "The file that holds it.",
+    ),
+    Document(
+        "sandbox",
+        "sandbox start, url, reset",
+        RunningSandbox,
+        "The sandbox that runs.",
+    ),
+)
+LINES = "lines.schema.json"
+DEMO = "demo-lines.schema.json"
+MANIFEST = "backup-manifest.schema.json"
+ENDS = (
+    Finished,
+    FinishedAdoption,
+    FinishedAcceptance,
+    Rotated,
+    ReplacedWebhooks,
+    BackedUp,
+    RestoredLine,
+    LoadTested,
+    Cleaned,
+    Failed,
+)
+# What docstrings mark as code or as a name.
+_MARKUP = re.compile(r"(?::\w+:)?`+~?([^`]+)`+")
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_VERSION = {"const": VERSION, "description": "The version of the output format."}
+_NEXT = {
+    "anyOf": [{"type": "string"}, {"type": "null"}],
+    "description": "The command to run next. Null where there is none, or a person has to decide something first.",
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Each published schema, by the name of its file."""
+    found = {document.file: _document(document) for document in DOCUMENTS}
+    found[LINES] = _lines()
+    found[DEMO] = _demo_lines()
+    manifest = _of(Manifest)
+    _put_first(manifest, "callctl_backup", {"const": FORMAT})
+    found[MANIFEST] = {"$schema": _DIALECT, "title": "The manifest of a callctl backup", **manifest}
+    return found
+
+
+def _document(document: Document) -> dict[str, Any]:
+    (schema,), definitions = _branches([(_of(document.type), True)])
+    schema.pop("description", None)
+    return {
+        "$schema": _DIALECT,
+        "title": f"callctl {document.commands}",
+        "description": " ".join(document.text.split()),
+        **schema,
+        **({"$defs": definitions} if definitions else {}),
+    }
+
+
+def _lines() -> dict[str, Any]:
+    """One line of long work: an event, or how it ended."""
+    branches, definitions = _branches([*_events(Event), *((_of(kind), True) for kind in ENDS)])
+    return {
+        "$schema": _DIALECT,
+        "title": "A line of callctl's long work",
+        "description": "An event while it goes on; the last line says how it ended, and has a key `next`.",
+        "anyOf": branches,
+        "$defs": definitions,
+    }
+
+
+def _demo_lines() -> dict[str, Any]:
+    told = list(_events(Told))
+    for schema, _ in told:
+        if schema["properties"]["event"]["const"] in ("proof", "again"):
+            schema["properties"]["holds"] = {"type": "boolean"}
+            schema["required"].append("holds")
+    branches, definitions = _branches([*_events(Event), *told, (_of(Failed), True)])
+    return {
+        "$schema": _DIALECT,
+        "title": "A line of callctl demo",
+        "description": "What the demo tells and the events of its runs; the last line has a key `next`.",
+        "anyOf": branches,
+        "$defs": definitions,
+    }
+
+
+def _events(union: Any) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The schema of each event of a union, by the name that JSON gives it; and whether it is the last."""
+    for kind in get_args(union):
+        schema = _of(kind)
+        _put_first(schema, "event", {"const": event_name(kind)})
+        yield schema, kind is Story
+
+
+def _branches(schemas: Iterable[tuple[dict[str, Any], bool]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The schemas with the keys that every document has, ``next`` where one ``ends``; and their common definitions."""
+    branches: list[dict[str, Any]] = []
+    definitions: dict[str, Any] = {}
+    for schema, ends in schemas:
+        for name, facts in schema.pop("$defs", {}).items():
+            assert definitions.setdefault(name, facts) == facts, f"two types are called {name}"
+        _put_first(schema, "version", _VERSION)
+        if ends:
+            schema["properties"]["next"] = _NEXT
+            schema["required"].append("next")
+        branches.append(schema)
+    return branches, dict(sorted(definitions.items()))
+
+
+def _put_first(schema: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
+    schema["properties"] = {key: facts, **schema["properties"]}
+    schema["required"] = [key, *schema["required"]]
+
+
+class _EveryKey(GenerateJsonSchema):
+    """What is printed has every key, also one with a default."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return True
+
+
+def _of(kind: Any) -> dict[str, Any]:
+    """The schema of a type as it is printed, without the titles that pydantic adds for forms."""
+    schema = TypeAdapter(kind).json_schema(mode="serialization", schema_generator=_EveryKey)
+    for facts in (schema, *schema.get("$defs", {}).values()):
+        facts.pop("title", None)
+        if "description" in facts:
+            facts["description"] = _MARKUP.sub(r"`\1`", " ".join(facts["description"].split()))
+        for value in facts.get("properties", {}).values():
+            value.pop("title", None)
+            value.pop("default", None)
+    return schema

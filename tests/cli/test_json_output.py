@@ -1,0 +1,216 @@
+"""What each command prints with --output json is what its published schema says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from tests.conftest import connect
+from tests.support.cli.schemas import SCHEMAS, problems
+from tests.support.db import accounts
+from typer.main import get_command
+
+from callctl.cli import app, run
+from callctl.render.documents import DEMO, DOCUMENTS, ENDS, LINES, MANIFEST, schemas
+
+PAGE = SCHEMAS.parent / "json-output.md"
+SHORT = "--sessions 2 --duration 600ms --call-time 200ms --history 20"
+
+
+class Ask:
+    """Run commands with --output json, and hold what they print against the schemas."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], url: str, *options: str) -> None:
+        self._capsys = capsys
+        self._options = ["--database", url, *options, "--output", "json"]
+        self.documents: set[str] = set()
+        self.ends: set[str] = set()
+
+    def _run(self, command: str, code: int) -> str:
+        assert run([*self._options, *shlex.split(command)]) == code, self._capsys.readouterr().err
+        return self._capsys.readouterr().out
+
+    def document(self, name: str, command: str, code: int = 0) -> Any:
+        """One document of that schema."""
+        found = json.loads(self._run(command, code))
+        assert problems(found, name) == []
+        assert (next(iter(found)), next(reversed(found))) == ("version", "next")
+        self.documents.add(name)
+        _assert_command(found["next"])
+        return found
+
+    def lines(self, command: str, code: int = 0, name: str = "lines") -> list[Any]:
+        """Lines, of which the last one says how it ended."""
+        lines = [json.loads(line) for line in self._run(command, code).splitlines()]
+        for line in lines:
+            assert problems(line, name) == []
+        assert ["next" in line for line in lines] == [*[False] * (len(lines) - 1), True]
+        self.ends.add(lines[-1]["event"])
+        _assert_command(lines[-1]["next"])
+        return lines
+
+
+def _assert_command(text: str | None) -> None:
+    """That ``next`` is null, or a command with options that it has."""
+    if text is None:
+        return
+    first, *words = shlex.split(text)
+    command: Any = get_command(app)
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    assert first == "callctl"
+    assert not hasattr(command, "commands"), text
+    known = {option for parameter in command.params for option in parameter.opts} | {"--database"}
+    assert {word for word in words if word.startswith("-")} <= known, text
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    for id in ("k1", "k2"):
+        accounts.key_file(tmp_path, id)
+    return tmp_path
+
+
+def config(directory: Path, primary: str) -> str:
+    ring = "".join(f"    - {{id: {id}, file: {id}}}\n" for id in ("k1", "k2"))
+    (directory / f"{primary}.yaml").write_text(f"keys:\n  primary: {primary}\n  ring:\n{ring}")
+    return str(directory / f"{primary}.yaml")
+
+
+def test_every_command_that_the_page_lists(
+    real: str, empty_database: str, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = Ask(capsys, real, "--config", config(keys, "k1"))
+    (keys / "bot.ts").write_text("const isCall = bot.chatbotType === 'call';\n")
+    ask.document("code-refs", f"code-refs {keys / 'bot.ts'}", 3)
+    ask.document("keys-generate", "keys generate")
+    ask.document("keys-generate-out", f"keys generate --out {keys / 'k3.key'}")
+
+    # ---- up
+    assert ask.document("migrate-status", "migrate status", 3)["next"] == "callctl preflight"
+    assert ask.document("preflight", "preflight")["next"] == "callctl migrate plan"
+    ask.document("migrate-plan", "migrate plan")
+    ask.document("migrate-plan", "migrate up --dry-run")
+    assert ask.lines("migrate up --yes --to 9")[-1]["next"] == "callctl verify"
+    with connect(real) as db:
+        accounts.fill(db, accounts.ring_of(accounts.settings_of(real, keys, "k1")), 20, forms=("plaintext", "k1"))
+        db.execute(
+            "UPDATE chatapp.integration_accounts SET webhook_secret = 'x' || id,"
+            " webhook_url = 'https://hooks.example/' || id"
+        )
+    ask.lines("migrate up --yes")
+    ask.lines("migrate up --yes")
+    assert ask.document("migrate-status", "migrate status")["next"] == "callctl verify"
+    ask.document("migrate-plan", "migrate plan --down")
+    ask.document("preflight", "preflight --down")
+    assert len(ask.document("migrate-history", "migrate history")["steps"]) == 13
+    ask.document("verify", "verify", 3)
+    ask.lines("migrate adopt --yes")
+    ask.lines("migrate adopt --changed-records --yes")
+
+    # ---- the platform's rows
+    ask.document("seed-models", "seed-models --dry-run")
+    ask.document("seed-models", "seed-models --yes --examples")
+    (company, *_) = ask.document("companies-list", "companies list")["companies"]
+    ask.document("companies-switch", f"companies enable {company['id']} --dry-run")
+    ask.document("companies-switch", f"companies enable {company['id']} --yes")
+    ask.document("accounts", "accounts")
+    ask.document("settings-init", "settings init --dry-run")
+    ask.document("settings-init", "settings init --yes")
+    with connect(real) as db:
+        db.execute('UPDATE chatapp.chatbots SET settings = \'{"call": {"silenceTimeout": 1}}\' WHERE enabled_call')
+    assert ask.document("settings-check", "settings check", 3)["offences"]
+
+    # ---- secrets
+    ask.document("secrets", "rotate-secrets --status", 3)
+    ask.document("secrets", "rotate-secrets --dry-run")
+    ask.lines("rotate-secrets --yes")
+    later = Ask(capsys, real, "--config", config(keys, "k2"))
+    assert later.lines("rotate-secrets --yes")[-1]["next"] == "callctl keys retire k1"
+    later.document("keys-list", "keys list")
+    later.document("webhooks-dry-run", "webhooks rotate --all --dry-run")
+    file = keys / "new.jsonl"
+    later.lines(f"webhooks rotate --all --to-file {file} --yes")
+    later.document("secrets", "rotate-secrets --status")
+    later.document("webhooks-dry-run", "webhooks restore --all --dry-run")
+    later.lines("webhooks restore --all --yes")
+    later.document("keys-retire", "keys retire k1 --yes")
+
+    # ---- loadtest, backup
+    database = conninfo_to_dict(real)["dbname"]
+    ask.document("loadtest-dry-run", f"loadtest {SHORT} --dry-run")
+    ask.lines(f"loadtest {SHORT} --limit 1min --confirm {database}")
+    ask.lines("loadtest --clean --yes")
+    ask.document("backup-dry-run", f"backup {keys / 'a.dump'} --dry-run")
+    ask.lines(f"backup {keys / 'a.dump'}")
+    manifest = json.loads((keys / "a.dump.manifest.json").read_text())
+    assert problems(manifest, MANIFEST.removesuffix(".schema.json")) == []
+    with connect(empty_database) as db:
+        db.execute(f'ALTER DATABASE "{db.info.dbname}" RESET ALL')
+    into = Ask(capsys, empty_database)
+    into.document("restore-dry-run", f"restore {keys / 'a.dump'} --dry-run")
+    into.lines(f"restore {keys / 'a.dump'} --yes")
+    assert into.lines(f"restore {keys / 'a.dump'} --yes", 3)[-1]["event"] == "failed"
+
+    # ---- down
+    ask.document("migrate-plan", "migrate down --all --dry-run")
+    ask.lines("migrate down --yes --to 12")
+    ask.document("purge", f"purge --confirm-database {database}")
+
+    seen = ask.documents | later.documents | into.documents
+    assert seen == {document.name for document in DOCUMENTS} - {"sandbox"}
+    names = {event for end in ENDS for event in _events(end)}
+    assert ask.ends | later.ends | into.ends == names
+
+
+def _events(end: Any) -> Iterator[str]:
+    yield from re.findall(r"'([a-z_]+)'", str(end.__annotations__["event"]))
+
+
+def test_the_sandbox(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLCTL_SANDBOX_DIR", str(tmp_path / "sandbox"))
+    ask = Ask(capsys, "postgresql:///nowhere")
+    try:
+        ask.document("sandbox", "sandbox start --rows 20")
+        ask.document("sandbox", "sandbox url")
+        ask.document("sandbox", "sandbox reset")
+    finally:
+        assert run(["sandbox", "stop"]) == 0
+
+
+def test_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Ask(capsys, "postgresql:///nowhere").lines("demo --rows 60", name=DEMO.removesuffix(".schema.json"))
+    assert (lines[-1]["event"], lines[-1]["next"]) == ("story", "callctl sandbox start")
+
+
+def test_the_samples_of_the_page() -> None:
+    """Also what no command of a test prints, such as a run that is at work."""
+    text = PAGE.read_text(encoding="utf-8")
+    sections = re.findall(r"^##+ .+?(?=^##)|^##+ .+\Z", text, re.MULTILINE | re.DOTALL)
+    names = set()
+    for section in sections:
+        linked = re.findall(r"\(schemas/([\w-]+)\.schema\.json\)", section)
+        for block in re.findall(r"^```json\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
+            whole = block.startswith("{\n")
+            for sample in [block] if whole else block.splitlines():
+                found = json.loads(sample)
+                assert [] in [problems(found, name) for name in linked], sample
+        names |= set(linked)
+    assert {f"{name}.schema.json" for name in names} == set(schemas())
+
+
+def test_what_does_not_fit_is_noticed() -> None:
+    fine = {"version": 1, "deleted": [{"kind": "a", "name": "b", "rows": 1, "superseded": 0}]}
+    fine |= {"target": None, "next": None}
+    assert problems(fine, "purge") == []
+    assert problems({**fine, "version": 2}, "purge") == ["purge.version: 2 is not 1"]
+    assert problems({**fine, "more": 1}, "purge") == ["purge: more is not in the schema"]
+    assert problems({key: fine[key] for key in ("version", "deleted", "target")}, "purge") == ["purge: next is missing"]
+    assert problems({**fine, "deleted": [{"kind": 1}]}, "purge")
+    assert problems({"version": 1, "event": "notice", "text": 5}, LINES.removesuffix(".schema.json"))
