@@ -37,7 +37,7 @@ def steps(generated: str) -> str:
         "# Steps",
         "",
         generated,
-        "The thirteen steps, as the comments at the top of their files tell them. *Specification* and line",
+        "The steps, as the comments at the top of their files tell them. *Specification* and line",
         "numbers such as L104 mean the platform's own document, which callctl carries out. The files are the",
         "whole truth; `callctl migrate plan` prints them in the names of your database. `up.sql` and `down.sql` hold",
         "the step's own statements; the files beside them what callctl saves, proves and restores. They run in the",
@@ -156,9 +156,10 @@ def _contract() -> Iterator[str]:
         names = [f"`{each.name}`" for each in listed if each.facts is not None]
         said = f"{len(names)} of callctl's own schema" if not steps else ", ".join([*names, *gone])
         yield f"| {steps} | `{check}` | {said} |"
+    every = f"1-{len(all_steps())}"
     yield "| | `store-writes` | no trigger or rule but callctl's own is on its tables |"
-    yield "| 1-13 | `writes-kept` | no trigger or rule keeps the platform's rows from being inserted or updated |"
-    yield "| 1-13 | `deletes-kept` *(warns)* | no trigger or rule keeps the platform's rows from being deleted |"
+    yield f"| {every} | `writes-kept` | no trigger or rule keeps the platform's rows from being inserted or updated |"
+    yield f"| {every} | `deletes-kept` *(warns)* | no trigger or rule keeps the platform's rows from being deleted |"
     yield "| 9-11 | `additions` *(warns)* | nothing was added to the three new tables |"
     yield "| 9-11 | `additions-swallow` | nothing that was added to them may keep a row from being written |"
 

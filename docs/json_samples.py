@@ -478,7 +478,7 @@ def _events() -> None:
             client="operator@laptop",
             schema="chatapp",
             names=(("users", "avatar_url", "avatarUrl"),),
-            steps=tuple(range(4, 14)),
+            steps=tuple(step.number for step in all_steps()[3:]),
             atomic=False,
         ),
         Notice("the file of step 1 has been edited since it was applied"),

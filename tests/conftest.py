@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from tests.support import processes
 from tests.support.servers import binaries_of, unknown
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
@@ -240,7 +241,7 @@ def _template(server: Server, templates: dict[str, str], baseline: str) -> str:
 
 
 def _migrated(
-    server: Server, templates: dict[str, str], template: str, to: int = 13, *, defer_drops: bool = False
+    server: Server, templates: dict[str, str], template: str, to: int = LAST, *, defer_drops: bool = False
 ) -> str:
     """A copy of a template with these steps applied."""
     name = f"{template}_{to}{'_deferred' * defer_drops}"

@@ -18,6 +18,7 @@ from callctl.migration import migrate
 from callctl.sandbox.baselines import connect, create_database, drop_database, fill
 from callctl.sandbox.server import Server, start_server
 from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.format import Place, as_text
 from callctl.secrets.envelope.ring import Key, check_value
 
@@ -125,7 +126,7 @@ def _account(rng: random.Random, number: int) -> tuple[str, dict[str, Any]]:
     return account_type, {"credentials": credentials, "access_token": next(tokens), "refresh_token": next(tokens)}
 
 
-_SECRET = frozenset({"authToken", "apiKeySecret", "accessToken", "appSecret", "password", "credential"})
+_SECRET = frozenset(field.path[-1] for field in DECLARED if field.path)
 _NOWHERE = Place("", "", "", "")  # version 1 is bound to no place
 
 

@@ -1,5 +1,5 @@
 -- finding: inheritance-children
--- steps: 1-7, 10, 12
+-- steps: 1-7, 9-10, 12
 -- direction: both
 -- ok: no table to be touched has children, parents or partitions
 -- why: ALTER TABLE reaches into every child, locks it as well, and cannot change a column that a table

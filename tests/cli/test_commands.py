@@ -14,13 +14,14 @@ from xml.etree import ElementTree
 
 import psycopg
 import pytest
+from tests.support.steps import ALL, EXPANDED, LAST
 
 from callctl.cli import run
 from callctl.config.settings import Settings
 from callctl.database import lock, store
 from callctl.migration import migrate
 
-STEPS = list(range(1, 14))
+STEPS = list(ALL)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def applied(url: str) -> int:
 
 def test_the_whole_way_in_json(baseline: str, ask: Callable[..., tuple[int, str, str]]) -> None:
     before = document(ask(baseline, "migrate", "status", "--output", "json"), 3)
-    assert [step["state"] for step in before["steps"]] == ["pending"] * 13
+    assert [step["state"] for step in before["steps"]] == ["pending"] * LAST
     plan = document(ask(baseline, "migrate", "plan", "--output", "json"))
     assert [step["number"] for step in plan["steps"]] == STEPS
     assert all(statement["sql"] for step in plan["steps"] for statement in step["statements"])
@@ -72,7 +73,7 @@ def test_the_whole_way_in_json(baseline: str, ask: Callable[..., tuple[int, str,
     assert [step["number"] for step in events[-1]["steps"]] == STEPS
 
     after = document(ask(baseline, "migrate", "status", "--output", "json"))
-    assert [step["state"] for step in after["steps"]] == ["applied"] * 13
+    assert [step["state"] for step in after["steps"]] == ["applied"] * LAST
     report = document(ask(baseline, "verify", "--output", "json"))
     assert report["passed"] is True
     assert {check["result"] for check in report["checks"]} <= {"passed", "warns"}
@@ -86,15 +87,15 @@ def test_the_whole_way_in_text(baseline: str, ask: Callable[..., tuple[int, str,
     code, out, err = ask(baseline, "migrate", "status")
     assert code == 3
     assert "pending" in out
-    assert "13 of 13 steps pending" in err
+    assert f"{LAST} of {LAST} steps pending" in err
     code, out, err = ask(baseline, "preflight")
     assert code == 0
     assert max(len(line) for line in out.splitlines()) <= 80
     assert "\x1b" not in out
     code, out, err = ask(baseline, "migrate", "up", "--yes")
     assert code == 0
-    assert "13 steps applied in " in out
-    assert "step 13 up: done" in err
+    assert f"{LAST} steps applied in " in out
+    assert f"step {LAST} up: done" in err
     assert ask(baseline, "migrate", "up", "--yes")[:2] == (0, "nothing to do: no step is pending\n")
     assert ask(baseline, "migrate", "status")[0] == 0
     assert "verify passed: " in ask(baseline, "verify")[1]
@@ -325,7 +326,7 @@ def test_preflight_of_the_way_back(documented: str, ask: Callable[..., tuple[int
     assert "step 12 down reads chatapp.chatbots.enabled_call" in out
     # A statement is one line, to be copied.
     assert "         fix: ALTER TABLE chatapp.chatbots RENAME COLUMN able TO enabled_call;\n" in out
-    assert document(ask(documented, "preflight", "--down", "--output", "json"), 3)["pending"] == [*range(13, 0, -1)]
+    assert document(ask(documented, "preflight", "--down", "--output", "json"), 3)["pending"] == STEPS[::-1]
     assert ask(documented, "preflight", "--down", "--defer-drops")[0] == 2
 
 
@@ -342,7 +343,7 @@ def test_a_database_without_the_platform(
 
 
 def test_the_drops_are_deferred_and_taken_later(baseline: str, ask: Callable[..., tuple[int, str, str]]) -> None:
-    expanded = [*range(1, 5), *range(7, 14)]
+    expanded = list(EXPANDED)
     findings = document(ask(baseline, "preflight", "--defer-drops", "--output", "json"))
     assert findings["pending"] == expanded
     plan = document(ask(baseline, "migrate", "plan", "--defer-drops", "--output", "json"))

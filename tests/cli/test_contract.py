@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.steps import LAST
 from typer.main import get_command
 
 from callctl import __version__
@@ -152,7 +153,7 @@ def test_help_pays_for_no_late_import() -> None:
         ("migrate plan --down --defer-drops", "--defer-drops is for the way up"),
         ("migrate down --all --defer-drops", "no such option: --defer-drops"),
         ("migrate down --all --to 3", "two different targets"),
-        ("migrate down --to 14", "--to is not a step: '14'"),
+        (f"migrate down --to {LAST + 1}", f"--to is not a step: '{LAST + 1}'"),
         ("migrate down --to -1", "--to is not a step: '-1'"),
         ("migrate up --to 0", "--to is not a step: '0'"),
         ("migrate up --to four", "--to is not a step: 'four'"),

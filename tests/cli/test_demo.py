@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.support.steps import LAST
 
 from callctl.cli import run
 from callctl.config.settings import Settings
@@ -128,7 +129,7 @@ def test_json_is_a_line_for_each_thing_told(capsys: pytest.CaptureFixture[str]) 
         "story",
     )
     assert [event for event in events if event in told] == list(told)
-    assert events.count("step_finished") == 3 * 13
+    assert events.count("step_finished") == 3 * LAST
     by_event = {line["event"]: line for line in lines}
     assert by_event["proof"]["holds"] is True
     # The documented baseline has triggers of its own; what they write is named, not compared.

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import psycopg
 import pytest
 from tests.support.processes import PATIENCE_SECONDS
+from tests.support.steps import LAST
 
 Shell: TypeAlias = Callable[..., tuple[int, str]]
 
@@ -65,13 +66,13 @@ def applied(url: str) -> int:
 @pytest.mark.parametrize("how", LOST)
 def test_a_migration_goes_on_without_its_output(documented: str, shell: Shell, how: str) -> None:
     code, _ = shell(documented, how, "migrate", "up", "--yes")
-    assert (code, applied(documented)) == (0, 13)
+    assert (code, applied(documented)) == (0, LAST)
 
 
 @pytest.mark.parametrize("how", ["stdout closed", "both full", "reader of one line"])
 def test_so_it_does_in_json(documented: str, shell: Shell, how: str) -> None:
     code, _ = shell(documented, how, "migrate", "up", "--yes", "--output", "json")
-    assert (code, applied(documented)) == (0, 13)
+    assert (code, applied(documented)) == (0, LAST)
 
 
 def test_lost_output_of_work_is_said_and_is_not_its_exit_code(documented: str, shell: Shell) -> None:
@@ -132,4 +133,4 @@ def test_a_terminal_that_goes_away_does_not_stop_the_live_display(documented: st
     assert os.read(ours, 1)
     os.close(ours)
     assert process.wait(timeout=PATIENCE_SECONDS * 2) == 0
-    assert applied(documented) == 13
+    assert applied(documented) == LAST

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.support.steps import LAST
 
 from callctl.cli import run
 from callctl.cli.run_report import reported
@@ -42,7 +43,7 @@ def test_the_page_of_a_run_that_fails_and_of_the_next(baseline: str, tmp_path: P
         "no lock on chatbots",
         "Steps 1 and 2 applied and committed",
         "Step 3 was under way",
-        "Not begun: 4 to 13",
+        f"Not begun: 4 to {LAST}",
         "a lock",
         "steps/03_chatbot_capabilities/up.sql",
         "What preflight said",
@@ -53,11 +54,11 @@ def test_the_page_of_a_run_that_fails_and_of_the_next(baseline: str, tmp_path: P
     assert code == 0, err
     text = page.read_text(encoding="utf-8")
     assert ": done</h1>" in text
-    assert "Steps 3 to 13 applied and committed" in text
+    assert f"Steps 3 to {LAST} applied and committed" in text
     assert "all steps in one transaction" in text
     code, err = ask(baseline, "migrate", "down", "--all", "--yes", "--report", str(page))
     assert code == 0, err
-    assert "Steps 13 to 1 taken back and committed" in page.read_text(encoding="utf-8")
+    assert f"Steps {LAST} to 1 taken back and committed" in page.read_text(encoding="utf-8")
     assert [each.name for each in tmp_path.iterdir()] == ["run.html"]
 
 

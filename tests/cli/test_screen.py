@@ -15,6 +15,7 @@ import termios
 import pytest
 from tests.conftest import connect
 from tests.support import processes
+from tests.support.steps import LAST
 
 from callctl.database import lock
 
@@ -123,7 +124,7 @@ def test_the_question_is_asked_below_why_and_fix(real: str, columns: int) -> Non
     assert "why: callctl keeps what the steps remove" in before
     assert "fix: take one (callctl backup FILE)" in before
     assert "fix: let the application retry on SQLSTATE 0A000" in before
-    assert "Apply steps 1 to 13 in schema chatapp of test_" in before
+    assert f"Apply steps 1 to {LAST} in schema chatapp of test_" in before
 
 
 @pytest.mark.parametrize("columns", COLUMNS)
@@ -166,7 +167,7 @@ def test_what_the_server_refuses_is_said_once(documented: str) -> None:
 def test_status(deployed: str, columns: int) -> None:
     pending = Screen(deployed, columns, "migrate", "status", "--names")
     pending.assert_fits(columns)
-    assert pending.lines[0] == "pending  steps 1 to 13"
+    assert pending.lines[0] == f"pending  steps 1 to {LAST}"
     assert "chatbots: chatbotType is called chatbot_type here" in pending.text
     assert processes.run(deployed, "migrate", "up", "--yes", "--to", "3")[0] == 0
     with connect(deployed) as connection:
@@ -190,7 +191,7 @@ def test_status_of_a_live_run(documented: str, columns: int) -> None:
         held.tell(4)
         screen = Screen(documented, columns, "migrate", "status")
     screen.assert_fits(columns)
-    assert screen.lines[0].startswith("running  migrate up, step 4 of 13")
+    assert screen.lines[0].startswith(f"running  migrate up, step 4 of {LAST}")
     assert "application callctl lock, role postgres, from the server's own host (a local socket); conn" in screen.text
     assert "step 4 up: nothing is committed yet" in screen.text
     folded(screen, "running", columns)

@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import connect
 from tests.db.conftest import Callctl
 from tests.support.db.snapshot import take
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.database import store
@@ -38,7 +39,7 @@ def test_a_run_refuses_before_it_changes_anything(documented: str, callctl: Call
     with connect(documented) as db:
         assert take(db) == before
         db.execute(f"DROP {what} eats ON callctl.{table}".encode())
-    assert len(migrate.down(Settings(database_url=documented), to=0).steps) == 13
+    assert len(migrate.down(Settings(database_url=documented), to=0).steps) == LAST
 
 
 @pytest.mark.applied

@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 from tests.conftest import THOROUGH, MakeDatabase, connect
 from tests.support.db.migrated import Migrated, State, connection_to
+from tests.support.steps import ALL, LAST
 
 from callctl.cli import run
 from callctl.config.settings import Settings
@@ -324,7 +325,7 @@ def test_down_refuses_where_saved_values_are_gone(documented: str, capsys: pytes
             migrate.down(settings, to=0)
         assert f"callctl.saved_value, chatbots.chatbot_type: {said}" in refused.value.message
         assert "callctl migrate adopt --changed-records" in str(refused.value.hint)
-        assert migrate.status(db, settings).applied == tuple(range(1, 14))
+        assert migrate.status(db, settings).applied == ALL
         findings = preflight(db, settings, read_naming(db, "chatapp"), [13], direction="up")
         assert [each.level for each in findings if each.id == "changed-records"] == ["warns"]
         assert run(["--database", documented, "migrate", "adopt", "--changed-records", "--yes"]) == 0
@@ -338,7 +339,7 @@ def test_down_refuses_where_saved_values_are_gone(documented: str, capsys: pytes
         assert said in action[1]["changed_records"][0]
         assert run(["--database", documented, "migrate", "adopt", "--changed-records", "--yes"]) == 0
         assert "nothing to accept" in capsys.readouterr().out
-        assert len(migrate.down(settings, to=0).steps) == 13
+        assert len(migrate.down(settings, to=0).steps) == LAST
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.conftest import connect
 from tests.support import processes
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.database import lock
@@ -66,7 +67,7 @@ def test_a_run_at_work(documented: str) -> None:
         (pid,) = processes.sessions(watch, "callctl lock", "%")
         text, document = told(documented)
         assert process.poll() is None
-        assert "running migrate up, step 4 of 13 (backfill_capabilities)" in text
+        assert f"running migrate up, step 4 of {LAST} (backfill_capabilities)" in text
         assert f"pid {pid}, application callctl lock, role postgres, from the server's own host" in text
         assert re.search(r"; connected \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S+, 0:0\d:\d\d ago", text)
         assert f"step 4 up: {listed - 1} of {listed} rows committed" in text
@@ -76,7 +77,7 @@ def test_a_run_at_work(documented: str) -> None:
         assert "stopped part-way" not in text
         assert "next: callctl migrate status, when the run is over" in text
         (run,) = document["runs"]
-        assert (run["command"], run["direction"], run["step"], run["of_steps"]) == ("migrate up", "up", 4, 13)
+        assert (run["command"], run["direction"], run["step"], run["of_steps"]) == ("migrate up", "up", 4, LAST)
         assert (run["pid"], run["role"], run["host"], run["seen"]) == (pid, "postgres", "local", True)
         assert (run["committed"]["rows"], run["committed"]["of_rows"]) == (listed - 1, listed)
         (waiting,) = [session for session in run["sessions"] if session["waits_for"]]
@@ -97,7 +98,7 @@ def test_a_frozen_run(documented: str) -> None:
             lambda: (found := told(documented)[0]) and "have sent the server nothing for" in found and found,
             "silence",
         )
-        assert "running migrate up, step 4 of 13 (backfill_capabilities)" in text
+        assert f"running migrate up, step 4 of {LAST} (backfill_capabilities)" in text
         assert f"{listed - 1} of {listed} rows committed" in text
         assert f"if that process is gone: SELECT pg_terminate_backend({pid});" in text
         assert "waits for" not in text
@@ -139,7 +140,7 @@ def test_a_run_that_waits_for_a_table(documented: str) -> None:
             at = lock.mark("migrate up", 2)
             processes.until(lambda: watch.execute(marked, (at,)).fetchone() is not None, "step 2")
             text, document = told(documented)
-            assert "running migrate up, step 2 of 13 (package_capabilities)" in text
+            assert f"running migrate up, step 2 of {LAST} (package_capabilities)" in text
             assert "step 2 up: nothing is committed yet" in text
             pid = holder.info.backend_pid
             assert f"waits for a lock on chatapp.chatbot_packages, held by pid {pid} (holder, idle in transact" in text
@@ -176,7 +177,7 @@ def test_another_command(documented: str, command: str, held: str, arguments: tu
             holder.execute("ROLLBACK")
             processes.finish(process)
     assert f"running {command} pid " in text
-    assert "of 13" not in text.split("running")[1].split("applied")[0]
+    assert f"of {LAST}" not in text.split("running")[1].split("applied")[0]
     (run,) = document["runs"]
     assert (run["command"], run["step"], run["committed"]) == (command, None, None)
 
@@ -205,7 +206,7 @@ def test_a_role_that_may_not_see_other_sessions(documented: str) -> None:
         try:
             text, document = told(url)
             assert process.poll() is None
-            assert "running migrate up, step 4 of 13 (backfill_capabilities)" in text
+            assert f"running migrate up, step 4 of {LAST} (backfill_capabilities)" in text
             assert f"{listed - 1} of {listed} rows committed" in text
             assert "not visible to this role: host, times" in text
             assert "GRANT pg_monitor" in text

@@ -9,6 +9,7 @@ from tests.conftest import connect
 from tests.support import processes
 from tests.support.db.snapshot import assert_same, take, touched_columns
 from tests.support.pgbouncer import pgbouncer
+from tests.support.steps import ALL
 
 from callctl.config.settings import Settings
 from callctl.database import store
@@ -106,8 +107,8 @@ def test_session_mode_goes_up_and_down(documented: str) -> None:
             # The pooler keeps the server connections; callctl's locks are gone from them.
             assert advisory_locks(documented) == []
         assert [(row.step, row.direction) for row in migrate.history(direct)] == [
-            *((step, "up") for step in range(1, 14)),
-            *((step, "down") for step in range(13, 0, -1)),
+            *((step, "up") for step in ALL),
+            *((step, "down") for step in reversed(ALL)),
         ]
         assert_same(before, take(direct), touched_columns(before))
 

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from tests.conftest import connect
 from tests.support.db import snapshot
+from tests.support.steps import ALL
 
-STEPS = list(range(1, 14))
+STEPS = list(ALL)
 
 
 def start(url: str, *arguments: str) -> subprocess.Popen[str]:

@@ -32,7 +32,7 @@ And back:      callctl migrate down --all
 """
 
 group = typer.Typer(
-    help="Take the database through the thirteen steps, or back.",
+    help="Take the database through the steps, or back.",
     epilog=GROUP_EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -175,7 +175,7 @@ Where the environment is production, the name of the database is typed at the te
 \b
 Examples:
   callctl migrate plan --down        look first
-  callctl migrate down --to 12       take back step 13
+  callctl migrate down --to 8        take back what came after step 8
   callctl migrate down --all         all the way
   callctl migrate down --all --environment production --confirm-database platform
 \b

@@ -1,4 +1,4 @@
-"""The thirteen steps, up and down: plan, run, adopt, look at a live run. Promises that what is reported as done is
+"""The numbered steps, up and down: plan, run, adopt, look at a live run. Promises that what is reported as done is
 committed and was checked. May import secrets, statements, database, config; inside, this folder stands over run and
 checks, and these over steps.
 """

@@ -311,12 +311,12 @@ def size(number: int) -> str:
 
 
 def steps(numbers: Sequence[int]) -> str:
-    """'step 4', 'steps 13 to 1', 'steps 1 to 4 and 7 to 13'."""
+    """'step 4', 'steps 8 to 1', 'steps 1 to 4 and 7 to 9'."""
     return f"step{'' if len(numbers) == 1 else 's'} {spans(numbers)}"
 
 
 def spans(numbers: Sequence[int]) -> str:
-    """'4', '5 and 6', '1 to 4 and 7 to 13', '13 to 7 and 4 to 1': numbers in order, up or down."""
+    """'4', '5 and 6', '1 to 4 and 7 to 9', '9 to 7 and 4 to 1': numbers in order, up or down."""
     found: list[list[int]] = []
     for number in numbers:
         if found and abs(number - found[-1][-1]) == 1:

@@ -40,7 +40,7 @@ _TITLES = {"numbers": "changed", "writes": "written", "again": "up again"}
 _DOING = {
     "before": "starting a PostgreSQL and filling it",
     "preflight": "asking whether the database is fit",
-    "plan": "reading the thirteen steps",
+    "plan": "reading the steps",
     "verify": "checking every rule",
     "numbers": "counting",
     "writes": "writing as the new application would",
@@ -98,9 +98,7 @@ class Screen:
         self._total = 0
         self._statement = ""
         self._print(
-            render_story.text(
-                "callctl demo", "bold", "   thirteen steps up, down and up again, on a PostgreSQL of its own"
-            )
+            render_story.text("callctl demo", "bold", "   every step up, down and up again, on a PostgreSQL of its own")
         )
         self._print("")
 
@@ -278,7 +276,7 @@ class Screen:
                 render_story.text(
                     "Nothing was lost.",
                     "bold green",
-                    f" Thirteen steps up, down and up in {story.seconds:.1f} s.",
+                    f" Every step up, down and up in {story.seconds:.1f} s.",
                 )
             )
         else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.support.db import snapshot
+from tests.support.steps import ALL, EXPANDED
 
 from callctl.config.accept import Accepted
 from callctl.config.settings import Settings
@@ -84,7 +85,7 @@ def test_a_migration_half_done_by_hand_is_adopted_as_far_as_it_goes(steps: int, 
 def test_an_expansion_done_by_hand_is_adopted_as_one(documented: str) -> None:
     """psql ran every file but those of the drops: adopt passes over them as up does."""
     settings = Settings(database_url=documented)
-    expanded = [*range(1, 5), *range(7, 14)]
+    expanded = list(EXPANDED)
     with psycopg.connect(documented, autocommit=True) as connection:
         connection.execute(schema_sql())
         for number in expanded:
@@ -173,4 +174,4 @@ def test_a_difference_that_is_accepted_is_adopted(documented: str) -> None:
     assert "recording_url" in str(adopted[-1].failing[0].sample)
     entry = Accepted("column chatapp.calls.recording_url", "type is character varying(1000)", "longer")
     adopted = adoption.adopt(replace(settings, accept=(entry,)))
-    assert [step.number for step in adopted if step.adopted] == [10, 11, 12, 13]
+    assert [step.number for step in adopted if step.adopted] == list(ALL[9:])

@@ -15,6 +15,7 @@ from tests.conftest import MakeDatabase, connect
 from tests.support.db.hung_on_columns import HUNG, OWNER, TABLESPACE, Hung, tablespace
 from tests.support.db.preflight_asking import ask, of
 from tests.support.db.snapshot import assert_same_catalog, catalog_differences, take
+from tests.support.steps import ALL
 
 from callctl.config.settings import Settings
 from callctl.errors import Refused
@@ -68,7 +69,7 @@ def up_and_down(run: Settings) -> None:
 
 
 def step_by_step(run: Settings) -> None:
-    for number in range(1, 14):
+    for number in ALL:
         migrate.up(run, to=number)
     for number in range(12, -1, -1):
         migrate.down(run, to=number)

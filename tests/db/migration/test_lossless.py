@@ -32,6 +32,7 @@ from tests.support.db.snapshot import (
     take,
     touched_columns,
 )
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
@@ -273,7 +274,7 @@ def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before:
         assert catalog_differences(written, at.look()) == []
 
 
-@given(before=befores(), chain=st.lists(st.integers(0, 13), min_size=1, max_size=5))
+@given(before=befores(), chain=st.lists(st.integers(0, LAST), min_size=1, max_size=5))
 @examples(2, 150)
 def test_any_way_there_is_the_same(database: MakeDatabase, before: Before, chain: list[int]) -> None:
     """up --to N and down --to N, in any order, end where the direct way ends."""
@@ -291,7 +292,7 @@ def test_any_way_there_is_the_same(database: MakeDatabase, before: Before, chain
             elif number < reached:
                 at.down(number)
             reached = number
-        if reached < 13:
+        if reached < LAST:
             at.up()
         assert_same(direct, at.look(), touched(before, first))
         at.down()

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import MakeDatabase, connect
 from tests.support.db.platforms import Platform, Row, Table
 from tests.support.db.snapshot import assert_same, take, touched_columns
+from tests.support.steps import ALL
 
 from callctl.database import store
 from callctl.errors import Interrupted, StepFailed
@@ -462,7 +463,7 @@ def test_purge_then_down_leaves_settings_that_no_step_wrote(platform: Platform) 
     platform.up()
     store.purge(platform.settings)
     naming = read_naming(platform.db, "chatapp")
-    findings = preflight(platform.db, platform.settings, naming, range(1, 14), "down")
+    findings = preflight(platform.db, platform.settings, naming, ALL, "down")
     assert [finding.level for finding in findings if finding.id == "settings-unknown"] == ["warns"]
     platform.down()
     assert platform.db.execute("SELECT settings FROM chatapp.chatbots WHERE id = %s", (bot,)).fetchone() == (

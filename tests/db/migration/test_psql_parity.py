@@ -78,7 +78,7 @@ def test_psql_ends_where_callctl_ends(database: MakeDatabase) -> None:
 
 
 def test_what_psql_did_is_adopted_and_goes_back(database: MakeDatabase) -> None:
-    """adopt records all thirteen, verify passes, and down loses nothing."""
+    """adopt records all steps, verify passes, and down loses nothing."""
     url = database("documented")
     settings = Settings(database_url=url)
     with connect(url, prepare_threshold=None) as db:

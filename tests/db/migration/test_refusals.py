@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from tests.conftest import MakeDatabase, connect
 from tests.support.db.snapshot import assert_same, take
+from tests.support.steps import ALL, LAST
 
 from callctl.config.settings import Settings
 from callctl.errors import CallctlError, ConfigError, Refused
@@ -169,7 +170,7 @@ def refused(url: str, message: str, settings: Settings | None = None, *, listing
             migrate.up(settings or Settings(database_url=url))
         assert message in error.value.message
         if listing is not None:
-            found = preflight(db, Settings(database_url=url), read_naming(db, "chatapp"), range(1, 14))
+            found = preflight(db, Settings(database_url=url), read_naming(db, "chatapp"), ALL)
             assert any(listing in finding.objects for finding in found if finding.level == "blocks")
         assert_same(before, take(db))
         assert not has_store(db)
@@ -254,9 +255,9 @@ def test_a_dry_run_writes_nothing(database: MakeDatabase, direction: str) -> Non
             migrate.up(settings)
         before, store = take(db), has_store(db)
         if direction == "up":
-            assert len(migrate.up(settings, dry_run=True).steps) == 13
+            assert len(migrate.up(settings, dry_run=True).steps) == LAST
         else:
-            assert len(migrate.down(settings, to=0, dry_run=True).steps) == 13
+            assert len(migrate.down(settings, to=0, dry_run=True).steps) == LAST
         assert_same(before, take(db))
         assert has_store(db) == store
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from callctl.config.secrets import KeyConfig, KeyEntry
 from callctl.config.settings import Settings
 from callctl.secrets.envelope.cipher import Opener, Sealer
-from callctl.secrets.envelope.fields import DECLARED, applicable, walk
+from callctl.secrets.envelope.fields import ARRAY, DECLARED, applicable, walk
 from callctl.secrets.envelope.format import Place, as_text, read
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 
@@ -159,13 +159,11 @@ def seen(db: psycopg.Connection[Any], ring: KeyRing, relation: str = "chatapp.in
 
 def rest(db: psycopg.Connection[Any], relation: str = "chatapp.integration_accounts") -> dict[str, str]:
     """Everything of the table that is no secret, as the server prints it; updated_at left out."""
-    rows = db.execute(
-        f"SELECT id::text, (to_jsonb(t) - ARRAY['access_token', 'refresh_token', 'updated_at']"
-        " #- '{credentials,authToken}' #- '{credentials,apiKeySecret}' #- '{credentials,accessToken}'"
-        " #- '{credentials,appSecret}' #- '{credentials,password}' #- '{credentials,turnServers,0,credential}'"
-        " #- '{credentials,turnServers,1,credential}' #- '{credentials,turnServers,2,credential}')::text"
-        f" FROM {relation} AS t".encode()
-    )
+    # An account of these has at most three servers.
+    texts = [",".join((field.column, *field.path)) for field in DECLARED]
+    paths = dict.fromkeys(text.replace(ARRAY, str(place)) for text in texts for place in range(3))
+    left_out = " ".join(f"#- '{{{path}}}'" for path in paths)
+    rows = db.execute(f"SELECT id::text, (to_jsonb(t) - 'updated_at' {left_out})::text FROM {relation} AS t".encode())
     return {str(id): text for id, text in rows.fetchall()}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from tests.conftest import connect
 from tests.support.db.mutations import Known, objects
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
@@ -29,7 +30,7 @@ class State:
     """A baseline, up to a step."""
 
     baseline: Baseline
-    to: int = 13
+    to: int = LAST
     deferred: bool = False
 
     def __str__(self) -> str:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import psycopg
+from tests.support.steps import ALL
 
 from callctl.config.settings import Settings
 from callctl.migration.checks.findings import Finding
 from callctl.migration.checks.preflight import preflight
 from callctl.statements.naming import read_naming
 
-ALL = tuple(range(1, 14))
 SETTINGS = Settings(lock_timeout_ms=100, statement_timeout_ms=20_000)
 Connection: TypeAlias = psycopg.Connection[Any]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.database.backup_record import LastBackup
@@ -44,7 +45,7 @@ def test_a_question_is_read_from_its_file() -> None:
         (HEADER.replace("-- why: w\n", ""), "no 'why'"),
         (HEADER.replace("finding: f", "finding: g"), "called 'g'"),
         (HEADER + "-- steps: few\n", "steps are 'few'"),
-        (HEADER + "-- steps: 12-14\n", "steps are '12-14'"),
+        (HEADER + f"-- steps: 12-{LAST + 1}\n", f"steps are '12-{LAST + 1}'"),
         (HEADER + "-- direction: across\n", "direction is 'across'"),
         (HEADER + "-- begun: ask\n", "begun is 'ask'"),
         (HEADER + "\n-- versions: new", "versions are 'new'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from tests.support.steps import ALL, EXPANDED, LAST
 
 from callctl.database.store import HistoryRow
 from callctl.errors import Refused
@@ -14,9 +15,7 @@ from callctl.render.console import spans
 from callctl.statements.script import load_script
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
-EXPANDED = (1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13)
 BETWEEN = (1, 2, 3, 4, 5, 7, 8)
-ALL = tuple(range(1, 14))
 
 
 def history(*taken: int) -> list[HistoryRow]:
@@ -43,8 +42,8 @@ def test_a_legal_history(taken: tuple[int, ...]) -> None:
         ((1, 2, 3, 5, 7), "step 7 is applied, but not 4, 6"),
         ((1, 2, 3, 4, 8), "step 8 is applied, but not 5, 6, 7"),
         ((1, 2, 3, 7), "step 7 is applied, but not 4, 5, 6"),
-        ((*EXPANDED, -9), "step 13 is applied, but not 5, 6, 9"),
-        ((*ALL, -4), "step 13 is applied, but not 4"),
+        ((*EXPANDED, -9), f"step {LAST} is applied, but not 5, 6, 9"),
+        ((*ALL, -4), f"step {LAST} is applied, but not 4"),
     ],
 )
 def test_another_gap_is_named(taken: tuple[int, ...], named: str) -> None:
@@ -70,14 +69,14 @@ def test_deferred_is_what_later_steps_have_passed_by(applied: tuple[int, ...], d
         (EXPANDED, "up", None, False, (5, 6)),
         (EXPANDED, "up", 5, False, (5,)),
         (EXPANDED, "up", 4, False, ()),
-        (BETWEEN, "up", None, False, (6, 9, 10, 11, 12, 13)),
-        (BETWEEN, "up", None, True, (9, 10, 11, 12, 13)),
-        (ALL[:8], "up", None, True, (9, 10, 11, 12, 13)),
+        (BETWEEN, "up", None, False, (6, *ALL[8:])),
+        (BETWEEN, "up", None, True, ALL[8:]),
+        (ALL[:8], "up", None, True, ALL[8:]),
         (EXPANDED, "down", 0, False, EXPANDED[::-1]),
-        (EXPANDED, "down", 5, False, (13, 12, 11, 10, 9, 8, 7)),
-        (EXPANDED, "down", 3, False, (13, 12, 11, 10, 9, 8, 7, 4)),
+        (EXPANDED, "down", 5, False, ALL[:5:-1]),
+        (EXPANDED, "down", 3, False, (*ALL[:5:-1], 4)),
         (BETWEEN, "down", 4, False, (8, 7, 5)),
-        (ALL, "down", 4, False, (13, 12, 11, 10, 9, 8, 7, 6, 5)),
+        (ALL, "down", 4, False, ALL[:3:-1]),
     ],
 )
 def test_which_steps_a_run_takes(
@@ -93,7 +92,7 @@ def test_which_steps_a_run_takes(
         (8, "up", ALL[:7], 7, (8,)),
         (8, "up", ALL[:7], 8, ()),
         (6, "up", BETWEEN, 5, (8, 7, 6)),
-        (5, "up", EXPANDED, 8, (13, 12, 11, 10, 9)),
+        (5, "up", EXPANDED, 8, ALL[:7:-1]),
         (9, "down", EXPANDED[:7], 8, (9,)),
         (9, "down", ALL[:9], 8, (9,)),
     ],
@@ -124,9 +123,9 @@ def test_what_can_no_longer_be_deferred_is_said() -> None:
     [
         ((4,), "4"),
         ((5, 6), "5 and 6"),
-        (ALL, "1 to 13"),
-        (EXPANDED, "1 to 4 and 7 to 13"),
-        (EXPANDED[::-1], "13 to 7 and 4 to 1"),
+        (ALL, f"1 to {LAST}"),
+        (EXPANDED, f"1 to 4 and 7 to {LAST}"),
+        (EXPANDED[::-1], f"{LAST} to 7 and 4 to 1"),
         ((6, 9, 10, 11), "6 and 9 to 11"),
     ],
 )

@@ -14,12 +14,11 @@ from typing import Literal, TypeAlias, get_args
 
 from callctl.errors import ConfigError
 from callctl.files import read_sql, sql_names
+from callctl.migration.steps.numbered import all_steps
 from callctl.statements.script import Statement, parse_script
 
 Level: TypeAlias = Literal["blocks", "warns", "unknown", "ok"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-
-ALL_STEPS = frozenset(range(1, 14))
 
 _KEYS = frozenset({"finding", "steps", "direction", "begun", "ok", "absent", "why", "do"})
 _REQUIRED = ("finding", "ok", "why", "do")
@@ -133,8 +132,9 @@ def numbers(value: str, name: str) -> frozenset[int]:
         if match is None:
             raise ConfigError(f"{name}: steps are '{value}'", hint="numbers and ranges, such as 1-6, 9")
         steps.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    if not steps or not steps <= ALL_STEPS:
-        raise ConfigError(f"{name}: steps are '{value}'", hint="steps are numbered 1 to 13")
+    known = frozenset(step.number for step in all_steps())
+    if not steps or not steps <= known:
+        raise ConfigError(f"{name}: steps are '{value}'", hint=f"steps are numbered 1 to {max(known)}")
     return frozenset(steps)
 
 

@@ -1,4 +1,4 @@
-"""The thirteen steps, which of them a history says are applied, and which a run would take."""
+"""The numbered steps, which of them a history says are applied, and which a run would take."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _joined(directory: str, direction: Direction) -> Script:
 
 @cache
 def all_steps() -> tuple[Step, ...]:
-    """The steps in their order, 1 to 13."""
+    """The steps in their order, by number from 1."""
     return tuple(Step(int(path.name[:2]), path.name[3:]) for path in step_directories())
 
 

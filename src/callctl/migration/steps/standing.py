@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepState:
-    """One step of the thirteen as the history has it.
+    """One step as the history has it.
 
     ``edited``: its file is no longer the one that ran. ``half_done``: a run of it stopped after it had committed
     something. ``deferred``: it drops a type column, and waits although a later step is applied.

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.conftest import connect
 from tests.support.db import snapshot
-from tests.support.db.preflight_asking import ALL, SETTINGS, ask, of
+from tests.support.db.preflight_asking import SETTINGS, ask, of
+from tests.support.steps import ALL
 
 from callctl.errors import Refused
 from callctl.migration import migrate

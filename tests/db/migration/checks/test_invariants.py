@@ -8,6 +8,8 @@ catalog has its own proof: test_mutations.py. Each breakage is rolled back, so t
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -17,6 +19,7 @@ from callctl.config.secrets import KeyConfig, KeyEntry, SecretField
 from callctl.config.settings import Settings
 from callctl.files import read_sql, sql_names, step_directories
 from callctl.migration.checks.verify import Report, examine
+from callctl.secrets.envelope.fields import ARRAY, DECLARED
 from callctl.statements.script import load_script
 
 FULL = State("documented")
@@ -82,6 +85,20 @@ def account(kind: str = "twilio", credentials: str = TWILIO, **columns: str) -> 
     values = "".join(f", {value}" for value in columns.values())
     return f"""INSERT INTO chatapp.integration_accounts (company_id, account_type, account_name, credentials{names})
         SELECT id, '{kind}', 'one', '{credentials}'{values} FROM chatapp.companies ORDER BY id LIMIT 1;"""
+
+
+def everywhere(value: str) -> Iterator[tuple[str, str]]:
+    """Each declared field by itself, holding a value (JSON) or its text: how verify names it, the account's SQL."""
+    for field in DECLARED:
+        kind = field.account_type or "twilio"
+        if not field.path:
+            text = value if value.startswith("{") else json.loads(value)
+            yield field.text, account(kind, "{}", **{field.column: f"'{text}'"})
+            continue
+        content = value
+        for part in reversed(field.path):
+            content = f"[{content}]" if part == ARRAY else f'{{"{part}":{content}}}'
+        yield field.text.replace(ARRAY, "[0]"), account(kind, content)
 
 
 # A rotation with --bind has finished, and recorded this field.
@@ -195,7 +212,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(f"CREATE ROLE loader SUPERUSER; {ON_ROLE_HERE.format(setting=READ_ONLY)}", DEPLOYED, "role loader in database"),
     ],
     "foreign-keys-watched": [
-        *(Breakage(f"ALTER TABLE {table} DISABLE TRIGGER ALL", says=table) for table in ("chatapp.companies", "chatapp.conversations", "chatapp.users", "chatapp.calls", "callctl.saved_value", "callctl.secrets.rotation.rotate")),
+        *(Breakage(f"ALTER TABLE {table} DISABLE TRIGGER ALL", says=table) for table in ("chatapp.companies", "chatapp.conversations", "chatapp.users", "chatapp.calls", "callctl.saved_value", "callctl.rotation")),
         Breakage("ALTER TABLE chatapp.end_users DISABLE TRIGGER ALL", DEPLOYED, "chatapp.end_users"),
     ],
     "triggers-enabled": [
@@ -357,12 +374,14 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(account(refresh_token="'{\"encrypted\": 007}'"), says="refresh_token"),
         *(Breakage(account(credentials=TWILIO.replace(SECRET, cut)), says="credentials.authToken") for cut in CUT),
         *(Breakage(account(access_token=f"'{cut}'"), says="access_token") for cut in CUT),
+        *(Breakage(sql, says=field) for field, sql in everywhere('"plain"')),
     ],
     "accounts-secrets-known-key": [
         Breakage(account() + "SET LOCAL callctl.test_keys = 'k2 k3'", says="credentials.authToken (k1)"),
         Breakage(account("custom", f'{{"turnServers":[{{"credential":{SECRET}}}]}}') + "SET LOCAL callctl.test_keys = 'k2'", says="turnServers[0].credential (k1)"),
         Breakage(account(refresh_token=f"'{SECRET}'", credentials="{}") + "SET LOCAL callctl.test_keys = 'k2'", says="refresh_token (k1)"),
         Breakage(account(credentials=TWILIO.replace(SECRET, BARE)) + "SET LOCAL callctl.test_keys = 'k1'", says="credentials.authToken (no id)"),
+        *(Breakage(sql + "SET LOCAL callctl.test_keys = 'k2'", says=f"{field} (k1)") for field, sql in everywhere(SECRET)),
     ],
     "accounts-complete": [
         Breakage(account(credentials=f'{{"accountSid":"AC1","authToken":{SECRET}}}')),

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.conftest import connect
 from tests.support.db.hung_on_columns import tablespace
-from tests.support.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
+from tests.support.db.preflight_asking import SETTINGS, Connection, ask, objects, of
+from tests.support.steps import ALL
 
 from callctl.database.store import schema_sql
 from callctl.migration.checks import preflight as module

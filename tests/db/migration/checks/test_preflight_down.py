@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 from tests.conftest import connect
-from tests.support.db.preflight_asking import ALL, SETTINGS, ask, of
+from tests.support.db.preflight_asking import SETTINGS, ask, of
+from tests.support.steps import ALL, LAST
 
 from callctl.errors import Refused
 from callctl.migration import migrate
@@ -83,7 +84,7 @@ def test_a_renamed_flag_is_named_before_anything_is_taken_back(baseline: str, ta
         connection.execute(f"ALTER TABLE chatapp.{table} RENAME {column} TO able".encode())
         with pytest.raises(Refused, match=f"reads chatapp.{table}.{column}") as refused:
             migrate.down(settings, to=0)
-        assert len(migrate.status(connection, settings).applied) == 13
+        assert len(migrate.status(connection, settings).applied) == LAST
         assert refused.value.hint == f"ALTER TABLE chatapp.{table} RENAME COLUMN able TO {column};"
         connection.execute(refused.value.hint.encode())
     migrate.down(settings, to=0)

@@ -11,7 +11,8 @@ from functools import partial
 
 import pytest
 from tests.conftest import connect
-from tests.support.db.preflight_asking import ALL, SETTINGS, Connection, ask, objects, of
+from tests.support.db.preflight_asking import SETTINGS, Connection, ask, objects, of
+from tests.support.steps import ALL
 
 from callctl.database.store import Unreadable, schema_sql
 from callctl.errors import ConnectionFailed, Refused
