@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
     from callctl.secrets.envelope.ring import KeyRing
     from callctl.statements.naming import Naming
-    from callctl.tenants.dev_accounts import Account, Sealed
+    from callctl.tenants.dev_accounts import Account, Encrypted
     from callctl.tenants.seed_rows import Seed
 
 COMMAND = "seed-models"
@@ -93,10 +93,10 @@ def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEven
         if not found.writes:
             return found
         try:
-            sealed: Mapping[str, Sealed] = {}
+            encrypted: Mapping[str, Encrypted] = {}
             if ring is not None and any(each.outcome == "insert" for each in found.accounts or ()):
-                sealed = _sealed(connection, settings, naming, ring, on_event)
-            attempt = partial(_attempt, connection, settings, naming, wish, sealed)
+                encrypted = _encrypted(connection, settings, naming, ring, on_event)
+            attempt = partial(_attempt, connection, settings, naming, wish, encrypted)
             return database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
             quoted = not wish.dev_accounts
@@ -120,9 +120,9 @@ def _found(connection: Connection, naming: Naming, wish: Wish) -> Seeded:
     return Seeded(wish.catalogue, seeds, accounts, contradictions(wish.models), withheld.models(connection, naming))
 
 
-def _sealed(
+def _encrypted(
     connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
-) -> Mapping[str, Sealed]:
+) -> Mapping[str, Encrypted]:
     """The secrets of the development accounts, under a key that this database then knows."""
 
     def known() -> None:
@@ -132,11 +132,11 @@ def _sealed(
             key_ledger.record(connection, ring)
 
     database.with_retries(settings, "a lock", known, on_event)
-    return dev_accounts.seal(connection, settings, naming, ring, on_event)
+    return dev_accounts.encrypt(connection, settings, naming, ring, on_event)
 
 
 def _attempt(
-    connection: Connection, settings: Settings, naming: Naming, wish: Wish, sealed: Mapping[str, Sealed]
+    connection: Connection, settings: Settings, naming: Naming, wish: Wish, encrypted: Mapping[str, Encrypted]
 ) -> Seeded:
     with connection.transaction():
         guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
@@ -146,7 +146,7 @@ def _attempt(
         seeds = seed_rows.write(connection, naming, found.models, wish.catalogue)
         accounts = found.accounts
         if accounts is not None:
-            accounts = dev_accounts.write(connection, naming, accounts, sealed)
+            accounts = dev_accounts.write(connection, naming, accounts, encrypted)
         done = replace(found, models=seeds, accounts=accounts, withheld=withheld.models(connection, naming))
         if done.writes:
             record_action(connection, COMMAND, _detail(done, wish))

@@ -18,7 +18,7 @@ from callctl import stored_bytes
 from callctl.database import connection as database
 from callctl.events import OnEvent, ScanProgress, ignore
 from callctl.files import read_sql
-from callctl.secrets.envelope.cipher import Opener
+from callctl.secrets.envelope.cipher import Decrypter
 from callctl.secrets.envelope.fields import declared
 from callctl.secrets.envelope.ring import KeyRing
 from callctl.secrets.inventory.scan_finder import SAMPLE, Finder, Outside
@@ -162,7 +162,7 @@ class _Scanner:
         on_event: OnEvent,
     ) -> None:
         self._connection = connection
-        self._finder = Finder(settings, Opener(ring) if ring is not None else None)
+        self._finder = Finder(settings, Decrypter(ring) if ring is not None else None)
         self._fields = () if thorough else declared(settings)
         self._plaintext = plaintext
         self._timeout_ms = timeout_ms

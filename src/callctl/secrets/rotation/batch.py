@@ -8,7 +8,7 @@ from typing import Any
 
 from callctl.secrets.rotation.ranges import Found
 from callctl.secrets.rotation.wire import INTEGER, JSONB, TEXT, array
-from callctl.secrets.rows.result import Change, Failure, Resealed
+from callctl.secrets.rows.result import Change, Failure, Reencrypted
 from callctl.secrets.rows.row import Row, Target
 from callctl.stored_bytes import stored
 
@@ -19,7 +19,7 @@ class Batch:
 
     target: Target
     rows: Sequence[Row]
-    results: Sequence[Resealed]
+    results: Sequence[Reencrypted]
 
     def changed(self) -> list[int]:
         """The rows to be written, by their position."""
@@ -37,7 +37,7 @@ class Batch:
         """The versions of these rows, by which they are told apart."""
         return frozenset([self.rows[each].version for each in chosen])
 
-    def of(self, versions: Collection[str]) -> Iterator[Resealed]:
+    def of(self, versions: Collection[str]) -> Iterator[Reencrypted]:
         """What is done about the rows with these versions."""
         return (result for row, result in zip(self.rows, self.results, strict=True) if row.version in versions)
 
