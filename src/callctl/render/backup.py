@@ -11,12 +11,12 @@ from callctl.render import console as render
 
 if TYPE_CHECKING:
     from callctl.backup.restore import Restored
-    from callctl.backup.take import Backup, Plan
+    from callctl.backup.take import Backup, PlannedBackup
     from callctl.config.settings import Output
     from callctl.target import Target
 
 
-def plan(found: Plan, output: Output) -> None:
+def plan(found: PlannedBackup, output: Output) -> None:
     """What a backup would hold."""
     if output == "json":
         render.document(found)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Output, Settings
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
     from callctl.migration.adoption import Adopted
-    from callctl.migration.migrate import Plan, PlannedStep, Run, Status, StepState
+    from callctl.migration.migrate import Migrated, Plan, PlannedStep, Status, StepState
     from callctl.target import Target
 
 # Fewer columns than these divide the words of the table of steps.
@@ -263,7 +263,7 @@ def plan(plan: Plan, output: Output) -> None:
     _deferred(plan.deferred)
 
 
-def _nothing(work: Plan | Run) -> str:
+def _nothing(work: Plan | Migrated) -> str:
     if work.direction == "down":
         return "nothing to do: no step is applied"
     return f"nothing to do: no {'other ' if work.deferred else ''}step is pending"
@@ -272,7 +272,7 @@ def _nothing(work: Plan | Run) -> str:
 # ---- migrate up, down, adopt, history ------------------------------------------------------------------
 
 
-def run(run: Run, output: Output, target: Target | None = None) -> None:
+def run(run: Migrated, output: Output, target: Target | None = None) -> None:
     """The end of a run. In JSON it is the last line: the events stand before it."""
     if output == "json":
         render.line(

@@ -197,7 +197,7 @@ def encrypt(
     ids = {name: str(uuid4()) for name in documents}
     for name, (path, container, key, value) in slots:
         place = Place(company, ACCOUNTS, ids[name], path)
-        encrypted = encrypter.encrypt(str(value), place, 2 if rule.guards(ACCOUNTS, types[name], path) else 1)
+        encrypted = encrypter.encrypt(str(value), place, 2 if rule.requires_bound(ACCOUNTS, types[name], path) else 1)
         written = read(encrypted)
         if written is None or decrypter.decrypt(written, place).plaintext != str(value):
             raise StepFailed(

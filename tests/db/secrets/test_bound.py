@@ -37,7 +37,7 @@ from callctl.secrets.webhooks import replace as webhook_secrets
 from callctl.secrets.webhooks.accounts import Scope
 from callctl.tenants import accounts as accounts_listed
 from callctl.tenants import dev_accounts
-from callctl.tenants.seeding import Wish, seed
+from callctl.tenants.seeding import SeedOptions, seed
 
 pytestmark = pytest.mark.one_server
 
@@ -538,6 +538,6 @@ def test_development_accounts_are_bound_where_their_fields_are(applied_documente
     with connect(url) as db:
         name = dev_accounts.database_name(db)
         rotate(settings, binding="bind")
-        seed(settings, Wish("test", load_catalogue(name=OWN), dev_accounts=True, development_database=name))
+        seed(settings, SeedOptions("test", load_catalogue(name=OWN), dev_accounts=True, development_database=name))
         assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {2}
         assert rotate(settings).failures == 0

@@ -130,7 +130,7 @@ def test_without_bound_fields_each_version_is_as_before(binding: Binding, versio
 
 def test_a_field_of_one_type_guards_rows_of_that_type() -> None:
     rule = Rule("bind", frozenset({FieldName(TABLE, "custom", "credentials.password"), FieldName(TABLE, "", "x")}))
-    guarded = [rule.guards(TABLE, kind, "credentials.password") for kind in ("custom", "twilio", None)]
+    guarded = [rule.requires_bound(TABLE, kind, "credentials.password") for kind in ("custom", "twilio", None)]
     assert guarded == [True, False, False]
-    assert [rule.guards(TABLE, kind, "x") for kind in ("custom", None)] == [True, True]
-    assert not rule.guards("calls", "custom", "x")
+    assert [rule.requires_bound(TABLE, kind, "x") for kind in ("custom", None)] == [True, True]
+    assert not rule.requires_bound("calls", "custom", "x")

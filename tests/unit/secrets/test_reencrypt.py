@@ -255,7 +255,7 @@ def test_rows_together_come_out_as_each_alone() -> None:
     together = reencrypter.reencrypt_all(TARGET, [row(number, form) for number, form in enumerate(forms)])
     assert [len(each.changes) for each in together] == [1, 0, 0, 1, 0, 1]
     assert [len(each.failures) for each in together] == [0, 1, 0, 0, 1, 0]
-    assert reencrypter.left == 0
+    assert reencrypter.unused == 0
     decrypter = Decrypter(RING)
     for form, each in zip(forms, together, strict=True):
         if each.changes:
@@ -308,4 +308,4 @@ def test_encryptions_are_asked_for_before_they_are_made() -> None:
         ('{"password": "a", "turnServers": [{"credential": "b"}, {"credential": "c"}]}',),
     )
     reencrypter.reencrypt(TARGET, row)
-    assert (len(asked), reencrypter.left) == (2, 1)
+    assert (len(asked), reencrypter.unused) == (2, 1)

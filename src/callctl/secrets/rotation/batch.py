@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from callctl.secrets.rotation.ranges import Found
+from callctl.secrets.rotation.ranges import LeftValue
 from callctl.secrets.rotation.wire import INTEGER, JSONB, TEXT, array
 from callctl.secrets.rows.result import Change, Failure, Reencrypted
 from callctl.secrets.rows.row import Row, Target
@@ -25,10 +25,10 @@ class Batch:
         """The rows to be written, by their position."""
         return [position for position, result in enumerate(self.results) if result.changes]
 
-    def found(self) -> list[Found]:
+    def found(self) -> list[LeftValue]:
         """The values left as they were."""
         return [
-            Found(row.row_id, failure)
+            LeftValue(row.row_id, failure)
             for row, result in zip(self.rows, self.results, strict=True)
             for failure in result.failures
         ]

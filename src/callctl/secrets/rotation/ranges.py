@@ -99,7 +99,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Found:
+class LeftValue:
     """A value left as it was, with the row it is in."""
 
     row_id: str
@@ -128,7 +128,7 @@ def reached(
     taken: Range,
     key: str | None,
     tally: Tally,
-    found: Iterable[Found],
+    found: Iterable[LeftValue],
     *,
     finished: bool = False,
 ) -> None:

@@ -193,7 +193,7 @@ def _work(
     """Work at a rotation, with ``workers`` - 1 other processes, until nobody has anything of it left to do."""
     watch = Watch(connection, job.rotation, on_event, done)
     with at_the_rotation(job, ring, on_event) as worker, others(job, workers - 1) as started:
-        while watch.left():
+        while watch.remaining():
             if not worker.step(partial(watch.between, started)):
                 watch.wait(started)
         watch.between(started)

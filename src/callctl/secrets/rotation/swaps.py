@@ -16,7 +16,7 @@ from callctl.database.lock import guard_transaction
 from callctl.errors import StepFailed
 from callctl.events import OnEvent
 from callctl.secrets.rotation.batch import Batch
-from callctl.secrets.rotation.ranges import Found, Range, Tally, reached
+from callctl.secrets.rotation.ranges import LeftValue, Range, Tally, reached
 from callctl.secrets.rotation.wire import sent
 from callctl.secrets.rows.bulk import NotTheSame
 from callctl.secrets.rows.result import Reencrypted
@@ -266,7 +266,7 @@ class Swaps:
         return database.with_retries(self._settings, "a lock", attempt, self._on_event)
 
     def mark(
-        self, taken: Range, key: str | None, tally: Tally, found: Iterable[Found], *, finished: bool = False
+        self, taken: Range, key: str | None, tally: Tally, found: Iterable[LeftValue], *, finished: bool = False
     ) -> None:
         """Write how far a range has come, in a transaction of its own."""
 

@@ -121,7 +121,7 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         batches = Batches(settings, reencrypter, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)
-        encryptions.give_back(reencrypter.left)
+        encryptions.give_back(reencrypter.unused)
 
 
 @contextmanager

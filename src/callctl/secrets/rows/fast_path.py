@@ -266,7 +266,7 @@ class Quick:
             tuple(changes),
             any(known.form.misshapen for known in key if known),
             any(
-                version != 2 and self._rule.guards(target.recorded, account_type, path)
+                version != 2 and self._rule.requires_bound(target.recorded, account_type, path)
                 for known in key
                 if known
                 for path, version, _ in known.form.secrets

@@ -55,7 +55,7 @@ class Reencrypter:
         """
         self._encrypt_foreign = encrypt_foreign
         self._allowance = allowance
-        self.left = 0
+        self.unused = 0
         self._primary = ring.primary.id
         self._rule = Rule(binding, bound, named)
         self._decrypter = Decrypter(ring, elsewhere)
@@ -76,9 +76,9 @@ class Reencrypter:
 
     def _allow(self, number: int) -> None:
         """So many more encryptions are made now."""
-        while self.left < number:
-            self.left += self._allowance()
-        self.left -= number
+        while self.unused < number:
+            self.unused += self._allowance()
+        self.unused -= number
 
     def _thoroughly(self, target: Target, row: Row) -> Reencrypted:
         values: list[str | None] = []

@@ -71,7 +71,7 @@ class _Batch:
     left: list[NotPutBack] = field(default_factory=list)
 
 
-class Run:
+class Replacement:
     """What :func:`replace` and :func:`put_back` of ``webhooks.replace`` do; with a file, the former."""
 
     def __init__(
@@ -303,7 +303,7 @@ class Run:
             envelope = read(encrypted)
         except Malformed:
             return None
-        if envelope is None or envelope.version == 2 or not rule.guards(KEPT, None, WEBHOOK_SECRET.text):
+        if envelope is None or envelope.version == 2 or not rule.requires_bound(KEPT, None, WEBHOOK_SECRET.text):
             return None
         return f"what is kept is {unbound(envelope.version, envelope.key_id)}"
 
