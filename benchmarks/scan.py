@@ -27,7 +27,7 @@ from callctl.config.settings import Settings  # noqa: E402
 from callctl.database import connection as database  # noqa: E402
 from callctl.sandbox.baselines import connect, create_database  # noqa: E402
 from callctl.sandbox.server import start_server  # noqa: E402
-from callctl.secrets.envelope.cipher import Opener  # noqa: E402
+from callctl.secrets.envelope.cipher import Decrypter  # noqa: E402
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value  # noqa: E402
 from callctl.secrets.inventory import scan as secret_scan  # noqa: E402
 
@@ -71,7 +71,7 @@ def measured(url: str, name: str) -> dict[str, Any]:
     secret = bytes(32)
     key = Key("k1", "none", False, secret, check_value(secret))
     ring = KeyRing(key, {"k1": key})
-    Opener(ring)  # what is imported for it is not the scan's
+    Decrypter(ring)  # what is imported for it is not the scan's
     settings = replace(Settings(database_url=url), schema="bench")
     with closing(database.connect(settings)) as connection:
         row = connection.execute("SELECT pg_table_size(%s::regclass), %s", (f"bench.{name}", name)).fetchone()

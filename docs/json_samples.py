@@ -13,8 +13,7 @@ from types import MappingProxyType
 
 from callctl.backup.manifest import Manifest, TableRows
 from callctl.backup.restore import Restored
-from callctl.backup.take import Backup
-from callctl.backup.take import Plan as BackupPlan
+from callctl.backup.take import Backup, PlannedBackup
 from callctl.coderefs.search import CodeRefs, Reference
 from callctl.coderefs.spans import Kind
 from callctl.config.settings import Settings
@@ -38,12 +37,12 @@ from callctl.events import (
 from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
 from callctl.loadtest.preview import Leftover, Preview
 from callctl.loadtest.queries import documented_queries
-from callctl.loadtest.sessions import Plan as LoadPlan
+from callctl.loadtest.sessions import Workload
 from callctl.migration.adoption import Adopted
 from callctl.migration.checks.findings import Finding
 from callctl.migration.checks.results import CONTRACT_COLUMNS, CheckResult, Report
 from callctl.migration.live_runs import Committed, Live, LiveRun, Session
-from callctl.migration.migrate import Plan, PlannedStep, Run, Status, StepRun, StepState
+from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep, Status, StepState
 from callctl.migration.steps.catalogue import load_catalogue
 from callctl.migration.steps.numbered import all_steps
 from callctl.render import accounts as render_accounts
@@ -184,7 +183,7 @@ def _history() -> None:
 
 def _backup_plan() -> None:
     render_backup.plan(
-        BackupPlan("platform", "15.18", "15.18", "/usr/lib/postgresql/15/bin", 27, 958464, (), ()), "json"
+        PlannedBackup("platform", "15.18", "15.18", "/usr/lib/postgresql/15/bin", 27, 958464, (), ()), "json"
     )
 
 
@@ -396,7 +395,7 @@ def _webhooks() -> None:
 
 
 def _load_preview() -> None:
-    plan = LoadPlan(100, 100, 30.0, None, 10.0)
+    plan = Workload(100, 100, 30.0, None, 10.0)
     left = Leftover(_COMPANY, _AT, "ops@deploy", True)
     queries = (documented_queries(DOCUMENTED)["find_call"],)
     render_loadtest.preview(Preview("platform", plan, 1000, 194, 200, (left,), queries), "json")
@@ -493,7 +492,7 @@ def _events() -> None:
 
 
 def _finished() -> None:
-    render_answers.run(Run("up", (StepRun(4, "backfill_capabilities", 0.55, 106),), 0.61), "json", _TARGET)
+    render_answers.run(Migrated("up", (MigratedStep(4, "backfill_capabilities", 0.55, 106),), 0.61), "json", _TARGET)
 
 
 def _adopted() -> None:

@@ -17,7 +17,7 @@ from callctl.config.settings import Settings
 from callctl.migration import migrate
 from callctl.sandbox.baselines import connect, create_database, drop_database, fill
 from callctl.sandbox.server import Server, start_server
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.format import Place, as_text
 from callctl.secrets.envelope.ring import Key, check_value
@@ -82,7 +82,7 @@ def make_template(server: Server, form: Form, rows: int) -> list[Ready]:
         drop_database(admin, bench.TEMPLATE)
         create_database(admin, bench.TEMPLATE, template="empty")
     rng = random.Random(rows)
-    old, new = Sealer(key("k1")), Sealer(key("k2"))
+    old, new = Encrypter(key("k1")), Encrypter(key("k2"))
     ready = []
     with connect(server.url(bench.TEMPLATE)) as connection:
         companies = [row[0] for row in connection.execute("SELECT id::text FROM chatapp.companies").fetchall()]
@@ -91,8 +91,8 @@ def make_template(server: Server, form: Form, rows: int) -> list[Ready]:
                 id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
                 company = companies[number % len(companies)]
                 account_type, plain = _account(rng, number)
-                before = plain if form == "plaintext" else _sealed(old, plain)
-                after = _sealed(new, plain)
+                before = plain if form == "plaintext" else _encrypted(old, plain)
+                after = _encrypted(new, plain)
                 copy.write_row((
                     id, company, account_type, f"account {number}", *_columns(before), f"https://hooks.example/{id}",
                 ))  # fmt: skip
@@ -130,15 +130,15 @@ _SECRET = frozenset(field.path[-1] for field in DECLARED if field.path)
 _NOWHERE = Place("", "", "", "")  # version 1 is bound to no place
 
 
-def _sealed(sealer: Sealer, value: Any, name: str = "") -> Any:
+def _encrypted(encrypter: Encrypter, value: Any, name: str = "") -> Any:
     """The same with every secret under a key; the tokens are JSON text."""
     if isinstance(value, dict):
-        return {inner: _sealed(sealer, each, inner) for inner, each in value.items()}
+        return {inner: _encrypted(encrypter, each, inner) for inner, each in value.items()}
     if isinstance(value, list):
-        return [_sealed(sealer, each, name) for each in value]
+        return [_encrypted(encrypter, each, name) for each in value]
     if name in ("access_token", "refresh_token"):
-        return as_text(sealer.seal(value, _NOWHERE, 1))
-    return sealer.seal(value, _NOWHERE, 1) if name in _SECRET else value
+        return as_text(encrypter.encrypt(value, _NOWHERE, 1))
+    return encrypter.encrypt(value, _NOWHERE, 1) if name in _SECRET else value
 
 
 def _columns(account: dict[str, Any]) -> tuple[str, str, str]:

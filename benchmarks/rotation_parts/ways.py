@@ -1,4 +1,4 @@
-"""The ways to bring every secret under another key, and the limit: the same UPDATE with values that are ready."""
+"""The ways to re-encrypt every secret under another key, and the limit: the same UPDATE with values that are ready."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callctl.sandbox.baselines import connect
 from callctl.sandbox.server import Server
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.format import Place, as_text
 
 BATCH = 2_000  # rows a commit, as callctl's own default
@@ -147,25 +147,25 @@ class _Again:
 
     def __init__(self) -> None:
         self._old = AESGCM(accounts.key("k1").secret)
-        self._new = Sealer(accounts.key("k2"))
+        self._new = Encrypter(accounts.key("k2"))
 
     def row(self, id: Any, credentials: Any, *tokens: str) -> tuple[Any, ...]:
         return (json.dumps(self._inside(credentials)), *(self._text(token) for token in tokens), id)
 
     def _text(self, text: str) -> str:
-        return as_text(self._sealed(json.loads(text)))
+        return as_text(self._encrypted(json.loads(text)))
 
     def _inside(self, value: Any) -> Any:
         if isinstance(value, dict):
             if "authTag" in value:
-                return self._sealed(value)
+                return self._encrypted(value)
             return {name: self._inside(each) for name, each in value.items()}
         return [self._inside(each) for each in value] if isinstance(value, list) else value
 
-    def _sealed(self, envelope: dict[str, str]) -> dict[str, Any]:
-        sealed = bytes.fromhex(envelope["encrypted"] + envelope["authTag"])
-        plaintext = self._old.decrypt(bytes.fromhex(envelope["iv"]), sealed, None).decode()
-        return self._new.seal(plaintext, _NOWHERE, 1)
+    def _encrypted(self, envelope: dict[str, str]) -> dict[str, Any]:
+        ciphertext = bytes.fromhex(envelope["encrypted"] + envelope["authTag"])
+        plaintext = self._old.decrypt(bytes.fromhex(envelope["iv"]), ciphertext, None).decode()
+        return self._new.encrypt(plaintext, _NOWHERE, 1)
 
 
 def _pages(connection: psycopg.Connection[Any], rows: int) -> Iterator[list[tuple[Any, ...]]]:

@@ -1,8 +1,8 @@
 """stdout and stderr that never stop the work: what cannot be written is dropped, and why is kept for the end.
 
 A log file on a full disk, a closed descriptor or a reader that has left (``| head``) must not end a migration between
-two transactions. So the descriptors are guarded below every buffer: callctl's own lines, rich's live display, the help
-and the interpreter's flush at its end all go through :class:`Guarded`.
+two transactions. So the descriptors are protected below every buffer: callctl's own lines, rich's live display, the
+help and the interpreter's flush at its end all go through :class:`Unfailing`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, TextIO
 _STDOUT, _STDERR = 1, 2
 
 
-class Guarded(io.RawIOBase):
+class Unfailing(io.RawIOBase):
     """A file descriptor that takes every write. After the first that fails, the rest is dropped."""
 
     def __init__(self, descriptor: int, problem: OSError | None = None) -> None:
@@ -47,8 +47,8 @@ class Guarded(io.RawIOBase):
         return os.isatty(self._descriptor)
 
 
-def guard() -> None:
-    """Open the standard descriptors that are closed on /dev/null, and make sys.stdout and sys.stderr guarded.
+def protect() -> None:
+    """Open the standard descriptors that are closed on /dev/null, and make sys.stdout and sys.stderr unfailing.
 
     A descriptor left closed would be the next file's or connection's: what a child process prints would go there.
     """
@@ -76,7 +76,7 @@ def _is_open(descriptor: int) -> bool:
 def _stream(given: TextIO | None, descriptor: int, closed: list[int]) -> TextIO:
     problem = OSError(errno.EBADF, os.strerror(errno.EBADF)) if descriptor in closed else None
     return io.TextIOWrapper(
-        io.BufferedWriter(Guarded(descriptor, problem)),
+        io.BufferedWriter(Unfailing(descriptor, problem)),
         encoding=given.encoding if given is not None else "utf-8",
         errors="backslashreplace",
         line_buffering=True,
@@ -84,10 +84,10 @@ def _stream(given: TextIO | None, descriptor: int, closed: list[int]) -> TextIO:
 
 
 def problem(stream: TextIO) -> OSError | None:
-    """Why not all of what went to a guarded ``stream`` was written; None if it was, or if its reader has left.
+    """Why not all of what went to an unfailing ``stream`` was written; None if it was, or if its reader has left.
 
     A reader that leaves (``| head``) has what it wanted.
     """
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    found = raw.problem if isinstance(raw, Guarded) else None
+    found = raw.problem if isinstance(raw, Unfailing) else None
     return None if isinstance(found, BrokenPipeError) else found

@@ -31,7 +31,7 @@ def change_a_user_after_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sabotage: what down leaves is not what was there before."""
     down = migrate.down
 
-    def then_change(settings: Settings, *, to: int, on_event: OnEvent) -> migrate.Run:
+    def then_change(settings: Settings, *, to: int, on_event: OnEvent) -> migrate.Migrated:
         done = down(settings, to=to, on_event=on_event)
         with psycopg.connect(settings.database_url or "") as connection:
             connection.execute("UPDATE chatapp.users SET name = 'Somebody else' WHERE email = 'user7@example.com'")

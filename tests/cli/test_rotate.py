@@ -97,7 +97,7 @@ def test_the_whole_way_and_no_secret_anywhere(ask: Ask, url: str, keys: Path, lo
         said.extend(ask(command, code))
         return "".join(said[-2:])
 
-    assert "to bring under key k2" in says("rotate-secrets --status", 3)
+    assert "to encrypt under key k2" in says("rotate-secrets --status", 3)
     assert "next: callctl rotate-secrets" in says("rotate-secrets --dry-run")
     assert "nobody can be asked" in says("rotate-secrets", 3)
     found = json.loads(ask("rotate-secrets --dry-run --bind --output json")[0])

@@ -55,7 +55,7 @@ def say(
         assert got == code, err
         text = out + err
         assert not [secret for secret in secrets if secret in text], text
-        # The ends of a sealed value are no secret, but they are a row's, and callctl shows none.
+        # The ends of an encrypted value are no secret, but they are a row's, and callctl shows none.
         assert "authTag" not in text
         return text
 
@@ -168,7 +168,7 @@ def test_a_notice_and_a_warning_are_not_printed(url: str, say: Say) -> None:
     with connect(url) as db:
         db.execute("SET search_path = chatapp")
         trigger(db, "RAISE NOTICE '%', said; RAISE WARNING '%', said; RAISE INFO '%', said;")
-        assert "brought under key k2" in say("rotate-secrets --yes --workers 2", 0)
+        assert "encrypted under key k2" in say("rotate-secrets --yes --workers 2", 0)
 
 
 CONSTRAINTS = {

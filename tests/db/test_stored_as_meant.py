@@ -12,7 +12,7 @@ from tests.db.conftest import ACCOUNTS, Callctl
 from tests.support.db import accounts
 
 from callctl.errors import StepFailed
-from callctl.secrets.envelope.cipher import Opener
+from callctl.secrets.envelope.cipher import Decrypter
 from callctl.secrets.envelope.format import Place, read
 from callctl.secrets.rotation.rotate import rotate
 
@@ -219,8 +219,8 @@ def test_an_id_that_is_there_twice_gets_each_its_own(url: str, keys: Path) -> No
                 opened.append(text)
         assert len(opened) == children
         assert not any(accounts.CANARY in text for text in opened)
-        opener, nowhere = Opener(ring), Place("", "", "", "")
-        plaintexts = {opener.open(envelope, nowhere).plaintext for text in opened if (envelope := read(text))}
+        decrypter, nowhere = Decrypter(ring), Place("", "", "", "")
+        plaintexts = {decrypter.decrypt(envelope, nowhere).plaintext for text in opened if (envelope := read(text))}
         assert len(plaintexts) == children
         again = rotate(settings)
         assert (again.rows_written, again.failures) == (0, 0)

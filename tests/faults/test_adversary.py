@@ -102,11 +102,11 @@ def test_databases_in_other_encodings(server: Server, encoding: str) -> None:
             drop_database(admin, name)
 
 
-@pytest.mark.parametrize("listed", [runner.LEFT, 0], ids=["listed", "more-than-are-listed"])
+@pytest.mark.parametrize("listed", [runner.MOST_REMAINING, 0], ids=["listed", "more-than-are-listed"])
 def test_settings_written_behind_the_batches_of_step_12_do_not_hold_it_up(
     documented: str, listed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "LEFT", listed)
+    monkeypatch.setattr(runner, "MOST_REMAINING", listed)
     settings = settings_of(documented)
     migrate.up(settings, to=11)
     with plain(documented) as application:
@@ -144,7 +144,7 @@ class WritesBehind:
         return None
 
     def answered(self, session: Session, text: str, failed: bool) -> None:
-        if not self.wrote and "chatapp.companies" in text and text.endswith(f"LIMIT {runner.LEFT + 1}"):
+        if not self.wrote and "chatapp.companies" in text and text.endswith(f"LIMIT {runner.MOST_REMAINING + 1}"):
             with plain(self._url) as application:
                 query = f"UPDATE chatapp.companies SET settings = '{{}}' WHERE slug = {FIRST}"
                 self.wrote = application.execute(query.encode()).rowcount

@@ -64,8 +64,8 @@ class Reader:
             parts = ("callctl.envelope.v2", company, "integration_accounts", row, "access_token")
             data = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
         key = envelope.get("kid") or "k1"
-        sealed = bytes.fromhex(envelope["encrypted"] + envelope["authTag"])
-        return AESGCM(self._keys[key]).decrypt(bytes.fromhex(envelope["iv"]), sealed, data).decode(), key
+        ciphertext = bytes.fromhex(envelope["encrypted"] + envelope["authTag"])
+        return AESGCM(self._keys[key]).decrypt(bytes.fromhex(envelope["iv"]), ciphertext, data).decode(), key
 
 
 class Writer(threading.Thread):
@@ -121,7 +121,7 @@ class Writer(threading.Thread):
                 new_id, new_company = id, self._random.choice(self._companies)
             else:
                 new_id, new_company = id, company
-            value = self._sealed(text, new_company, new_id)
+            value = self._encrypted(text, new_company, new_id)
             if act == "insert":
                 db.execute(
                     "INSERT INTO chatapp.integration_accounts (id, company_id, account_type, account_name, credentials,"
@@ -146,7 +146,7 @@ class Writer(threading.Thread):
                 db.execute(
                     "INSERT INTO chatapp.integration_accounts (id, company_id, account_type, account_name, credentials,"
                     " access_token) VALUES (%s, %s, 'custom', %s, '{}', %s)",
-                    (id, company, mark, self._sealed(text, company, id)),
+                    (id, company, mark, self._encrypted(text, company, id)),
                 )
             self.meant[mark] = text
         elif act == "key":
@@ -161,11 +161,11 @@ class Writer(threading.Thread):
                 (mark,),
             )
 
-    def _sealed(self, text: str, company: str, id: str) -> str:
+    def _encrypted(self, text: str, company: str, id: str) -> str:
         from callctl.secrets.envelope.format import Place, as_text
 
         form = self._random.choice(("plaintext", "k1", "bare", "bound"))
-        value = accounts.sealed(self._ring, form, text, Place(company, "integration_accounts", id, "access_token"))
+        value = accounts.encrypted(self._ring, form, text, Place(company, "integration_accounts", id, "access_token"))
         return as_text(value) if isinstance(value, dict) else value
 
 

@@ -326,7 +326,7 @@ class Application(threading.Thread):
                 plaintext = f"{accounts.CANARY} application {self.wrote}"
                 form = ("plaintext", "k1", "bound")[self.wrote % 3]
                 place = Place(company, "integration_accounts", id, "access_token")
-                value = accounts.sealed(self._chain.ring, form, plaintext, place)
+                value = accounts.encrypted(self._chain.ring, form, plaintext, place)
                 try:
                     db.execute(
                         "UPDATE chatapp.integration_accounts SET access_token = %s WHERE id = %s",

@@ -16,7 +16,7 @@ import pytest
 from tests.interop.typescript import compile_strictly
 from tests.support.unit.crypto_vectors import Vector, all_vectors
 
-from callctl.secrets.envelope.cipher import NotOpened, Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
 from callctl.secrets.envelope.format import Place, as_text, associated_data, read
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
 
@@ -99,50 +99,53 @@ def _ring_and_place(vector: Vector) -> tuple[dict[str, Any], dict[str, str]]:
 
 def test_the_reader_reads_what_callctl_writes(ask: Ask) -> None:
     cases = [(s, p, k, v) for s in SECRETS for p in PLACES for k in KEYS for v in (1, 2)]
-    sealed = [Sealer(key).seal(secret, place, version) for secret, place, key, version in cases]
+    encrypted = [Encrypter(key).encrypt(secret, place, version) for secret, place, key, version in cases]
     for form in (dict, as_text):
         answers = ask(
-            [["read", form(each), THEIR_RING, their_place(case[1])] for each, case in zip(sealed, cases, strict=True)]
+            [
+                ["read", form(each), THEIR_RING, their_place(case[1])]
+                for each, case in zip(encrypted, cases, strict=True)
+            ]
         )
         assert answers == [{"value": secret} for secret, *_ in cases]
-    elsewhere = ask([["read", each, THEIR_RING, their_place(PLACES[0])] for each in sealed])
+    elsewhere = ask([["read", each, THEIR_RING, their_place(PLACES[0])] for each in encrypted])
     opened = [answer.get("value") for answer in elsewhere]
     assert opened == [secret if version == 1 or place == PLACES[0] else None for secret, place, _, version in cases]
 
 
 def test_the_specification_reads_version_1(ask: Ask) -> None:
-    sealed = [Sealer(KEYS[1]).seal(secret, PLACES[0], 1) for secret in SECRETS]
-    assert ask([["decrypt", each] for each in sealed]) == [{"value": secret} for secret in SECRETS]
-    bound = Sealer(KEYS[1]).seal("secret", PLACES[0], 2)
+    encrypted = [Encrypter(KEYS[1]).encrypt(secret, PLACES[0], 1) for secret in SECRETS]
+    assert ask([["decrypt", each] for each in encrypted]) == [{"value": secret} for secret in SECRETS]
+    bound = Encrypter(KEYS[1]).encrypt("secret", PLACES[0], 2)
     assert "error" in ask([["decrypt", bound]])[0]
 
 
 def test_callctl_reads_what_the_specification_writes(ask: Ask) -> None:
-    opener = Opener(RING)
+    decrypter = Decrypter(RING)
     for secret, answer in zip(SECRETS, ask([["encrypt", secret] for secret in SECRETS]), strict=True):
         bare = answer["value"]
         assert len(bare["iv"]) == 32
         for value, version in ((bare, 0), (as_text(bare), 0), ({"v": 1, "alg": "A256GCM", "kid": "k1", **bare}, 1)):
             envelope = read(value)
             assert envelope is not None
-            opened = opener.open(envelope, PLACES[0])
+            opened = decrypter.decrypt(envelope, PLACES[0])
             assert (opened.plaintext, opened.key.id, opened.version) == (secret, "k1", version)
 
 
 def test_callctl_reads_what_the_writer_writes_and_nowhere_else(ask: Ask) -> None:
-    opener = Opener(RING)
+    decrypter = Decrypter(RING)
     cases = [(secret, place) for secret in SECRETS for place in PLACES]
     answers = ask([["write", secret, THEIR_RING, their_place(place)] for secret, place in cases])
     for (secret, place), answer in zip(cases, answers, strict=True):
         made = answer["value"]
-        assert list(made) == list(Sealer(KEYS[0]).seal(secret, place, 2))
+        assert list(made) == list(Encrypter(KEYS[0]).encrypt(secret, place, 2))
         for value in (made, as_text(made)):
             envelope = read(value)
             assert envelope is not None
-            opened = opener.open(envelope, place)
+            opened = decrypter.decrypt(envelope, place)
             assert (opened.plaintext, opened.key.id, opened.version) == (secret, "k2", 2)
-            with pytest.raises(NotOpened):
-                opener.open(envelope, place._replace(row_id="another"))
+            with pytest.raises(NotDecrypted):
+                decrypter.decrypt(envelope, place._replace(row_id="another"))
     assert len({answer["value"]["iv"] for answer in answers}) == len(cases)
     assert "error" in ask([["write", "half \ud83d", THEIR_RING, their_place(PLACES[0])]])[0]
 
@@ -154,8 +157,8 @@ def test_both_encode_a_place_alike(ask: Ask) -> None:
 
 def test_the_reader_accepts_no_less_than_it_is_told(ask: Ask) -> None:
     place = their_place(PLACES[0])
-    bare = {key: value for key, value in Sealer(KEYS[1]).seal("s", PLACES[0], 1).items() if len(key) in (2, 7, 9)}
-    values = ["s", bare, Sealer(KEYS[0]).seal("s", PLACES[0], 1), Sealer(KEYS[0]).seal("s", PLACES[0], 2)]
+    bare = {key: value for key, value in Encrypter(KEYS[1]).encrypt("s", PLACES[0], 1).items() if len(key) in (2, 7, 9)}
+    values = ["s", bare, Encrypter(KEYS[0]).encrypt("s", PLACES[0], 1), Encrypter(KEYS[0]).encrypt("s", PLACES[0], 2)]
     for number, lowest in enumerate(("plaintext", 0, 1, 2)):
         answers = ask([["read", value, THEIR_RING, place, lowest] for value in values])
         assert ["value" in answer for answer in answers] == [False] * number + [True] * (4 - number)

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.online_parts import saved, tables
 from benchmarks.rotation_parts import accounts, table, ways
 
-from callctl.secrets.envelope.cipher import Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter
 from callctl.secrets.envelope.fields import ACCOUNTS, DECLARED, applicable, walk
 from callctl.secrets.envelope.format import Place, read
 from callctl.secrets.envelope.ring import KeyRing
@@ -58,7 +58,7 @@ def test_each_account_has_so_many_declared_secrets_and_the_ways_agree_on_them(nu
     """What the rows that go through an ORM write is what a rotation would write."""
     account_type, plain = accounts._account(random.Random(number), number)
     keys = {name: accounts.key(name) for name in ("k1", "k2")}
-    old = accounts._sealed(Sealer(keys["k1"]), plain)
+    old = accounts._encrypted(Encrypter(keys["k1"]), plain)
     text, *tokens, id = ways._Again().row("id", old["credentials"], old["access_token"], old["refresh_token"])
     new = {"credentials": json.loads(text), "access_token": tokens[0], "refresh_token": tokens[1]}
 
@@ -69,7 +69,7 @@ def test_each_account_has_so_many_declared_secrets_and_the_ways_agree_on_them(nu
         for value in (*values, account["access_token"], account["refresh_token"]):
             envelope = read(value)
             assert envelope is not None
-            there = Opener(KeyRing(keys["k2"], keys)).open(envelope, Place("", "", "", ""))
+            there = Decrypter(KeyRing(keys["k2"], keys)).decrypt(envelope, Place("", "", "", ""))
             found.append((there.plaintext, there.key.id))
         return found
 

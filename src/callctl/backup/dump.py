@@ -115,7 +115,7 @@ def _lock(connection: Connection, tables: Sequence[Table]) -> None:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DumpOptions:
     """What pg_dump is asked for, beside the whole."""
 
     program: Program
@@ -149,7 +149,7 @@ def _pattern(name: str) -> str:
 
 def dump(
     connection: Connection,
-    wish: Wish,
+    options: DumpOptions,
     snapshot: str,
     tables: Sequence[Table],
     file: BackupFile,
@@ -161,14 +161,14 @@ def dump(
     """
     progress = _Progress(tables, file, on_event)
     progress.dumping()
-    options = _options(connection)
+    session = _options(connection)
     with (
-        reaching(connection, wish.program, BACKUP_SESSION) as environment,
+        reaching(connection, options.program, BACKUP_SESSION) as environment,
         Child(
-            wish.argv(snapshot, file.descriptor),
+            options.argv(snapshot, file.descriptor),
             {
                 **environment,
-                **({"PGOPTIONS": f"{environment.get('PGOPTIONS', '')} {options}".strip()} if options else {}),
+                **({"PGOPTIONS": f"{environment.get('PGOPTIONS', '')} {session}".strip()} if session else {}),
             },
             stdout=subprocess.DEVNULL,
             keeps=[file.descriptor],
@@ -183,7 +183,9 @@ def dump(
         if (said := child.failure()) is not None:
             if "lock timeout" in said:
                 raise DumpLockTimeout(said)
-            raise StepFailed(f"pg_dump {wish.program.version} ({wish.program.source}) failed: {said}", hint=_hint(said))
+            raise StepFailed(
+                f"pg_dump {options.program.version} ({options.program.source}) failed: {said}", hint=_hint(said)
+            )
         while not counted.done():
             progress.counting()
             with contextlib.suppress(TimeoutError):

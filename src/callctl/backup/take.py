@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callctl import __version__, files
-from callctl.backup.dump import DumpLockTimeout, Source, Table, Wish, dump, one_snapshot, source_of, tables_of
+from callctl.backup.dump import DumpLockTimeout, DumpOptions, Source, Table, dump, one_snapshot, source_of, tables_of
 from callctl.backup.file import BackupFile
 from callctl.backup.manifest import Manifest, beside
 from callctl.database import backup_record
@@ -32,7 +32,7 @@ _PATIENCE = 10
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedBackup:
     """What a backup would hold."""
 
     database: str
@@ -67,14 +67,14 @@ class Backup:
     seconds: float
 
 
-def look(settings: Settings, name: str, exclude_schemas: Sequence[str] = ()) -> Plan:
+def look(settings: Settings, name: str, exclude_schemas: Sequence[str] = ()) -> PlannedBackup:
     """What :func:`backup` would do. Reads only; raises what it would raise before it begins."""
     for path in (Path(name), beside(Path(name))):
         files.assert_new(str(path))
     with closing(database.connect(settings, application_name=BACKUP_SESSION, session=True)) as connection:
         source, program = _begin(connection, settings, exclude_schemas)
         tables = tables_of(connection, exclude_schemas)
-        return Plan(
+        return PlannedBackup(
             database=source.database,
             server=source.version,
             pg_dump=program.version,
@@ -199,9 +199,9 @@ def _take(
         with one_snapshot(connection, left_out) as (snapshot, tables):
             source = source_of(connection)
             found = _described(connection, settings, source, tables, left_out, on_event)
-            wish = Wish(program, left_out, source.standby, patience_ms)
+            options = DumpOptions(program, left_out, source.standby, patience_ms)
             try:
-                rows = dump(connection, wish, snapshot, tables, file, on_event)
+                rows = dump(connection, options, snapshot, tables, file, on_event)
             except DumpLockTimeout as error:
                 raise psycopg.errors.LockNotAvailable(str(error)) from None
         return replace(found, pg_dump=program.version, tables=rows)

@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run callctl and exit with its code. Whatever happens, nobody but a developer sees a traceback."""
     # What fails while Python throws something away, such as a pipeline that a second Ctrl-C has interrupted at its
     # end: what there is to say of it has been said by then.
-    output.guard()
+    output.protect()
     sys.unraisablehook = _unraisable
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from callctl.cli.common import Connection
     from callctl.config.settings import Settings
-    from callctl.loadtest.sessions import Plan
+    from callctl.loadtest.sessions import Workload
 
 MOST_SESSIONS = 1000
 MOST_CALLS = 1_000_000
@@ -111,18 +111,18 @@ def loadtest(
         raise UsageError("--overwrite replaces a report, and --report names none", hint="add --report FILE")
     file = None if report is None else _report(report, overwrite=overwrite)
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
-    from callctl.loadtest.sessions import Plan
+    from callctl.loadtest.sessions import Workload
 
-    plan = Plan(number, shared, seconds, most, length)
+    workload = Workload(number, shared, seconds, most, length)
     if dry_run:
         common.answering()
-        _preview(settings, plan, before)
+        _preview(settings, workload, before)
     elif clean:
         with common.ending_in_order():
             _clean(settings, confirm, wait=wait, yes=yes)
     else:
         with common.ending_in_order():
-            _load(settings, plan, before, limit_ms, file, confirm, wait=wait)
+            _load(settings, workload, before, limit_ms, file, confirm, wait=wait)
 
 
 def _number(option: str, text: str, lowest: int, highest: int) -> int:
@@ -162,12 +162,12 @@ def _report(name: str, *, overwrite: bool) -> Path:
     return file
 
 
-def _preview(settings: Settings, plan: Plan, history: int) -> None:
+def _preview(settings: Settings, workload: Workload, history: int) -> None:
     from callctl.loadtest import preview as loadtest_preview
     from callctl.render import loadtest as render_loadtest
 
     with common.connected(settings) as connection:
-        found = loadtest_preview.preview(connection, settings, plan, history)
+        found = loadtest_preview.preview(connection, settings, workload, history)
     render_loadtest.preview(found, settings.output)
     if not found.fits:
         raise typer.Exit(3)
@@ -192,7 +192,14 @@ def _clean(settings: Settings, name: str | None, *, wait: bool, yes: bool) -> No
 
 
 def _load(
-    settings: Settings, plan: Plan, history: int, limit_ms: float, file: Path | None, name: str | None, *, wait: bool
+    settings: Settings,
+    workload: Workload,
+    history: int,
+    limit_ms: float,
+    file: Path | None,
+    name: str | None,
+    *,
+    wait: bool,
 ) -> None:
     from callctl.errors import Interrupted
     from callctl.loadtest import preview as loadtest_preview
@@ -204,10 +211,10 @@ def _load(
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
             # What would be refused is refused before anybody has to type something.
-            loadtest_preview.assert_possible(connection, settings, plan)
+            loadtest_preview.assert_possible(connection, settings, workload)
             _confirm(connection, settings, name)
         with render_progress.running(settings.output) as on_event:
-            done = load.load_test(settings, plan, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event)
+            done = load.load_test(settings, workload, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event)
         # The result first: the disk may be full.
         render_loadtest.measured(done, settings.output, common.target())
     written = file is None or _written(file, render_loadtest_picture.write(done, file.suffix))

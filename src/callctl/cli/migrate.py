@@ -19,7 +19,7 @@ from callctl.cli.options import (
     Yes,
     with_run_options,
 )
-from callctl.cli.take_steps import Wish, take_steps
+from callctl.cli.take_steps import take_steps
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -162,7 +162,9 @@ def up(
         maintenance_notified=maintenance_notified,
         statement_timeout=statement_timeout,
     )
-    take_steps(settings, Wish("up", target, defer_drops=defer_drops), run)
+    from callctl.migration.migrate import Wish
+
+    take_steps(settings, Wish("up", target, defer_drops=defer_drops, atomic=run.atomic), run)
 
 
 DOWN_EPILOG = """
@@ -207,14 +209,16 @@ def down(
 ) -> None:
     """Take steps back, losing nothing. Say how far: --to N or --all."""
     if (to is None) == (not all_):
-        problem = "down needs a target" if to is None else "--to and --all are two different targets"
+        problem = "down needs --to N or --all" if to is None else "--to N and --all contradict each other"
         raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
     target = common.step_number(to, lowest=0) or 0
     through_shadow = _through_shadow(shadow, in_place)
     if shadow and run.atomic:
         raise UsageError("--shadow is many transactions, --atomic is one", hint="use either --shadow or --atomic")
     settings = common.settings(context, **run.settings())
-    wish = Wish("down", target, truncate_avatars=truncate_avatars, through_shadow=through_shadow)
+    from callctl.migration.migrate import Wish
+
+    wish = Wish("down", target, atomic=run.atomic, truncate_avatars=truncate_avatars, through_shadow=through_shadow)
     take_steps(settings, wish, run, confirm_database)
 
 

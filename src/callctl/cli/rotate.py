@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from callctl.secrets.rows.binding import Binding
 
 EPILOG = """
-Plaintext becomes encrypted, values under an older key are encrypted anew, the rest stays as it is. Batches, a
+Plaintext becomes encrypted, values under an older key are re-encrypted, the rest stays as it is. Batches, a
 commit each; the application may write meanwhile. Stopped anywhere, the same command goes on from there; the same
 command on another machine helps. Exit code 3: a value was left as it was, and is listed. It does not open, no declared
 path reaches it, or it has the form of another tool's ciphertext.
@@ -209,7 +209,7 @@ def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encry
             f", and bind what is unbound in {len(set(bind_new))} named {'row' if len(set(bind_new)) == 1 else 'rows'}"
         )
     with common.connected(settings, writes=True) as connection:
-        question = f"Bring every secret under key {load_key_ring(settings).primary.id}{how},"
+        question = f"Encrypt every secret under key {load_key_ring(settings).primary.id}{how},"
         assert_not_retired(connection, settings)
         asks = common.asks(connection, yes=yes)
         if asks and not common.can_ask():

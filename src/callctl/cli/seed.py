@@ -79,22 +79,22 @@ def seed_models(
     from callctl.tenants import seeding
 
     name, models = _catalogue(catalog, examples)
-    wish = seeding.Wish(name, models, overwrite, dev_accounts, development_database)
+    options = seeding.SeedOptions(name, models, overwrite, dev_accounts, development_database)
     if dry_run:
         common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
         if dev_accounts:
             typed = _development(connection, settings, development_database, dry_run=dry_run, yes=yes)
-            wish = replace(wish, development_database=typed)
-        found = seeding.look(connection, settings, wish)
+            options = replace(options, development_database=typed)
+        found = seeding.look(connection, settings, options)
         for text in found.warnings:
             render.warning(text)
         # Who has just typed the database's name need not say yes as well.
-        if found.writes and not dry_run and wish.development_database == development_database:
+        if found.writes and not dry_run and options.development_database == development_database:
             common.confirm(connection, settings, _question(found), yes=yes)
     if found.writes and not dry_run:
         with render_progress.until_answered(settings.output) as on_event:
-            found = seeding.seed(settings, wish, wait=wait, on_event=on_event)
+            found = seeding.seed(settings, options, wait=wait, on_event=on_event)
     render_seeding.seeded(found, settings.output, dry_run=dry_run, target=common.target())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callctl.cli import common
@@ -13,20 +12,8 @@ from callctl.errors import Refused
 if TYPE_CHECKING:
     from callctl.cli.options import RunOptions
     from callctl.config.settings import Settings
-    from callctl.events import Direction
     from callctl.migration.checks.findings import Finding
-    from callctl.migration.migrate import Plan
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Which steps the operator asked for; ``to`` and the rest as in ``migrate.up`` and ``migrate.down``."""
-
-    direction: Direction
-    to: int | None
-    defer_drops: bool = False
-    truncate_avatars: bool = False
-    through_shadow: bool | None = None
+    from callctl.migration.migrate import Plan, Wish
 
 
 def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str | None = None) -> None:
@@ -48,7 +35,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
             common.answering()
             with common.connected(settings) as connection:
                 common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
-                render_answers.plan(_plan(connection, settings, wish, options), settings.output)
+                render_answers.plan(_plan(connection, settings, wish), settings.output)
             return
         asked = False
         if not options.yes or by_name or named is not None:
@@ -66,31 +53,11 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
                     _show(findings, wish)
 
             on_findings = show if report.wanted or not asked else None
-            if wish.direction == "up":
-                run = migrate.up(
-                    settings,
-                    to=wish.to,
-                    defer_drops=wish.defer_drops,
-                    atomic=options.atomic,
-                    wait=options.wait,
-                    on_event=report,
-                    on_findings=on_findings,
-                )
-            else:
-                run = migrate.down(
-                    settings,
-                    to=wish.to or 0,
-                    truncate_avatars=wish.truncate_avatars,
-                    through_shadow=wish.through_shadow,
-                    atomic=options.atomic,
-                    wait=options.wait,
-                    on_event=report,
-                    on_findings=on_findings,
-                )
+            run = migrate.take(settings, wish, wait=options.wait, on_event=report, on_findings=on_findings)
         render_answers.run(run, settings.output, common.target())
 
 
-def _plan(connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions) -> Plan:
+def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan:
     from callctl.migration import migrate
 
     return migrate.plan(
@@ -99,7 +66,7 @@ def _plan(connection: common.Connection, settings: Settings, wish: Wish, options
         direction=wish.direction,
         to=wish.to,
         defer_drops=wish.defer_drops,
-        atomic=options.atomic,
+        atomic=wish.atomic,
         through_shadow=wish.through_shadow,
     )
 
@@ -122,7 +89,7 @@ def _look_and_ask(
     while True:
         with render_progress.running(settings.output) as on_event:
             lock.let_others_finish(connection, settings, wait=options.wait, on_event=on_event)
-        planned = _plan(connection, settings, wish, options)
+        planned = _plan(connection, settings, wish)
         if not planned.steps:
             return
         findings = preflight(
@@ -133,7 +100,7 @@ def _look_and_ask(
             direction=wish.direction,
             truncate_avatars=wish.truncate_avatars,
             through_shadow=wish.through_shadow,
-            atomic=options.atomic,
+            atomic=wish.atomic,
             only=MATTERS,
         )
         if not (_blocking(findings) and lock.somebody_at_work(connection, settings)):
@@ -141,7 +108,7 @@ def _look_and_ask(
     _show(findings, wish, asks=True)
     verb = "Apply" if wish.direction == "up" else "Take back"
     steps = render.steps([step.number for step in planned.steps])
-    text = f"{verb} {steps}{_how(planned, atomic=options.atomic)}"
+    text = f"{verb} {steps}{_how(planned, atomic=wish.atomic)}"
     if by_name:
         common.confirm_name(connection, settings, text)
     else:

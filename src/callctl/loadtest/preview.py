@@ -11,7 +11,7 @@ from callctl.database import store
 from callctl.errors import Refused
 from callctl.loadtest.queries import Query, documented_queries, run_own
 from callctl.loadtest.rows import Rows
-from callctl.loadtest.sessions import Plan
+from callctl.loadtest.sessions import Workload
 from callctl.statements.naming import Naming, read_naming
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Preview:
     """What a load test would do: nothing was changed. ``room`` is how many connections can still be opened."""
 
     database: str
-    plan: Plan
+    workload: Workload
     history: int
     room: int
     max_connections: int
@@ -47,10 +47,10 @@ class Preview:
 
     @property
     def fits(self) -> bool:
-        return self.plan.connections + OTHER_SESSIONS - 1 <= self.room
+        return self.workload.connections + OTHER_SESSIONS - 1 <= self.room
 
 
-def preview(connection: Connection, settings: Settings, plan: Plan, history: int) -> Preview:
+def preview(connection: Connection, settings: Settings, workload: Workload, history: int) -> Preview:
     """Look at what a load test would do. Changes nothing. Raises Refused before steps 10 and 11."""
     store.assert_owner(connection, settings.schema)
     with database.read_only(connection):
@@ -59,14 +59,14 @@ def preview(connection: Connection, settings: Settings, plan: Plan, history: int
         rows = Rows(connection, settings, naming).leftovers()
         found = tuple(Leftover(row[0], row[1], row[2], row[4] or not row[3]) for row in rows)
     queries = tuple(each for each in documented_queries(naming).values() if each.loaded)
-    return Preview(database.target_of(connection, settings).database, plan, history, room, most, found, queries)
+    return Preview(database.target_of(connection, settings).database, workload, history, room, most, found, queries)
 
 
-def assert_possible(connection: Connection, settings: Settings, plan: Plan) -> None:
+def assert_possible(connection: Connection, settings: Settings, workload: Workload) -> None:
     """Raise Refused where the tables are not there or the server has not enough connections. Changes nothing."""
     store.assert_owner(connection, settings.schema)
     with database.read_only(connection):
-        assert_room(connection, ready(connection, settings), plan, OTHER_SESSIONS - 1)
+        assert_room(connection, ready(connection, settings), workload, OTHER_SESSIONS - 1)
 
 
 def ready(connection: Connection, settings: Settings) -> Naming:
@@ -91,10 +91,10 @@ def _room(connection: Connection, naming: Naming) -> tuple[int, int, str]:
     return row[0], max(room, 0), name
 
 
-def assert_room(connection: Connection, naming: Naming, plan: Plan, others: int) -> None:
+def assert_room(connection: Connection, naming: Naming, workload: Workload, others: int) -> None:
     """``others``: sessions beside the load's that are still to be opened."""
     most, room, bound = _room(connection, naming)
-    needed = plan.connections + others
+    needed = workload.connections + others
     if needed > room:
         fewer = room - others
         hint = (
@@ -103,7 +103,7 @@ def assert_room(connection: Connection, naming: Naming, plan: Plan, others: int)
             else "wait for others to go"
         )
         raise Refused(
-            f"{plan.sessions} sessions need {needed} more connections, and there is room for {room} ({bound};"
+            f"{workload.sessions} sessions need {needed} more connections, and there is room for {room} ({bound};"
             f" max_connections is {most}); nothing was changed",
             hint=f"{hint}, or use fewer --sessions, or raise the limit",
         )

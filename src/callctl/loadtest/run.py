@@ -21,7 +21,7 @@ from callctl.loadtest.preview import assert_room, ready
 from callctl.loadtest.queries import documented_queries
 from callctl.loadtest.rows import Own, Rows, new
 from callctl.loadtest.server import Sampler
-from callctl.loadtest.sessions import SESSION, Load, Plan
+from callctl.loadtest.sessions import SESSION, Load, Workload
 from callctl.statements.naming import Naming, read_naming
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def clean(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore)
 
 def load_test(
     settings: Settings,
-    plan: Plan,
+    workload: Workload,
     *,
     history: int,
     limit_ms: float,
@@ -72,12 +72,12 @@ def load_test(
     """
     with _alone(settings, wait, on_event) as (connection, held):
         naming = ready(connection, settings)
-        assert_room(connection, naming, plan, 1)
+        assert_room(connection, naming, workload, 1)
         rows = Rows(connection, settings, naming, on_event)
         queries = documented_queries(naming)
         own = new()
         with asyncio.Runner() as runner:
-            load = Load(plan, queries, own, lambda seconds, calls: on_event(_progress(plan, seconds, calls)))
+            load = Load(workload, queries, own, lambda seconds, calls: on_event(_progress(workload, seconds, calls)))
             try:
                 runner.run(load.open(settings))
                 return _loaded(
@@ -156,9 +156,9 @@ def _result(run: _Run, started_at: datetime, removed: tuple[Removed, ...], sampl
         database=database.target_of(run.connection, run.settings).database,
         version=str(version[0]).split()[0] if version else "",
         started_at=started_at,
-        sessions=load.plan.sessions,
-        connections=load.plan.connections,
-        call_seconds=load.plan.call_seconds,
+        sessions=load.workload.sessions,
+        connections=load.workload.connections,
+        call_seconds=load.workload.call_seconds,
         history=run.history,
         seconds=round(load.seconds, 3),
         limit_ms=run.limit_ms,
@@ -230,5 +230,5 @@ def _alone(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[
         yield connection, held
 
 
-def _progress(plan: Plan, seconds: float, calls: int) -> LoadProgress:
-    return LoadProgress(calls, round(seconds, 1), max(round(plan.seconds - seconds, 1), 0.0))
+def _progress(workload: Workload, seconds: float, calls: int) -> LoadProgress:
+    return LoadProgress(calls, round(seconds, 1), max(round(workload.seconds - seconds, 1), 0.0))

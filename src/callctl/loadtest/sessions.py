@@ -58,7 +58,7 @@ _SAID = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class Workload:
     """How much load for how long. ``calls`` bounds the number of calls; None for no bound but the time."""
 
     sessions: int
@@ -77,7 +77,7 @@ class Plan:
 class Load:
     """One run of it, and what it has measured so far."""
 
-    plan: Plan
+    workload: Workload
     queries: Mapping[str, Query]
     own: Own
     on_second: Callable[[float, int], None]
@@ -103,11 +103,11 @@ class Load:
             async with room:
                 self._connections.append(await database.open_async(settings, SESSION))
 
-        opened = await asyncio.gather(*(one() for _ in range(self.plan.connections)), return_exceptions=True)
+        opened = await asyncio.gather(*(one() for _ in range(self.workload.connections)), return_exceptions=True)
         for problem in opened:
             if isinstance(problem, ConnectionFailed):
                 raise ConnectionFailed(
-                    f"after {len(self._connections)} of {self.plan.connections} connections: {problem.message}",
+                    f"after {len(self._connections)} of {self.workload.connections} connections: {problem.message}",
                     hint="--connections N lets the sessions share fewer; nothing was changed",
                 )
             if problem is not None:
@@ -123,14 +123,14 @@ class Load:
     async def run(self) -> None:
         """Run it to its end, or until it is interrupted or a connection is lost; what was measured stays."""
         self._began = time.perf_counter()
-        dashboards = max(1, self.plan.sessions // SESSIONS_OF_A_DASHBOARD)
-        self._at_work = self.plan.sessions
-        load = [asyncio.create_task(self._session(number)) for number in range(self.plan.sessions)]
+        dashboards = max(1, self.workload.sessions // SESSIONS_OF_A_DASHBOARD)
+        self._at_work = self.workload.sessions
+        load = [asyncio.create_task(self._session(number)) for number in range(self.workload.sessions)]
         load += [asyncio.create_task(self._dashboard(number)) for number in range(dashboards)]
         clock = asyncio.create_task(self._clock())
         try:
             ended, going_on = await asyncio.wait(
-                load, timeout=self.plan.seconds + GRACE_SECONDS, return_when=asyncio.FIRST_EXCEPTION
+                load, timeout=self.workload.seconds + GRACE_SECONDS, return_when=asyncio.FIRST_EXCEPTION
             )
             for task in ended:
                 if (problem := task.exception()) is not None and not isinstance(problem, _Lost):
@@ -161,11 +161,11 @@ class Load:
 
     async def _session(self, number: int) -> None:
         """One call after another, each when the plan says, however long the one before has taken."""
-        at = self.plan.spread_seconds * number / self.plan.sessions
-        while at < self.plan.seconds and (self.plan.calls is None or self.started < self.plan.calls):
+        at = self.workload.spread_seconds * number / self.workload.sessions
+        while at < self.workload.seconds and (self.workload.calls is None or self.started < self.workload.calls):
             self.started += 1
             await self._call(number, at)
-            at += self.plan.call_seconds
+            at += self.workload.call_seconds
         self._at_work -= 1
 
     async def _call(self, number: int, at: float) -> None:
@@ -173,8 +173,8 @@ class Load:
         values = values_of(self.own, call, number=number)
         free = at
         for share, query, line in script():
-            planned = at + share * self.plan.call_seconds
-            if planned >= self.plan.seconds:
+            planned = at + share * self.workload.call_seconds
+            if planned >= self.workload.seconds:
                 return
             if line is not None:
                 values |= self._line(line)
@@ -185,7 +185,7 @@ class Load:
     def _line(self, line: int) -> dict[str, object]:
         role, content = _SAID[line % len(_SAID)]
         # Within the call, as the clock of a real one would have it: answered after a tenth, over before the rest.
-        each = int(self.plan.call_seconds * 1000 * 0.8 / LINES)
+        each = int(self.workload.call_seconds * 1000 * 0.8 / LINES)
         confidence = f"{random.uniform(0.5, 1.0):.4f}"
         start = line * each
         return {
@@ -198,10 +198,10 @@ class Load:
 
     async def _dashboard(self, number: int) -> None:
         asked = number
-        at = self.plan.spread_seconds / 2
+        at = self.workload.spread_seconds / 2
         free = at
         # For as long as there are calls; what is asked by then is waited for, so that the slowest is not left out.
-        while at < self.plan.seconds and self._at_work:
+        while at < self.workload.seconds and self._at_work:
             values = values_of(self.own, str(uuid.UUID(int=0)), number=number + asked)
             free = await self._statement(DASHBOARD[asked % len(DASHBOARD)], values, at, free)
             asked += 1

@@ -18,7 +18,7 @@ from callctl.errors import Interrupted, Refused
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
 from callctl.files import read_sql
 from callctl.migration.checks.preflight import MATTERS, Finding, preflight
-from callctl.migration.planning import Plan, PlannedStep, deferral, plan, prepared
+from callctl.migration.planning import Plan, PlannedStep, Wish, deferral, plan, prepared
 from callctl.migration.run import script as runner
 from callctl.migration.run import transactions
 from callctl.migration.run.failures import failure, translated, waits_for
@@ -36,7 +36,21 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-__all__ = ["Plan", "PlannedStep", "Run", "Status", "StepRun", "StepState", "down", "history", "plan", "status", "up"]
+__all__ = [
+    "Migrated",
+    "MigratedStep",
+    "Plan",
+    "PlannedStep",
+    "Status",
+    "StepState",
+    "Wish",
+    "down",
+    "history",
+    "plan",
+    "status",
+    "take",
+    "up",
+]
 
 # Gets what preflight finds under the migration lock; may refuse, by raising.
 OnFindings: TypeAlias = Callable[[tuple[Finding, ...]], None]
@@ -46,7 +60,7 @@ _Ready: TypeAlias = tuple[Step, Script, tuple[Statement, ...]]
 
 
 @dataclass(frozen=True)
-class StepRun:
+class MigratedStep:
     """One step that this run has taken; ``rows`` counts the rows it changed."""
 
     number: int
@@ -56,14 +70,14 @@ class StepRun:
 
 
 @dataclass(frozen=True)
-class Run:
+class Migrated:
     """What a run has done; ``deferred`` are the pending steps that it left out to be taken later.
 
     ``kept``: after a way down, what callctl's schema holds for the next up, counted once the last step was committed.
     """
 
     direction: Direction
-    steps: tuple[StepRun, ...]
+    steps: tuple[MigratedStep, ...]
     seconds: float
     deferred: tuple[int, ...] = ()
     kept: tuple[Saved, ...] = ()
@@ -78,19 +92,6 @@ def history(connection: Connection) -> tuple[HistoryRow, ...]:
     return store.history(connection)
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What the operator asked for."""
-
-    direction: Direction
-    to: int | None
-    defer_drops: bool = False
-    atomic: bool = False
-    truncate_avatars: bool = False
-    through_shadow: bool | None = None
-    on_findings: OnFindings | None = None
-
-
 def up(
     settings: Settings,
     *,
@@ -101,7 +102,7 @@ def up(
     wait: bool = False,
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
-) -> Run:
+) -> Migrated:
     """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
 
     ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
@@ -110,8 +111,8 @@ def up(
     without it, preflight is asked for what blocks alone. Raises Refused, with nothing changed, where preflight blocks;
     LockHeld; StepFailed; Interrupted.
     """
-    wish = _Wish("up", to, defer_drops, atomic, on_findings=on_findings)
-    return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
+    wish = Wish("up", to, defer_drops=defer_drops, atomic=atomic)
+    return take(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event, on_findings=on_findings)
 
 
 def down(
@@ -125,25 +126,27 @@ def down(
     wait: bool = False,
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
-) -> Run:
+) -> Migrated:
     """Take back the applied steps above ``to``, newest first. Everything removed is saved or put back.
 
     ``through_shadow`` says how step 1 gives avatar_url its old type: through a shadow column that is filled beside it
     (True), in place (False), or as fits the table (None). ``atomic`` is in place.
     ``atomic``, ``on_findings`` and what it raises are as in :func:`up`.
     """
-    wish = _Wish(
-        "down",
-        to,
-        atomic=atomic,
-        truncate_avatars=truncate_avatars,
-        through_shadow=through_shadow,
-        on_findings=on_findings,
-    )
-    return _run(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event)
+    wish = Wish("down", to, atomic=atomic, truncate_avatars=truncate_avatars, through_shadow=through_shadow)
+    return take(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event, on_findings=on_findings)
 
 
-def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event: OnEvent) -> Run:
+def take(
+    settings: Settings,
+    wish: Wish,
+    *,
+    dry_run: bool = False,
+    wait: bool = False,
+    on_event: OnEvent = ignore,
+    on_findings: OnFindings | None = None,
+) -> Migrated:
+    """Take the steps that the operator asked for: :func:`up` or :func:`down`, with what they raise."""
     began = time.monotonic()
     direction, to = wish.direction, wish.to
     if dry_run:
@@ -157,10 +160,10 @@ def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event
                 atomic=wish.atomic,
                 through_shadow=wish.through_shadow,
             )
-        steps = tuple(StepRun(step.number, step.name, 0.0, 0) for step in planned.steps)
-        return Run(direction, steps, 0.0, planned.deferred)
+        steps = tuple(MigratedStep(step.number, step.name, 0.0, 0) for step in planned.steps)
+        return Migrated(direction, steps, 0.0, planned.deferred)
     try:
-        return _at_work(settings, wish, began, wait=wait, on_event=on_event)
+        return _at_work(settings, wish, began, wait=wait, on_event=on_event, on_findings=on_findings)
     except KeyboardInterrupt:
         # Before the first step, or after the last: no step is under way.
         raise Interrupted(
@@ -168,7 +171,9 @@ def _run(settings: Settings, wish: _Wish, *, dry_run: bool, wait: bool, on_event
         ) from None
 
 
-def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_event: OnEvent) -> Run:
+def _at_work(
+    settings: Settings, wish: Wish, began: float, *, wait: bool, on_event: OnEvent, on_findings: OnFindings | None
+) -> Migrated:
     direction, to = wish.direction, wish.to
     with at_work(settings, command=f"migrate {direction}", wait=wait, on_event=on_event) as (connection, lock):
         connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
@@ -190,7 +195,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
             make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
-            _refuse_blocked(connection, settings, found, wanted, wish)
+            _refuse_blocked(connection, settings, found, wanted, wish, on_findings)
         if direction == "down" and found.undropped:
             make_ready(connection, settings, found.naming, on_event)
             _give_up(connection, settings, found, on_event)
@@ -225,7 +230,7 @@ def _at_work(settings: Settings, wish: _Wish, began: float, *, wait: bool, on_ev
         if direction == "down":
             _tell_load_tests(connection, on_event)
         waiting = withheld.models(connection, found.naming) if direction == "up" else ()
-        return Run(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
+        return Migrated(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
 
 
 def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
@@ -241,7 +246,7 @@ def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
         )
 
 
-def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> tuple[str, ...]:
+def _notes(connection: Connection, naming: Naming, taken: Sequence[MigratedStep]) -> tuple[str, ...]:
     """Which of the new tables no application can read yet; none where no step of this run has made or returned one."""
     if not {step.number for step in taken} & set(ARCHIVED):
         return ()
@@ -254,7 +259,7 @@ def _notes(connection: Connection, naming: Naming, taken: Sequence[StepRun]) -> 
     )
 
 
-def _command(wish: _Wish) -> str:
+def _command(wish: Wish) -> str:
     """The command that resumes what this wish began."""
     words = ["callctl migrate", wish.direction]
     if wish.to is not None:
@@ -270,7 +275,7 @@ def _on(yes: bool) -> str:
     return "on" if yes else "off"
 
 
-def _shadowed(connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: _Wish) -> bool:
+def _shadowed(connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: Wish) -> bool:
     """Whether step 1 is taken back, and through a shadow column. Raises Refused."""
     if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
         return False
@@ -279,7 +284,7 @@ def _shadowed(connection: Connection, settings: Settings, found: Status, wanted:
 
 
 def _started(
-    connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: _Wish
+    connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: Wish
 ) -> MigrationStarted:
     target = database.target_of(connection, settings)
     return MigrationStarted(
@@ -296,7 +301,7 @@ def _started(
     )
 
 
-def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
+def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedStep]:
     """Take the steps, each committed before the next begins."""
     taken = []
     for position, (step, script, checks) in enumerate(ready, start=1):
@@ -309,14 +314,14 @@ def _one_by_one(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]
     return taken
 
 
-def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[StepRun]:
+def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedStep]:
     """Take the steps in one transaction. They are finished when it is committed, and not before."""
 
     import psycopg
 
     failures: list[transactions.Failed] = []
 
-    def attempt() -> list[StepRun]:
+    def attempt() -> list[MigratedStep]:
         taken = []
         try:
             with run.connection.transaction():
@@ -384,7 +389,8 @@ def _refuse_blocked(
     settings: Settings,
     found: Status,
     wanted: Sequence[Step],
-    wish: _Wish,
+    wish: Wish,
+    on_findings: OnFindings | None,
 ) -> None:
     numbers = [step.number for step in wanted if wish.direction == "down" or step.number not in found.applied]
     findings = preflight(
@@ -396,10 +402,10 @@ def _refuse_blocked(
         truncate_avatars=wish.truncate_avatars,
         through_shadow=wish.through_shadow,
         atomic=wish.atomic,
-        only=("blocks",) if wish.on_findings is None else MATTERS,
+        only=("blocks",) if on_findings is None else MATTERS,
     )
-    if wish.on_findings is not None:
-        wish.on_findings(findings)
+    if on_findings is not None:
+        on_findings(findings)
     blocking = [finding for finding in findings if finding.level == "blocks"]
     if blocking:
         found_by: dict[str, list[str]] = {}
@@ -483,7 +489,9 @@ def _give_up(connection: Connection, settings: Settings, found: Status, on_event
         on_event(Notice(f"step {step.number} was not finished: it is pending again"))
 
 
-def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement], way: runner.Way) -> StepRun:
+def _take(
+    run: transactions.Run, step: Step, script: Script, checks: Sequence[Statement], way: runner.Way
+) -> MigratedStep:
     """Run one step to its end: its file, its verify, its row in the history."""
     began = time.monotonic()
     row = run.connection.execute("SELECT clock_timestamp()").fetchone()
@@ -499,7 +507,7 @@ def _take(run: transactions.Run, step: Step, script: Script, checks: Sequence[St
             )
         )
     rows = way(run, script, checks, record)
-    return StepRun(step.number, step.name, time.monotonic() - began, rows)
+    return MigratedStep(step.number, step.name, time.monotonic() - began, rows)
 
 
 def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> str:

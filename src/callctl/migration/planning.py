@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """Which steps the operator asked for, and how to take them: as :func:`plan` and ``migrate.down`` have it."""
+
+    direction: Direction
+    to: int | None
+    defer_drops: bool = False
+    atomic: bool = False
+    truncate_avatars: bool = False
+    through_shadow: bool | None = None
+
+
+@dataclass(frozen=True)
 class PlannedStep:
     """One step and its statements as they will be sent to this database; and what subscribers of its tables need."""
 

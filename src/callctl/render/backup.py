@@ -12,18 +12,18 @@ from callctl.render import console as render
 
 if TYPE_CHECKING:
     from callctl.backup.restore import Restored
-    from callctl.backup.take import Backup, Plan
+    from callctl.backup.take import Backup, PlannedBackup
     from callctl.config.settings import Output
     from callctl.render import documents
     from callctl.target import Target
 
 
-def plan(found: Plan, output: Output) -> None:
+def plan(found: PlannedBackup, output: Output) -> None:
     """What a backup would hold."""
     render.answer(output, lambda: found, lambda: _plan_text(found))
 
 
-def _plan_text(found: Plan) -> None:
+def _plan_text(found: PlannedBackup) -> None:
     render.out(
         f"database {found.database} (PostgreSQL {found.server}): {render.counted(found.tables, 'table')},"
         f" {render.size(found.bytes)} before compression"

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from callctl.events import BatchFinished, Event, StatementStarted, StepFinished, StepStarted
-from callctl.migration.migrate import Run, StepRun
+from callctl.migration.migrate import Migrated, MigratedStep
 from callctl.render import console as render
 from callctl.render import demo_lines as render_story
 from callctl.sandbox.demo_events import (
@@ -119,7 +119,7 @@ class Screen:
             case StepFinished():
                 self._steps[-1] = (told.step, told.name, told.seconds)
                 self._show()
-            case Run():
+            case Migrated():
                 self._tell([self._grid(told.steps), *render_story.run(told)])
             case Before():
                 self._tell(render_story.before(told))
@@ -174,7 +174,7 @@ class Screen:
 
         parts: list[RenderableType] = []
         if self._total:
-            parts.append(self._grid([StepRun(*step[:2], step[2] or 0.0, 0) for step in self._steps], self._total))
+            parts.append(self._grid([MigratedStep(*step[:2], step[2] or 0.0, 0) for step in self._steps], self._total))
         parts.append(
             Spinner("dots", render_story.text(render_story.clipped(doing, self._body - 2), "dim"), style="cyan")
         )
@@ -196,7 +196,7 @@ class Screen:
         table.add_row(render_story.text(self._scene, "bold cyan"), body)
         return table
 
-    def _grid(self, steps: Sequence[StepRun], total: int = 0) -> RenderableType:
+    def _grid(self, steps: Sequence[MigratedStep], total: int = 0) -> RenderableType:
         """The steps in two columns, read downward; those to come are dots."""
         cells: list[Sequence[Text]] = []
         for position, step in enumerate(steps):

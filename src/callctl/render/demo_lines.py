@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from callctl.migration.migrate import Run
+from callctl.migration.migrate import Migrated
 from callctl.render import console as render
 from callctl.sandbox.demo_events import Again, Before, Change, Down, Planned, Preflight, Verified, Writes
 
@@ -98,7 +98,7 @@ def planned(told: Planned) -> list[RenderableType]:
     return lines
 
 
-def run(run: Run) -> list[RenderableType]:
+def run(run: Migrated) -> list[RenderableType]:
     rows = sum(step.rows for step in run.steps)
     return [text(f"{run.seconds:.1f} s, {rows:,} rows changed; a step counts once its own checks pass", "dim")]
 

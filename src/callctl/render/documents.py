@@ -20,7 +20,7 @@ from typing_extensions import TypedDict  # pydantic brings it, and takes no othe
 
 from callctl.backup.manifest import FORMAT, Manifest
 from callctl.backup.restore import Restored
-from callctl.backup.take import Plan as BackupPlan
+from callctl.backup.take import PlannedBackup
 from callctl.coderefs.search import Skipped
 from callctl.database.store import ChangedRecords, Saved
 from callctl.events import Direction, Event, Holder
@@ -29,7 +29,7 @@ from callctl.loadtest.preview import Leftover
 from callctl.migration.adoption import Adopted
 from callctl.migration.checks.subscribers import ForSubscribers
 from callctl.migration.live_runs import Committed
-from callctl.migration.migrate import StepRun
+from callctl.migration.migrate import MigratedStep
 from callctl.render.console import VERSION, event_name
 from callctl.sandbox.demo_events import Story, Told
 from callctl.secrets.inventory.census import Foreign, Unreadable
@@ -165,7 +165,7 @@ class Finished(TypedDict):
     event: Literal["finished"]
     direction: Direction
     seconds: float
-    steps: Sequence[StepRun]
+    steps: Sequence[MigratedStep]
     deferred: Sequence[int]
     withheld_models: Sequence[WithheldModel]
     kept: Sequence[Saved]
@@ -728,7 +728,7 @@ rows; `error` says why a query could not be asked.""",
     Document(
         "backup-dry-run",
         "backup --dry-run",
-        BackupPlan,
+        PlannedBackup,
         "`bytes` are those of the tables on the server; `left_out_tables` are unlogged ones, on a standby.",
     ),
     Document(

@@ -25,12 +25,13 @@ def preview(found: Preview, output: Output) -> None:
 
 
 def _preview_text(found: Preview) -> None:
-    plan = found.plan
+    workload = found.workload
     render.out(
-        f"{plan.sessions:,} sessions on {render.counted(plan.connections, 'connection')} of database {found.database},"
-        f" for {_seconds(plan.seconds)}"
-        + (f" or {render.counted(plan.calls, 'call')}" if plan.calls is not None else "")
-        + f"; a call takes {_seconds(plan.call_seconds)}"
+        f"{workload.sessions:,} sessions on {render.counted(workload.connections, 'connection')}"
+        f" of database {found.database},"
+        f" for {_seconds(workload.seconds)}"
+        + (f" or {render.counted(workload.calls, 'call')}" if workload.calls is not None else "")
+        + f"; a call takes {_seconds(workload.call_seconds)}"
     )
     render.out(
         f"{render.counted(found.history, 'call')} from before, with their transcripts, in a company of its own;"
@@ -48,14 +49,14 @@ def _preview_text(found: Preview) -> None:
 
 
 def preview_document(found: Preview) -> documents.LoadPreview:
-    plan = found.plan
+    workload = found.workload
     return {
         "database": found.database,
-        "sessions": plan.sessions,
-        "connections": plan.connections,
-        "seconds": plan.seconds,
-        "calls": plan.calls,
-        "call_seconds": plan.call_seconds,
+        "sessions": workload.sessions,
+        "connections": workload.connections,
+        "seconds": workload.seconds,
+        "calls": workload.calls,
+        "call_seconds": workload.call_seconds,
         "history": found.history,
         "room": found.room,
         "max_connections": found.max_connections,

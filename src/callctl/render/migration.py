@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Output, Settings
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
     from callctl.migration.adoption import Adopted
-    from callctl.migration.migrate import Plan, PlannedStep, Run, Status, StepState
+    from callctl.migration.migrate import Migrated, Plan, PlannedStep, Status, StepState
     from callctl.render import documents
     from callctl.target import Target
 
@@ -267,7 +267,7 @@ def _plan_text(plan: Plan) -> None:
     _deferred(plan.deferred)
 
 
-def _nothing(work: Plan | Run) -> str:
+def _nothing(work: Plan | Migrated) -> str:
     if work.direction == "down":
         return "nothing to do: no step is applied"
     return f"nothing to do: no {'other ' if work.deferred else ''}step is pending"
@@ -276,13 +276,13 @@ def _nothing(work: Plan | Run) -> str:
 # ---- migrate up, down, adopt, history ------------------------------------------------------------------
 
 
-def run(run: Run, output: Output, target: Target | None = None) -> None:
+def run(run: Migrated, output: Output, target: Target | None = None) -> None:
     """The end of a run. In JSON it is the last line: the events are before it."""
     following = render.Next(f"callctl {'verify' if run.direction == 'up' else 'migrate status'}") if run.steps else None
     render.answer(output, lambda: run_document(run, target), lambda: _run_text(run, target), following)
 
 
-def run_document(run: Run, target: Target | None) -> documents.Finished:
+def run_document(run: Migrated, target: Target | None) -> documents.Finished:
     return {
         "event": "finished",
         "direction": run.direction,
@@ -296,7 +296,7 @@ def run_document(run: Run, target: Target | None) -> documents.Finished:
     }
 
 
-def _run_text(run: Run, target: Target | None) -> None:
+def _run_text(run: Migrated, target: Target | None) -> None:
     if not run.steps:
         render.out(_nothing(run))
         _deferred(run.deferred)

@@ -77,8 +77,8 @@ def _in_plaintext(number: int) -> str:
 
 
 def _to_do(counted: Census, to: str = "") -> str:
-    """How many values a rotation brings under the primary key, and how many it leaves."""
-    said = f"{counted.due:,} to bring{to}, {counted.total('unreadable'):,} that do not open"
+    """How many values a rotation encrypts under the primary key, and how many it leaves."""
+    said = f"{counted.due:,} to encrypt{to}, {counted.total('unreadable'):,} that do not open"
     foreign = sum(
         number for use, number in counted.uses.items() if use.state == "foreign" and not (use.due or use.unbound)
     )
@@ -206,7 +206,7 @@ def _rotated_text(done: Rotated, target: Target | None) -> None:
 
 
 _OF_UNBOUND = (
-    "an unbound value may have been copied from another row; it is neither bound nor brought under another key"
+    "an unbound value may have been copied from another row; it is neither bound nor re-encrypted under another key"
 )
 
 
@@ -226,7 +226,7 @@ def _answer(done: Rotated) -> str:
     """What was done. That every value is under the key is said only where nothing else was found."""
     if done.values:
         written = f"{render.counted(done.values, 'value')} in {render.counted(done.rows_written, 'row')}"
-        return f"{written} brought under key {done.key}"
+        return f"{written} encrypted under key {done.key}"
     beside = []
     if done.failures:
         beside.append(f"{render.counted(done.failures, 'value')} left, see above")

@@ -189,7 +189,7 @@ def _write(connection: Connection, settings: Settings) -> Writes:
     return Writes(rows, _verify(connection, settings))
 
 
-def _down(connection: Connection, run: migrate.Run) -> Down:
+def _down(connection: Connection, run: migrate.Migrated) -> Down:
     kept = connection.execute(read_sql("sandbox/demo/kept.sql")).fetchall()
     saved = store.saved_summary(connection)
     return Down(

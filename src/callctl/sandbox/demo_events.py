@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from callctl.events import Event
 from callctl.migration.checks.preflight import Finding
 from callctl.migration.checks.verify import CheckResult
-from callctl.migration.migrate import Run
+from callctl.migration.migrate import Migrated
 from callctl.sandbox.baselines import Baseline
 from callctl.sandbox.comparison import Comparison
 
@@ -106,7 +106,7 @@ class Writes:
 class Down:
     """The way back. ``kept`` are the archived tables and the rows they hold for the next up."""
 
-    run: Run
+    run: Migrated
     kept: tuple[Counted, ...]
     saved_values: int
 
@@ -131,7 +131,7 @@ class Again:
     """The database after a second up beside what the new application had left before down."""
 
     comparison: Comparison
-    run: Run
+    run: Migrated
 
     @property
     def holds(self) -> bool:
@@ -151,6 +151,6 @@ class Story:
 
 
 Told: TypeAlias = (
-    SceneStarted | Before | Preflight | Planned | Run | Verified | Changes | Writes | Down | Proof | Again | Story
+    SceneStarted | Before | Preflight | Planned | Migrated | Verified | Changes | Writes | Down | Proof | Again | Story
 )
 Listener: TypeAlias = Callable[[Told | Event], None]

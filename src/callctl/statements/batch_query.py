@@ -20,7 +20,7 @@ _ENDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Target:
+class BatchedTable:
     """The table a batched statement walks over, in the names of the statement, and the uuid column it walks by."""
 
     schema: str
@@ -68,7 +68,7 @@ def _table(statement: Statement) -> tuple[exp.Table, bool]:
     return table, updated
 
 
-def target(statement: Statement, schema: str) -> Target:
+def target(statement: Statement, schema: str) -> BatchedTable:
     """The table that an adapted batched statement walks over; without a schema, it is in ``schema``.
 
     The platform's tables are walked over by ``id``, those of callctl's own by the row they are about.
@@ -76,7 +76,7 @@ def target(statement: Statement, schema: str) -> Target:
     """
     table, _ = _table(statement)
     found = folded(table.args.get("db")) or schema
-    return Target(found, folded(table.this), "row_id" if found == "callctl" else "id")
+    return BatchedTable(found, folded(table.this), "row_id" if found == "callctl" else "id")
 
 
 def listing(statement: Statement, key: str) -> str:

@@ -17,7 +17,7 @@ from callctl.database.connection import is_sandbox
 from callctl.errors import Refused, StepFailed
 from callctl.files import read_sql
 from callctl.secrets.envelope import key_ledger
-from callctl.secrets.envelope.cipher import Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter
 from callctl.secrets.envelope.fields import ACCOUNTS, CREDENTIALS, applicable, declared, walk
 from callctl.secrets.envelope.format import Place, read
 from callctl.secrets.rows.binding import Rule
@@ -163,7 +163,7 @@ def _company(connection: Connection, naming: Naming) -> str:
 # ---- writing -------------------------------------------------------------------------------------------
 
 
-class Sealed(NamedTuple):
+class Encrypted(NamedTuple):
     """What a missing account gets: its id, its company, and its credentials as JSON, with an envelope in place of each
     secret.
     """
@@ -173,9 +173,9 @@ class Sealed(NamedTuple):
     credentials: str
 
 
-def seal(
+def encrypt(
     connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
-) -> dict[str, Sealed]:
+) -> dict[str, Encrypted]:
     """What each account would get, by name. Every envelope opens again, and is bound where its field is.
 
     To be called outside of the transaction that writes: encryptions are counted, and the count committed, before they
@@ -190,37 +190,37 @@ def seal(
     ]
     encryptions = key_ledger.Encryptions(settings, connection, ring.primary, on_event)
     encryptions.give_back(encryptions.more() - len(slots))
-    opener, sealer = Opener(ring), Sealer(ring.primary)
+    decrypter, encrypter = Decrypter(ring), Encrypter(ring.primary)
     company = _company(connection, naming)
     rule = Rule(bound=bound_fields(connection))
     types = {each.name: each.type for each in _ACCOUNTS}
     ids = {name: str(uuid4()) for name in documents}
     for name, (path, container, key, value) in slots:
         place = Place(company, ACCOUNTS, ids[name], path)
-        sealed = sealer.seal(str(value), place, 2 if rule.guards(ACCOUNTS, types[name], path) else 1)
-        written = read(sealed)
-        if written is None or opener.open(written, place).plaintext != str(value):
+        encrypted = encrypter.encrypt(str(value), place, 2 if rule.requires_bound(ACCOUNTS, types[name], path) else 1)
+        written = read(encrypted)
+        if written is None or decrypter.decrypt(written, place).plaintext != str(value):
             raise StepFailed(
                 "a secret did not decrypt again to what it was; nothing was written",
                 hint="this is a bug in callctl, or in the machine's memory",
             )
-        container[key] = sealed
-    return {name: Sealed(ids[name], company, json.dumps(document)) for name, document in documents.items()}
+        container[key] = encrypted
+    return {name: Encrypted(ids[name], company, json.dumps(document)) for name, document in documents.items()}
 
 
 def write(
-    connection: Connection, naming: Naming, accounts: Sequence[Account], sealed: Mapping[str, Sealed]
+    connection: Connection, naming: Naming, accounts: Sequence[Account], encrypted: Mapping[str, Encrypted]
 ) -> tuple[Account, ...]:
     """Insert those that are missing, in the caller's transaction. Returns the accounts with their ids."""
     urls = {each.name: each.webhook_url for each in _ACCOUNTS}
     done = []
     for each in accounts:
         if each.outcome == "insert":
-            if each.name not in sealed:
+            if each.name not in encrypted:
                 raise Refused(
                     f"account {each.name} was deleted meanwhile; nothing was written", hint="run the same command again"
                 )
-            id, company, credentials = sealed[each.name]
+            id, company, credentials = encrypted[each.name]
             values = {"id": id, "company": company, "type": each.type, "name": each.name}
             values |= {"url": urls[each.name], "credentials": credentials}
             connection.execute(_composed("tenants/seed/account.sql", naming), values)

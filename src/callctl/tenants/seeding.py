@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
     from callctl.secrets.envelope.ring import KeyRing
     from callctl.statements.naming import Naming
-    from callctl.tenants.dev_accounts import Account, Sealed
+    from callctl.tenants.dev_accounts import Account, Encrypted
     from callctl.tenants.seed_rows import Seed
 
 COMMAND = "seed-models"
 
 
 @dataclass(frozen=True)
-class Wish:
+class SeedOptions:
     """What is to be seeded. ``catalogue`` names it in messages and in the audit trail.
 
     ``development_database`` is the name that somebody typed; a sandbox does not ask for it.
@@ -65,16 +65,16 @@ class Seeded:
         return models or any(each.outcome == "insert" for each in self.accounts or ())
 
 
-def look(connection: Connection, settings: Settings, wish: Wish) -> Seeded:
+def look(connection: Connection, settings: Settings, options: SeedOptions) -> Seeded:
     """What :func:`seed` would write. Changes nothing, and does not ask whether the database is there to develop on.
 
     Raises Refused where step 13 is not applied, and as :func:`seed` where the table does not fit the catalogue.
     """
     with database.read_only(connection):
-        return _found(connection, _naming(connection, settings), wish)
+        return _found(connection, _naming(connection, settings), options)
 
 
-def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEvent = ignore) -> Seeded:
+def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_event: OnEvent = ignore) -> Seeded:
     """Insert the models that are missing, and bring up to date what callctl wrote and nobody has changed since.
 
     One transaction, with its row in the audit trail; none where there is nothing to write. Raises Refused, naming model
@@ -83,23 +83,23 @@ def seed(settings: Settings, wish: Wish, *, wait: bool = False, on_event: OnEven
     """
     import psycopg
 
-    ring = load_key_ring(settings) if wish.dev_accounts else None
+    ring = load_key_ring(settings) if options.dev_accounts else None
     with at_work(settings, command="seed-models", wait=wait, on_event=on_event) as (connection, _):
-        if wish.dev_accounts:
-            dev_accounts.assert_development(connection, settings, wish.development_database)
+        if options.dev_accounts:
+            dev_accounts.assert_development(connection, settings, options.development_database)
         naming = _naming(connection, settings)
         with database.read_only(connection):
-            found = _found(connection, naming, wish)
+            found = _found(connection, naming, options)
         if not found.writes:
             return found
         try:
-            sealed: Mapping[str, Sealed] = {}
+            encrypted: Mapping[str, Encrypted] = {}
             if ring is not None and any(each.outcome == "insert" for each in found.accounts or ()):
-                sealed = _sealed(connection, settings, naming, ring, on_event)
-            attempt = partial(_attempt, connection, settings, naming, wish, sealed)
+                encrypted = _encrypted(connection, settings, naming, ring, on_event)
+            attempt = partial(_attempt, connection, settings, naming, options, encrypted)
             return database.with_retries(settings, "a lock", attempt, on_event)
         except psycopg.Error as error:
-            quoted = not wish.dev_accounts
+            quoted = not options.dev_accounts
             raise database.translated(error, COMMAND, "", "nothing was written", connection, quoted=quoted) from error
 
 
@@ -114,15 +114,17 @@ def _naming(connection: Connection, settings: Settings) -> Naming:
     return found.naming
 
 
-def _found(connection: Connection, naming: Naming, wish: Wish) -> Seeded:
-    seeds = seed_rows.look(connection, naming, wish.models, wish.catalogue, overwrite=wish.overwrite)
-    accounts = dev_accounts.look(connection, naming) if wish.dev_accounts else None
-    return Seeded(wish.catalogue, seeds, accounts, contradictions(wish.models), withheld.models(connection, naming))
+def _found(connection: Connection, naming: Naming, options: SeedOptions) -> Seeded:
+    seeds = seed_rows.look(connection, naming, options.models, options.catalogue, overwrite=options.overwrite)
+    accounts = dev_accounts.look(connection, naming) if options.dev_accounts else None
+    return Seeded(
+        options.catalogue, seeds, accounts, contradictions(options.models), withheld.models(connection, naming)
+    )
 
 
-def _sealed(
+def _encrypted(
     connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
-) -> Mapping[str, Sealed]:
+) -> Mapping[str, Encrypted]:
     """The secrets of the development accounts, under a key that this database then knows."""
 
     def known() -> None:
@@ -132,28 +134,28 @@ def _sealed(
             key_ledger.record(connection, ring)
 
     database.with_retries(settings, "a lock", known, on_event)
-    return dev_accounts.seal(connection, settings, naming, ring, on_event)
+    return dev_accounts.encrypt(connection, settings, naming, ring, on_event)
 
 
 def _attempt(
-    connection: Connection, settings: Settings, naming: Naming, wish: Wish, sealed: Mapping[str, Sealed]
+    connection: Connection, settings: Settings, naming: Naming, options: SeedOptions, encrypted: Mapping[str, Encrypted]
 ) -> Seeded:
     with connection.transaction():
         guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
         store.create(connection, settings.schema)
         seed_rows.lock(connection, naming)
-        found = _found(connection, naming, wish)  # again: the application may have written meanwhile
-        seeds = seed_rows.write(connection, naming, found.models, wish.catalogue)
+        found = _found(connection, naming, options)  # again: the application may have written meanwhile
+        seeds = seed_rows.write(connection, naming, found.models, options.catalogue)
         accounts = found.accounts
         if accounts is not None:
-            accounts = dev_accounts.write(connection, naming, accounts, sealed)
+            accounts = dev_accounts.write(connection, naming, accounts, encrypted)
         done = replace(found, models=seeds, accounts=accounts, withheld=withheld.models(connection, naming))
         if done.writes:
-            record_action(connection, COMMAND, _detail(done, wish))
+            record_action(connection, COMMAND, _detail(done, options))
         return done
 
 
-def _detail(done: Seeded, wish: Wish) -> Mapping[str, Any]:
+def _detail(done: Seeded, options: SeedOptions) -> Mapping[str, Any]:
     """What was written, for the audit trail: values of the catalogue, and those that they took the place of."""
     updated = {
         each.model.key: {
@@ -165,8 +167,8 @@ def _detail(done: Seeded, wish: Wish) -> Mapping[str, Any]:
         if each.outcome == "update"
     }
     return {
-        "catalogue": wish.catalogue,
-        "overwrite": wish.overwrite,
+        "catalogue": options.catalogue,
+        "overwrite": options.overwrite,
         "inserted": {each.model.key: each.id for each in done.models if each.outcome == "insert"},
         "updated": updated,
         "accounts": {each.name: each.id for each in done.accounts or () if each.outcome == "insert"},

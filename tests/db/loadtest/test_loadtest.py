@@ -26,7 +26,7 @@ from callctl.loadtest import run as loadtest
 from callctl.loadtest.measure import LoadTest
 from callctl.loadtest.queries import documented_queries
 from callctl.loadtest.rows import Rows, new
-from callctl.loadtest.sessions import Plan
+from callctl.loadtest.sessions import Workload
 from callctl.migration import migrate
 from callctl.migration.checks import verify
 from callctl.sandbox.baselines import BASELINES, create_database, drop_database
@@ -35,7 +35,7 @@ from callctl.statements.naming import read_naming
 
 _numbers = itertools.count(1)
 
-SHORT = Plan(sessions=4, connections=4, seconds=1.3, calls=None, call_seconds=0.4)
+SHORT = Workload(sessions=4, connections=4, seconds=1.3, calls=None, call_seconds=0.4)
 # Every row of the platform's, by table; what the load test makes would be among them.
 TABLES = ("companies", "chatbots", "end_users", "conversations", "integration_accounts", "calls", "call_transcripts")
 
@@ -99,8 +99,8 @@ def left(db: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else -1
 
 
-def run(db: psycopg.Connection[Any], plan: Plan = SHORT, **options: Any) -> LoadTest:
-    return loadtest.load_test(settings(db), plan, **{"history": 30, "limit_ms": 60_000.0, **options})
+def run(db: psycopg.Connection[Any], workload: Workload = SHORT, **options: Any) -> LoadTest:
+    return loadtest.load_test(settings(db), workload, **{"history": 30, "limit_ms": 60_000.0, **options})
 
 
 def test_it_measures_every_query_and_leaves_nothing(db: psycopg.Connection[Any]) -> None:
@@ -124,7 +124,7 @@ def test_it_measures_every_query_and_leaves_nothing(db: psycopg.Connection[Any])
         if isinstance(event, LoadProgress) and looking.ident is None:
             looking.start()
 
-    done = run(db, Plan(sessions=10, connections=3, seconds=2.4, calls=None, call_seconds=0.4), on_event=on_event)
+    done = run(db, Workload(sessions=10, connections=3, seconds=2.4, calls=None, call_seconds=0.4), on_event=on_event)
     looking.join()
     assert done.passed, done
     # While it runs: a company of its own, in no list of companies; rows as the application writes them.
@@ -151,7 +151,7 @@ def test_it_measures_every_query_and_leaves_nothing(db: psycopg.Connection[Any])
 
 @one
 def test_a_number_of_calls_ends_it(db: psycopg.Connection[Any]) -> None:
-    done = run(db, Plan(2, 2, 60.0, 3, 0.3), history=0)
+    done = run(db, Workload(2, 2, 60.0, 3, 0.3), history=0)
     assert (done.calls_started, done.calls_completed, done.lines) == (3, 3, 60)
     assert done.seconds < 30
 
@@ -190,7 +190,7 @@ def test_what_a_killed_one_leaves_is_reported_and_removed(db: psycopg.Connection
         "INSERT INTO callctl.load_test (company_id, slug, client, callctl_version)"
         " VALUES (gen_random_uuid(), 'callctl-loadtest-1', 'me@here', '0')"
     )
-    done = run(db, Plan(1, 1, 0.3, None, 0.2), history=0)
+    done = run(db, Workload(1, 1, 0.3, None, 0.2), history=0)
     assert sorted((each.kept is not None, each.calls > 30) for each in done.removed) == [
         (False, False),
         (False, True),
@@ -239,7 +239,7 @@ def test_a_connection_that_is_lost_ends_it(db: psycopg.Connection[Any]) -> None:
 
     killer = threading.Thread(target=end_one)
     killer.start()
-    done = run(db, Plan(4, 4, 30.0, None, 0.4))
+    done = run(db, Workload(4, 4, 30.0, None, 0.4))
     killer.join()
     assert done.stopped is not None
     assert "the server ended a connection" in done.stopped
@@ -261,7 +261,7 @@ def test_waiting_for_a_lock_is_seen_and_counts(db: psycopg.Connection[Any]) -> N
         if isinstance(event, LoadProgress) and holding.ident is None:
             holding.start()
 
-    done = run(db, Plan(4, 4, 2.0, None, 0.4), on_event=look, limit_ms=100.0)
+    done = run(db, Workload(4, 4, 2.0, None, 0.4), on_event=look, limit_ms=100.0)
     holding.join()
     assert [each.event for each in done.waits if each.type == "Lock" and each.ours] == ["relation"]
     assert max(each.longest_ms for each in done.waits) > 100
@@ -431,7 +431,7 @@ def test_rows_that_a_trigger_adds_to_its_company_go_with_it(db: psycopg.Connecti
     rows.make(new())
     assert [each.kept for each in loadtest.clean(settings(db))] == [None]
     db.execute("CREATE TRIGGER plan AFTER INSERT ON chatapp.calls FOR EACH ROW EXECUTE FUNCTION public.plan()")
-    run(db, Plan(1, 1, 0.3, None, 0.2), history=3)
+    run(db, Workload(1, 1, 0.3, None, 0.2), history=3)
     assert backups.rows(db, "public.plans") == 0
     assert left(db) == 0
 
@@ -526,7 +526,7 @@ def test_not_enough_connections(db: psycopg.Connection[Any]) -> None:
     assert everything(db) == before
     found = loadtest_preview.preview(db, settings(db), SHORT, 10)
     assert (found.fits, found.room) == (False, 5)
-    assert run(db, Plan(4, 2, 0.4, None, 0.2), history=0).passed
+    assert run(db, Workload(4, 2, 0.4, None, 0.2), history=0).passed
 
 
 @one

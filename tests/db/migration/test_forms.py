@@ -11,7 +11,7 @@ from callctl.migration import migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.run import batches
 from callctl.migration.run.transactions import Run
-from callctl.statements.batch_query import Target
+from callctl.statements.batch_query import BatchedTable
 from callctl.statements.script import Statement
 
 
@@ -310,7 +310,7 @@ def test_a_key_that_changes_in_the_middle_of_a_step_is_filled_all_the_same(
     write_batches = batches._pass
     changed: list[str] = []
 
-    def after_a_key_changed(run: Run, statement: Statement, target: Target, total: int, done: int) -> int:
+    def after_a_key_changed(run: Run, statement: Statement, target: BatchedTable, total: int, done: int) -> int:
         if run.step == 4 and target.table == "chatbots" and not changed:
             platform.db.execute("UPDATE chatapp.chatbots SET id = %s WHERE id = %s", (new, row))
             changed.append(new)

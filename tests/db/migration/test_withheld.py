@@ -56,7 +56,7 @@ def waiting(url: str) -> dict[str, bool]:
 
 
 def seed(url: str, models: tuple[Model, ...], **options: Any) -> list[str]:
-    done = seeding.seed(Settings(database_url=url), seeding.Wish("ours.yaml", models, **options))
+    done = seeding.seed(Settings(database_url=url), seeding.SeedOptions("ours.yaml", models, **options))
     return [each.outcome for each in done.models]
 
 
@@ -295,7 +295,7 @@ def test_a_key_that_was_taken_meanwhile_belongs_to_who_took_it(documented: str) 
             "INSERT INTO chatapp.ai_models (model_name, provider, display_name) VALUES (%s, 'openai', 'Ours')",
             (LATEST,),
         )
-        found = seeding.look(db, settings, seeding.Wish(OWN, load_catalogue()))
+        found = seeding.look(db, settings, seeding.SeedOptions(OWN, load_catalogue()))
         assert sorted(each.outcome for each in found.models) == ["kept", "unchanged", "unchanged"]
         migrate.up(settings)
         row = db.execute("SELECT count(*) FROM chatapp.ai_models WHERE model_name = %s", (LATEST,)).fetchone()

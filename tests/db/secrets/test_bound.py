@@ -26,7 +26,7 @@ from callctl.events import Event, Notice
 from callctl.migration import migrate
 from callctl.migration.checks import verify
 from callctl.migration.steps.catalogue import OWN, load_catalogue
-from callctl.secrets.envelope.cipher import Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.format import Place, as_text, read
 from callctl.secrets.inventory import key_retirement, key_use
@@ -37,7 +37,7 @@ from callctl.secrets.webhooks import replace as webhook_secrets
 from callctl.secrets.webhooks.accounts import Scope
 from callctl.tenants import accounts as accounts_listed
 from callctl.tenants import dev_accounts
-from callctl.tenants.seeding import Wish, seed
+from callctl.tenants.seeding import SeedOptions, seed
 
 pytestmark = pytest.mark.one_server
 
@@ -77,13 +77,13 @@ def attack(db: Database, settings: Settings) -> Attack:
     ring = accounts.ring_of(settings)
     victim, *others = twilio(db, 6)
     place = Place(victim[1], "integration_accounts", victim[0], "credentials.authToken")
-    seal = Sealer(ring.keys["k1"]).seal
+    encrypt = Encrypter(ring.keys["k1"]).encrypt
     kinds = {
-        "version 1": (seal(f"{accounts.CANARY} moved", place, 1), "unbound"),
+        "version 1": (encrypt(f"{accounts.CANARY} moved", place, 1), "unbound"),
         "no version": (accounts.bare(ring, f"{accounts.CANARY} moved"), "unbound"),
         "plaintext": (f"{accounts.CANARY} put there", "unbound"),
-        "another place's": (seal(f"{accounts.CANARY} moved", place, 2), "tampered"),
-        "primary": (Sealer(ring.primary).seal(f"{accounts.CANARY} moved", place, 1), "unbound"),
+        "another place's": (encrypt(f"{accounts.CANARY} moved", place, 2), "tampered"),
+        "primary": (Encrypter(ring.primary).encrypt(f"{accounts.CANARY} moved", place, 1), "unbound"),
     }
     rows = {}
     for (id, _), (kind, (value, _)) in zip(others, kinds.items(), strict=True):
@@ -151,7 +151,9 @@ def test_a_named_row_is_bound_and_no_other(url: str, keys: Path) -> None:
             company = one(db, "SELECT company_id::text FROM chatapp.integration_accounts WHERE id = %s", id)
             envelope = read(one(db, TOKEN, id))
             assert envelope is not None
-            opened = Opener(ring).open(envelope, Place(company, "integration_accounts", id, "credentials.authToken"))
+            opened = Decrypter(ring).decrypt(
+                envelope, Place(company, "integration_accounts", id, "credentials.authToken")
+            )
             assert (opened.key.id, opened.version) == ("k3", 2)
             assert was in {each.was for each in rotated.changed}
         # A value that belongs to another place is never made genuine, whoever names it.
@@ -377,7 +379,7 @@ def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tm
         rotate(settings, binding="bind")
         kept = one(db, "SELECT webhook_secret FROM callctl.kept_webhook_secret")
         assert json.loads(kept)["v"] == 2
-        moved = as_text(Sealer(ring.keys["k1"]).seal("moved", Place("", "", "", ""), 1))
+        moved = as_text(Encrypter(ring.keys["k1"]).encrypt("moved", Place("", "", "", ""), 1))
         db.execute("SET callctl.writes = 'on'")
         bot = one(db, "SELECT id::text FROM chatapp.chatbots LIMIT 1")
         db.execute("UPDATE callctl.kept_webhook_secret SET webhook_secret = %s", (moved,))
@@ -454,19 +456,19 @@ def test_what_the_documented_writer_writes_is_no_alarm(url: str, keys: Path) -> 
         for secret in ("f4c1d2e3", "pässwörd · 密码 · 🔑", '{"a": "b"}'):
             id = str(uuid4())
 
-            def sealed(path: str, secret: str = secret, id: str = id) -> Any:
+            def encrypted(path: str, secret: str = secret, id: str = id) -> Any:
                 place = {"company_id": company, "table": "integration_accounts", "row_id": id, "path": path}
                 return write(secret, "k2", key, **place)
 
             credentials = {
-                "password": sealed("credentials.password"),
-                "turnServers": [{"credential": sealed("credentials.turnServers[].credential")} for _ in range(2)],
+                "password": encrypted("credentials.password"),
+                "turnServers": [{"credential": encrypted("credentials.turnServers[].credential")} for _ in range(2)],
             }
             db.execute(
                 "INSERT INTO chatapp.integration_accounts"
                 " (id, company_id, account_type, account_name, credentials, access_token)"
                 " VALUES (%s, %s, 'custom', 'new', %s, %s)",
-                (id, company, Jsonb(credentials), json.dumps(sealed("access_token"))),
+                (id, company, Jsonb(credentials), json.dumps(encrypted("access_token"))),
             )
             found = [each for where, each in accounts.seen(db, ring).items() if where.startswith(id)]
             assert found == [accounts.Seen(secret, "k2", 2)] * 4
@@ -536,6 +538,6 @@ def test_development_accounts_are_bound_where_their_fields_are(applied_documente
     with connect(url) as db:
         name = dev_accounts.database_name(db)
         rotate(settings, binding="bind")
-        seed(settings, Wish("test", load_catalogue(name=OWN), dev_accounts=True, development_database=name))
+        seed(settings, SeedOptions("test", load_catalogue(name=OWN), dev_accounts=True, development_database=name))
         assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {2}
         assert rotate(settings).failures == 0

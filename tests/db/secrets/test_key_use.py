@@ -19,7 +19,7 @@ from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
 from callctl.events import Event, Notice, ignore
 from callctl.migration import migrate
 from callctl.secrets.envelope import key_ledger
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.format import Place
 from callctl.secrets.envelope.key_ledger import Encryptions
 from callctl.secrets.inventory import key_retirement, key_use
@@ -32,7 +32,7 @@ Database = psycopg.Connection[Any]
 def test_a_key_is_retired_only_when_nothing_is_under_it(url: str, keys: Path) -> None:
     settings = accounts.settings_of(url, keys)
     ring = accounts.ring_of(settings)
-    seal = Sealer(ring.keys["k1"]).seal
+    encrypt = Encrypter(ring.keys["k1"]).encrypt
     nowhere = Place("", "", "", "")
     with connect(url) as db:
 
@@ -50,7 +50,7 @@ def test_a_key_is_retired_only_when_nothing_is_under_it(url: str, keys: Path) ->
         # Outside the declared fields: in a settings document, in text, in what callctl saved.
         db.execute(
             "UPDATE chatapp.chatbots SET settings = %s WHERE id = (SELECT min(id::text)::uuid FROM chatapp.chatbots)",
-            (Jsonb({"call": {"apiKey": seal("x", nowhere, 1)}}),),
+            (Jsonb({"call": {"apiKey": encrypt("x", nowhere, 1)}}),),
         )
         assert "1 in chatbots, settings.call.apiKey: under it, outside the declared fields" in refused()
         db.execute("UPDATE chatapp.chatbots SET settings = '{}'")

@@ -185,7 +185,7 @@ def test_a_person_is_asked_with_what_was_counted(
     assert (code, out, len(asked)) == (3, "", 1), err
     assert "not confirmed; nothing was changed" in err
     before = err.partition("callctl: error:")[0]
-    assert " to bring, 0 that do not open" in before
+    assert " to encrypt, 0 that do not open" in before
     assert "values in plaintext. Encrypting removes no copy of a plaintext." in before
     assert "trigger audit on" in before
 

@@ -19,7 +19,7 @@ from callctl.database import lock
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
 from callctl.events import Event, Notice
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter
 from callctl.secrets.envelope.format import Place, as_text, read
 from callctl.secrets.inventory import key_use
 from callctl.secrets.rotation.rotate import Rotated, rotate
@@ -102,7 +102,7 @@ def test_what_does_not_open_is_left_and_listed_and_the_rest_is_done(url: str, ke
         ).fetchall()
         ids = [row[0] for row in rows]
         here = Place(rows[3][1], "integration_accounts", ids[3], "credentials.authToken")
-        good = Sealer(ring.keys["k1"]).seal("canary-4f1d moved", here, 2)
+        good = Encrypter(ring.keys["k1"]).encrypt("canary-4f1d moved", here, 2)
         values = {
             ids[0]: ({**good, "kid": "k9"}, "unknown-key"),
             ids[1]: ({**good, "v": 1}, "tampered"),
@@ -167,7 +167,7 @@ def test_a_row_given_to_another_company_is_reported(
         assert {each.row_id: each.reason for each in key_use.look(db, settings).counted.unreadable} == reasons
         monkeypatch.setattr(secret_tables, "MOST_TRIED", 0)
         assert {each.reason for each in rotate(settings).left} == {
-            "tampered: it was changed, or moved here, after key k2 sealed it"
+            "tampered: it was changed, or moved here, after key k2 encrypted it"
         }
 
 
@@ -234,7 +234,7 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
     )
     settings = accounts.settings_of(url, keys, secret_fields=extra)
     ring = accounts.ring_of(settings)
-    seal = Sealer(ring.keys["k1"]).seal
+    encrypt = Encrypter(ring.keys["k1"]).encrypt
     with connect(url) as db:
         account, company = db.execute(
             "DELETE FROM chatapp.integration_accounts WHERE account_type = 'custom'"
@@ -250,11 +250,11 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
             "company_id": company,
             "account_type": "custom",
             "weight": 1.10,
-            "access_token": as_text(seal("token", place("access_token"), 2)),
+            "access_token": as_text(encrypt("token", place("access_token"), 2)),
             "credentials": {
                 "sipUri": "sip:a@b",
                 "password": "plain",
-                "turnServers": [{"credential": seal("turn", place("credentials.turnServers[].credential"), 2)}],
+                "turnServers": [{"credential": encrypt("turn", place("credentials.turnServers[].credential"), 2)}],
             },
         }
         db.execute(
@@ -262,7 +262,7 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
             " ('ai_models', gen_random_uuid(), '{\"description\": \"a secret description\"}')",
             (account, Jsonb(row)),
         )
-        value = {"voiceId": "alloy", "apiKey": seal("key", Place(owner, "chatbots", bot, "settings.call.apiKey"), 2)}
+        value = {"voiceId": "alloy", "apiKey": encrypt("key", Place(owner, "chatbots", bot, "settings.call.apiKey"), 2)}
         db.execute(
             "INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, value)"
             " VALUES (%s, 'settings.call', 'down', %s), (%s, 'capabilities', 'down', '{}')",
@@ -273,13 +273,13 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
         assert under == {"k2": 0, "k1": 3}
         rotated = rotate(settings)
         assert rotated.failures == 0
-        opener = Opener(ring)
+        decrypter = Decrypter(ring)
         contents = one(db, "SELECT contents FROM callctl.saved_row WHERE row_id = %s", account)
 
         def opened(found: object, where: Place) -> tuple[str, str, int]:
             envelope = read(found)
             assert envelope is not None
-            held = opener.open(envelope, where)
+            held = decrypter.decrypt(envelope, where)
             return held.plaintext, held.key.id, held.version
 
         assert opened(contents["access_token"], place("access_token")) == ("token", "k2", 2)

@@ -26,7 +26,7 @@ from callctl.database.lock import ROTATION_CLASS
 from callctl.errors import Interrupted, LockHeld
 from callctl.events import Event, Notice, RotationProgress, Waiting
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.format import Place
 from callctl.secrets.inventory import scan_finder as secret_scan_finder
 from callctl.secrets.inventory import scan_thread as secret_scan_beside
@@ -300,7 +300,7 @@ def write(db: Database, ring: Any, id: str, newest: dict[str, str]) -> None:
 
     db.execute(
         "UPDATE chatapp.integration_accounts SET access_token = %s, credentials = credentials || %s WHERE id = %s",
-        (json.dumps(Sealer(ring.keys["k1"]).seal(plaintext, place, 2)), Jsonb({"note": plaintext[-8:]}), id),
+        (json.dumps(Encrypter(ring.keys["k1"]).encrypt(plaintext, place, 2)), Jsonb({"note": plaintext[-8:]}), id),
     )
     newest[id] = plaintext
 

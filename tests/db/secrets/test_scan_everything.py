@@ -20,7 +20,7 @@ from callctl.config.settings import Settings
 from callctl.errors import Refused, UsageError
 from callctl.events import Event, ScanProgress
 from callctl.sandbox.server import Server
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.format import Place
 from callctl.secrets.envelope.ring import KeyRing
 from callctl.secrets.inventory import key_retirement, key_use
@@ -56,9 +56,9 @@ def ring(settings: Settings) -> KeyRing:
     return accounts.ring_of(settings)
 
 
-def sealed(ring: KeyRing, key: str = "k1") -> str:
+def encrypted(ring: KeyRing, key: str = "k1") -> str:
     """An envelope as JSON text."""
-    return json.dumps(Sealer(ring.keys[key]).seal("canary-4f1d", NOWHERE, 1))
+    return json.dumps(Encrypter(ring.keys[key]).encrypt("canary-4f1d", NOWHERE, 1))
 
 
 def refused(settings: Settings, *names: str) -> str:
@@ -95,7 +95,7 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_it_is_found_wherever_it_is(settings: Settings, db: Database, ring: KeyRing, place: str) -> None:
-    db.execute(PLACES[place].replace("{0}", f"'{sealed(ring)}'").encode())
+    db.execute(PLACES[place].replace("{0}", f"'{encrypted(ring)}'").encode())
     message = refused(settings)
     number = 2 if "copy of the accounts" in place else 1
     assert f"cannot be retired: {number} value" in message
@@ -161,9 +161,9 @@ def test_it_is_found_in_whatever_type(settings: Settings, db: Database, ring: Ke
     except psycopg.errors.FeatureNotSupported:  # a server without libxml
         del types["xml"]
     expected = {}
-    compact = json.dumps(json.loads(sealed(ring)), separators=(",", ":"))
+    compact = json.dumps(json.loads(encrypted(ring)), separators=(",", ":"))
     for number, (name, value) in enumerate(types.items()):
-        forms = [sealed(ring), compact, json.dumps(accounts.bare(ring, "x"))]
+        forms = [encrypted(ring), compact, json.dumps(accounts.bare(ring, "x"))]
         first = f"'{forms[0]}'"
         db.execute(f"CREATE TABLE public.t{number} AS SELECT {value.format(first)} AS x WHERE false".encode())
         for form in forms:
@@ -188,7 +188,7 @@ def test_text_that_is_not_utf8_is_looked_into(server: Server, keys: Path) -> Non
         admin.execute("CREATE DATABASE unchecked TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
     try:
         with connect(server.url("unchecked"), client_encoding="UTF8") as db:
-            db.execute(f"CREATE TABLE \"caf\u00e9\" AS SELECT 1 AS n, E'\\351 ' || '{sealed(ring)}' AS x".encode())
+            db.execute(f"CREATE TABLE \"caf\u00e9\" AS SELECT 1 AS n, E'\\351 ' || '{encrypted(ring)}' AS x".encode())
             found = scan(db, settings, ring)
             assert found.not_looked_into == ()
             assert [(each.table, each.values, each.key) for each in found.found] == [("public.caf\u00e9", 1, "k1")]
@@ -202,7 +202,7 @@ def test_other_keys_and_other_text_do_not_count(settings: Settings, db: Database
         "const { encrypted, iv, authTag } = encrypt(text); // see {{authTag}} and "
         + base64.b64encode(b"encrypted" * 30).decode()
     )
-    db.execute("CREATE TABLE public.notes AS SELECT %s::text AS x UNION ALL SELECT %s", (prose, sealed(ring, "k2")))
+    db.execute("CREATE TABLE public.notes AS SELECT %s::text AS x UNION ALL SELECT %s", (prose, encrypted(ring, "k2")))
     done = key_retirement.retire(settings, "k1")
     assert done.not_scanned == ()
     assert done.tables > 10
@@ -213,11 +213,11 @@ def test_what_cannot_be_parsed_is_not_looked_into(
     settings: Settings, db: Database, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And is no piece of an envelope: it is counted by column, and the table has to be named."""
-    broken = sealed(ring).replace('": "', '" oops "')
+    broken = encrypted(ring).replace('": "', '" oops "')
     db.execute(
         "CREATE TABLE public.odd AS SELECT %s::text AS x, ''::text AS y UNION ALL SELECT %s, ''", (broken, broken)
     )
-    db.execute("CREATE TABLE public.long AS SELECT %s || repeat('x', 20000) AS z", (sealed(ring, "k2"),))
+    db.execute("CREATE TABLE public.long AS SELECT %s || repeat('x', 20000) AS z", (encrypted(ring, "k2"),))
     monkeypatch.setattr(secret_scan_finder, "LONGEST", 10_000)
     monkeypatch.setattr(secret_scan_rows, "LONGEST", 10_000)
     message = refused(settings)
@@ -329,7 +329,7 @@ def test_it_reads_in_ranges_and_tells_how_far_it_is(
     db.execute(
         "CREATE TABLE public.large AS SELECT n, CASE WHEN n %% 7 = 0 THEN %s ELSE repeat('x', 300) END AS x"
         " FROM generate_series(1, 3000) AS n",
-        (sealed(ring),),
+        (encrypted(ring),),
     )
     db.execute("ANALYZE public.large")
     ranges: list[str] = []
@@ -362,7 +362,9 @@ def test_a_snapshot_that_would_become_old_is_given_up_for_a_smaller_range(
     settings: Settings, db: Database, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it had found counts once; a page that takes too long by itself is named."""
-    db.execute("CREATE TABLE public.large AS SELECT n, %s::text AS x FROM generate_series(1, 60) AS n", (sealed(ring),))
+    db.execute(
+        "CREATE TABLE public.large AS SELECT n, %s::text AS x FROM generate_series(1, 60) AS n", (encrypted(ring),)
+    )
     took = secret_scan._Scanner._attempt
     slow = {"pages": 1}
 
@@ -395,7 +397,7 @@ def test_what_moves_behind_the_scan_is_found(
     """Written in a table, a declared field, a new table or a rewritten one, after the scan has been there."""
     db.execute("CREATE TABLE public.a (n int PRIMARY KEY, x text); INSERT INTO public.a VALUES (1, 'x')")
     db.execute("CREATE TABLE public.b AS SELECT 1 AS n, 'x'::text AS x")
-    value = f"'{sealed(ring)}'"
+    value = f"'{encrypted(ring)}'"
     writes = {
         "public.a, x, ": (f"UPDATE public.a SET x = {value}", "UPDATE public.a SET x = ''"),
         "public.made, x, ": (f"CREATE TABLE public.made AS SELECT {value}::text AS x", "DROP TABLE public.made"),
@@ -457,7 +459,7 @@ def test_a_row_that_moves_to_an_earlier_page_is_found(
     monkeypatch.setattr(secret_scan, "FIRST_PAGES", 1)
     db.execute("CREATE TABLE public.moved (n int, x text) WITH (autovacuum_enabled = off)")
     db.execute("INSERT INTO public.moved SELECT n, repeat('x', 700) FROM generate_series(1, 40) AS n")
-    db.execute("INSERT INTO public.moved VALUES (99, %s)", (sealed(ring),))
+    db.execute("INSERT INTO public.moved VALUES (99, %s)", (encrypted(ring),))
     db.execute("INSERT INTO public.moved SELECT n, repeat('x', 700) FROM generate_series(100, 140) AS n")
     db.execute("DELETE FROM public.moved WHERE n < 12")
     db.execute("VACUUM public.moved")

@@ -13,7 +13,7 @@ from tests.support.db import accounts
 
 from callctl.database import connection as database
 from callctl.errors import ConnectionFailed
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.format import Place
 from callctl.secrets.inventory import scan_thread as secret_scan_beside
 from callctl.secrets.inventory.scan import scan, warnings
@@ -27,7 +27,7 @@ def test_it_finds_what_is_outside_and_only_that(url: str, keys: Path) -> None:
     ring = accounts.ring_of(settings)
     with connect(url) as db:
         assert scan(db, settings, ring).found == ()
-        sealed = Sealer(ring.keys["k1"]).seal("canary-4f1d", NOWHERE, 1)
+        encrypted = Encrypter(ring.keys["k1"]).encrypt("canary-4f1d", NOWHERE, 1)
         db.execute(
             "CREATE TABLE chatapp.hooks (n int PRIMARY KEY, api_key text, note varchar(4000), body json, list jsonb)"
         )
@@ -37,10 +37,10 @@ def test_it_finds_what_is_outside_and_only_that(url: str, keys: Path) -> None:
             ' (3, NULL, %s, NULL, NULL), (4, NULL, %s, NULL, \'{"maxTokens": 5, "token": "short"}\'),'
             ' (5, NULL, \'see sk-canary4f1dcanary4f1dcanary\', \'{"password": "********", "secret": true}\', NULL)',
             (
-                json.dumps({"deep": [{"er": sealed}]}),
+                json.dumps({"deep": [{"er": encrypted}]}),
                 Jsonb([accounts.bare(ring, "x"), {"clientSecret": "canary-4f1d-client"}]),
-                "before " + json.dumps(sealed) + " after",
-                json.dumps(sealed),
+                "before " + json.dumps(encrypted) + " after",
+                json.dumps(encrypted),
             ),
         )
         # Beside the declared fields: of another type, nested, and unknown.
@@ -113,11 +113,11 @@ def test_the_server_lets_each_name_and_shape_through(url: str, keys: Path) -> No
 def test_declared_fields_of_saved_rows_are_not_outside(url: str, keys: Path) -> None:
     settings = accounts.settings_of(url, keys)
     ring = accounts.ring_of(settings)
-    sealed = Sealer(ring.keys["k1"]).seal("canary-4f1d", NOWHERE, 1)
+    encrypted = Encrypter(ring.keys["k1"]).encrypt("canary-4f1d", NOWHERE, 1)
     row = {
         "account_type": "custom",
-        "credentials": {"password": sealed, "authToken": sealed, "turnServers": [{"credential": sealed}]},
-        "access_token": json.dumps(sealed),
+        "credentials": {"password": encrypted, "authToken": encrypted, "turnServers": [{"credential": encrypted}]},
+        "access_token": json.dumps(encrypted),
     }
     with connect(url) as db:
         db.execute(

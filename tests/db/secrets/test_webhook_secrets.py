@@ -25,7 +25,7 @@ from callctl.database.lock import WEBHOOK_CLASS
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import Event, RotationProgress, Waiting, ignore
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Opener
+from callctl.secrets.envelope.cipher import Decrypter
 from callctl.secrets.envelope.format import Place, read
 from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.rotation.rotate import rotate
@@ -122,13 +122,13 @@ def test_new_ones_are_in_the_file_and_the_previous_ones_go_back(url_of_each: str
             "SELECT account_id::text, company_id::text, webhook_secret, keep_until - kept_at"
             " FROM callctl.kept_webhook_secret"
         ).fetchall()
-        opener = Opener(accounts.ring_of(settings))
-        for id, company, sealed, period in kept:
-            envelope = read(sealed)
+        decrypter = Decrypter(accounts.ring_of(settings))
+        for id, company, encrypted, period in kept:
+            envelope = read(encrypted)
             assert envelope is not None
             assert (envelope.key_id, envelope.version, period) == ("k2", 2, HOUR)
             place = Place(company, "integration_accounts", id, "webhook_secret")
-            assert opener.open(envelope, place).plaintext == before[id]
+            assert decrypter.decrypt(envelope, place).plaintext == before[id]
         assert len(kept) == len(before)
         assert one(db, "SELECT encryptions FROM callctl.encryption_key WHERE id = 'k2'") == len(before)
         assert key_use.keys(db, settings).keys[0].saved == len(before)

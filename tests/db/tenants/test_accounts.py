@@ -128,8 +128,8 @@ def test_each_problem_is_found_and_no_secret_shown(applied: str, callctl: Callct
         for name, (columns, _) in TROUBLES.items():
             add(db, name, **columns)
         add(db, "custom", "custom", webhook_url="NULL")
-        sealed = "SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM chatapp.integration_accounts AS t"
-        before = db.execute(sealed).fetchone()
+        digest = "SELECT md5(string_agg(t::text, '' ORDER BY id)) FROM chatapp.integration_accounts AS t"
+        before = db.execute(digest).fetchone()
     code, out, err = callctl(applied, "accounts", "--output", "json")
     assert (code, len(err.splitlines())) == (0, 1)  # the target
     document = json.loads(out)
@@ -161,7 +161,7 @@ def test_each_problem_is_found_and_no_secret_shown(applied: str, callctl: Callct
         name for name, troubles in expected.items() if troubles
     }
     with connect(applied) as db:
-        assert db.execute(sealed).fetchone() == before
+        assert db.execute(digest).fetchone() == before
 
 
 def test_before_step_9_and_in_the_archive(deployed: str, callctl: Callctl) -> None:

@@ -36,7 +36,7 @@ from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop
 from callctl.sandbox.server import Server
 from callctl.statements.naming import read_naming
 from callctl.tenants import dev_accounts, seed_rows, seeding
-from callctl.tenants.seeding import Seeded, Wish, seed
+from callctl.tenants.seeding import Seeded, SeedOptions, seed
 
 Database = psycopg.Connection[Any]
 
@@ -105,12 +105,12 @@ def plain_url(applied: Callable[[Baseline], str]) -> str:
     return applied("documented")
 
 
-def custom(text: str = CUSTOM, **options: Any) -> Wish:
-    return Wish("my.yaml", load_catalogue(text, "my.yaml"), **options)
+def custom(text: str = CUSTOM, **options: Any) -> SeedOptions:
+    return SeedOptions("my.yaml", load_catalogue(text, "my.yaml"), **options)
 
 
-def own(**options: Any) -> Wish:
-    return Wish(OWN, load_catalogue(), **options)
+def own(**options: Any) -> SeedOptions:
+    return SeedOptions(OWN, load_catalogue(), **options)
 
 
 def outcomes(done: Seeded) -> list[str]:
@@ -147,13 +147,13 @@ def edit(db: Database, name: Baseline, key: str, column: str, value: object) -> 
     assert db.execute(query.format(sql.Identifier(column), sql.Identifier(KEY[name])), (value, key)).rowcount == 1
 
 
-def refused(settings: Settings, wish: Wish, kind: type[Exception] = Refused) -> str:
+def refused(settings: Settings, options: SeedOptions, kind: type[Exception] = Refused) -> str:
     """What a run that is refused says; it has changed nothing, and no row of it is in the audit trail."""
     assert settings.database_url
     with connect(settings.database_url) as db:
         before, trail = snapshot.take(db), everything(db)
         with pytest.raises(kind) as caught:
-            seed(settings, wish)
+            seed(settings, options)
         snapshot.assert_same(before, snapshot.take(db))
         assert everything(db) == trail
     error: Any = caught.value
@@ -212,7 +212,7 @@ def test_the_examples_insert_only_what_is_missing(url: str, name: Baseline) -> N
     with connect(url) as db:
         edit(db, name, "gpt-3.5-turbo", KEY[name], "of another name")
         before = models(db, name)
-        done = seed(Settings(database_url=url), Wish(EXAMPLES, load_catalogue(name=EXAMPLES)))
+        done = seed(Settings(database_url=url), SeedOptions(EXAMPLES, load_catalogue(name=EXAMPLES)))
         missing = ["gpt-3.5-turbo", "gemini-2.0-ultra"]
         assert [each.model.key for each in done.models if each.outcome == "insert"] == missing
         assert set(outcomes(done)) == {"insert", "unchanged"}
@@ -329,7 +329,7 @@ def test_down_puts_seeded_models_away_and_up_brings_them_back(name: Baseline, da
         before = snapshot.take(db)
         migrate.up(settings)
         seed(settings, custom())
-        seed(settings, Wish(EXAMPLES, load_catalogue(name=EXAMPLES)))
+        seed(settings, SeedOptions(EXAMPLES, load_catalogue(name=EXAMPLES)))
         edit(db, name, "our-voice-1", "display_name", "Edited")
         rows = {key: contents for key, (_, contents) in models(db, name).items()}
         up = snapshot.take(db)
@@ -668,9 +668,9 @@ def test_development_accounts_are_encrypted_and_made_once(url: str, name: Baseli
 @pytest.mark.applied
 def test_development_accounts_only_where_it_is_said(real: str, keys: Path) -> None:
     settings = accounts.settings_of(real, keys)
-    wish = own(dev_accounts=True)
+    options = own(dev_accounts=True)
     with connect(real) as db:
-        named = replace(wish, development_database=db.info.dbname)
+        named = replace(options, development_database=db.info.dbname)
     development = replace(settings, environment="development", environment_in_file=True)
     for unmarked in (
         settings,
@@ -678,8 +678,8 @@ def test_development_accounts_only_where_it_is_said(real: str, keys: Path) -> No
         replace(development, environment="staging"),
     ):
         assert "not marked as a development database" in refused(unmarked, named)
-    assert "the name of the development database was not given" in refused(development, wish)
-    assert "not called 'platform'" in refused(development, replace(wish, development_database="platform"))
+    assert "the name of the development database was not given" in refused(development, options)
+    assert "not called 'platform'" in refused(development, replace(options, development_database="platform"))
     without = replace(development, keys=None)
     assert "callctl.yaml names no keys" in caught(without, named)
     done = seed(development, named)
@@ -687,9 +687,9 @@ def test_development_accounts_only_where_it_is_said(real: str, keys: Path) -> No
     assert {each.outcome for each in done.accounts} == {"insert"}
 
 
-def caught(settings: Settings, wish: Wish) -> str:
+def caught(settings: Settings, options: SeedOptions) -> str:
     with pytest.raises(ConfigError) as error:
-        seed(settings, wish)
+        seed(settings, options)
     assert error.value.hint
     return error.value.message
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callctl.config.secrets import KeyConfig, KeyEntry
 from callctl.config.settings import Settings
-from callctl.secrets.envelope.cipher import Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter
 from callctl.secrets.envelope.fields import ARRAY, DECLARED, applicable, walk
 from callctl.secrets.envelope.format import Place, as_text, read
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
@@ -48,8 +48,8 @@ def ring_of(settings: Settings) -> KeyRing:
 def bare(ring: KeyRing, plaintext: str) -> dict[str, str]:
     """What the specification's helper returns: a 16-byte IV and no key id."""
     iv = os.urandom(16)
-    sealed = AESGCM(ring.keys["k1"].secret).encrypt(iv, plaintext.encode(), None)
-    return {"encrypted": sealed[:-16].hex(), "iv": iv.hex(), "authTag": sealed[-16:].hex()}
+    ciphertext = AESGCM(ring.keys["k1"].secret).encrypt(iv, plaintext.encode(), None)
+    return {"encrypted": ciphertext[:-16].hex(), "iv": iv.hex(), "authTag": ciphertext[-16:].hex()}
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Account:
     secrets: dict[str, str]
 
 
-def sealed(ring: KeyRing, form: str, plaintext: str, place: Place) -> Any:
+def encrypted(ring: KeyRing, form: str, plaintext: str, place: Place) -> Any:
     """A secret in one of the FORMS."""
     if form == "plaintext":
         return plaintext
     if form == "bare":
         return bare(ring, plaintext)
     key, version = ("k1", 2) if form == "bound" else (form, 1)
-    return Sealer(ring.keys[key]).seal(plaintext, place, version)
+    return Encrypter(ring.keys[key]).encrypt(plaintext, place, version)
 
 
 def fill(
@@ -95,7 +95,7 @@ def _values(ring: KeyRing, rng: random.Random, company: str, forms: tuple[str, .
 
     def secret(path: str) -> Any:
         place = Place(company, "integration_accounts", id, path)
-        return sealed(ring, rng.choice(forms), f"{CANARY} {rng.getrandbits(64):x} é☎", place)
+        return encrypted(ring, rng.choice(forms), f"{CANARY} {rng.getrandbits(64):x} é☎", place)
 
     def token(path: str) -> str | None:
         value = secret(path) if rng.random() < 0.5 else None
@@ -136,7 +136,7 @@ class Seen:
 
 def seen(db: psycopg.Connection[Any], ring: KeyRing, relation: str = "chatapp.integration_accounts") -> dict[str, Seen]:
     """Every secret of the table as an application with the ring reads it, by row, path and position."""
-    opener = Opener(ring)
+    decrypter = Decrypter(ring)
     found: dict[str, Seen] = {}
     columns = "id::text, company_id::text, account_type, credentials, access_token, refresh_token"
     rows = db.execute(f"SELECT {columns} FROM {relation}".encode())
@@ -152,7 +152,7 @@ def seen(db: psycopg.Connection[Any], ring: KeyRing, relation: str = "chatapp.in
             if envelope is None:
                 found[where] = Seen(str(value), None, None)
             else:
-                opened = opener.open(envelope, Place(company, "integration_accounts", id, path))
+                opened = decrypter.decrypt(envelope, Place(company, "integration_accounts", id, path))
                 found[where] = Seen(opened.plaintext, envelope.key_id, envelope.version)
     return found
 

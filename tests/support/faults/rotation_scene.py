@@ -20,7 +20,7 @@ from tests.support.faults.own_server import OwnServer, administer
 from callctl.config.settings import Settings
 from callctl.migration import migrate
 from callctl.sandbox.baselines import Baseline, create_database, fill
-from callctl.secrets.envelope.cipher import NotOpened, Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
 from callctl.secrets.envelope.fields import DECLARED, applicable, walk
 from callctl.secrets.envelope.format import Malformed, Place, as_text, read
 from callctl.secrets.envelope.ring import KeyRing
@@ -132,7 +132,7 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
     for number, form in enumerate(accounts.FORMS * 2):
         id = f"00000000-0000-4000-8000-{number:012d}"
         account = Place(company, "integration_accounts", id, "")
-        token = _sealed(ring, rng, form, account._replace(path="access_token"))
+        token = _encrypted(ring, rng, form, account._replace(path="access_token"))
         row = {
             "id": id,
             "company_id": company,
@@ -140,10 +140,10 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
             "weight": 1.10,
             "access_token": as_text(token) if isinstance(token, dict) else token,
             "credentials": {
-                "password": _sealed(ring, rng, form, account._replace(path="credentials.password")),
+                "password": _encrypted(ring, rng, form, account._replace(path="credentials.password")),
                 "turnServers": [
                     {
-                        "credential": _sealed(
+                        "credential": _encrypted(
                             ring, rng, form, account._replace(path="credentials.turnServers[].credential")
                         )
                     }
@@ -157,7 +157,7 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
         )
     bots = db.execute("SELECT id::text, company_id::text FROM chatapp.chatbots ORDER BY id LIMIT 10").fetchall()
     for number, (bot, owner) in enumerate(bots):
-        key = _sealed(ring, rng, accounts.FORMS[number % 5], Place(owner, "chatbots", bot, "settings.call.apiKey"))
+        key = _encrypted(ring, rng, accounts.FORMS[number % 5], Place(owner, "chatbots", bot, "settings.call.apiKey"))
         call = {"voiceId": "alloy", "speed": 1.50, "apiKey": key}
         if number % 2:
             db.execute(
@@ -173,13 +173,15 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
         db.execute("SELECT id::text FROM chatapp.ai_models ORDER BY id LIMIT 4").fetchall()
     ):
         plaintext = f"{accounts.CANARY} description {number}"
-        value = accounts.sealed(ring, accounts.FORMS[number], plaintext, Place("", "ai_models", model, "description"))
+        value = accounts.encrypted(
+            ring, accounts.FORMS[number], plaintext, Place("", "ai_models", model, "description")
+        )
         text = as_text(value) if isinstance(value, dict) else value
         db.execute("UPDATE chatapp.ai_models SET description = %s WHERE id = %s", (text, model))
 
 
-def _sealed(ring: KeyRing, rng: random.Random, form: str, place: Place) -> Any:
-    return accounts.sealed(ring, form, f"{accounts.CANARY} saved {rng.getrandbits(64):x}", place)
+def _encrypted(ring: KeyRing, rng: random.Random, form: str, place: Place) -> Any:
+    return accounts.encrypted(ring, form, f"{accounts.CANARY} saved {rng.getrandbits(64):x}", place)
 
 
 def _break_some(db: psycopg.Connection[Any], ring: KeyRing) -> None:
@@ -189,7 +191,7 @@ def _break_some(db: psycopg.Connection[Any], ring: KeyRing) -> None:
     ).fetchall()
     for number, (id, company) in enumerate((rows[0], rows[len(rows) // 2], rows[-1])):
         here = Place(company, "integration_accounts", id, "credentials.authToken")
-        good = Sealer(ring.keys["k1"]).seal(f"{accounts.CANARY} broken", here, 1)
+        good = Encrypter(ring.keys["k1"]).encrypt(f"{accounts.CANARY} broken", here, 1)
         value = ({**good, "kid": "k9"}, {**good, "authTag": "00" * 16}, {"hidden": f"{accounts.CANARY} in here"})[
             number
         ]
@@ -206,10 +208,10 @@ def _tokens(db: psycopg.Connection[Any], ring: KeyRing) -> None:
     for number in range(40):
         id = f'it\'s {number:02d}, "{number}"'
         form = accounts.FORMS[number % 5]
-        token = accounts.sealed(ring, form, f"{accounts.CANARY} token {number}", Place("", "tokens", id, "token"))
+        token = accounts.encrypted(ring, form, f"{accounts.CANARY} token {number}", Place("", "tokens", id, "token"))
         nodes = [
             {
-                "secret": accounts.sealed(
+                "secret": accounts.encrypted(
                     ring, form, f"{accounts.CANARY} node {number} {n}", Place("", "tokens", id, "config.nodes[].secret")
                 ),
                 "port": n,
@@ -280,7 +282,7 @@ def _of_account(where: str, company: str, id: str, kind: str, credentials: Any, 
 
 def secrets(db: psycopg.Connection[Any], ring: KeyRing) -> dict[str, Secret]:
     """Every secret as an application with the ring reads it."""
-    opener = Opener(ring)
+    decrypter = Decrypter(ring)
     found: dict[str, Secret] = {}
     for where, place, value in values(db):
         assert where not in found
@@ -289,9 +291,9 @@ def secrets(db: psycopg.Connection[Any], ring: KeyRing) -> dict[str, Secret]:
             if envelope is None:
                 found[where] = Secret(str(value))
             else:
-                opened = opener.open(envelope, place)
+                opened = decrypter.decrypt(envelope, place)
                 found[where] = Secret(opened.plaintext, envelope.key_id, envelope.version)
-        except (Malformed, NotOpened):
+        except (Malformed, NotDecrypted):
             found[where] = Secret(None, raw=repr(value))
     return found
 

@@ -17,7 +17,7 @@ from callctl.loadtest import server as server_load
 from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Sent, Server, Spread, Wait
 from callctl.loadtest.queries import documented_queries
 from callctl.loadtest.rows import new, values_of
-from callctl.loadtest.sessions import DASHBOARD, Plan, script
+from callctl.loadtest.sessions import DASHBOARD, Workload, script
 from callctl.render import loadtest as render_loadtest
 from callctl.render import loadtest_picture as render_loadtest_picture
 from callctl.statements.naming import DOCUMENTED
@@ -137,8 +137,8 @@ def test_every_query_that_is_loaded_is_asked_and_has_its_values() -> None:
 
 
 def test_sessions_do_not_begin_in_one_moment() -> None:
-    assert Plan(100, 100, 30.0, None, 10.0).spread_seconds == 7.5
-    assert Plan(100, 100, 60.0, None, 10.0).spread_seconds == 10.0
+    assert Workload(100, 100, 30.0, None, 10.0).spread_seconds == 7.5
+    assert Workload(100, 100, 60.0, None, 10.0).spread_seconds == 10.0
 
 
 # ---- the server's processes ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callctl.migration.checks.scans import Question, at_places, scans, taken_apart
+from callctl.migration.checks.scans import Question, at_places, shared_queries, taken_apart
 from callctl.statements.script import Check, Statement
 
 
@@ -62,7 +62,7 @@ def test_one_pass_a_table() -> None:
     alone = check("alone", "SELECT 1 FROM s.t AS t, s.u AS u WHERE t.a = u.a")
     first = check("first", "SELECT 1 FROM pg_class AS c, pg_index AS i WHERE c.oid = i.indexrelid")
     second = check("second", "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_class)")
-    found = scans((one, alone, first, two, second, other), "s", 10)
+    found = shared_queries((one, alone, first, two, second, other), "s", 10)
     assert [(scan.statements, scan.places) for scan in found] == [
         ((one, two), True),
         ((other,), True),
@@ -94,7 +94,9 @@ def test_the_conjuncts_of_a_condition(condition: str, parts: tuple[str, ...]) ->
 
 def test_what_questions_begin_with_is_asked_once() -> None:
     asked = ["t.a AND t.b = 1\n  AND t.c", "t.a AND t.b = 1 AND t.d", "t.e OR t.a", "t.a AND t.f", "t.g AND t.h", "t.g"]
-    (scan,) = scans((check(f"c{n}", f"SELECT 1 FROM s.t AS t WHERE {each}") for n, each in enumerate(asked)), "s", 10)
+    (scan,) = shared_queries(
+        (check(f"c{n}", f"SELECT 1 FROM s.t AS t WHERE {each}") for n, each in enumerate(asked)), "s", 10
+    )
     assert scan.sql.split("FROM s.t AS t\n")[1].split("\nOFFSET")[0] == (
         "WHERE (t.a\nAND ((t.b = 1\nAND ((t.c)\nOR (t.d)))\nOR (t.f)))\nOR (t.e OR t.a)\nOR (t.g)"
     )

@@ -19,7 +19,7 @@ from callctl.errors import StepFailed
 from callctl.events import BatchFinished, IndexProgress, Notice, StatementStarted, StepFinished, StepStarted, Waiting
 from callctl.migration.checks.findings import Finding
 from callctl.migration.checks.verify import CheckResult, Report
-from callctl.migration.migrate import Plan, PlannedStep, Run, StepRun
+from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep
 from callctl.render import console as render
 from callctl.render import migration as render_answers
 from callctl.render import preflight as render_findings
@@ -177,18 +177,18 @@ def test_nothing_to_plan_prints_no_result(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_end_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
-    run = Run("up", (StepRun(1, "one", 0.5, 12345), StepRun(2, "two", 1.25, 0)), 2.0)
+    run = Migrated("up", (MigratedStep(1, "one", 0.5, 12345), MigratedStep(2, "two", 1.25, 0)), 2.0)
     render_answers.run(run, "text")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["step", "name", "seconds", "rows"]
     assert lines[1].split() == ["1", "one", "0.50", "12,345"]
     assert lines[-1] == "2 steps applied in 2.0 s"
     kept = (Saved("archived table", "calls", 3204, 0), Saved("saved value", "users.avatar_url", 2, 1))
-    render_answers.run(Run("down", (StepRun(10, "calls", 0.5, 0),), 2.0, kept=kept), "text")
+    render_answers.run(Migrated("down", (MigratedStep(10, "calls", 0.5, 0),), 2.0, kept=kept), "text")
     out = capsys.readouterr().out
     assert "archived table calls: 3,204 rows" in out
     assert "saved value users.avatar_url: 2 rows, 1 of them superseded by a newer write" in out
-    render_answers.run(Run("down", (), 0.0), "text")
+    render_answers.run(Migrated("down", (), 0.0), "text")
     assert capsys.readouterr().out == "nothing to do: no step is applied\n"
 
 

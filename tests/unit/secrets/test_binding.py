@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callctl.secrets.envelope.cipher import Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.format import Place, as_text, read
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
 from callctl.secrets.rows.binding import Binding, FieldName, RowName, Rule
-from callctl.secrets.rows.result import Resealed
+from callctl.secrets.rows.result import Reencrypted
 from callctl.secrets.rows.row import Part, Row, Target
-from callctl.secrets.rows.slow_path import Resealer
+from callctl.secrets.rows.slow_path import Reencrypter
 
 TABLE = "integration_accounts"
 KEYS = {
@@ -44,10 +44,10 @@ def made(form: str, row_id: str, path: str) -> Any:
         return text
     if form == "bare":
         iv = os.urandom(16)
-        sealed = AESGCM(KEYS["k1"].secret).encrypt(iv, text.encode(), None)
-        return {"encrypted": sealed[:-16].hex(), "iv": iv.hex(), "authTag": sealed[-16:].hex()}
+        ciphertext = AESGCM(KEYS["k1"].secret).encrypt(iv, text.encode(), None)
+        return {"encrypted": ciphertext[:-16].hex(), "iv": iv.hex(), "authTag": ciphertext[-16:].hex()}
     place = Place("company", TABLE, "another" if form == "of another row" else row_id, path)
-    return Sealer(KEYS[form[-2:] if form[-2:] in KEYS else "k1"]).seal(text, place, 1 if form in KEYS else 2)
+    return Encrypter(KEYS[form[-2:] if form[-2:] in KEYS else "k1"]).encrypt(text, place, 1 if form in KEYS else 2)
 
 
 def as_jsonb(value: Any) -> Any:
@@ -71,7 +71,7 @@ def row(row_id: str, forms: tuple[str, ...]) -> Row:
     return Row(row_id, "1", row_id, "company", "twilio", (json.dumps(credentials), *tokens))
 
 
-def written(result: Resealed) -> dict[str, Any]:
+def written(result: Reencrypted) -> dict[str, Any]:
     """The new values, by path."""
     credentials, *tokens = result.values
     found = {f"credentials.{name}": value for name, value in json.loads(credentials or "{}").items()}
@@ -91,11 +91,11 @@ def test_no_unbound_value_of_a_bound_field_is_touched_unless_its_row_is_named(
     # A row of another table that has the same id is not named with it.
     others = frozenset(RowName("another", f"row {number}") for number in range(4))
     rows = [row(f"row {number}", each) for number, each in enumerate(forms)]
-    resealer = Resealer(RING, binding, lambda: 1000, bound=bound, named=named | others)
-    with mock.patch("callctl.secrets.rows.fast_path.Quick.reseal", lambda self, target, rows: [None] * len(rows)):
-        parsed = resealer.reseal_all(TARGET, rows)
-    opener = Opener(RING)
-    for results in (resealer.reseal_all(TARGET, rows), parsed):
+    reencrypter = Reencrypter(RING, binding, lambda: 1000, bound=bound, named=named | others)
+    with mock.patch("callctl.secrets.rows.fast_path.Quick.reencrypt", lambda self, target, rows: [None] * len(rows)):
+        parsed = reencrypter.reencrypt_all(TARGET, rows)
+    decrypter = Decrypter(RING)
+    for results in (reencrypter.reencrypt_all(TARGET, rows), parsed):
         for number, result in enumerate(results):
             new, left = written(result), {each.path: each.reason.split(":")[0] for each in result.failures}
             for path, form in zip(PATHS, forms[number], strict=True):
@@ -118,7 +118,7 @@ def test_no_unbound_value_of_a_bound_field_is_touched_unless_its_row_is_named(
                     continue
                 envelope = read(new[path])
                 assert envelope is not None
-                opened = opener.open(envelope, Place("company", TABLE, f"row {number}", path))
+                opened = decrypter.decrypt(envelope, Place("company", TABLE, f"row {number}", path))
                 assert (opened.plaintext, opened.key.id, opened.version) == (f"{form} {path}", "k2", wanted)
 
 
@@ -130,7 +130,7 @@ def test_without_bound_fields_each_version_is_as_before(binding: Binding, versio
 
 def test_a_field_of_one_type_guards_rows_of_that_type() -> None:
     rule = Rule("bind", frozenset({FieldName(TABLE, "custom", "credentials.password"), FieldName(TABLE, "", "x")}))
-    guarded = [rule.guards(TABLE, kind, "credentials.password") for kind in ("custom", "twilio", None)]
+    guarded = [rule.requires_bound(TABLE, kind, "credentials.password") for kind in ("custom", "twilio", None)]
     assert guarded == [True, False, False]
-    assert [rule.guards(TABLE, kind, "x") for kind in ("custom", None)] == [True, True]
-    assert not rule.guards("calls", "custom", "x")
+    assert [rule.requires_bound(TABLE, kind, "x") for kind in ("custom", None)] == [True, True]
+    assert not rule.requires_bound("calls", "custom", "x")

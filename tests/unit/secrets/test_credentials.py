@@ -121,14 +121,14 @@ def test_a_walk_replaces_in_place() -> None:
     seen = []
     for path, container, key, value in walk(custom, fields("custom")):
         seen.append((path, value))
-        container[key] = {"sealed": value}
+        container[key] = {"encrypted": value}
     assert seen == [
         ("credentials.password", "encrypted_sip_password"),
         ("credentials.turnServers[].credential", "encrypted_turn_password"),
         ("credentials.turnServers[].credential", "second"),
     ]
-    assert custom["password"] == {"sealed": "encrypted_sip_password"}
-    assert custom["turnServers"][1] == {"credential": {"sealed": "second"}}
+    assert custom["password"] == {"encrypted": "encrypted_sip_password"}
+    assert custom["turnServers"][1] == {"credential": {"encrypted": "second"}}
     assert custom["username"] == "sip_username"
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.unit.crypto_vectors import Vector, all_vectors
 
-from callctl.secrets.envelope.cipher import NotOpened, Opener, Reason, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted, Reason
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.format import (
     READ_IV_BYTES,
@@ -55,22 +55,22 @@ def test_the_vectors_are_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("vector", OPENING, ids=by_id)
-def test_a_vector_opens_and_is_sealed_to_the_same_bytes(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vector_opens_and_is_encrypted_to_the_same_bytes(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
     assert vector.ring is not None
     assert vector.place is not None
     envelope = read(vector.value)
     assert envelope is not None
-    opened = Opener(vector.ring).open(envelope, vector.place)
+    opened = Decrypter(vector.ring).decrypt(envelope, vector.place)
     assert (opened.plaintext, opened.key.id, opened.version) == (vector.plaintext, vector.key, vector.version)
     assert vector.aad == (associated_data(vector.place).hex() if vector.version == 2 else "")
-    sealer = Sealer(opened.key)
-    monkeypatch.setattr(sealer, "_ivs", [envelope.iv])
-    sealed = sealer.seal(vector.plaintext, vector.place, vector.version or 1)
-    as_sealed = (envelope.iv.hex(), envelope.encrypted.hex(), envelope.auth_tag.hex())
-    assert (sealed["iv"], sealed["encrypted"], sealed["authTag"]) == as_sealed
+    encrypter = Encrypter(opened.key)
+    monkeypatch.setattr(encrypter, "_ivs", [envelope.iv])
+    encrypted = encrypter.encrypt(vector.plaintext, vector.place, vector.version or 1)
+    as_encrypted = (envelope.iv.hex(), envelope.encrypted.hex(), envelope.auth_tag.hex())
+    assert (encrypted["iv"], encrypted["encrypted"], encrypted["authTag"]) == as_encrypted
     if isinstance(vector.value, dict) and len(vector.value) == 6 and vector.value["iv"].islower():
-        assert sealed == vector.value
-    assert read(as_text(sealed)) == read(sealed)
+        assert encrypted == vector.value
+    assert read(as_text(encrypted)) == read(encrypted)
 
 
 @pytest.mark.parametrize("vector", NOT_OPENING, ids=by_id)
@@ -79,8 +79,8 @@ def test_a_vector_does_not_open(vector: Vector) -> None:
     assert vector.place is not None
     envelope = read(vector.value)
     assert envelope is not None
-    with pytest.raises(NotOpened) as caught:
-        Opener(vector.ring, lambda _: vector.elsewhere).open(envelope, vector.place)
+    with pytest.raises(NotDecrypted) as caught:
+        Decrypter(vector.ring, lambda _: vector.elsewhere).decrypt(envelope, vector.place)
     assert caught.value.reason == vector.expectation
     assert caught.value.detail
     assert_says_nothing_of(caught.value, vector)
@@ -121,7 +121,7 @@ def test_the_page_shows_the_bytes_of_the_vectors() -> None:
     assert tuple(text for *_, text in rows) == ("callctl.envelope.v2", *(vector.place or ()))
     (example,) = re.findall(r"^```json\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
     assert example == as_text(json.loads(example))
-    assert list(json.loads(example)) == list(Sealer(KEY).seal("x", HERE, 1))
+    assert list(json.loads(example)) == list(Encrypter(KEY).encrypt("x", HERE, 1))
     assert all(f"`{field.text}`" in page for field in DECLARED)
     reasons = set(re.findall(r"^\| `([a-z-]+)` \|", page.partition("## What does not open")[2], re.MULTILINE))
     assert reasons == set(get_args(Reason))
@@ -131,38 +131,38 @@ def test_the_page_shows_the_bytes_of_the_vectors() -> None:
 
 
 @given(st.text(), places, st.sampled_from(VERSIONS))
-def test_what_is_sealed_opens(plaintext: str, place: Place, version: int) -> None:
-    sealed = Sealer(KEY).seal(plaintext, place, version)
-    assert (sealed["v"], sealed["alg"], sealed["kid"], len(sealed["iv"])) == (version, "A256GCM", "k1", 24)
-    for value in (sealed, as_text(sealed), json.dumps(sealed, indent=1), dict(reversed(sealed.items()))):
+def test_what_is_encrypted_opens(plaintext: str, place: Place, version: int) -> None:
+    encrypted = Encrypter(KEY).encrypt(plaintext, place, version)
+    assert (encrypted["v"], encrypted["alg"], encrypted["kid"], len(encrypted["iv"])) == (version, "A256GCM", "k1", 24)
+    for value in (encrypted, as_text(encrypted), json.dumps(encrypted, indent=1), dict(reversed(encrypted.items()))):
         envelope = read(value)
         assert envelope is not None
-        opened = Opener(RING).open(envelope, place)
+        opened = Decrypter(RING).decrypt(envelope, place)
         assert (opened.plaintext, opened.key, opened.version) == (plaintext, KEY, version)
 
 
 @given(st.text(min_size=1), places, st.sampled_from(VERSIONS), st.data())
 def test_no_changed_byte_opens(plaintext: str, place: Place, version: int, data: st.DataObject) -> None:
-    envelope = read(Sealer(KEY).seal(plaintext, place, version))
+    envelope = read(Encrypter(KEY).encrypt(plaintext, place, version))
     assert envelope is not None
     parts = [bytearray(part) for part in (envelope.encrypted, envelope.iv, envelope.auth_tag)]
     part = data.draw(st.sampled_from(parts))
     part[data.draw(st.integers(0, len(part) - 1))] ^= data.draw(st.integers(1, 255))
     changed = Envelope(version, "k1", *[bytes(part) for part in parts])
-    with pytest.raises(NotOpened) as caught:
-        Opener(RING).open(changed, place)
+    with pytest.raises(NotDecrypted) as caught:
+        Decrypter(RING).decrypt(changed, place)
     assert caught.value.reason == "tampered"
 
 
 @given(places, places)
 def test_a_value_opens_at_its_own_place_only(one: Place, other: Place) -> None:
-    envelope = read(Sealer(KEY).seal("secret", one, 2))
+    envelope = read(Encrypter(KEY).encrypt("secret", one, 2))
     assert envelope is not None
     if one == other:
-        assert Opener(RING).open(envelope, other).plaintext == "secret"
+        assert Decrypter(RING).decrypt(envelope, other).plaintext == "secret"
         return
-    with pytest.raises(NotOpened) as caught:
-        Opener(RING, lambda _: (one,)).open(envelope, other)
+    with pytest.raises(NotDecrypted) as caught:
+        Decrypter(RING, lambda _: (one,)).decrypt(envelope, other)
     assert caught.value.reason == "moved"
 
 
@@ -193,22 +193,22 @@ def test_any_text_is_plaintext_an_envelope_or_refused(text: str) -> None:
 
 
 def test_no_repr_shows_what_was_opened() -> None:
-    envelope = read(Sealer(KEY).seal("a secret in plaintext", HERE, 1))
+    envelope = read(Encrypter(KEY).encrypt("a secret in plaintext", HERE, 1))
     assert envelope is not None
-    opened = Opener(RING).open(envelope, HERE)
+    opened = Decrypter(RING).decrypt(envelope, HERE)
     assert opened.plaintext == "a secret in plaintext"
-    assert f"{opened} {opened!r}" == "Opened(key='k1', version=1) Opened(key='k1', version=1)"
+    assert f"{opened} {opened!r}" == "Decrypted(key='k1', version=1) Decrypted(key='k1', version=1)"
 
 
 def test_no_two_values_have_one_iv() -> None:
-    sealer = Sealer(KEY)
-    assert len({sealer.seal("x", HERE, 1)["iv"] for _ in range(1000)}) == 1000
+    encrypter = Encrypter(KEY)
+    assert len({encrypter.encrypt("x", HERE, 1)["iv"] for _ in range(1000)}) == 1000
 
 
 def test_no_two_values_of_a_batch_have_one_iv() -> None:
     """Those that a rotation encrypts together, and those of two batches; the same IV twice would give the key away."""
-    sealer = Sealer(KEY)
-    texts = [text for _ in range(2) for text in sealer.seal_texts([b"x"] * 500, [1] * 500, [None] * 500)]
+    encrypter = Encrypter(KEY)
+    texts = [text for _ in range(2) for text in encrypter.encrypt_texts([b"x"] * 500, [1] * 500, [None] * 500)]
     ivs = [json.loads(text)["iv"] for text in texts]
     assert {len(iv) for iv in ivs} == {24}
     assert len(set(ivs)) == 1000
@@ -217,7 +217,7 @@ def test_no_two_values_of_a_batch_have_one_iv() -> None:
 def test_there_is_no_other_version() -> None:
     for version in (0, 3):
         with pytest.raises(ValueError, match=f"there is no version {version}"):
-            Sealer(KEY).seal("x", HERE, version)
+            Encrypter(KEY).encrypt("x", HERE, version)
 
 
 # ---- the specification's helper, as far as Python can play it -----------------------------------------
@@ -232,22 +232,22 @@ def test_the_helper_of_the_specification_and_callctl_read_each_other(iv_bytes: i
     envelope = read(bare)
     assert envelope is not None
     assert envelope.version == 0
-    assert Opener(RING).open(envelope, HERE).plaintext == "secret"
-    ours = Sealer(KEY).seal("secret", HERE, 1)
-    sealed = bytes.fromhex(ours["encrypted"] + ours["authTag"])
-    assert AESGCM(KEY.secret).decrypt(bytes.fromhex(ours["iv"]), sealed, None) == b"secret"
+    assert Decrypter(RING).decrypt(envelope, HERE).plaintext == "secret"
+    ours = Encrypter(KEY).encrypt("secret", HERE, 1)
+    ciphertext = bytes.fromhex(ours["encrypted"] + ours["authTag"])
+    assert AESGCM(KEY.secret).decrypt(bytes.fromhex(ours["iv"]), ciphertext, None) == b"secret"
 
 
 def test_a_process_that_forks_uses_no_iv_twice() -> None:
     """IVs are drawn many at a time; a copy of this process must not have those that are left."""
-    sealer = Sealer(KEY)
-    sealer.seal("before", HERE, 1)
+    encrypter = Encrypter(KEY)
+    encrypter.encrypt("before", HERE, 1)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writing, sealer.seal("child", HERE, 1)["iv"].encode())
+        os.write(writing, encrypter.encrypt("child", HERE, 1)["iv"].encode())
         os._exit(0)
     os.waitpid(child, 0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        assert pipe.read() != sealer.seal("parent", HERE, 1)["iv"]
+        assert pipe.read() != encrypter.encrypt("parent", HERE, 1)["iv"]

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from callctl.secrets.envelope.cipher import NotOpened, Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.format import Place, read
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
 from callctl.secrets.rows.bulk import NotTheSame
 from callctl.secrets.rows.row import NotReadable, Part, Row, Target, decode, encode
-from callctl.secrets.rows.slow_path import Resealer
+from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.templates import LONGEST
 
 KEYS = {
@@ -82,20 +82,20 @@ def exact(text: str) -> Any:
     return json.loads(text, parse_int=Decimal, parse_float=Decimal)
 
 
-def resealed(credentials: str, account_type: str) -> Any:
+def reencrypted(credentials: str, account_type: str) -> Any:
     row = Row("key", "1", "row", "company", account_type, (credentials,))
-    return Resealer(RING, "keep", lambda: 1000).reseal(TARGET, row)
+    return Reencrypter(RING, "keep", lambda: 1000).reencrypt(TARGET, row)
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=4), SECRETS, st.lists(st.tuples(SECRETS, VALUES), max_size=3))
 def test_only_the_secrets_change(others: dict[str, Any], password: Any, turns: list[tuple[Any, Any]]) -> None:
     servers = [{"credential": secret, "urls": other} for secret, other in turns]
     text = written({**others, "password": password, "turnServers": servers})
-    result = resealed(text, "custom")
+    result = reencrypted(text, "custom")
     patch = exact(result.values[0] or "{}")
     # Exactly what PostgreSQL's || makes of it.
     after, before = {**exact(text), **patch}, exact(text)
-    opener = Opener(RING)
+    decrypter = Decrypter(RING)
     places = [(after, before, "password", "credentials.password")]
     places += [
         (new, old, "credential", "credentials.turnServers[].credential")
@@ -104,10 +104,10 @@ def test_only_the_secrets_change(others: dict[str, Any], password: Any, turns: l
     changed = 0
     for new, old, key, path in places:
         if isinstance(old[key], str) and old[key]:
-            sealed = {name: int(each) if name == "v" else each for name, each in new[key].items()}
-            envelope = read(sealed)
+            encrypted = {name: int(each) if name == "v" else each for name, each in new[key].items()}
+            envelope = read(encrypted)
             assert envelope is not None
-            opened = opener.open(envelope, Place("company", "integration_accounts", "row", path))
+            opened = decrypter.decrypt(envelope, Place("company", "integration_accounts", "row", path))
             assert (opened.plaintext, opened.key.id, opened.version) == (old[key], "k2", 1)
             new[key] = old[key]
             changed += 1
@@ -136,7 +136,9 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
 ) -> None:
     def value(form: str, path: str) -> Any:
         place = Place("company", "integration_accounts", "row", path)
-        made = as_jsonb(Sealer(KEYS["k2" if form == "k2" else "k1"]).seal(f"a {form}", place, 1 + (form == "bound")))
+        made = as_jsonb(
+            Encrypter(KEYS["k2" if form == "k2" else "k1"]).encrypt(f"a {form}", place, 1 + (form == "bound"))
+        )
         if form == "k9":
             return {**made, "kid": "k9"}
         if form == "broken":
@@ -148,7 +150,7 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
     text = written({**others, "password": value(password, "credentials.password"), "turnServers": servers})
     if password == "nowhere":
         text = text.replace('"password"', '"elsewhere"')
-    result = resealed(text, "custom")
+    result = reencrypted(text, "custom")
     due = [each for each in turns if each in ("k1", "bound")] + [password] * (password in ("k1", "plaintext"))
     assert len(result.changes) == len(due)
     bad = sum(each in ("k9", "broken") for each in turns) + (password == "in a string")
@@ -158,14 +160,14 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
     if "turnServers" in patch and not bad:
         before, after = exact(text)["turnServers"], patch["turnServers"]
         assert [each["credential"]["kid"] for each in after] == ["k2"] * len(turns)
-        opener = Opener(RING)
+        decrypter = Decrypter(RING)
         place = Place("company", "integration_accounts", "row", "credentials.turnServers[].credential")
         for old, new in zip(before, after, strict=True):
             assert old["port"] == new["port"]
             was, now = (read({**each["credential"], "v": int(each["credential"]["v"])}) for each in (old, new))
             assert was is not None
             assert now is not None
-            assert opener.open(was, place).plaintext == opener.open(now, place).plaintext
+            assert decrypter.decrypt(was, place).plaintext == decrypter.decrypt(now, place).plaintext
 
 
 ODD = ('x", "password": "y', "\\", '\\"', '"}', '"], "', "{0}", "%s", "a\nb", '{"v": 1, "iv": "')
@@ -199,7 +201,7 @@ def test_a_form_learned_from_one_document_holds_for_another(
                 return plaintext if form else ""
             place = Place("company", "integration_accounts", "row", path)
             key = KEYS["k2" if form == "k2" else "k1"]
-            return as_jsonb(Sealer(key).seal(secret, place, 1 + (form == "bound")))
+            return as_jsonb(Encrypter(key).encrypt(secret, place, 1 + (form == "bound")))
 
         path = "credentials.turnServers[].credential"
         servers = [{"urls": next(again), "credential": value(each, path), "a": refilled(other)} for each in forms]
@@ -212,8 +214,8 @@ def test_a_form_learned_from_one_document_holds_for_another(
                 envelope = read({**value, "v": int(value["v"])})
                 assert envelope is not None
                 for path in ("credentials.password", "credentials.turnServers[].credential"):
-                    with contextlib.suppress(NotOpened):
-                        found = opener.open(envelope, Place("company", "integration_accounts", "row", path))
+                    with contextlib.suppress(NotDecrypted):
+                        found = decrypter.decrypt(envelope, Place("company", "integration_accounts", "row", path))
                         return ("opened", found.plaintext, found.key.id, found.version)
                 raise AssertionError("does not open")
             if isinstance(value, dict):
@@ -223,17 +225,17 @@ def test_a_form_learned_from_one_document_holds_for_another(
         assert result.failures == ()
         return plain(exact(result.values[0] or "{}")), sorted(result.changes), result.misshapen, plain(exact(text))
 
-    opener = Opener(RING)
+    decrypter = Decrypter(RING)
     first, second = document(["a"], "a plaintext", "a secret"), document(letters, plaintext, secret.hex())
     assume(len(first) < LONGEST and len(second) < LONGEST)
     row = Row("key", "1", "row", "company", "custom", (first,))
-    resealer = Resealer(RING, "keep", lambda: 1000)
-    with mock.patch.object(Resealer, "_thoroughly", side_effect=AssertionError("not of a form")):
-        resealer.reseal(TARGET, row)
+    reencrypter = Reencrypter(RING, "keep", lambda: 1000)
+    with mock.patch.object(Reencrypter, "_thoroughly", side_effect=AssertionError("not of a form")):
+        reencrypter.reencrypt(TARGET, row)
         with mock.patch("callctl.secrets.rows.fast_path.of_document", side_effect=AssertionError("not of that form")):
-            found = resealer.reseal(TARGET, row._replace(values=(second,)))
-    with mock.patch("callctl.secrets.rows.fast_path.Quick.reseal", lambda self, target, rows: [None] * len(rows)):
-        parsed = resealer.reseal(TARGET, row._replace(values=(second,)))
+            found = reencrypter.reencrypt(TARGET, row._replace(values=(second,)))
+    with mock.patch("callctl.secrets.rows.fast_path.Quick.reencrypt", lambda self, target, rows: [None] * len(rows)):
+        parsed = reencrypter.reencrypt(TARGET, row._replace(values=(second,)))
     assert opened(found, second) == opened(parsed, second)
 
 
@@ -242,24 +244,24 @@ def test_rows_together_come_out_as_each_alone() -> None:
 
     def row(number: int, form: str) -> Row:
         place = Place("company", "integration_accounts", "row", "credentials.password")
-        made = as_jsonb(Sealer(KEYS["k2" if form == "k2" else "k1"]).seal(form, place, 1))
+        made = as_jsonb(Encrypter(KEYS["k2" if form == "k2" else "k1"]).encrypt(form, place, 1))
         if form == "broken":
             made["encrypted"] = "00" * 4
         value = "a plaintext" if form == "plaintext" else made
         return Row(f"{number}", "1", f"row {number}", "company", "custom", (json.dumps({"password": value}),))
 
     forms = ["k1", "broken", "k2", "plaintext", "broken", "k1"]
-    resealer = Resealer(RING, "keep", lambda: 1)
-    together = resealer.reseal_all(TARGET, [row(number, form) for number, form in enumerate(forms)])
+    reencrypter = Reencrypter(RING, "keep", lambda: 1)
+    together = reencrypter.reencrypt_all(TARGET, [row(number, form) for number, form in enumerate(forms)])
     assert [len(each.changes) for each in together] == [1, 0, 0, 1, 0, 1]
     assert [len(each.failures) for each in together] == [0, 1, 0, 0, 1, 0]
-    assert resealer.left == 0
-    opener = Opener(RING)
+    assert reencrypter.unused == 0
+    decrypter = Decrypter(RING)
     for form, each in zip(forms, together, strict=True):
         if each.changes:
             envelope = read(json.loads(each.values[0] or "")["password"])
             assert envelope is not None
-            opened = opener.open(envelope, Place("", "", "", ""))
+            opened = decrypter.decrypt(envelope, Place("", "", "", ""))
             assert (opened.plaintext, opened.key.id) == ("a plaintext" if form == "plaintext" else form, "k2")
 
 
@@ -272,21 +274,21 @@ def test_a_document_keeps_its_digits(value: Any) -> None:
 def test_what_is_nested_too_deeply_is_left() -> None:
     with pytest.raises(NotReadable):
         decode("[" * 100_000 + "]" * 100_000)
-    result = resealed('{"password": ' + "[" * 100_000 + "]" * 100_000 + "}", "custom")
+    result = reencrypted('{"password": ' + "[" * 100_000 + "]" * 100_000 + "}", "custom")
     assert (result.values, result.changes) == ((None,), ())
     assert [failure.reason for failure in result.failures] == ["malformed: nested too deeply"]
 
 
 def test_a_value_that_would_not_decrypt_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    seal = Sealer.seal_texts
+    encrypt = Encrypter.encrypt_texts
 
-    def wrong(self: Sealer, plaintexts: Sequence[bytes], *more: Any) -> list[str]:
-        return seal(self, [each + b"x" for each in plaintexts], *more)
+    def wrong(self: Encrypter, plaintexts: Sequence[bytes], *more: Any) -> list[str]:
+        return encrypt(self, [each + b"x" for each in plaintexts], *more)
 
-    monkeypatch.setattr(Sealer, "seal_texts", wrong)
+    monkeypatch.setattr(Encrypter, "encrypt_texts", wrong)
     for credentials in ('{"password": "secret"}', '{"password": "secret", "turnServers": [{"credential": 1}]}'):
         with pytest.raises(NotTheSame):
-            resealed(credentials, "custom")
+            reencrypted(credentials, "custom")
 
 
 def test_encryptions_are_asked_for_before_they_are_made() -> None:
@@ -296,7 +298,7 @@ def test_encryptions_are_asked_for_before_they_are_made() -> None:
         asked.append(1)
         return 2
 
-    resealer = Resealer(RING, "keep", more)
+    reencrypter = Reencrypter(RING, "keep", more)
     row = Row(
         "key",
         "1",
@@ -305,5 +307,5 @@ def test_encryptions_are_asked_for_before_they_are_made() -> None:
         "custom",
         ('{"password": "a", "turnServers": [{"credential": "b"}, {"credential": "c"}]}',),
     )
-    resealer.reseal(TARGET, row)
-    assert (len(asked), resealer.left) == (2, 1)
+    reencrypter.reencrypt(TARGET, row)
+    assert (len(asked), reencrypter.unused) == (2, 1)

@@ -7,7 +7,7 @@ from tests.support.unit.namings import DEPLOYED, MIXED
 
 from callctl.errors import ConfigError
 from callctl.statements.adaptation import adapt
-from callctl.statements.batch_query import Target, limited, listing, target
+from callctl.statements.batch_query import BatchedTable, limited, listing, target
 from callctl.statements.script import Statement, parse_script
 
 
@@ -71,7 +71,7 @@ def only(text: str) -> Statement:
 )
 def test_what_is_listed_and_where_the_narrowing_goes(text: str, listed: str, narrowed: str) -> None:
     statement = only(text)
-    assert target(statement, "chatapp") == Target("s", "t", "id")
+    assert target(statement, "chatapp") == BatchedTable("s", "t", "id")
     alias, reading = listed.split(": ")
     assert listing(statement, "id") == f"SELECT {alias}.id AS key, {alias}.ctid AS place {reading}"
     assert limited(statement, "id", "…") == narrowed
@@ -79,7 +79,7 @@ def test_what_is_listed_and_where_the_narrowing_goes(text: str, listed: str, nar
 
 def test_a_table_of_our_own_is_walked_over_by_the_rows_it_is_about() -> None:
     statement = only("UPDATE callctl.saved_value SET value = NULL")
-    assert target(statement, "chatapp") == Target("callctl", "saved_value", "row_id")
+    assert target(statement, "chatapp") == BatchedTable("callctl", "saved_value", "row_id")
 
 
 def test_names_are_quoted_where_they_need_it() -> None:
@@ -89,7 +89,7 @@ def test_names_are_quoted_where_they_need_it() -> None:
 
 def test_an_adapted_statement_is_narrowed_too() -> None:
     statement = adapt(only("UPDATE chatapp.chatbots SET chatbotType = 'x' WHERE deletedAt IS NULL"), MIXED)
-    assert target(statement, "My App") == Target("My App", "chatbots", "id")
+    assert target(statement, "My App") == BatchedTable("My App", "chatbots", "id")
     assert limited(statement, "id", "…").endswith('WHERE ("deletedAt" IS NULL) AND chatbots.id IN (…)')
     assert listing(statement, "id").endswith('FROM "My App".chatbots WHERE "deletedAt" IS NULL')
 

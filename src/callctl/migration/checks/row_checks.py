@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.files import read_sql, sql_names
 from callctl.migration.checks.results import LATE, SAMPLE, CheckResult, ask
-from callctl.migration.checks.scans import Scan, at_places, reads_rows, scans
+from callctl.migration.checks.scans import SharedQuery, at_places, reads_rows, shared_queries
 from callctl.migration.steps.numbered import all_steps
 from callctl.statements.adaptation import adapt
 from callctl.statements.naming import DOCUMENTED_SCHEMA, Naming
@@ -51,9 +51,9 @@ def asked(wanted: Collection[int], naming: Naming, *, fast: bool = False) -> tup
     )
 
 
-def passes(checks: Iterable[Asked], naming: Naming) -> tuple[Scan, ...]:
+def passes(checks: Iterable[Asked], naming: Naming) -> tuple[SharedQuery, ...]:
     """The queries that :func:`answers` puts these checks in."""
-    return scans((each.statement for each in checks), naming.schema, SAMPLE)
+    return shared_queries((each.statement for each in checks), naming.schema, SAMPLE)
 
 
 def answers(connection: Connection, checks: Sequence[Asked], naming: Naming) -> list[CheckResult]:
@@ -79,7 +79,7 @@ def answers(connection: Connection, checks: Sequence[Asked], naming: Naming) -> 
     return [found[each.statement] for each in checks]
 
 
-def ask_all(connection: Connection, scan: Scan) -> tuple[list[tuple[Any, ...]], str | None]:
+def ask_all(connection: Connection, scan: SharedQuery) -> tuple[list[tuple[Any, ...]], str | None]:
     """The answer to all questions of a scan, or what the server said instead."""
     # Of a shared scan next to no row comes out, which the planner can't know: it would leave it to one process.
     connection.execute(f"SET LOCAL parallel_tuple_cost TO {'0' if scan.places else 'DEFAULT'}")

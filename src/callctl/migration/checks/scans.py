@@ -1,7 +1,7 @@
 """Checks that read the same table, asked in one pass over it.
 
 A check ``SELECT … FROM chatapp.calls AS c [LEFT JOIN …] WHERE offends`` is a question to each row of ``calls``. All
-such questions to one table are put in one scan, which counts the offenders of each and says where the first few are
+such questions to one table are put in one query, which counts the offenders of each and says where the first few are
 (their ``ctid``), so that nothing is read again to show them. What several questions begin with is asked once: a row
 that is no offender by that is done with.
 """
@@ -40,7 +40,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Scan:
+class SharedQuery:
     """One query, and the checks whose offenders it counts.
 
     Of each check, in order, its row has the count; and with ``places``, as its second half, of each the ``tableoid``
@@ -52,10 +52,10 @@ class Scan:
     places: bool
 
 
-def scans(statements: Iterable[Statement], schema: str, sample: int) -> tuple[Scan, ...]:
+def shared_queries(statements: Iterable[Statement], schema: str, sample: int) -> tuple[SharedQuery, ...]:
     """The statements in as few passes as they can be asked in; those that read no table's rows are one query, too.
 
-    ``schema``: where the tables are, for these statements. ``sample``: of how many offenders a scan says the places.
+    ``schema``: where the tables are, for these statements. ``sample``: of how many offenders a query says the places.
     """
     shared: dict[str, list[tuple[Statement, Question]]] = {}
     alone: list[Statement] = []
@@ -69,7 +69,7 @@ def scans(statements: Iterable[Statement], schema: str, sample: int) -> tuple[Sc
     by_themselves = [small] if small else []
     by_themselves += [[statement] for statement in alone if statement not in small]
     return (
-        *(_scan(table, asked, sample) for table, asked in shared.items()),
+        *(_one_pass(table, asked, sample) for table, asked in shared.items()),
         *(_counted(each) for each in by_themselves),
     )
 
@@ -84,7 +84,7 @@ def reads_rows(statement: Statement, schema: str) -> bool:
     )
 
 
-def _scan(table: str, asked: Sequence[tuple[Statement, Question]], sample: int) -> Scan:
+def _one_pass(table: str, asked: Sequence[tuple[Statement, Question]], sample: int) -> SharedQuery:
     """One pass. A row that offends against nothing, as nearly all do, is asked each question once, and is gone."""
     numbers = range(len(asked))
     joins = list(dict.fromkeys(join for _, question in asked for join in question.joins))
@@ -102,7 +102,7 @@ def _scan(table: str, asked: Sequence[tuple[Statement, Question]], sample: int) 
         "WHERE " + _any([question.conjuncts for _, question in asked]),
         "OFFSET 0) AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered",
     ]
-    return Scan("\n".join(lines), tuple(statement for statement, _ in asked), places=True)
+    return SharedQuery("\n".join(lines), tuple(statement for statement, _ in asked), places=True)
 
 
 def _any(conditions: Sequence[Sequence[str]]) -> str:
@@ -120,13 +120,13 @@ def _any(conditions: Sequence[Sequence[str]]) -> str:
     return "\nOR ".join(parts)
 
 
-def _counted(statements: Sequence[Statement]) -> Scan:
+def _counted(statements: Sequence[Statement]) -> SharedQuery:
     counts = ",\n".join(f"(SELECT count(*) FROM (\n{each.sql}\n) AS offenders)" for each in statements)
-    return Scan(f"SELECT {counts}", tuple(statements), places=False)
+    return SharedQuery(f"SELECT {counts}", tuple(statements), places=False)
 
 
 def at_places(sql: str, places: Iterable[tuple[str, str]]) -> str:
-    """A check that is a question, asked of the rows at these places alone, which a scan of this snapshot has found."""
+    """A check that is a question, asked of the rows at these places alone, which a shared query has found."""
     question = taken_apart(sql)
     assert question is not None
     here = " OR ".join(

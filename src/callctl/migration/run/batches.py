@@ -87,7 +87,7 @@ def _finish(run: Run, script: Script, statement: Statement, changed: int) -> Non
         run.connection.execute(read_sql("migration/run/work_done_clear.sql"))
 
 
-def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> None:
+def _assert_key(run: Run, statement: Statement, target: work_list.BatchedTable) -> None:
     row = run.connection.execute(
         "SELECT a.atttypid = 'uuid'::regtype FROM pg_attribute AS a"
         " WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND a.attname = %s",
@@ -100,7 +100,7 @@ def _assert_key(run: Run, statement: Statement, target: work_list.Target) -> Non
         )
 
 
-def _list(run: Run, script: Script, statement: Statement, target: work_list.Target, changed: int) -> _Listed:
+def _list(run: Run, script: Script, statement: Statement, target: work_list.BatchedTable, changed: int) -> _Listed:
     """Write down which rows the statement has to touch, and return how many they are."""
     listing = work_list.listing(statement, target.key)
     making, listed_before, *rest = (each.sql for each in parse_script(read_sql(_LIST_ROWS), _LIST_ROWS).statements)
@@ -130,7 +130,7 @@ def _analyze_saved(run: Run) -> None:
         run.connection.execute(read_sql("migration/run/analyze_saved.sql"))
 
 
-def _pass(run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> int:
+def _pass(run: Run, statement: Statement, target: work_list.BatchedTable, total: int, changed: int) -> int:
     """Work through the list, on several sessions where it is long. Returns the rows written, ``changed`` included."""
     shares = _Shares(run, statement, target, total, changed)
     on_sessions(run, run.settings.batch_workers if total >= MANY else 1, shares.work)
@@ -140,7 +140,9 @@ def _pass(run: Run, statement: Statement, target: work_list.Target, total: int, 
 class _Shares:
     """One pass over the work list, shared out: each session takes the next rows, as many as it wrote in time before."""
 
-    def __init__(self, run: Run, statement: Statement, target: work_list.Target, total: int, changed: int) -> None:
+    def __init__(
+        self, run: Run, statement: Statement, target: work_list.BatchedTable, total: int, changed: int
+    ) -> None:
         self._statement = statement
         self._total = total
         # Parsed once: the batches differ in their numbers only.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 5
 # Behind the batches there are seldom more rows than these; their keys are held in memory.
-LEFT = 10_000
+MOST_REMAINING = 10_000
 
 # How a step is run: its file, the checks at its end, and what records it. Returns the rows changed.
 Way: TypeAlias = Callable[[Run, Script, Sequence[Statement], Callable[[], None]], int]
@@ -127,9 +127,9 @@ def _whole(run: Run, statement: Statement, *, batched: bool) -> int:
     changed = max(answer.rowcount, 0)
     assert_stored(statement, answer)
     target = work_list.target(statement, run.schema)
-    left = run.connection.execute(work_list.listing(statement, target.key)).fetchall()
-    if left:
-        raise NotStored(statement, len(left), ", ".join(str(row[0]) for row in left[:SAMPLE]))
+    remaining = run.connection.execute(work_list.listing(statement, target.key)).fetchall()
+    if remaining:
+        raise NotStored(statement, len(remaining), ", ".join(str(row[0]) for row in remaining[:SAMPLE]))
     return changed
 
 
@@ -204,18 +204,20 @@ def _together(
                 statements += expand(run.connection, statement)
             if checks or one_snapshot:
                 run.connection.execute(read_sql("migration/run/whole_tables.sql"))
-            left: dict[int, list[str]] = {}
+            remaining: dict[int, list[str]] = {}
             if one_snapshot:
-                statements = [each for statement in statements for each in _what_is_left(run, current, statement, left)]
+                statements = [
+                    each for statement in statements for each in _remaining_rows(run, current, statement, remaining)
+                ]
             unread: list[tuple[Statement, Cursor]] = []
             for statement in (*statements, *checks):
                 # What a check says is known before what comes behind it is done, or anyone has to wait for it.
                 # Of what kind a check is, is not asked: it would be parsed, perhaps behind a lock.
                 asked = any(sent.check for sent, _ in unread) and statement.check is None
                 if asked and statement.kind not in ROWS:
-                    changed += _read(current, unread, left, run.on_event)
+                    changed += _read(current, unread, remaining, run.on_event)
                 unread.append((statement, current.send(statement)))
-            changed += _read(current, unread, left, run.on_event)
+            changed += _read(current, unread, remaining, run.on_event)
             if record is not None:
                 record()
             elif group and checkpoint:
@@ -234,30 +236,30 @@ def _together(
         raise Failed(error, statement, statement.sql if statement else "") from error
 
 
-def _what_is_left(
-    run: Run, current: Transaction, statement: Statement, left: dict[int, list[str]]
+def _remaining_rows(
+    run: Run, current: Transaction, statement: Statement, remaining: dict[int, list[str]]
 ) -> Iterator[Statement]:
     """A repeated statement for the few rows that are left to it, if any; any other as it is.
 
     For the transaction's snapshot that is the same, but to list rows may take parallel workers, to write them not.
-    ``left`` gets their keys, by the statement's number.
+    ``remaining`` gets their keys, by the statement's number.
     """
     if "again" in statement.directives:
         target = work_list.target(statement, run.schema)
-        listing = f"{work_list.listing(statement, target.key)} LIMIT {LEFT + 1}"
+        listing = f"{work_list.listing(statement, target.key)} LIMIT {MOST_REMAINING + 1}"
         keys = [str(row[0]) for row in current.ask(statement, listing)]
         if not keys:
             return
-        if len(keys) <= LEFT:
+        if len(keys) <= MOST_REMAINING:
             rows = f"SELECT unnest('{{{','.join(keys)}}}'::uuid[])"
             limited = work_list.limited(statement, target.key, rows)
-            left[statement.number] = keys
+            remaining[statement.number] = keys
             statement = replace(statement, sql=work_list.checked(limited, statement))
     yield statement
 
 
 def _read(
-    current: Transaction, unread: list[tuple[Statement, Cursor]], left: dict[int, list[str]], on_event: OnEvent
+    current: Transaction, unread: list[tuple[Statement, Cursor]], remaining: dict[int, list[str]], on_event: OnEvent
 ) -> int:
     """Wait for the answers to what was sent, and count the rows changed.
 
@@ -267,12 +269,11 @@ def _read(
     changed = 0
     for statement, answer in unread:
         written = _changed(statement, answer, on_event)
-        if statement.number in left and "again" in statement.directives:
+        if statement.number in remaining and "again" in statement.directives:
             assert_stored(statement, answer)
-            if written != len(left[statement.number]):
-                raise NotStored(
-                    statement, len(left[statement.number]) - written, ", ".join(left[statement.number][:SAMPLE])
-                )
+            keys = remaining[statement.number]
+            if written != len(keys):
+                raise NotStored(statement, len(keys) - written, ", ".join(keys[:SAMPLE]))
         changed += written
     unread.clear()
     return changed

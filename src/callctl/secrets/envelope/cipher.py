@@ -1,4 +1,4 @@
-"""The envelope: opened, and sealed. What it looks like is ``envelope.format``'s.
+"""The envelope: decrypted and encrypted. What it looks like is ``envelope.format``'s.
 
 Everything here works on one value and is made for a loop over millions of them.
 """
@@ -31,7 +31,7 @@ _BEFORE_TAG: Final = -2 * TAG_BYTES  # in hexadecimal digits
 Reason: TypeAlias = Literal["unknown-key", "wrong-key", "tampered", "moved", "malformed", "foreign"]
 
 
-class Opened(NamedTuple):
+class Decrypted(NamedTuple):
     """What an envelope held, and the key that opened it."""
 
     plaintext: str
@@ -39,10 +39,10 @@ class Opened(NamedTuple):
     version: int
 
     def __repr__(self) -> str:
-        return f"Opened(key={self.key.id!r}, version={self.version})"  # never the plaintext
+        return f"Decrypted(key={self.key.id!r}, version={self.version})"  # never the plaintext
 
 
-class NotOpened(ValueError):
+class NotDecrypted(ValueError):
     """An envelope that does not open. ``reason`` is one of a few words; ``detail`` says more, and no value."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -51,7 +51,7 @@ class NotOpened(ValueError):
         self.detail = detail
 
 
-class Opener:
+class Decrypter:
     """Opens envelopes with the keys of one ring.
 
     ``elsewhere`` gives other places where a value may have come from (the same row under another company, say),
@@ -70,49 +70,51 @@ class Opener:
         order = dict.fromkeys([*(key.id for key in ring.legacy), ring.primary.id])
         self._without_id = tuple(self._keys[key_id] for key_id in order)
 
-    def open(self, envelope: Envelope, place: Place) -> Opened:
-        """What the envelope holds. Raises NotOpened, never with a value in it."""
+    def decrypt(self, envelope: Envelope, place: Place) -> Decrypted:
+        """What the envelope holds. Raises NotDecrypted, never with a value in it."""
         version, key_id, encrypted, iv, auth_tag = envelope
-        sealed = encrypted + auth_tag
+        ciphertext = encrypted + auth_tag
         data = associated_data(place) if version == 2 else None
         if key_id is not None:
             known = self._keys.get(key_id)
             if known is None:
-                raise NotOpened("unknown-key", f"the ring has no key {key_id}")
+                raise NotDecrypted("unknown-key", f"the ring has no key {key_id}")
             tried: tuple[tuple[Key, AESGCM], ...] = (known,)
         else:
             tried = self._without_id
         for key, cipher in tried:
             try:
-                plaintext = cipher.decrypt(iv, sealed, data)
+                plaintext = cipher.decrypt(iv, ciphertext, data)
             except self._invalid:
                 continue
             try:
-                return Opened(plaintext.decode("utf-8"), key, version)
+                return Decrypted(plaintext.decode("utf-8"), key, version)
             except UnicodeDecodeError:
-                raise NotOpened("malformed", "what it holds is not UTF-8 text") from None
-        raise self._why(envelope, place, sealed, data)
+                raise NotDecrypted("malformed", "what it holds is not UTF-8 text") from None
+        raise self._why(envelope, place, ciphertext, data)
 
-    def _why(self, envelope: Envelope, place: Place, sealed: bytes, data: bytes | None) -> NotOpened:
+    def _why(self, envelope: Envelope, place: Place, ciphertext: bytes, data: bytes | None) -> NotDecrypted:
         """Why none of the keys that should open it does, as far as that can be found out. Not a hot path."""
         for key, cipher in self._keys.values():
-            if self._opens(cipher, envelope.iv, sealed, data):
+            if self._opens(cipher, envelope.iv, ciphertext, data):
                 if envelope.key_id is None:
-                    return NotOpened("wrong-key", f"it carries no key id, and only key {key.id} opens it; not legacy")
-                return NotOpened("wrong-key", f"it names key {envelope.key_id}, and key {key.id} opens it")
+                    return NotDecrypted(
+                        "wrong-key", f"it carries no key id, and only key {key.id} opens it; not legacy"
+                    )
+                return NotDecrypted("wrong-key", f"it names key {envelope.key_id}, and key {key.id} opens it")
         if envelope.key_id is None:
-            return NotOpened("unknown-key", "it carries no key id, and no key of the ring opens it")
+            return NotDecrypted("unknown-key", "it carries no key id, and no key of the ring opens it")
         if data is not None:
             cipher = self._keys[envelope.key_id][1]
             for other in (*_siblings(place), *(self._elsewhere(place) if self._elsewhere else ())):
-                if self._opens(cipher, envelope.iv, sealed, associated_data(other)):
-                    return NotOpened("moved", f"it belongs to {_difference(place, other)}")
-            return NotOpened("tampered", f"it was changed, or moved here, after key {envelope.key_id} sealed it")
-        return NotOpened("tampered", f"it was changed after key {envelope.key_id} sealed it")
+                if self._opens(cipher, envelope.iv, ciphertext, associated_data(other)):
+                    return NotDecrypted("moved", f"it belongs to {_difference(place, other)}")
+            return NotDecrypted("tampered", f"it was changed, or moved here, after key {envelope.key_id} encrypted it")
+        return NotDecrypted("tampered", f"it was changed after key {envelope.key_id} encrypted it")
 
-    def _opens(self, cipher: AESGCM, iv: bytes, sealed: bytes, data: bytes | None) -> bool:
+    def _opens(self, cipher: AESGCM, iv: bytes, ciphertext: bytes, data: bytes | None) -> bool:
         try:
-            cipher.decrypt(iv, sealed, data)
+            cipher.decrypt(iv, ciphertext, data)
         except self._invalid:
             return False
         return True
@@ -135,15 +137,15 @@ def _difference(place: Place, other: Place) -> str:
     )
 
 
-# ---- sealing -------------------------------------------------------------------------------------------
+# ---- encrypting ---------------------------------------------------------------------------------------
 
 
-class Sealer:
-    """Seals secrets under one key. Counting them is for whoever calls: see MOST_SEALED."""
+class Encrypter:
+    """Encrypts secrets under one key. Counting them is for whoever calls: see MOST_ENCRYPTIONS."""
 
     # SP 800-38D section 8.3: at most 2^32 values under one key where IVs are random.
-    MOST_SEALED: Final = 2**32
-    WARN_SEALED: Final = 2**30
+    MOST_ENCRYPTIONS: Final = 2**32
+    WARN_ENCRYPTIONS: Final = 2**30
 
     def __init__(self, key: Key) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -154,32 +156,32 @@ class Sealer:
         self._ivs: list[bytes] = []
         os.register_at_fork(after_in_child=self._ivs.clear)  # the same IV twice would give the key away
 
-    def seal(self, plaintext: str, place: Place, version: int) -> dict[str, Any]:
+    def encrypt(self, plaintext: str, place: Place, version: int) -> dict[str, Any]:
         """An envelope of version 1 or 2 with a fresh random IV, as the object that goes into a jsonb column."""
         if version not in VERSIONS:
             raise ValueError(f"there is no version {version}")
         iv = self._ivs.pop() if self._ivs else self._drawn()
         data = associated_data(place) if version == 2 else None
-        sealed = self._cipher.encrypt(iv, plaintext.encode("utf-8"), data)
+        ciphertext = self._cipher.encrypt(iv, plaintext.encode("utf-8"), data)
         return {
             "v": version,
             "alg": ALGORITHM,
             "kid": self._key_id,
             "iv": iv.hex(),
-            "encrypted": sealed[:-TAG_BYTES].hex(),
-            "authTag": sealed[-TAG_BYTES:].hex(),
+            "encrypted": ciphertext[:-TAG_BYTES].hex(),
+            "authTag": ciphertext[-TAG_BYTES:].hex(),
         }
 
-    def seal_texts(
+    def encrypt_texts(
         self, plaintexts: Sequence[bytes], versions: Sequence[int], data: Sequence[bytes | None]
     ) -> list[str]:
         """The same for many, as JSON text, as :func:`as_text` writes it; ``data`` is what version 2 authenticates."""
         drawn, heads = os.urandom(IV_BYTES * len(plaintexts)), self._heads
         ivs = [drawn[at : at + IV_BYTES] for at in range(0, len(drawn), IV_BYTES)]
-        sealed = map(bytes.hex, map(self._cipher.encrypt, ivs, plaintexts, data))
+        ciphertext = map(bytes.hex, map(self._cipher.encrypt, ivs, plaintexts, data))
         return [
             f'{heads[version]}{iv}","encrypted":"{digits[:_BEFORE_TAG]}","authTag":"{digits[_BEFORE_TAG:]}"}}'
-            for version, iv, digits in zip(versions, map(bytes.hex, ivs), sealed, strict=True)
+            for version, iv, digits in zip(versions, map(bytes.hex, ivs), ciphertext, strict=True)
         ]
 
     def _drawn(self) -> bytes:

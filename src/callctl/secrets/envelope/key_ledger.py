@@ -14,7 +14,7 @@ from callctl.database.store_lock import in_store
 from callctl.errors import ConfigError, Refused
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.ring import Key, KeyRing
 
 if TYPE_CHECKING:
@@ -132,12 +132,12 @@ class Encryptions:
                 raise self._used_up()
             asked //= 2  # what is left may be less
         self._next = min(2 * self._next, LARGEST_ALLOWANCE)
-        if total > Sealer.WARN_SEALED and not self._warned:
+        if total > Encrypter.WARN_ENCRYPTIONS and not self._warned:
             self._warned = True
             self._on_event(
                 Notice(
-                    f"key {self._key.id} has encrypted {total:,} values here; past {Sealer.MOST_SEALED:,} it is refused"
-                    " (NIST SP 800-38D, 8.3): make a new key primary before that"
+                    f"key {self._key.id} has encrypted {total:,} values here; past {Encrypter.MOST_ENCRYPTIONS:,} it is"
+                    " refused (NIST SP 800-38D, 8.3): make a new key primary before that"
                 )
             )
         return asked
@@ -151,7 +151,7 @@ class Encryptions:
         return database.with_retries(self._settings, "a lock", partial(self._attempt, number), self._on_event)
 
     def _attempt(self, number: int) -> int | None:
-        values = {"id": self._key.id, "encryptions": number, "most": Sealer.MOST_SEALED}
+        values = {"id": self._key.id, "encryptions": number, "most": Encrypter.MOST_ENCRYPTIONS}
         with self._connection.transaction():
             guard_transaction(self._connection, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
             row = self._connection.execute(read_sql("secrets/envelope/key_reserve.sql"), values).fetchone()
@@ -165,7 +165,7 @@ class Encryptions:
                 hint="make another key primary, then run the same command again",
             )
         return Refused(
-            f"key {self._key.id} has encrypted {Sealer.MOST_SEALED:,} values, the most that is safe under one key (NIST"
-            " SP 800-38D, 8.3); what is committed stands",
+            f"key {self._key.id} has encrypted {Encrypter.MOST_ENCRYPTIONS:,} values, the most that is safe under one"
+            " key (NIST SP 800-38D, 8.3); what is committed stands",
             hint="make a new key primary (callctl keys generate), then run the same command again",
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from callctl.events import OnEvent, RotationProgress, ignore
-from callctl.secrets.envelope.cipher import NotOpened, Opener
+from callctl.secrets.envelope.cipher import Decrypter, NotDecrypted
 from callctl.secrets.envelope.foreign_ciphertext import foreign
 from callctl.secrets.envelope.format import Malformed, Place, read
 from callctl.secrets.envelope.ring import KeyRing
@@ -158,8 +158,8 @@ def census(
         rule = rule or Rule(bound=bound_fields(connection))
         found = targets(connection, settings)
         assert_matched(connection, settings, found)
-    opener = Opener(ring, OtherCompanies(connection, settings)) if ring is not None else None
-    reader = _Reader(ring, opener, rule, encrypt_foreign, counted)
+    decrypter = Decrypter(ring, OtherCompanies(connection, settings)) if ring is not None else None
+    reader = _Reader(ring, decrypter, rule, encrypt_foreign, counted)
     for target in found:
         for rows in _pages(connection, target) if apart is None else _pages_apart(connection, target, apart):
             for row in rows:
@@ -197,10 +197,10 @@ def _pages_apart(
 
 class _Reader:
     def __init__(
-        self, ring: KeyRing | None, opener: Opener | None, rule: Rule, encrypt_foreign: bool, counted: Census
+        self, ring: KeyRing | None, decrypter: Decrypter | None, rule: Rule, encrypt_foreign: bool, counted: Census
     ) -> None:
         self._encrypt_foreign = encrypt_foreign
-        self._opener = opener
+        self._decrypter = decrypter
         self._primary = ring.primary.id if ring is not None else None
         self._rule = rule
         self._counted = counted
@@ -251,10 +251,10 @@ class _Reader:
                 self._foreign(target, row, path, form)
             return
         key = envelope.key_id
-        if self._opener is not None:
+        if self._decrypter is not None:
             try:
-                opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
-            except NotOpened as problem:
+                opened = self._decrypter.decrypt(envelope, Place(row.company_id, target.table, row.row_id, path))
+            except NotDecrypted as problem:
                 self._add(target, row, path, "unreadable", key, envelope.version, False, str(problem))
                 return
             key = opened.key.id

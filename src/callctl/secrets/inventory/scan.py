@@ -18,7 +18,7 @@ from callctl import stored_bytes
 from callctl.database import connection as database
 from callctl.events import OnEvent, ScanProgress, ignore
 from callctl.files import read_sql
-from callctl.secrets.envelope.cipher import Opener
+from callctl.secrets.envelope.cipher import Decrypter
 from callctl.secrets.envelope.fields import declared
 from callctl.secrets.envelope.ring import KeyRing
 from callctl.secrets.inventory.scan_finder import SAMPLE, Finder, Outside
@@ -138,7 +138,7 @@ class _TooLong(Exception):
     """A statement has had its time."""
 
 
-class _Left(Exception):
+class _NotScanned(Exception):
     """A table cannot be read. ``why`` says so in a few words."""
 
     def __init__(self, why: str) -> None:
@@ -162,7 +162,7 @@ class _Scanner:
         on_event: OnEvent,
     ) -> None:
         self._connection = connection
-        self._finder = Finder(settings, Opener(ring) if ring is not None else None)
+        self._finder = Finder(settings, Decrypter(ring) if ring is not None else None)
         self._fields = () if thorough else declared(settings)
         self._plaintext = plaintext
         self._timeout_ms = timeout_ms
@@ -183,7 +183,7 @@ class _Scanner:
 
         def changed(table: Table, told: Callable[[int], None]) -> None:
             if not self._attempt(table, where, SNAPSHOT_MS, again=True):
-                raise _Left(
+                raise _NotScanned(
                     "the rows that were written while the scan was under way take longer than"
                     f" {SNAPSHOT_MS // 1000} s to find"
                 )
@@ -239,7 +239,7 @@ class _Scanner:
                 if table.columns:
                     look(table, told)
                 self.read.add(table.version)
-            except _Left as left:
+            except _NotScanned as left:
                 self.read.add(table.version)
                 self._left[table.oid] = left.why
             done += table.pages
@@ -253,18 +253,18 @@ class _Scanner:
         at, size = 0, total if total <= WHOLE_PAGES else FIRST_PAGES
         while at < total:
             if self._stopped():  # the server may have had nothing to cancel
-                raise _Left("the scan was stopped")
+                raise _NotScanned("the scan was stopped")
             began = time.monotonic()
             milliseconds = SNAPSHOT_MS
             if deadline is not None:
                 milliseconds = min(milliseconds, round((deadline - began) * 1000))
             if milliseconds <= 0:
-                raise _Left("it was not scanned to its end: it takes longer than statement_timeout")
+                raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout")
             past = min(at + size, total)
             everything = at == 0 and past == total
             if not self._attempt(table, None if everything else pages(self._connection, at, past), milliseconds):
                 if size == 1 and deadline is None:
-                    raise _Left(f"a page of it takes longer than {SNAPSHOT_MS // 1000} s to read")
+                    raise _NotScanned(f"a page of it takes longer than {SNAPSHOT_MS // 1000} s to read")
                 size = max(size // 8, 1)
                 continue
             at = past
@@ -284,11 +284,11 @@ class _Scanner:
                     read_sql("secrets/inventory/scan/pages.sql"), {"oid": table.oid}
                 ).fetchone()
         except _TooLong:
-            raise _Left("it was not scanned to its end: it takes longer than statement_timeout") from None
+            raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout") from None
         return int(row[0]) if row and row[0] is not None else 0
 
     def _attempt(self, table: Table, where: sql.Composable | None, milliseconds: int, *, again: bool = False) -> bool:
-        """Look at the rows of which ``where`` holds; whether that took no longer. Raises _Left."""
+        """Look at the rows of which ``where`` holds; whether that took no longer. Raises _NotScanned."""
         from psycopg import sql
 
         finder = self._finder
@@ -317,7 +317,7 @@ class _Scanner:
 
 
 class _Reading:
-    """A transaction that reads. Raises _TooLong and _Left instead of what the server says; ConnectionFailed."""
+    """A transaction that reads. Raises _TooLong and _NotScanned instead of what the server says; ConnectionFailed."""
 
     def __init__(
         self, connection: Connection, milliseconds: int, lock_timeout_ms: int, stopped: Callable[[], bool]
@@ -351,11 +351,11 @@ class _Reading:
             raise error
         if isinstance(error, psycopg.errors.QueryCanceled):
             if self._stopped():
-                raise _Left("the scan was stopped") from None
+                raise _NotScanned("the scan was stopped") from None
             raise _TooLong from None
         if isinstance(error, psycopg.DataError):  # its message may quote a value
-            raise _Left(f"the server could not read it (SQLSTATE {error.sqlstate})") from None
-        raise _Left(f"the server could not read it: {database.error_text(error)}") from None
+            raise _NotScanned(f"the server could not read it (SQLSTATE {error.sqlstate})") from None
+        raise _NotScanned(f"the server could not read it: {database.error_text(error)}") from None
 
 
 def warnings(scanned: Scan) -> Iterable[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from callctl.secrets.envelope import search as envelope_search
-from callctl.secrets.envelope.cipher import NotOpened, Opener
+from callctl.secrets.envelope.cipher import Decrypter, NotDecrypted
 from callctl.secrets.envelope.fields import ACCOUNTS, declared
 from callctl.secrets.envelope.format import Envelope, Malformed, Place, read
 from callctl.secrets.envelope.search import Found, Members
@@ -68,8 +68,8 @@ class Outside:
 class Finder:
     """Looks at the rows that the server let through. What a statement finds counts once it is through."""
 
-    def __init__(self, settings: Settings, opener: Opener | None) -> None:
-        self._opener = opener
+    def __init__(self, settings: Settings, decrypter: Decrypter | None) -> None:
+        self._decrypter = decrypter
         self._declared = declared(settings)
         self._known: dict[tuple[str, str | None], frozenset[str]] = {}
         self._columns: tuple[Column, ...] = ()
@@ -197,11 +197,11 @@ class Finder:
             yield path, "piece", found.key, False
 
     def _key(self, envelope: Envelope) -> str | None:
-        if envelope.key_id is not None or self._opener is None:
+        if envelope.key_id is not None or self._decrypter is None:
             return envelope.key_id
         try:
-            return self._opener.open(envelope, _NOWHERE).key.id
-        except NotOpened:
+            return self._decrypter.decrypt(envelope, _NOWHERE).key.id
+        except NotDecrypted:
             return None
 
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from callctl.secrets.rotation.ranges import Found
+from callctl.secrets.rotation.ranges import LeftValue
 from callctl.secrets.rotation.wire import INTEGER, JSONB, TEXT, array
-from callctl.secrets.rows.result import Change, Failure, Resealed
+from callctl.secrets.rows.result import Change, Failure, Reencrypted
 from callctl.secrets.rows.row import Row, Target
 from callctl.stored_bytes import stored
 
@@ -19,16 +19,16 @@ class Batch:
 
     target: Target
     rows: Sequence[Row]
-    results: Sequence[Resealed]
+    results: Sequence[Reencrypted]
 
     def changed(self) -> list[int]:
         """The rows to be written, by their position."""
         return [position for position, result in enumerate(self.results) if result.changes]
 
-    def found(self) -> list[Found]:
+    def found(self) -> list[LeftValue]:
         """The values left as they were."""
         return [
-            Found(row.row_id, failure)
+            LeftValue(row.row_id, failure)
             for row, result in zip(self.rows, self.results, strict=True)
             for failure in result.failures
         ]
@@ -37,7 +37,7 @@ class Batch:
         """The versions of these rows, by which they are told apart."""
         return frozenset([self.rows[each].version for each in chosen])
 
-    def of(self, versions: Collection[str]) -> Iterator[Resealed]:
+    def of(self, versions: Collection[str]) -> Iterator[Reencrypted]:
         """What is done about the rows with these versions."""
         return (result for row, result in zip(self.rows, self.results, strict=True) if row.version in versions)
 

@@ -21,7 +21,7 @@ from callctl.secrets.rotation.ranges import Range, Tally
 from callctl.secrets.rotation.swaps import Swaps
 from callctl.secrets.rotation.wire import Sent
 from callctl.secrets.rows.row import Row, Target, as_row
-from callctl.secrets.rows.slow_path import Resealer
+from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.tables import numbered
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Batches:
     """
 
     def __init__(
-        self, settings: Settings, resealer: Resealer, reader: Connection, writer: Connection, on_event: OnEvent
+        self, settings: Settings, reencrypter: Reencrypter, reader: Connection, writer: Connection, on_event: OnEvent
     ) -> None:
         self._settings = settings
         self._reader = reader
@@ -74,7 +74,7 @@ class Batches:
         self._on_event = on_event
         most = settings.lock_timeout_ms + settings.lock_hold_ms
         writer.execute(read_sql("secrets/rotation/session.sql"), {"most_ms": most})
-        self._swaps = Swaps(settings, resealer, writer, on_event)
+        self._swaps = Swaps(settings, reencrypter, writer, on_event)
         # Targets that no single statement can write: a trigger fires after it, or a rule makes something else of it.
         self._not_at_once: set[str] = set()
         self._ahead: _Ahead | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database.lock import RANGE_CLASS, let_go, lock
 from callctl.files import read_sql
-from callctl.secrets.rows.result import MOST_LISTED, Change, Failure, Resealed
+from callctl.secrets.rows.result import MOST_LISTED, Change, Failure, Reencrypted
 
 if TYPE_CHECKING:
     from callctl.database.connection import Connection
@@ -35,7 +35,7 @@ class Tally:
     changes: Counter[Change] = field(default_factory=Counter)
     misshapen: Counter[str] = field(default_factory=Counter)
 
-    def plus(self, results: Iterable[Resealed]) -> Tally:
+    def plus(self, results: Iterable[Reencrypted]) -> Tally:
         """This and some rows more."""
         done = list(results)
         changed = [result.changes for result in done if result.changes]
@@ -50,7 +50,7 @@ class Tally:
     def _copy(self) -> Tally:
         return Tally(self.read, self.written, self.failures, self.changes.copy(), self.misshapen.copy())
 
-    def written_only(self, results: Iterable[Resealed]) -> Tally:
+    def written_only(self, results: Iterable[Reencrypted]) -> Tally:
         """This and what was written of some rows that are not done yet; they count as read when they are."""
         more = self._copy()
         for result in results:
@@ -99,7 +99,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Found:
+class LeftValue:
     """A value left as it was, with the row it is in."""
 
     row_id: str
@@ -128,7 +128,7 @@ def reached(
     taken: Range,
     key: str | None,
     tally: Tally,
-    found: Iterable[Found],
+    found: Iterable[LeftValue],
     *,
     finished: bool = False,
 ) -> None:

@@ -70,7 +70,7 @@ class ForeignLeft:
 
 @dataclass(frozen=True)
 class Changed:
-    """Values of one field brought under the primary key; ``was`` is 'plaintext', 'foreign ciphertext' or a key's id."""
+    """Values of one field encrypted under the primary key; ``was`` is 'plaintext', 'foreign ciphertext' or a key id."""
 
     account_type: str | None
     field: str
@@ -113,7 +113,7 @@ class Rotated:
 
     @property
     def values(self) -> int:
-        """How many values were brought under the primary key."""
+        """How many values were encrypted under the primary key."""
         return sum(each.values for each in self.changed)
 
 
@@ -127,7 +127,7 @@ def rotate(
     encrypt_foreign: bool = False,
     on_event: OnEvent = ignore,
 ) -> Rotated:
-    """Bring every declared secret under the primary key, in ``workers`` processes. A second run writes nothing.
+    """Encrypt every declared secret under the primary key, in ``workers`` processes. A second run writes nothing.
 
     What does not open is left as it was and listed; so is what another tool has encrypted, unless ``encrypt_foreign``,
     and what no declared path reaches. So is what is unbound in a field that an earlier ``bind`` has bound: unless
@@ -193,7 +193,7 @@ def _work(
     """Work at a rotation, with ``workers`` - 1 other processes, until nobody has anything of it left to do."""
     watch = Watch(connection, job.rotation, on_event, done)
     with at_the_rotation(job, ring, on_event) as worker, others(job, workers - 1) as started:
-        while watch.left():
+        while watch.remaining():
             if not worker.step(partial(watch.between, started)):
                 watch.wait(started)
         watch.between(started)

@@ -16,12 +16,12 @@ from callctl.database.lock import guard_transaction
 from callctl.errors import StepFailed
 from callctl.events import OnEvent
 from callctl.secrets.rotation.batch import Batch
-from callctl.secrets.rotation.ranges import Found, Range, Tally, reached
+from callctl.secrets.rotation.ranges import LeftValue, Range, Tally, reached
 from callctl.secrets.rotation.wire import sent
 from callctl.secrets.rows.bulk import NotTheSame
-from callctl.secrets.rows.result import Resealed
+from callctl.secrets.rows.result import Reencrypted
 from callctl.secrets.rows.row import Row, Target, as_row
-from callctl.secrets.rows.slow_path import Resealer
+from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.tables import merged, query
 from callctl.server_errors import is_canceled, is_rewritten
 
@@ -44,9 +44,9 @@ TAKE_IN = 50
 class Swaps:
     """Writes rows on one connection, which has nothing else to do then."""
 
-    def __init__(self, settings: Settings, resealer: Resealer, writer: Connection, on_event: OnEvent) -> None:
+    def __init__(self, settings: Settings, reencrypter: Reencrypter, writer: Connection, on_event: OnEvent) -> None:
         self._settings = settings
-        self._resealer = resealer
+        self._reencrypter = reencrypter
         self._writer = writer
         self._on_event = on_event
         self._statements: dict[Hashable, bytes] = {}
@@ -64,10 +64,10 @@ class Swaps:
 
     def prepared(self, target: Target, rows: Sequence[Row], now_and_then: Callable[[], None] = lambda: None) -> Batch:
         """What is to be done about rows. Raises StepFailed where the check of a result fails."""
-        results: list[Resealed] = []
+        results: list[Reencrypted] = []
         try:
             for start in range(0, len(rows), TAKE_IN):
-                results += self._resealer.reseal_all(target, rows[start : start + TAKE_IN])
+                results += self._reencrypter.reencrypt_all(target, rows[start : start + TAKE_IN])
                 now_and_then()
             return Batch(target, rows, results)
         except NotTheSame:
@@ -266,7 +266,7 @@ class Swaps:
         return database.with_retries(self._settings, "a lock", attempt, self._on_event)
 
     def mark(
-        self, taken: Range, key: str | None, tally: Tally, found: Iterable[Found], *, finished: bool = False
+        self, taken: Range, key: str | None, tally: Tally, found: Iterable[LeftValue], *, finished: bool = False
     ) -> None:
         """Write how far a range has come, in a transaction of its own."""
 

@@ -33,7 +33,7 @@ class Watch:
         self._waiting: float | None = None
         self._named: set[int] = set()
 
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many ranges are not done; tells how far it has come."""
         return self._look()[2]
 

@@ -28,7 +28,7 @@ from callctl.secrets.rotation.ranges import take
 from callctl.secrets.rows import bound_fields
 from callctl.secrets.rows.binding import Binding, RowName
 from callctl.secrets.rows.row import Target
-from callctl.secrets.rows.slow_path import Resealer
+from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.tables import OtherCompanies, targets
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         encryptions = Encryptions(settings, other, ring.primary, on_event)
         # Read after the rotation was begun: it changes only when one begins or ends, and one is open at a time.
         bound = bound_fields.bound_fields(reader)
-        resealer = Resealer(
+        reencrypter = Reencrypter(
             ring,
             job.binding,
             encryptions.more,
@@ -118,10 +118,10 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
             named=job.named,
             encrypt_foreign=job.encrypt_foreign,
         )
-        batches = Batches(settings, resealer, reader, writer, on_event)
+        batches = Batches(settings, reencrypter, reader, writer, on_event)
         known = {target.name: target for target in targets(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)
-        encryptions.give_back(resealer.left)
+        encryptions.give_back(reencrypter.unused)
 
 
 @contextmanager

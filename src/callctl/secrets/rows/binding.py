@@ -47,15 +47,15 @@ class Rule:
     bound: frozenset[FieldName] = frozenset()
     named: frozenset[RowName] = frozenset()
 
-    def guards(self, table: str, account_type: str | None, path: str) -> bool:
+    def requires_bound(self, table: str, account_type: str | None, path: str) -> bool:
         """Whether an unbound value of this field is left as it is, unless its row is named."""
         if self.binding == "unbind" or not self.bound:
             return False
         return FieldName(table, "", path) in self.bound or FieldName(table, account_type or "", path) in self.bound
 
     def wanted(self, version: int) -> int:
-        """The version that a value of some version is to have where no field is guarded; 0 is plaintext, and an
-        envelope that carries none.
+        """The version that a value of some version is to have where no field requires bound values; 0 is plaintext,
+        and an envelope that carries none.
         """
         return 2 if self.binding == "bind" or (version == 2 and self.binding == "keep") else 1
 
@@ -63,7 +63,7 @@ class Rule:
         """The version that a value is to have; None where it is unbound in a bound field, and to be left. ``recorded``
         is the table of its field as the record has it.
         """
-        if version == 2 or not self.guards(recorded, account_type, path):
+        if version == 2 or not self.requires_bound(recorded, account_type, path):
             return self.wanted(version)
         return 2 if row in self.named else None
 

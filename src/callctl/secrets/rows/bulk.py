@@ -1,4 +1,4 @@
-"""Opens envelopes that callctl itself wrote, and seals anew, many at once.
+"""Decrypts envelopes that callctl itself wrote, and re-encrypts, many at once.
 
 Made for a loop over millions of values: what Python does about one costs more than the cipher, so that each step is
 done to all of them before the next.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from operator import call, itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callctl.secrets.envelope.cipher import Sealer
+from callctl.secrets.envelope.cipher import Encrypter
 from callctl.secrets.envelope.format import IV_BYTES, TAG_BYTES, VERSIONS, head
 from callctl.secrets.rows.row import decode, encode
 
@@ -45,8 +45,8 @@ def _digits(version: int, key_id: str) -> Callable[[str], tuple[str, str, str]]:
     return itemgetter(slice(iv, iv + _IV), slice(ciphertext, tag - _BEFORE_TAG), slice(tag, -_END))
 
 
-class Renewer:
-    """Opens what callctl wrote with the keys of a ring, and seals under the primary one."""
+class BulkCipher:
+    """Decrypts what callctl wrote with the keys of a ring, and encrypts under the primary one."""
 
     def __init__(self, ring: KeyRing) -> None:
         from cryptography.exceptions import InvalidTag
@@ -56,7 +56,7 @@ class Renewer:
         # What decrypts under a key of the ring, by the key's id.
         self.decrypt: dict[str, Decrypt] = {key.id: AESGCM(key.secret).decrypt for key in ring.keys.values()}
         self._primary = self.decrypt[ring.primary.id]
-        self._sealer = Sealer(ring.primary)
+        self._encrypter = Encrypter(ring.primary)
         self._digits = {version: _digits(version, ring.primary.id) for version in VERSIONS}
 
     def opened(
@@ -65,9 +65,11 @@ class Renewer:
         """The plaintexts of envelopes; None where one does not open, or is no text. ``digits`` are three of each: IV,
         ciphertext, tag.
         """
-        sealed = map(str.__add__, digits[1::3], digits[2::3])
+        ciphertexts = map(str.__add__, digits[1::3], digits[2::3])
         try:
-            plaintexts: list[Any] = list(map(call, decrypts, map(unhexlify, digits[::3]), map(unhexlify, sealed), data))
+            plaintexts: list[Any] = list(
+                map(call, decrypts, map(unhexlify, digits[::3]), map(unhexlify, ciphertexts), data)
+            )
             b"\n".join(plaintexts).decode()  # with a character between them, that is as one by one
         except (self._invalid, ValueError):
             each = zip(decrypts, digits[::3], digits[1::3], digits[2::3], data, strict=True)
@@ -82,9 +84,9 @@ class Renewer:
             return None
         return plaintext
 
-    def sealed(self, plaintexts: list[bytes], versions: Sequence[int], data: Sequence[bytes | None]) -> list[str]:
+    def encrypted(self, plaintexts: list[bytes], versions: Sequence[int], data: Sequence[bytes | None]) -> list[str]:
         """The JSON texts of envelopes, each of which has been opened again from that text. Raises NotTheSame."""
-        texts = self._sealer.seal_texts(plaintexts, versions, data)
+        texts = self._encrypter.encrypt_texts(plaintexts, versions, data)
         digits = [self._digits[version](text) for version, text in zip(versions, texts, strict=True)]
         try:
             ivs = [unhexlify(iv) for iv, _, _ in digits]

@@ -1,4 +1,4 @@
-"""Rows in numbers, whose secrets are callctl's own or plaintext: all opened, then all sealed, then all opened again.
+"""Rows in numbers, whose secrets are callctl's own or plaintext: all opened, then all encrypted, then all opened again.
 
 Made for millions of rows. One that has something else in it, or a secret that does not open, is not for here:
 ``rows.slow_path`` looks at each value of it.
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callctl.secrets.envelope.format import VERSIONS, Place, associated_data
 from callctl.secrets.rows.binding import Rule
-from callctl.secrets.rows.bulk import Decrypt, Renewer
-from callctl.secrets.rows.result import PLAINTEXT, Change, Changes, Resealed
+from callctl.secrets.rows.bulk import BulkCipher, Decrypt
+from callctl.secrets.rows.result import PLAINTEXT, Change, Changes, Reencrypted
 from callctl.secrets.rows.row import Part, Row, Target
 from callctl.secrets.rows.templates import Form, Unlike, of_document, of_text, plaintexts_of
 
@@ -30,8 +30,8 @@ MOST_FORMS = 32
 class _Known:
     """A form, and what is to be done about what is like it.
 
-    ``due`` are the numbers of its secrets that are to be sealed, with the versions that they are to have. ``written``
-    is the text that is written, with {0} and so on for those; then the groups of ``between``.
+    ``due`` are the numbers of its secrets that are to be encrypted, with the versions that they are to have.
+    ``written`` is the text that is written, with {0} and so on for those; then the groups of ``between``.
     """
 
     form: Form
@@ -47,7 +47,7 @@ class _Known:
 class _Alike:
     """Rows whose columns are of the same forms.
 
-    ``opens`` are what decrypts their envelopes. ``due`` are the secrets that are to be sealed: the number of an
+    ``opens`` are what decrypts their envelopes. ``due`` are the secrets that are to be encrypted: the number of an
     envelope, or -1 and less for plaintext. ``bound``: those of which the place counts, before or after. ``unbound``:
     one of the values is unbound in a bound field, which is not for here.
     """
@@ -79,10 +79,10 @@ class _Column:
 
 
 class Quick:
-    """Brings rows under the primary key of a ring, some dozens at a time."""
+    """Encrypts rows under the primary key of a ring, some dozens at a time."""
 
     def __init__(self, ring: KeyRing, rule: Rule, allow: Callable[[int], None], changes: Changes) -> None:
-        """``rule``: which version a value is to have. ``allow`` is asked before so many values are sealed; it may
+        """``rule``: which version a value is to have. ``allow`` is asked before so many values are encrypted; it may
         raise.
         """
         self._rule = rule
@@ -91,7 +91,7 @@ class Quick:
         self._allow = allow
         self._changes = changes
         self._primary = ring.primary.id
-        self._renewer = Renewer(ring)
+        self._bulk = BulkCipher(ring)
         self._target: Target | None = None
         self._columns: dict[str | None, tuple[_Column, ...]] = {}
         self._alike: dict[tuple[_Known | None, ...], _Alike] = {}
@@ -102,14 +102,14 @@ class Quick:
         self._opens: list[Decrypt] = []
         self._digits: list[str] = []
         self._data: dict[int, bytes] = {}
-        # Of each secret that is sealed: its number among those opened, or its plaintext; its version, and the same.
+        # Of each secret that is encrypted: its number among those opened, or its plaintext; its version, and the same.
         self._due: list[int | bytes] = []
         self._versions: list[int] = []
         self._due_data: dict[int, bytes] = {}
 
-    def reseal(
+    def reencrypt(
         self, target: Target, rows: Sequence[Row], leave: Collection[int] = frozenset()
-    ) -> list[Resealed | None]:
+    ) -> list[Reencrypted | None]:
         """What each row needs; None for one that is not for here, as those to ``leave`` are, by their position.
 
         Raises NotTheSame where the check of a result fails, and what ``allow`` raises.
@@ -122,24 +122,24 @@ class Quick:
         for position, row in enumerate(rows):
             planned.append(None if position in leave else self._planned(target, row))
             ends.append(len(self._opens))
-        opened = self._renewer.opened(self._opens, self._digits, _spread(self._data, len(self._opens)))
+        opened = self._bulk.opened(self._opens, self._digits, _spread(self._data, len(self._opens)))
         if None in opened:  # without the rows where that is so
             starts = [0, *ends]
             broken = [each for each, end in enumerate(ends) if None in opened[starts[each] : end]]
-            return self.reseal(target, rows, {*leave, *broken})
+            return self.reencrypt(target, rows, {*leave, *broken})
         due = self._due
         if due:
-            # Nothing is sealed before all is opened: what is sealed in vain would count as an encryption.
+            # Nothing is encrypted before all is opened: what is encrypted in vain would count as an encryption.
             self._allow(len(due))
         plaintexts: Any = [opened[each] if type(each) is int else each for each in due]
-        sealed = self._renewer.sealed(plaintexts, self._versions, _spread(self._due_data, len(due)))
+        encrypted = self._bulk.encrypted(plaintexts, self._versions, _spread(self._due_data, len(due)))
         return [
-            None if each is None else _result(*each, row.account_type, sealed)
+            None if each is None else _result(*each, row.account_type, encrypted)
             for each, row in zip(planned, rows, strict=True)
         ]
 
     def _planned(self, target: Target, row: Row) -> tuple[_Alike, _Matches, int] | None:
-        """List what is to be opened and sealed. None, and nothing is listed, where that is not for here."""
+        """List what is to be opened and encrypted. None, and nothing is listed, where that is not for here."""
         account_type = row.account_type
         columns = self._columns.get(account_type)
         key: list[_Known | None] = []
@@ -196,7 +196,7 @@ class Quick:
             fields = part.of_type(account_type)
             if not fields:
                 raise Unlike
-            *known, other = map(self._known, of_text(fields[0].text, self._renewer.decrypt))
+            *known, other = map(self._known, of_text(fields[0].text, self._bulk.decrypt))
             columns.append(_Column(part, account_type, known, other))
         self._columns[account_type] = made = tuple(columns)
         return made
@@ -211,7 +211,7 @@ class Quick:
         if column.other is not None:
             known = column.other
         elif len(column.known) < MOST_FORMS:
-            known = self._known(of_document(raw, column.part, column.account_type, self._renewer.decrypt))
+            known = self._known(of_document(raw, column.part, column.account_type, self._bulk.decrypt))
             column.known.append(known)
             column.last = known
         else:
@@ -246,7 +246,7 @@ class Quick:
                 before = after = None
                 if version:
                     here = len(opens)
-                    opens.append(self._renewer.decrypt[key_id])
+                    opens.append(self._bulk.decrypt[key_id])
                     before = here if version == 2 else None
                 else:
                     plain += 1
@@ -266,7 +266,7 @@ class Quick:
             tuple(changes),
             any(known.form.misshapen for known in key if known),
             any(
-                version != 2 and self._rule.guards(target.recorded, account_type, path)
+                version != 2 and self._rule.requires_bound(target.recorded, account_type, path)
                 for known in key
                 if known
                 for path, version, _ in known.form.secrets
@@ -307,7 +307,9 @@ def _written(form: Form, due: Sequence[int]) -> tuple[str, tuple[int, ...]]:
     return "{{" + ",".join(members) + "}}", tuple(between)
 
 
-def _result(alike: _Alike, matches: _Matches, first: int, account_type: str | None, sealed: Sequence[str]) -> Resealed:
+def _result(
+    alike: _Alike, matches: _Matches, first: int, account_type: str | None, encrypted: Sequence[str]
+) -> Reencrypted:
     values: list[str | None] = []
     for column, match in zip(alike.columns, matches, strict=True):
         if column is None or not column[0].due:
@@ -316,10 +318,10 @@ def _result(alike: _Alike, matches: _Matches, first: int, account_type: str | No
         known, number = column
         number += first
         if not known.form.quoted:
-            values.append(sealed[number])
+            values.append(encrypted[number])
             continue
-        texts = sealed[number : number + len(known.due)]
+        texts = encrypted[number : number + len(known.due)]
         if known.between and match:
             texts = (*texts, *[match[group] for group in known.between])
         values.append(known.written.format(*texts))
-    return Resealed(tuple(values), alike.changes, (), account_type if alike.misshapen else None)
+    return Reencrypted(tuple(values), alike.changes, (), account_type if alike.misshapen else None)

@@ -12,7 +12,7 @@ MOST_LISTED = 1_000
 
 
 class Change(NamedTuple):
-    """One value that is brought under the primary key; ``was`` is 'plaintext', or the id of the key it was under."""
+    """One value that is encrypted under the primary key; ``was`` is 'plaintext', or the id of the key it was under."""
 
     account_type: str | None
     path: str
@@ -30,7 +30,7 @@ class Failure(NamedTuple):
     reason: str
 
 
-class Resealed(NamedTuple):
+class Reencrypted(NamedTuple):
     """What is to be done about one row: a new text for each column, or None to leave it.
 
     ``misshapen`` is the account type whose shape its credentials do not have: see credentials.problems.

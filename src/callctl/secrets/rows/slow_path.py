@@ -1,4 +1,4 @@
-"""One row of secrets, brought under the primary key: what would be written, and what does not open.
+"""One row of secrets, encrypted under the primary key: what would be written, and what does not open.
 
 No database here. What comes out has been decrypted again from what will be written, and compared.
 """
@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callctl.redaction import is_utf8
-from callctl.secrets.envelope.cipher import NotOpened, Opener
+from callctl.secrets.envelope.cipher import Decrypter, NotDecrypted
 from callctl.secrets.envelope.foreign_ciphertext import foreign
 from callctl.secrets.envelope.format import Malformed, Place, associated_data, read
 from callctl.secrets.rows.binding import Binding, FieldName, RowName, Rule, unbound
-from callctl.secrets.rows.bulk import Renewer, encoded
+from callctl.secrets.rows.bulk import BulkCipher, encoded
 from callctl.secrets.rows.credentials import fit
 from callctl.secrets.rows.fast_path import Quick
-from callctl.secrets.rows.result import FOREIGN, PLAINTEXT, Change, Changes, Failure, Resealed
+from callctl.secrets.rows.result import FOREIGN, PLAINTEXT, Change, Changes, Failure, Reencrypted
 from callctl.secrets.rows.row import NotReadable, Part, Row, Slot, Target, decode, encode, encode_name
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def foreign_text(form: str) -> str:
     return f"it has the form of ciphertext of {form}, and is not encrypted again without --encrypt-foreign"
 
 
-class Resealer:
-    """Brings rows under the primary key of a ring."""
+class Reencrypter:
+    """Encrypts rows under the primary key of a ring."""
 
     def __init__(
         self,
@@ -50,37 +50,37 @@ class Resealer:
         encrypt_foreign: bool = False,
     ) -> None:
         """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise.
-        ``elsewhere``: as :class:`Opener` has it. ``bound`` and ``named``: as :class:`Rule` has them.
-        ``encrypt_foreign``: what another tool has encrypted is encrypted once more, and not left and listed.
+        ``elsewhere``: as :class:`Decrypter` has it. ``bound`` and ``named``: as :class:`Rule` has them.
+        ``encrypt_foreign``: what another tool has encrypted is encrypted again, and not left and listed.
         """
         self._encrypt_foreign = encrypt_foreign
         self._allowance = allowance
-        self.left = 0
+        self.unused = 0
         self._primary = ring.primary.id
         self._rule = Rule(binding, bound, named)
-        self._opener = Opener(ring, elsewhere)
-        self._renewer = Renewer(ring)
+        self._decrypter = Decrypter(ring, elsewhere)
+        self._bulk = BulkCipher(ring)
         self._changes = Changes()
         self._quick = Quick(ring, self._rule, self._allow, self._changes)
 
-    def reseal(self, target: Target, row: Row) -> Resealed:
+    def reencrypt(self, target: Target, row: Row) -> Reencrypted:
         """What one row needs. Raises NotTheSame where the check of the result fails."""
-        return self.reseal_all(target, (row,))[0]
+        return self.reencrypt_all(target, (row,))[0]
 
-    def reseal_all(self, target: Target, rows: Sequence[Row]) -> list[Resealed]:
+    def reencrypt_all(self, target: Target, rows: Sequence[Row]) -> list[Reencrypted]:
         """The same of some dozens of rows, in which most is callctl's own or plaintext: each takes less time."""
         return [
             self._thoroughly(target, row) if result is None else result
-            for row, result in zip(rows, self._quick.reseal(target, rows), strict=True)
+            for row, result in zip(rows, self._quick.reencrypt(target, rows), strict=True)
         ]
 
     def _allow(self, number: int) -> None:
         """So many more encryptions are made now."""
-        while self.left < number:
-            self.left += self._allowance()
-        self.left -= number
+        while self.unused < number:
+            self.unused += self._allowance()
+        self.unused -= number
 
-    def _thoroughly(self, target: Target, row: Row) -> Resealed:
+    def _thoroughly(self, target: Target, row: Row) -> Reencrypted:
         values: list[str | None] = []
         changes: list[Change] = []
         failures: list[Failure] = []
@@ -99,7 +99,7 @@ class Resealer:
                 misshapen = row.account_type
             failures += [Failure(*stray) for stray in part.strays(root, row.account_type)]
             values.append(self._column(target, part, row, root, slots, changes, failures))
-        return Resealed(tuple(values), tuple(changes), tuple(failures), misshapen)
+        return Reencrypted(tuple(values), tuple(changes), tuple(failures), misshapen)
 
     def _column(
         self,
@@ -125,7 +125,7 @@ class Resealer:
             except Malformed as problem:
                 failures.append(Failure(path, f"malformed: {problem.reason}"))
                 continue
-            except (NotOpened, _Unbound) as problem:
+            except (NotDecrypted, _Unbound) as problem:
                 failures.append(Failure(path, str(problem)))
                 continue
             if opened is None:
@@ -135,7 +135,7 @@ class Resealer:
             if version == 2:
                 data = associated_data(Place(row.company_id, target.table, row.row_id, path))
             self._allow(1)
-            done.append((slot, self._renewer.sealed([plaintext], [version], [data])[0]))
+            done.append((slot, self._bulk.encrypted([plaintext], [version], [data])[0]))
             changes.append(self._changes[account_type, path][was])
         if not done:
             return None
@@ -144,7 +144,7 @@ class Resealer:
     def _opened(self, value: object, target: Target, row: Row, path: str) -> tuple[bytes, str, int] | None:
         """The plaintext, what it was under, and the version it is to have; None where it is as it should be.
 
-        Raises Malformed, NotOpened, _Unbound.
+        Raises Malformed, NotDecrypted, _Unbound.
         """
         name = RowName(target.table, row.row_id)
         envelope = read(value)
@@ -155,9 +155,9 @@ class Resealer:
             if wanted is None:
                 raise _Unbound(unbound(None, None, form))
             if form is not None and not self._encrypt_foreign:
-                raise NotOpened("foreign", foreign_text(form))
+                raise NotDecrypted("foreign", foreign_text(form))
             return value.encode(), PLAINTEXT if form is None else FOREIGN, wanted
-        opened = self._opener.open(envelope, Place(row.company_id, target.table, row.row_id, path))
+        opened = self._decrypter.decrypt(envelope, Place(row.company_id, target.table, row.row_id, path))
         wanted = self._rule.version(target.recorded, name, row.account_type, path, envelope.version)
         if wanted is None:
             raise _Unbound(unbound(envelope.version, opened.key.id))

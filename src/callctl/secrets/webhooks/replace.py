@@ -16,7 +16,7 @@ from callctl.files import PrivateFile
 from callctl.secrets.envelope import key_ledger
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 from callctl.secrets.webhooks.accounts import Scope, choose
-from callctl.secrets.webhooks.run import Done, Run
+from callctl.secrets.webhooks.run import Done, Replacement
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -36,7 +36,7 @@ def replace(
         found = choose(connection, settings, scope, "new")
         new_file = PrivateFile(file)
         with closing(new_file):
-            return Run(settings, connection, reader, ring, found, scope, on_event, new_file, grace).run()
+            return Replacement(settings, connection, reader, ring, found, scope, on_event, new_file, grace).run()
 
 
 def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: OnEvent = ignore) -> Done:
@@ -47,7 +47,7 @@ def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: 
     """
     with _at_work(settings, "webhooks restore", wait, on_event) as (connection, reader, ring):
         found = choose(connection, settings, scope, "back")
-        return Run(settings, connection, reader, ring, found, scope, on_event).run()
+        return Replacement(settings, connection, reader, ring, found, scope, on_event).run()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from callctl.errors import ConfigError, Interrupted, StepFailed
 from callctl.events import OnEvent, RotationProgress
 from callctl.files import PrivateFile, read_sql
 from callctl.secrets.envelope import key_ledger
-from callctl.secrets.envelope.cipher import NotOpened, Opener, Sealer
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
 from callctl.secrets.envelope.fields import ACCOUNTS, WEBHOOK_SECRET
 from callctl.secrets.envelope.format import Malformed, Place, as_text, read
 from callctl.secrets.envelope.key_ledger import make_ready
@@ -71,7 +71,7 @@ class _Batch:
     left: list[NotPutBack] = field(default_factory=list)
 
 
-class Run:
+class Replacement:
     """What :func:`replace` and :func:`put_back` of ``webhooks.replace`` do; with a file, the former."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Run:
         self._file = file
         self._grace = grace
         self._encryptions = key_ledger.Encryptions(settings, reader, ring.primary, on_event)
-        self._opener, self._sealer = Opener(ring), Sealer(ring.primary)
+        self._decrypter, self._encrypter = Decrypter(ring), Encrypter(ring.primary)
         self._allowed = 0
         self._rotation = 0
         self._before = 0
@@ -242,10 +242,10 @@ class Run:
         for id, company, *_, secret in batch.rows:
             new = batch.values[id] = generate()
             place = Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text)
-            sealed = as_text(self._sealer.seal(secret, place, 2))
+            encrypted = as_text(self._encrypter.encrypt(secret, place, 2))
             self._allowed -= 1
-            self._check(sealed, place, secret)
-            kept.append((id, company, sealed, kept_secrets.digest(new)))
+            self._check(encrypted, place, secret)
+            kept.append((id, company, encrypted, kept_secrets.digest(new)))
         accounts, companies, secrets, left_there = (list(each) for each in zip(*kept, strict=True))
         values = {
             "rotation": self._rotation,
@@ -278,40 +278,40 @@ class Run:
         for id, company, *_, secret in batch.rows:
             if id not in newest:
                 continue  # its time was over while the lock was waited for
-            number, company_then, sealed, left_there = newest[id]
+            number, company_then, encrypted, left_there = newest[id]
             reason = None
             if kept_secrets.digest(secret or "") != left_there:
                 reason = "its secret has been changed since, by somebody else"
             elif company != company_then:
                 reason = "it belongs to another company now"
             else:
-                reason = self._left_unbound(rule, sealed)
+                reason = self._left_unbound(rule, encrypted)
             if reason is None:
                 try:
-                    batch.values[id] = self._opened(sealed, Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text))
+                    batch.values[id] = self._opened(encrypted, Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text))
                     used.append(number)
-                except (Malformed, NotOpened) as problem:
+                except (Malformed, NotDecrypted) as problem:
                     reason = f"what is kept does not open: {problem}"
             if reason is not None:
                 batch.left.append(NotPutBack(id, reason))
         self._write(batch)
         self._connection.execute(read_sql("secrets/webhooks/forget.sql"), {"kept": used})
 
-    def _left_unbound(self, rule: Rule, sealed: str) -> str | None:
+    def _left_unbound(self, rule: Rule, encrypted: str) -> str | None:
         """Why what is kept is not put back: callctl keeps bound values only, and another may be of another row."""
         try:
-            envelope = read(sealed)
+            envelope = read(encrypted)
         except Malformed:
             return None
-        if envelope is None or envelope.version == 2 or not rule.guards(KEPT, None, WEBHOOK_SECRET.text):
+        if envelope is None or envelope.version == 2 or not rule.requires_bound(KEPT, None, WEBHOOK_SECRET.text):
             return None
         return f"what is kept is {unbound(envelope.version, envelope.key_id)}"
 
-    def _opened(self, sealed: str, place: Place) -> str:
-        envelope = read(sealed)
+    def _opened(self, encrypted: str, place: Place) -> str:
+        envelope = read(encrypted)
         if envelope is None:
             raise Malformed("plaintext")
-        return self._opener.open(envelope, place).plaintext
+        return self._decrypter.decrypt(envelope, place).plaintext
 
     def _write(self, batch: _Batch) -> None:
         """Write the new values into the locked rows. Raises NotStored where they are not stored then."""
@@ -327,9 +327,9 @@ class Run:
         if wrong:
             raise database.NotStored((self._settings.schema, ACCOUNTS), wrong)
 
-    def _check(self, sealed: str, place: Place, secret: str) -> None:
+    def _check(self, encrypted: str, place: Place, secret: str) -> None:
         """Decrypt again what will be kept."""
-        if self._opened(sealed, place) != secret:
+        if self._opened(encrypted, place) != secret:
             raise StepFailed(
                 "a webhook secret did not decrypt again to what it was, before it was kept; nothing of this batch was"
                 " written",

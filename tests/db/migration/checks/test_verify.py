@@ -17,7 +17,7 @@ from callctl.files import read_sql, sql_names
 from callctl.migration.checks.declared_secrets import NO_SECRET
 from callctl.migration.checks.results import SAMPLE
 from callctl.migration.checks.row_checks import FAST
-from callctl.migration.checks.scans import reads_rows, scans, taken_apart
+from callctl.migration.checks.scans import reads_rows, shared_queries, taken_apart
 from callctl.migration.checks.verify import examine, step_checks, verify
 from callctl.migration.steps.numbered import all_steps
 from callctl.statements.adaptation import adapt
@@ -37,7 +37,7 @@ def statements() -> list[Statement]:
 def test_each_table_is_read_once() -> None:
     """Beside what a rule joins: of the tables that grow, none is the first of two scans."""
     tables = [taken_apart(statement.sql) for statement in statements()]
-    shared = [scan for scan in scans(statements(), "chatapp", 10) if scan.places]
+    shared = [scan for scan in shared_queries(statements(), "chatapp", 10) if scan.places]
     assert len(shared) == len({question.table for question in tables if question is not None})
     names = sorted(re.sub(r" AS \w+$", "", question.table) for question in {q.table: q for q in tables if q}.values())
     assert names == sorted(set(names)), "two aliases for one table: their checks share no scan"
@@ -82,7 +82,7 @@ def test_offenders_are_shown_without_reading_the_table_again(migrated: Migrated,
 def test_what_a_scan_joins_finds_at_most_one_row(migrated: Migrated, state: State) -> None:
     with connection_to(migrated.url(state)) as db:
         naming = read_naming(db, "chatapp")
-        for scan in scans((adapt(statement, naming) for statement in statements()), "chatapp", 10):
+        for scan in shared_queries((adapt(statement, naming) for statement in statements()), "chatapp", 10):
             question = taken_apart(scan.statements[0].sql)
             if question is not None:
                 start = scan.sql.index(f"\nFROM {question.table}")
