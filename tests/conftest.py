@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import hypothesis
 import psycopg
 import pytest
 from tests.support import processes
@@ -26,6 +27,10 @@ from callctl.sandbox.server import Server, start_server
 ROWS = 200
 # Runs every combination of parameters, every example and every fault; other values of CALLCTL_TEST_PROFILE do not.
 THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") in ("thorough", "exhaustive")
+# How long a property's example takes says how busy the machine is, and is never a failure.
+hypothesis.settings.register_profile("callctl", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("callctl")
+
 # Another number has samples taken elsewhere: of combinations of parameters, and of points where faults strike.
 SEED = int(os.environ.get("CALLCTL_TEST_SEED") or 0)
 # Settings of the test run itself.
