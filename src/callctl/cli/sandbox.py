@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from callctl.cli import common
 from callctl.render import console as render
+from callctl.sandbox.baselines import BASELINES, Baseline
 
 if TYPE_CHECKING:
     from callctl.sandbox.lifecycle import Sandbox
-
-
-class Baseline(StrEnum):
-    """The two schemas that callctl knows how to make."""
-
-    documented = "documented"
-    deployed = "deployed"
 
 
 EPILOG = """
@@ -32,6 +25,8 @@ Example:
   callctl sandbox reset
   callctl sandbox stop
 """
+
+SCHEMAS = ", or ".join(each.described for each in BASELINES)
 
 app = typer.Typer(
     help='A "before" database of your own to try everything on.',
@@ -50,7 +45,7 @@ def start(
     context: typer.Context,
     baseline: Annotated[
         Baseline | None,
-        typer.Option(help="The schema: as the specification has it, or as it is deployed [default: documented]."),
+        typer.Option(help=f"The schema: {SCHEMAS} [default: documented]."),
     ] = None,
     rows: Annotated[
         int | None,
@@ -71,7 +66,7 @@ def start(
 
     sandbox.ignore_environment()
     running, new = sandbox.start(
-        None if baseline is None else baseline.value,
+        baseline,
         rows=rows,
         seed=seed,
         refused_shapes=with_refused_shapes,
