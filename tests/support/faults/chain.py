@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.support.faults.actions import ACTIONS, ERRORS, EXITS, GOES_ON
+from tests.support.faults.kinds import Moment
 from tests.support.faults.own_server import OwnServer, administer
 from tests.support.faults.points import Point, Progress, Transactions, Watch
-from tests.support.faults.proxy import Fault, Moment, Outcome, Proxy, Session
+from tests.support.faults.proxy import Fault, Outcome, Proxy, Session
 
 from callctl.files import step_directories
 
