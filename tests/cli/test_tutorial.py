@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.cli.documents import PROGRAM, Command, Sql, carry_out, difference, read
-from tests.support.cli.forks import Forks
+from tests.support.cli.fork_server import Forks
+from tests.support.cli.pages import PROGRAM, Command, Sql, carry_out, difference, read
 from tests.support.processes import PATIENCE_SECONDS
 
 from callctl.sandbox.baselines import BASELINES

@@ -42,12 +42,12 @@ class Ended:
 
 
 class Nursery:
-    """Starts callctl processes; see nursery.py."""
+    """Starts callctl processes; see fork_server.py."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

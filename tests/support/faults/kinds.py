@@ -1,4 +1,4 @@
-"""The kinds of faults, one row for each: tests, the benchmark and the page in docs/explanation take theirs from here."""
+"""The kinds of faults, one row for each: from here tests, the benchmark and the page in docs/explanation have them."""
 
 from __future__ import annotations
 
