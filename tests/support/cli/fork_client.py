@@ -1,4 +1,4 @@
-"""A shell runs this as ``callctl`` ; fork_server.py runs the command, and this ends as it does."""
+"""A shell runs this as ``callctl``: fork_server.py runs the command, and this ends as the command does."""
 
 import json
 import os
