@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import bench, saved
 
-from callctl.sandbox.baselines import connect
+from callctl.sandbox.baselines import BASELINES, connect
 
 # The platform's tables, and those of callctl that clients write to by its triggers and foreign keys.
 HELD = """
@@ -99,7 +99,7 @@ def measured(url: str, program: str, arguments: tuple[str, ...]) -> dict[str, An
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev bench holds", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", default="1000,10000,100000", help="chatbots, sizes with commas [%(default)s]")
-    parser.add_argument("--baseline", choices=("documented", "deployed"), default="documented")
+    parser.add_argument("--baseline", choices=BASELINES, default=BASELINES[0])
     parser.add_argument("--callctl", default=str(Path(sys.executable).with_name("callctl")), help="the program to run")
     parser.add_argument("--save", type=Path, metavar="FILE.json", help="write what was measured to a result file")
     arguments = parser.parse_args()

@@ -32,7 +32,7 @@ from callctl.migration.checks.verify import examine  # noqa: E402
 from callctl.sandbox.server import start_server  # noqa: E402
 from callctl.statements.script import load_script, parse_script  # noqa: E402
 
-BY_HAND = ROOT / "tests" / "db" / "by_hand_verify.sql"
+SPECIFICATION = ROOT / "tests" / "support" / "db" / "specification_verify.sql"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Query:
 
 def document() -> tuple[Query, ...]:
     """Its queries."""
-    script = parse_script(BY_HAND.read_text(encoding="utf-8"), BY_HAND.name)
+    script = parse_script(SPECIFICATION.read_text(encoding="utf-8"), SPECIFICATION.name)
     return tuple(
         Query(each.sql, found[1] if (found := re.search(r"expects: (\w+)", each.comment)) else "")
         for each in script.statements

@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from callctl.sandbox.baselines import BASELINES
+
 # This file is run as a script; its parts are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import report, tools
@@ -27,7 +29,7 @@ DEFAULT = "floor,script,statements,callctl"
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench online", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000, help="chatbots; twice as many users [%(default)s]")
-    parser.add_argument("--baseline", choices=("documented", "deployed"), default="documented")
+    parser.add_argument("--baseline", choices=BASELINES, default=BASELINES[0])
     parser.add_argument("--unknown-types", action="store_true", help="half of the chatbots have an unknown type")
     parser.add_argument(
         "--tools", default=DEFAULT, help=f"each as NAME or NAME:RUNS, of {', '.join(tools.tools(''))} [%(default)s]"

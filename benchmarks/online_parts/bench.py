@@ -15,7 +15,7 @@ from benchmarks.online_parts import measure, tools, watch
 from benchmarks.online_parts.command import Outcome, run
 from benchmarks.online_parts.load import Load, Plan, sample_keys
 
-from callctl.sandbox.baselines import Baseline, connect, create_database, drop_database, fill
+from callctl.sandbox.baselines import connect, create_database, drop_database, fill
 from callctl.sandbox.server import Server, start_server
 
 TEMPLATE = "load_template"
@@ -44,7 +44,7 @@ class Options:
     """What a run is asked for; seconds, and transactions a second."""
 
     rows: int
-    baseline: Baseline
+    baseline: str
     unknown_types: bool
     rate: float
     clients: int
@@ -55,7 +55,7 @@ class Options:
 
 
 @contextlib.contextmanager
-def bench(rows: int, baseline: Baseline, *, unknown_types: bool = False) -> Iterator[Server]:
+def bench(rows: int, baseline: str, *, unknown_types: bool = False) -> Iterator[Server]:
     """A server with the filled template; ``unknown_types``: in half of the chatbots (documented baseline)."""
     with start_server(settings=SERVER) as server:
         with connect(server.url("postgres")) as admin:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "tests" / "db" / "by_hand.sql"
+SOURCE = ROOT / "tests" / "support" / "db" / "specification.sql"
 
 # Of the statements of SOURCE, in order: how many belong to each of the thirteen steps.
 STATEMENTS = (1, 1, 1, 7, 1, 1, 2, 2, 6, 10, 4, 3, 2)

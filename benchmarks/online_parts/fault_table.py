@@ -7,18 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.online_parts.tables import where
+from tests.support.faults.kinds import KINDS
 
-FAULTS: Mapping[str, str] = {
-    "kill": "`kill -9` of callctl",
-    "terminate": "`pg_terminate_backend`",
-    "cut": "the connection is cut",
-    "crash": "a backend is killed, the server recovers",
-    "restart": "the server stops at once, and starts again",
-    "sigint": "Ctrl-C",
-    "sigint2": "Ctrl-C twice",
-    "disk_full": "the disk is full (53100)",
-    "internal_error": "the server has an error (XX000)",
-}
 ONE = re.compile(r"(?:rotation, (?P<scene>\w+), )?(?P<fault>\w+) in turn(?: (?P<direction>up|down))?")
 COLUMNS = {"up": "migrate up", "down": "migrate down", "live": "rotation", "archived": "rotation of archived rows"}
 
@@ -44,9 +34,9 @@ def faults(content: Mapping[str, Any]) -> str:
         f"| fault | {' | '.join(columns.values())} |",
         f"|---|{'---|' * len(columns)}",
     ]
-    for fault, name in FAULTS.items():
-        cells = (f"{tried[fault, column]:,}" if (fault, column) in tried else "" for column in columns)
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for kind in KINDS:
+        cells = (f"{tried[kind.name, column]:,}" if (kind.name, column) in tried else "" for column in columns)
+        lines.append(f"| {kind.title} | {' | '.join(cells)} |")
     if others:
         lines += ["", f"Taking turns at every point: {', '.join(others)}."]
     return "\n".join(lines)

@@ -19,8 +19,10 @@ import psycopg
 from benchmarks.online_parts.measure import DONE, Transaction, planned_start
 from psycopg import pq
 
+from callctl.sandbox.baselines import BASELINES
+
 TYPES, FLAGS = 1, 2  # what the watcher has seen of table chatbots: its type column, its capability flags
-TYPE_COLUMN = {"documented": "chatbottype", "deployed": "chatbot_type"}
+TYPE_COLUMN = {each.value: each.type_column for each in BASELINES}
 KINDS = (("select", 65), ("update", 30), ("insert", 5))
 TABLES = (("users", 40), ("chatbots", 40), ("companies", 20))
 COLUMN_GONE = "column gone"

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.cli.documents import PROGRAM, Command, Sql, carry_out, difference, read
-from tests.support.cli.forks import Forks
+from tests.support.cli.fork_server import Forks
+from tests.support.cli.pages import PROGRAM, Command, Sql, carry_out, difference, read
 from tests.support.processes import PATIENCE_SECONDS
+
+from callctl.sandbox.baselines import BASELINES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -114,7 +116,7 @@ def test_what_is_said_of_one_baseline_is_run_on_it() -> None:
     for name, started in HOW_TO.items():
         words = " ".join((started,) if isinstance(started, str) else started or ()).split()
         only = {each.only for each in read(DOCS / "how-to" / f"{name}.md")} - {None}
-        assert only <= {"documented", "deployed"} & set(words), name
+        assert only <= set(BASELINES) & set(words), name
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.support.db.platforms import Platform, Table
 from callctl.cli import run
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database
+from callctl.sandbox.baselines import BASELINES, create_database, drop_database
 from callctl.sandbox.server import Server
 
 ACCOUNTS = 400
@@ -81,7 +81,7 @@ def migrated(server: Server) -> Iterator[Migrated]:
     made.drop()
 
 
-def _own(server: Server, migrated: Migrated, baseline: Baseline) -> Iterator[str]:
+def _own(server: Server, migrated: Migrated, baseline: str) -> Iterator[str]:
     migrated.url(State(baseline))
     name = f"own_copy_{next(_numbers)}"
     with connect(server.url("postgres")) as admin:
@@ -116,7 +116,7 @@ def callctl(capsys: pytest.CaptureFixture[str]) -> Callctl:
     return command
 
 
-@pytest.fixture(params=["documented", "deployed"])
+@pytest.fixture(params=BASELINES)
 def platform(request: pytest.FixtureRequest, database: MakeDatabase) -> Iterator[Platform]:
     """Each baseline, not migrated yet."""
     at = Platform(database(request.param), request.param == "deployed")

@@ -22,8 +22,8 @@ from tests.conftest import SEED
 from tests.faults.conftest import EXHAUSTIVE, THOROUGH, MakeChain, MakeReference
 from tests.support.faults.actions import ACTIONS, PAIRS
 from tests.support.faults.chain import Chain, Choose
+from tests.support.faults.kinds import Moment
 from tests.support.faults.points import Point
-from tests.support.faults.proxy import Moment
 from tests.support.faults.reference import Reference, assert_down, assert_up
 
 from callctl.files import step_directories

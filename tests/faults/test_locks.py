@@ -22,6 +22,7 @@ from callctl.events import Direction
 from callctl.migration import planning
 from callctl.migration.steps.numbered import all_steps
 from callctl.migration.steps.standing import status
+from callctl.sandbox.baselines import BASELINES
 from callctl.statements.adaptation import adapt
 from callctl.statements.script import Statement, load_script
 
@@ -112,7 +113,7 @@ def watched(chain: Chain, direction: Direction, *, through_shadow: bool | None =
 def test_the_exceptions_are_those_of_the_page(chain: MakeChain) -> None:
     """On both baselines, up and down, and up again where the tables come back from the archive."""
     found: set[Row] = set()
-    for baseline in ("documented", "deployed"):
+    for baseline in BASELINES:
         database = chain(baseline)
         for direction in ("up", "down", "up") if baseline == "documented" else ("up", "down"):
             found |= watched(database, direction)

@@ -23,8 +23,9 @@ from tests.support import processes
 from tests.support.db import accounts
 from tests.support.faults import actions
 from tests.support.faults.chain import Attempt, Ended, Nursery
+from tests.support.faults.kinds import MOMENTS, Moment
 from tests.support.faults.points import Point, Progress
-from tests.support.faults.proxy import MOMENTS, Fault, Moment, Outcome, Session
+from tests.support.faults.proxy import Fault, Outcome, Session
 from tests.support.faults.rotation_chain import RotationChain, RotationWatch
 from tests.support.faults.rotation_scene import UNLOGGED, quietly, secrets
 

@@ -13,9 +13,9 @@ from tests.faults.conftest import THOROUGH, MakeChain
 from tests.support.db import snapshot
 from tests.support.faults.actions import PAIRS
 from tests.support.faults.chain import Chain, Choose
+from tests.support.faults.kinds import Moment
 from tests.support.faults.own_server import administer
 from tests.support.faults.points import Point, Watch
-from tests.support.faults.proxy import Moment
 from tests.support.faults.reference import look
 
 pytestmark = pytest.mark.one_server

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.sandbox import Baseline
+from callctl.cli.sandbox import SCHEMAS
+from callctl.sandbox.baselines import Baseline
 
 EPILOG = """
 It starts a PostgreSQL of its own, in a directory of its own, and leaves nothing behind. CALLCTL_DATABASE_URL,
@@ -26,7 +27,7 @@ def demo(
     context: typer.Context,
     baseline: Annotated[
         Baseline,
-        typer.Option(help="The schema: as the specification has it, or as it is deployed."),
+        typer.Option(help=f"The schema: {SCHEMAS}."),
     ] = Baseline.deployed,
     rows: Annotated[
         int | None,
@@ -49,7 +50,7 @@ def demo(
     with render_progress.json_failure(output), render_demo.screen(output) as tell:
         told = story.demo(
             tell,
-            baseline=baseline.value,
+            baseline=baseline,
             rows=story.DEFAULT_ROWS if rows is None else rows,
             seed=DEFAULT_SEED if seed is None else seed,
         )

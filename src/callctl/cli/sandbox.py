@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,14 +9,7 @@ import typer
 from callctl.cli import common
 from callctl.render import console as render
 from callctl.render import sandbox as render_sandbox
-
-
-class Baseline(StrEnum):
-    """The two schemas that callctl knows how to make."""
-
-    documented = "documented"
-    deployed = "deployed"
-
+from callctl.sandbox.baselines import BASELINES, Baseline
 
 EPILOG = """
 The sandbox is a PostgreSQL of callctl's own, without a network port, that ignores DATABASE_URL and PG*.
@@ -30,6 +22,8 @@ Example:
   callctl sandbox reset
   callctl sandbox stop
 """
+
+SCHEMAS = ", or ".join(each.described for each in BASELINES)
 
 app = typer.Typer(
     help='A "before" database of your own to try everything on.',
@@ -48,7 +42,7 @@ def start(
     context: typer.Context,
     baseline: Annotated[
         Baseline | None,
-        typer.Option(help="The schema: as the specification has it, or as it is deployed [default: documented]."),
+        typer.Option(help=f"The schema: {SCHEMAS} [default: documented]."),
     ] = None,
     rows: Annotated[
         int | None,
@@ -69,7 +63,7 @@ def start(
 
     sandbox.ignore_environment()
     running, new = sandbox.start(
-        None if baseline is None else baseline.value,
+        baseline,
         rows=rows,
         seed=seed,
         refused_shapes=with_refused_shapes,

@@ -50,9 +50,8 @@ def clipped(text: str, width: int) -> str:
 def before(told: Before) -> list[RenderableType]:
     count = {each.what: each.number for each in told.rows}
     rows = " · ".join(f"{count[name]:,} {_PLATFORM[name]}" for name in _PLATFORM)
-    schema = "as it is deployed" if told.baseline == "deployed" else "as the specification has it"
     return [
-        text(f"PostgreSQL {told.postgresql} of its own, the platform's schema {schema}"),
+        text(f"PostgreSQL {told.postgresql} of its own, the platform's schema {told.baseline.described}"),
         text(rows),
         text(f"a copy is put aside: what comes back is compared with it ({told.seconds:.1f} s)", "dim"),
     ]

@@ -2,16 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from callctl.files import read_sql
 
 if TYPE_CHECKING:
     import psycopg
 
-Baseline: TypeAlias = Literal["documented", "deployed"]
-BASELINES: tuple[Baseline, ...] = ("documented", "deployed")
 
+class Baseline(StrEnum):
+    """The "before" databases that callctl can make, and what sets each apart. A name is that of its file.
+
+    ``described``: the schema in words. ``type_column``: where a chatbot's and a package's type is. ``model_key``: where
+    a model's name is. ``price``: the price of ``price_tokens`` tokens. ``limits``: the most tokens in, and out.
+    """
+
+    described: str
+    type_column: str
+    model_key: str
+    price: str
+    price_tokens: int
+    limits: tuple[str, str]
+
+    def __new__(
+        cls,
+        name: str,
+        described: str,
+        type_column: str,
+        model_key: str,
+        price: tuple[str, int],
+        limits: tuple[str, str],
+    ) -> Baseline:
+        """One row of the table below."""
+        row = str.__new__(cls, name)
+        row._value_ = name
+        row.described, row.type_column, row.model_key, row.limits = described, type_column, model_key, limits
+        row.price, row.price_tokens = price
+        return row
+
+    documented = (
+        "documented",
+        "as the specification has it",
+        "chatbottype",
+        "model_name",
+        ("input_cost_per_token", 1),
+        ("context_window", "max_output_tokens"),
+    )
+    deployed = (
+        "deployed",
+        "as it is deployed",
+        "chatbot_type",
+        "model_id",
+        ("input_price_per_million", 1_000_000),
+        ("input_limit", "output_limit"),
+    )
+
+
+BASELINES = tuple(Baseline)
 DEFAULT_ROWS = 1000
 DEFAULT_SEED = 1
 
@@ -44,7 +92,7 @@ def drop_database(connection: psycopg.Connection[Any], name: str) -> None:
 
 def fill(
     url: str,
-    baseline: Baseline,
+    baseline: str,
     *,
     rows: int = DEFAULT_ROWS,
     seed: int = DEFAULT_SEED,
@@ -53,8 +101,9 @@ def fill(
     """Make the schema of ``baseline`` in an empty database and fill it; ``rows`` is the number of chatbots.
 
     The same seed gives the same rows, ids included. ``refused_shapes`` adds settings that the migration
-    refuses.
+    refuses. Raises KeyError for a name that is none of a baseline.
     """
+    baseline = Baseline[baseline]
     with connect(url) as connection:
         for name, value in (
             ("callctl.rows", str(rows)),

@@ -55,7 +55,7 @@ DROPS_TYPE = 6  # the step after which chatbots have no type column
 
 
 def demo(
-    tell: Listener, *, baseline: Baseline = "deployed", rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED
+    tell: Listener, *, baseline: Baseline = Baseline.deployed, rows: int = DEFAULT_ROWS, seed: int = DEFAULT_SEED
 ) -> Story:
     """Play the story on a server of its own, telling ``tell`` each part; the server is gone at the end.
 

@@ -66,7 +66,7 @@ class Sandbox:
     """A sandbox that runs. ``url`` is its working database; ``rows`` its number of chatbots."""
 
     url: str
-    baseline: Baseline
+    baseline: str
     rows: int
     seed: int
     refused_shapes: bool
@@ -81,7 +81,7 @@ _FORMAT = 1
 class _State:
     """What sandbox.json holds. ``pid`` is that of the server that was started last; ``ready`` once all is made."""
 
-    baseline: Baseline
+    baseline: str
     rows: int
     seed: int
     refused_shapes: bool
@@ -99,7 +99,7 @@ def ignore_environment() -> None:
 
 
 def start(
-    baseline: Baseline | None = None,
+    baseline: str | None = None,
     *,
     rows: int | None = None,
     seed: int | None = None,
@@ -121,7 +121,7 @@ def start(
                 state = None
         if state is None:
             state = _State(
-                baseline or "documented",
+                Baseline.documented if baseline is None else baseline,
                 DEFAULT_ROWS if rows is None else rows,
                 DEFAULT_SEED if seed is None else seed,
                 bool(refused_shapes),

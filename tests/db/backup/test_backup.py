@@ -173,7 +173,7 @@ def test_odd_things_come_back(empty_database: str, database: MakeDatabase, tmp_p
     """Whatever else is in a database; it need not be one that callctl can migrate."""
     copy, file = database(None), tmp_path / "a.dump"
     with connect(empty_database) as connection:
-        connection.execute((Path(__file__).parents[1] / "odd.sql").read_bytes())
+        connection.execute((Path(__file__).parents[2] / "support" / "db" / "odd_names.sql").read_bytes())
     done = backups.take(empty_database, file)
     assert done.rows == 5 + 1 + 3
     restore.restore(Settings(database_url=copy), str(file))

@@ -18,12 +18,12 @@ from callctl.migration import adoption, migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.steps.numbered import all_steps
 
-BY_HAND = Path(__file__).parents[1] / "by_hand.sql"
+SPECIFICATION = Path(__file__).parents[2] / "support" / "db" / "specification.sql"
 
 
 def by_hand(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(BY_HAND.read_bytes())
+        connection.execute(SPECIFICATION.read_bytes())
 
 
 def test_after_the_documents_own_sql(documented: str) -> None:

@@ -13,8 +13,8 @@ from tests.support.db import snapshot
 from callctl.config.settings import Settings
 from callctl.migration import migrate
 
-HERE = Path(__file__).parents[1]
-PAGE = HERE.parents[1] / "docs" / "explanation" / "as-documented.md"
+SUPPORT = Path(__file__).parents[2] / "support" / "db"
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "as-documented.md"
 
 
 def named() -> set[str]:
@@ -25,7 +25,7 @@ def named() -> set[str]:
 def test_the_steps_leave_what_the_document_leaves(database: MakeDatabase) -> None:
     by_document, by_callctl = database("documented"), database("documented")
     with connect(by_document) as one, connect(by_callctl) as other:
-        one.execute((HERE / "by_hand.sql").read_bytes())
+        one.execute((SUPPORT / "specification.sql").read_bytes())
         migrate.up(Settings(database_url=by_callctl))
         document, steps = snapshot.take(one).catalog, snapshot.take(other).catalog
     assert len(steps) > 900

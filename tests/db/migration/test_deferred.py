@@ -24,6 +24,7 @@ from callctl.config.settings import Settings
 from callctl.errors import Interrupted
 from callctl.events import BatchFinished, Event
 from callctl.migration import migrate
+from callctl.sandbox.baselines import BASELINES
 
 # The flags alone say 'chat' and 'call'; a type that has no default must be filled from them.
 BARE = Before(
@@ -199,7 +200,7 @@ def test_stopped_everywhere_in_both_parts_it_still_arrives(baseline: str) -> Non
         assert_same(direct, take(db), touched_columns(direct))
 
 
-@pytest.mark.parametrize("name", ["documented", "deployed"])
+@pytest.mark.parametrize("name", BASELINES)
 def test_both_applications_write_through_the_whole_contract(database: MakeDatabase, name: str) -> None:
     """Up to the drop the type counts, after it only flags do, and no write falls between."""
     before = {"documented": DOCUMENTED, "deployed": DEPLOYED}[name]

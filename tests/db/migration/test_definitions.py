@@ -21,13 +21,14 @@ from callctl.config.settings import Settings
 from callctl.errors import Refused
 from callctl.events import Event, Notice
 from callctl.migration import migrate
+from callctl.sandbox.baselines import BASELINES
 from callctl.sandbox.server import Server
 
 Db: TypeAlias = psycopg.Connection[Any]
 
 COLUMNS = {
-    "documented": {"chatapp.chatbots": "chatbottype", "chatapp.chatbot_packages": "chatbottype"},
-    "deployed": {"chatapp.chatbots": "chatbot_type", "chatapp.chatbot_packages": "chatbot_type"},
+    each.value: {"chatapp.chatbots": each.type_column, "chatapp.chatbot_packages": each.type_column}
+    for each in BASELINES
 }
 
 

@@ -15,6 +15,7 @@ from tests.conftest import MakeDatabase
 from tests.support.db.platforms import Platform
 
 from callctl.migration import migrate
+from callctl.sandbox.baselines import BASELINES
 
 ROW, MOVED = "00000000-0000-4000-8000-00000000aaaa", "00000000-0000-4000-8000-00000000bbbb"
 
@@ -140,12 +141,7 @@ class Kept:
         return int(row[0]) if row else 0
 
 
-CASES = [
-    (field, name)
-    for field in FIELDS
-    for name in ("documented", "deployed")
-    if name == "documented" or not field.documented_only
-]
+CASES = [(field, name) for field in FIELDS for name in BASELINES if name == "documented" or not field.documented_only]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]} on {case[1]}")

@@ -37,6 +37,7 @@ from tests.support.steps import LAST
 from callctl.config.settings import Settings
 from callctl.migration import migrate
 from callctl.migration.checks.verify import verify
+from callctl.sandbox.baselines import BASELINES
 
 THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
 
@@ -299,7 +300,7 @@ def test_any_way_there_is_the_same(database: MakeDatabase, before: Before, chain
         assert_back(before, first, at.look())
 
 
-@pytest.mark.parametrize("name", ["documented", "deployed"])
+@pytest.mark.parametrize("name", BASELINES)
 def test_the_baselines_go_up_and_back(database: MakeDatabase, name: str) -> None:
     """The two before-databases of the sandbox, made by other SQL than the generator's."""
     url = database(name)

@@ -24,6 +24,7 @@ from callctl.events import BatchFinished, Event, Notice, StatementStarted
 from callctl.migration import migrate, planning
 from callctl.migration.checks.preflight import preflight
 from callctl.migration.steps import shadow
+from callctl.sandbox.baselines import BASELINES
 from callctl.statements.script import load_script
 
 Db = psycopg.Connection[Any]
@@ -32,7 +33,7 @@ LONG = "https://example.com/" + "a" * 800
 ADDRESS = "SELECT avatar_url FROM chatapp.users WHERE id = %s"
 
 
-@pytest.fixture(params=["documented", "deployed"])
+@pytest.fixture(params=BASELINES)
 def at(request: pytest.FixtureRequest, database: MakeDatabase) -> Iterator[Db]:
     """Each baseline, not migrated yet."""
     with connect(database(request.param), prepare_threshold=None) as db:

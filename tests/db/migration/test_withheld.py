@@ -19,14 +19,15 @@ from callctl.events import Event, Notice
 from callctl.migration import migrate
 from callctl.migration.checks import verify
 from callctl.migration.steps.catalogue import EXAMPLES, OWN, Model, load_catalogue
+from callctl.sandbox.baselines import BASELINES, Baseline
 from callctl.tenants import seeding
 
 KEYS = {model.key for model in load_catalogue()}
-KEY = {"documented": "model_name", "deployed": "model_id"}
+KEY = {each.value: each.model_key for each in BASELINES}
 LATEST = "gpt-4o-realtime-preview"
 
 
-@pytest.fixture(params=["documented", "deployed"])
+@pytest.fixture(params=BASELINES)
 def name(request: pytest.FixtureRequest) -> str:
     """Each baseline: one whose models cannot be inactive, and one whose models can."""
     return str(request.param)
@@ -325,7 +326,7 @@ def test_adopting_the_drops_makes_them_available(database: MakeDatabase, name: s
     with connect(url) as db:
         migrate.up(settings, defer_drops=True)
         migrate.up(settings, to=5)
-        column = "chatbottype" if name == "documented" else "chatbot_type"
+        column = Baseline[name].type_column
         db.execute("SELECT callctl.remember_column(6, 'chatapp.chatbots', %s)", (column,))
         db.execute("SELECT callctl.drop_sync('chatapp.chatbots')")
         db.execute(f"ALTER TABLE chatapp.chatbots DROP COLUMN {column}".encode())

@@ -10,7 +10,7 @@ from tests.conftest import ROWS, MakeDatabase, connect
 
 from callctl.database.binaries import find_binaries
 from callctl.files import sql_root
-from callctl.sandbox.baselines import Baseline, fill
+from callctl.sandbox.baselines import BASELINES, Baseline, fill
 
 pytestmark = pytest.mark.one_server
 
@@ -81,14 +81,14 @@ def one(db: Any, query: str) -> Any:
     return value
 
 
-@pytest.fixture(params=["documented", "deployed"])
+@pytest.fixture(params=BASELINES)
 def schema(request: pytest.FixtureRequest) -> Baseline:
     found: Baseline = request.param
     return found
 
 
 def type_column(schema: Baseline) -> str:
-    return "chatbottype" if schema == "documented" else "chatbot_type"
+    return schema.type_column
 
 
 def test_everything_believable_is_there(database: MakeDatabase, schema: Baseline) -> None:

@@ -61,8 +61,8 @@ models:
     context_window_tokens: 1000
     max_output_tokens: 100
 """
-KEY = {"documented": "model_name", "deployed": "model_id"}
-PRICE = {"documented": "input_cost_per_token", "deployed": "input_price_per_million"}
+KEY = {each: each.model_key for each in BASELINES}
+PRICE = {each: each.price for each in BASELINES}
 
 
 @pytest.fixture(params=BASELINES)
@@ -102,7 +102,7 @@ def url(name: Baseline, applied: Callable[[Baseline], str]) -> str:
 @pytest.fixture
 def plain_url(applied: Callable[[Baseline], str]) -> str:
     """The documented one alone: for what has nothing to do with names."""
-    return applied("documented")
+    return applied(Baseline.documented)
 
 
 def custom(text: str = CUSTOM, **options: Any) -> SeedOptions:
@@ -171,7 +171,7 @@ def test_models_arrive_to_the_last_digit_and_a_second_run_writes_nothing(url: st
         before = models(db, name)
         done = seed(settings, custom())
         assert outcomes(done) == ["insert", "insert"]
-        unit = 1 if name == "deployed" else 1_000_000
+        unit = 1_000_000 // name.price_tokens
         output = PRICE[name].replace("input", "output")
         voice = one(
             db, name, "our-voice-1", "provider", "model_type", "display_name", "description", "supports_audio",
@@ -181,7 +181,7 @@ def test_models_arrive_to_the_last_digit_and_a_second_run_writes_nothing(url: st
             "google", "call", "Our voice; DROP TABLE 'é☎'", "%(keys)s {models} \\ \n second line", True,
             Decimal("0.0001") / unit, Decimal("12.5") / unit, Decimal("0.000001"), Decimal("999"),
         )  # fmt: skip
-        limits = ("input_limit", "output_limit") if name == "deployed" else ("context_window", "max_output_tokens")
+        limits = name.limits
         assert one(db, name, "our-voice-1", *limits) == (2147483647, 1)
         assert one(db, name, "our-text-1", "model_type", "description", PRICE[name]) == ("chat", None, None)
         after, kept = models(db, name), everything(db)
@@ -227,7 +227,7 @@ def test_the_examples_insert_only_what_is_missing(url: str, name: Baseline) -> N
 def test_an_administrators_edit_is_kept_and_shown_until_overwrite(url: str, name: Baseline) -> None:
     settings, key = Settings(database_url=url), "gpt-4o-realtime-preview"
     with connect(url) as db:
-        edit(db, name, key, PRICE[name], Decimal("7.5") / (1 if name == "deployed" else 1_000_000))
+        edit(db, name, key, PRICE[name], Decimal("7.5") / (1_000_000 // name.price_tokens))
         edit(db, name, key, "display_name", "Ours")
         edit(db, name, key, "description", None)
         before = models(db, name)
@@ -306,10 +306,10 @@ def test_a_model_that_is_soft_deleted_stays_so(plain_url: str) -> None:
         db.execute(
             "UPDATE chatapp.ai_models SET deletedAt = now(), display_name = 'x' WHERE model_name LIKE 'gemini-2%'"
         )
-        before = models(db, "documented")
+        before = models(db, Baseline.documented)
         done = seed(settings, own(overwrite=True))
         assert outcomes(done) == ["unchanged", "unchanged", "deleted"]
-        assert models(db, "documented") == before
+        assert models(db, Baseline.documented) == before
         # A live one of the same name counts.
         db.execute("INSERT INTO chatapp.ai_models (provider, model_name, display_name)"
                    " VALUES ('google', 'gemini-2.0-flash-exp', 'Live')")  # fmt: skip
@@ -453,7 +453,7 @@ def test_the_record_of_a_model_goes_with_it(url: str, name: Baseline) -> None:
 def test_a_catalogue_that_does_not_fit_is_refused(
     on: str, change: tuple[str, str], said: str, applied: Callable[[Baseline], str]
 ) -> None:
-    url = applied("deployed" if on == "deployed" else "documented")
+    url = applied(Baseline.deployed if on == Baseline.deployed else Baseline.documented)
     if on not in BASELINES:
         with connect(url) as db:
             db.execute(on.encode())
@@ -497,9 +497,9 @@ def test_no_migration_at_the_same_time_and_no_lost_edit(plain_url: str) -> None:
     with connect(plain_url) as db, connect(plain_url) as other:
         done: list[Seeded] = []
         run = threading.Thread(target=lambda: done.append(seed(settings, own(overwrite=True))))
-        edit(db, "documented", "gpt-4o-realtime-preview", "display_name", "First")
+        edit(db, Baseline.documented, "gpt-4o-realtime-preview", "display_name", "First")
         with other.transaction():
-            edit(other, "documented", "gemini-2.0-flash-exp", "display_name", "Second")
+            edit(other, Baseline.documented, "gemini-2.0-flash-exp", "display_name", "Second")
             run.start()
             run.join(timeout=0.5)
             assert run.is_alive()
@@ -512,12 +512,12 @@ def test_only_writers_of_models_wait(plain_url: str) -> None:
     with connect(plain_url) as db, connect(plain_url) as other, db.transaction(force_rollback=True):
         seed_rows.lock(db, read_naming(db, "chatapp"))
         other.execute("SET lock_timeout = '100ms'")
-        assert len(models(other, "documented")) > 3
+        assert len(models(other, Baseline.documented)) > 3
         other.execute(
             "UPDATE chatapp.chatbots SET ai_model_id = (SELECT id FROM chatapp.ai_models ORDER BY id LIMIT 1)"
         )
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            edit(other, "documented", "gemini-2.0-flash-exp", "display_name", "Third")
+            edit(other, Baseline.documented, "gemini-2.0-flash-exp", "display_name", "Third")
 
 
 # ---- any catalogue ---------------------------------------------------------------------------------------
@@ -566,10 +566,10 @@ def plain(model: Model) -> dict[str, Any]:
 
 
 READ_BACK: dict[Baseline, str] = {
-    "documented": "model_name, provider, model_type, display_name, description, supports_audio,"
+    Baseline.documented: "model_name, provider, model_type, display_name, description, supports_audio,"
     " input_cost_per_token * 1000000, output_cost_per_token * 1000000, audio_cost_per_second_input,"
     " audio_cost_per_second_output, context_window, max_output_tokens",
-    "deployed": "model_id, provider::text, model_type, display_name, description, supports_audio,"
+    Baseline.deployed: "model_id, provider::text, model_type, display_name, description, supports_audio,"
     " input_price_per_million, output_price_per_million, audio_cost_per_second_input, audio_cost_per_second_output,"
     " input_limit, output_limit",
 }
@@ -583,8 +583,8 @@ FIELDS = (
 @pytest.fixture
 def each_migrated(applied: Callable[[Baseline], str]) -> Iterator[dict[Baseline, Database]]:
     """A connection to a migrated database of each baseline; the tests roll back."""
-    with connect(applied("documented")) as first, connect(applied("deployed")) as second:
-        yield {"documented": first, "deployed": second}
+    with connect(applied(Baseline.documented)) as first, connect(applied(Baseline.deployed)) as second:
+        yield {Baseline.documented: first, Baseline.deployed: second}
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True, max_examples=40)
@@ -750,7 +750,9 @@ def test_a_price_is_written_as_it_is(type: str, plain_url: str) -> None:
     assert outcomes(done) == ["insert", "insert"]
     assert outcomes(seed(Settings(database_url=plain_url), custom(text))) == ["unchanged", "unchanged"]
     with connect(plain_url) as db:
-        found = one(db, "documented", "our-voice-1", "audio_cost_per_second_input", "audio_cost_per_second_output")
+        found = one(
+            db, Baseline.documented, "our-voice-1", "audio_cost_per_second_input", "audio_cost_per_second_output"
+        )
     if type in ("text", "varchar(6)"):
         assert found == ("5", "0.5")
     else:

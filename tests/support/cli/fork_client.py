@@ -1,4 +1,4 @@
-"""What a shell runs as ``callctl`` where forks.py runs it: sends the order, passes signals on, ends as callctl does."""
+"""A shell runs this as ``callctl``: fork_server.py runs the command, and this ends as the command does."""
 
 import json
 import os

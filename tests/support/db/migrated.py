@@ -14,7 +14,7 @@ from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import Baseline, create_database, drop_database, fill
+from callctl.sandbox.baselines import create_database, drop_database, fill
 from callctl.sandbox.server import Server
 
 # Rows that the baselines hold on purpose, and that a check warns of from the start.
@@ -29,7 +29,7 @@ SETTLE = """
 class State:
     """A baseline, up to a step."""
 
-    baseline: Baseline
+    baseline: str
     to: int = LAST
     deferred: bool = False
 

@@ -9,6 +9,7 @@ from tests.conftest import connect
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
+from callctl.sandbox.baselines import Baseline
 
 Row = tuple[Any, ...]
 
@@ -29,7 +30,7 @@ class Platform:
         self.settings = Settings(database_url=url)
         self.db = connect(url, prepare_threshold=None)
         self.deployed = deployed
-        kind = "chatbot_type" if deployed else "chatbottype"
+        kind = (Baseline.deployed if deployed else Baseline.documented).type_column
         self.tables = (
             Table("chatbots", kind, "enabled_chat", "enabled_call"),
             Table("chatbot_packages", kind, "enable_chat", "enable_call"),

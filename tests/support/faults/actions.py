@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import psycopg
 from tests.support.faults import wire
+from tests.support.faults.kinds import KINDS, Moment
 from tests.support.faults.own_server import administer
-from tests.support.faults.proxy import Moment, Outcome, Session
+from tests.support.faults.proxy import Outcome, Session
 
 if TYPE_CHECKING:
     from tests.support.faults.chain import Attempt
@@ -90,39 +91,10 @@ def internal_error(attempt: Attempt, session: Session) -> Outcome:
     return wire.error_response("XX000", "unexpected chunk number")
 
 
-ACTIONS: Mapping[str, Action] = {
-    "kill": kill,
-    "terminate": terminate,
-    "cut": cut,
-    "crash": crash,
-    "restart": restart,
-    "sigint": sigint,
-    "sigint2": sigint2,
-    "disk_full": disk_full,
-    "internal_error": internal_error,
-}
+# The functions above by the names of kinds.py; one that is missing here stops every test of faults.
+ACTIONS: Mapping[str, Action] = {kind.name: globals()[kind.name] for kind in KINDS}
 
-ERRORS = frozenset({"disk_full", "internal_error"})
-# After these callctl goes on talking to the server for a moment.
-GOES_ON = ERRORS | {"sigint", "sigint2"}
-
-# An error stands for an answer: there is only the moment before the server has given its own.
-PAIRS: tuple[tuple[str, Moment], ...] = (
-    *((name, moment) for name in ACTIONS if name not in ERRORS
-      for moment in ("before", "during", "after")),
-    ("disk_full", "before"),
-    ("internal_error", "before"),
-)  # fmt: skip
-
-# What callctl may exit with (docs/explanation, exit codes). A signal or a lost answer may come when all is done (0).
-EXITS: Mapping[str, frozenset[int]] = {
-    "kill": frozenset({-signal.SIGKILL}),
-    "terminate": frozenset({4, 5}),
-    "cut": frozenset({4, 5}),
-    "crash": frozenset({4, 5}),
-    "restart": frozenset({4, 5}),
-    "sigint": frozenset({130}),
-    "sigint2": frozenset({130}),
-    "disk_full": frozenset({4, 5}),
-    "internal_error": frozenset({4, 5}),
-}
+ERRORS = frozenset(kind.name for kind in KINDS if kind.answers)
+GOES_ON = frozenset(kind.name for kind in KINDS if kind.goes_on)
+PAIRS: tuple[tuple[str, Moment], ...] = tuple((kind.name, moment) for kind in KINDS for moment in kind.moments)
+EXITS: Mapping[str, frozenset[int]] = {kind.name: kind.exits for kind in KINDS}

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.support.faults.actions import ACTIONS, ERRORS, EXITS, GOES_ON
+from tests.support.faults.kinds import Moment
 from tests.support.faults.own_server import OwnServer, administer
 from tests.support.faults.points import Point, Progress, Transactions, Watch
-from tests.support.faults.proxy import Fault, Moment, Outcome, Proxy, Session
+from tests.support.faults.proxy import Fault, Outcome, Proxy, Session
 
 from callctl.files import step_directories
 
@@ -41,12 +42,12 @@ class Ended:
 
 
 class Nursery:
-    """Starts callctl processes; see nursery.py."""
+    """Starts callctl processes; see fork_server.py."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -22,11 +22,9 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from tests.support.faults import wire
+from tests.support.faults.kinds import Moment
 
 from callctl.sandbox.server import PORT, socket_url
-
-Moment: TypeAlias = Literal["before", "during", "after"]
-MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
 
 # What becomes of the connection when something was done at it: it goes on as if nothing had been; both ends are closed;
 # whatever the server still says is passed on until it hangs up. Or bytes: the ErrorResponse that callctl gets instead.

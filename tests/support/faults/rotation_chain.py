@@ -18,9 +18,10 @@ from tests.support.db import accounts
 from tests.support.faults import wire
 from tests.support.faults.actions import EXITS
 from tests.support.faults.chain import ATTEMPTS, Attempt, Choose, Ended, Nursery, Tally, wait_for_orphans
+from tests.support.faults.kinds import Moment
 from tests.support.faults.own_server import OwnServer
 from tests.support.faults.points import ALL, Point, Progress, Transactions, Watch
-from tests.support.faults.proxy import Moment, Proxy, Session
+from tests.support.faults.proxy import Proxy, Session
 from tests.support.faults.rotation_scene import Secret, quietly, rest, secrets
 
 from callctl.secrets.envelope.ring import KeyRing

@@ -19,14 +19,14 @@ from tests.support.faults.own_server import OwnServer, administer
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import Baseline, create_database, fill
+from callctl.sandbox.baselines import create_database, fill
 from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
 from callctl.secrets.envelope.fields import DECLARED, applicable, walk
 from callctl.secrets.envelope.format import Malformed, Place, as_text, read
 from callctl.secrets.envelope.ring import KeyRing
 
 SceneName: TypeAlias = Literal["live", "archived"]
-BASELINE_OF: dict[SceneName, Baseline] = {"live": "documented", "archived": "deployed"}
+BASELINE_OF: dict[SceneName, str] = {"live": "documented", "archived": "deployed"}
 
 SCENES: tuple[SceneName, ...] = ("live", "archived")
 

@@ -34,7 +34,7 @@ from callctl.sandbox.server import Server
 
 pytestmark = pytest.mark.one_server
 
-HERE = Path(__file__).parents[2]
+SUPPORT = Path(__file__).parents[3] / "support" / "db"
 PARTS = 6
 ONE_IN = 1 if THOROUGH else 3  # of the attributes, which all go through the same comparison
 FULL = State("documented")
@@ -277,5 +277,5 @@ def test_what_is_said_to_mend_mends(migrated: Migrated) -> None:
 def test_a_database_that_was_dumped_and_restored(migrated: Migrated) -> None:
     """Everything made again from what PostgreSQL prints of it, as pg_dump does: nothing has changed."""
     with connection_to(migrated.url(FULL)) as db:
-        db.execute((HERE / "made_again.sql").read_bytes())
+        db.execute((SUPPORT / "make_again.sql").read_bytes())
         assert [check for check in fast(db).checks if not check.passed] == []

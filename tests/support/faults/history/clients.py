@@ -22,6 +22,8 @@ from tests.support.db.application import CAPABILITIES, FLAGS
 from tests.support.db.before_rows import CALL_SETTINGS
 from tests.support.faults.history.records import FORMS, ClientTransaction, Outcome, Patch, Value, Write
 
+from callctl.sandbox.baselines import Baseline
+
 SCHEMA = "chatapp"
 TABLES = ("chatbots", "chatbot_packages", "companies", "users")
 Application: TypeAlias = Literal["old", "new", "both"]  # "both" is a release that writes both forms
@@ -40,7 +42,7 @@ class Names:
     @classmethod
     def of(cls, baseline: str) -> Names:
         """The names of a baseline."""
-        kind = {"documented": "chatbottype", "deployed": "chatbot_type"}[baseline]
+        kind = Baseline[baseline].type_column
         columns = {table: {"type": kind, "chat": chat, "call": call} for table, (chat, call) in FLAGS.items()}
         unknown: tuple[str | None, ...] = ("voice", "", None) if baseline == "documented" else ()
         return cls(columns, ("chat", "chat", "call", "call", *unknown))
