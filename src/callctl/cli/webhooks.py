@@ -240,5 +240,5 @@ def _look(settings: Settings, scope: Scope, direction: Direction) -> None:
     common.answering()
     with common.connected(settings) as connection:
         assert_not_retired(connection, settings)
-        found = webhook_accounts.choose(connection, settings, scope, direction)
-    render_webhooks.chosen(found, settings.output)
+        chosen = webhook_accounts.choose(connection, settings, scope, direction)
+    render_webhooks.chosen(chosen, settings.output)

@@ -885,13 +885,13 @@ _NEXT = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Each published schema, by the name of its file."""
-    found = {document.file: _document(document) for document in DOCUMENTS}
-    found[LINES] = _lines()
-    found[DEMO] = _demo_lines()
+    published = {document.file: _document(document) for document in DOCUMENTS}
+    published[LINES] = _lines()
+    published[DEMO] = _demo_lines()
     manifest = _of(Manifest)
     _put_first(manifest, "callctl_backup", {"const": FORMAT})
-    found[MANIFEST] = {"$schema": _DIALECT, "title": "The manifest of a callctl backup", **manifest}
-    return found
+    published[MANIFEST] = {"$schema": _DIALECT, "title": "The manifest of a callctl backup", **manifest}
+    return published
 
 
 def _document(document: Document) -> dict[str, Any]:
