@@ -63,6 +63,7 @@ from callctl.render import settings as render_settings
 from callctl.render import verify as render_report
 from callctl.render import webhooks as render_webhooks
 from callctl.render.documents import DEMO, DOCUMENTS, LINES, MANIFEST, schemas
+from callctl.sandbox.baselines import Baseline
 from callctl.sandbox.demo_events import Change, Changes, Story
 from callctl.sandbox.lifecycle import Sandbox
 from callctl.secrets.inventory.census import Census, Foreign, Shape, Unreadable, Use
@@ -506,7 +507,7 @@ def _accepted() -> None:
 
 def _told() -> None:
     render_demo.json_line(Changes((Change("chatbots that take calls", 0, 4),)))
-    render_demo.json_line(Story(True, "deployed", 3000, 1, 21.4))
+    render_demo.json_line(Story(True, Baseline.deployed, 3000, 1, 21.4))
 
 
 def _failed() -> None:

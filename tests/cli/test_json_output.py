@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -214,3 +216,15 @@ def test_what_does_not_fit_is_noticed() -> None:
     assert problems({key: fine[key] for key in ("version", "deleted", "target")}, "purge") == ["purge: next is missing"]
     assert problems({**fine, "deleted": [{"kind": 1}]}, "purge")
     assert problems({"version": 1, "event": "notice", "text": 5}, LINES.removesuffix(".schema.json"))
+
+
+def test_no_command_pays_for_the_shapes() -> None:
+    """They need every room: the modules of commands and answers name them for mypy alone."""
+    code = (
+        "import importlib, pkgutil, sys; import callctl.cli, callctl.render\n"
+        "for room in (callctl.cli, callctl.render):\n"
+        "    for module in pkgutil.iter_modules(room.__path__, room.__name__ + '.'):\n"
+        "        if module.name != 'callctl.render.documents': importlib.import_module(module.name)\n"
+        "sys.exit('callctl.render.documents' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

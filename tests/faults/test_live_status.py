@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.conftest import connect
 from tests.support import processes
+from tests.support.cli.schemas import problems
 from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
@@ -29,6 +30,7 @@ def told(url: str, *arguments: str) -> tuple[str, dict[str, Any]]:
     code, out, err = processes.run(url, "migrate", "status", *arguments)
     assert code in (0, 3), err
     document = json.loads(processes.run(url, "migrate", "status", "--output", "json")[1])
+    assert problems(document, "migrate-status") == []
     return " ".join((out + err).split()), document
 
 

@@ -41,7 +41,7 @@ def accounts(
     from callctl.tenants import accounts as health
 
     with common.connected(settings) as connection:
-        found = health.accounts(connection, settings)
-    render_accounts.accounts(found, settings.output, problems=problems)
-    if problems and any(each.troubles for each in found):
+        listed = health.accounts(connection, settings)
+    render_accounts.accounts(listed, settings.output, problems=problems)
+    if problems and any(account.troubles for account in listed):
         raise typer.Exit(3)

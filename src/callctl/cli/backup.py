@@ -103,8 +103,8 @@ def restore(
     if dry_run:
         common.answering()
         with render_progress.until_answered(settings.output) as on_event:
-            found = use_case.check(settings, file, no_owner=no_owner, on_event=on_event)
-        render_backup.restored(found, settings.output)
+            restorable = use_case.check(settings, file, no_owner=no_owner, on_event=on_event)
+        render_backup.restored(restorable, settings.output)
         return
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:

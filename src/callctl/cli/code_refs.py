@@ -62,7 +62,9 @@ def code_refs(
 
     answer = use_case.code_refs(path, columns=column or (use_case.COLUMN,), exclude=exclude or ())
     shown = [
-        each for each in answer.references if (comments or each.kind != "comment") and (related or not each.related)
+        reference
+        for reference in answer.references
+        if (comments or reference.kind != "comment") and (related or not reference.related)
     ]
     render_code_refs.warnings(answer)
     if github:

@@ -81,16 +81,16 @@ def _load(context: typer.Context, options: Mapping[str, object | None]) -> Setti
     _Work.begun = True
     _Work.target = None
     _assert_utf8(context)
-    found = context.find_object(Globals) or Globals()
-    loaded = load_settings({**found.options, **options}, config=found.config)
+    given = context.find_object(Globals) or Globals()
+    loaded = load_settings({**given.options, **options}, config=given.config)
     _Work.warnings = loaded.warnings
     return loaded
 
 
-def _connected(found: Target) -> None:
+def _connected(reached: Target) -> None:
     if _Work.target is None:
-        _Work.target = found
-        render.target(found)
+        _Work.target = reached
+        render.target(reached)
         warn()
 
 
@@ -258,7 +258,11 @@ def ending_in_order() -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
     # One that is ignored (nohup) stays so.
-    theirs = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) == signal.SIG_DFL]
+    theirs = [
+        signal_number
+        for signal_number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(signal_number) == signal.SIG_DFL
+    ]
     for number in theirs:
         signal.signal(number, interrupt)
     try:
@@ -352,11 +356,11 @@ def trace(error: BaseException) -> str:
     import traceback
 
     parts: list[str] = []
-    for each in _chain(error):
-        parts += ["Traceback (most recent call last):\n", *traceback.format_tb(each.__traceback__)]
+    for cause in _chain(error):
+        parts += ["Traceback (most recent call last):\n", *traceback.format_tb(cause.__traceback__)]
         psycopg = sys.modules.get("psycopg")
-        message = outline(each) if psycopg is not None and isinstance(each, psycopg.Error) else str(each)
-        parts.append(f"{type(each).__name__}: {message}\n\n")
+        message = outline(cause) if psycopg is not None and isinstance(cause, psycopg.Error) else str(cause)
+        parts.append(f"{type(cause).__name__}: {message}\n\n")
     return redact("".join(parts).rstrip())
 
 

@@ -69,8 +69,8 @@ def list_(
     from callctl.tenants import companies
 
     with common.connected(settings) as connection:
-        found = companies.companies(connection, settings)
-    render_companies.listed(found, settings.output, only_enabled=enabled)
+        listed = companies.companies(connection, settings)
+    render_companies.listed(listed, settings.output, only_enabled=enabled)
 
 
 @app.command(epilog=WRITE_EPILOG.format(command="enable"))
@@ -134,13 +134,13 @@ def _switch(
     if dry_run:
         common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
-        found = companies.choose(connection, settings, names, enable=enable)
-        if dry_run or not found.changing:
-            render_companies.switched(found, settings.output, dry_run=dry_run, target=common.target())
+        chosen = companies.choose(connection, settings, names, enable=enable)
+        if dry_run or not chosen.changing:
+            render_companies.switched(chosen, settings.output, dry_run=dry_run, target=common.target())
             return
         if common.asks(connection, yes=yes):
-            render_companies.preview(found)
-        common.confirm(connection, settings, render_companies.question(found), yes=yes)
+            render_companies.preview(chosen)
+        common.confirm(connection, settings, render_companies.question(chosen), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
         done = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
     render_companies.switched(done, settings.output, target=common.target())

@@ -69,8 +69,8 @@ def list_(context: typer.Context) -> None:
     from callctl.secrets.inventory import key_use
 
     with common.connected(settings) as connection, render_progress.until_answered(settings.output) as on_event:
-        found = key_use.keys(connection, settings, on_event=on_event)
-    render_rotation.keys(found, settings.output)
+        listed = key_use.keys(connection, settings, on_event=on_event)
+    render_rotation.keys(listed, settings.output)
 
 
 RETIRE_EPILOG = """

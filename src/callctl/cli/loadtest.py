@@ -167,9 +167,9 @@ def _preview(settings: Settings, workload: Workload, history: int) -> None:
     from callctl.render import loadtest as render_loadtest
 
     with common.connected(settings) as connection:
-        found = loadtest_preview.preview(connection, settings, workload, history)
-    render_loadtest.preview(found, settings.output)
-    if not found.fits:
+        preview = loadtest_preview.preview(connection, settings, workload, history)
+    render_loadtest.preview(preview, settings.output)
+    if not preview.fits:
         raise typer.Exit(3)
 
 
@@ -187,7 +187,7 @@ def _clean(settings: Settings, name: str | None, *, wait: bool, yes: bool) -> No
         with render_progress.running(settings.output) as on_event:
             removed = load.clean(settings, wait=wait, on_event=on_event)
         render_loadtest.cleaned(removed, settings.output, common.target())
-    if any(each.kept for each in removed):
+    if any(company.kept for company in removed):
         raise typer.Exit(3)
 
 

@@ -69,9 +69,9 @@ def status(
     with common.connected(settings) as connection:
         # Looked at first: a run that ends meanwhile has its steps in the history then.
         live = live_runs.look(connection, settings)
-        found = migrate.status(connection, settings)
-    render_answers.status(found, settings, live, everything=everything, names=names)
-    if found.pending or any(step.edited or step.half_done for step in found.steps):
+        status = migrate.status(connection, settings)
+    render_answers.status(status, settings, live, everything=everything, names=names)
+    if status.pending or any(step.edited or step.half_done for step in status.steps):
         raise typer.Exit(3)
 
 

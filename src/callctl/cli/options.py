@@ -148,12 +148,12 @@ def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
         if parameter.name != "run":
             parameters.append(parameter)
             continue
-        for each in fields(RunOptions):
-            parameters.append(parameter.replace(name=each.name, annotation=types[each.name], default=each.default))
+        for field in fields(RunOptions):
+            parameters.append(parameter.replace(name=field.name, annotation=types[field.name], default=field.default))
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        options = RunOptions(**{each.name: given.pop(each.name) for each in fields(RunOptions)})
+        options = RunOptions(**{field.name: given.pop(field.name) for field in fields(RunOptions)})
         command(run=options, **given)
 
     with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

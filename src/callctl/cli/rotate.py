@@ -242,7 +242,7 @@ def _look(
 
             load_key_ring(settings)  # says what is missing
         with render_progress.until_answered(settings.output) as on_event:
-            found = key_use.look(
+            secrets = key_use.look(
                 connection,
                 settings,
                 binding=binding,
@@ -250,6 +250,6 @@ def _look(
                 encrypt_foreign=encrypt_foreign,
                 on_event=on_event,
             )
-    render_rotation.secrets(found, settings.output)
-    if found.counted.left or (found.counted.due and not keys_needed):
+    render_rotation.secrets(secrets, settings.output)
+    if secrets.counted.left or (secrets.counted.due and not keys_needed):
         raise typer.Exit(3)

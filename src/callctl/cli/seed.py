@@ -86,16 +86,16 @@ def seed_models(
         if dev_accounts:
             typed = _development(connection, settings, development_database, dry_run=dry_run, yes=yes)
             options = replace(options, development_database=typed)
-        found = seeding.look(connection, settings, options)
-        for text in found.warnings:
+        seeded = seeding.look(connection, settings, options)
+        for text in seeded.warnings:
             render.warning(text)
         # Who has just typed the database's name need not say yes as well.
-        if found.writes and not dry_run and options.development_database == development_database:
-            common.confirm(connection, settings, _question(found), yes=yes)
-    if found.writes and not dry_run:
+        if seeded.writes and not dry_run and options.development_database == development_database:
+            common.confirm(connection, settings, _question(seeded), yes=yes)
+    if seeded.writes and not dry_run:
         with render_progress.until_answered(settings.output) as on_event:
-            found = seeding.seed(settings, options, wait=wait, on_event=on_event)
-    render_seeding.seeded(found, settings.output, dry_run=dry_run, target=common.target())
+            seeded = seeding.seed(settings, options, wait=wait, on_event=on_event)
+    render_seeding.seeded(seeded, settings.output, dry_run=dry_run, target=common.target())
 
 
 def _catalogue(file: str | None, examples: bool) -> tuple[str, tuple[Model, ...]]:
@@ -127,15 +127,15 @@ def _development(
     return given
 
 
-def _question(found: Seeded) -> str:
+def _question(seeded: Seeded) -> str:
     from callctl.render.console import counted
 
     parts = [
         f"{what} {counted(number, 'model')}"
         for what in ("insert", "update")
-        if (number := sum(each.outcome == what for each in found.models))
+        if (number := sum(seed.outcome == what for seed in seeded.models))
     ]
-    if number := sum(each.outcome == "insert" for each in found.accounts or ()):
+    if number := sum(account.outcome == "insert" for account in seeded.accounts or ()):
         parts.append(f"insert {counted(number, 'development account')}")
     text = " and ".join(parts)
     return text[:1].upper() + text[1:]

@@ -62,9 +62,9 @@ def check(context: typer.Context, statement_timeout: StatementTimeout = None) ->
     from callctl.tenants import chatbot_settings
 
     with common.connected(settings) as connection:
-        found = chatbot_settings.check(connection, settings)
-    render_settings.checked(found, settings.output)
-    if found.offences:
+        checked = chatbot_settings.check(connection, settings)
+    render_settings.checked(checked, settings.output)
+    if checked.offences:
         raise typer.Exit(3)
 
 
@@ -100,11 +100,11 @@ def init(
     if dry_run:
         common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
-        found = chatbot_settings.missing(connection, settings)
-        if dry_run or not found.chatbots:
-            render_settings.missing(found, settings.output, dry_run=dry_run, target=common.target())
+        missing = chatbot_settings.missing(connection, settings)
+        if dry_run or not missing.chatbots:
+            render_settings.missing(missing, settings.output, dry_run=dry_run, target=common.target())
             return
-        common.confirm(connection, settings, render_settings.question(found), yes=yes)
+        common.confirm(connection, settings, render_settings.question(missing), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
         given = chatbot_settings.init(settings, wait=wait, on_event=on_event)
     render_settings.given(given, settings.output, common.target())

@@ -32,9 +32,9 @@ not encrypted: the application reads them.
 
 \b
 Examples:
-  callctl webhooks rotate --account ID --dry-run        which provider would have to be told
+  callctl webhooks rotate --account ID --dry-run    whom to tell
   callctl webhooks rotate --all --to-file new-secrets.jsonl
-  callctl webhooks restore --all                        the previous ones again
+  callctl webhooks restore --all                    the previous ones
 """
 ROTATE_EPILOG = """
 The new secrets are random, go to a new file that only you can read, and nowhere else; they have to be entered at the
@@ -43,7 +43,7 @@ a webhook secret, are left alone. Stopped anywhere, run the same command again w
 
 \b
 Examples:
-  callctl webhooks rotate --account 0b21b696-9963-482e-8c77-e0154eeb2195 --dry-run
+  callctl webhooks rotate --account ID --dry-run
   callctl webhooks rotate --all --to-file new-secrets.jsonl --grace 24h
 \b
 Next: enter the new ones at the providers, then delete the file
@@ -148,7 +148,7 @@ def scope(account: str | None, company: str | None, all_accounts: bool, command:
 
     if (account is not None) + (company is not None) + all_accounts != 1:
         raise UsageError(
-            f"{command} needs --account, --company or --all, and only one of them",
+            f"{command} needs --account, --company or --all",
             hint="use one of --account ID, --company ID and --all",
         )
     return Scope(
@@ -240,5 +240,5 @@ def _look(settings: Settings, scope: Scope, direction: Direction) -> None:
     common.answering()
     with common.connected(settings) as connection:
         assert_not_retired(connection, settings)
-        found = webhook_accounts.choose(connection, settings, scope, direction)
-    render_webhooks.chosen(found, settings.output)
+        chosen = webhook_accounts.choose(connection, settings, scope, direction)
+    render_webhooks.chosen(chosen, settings.output)

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-def accounts(found: Sequence[Account], output: Output, *, problems: bool) -> None:
+def accounts(listed: Sequence[Account], output: Output, *, problems: bool) -> None:
     """The accounts, or those with a problem; what each problem is stands below."""
-    troubled = [each for each in found if each.troubles]
-    shown = troubled if problems else found
+    troubled = [account for account in listed if account.troubles]
+    shown = troubled if problems else listed
     render.answer(
         output,
-        lambda: accounts_document(shown, total=len(found), with_problems=len(troubled)),
-        lambda: _accounts_text(shown, troubled, total=len(found)),
+        lambda: accounts_document(shown, total=len(listed), with_problems=len(troubled)),
+        lambda: _accounts_text(shown, troubled, total=len(listed)),
     )
 
 
@@ -63,74 +63,74 @@ def _accounts_text(shown: Sequence[Account], troubled: Sequence[Account], *, tot
         # A narrow terminal has no room for ids, which the problems below name anyway.
         room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
         columns = ("company", "type", "status", "error", "verified", "token", "webhook") + ("account",) * (room >= 105)
-        table(columns, ([_cells(each)[name] for name in columns] for each in shown))
+        table(columns, ([_cells(account)[name] for name in columns] for account in shown))
         render.out()
-    for each in troubled:
-        label = render.styled(f"{each.account_type} account {each.id}", "strong", sys.stdout)
-        render.out(f"{label} of {printable(each.company_slug or each.company_id)}:")
-        for problem in _problems(each):
+    for account in troubled:
+        label = render.styled(f"{account.account_type} account {account.id}", "strong", sys.stdout)
+        render.out(f"{label} of {printable(account.company_slug or account.company_id)}:")
+        for problem in _problems(account):
             render.out(f"  {printable(problem)}")
     if troubled:
         render.out()
-        said = f"{len(troubled):,} of {render.counted(total, 'account')} with a problem"
-        render.out(render.styled(said, "error", sys.stdout))
+        summary = f"{len(troubled):,} of {render.counted(total, 'account')} with a problem"
+        render.out(render.styled(summary, "error", sys.stdout))
     else:
         render.out(render.styled(f"{render.counted(total, 'account')}, none with a problem", "good", sys.stdout))
 
 
-def _cells(each: Account) -> dict[str, str]:
-    webhook = "ok" if each.webhook_url else "none"
+def _cells(account: Account) -> dict[str, str]:
+    webhook = "ok" if account.webhook_url else "none"
     for trouble in ("missing", "malformed"):
-        if f"webhook {trouble}" in each.troubles:
+        if f"webhook {trouble}" in account.troubles:
             webhook = trouble
-    in_error = each.last_error_at is not None or each.status == "error"
+    in_error = account.last_error_at is not None or account.status == "error"
     return {
-        "account": each.id,
-        "company": printable(each.company_slug or each.company_name or each.company_id),
-        "type": each.account_type,
-        "status": each.status + ("" if each.is_active else ", off"),
-        "error": _ago(each.last_error_at, each) or ("unknown" if in_error else "-"),
-        "verified": _ago(each.last_verified_at, each) or "never",
-        "token": _expiry(each) or "-",
+        "account": account.id,
+        "company": printable(account.company_slug or account.company_name or account.company_id),
+        "type": account.account_type,
+        "status": account.status + ("" if account.is_active else ", off"),
+        "error": _ago(account.last_error_at, account) or ("unknown" if in_error else "-"),
+        "verified": _ago(account.last_verified_at, account) or "never",
+        "token": _expiry(account) or "-",
         "webhook": webhook,
     }
 
 
-def _problems(each: Account) -> Iterator[str]:
+def _problems(account: Account) -> Iterator[str]:
     """Each trouble as a sentence."""
-    for trouble in each.troubles:
+    for trouble in account.troubles:
         if trouble == "error":
-            since = _ago(each.last_error_at, each)
+            since = _ago(account.last_error_at, account)
             yield f"in error, the last one {since}" if since else "in error, and nobody knows since when"
         elif trouble == "token":
-            yield f"its token {_expiry(each) or 'has expired'}"
+            yield f"its token {_expiry(account) or 'has expired'}"
         elif trouble == "webhook missing":
             yield "it has no webhook URL"
         elif trouble == "webhook malformed":
-            yield f"its webhook URL is not of the documented form: {each.webhook_url}"
+            yield f"its webhook URL is not of the documented form: {account.webhook_url}"
         elif trouble == "unbound":
             yield "a secret is not bound to this account, in a field that was bound: callctl rotate-secrets --status"
         else:
-            yield f"it is switched {'on' if each.is_active else 'off'}, and its status is {each.status}"
+            yield f"it is switched {'on' if account.is_active else 'off'}, and its status is {account.status}"
 
 
-def _expiry(each: Account) -> str:
-    if each.token_expires_at is None:
+def _expiry(account: Account) -> str:
+    if account.token_expires_at is None:
         return ""
-    left = (each.token_expires_at - each.seen_at).total_seconds()
+    left = (account.token_expires_at - account.seen_at).total_seconds()
     return f"expires in {_span(left)}" if left > 0 else f"expired {_span(-left)} ago"
 
 
-def _age(moment: datetime | None, each: Account) -> float | None:
-    return None if moment is None else round((each.seen_at - moment).total_seconds(), 3)
+def _age(moment: datetime | None, account: Account) -> float | None:
+    return None if moment is None else round((account.seen_at - moment).total_seconds(), 3)
 
 
-def _ago(moment: datetime | None, each: Account) -> str:
-    age = _age(moment, each)
+def _ago(moment: datetime | None, account: Account) -> str:
+    age = _age(moment, account)
     return "" if age is None else f"{_span(max(age, 0))} ago"
 
 
 def _span(seconds: float) -> str:
     """'3 d', '2 h', '5 min', '12 s'."""
-    unit, size = next((each for each in _UNITS if seconds >= each[1]), _UNITS[-1])
+    unit, size = next((pair for pair in _UNITS if seconds >= pair[1]), _UNITS[-1])
     return f"{int(seconds // size):,} {unit}"

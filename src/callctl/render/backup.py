@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from callctl.target import Target
 
 
-def plan(found: PlannedBackup, output: Output) -> None:
+def plan(planned: PlannedBackup, output: Output) -> None:
     """What a backup would hold."""
-    render.answer(output, lambda: found, lambda: _plan_text(found))
+    render.answer(output, lambda: planned, lambda: _plan_text(planned))
 
 
-def _plan_text(found: PlannedBackup) -> None:
+def _plan_text(planned: PlannedBackup) -> None:
     render.out(
-        f"database {found.database} (PostgreSQL {found.server}): {render.counted(found.tables, 'table')},"
-        f" {render.size(found.bytes)} before compression"
+        f"database {planned.database} (PostgreSQL {planned.server}): {render.counted(planned.tables, 'table')},"
+        f" {render.size(planned.bytes)} before compression"
     )
-    render.out(f"by pg_dump {found.pg_dump} ({found.pg_dump_source}); nothing was written")
-    _left_out(found.left_out_schemas, found.left_out_tables)
+    render.out(f"by pg_dump {planned.pg_dump} ({planned.pg_dump_source}); nothing was written")
+    _left_out(planned.left_out_schemas, planned.left_out_tables)
 
 
 def backup_document(done: Backup, target: Target | None = None) -> documents.BackedUp:

@@ -23,10 +23,10 @@ def code_refs(answer: CodeRefs, shown: Iterable[Reference], output: Output) -> N
 
 
 def _code_refs_text(answer: CodeRefs, shown: Iterable[Reference]) -> None:
-    for each in shown:
-        place = f"{each.file}:{each.line}:{each.column}"
-        related = ", related" if each.related else ""
-        render.out(_printable(f"{place}: {each.kind}{related}: {each.text}"))
+    for reference in shown:
+        place = f"{reference.file}:{reference.line}:{reference.column}"
+        related = ", related" if reference.related else ""
+        render.out(_printable(f"{place}: {reference.kind}{related}: {reference.text}"))
     _summary(answer)
 
 
@@ -35,18 +35,18 @@ def github(answer: CodeRefs, shown: Iterable[Reference], workspace: str) -> None
 
     ``workspace`` is the checkout's directory: GitHub wants the names of files from there on.
     """
-    for each in shown:
-        title = f"{each.identifier} is dropped" if each.counts else f"names {each.identifier}"
+    for reference in shown:
+        title = f"{reference.identifier} is dropped" if reference.counts else f"names {reference.identifier}"
         properties = {
-            "file": _from(workspace, each.file),
-            "line": str(each.line),
-            "col": str(each.column),
-            "endColumn": str(each.column + len(each.identifier)),
+            "file": _from(workspace, reference.file),
+            "line": str(reference.line),
+            "col": str(reference.column),
+            "endColumn": str(reference.column + len(reference.identifier)),
             "title": title,
         }
         written = ",".join(f"{name}={render.annotation_property(value)}" for name, value in properties.items())
-        level = "error" if each.counts else "notice"
-        render.out(f"::{level} {written}::{render.annotation_data(_printable(f'{each.kind}: {each.text}'))}")
+        level = "error" if reference.counts else "notice"
+        render.out(f"::{level} {written}::{render.annotation_data(_printable(f'{reference.kind}: {reference.text}'))}")
     _summary(answer)
 
 
@@ -58,15 +58,15 @@ def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> document
         "counts": {**answer.counts, "allowed": answer.allowed},
         "references": [
             {
-                "file": each.file,
-                "line": each.line,
-                "column": each.column,
-                "kind": each.kind.value,
-                "identifier": each.identifier,
-                "related": each.related,
-                "text": each.text,
+                "file": reference.file,
+                "line": reference.line,
+                "column": reference.column,
+                "kind": reference.kind.value,
+                "identifier": reference.identifier,
+                "related": reference.related,
+                "text": reference.text,
             }
-            for each in shown
+            for reference in shown
         ],
         "skipped": list(answer.skipped),
         "unread": list(answer.unread),
@@ -75,8 +75,8 @@ def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> document
 
 def warnings(answer: CodeRefs) -> None:
     """What the answer does not cover, on stderr."""
-    for each in answer.skipped:
-        render.warning(_printable(f"{each.file}: {each.why}"))
+    for skipped in answer.skipped:
+        render.warning(_printable(f"{skipped.file}: {skipped.why}"))
     if answer.unread:
         names = ", ".join(answer.unread[:_SHOWN]) + (", …" if len(answer.unread) > _SHOWN else "")
         number = len(answer.unread)
@@ -87,15 +87,15 @@ def warnings(answer: CodeRefs) -> None:
 def _summary(answer: CodeRefs) -> None:
     number = answer.counts
     aside = [f"{number['comment']:,} in comments", f"{number['related']:,} related", f"{answer.allowed:,} allowed"]
-    beside = ", ".join(each for each in aside if not each.startswith("0 "))
+    beside = ", ".join(part for part in aside if not part.startswith("0 "))
     read = f"{render.counted(answer.files, 'file')} read" + (f"; not counted: {beside}" if beside else "")
     columns = ", ".join(answer.columns)
     if answer.clear:
         render.out(f"{render.styled('clear', 'good', sys.stdout)}: nothing names {columns}; {read}")
         return
-    counting = [each for each in answer.references if each.counts]
+    counting = [reference for reference in answer.references if reference.counts]
     kinds = ", ".join(f"{number[kind]:,} {kind}" for kind in ("code", "string", "sql") if number[kind])
-    files = render.counted(len({each.file for each in counting}), "file")
+    files = render.counted(len({reference.file for reference in counting}), "file")
     what = f"{render.counted(len(counting), 'reference')} to {columns} in {files} ({kinds})"
     render.out(f"{render.styled('not clear', 'error', sys.stdout)}: {what}; {read}")
 
@@ -103,7 +103,8 @@ def _summary(answer: CodeRefs) -> None:
 def _printable(text: str) -> str:
     """``text`` without what a terminal would obey: a file's name or line may hold anything."""
     return "".join(
-        each if each.isprintable() else " " if each == "\t" else "\N{REPLACEMENT CHARACTER}" for each in text
+        character if character.isprintable() else " " if character == "\t" else "\N{REPLACEMENT CHARACTER}"
+        for character in text
     )
 
 

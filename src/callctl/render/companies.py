@@ -19,24 +19,26 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-def listed(found: Sequence[Company], output: Output, *, only_enabled: bool = False) -> None:
+def listed(companies: Sequence[Company], output: Output, *, only_enabled: bool = False) -> None:
     """The companies, or those that are switched on; and what all of them add up to."""
-    on = [each for each in found if each.call_enabled]
-    listed = on if only_enabled else found
-    render.answer(output, lambda: listed_document(found, listed, len(on)), lambda: _listed_text(found, listed, len(on)))
+    on = [company for company in companies if company.call_enabled]
+    listed = on if only_enabled else companies
+    render.answer(
+        output, lambda: listed_document(companies, listed, len(on)), lambda: _listed_text(companies, listed, len(on))
+    )
 
 
-def listed_document(found: Sequence[Company], listed: Sequence[Company], on: int) -> documents.Companies:
+def listed_document(companies: Sequence[Company], listed: Sequence[Company], on: int) -> documents.Companies:
     return {
         "companies": [{**_document(company), "taking_calls": company.taking_calls} for company in listed],
-        "total": len(found),
+        "total": len(companies),
         "enabled": on,
-        "call_chatbots": sum(company.call_chatbots for company in found),
-        "taking_calls": sum(company.taking_calls for company in found),
+        "call_chatbots": sum(company.call_chatbots for company in companies),
+        "taking_calls": sum(company.taking_calls for company in companies),
     }
 
 
-def _listed_text(found: Sequence[Company], listed: Sequence[Company], on: int) -> None:
+def _listed_text(companies: Sequence[Company], listed: Sequence[Company], on: int) -> None:
     if listed:
         # What a narrow terminal has no room for goes: names are told apart by their slugs, and ids are in the JSON.
         room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
@@ -44,15 +46,18 @@ def _listed_text(found: Sequence[Company], listed: Sequence[Company], on: int) -
             ("company", "calls", "call chatbots", "taking calls") + ("name",) * (room >= 80) + ("id",) * (room >= 105)
         )
         table(
-            shown, ([_cells(each)[name] for name in shown] for each in listed), right=("call chatbots", "taking calls")
+            shown,
+            ([_cells(company)[name] for name in shown] for company in listed),
+            right=("call chatbots", "taking calls"),
         )
         render.out()
-    for each in listed:
-        if each.problem is not None:
-            render.warning(f"{printable(each.title)}: its {each.problem}, so that its flag cannot be set")
-    chatbots, taking = sum(each.call_chatbots for each in found), sum(each.taking_calls for each in found)
+    for company in listed:
+        if company.problem is not None:
+            render.warning(f"{printable(company.title)}: its {company.problem}, so that its flag cannot be set")
+    chatbots = sum(company.call_chatbots for company in companies)
+    taking = sum(company.taking_calls for company in companies)
     render.out(
-        f"{on:,} of {_companies(len(found))} switched on;"
+        f"{on:,} of {_companies(len(companies))} switched on;"
         f" {taking:,} of {render.counted(chatbots, 'call-enabled chatbot')} would take calls"
     )
 
@@ -74,67 +79,67 @@ def _state(company: Company) -> str:
     return {True: "on", False: "off", None: "off (not set)"}[company.call_enabled]
 
 
-def preview(found: Switch) -> None:
+def preview(switch: Switch) -> None:
     """On stderr, what is asked about."""
-    for each in found.changing[:_SHOWN]:
-        render.note(f"  {printable(each.title)}: {_chatbots(each, enable=found.enable)}")
-    if len(found.changing) > _SHOWN:
-        render.note(f"  and {len(found.changing) - _SHOWN:,} more; --dry-run lists them")
+    for company in switch.changing[:_SHOWN]:
+        render.note(f"  {printable(company.title)}: {_chatbots(company, enable=switch.enable)}")
+    if len(switch.changing) > _SHOWN:
+        render.note(f"  and {len(switch.changing) - _SHOWN:,} more; --dry-run lists them")
 
 
-def question(found: Switch) -> str:
+def question(switch: Switch) -> str:
     """The start of a question: how many companies, and how many chatbots it is about."""
-    already = f" ({len(found.unchanged):,} more are already)" if found.unchanged else ""
-    return f"Switch calls {_on(found)} for {_companies(len(found.changing))}{already}, {_effect(found)},"
+    already = f" ({len(switch.unchanged):,} more are already)" if switch.unchanged else ""
+    return f"Switch calls {_on(switch)} for {_companies(len(switch.changing))}{already}, {_effect(switch)},"
 
 
-def switched(found: Switch, output: Output, *, dry_run: bool = False, target: Target | None = None) -> None:
+def switched(switch: Switch, output: Output, *, dry_run: bool = False, target: Target | None = None) -> None:
     """What was changed, or with ``dry_run`` would be."""
-    wrote = found.changing and not dry_run
+    wrote = switch.changing and not dry_run
     render.answer(
         output,
-        lambda: switched_document(found, dry_run=dry_run, target=target),
-        lambda: _switched_text(found, dry_run=dry_run, target=target),
+        lambda: switched_document(switch, dry_run=dry_run, target=target),
+        lambda: _switched_text(switch, dry_run=dry_run, target=target),
         render.Next("callctl companies list --enabled") if wrote else None,
     )
 
 
-def switched_document(found: Switch, *, dry_run: bool, target: Target | None) -> documents.Switched:
+def switched_document(switch: Switch, *, dry_run: bool, target: Target | None) -> documents.Switched:
     return {
-        "enable": found.enable,
+        "enable": switch.enable,
         "dry_run": dry_run,
         "changed": [
-            {**_document(company), "call_enabled": found.enable, "before": company.call_enabled}
-            for company in found.changing
+            {**_document(company), "call_enabled": switch.enable, "before": company.call_enabled}
+            for company in switch.changing
         ],
-        "unchanged": [_document(company) for company in found.unchanged],
-        "call_chatbots": found.call_chatbots,
+        "unchanged": [_document(company) for company in switch.unchanged],
+        "call_chatbots": switch.call_chatbots,
         "target": target,
     }
 
 
-def _switched_text(found: Switch, *, dry_run: bool, target: Target | None) -> None:
-    for each in found.changing:
-        render.out(f"{printable(each.title)}: {_state(each)} -> {_on(found)}, {_chatbots(each, enable=found.enable)}")
-    for each in found.unchanged:
-        render.out(f"{printable(each.title)}: {_on(found)} already")
-    if not found.changing:
-        render.out(f"nothing to do: {_companies(len(found.unchanged))} switched {_on(found)} already")
+def _switched_text(switch: Switch, *, dry_run: bool, target: Target | None) -> None:
+    for company in switch.changing:
+        chatbots = _chatbots(company, enable=switch.enable)
+        render.out(f"{printable(company.title)}: {_state(company)} -> {_on(switch)}, {chatbots}")
+    for company in switch.unchanged:
+        render.out(f"{printable(company.title)}: {_on(switch)} already")
+    if not switch.changing:
+        render.out(f"nothing to do: {_companies(len(switch.unchanged))} switched {_on(switch)} already")
     elif dry_run:
-        render.out(
-            f"{_companies(len(found.changing))} would be switched {_on(found)}, {_effect(found)}; nothing was changed"
-        )
+        number = _companies(len(switch.changing))
+        render.out(f"{number} would be switched {_on(switch)}, {_effect(switch)}; nothing was changed")
     else:
-        done = f"{_companies(len(found.changing))} switched {_on(found)}, {_effect(found)}"
+        done = f"{_companies(len(switch.changing))} switched {_on(switch)}, {_effect(switch)}"
         render.out(render.styled(done, "good", sys.stdout))
         render.written(target)
 
 
-def _effect(found: Switch) -> str:
-    if not found.call_chatbots:
-        return f"where no chatbot {'is enabled for calls yet' if found.enable else 'took calls'}"
-    verb = ("begins", "begin") if found.enable else ("ceases", "cease")
-    return f"where {render.counted(found.call_chatbots, 'chatbot')} {verb[found.call_chatbots != 1]} to take calls"
+def _effect(switch: Switch) -> str:
+    if not switch.call_chatbots:
+        return f"where no chatbot {'is enabled for calls yet' if switch.enable else 'took calls'}"
+    verb = ("begins", "begin") if switch.enable else ("ceases", "cease")
+    return f"where {render.counted(switch.call_chatbots, 'chatbot')} {verb[switch.call_chatbots != 1]} to take calls"
 
 
 def _chatbots(company: Company, *, enable: bool) -> str:
@@ -145,8 +150,8 @@ def _chatbots(company: Company, *, enable: bool) -> str:
     return f"{render.counted(number, 'chatbot')} {verb} {'' if enable else 'no more '}calls"
 
 
-def _on(found: Switch) -> str:
-    return "on" if found.enable else "off"
+def _on(switch: Switch) -> str:
+    return "on" if switch.enable else "off"
 
 
 def _companies(number: int) -> str:

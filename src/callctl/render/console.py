@@ -109,9 +109,9 @@ def copied(label: str, text: str, stream: TextIO, *, indent: int = 9) -> None:
         else:
             lines.append(line)
             line = f"  {word}"
-    for each in (*lines, line):
-        fits = len(each) <= room
-        _write(stream, _safe(f"{'':{first}}{each}" if fits else folded(each, stream, indent=first, hanging=2), stream))
+    for part in (*lines, line):
+        whole = f"{'':{first}}{part}" if len(part) <= room else folded(part, stream, indent=first, hanging=2)
+        _write(stream, _safe(whole, stream))
 
 
 def called(names: Iterable[tuple[str, str, str]]) -> None:
@@ -148,15 +148,15 @@ def warning(text: str) -> None:
     _labelled("warning", text)
 
 
-def target(found: Target) -> None:
+def target(database: Target) -> None:
     """The first line of every command that talks to a database: to which."""
-    _write(sys.stderr, _located(f"callctl: target: {found.text}", sys.stderr))
+    _write(sys.stderr, _located(f"callctl: target: {database.text}", sys.stderr))
 
 
-def written(found: Target | None, verb: str = "written to") -> None:
+def written(database: Target | None, verb: str = "written to") -> None:
     """The line of the result that says where a run has written; none where it is not known."""
-    if found is not None:
-        _write(sys.stdout, _located(f"{verb} {found.place}, schema {found.schema}", sys.stdout))
+    if database is not None:
+        _write(sys.stdout, _located(f"{verb} {database.place}, schema {database.schema}", sys.stdout))
 
 
 def _located(text: str, stream: TextIO) -> str:
@@ -317,14 +317,14 @@ def steps(numbers: Sequence[int]) -> str:
 
 def spans(numbers: Sequence[int]) -> str:
     """'4', '5 and 6', '1 to 4 and 7 to 9', '9 to 7 and 4 to 1': numbers in order, up or down."""
-    found: list[list[int]] = []
+    runs: list[list[int]] = []
     for number in numbers:
-        if found and abs(number - found[-1][-1]) == 1:
-            found[-1].append(number)
+        if runs and abs(number - runs[-1][-1]) == 1:
+            runs[-1].append(number)
         else:
-            found.append([number])
+            runs.append([number])
     parts: list[str] = []
-    for span in found:
+    for span in runs:
         parts += [f"{span[0]} to {span[-1]}"] if len(span) > 2 else [str(number) for number in span]
     return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
 

@@ -130,7 +130,7 @@ class Screen:
             case Verified():
                 self._tell(render_story.verified(told))
             case Changes():
-                self._tell([self._columns([render_story.change(each) for each in told.numbers], right=(1, 3))])
+                self._tell([self._columns([render_story.change(change) for change in told.numbers], right=(1, 3))])
             case Writes():
                 self._tell(render_story.writes(told))
             case Down():
@@ -216,7 +216,7 @@ class Screen:
 
         half = (len(cells) + 1) // 2
         halves = [cells[:half], cells[half:]]
-        if sum(render_story.width(each) + 3 for each in halves) - 3 > self._body:
+        if sum(render_story.width(column_cells) + 3 for column_cells in halves) - 3 > self._body:
             halves = [cells]
         table = Table.grid()
         for column in range(len(halves)):
@@ -226,7 +226,7 @@ class Screen:
                 table.add_column(justify="right" if part in right else "left", no_wrap=True)
         nothing = [render_story.text("")] * len(cells[0])
         for row in zip_longest(*halves, fillvalue=nothing):
-            parts = [part for each in row for part in each]
+            parts = [part for entry in row for part in entry]
             table.add_row(*[cell for part in parts for cell in (part, "")][:-1])
         return table
 

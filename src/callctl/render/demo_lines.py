@@ -48,7 +48,7 @@ def clipped(text: str, width: int) -> str:
 
 
 def before(told: Before) -> list[RenderableType]:
-    count = {each.what: each.number for each in told.rows}
+    count = {counted.what: counted.number for counted in told.rows}
     rows = " · ".join(f"{count[name]:,} {_PLATFORM[name]}" for name in _PLATFORM)
     return [
         text(f"PostgreSQL {told.postgresql} of its own, the platform's schema {told.baseline.described}"),
@@ -72,7 +72,7 @@ def preflight(told: Preflight, width: int) -> list[RenderableType]:
     for finding in (*by_level["blocks"], *by_level["warns"]):
         shown[finding.id] = shown.get(finding.id, 0) + 1
     for finding_id, times in shown.items():
-        first = next(each for each in told.findings if each.id == finding_id)
+        first = next(finding for finding in told.findings if finding.id == finding_id)
         more = f" (+{times - 1})" if times > 1 else ""
         what = clipped(f"{finding_id}: {first.what}", width - 8 - len(more))
         lines.append(text(f"{first.level:<7}", "red" if first.level == "blocks" else "yellow", f" {what}{more}"))
@@ -122,7 +122,7 @@ def change(change: Change) -> tuple[Text, ...]:
 
 
 def writes(told: Writes) -> list[RenderableType]:
-    rows = " · ".join(f"{each.number:,} {each.what}" for each in told.rows)
+    rows = " · ".join(f"{counted.number:,} {counted.what}" for counted in told.rows)
     lines: list[RenderableType] = [text(f"as the new application will: {rows}")]
     failed = [check.id for check in told.verified.failing if not check.warns]
     passed = f"verify fails with them: {', '.join(failed)}" if failed else "verify passes with them, too"
@@ -131,7 +131,7 @@ def writes(told: Writes) -> list[RenderableType]:
 
 
 def down(told: Down) -> list[RenderableType]:
-    kept = " · ".join(f"{each.number:,} {each.what}" for each in told.kept)
+    kept = " · ".join(f"{counted.number:,} {counted.what}" for counted in told.kept)
     return [
         text(*mark(True), f" {len(told.run.steps)} steps back in {told.run.seconds:.1f} s"),
         text(f"kept: {kept} · {told.saved_values:,} values"),

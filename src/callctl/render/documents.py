@@ -31,6 +31,7 @@ from callctl.migration.checks.subscribers import ForSubscribers
 from callctl.migration.live_runs import Committed
 from callctl.migration.migrate import MigratedStep
 from callctl.render.console import VERSION, event_name
+from callctl.sandbox.baselines import Baseline
 from callctl.sandbox.demo_events import Story, Told
 from callctl.secrets.inventory.census import Foreign, Unreadable
 from callctl.secrets.inventory.key_use import Keys, Ledger
@@ -649,7 +650,7 @@ class CodeReferences(TypedDict):
 
 class RunningSandbox(TypedDict):
     url: str
-    baseline: Literal["documented", "deployed"]
+    baseline: Baseline
     rows: int
     seed: int
     refused_shapes: bool
@@ -885,13 +886,13 @@ _NEXT = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Each published schema, by the name of its file."""
-    found = {document.file: _document(document) for document in DOCUMENTS}
-    found[LINES] = _lines()
-    found[DEMO] = _demo_lines()
+    published = {document.file: _document(document) for document in DOCUMENTS}
+    published[LINES] = _lines()
+    published[DEMO] = _demo_lines()
     manifest = _of(Manifest)
     _put_first(manifest, "callctl_backup", {"const": FORMAT})
-    found[MANIFEST] = {"$schema": _DIALECT, "title": "The manifest of a callctl backup", **manifest}
-    return found
+    published[MANIFEST] = {"$schema": _DIALECT, "title": "The manifest of a callctl backup", **manifest}
+    return published
 
 
 def _document(document: Document) -> dict[str, Any]:

@@ -144,12 +144,12 @@ def _at(session: Session) -> str:
 
 
 def _holders(holders: Sequence[Holder]) -> str:
-    return "; ".join(f"pid {each.pid} ({each.application}, {each.state}, for {each.age})" for each in holders)
+    return "; ".join(f"pid {holder.pid} ({holder.application}, {holder.state}, for {holder.age})" for holder in holders)
 
 
 def _waits(session: Session) -> None:
     if session.waits_for and session.holders:
-        ends = " ".join(f"SELECT pg_terminate_backend({each.pid});" for each in session.holders)
+        ends = " ".join(f"SELECT pg_terminate_backend({holder.pid});" for holder in session.holders)
         render.copied(f"to end {'it' if len(session.holders) == 1 else 'them'}: ", ends, sys.stdout)
 
 

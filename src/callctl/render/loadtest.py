@@ -19,52 +19,54 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown: the server's processes cannot be seen from here"
 
 
-def preview(found: Preview, output: Output) -> None:
+def preview(preview: Preview, output: Output) -> None:
     """What a load test would do."""
-    render.answer(output, lambda: preview_document(found), lambda: _preview_text(found))
+    render.answer(output, lambda: preview_document(preview), lambda: _preview_text(preview))
 
 
-def _preview_text(found: Preview) -> None:
-    workload = found.workload
+def _preview_text(preview: Preview) -> None:
+    workload = preview.workload
     render.out(
         f"{workload.sessions:,} sessions on {render.counted(workload.connections, 'connection')}"
-        f" of database {found.database},"
+        f" of database {preview.database},"
         f" for {_seconds(workload.seconds)}"
         + (f" or {render.counted(workload.calls, 'call')}" if workload.calls is not None else "")
         + f"; a call takes {_seconds(workload.call_seconds)}"
     )
     render.out(
-        f"{render.counted(found.history, 'call')} from before, with their transcripts, in a company of its own;"
+        f"{render.counted(preview.history, 'call')} from before, with their transcripts, in a company of its own;"
         " all removed at the end"
     )
-    table(("query", "specification", "what it does"), ((q.name, q.documented, q.text) for q in found.queries))
-    for each in found.leftovers:
-        what = "removed first" if each.removable else "kept: its slug was changed since"
-        render.out(f"left by a load test of {each.started_at:%Y-%m-%d %H:%M:%S%z}: company {each.company_id} ({what})")
-    if not found.fits:
+    table(("query", "specification", "what it does"), ((q.name, q.documented, q.text) for q in preview.queries))
+    for leftover in preview.leftovers:
+        what = "removed first" if leftover.removable else "kept: its slug was changed since"
         render.out(
-            f"not enough connections: {found.room:,} can still be opened, of {found.max_connections:,}"
+            f"left by a load test of {leftover.started_at:%Y-%m-%d %H:%M:%S%z}: company {leftover.company_id} ({what})"
+        )
+    if not preview.fits:
+        render.out(
+            f"not enough connections: {preview.room:,} can still be opened, of {preview.max_connections:,}"
             " that the server has"
         )
 
 
-def preview_document(found: Preview) -> documents.LoadPreview:
-    workload = found.workload
+def preview_document(preview: Preview) -> documents.LoadPreview:
+    workload = preview.workload
     return {
-        "database": found.database,
+        "database": preview.database,
         "sessions": workload.sessions,
         "connections": workload.connections,
         "seconds": workload.seconds,
         "calls": workload.calls,
         "call_seconds": workload.call_seconds,
-        "history": found.history,
-        "room": found.room,
-        "max_connections": found.max_connections,
-        "fits": found.fits,
-        "leftovers": list(found.leftovers),
+        "history": preview.history,
+        "room": preview.room,
+        "max_connections": preview.max_connections,
+        "fits": preview.fits,
+        "leftovers": list(preview.leftovers),
         "queries": [
-            {"query": each.name, "documented": each.documented, "does": each.text, "sql": each.sql}
-            for each in found.queries
+            {"query": query.name, "documented": query.documented, "does": query.text, "sql": query.sql}
+            for query in preview.queries
         ],
     }
 
@@ -83,19 +85,19 @@ def cleaned_document(removed: Sequence[Removed], target: Target | None) -> docum
 
 
 def _cleaned_text(removed: Sequence[Removed], target: Target | None) -> None:
-    for each in removed:
-        render.out(_removed(each))
-    if any(each.kept is None for each in removed):
+    for company in removed:
+        render.out(_removed(company))
+    if any(company.kept is None for company in removed):
         render.written(target, "removed from")
     if not removed:
         render.out("no load test has left anything")
 
 
-def _removed(each: Removed) -> str:
-    when = f"the load test of {each.started_at:%Y-%m-%d %H:%M:%S%z} by {each.client}"
-    if each.kept is not None:
-        return f"kept: company {each.company_id}, left by {when}: {each.kept}"
-    return f"removed what {when} had left: company {each.company_id} with {render.counted(each.calls, 'call')}"
+def _removed(company: Removed) -> str:
+    when = f"the load test of {company.started_at:%Y-%m-%d %H:%M:%S%z} by {company.client}"
+    if company.kept is not None:
+        return f"kept: company {company.company_id}, left by {when}: {company.kept}"
+    return f"removed what {when} had left: company {company.company_id} with {render.counted(company.calls, 'call')}"
 
 
 # ---- what it has found ---------------------------------------------------------------------------------
@@ -107,18 +109,18 @@ def measured(done: LoadTest, output: Output, target: Target | None = None) -> No
 
 
 def _measured_text(done: LoadTest, target: Target | None) -> None:
-    for each in done.removed:
-        render.note(_removed(each))
+    for company in done.removed:
+        render.note(_removed(company))
     table(
         ("query", "times", "p50 ms", "p95 ms", "p99 ms", "max ms", "p95 of the server"),
         (
             (
-                each.query + (" (over)" if each.over_limit else ""),
-                f"{each.times:,}" + (f", {sum(each.errors.values()):,} failed" if each.errors else ""),
-                *_cells(each.response),
-                _ms(each.server.p95_ms),
+                query.query + (" (over)" if query.over_limit else ""),
+                f"{query.times:,}" + (f", {sum(query.errors.values()):,} failed" if query.errors else ""),
+                *_cells(query.response),
+                _ms(query.server.p95_ms),
             )
-            for each in done.queries
+            for query in done.queries
         ),
         right=("times", "p50 ms", "p95 ms", "p99 ms", "max ms", "p95 of the server"),
     )
@@ -136,9 +138,9 @@ def _cells(spread: Spread) -> tuple[str, str, str, str]:
 
 def facts(done: LoadTest) -> list[tuple[str, str]]:
     """Everything beside the queries, for the terminal and for the picture."""
-    rate = sum(each.times for each in done.queries) / done.seconds if done.seconds else 0.0
+    rate = sum(query.times for query in done.queries) / done.seconds if done.seconds else 0.0
     lag, waited = done.client.lag, done.client.connection
-    found = [
+    labelled = [
         (
             "load",
             f"{done.sessions:,} sessions on {render.counted(done.connections, 'connection')} for {done.seconds:.1f} s:"
@@ -160,35 +162,35 @@ def facts(done: LoadTest) -> list[tuple[str, str]]:
         ),
         ("locks", _locks(done)),
     ]
-    others = [each for each in done.waits if each.type != "Lock" and each.ours]
+    others = [wait for wait in done.waits if wait.type != "Lock" and wait.ours]
     if others:
-        listed = ", ".join(f"{each.event} ({each.type}) {each.ours:,}" for each in others[:5])
-        found.append(("other waits", f"{listed} sightings in {done.samples:,} looks"))
-    for each in done.queries:
-        if each.errors:
-            said = ", ".join(f"{name} {count:,}" for name, count in each.errors.items())
-            found.append(("failed", f"{each.query}: {said}"))
+        listed = ", ".join(f"{wait.event} ({wait.type}) {wait.ours:,}" for wait in others[:5])
+        labelled.append(("other waits", f"{listed} sightings in {done.samples:,} looks"))
+    for query in done.queries:
+        if query.errors:
+            failures = ", ".join(f"{name} {count:,}" for name, count in query.errors.items())
+            labelled.append(("failed", f"{query.query}: {failures}"))
     if done.client_late:
-        found.append(
+        labelled.append(
             (
                 "caution",
                 "the client was late itself: these times are at worst too high. Run it from another machine, or with"
                 " fewer sessions",
             )
         )
-    return found
+    return labelled
 
 
 def _locks(done: LoadTest) -> str:
-    locks = [each for each in done.waits if each.type == "Lock"]
+    locks = [wait for wait in done.waits if wait.type == "Lock"]
     looks = f"in {render.counted(done.samples, 'look')}"
     if not locks:
         return f"no session was seen waiting for one, {looks}"
     parts = []
-    for each in locks:
+    for lock in locks:
         parts.append(
-            f"{each.event}: {each.ours:,} sightings of the load's sessions, {each.others:,} of others behind them,"
-            f" for {_ms(each.longest_ms)} ms at most"
+            f"{lock.event}: {lock.ours:,} sightings of the load's sessions, {lock.others:,} of others behind them,"
+            f" for {_ms(lock.longest_ms)} ms at most"
         )
     return f"{'; '.join(parts)}, {looks}"
 
@@ -206,7 +208,7 @@ def _verdict(done: LoadTest) -> str:
             f"load test failed: {render.counted(done.errors, 'statement')} failed", "error", sys.stdout
         )
     if done.over:
-        names = ", ".join(each.query for each in done.over)
+        names = ", ".join(query.query for query in done.over)
         return render.styled(
             f"load test failed: {len(done.over)} of {len(done.queries)} queries over {limit} (p95): {names}",
             "error",

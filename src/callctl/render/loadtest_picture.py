@@ -33,7 +33,7 @@ def svg(done: LoadTest, *, titled: bool = True) -> str:
 
     ``titled``: with its title above it; a page says it already.
     """
-    highest = max([done.limit_ms * 2, *(each.response.max_ms for each in done.queries)])
+    highest = max([done.limit_ms * 2, *(query.response.max_ms for query in done.queries)])
     rows = HEAD + len(done.queries) * ROW
     strips = [_Strip(_until_the_last(done.slowest_ms), BUCKET_SECONDS, INK, "longest response", "ms", 0, done.limit_ms)]
     if done.cpus:
@@ -61,9 +61,9 @@ def svg(done: LoadTest, *, titled: bool = True) -> str:
         lines.append(f'<line x1="{x}" x2="{x}" y1="{HEAD - 8}" y2="{rows}" stroke="{GRID}"/>')
         lines.append(f'<text x="{x}" y="{rows + 14}" fill="{QUIET}" text-anchor="middle">{mark:g} ms</text>')
         mark *= 10
-    for number, each in enumerate(done.queries):
-        lines += _bar(each, HEAD + number * ROW, across(each.response.p50_ms), across(each.response.p95_ms),
-                      across(each.response.p99_ms), across(each.response.max_ms))  # fmt: skip
+    for number, query in enumerate(done.queries):
+        lines += _bar(query, HEAD + number * ROW, across(query.response.p50_ms), across(query.response.p95_ms),
+                      across(query.response.p99_ms), across(query.response.max_ms))  # fmt: skip
     limit = across(done.limit_ms)
     lines.append(f'<line x1="{limit}" x2="{limit}" y1="{HEAD - 8}" y2="{rows}" {AT_LIMIT}/>')
     # Near the end of the axis it would stand in the column of numbers.
@@ -76,15 +76,15 @@ def svg(done: LoadTest, *, titled: bool = True) -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _bar(each: QueryTimes, top: int, p50: float, p95: float, p99: float, longest: float) -> Iterator[str]:
-    colour = BAD if each.over_limit else GOOD
+def _bar(query: QueryTimes, top: int, p50: float, p95: float, p99: float, longest: float) -> Iterator[str]:
+    colour = BAD if query.over_limit else GOOD
     middle = top + ROW / 2
-    yield f'<text x="{LEFT - 10}" y="{middle + 4}" fill="{INK}" text-anchor="end">{escape(each.query)}</text>'
+    yield f'<text x="{LEFT - 10}" y="{middle + 4}" fill="{INK}" text-anchor="end">{escape(query.query)}</text>'
     yield f'<line x1="{p50}" x2="{longest}" y1="{middle}" y2="{middle}" stroke="{colour}" stroke-width="1.5"/>'
     wide = round(max(p99 - p50, 2.0), 1)
     yield f'<rect x="{p50}" y="{middle - 6}" width="{wide}" height="12" fill="{colour}" fill-opacity="0.45"/>'
     yield f'<rect x="{p95 - 1.5}" y="{middle - 8}" width="3" height="16" fill="{colour}"/>'
-    label = _milliseconds(each.response.p95_ms)
+    label = _milliseconds(query.response.p95_ms)
     yield f'<text x="{LEFT + WIDTH + 8}" y="{middle + 4}" fill="{colour}">{label}</text>'
 
 
@@ -116,8 +116,8 @@ def _strip(strip: _Strip, top: int, seconds: float) -> Iterator[str]:
     highest = max(peak, strip.full, 0.001)
     bottom = top + STRIP
     yield f'<text x="{LEFT - 10}" y="{top + 14}" fill="{INK}" text-anchor="end">{escape(strip.label)}</text>'
-    said = _milliseconds(peak) if strip.unit == "ms" else f"{peak:.2f} {strip.unit}"
-    yield f'<text x="{LEFT - 10}" y="{top + 30}" fill="{QUIET}" text-anchor="end">at most {said}</text>'
+    peak_text = _milliseconds(peak) if strip.unit == "ms" else f"{peak:.2f} {strip.unit}"
+    yield f'<text x="{LEFT - 10}" y="{top + 30}" fill="{QUIET}" text-anchor="end">at most {peak_text}</text>'
     yield f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{bottom}" y2="{bottom}" stroke="{GRID}"/>'
     if strip.limit is not None and strip.limit <= highest:
         y = round(bottom - strip.limit / highest * STRIP, 1)
@@ -138,36 +138,36 @@ def html(done: LoadTest) -> str:
     """A page of its own with the picture and the numbers; it loads nothing."""
     heads = ("query", "times", "failed", "p50 ms", "p95 ms", "p99 ms", "max ms")
     rows = [
-        f"<tr{' class=over' if each.over_limit else ''}><td>{escape(each.query)}</td>"
+        f"<tr{' class=over' if query.over_limit else ''}><td>{escape(query.query)}</td>"
         + "".join(
             f"<td>{value}</td>"
             for value in (
-                f"{each.times:,}",
-                f"{sum(each.errors.values()):,}",
+                f"{query.times:,}",
+                f"{sum(query.errors.values()):,}",
                 *(
                     f"{value:.2f}"
                     for value in (
-                        each.response.p50_ms,
-                        each.response.p95_ms,
-                        each.response.p99_ms,
-                        each.response.max_ms,
+                        query.response.p50_ms,
+                        query.response.p95_ms,
+                        query.response.p99_ms,
+                        query.response.max_ms,
                     )
                 ),
             )
         )
         + "</tr>"
-        for each in done.queries
+        for query in done.queries
     ]
-    said = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(done)]
+    definitions = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(done)]
     return page(
         _title(done),
         [
             f"<p>{done.started_at.isoformat(timespec='seconds')}, PostgreSQL {escape(done.version)}</p>",
             svg(done, titled=False),
-            f"<table><tr>{''.join(f'<th>{each}</th>' for each in heads)}</tr>",
+            f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>",
             *rows,
             "</table>",
-            f"<dl>{''.join(said)}</dl>",
+            f"<dl>{''.join(definitions)}</dl>",
         ],
     )
 

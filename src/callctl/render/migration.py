@@ -130,9 +130,9 @@ def _by_state(status: Status, live: Live) -> None:
             states.setdefault(step_state(step), []).append(step)
     shown: tuple[documents.State, ...] = ("edited", "applied", "adopted", "pending")
     for state in shown:
-        if found := states.get(state):
-            style = "warning" if state == "edited" else "good" if found[0].applied else "faint"
-            render.item(state, style, f"{render.steps([step.number for step in found])}{_when(found)}", stream)
+        if steps := states.get(state):
+            style = "warning" if state == "edited" else "good" if steps[0].applied else "faint"
+            render.item(state, style, f"{render.steps([step.number for step in steps])}{_when(steps)}", stream)
 
 
 def _when(steps: Sequence[StepState]) -> str:
@@ -320,13 +320,13 @@ def _run_text(run: Migrated, target: Target | None) -> None:
 
 def _kept(kept: Sequence[Saved]) -> None:
     """What a way down kept, and how it is put back."""
-    if not any(each.rows for each in kept):
+    if not any(saved.rows for saved in kept):
         return
     render.out("kept in schema callctl, for the next migrate up or down:")
-    for each in kept:
-        if each.rows:
-            newer = f", {each.superseded:,} of them superseded by a newer write" if each.superseded else ""
-            render.out(f"  {each.kind} {each.name}: {render.counted(each.rows, 'row')}{newer}")
+    for saved in kept:
+        if saved.rows:
+            newer = f", {saved.superseded:,} of them superseded by a newer write" if saved.superseded else ""
+            render.out(f"  {saved.kind} {saved.name}: {render.counted(saved.rows, 'row')}{newer}")
     render.out("callctl purge deletes it")
 
 
@@ -369,8 +369,8 @@ def _adopted_text(steps: Sequence[Adopted], target: Target | None) -> None:
 
 def changed_records(changed: Sequence[ChangedRecords]) -> None:
     """What was changed in callctl's own tables, for the person who is about to be asked."""
-    for each in changed:
-        render.note(str(each))
+    for record in changed:
+        render.note(str(record))
 
 
 def accepted(changed: Sequence[ChangedRecords], output: Output, target: Target | None = None) -> None:
@@ -391,8 +391,8 @@ def _accepted_text(changed: Sequence[ChangedRecords], target: Target | None) -> 
     if not changed:
         render.out("callctl's own tables hold what was written to them; there is nothing to accept")
         return
-    for each in changed:
-        render.out(f"accepted {each}")
+    for record in changed:
+        render.out(f"accepted {record}")
     render.written(target)
 
 

@@ -148,10 +148,12 @@ class PlainLines:
 def waiting(event: Waiting, seconds: float) -> list[str]:
     """What is waited for, for so many seconds, and who holds it; then how to end it, if that is known."""
     limit = f" of {event.limit:.0f} s" if event.limit is not None else ""
-    held = "; ".join(f"pid {each.pid} ({each.application}, {each.state}, for {each.age})" for each in event.holders)
+    held = "; ".join(
+        f"pid {holder.pid} ({holder.application}, {holder.state}, for {holder.age})" for holder in event.holders
+    )
     lines = [f"waiting {seconds:.0f} s{limit} for {event.what}" + (f", held by {held}" if held else "")]
     if event.holders:
-        ends = " ".join(f"SELECT pg_terminate_backend({each.pid});" for each in event.holders)
+        ends = " ".join(f"SELECT pg_terminate_backend({holder.pid});" for holder in event.holders)
         lines.append(f"to end {'it' if len(event.holders) == 1 else 'them'}: {ends}")
     return lines
 

@@ -38,35 +38,35 @@ _TROUBLE = {
 GUIDE = "docs/how-to/encrypt-secrets-for-the-first-time.md"
 
 
-def _copies(found: Sequence[Copy]) -> None:
+def _copies(copies: Sequence[Copy]) -> None:
     """Each place that gets, or holds, a plaintext."""
-    for each in found:
-        render.warning(each.text)
+    for copy in copies:
+        render.warning(copy.text)
 
 
-def _fire(found: Sequence[Copy], tense: str) -> None:
+def _fire(copies: Sequence[Copy], tense: str) -> None:
     """In one line, what acts for each row that is written: also where no plaintext is written."""
-    acting = [f"{each.kind} {each.name} on {each.table}" for each in found if each.fires]
+    acting = [f"{copy.kind} {copy.name} on {copy.table}" for copy in copies if copy.fires]
     if acting:
         render.note(f"{tense} for each row written: {', '.join(acting)}")
 
 
-def planned(found: Planned, *, encrypt_foreign: bool) -> None:
+def planned(plan: Planned, *, encrypt_foreign: bool) -> None:
     """What a rotation would do, and what gets copies of it, before the question."""
-    counted = found.counted
+    counted = plan.counted
     if counted is not None:
         rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
         render.note(f"{rows}: {_to_do(counted)}")
         _foreign(counted, encrypt_foreign=encrypt_foreign)
-    if found.plaintext or (found.plaintext is None and found.first):
-        if found.plaintext:
-            render.warning(_in_plaintext(found.plaintext))
+    if plan.plaintext or (plan.plaintext is None and plan.first):
+        if plan.plaintext:
+            render.warning(_in_plaintext(plan.plaintext))
         else:
             render.warning(f"no rotation of this database has finished yet, so values may be in plaintext. {_COPIES}")
-        _copies(found.copies)
+        _copies(plan.copies)
         render.note(f"what to do about each copy: {GUIDE}")
     else:
-        _fire(found.copies, "fires")
+        _fire(plan.copies, "fires")
 
 
 _COPIES = "Encrypting removes no copy of a plaintext. These hold copies, get copies, or fire on the rows written:"
@@ -78,25 +78,25 @@ def _in_plaintext(number: int) -> str:
 
 def _to_do(counted: Census, to: str = "") -> str:
     """How many values a rotation encrypts under the primary key, and how many it leaves."""
-    said = f"{counted.due:,} to encrypt{to}, {counted.total('unreadable'):,} that do not open"
+    text = f"{counted.due:,} to encrypt{to}, {counted.total('unreadable'):,} that do not open"
     foreign = sum(
         number for use, number in counted.uses.items() if use.state == "foreign" and not (use.due or use.unbound)
     )
     if foreign:
-        said += f", {foreign:,} in ciphertext of other tools"
+        text += f", {foreign:,} in ciphertext of other tools"
     if misshapen := counted.total("misshapen"):
-        said += f", {misshapen:,} that no declared path reaches"
+        text += f", {misshapen:,} that no declared path reaches"
     if counted.unbound:
-        said += f", {counted.unbound:,} unbound in a bound field"
-    return said
+        text += f", {counted.unbound:,} unbound in a bound field"
+    return text
 
 
 def _foreign(counted: Census, *, encrypt_foreign: bool) -> None:
     """What another tool seems to have encrypted already."""
     what = "to be encrypted once more" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
-    for each in counted.foreign.values():
-        number = f"{render.counted(each.values, 'value')} with the form of ciphertext of {each.form}"
-        render.warning(f"{number}: {each.target}, {each.field}, {_rows(each.rows, each.values)}; {what}")
+    for foreign in counted.foreign.values():
+        number = f"{render.counted(foreign.values, 'value')} with the form of ciphertext of {foreign.form}"
+        render.warning(f"{number}: {foreign.target}, {foreign.field}, {_rows(foreign.rows, foreign.values)}; {what}")
 
 
 def _rows(rows: Sequence[str], number: int) -> str:
@@ -120,8 +120,8 @@ def rotated_document(done: Rotated, target: Target | None = None) -> documents.R
         "rows_written": done.rows_written,
         "values": done.values,
         "changed": [
-            {"account_type": each.account_type, "field": each.field, "from": each.was, "values": each.values}
-            for each in done.changed
+            {"account_type": change.account_type, "field": change.field, "from": change.was, "values": change.values}
+            for change in done.changed
         ],
         "failures": done.failures,
         "left": list(done.left),
@@ -129,7 +129,8 @@ def rotated_document(done: Rotated, target: Target | None = None) -> documents.R
         "foreign": list(done.foreign),
         **_outside_document(done.outside),
         "bound": [
-            {"table": each.table, "account_type": each.account_type or None, "field": each.path} for each in done.bound
+            {"table": field.table, "account_type": field.account_type or None, "field": field.path}
+            for field in done.bound
         ],
         "copies": list(done.copies),
         "seconds": round(done.seconds, 3),
@@ -159,23 +160,23 @@ def _rotated_text(done: Rotated, target: Target | None) -> None:
     if done.changed:
         table(
             ("account type", "field", "was", "values"),
-            ((each.account_type or "", each.field, each.was, f"{each.values:,}") for each in done.changed),
+            ((change.account_type or "", change.field, change.was, f"{change.values:,}") for change in done.changed),
             right=("values",),
         )
         render.out()
     _left(
         [
-            (each.target, each.row_id, each.field, each.reason)
-            for each in done.left
-            if not each.reason.startswith("foreign: ")
+            (left.target, left.row_id, left.field, left.reason)
+            for left in done.left
+            if not left.reason.startswith("foreign: ")
         ],
         done.failures,
-        sum(each.values for each in done.foreign),
+        sum(foreign.values for foreign in done.foreign),
     )
     least = "at least " if done.failures > len(done.left) else ""
-    for each in done.foreign:
-        said = f"{least}{render.counted(each.values, 'value')} left: {each.reason.removeprefix('foreign: ')}"
-        render.warning(f"{each.target}, {each.field}: {said}; {_rows(each.rows, each.values)}")
+    for foreign in done.foreign:
+        text = f"{least}{render.counted(foreign.values, 'value')} left: {foreign.reason.removeprefix('foreign: ')}"
+        render.warning(f"{foreign.target}, {foreign.field}: {text}; {_rows(foreign.rows, foreign.values)}")
     for account_type, number in done.misshapen.items():
         accounts = render.counted(number, f"{account_type} account")
         render.warning(
@@ -192,8 +193,8 @@ def _rotated_text(done: Rotated, target: Target | None) -> None:
         _fire(done.copies, "fired")
     if done.bound:
         render.out("recorded as bound, since this rotation was the first to bind them:")
-        for name in dict.fromkeys(each.table for each in done.bound):
-            fields = ", ".join(str(each) for each in done.bound if each.table == name)
+        for name in dict.fromkeys(field.table for field in done.bound):
+            fields = ", ".join(str(field) for field in done.bound if field.table == name)
             render.out(render.folded(f"{name}: {fields}", sys.stdout, indent=2, hanging=2))
     render.out(f"{_answer(done)} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
     if done.rows_written:
@@ -230,8 +231,8 @@ def _answer(done: Rotated) -> str:
     beside = []
     if done.failures:
         beside.append(f"{render.counted(done.failures, 'value')} left, see above")
-    if found := sum(each.values for each in done.outside.found):
-        beside.append(f"{render.counted(found, 'value')} outside the declared fields, see the warnings")
+    if outside := sum(field.values for field in done.outside.found):
+        beside.append(f"{render.counted(outside, 'value')} outside the declared fields, see the warnings")
     if tables := len(done.outside.cut_short):
         beside.append(f"{render.counted(tables, 'table')} not scanned to the end")
     if beside:
@@ -262,11 +263,11 @@ def _left(rows: Sequence[tuple[str, str, str, str]], total: int, warned: int = 0
 # ---- --status and --dry-run ----------------------------------------------------------------------------
 
 
-def secrets_document(found: Secrets) -> documents.Secrets:
-    counted = found.counted
+def secrets_document(secrets: Secrets) -> documents.Secrets:
+    counted = secrets.counted
     return {
-        "key": found.key,
-        "binding": found.binding,
+        "key": secrets.key,
+        "binding": secrets.binding,
         "rows": counted.rows,
         "values": counted.uses.total(),
         "due": counted.due,
@@ -310,27 +311,27 @@ def secrets_document(found: Secrets) -> documents.Secrets:
             for shape, number in sorted(counted.shapes.items(), key=_sorted)
         ],
         "foreign": list(counted.foreign.values()),
-        **_outside_document(found.outside),
-        "copies": list(found.copies),
-        "under_way": found.under_way,
-        "last": found.last,
-        "kept_webhook_secrets": list(found.kept),
+        **_outside_document(secrets.outside),
+        "copies": list(secrets.copies),
+        "under_way": secrets.under_way,
+        "last": secrets.last,
+        "kept_webhook_secrets": list(secrets.kept),
     }
 
 
-def secrets(found: Secrets, output: Output) -> None:
+def secrets(secrets: Secrets, output: Output) -> None:
     """The secrets counted, and what a rotation would do with them."""
-    counted = found.counted
+    counted = secrets.counted
     if counted.unbound:
         listed = [left.row_id for left in counted.unreadable if left.reason.startswith(UNBOUND)]
         following = _next_of_unbound(listed[0] if listed else "ID")
     else:
         following = render.Next("callctl rotate-secrets" if counted.due else "callctl keys list")
-    render.answer(output, lambda: secrets_document(found), lambda: _secrets_text(found), following)
+    render.answer(output, lambda: secrets_document(secrets), lambda: _secrets_text(secrets), following)
 
 
-def _secrets_text(found: Secrets) -> None:
-    counted = found.counted
+def _secrets_text(secrets: Secrets) -> None:
+    counted = secrets.counted
     table(
         ("where", "account type", "field", "under", "version", "values", "to rotate"),
         (
@@ -359,27 +360,27 @@ def _secrets_text(found: Secrets) -> None:
             render.out(f"and {len(tenants) - SHOWN:,} more companies; --output json lists them")
         render.out()
     _left(
-        [(each.target, each.row_id, each.field, each.reason) for each in counted.unreadable],
+        [(value.target, value.row_id, value.field, value.reason) for value in counted.unreadable],
         counted.total("unreadable") + counted.total("misshapen") + counted.unbound,
     )
     _foreign(counted, encrypt_foreign=any(use.due for use in counted.uses if use.state == "foreign"))
     for shape, number in sorted(counted.shapes.items(), key=_sorted):
         accounts = render.counted(number, f"{shape.account_type} account")
         render.warning(f"{accounts}: {shape.field} {_TROUBLE[shape.trouble]}; it stays as it is")
-    _outside(found.outside)
-    render_webhooks.kept(found.kept)
-    if found.under_way is not None:
-        begun = f"{found.under_way.started_at:%Y-%m-%d %H:%M:%S%z} by {found.under_way.client}"
-        render.note(f"rotation {found.under_way.rotation} to key {found.under_way.key} is under way, begun {begun}")
+    _outside(secrets.outside)
+    render_webhooks.kept(secrets.kept)
+    if secrets.under_way is not None:
+        begun = f"{secrets.under_way.started_at:%Y-%m-%d %H:%M:%S%z} by {secrets.under_way.client}"
+        render.note(f"rotation {secrets.under_way.rotation} to key {secrets.under_way.key} is under way, begun {begun}")
     if number := counted.total("plaintext"):
         render.warning(_in_plaintext(number))
-        _copies(found.copies)
+        _copies(secrets.copies)
     elif counted.due:
-        _fire(found.copies, "fires")
-    to = f" under key {found.key}" if found.key else ""
+        _fire(secrets.copies, "fires")
+    to = f" under key {secrets.key}" if secrets.key else ""
     rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
     render.out(f"{rows}: {_to_do(counted, to)}")
-    if found.key is None:
+    if secrets.key is None:
         render.note("callctl.yaml names no keys: nothing was decrypted")
     if counted.unbound:
         render.note(_OF_UNBOUND)
@@ -395,18 +396,18 @@ def _sorted(item: tuple[Any, int]) -> list[str]:
 
 
 def _outside_document(outside: Scan) -> documents.Scanned:
-    found: list[documents.OutsideField] = [
+    fields: list[documents.OutsideField] = [
         {
-            "kind": each.kind,
-            "table": each.table,
-            "field": each.field,
-            "key": each.key,
-            "values": each.values,
-            "rows": each.rows,
+            "kind": field.kind,
+            "table": field.table,
+            "field": field.field,
+            "key": field.key,
+            "values": field.values,
+            "rows": field.rows,
         }
-        for each in outside.found
+        for field in outside.found
     ]
-    return {"outside": found, "not_scanned": not_scanned_documents(outside.not_looked_into)}
+    return {"outside": fields, "not_scanned": not_scanned_documents(outside.not_looked_into)}
 
 
 def not_scanned_documents(tables: Sequence[NotLookedInto]) -> list[documents.NotScanned]:
@@ -426,23 +427,23 @@ def _outside(outside: Scan) -> None:
 # ---- keys ----------------------------------------------------------------------------------------------
 
 
-def keys(found: Keys, output: Output) -> None:
+def keys(keys: Keys, output: Output) -> None:
     """The keys, and what is under each."""
-    render.answer(output, lambda: found, lambda: _keys_text(found), _after_keys(found))
+    render.answer(output, lambda: keys, lambda: _keys_text(keys), _after_keys(keys))
 
 
-def _after_keys(found: Keys) -> render.Next | None:
-    used = [key for key in found.keys if key.live + key.archived + key.saved]
-    if found.plaintext or any(key.state in ("legacy", "in the ring") for key in used):
+def _after_keys(keys: Keys) -> render.Next | None:
+    used = [key for key in keys.keys if key.live + key.archived + key.saved]
+    if keys.plaintext or any(key.state in ("legacy", "in the ring") for key in used):
         return render.Next("callctl rotate-secrets")
-    for key in found.keys:
+    for key in keys.keys:
         # One that has encrypted nothing may be the next primary.
         if key not in used and (key.state == "legacy" or (key.state == "in the ring" and key.encryptions)):
             return render.Next(f"callctl keys retire {key.id}")
     return None
 
 
-def _keys_text(found: Keys) -> None:
+def _keys_text(keys: Keys) -> None:
     table(
         ("key", "state", "source", "check value", "live", "archived", "saved", "encryptions"),
         (
@@ -453,17 +454,17 @@ def _keys_text(found: Keys) -> None:
                 key.check_value or "",
                 *_numbers((key.live, key.archived, key.saved, key.encryptions)),
             )
-            for key in found.keys
+            for key in keys.keys
         ),
         right=("live", "archived", "saved", "encryptions"),
     )
-    if found.plaintext:
-        render.note(f"{render.counted(found.plaintext, 'value')} in plaintext, under no key")
+    if keys.plaintext:
+        render.note(f"{render.counted(keys.plaintext, 'value')} in plaintext, under no key")
     for number, what in (
-        (found.unreadable, "that do not open"),
-        (found.foreign, "with the form of another tool's ciphertext"),
-        (found.misshapen, "that no declared path reaches"),
-        (found.unbound, "unbound in a bound field"),
+        (keys.unreadable, "that do not open"),
+        (keys.foreign, "with the form of another tool's ciphertext"),
+        (keys.misshapen, "that no declared path reaches"),
+        (keys.unbound, "unbound in a bound field"),
     ):
         if number:
             render.note(f"{render.counted(number, 'value')} {what}: callctl rotate-secrets --status lists them")
@@ -500,7 +501,7 @@ def retired_document(done: Retired, target: Target | None) -> documents.RetiredK
 
 def _retired_text(done: Retired, target: Target | None) -> None:
     tables = f"{render.counted(done.tables, 'table')} in {render.counted(done.schemas, 'schema')}"
-    left = tuple(dict.fromkeys(each.name for each in done.not_scanned))
+    left = tuple(dict.fromkeys(left_out.name for left_out in done.not_scanned))
     render.out(f"key {done.id} is retired: no value under it was found")
     render.out(
         f"looked at: {render.counted(done.rows, 'row')} with declared fields; every row of {tables} for other values"

@@ -62,7 +62,7 @@ def _stands(record: RunRecord) -> Iterator[str]:
         yield f"Step {step.number} is partly applied: {_partly(step)}, the rest is pending"
     elif step is not None:
         yield f"Step {step.number} was under way, and nothing of its rows is committed"
-    rest = [number for number in planned if number not in {each.number for each in record.steps}]
+    rest = [number for number in planned if number not in {step.number for step in record.steps}]
     if rest:
         yield f"Not begun: {render.spans(rest)}"
     if record.outcome == "under way":
@@ -99,7 +99,7 @@ def _facts(record: RunRecord) -> Iterator[str]:
             ("way", "all steps in one transaction" if about.atomic else "a transaction at a time, with clients online"),
             ("names", names or "as the specification has them"),
         ]
-    yield '<dl class="facts">' + "".join(f"<dt>{label}</dt><dd>{_text(said)}</dd>" for label, said in facts) + "</dl>"
+    yield '<dl class="facts">' + "".join(f"<dt>{label}</dt><dd>{_text(text)}</dd>" for label, text in facts) + "</dl>"
 
 
 def _timeline(record: RunRecord) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _row(record: RunRecord, step: StepRecord, top: int, scale: float) -> Iterato
     yield _label(_named(step), middle)
     end = step.at + step.seconds if step.seconds is not None else record.seconds
     shades = _SHADES if step.seconds is not None else (BAD, "#f87171")
-    bars = [(each.at, each.seconds) for each in step.statements] or [(step.at, end - step.at)]
+    bars = [(statement.at, statement.seconds) for statement in step.statements] or [(step.at, end - step.at)]
     for number, (at, seconds) in enumerate(bars):
         yield _bar(at, seconds, scale, middle, 12, shades[number % 2])
     yield from _marks(record, step.number, middle, scale)
@@ -178,21 +178,26 @@ def _steps(record: RunRecord) -> Iterator[str]:
     yield "<h2>What ran</h2>"
     yield '<p class="quiet">Statements of one transaction are sent together: its time stands at the last of them.</p>'
     for step in record.steps:
-        said = f"partly applied: {_partly(step)}" if step.batches else "not committed"
-        opened, end = " open", f'<span class="bad">{said}</span>'
+        state = f"partly applied: {_partly(step)}" if step.batches else "not committed"
+        opened, end = " open", f'<span class="bad">{state}</span>'
         if step.seconds is not None:
             opened, end = "", f"{step.seconds:.2f} s, {render.counted(step.rows or 0, 'row')}"
         yield f"<details{opened}><summary>{_text(_named(step))}: {end}</summary>"
         heads = ("at&nbsp;s", "for&nbsp;s", "tries", "batches", "rows", "statement", "file")
         yield "<table><tr>" + "".join(f"<th{_left(head)}>{head}</th>" for head in heads) + "</tr>"
-        yield from (_statement(each) for each in step.statements)
+        yield from (_statement(statement) for statement in step.statements)
         yield "</table></details>"
 
 
-def _statement(each: StatementRecord) -> str:
-    batched = (f"{each.batches:,}", f"{each.rows:,}") if each.batches else ("", "")
-    cells = (f"{each.at:.2f}", f"{each.seconds:.2f}", str(each.tries) if each.tries > 1 else "", *batched)
-    words = (f"<code>{_text(each.summary)}</code>", f"{_text(each.source)}:{each.line}")
+def _statement(statement: StatementRecord) -> str:
+    batched = (f"{statement.batches:,}", f"{statement.rows:,}") if statement.batches else ("", "")
+    cells = (
+        f"{statement.at:.2f}",
+        f"{statement.seconds:.2f}",
+        str(statement.tries) if statement.tries > 1 else "",
+        *batched,
+    )
+    words = (f"<code>{_text(statement.summary)}</code>", f"{_text(statement.source)}:{statement.line}")
     return (
         f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}"
         + "".join(f'<td class="text">{word}</td>' for word in words)
@@ -226,13 +231,13 @@ def _notices(record: RunRecord) -> Iterator[str]:
 
 
 def _findings(record: RunRecord) -> Iterator[str]:
-    found = [(level, each) for level in _LEVELS for each in record.findings if each.level == level]
-    if not found:
+    findings = [(level, finding) for level in _LEVELS for finding in record.findings if finding.level == level]
+    if not findings:
         return
     yield "<h2>What preflight said</h2><dl>"
-    for level, each in found:
-        yield f'<dt><span class="{_LEVELS[level]}">{level}</span> {_text(each.id)}: {_text(each.what)}</dt>'
-        yield f"<dd>{_text(each.why)}<br>{_text(each.do)}</dd>"
+    for level, finding in findings:
+        yield f'<dt><span class="{_LEVELS[level]}">{level}</span> {_text(finding.id)}: {_text(finding.what)}</dt>'
+        yield f"<dd>{_text(finding.why)}<br>{_text(finding.do)}</dd>"
     yield "</dl>"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callctl.render import console as render
+from callctl.sandbox.baselines import Baseline
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def sandbox_document(running: Sandbox) -> documents.RunningSandbox:
     return {
         "url": running.url,
-        "baseline": running.baseline,
+        "baseline": Baseline[running.baseline],
         "rows": running.rows,
         "seed": running.seed,
         "refused_shapes": running.refused_shapes,

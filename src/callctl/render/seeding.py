@@ -22,90 +22,90 @@ _PLANNED = {**_DONE, "insert": "to insert", "update": "to update"}
 OVERWRITE = "callctl seed-models --overwrite takes the catalogue's"
 
 
-def document(found: Seeded, *, dry_run: bool, target: Target | None = None) -> documents.Seeded:
+def document(seeded: Seeded, *, dry_run: bool, target: Target | None = None) -> documents.Seeded:
     """The JSON document of a run."""
     return {
-        "catalogue": found.catalogue,
+        "catalogue": seeded.catalogue,
         "dry_run": dry_run,
         "models": [
             {
-                "key": each.model.key,
-                "provider": each.model.provider,
-                "type": each.model.type,
-                "id": each.id,
-                "outcome": each.outcome,
-                "differences": each.differences,
+                "key": seed.model.key,
+                "provider": seed.model.provider,
+                "type": seed.model.type,
+                "id": seed.id,
+                "outcome": seed.outcome,
+                "differences": seed.differences,
             }
-            for each in found.models
+            for seed in seeded.models
         ],
-        "accounts": found.accounts,
-        "warnings": found.warnings,
+        "accounts": seeded.accounts,
+        "warnings": seeded.warnings,
         "target": target,
-        "withheld_models": render_withheld.models_documents(found.withheld),
+        "withheld_models": render_withheld.models_documents(seeded.withheld),
     }
 
 
-def seeded(found: Seeded, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
+def seeded(seeded: Seeded, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
     """What was written, or would be, and what is kept. The warnings are said before anything is written."""
     render.answer(
         output,
-        lambda: document(found, dry_run=dry_run, target=target),
-        lambda: _seeded_text(found, dry_run=dry_run, target=target),
+        lambda: document(seeded, dry_run=dry_run, target=target),
+        lambda: _seeded_text(seeded, dry_run=dry_run, target=target),
     )
 
 
-def _seeded_text(found: Seeded, *, dry_run: bool, target: Target | None) -> None:
+def _seeded_text(seeded: Seeded, *, dry_run: bool, target: Target | None) -> None:
     words = _PLANNED if dry_run else _DONE
     table(
         ("model", "provider", "type", ""),
-        ((each.model.key, each.model.provider, each.model.type, words[each.outcome]) for each in found.models),
+        ((seed.model.key, seed.model.provider, seed.model.type, words[seed.outcome]) for seed in seeded.models),
     )
-    _differences(found.models, words)
-    if found.accounts is not None:
+    _differences(seeded.models, words)
+    if seeded.accounts is not None:
         render.out()
         table(
             ("development account", "type", ""),
-            ((each.name, each.type, words[each.outcome]) for each in found.accounts),
+            ((account.name, account.type, words[account.outcome]) for account in seeded.accounts),
         )
     render.out()
-    if found.writes and not dry_run:
+    if seeded.writes and not dry_run:
         render.written(target)
-    _summary(found, words, dry_run=dry_run)
+    _summary(seeded, words, dry_run=dry_run)
 
 
 def _differences(models: tuple[Seed, ...], words: dict[str, str]) -> None:
     rows = [
         (
             seed.model.key,
-            each.field,
-            _shown(each.here),
-            _shown(each.catalogue),
-            words["update" if each.written else "kept"],
+            difference.field,
+            _shown(difference.here),
+            _shown(difference.catalogue),
+            words["update" if difference.written else "kept"],
         )
         for seed in models
-        for each in seed.differences
+        for difference in seed.differences
     ]
     if rows:
         render.out()
         table(("model", "field", "in the database", "in the catalogue", ""), rows)
 
 
-def _summary(found: Seeded, words: dict[str, str], *, dry_run: bool) -> None:
-    number = Counter(each.outcome for each in found.models)
+def _summary(seeded: Seeded, words: dict[str, str], *, dry_run: bool) -> None:
+    number = Counter(seed.outcome for seed in seeded.models)
     parts = [f"{number[outcome]} {words[outcome]}" for outcome in ("insert", "update", "unchanged")]
-    line = f"{render.counted(len(found.models), 'model')} of {found.catalogue}: {', '.join(parts)}"
-    if found.accounts is not None:
-        inserted = sum(each.outcome == "insert" for each in found.accounts)
+    line = f"{render.counted(len(seeded.models), 'model')} of {seeded.catalogue}: {', '.join(parts)}"
+    if seeded.accounts is not None:
+        inserted = sum(account.outcome == "insert" for account in seeded.accounts)
         line += f"; {render.counted(inserted, 'development account')} {words['insert']}"
     render.out(f"{line}; nothing was written" if dry_run else line)
-    kept = sum(not difference.written for each in found.models for difference in each.differences)
+    kept = sum(not difference.written for seed in seeded.models for difference in seed.differences)
     if kept:
         fields = render.counted(kept, "field")
         render.note(f"{fields} kept as the database has {'it' if kept == 1 else 'them'}; {OVERWRITE}")
     if number["deleted"]:
         models = render.counted(number["deleted"], "model")
         render.note(f"{models} soft-deleted in the database: left alone, with --overwrite too")
-    render_withheld.lines(found.withheld)
+    render_withheld.lines(seeded.withheld)
 
 
 def _shown(value: str | None) -> str:

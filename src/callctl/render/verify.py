@@ -78,7 +78,7 @@ def _not_asked(check: CheckResult, answered: dict[str, str]) -> str:
 
 def _line(group: Sequence[CheckResult], word: str, style: str, answered: dict[str, str], *, names: bool) -> None:
     check = group[0]
-    ids = ", ".join(f"{each.id}{_of_step(each)}" for each in group)
+    ids = ", ".join(f"{member.id}{_of_step(member)}" for member in group)
     if check.error is not None:
         render.item(word, style, f"{ids}: {_not_asked(check, answered)}", sys.stdout, columns=8)
         return
@@ -102,7 +102,7 @@ def _rows(check: CheckResult) -> None:
 
 def _summary(report: Report) -> str:
     """One line: the verdict, what it rests on, what to look at."""
-    found = [result(check) for check in report.checks]
+    results = [result(check) for check in report.checks]
     looked = ", ".join(
         part
         for part in (
@@ -113,10 +113,10 @@ def _summary(report: Report) -> str:
         if part
     )
     looked = f" ({looked})" if looked else ""
-    if "failed" in found:
-        return f"verify failed: {found.count('failed')} of {len(found)} checks{looked}"
-    warns = f", {found.count('warns')} with a warning" if "warns" in found else ""
-    return f"verify passed: {len(found)} checks{warns}{looked}"
+    if "failed" in results:
+        return f"verify failed: {results.count('failed')} of {len(results)} checks{looked}"
+    warns = f", {results.count('warns')} with a warning" if "warns" in results else ""
+    return f"verify passed: {len(results)} checks{warns}{looked}"
 
 
 def github(report: Report) -> None:
@@ -127,7 +127,7 @@ def github(report: Report) -> None:
         level = "warning" if check.warns else "error"
         title = render.annotation_property(f"verify: {check.id}{_of_step(check)}")
         parts = [f"should be: {check.sentence}", check.error or f"{_not_so(check)}:", *sample_lines(check)]
-        parts += [f"means: {check.means}"] * bool(check.means) + [f"fix: {each}" for each in check.mends]
+        parts += [f"means: {check.means}"] * bool(check.means) + [f"fix: {fix}" for fix in check.mends]
         render.out(f"::{level} title={title}::{render.annotation_data(chr(10).join(parts))}")
     render.out(render.styled(_summary(report), "good" if report.passed else "error", sys.stdout))
 
@@ -201,14 +201,14 @@ def sample_lines(check: CheckResult) -> list[str]:
     return [_row(check.columns, row) for row in check.sample]
 
 
-def _difference(problem: str, object: str, property: str, expected: str, found: str) -> str:
+def _difference(problem: str, object: str, property: str, expected: str, here: str) -> str:
     if problem != "differs":
         return f"{object}: {problem}"
-    if max(len(expected), len(found)) > _LONG:
-        at = next((i for i, (one, other) in enumerate(zip(expected, found, strict=False)) if one != other), 0)
-        at = max(0, min(at, len(expected), len(found)) - 20)
-        expected, found = _part(expected, at), _part(found, at)
-    return f"{object}: {property} is {' '.join(found.split())}, should be {' '.join(expected.split())}"
+    if max(len(expected), len(here)) > _LONG:
+        at = next((i for i, (one, other) in enumerate(zip(expected, here, strict=False)) if one != other), 0)
+        at = max(0, min(at, len(expected), len(here)) - 20)
+        expected, here = _part(expected, at), _part(here, at)
+    return f"{object}: {property} is {' '.join(here.split())}, should be {' '.join(expected.split())}"
 
 
 def _part(text: str, at: int) -> str:
@@ -237,7 +237,7 @@ def junit(report: Report) -> str:
             suite, "testcase", {"classname": group, "name": _xml(f"{check.id}: {check.sentence}")}
         )
         message = _xml(check.error or _counted(check))
-        meaning = [f"means: {check.means}"] * bool(check.means) + [f"fix: {each}" for each in check.mends]
+        meaning = [f"means: {check.means}"] * bool(check.means) + [f"fix: {fix}" for fix in check.mends]
         text = _xml("\n".join([*sample_lines(check), *meaning]))
         if result(check) == "failed":
             failure = ElementTree.SubElement(case, "failure", {"message": message, "type": "check"})

@@ -32,29 +32,29 @@ def _account_document(account: Account) -> documents.WebhookAccount:
     }
 
 
-def chosen(found: Chosen, output: Output) -> None:
+def chosen(chosen: Chosen, output: Output) -> None:
     """What a run would do."""
-    render.answer(output, lambda: chosen_document(found), lambda: _chosen_text(found))
+    render.answer(output, lambda: chosen_document(chosen), lambda: _chosen_text(chosen))
 
 
-def chosen_document(found: Chosen) -> documents.ChosenWebhooks:
+def chosen_document(chosen: Chosen) -> documents.ChosenWebhooks:
     return {
-        "direction": found.direction,
-        "scope": found.scope,
-        "accounts": [_account_document(account) for account in found.accounts],
-        "deleted": found.deleted,
-        "without": found.without,
+        "direction": chosen.direction,
+        "scope": chosen.scope,
+        "accounts": [_account_document(account) for account in chosen.accounts],
+        "deleted": chosen.deleted,
+        "without": chosen.without,
     }
 
 
-def _chosen_text(found: Chosen) -> None:
-    _accounts(found.accounts)
-    if found.direction == "new":
-        _passed_over(found.deleted, found.without)
+def _chosen_text(chosen: Chosen) -> None:
+    _accounts(chosen.accounts)
+    if chosen.direction == "new":
+        _passed_over(chosen.deleted, chosen.without)
     what = (
-        "would get a new webhook secret" if found.direction == "new" else "would get its previous webhook secret back"
+        "would get a new webhook secret" if chosen.direction == "new" else "would get its previous webhook secret back"
     )
-    render.out(f"{render.counted(len(found.accounts), 'account')} {what}; nothing was changed")
+    render.out(f"{render.counted(len(chosen.accounts), 'account')} {what}; nothing was changed")
 
 
 def done_document(done: Done, target: Target | None = None) -> documents.ReplacedWebhooks:
@@ -96,8 +96,8 @@ def _done_text(done: Done, target: Target | None) -> None:
     if done.left:
         label = render.styled("left as they are", "error", sys.stdout)
         render.out(f"{label}: {render.counted(len(done.left), 'account')}")
-        for each in done.left[:SHOWN]:
-            render.out(render.folded(f"{each.account_id}: {each.reason}", sys.stdout, indent=2, hanging=2))
+        for account in done.left[:SHOWN]:
+            render.out(render.folded(f"{account.account_id}: {account.reason}", sys.stdout, indent=2, hanging=2))
         if len(done.left) > SHOWN:
             render.out(f"  and {len(done.left) - SHOWN:,} more; the table callctl.rotation_failure has all")
         render.out()
@@ -127,13 +127,13 @@ def _accounts(accounts: Sequence[Account]) -> None:
         ("account", "company", "type", "name", "webhook URL at the provider"),
         (
             (
-                each.account_id,
-                each.company_id,
-                each.account_type,
-                printable(each.account_name),
-                printable(without_query(each.webhook_url) or "none: nobody has to be told"),
+                account.account_id,
+                account.company_id,
+                account.account_type,
+                printable(account.account_name),
+                printable(without_query(account.webhook_url) or "none: nobody has to be told"),
             )
-            for each in accounts
+            for account in accounts
         ),
     )
     render.out()
@@ -146,26 +146,26 @@ def _passed_over(deleted: int, without: int) -> None:
         render.note(f"{render.counted(without, 'account')} without a webhook secret: left alone")
 
 
-def kept(found: Sequence[Kept]) -> None:
+def kept(secrets: Sequence[Kept]) -> None:
     """The webhook secrets that can be put back, and until when."""
-    if not found:
+    if not secrets:
         return
     render.out("webhook secrets that were replaced, and can be put back:")
     table(
         ("account", "company", "replaced", "kept until", "run", "new one"),
         (
             (
-                each.account_id,
-                each.company_id,
-                f"{each.kept_at:%Y-%m-%d %H:%M:%S%z}",
-                f"{each.keep_until:%Y-%m-%d %H:%M:%S%z}",
-                str(each.rotation),
-                each.fingerprint,
+                kept_secret.account_id,
+                kept_secret.company_id,
+                f"{kept_secret.kept_at:%Y-%m-%d %H:%M:%S%z}",
+                f"{kept_secret.keep_until:%Y-%m-%d %H:%M:%S%z}",
+                str(kept_secret.rotation),
+                kept_secret.fingerprint,
             )
-            for each in found[:SHOWN]
+            for kept_secret in secrets[:SHOWN]
         ),
         right=("run",),
     )
-    if len(found) > SHOWN:
-        render.out(f"and {len(found) - SHOWN:,} more; --output json lists them")
+    if len(secrets) > SHOWN:
+        render.out(f"and {len(secrets) - SHOWN:,} more; --output json lists them")
     render.out()
