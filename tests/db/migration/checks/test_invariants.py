@@ -195,7 +195,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(f"CREATE ROLE loader SUPERUSER; {ON_ROLE_HERE.format(setting=READ_ONLY)}", DEPLOYED, "role loader in database"),
     ],
     "foreign-keys-watched": [
-        *(Breakage(f"ALTER TABLE {table} DISABLE TRIGGER ALL", says=table) for table in ("chatapp.companies", "chatapp.conversations", "chatapp.users", "chatapp.calls", "callctl.saved_value", "callctl.secrets.rotation.rotate")),
+        *(Breakage(f"ALTER TABLE {table} DISABLE TRIGGER ALL", says=table) for table in ("chatapp.companies", "chatapp.conversations", "chatapp.users", "chatapp.calls", "callctl.saved_value", "callctl.rotation")),
         Breakage("ALTER TABLE chatapp.end_users DISABLE TRIGGER ALL", DEPLOYED, "chatapp.end_users"),
     ],
     "triggers-enabled": [
