@@ -9,6 +9,7 @@ over the areas. One that survives is a promise without a test, or has its reason
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import random
@@ -24,7 +25,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,6 +118,7 @@ class Tree:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._running: subprocess.Popen[bytes] | None = None
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         for name in subprocess.check_output(listed, cwd=ROOT, text=True).split("\0"):
             if name and (ROOT / name).is_file():
@@ -128,7 +129,7 @@ class Tree:
         said = subprocess.check_output(asks, cwd=home, env=self.environment, text=True).strip()
         assert Path(said).is_relative_to(home), f"the tests would see {said}"
 
-    @contextmanager
+    @contextlib.contextmanager
     def changed(self, mutant: Mutant) -> Iterator[None]:
         file = self.home / mutant.file
         text = file.read_text(encoding="utf-8")
@@ -156,33 +157,34 @@ class Tree:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._running = process
         assert process.stdout is not None
-        said = b""
+        said = more = b""
         while select.select([process.stdout], [], [], patience)[0]:
             more = os.read(process.stdout.fileno(), 1 << 16)
             if not more:
                 break
             said += more
-        else:
-            self._end(process)
-            running = STARTED.findall(said.decode(errors="replace"))
-            return "hung", running[-1] if running else ""
         text = said.decode(errors="replace")
+        # What a test left running may keep the pipe open.
+        if more and process.poll() is None:
+            self.end()
+            running = STARTED.findall(text)
+            return "hung", running[-1] if running else ""
         if process.wait() == 0:
             return "passed", ""
         failed = FAILED.search(text)
         return "failed", failed[1] if failed else text.strip().splitlines()[-1][:200]
 
-    @staticmethod
-    def _end(process: subprocess.Popen[bytes]) -> None:
-        """Ctrl-C first, so that it stops its server."""
+    def end(self) -> None:
+        """End the tests that run here, if any do: Ctrl-C first, so that they stop their servers."""
+        process = self._running
         for number in (signal.SIGINT, signal.SIGKILL):
+            if process is None or process.poll() is not None:
+                return
             os.killpg(process.pid, number)
-            try:
-                process.communicate(timeout=SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                continue
-            return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_END)
 
 
 class Trial:
@@ -237,13 +239,18 @@ def main() -> int:
         trial = Trial(trees, arguments.patience)
         with ThreadPoolExecutor(len(trees)) as pool:
             futures = {pool.submit(trial.of, mutant): mutant for mutant in chosen}
-            for future in as_completed(futures):
-                outcome = future.result()
-                row = {**futures[future].describe(), "outcome": outcome.word, "test": outcome.test}
-                tried.append({**row, "seconds": outcome.seconds})
-                print(f"{outcome.word} in {outcome.seconds:.0f} s: {_line(row)}", flush=True)
-                if arguments.save:
-                    saved.save(arguments.save, {"kind": "mutants", **head, "mutants": sorted(tried, key=_order)})
+            try:
+                for future in as_completed(futures):
+                    outcome = future.result()
+                    row = {**futures[future].describe(), "outcome": outcome.word, "test": outcome.test}
+                    tried.append({**row, "seconds": outcome.seconds})
+                    print(f"{outcome.word} in {outcome.seconds:.0f} s: {_line(row)}", flush=True)
+                    if arguments.save:
+                        saved.save(arguments.save, {"kind": "mutants", **head, "mutants": sorted(tried, key=_order)})
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for tree in trees:
+                    tree.end()
     return _report(tried)
 
 
