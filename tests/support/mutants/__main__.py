@@ -1,6 +1,6 @@
 """Changes callctl in small ways, one at a time in a copy of the tree, and says which changes no test notices.
 
-Run: ./dev mutants [--seed N] [--count N] [--only TEXT] [--jobs N] [--patience SECONDS] [--save FILE.json]
+Run: ./dev mutants [--seed N] [--count N] [--only TEXT] [--jobs N] [--save FILE.json] (and see --help)
 
 A mutant is killed when a test of its area (areas.py) fails that passes without the change. The sample is spread evenly
 over the areas. One that survives is a promise without a test, or has its reason in reasons.yaml.
@@ -31,6 +31,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import pytest
 from benchmarks.online_parts import saved
 from tests.support.mutants.areas import AREAS, ROOT, Area
 from tests.support.mutants.changes import Change
@@ -76,6 +77,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="an area, or a part of a file's path, or path:line")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at the same time [%(default)s]")
     parser.add_argument("--patience", type=int, default=300, metavar="SECONDS", help="for one test [%(default)s]")
+    parser.add_argument("--tests", nargs="+", default=(), metavar="PATH", help="run these, not those of the area")
     parser.add_argument("--list", action="store_true", help="only say what would be tried")
     parser.add_argument("--save", type=Path, metavar="FILE.json", help="write a result file")
     return parser.parse_args(arguments)
@@ -171,7 +173,7 @@ class Tree:
             self.end()
             running = STARTED.findall(text)
             return "hung", running[-1] if running else ""
-        if process.wait() == 0:
+        if process.wait() in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
             return "passed", ""
         failed = FAILED.search(text)
         return "failed", failed[1] if failed else text.strip().splitlines()[-1][:200]
@@ -190,11 +192,12 @@ class Tree:
 class Trial:
     """Tries mutants, in trees that threads take turns with; a test that kills is run once without any change too."""
 
-    def __init__(self, trees: list[Tree], patience: float) -> None:
+    def __init__(self, trees: list[Tree], patience: float, tests: tuple[str, ...] = ()) -> None:
         self._trees: SimpleQueue[Tree] = SimpleQueue()
         for tree in trees:
             self._trees.put(tree)
         self._patience = patience
+        self._tests = tests
         self._passes: dict[str, bool] = {}
         self._lock = threading.Lock()
 
@@ -203,7 +206,11 @@ class Trial:
         tree = self._trees.get()
         try:
             with tree.changed(mutant):
-                word, test = tree.run(mutant.area.tests, self._patience)
+                rounds = (self._tests,) if self._tests else mutant.area.rounds(mutant.file)
+                for tests in rounds:
+                    word, test = tree.run(tests, self._patience)
+                    if word != "passed":
+                        break
             if word != "passed" and not self._passes_without(tree, test):
                 word = "unclear"
         finally:
@@ -236,7 +243,7 @@ def main() -> int:
     tried: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="callctl-mutants-") as directory:
         trees = [Tree(Path(directory) / str(number)) for number in range(max(1, arguments.jobs))]
-        trial = Trial(trees, arguments.patience)
+        trial = Trial(trees, arguments.patience, tuple(arguments.tests))
         with ThreadPoolExecutor(len(trees)) as pool:
             futures = {pool.submit(trial.of, mutant): mutant for mutant in chosen}
             try:

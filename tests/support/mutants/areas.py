@@ -5,6 +5,7 @@ Only tests of what callctl does are named. One of TEXTS would fail for a word or
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,21 @@ TEXTS = (
 
 @dataclass(frozen=True)
 class Area:
-    """Files by pattern, each below the root, and the test files that must notice a change of one."""
+    """Files by pattern, each below the root, and the test files that must notice a change of one.
+
+    ``by_check``: of the first of them, the tests that name a check of the file in their parameters come before all.
+    """
 
     name: str
     files: tuple[str, ...]
     tests: tuple[str, ...]
+    by_check: bool = False
+
+    def rounds(self, file: str) -> tuple[tuple[str, ...], ...]:
+        """What pytest is asked to run for a mutant of a file, one round after another until a test fails."""
+        checks = CHECK.findall((ROOT / file).read_text(encoding="utf-8")) if self.by_check else []
+        near = ((self.tests[0], "-k", " or ".join(checks)),) if checks else ()
+        return (*near, self.tests)
 
     def sources(self) -> list[str]:
         """The files that there are, sorted. A face is not mutated: it only says what is imported from where."""
@@ -171,5 +182,7 @@ AREAS = (
             "tests/db/secrets/test_declared_fields.py",
             "tests/db/migration/checks/test_mutations.py",
         ),
+        by_check=True,
     ),
 )
+CHECK = re.compile(r"^-- check: ([\w-]+):", re.MULTILINE)
