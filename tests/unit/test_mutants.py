@@ -121,6 +121,14 @@ def test_an_area_names_files_and_tests_that_are_there(area: Area) -> None:
     assert len(set(area.tests)) == len(area.tests)
 
 
+def test_the_tests_of_a_check_come_first() -> None:
+    verify = next(area for area in AREAS if area.by_check)
+    near, whole = verify.rounds("sql/verify/inheritance.sql")
+    assert near == (verify.tests[0], "-k", f"inheritance or {verify.by_check}")
+    assert whole == verify.tests
+    assert f"def test_verify_has_nothing_to_say_of_{verify.by_check}(" in (ROOT / verify.tests[0]).read_text()
+
+
 def test_a_kill_is_not_by_a_text() -> None:
     for area, text in itertools.product(AREAS, TEXTS):
         assert (ROOT / text).exists(), text

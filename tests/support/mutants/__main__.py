@@ -107,7 +107,9 @@ def sample(seed: int, count: int, only: str = "") -> list[Mutant]:
 
 
 def _wanted(mutant: Mutant, only: str) -> bool:
-    if only in ("", mutant.area.name) or only in mutant.file:
+    if only in [area.name for area in AREAS]:
+        return mutant.area.name == only
+    if only in mutant.file:
         return True
     name, _, line = only.rpartition(":")
     if not (line.isdigit() and name in mutant.file):
