@@ -24,7 +24,7 @@ TEXTS = (
 class Area:
     """Files by pattern, each below the root, and the test files that must notice a change of one.
 
-    ``by_check``: of the first of them, the tests that have a check of the file, or this, in their names come before all.
+    ``by_check``: of the first test file, the tests with a check of the mutated file, or this, in their names come first.
     """
 
     name: str
