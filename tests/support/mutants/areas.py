@@ -24,7 +24,7 @@ TEXTS = (
 class Area:
     """Files by pattern, each below the root, and the test files that must notice a change of one.
 
-    ``by_check``: of the first test file, the tests with a check of the mutated file, or this, in their names come first.
+    ``by_check``: of the first test file, the tests named after a check of the mutated file, or after this, come first.
     """
 
     name: str
