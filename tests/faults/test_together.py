@@ -1,4 +1,4 @@
-"""Eight callctl at a time on one database: one works, and the others are refused or wait. Fewer: test_concurrency.py."""
+"""Eight callctl at once on one database: one works, and the others are refused or wait. Fewer: test_concurrency.py."""
 
 from __future__ import annotations
 
