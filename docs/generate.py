@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import fault_table, picture, query_tables, saved, tables
 from benchmarks.rotation_parts import table as rotation_table
 from docs import from_catalogue, from_rooms, from_sql, json_samples
+from tests.support.mutants import table as mutants_table
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 EXPLANATION = Path(__file__).resolve().parent / "explanation"
@@ -184,6 +185,12 @@ def faults_page() -> str:
     return tables.replace(page, "faults", fault_table.faults(saved.newest("faults")))
 
 
+def mutants_page() -> str:
+    """The page as it stands, with what the last sample of mutants found between its markers."""
+    page = (EXPLANATION / "mutants.md").read_text(encoding="utf-8")
+    return tables.replace(page, "mutants", mutants_table.mutants(saved.newest("mutants")))
+
+
 def architecture() -> str:
     """The page as it stands, with the rooms and their modules between their markers."""
     page = (EXPLANATION / "architecture.md").read_text(encoding="utf-8")
@@ -201,6 +208,7 @@ MEASURED: dict[str, Callable[[], str]] = {
     "verify.md": verify_page,
     "faults.md": faults_page,
     "locks.md": locks_page,
+    "mutants.md": mutants_page,
 }
 
 PAGES: dict[str, Callable[[], str]] = {

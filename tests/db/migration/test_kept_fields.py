@@ -1,23 +1,24 @@
 """Every field that callctl keeps for a way back, by the same four situations: none may differ from the others.
 
-A new kept field is one more line of FIELDS.
+A new kept field is one more line of FIELDS. Each field has a row of its own for each situation, and all of them take
+the same trip: one up, down, up on each baseline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from tests.conftest import MakeDatabase
 from tests.support.db.platforms import Platform
 
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES
-
-ROW, MOVED = "00000000-0000-4000-8000-00000000aaaa", "00000000-0000-4000-8000-00000000bbbb"
+from callctl.sandbox.baselines import BASELINES, Baseline
 
 
 @dataclass(frozen=True)
@@ -72,118 +73,127 @@ FIELDS = (
 )
 
 
-def clone(platform: Platform, relation: str, **changes: Any) -> None:
-    """A row like another, under its own id and its own unique names."""
-    query = f"SELECT to_jsonb(t) FROM chatapp.{relation} AS t ORDER BY id LIMIT 1"
-    found = platform.db.execute(query.encode()).fetchone()
-    row: dict[str, Any] = found[0] if found else {}
-    unique: dict[str, Any] = {
-        name: "of its own" for name in ("email", "slug", "model_id", "model_name", "name") if name in row
-    }
-    insert(platform, relation, {**row, **unique, **changes})
+SITUATIONS = ("kept", "key changed", "another row with its id", "deleted")
 
 
-def insert(platform: Platform, relation: str, row: dict[str, Any]) -> None:
-    columns = ", ".join(f'"{name}"' for name in row)
-    platform.db.execute(
-        f"INSERT INTO chatapp.{relation} ({columns})"
-        f" SELECT {columns} FROM jsonb_populate_record(NULL::chatapp.{relation}, %s)".encode(),
-        (Jsonb(row),),
-    )
-
-
+@dataclass
 class Kept:
-    """A field's row in one database, and the two directions by what they do to it."""
+    """The row of one field in one situation, and what was seen of it."""
 
-    def __init__(self, platform: Platform, field: Field) -> None:
-        self.platform, self.field = platform, field
-        self.type = platform.tables[0].type
-        own: dict[str, Any] = {}
-        if field.relation in ("chatbots", "chatbot_packages"):
-            own[self.type] = "chat"
-        if field.relation == "chatbots":
-            own |= {"package_id": None, "settings": {}}
-        if field.relation == "companies":
-            own["settings"] = {}
-        clone(platform, field.relation, id=ROW, **own)
-        if field.taken_by == "down":
-            platform.up()
-        self.write(field.put)
+    platform: Platform
+    field: Field
+    situation: str
+    row: str
+    seen: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def write(self, assignment: str) -> None:
-        named = assignment.format(type=self.type)
-        self.platform.db.execute(f"UPDATE chatapp.{self.field.relation} SET {named} WHERE id = '{ROW}'".encode())
+    @property
+    def moved(self) -> str:
+        """Its other key."""
+        return self.row.replace("aaaa-", "bbbb-")
 
-    def take(self) -> None:
-        """The direction that takes the value away."""
-        if self.field.taken_by == "up":
-            self.platform.up()
-        else:
-            migrate.down(self.platform.settings, to=0, truncate_avatars=True)
+    @property
+    def table(self) -> str:
+        return f"chatapp.{self.field.relation}"
 
-    def give(self) -> None:
-        """The other one."""
-        if self.field.taken_by == "up":
-            self.platform.down()
-        else:
-            self.platform.up()
+    def make(self) -> None:
+        """A row like another, under its own id and its own unique names."""
+        row = self._row("ORDER BY id LIMIT 1")
+        row |= {name: self.row for name in ("email", "slug", "model_id", "model_name", "name") if name in row}
+        if self.field.relation in ("chatbots", "chatbot_packages"):
+            row[self.platform.tables[0].type] = "chat"
+        if self.field.relation == "chatbots":
+            row |= {"package_id": None, "settings": {}}
+        if self.field.relation == "companies":
+            row["settings"] = {}
+        self._insert({**row, "id": self.row})
 
-    def read(self, key: str = ROW) -> Any:
-        read = self.field.read.format(type=self.type)
-        row = self.platform.db.execute(f"SELECT {read} FROM chatapp.{self.field.relation} WHERE id = '{key}'".encode())
-        return (row.fetchone() or ("no row",))[0]
+    def put(self) -> None:
+        """Write what the next direction takes away."""
+        assignment = self.field.put.format(type=self.platform.tables[0].type)
+        self._do(f"UPDATE {self.table} SET {assignment} WHERE id = '{self.row}'")
 
-    def saved(self) -> int:
-        """How many values are kept of the row, live or superseded."""
-        row = self.platform.db.execute(
-            "SELECT count(*) FROM callctl.saved_value WHERE row_id = ANY (%s)", ([ROW, MOVED],)
-        ).fetchone()
-        return int(row[0]) if row else 0
+    def change(self) -> None:
+        """What happens to the row while its value is kept."""
+        if self.situation == "key changed":
+            self._do(f"UPDATE {self.table} SET id = '{self.moved}' WHERE id = '{self.row}'")
+        elif self.situation == "another row with its id":
+            # Deleted, and inserted again with the very same values in every other column.
+            with self.platform.db.transaction():
+                row = self._row(f"WHERE id = '{self.row}'")
+                self._delete()
+                self._insert(row)
+        elif self.situation == "deleted":
+            self._delete()
+
+    def look(self) -> None:
+        """What the row holds after the way back."""
+        read = self.field.read.format(type=self.platform.tables[0].type)
+        for name, key in (("row", self.row), ("moved", self.moved)):
+            found = self._do(f"SELECT {read} FROM {self.table} WHERE id = '{key}'").fetchone()
+            self.seen[name] = (found or ("no row",))[0]
+
+    def _delete(self) -> None:
+        self._do(f"DELETE FROM {self.table} WHERE id = '{self.row}'")
+        keys = f"'{self.row}', '{self.moved}'"
+        found = self._do(f"SELECT count(*) FROM callctl.saved_value WHERE row_id IN ({keys})").fetchone()
+        self.seen["kept of the deleted"] = (found or (None,))[0]
+
+    def _row(self, which: str) -> dict[str, Any]:
+        found = self._do(f"SELECT to_jsonb(t) FROM {self.table} AS t {which}").fetchone()
+        return dict((found or ({},))[0])
+
+    def _insert(self, row: dict[str, Any]) -> None:
+        columns = ", ".join(f'"{name}"' for name in row)
+        values = f"SELECT {columns} FROM jsonb_populate_record(NULL::{self.table}, %s)"
+        self._do(f"INSERT INTO {self.table} ({columns}) {values}", Jsonb(row))
+
+    def _do(self, statement: str, *values: object) -> psycopg.Cursor[Any]:
+        return self.platform.db.execute(statement.encode(), values or None)
 
 
-CASES = [(field, name) for field in FIELDS for name in BASELINES if name == "documented" or not field.documented_only]
+def trip(url: str, baseline: str) -> list[Kept]:
+    """Up, down and up with every row; a value taken by up comes back down, one taken by down comes back up."""
+    platform = Platform(url, baseline == "deployed")
+    rows = [
+        Kept(platform, each, situation, f"00000000-0000-4000-aaaa-{number:06}{place:06}")
+        for number, each in enumerate(FIELDS)
+        for place, situation in enumerate(SITUATIONS)
+        if baseline == "documented" or not each.documented_only  # an enum has no unknown types
+    ]
 
+    def of(taken_by: str, act: Callable[[Kept], None]) -> None:
+        for each in rows:
+            if each.field.taken_by == taken_by:
+                act(each)
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case[0]} on {case[1]}")
-def kept(request: pytest.FixtureRequest, database: MakeDatabase) -> Iterator[Kept]:
-    """Each field on each baseline; an enum has no unknown types."""
-    field, name = request.param
-    platform = Platform(database(name), name == "deployed")
-    yield Kept(platform, field)
+    for each in rows:
+        each.make()
+    of("up", Kept.put)
+    platform.up()
+    of("up", Kept.change)
+    of("down", Kept.put)
+    migrate.down(platform.settings, to=0, truncate_avatars=True)
+    of("up", Kept.look)
+    of("down", Kept.change)
+    platform.up()
+    of("down", Kept.look)
     platform.db.close()
+    return rows
 
 
-def test_it_comes_back(kept: Kept) -> None:
-    kept.take()
-    kept.give()
-    assert kept.read() == kept.field.kept
-
-
-def test_it_comes_back_in_a_row_whose_key_has_changed(kept: Kept) -> None:
-    kept.take()
-    kept.platform.db.execute(f"UPDATE chatapp.{kept.field.relation} SET id = '{MOVED}' WHERE id = '{ROW}'".encode())
-    kept.give()
-    assert kept.read(MOVED) == kept.field.kept
-
-
-def test_it_is_not_given_to_another_row_with_its_id(kept: Kept) -> None:
-    """Deleted, and inserted again with the very same values in every other column."""
-    kept.take()
-    relation = kept.field.relation
-    with kept.platform.db.transaction():
-        (row,) = kept.platform.db.execute(
-            f"SELECT to_jsonb(t) FROM chatapp.{relation} AS t WHERE id = '{ROW}'".encode()
-        ).fetchone() or ({},)
-        kept.platform.db.execute(f"DELETE FROM chatapp.{relation} WHERE id = '{ROW}'".encode())
-        assert kept.saved() == 0
-        insert(kept.platform, relation, row)
-    kept.give()
-    assert kept.read() == kept.field.gone
-
-
-def test_it_goes_with_its_row(kept: Kept) -> None:
-    kept.take()
-    kept.platform.db.execute(f"DELETE FROM chatapp.{kept.field.relation} WHERE id = '{ROW}'".encode())
-    assert kept.saved() == 0
-    kept.give()
-    assert kept.read() == "no row"
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_every_kept_field(database: MakeDatabase, baseline: Baseline) -> None:
+    """It comes back, under another key too; it is not given to another row with its id, and goes with its row."""
+    wanted: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for kept in trip(database(baseline), baseline):
+        case = (str(kept.field), kept.situation)
+        found[case] = kept.seen
+        wanted[case] = {
+            "kept": {"row": kept.field.kept, "moved": "no row"},
+            "key changed": {"row": "no row", "moved": kept.field.kept},
+            "another row with its id": {"row": kept.field.gone, "moved": "no row", "kept of the deleted": 0},
+            "deleted": {"row": "no row", "moved": "no row", "kept of the deleted": 0},
+        }[kept.situation]
+    assert found == wanted
+    assert len(found) == len(SITUATIONS) * (len(FIELDS) if baseline == "documented" else len(FIELDS) - 2)

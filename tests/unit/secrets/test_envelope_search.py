@@ -144,3 +144,9 @@ def test_text_that_is_made_to_confuse_takes_no_longer_than_its_length() -> None:
     for text in ("{authTag" * 100_000, "\\" * 1_000_000 + "authTag", "authTag{" + "}" * 1_000_000, "ab " * 300_000,
                  "{" + "\\" * 500_000 + "authTag}", "kid" * 300_000 + "authTag", "a\\" * 500_000):  # fmt: skip
         assert list(of_text(text)) == []
+
+
+def test_members_without_braces_are_no_envelope() -> None:
+    """Unlike those of an hstore, which has none: a kid that is named counts, and nothing else does."""
+    assert [(each.state, each.key) for each in of_text(json.dumps(NAMED)[1:-1])] == [("broken", "test")]
+    assert list(of_text(json.dumps(BARE)[1:-1])) == []

@@ -263,26 +263,34 @@ BREAKAGES: dict[str, list[Breakage]] = {
         settings("voiceId", "7"),
         settings("voiceProvider", '"acme"'),
         settings("voiceSettings,pitch", "1.01"),
+        settings("voiceSettings,pitch", "-1.01"),
         settings("voiceSettings,pitch", "[0]"),
         settings("voiceSettings,speed", "0.49"),
+        settings("voiceSettings,speed", "2.01"),
         settings("voiceSettings,stability", "-0.01"),
+        settings("voiceSettings,stability", "1.01"),
         settings("voiceSettings", "7"),
         settings("voiceSettings", "null"),
         settings("callGreeting", '"' + "x" * 501 + '"'),
         settings("callGreeting", "1"),
         settings("endCallPhrase", "true"),
         settings("silenceTimeout", "29"),
+        settings("silenceTimeout", "301"),
         settings("silenceTimeout", "30.5"),
+        settings("maxCallDuration", "59"),
         settings("maxCallDuration", "3601"),
+        settings("maxCallDuration", "60.5"),
         settings("maxCallDuration", '"600"'),
         settings("recordingEnabled", '"yes"'),
         settings("transcriptionEnabled", "1"),
         settings("interruptionEnabled", "null"),
         settings("callButtonText", '"' + "x" * 51 + '"'),
+        settings("callButtonText", "1"),
         settings("callButtonColor", '"green"'),
         settings("callButtonColor", "null"),
         settings("callButtonPosition", '"middle"'),
-        settings("vadThreshold", "1.5"),
+        settings("vadThreshold", "1.01"),
+        settings("vadThreshold", "-0.01"),
         settings("echoCancellation", '"on"'),
         settings("noiseSuppression", "0"),
         Breakage(f"UPDATE chatapp.chatbots SET settings = jsonb_set(settings, '{{call}}', '[1]') WHERE id = {ONE_CALL_BOT}"),
@@ -324,7 +332,9 @@ BREAKAGES: dict[str, list[Breakage]] = {
     ],
     "calls-status": [
         Breakage(call("pending", answered=None, duration=None)),
+        Breakage(call("pending", ended=None, duration=None)),
         Breakage(call("ringing", ended=None, duration=None)),
+        Breakage(call("ringing", answered=None, duration=None)),
         Breakage(call("in_progress")),
         Breakage(call("in_progress", answered=None, ended=None, duration=None)),
         Breakage(call("completed", answered=None, duration=None)),
@@ -335,10 +345,9 @@ BREAKAGES: dict[str, list[Breakage]] = {
     ],
     "calls-failed-unanswered": [Breakage(call("failed"))],
     "calls-e164": [
-        Breakage(call(columns="from_number", values="'0049 30 123'")),
-        Breakage(call(columns="to_number", values="'+0123456'")),
-        Breakage(call(columns="to_number", values="'+1234567890123456'")),
-        Breakage(call(columns="from_number", values="''")),
+        Breakage(call(columns=column, values=f"'{number}'"))
+        for column in ("from_number", "to_number")
+        for number in ("0049 30 123", "+0123456", "+1", "+1234567890123456", "+49 30 123", "+4930123x", "")
     ],
     "calls-rated": [
         Breakage(call(columns="call_quality", values="0")),
@@ -393,6 +402,8 @@ BREAKAGES: dict[str, list[Breakage]] = {
     ] + [
         Breakage(account(status="'error'", last_error_at="now() - interval '61 minutes'", last_verified_at="now()")),
         Breakage(account(last_error="'x'", last_error_at="now() - interval '61 minutes'")),
+        Breakage(account(status="'error'", last_error_at="now() + interval '1 minute'")),
+        Breakage(account(last_error="'x'", last_error_at="now() - interval '61 minutes'", last_verified_at="now() - interval '62 minutes'")),
     ],
     "accounts-tokens": [
         Breakage(account(token_expires_at="now()"), state) for state in (FULL, DEPLOYED)
@@ -578,6 +589,33 @@ RIGHT = {
     "secrets of its own": declared(f'{{"password": {SECRET}, "trunks": [{{"secret": {BARE}}}, {{"secret": null}}, {{}}]}}')
     + account("custom", f'{{"sipUri":"sip:a@b","username":"u","password":{SECRET}}}', last_error=f"'{SECRET}'", last_error_at="now() - interval '59 minutes'", status="'error'",
               webhook_url=f"{HOOK}custom/voice/test-3'"),
+    "accounts that are deleted, switched off or not set up": "".join((
+        *(account(deleted_at="now()", **wrong) for wrong in (
+            {"status": "'error'"}, {"token_expires_at": "now()"}, {"credentials": "{}"}, {"is_active": "false"}, {"status": "'inactive'"})),
+        account(is_active="false", status="'error'", credentials="{}", token_expires_at="now()"),
+        account(status="'pending'"),
+        account("custom", f'{{"sipUri":"sip:a@b","username":"u","password":{SECRET}}}', status="'pending'", webhook_url="'https://[2001:db8::1]:8443/a?b=%20'"),
+        account(webhook_url=f"{HOOK}twilio/voice/test-4'", last_error="'x'", last_error_at="now() - interval '61 minutes'", last_verified_at="now()"),
+    )),
+    "settings at the lower ends of their ranges": "".join(
+        settings(path, value).sql + ";" for path, value in (
+            ("voiceSettings,pitch", "-1"), ("voiceSettings,speed", "0.5"), ("voiceSettings,stability", "0"), ("silenceTimeout", "30"),
+            ("maxCallDuration", "60"), ("vadThreshold", "0"), ("callGreeting", '""'), ("callButtonText", '""'),
+        )
+    ),
+    "settings at the upper ends": "".join(
+        settings(path, value).sql + ";" for path, value in (
+            ("voiceSettings,pitch", "1.0"), ("voiceSettings,speed", "2"), ("voiceSettings,stability", "1"), ("silenceTimeout", "300"),
+            ("maxCallDuration", "3600"), ("vadThreshold", "1"), ("callGreeting", '"' + "x" * 500 + '"'), ("callButtonText", '"' + "x" * 50 + '"'),
+        )
+    ),
+    "call settings of what takes no calls": "UPDATE chatapp.chatbots SET settings = '{\"call\": {\"voiceId\": \"ash\", \"silenceTimeout\": 1}}' WHERE NOT enabled_call",
+    "prices of models that take no calls": "UPDATE chatapp.ai_models SET output_cost_per_token = NULL, deletedAt = now() WHERE model_name = 'gemini-2.0-flash-exp';"
+    "UPDATE chatapp.ai_models SET audio_cost_per_second_input = 1 WHERE model_type = 'chat'",
+    "sessions that do not write here": f"CREATE ROLE loader; GRANT USAGE ON SCHEMA chatapp TO loader; GRANT SELECT ON chatapp.users TO loader; ALTER ROLE loader {READ_ONLY};"
+    f"ALTER DATABASE template1 {REPLICA}; ALTER DATABASE template1 {READ_ONLY}; CREATE ROLE writer SUPERUSER; ALTER ROLE writer SET default_transaction_read_only = off;"
+    "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$;"
+    f"CREATE ROLE elsewhere; GRANT USAGE ON SCHEMA chatapp TO elsewhere; GRANT INSERT ON chatapp.users TO elsewhere; ALTER ROLE elsewhere {READ_ONLY}; ALTER ROLE elsewhere {REPLICA}",
     "a company made later": "INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')",
 }  # fmt: skip
 
