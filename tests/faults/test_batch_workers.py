@@ -16,6 +16,7 @@ from tests.support import processes
 from callctl.config.settings import Settings
 from callctl.database import connection as database
 from callctl.database import lock, store
+from callctl.database.guarded import guard_transaction, with_retries
 from callctl.errors import Interrupted, LockHeld, StepFailed
 from callctl.events import BatchFinished, Event, Notice
 from callctl.migration import migrate
@@ -176,13 +177,13 @@ def test_beside_a_session_that_has_lost_the_work_lock_nothing_begins(documented:
 
         def attempt() -> tuple[Any, ...] | None:
             with other.transaction():
-                lock.guard_transaction(other, "chatapp", 100, beside=own)
+                guard_transaction(other, "chatapp", 100, beside=own)
                 return other.execute("SELECT 1").fetchone()
 
-        assert database.with_retries(settings, "a lock", attempt) == (1,)
+        assert with_retries(settings, "a lock", attempt) == (1,)
         connection.execute("SELECT pg_advisory_unlock_all()")
         with pytest.raises(Exception, match="in the middle of a statement"):
-            database.with_retries(settings, "a lock", attempt)
+            with_retries(settings, "a lock", attempt)
 
 
 def test_beside_a_session_whose_work_lock_another_has_nothing_begins(documented: str) -> None:
@@ -195,11 +196,11 @@ def test_beside_a_session_whose_work_lock_another_has_nothing_begins(documented:
 
         def attempt() -> None:
             with other.transaction():
-                lock.guard_transaction(other, "chatapp", 100, beside=own)
+                guard_transaction(other, "chatapp", 100, beside=own)
                 raise AssertionError("it has begun")
 
         with pytest.raises(LockHeld, match=rf"another callctl \(pid {thief.info.backend_pid}, "):
-            database.with_retries(settings, "a lock", attempt)
+            with_retries(settings, "a lock", attempt)
 
 
 def test_a_batch_of_a_killed_run_that_still_runs_ends_before_the_next_run_begins(

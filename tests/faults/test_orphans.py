@@ -22,6 +22,7 @@ from tests.support.steps import ALL
 from callctl.config.settings import Settings
 from callctl.database import connection as database
 from callctl.database import lock, store
+from callctl.database.guarded import guard_transaction, with_retries
 from callctl.errors import CallctlError, LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepStarted
 from callctl.migration import adoption, migrate
@@ -335,11 +336,11 @@ def test_no_transaction_begins_without_the_work_lock(documented: str) -> None:
         def attempt() -> None:
             with connection.transaction():
                 tries.append(1)
-                lock.guard_transaction(connection, "chatapp", 100)
+                guard_transaction(connection, "chatapp", 100)
                 raise AssertionError("it has begun")
 
         with pytest.raises(LockHeld) as refused:
-            database.with_retries(settings, "a lock", attempt)
+            with_retries(settings, "a lock", attempt)
         assert len(tries) > 1
         assert f"another callctl (pid {other.info.backend_pid}, callctl migrate, for " in refused.value.message
         assert "is in the middle of a statement on schema chatapp" in refused.value.message
@@ -352,7 +353,7 @@ def test_the_guard_sets_its_timeouts_for_the_transaction_alone(documented: str) 
         before = connection.execute(query, (list(names),)).fetchall()
         for milliseconds, shown in ((200, "200ms"), (2000, "2s"), (300_000, "5min"), (0, "0")):
             with connection.transaction():
-                lock.guard_transaction(connection, "chatapp", milliseconds)
+                guard_transaction(connection, "chatapp", milliseconds)
                 assert connection.execute(query, (list(names),)).fetchall() == [(shown,), ("10s",)]
         assert connection.execute(query, (list(names),)).fetchall() == before
 
@@ -370,12 +371,12 @@ def test_a_lock_timeout_that_does_not_stay_set_stops_the_transaction(documented:
     with lock.at_work(Settings(database_url=documented)) as (connection, _):
         connection.execute("SET search_path = ignores, pg_catalog")
         with pytest.raises(StepFailed, match="lock_timeout does not stay set"), connection.transaction():
-            lock.guard_transaction(connection, "chatapp", 2000)
+            guard_transaction(connection, "chatapp", 2000)
         with pytest.raises(Refused, match="lock_timeout does not stay set"):
             database.set_lock_timeout(connection, 2000)
         connection.execute("SET lock_timeout = '2s'")
         with connection.transaction():
-            lock.guard_transaction(connection, "chatapp", 2000)
+            guard_transaction(connection, "chatapp", 2000)
         database.set_lock_timeout(connection, 2000)
 
 

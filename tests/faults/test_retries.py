@@ -10,8 +10,8 @@ from tests.conftest import connect
 from tests.support import processes
 
 from callctl.config.settings import Settings
-from callctl.database import connection as database
 from callctl.database import lock
+from callctl.database.guarded import guard_transaction, with_retries
 from callctl.errors import StepFailed
 from callctl.events import Event, Waiting
 from callctl.migration import migrate
@@ -91,7 +91,7 @@ def test_a_real_deadlock(documented: str) -> None:
 
         def attempt() -> int:
             with connection.transaction():
-                lock.guard_transaction(connection, "chatapp", settings.lock_timeout_ms)
+                guard_transaction(connection, "chatapp", settings.lock_timeout_ms)
                 tries.append(1)
                 connection.execute("LOCK TABLE chatapp.users IN ACCESS EXCLUSIVE MODE")
                 if len(tries) == 1:
@@ -103,5 +103,5 @@ def test_a_real_deadlock(documented: str) -> None:
                 connection.execute("LOCK TABLE chatapp.chatbots IN ACCESS EXCLUSIVE MODE")
             return len(tries)
 
-        assert database.with_retries(settings, "a lock", attempt) == 2
+        assert with_retries(settings, "a lock", attempt) == 2
         crossing.join()

@@ -17,6 +17,7 @@ from callctl.backup.manifest import Manifest, beside
 from callctl.database import backup_record
 from callctl.database import connection as database
 from callctl.database.client_programs import Program, find_program
+from callctl.database.guarded import with_retries
 from callctl.database.lock import BACKUP_SESSION, MigrationLock
 from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed, quoted
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
@@ -207,7 +208,7 @@ def _take(
         return replace(found, pg_dump=program.version, tables=rows)
 
     try:
-        manifest = database.with_retries(settings, "a lock", attempt, on_event)
+        manifest = with_retries(settings, "a lock", attempt, on_event)
     except psycopg.Error as error:
         failed = database.translated(error, "the dump", "", "no file was left")
         raise StepFailed(failed.message.replace("\n", "; "), hint=failed.hint) from error

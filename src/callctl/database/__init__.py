@@ -9,6 +9,7 @@ __all__ = [
     "child",
     "client_programs",
     "connection",
+    "guarded",
     "lock",
     "pace",
     "store",

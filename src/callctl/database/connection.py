@@ -1,23 +1,20 @@
-"""Connections, timeouts, retries, and what the server says turned into our errors."""
+"""Connections, and what the server says turned into callctl's errors."""
 
 from __future__ import annotations
 
 import logging
 import os
-import random
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from callctl import stored_bytes
 from callctl.config.database_url import address_variables, refused
 from callctl.database import pooler
-from callctl.errors import ConfigError, ConnectionFailed, LockHeld, Refused, StepFailed
-from callctl.events import OnEvent, Waiting, ignore
+from callctl.errors import ConfigError, ConnectionFailed, Refused, StepFailed
 from callctl.files import read_sql
 from callctl.redaction import HIDDEN, in_utf8, is_utf8, redact
 from callctl.server_errors import outline
@@ -37,12 +34,8 @@ OLDEST_SERVER = 120000
 # What the driver would print of its own accord (a statement that did not heed a cancellation), callctl says itself.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 AGAIN = "run the same command again"
-# How long a transaction asks again for the work lock of its schema before it says who has it.
-BUSY_SECONDS = 5.0
 # How often deferred triggers are fired before callctl looks at what they left.
 DEFERRED_ROUNDS = 5
-
-Result = TypeVar("Result")
 
 # The server's words for: no connection left, for a role, a database or at all.
 _FULL = re.compile(
@@ -473,57 +466,10 @@ def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
         )
 
 
-class WorkLockBusy(Exception):
-    """A transaction did not get the work lock; ``refusal`` makes the error that names who has it."""
-
-    def __init__(self, refusal: Callable[[], LockHeld]) -> None:
-        super().__init__()
-        self.refusal = refusal
-
-
 def server_of(connection: Connection) -> str:
     """Where its server is, for a person: "host:port"."""
     info = connection.info
     return server(info.host or "the local socket", info.port)
-
-
-def given_way() -> tuple[type[psycopg.Error], ...]:
-    """The errors that say: somebody else was in the way, try again."""
-    from psycopg import errors
-
-    return errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure
-
-
-def with_retries(
-    settings: Settings,
-    what: str | Callable[[float], Waiting],
-    attempt: Callable[[], Result],
-    on_event: OnEvent = ignore,
-) -> Result:
-    """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
-
-    ``what`` says what is waited for, or is asked for the event, given the seconds waited so far. ``attempt`` leaves no
-    transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where another session has the
-    work lock, after five seconds at most, with LockHeld.
-    """
-    began = time.monotonic()
-    tries = 0
-    while True:
-        tries += 1
-        try:
-            return attempt()
-        except given_way():
-            waited = time.monotonic() - began
-            if waited * 1000 >= settings.lock_wait_ms:
-                raise
-            on_event(Waiting(what, waited, settings.lock_wait_ms / 1000) if isinstance(what, str) else what(waited))
-        except WorkLockBusy as busy:
-            waited = time.monotonic() - began
-            if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):
-                raise busy.refusal() from None
-            on_event(Waiting("another callctl's statement to end", waited))
-        # Jitter, so that two who collided do not collide again.
-        time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
 
 
 class NotStored(Exception):

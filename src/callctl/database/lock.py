@@ -15,7 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from callctl.database.connection import WorkLockBusy, connect, error_text
+from callctl.database.connection import connect, error_text
 from callctl.errors import LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, Waiting, ignore
 from callctl.files import read_sql
@@ -124,50 +124,6 @@ def let_others_finish(
 def somebody_at_work(connection: Connection, settings: Settings) -> bool:
     """Whether another callctl has the migration lock of this schema."""
     return bool(_holder(connection, settings.schema))
-
-
-def guard_transaction(
-    connection: Connection,
-    schema: str,
-    lock_timeout_ms: int,
-    *,
-    shared: bool = False,
-    beside: int | None = None,
-) -> None:
-    """Open the guard of a transaction that has just begun, in one round trip: its work lock and its timeouts.
-
-    ``beside`` is the process that holds the work lock while this session writes batches beside it; ``shared`` holds
-    off who takes the work lock alone, and nobody else who shares it. Raises WorkLockBusy where the work lock is not
-    where it should be (``with_retries`` tries again, then names who has it), and StepFailed where the lock timeout does
-    not stand.
-    """
-    parameters = {
-        "classid": WORK_CLASS,
-        "batch": BATCH_CLASS,
-        "beside": beside,
-        "schema": schema,
-        "shared": shared,
-        "lock_timeout": f"{lock_timeout_ms}ms",
-        "idle": f"{IDLE_MS}ms",
-    }
-    row = connection.execute(read_sql("database/guard.sql"), parameters).fetchone()
-    if row is None or not row[0]:
-        raise WorkLockBusy(lambda: in_the_middle(connection, schema))
-    if not row[3]:
-        raise StepFailed(
-            "lock_timeout does not stay set on this connection; stopped before the next statement",
-            hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
-        )
-
-
-def in_the_middle(connection: Connection, schema: str) -> LockHeld:
-    """The error for a work lock that another session keeps."""
-    row = connection.execute(read_sql("database/lock_holder.sql"), {"classid": WORK_CLASS, "schema": schema}).fetchone()
-    holder = f" (pid {row[0]}, {row[1] or 'unknown'}, for {row[4]})" if row else ""
-    return LockHeld(
-        f"another callctl{holder} is in the middle of a statement on schema {schema}",
-        hint="run the same command again when it has finished: it goes on from what was committed",
-    )
 
 
 def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) -> None:

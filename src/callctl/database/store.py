@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from callctl import __version__
 from callctl.database import connection as database
-from callctl.database.lock import at_work, guard_transaction
+from callctl.database.guarded import Failing, in_transaction
+from callctl.database.lock import at_work
 from callctl.errors import Refused, StepFailed
 from callctl.events import Direction, OnEvent, ignore
 from callctl.files import read_sql, sql_names
@@ -102,12 +103,10 @@ def has_schema(connection: Connection) -> bool:
 def drop(connection: Connection, settings: Settings, on_event: OnEvent = ignore) -> None:
     """Drop callctl's schema with all that is in it: for a run that made it and recorded nothing."""
 
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            connection.execute("DROP SCHEMA IF EXISTS callctl CASCADE")
+    def drop_schema() -> None:
+        connection.execute("DROP SCHEMA IF EXISTS callctl CASCADE")
 
-    database.with_retries(settings, "a lock", attempt, on_event)
+    in_transaction(connection, settings, drop_schema, on_event=on_event)
 
 
 def absence(connection: Connection, platform_schema: str, table: str) -> str | None:
@@ -390,20 +389,14 @@ def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
 
     Raises LockHeld where a run is at work, StepFailed where a lock is not to be had; nothing is deleted then.
     """
-    import psycopg
-
     with at_work(settings, command="purge", on_event=on_event) as (connection, _):
 
-        def attempt() -> tuple[Saved, ...]:
-            with connection.transaction():
-                guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-                summary = saved_summary(connection)
-                if summary:
-                    create(connection, settings.schema)  # an older callctl's may lack a table
-                    connection.execute(read_sql("database/purge.sql"))
+        def delete() -> tuple[Saved, ...]:
+            summary = saved_summary(connection)
+            if summary:
+                create(connection, settings.schema)  # an older callctl's may lack a table
+                connection.execute(read_sql("database/purge.sql"))
             return summary
 
-        try:
-            return database.with_retries(settings, "a lock", attempt, on_event)
-        except psycopg.Error as error:
-            raise database.translated(error, "database/purge.sql", "", "nothing was deleted", quoted=False) from error
+        failing = Failing("database/purge.sql", lambda: "nothing was deleted")
+        return in_transaction(connection, settings, delete, failing=failing, on_event=on_event)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from callctl.database import connection as database
 from callctl.database import store
-from callctl.database.lock import STORE_CLASS, guard_transaction
+from callctl.database.guarded import in_transaction
+from callctl.database.lock import STORE_CLASS
 from callctl.events import OnEvent
 from callctl.files import read_sql
 
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 def in_store(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
     """Make callctl's schema or bring it up to date, and do ``work`` in the same transaction. Safe beside rotations."""
 
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
-            values = {"classid": STORE_CLASS, "schema": settings.schema}
-            connection.execute(read_sql("database/store_alone.sql"), values)
-            store.create(connection, settings.schema)
-            work()
+    def make_and_work() -> None:
+        values = {"classid": STORE_CLASS, "schema": settings.schema}
+        connection.execute(read_sql("database/store_alone.sql"), values)
+        store.create(connection, settings.schema)
+        work()
 
-    database.with_retries(settings, "a lock", attempt, on_event)
+    in_transaction(connection, settings, make_and_work, shared=True, on_event=on_event)

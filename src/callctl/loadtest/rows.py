@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from callctl import __version__
 from callctl.database import actions, store
 from callctl.database import connection as database
-from callctl.database.lock import STORE_CLASS, guard_transaction
+from callctl.database.guarded import guarded, in_transaction, with_retries
+from callctl.database.store_lock import in_store
 from callctl.errors import Refused, quoted
 from callctl.events import OnEvent, ignore
-from callctl.files import read_sql
 from callctl.loadtest.measure import Removed
 from callctl.loadtest.queries import Query, run, run_own
 from callctl.statements.naming import Naming
@@ -105,8 +105,7 @@ class Rows:
 
         def attempt() -> None:
             nonlocal doing
-            with self._connection.transaction(force_rollback=True):
-                self._guard()
+            with guarded(self._connection, self._settings, shared=True, rolled_back=True):
                 own = new()
                 self._make(own)
                 self._history(own, 1, 1)
@@ -119,7 +118,7 @@ class Rows:
                 self._remove_company(own)
 
         try:
-            self._retried(attempt)
+            with_retries(self._settings, "a lock", attempt, self._on_event)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.ConnectionException):
             raise
         except psycopg.Error as error:
@@ -131,15 +130,7 @@ class Rows:
 
     def make_ready(self) -> None:
         """Make callctl's schema, or bring it up to date."""
-
-        def attempt() -> None:
-            with self._connection.transaction():
-                self._guard()
-                values = {"classid": STORE_CLASS, "schema": self._settings.schema}
-                self._connection.execute(read_sql("database/store_alone.sql"), values)
-                store.create(self._connection, self._settings.schema)
-
-        self._retried(attempt)
+        in_store(self._connection, self._settings, lambda: None, self._on_event)
 
     def make(self, own: Own) -> None:
         """The company and what its calls refer to, in one transaction."""
@@ -329,19 +320,8 @@ class Rows:
     def _own(self, name: str, **values: object) -> int:
         return run_own(self._connection, self._naming, name, **values).rowcount
 
-    def _guard(self) -> None:
-        guard_transaction(self._connection, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
-
     def _transaction(self, work: Callable[[], Any]) -> Any:
-        def attempt() -> Any:
-            with self._connection.transaction():
-                self._guard()
-                return work()
-
-        return self._retried(attempt)
-
-    def _retried(self, attempt: Callable[[], Any]) -> Any:
-        return database.with_retries(self._settings, "a lock", attempt, self._on_event)
+        return in_transaction(self._connection, self._settings, work, shared=True, on_event=self._on_event)
 
 
 def values_of(own: Own, call: str, *, number: int = 0) -> dict[str, object]:

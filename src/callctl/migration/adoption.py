@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.actions import record_action
-from callctl.database.lock import at_work, guard_transaction
+from callctl.database.guarded import Failing, in_transaction
+from callctl.database.lock import at_work
 from callctl.database.store import ChangedRecords
 from callctl.errors import Refused, StepFailed
 from callctl.events import Notice, OnEvent, ignore
@@ -76,21 +77,16 @@ def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[Chang
 
 
 def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> tuple[ChangedRecords, ...]:
-    import psycopg
+    def accept() -> tuple[ChangedRecords, ...]:
+        changed = store.changed_records(connection)
+        if changed:
+            store.accept_records(connection, changed)
+            record_action(connection, "migrate adopt", {"changed_records": [str(record) for record in changed]})
+        return changed
 
-    def attempt() -> tuple[ChangedRecords, ...]:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            changed = store.changed_records(connection)
-            if changed:
-                store.accept_records(connection, changed)
-                record_action(connection, "migrate adopt", {"changed_records": [str(each) for each in changed]})
-            return changed
-
-    try:
-        return database.with_retries(settings, "a lock on callctl's own tables", attempt, on_event)
-    except psycopg.Error as error:
-        raise database.translated(error, "callctl's own tables", "", "what they hold was not recorded") from error
+    what = "a lock on callctl's own tables"
+    failing = Failing("callctl's own tables", lambda: "what they hold was not recorded", quoted=True)
+    return in_transaction(connection, settings, accept, what=what, failing=failing, on_event=on_event)
 
 
 @contextmanager
@@ -119,28 +115,26 @@ def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Ste
 
     script = step.script("up")
 
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            for statement in script.statements:
-                if "repeatable" in statement.directives:
-                    try:
-                        with connection.transaction():
-                            connection.execute(adapt(statement, naming).sql)
-                    except psycopg.ProgrammingError:
-                        # The object it works on is not there; the verify below names it.
-                        continue
-            row = connection.execute("SELECT clock_timestamp()").fetchone()
-            assert row is not None
-            # Recorded first: the checks read the history, and must say now what they will say then.
-            store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
-            results = step_checks(connection, naming, step.number, settings.accept)
-            failing = tuple(result for result in results if not result.passed and not result.warns)
-            if failing:
-                raise _NotProved(failing)
+    def record() -> None:
+        for statement in script.statements:
+            if "repeatable" in statement.directives:
+                try:
+                    with connection.transaction():  # a savepoint
+                        connection.execute(adapt(statement, naming).sql)
+                except psycopg.ProgrammingError:
+                    # The object it works on is not there; the verify below names it.
+                    continue
+        row = connection.execute("SELECT clock_timestamp()").fetchone()
+        assert row is not None
+        # Recorded first: the checks read the history, and must say now what they will say then.
+        store.record(connection, step.number, "up", step.file("up"), script.sha256, row[0], adopted=True)
+        results = step_checks(connection, naming, step.number, settings.accept)
+        failing = tuple(result for result in results if not result.passed and not result.warns)
+        if failing:
+            raise _NotProved(failing)
 
     try:
-        database.with_retries(settings, "a lock", attempt, on_event)
+        in_transaction(connection, settings, record, on_event=on_event)
     except _NotProved as refused:
         return Adopted(step.number, step.name, False, refused.failing)
     except psycopg.Error as error:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.database.lock import at_work, guard_transaction
+from callctl.database.guarded import guarded, in_transaction, with_retries
+from callctl.database.lock import at_work
 from callctl.database.pace import Pace
 from callctl.database.store import HistoryRow, Saved
 from callctl.errors import Interrupted, Refused
@@ -324,8 +325,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
     def attempt() -> list[MigratedStep]:
         taken = []
         try:
-            with run.connection.transaction():
-                guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms)
+            with guarded(run.connection, run.settings):
                 run.connection.execute("SELECT set_config('callctl.atomic', 'on', true)")
                 # A deferred trigger fires behind its statement: PostgreSQL alters no table with trigger events pending.
                 run.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -341,7 +341,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
 
     with _interruptible(run, ready[0][0], at_once=ready):
         try:
-            taken = database.with_retries(run.settings, "a lock", attempt, run.on_event)
+            taken = with_retries(run.settings, "a lock", attempt, run.on_event)
         except (psycopg.Error, transactions.Failed) as error:
             if not failures:
                 raise
@@ -434,30 +434,23 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
 
     sweep = [adapt(statement, naming).sql for statement in load_script("migration/sweep.sql").statements]
 
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            store.create(connection, settings.schema)
+    def create() -> None:
+        store.create(connection, settings.schema)
 
-    def clean() -> None:
-        # Apart: no lock of what is above is held while every saved value is looked at.
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            for sql in sweep:
+    def execute(statements: Sequence[str]) -> None:
+        def send() -> None:
+            for sql in statements:
                 connection.execute(sql)
 
-    def follow(statement: Statement) -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            connection.execute(adapt(statement, naming).sql)
+        what = partial(waits_for, connection, settings, "; ".join(statements))
+        in_transaction(connection, settings, send, what=what, on_event=on_event)
 
     try:
-        database.with_retries(settings, "a lock on callctl's own tables", attempt, on_event)
-        what = partial(waits_for, connection, settings, "; ".join(sweep))
-        database.with_retries(settings, what, clean, on_event)
+        in_transaction(connection, settings, create, what="a lock on callctl's own tables", on_event=on_event)
+        # Apart: no lock of what is above is held while every saved value is looked at.
+        execute(sweep)
         for statement in load_script("store_keys.sql").statements:
-            what = partial(waits_for, connection, settings, adapt(statement, naming).sql)
-            database.with_retries(settings, what, partial(follow, statement), on_event)
+            execute([adapt(statement, naming).sql])
     except psycopg.Error as error:
         where, stands = "callctl's own schema", "no step was begun"
         raise translated(connection, settings.schema, error, where, "", stands, database.AGAIN) from error
@@ -472,15 +465,13 @@ def _give_up(connection: Connection, settings: Settings, found: Status, on_event
 
     for step in (step for step in reversed(all_steps()) if step.number in found.undropped):
 
-        def attempt(step: Step = step) -> None:
-            with connection.transaction():
-                guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-                for statement in load_script(f"{step.directory}/undo.sql").statements:
-                    for each in runner.expand(connection, adapt(statement, found.naming)):
-                        connection.execute(each.sql)
+        def undo(step: Step = step) -> None:
+            for statement in load_script(f"{step.directory}/undo.sql").statements:
+                for expanded in runner.expand(connection, adapt(statement, found.naming)):
+                    connection.execute(expanded.sql)
 
         try:
-            database.with_retries(settings, "a lock", attempt, on_event)
+            in_transaction(connection, settings, undo, on_event=on_event)
         except psycopg.Error as error:
             again = f"{database.AGAIN}; or finish the step: {finishing(step.number, 'up', found.applied)}"
             stands = f"step {step.number} is half way up as before"

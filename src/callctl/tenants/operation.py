@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.database.lock import OPERATE_SESSION, MigrationLock, guard_transaction
+from callctl.database.guarded import Failing, in_transaction
+from callctl.database.lock import OPERATE_SESSION, MigrationLock
 from callctl.errors import Interrupted, Refused
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
@@ -122,21 +123,19 @@ class Operation:
 
         ``state`` says what stands when it fails. Raises StepFailed, Interrupted, LockHeld, and what ``work`` raises.
         """
-        import psycopg
-
-        def attempt() -> Result:
-            with self.connection.transaction():
-                guard_transaction(self.connection, self.settings.schema, self.settings.lock_timeout_ms, shared=True)
-                return work()
-
+        failing = Failing(self.command, state, quoted=True)
         try:
-            return database.with_retries(self.settings, what, attempt, self.on_event)
-        except database.NotStored as wrong:
-            raise wrong.explained(self.connection, self.command, state()) from None
+            return in_transaction(
+                self.connection,
+                self.settings,
+                work,
+                what=what,
+                shared=True,
+                failing=failing,
+                on_event=self.on_event,
+            )
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None
-        except psycopg.Error as error:
-            raise database.translated(error, self.command, "", state(), self.connection) from error
 
 
 @contextmanager

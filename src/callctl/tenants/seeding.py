@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.actions import record_action
-from callctl.database.lock import at_work, guard_transaction
+from callctl.database.guarded import Failing, in_transaction
+from callctl.database.lock import at_work
 from callctl.errors import Refused
 from callctl.events import OnEvent, ignore
 from callctl.migration.steps import withheld
@@ -81,8 +82,6 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
     and field, where the table would round a price, lacks a value or has a key twice; ConfigError where development
     accounts need keys that are not there; LockHeld; StepFailed. Nothing is written then.
     """
-    import psycopg
-
     ring = load_key_ring(settings) if options.dev_accounts else None
     with at_work(settings, command="seed-models", wait=wait, on_event=on_event) as (connection, _):
         if options.dev_accounts:
@@ -92,15 +91,12 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
             found = _found(connection, naming, options)
         if not found.writes:
             return found
-        try:
-            encrypted: Mapping[str, Encrypted] = {}
-            if ring is not None and any(each.outcome == "insert" for each in found.accounts or ()):
-                encrypted = _encrypted(connection, settings, naming, ring, on_event)
-            attempt = partial(_attempt, connection, settings, naming, options, encrypted)
-            return database.with_retries(settings, "a lock", attempt, on_event)
-        except psycopg.Error as error:
-            quoted = not options.dev_accounts
-            raise database.translated(error, COMMAND, "", "nothing was written", connection, quoted=quoted) from error
+        failing = Failing(COMMAND, lambda: "nothing was written", quoted=not options.dev_accounts)
+        encrypted: Mapping[str, Encrypted] = {}
+        if ring is not None and any(account.outcome == "insert" for account in found.accounts or ()):
+            encrypted = _encrypted(connection, settings, naming, ring, failing, on_event)
+        write = partial(_write, connection, settings, naming, options, encrypted)
+        return in_transaction(connection, settings, write, failing=failing, on_event=on_event)
 
 
 def _naming(connection: Connection, settings: Settings) -> Naming:
@@ -123,36 +119,37 @@ def _found(connection: Connection, naming: Naming, options: SeedOptions) -> Seed
 
 
 def _encrypted(
-    connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
+    connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, failing: Failing, on_event: OnEvent
 ) -> Mapping[str, Encrypted]:
     """The secrets of the development accounts, under a key that this database then knows."""
 
-    def known() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            store.create(connection, settings.schema)
-            key_ledger.record(connection, ring)
+    import psycopg
 
-    database.with_retries(settings, "a lock", known, on_event)
-    return dev_accounts.encrypt(connection, settings, naming, ring, on_event)
+    def record_keys() -> None:
+        store.create(connection, settings.schema)
+        key_ledger.record(connection, ring)
+
+    in_transaction(connection, settings, record_keys, failing=failing, on_event=on_event)
+    try:
+        return dev_accounts.encrypt(connection, settings, naming, ring, on_event)
+    except psycopg.Error as error:
+        raise failing.error(error, connection) from error
 
 
-def _attempt(
+def _write(
     connection: Connection, settings: Settings, naming: Naming, options: SeedOptions, encrypted: Mapping[str, Encrypted]
 ) -> Seeded:
-    with connection.transaction():
-        guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-        store.create(connection, settings.schema)
-        seed_rows.lock(connection, naming)
-        found = _found(connection, naming, options)  # again: the application may have written meanwhile
-        seeds = seed_rows.write(connection, naming, found.models, options.catalogue)
-        accounts = found.accounts
-        if accounts is not None:
-            accounts = dev_accounts.write(connection, naming, accounts, encrypted)
-        done = replace(found, models=seeds, accounts=accounts, withheld=withheld.models(connection, naming))
-        if done.writes:
-            record_action(connection, COMMAND, _detail(done, options))
-        return done
+    store.create(connection, settings.schema)
+    seed_rows.lock(connection, naming)
+    found = _found(connection, naming, options)  # again: the application may have written meanwhile
+    seeds = seed_rows.write(connection, naming, found.models, options.catalogue)
+    accounts = found.accounts
+    if accounts is not None:
+        accounts = dev_accounts.write(connection, naming, accounts, encrypted)
+    done = replace(found, models=seeds, accounts=accounts, withheld=withheld.models(connection, naming))
+    if done.writes:
+        record_action(connection, COMMAND, _detail(done, options))
+    return done
 
 
 def _detail(done: Seeded, options: SeedOptions) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callctl.database import connection as database
 from callctl.database import store
+from callctl.database.guarded import with_retries
 from callctl.events import Notice, OnEvent, StatementStarted, Waiting
 from callctl.files import read_sql
 from callctl.migration.run.batches import run_batches
@@ -305,7 +306,7 @@ def _outside(run: Run, script: Script, original: Statement) -> None:
     statement = original
     try:
         for statement in expand(run.connection, original):
-            database.with_retries(run.settings, "a lock", partial(_once, run, statement), run.on_event)
+            with_retries(run.settings, "a lock", partial(_once, run, statement), run.on_event)
         reached = store.Checkpoint(original.number, True, 0)
         store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
     except psycopg.Error as error:

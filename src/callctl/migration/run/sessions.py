@@ -58,7 +58,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
             own = replace(run, connection=connection, beside=pid, on_event=say)
             work(replace(own, pace=Pace(run.settings, connection, say)))
 
-    def guarded() -> None:
+    def raising_later() -> None:
         try:
             beside()
         except _Stopped:
@@ -69,7 +69,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
 
     pid = run.connection.info.backend_pid
     settings = run.connection.execute(read_sql("migration/run/own_settings.sql")).fetchall()
-    threads = [threading.Thread(target=guarded, name=f"callctl batch {n}", daemon=True) for n in range(1, count)]
+    threads = [threading.Thread(target=raising_later, name=f"callctl batch {n}", daemon=True) for n in range(1, count)]
     for thread in threads:
         thread.start()
     try:

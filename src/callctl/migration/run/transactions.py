@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.database.lock import guard_transaction
+from callctl.database.guarded import guarded, with_retries
 from callctl.events import Direction, Notice, OnEvent, Waiting
 from callctl.files import read_sql
 from callctl.statements.script import Statement
@@ -126,12 +126,12 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
 
     With ``one_snapshot`` its statements and its checks see the same rows, whatever is written meanwhile.
     """
-    with database.pipeline(run.connection), run.connection.transaction():
-        if one_snapshot:
-            run.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    with (
+        database.pipeline(run.connection),
+        guarded(run.connection, run.settings, beside=run.beside, one_snapshot=one_snapshot),
+    ):
         # PostgreSQL alters no table with trigger events pending: a deferred trigger fires behind its statement.
         run.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        guard_transaction(run.connection, run.schema, run.settings.lock_timeout_ms, beside=run.beside)
         yield Transaction(run)
 
 
@@ -146,7 +146,7 @@ def attempted(run: Run, attempt: Callable[[], Result], what: Callable[[float], W
         run.pace.keep()
         run.lock.assert_held(partial(state, run))
         try:
-            return database.with_retries(run.settings, what, attempt, run.on_event)
+            return with_retries(run.settings, what, attempt, run.on_event)
         except psycopg.errors.QueryCanceled as error:
             if overruns == OVERRUNS:
                 raise HeldTooLong from error

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from callctl.database import connection as database
 from callctl.database import store
-from callctl.database.lock import guard_transaction
+from callctl.database.guarded import Failing, in_transaction
 from callctl.errors import Refused
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
@@ -193,15 +192,6 @@ def remove(
 
 def _at_once(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
     """Do ``work`` in one transaction, again where it does not get its lock. Raises StepFailed."""
-    import psycopg
-
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-            work()
-
-    try:
-        database.with_retries(settings, "a lock on users", attempt, on_event)
-    except psycopg.Error as error:
-        stands = "no step was begun; what is left of the shadow column, the next run finds"
-        raise database.translated(error, "the shadow column of users", "", stands, connection) from error
+    stands = "no step was begun; what is left of the shadow column, the next run finds"
+    failing = Failing("the shadow column of users", lambda: stands, quoted=True)
+    in_transaction(connection, settings, work, what="a lock on users", failing=failing, on_event=on_event)

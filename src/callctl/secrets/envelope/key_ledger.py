@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callctl.database import connection as database
-from callctl.database.lock import guard_transaction
+from callctl.database.guarded import in_transaction
 from callctl.database.store_lock import in_store
 from callctl.errors import ConfigError, Refused
 from callctl.events import Notice, OnEvent
@@ -148,13 +147,12 @@ class Encryptions:
             self._write(-unused)
 
     def _write(self, number: int) -> int | None:
-        return database.with_retries(self._settings, "a lock", partial(self._attempt, number), self._on_event)
-
-    def _attempt(self, number: int) -> int | None:
         values = {"id": self._key.id, "encryptions": number, "most": Encrypter.MOST_ENCRYPTIONS}
-        with self._connection.transaction():
-            guard_transaction(self._connection, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
-            row = self._connection.execute(read_sql("secrets/envelope/key_reserve.sql"), values).fetchone()
+
+        def reserve() -> tuple[Any, ...] | None:
+            return self._connection.execute(read_sql("secrets/envelope/key_reserve.sql"), values).fetchone()
+
+        row = in_transaction(self._connection, self._settings, reserve, shared=True, on_event=self._on_event)
         return None if row is None else int(row[0])
 
     def _used_up(self) -> Refused:

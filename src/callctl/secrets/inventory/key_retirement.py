@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.backup_record import last_backup
-from callctl.database.lock import at_work, guard_transaction
+from callctl.database.guarded import Failing, in_transaction
+from callctl.database.lock import at_work
 from callctl.errors import Refused, UsageError
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
@@ -74,7 +75,6 @@ def retire(
     is not named; where the key is primary, or unknown. UsageError for the name of a table that was looked into, or that
     does not exist; ConfigError; LockHeld; StepFailed.
     """
-    import psycopg
 
     ring = load_key_ring(settings)
     if id == ring.primary.id:
@@ -108,11 +108,11 @@ def retire(
                 f"key {id} cannot be retired: {_unnamed(unnamed)}", hint=_naming_hint(id, scanned.not_looked_into)
             )
         check_value = mine.check_value if mine is not None else known[id].check_value
-        attempt = partial(_record, connection, settings, id, check_value)
-        try:
-            retired_at, taken_at, rotated_at = database.with_retries(settings, "a lock", attempt, on_event)
-        except psycopg.Error as error:
-            raise database.translated(error, "keys retire", "", NOTHING, connection, quoted=False) from error
+        record = partial(_record, connection, settings, id, check_value)
+        failing = Failing("keys retire", lambda: NOTHING)
+        retired_at, taken_at, rotated_at = in_transaction(
+            connection, settings, record, failing=failing, on_event=on_event
+        )
         return Retired(
             id,
             retired_at,
@@ -271,15 +271,13 @@ def _record(
     connection: Connection, settings: Settings, id: str, check_value: str
 ) -> tuple[datetime, datetime | None, datetime | None]:
     """Record it. When the key was retired, when the last backup was taken, and when the last rotation ended."""
-    with connection.transaction():
-        guard_transaction(connection, settings.schema, settings.lock_timeout_ms)
-        store.create(connection, settings.schema)
-        row = connection.execute(
-            read_sql("secrets/inventory/key_retire.sql"), {"id": id, "check_value": check_value}
-        ).fetchone()
-        # Read here, where a lock that is not to be had leaves nothing recorded.
-        last = connection.execute(read_sql("secrets/inventory/last_rotation.sql")).fetchone()
-        taken_at = _last_backup(connection, settings)
+    store.create(connection, settings.schema)
+    row = connection.execute(
+        read_sql("secrets/inventory/key_retire.sql"), {"id": id, "check_value": check_value}
+    ).fetchone()
+    # Read in the same transaction: a lock that times out leaves nothing recorded.
+    last = connection.execute(read_sql("secrets/inventory/last_rotation.sql")).fetchone()
+    taken_at = _last_backup(connection, settings)
     assert row is not None
     return row[0], taken_at, last[0] if last else None
 

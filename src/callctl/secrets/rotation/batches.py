@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from callctl.database import connection as database
+from callctl.database.guarded import given_way, with_retries
 from callctl.database.lock import WORK_CLASS
 from callctl.events import OnEvent
 from callctl.files import read_sql
@@ -143,7 +143,7 @@ class Batches:
                 ahead.sent = self._send_read(target, ahead.above, ahead.up_to, ahead.rows)
             return ahead.sent.result()
 
-        result = database.with_retries(self._settings, "a lock", attempt, self._on_event)
+        result = with_retries(self._settings, "a lock", attempt, self._on_event)
         taken_apart = Transformer(self._reader)
         taken_apart.set_pgresult(result)
         return [as_row(row) for row in taken_apart.load_rows(0, result.ntuples, tuple)]
@@ -192,7 +192,7 @@ class Batches:
         if writing.sent is not None:
             try:
                 result = writing.sent.result()
-            except database.given_way():
+            except given_way():
                 again = True
             except psycopg.errors.QueryCanceled:  # too much for one statement
                 self._size = max(len(batch.rows) // 4, 1)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from callctl import __version__
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.database.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock, guard_transaction
+from callctl.database.guarded import WorkLockBusy, in_transaction
+from callctl.database.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock
 from callctl.errors import ConnectionFailed, Interrupted, LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, ignore
 from callctl.files import read_sql
@@ -178,13 +179,9 @@ def rotate(
 
 
 def _assert_matched(connection: Connection, settings: Settings, found: Sequence[Target], on_event: OnEvent) -> None:
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
-            assert_matched(connection, settings, found)
-
     if settings.secret_fields:
-        database.with_retries(settings, "a lock", attempt, on_event)
+        check = partial(assert_matched, connection, settings, found)
+        in_transaction(connection, settings, check, shared=True, on_event=on_event)
 
 
 def _work(
@@ -214,20 +211,20 @@ def _begin(
     fields = _digest(settings, named, encrypt_foreign, found)
     wanted = {"to_key": ring.primary.id, "binding": binding, "fields": fields}
 
-    def attempt() -> int | None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
-            values = {**wanted, "client": store.client(), "version": __version__}
-            row = connection.execute(read_sql("secrets/rotation/begin.sql"), values).fetchone()
-            if row is not None:
-                if binding == "unbind":  # from its first batch on there are unbound values
-                    bound_fields.forget(connection, found)
-                for target in found:
-                    _add_ranges(connection, int(row[0]), target, workers)
+    def begin() -> int | None:
+        values = {**wanted, "client": store.client(), "version": __version__}
+        row = connection.execute(read_sql("secrets/rotation/begin.sql"), values).fetchone()
+        if row is not None:
+            if binding == "unbind":  # from its first batch on there are unbound values
+                bound_fields.forget(connection, found)
+            for target in found:
+                _add_ranges(connection, int(row[0]), target, workers)
         return None if row is None else int(row[0])
 
     for _ in range(BEGIN_TIMES):
-        begun = database.with_retries(settings, "another callctl to begin", attempt, on_event)
+        begun = in_transaction(
+            connection, settings, begin, what="another callctl to begin", shared=True, on_event=on_event
+        )
         if begun is not None:
             return begun, False
         row = connection.execute(read_sql("secrets/rotation/under_way.sql")).fetchone()
@@ -237,9 +234,8 @@ def _begin(
         if {"to_key": to_key, "binding": old_binding, "fields": fields} == wanted:
             on_event(Notice(f"going on with rotation {number}, begun by {client}"))
             return int(number), True
-        database.with_retries(
-            settings, "another rotation to end", partial(_give_up, connection, settings, row), on_event
-        )
+        give_up = partial(_give_up, connection, row)
+        in_transaction(connection, settings, give_up, what="another rotation to end", shared=True, on_event=on_event)
         on_event(Notice(f"rotation {number} to key {to_key} was not finished; this one takes its place"))
     raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
 
@@ -255,21 +251,19 @@ def _digest(settings: Settings, named: frozenset[RowName], encrypt_foreign: bool
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
 
 
-def _give_up(connection: Connection, settings: Settings, row: tuple[Any, ...]) -> None:
+def _give_up(connection: Connection, row: tuple[Any, ...]) -> None:
     number, to_key, *_, client = row
-    with connection.transaction():
-        guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
-        alone = connection.execute(
-            read_sql("secrets/rotation/alone.sql"), {"classid": ROTATION_CLASS, "rotation": number}
-        ).fetchone()
-        if not (alone and alone[0]):
-            raise database.WorkLockBusy(
-                lambda: LockHeld(
-                    f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
-                    hint="wait for it to finish, or run it with the same keys and options to join it",
-                )
+    alone = connection.execute(
+        read_sql("secrets/rotation/alone.sql"), {"classid": ROTATION_CLASS, "rotation": number}
+    ).fetchone()
+    if not (alone and alone[0]):
+        raise WorkLockBusy(
+            lambda: LockHeld(
+                f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
+                hint="wait for it to finish, or run it with the same keys and options to join it",
             )
-        connection.execute(read_sql("secrets/rotation/give_up.sql"), {"rotation": number})
+        )
+    connection.execute(read_sql("secrets/rotation/give_up.sql"), {"rotation": number})
 
 
 def _add_ranges(connection: Connection, rotation: int, target: Target, workers: int) -> None:
@@ -299,25 +293,21 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
     settings, rotation = job.settings, job.rotation
     named = {"named": [list(row) for row in sorted(job.named)]} if job.named else {}
 
-    def attempt() -> None:
-        with connection.transaction():
-            guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=True)
-            tally = Tally()
-            values: dict[str, Any] = {"rotation": rotation}
-            for counts, failures in connection.execute(
-                read_sql("secrets/rotation/range_counts.sql"), values
-            ).fetchall():
-                tally.add(Tally.of(counts, failures))
-            values |= {
-                "counts": Jsonb(tally.as_json() | named),
-                "from_keys": sorted({change.was for change in tally.changes}),
-                "failures": tally.failures,
-            }
-            ended = connection.execute(read_sql("secrets/rotation/finish.sql"), values).fetchall()
-            bound = found if ended and job.binding == "bind" else ()
-            bound_fields.record(connection, rotation, bound, (target for (target,) in ended))
+    def finish() -> None:
+        tally = Tally()
+        values: dict[str, Any] = {"rotation": rotation}
+        for counts, failures in connection.execute(read_sql("secrets/rotation/range_counts.sql"), values).fetchall():
+            tally.add(Tally.of(counts, failures))
+        values |= {
+            "counts": Jsonb(tally.as_json() | named),
+            "from_keys": sorted({change.was for change in tally.changes}),
+            "failures": tally.failures,
+        }
+        ended = connection.execute(read_sql("secrets/rotation/finish.sql"), values).fetchall()
+        bound = found if ended and job.binding == "bind" else ()
+        bound_fields.record(connection, rotation, bound, (target for (target,) in ended))
 
-    database.with_retries(settings, "a lock", attempt, on_event)
+    in_transaction(connection, settings, finish, shared=True, on_event=on_event)
 
 
 def _result(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from callctl.database import connection as database
-from callctl.database.lock import guard_transaction
+from callctl.database.guarded import in_transaction, with_retries
 from callctl.errors import StepFailed
 from callctl.events import OnEvent
 from callctl.secrets.rotation.batch import Batch
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+Result = TypeVar("Result")
 
 # Rows that lost are done again so many at a time, so many times without a lock.
 AGAIN = 100
@@ -97,26 +99,24 @@ class Swaps:
 
         tries = cuts = int(again)
 
-        def attempt() -> tuple[Tally, frozenset[str]]:
+        def write() -> tuple[Tally, frozenset[str]]:
             nonlocal tries
             chosen = changed[: max(len(changed) >> (2 * cuts), 1)]
-            with self._writer.transaction():
-                guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
-                if tries:  # somebody held a row: the others need not wait
-                    chosen = self._free(batch, chosen)
-                tries += 1
-                written = self._update(batch, chosen)
-                lost = batch.versions(changed) - written
-                if last and not lost:
-                    more = tally.plus(batch.results)
-                    reached(self._writer, taken, batch.rows[-1].key, more, batch.found())
-                else:
-                    more = self._counted(taken, batch, tally, written)
+            if tries:  # another session held a row: the others need not wait
+                chosen = self._free(batch, chosen)
+            tries += 1
+            written = self._update(batch, chosen)
+            lost = batch.versions(changed) - written
+            if last and not lost:
+                more = tally.plus(batch.results)
+                reached(self._writer, taken, batch.rows[-1].key, more, batch.found())
+            else:
+                more = self._counted(taken, batch, tally, written)
             return more, lost
 
         while True:
             try:
-                return database.with_retries(self._settings, "a row's lock", attempt, self._on_event)
+                return self._in_transaction(write, "a row's lock")
             except psycopg.errors.QueryCanceled as error:
                 if not is_canceled(error):
                     raise
@@ -217,7 +217,7 @@ class Swaps:
 
         def attempt(keys: list[str], most_ms: int, *, leave: bool = False) -> tuple[Tally, Batch]:
             work = partial(self._locked, taken, target, keys, tally, most_ms, leave)
-            return database.with_retries(self._settings, "a row's lock", work, self._on_event)
+            return self._in_transaction(work, "a row's lock", statement_timeout_ms=most_ms)
 
         try:
             tally, batch = attempt(keys, self._settings.lock_timeout_ms + self._settings.lock_hold_ms)
@@ -240,22 +240,18 @@ class Swaps:
         self, taken: Range, target: Target, keys: list[str], tally: Tally, most_ms: int, leave: bool
     ) -> tuple[Tally, Batch]:
         """Rows read and written while this transaction holds them; ``leave`` only lists what would be written."""
-        with self._writer.transaction():
-            guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
-            self._writer.execute("SELECT set_config('statement_timeout', %s, true)", (str(most_ms),))
-            again = query("read_again", target, locking="FOR NO KEY UPDATE OF t")
-            rows = self._writer.execute(again, {"keys": keys}).fetchall()
-            batch = self.prepared(target, [as_row(each) for each in rows])
-            if leave:
-                return tally, batch.left(
-                    f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
-                )
-            written = self._update(batch, changed := batch.changed())
-            swallowed = batch.keys(batch.versions(changed) - written)
-            if swallowed:
-                raise database.NotStored(target.relation, swallowed)
-            tally = self._counted(taken, batch, tally, written)
-        return tally, batch
+        again = query("read_again", target, locking="FOR NO KEY UPDATE OF t")
+        rows = self._writer.execute(again, {"keys": keys}).fetchall()
+        batch = self.prepared(target, [as_row(each) for each in rows])
+        if leave:
+            return tally, batch.left(
+                f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
+            )
+        written = self._update(batch, changed := batch.changed())
+        swallowed = batch.keys(batch.versions(changed) - written)
+        if swallowed:
+            raise database.NotStored(target.relation, swallowed)
+        return self._counted(taken, batch, tally, written), batch
 
     def _rows_of(self, statement: Composed, values: dict[str, Any]) -> list[Row]:
         """Rows by the writer, while it has nothing else to do."""
@@ -263,16 +259,24 @@ class Swaps:
         def attempt() -> list[Row]:
             return [as_row(each) for each in self._writer.execute(statement, values).fetchall()]
 
-        return database.with_retries(self._settings, "a lock", attempt, self._on_event)
+        return with_retries(self._settings, "a lock", attempt, self._on_event)
 
     def mark(
         self, taken: Range, key: str | None, tally: Tally, found: Iterable[LeftValue], *, finished: bool = False
     ) -> None:
         """Write how far a range has come, in a transaction of its own."""
 
-        def attempt() -> None:
-            with self._writer.transaction():
-                guard_transaction(self._writer, self._settings.schema, self._settings.lock_timeout_ms, shared=True)
-                reached(self._writer, taken, key, tally, found, finished=finished)
+        self._in_transaction(lambda: reached(self._writer, taken, key, tally, found, finished=finished), "a lock")
 
-        database.with_retries(self._settings, "a lock", attempt, self._on_event)
+    def _in_transaction(
+        self, work: Callable[[], Result], what: str, *, statement_timeout_ms: int | None = None
+    ) -> Result:
+        return in_transaction(
+            self._writer,
+            self._settings,
+            work,
+            what=what,
+            shared=True,
+            statement_timeout_ms=statement_timeout_ms,
+            on_event=self._on_event,
+        )

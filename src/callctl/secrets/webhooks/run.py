@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from callctl.database import connection as database
-from callctl.database.lock import guard_transaction
+from callctl.database.guarded import guarded, with_retries
 from callctl.database.pace import Pace
 from callctl.errors import ConfigError, Interrupted, StepFailed
 from callctl.events import OnEvent, RotationProgress
@@ -187,10 +187,7 @@ class Replacement:
         def attempt() -> Any:
             self._committing = False
             try:
-                with self._connection.transaction():
-                    guard_transaction(
-                        self._connection, self._settings.schema, self._settings.lock_timeout_ms, shared=True
-                    )
+                with guarded(self._connection, self._settings, shared=True):
                     result = work()
                     self._committing = True
             except BaseException:
@@ -202,7 +199,7 @@ class Replacement:
             self._committing = False
             return result
 
-        return database.with_retries(self._settings, "an account's row", attempt, self._on_event)
+        return with_retries(self._settings, "an account's row", attempt, self._on_event)
 
     def _begin(self) -> webhook_ledger.Begun:
         self._connection.execute(read_sql("secrets/webhooks/new_values.sql"))

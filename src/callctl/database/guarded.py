@@ -1,0 +1,195 @@
+"""The one way to write: a transaction that waits for a lock only so long, is tried again, and says what failed.
+
+What is retried has been rolled back by the server for certain: a lock given up, a deadlock or a snapshot lost. A
+connection that breaks is never retried, since a commit under way may have been carried out.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from callctl.database.connection import NotStored, translated
+from callctl.database.lock import BATCH_CLASS, IDLE_MS, WORK_CLASS
+from callctl.errors import LockHeld, StepFailed
+from callctl.events import OnEvent, Waiting, ignore
+from callctl.files import read_sql
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from callctl.config.settings import Settings
+    from callctl.database.connection import Connection
+
+# How long a transaction asks again for the work lock of its schema before it says who has it.
+BUSY_SECONDS = 5.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Failing:
+    """What is said where a transaction fails: as ``connection.translated`` has it; ``state`` is asked only then."""
+
+    where: str
+    state: Callable[[], str]
+    quoted: bool = False
+
+    def error(self, error: psycopg.Error, connection: Connection) -> StepFailed:
+        """The StepFailed for an error of the server."""
+        return translated(error, self.where, "", self.state(), connection, quoted=self.quoted)
+
+
+def in_transaction(
+    connection: Connection,
+    settings: Settings,
+    work: Callable[[], Result],
+    *,
+    what: str | Callable[[float], Waiting] = "a lock",
+    shared: bool = False,
+    statement_timeout_ms: int | None = None,
+    failing: Failing | None = None,
+    on_event: OnEvent = ignore,
+) -> Result:
+    """Do ``work`` in one guarded transaction, again from its beginning as :func:`with_retries` says.
+
+    ``what`` is as in :func:`with_retries`; ``shared`` and ``statement_timeout_ms`` as in :func:`guarded`. With
+    ``failing`` the server's errors and NotStored become StepFailed; without it they are raised as they are. Raises
+    LockHeld where another session keeps the work lock, and what ``work`` raises.
+    """
+    import psycopg
+
+    def attempt() -> Result:
+        with guarded(connection, settings, shared=shared, statement_timeout_ms=statement_timeout_ms):
+            return work()
+
+    try:
+        return with_retries(settings, what, attempt, on_event)
+    except NotStored as wrong:
+        if failing is None:
+            raise
+        raise wrong.explained(connection, failing.where, failing.state()) from None
+    except psycopg.Error as error:
+        if failing is None:
+            raise
+        raise failing.error(error, connection) from error
+
+
+@contextmanager
+def guarded(
+    connection: Connection,
+    settings: Settings,
+    *,
+    shared: bool = False,
+    beside: int | None = None,
+    one_snapshot: bool = False,
+    statement_timeout_ms: int | None = None,
+    rolled_back: bool = False,
+) -> Iterator[None]:
+    """A transaction that begins with its guard: the work lock of the schema, and ``lock_timeout_ms``.
+
+    With ``one_snapshot`` all its statements see the same rows; ``statement_timeout_ms`` is what each may take;
+    ``rolled_back`` undoes it at its end, whatever happens. The rest, and what it raises, as :func:`guard_transaction`.
+    """
+    with connection.transaction(force_rollback=rolled_back):
+        if one_snapshot:  # before any query
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=shared, beside=beside)
+        if statement_timeout_ms is not None:
+            connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(statement_timeout_ms),))
+        yield
+
+
+def guard_transaction(
+    connection: Connection,
+    schema: str,
+    lock_timeout_ms: int,
+    *,
+    shared: bool = False,
+    beside: int | None = None,
+) -> None:
+    """Open the guard of a transaction that has just begun, in one round trip: its work lock and its timeouts.
+
+    ``beside`` is the process that holds the work lock while this session writes batches beside it; ``shared`` holds
+    off who takes the work lock alone, and no one else who shares it. Raises WorkLockBusy where the work lock is not
+    where it should be (:func:`with_retries` tries again, then names who has it), and StepFailed where the lock timeout
+    does not stay set.
+    """
+    parameters = {
+        "classid": WORK_CLASS,
+        "batch": BATCH_CLASS,
+        "beside": beside,
+        "schema": schema,
+        "shared": shared,
+        "lock_timeout": f"{lock_timeout_ms}ms",
+        "idle": f"{IDLE_MS}ms",
+    }
+    row = connection.execute(read_sql("database/guard.sql"), parameters).fetchone()
+    if row is None or not row[0]:
+        raise WorkLockBusy(lambda: in_the_middle(connection, schema))
+    if not row[3]:
+        raise StepFailed(
+            "lock_timeout does not stay set on this connection; stopped before the next statement",
+            hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
+        )
+
+
+def in_the_middle(connection: Connection, schema: str) -> LockHeld:
+    """The error for a work lock that another session keeps."""
+    row = connection.execute(read_sql("database/lock_holder.sql"), {"classid": WORK_CLASS, "schema": schema}).fetchone()
+    holder = f" (pid {row[0]}, {row[1] or 'unknown'}, for {row[4]})" if row else ""
+    return LockHeld(
+        f"another callctl{holder} is in the middle of a statement on schema {schema}",
+        hint="run the same command again when it has finished: it goes on from what was committed",
+    )
+
+
+class WorkLockBusy(Exception):
+    """A transaction did not get the work lock; ``refusal`` makes the error that names who has it."""
+
+    def __init__(self, refusal: Callable[[], LockHeld]) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+
+def given_way() -> tuple[type[psycopg.Error], ...]:
+    """The errors that say: another session was in the way, the transaction is rolled back for certain, try again."""
+    from psycopg import errors
+
+    return errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure
+
+
+def with_retries(
+    settings: Settings,
+    what: str | Callable[[float], Waiting],
+    attempt: Callable[[], Result],
+    on_event: OnEvent = ignore,
+) -> Result:
+    """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
+
+    ``what`` says what is waited for, or is asked for the event, given the seconds waited so far. ``attempt`` leaves no
+    transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where another session has the
+    work lock, after five seconds at most, with LockHeld.
+    """
+    began = time.monotonic()
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return attempt()
+        except given_way():
+            waited = time.monotonic() - began
+            if waited * 1000 >= settings.lock_wait_ms:
+                raise
+            on_event(Waiting(what, waited, settings.lock_wait_ms / 1000) if isinstance(what, str) else what(waited))
+        except WorkLockBusy as busy:
+            waited = time.monotonic() - began
+            if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):
+                raise busy.refusal() from None
+            on_event(Waiting("another callctl's statement to end", waited))
+        # Jitter, so that two who collided do not collide again.
+        time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))
