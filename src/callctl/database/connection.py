@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from callctl import stored_bytes
@@ -26,6 +26,7 @@ from callctl.target import Target, server
 if TYPE_CHECKING:
     import psycopg
     from psycopg import Pipeline
+    from psycopg.abc import Params
     from psycopg.pq.abc import PGconn
 
     from callctl.config.settings import Settings
@@ -43,6 +44,7 @@ BUSY_SECONDS = 5.0
 DEFERRED_ROUNDS = 5
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 # The server's words for: no connection left, for a role, a database or at all.
 _FULL = re.compile(
@@ -357,6 +359,14 @@ def is_sandbox(connection: Connection) -> bool:
     """True if callctl made this database to play with, and everything in it can be made again."""
     row = connection.execute(read_sql("database/is_sandbox.sql")).fetchone()
     return row is not None and bool(row[0])
+
+
+def select(connection: Connection, shape: type[Row], query: LiteralString, values: Params | None = None) -> list[Row]:
+    """The rows of a query, each as a ``shape`` whose fields have the names of the columns."""
+    from psycopg.rows import class_row
+
+    with connection.cursor(row_factory=class_row(shape)) as cursor:
+        return cursor.execute(query, values).fetchall()
 
 
 def relation_exists(connection: Connection, schema: str, name: str) -> bool:
