@@ -200,6 +200,15 @@ def _assert_own_writes(connection: Connection) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _NotReadable:
+    """Who owns callctl's schema, who may not read it, and the statement that lets them."""
+
+    owner: str
+    remedy: str
+    reader: str
+
+
 class Unreadable(Refused):
     """This role may not read callctl's schema; the hint is the statement that lets it."""
 
@@ -209,10 +218,10 @@ def assert_recognised(connection: Connection) -> bool:
 
     Raises Unreadable where this role may not read it.
     """
-    row = connection.execute(read_sql("database/store_readable.sql")).fetchone()
-    if row is not None:
+    for found in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
         raise Unreadable(
-            f"callctl's own schema here belongs to role {row[0]}, and role {row[2]} may not read it", hint=row[1]
+            f"callctl's own schema here belongs to role {found.owner}, and role {found.reader} may not read it",
+            hint=found.remedy,
         )
     names = ("history", "installation", "definition")
     there = connection.execute(

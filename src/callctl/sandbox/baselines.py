@@ -55,7 +55,8 @@ def fill(
     The same seed gives the same rows, ids included. ``refused_shapes`` adds settings that the migration
     refuses.
     """
-    with connect(url) as connection:
+    # Some names are not ASCII; a session of an SQL_ASCII database would refuse to send them.
+    with connect(url, client_encoding="UTF8") as connection:
         for name, value in (
             ("callctl.rows", str(rows)),
             ("callctl.seed", str(seed)),
