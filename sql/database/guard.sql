@@ -13,7 +13,7 @@ SELECT CASE
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
              AND classid::bigint = %(classid)s AND objid::bigint = hashtext(%(schema)s)::bigint & 4294967295)
          ELSE false
-       END,
-       set_config('lock_timeout', %(lock_timeout)s, true),
-       set_config('idle_in_transaction_session_timeout', %(idle)s, true),
-       current_setting('lock_timeout')::interval = %(lock_timeout)s::interval
+       END AS locked,
+       set_config('lock_timeout', %(lock_timeout)s, true) AS lock_timeout,
+       set_config('idle_in_transaction_session_timeout', %(idle)s, true) AS idle_timeout,
+       current_setting('lock_timeout')::interval = %(lock_timeout)s::interval AS lock_timeout_stays

@@ -1,8 +1,8 @@
 -- Who holds an advisory lock of callctl's. Only the first word of a query: the rest may hold a customer's data.
 -- Another role's session shows no more than its number. %(classid)s, %(schema)s
-SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local'), a.usename,
-       date_trunc('second', clock_timestamp() - a.backend_start)::text, coalesce(a.state, 'unknown'),
-       upper(coalesce(substring(a.query FROM '^\s*(\w+)'), ''))
+SELECT a.pid, a.application_name, coalesce(a.client_addr::text, 'local') AS address, a.usename AS role,
+       date_trunc('second', clock_timestamp() - a.backend_start)::text AS age, coalesce(a.state, 'unknown') AS state,
+       upper(coalesce(substring(a.query FROM '^\s*(\w+)'), '')) AS word
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.pid <> pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -7,9 +7,10 @@ WITH held AS (
   WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
-SELECT a.pid, a.application_name IN ('callctl migrate', 'callctl rotate', 'callctl operate'), coalesce(a.state, 'unknown'),
-       upper(coalesce(substring(a.query FROM '^\s*(\w+)'), '')),
-       date_trunc('second', clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::text
+SELECT a.pid, a.application_name IN ('callctl migrate', 'callctl rotate', 'callctl operate') AS is_callctl,
+       coalesce(a.state, 'unknown') AS state,
+       upper(coalesce(substring(a.query FROM '^\s*(\w+)'), '')) AS word,
+       date_trunc('second', clock_timestamp() - coalesce(a.xact_start, a.query_start, a.backend_start))::text AS age
 FROM pg_stat_activity AS a
 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
   AND (EXISTS (SELECT FROM held AS h WHERE h.pid = a.pid AND h.classid IN (%(work)s, %(batch)s) AND h.ours)

@@ -90,3 +90,9 @@ def test_the_architecture_names_each_folder() -> None:
     text = (Path(__file__).parents[2] / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     folders = {path.name for path in sql_root().iterdir() if path.is_dir()}
     assert {folder for folder in folders if f"`sql/{folder}/`" not in text} == set()
+
+
+def test_each_file_is_in_ascii() -> None:
+    """A session of an SQL_ASCII database sends nothing else, unless its cursor encodes it; fill() says UTF8 itself."""
+    names = (path.relative_to(sql_root()).as_posix() for path in sql_root().rglob("*.sql"))
+    assert [name for name in names if not (sql_root() / name).read_bytes().isascii()] == ["baselines/rows.sql"]

@@ -1,8 +1,9 @@
 -- Write down which rows a batched statement has to touch, in the order of the table on disk. A reading may have parallel
 -- workers where it makes a table, not where it writes into one that is there: so it makes one that is gone again right after.
--- {listing}: the query for their keys and places. The second statement says how many of them were listed before, and five.
+-- callctl puts the query for their keys and places in the place of 'listing', which has no row. The second statement says how
+-- many of them were listed before, and five.
 CREATE UNLOGGED TABLE callctl.listed AS
-{listing};
+SELECT key, place FROM (SELECT NULL::uuid AS key, NULL::tid AS place WHERE false) AS listing;
 
 SELECT count(*), string_agg(CASE WHEN number <= 5 THEN key::text END, ', ')
 FROM (SELECT w.key, row_number() OVER () AS number FROM callctl.listed AS l JOIN callctl.work_list AS w ON w.key = l.key) AS listed_before;

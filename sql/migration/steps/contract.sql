@@ -1,15 +1,16 @@
--- Where the catalog differs from what is expected: a row a difference. 'found' is facts.sql. What is expected comes
--- as objects of this database, in its own names: {"check", "step", "relation", "kind", "name", "facts": {property: value} or null
+-- Where the catalog differs from what is expected: a row a difference. callctl puts facts.sql in the place of the query 'fact', and
+-- what is expected in the place of 'contract':
+-- objects of this database, in its own names: {"check", "step", "relation", "kind", "name", "facts": {property: value} or null
 -- where the object must be gone, "made": [kind, relation, name] where the facts count only if callctl made it, "always":
 -- the facts that count in any case, "while": [schema, table, column] where it is expected only while that column is there}.
 -- "whole" lists the tables that are the migration's own: what else stands on them is "added". "own" lists callctl's own tables: no
 -- trigger or rule but callctl's belongs on them. "relied" lists the platform's tables that the migration relies on: no other
 -- trigger or rule may keep a row of theirs from being written.
-WITH asked AS (
+WITH contract AS (
   SELECT '{}'::jsonb AS what
 ), wanted AS (
   SELECT o.*
-  FROM asked
+  FROM contract
   CROSS JOIN LATERAL jsonb_to_recordset(what -> 'objects')
     AS o ("check" text, step integer, relation text, kind text, name text, facts jsonb, gone boolean, made jsonb, always jsonb, "while" jsonb)
   WHERE o."while" IS NULL OR EXISTS (
@@ -18,13 +19,15 @@ WITH asked AS (
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = o."while" ->> 0 AND c.relname = o."while" ->> 1 AND a.attname = o."while" ->> 2 AND NOT a.attisdropped)
 ), fact AS (
-  /* facts */
+  SELECT NULL::text AS relation, NULL::text AS kind, NULL::text AS name, NULL::text AS property, NULL::text AS value
+), made AS (
+  SELECT kind, relation, name FROM callctl.made
 ), found AS (
   SELECT relation, kind, name, jsonb_object_agg(property, value) AS facts FROM fact GROUP BY relation, kind, name
 ), judged AS (
   SELECT w.*, f.facts AS found, f.relation IS NOT NULL AS there,
          w.made IS NULL OR EXISTS (
-           SELECT FROM callctl.made AS m
+           SELECT FROM made AS m
            WHERE m.kind = w.made ->> 0 AND m.relation = w.made ->> 1 AND m.name = w.made ->> 2) AS whole
   FROM wanted AS w
   LEFT JOIN found AS f ON f.relation = w.relation AND f.kind = w.kind AND f.name = w.name
@@ -51,14 +54,14 @@ WITH asked AS (
   UNION ALL
   SELECT CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN 'additions-swallow' ELSE 'additions' END, NULL, f.relation, f.kind, f.name,
          CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN 'may swallow writes' ELSE 'added' END, NULL, NULL, NULL, NULL
-  FROM asked
+  FROM contract
   CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'whole') AS t (relation)
   JOIN found AS f ON f.relation = t.relation
   LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name
   WHERE w.name IS NULL
   UNION ALL
   SELECT 'store-writes', 0, f.relation, f.kind, f.name, 'added', NULL, NULL, NULL, NULL
-  FROM asked
+  FROM contract
   CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'own') AS t (relation)
   JOIN found AS f ON f.relation = t.relation AND f.kind IN ('trigger', 'rule')
   LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name AND NOT w.gone
@@ -67,7 +70,7 @@ WITH asked AS (
   -- Many a platform turns a DELETE into an UPDATE of deleted_at: worth knowing, and no failure.
   SELECT CASE f.facts ->> 'events' WHEN 'delete' THEN 'deletes-kept' ELSE 'writes-kept' END, NULL, f.relation, f.kind, f.name,
          'may swallow writes', NULL, NULL, NULL, NULL
-  FROM asked
+  FROM contract
   CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'relied') AS t (relation)
   JOIN found AS f ON f.relation = t.relation AND f.kind IN ('trigger', 'rule') AND f.facts ->> 'writes' = 'may be swallowed'
   LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name

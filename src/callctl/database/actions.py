@@ -54,5 +54,4 @@ def actions(connection: Connection, command: str | None = None) -> tuple[Action,
     """Every action, or those of one command, newest first; empty where callctl never wrote."""
     if not database.relation_exists(connection, "callctl", "action"):
         return ()
-    rows = connection.execute(read_sql("database/list_actions.sql"), {"command": command}).fetchall()
-    return tuple(Action(*row) for row in rows)
+    return tuple(database.select(connection, Action, read_sql("database/list_actions.sql"), {"command": command}))

@@ -58,5 +58,4 @@ def last_backup(connection: Connection) -> LastBackup | None:
     """The last one on record; None where there is none."""
     if not database.relation_exists(connection, "callctl", "action"):
         return None
-    row = connection.execute(read_sql(LAST)).fetchone()
-    return LastBackup(*row) if row else None
+    return next(iter(database.select(connection, LastBackup, read_sql(LAST))), None)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from callctl import stored_bytes
@@ -23,6 +23,7 @@ from callctl.target import Target, server
 if TYPE_CHECKING:
     import psycopg
     from psycopg import Pipeline
+    from psycopg.abc import Params
     from psycopg.pq.abc import PGconn
 
     from callctl.config.settings import Settings
@@ -36,6 +37,8 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 AGAIN = "run the same command again"
 # How often deferred triggers are fired before callctl looks at what they left.
 DEFERRED_ROUNDS = 5
+
+Row = TypeVar("Row")
 
 # The server's words for: no connection left, for a role, a database or at all.
 _FULL = re.compile(
@@ -350,6 +353,14 @@ def is_sandbox(connection: Connection) -> bool:
     """True if callctl made this database to play with, and everything in it can be made again."""
     row = connection.execute(read_sql("database/is_sandbox.sql")).fetchone()
     return row is not None and bool(row[0])
+
+
+def select(connection: Connection, shape: type[Row], query: LiteralString, values: Params | None = None) -> list[Row]:
+    """The rows of a query, each as a ``shape`` whose fields have the names of the columns."""
+    from psycopg.rows import class_row
+
+    with connection.cursor(row_factory=class_row(shape)) as cursor:
+        return cursor.execute(query, values).fetchall()
 
 
 def relation_exists(connection: Connection, schema: str, name: str) -> bool:

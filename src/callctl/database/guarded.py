@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from callctl.database.connection import NotStored, translated
-from callctl.database.lock import BATCH_CLASS, IDLE_MS, WORK_CLASS
+from callctl.database.connection import NotStored, select, translated
+from callctl.database.lock import BATCH_CLASS, IDLE_MS, WORK_CLASS, holders
 from callctl.errors import LockHeld, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
@@ -104,6 +104,16 @@ def guarded(
         yield
 
 
+@dataclass(frozen=True)
+class _Guard:
+    """What the first statement of a transaction says: whether it has the work lock, and which timeouts hold."""
+
+    locked: bool
+    lock_timeout: str
+    idle_timeout: str
+    lock_timeout_stays: bool
+
+
 def guard_transaction(
     connection: Connection,
     schema: str,
@@ -128,10 +138,10 @@ def guard_transaction(
         "lock_timeout": f"{lock_timeout_ms}ms",
         "idle": f"{IDLE_MS}ms",
     }
-    row = connection.execute(read_sql("database/guard.sql"), parameters).fetchone()
-    if row is None or not row[0]:
+    (guard,) = select(connection, _Guard, read_sql("database/guard.sql"), parameters)
+    if not guard.locked:
         raise WorkLockBusy(lambda: in_the_middle(connection, schema))
-    if not row[3]:
+    if not guard.lock_timeout_stays:
         raise StepFailed(
             "lock_timeout does not stay set on this connection; stopped before the next statement",
             hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
@@ -140,8 +150,8 @@ def guard_transaction(
 
 def in_the_middle(connection: Connection, schema: str) -> LockHeld:
     """The error for a work lock that another session keeps."""
-    row = connection.execute(read_sql("database/lock_holder.sql"), {"classid": WORK_CLASS, "schema": schema}).fetchone()
-    holder = f" (pid {row[0]}, {row[1] or 'unknown'}, for {row[4]})" if row else ""
+    found = holders(connection, WORK_CLASS, schema)
+    holder = f" (pid {found[0].pid}, {found[0].application_name or 'unknown'}, for {found[0].age})" if found else ""
     return LockHeld(
         f"another callctl{holder} is in the middle of a statement on schema {schema}",
         hint="run the same command again when it has finished: it goes on from what was committed",

@@ -11,11 +11,12 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from callctl.database.connection import connect, error_text
+from callctl.database.connection import connect, error_text, select
 from callctl.errors import LockHeld, StepFailed
 from callctl.events import Notice, OnEvent, Waiting, ignore
 from callctl.files import read_sql
@@ -146,11 +147,11 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
         if waited >= bound + ORPHAN_SECONDS:
             raise _will_not_end(found, "does not end")
         if waited >= bound:
-            for pid, is_callctl, *_ in found:
-                if not is_callctl:
+            for orphan in found:
+                if not orphan.is_callctl:
                     raise _will_not_end(found, "is not known to be callctl's, so it was not ended")
                 try:
-                    connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+                    connection.execute("SELECT pg_terminate_backend(%s)", (orphan.pid,))
                 except psycopg.errors.InsufficientPrivilege:
                     raise _will_not_end(found, "may not be ended by this role") from None
         elif waited:
@@ -160,21 +161,48 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
         on_event(Notice("it has ended; going on from what was committed"))
 
 
-_Orphan = tuple[int, bool | None, str, str, str]
+@dataclass(frozen=True)
+class Holder:
+    """A session that has an advisory lock of callctl's. ``word`` is the first of its statement."""
+
+    pid: int
+    application_name: str | None
+    address: str
+    role: str | None
+    age: str
+    state: str
+    word: str
+
+
+@dataclass(frozen=True)
+class _Orphan:
+    """A session that an earlier callctl may have left. ``word`` is the first of its statement."""
+
+    pid: int
+    is_callctl: bool | None
+    state: str
+    word: str
+    age: str
+
+
+def holders(connection: Connection, classid: int, schema: str) -> list[Holder]:
+    values = {"classid": classid, "schema": schema}
+    return select(connection, Holder, read_sql("database/lock_holder.sql"), values)
 
 
 def _orphans(connection: Connection, schema: str) -> list[_Orphan]:
     parameters = {"lock": LOCK_CLASS, "work": WORK_CLASS, "batch": BATCH_CLASS, "schema": schema}
-    rows = connection.execute(read_sql("database/orphans.sql"), parameters).fetchall()
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    return select(connection, _Orphan, read_sql("database/orphans.sql"), parameters)
 
 
 def _named(found: list[_Orphan]) -> str:
-    return "; ".join(f"pid {pid} ({state}, {word or 'query unknown'}, for {age})" for pid, _, state, word, age in found)
+    return "; ".join(
+        f"pid {orphan.pid} ({orphan.state}, {orphan.word or 'query unknown'}, for {orphan.age})" for orphan in found
+    )
 
 
 def _will_not_end(found: list[_Orphan], why: str) -> LockHeld:
-    pids = ", ".join(str(orphan[0]) for orphan in found) or "PID"
+    pids = ", ".join(str(orphan.pid) for orphan in found) or "PID"
     return LockHeld(
         f"an earlier callctl's session is still at work on the server and {why}: {_named(found) or 'nobody seen'}",
         hint=f"end it as its owner or superuser, SELECT pg_terminate_backend({pids}), then run the same command again",
@@ -361,7 +389,9 @@ def let_go(connection: Connection, classid: int, number: int) -> None:
 
 
 def _holder(connection: Connection, schema: str) -> str:
-    row = connection.execute(read_sql("database/lock_holder.sql"), {"classid": LOCK_CLASS, "schema": schema}).fetchone()
-    if row is None:
+    found = holders(connection, LOCK_CLASS, schema)
+    if not found:
         return ""
-    return f" (pid {row[0]}, {row[1] or 'unknown'}, from {row[2]} as {row[3]}, for {row[4]})"
+    holder = found[0]
+    name = holder.application_name or "unknown"
+    return f" (pid {holder.pid}, {name}, from {holder.address} as {holder.role}, for {holder.age})"

@@ -6,9 +6,9 @@ import getpass
 import shlex
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
 from callctl import __version__
 from callctl.database import connection as database
@@ -44,6 +44,29 @@ class HistoryRow:
     def seconds(self) -> float:
         """How long it took."""
         return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What the history row of a step says of it."""
+
+    step: int
+    direction: Direction
+    file: str
+    sha256: str
+    started_at: datetime
+    adopted: bool
+
+
+@dataclass(frozen=True)
+class _Recorded(_Step):
+    """A history row as it is stored (all None: there is no row), and whether a checkpoint of its step is left."""
+
+    checkpoint_left: bool
+
+    def as_step(self) -> _Step:
+        """The row alone."""
+        return _Step(self.step, self.direction, self.file, self.sha256, self.started_at, self.adopted)
 
 
 @dataclass(frozen=True)
@@ -104,7 +127,7 @@ def drop(connection: Connection, settings: Settings, on_event: OnEvent = ignore)
     """Drop callctl's schema with all that is in it: for a run that made it and recorded nothing."""
 
     def drop_schema() -> None:
-        connection.execute("DROP SCHEMA IF EXISTS callctl CASCADE")
+        connection.execute(read_sql("database/drop_schema.sql"))
 
     in_transaction(connection, settings, drop_schema, on_event=on_event)
 
@@ -134,12 +157,10 @@ def create(connection: Connection, platform_schema: str) -> None:
         uncounted = exists(connection) and not database.relation_exists(connection, "callctl", "tally")
         connection.execute(schema_sql())
         _assert_own_writes(connection)
-        connection.execute(
-            "INSERT INTO callctl.installation (platform_schema) VALUES (%s) ON CONFLICT DO NOTHING", (platform_schema,)
-        )
+        connection.execute(read_sql("database/record_installation.sql"), {"platform_schema": platform_schema})
         assert_owner(connection, platform_schema)
         if not uncounted:
-            connection.execute("SELECT callctl.begin_count()")
+            connection.execute(read_sql("database/begin_count.sql"), {"accepted": []})
         connection.execute(read_sql("database/expired_webhook_secrets.sql"))
 
 
@@ -147,22 +168,18 @@ def changed_records(connection: Connection) -> tuple[ChangedRecords, ...]:
     """The tables of callctl's that another hand has written to; empty where callctl has not begun to count them."""
     if not database.relation_exists(connection, "callctl", "tally"):
         return ()
-    rows = connection.execute(read_sql("database/changed_records.sql")).fetchall()
-    return tuple(ChangedRecords(*row) for row in rows)
+    return tuple(database.select(connection, ChangedRecords, read_sql("database/changed_records.sql")))
 
 
 def accept_records(connection: Connection, changed: Iterable[ChangedRecords]) -> None:
     """Record what these tables hold as what was written to them, in the caller's transaction."""
-    relations = sorted({each.relation for each in changed})
-    connection.execute("SELECT callctl.begin_count(%s::text[])", (relations,))
+    relations = sorted({records.relation for records in changed})
+    connection.execute(read_sql("database/begin_count.sql"), {"accepted": relations})
 
 
 def _assert_layout(connection: Connection) -> None:
     """Raise Refused where the saved values are kept as a development version before 0.1 kept them: by id alone."""
-    old = connection.execute(
-        "SELECT FROM pg_attribute WHERE attrelid = to_regclass('callctl.saved_value') AND attname = 'row_id'"
-        " AND attgenerated = ''"
-    ).fetchone()
+    old = connection.execute(read_sql("database/old_layout.sql")).fetchone()
     if old is not None:
         raise Refused(
             "schema callctl was made by an earlier development version, which kept saved values in another form",
@@ -182,6 +199,15 @@ def _assert_own_writes(connection: Connection) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _NotReadable:
+    """Who owns callctl's schema, who may not read it, and the statement that lets them."""
+
+    owner: str
+    remedy: str
+    reader: str
+
+
 class Unreadable(Refused):
     """This role may not read callctl's schema; the hint is the statement that lets it."""
 
@@ -191,10 +217,10 @@ def assert_recognised(connection: Connection) -> bool:
 
     Raises Unreadable where this role may not read it.
     """
-    row = connection.execute(read_sql("database/store_readable.sql")).fetchone()
-    if row is not None:
+    for found in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
         raise Unreadable(
-            f"callctl's own schema here belongs to role {row[0]}, and role {row[2]} may not read it", hint=row[1]
+            f"callctl's own schema here belongs to role {found.owner}, and role {found.reader} may not read it",
+            hint=found.remedy,
         )
     names = ("history", "installation", "definition")
     there = connection.execute(
@@ -225,11 +251,7 @@ def history(connection: Connection) -> tuple[HistoryRow, ...]:
     """Every step taken, oldest first; empty where callctl never wrote."""
     if not exists(connection):
         return ()
-    rows = connection.execute(
-        "SELECT id, step, direction, file, sha256, started_at, finished_at, database_role, client, callctl_version,"
-        " adopted FROM callctl.history ORDER BY id"
-    ).fetchall()
-    return tuple(HistoryRow(*row) for row in rows)
+    return tuple(database.select(connection, HistoryRow, read_sql("database/history.sql")))
 
 
 def record(
@@ -246,22 +268,16 @@ def record(
 
     Raises StepFailed where either is not stored so.
     """
-    written = connection.execute(
-        "INSERT INTO callctl.history (step, direction, file, sha256, started_at, client, callctl_version, adopted)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-        (step, direction, file, sha256, started_at, client(), __version__, adopted),
-    ).fetchone()
-    connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s", (step,))
-    stored = connection.execute(
-        "SELECT h.step, h.direction, h.file, h.sha256, h.started_at, h.adopted,"
-        " EXISTS (SELECT FROM callctl.checkpoint AS c WHERE c.step = %s)"
-        " FROM (SELECT 1) AS one LEFT JOIN callctl.history AS h ON h.id = %s",
-        (step, written[0] if written else None),
-    ).fetchone()
-    assert stored is not None
-    if tuple(stored[:-1]) != (step, direction, file, sha256, started_at, adopted):
+    meant = _Step(step, direction, file, sha256, started_at, adopted)
+    values = {**asdict(meant), "client": client(), "version": __version__}
+    written = connection.execute(read_sql("database/record_step.sql"), values).fetchone()
+    forget_checkpoints(connection, step)
+    (stored,) = database.select(
+        connection, _Recorded, read_sql("database/step_recorded.sql"), {"id": written and written[0], "step": step}
+    )
+    if stored.as_step() != meant:
         raise _not_recorded(f"the history row of step {step} {direction}", "callctl.history")
-    if stored[-1]:
+    if stored.checkpoint_left:
         raise _not_recorded(f"the end of step {step} {direction}", "callctl.checkpoint")
 
 
@@ -287,12 +303,9 @@ def checkpoints(connection: Connection, step: int, direction: Direction, sha256:
 
     They stay until the step is done, because they say that it has begun.
     """
-    rows = connection.execute(
-        "SELECT statement, finished, changed FROM callctl.checkpoint"
-        " WHERE step = %s AND direction = %s AND sha256 = %s",
-        (step, direction, sha256),
-    ).fetchall()
-    return {row[0]: Checkpoint(*row) for row in rows}
+    values = {"step": step, "direction": direction, "sha256": sha256}
+    reached = database.select(connection, Checkpoint, read_sql("database/checkpoints.sql"), values)
+    return {checkpoint.statement: checkpoint for checkpoint in reached}
 
 
 def checkpoint(connection: Connection, step: int, direction: Direction, sha256: str, reached: Checkpoint) -> None:
@@ -301,17 +314,16 @@ def checkpoint(connection: Connection, step: int, direction: Direction, sha256: 
     A step goes one way at a time: what a run in the other direction had reached is forgotten with the first of these.
     Raises StepFailed where it is not stored so.
     """
-    connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction <> %s", (step, direction))
-    stored = connection.execute(
-        "INSERT INTO callctl.checkpoint (step, direction, sha256, statement, finished, changed)"
-        " VALUES (%s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (step, direction, statement) DO UPDATE SET sha256 = EXCLUDED.sha256,"
-        " finished = EXCLUDED.finished, changed = EXCLUDED.changed, written_at = clock_timestamp()"
-        " RETURNING sha256, statement, finished, changed",
-        (step, direction, sha256, reached.statement, reached.finished, reached.changed),
-    ).fetchone()
+    forget_checkpoints(connection, step, "down" if direction == "up" else "up")
+    values = {"step": step, "direction": direction, "sha256": sha256, **asdict(reached)}
+    stored = connection.execute(read_sql("database/record_checkpoint.sql"), values).fetchone()
     if stored is None or tuple(stored) != (sha256, reached.statement, reached.finished, reached.changed):
         raise _not_recorded(f"how far step {step} {direction} has come", "callctl.checkpoint")
+
+
+def forget_checkpoints(connection: Connection, step: int, direction: Direction | None = None) -> None:
+    """Delete the checkpoints of a step, of one direction or of both, in the caller's transaction."""
+    connection.execute(read_sql("database/forget_checkpoints.sql"), {"step": step, "direction": direction})
 
 
 def flush(connection: Connection, said: str) -> None:
@@ -360,11 +372,10 @@ def saved_summary(connection: Connection) -> tuple[Saved, ...]:
     """What callctl keeps for a way back, and what :func:`purge` would delete."""
     if not exists(connection):
         return ()
-    values: list[tuple[Any, ...]] = connection.execute(read_sql("database/saved_summary.sql")).fetchall()
     tables = connection.execute(read_sql("database/archived_tables.sql")).fetchall()
     return (
         *(Saved("archived table", name, _count(connection, name), 0) for (name,) in tables),
-        *(Saved(*row) for row in values),
+        *database.select(connection, Saved, read_sql("database/saved_summary.sql")),
         *_kept(connection),
     )
 

@@ -52,6 +52,7 @@ def run(connection: Connection, query: Query, values: dict[str, object]) -> psyc
     import psycopg
 
     cursor: psycopg.RawCursor[tuple[Any, ...]] = psycopg.RawCursor(connection)
+    # As bytes: in a session of an SQL_ASCII database this cursor would send text as ASCII, and names may be anything.
     return cursor.execute(query.sql.encode(), [values[each] for each in query.parameters] or None)
 
 

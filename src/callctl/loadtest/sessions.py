@@ -227,7 +227,9 @@ class Load:
         self._waiting[id(under_way)] = under_way
         try:
             await psycopg.AsyncRawCursor(connection).execute(
-                query.sql.encode(), [values[each] for each in query.parameters] or None
+                # As bytes: see queries.run.
+                query.sql.encode(),
+                [values[each] for each in query.parameters] or None,
             )
         except psycopg.Error as problem:
             if connection.closed:

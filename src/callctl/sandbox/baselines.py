@@ -104,7 +104,8 @@ def fill(
     refuses. Raises KeyError for a name that is none of a baseline.
     """
     baseline = Baseline[baseline]
-    with connect(url) as connection:
+    # Some names are not ASCII; a session of an SQL_ASCII database would refuse to send them.
+    with connect(url, client_encoding="UTF8") as connection:
         for name, value in (
             ("callctl.rows", str(rows)),
             ("callctl.seed", str(seed)),

@@ -12,6 +12,7 @@ __all__ = [
     "batch_query",
     "load_script",
     "naming",
+    "saved",
     "scope",
     "script",
     "tokens",

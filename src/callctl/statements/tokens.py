@@ -101,6 +101,16 @@ def position(items: Sequence[Token], offset: int) -> int:
     return bisect.bisect_left([token.start for token in items], offset)
 
 
+def qualified_names(sql: str) -> set[tuple[str, str]]:
+    """The names with a schema before them, as (schema, name). A name in a string is none of them."""
+    items = tokens(sql)
+    return {
+        (first.word, second.word)
+        for first, dot, second in zip(items, items[1:], items[2:], strict=False)
+        if dot.text == "."
+    }
+
+
 def line_of(text: str, offset: int) -> int:
     """The line, from 1, that an offset stands on."""
     return text.count("\n", 0, offset) + 1
@@ -128,6 +138,37 @@ def splice(sql: LiteralString, edits: Iterable[Edit]) -> LiteralString:
         parts += (sql[last : edit.start], edit.text)
         last = edit.end
     return "".join((*parts, sql[last:]))
+
+
+def with_query(sql: LiteralString, name: str, query: str) -> LiteralString:
+    """The text with another query in the parentheses that it names: ``name AS (…)``, or ``(…) AS name``.
+
+    Raises ValueError where it names none so, or more than one.
+    """
+    stream = tokens(sql)
+    spans = []
+    for index, token in enumerate(stream):
+        if not token.says(name):
+            continue
+        before, after = stream[max(index - 2, 0) : index], stream[index + 1 : index + 3]
+        if len(after) == 2 and after[0].says("as") and after[1].type == TokenType.L_PAREN:
+            spans.append((index + 2, _partner(stream, index + 2, 1)))
+        elif len(before) == 2 and before[1].says("as") and before[0].type == TokenType.R_PAREN:
+            spans.append((_partner(stream, index - 2, -1), index - 2))
+    if len(spans) != 1:
+        raise ValueError(f"{len(spans)} queries are named {name}")
+    ((opening, closing),) = spans
+    return splice(sql, [Edit(stream[opening].end, stream[closing].start, f"\n{query}\n")])
+
+
+def _partner(stream: Sequence[Token], index: int, direction: int) -> int:
+    """Where the parenthesis at ``index`` is closed (1) or was opened (-1)."""
+    depth = 0
+    while True:
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(stream[index].type, 0)
+        if depth == 0:
+            return index
+        index += direction
 
 
 def identifier(name: str) -> str:

@@ -42,7 +42,7 @@ ALWAYS = {f"function {DOCUMENTED_SCHEMA} update_updated_at_column()": ["returns"
 def look(connection: psycopg.Connection[Any]) -> Catalog:
     """Every fact of the platform's schema and of callctl's."""
     found: Catalog = {}
-    rows = connection.execute(facts_sql((DOCUMENTED_SCHEMA, STORE)).encode()).fetchall()
+    rows = connection.execute(facts_sql((DOCUMENTED_SCHEMA, STORE))).fetchall()
     for relation, kind, name, fact, value in rows:
         if fact in ("writes", "events"):  # of what others have added
             continue
@@ -63,7 +63,7 @@ def contract(server: Server) -> dict[str, dict[str, Any]]:
         db.execute(BARE)
         before = look(db)
         for sql in (schema_sql(), read_sql("store_keys.sql")):
-            db.execute(sql.encode())
+            db.execute(sql)
         stages = [(0, "store"), *((step.number, step.name) for step in all_steps())]
         for number, name in stages:
             if number:

@@ -10,7 +10,7 @@ from callctl.secrets.rows.binding import FieldName
 from callctl.secrets.rows.bound_fields import bound_fields
 from callctl.secrets.rows.tables import targets
 from callctl.statements.script import load_script
-from callctl.statements.tokens import literal
+from callctl.statements.tokens import literal, with_query
 
 if TYPE_CHECKING:
     from callctl.config.secrets import SecretField
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 CHECKS = ("declared-secrets-encrypted", "declared-secrets-known-key")
 BOUND_CHECKS = ("secrets-bound",)
-# What stands in sql/verify/declared_secrets.sql and bound_secrets.sql in their place.
-NO_SECRET = (
+# The query of sql/verify/declared_secrets.sql and bound_secrets.sql in whose place these are put.
+SECRET = "secret"
+# It finds none, and gives the columns their types.
+_NO_SECRET = (
     "SELECT NULL::text AS relation, NULL::text AS row_id, NULL::text AS field, false AS whole, NULL::jsonb AS value"
 )
 
@@ -43,7 +45,7 @@ def declared_secrets(connection: Connection, settings: Settings) -> str:
         for each in part.fields
         if each in ours
     ]
-    return "\n  UNION ALL ".join([NO_SECRET, *values])
+    return "\n  UNION ALL ".join([_NO_SECRET, *values])
 
 
 def bound_secrets(connection: Connection, settings: Settings, bound: frozenset[FieldName]) -> str:
@@ -58,7 +60,7 @@ def bound_secrets(connection: Connection, settings: Settings, bound: frozenset[F
         for each in part.fields
         if FieldName(target.recorded, each.account_type or "", each.text) in bound
     ]
-    return "\n  UNION ALL ".join([NO_SECRET, *values])
+    return "\n  UNION ALL ".join([_NO_SECRET, *values])
 
 
 def unbound_rows(connection: Connection, settings: Settings, table: str) -> set[str]:
@@ -68,7 +70,7 @@ def unbound_rows(connection: Connection, settings: Settings, table: str) -> set[
         return set()
     found: set[str] = set()
     for statement in load_script("verify/bound_secrets.sql").statements:
-        text = statement.sql.replace(NO_SECRET, bound_secrets(connection, settings, bound), 1)
+        text = with_query(statement.sql, SECRET, bound_secrets(connection, settings, bound))
         found |= {row[1] for row in connection.execute(text).fetchall() if row[0] == table}
     return found
 

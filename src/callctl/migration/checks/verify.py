@@ -12,7 +12,7 @@ from callctl.database import store
 from callctl.errors import Refused
 from callctl.files import read_sql
 from callctl.migration.checks.conformance import conformance, step_conformance, store_conformance
-from callctl.migration.checks.declared_secrets import BOUND_CHECKS, CHECKS, NO_SECRET, bound_secrets, declared_secrets
+from callctl.migration.checks.declared_secrets import BOUND_CHECKS, CHECKS, SECRET, bound_secrets, declared_secrets
 from callctl.migration.checks.results import CheckResult, Report
 from callctl.migration.checks.row_checks import Asked, answers, asked, asked_alone
 from callctl.migration.steps.numbered import all_steps, applied_steps
@@ -22,6 +22,7 @@ from callctl.secrets.rows import bound_fields
 from callctl.statements.adaptation import adapt
 from callctl.statements.naming import Naming, read_naming
 from callctl.statements.script import load_script
+from callctl.statements.tokens import with_query
 
 if TYPE_CHECKING:
     from callctl.config.accept import Accepted
@@ -112,7 +113,7 @@ def examine(
 def _asked_of(checks: Iterable[Asked], ids: Collection[str], values: str) -> tuple[Asked, ...]:
     """The checks, those with these ids asked of what ``values`` finds in declared fields."""
     return tuple(
-        replace(each, statement=replace(each.statement, sql=each.statement.sql.replace(NO_SECRET, values, 1)))
+        replace(each, statement=replace(each.statement, sql=with_query(each.statement.sql, SECRET, values)))
         if each.statement.check is not None and each.statement.check.id in ids
         else each
         for each in checks

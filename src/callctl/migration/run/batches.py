@@ -20,7 +20,9 @@ from callctl.migration.run.failures import NotStored, assert_stored, waits_for
 from callctl.migration.run.sessions import on_sessions
 from callctl.migration.run.transactions import Failed, HeldTooLong, Run, attempted, transaction
 from callctl.statements import batch_query as work_list
+from callctl.statements import saved
 from callctl.statements.script import Script, Statement, parse_script
+from callctl.statements.tokens import with_query
 
 FIRST = 200
 SMALLEST = 20
@@ -62,7 +64,7 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
             short = found.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
             if short and "again" in statement.directives:
                 break  # what is left is the last transaction's
-        if changed > before and "INSERT INTO callctl.saved_value" in statement.sql:
+        if changed > before and saved.adds_values(statement.sql):
             # The step's checks join it, and the planner would take it for as small as it was.
             _analyze_saved(run)
         attempted(run, partial(_finish, run, script, statement, changed))
@@ -111,7 +113,7 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Batc
             reached = store.Checkpoint(statement.number, False, changed)
             store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
             run.connection.execute(read_sql("migration/run/whole_tables.sql"))
-            cursor = run.connection.execute(making.replace("{listing}", listing))
+            cursor = run.connection.execute(with_query(making, "listing", listing))
             row = run.connection.execute(listed_before).fetchone()
             assert row is not None
             for each in rest:
@@ -119,7 +121,7 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Batc
         return _Listed(cursor.rowcount, row[0], row[1] or "")
 
     found = attempted(run, attempt)
-    if found.total and "callctl.saved_value" in listing:
+    if found.total and saved.reads_values(listing):
         # What a way down has saved a moment ago, the planner does not know of yet.
         _analyze_saved(run)
     return found

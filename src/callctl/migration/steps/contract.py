@@ -19,7 +19,7 @@ from sqlglot import TokenType
 from callctl.files import read_sql, sql_root
 from callctl.statements.naming import DOCUMENTED_SCHEMA, SOFT_DELETE, Naming, TableNaming
 from callctl.statements.script import Check, Statement
-from callctl.statements.tokens import Edit, identifier, literal, splice, tokens
+from callctl.statements.tokens import Edit, identifier, literal, splice, tokens, with_query
 
 STORE = "callctl"
 KINDS = MappingProxyType(
@@ -37,7 +37,7 @@ RELIED_ON = tuple(
     f"{DOCUMENTED_SCHEMA}.{table}"
     for table in ("users", "companies", "chatbot_packages", "chatbots", "ai_models", "end_users", "conversations")
 )
-_NOTHING_MADE = "(VALUES (NULL::text, NULL::text, NULL::text)) AS m (kind, relation, name)"
+_NOTHING_MADE = "SELECT NULL::text AS kind, NULL::text AS relation, NULL::text AS name"
 _PLATFORM_FUNCTION = "update_updated_at_column()"
 # What pg_catalog.quote_ident() puts in quotes although lexer.identifier() need not.
 _KEYWORDS = frozenset(
@@ -168,17 +168,19 @@ def differences_sql(
         "objects": [_wanted(each, naming, alone) for each in expected],
     }
     text = json.dumps(asked, ensure_ascii=False)
-    facts = read_sql("migration/steps/facts.sql").replace("'{}'::jsonb", "(SELECT what FROM asked)", 1).rstrip()
-    asks = read_sql("migration/steps/contract.sql")
+    facts = with_query(read_sql("migration/steps/facts.sql"), "asked", "SELECT what FROM contract")
+    query = with_query(read_sql("migration/steps/contract.sql"), "fact", facts)
     if all(each.always is None for each in expected):
-        asks = asks.replace("callctl.made AS m", _NOTHING_MADE, 1)  # which may be what is wrong
-    return asks.replace("'{}'::jsonb", f"{literal(text)}::jsonb", 1).replace("/* facts */", facts)
+        query = with_query(query, "made", _NOTHING_MADE)  # the table callctl.made may be what is wrong
+    return with_query(query, "contract", f"SELECT {literal(text)}::jsonb AS what")
 
 
 def facts_sql(schemas: Collection[str]) -> str:
     """The query for every fact of these schemas: relation, kind, name, property, value."""
     asked = {"tables": [(name, None) for name in schemas], "functions": [(name, None) for name in schemas]}
-    return read_sql("migration/steps/facts.sql").replace("'{}'::jsonb", f"{literal(json.dumps(asked))}::jsonb", 1)
+    return with_query(
+        read_sql("migration/steps/facts.sql"), "asked", f"SELECT {literal(json.dumps(asked))}::jsonb AS what"
+    )
 
 
 def step_check(step: int, naming: Naming, *, warns: bool = False) -> Statement | None:

@@ -152,13 +152,7 @@ def resume(connection: Connection, settings: Settings, naming: Naming, on_event:
         return
 
     def begin_again() -> None:
-        # The first stays: it says that the step is half way down.
-        connection.execute(
-            "DELETE FROM callctl.checkpoint WHERE step = %s AND direction = 'down' AND statement > 1", (SHADOWED,)
-        )
-        connection.execute(
-            "UPDATE callctl.checkpoint SET finished = false WHERE step = %s AND direction = 'down'", (SHADOWED,)
-        )
+        connection.execute(read_sql("migration/steps/shadow_again.sql"), {"step": SHADOWED})
 
     _at_once(connection, settings, begin_again, on_event)
 
@@ -178,7 +172,7 @@ def remove(
     def drop_it() -> None:
         connection.execute(read_sql("migration/steps/hold.sql"), limits)
         connection.execute(drop.sql)
-        connection.execute("DELETE FROM callctl.checkpoint WHERE step = %s AND direction = 'down'", (SHADOWED,))
+        store.forget_checkpoints(connection, SHADOWED, "down")
         if then_up:
             script = all_steps()[SHADOWED - 1].script("up")
             # The column is text still: left of the step is what puts shortened addresses back, from its first batch on.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.config.secrets import SecretField
 from callctl.files import read_sql
-from callctl.secrets.inventory.scan_tables import STORE, Column, Table
+from callctl.secrets.inventory.scan_tables import Column, Table
+from callctl.statements import saved
 
 if TYPE_CHECKING:
     from psycopg import sql
@@ -84,7 +85,7 @@ def statement(
     def text(name: str) -> sql.Composable:
         return sql.SQL("concat({})").format(column(name))
 
-    saved = is_saved(table)
+    of_another = is_saved(table)
     named: list[sql.Composable] = []
     texts: list[sql.Composable] = []
     documents: list[sql.Composable] = []
@@ -100,15 +101,15 @@ def statement(
                 in_bytes.append(column(name))
             if form != "bytes":
                 (documents if form == "json" else texts).append(column(name))
-    keys = ["row_id"] if saved else list(table.keys)
+    keys = ["row_id"] if of_another else list(table.keys)
     account_type: sql.Composable = text("account_type") if table.typed else sql.SQL("NULL::text")
     base: sql.Composable = sql.SQL("NULL")
-    if saved:
+    if of_another:
         # A saved row is one of another table: what is declared there by account type goes by the row's own.
-        if table.name == "saved_row":
+        if table.name == saved.ROWS[1]:
             account_type = sql.SQL("t.contents ->> 'account_type'")
         base = sql.SQL("ARRAY[{}, {}]").format(
-            column("relation"), column("field") if table.name == "saved_value" else sql.Literal("")
+            column("relation"), column("field") if table.name == saved.VALUES[1] else sql.Literal("")
         )
     return _file(
         "rows_with_plaintext" if plaintext else "rows",
@@ -131,7 +132,7 @@ def statement(
 
 def is_saved(table: Table) -> bool:
     """Whether its rows are what callctl saved of another table's."""
-    return table.schema == STORE and table.name in ("saved_row", "saved_value")
+    return saved.is_saved(table.schema, table.name)
 
 
 def sent(connection: Connection, query: bytes) -> Generator[tuple[Any, ...], None, None]:

@@ -14,6 +14,7 @@ from callctl.secrets.envelope.fields import ACCOUNTS, DECLARED, WEBHOOK_SECRET, 
 from callctl.secrets.envelope.format import Place
 from callctl.secrets.rows import kept_secrets
 from callctl.secrets.rows.row import Part, Target
+from callctl.statements import saved
 from callctl.statements.naming import assert_platform
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _saved(
     for kind, table, name in connection.execute(
         read_sql("secrets/rows/saved.sql"), {"tables": sorted(by_table)}
     ).fetchall():
-        if kind == "saved_row":
+        if kind == saved.ROWS[1]:
             made.append(_saved_rows(table, by_table[table]))
             continue
         column, *inside = name.split(".")
@@ -213,7 +214,7 @@ def _saved_rows(table: str, fields: list[SecretField]) -> Target:
         name=f"saved rows of {table}",
         table=table,
         where="saved",
-        relation=("callctl", "saved_row"),
+        relation=saved.ROWS,
         key="t.row_id",
         key_type="uuid",
         row_id="t.row_id::text",
@@ -237,7 +238,7 @@ def _saved_values(
         name=f"saved values of {table}.{name}",
         table=table,
         where="saved",
-        relation=("callctl", "saved_value"),
+        relation=saved.VALUES,
         key="t.id",
         key_type="bigint",
         row_id="t.row_id::text",
