@@ -137,3 +137,16 @@ def test_each_version_of_the_envelope_is_in_verify_in_the_vectors_and_on_the_pag
     assert {version for version in versions if f"version {version}" not in vectors} == set()
     page = (ROOT / "docs" / "reference" / "envelope.md").read_text(encoding="utf-8")
     assert {version for version in versions if f"ersion {version}" not in page} == set()
+
+
+# ---- commands: src/callctl/cli ------------------------------------------------------------------------------------
+
+
+def test_each_file_of_a_command_is_registered() -> None:
+    folder = ROOT / "src" / "callctl" / "cli"
+    face = (folder / "__init__.py").read_text(encoding="utf-8")
+    files = {path.stem for path in folder.glob("*.py") if "\ndef register(" in path.read_text(encoding="utf-8")}
+    called = {*re.findall(r"^(\w+)\.register\(app\)", face, re.MULTILINE)}
+    for stem in files - called:  # a part of another command
+        used = any(f"{stem}.register(" in path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+        assert used, f"cli/{stem}.py is not registered"
