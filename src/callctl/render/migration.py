@@ -13,7 +13,6 @@ from callctl.migration.live_runs import Live
 from callctl.migration.steps.numbered import finishing
 from callctl.render import console as render
 from callctl.render import live_run as render_live
-from callctl.render import verify as render_report
 from callctl.render import withheld as render_withheld
 from callctl.render.table import table
 
@@ -349,6 +348,8 @@ def adopted_document(steps: Sequence[Adopted], exit_code: int, target: Target | 
 
 
 def _adopted_text(steps: Sequence[Adopted], target: Target | None) -> None:
+    from callctl.render import verify as render_report
+
     render_report.failed([check for step in steps for check in step.failing])
     table(
         ("step", "name", "state", "failed"),
