@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import itertools
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -149,11 +148,8 @@ def small(directory: Path) -> tuple[mutants.Tree, mutants.Mutant]:
     test = "from one import small\n\n\ndef test_it():\n    assert not small(3)\n"
     (directory / "test_one.py").write_text(test, encoding="utf-8")
     (directory / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    tree = mutants.Tree.__new__(mutants.Tree)
-    tree.home = directory
-    tree.environment = {**os.environ, "PYTHONPATH": str(directory)}
     change = next(each for each in python_mutants((directory / "one.py").read_text()) if each.kind == "comparison")
-    return tree, mutants.Mutant(Area("small", ("one.py",), ("test_one.py",)), "one.py", change)
+    return mutants.Tree(directory), mutants.Mutant(Area("small", ("one.py",), ("test_one.py",)), "one.py", change)
 
 
 def test_a_test_that_fails_for_the_change_alone_kills_it(tmp_path: Path) -> None:
@@ -161,6 +157,12 @@ def test_a_test_that_fails_for_the_change_alone_kills_it(tmp_path: Path) -> None
     outcome = mutants.Trial([tree], patience=300).of(mutant)
     assert (outcome.word, outcome.test) == ("killed", "test_one.py::test_it")
     assert (tmp_path / "one.py").read_text() == "def small(n):\n    return n < 3\n"
+
+
+def test_a_tree_that_is_stopped_runs_nothing(tmp_path: Path) -> None:
+    tree, mutant = small(tmp_path)
+    tree.stop()
+    assert mutants.Trial([tree], patience=300).of(mutant).test == "stopped"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from benchmarks.online_parts import saved
@@ -118,20 +118,27 @@ def _wanted(mutant: Mutant, only: str) -> bool:
 
 
 class Tree:
-    """A copy of what git knows of the project, in which one mutant at a time is tried."""
+    """A directory with callctl and its tests, in which one mutant at a time is tried."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._environment = {**os.environ, "PYTHONPATH": str(home / "src")}
         self._running: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+
+    @classmethod
+    def copied(cls, home: Path) -> Self:
+        """A copy of what git knows of the project, and of what is new."""
         listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
         for name in subprocess.check_output(listed, cwd=ROOT, text=True).split("\0"):
             if name and (ROOT / name).is_file():
                 (home / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, home / name)
-        self.environment = {**os.environ, "PYTHONPATH": str(home / "src")}
+        tree = cls(home)
         asks = [sys.executable, "-c", "import callctl; print(callctl.__file__)"]
-        said = subprocess.check_output(asks, cwd=home, env=self.environment, text=True).strip()
+        said = subprocess.check_output(asks, cwd=home, env=tree._environment, text=True).strip()
         assert Path(said).is_relative_to(home), f"the tests would see {said}"
+        return tree
 
     @contextlib.contextmanager
     def changed(self, mutant: Mutant) -> Iterator[None]:
@@ -151,11 +158,13 @@ class Tree:
 
     def run(self, tests: tuple[str, ...], patience: float) -> tuple[str, str]:
         """passed, failed or hung, and the test that did; what does not load fails. ``patience`` is for one test."""
+        if self._stopped:
+            return "failed", "stopped"
         options = ["-x", "-v", "-n", "0", "-p", "no:cacheprovider", "--no-header", "--tb=no", "-rfE"]
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "pytest", *options, *tests],
             cwd=self.home,
-            env=self.environment,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -179,6 +188,11 @@ class Tree:
             return "passed", ""
         failed = FAILED.search(text)
         return "failed", failed[1] if failed else text.strip().splitlines()[-1][:200]
+
+    def stop(self) -> None:
+        """End the tests that run here, and run no more."""
+        self._stopped = True
+        self.end()
 
     def end(self) -> None:
         """End the tests that run here, if any do: Ctrl-C first, so that they stop their servers."""
@@ -244,7 +258,7 @@ def main() -> int:
     head = saved.describe(ROOT / "src", {"seed": arguments.seed, "count": len(chosen), "only": arguments.only})
     tried: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="callctl-mutants-") as directory:
-        trees = [Tree(Path(directory) / str(number)) for number in range(max(1, arguments.jobs))]
+        trees = [Tree.copied(Path(directory) / str(number)) for number in range(max(1, arguments.jobs))]
         trial = Trial(trees, arguments.patience, tuple(arguments.tests))
         with ThreadPoolExecutor(len(trees)) as pool:
             futures = {pool.submit(trial.of, mutant): mutant for mutant in chosen}
@@ -259,7 +273,7 @@ def main() -> int:
             except KeyboardInterrupt:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for tree in trees:
-                    tree.end()
+                    tree.stop()
     return _report(tried)
 
 

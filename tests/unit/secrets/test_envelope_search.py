@@ -150,3 +150,13 @@ def test_members_without_braces_are_no_envelope() -> None:
     """Unlike those of an hstore, which has none: a kid that is named counts, and nothing else does."""
     assert [(each.state, each.key) for each in of_text(json.dumps(NAMED)[1:-1])] == [("broken", "test")]
     assert list(of_text(json.dumps(BARE)[1:-1])) == []
+
+
+def test_an_hstore_of_the_members_is_an_envelope() -> None:
+    def hstore(members: dict[str, Any]) -> str:
+        return ", ".join(f'"{name}"=>"{value}"' for name, value in members.items())
+
+    assert [(each.state, each.key) for each in of_text(hstore(NAMED))] == [("whole", "test")]
+    assert [(each.state, each.key) for each in of_text(hstore(BARE))] == [("whole", None)]
+    assert [(each.state, each.key) for each in of_text(hstore({**NAMED, "more": 1}))] == [("broken", "test")]
+    assert [(each.state, each.key) for each in of_text(hstore(NAMED)[:-1])] == [("broken", "test")]

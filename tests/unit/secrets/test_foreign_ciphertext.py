@@ -104,6 +104,8 @@ PLAINTEXT = [
     *("$2b$12$" + "a" * 53, "d41d8cd98f00b204e9800998ecf8427e", '{"type": "service_account", "private_key": "x"}'),
     *('{"data": "x"}', '{"iv": 1}', "[1]", "[" * 100_000, "a:" * 100_000, "0" * 5_000 + ":" + "0" * 5_000),
     *("550e8400-e29b-41d4-a716-446655440000", "é☎"),
+    # Three parts, but no tag; and a tag, but no IV.
+    *(f"{IV.hex()}:{TAG[1:].hex()}:{TEXT.hex()}", f"{TAG.hex()}:{bytes(13).hex()}:{TEXT.hex()}"),
 ]
 
 

@@ -174,6 +174,14 @@ def test_a_file_behind_a_link_is_asked_about_itself(tmp_path: Path) -> None:
 # ---- commands ------------------------------------------------------------------------------------------
 
 
+def test_white_space_around_a_key_has_an_end(tmp_path: Path) -> None:
+    """4,096 bytes are read, and no more: what goes on is no key."""
+    most = ONE + " " * (4096 - len(ONE))
+    assert load(tmp_path, key_file(tmp_path, most)).primary.secret == bytes.fromhex(ONE)
+    with pytest.raises(ConfigError, match="the file holds more than a key"):
+        load(tmp_path, key_file(tmp_path, most + " "))
+
+
 def test_a_command_that_does_not_do_it(tmp_path: Path) -> None:
     source = f"key k1 (command {sys.executable})"
     assert f"{source}: the command ended with exit code 3" in refused(tmp_path, printing("raise SystemExit(3)"))
