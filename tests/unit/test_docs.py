@@ -137,6 +137,21 @@ def test_every_command_is_written_about() -> None:
         assert any(words[: command.count(" ") + 1] == command.split() for words in written), command
 
 
+# They tell what they do line by line ("Long work"), or have no answer in JSON.
+LINE_BY_LINE = {"demo", "migrate up", "migrate down", "migrate adopt", "sandbox stop"}
+
+
+def test_every_command_has_a_sample_of_its_json() -> None:
+    """In docs/json_samples.py, from which the page is generated."""
+    text = (DOCS / "reference" / "json-output.md").read_text(encoding="utf-8")
+    sampled = set()
+    for heading in re.findall(r"^### (.+)$", text, re.MULTILINE):
+        first, *others = heading.partition(" --")[0].split(", ")
+        sampled |= {first, *(f"{first.rpartition(' ')[0]} {other}" for other in others)}
+    leaves = {path for path, each in commands().items() if path and not hasattr(each, "commands")}
+    assert leaves - sampled - LINE_BY_LINE == set()
+
+
 # ---- links and names -----------------------------------------------------------------------------------
 
 
