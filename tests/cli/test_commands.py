@@ -392,6 +392,7 @@ def test_the_drops_are_deferred_and_taken_later(baseline: str, ask: Callable[...
     ]
     events = ask(baseline, "migrate", "up", "--defer-drops", "--yes", "--output", "json")[1].splitlines()
     assert json.loads(events[1]) == {
+        "version": 1,
         "event": "notice",
         "text": "steps 5 and 6 are applied already: there is nothing to defer",
     }

@@ -118,6 +118,8 @@ def test_an_operators_catalogue(url: str, directory: Path, ask: Ask) -> None:  #
     assert found.pop("target")["schema"] == "chatapp"
     (model,) = found.pop("models")
     assert found == {
+        "version": 1,
+        "next": None,
         "catalogue": "our.yaml",
         "dry_run": False,
         "accounts": None,

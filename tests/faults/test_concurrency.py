@@ -86,7 +86,7 @@ def test_without_yes_nobody_looks_while_another_is_in_the_middle(real: str, tmp_
         assert "preflight" not in err  # nothing was looked at, so nothing is said that will not be so
         second = processes.start(real, "migrate", "up", "--wait", "--output", "json")
         assert second.stdout is not None
-        assert '{"event": "waiting", "what": "another callctl to finish"' in second.stdout.readline()
+        assert '"event": "waiting", "what": "another callctl to finish"' in second.stdout.readline()
         other.execute("DROP TABLE chatapp.calls")
         pause.unlink()
         assert processes.finish(first)[0] == 0
