@@ -15,7 +15,7 @@ from tests.support import processes
 
 from callctl.config.settings import Settings
 from callctl.database import connection as database
-from callctl.database import lock, store
+from callctl.database import lock, pace, store
 from callctl.database.guarded import guard_transaction, with_retries
 from callctl.errors import Interrupted, LockHeld, StepFailed
 from callctl.events import BatchFinished, Event, Notice
@@ -41,7 +41,7 @@ FOR EACH ROW WHEN (OLD.id = {id}) EXECUTE FUNCTION public.refuse();
 @pytest.fixture(autouse=True)
 def _short_lists_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches, "MANY", 20)
-    monkeypatch.setattr(batches, "FIRST", 5)
+    monkeypatch.setattr(pace, "FIRST", 5)
 
 
 def with_many(url: str) -> str:

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from callctl.database import lock
 from callctl.database.connection import NotStored, select, translated
-from callctl.database.lock import BATCH_CLASS, IDLE_MS, WORK_CLASS, holders
+from callctl.database.lock import BATCH_CLASS, WORK_CLASS, holders
 from callctl.errors import LockHeld, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
@@ -87,20 +88,28 @@ def guarded(
     shared: bool = False,
     beside: int | None = None,
     one_snapshot: bool = False,
+    constraints_immediate: bool = False,
     statement_timeout_ms: int | None = None,
     rolled_back: bool = False,
 ) -> Iterator[None]:
     """A transaction that begins with its guard: the work lock of the schema, and ``lock_timeout_ms``.
 
-    With ``one_snapshot`` all its statements see the same rows; ``statement_timeout_ms`` is what each may take;
-    ``rolled_back`` undoes it at its end, whatever happens. The rest, and what it raises, as :func:`guard_transaction`.
+    With ``one_snapshot`` all its statements see the same rows; with ``constraints_immediate`` a deferred trigger fires
+    behind its statement; ``statement_timeout_ms`` is what each statement may take; ``rolled_back`` undoes it at its
+    end, whatever happens. The rest, and what it raises, as :func:`guard_transaction`.
+
+    What begins it ends with an answer that is read. In a pipeline the server takes a session that has sent more for
+    busy, and would not end it where callctl falls silent.
     """
     with connection.transaction(force_rollback=rolled_back):
         if one_snapshot:  # before any query
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if constraints_immediate:
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         guard_transaction(connection, settings.schema, settings.lock_timeout_ms, shared=shared, beside=beside)
         if statement_timeout_ms is not None:
-            connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(statement_timeout_ms),))
+            values = (str(statement_timeout_ms),)
+            connection.execute("SELECT set_config('statement_timeout', %s, true)", values).fetchone()
         yield
 
 
@@ -136,7 +145,7 @@ def guard_transaction(
         "schema": schema,
         "shared": shared,
         "lock_timeout": f"{lock_timeout_ms}ms",
-        "idle": f"{IDLE_MS}ms",
+        "idle": f"{lock.IDLE_MS}ms",
     }
     (guard,) = select(connection, _Guard, read_sql("database/guard.sql"), parameters)
     if not guard.locked:

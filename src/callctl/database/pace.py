@@ -1,4 +1,4 @@
-"""When a run should hold its breath: a pause file, and replicas that fall behind."""
+"""How fast a run goes: how many rows a batch has, a pause file, and replicas that fall behind."""
 
 from __future__ import annotations
 
@@ -17,6 +17,35 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 LOOK_SECONDS = 1.0
+# The rows of a run's first batch, and of its smallest; ``batch_size`` bounds both.
+FIRST = 200
+SMALLEST = 20
+
+
+class BatchSize:
+    """How many rows the next batch has: what fits ``batch_time``, as the last ones took; ``batch_size`` at most.
+
+    One measurement says little, so there are no leaps: a batch that took too long is followed by what fits, and by no
+    less than half of it; a whole one that took less than half of the time is followed by twice as many.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._target_ms = settings.batch_time_ms
+        self._largest = settings.batch_size
+        self.smallest = min(SMALLEST, self._largest)
+        self.rows = min(FIRST, self._largest)
+
+    def took(self, rows: int, milliseconds: float) -> None:
+        """A batch of ``rows`` was written in that time."""
+        if milliseconds > self._target_ms:
+            fitting = int(rows * self._target_ms / milliseconds)
+            self.rows = min(max(fitting, rows // 2, self.smallest), self.rows)
+        elif milliseconds < self._target_ms / 2 and rows >= self.rows:
+            self.rows = min(self.rows * 2, self._largest)
+
+    def cut_short(self, rows: int) -> None:
+        """The server ended a batch of ``rows`` that took too long: a quarter of them is next, or a single row."""
+        self.rows = max(rows // 4, 1)
 
 
 class Pace:

@@ -325,10 +325,9 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
     def attempt() -> list[MigratedStep]:
         taken = []
         try:
-            with guarded(run.connection, run.settings):
+            # A deferred trigger fires behind its statement: PostgreSQL alters no table with trigger events pending.
+            with guarded(run.connection, run.settings, constraints_immediate=True):
                 run.connection.execute("SELECT set_config('callctl.atomic', 'on', true)")
-                # A deferred trigger fires behind its statement: PostgreSQL alters no table with trigger events pending.
-                run.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 for position, (step, script, checks) in enumerate(ready, start=1):
                     run.lock.tell(step.number)
                     run.on_event(StepStarted(step.number, step.name, run.direction, position, len(ready)))

@@ -145,6 +145,19 @@ def test_a_statement_timeout_is_set_behind_the_guard() -> None:
     assert "statement_timeout" in connection.sent[1]
 
 
+def test_the_guard_is_the_last_that_is_sent_before_the_work() -> None:
+    """Its answer is read: no statement under way keeps the server from ending a session that falls silent."""
+    connection: Any = Fake()
+    with guarded.guarded(connection, SETTINGS, one_snapshot=True, constraints_immediate=True):
+        pass
+    assert [sql.split("\n")[-1][:40] for sql in connection.sent[:2]] == [
+        "SET TRANSACTION ISOLATION LEVEL REPEATAB",
+        "SET CONSTRAINTS ALL IMMEDIATE",
+    ]
+    assert len(connection.sent) == 3
+    assert "pg_try_advisory_xact_lock" in connection.sent[2]
+
+
 def test_no_other_module_opens_a_guard() -> None:
     """Attempts that are not one transaction of work may use the retries: those that are listed, and why."""
     elsewhere = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from callctl.database import store
+from callctl.database.pace import BatchSize
 from callctl.errors import Refused
 from callctl.events import BatchFinished
 from callctl.files import read_sql
@@ -24,8 +25,6 @@ from callctl.statements import saved
 from callctl.statements.script import Script, Statement, parse_script
 from callctl.statements.tokens import with_query
 
-FIRST = 200
-SMALLEST = 20
 # A shorter list is done before a second session has begun.
 MANY = 5000
 # A repeated statement is run in batches until a pass finds no more rows than this, then whole.
@@ -159,17 +158,12 @@ class _Shares:
 
     def work(self, run: Run) -> None:
         """Write batches until nobody has any left to take. Raises Failed."""
-        largest = run.settings.batch_size
-        smallest = min(SMALLEST, largest)
-        size = min(FIRST, largest)
-        while (share := self._take(size)) is not None:
+        size = BatchSize(run.settings)
+        while (share := self._take(size.rows)) is not None:
             start, end = share
             while start < end:
-                reached, took = self._batch(run, start, end, smallest)
-                if took > run.settings.batch_time_ms:
-                    size = max((reached - start) // 2, smallest)
-                elif took < run.settings.batch_time_ms / 2 and reached - start >= size:
-                    size = min(size * 2, largest)
+                reached, milliseconds = self._batch(run, start, end, size.smallest)
+                size.took(reached - start, milliseconds)
                 start = reached
 
     def _take(self, size: int) -> tuple[int, int] | None:

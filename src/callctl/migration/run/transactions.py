@@ -128,10 +128,9 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
     """
     with (
         database.pipeline(run.connection),
-        guarded(run.connection, run.settings, beside=run.beside, one_snapshot=one_snapshot),
-    ):
         # PostgreSQL alters no table with trigger events pending: a deferred trigger fires behind its statement.
-        run.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        guarded(run.connection, run.settings, beside=run.beside, one_snapshot=one_snapshot, constraints_immediate=True),
+    ):
         yield Transaction(run)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from callctl.database.guarded import given_way, with_retries
 from callctl.database.lock import WORK_CLASS
+from callctl.database.pace import BatchSize
 from callctl.events import OnEvent
 from callctl.files import read_sql
 from callctl.secrets.rotation.batch import Batch
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-FIRST = 200
-SMALLEST = 20
 # The SQLSTATE of callctl.not_at_once().
 NOT_AT_ONCE = "CCT01"
 
@@ -79,8 +78,7 @@ class Batches:
         self._not_at_once: set[str] = set()
         self._ahead: _Ahead | None = None
         self._writing: _Writing | None = None
-        self._largest = settings.batch_size
-        self._size = min(FIRST, self._largest)
+        self._size = BatchSize(settings)
 
     def run(self, taken: Range, target: Target, between: Callable[[int], None]) -> Tally:
         """Do a range from where it stands to its end. ``between`` is called with the rows of each batch once they are
@@ -90,13 +88,13 @@ class Batches:
         what was meant.
         """
         try:
-            self._read_ahead(target, taken.above, taken.up_to, self._size)
+            self._read_ahead(target, taken.above, taken.up_to, self._size.rows)
             while self._ahead is not None and (rows := self._rows_read(target, self._ahead)):
                 asked = self._ahead
                 if len(rows) < asked.rows:
                     self._ahead = None
                 elif target.unique or (rows := _whole_keys(rows)):
-                    self._read_ahead(target, rows[-1].key, taken.up_to, self._size)
+                    self._read_ahead(target, rows[-1].key, taken.up_to, self._size.rows)
                 else:
                     self._read_ahead(target, asked.above, taken.up_to, 2 * asked.rows)
                     continue
@@ -195,7 +193,7 @@ class Batches:
             except given_way():
                 again = True
             except psycopg.errors.QueryCanceled:  # too much for one statement
-                self._size = max(len(batch.rows) // 4, 1)
+                self._size.cut_short(len(batch.rows))
                 again = True
             except psycopg.Error as error:
                 if error.sqlstate not in (NOT_AT_ONCE, "0A000"):  # feature not supported: a rule
@@ -204,7 +202,7 @@ class Batches:
             else:
                 held, took, number, versions = (result.get_value(0, column) or b"" for column in range(4))
                 if held == b"t":
-                    self._adapt(len(batch.rows), float(took))
+                    self._size.took(len(batch.rows), float(took))
                     if int(number) == len(writing.changed):
                         return taken.tally.plus(batch.results), frozenset()
                     written = frozenset(json.loads(versions))
@@ -213,11 +211,5 @@ class Batches:
         # Somebody is in the way, or there is more to it.
         began = time.monotonic()
         tally, lost = self._swaps.swap(taken, batch, writing.changed, taken.tally, last=True, again=again)
-        self._adapt(len(batch.rows), (time.monotonic() - began) * 1000)
+        self._size.took(len(batch.rows), (time.monotonic() - began) * 1000)
         return tally, lost
-
-    def _adapt(self, rows: int, took_ms: float) -> None:
-        """Have the next batch take about as long as it should; no leaps, since one measurement says little."""
-        fitting = int(rows * self._settings.batch_time_ms / max(took_ms, 0.1))
-        if fitting < rows or rows >= self._size:
-            self._size = min(max(fitting, rows // 2, SMALLEST), self._size * 2, self._largest)
