@@ -616,6 +616,7 @@ RIGHT = {
     f"ALTER DATABASE template1 {REPLICA}; ALTER DATABASE template1 {READ_ONLY}; CREATE ROLE writer SUPERUSER; ALTER ROLE writer SET default_transaction_read_only = off;"
     "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$;"
     f"CREATE ROLE elsewhere; GRANT USAGE ON SCHEMA chatapp TO elsewhere; GRANT INSERT ON chatapp.users TO elsewhere; ALTER ROLE elsewhere {READ_ONLY}; ALTER ROLE elsewhere {REPLICA}",
+    "a grant on what holds no secret": "CREATE ROLE counter; GRANT USAGE ON ALL SEQUENCES IN SCHEMA callctl TO counter",
     "a company made later": "INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')",
 }  # fmt: skip
 
