@@ -50,7 +50,7 @@ def pytest(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def server_version() -> str:
     """Of the server that the tests start."""
-    from callctl.database.binaries import find_binaries
+    from callctl.database.programs import find_binaries
 
     binaries = find_binaries()
     command = [str(binaries.bin / "postgres"), "--version"]

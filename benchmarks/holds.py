@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online_parts import bench, saved
 
-from callctl.sandbox.baselines import BASELINES, connect
+from callctl.sandbox.lifecycle import BASELINES, connect
 
 # The platform's tables, and those of callctl that clients write to by its triggers and foreign keys.
 HELD = """

@@ -27,7 +27,7 @@ from tests.support.db.mutations import broken_guards, broken_objects, broken_sto
 from callctl.config.settings import Settings  # noqa: E402
 from callctl.errors import CallctlError  # noqa: E402
 from callctl.files import sql_names  # noqa: E402
-from callctl.migration.checks import conformance  # noqa: E402
+from callctl.migration.checks import verify  # noqa: E402
 from callctl.migration.checks.verify import examine  # noqa: E402
 from callctl.sandbox.server import start_server  # noqa: E402
 from callctl.statements.script import load_script, parse_script  # noqa: E402
@@ -139,7 +139,7 @@ def score_of_the_store(
                 for each in lot:
                     db.execute(each.sql.encode())
                 found = answers(db, queries)
-                checks = conformance.store_conformance(db, "chatapp")[1]
+                checks = verify.store_conformance(db, "chatapp")[1]
             named = {row[1] for check in checks if not check.passed for row in check.sample}
             counts["tried"] += len(lot)
             counts["callctl"] += sum(each.whole_name in named for each in lot)
@@ -149,7 +149,7 @@ def score_of_the_store(
 
 def main(arguments: list[str]) -> None:
     """Print the score, and save it where a file is named."""
-    conformance.SAMPLE = 10_000  # a lot is named as a whole
+    verify.SAMPLE = 10_000  # a lot is named as a whole
     with start_server() as server:
         with psycopg.connect(server.url("postgres")) as connection:
             version = str(connection.info.server_version // 10000)

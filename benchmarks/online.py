@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 
 # This file is run as a script; its parts are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

@@ -26,9 +26,9 @@ from benchmarks.online_parts import saved  # noqa: E402
 from tests.support.db import plans  # noqa: E402
 
 from callctl.config.settings import Settings  # noqa: E402
-from callctl.loadtest.queries import Query, documented_queries  # noqa: E402
+from callctl.loadtest.rows import Query, documented_queries  # noqa: E402
 from callctl.migration import migrate  # noqa: E402
-from callctl.sandbox.baselines import create_database, fill  # noqa: E402
+from callctl.sandbox.lifecycle import create_database, fill  # noqa: E402
 from callctl.sandbox.server import start_server  # noqa: E402
 from callctl.statements.naming import read_naming  # noqa: E402
 

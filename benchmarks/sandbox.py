@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 
-from callctl.sandbox.baselines import BASELINES, connect, create_database, drop_database, fill
+from callctl.sandbox.lifecycle import BASELINES, connect, create_database, drop_database, fill
 from callctl.sandbox.server import start_server
 
 

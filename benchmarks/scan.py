@@ -25,7 +25,7 @@ from benchmarks.online_parts import saved  # noqa: E402
 
 from callctl.config.settings import Settings  # noqa: E402
 from callctl.database import connection as database  # noqa: E402
-from callctl.sandbox.baselines import connect, create_database  # noqa: E402
+from callctl.sandbox.lifecycle import connect, create_database  # noqa: E402
 from callctl.sandbox.server import start_server  # noqa: E402
 from callctl.secrets.envelope.cipher import Decrypter  # noqa: E402
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value  # noqa: E402

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks.online_parts import bench, saved  # noqa: E402
 
-from callctl.config.secrets import KeyConfig, KeyEntry  # noqa: E402
+from callctl.config.sections import KeyConfig, KeyEntry  # noqa: E402
 from callctl.config.settings import Settings  # noqa: E402
 from callctl.database import connection as database  # noqa: E402
 from callctl.files import read_sql  # noqa: E402
@@ -41,7 +41,7 @@ from callctl.migration import migrate  # noqa: E402
 from callctl.migration.checks.row_checks import ask_all, asked, passes  # noqa: E402
 from callctl.migration.checks.verify import verify  # noqa: E402
 from callctl.migration.steps.numbered import all_steps  # noqa: E402
-from callctl.sandbox.baselines import connect  # noqa: E402
+from callctl.sandbox.lifecycle import connect  # noqa: E402
 from callctl.statements.naming import read_naming  # noqa: E402
 from callctl.statements.script import tree  # noqa: E402
 

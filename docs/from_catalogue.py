@@ -8,7 +8,7 @@ from typing import Any
 
 from callctl.files import read_sql
 from callctl.migration.steps import catalogue_form
-from callctl.migration.steps.catalogue import COLUMNS, EXAMPLES, OWN
+from callctl.migration.steps.call_models import COLUMNS, EXAMPLES, OWN
 
 SCHEMA = "model-catalogue.schema.json"
 

@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from callctl.backup.manifest import Manifest, TableRows
+from callctl.backup.file import Manifest, TableRows
 from callctl.backup.restore import Restored
 from callctl.backup.take import Backup, PlannedBackup
+from callctl.coderefs.languages import Kind
 from callctl.coderefs.search import CodeRefs, Reference
-from callctl.coderefs.spans import Kind
+from callctl.config.database_url import Target
 from callctl.config.settings import Settings
 from callctl.database.store import ChangedRecords, HistoryRow, Saved
 from callctl.errors import StepFailed
@@ -35,58 +36,46 @@ from callctl.events import (
     Waiting,
 )
 from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
-from callctl.loadtest.preview import Leftover, Preview
-from callctl.loadtest.queries import documented_queries
+from callctl.loadtest.rows import documented_queries
+from callctl.loadtest.run import Leftover, Preview
 from callctl.loadtest.sessions import Workload
 from callctl.migration.adoption import Adopted
-from callctl.migration.checks.findings import Finding
-from callctl.migration.checks.results import CONTRACT_COLUMNS, CheckResult, Report
+from callctl.migration.checks.findings import CONTRACT_COLUMNS, CheckResult, Finding, Report
 from callctl.migration.live_runs import Committed, Live, LiveRun, Session
 from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep, Status, StepState
-from callctl.migration.steps.catalogue import load_catalogue
+from callctl.migration.steps.call_models import load_catalogue
 from callctl.migration.steps.numbered import all_steps
-from callctl.render import accounts as render_accounts
 from callctl.render import backup as render_backup
+from callctl.render import checks as render_checks
 from callctl.render import coderefs as render_code_refs
-from callctl.render import companies as render_companies
 from callctl.render import console as render
 from callctl.render import demo as render_demo
-from callctl.render import keys as render_keys
 from callctl.render import loadtest as render_loadtest
 from callctl.render import migration as render_answers
-from callctl.render import preflight as render_findings
 from callctl.render import progress as render_progress
-from callctl.render import rotation as render_rotation
 from callctl.render import sandbox as render_sandbox
-from callctl.render import seeding as render_seeding
-from callctl.render import settings as render_settings
-from callctl.render import verify as render_report
-from callctl.render import webhooks as render_webhooks
+from callctl.render import secrets as render_secrets
+from callctl.render import tenants as render_tenants
 from callctl.render.documents import DEMO, DOCUMENTS, LINES, MANIFEST, schemas
-from callctl.sandbox.baselines import Baseline
-from callctl.sandbox.demo_events import Change, Changes, Story
-from callctl.sandbox.lifecycle import Sandbox
-from callctl.secrets.inventory.census import Census, Foreign, Shape, Unreadable, Use
+from callctl.sandbox.demo import Change, Changes, Story
+from callctl.sandbox.lifecycle import Baseline, Sandbox
 from callctl.secrets.inventory.key_retirement import Retired
-from callctl.secrets.inventory.key_use import Keys, KeyUse, Ledger, Secrets
+from callctl.secrets.inventory.key_use import Census, Foreign, Keys, KeyUse, Ledger, Secrets, Shape, Unreadable, Use
 from callctl.secrets.inventory.plaintext_copies import Copy
 from callctl.secrets.inventory.scan import Scan
-from callctl.secrets.inventory.scan_finder import Outside
-from callctl.secrets.inventory.scan_tables import NotLookedInto
+from callctl.secrets.inventory.scan_finder import NotLookedInto, Outside
 from callctl.secrets.rotation.rotate import Changed, ForeignLeft, Left, Rotated
-from callctl.secrets.rows.binding import FieldName, unbound
-from callctl.secrets.rows.kept_secrets import Kept
+from callctl.secrets.rows.row import FieldName, unbound
 from callctl.secrets.rows.slow_path import foreign_text
+from callctl.secrets.rows.tables import Kept
 from callctl.secrets.webhooks.accounts import Account, Chosen, NotPutBack
-from callctl.secrets.webhooks.run import Done
+from callctl.secrets.webhooks.replace import Done
 from callctl.statements.naming import DOCUMENTED, Naming
-from callctl.target import Target
 from callctl.tenants import accounts
-from callctl.tenants.chatbot_settings import Checked, Missing, Offence, Unlisted
+from callctl.tenants.accounts import DevelopmentAccount as DevAccount
+from callctl.tenants.call_settings import Checked, Missing, Offence, Unlisted
 from callctl.tenants.companies import Company, Switch
-from callctl.tenants.dev_accounts import Account as DevAccount
-from callctl.tenants.seed_rows import Difference, Seed
-from callctl.tenants.seeding import Seeded
+from callctl.tenants.seeding import Difference, Seed, Seeded
 
 _AT = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
 _TARGET = Target("platform", "db.example", 5432, "migrator", "18.0", "production", "chatapp")
@@ -143,7 +132,7 @@ def _asked() -> None:
         "allow the capability in the package, or move the chatbot, before step 6",
         (_ROW,),
     )
-    render_findings.preflight([finding], [4, 5, 6], "json")
+    render_checks.preflight([finding], [4, 5, 6], "json")
 
 
 def _verify() -> None:
@@ -173,7 +162,7 @@ def _verify() -> None:
         means="calls can't be recorded as the application expects, or are slow to list",
         mends=("CREATE INDEX CONCURRENTLY idx_calls_status ON chatapp.calls USING btree (status, company_id);",),
     )
-    render_report.report(Report((1, 2, 3, 4), (check, index), 127), "json")
+    render_checks.verify_report(Report((1, 2, 3, 4), (check, index), 127), "json")
 
 
 def _history() -> None:
@@ -287,7 +276,7 @@ def _seeded() -> None:
     difference = Difference("input_price_usd_per_million_tokens", "0.5", "0.75", False)
     seed = Seed(load_catalogue()[2], _ROW, "kept", (difference,))
     account = DevAccount("twilio", "Test Twilio Account", _ROW, "insert")
-    render_seeding.seeded(Seeded("models.yaml", (seed,), (account,), ("…",)), "json", dry_run=False, target=_TARGET)
+    render_tenants.seeded(Seeded("models.yaml", (seed,), (account,), ("…",)), "json", dry_run=False, target=_TARGET)
 
 
 def _code_refs() -> None:
@@ -298,12 +287,12 @@ def _code_refs() -> None:
 
 
 def _key_printed() -> None:
-    render_keys.generated("b33e2ce390e6a01dd51becac7c4e36b679f8c86aabc72edff05233a8f0c63e59", None, "json")
+    render_secrets.key_generated("b33e2ce390e6a01dd51becac7c4e36b679f8c86aabc72edff05233a8f0c63e59", None, "json")
 
 
 def _key_written() -> None:
     with redirect_stderr(io.StringIO()):
-        render_keys.generated("", Path("secrets/k2.key"), "json")
+        render_secrets.key_generated("", Path("secrets/k2.key"), "json")
 
 
 def _sandbox() -> None:
@@ -354,16 +343,16 @@ def _secrets() -> None:
     counted.foreign[form.target, form.field, form.form] = form
     last = Ledger(1, "k1", _AT, _AT, "migrator", "ops@deploy", 0)
     kept = Kept(_ROW, _COMPANY, 7, _AT, _AT, "9193d0e209b5")
-    render_rotation.secrets(Secrets("k2", "keep", counted, _outside(), None, last, (kept,), (_copy(),)), "json")
+    render_secrets.secrets(Secrets("k2", "keep", counted, _outside(), None, last, (kept,), (_copy(),)), "json")
 
 
 def _keys() -> None:
     key = KeyUse("k2", "primary", "env ENCRYPTION_KEY_2", "57739154a6be", _AT, None, 1983, 1243, 0, 0)
-    render_rotation.keys(Keys((key,), 0, 1), "json")
+    render_secrets.keys(Keys((key,), 0, 1), "json")
 
 
 def _retired() -> None:
-    render_rotation.retired(Retired("k1", _AT, 700, 31, 2, (), ()), "json", _TARGET)
+    render_secrets.retired(Retired("k1", _AT, 700, 31, 2, (), ()), "json", _TARGET)
 
 
 def _rotated() -> None:
@@ -375,7 +364,7 @@ def _rotated() -> None:
     counts = (10_000, 9_876, (changed,), 2, (left,), {"twilio": 1}, (other,))
     bound = (FieldName("integration_accounts", "twilio", "credentials.authToken"),)
     done = Rotated(2, "k2", "bind", False, _AT, _AT, *counts, _outside(), (_copy(),), 2.2, bound)
-    render_rotation.rotated(done, "json", _TARGET)
+    render_secrets.rotated(done, "json", _TARGET)
 
 
 def _account(fingerprint: str | None) -> Account:
@@ -383,16 +372,16 @@ def _account(fingerprint: str | None) -> Account:
 
 
 def _chosen() -> None:
-    render_webhooks.chosen(Chosen("new", "all accounts", (_account(None),), 1, 1), "json")
+    render_secrets.webhooks_chosen(Chosen("new", "all accounts", (_account(None),), 1, 1), "json")
 
 
 def _webhooks() -> None:
     account = _account("9193d0e209b5")
     done = Done("new", "all accounts", 7, _AT, (account,), 0, (), 1, 1, Path("new-secrets.jsonl"), _AT)
-    render_webhooks.done(done, "json", _TARGET)
+    render_secrets.webhooks_done(done, "json", _TARGET)
     left = NotPutBack(_ROW, "its secret has been changed since, by somebody else")
     back = Done("back", "all accounts", 8, _AT, (_account(None),), 0, (left,), 1, 1, None, None)
-    render_webhooks.done(back, "json", _TARGET)
+    render_secrets.webhooks_done(back, "json", _TARGET)
 
 
 def _load_preview() -> None:
@@ -434,7 +423,7 @@ def _load_tested() -> None:
 
 
 def _companies() -> None:
-    render_companies.listed([_one_company(True)], "json")
+    render_tenants.companies_listed([_one_company(True)], "json")
 
 
 def _one_company(enabled: bool) -> Company:
@@ -442,16 +431,16 @@ def _one_company(enabled: bool) -> Company:
 
 
 def _switched() -> None:
-    render_companies.switched(Switch(True, (_one_company(False),), ()), "json", target=_TARGET)
+    render_tenants.switched(Switch(True, (_one_company(False),), ()), "json", target=_TARGET)
 
 
 def _checked() -> None:
     offence = Offence(_ROW, _COMPANY, False, "silenceTimeout", "is 29, not from 30 to 300")
-    render_settings.checked(Checked(30, (offence,), (Unlisted("google", 2),)), "json")
+    render_tenants.settings_checked(Checked(30, (offence,), (Unlisted("google", 2),)), "json")
 
 
 def _without_settings() -> None:
-    render_settings.missing(Missing((_ROW,), 0), "json", dry_run=True, target=_TARGET)
+    render_tenants.settings_missing(Missing((_ROW,), 0), "json", dry_run=True, target=_TARGET)
 
 
 def _integration_accounts() -> None:
@@ -460,7 +449,7 @@ def _integration_accounts() -> None:
     account = accounts.Account(
         _ROW, "twilio", "Main line", *whose, "active", True, None, _AT, _AT, url, _AT + timedelta(days=3), ("token",)
     )
-    render_accounts.accounts([account], "json", problems=False)
+    render_tenants.accounts([account], "json", problems=False)
 
 
 def _events() -> None:

@@ -20,8 +20,7 @@ from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database, fill
-from callctl.sandbox.lifecycle import ignore_environment
+from callctl.sandbox.lifecycle import BASELINES, Baseline, create_database, drop_database, fill, ignore_environment
 from callctl.sandbox.server import Server, start_server
 
 ROWS = 200

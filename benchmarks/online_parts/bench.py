@@ -15,7 +15,7 @@ from benchmarks.online_parts import measure, tools, watch
 from benchmarks.online_parts.command import Outcome, run
 from benchmarks.online_parts.load import Load, Plan, sample_keys
 
-from callctl.sandbox.baselines import connect, create_database, drop_database, fill
+from callctl.sandbox.lifecycle import connect, create_database, drop_database, fill
 from callctl.sandbox.server import Server, start_server
 
 TEMPLATE = "load_template"

@@ -19,7 +19,7 @@ import psycopg
 from benchmarks.online_parts.measure import DONE, Transaction, planned_start
 from psycopg import pq
 
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 
 TYPES, FLAGS = 1, 2  # what the watcher has seen of table chatbots: its type column, its capability flags
 TYPE_COLUMN = {each.value: each.type_column for each in BASELINES}

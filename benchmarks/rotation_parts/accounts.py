@@ -15,11 +15,10 @@ from benchmarks.online_parts import bench
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import connect, create_database, drop_database, fill
+from callctl.sandbox.lifecycle import connect, create_database, drop_database, fill
 from callctl.sandbox.server import Server, start_server
-from callctl.secrets.envelope.cipher import Encrypter
+from callctl.secrets.envelope.cipher import Encrypter, Place, envelope_text
 from callctl.secrets.envelope.fields import DECLARED
-from callctl.secrets.envelope.format import Place, as_text
 from callctl.secrets.envelope.ring import Key, check_value
 
 # What the secrets are at first: plaintext, or under the key k1. They are to be under k2.
@@ -137,7 +136,7 @@ def _encrypted(encrypter: Encrypter, value: Any, name: str = "") -> Any:
     if isinstance(value, list):
         return [_encrypted(encrypter, each, name) for each in value]
     if name in ("access_token", "refresh_token"):
-        return as_text(encrypter.encrypt(value, _NOWHERE, 1))
+        return envelope_text(encrypter.encrypt(value, _NOWHERE, 1))
     return encrypter.encrypt(value, _NOWHERE, 1) if name in _SECRET else value
 
 

@@ -19,10 +19,9 @@ from benchmarks.rotation_parts import accounts
 from benchmarks.rotation_parts.accounts import RELATION, Form, Ready
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from callctl.sandbox.baselines import connect
+from callctl.sandbox.lifecycle import connect
 from callctl.sandbox.server import Server
-from callctl.secrets.envelope.cipher import Encrypter
-from callctl.secrets.envelope.format import Place, as_text
+from callctl.secrets.envelope.cipher import Encrypter, Place, envelope_text
 
 BATCH = 2_000  # rows a commit, as callctl's own default
 READ_AT_ONCE = 1_000
@@ -153,7 +152,7 @@ class _Again:
         return (json.dumps(self._inside(credentials)), *(self._text(token) for token in tokens), id)
 
     def _text(self, text: str) -> str:
-        return as_text(self._encrypted(json.loads(text)))
+        return envelope_text(self._encrypted(json.loads(text)))
 
     def _inside(self, value: Any) -> Any:
         if isinstance(value, dict):

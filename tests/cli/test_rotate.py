@@ -19,7 +19,7 @@ from callctl.cli import run
 from callctl.config.settings import Settings
 from callctl.files import read_sql
 from callctl.migration import migrate
-from callctl.sandbox.baselines import fill
+from callctl.sandbox.lifecycle import fill
 
 Ask: TypeAlias = Callable[..., tuple[str, str]]
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.steps import LAST
 
 from callctl.cli import run
-from callctl.cli.run_report import reported
+from callctl.cli.migrate import reported
 from callctl.events import Event, MigrationStarted, StepFinished, StepStarted
 from callctl.migration.run_record import RunRecord
 

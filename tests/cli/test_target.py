@@ -21,13 +21,13 @@ from typer.main import get_command
 
 from callctl.cli import app, run
 from callctl.config import settings as config
+from callctl.config.database_url import Target
 from callctl.config.settings import Settings
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.errors import ConnectionFailed
 from callctl.migration import migrate
 from callctl.render import console as render
-from callctl.target import Target
 
 Run: TypeAlias = Callable[..., tuple[int, str, str]]
 

@@ -15,7 +15,7 @@ from tests.support.cli.fork_server import Forks
 from tests.support.cli.pages import PROGRAM, Command, Sql, carry_out, difference, read
 from tests.support.processes import PATIENCE_SECONDS
 
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

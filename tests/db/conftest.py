@@ -15,7 +15,7 @@ from tests.support.db.platforms import Platform, Table
 from callctl.cli import run
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES, create_database, drop_database
+from callctl.sandbox.lifecycle import BASELINES, create_database, drop_database
 from callctl.sandbox.server import Server
 
 ACCOUNTS = 400

@@ -16,7 +16,7 @@ from tests.db.conftest import Callctl
 from tests.db.secrets.test_rotation_together import configuration
 from tests.support.db import accounts
 
-from callctl.config.secrets import SecretField
+from callctl.config.sections import SecretField
 from callctl.secrets.inventory import key_use
 from callctl.secrets.rotation.rotate import rotate
 

@@ -8,7 +8,7 @@ from tests.conftest import MakeDatabase, connect
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 
 
 @pytest.mark.parametrize("baseline", BASELINES)

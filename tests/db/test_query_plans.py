@@ -14,8 +14,8 @@ import pytest
 from tests.support.db import plans
 from tests.support.db.migrated import Migrated, State, connection_to
 
-from callctl.loadtest.queries import documented_queries
-from callctl.sandbox.baselines import BASELINES, Baseline
+from callctl.loadtest.rows import documented_queries
+from callctl.sandbox.lifecycle import BASELINES, Baseline
 from callctl.statements.naming import Naming, read_naming
 
 CALLS, LINES = 10_000_000, 100_000_000

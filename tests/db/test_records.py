@@ -17,7 +17,7 @@ from tests.support.steps import ALL, LAST
 from callctl.cli import run
 from callctl.config.settings import Settings
 from callctl.database import store
-from callctl.database.binaries import find_binaries
+from callctl.database.programs import find_binaries
 from callctl.errors import Refused
 from callctl.migration import adoption, migrate
 from callctl.migration.checks.preflight import preflight

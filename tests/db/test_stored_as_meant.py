@@ -12,8 +12,7 @@ from tests.db.conftest import ACCOUNTS, Callctl
 from tests.support.db import accounts
 
 from callctl.errors import StepFailed
-from callctl.secrets.envelope.cipher import Decrypter
-from callctl.secrets.envelope.format import Place, read
+from callctl.secrets.envelope.cipher import Decrypter, Place, read_envelope
 from callctl.secrets.rotation.rotate import rotate
 
 Database = psycopg.Connection[Any]
@@ -220,7 +219,9 @@ def test_an_id_that_is_there_twice_gets_each_its_own(url: str, keys: Path) -> No
         assert len(opened) == children
         assert not any(accounts.CANARY in text for text in opened)
         decrypter, nowhere = Decrypter(ring), Place("", "", "", "")
-        plaintexts = {decrypter.decrypt(envelope, nowhere).plaintext for text in opened if (envelope := read(text))}
+        plaintexts = {
+            decrypter.decrypt(envelope, nowhere).plaintext for text in opened if (envelope := read_envelope(text))
+        }
         assert len(plaintexts) == children
         again = rotate(settings)
         assert (again.rows_written, again.failures) == (0, 0)

@@ -14,7 +14,7 @@ from tests.conftest import connect
 from callctl.cli import run
 from callctl.config.settings import Settings
 from callctl.database.connection import connect as connect_as_callctl
-from callctl.sandbox.baselines import drop_database, fill
+from callctl.sandbox.lifecycle import drop_database, fill
 from callctl.sandbox.server import Server
 
 Database: TypeAlias = psycopg.Connection[Any]

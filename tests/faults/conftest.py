@@ -18,7 +18,7 @@ from tests.support.faults.rotation_chain import RotationChain
 from tests.support.faults.rotation_scene import SceneName, build, configuration, log_everything, quietly
 from tests.support.servers import binaries_of
 
-from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database, fill
+from callctl.sandbox.lifecycle import BASELINES, Baseline, create_database, drop_database, fill
 from callctl.sandbox.server import Server
 
 ROWS = 40

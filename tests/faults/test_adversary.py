@@ -22,7 +22,7 @@ from callctl.migration import migrate
 from callctl.migration.checks.preflight import preflight
 from callctl.migration.checks.verify import verify
 from callctl.migration.run import script as runner
-from callctl.sandbox.baselines import drop_database, fill
+from callctl.sandbox.lifecycle import drop_database, fill
 from callctl.sandbox.server import Server
 
 SETTINGS = [

@@ -25,7 +25,7 @@ from callctl.config.settings import Settings
 from callctl.database.lock import MigrationLock
 from callctl.errors import CallctlError, Interrupted, LockHeld, StepFailed
 from callctl.events import Event, Notice
-from callctl.sandbox.baselines import fill
+from callctl.sandbox.lifecycle import fill
 from callctl.sandbox.server import start_server
 
 pytestmark = pytest.mark.one_server

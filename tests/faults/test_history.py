@@ -22,7 +22,7 @@ from tests.support.faults.history.records import Finding
 from tests.support.faults.history.telling import tell
 from tests.support.servers import binaries_of
 
-from callctl.sandbox.baselines import BASELINES, Baseline, create_database, drop_database, fill
+from callctl.sandbox.lifecycle import BASELINES, Baseline, create_database, drop_database, fill
 from callctl.sandbox.server import Server, start_server
 
 ROWS = 40

@@ -22,7 +22,7 @@ from callctl.migration import migrate
 from callctl.migration.run import batches, transactions
 from callctl.migration.run import script as runner
 from callctl.migration.run.transactions import Run, Transaction
-from callctl.sandbox.baselines import BASELINES, Baseline, fill
+from callctl.sandbox.lifecycle import BASELINES, Baseline, fill
 
 pytestmark = pytest.mark.one_server
 

@@ -20,9 +20,8 @@ from tests.support.faults.proxy import Fault, Session
 from callctl.config.settings import Settings
 from callctl.events import Direction
 from callctl.migration import planning
-from callctl.migration.steps.numbered import all_steps
-from callctl.migration.steps.standing import status
-from callctl.sandbox.baselines import BASELINES
+from callctl.migration.steps.numbered import all_steps, status
+from callctl.sandbox.lifecycle import BASELINES
 from callctl.statements.adaptation import adapt
 from callctl.statements.script import Statement, load_script
 

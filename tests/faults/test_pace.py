@@ -188,9 +188,9 @@ def test_a_batch_that_took_fewer_rows_leaves_none_of_its_rows_out(documented: st
 
 def test_an_index_build_says_how_far_it_is(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits for an older transaction, which ends when the build has said so."""
-    from callctl.migration.run import index_progress as watch
+    from callctl.migration.run import indexes as run_indexes
 
-    monkeypatch.setattr(watch, "SECONDS", 0.02)
+    monkeypatch.setattr(run_indexes, "PROGRESS_SECONDS", 0.02)
     settings = settings_of(documented)
     seen: list[IndexProgress] = []
     release = threading.Event()

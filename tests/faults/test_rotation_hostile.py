@@ -162,11 +162,11 @@ class Writer(threading.Thread):
             )
 
     def _encrypted(self, text: str, company: str, id: str) -> str:
-        from callctl.secrets.envelope.format import Place, as_text
+        from callctl.secrets.envelope.cipher import Place, envelope_text
 
         form = self._random.choice(("plaintext", "k1", "bare", "bound"))
         value = accounts.encrypted(self._ring, form, text, Place(company, "integration_accounts", id, "access_token"))
-        return as_text(value) if isinstance(value, dict) else value
+        return envelope_text(value) if isinstance(value, dict) else value
 
 
 @pytest.mark.applied(9)

@@ -30,7 +30,7 @@ from tests.support.faults.rotation_chain import RotationChain, RotationWatch
 from tests.support.faults.rotation_scene import UNLOGGED, quietly, secrets
 
 from callctl.database.lock import IDLE_MS
-from callctl.secrets.envelope.format import Place, as_text
+from callctl.secrets.envelope.cipher import Place, envelope_text
 
 pytestmark = pytest.mark.one_server
 
@@ -331,7 +331,7 @@ class Application(threading.Thread):
                 try:
                     db.execute(
                         "UPDATE chatapp.integration_accounts SET access_token = %s WHERE id = %s",
-                        (as_text(value) if isinstance(value, dict) else value, id),
+                        (envelope_text(value) if isinstance(value, dict) else value, id),
                     )
                 except psycopg.OperationalError:
                     # Written or not: nobody knows. It is not looked for until it is written again.

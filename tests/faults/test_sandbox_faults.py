@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 import callctl
-from callctl.database.binaries import find_binaries, reachable
+from callctl.database.programs import find_binaries, reachable
 from callctl.errors import ConfigError
 from callctl.sandbox.server import start_server
 

@@ -11,7 +11,7 @@ from tests.support.faults.chain import Nursery
 from tests.support.faults.own_server import OwnServer, administer
 from tests.support.servers import binaries_of
 
-from callctl.sandbox.baselines import create_database, fill
+from callctl.sandbox.lifecycle import create_database, fill
 from callctl.sandbox.server import Server
 
 ROWS = 3000

@@ -20,7 +20,7 @@ from callctl.config.settings import Settings
 from callctl.errors import Refused
 from callctl.migration import migrate
 from callctl.render.migration import plan_sql
-from callctl.sandbox.baselines import create_database, fill
+from callctl.sandbox.lifecycle import create_database, fill
 from callctl.sandbox.server import Server, start_server
 
 TABLES = ("chatbots", "chatbot_packages")

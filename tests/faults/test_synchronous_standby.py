@@ -12,7 +12,7 @@ from callctl.database import store
 from callctl.errors import Interrupted, Refused
 from callctl.events import Event, StepFinished, StepStarted, Waiting
 from callctl.migration import migrate
-from callctl.sandbox.baselines import create_database, fill
+from callctl.sandbox.lifecycle import create_database, fill
 from callctl.sandbox.server import start_server
 
 SETTINGS = {"wal_level": "replica", "max_wal_senders": "4", "synchronous_commit": "on"}

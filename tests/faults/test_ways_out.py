@@ -23,7 +23,7 @@ from callctl.events import Direction, Event, StatementStarted
 from callctl.migration import migrate
 from callctl.migration.run import script as runner
 from callctl.migration.steps.numbered import all_steps
-from callctl.sandbox.baselines import create_database, drop_database, fill
+from callctl.sandbox.lifecycle import create_database, drop_database, fill
 from callctl.sandbox.server import Server
 
 pytestmark = pytest.mark.one_server

@@ -16,8 +16,15 @@ import pytest
 from tests.interop.typescript import compile_strictly
 from tests.support.unit.crypto_vectors import Vector, all_vectors
 
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
-from callctl.secrets.envelope.format import Place, as_text, associated_data, read
+from callctl.secrets.envelope.cipher import (
+    Decrypter,
+    Encrypter,
+    NotDecrypted,
+    Place,
+    associated_data,
+    envelope_text,
+    read_envelope,
+)
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
 
 HERE = Path(__file__).resolve().parent
@@ -100,7 +107,7 @@ def _ring_and_place(vector: Vector) -> tuple[dict[str, Any], dict[str, str]]:
 def test_the_reader_reads_what_callctl_writes(ask: Ask) -> None:
     cases = [(s, p, k, v) for s in SECRETS for p in PLACES for k in KEYS for v in (1, 2)]
     encrypted = [Encrypter(key).encrypt(secret, place, version) for secret, place, key, version in cases]
-    for form in (dict, as_text):
+    for form in (dict, envelope_text):
         answers = ask(
             [
                 ["read", form(each), THEIR_RING, their_place(case[1])]
@@ -125,8 +132,12 @@ def test_callctl_reads_what_the_specification_writes(ask: Ask) -> None:
     for secret, answer in zip(SECRETS, ask([["encrypt", secret] for secret in SECRETS]), strict=True):
         bare = answer["value"]
         assert len(bare["iv"]) == 32
-        for value, version in ((bare, 0), (as_text(bare), 0), ({"v": 1, "alg": "A256GCM", "kid": "k1", **bare}, 1)):
-            envelope = read(value)
+        for value, version in (
+            (bare, 0),
+            (envelope_text(bare), 0),
+            ({"v": 1, "alg": "A256GCM", "kid": "k1", **bare}, 1),
+        ):
+            envelope = read_envelope(value)
             assert envelope is not None
             opened = decrypter.decrypt(envelope, PLACES[0])
             assert (opened.plaintext, opened.key.id, opened.version) == (secret, "k1", version)
@@ -139,8 +150,8 @@ def test_callctl_reads_what_the_writer_writes_and_nowhere_else(ask: Ask) -> None
     for (secret, place), answer in zip(cases, answers, strict=True):
         made = answer["value"]
         assert list(made) == list(Encrypter(KEYS[0]).encrypt(secret, place, 2))
-        for value in (made, as_text(made)):
-            envelope = read(value)
+        for value in (made, envelope_text(made)):
+            envelope = read_envelope(value)
             assert envelope is not None
             opened = decrypter.decrypt(envelope, place)
             assert (opened.plaintext, opened.key.id, opened.version) == (secret, "k2", 2)

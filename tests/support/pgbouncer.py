@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from callctl.database.binaries import server_user
+from callctl.database.programs import server_user
 from callctl.sandbox.server import SUPERUSER, make_directory, socket_url
 
 # PgBouncer itself, and what it needs that a minimal Debian may lack.

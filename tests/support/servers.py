@@ -16,7 +16,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from callctl.database.binaries import Binaries
+from callctl.database.programs import Binaries
 
 VERSIONS = {
     "12": "12.22.0-beta.15",

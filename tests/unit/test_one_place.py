@@ -14,7 +14,7 @@ from tests.support.steps import LAST
 from callctl.config.settings import Output
 from callctl.files import read_sql, sql_root, step_directories
 from callctl.migration.steps.numbered import all_steps
-from callctl.secrets.envelope.format import VERSIONS as envelope_versions
+from callctl.secrets.envelope.cipher import VERSIONS as envelope_versions
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = Path(__file__).resolve()
@@ -126,7 +126,7 @@ def test_every_file_that_answers_in_json_answers_in_each_other_format() -> None:
     assert [output for output in files if f"reference/{output}-output.md" not in readme] == []
 
 
-# ---- envelope versions: secrets/envelope/format.py -----------------------------------------------------------
+# ---- envelope versions: secrets/envelope/cipher.py -----------------------------------------------------------
 
 
 def test_each_version_of_the_envelope_is_in_verify_in_the_vectors_and_on_the_page() -> None:

@@ -11,9 +11,8 @@ import pytest
 from benchmarks.online_parts import saved, tables
 from benchmarks.rotation_parts import accounts, table, ways
 
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, read_envelope
 from callctl.secrets.envelope.fields import ACCOUNTS, DECLARED, applicable, walk
-from callctl.secrets.envelope.format import Place, read
 from callctl.secrets.envelope.ring import KeyRing
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "performance.md"
@@ -67,7 +66,7 @@ def test_each_account_has_so_many_declared_secrets_and_the_ways_agree_on_them(nu
         values = [value for *_, value in walk(account["credentials"], fields)]
         found = []
         for value in (*values, account["access_token"], account["refresh_token"]):
-            envelope = read(value)
+            envelope = read_envelope(value)
             assert envelope is not None
             there = Decrypter(KeyRing(keys["k2"], keys)).decrypt(envelope, Place("", "", "", ""))
             found.append((there.plaintext, there.key.id))

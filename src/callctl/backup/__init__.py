@@ -3,7 +3,7 @@ restore is compared with the manifest or leaves nothing. May import migration, s
 """
 
 __all__ = [
-    "manifest",
+    "file",
     "restore",
     "take",
 ]

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from callctl.backup.file import BackupFile
-from callctl.backup.manifest import TableRows
-from callctl.database.child import KILLED, Child
-from callctl.database.client_programs import Program, reaching
+from callctl.backup.file import BackupFile, TableRows
 from callctl.database.lock import BACKUP_SESSION
+from callctl.database.programs import KILLED, Child, Program, reaching
 from callctl.errors import StepFailed
 from callctl.events import BackupProgress, OnEvent
 from callctl.files import read_sql

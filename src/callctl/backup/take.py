@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING
 
 from callctl import __version__, files
 from callctl.backup.dump import DumpLockTimeout, DumpOptions, Source, Table, dump, one_snapshot, source_of, tables_of
-from callctl.backup.file import BackupFile
-from callctl.backup.manifest import Manifest, beside
-from callctl.database import backup_record
+from callctl.backup.file import BackupFile, Manifest, manifest_beside
+from callctl.database import actions
 from callctl.database import connection as database
-from callctl.database.client_programs import Program, find_program
 from callctl.database.guarded import with_retries
 from callctl.database.lock import BACKUP_SESSION, MigrationLock
+from callctl.database.programs import Program, find_program
 from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed, quoted
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
 from callctl.files import read_sql
-from callctl.migration.steps import standing
+from callctl.migration.steps import numbered
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -70,7 +69,7 @@ class Backup:
 
 def look(settings: Settings, name: str, exclude_schemas: Sequence[str] = ()) -> PlannedBackup:
     """What :func:`backup` would do. Reads only; raises what it would raise before it begins."""
-    for path in (Path(name), beside(Path(name))):
+    for path in (Path(name), manifest_beside(Path(name))):
         files.assert_new(str(path))
     with closing(database.connect(settings, application_name=BACKUP_SESSION, session=True)) as connection:
         source, program = _begin(connection, settings, exclude_schemas)
@@ -233,7 +232,7 @@ def _described(
     half_done: tuple[int, ...] = ()
     try:
         with connection.transaction():  # a savepoint: what fails in it must not end the snapshot
-            found = standing.status(connection, settings)
+            found = numbered.status(connection, settings)
         names = {f"{table}.{documented}": actual for table, documented, actual in found.naming.describe()}
         steps, half_done = found.applied, tuple(sorted(found.half_done))
     except (ConfigError, Refused) as problem:
@@ -315,7 +314,7 @@ def _record(connection: Connection, settings: Settings, file: Path, manifest: Ma
         "left_out_schemas": list(manifest.left_out_schemas),
     }
     try:
-        backup_record.record(connection, settings, "backup", detail, on_event)
+        actions.record_backup(connection, settings, "backup", detail, on_event)
     except psycopg.Error as error:
         why = database.error_text(error)
     except CallctlError as error:

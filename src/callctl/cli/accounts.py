@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import StatementTimeout
+from callctl.cli.common import StatementTimeout
 
 EPILOG = """
 With --problems only accounts that need somebody are shown, and there are some with exit code 3: one that is active
@@ -37,11 +37,11 @@ def accounts(
     """Show the integration accounts and how each is. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    from callctl.render import accounts as render_accounts
+    from callctl.render import tenants as render_tenants
     from callctl.tenants import accounts as health
 
     with common.connected(settings) as connection:
         listed = health.accounts(connection, settings)
-    render_accounts.accounts(listed, settings.output, problems=problems)
+    render_tenants.accounts(listed, settings.output, problems=problems)
     if problems and any(account.troubles for account in listed):
         raise typer.Exit(3)

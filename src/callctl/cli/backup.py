@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import LockTimeout, LockWait, Wait, Yes
+from callctl.cli.common import LockTimeout, LockWait, Wait, Yes
 from callctl.errors import UsageError
 
 BACKUP_EPILOG = """

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import LockTimeout, LockWait, StatementTimeout, Wait, Yes
+from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Yes
 from callctl.errors import UsageError
 
 EPILOG = """
@@ -65,12 +65,12 @@ def list_(
     """Show which companies are on, and how many of their chatbots take calls. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    from callctl.render import companies as render_companies
+    from callctl.render import tenants as render_tenants
     from callctl.tenants import companies
 
     with common.connected(settings) as connection:
         listed = companies.companies(connection, settings)
-    render_companies.listed(listed, settings.output, only_enabled=enabled)
+    render_tenants.companies_listed(listed, settings.output, only_enabled=enabled)
 
 
 @app.command(epilog=WRITE_EPILOG.format(command="enable"))
@@ -119,8 +119,8 @@ def _switch(
     yes: bool,
 ) -> None:
     settings = common.settings(context, **options)
-    from callctl.render import companies as render_companies
     from callctl.render import progress as render_progress
+    from callctl.render import tenants as render_tenants
     from callctl.tenants import companies
 
     names = [name.strip() for name in given or () if name.strip()]
@@ -136,11 +136,11 @@ def _switch(
     with common.connected(settings, writes=not dry_run) as connection:
         chosen = companies.choose(connection, settings, names, enable=enable)
         if dry_run or not chosen.changing:
-            render_companies.switched(chosen, settings.output, dry_run=dry_run, target=common.target())
+            render_tenants.switched(chosen, settings.output, dry_run=dry_run, target=common.target())
             return
         if common.asks(connection, yes=yes):
-            render_companies.preview(chosen)
-        common.confirm(connection, settings, render_companies.question(chosen), yes=yes)
+            render_tenants.switch_preview(chosen)
+        common.confirm(connection, settings, render_tenants.switch_question(chosen), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
         done = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
-    render_companies.switched(done, settings.output, target=common.target())
+    render_tenants.switched(done, settings.output, target=common.target())

@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.sandbox import SCHEMAS
-from callctl.sandbox.baselines import Baseline
+from callctl.sandbox.lifecycle import Baseline
 
 EPILOG = """
 It starts a PostgreSQL of its own, in a directory of its own, and leaves nothing behind. CALLCTL_DATABASE_URL,
@@ -44,7 +44,7 @@ def demo(
     from callctl.render import progress as render_progress
     from callctl.sandbox import demo as story
     from callctl.sandbox import lifecycle as sandbox
-    from callctl.sandbox.baselines import DEFAULT_SEED
+    from callctl.sandbox.lifecycle import DEFAULT_SEED
 
     sandbox.ignore_environment()
     with render_progress.json_failure(output), render_demo.screen(output) as tell:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import BackupTakenAt, LockTimeout, LockWait, Wait, Yes
+from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Yes
 from callctl.errors import UsageError
 
 EPILOG = """
@@ -45,7 +45,7 @@ def generate(
     """Make a key: 64 hexadecimal digits. Without --out it is printed."""
     settings = common.settings_offline(context)
     from callctl import files
-    from callctl.render import keys as render_keys
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.envelope import ring as keys
 
     keys.forbid_core_dumps()
@@ -53,7 +53,7 @@ def generate(
     if out is None:
         common.answering()
     path = None if out is None else files.create_private(out, f"{key}\n")
-    render_keys.generated(key, path, settings.output)
+    render_secrets.key_generated(key, path, settings.output)
 
 
 @app.command(
@@ -65,12 +65,12 @@ def list_(context: typer.Context) -> None:
     common.answering()
     settings = common.settings(context)
     from callctl.render import progress as render_progress
-    from callctl.render import rotation as render_rotation
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.inventory import key_use
 
     with common.connected(settings) as connection, render_progress.until_answered(settings.output) as on_event:
         listed = key_use.keys(connection, settings, on_event=on_event)
-    render_rotation.keys(listed, settings.output)
+    render_secrets.keys(listed, settings.output)
 
 
 RETIRE_EPILOG = """
@@ -102,18 +102,18 @@ def retire(
     lock_wait: LockWait = None,
 ) -> None:
     """Record that a key is retired, if no value under it is found."""
-    from callctl.config.secrets import is_key_id
+    from callctl.config.sections import is_key_id
 
     if not is_key_id(id):
         hint = "callctl keys list shows the ids; the key itself is never an argument"
         raise UsageError("ID is not the id of a key", hint=hint)
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import progress as render_progress
-    from callctl.render import rotation as render_rotation
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.inventory import key_retirement
 
     with common.connected(settings, writes=True) as connection:
         common.confirm(connection, settings, f"Retire key {id}", yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
         done = key_retirement.retire(settings, id, not_scanned=not_scanned or (), wait=wait, on_event=on_event)
-    render_rotation.retired(done, settings.output, common.target())
+    render_secrets.retired(done, settings.output, common.target())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import DryRun, LockTimeout, LockWait, Wait, Yes
+from callctl.cli.common import DryRun, LockTimeout, LockWait, Wait, Yes
 from callctl.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _number(option: str, text: str, lowest: int, highest: int) -> int:
 
 def _duration(option: str, text: str) -> float:
     """Seconds."""
-    from callctl.config.values import Unusable, duration
+    from callctl.config.file import Unusable, duration
 
     try:
         return duration(text) / 1000
@@ -144,7 +144,7 @@ def _duration(option: str, text: str) -> float:
 
 
 def _report(name: str, *, overwrite: bool) -> Path:
-    from callctl.render.loadtest_picture import SUFFIXES
+    from callctl.render.loadtest import SUFFIXES
 
     if not name.endswith(SUFFIXES):
         raise UsageError(
@@ -163,11 +163,11 @@ def _report(name: str, *, overwrite: bool) -> Path:
 
 
 def _preview(settings: Settings, workload: Workload, history: int) -> None:
-    from callctl.loadtest import preview as loadtest_preview
+    from callctl.loadtest import run as loadtest_run
     from callctl.render import loadtest as render_loadtest
 
     with common.connected(settings) as connection:
-        preview = loadtest_preview.preview(connection, settings, workload, history)
+        preview = loadtest_run.preview(connection, settings, workload, history)
     render_loadtest.preview(preview, settings.output)
     if not preview.fits:
         raise typer.Exit(3)
@@ -202,22 +202,22 @@ def _load(
     wait: bool,
 ) -> None:
     from callctl.errors import Interrupted
-    from callctl.loadtest import preview as loadtest_preview
-    from callctl.loadtest import run as load
+    from callctl.loadtest import run as loadtest_run
     from callctl.render import loadtest as render_loadtest
-    from callctl.render import loadtest_picture as render_loadtest_picture
     from callctl.render import progress as render_progress
 
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
             # What would be refused is refused before anybody has to type something.
-            loadtest_preview.assert_possible(connection, settings, workload)
+            loadtest_run.assert_possible(connection, settings, workload)
             _confirm(connection, settings, name)
         with render_progress.running(settings.output) as on_event:
-            done = load.load_test(settings, workload, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event)
+            done = loadtest_run.load_test(
+                settings, workload, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event
+            )
         # The result first: the disk may be full.
         render_loadtest.measured(done, settings.output, common.target())
-    written = file is None or _written(file, render_loadtest_picture.write(done, file.suffix))
+    written = file is None or _written(file, render_loadtest.write_picture(done, file.suffix))
     if done.interrupted:
         # Behind the result, which is whole: no line of a failure follows it in JSON.
         raise Interrupted(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from callctl import files
 from callctl.cli import common
-from callctl.cli.options import (
+from callctl.cli.common import (
     BackupTakenAt,
     ConfirmDatabase,
     DeferDrops,
@@ -19,11 +23,224 @@ from callctl.cli.options import (
     Yes,
     with_run_options,
 )
-from callctl.cli.take_steps import take_steps
-from callctl.errors import UsageError
+from callctl.errors import Refused, UsageError
+from callctl.events import MigrationStarted, StepFinished
+from callctl.render import console as render
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from callctl.config.settings import Settings
+    from callctl.events import Event, OnEvent
+    from callctl.migration.checks.findings import Finding
+    from callctl.migration.planning import Plan, Wish
+
+# ``--report``: the page of a run, written when it begins, after each step, and however it ends.
+
+
+def report_file(options: RunOptions) -> Path | None:
+    """The file that ``--report`` names, if it is there. Raises UsageError."""
+    if options.report is None:
+        return None
+    if options.dry_run:
+        raise UsageError(
+            "--report tells of a run, and --dry-run runs nothing",
+            hint="leave one of them out; callctl migrate plan prints what would run",
+        )
+    if not options.report.endswith((".html", ".htm")):
+        raise UsageError(f"--report writes a page: {options.report!r}", hint="name a file that ends in .html")
+    file = common.writable(options.report)
+    if not os.access(file.resolve().parent, os.W_OK):
+        raise UsageError(
+            f"cannot write {file}: it is written anew in its directory, which is not yours to write",
+            hint="name a file in a directory that is",
+        )
+    common.assert_report(file)
+    return file
+
+
+@contextmanager
+def reported(file: Path | None, on_event: OnEvent) -> Iterator[RunReport]:
+    """Listen to a run, for ``on_event`` and for the page in ``file`` if there is one."""
+    report = RunReport(file, on_event)
+    try:
+        yield report
+    except BaseException as error:
+        report.end(error)
+        raise
+    report.end(None)
+
+
+class RunReport:
+    """What a run tells, passed on, and put on record if there is a ``file`` to write it to."""
+
+    def __init__(self, file: Path | None, on_event: OnEvent) -> None:
+        from callctl.migration.run_record import RunRecord
+
+        self._file, self._on_event = file.resolve() if file is not None else None, on_event
+        self._record = RunRecord()
+
+    @property
+    def wanted(self) -> bool:
+        return self._file is not None
+
+    def __call__(self, event: Event) -> None:
+        self._on_event(event)
+        if self.wanted:
+            self._record(event)
+            if isinstance(event, MigrationStarted | StepFinished):
+                self._write()
+
+    def found(self, findings: Sequence[Finding]) -> None:
+        """What preflight found before anything was changed."""
+        self._record.found(findings)
+
+    def end(self, error: BaseException | None) -> None:
+        """The run is over; ``error`` is what it ended with, if not well."""
+        if self.wanted:
+            self._record.end(error)
+            self._write()
+
+    def _write(self) -> None:
+        """Never half a page. A disk that is full stops no migration: somebody is told, and the run goes on."""
+        from callctl.render import run_page as render_run
+
+        assert self._file is not None
+        try:
+            files.write_whole(self._file, render_run.write(self._record), replace=True)
+        except OSError as problem:
+            if self._record.outcome != "under way":
+                reason = (problem.strerror or "the file cannot be written").lower()
+                render.warning(f"the report could not be written: {reason}: {self._file}")
+
+
+# What ``migrate up`` and ``migrate down`` have in common: look, ask, run, show what was done.
+
+
+def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str | None = None) -> None:
+    """Look, ask, run, and show what was done. ``named`` is the database that is meant, where a name was given.
+
+    Whoever is asked sees first what preflight finds; the run looks again, under the lock. Where nobody is asked, the
+    run alone looks, and shows it.
+    """
+    from callctl.config.database_url import is_production
+    from callctl.migration import migrate
+    from callctl.render import migration as render_answers
+    from callctl.render import progress as render_progress
+
+    file = report_file(options)
+    by_name = wish.direction == "down" and is_production(settings.environment)
+    command = f"callctl migrate {wish.direction}" + (" in production" if by_name else "")
+    with render_progress.json_failure(settings.output, common.target):
+        if options.dry_run:
+            common.answering()
+            with common.connected(settings) as connection:
+                common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
+                render_answers.plan(_plan(connection, settings, wish), settings.output)
+            return
+        asked = False
+        if not options.yes or by_name or named is not None:
+            with common.connected(settings, writes=True) as connection:
+                common.assert_named(connection, settings, named, yes=options.yes, needed=by_name, command=command)
+                asked = named is None and (by_name or common.asks(connection, yes=options.yes))
+                if asked:
+                    _look_and_ask(connection, settings, wish, options, by_name=by_name)
+
+        with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
+
+            def show(findings: Sequence[Finding]) -> None:
+                report.found(findings)
+                if not asked:
+                    _show(findings, wish)
+
+            on_findings = show if report.wanted or not asked else None
+            run = migrate.take(settings, wish, wait=options.wait, on_event=report, on_findings=on_findings)
+        render_answers.run(run, settings.output, common.target())
+
+
+def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan:
+    from callctl.migration import migrate
+
+    return migrate.plan(
+        connection,
+        settings,
+        direction=wish.direction,
+        to=wish.to,
+        defer_drops=wish.defer_drops,
+        atomic=wish.atomic,
+        through_shadow=wish.through_shadow,
+    )
+
+
+def _look_and_ask(
+    connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions, *, by_name: bool
+) -> None:
+    """Show what preflight finds, then ask, ``by_name`` for the database's name.
+
+    Raises LockHeld where another callctl is at work; Refused.
+
+    What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
+    counts only if nobody is afterwards. ``--wait`` waits for that.
+    """
+    from callctl.database import lock
+    from callctl.migration.checks.preflight import MATTERS, preflight
+    from callctl.render import progress as render_progress
+
+    while True:
+        with render_progress.running(settings.output) as on_event:
+            lock.let_others_finish(connection, settings, wait=options.wait, on_event=on_event)
+        planned = _plan(connection, settings, wish)
+        if not planned.steps:
+            return
+        findings = preflight(
+            connection,
+            settings,
+            planned.naming,
+            [step.number for step in planned.steps],
+            direction=wish.direction,
+            truncate_avatars=wish.truncate_avatars,
+            through_shadow=wish.through_shadow,
+            atomic=wish.atomic,
+            only=MATTERS,
+        )
+        if not (_blocking(findings) and lock.somebody_at_work(connection, settings)):
+            break
+    _show(findings, wish, asks=True)
+    verb = "Apply" if wish.direction == "up" else "Take back"
+    steps = render.steps([step.number for step in planned.steps])
+    text = f"{verb} {steps}{_how(planned, atomic=wish.atomic)}"
+    if by_name:
+        common.confirm_name(connection, settings, text)
+    else:
+        common.confirm(connection, settings, text, yes=False)
+
+
+def _show(findings: Sequence[Finding], wish: Wish, *, asks: bool = False) -> None:
+    """Show what preflight found, in full where a person is asked next. Raises Refused where something blocks."""
+    from callctl.render import checks as render_checks
+
+    render_checks.before_run(findings, asks=asks and common.can_ask())
+    if blocking := _blocking(findings):
+        raise Refused(
+            f"preflight blocks: {', '.join(blocking)}; nothing was changed",
+            hint=f"do what it says above, then run callctl migrate {wish.direction} again",
+        )
+
+
+def _blocking(findings: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.id for finding in findings if finding.level == "blocks"))
+
+
+def _how(planned: Plan, *, atomic: bool) -> str:
+    if atomic:
+        return ", in one transaction that clients wait behind"
+    way = planned.avatar
+    if way is None or way.shadow or not way.seconds:
+        return ""
+    return f"; clients wait for {way.table} {way.hold} meanwhile"
+
+
+# callctl migrate: status, plan, up, down, adopt, history
 
 GROUP_EPILOG = """
 \b

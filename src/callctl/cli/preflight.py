@@ -7,14 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import (
-    BackupTakenAt,
-    DeferDrops,
-    Everything,
-    MaintenanceNotified,
-    Names,
-    StatementTimeout,
-)
+from callctl.cli.common import BackupTakenAt, DeferDrops, Everything, MaintenanceNotified, Names, StatementTimeout
 from callctl.errors import UsageError
 from callctl.events import Direction
 
@@ -75,14 +68,14 @@ def preflight(
     from callctl.migration.checks.preflight import preflight as ask
     from callctl.migration.checks.preflight import unreadable
     from callctl.migration.steps import numbered as steps
-    from callctl.render import preflight as render_findings
+    from callctl.render import checks as render_checks
 
     with common.connected(settings) as connection:
         try:
             status = migrate.status(connection, settings)
         except Unreadable as error:
             # Which steps are pending is not known either: this is all there is to say.
-            render_findings.preflight((unreadable(error),), (), settings.output)
+            render_checks.preflight((unreadable(error),), (), settings.output)
             raise typer.Exit(3) from None
         if down:
             pending = [step.number for step in steps.wanted_steps(status.applied, status.half_done, direction, target)]
@@ -94,7 +87,7 @@ def preflight(
     following = "callctl migrate plan" + (" --defer-drops" if defer_drops else "")
     if down:
         following = f"callctl migrate down --to {target or 0}"
-    render_findings.preflight(
+    render_checks.preflight(
         findings,
         pending,
         settings.output,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import ConfirmDatabase, Yes
+from callctl.cli.common import ConfirmDatabase, Yes
 
 EPILOG = """
 What is saved is what makes migrate down exact: values that a step removed or overwrote, and rows that a down
@@ -27,13 +27,13 @@ def register(app: typer.Typer) -> None:
 def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDatabase = None) -> None:
     """Delete what callctl has saved to take steps back. There is no way back from this one."""
     settings = common.settings(context)
+    from callctl.config.database_url import is_production
     from callctl.database import connection as database
     from callctl.database import store
     from callctl.database.connection import is_sandbox
     from callctl.migration.steps import numbered as steps
     from callctl.render import console as render
     from callctl.render import migration as render_answers
-    from callctl.target import is_production
 
     with common.connected(settings) as connection:
         by_name = is_production(settings.environment) or not is_sandbox(connection)

@@ -9,7 +9,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli import webhooks as cli_webhooks
-from callctl.cli.options import (
+from callctl.cli.common import (
     BackupTakenAt,
     BatchSize,
     BatchTime,
@@ -26,7 +26,7 @@ from callctl.errors import UsageError
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
-    from callctl.secrets.rows.binding import Binding
+    from callctl.secrets.rows.row import Binding
 
 EPILOG = """
 Plaintext becomes encrypted, values under an older key are re-encrypted, the rest stays as it is. Batches, a
@@ -169,7 +169,7 @@ def rotate_secrets(
         _look(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, keys_needed=dry_run)
         return
     from callctl.render import progress as render_progress
-    from callctl.render import rotation as render_rotation
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.rotation import rotate as rotation
 
     with render_progress.json_failure(settings.output, common.target):
@@ -184,7 +184,7 @@ def rotate_secrets(
                 encrypt_foreign=encrypt_foreign,
                 on_event=on_event,
             )
-        render_rotation.rotated(done, settings.output, common.target())
+        render_secrets.rotated(done, settings.output, common.target())
     if done.failures:
         raise typer.Exit(3)
 
@@ -198,7 +198,7 @@ def _processes(text: str) -> int:
 def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, yes: bool) -> None:
     """Say what the run writes and what gets copies of it, and ask. Rows are counted where a person reads of them."""
     from callctl.render import progress as render_progress
-    from callctl.render import rotation as render_rotation
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.envelope.key_ledger import assert_not_retired
     from callctl.secrets.envelope.ring import load_key_ring
     from callctl.secrets.inventory import key_use
@@ -224,7 +224,7 @@ def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encry
                 count=asks or encrypt_foreign,
                 on_event=on_event,
             )
-        render_rotation.planned(planned, encrypt_foreign=encrypt_foreign)
+        render_secrets.rotation_planned(planned, encrypt_foreign=encrypt_foreign)
         common.confirm(connection, settings, question, yes=yes)
 
 
@@ -232,7 +232,7 @@ def _look(
     settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, keys_needed: bool
 ) -> None:
     from callctl.render import progress as render_progress
-    from callctl.render import rotation as render_rotation
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.inventory import key_use
 
     common.answering()
@@ -250,6 +250,6 @@ def _look(
                 encrypt_foreign=encrypt_foreign,
                 on_event=on_event,
             )
-    render_rotation.secrets(secrets, settings.output)
+    render_secrets.secrets(secrets, settings.output)
     if secrets.counted.left or (secrets.counted.due and not keys_needed):
         raise typer.Exit(3)

@@ -9,7 +9,7 @@ import typer
 from callctl.cli import common
 from callctl.render import console as render
 from callctl.render import sandbox as render_sandbox
-from callctl.sandbox.baselines import BASELINES, Baseline
+from callctl.sandbox.lifecycle import BASELINES, Baseline
 
 EPILOG = """
 The sandbox is a PostgreSQL of callctl's own, without a network port, that ignores DATABASE_URL and PG*.

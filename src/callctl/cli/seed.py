@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import LockTimeout, LockWait, Wait, Yes
+from callctl.cli.common import LockTimeout, LockWait, Wait, Yes
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
     from callctl.cli.common import Connection
     from callctl.config.settings import Settings
-    from callctl.migration.steps.catalogue import Model
+    from callctl.migration.steps.call_models import Model
     from callctl.tenants.seeding import Seeded
 
 EPILOG = """
@@ -75,7 +75,7 @@ def seed_models(
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import console as render
     from callctl.render import progress as render_progress
-    from callctl.render import seeding as render_seeding
+    from callctl.render import tenants as render_tenants
     from callctl.tenants import seeding
 
     name, models = _catalogue(catalog, examples)
@@ -95,16 +95,16 @@ def seed_models(
     if seeded.writes and not dry_run:
         with render_progress.until_answered(settings.output) as on_event:
             seeded = seeding.seed(settings, options, wait=wait, on_event=on_event)
-    render_seeding.seeded(seeded, settings.output, dry_run=dry_run, target=common.target())
+    render_tenants.seeded(seeded, settings.output, dry_run=dry_run, target=common.target())
 
 
 def _catalogue(file: str | None, examples: bool) -> tuple[str, tuple[Model, ...]]:
-    from callctl.migration.steps import catalogue
+    from callctl.migration.steps import call_models
 
     if file is not None:
-        return file, catalogue.read_catalogue(file)
-    name = catalogue.EXAMPLES if examples else catalogue.OWN
-    return name, catalogue.load_catalogue(name=name)
+        return file, call_models.read_catalogue(file)
+    name = call_models.EXAMPLES if examples else call_models.OWN
+    return name, call_models.load_catalogue(name=name)
 
 
 def _development(
@@ -114,16 +114,16 @@ def _development(
     from callctl.render import console as render
     from callctl.secrets.envelope.key_ledger import assert_not_retired
     from callctl.secrets.envelope.ring import load_key_ring
-    from callctl.tenants import dev_accounts
+    from callctl.tenants import accounts
 
-    needed = dev_accounts.needs_name(connection, settings)
+    needed = accounts.needs_name(connection, settings)
     load_key_ring(settings)  # what is wrong with the keys is said before anybody is asked
     assert_not_retired(connection, settings)
     if not needed or (dry_run and given is None):
         return None
     if given is None and not yes and sys.stdin.isatty() and sys.stderr.isatty():
         given = render.ask_for("Development accounts: type the name of the database that they are to go into:")
-    dev_accounts.assert_development(connection, settings, given)
+    accounts.assert_development(connection, settings, given)
     return given
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import (
+from callctl.cli.common import (
     BatchSize,
     LockTimeout,
     LockWait,
@@ -58,12 +58,12 @@ def check(context: typer.Context, statement_timeout: StatementTimeout = None) ->
     """List what is wrong with call settings: chatbot, field, reason. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    from callctl.render import settings as render_settings
-    from callctl.tenants import chatbot_settings
+    from callctl.render import tenants as render_tenants
+    from callctl.tenants import call_settings
 
     with common.connected(settings) as connection:
-        checked = chatbot_settings.check(connection, settings)
-    render_settings.checked(checked, settings.output)
+        checked = call_settings.check(connection, settings)
+    render_tenants.settings_checked(checked, settings.output)
     if checked.offences:
         raise typer.Exit(3)
 
@@ -94,17 +94,17 @@ def init(
         statement_timeout=statement_timeout,
     )
     from callctl.render import progress as render_progress
-    from callctl.render import settings as render_settings
-    from callctl.tenants import chatbot_settings
+    from callctl.render import tenants as render_tenants
+    from callctl.tenants import call_settings
 
     if dry_run:
         common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
-        missing = chatbot_settings.missing(connection, settings)
+        missing = call_settings.missing(connection, settings)
         if dry_run or not missing.chatbots:
-            render_settings.missing(missing, settings.output, dry_run=dry_run, target=common.target())
+            render_tenants.settings_missing(missing, settings.output, dry_run=dry_run, target=common.target())
             return
-        common.confirm(connection, settings, render_settings.question(missing), yes=yes)
+        common.confirm(connection, settings, render_tenants.settings_question(missing), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
-        given = chatbot_settings.init(settings, wait=wait, on_event=on_event)
-    render_settings.given(given, settings.output, common.target())
+        given = call_settings.init(settings, wait=wait, on_event=on_event)
+    render_tenants.settings_given(given, settings.output, common.target())

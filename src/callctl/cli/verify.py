@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import Everything, Names, StatementTimeout
+from callctl.cli.common import Everything, Names, StatementTimeout
 from callctl.errors import UsageError
 
 EPILOG = """
@@ -50,16 +50,16 @@ def verify(
     if github and settings.output == "json":
         raise UsageError("--github and --output json are two different outputs", hint="choose one")
     from callctl.migration.checks import verify as checks
-    from callctl.render import verify as render_report
+    from callctl.render import checks as render_checks
 
     file = common.writable(junit) if junit is not None else None
     with common.connected(settings) as connection:
         report = checks.verify(connection, settings, fast=fast)
     if file is not None:
-        file.write_text(render_report.junit(report), encoding="utf-8", errors="backslashreplace")
+        file.write_text(render_checks.junit(report), encoding="utf-8", errors="backslashreplace")
     if github:
-        render_report.github(report)
+        render_checks.github(report)
     else:
-        render_report.report(report, settings.output, everything=everything, names=names)
+        render_checks.verify_report(report, settings.output, everything=everything, names=names)
     if not report.passed:
         raise typer.Exit(3)

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from callctl.cli import common
-from callctl.cli.options import (
-    LockTimeout,
-    LockWait,
-    MaxReplicationLag,
-    PauseFile,
-    StatementTimeout,
-    Wait,
-    Yes,
-)
+from callctl.cli.common import LockTimeout, LockWait, MaxReplicationLag, PauseFile, StatementTimeout, Wait, Yes
 from callctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -172,7 +164,7 @@ def replace(
     """New secrets. Whatever is wrong with the options or the file is found out before anybody is asked."""
     from callctl import files
     from callctl.render import progress as render_progress
-    from callctl.render import webhooks as render_webhooks
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.webhooks import replace as webhook_secrets
 
     if to_file is None and not dry_run:
@@ -190,13 +182,13 @@ def replace(
         _ask(settings, f"Replace the webhook secrets of {scope.text},", yes=yes)
         with render_progress.running(settings.output) as on_event:
             done = webhook_secrets.replace(settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event)
-        render_webhooks.done(done, settings.output, common.target())
+        render_secrets.webhooks_done(done, settings.output, common.target())
 
 
 def _grace(text: str) -> timedelta:
     from datetime import timedelta
 
-    from callctl.config.values import Unusable, duration
+    from callctl.config.file import Unusable, duration
 
     try:
         return timedelta(milliseconds=duration(text))
@@ -207,7 +199,7 @@ def _grace(text: str) -> timedelta:
 def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes: bool) -> None:
     """The previous ones. Exit code 3 where an account was left as it is."""
     from callctl.render import progress as render_progress
-    from callctl.render import webhooks as render_webhooks
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.webhooks import replace as webhook_secrets
 
     if dry_run:
@@ -217,7 +209,7 @@ def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes
         _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
         with render_progress.running(settings.output) as on_event:
             done = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
-        render_webhooks.done(done, settings.output, common.target())
+        render_secrets.webhooks_done(done, settings.output, common.target())
     if done.left:
         raise typer.Exit(3)
 
@@ -233,7 +225,7 @@ def _ask(settings: Settings, text: str, *, yes: bool) -> None:
 
 
 def _look(settings: Settings, scope: Scope, direction: Direction) -> None:
-    from callctl.render import webhooks as render_webhooks
+    from callctl.render import secrets as render_secrets
     from callctl.secrets.envelope.key_ledger import assert_not_retired
     from callctl.secrets.webhooks import accounts as webhook_accounts
 
@@ -241,4 +233,4 @@ def _look(settings: Settings, scope: Scope, direction: Direction) -> None:
     with common.connected(settings) as connection:
         assert_not_retired(connection, settings)
         chosen = webhook_accounts.choose(connection, settings, scope, direction)
-    render_webhooks.chosen(chosen, settings.output)
+    render_secrets.webhooks_chosen(chosen, settings.output)

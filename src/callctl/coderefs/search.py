@@ -2,20 +2,192 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from bisect import bisect_right
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import translate
 from pathlib import Path
 
-from callctl.coderefs.languages import reader
-from callctl.coderefs.spans import Kind, Spans
-from callctl.coderefs.spellings import Spellings
-from callctl.coderefs.tree import tree
+from callctl.coderefs.languages import Kind, Spans, reader
 from callctl.errors import Refused, UsageError
 from callctl.redaction import redact
+
+# A column's name as programmers write it: chatbot_type, chatbotType, ChatbotType, CHATBOT_TYPE, chatbot-type.
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# What an escape in a string leaves right before a name: "SELECT id,\nchatbot_type" has no column nchatbot_type.
+_ESCAPES = "abfnrtv0"
+
+
+@dataclass(frozen=True)
+class Named:
+    """Where a text names a column: ``text[start:end]`` is the whole identifier.
+
+    ``exact`` says that it is the column's name and nothing more; otherwise it only contains it, such as
+    ``chatbotTypes``.
+    """
+
+    start: int
+    end: int
+    exact: bool
+
+
+class Spellings:
+    """All ways of writing some columns' names. Upper and lower case are one: PostgreSQL folds names itself."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        """Raises ValueError, naming the column, if one is no name: letters, digits, ``_`` and ``-``."""
+        self.columns = columns
+        names = sorted((_words(column) for column in columns), key=len, reverse=True)
+        self._firsts = tuple(sorted({words[0].encode() for words in names}))
+        every = "|".join("[_-]?".join(words) for words in names)
+        self._name = re.compile(every, re.IGNORECASE)
+        self._low = re.compile(every.encode())
+
+    def may_name(self, data: bytes) -> bool:
+        """Whether these bytes, in an encoding that contains ASCII, can name a column at all. Quick."""
+        low = data.lower()
+        return any(first in low for first in self._firsts) and self._low.search(low) is not None
+
+    def find(self, text: str) -> Iterator[Named]:
+        """Every identifier of a text that is or contains a column's name, each once, in order."""
+        last = -1
+        for found in self._name.finditer(text):
+            if found.start() < last:
+                continue
+            hyphens = "-" in found[0]
+            start, end = found.span()
+            while start > 0 and _belongs(text[start - 1], hyphens):
+                start -= 1
+            while end < len(text) and _belongs(text[end], hyphens):
+                end += 1
+            if start < found.start() and text[start - 1 : start] == "\\" and text[start] in _ESCAPES:
+                start += 1
+            # -- of an option, $ of a variable: marks before a name, not letters of it.
+            while start < found.start() and text[start] in "-$":
+                start += 1
+            last = end
+            yield Named(start, end, exact=(start, end) == found.span())
+
+
+def _belongs(character: str, hyphens: bool) -> bool:
+    return character.isalnum() or character in "_$" or (hyphens and character == "-")
+
+
+def _words(column: str) -> list[str]:
+    """'chatbotType' and 'chatbot_type' -> ['chatbot', 'type']."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", column):
+        raise ValueError(column)
+    return [word.lower() for word in _WORD.findall(column)]
+
+
+# The files below a directory: what git knows and does not ignore, or else what is there, in order.
+
+# Other people's code, and what programs wrote. git may know some of it; it is nobody's to change all the same.
+_NEVER = frozenset(
+    """.git .hg .svn .bzr .jj node_modules bower_components .venv venv __pycache__ site-packages .tox .nox .mypy_cache
+    .pytest_cache .ruff_cache .yarn .pnpm-store""".split()  # noqa: SIM905
+)
+# What a build makes: left out only where no git says whether it is source.
+_BUILT = frozenset(
+    """dist build out .next .nuxt .output .svelte-kit .turbo .cache .parcel-cache .vercel coverage htmlcov target
+    .eggs vendor""".split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of all paths asked for, each once, sorted, as the path given goes on; and what was not looked
+    into, with the reason."""
+
+    files: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
+    """The files below ``paths``, without what ``exclude`` (globs) matches.
+
+    A glob matches a path below the one given, its last part, or a directory on the way. A file that is named
+    itself is always among them, unless it is excluded. Raises UsageError if a path is not there.
+    """
+    globs = tuple(re.compile(translate(glob.rstrip("/"))) for glob in exclude)
+    seen: set[str] = set()
+    files: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    for given in paths:
+        root = Path(given)
+        if not root.exists():
+            raise UsageError(f"there is no {given}", hint="name the files or directories that hold your source")
+        real_root = os.path.realpath(root)
+        if root.is_file():
+            below = [] if _excluded(root.name, globs) else [""]
+        else:
+            below = sorted(each for each in _below(root, skipped) if not _excluded(each, globs))
+        for each in below:
+            path = os.path.normpath(os.path.join(root, each))  # noqa: PTH118 - pathlib takes seconds for 100,000
+            link = os.path.islink(path)  # noqa: PTH114
+            if link and each and os.path.isdir(path):  # noqa: PTH112
+                skipped.append((path, "a symbolic link to a directory is not followed"))
+                continue
+            real = os.path.realpath(path) if link else os.path.normpath(os.path.join(real_root, each))  # noqa: PTH118
+            if real not in seen and os.path.isfile(path):  # noqa: PTH113
+                seen.add(real)
+                files.append(path)
+    return Tree(tuple(files), tuple(skipped))
+
+
+def _excluded(name: str, globs: tuple[re.Pattern[str], ...]) -> bool:
+    parts = name.split("/")
+    ways = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    return any(glob.match(each) for glob in globs for each in (*ways, *parts))
+
+
+def _below(root: Path, skipped: list[tuple[str, str]]) -> Iterator[str]:
+    """The files below a directory, relative to it; what could not be looked into is added to ``skipped``."""
+    listed = _known_to_git(root)
+    if not listed:
+        yield from _walked(root, skipped)
+        return
+    for name in listed:
+        if _NEVER.isdisjoint(name.split("/")[:-1]):
+            path = root / name
+            if path.is_dir() and not path.is_symlink():  # a submodule, or a repository inside this one
+                yield from (f"{name.rstrip('/')}/{each}" for each in _below(path, skipped))
+            else:
+                yield name
+
+
+def _known_to_git(root: Path) -> set[str]:
+    """What git tracks or would add here; nothing where there is no git, or all of it is ignored."""
+    command = ("git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    # A hook's own variables speak of the repository that is being committed to, not of this one.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=environment)
+    except OSError:
+        return set()
+    names = {os.fsdecode(name) for name in done.stdout.split(b"\0")} if done.returncode == 0 else set()
+    return {name for name in names if name.strip("./")}  # an empty submodule lists itself
+
+
+def _walked(root: Path, skipped: list[tuple[str, str]]) -> Iterator[str]:
+    def unreadable(error: OSError) -> None:
+        skipped.append((os.path.normpath(error.filename), (error.strerror or "cannot be read").lower()))
+
+    for place, directories, files in os.walk(root, onerror=unreadable):
+        here = os.path.relpath(place, root)
+        links = [each for each in directories if os.path.islink(os.path.join(place, each))]  # noqa: PTH114, PTH118
+        directories[:] = sorted(set(directories) - _NEVER - _BUILT - set(links))
+        for name in (*files, *links):
+            yield name if here == "." else f"{here}/{name}"
+
+
+# What in a source tree still names a column that the migration drops. Needs no database.
 
 COLUMN = "chatbot_type"  # the column of chatbots and chatbot_packages, and the enum type of that name
 LARGEST = 5_000_000  # bytes; what is larger is data or a bundle, and nobody edits it by hand

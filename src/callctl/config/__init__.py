@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "Settings",
-    "accept",
     "database_url",
     "file",
     "load_settings",
-    "secrets",
+    "sections",
     "settings",
-    "values",
 ]
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The database's address as people paste it: what libpq understands of it, and what to write instead.
+"""The database's address as people paste it: what libpq understands of it, and how messages name the target.
 
 A URL is only ever cleaned of what cannot be part of it (white space and quotes around it, the driver that SQLAlchemy
 names in it). Everything else that libpq would refuse, or would read as another address than was meant, is refused here:
@@ -10,10 +10,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from callctl.config.values import Unusable
+from callctl.config.file import Unusable
 from callctl.redaction import looks_like_a_key
+
+# The database's address as people paste it: what libpq understands of it, and what to write instead.
 
 EXAMPLE = "write postgresql://user@host:5432/database"
 
@@ -219,3 +222,51 @@ def refused(conninfo: str, said: str) -> Unusable | None:
         f"(or the service file, or a variable of libpq's) gives {name} a value that libpq does not take",
         f"give {name} another value{known}; or leave it out",
     )
+
+
+# Which database a run talks to, as its first line, its questions and its result name it.
+
+# What an environment is called where a run has to name its database.
+_PRODUCTION = ("production", "prod")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database that has answered. Names are the server's own; never a password.
+
+    ``host`` is the host that answered, or the directory of its socket; ``environment`` is the setting, None where it
+    is not set.
+    """
+
+    database: str
+    host: str
+    port: int
+    role: str
+    postgresql: str
+    environment: str | None
+    schema: str
+
+    @property
+    def place(self) -> str:
+        """'platform on db.example:5432 (production)'."""
+        environment = f" ({self.environment})" if self.environment else ""
+        return f"{self.database} on {server(self.host, self.port)}{environment}"
+
+    @property
+    def text(self) -> str:
+        """All of it on one line, behind 'callctl: target:'."""
+        environment = f"environment {self.environment}" if self.environment else "environment not set"
+        return (
+            f"{self.database} on {server(self.host, self.port)} as {self.role}, PostgreSQL {self.postgresql},"
+            f" {environment}, schema {self.schema}"
+        )
+
+
+def server(host: str, port: int | str) -> str:
+    """'db.example:5432', '[::1]:5432'."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_production(environment: str | None) -> bool:
+    """Whether a database of this ``environment`` is changed only by who names it: 'production' or 'prod', any case."""
+    return (environment or "").strip().casefold() in _PRODUCTION

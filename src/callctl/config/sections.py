@@ -1,14 +1,288 @@
-"""The parts of callctl.yaml that have entries of their own. The reference page is made from this table, too."""
+"""The parts of callctl.yaml that have entries of their own: keys, secret fields, accepted differences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-from callctl.config import accept as config_accept
-from callctl.config import secrets as config_secrets
-from callctl.config.secrets import COMMAND_SECONDS
+from callctl.config.file import Unusable
+from callctl.redaction import looks_like_a_key
+
+# The sections of callctl.yaml about secrets: where keys come from, and which fields hold a secret.
+#
+# A key's value never stands here, and no message repeats what may be one: a name is shown only where it cannot be
+# mistaken for a key.
+
+SourceKind: TypeAlias = Literal["env", "file", "command"]
+
+# How long a key command may take.
+COMMAND_SECONDS = 30.0
+
+# What may stand in a message, a table and an envelope: short, one word, ASCII.
+_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_HEX = re.compile(r"[0-9A-Fa-f]{8,}")
+_MEMBER = re.compile(r"[^\s.\[\]\\\x00-\x1f]{1,100}")
+
+
+@dataclass(frozen=True)
+class KeyEntry:
+    """One key of the ring: its id, and where its value comes from. ``legacy``: tried for values without a key id.
+
+    ``show_stderr``: what a command that fails wrote to stderr may be shown, with what may be a secret hidden.
+    """
+
+    id: str
+    kind: SourceKind
+    # The variable's name, the file's absolute path, or the program and its arguments; never shown as a whole,
+    # since an argument may be a token.
+    location: tuple[str, ...] = field(repr=False)
+    legacy: bool = False
+    show_stderr: bool = False
+
+    @property
+    def source(self) -> str:
+        """Where the value comes from, as messages say it: 'env NAME', 'file PATH', 'command PROGRAM'."""
+        return f"{self.kind} {self.location[0]}"
+
+
+@dataclass(frozen=True)
+class KeyConfig:
+    """The section ``keys``: which key encrypts, and the ring of those that decrypt."""
+
+    primary: str
+    ring: tuple[KeyEntry, ...]
+
+
+@dataclass(frozen=True)
+class SecretField:
+    """A field that holds a secret: a whole text column (``path`` empty), or a place inside a jsonb column.
+
+    ``table`` is the logical name, without a schema; ``account_type`` None means rows of any type. In ``path``
+    the part ``[]`` stands for every position of an array. ``optional``: there may be rows, and none that has the path.
+    """
+
+    table: str
+    account_type: str | None
+    column: str
+    path: tuple[str, ...] = ()
+    # The same field all the same.
+    optional: bool = field(default=False, compare=False)
+
+    @cached_property
+    def text(self) -> str:
+        """The field as a place in an envelope and a report name it: 'credentials.turnServers[].credential'."""
+        return ".".join((self.column, *self.path)).replace(".[]", "[]")
+
+
+def is_key_id(value: object) -> bool:
+    """Whether ``value`` can be a key's id: 1 to 40 ASCII letters, digits, dots, underscores and hyphens."""
+    return isinstance(value, str) and _fits(value)
+
+
+@lru_cache(maxsize=256)  # the same few ids stand in millions of envelopes
+def _fits(text: str) -> bool:
+    return bool(_KEY_ID.fullmatch(text)) and not looks_like_a_key(text)
+
+
+# ---- keys ----------------------------------------------------------------------------------------------
+
+KEY_ENTRIES = ("primary", "ring")
+RING_ENTRIES = ("id", "env", "file", "command", "legacy", "show_stderr")
+_SOURCES: tuple[SourceKind, ...] = ("env", "file", "command")
+_RING_HINT = "write a key as {id: k1, env: ENCRYPTION_KEY}, with env, file or command"
+_ID_HINT = "an id is 1 to 40 letters, digits, dots, underscores and hyphens, in quotes if it is a number"
+
+
+def parse_keys(value: object, directory: Path) -> KeyConfig:
+    """The section ``keys``; a key file's path is taken from ``directory``. Raises Unusable."""
+    section = _mapping(value, "", KEY_ENTRIES, "write `primary:` and `ring:` under `keys:`")
+    ring_value = section.get("ring")
+    if not isinstance(ring_value, list) or not ring_value:
+        raise Unusable(".ring is not a list of keys", _RING_HINT)
+    ring = tuple(_key(each, f".ring[{number}]", directory) for number, each in enumerate(ring_value))
+    for number, entry in enumerate(ring):
+        if entry.id in (other.id for other in ring[:number]):
+            raise Unusable(f".ring[{number}] has the id of another key: {entry.id}", "give each key an id of its own")
+    primary = section.get("primary")
+    if primary is None:
+        raise Unusable(".primary is missing", "name the key that encrypts, by its id: primary: k1")
+    if not isinstance(primary, str) or not is_key_id(primary):
+        raise Unusable(".primary is not a key's id", _ID_HINT)
+    if primary not in (entry.id for entry in ring):
+        raise Unusable(
+            f".primary is not in the ring: {primary}", "the ring has " + ", ".join(entry.id for entry in ring)
+        )
+    return KeyConfig(primary, ring)
+
+
+def _key(value: object, where: str, directory: Path) -> KeyEntry:
+    entry = _mapping(value, where, RING_ENTRIES, _RING_HINT)
+    key_id = entry.get("id")
+    if not is_key_id(key_id):
+        raise Unusable(f"{where} {'has no id' if key_id is None else 'has an id that cannot be used'}", _ID_HINT)
+    where = f"{where} ({key_id})"
+    for name in ("legacy", "show_stderr"):
+        if not isinstance(entry.get(name, False), bool):
+            raise Unusable(f"{where}.{name} is neither true nor false", "use true or false")
+    kinds = [kind for kind in _SOURCES if entry.get(kind) is not None]
+    if len(kinds) != 1:
+        found = " and ".join(kinds) if kinds else "none"
+        raise Unusable(f"{where} needs one source, and has {found}", _RING_HINT)
+    if "show_stderr" in entry and kinds[0] != "command":
+        raise Unusable(f"{where}.show_stderr is about a command", "leave it out")
+    location = _location(kinds[0], entry[kinds[0]], where, directory)
+    return KeyEntry(
+        str(key_id), kinds[0], location, bool(entry.get("legacy")), show_stderr=bool(entry.get("show_stderr"))
+    )
+
+
+def _location(kind: SourceKind, value: object, where: str, directory: Path) -> tuple[str, ...]:
+    parts = value if kind == "command" and isinstance(value, list) else [value]
+    if not parts or not all(isinstance(part, str) and part.strip() and "\x00" not in part for part in parts):
+        raise Unusable(f"{where}.{kind} is not {'a list of' if kind == 'command' else 'a'} text", _RING_HINT)
+    if kind == "command" and not isinstance(value, list):
+        hint = "a command runs without a shell; write its parts as a list: command: [vault, kv, get, …]"
+        raise Unusable(f"{where}.command is not a list", hint)
+    first = str(parts[0])
+    if looks_like_a_key(first) or all(_HEX.fullmatch(str(part)) for part in parts):
+        hint = "name where the key is, not the key; if it stood in a file that others can read, make a new one"
+        raise Unusable(f"{where}.{kind} looks like a key itself", hint)
+    if kind == "env" and not _VARIABLE.fullmatch(first):
+        raise Unusable(f"{where}.env is not the name of a variable", "write env: ENCRYPTION_KEY, without $ or braces")
+    if kind == "file":
+        try:
+            return (str(directory / Path(first).expanduser()),)
+        except RuntimeError:  # ~somebody
+            raise Unusable(f"{where}.file begins with a home directory that is not there", _RING_HINT) from None
+    return tuple(str(part) for part in parts)
+
+
+# ---- secrets -------------------------------------------------------------------------------------------
+
+SECRETS_ENTRIES = ("fields",)
+FIELD_ENTRIES = ("table", "column", "path", "account_type", "optional")
+_FIELD_HINT = "write a field as {table: integrations, column: config, path: apiKey}"
+
+
+def parse_secrets(value: object, directory: Path) -> tuple[SecretField, ...]:
+    """The section ``secrets``: the fields declared beside the documented ones. Raises Unusable."""
+    section = _mapping(value, "", SECRETS_ENTRIES, "write `fields:` under `secrets:`")
+    fields_value = section.get("fields")
+    if not isinstance(fields_value, list):
+        raise Unusable(".fields is not a list of fields", _FIELD_HINT)
+    found = tuple(_field(each, f".fields[{number}]") for number, each in enumerate(fields_value))
+    for number, each in enumerate(found):
+        if each in found[:number]:
+            raise Unusable(f".fields[{number}] stands twice", "keep one of the two")
+    return found
+
+
+def _field(value: object, where: str) -> SecretField:
+    entry = _mapping(value, where, FIELD_ENTRIES, _FIELD_HINT)
+    for name in ("table", "column"):
+        if entry.get(name) is None:
+            raise Unusable(f"{where} has no {name}", _FIELD_HINT)
+    for name in ("table", "column", "path", "account_type"):
+        if entry.get(name) is not None and not isinstance(entry[name], str):
+            raise Unusable(f"{where}.{name} is not text", _FIELD_HINT)
+    optional = entry.get("optional", False)
+    if not isinstance(optional, bool):
+        raise Unusable(f"{where}.optional is neither true nor false", "use true or false")
+    for name in ("table", "column", "account_type"):
+        if entry.get(name) is not None and not _MEMBER.fullmatch(str(entry[name])):
+            raise Unusable(f"{where}.{name} is not one name", "leave the schema out, and dots, brackets and spaces")
+    account_type = entry.get("account_type")
+    return SecretField(
+        table=str(entry["table"]),
+        account_type=None if account_type is None else str(account_type),
+        column=str(entry["column"]),
+        path=_path(entry.get("path"), f"{where}.path"),
+        optional=optional,
+    )
+
+
+def _path(value: object, where: str) -> tuple[str, ...]:
+    """'servers[].password' -> ('servers', '[]', 'password')."""
+    if value is None:
+        return ()
+    parts: list[str] = []
+    for part in str(value).split("."):
+        name = part
+        arrays = 0
+        while name.endswith("[]"):
+            name, arrays = name[:-2], arrays + 1
+        if not _MEMBER.fullmatch(name):
+            hint = "write the members with dots between them, [] behind an array: servers[].password"
+            raise Unusable(f"{where} is not a path", hint)
+        parts += [name, *["[]"] * arrays]
+    return tuple(parts)
+
+
+def _mapping(value: object, where: str, known: tuple[str, ...], hint: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise Unusable(f"{where} is not a list of `key: value` entries".lstrip(), hint)
+    for name in value:
+        if name not in known:
+            # What stands in place of a name may be a key.
+            shown = f"entry {name!r}" if is_key_id(name) else "entry"
+            raise Unusable(f"{where} has an unknown {shown}".lstrip(), f"the entries are {', '.join(known)}")
+    return value
+
+
+# The section of callctl.yaml about differences between the catalog and the specification that are meant.
+
+_ACCEPT_ENTRIES = ("object", "difference", "reason")
+_ACCEPT_HINT = (
+    "write a list of entries under `accept:`, each with object, difference and reason; callctl verify prints them"
+)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A difference of the catalog that verify does not fail on.
+
+    ``object`` and ``difference`` as verify prints them, with single spaces; ``reason`` for the reader.
+    """
+
+    object: str
+    difference: str
+    reason: str
+
+
+def parse_accept(value: object, directory: Path) -> tuple[Accepted, ...]:
+    """The section ``accept``. Raises Unusable."""
+    if not isinstance(value, list):
+        raise Unusable("is not a list of entries", _ACCEPT_HINT)
+    found: list[Accepted] = []
+    for number, each in enumerate(value):
+        entry = _accept_entry(each, f"[{number}]")
+        if (entry.object, entry.difference) in {(other.object, other.difference) for other in found}:
+            raise Unusable(f"[{number}] is a duplicate of an entry above it", "keep one of the two")
+        found.append(entry)
+    return tuple(found)
+
+
+def _accept_entry(value: object, where: str) -> Accepted:
+    if not isinstance(value, dict):
+        raise Unusable(f"{where} is not an entry of object, difference and reason", _ACCEPT_HINT)
+    for name in value:
+        if name not in _ACCEPT_ENTRIES:
+            raise Unusable(f"{where} has an unknown entry {name!r}", f"the entries are {', '.join(_ACCEPT_ENTRIES)}")
+    texts = []
+    for name in _ACCEPT_ENTRIES:
+        text = value.get(name)
+        if not isinstance(text, str) or not text.strip():
+            raise Unusable(f"{where} has no {name}", "give it a text, in quotes where it holds `: ` or ` #`")
+        texts.append(" ".join(text.split()))
+    return Accepted(*texts)
+
+
+# The parts of callctl.yaml that have entries of their own. The reference page is made from this table, too.
 
 
 @dataclass(frozen=True)
@@ -68,7 +342,7 @@ keys:
     - {id: k1, env: ENCRYPTION_KEY, legacy: true}
     - {id: k0, command: [vault, kv, get, -field=key, secret/callctl], show_stderr: false}
 """,
-        parse=config_secrets.keys,
+        parse=parse_keys,
     ),
     Section(
         name="secrets",
@@ -108,7 +382,7 @@ secrets:
     - {table: integration_accounts, account_type: custom, column: credentials, path: "backup[].password",
        optional: true}
 """,
-        parse=config_secrets.secrets,
+        parse=parse_secrets,
     ),
     Section(
         name="accept",
@@ -134,6 +408,6 @@ accept:
     difference: type is character varying(1000)
     reason: signed URLs of the new storage are longer
 """,
-        parse=config_accept.accept,
+        parse=parse_accept,
     ),
 )

@@ -14,26 +14,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
-from callctl.config.accept import Accepted
-from callctl.config.database_url import database
-from callctl.config.file import assert_not_empty, config_path, read_file
-from callctl.config.secrets import KeyConfig, SecretField
-from callctl.config.sections import SECTIONS
-from callctl.config.values import (
+from callctl.config.database_url import Target, database
+from callctl.config.file import (
     Unusable,
+    assert_not_empty,
     batch_size,
     batch_workers,
     boolean,
     choice,
+    config_path,
     duration,
     moment,
+    read_file,
     schema,
     switch,
     text,
 )
+from callctl.config.sections import SECTIONS, Accepted, KeyConfig, SecretField
 from callctl.errors import CallctlError, ConfigError, UsageError
 from callctl.redaction import has_password, is_utf8
-from callctl.target import Target
 
 Output: TypeAlias = Literal["text", "json"]
 NewTablesRowSecurity: TypeAlias = Literal["inherit", "on", "off"]

@@ -4,14 +4,10 @@ that an error of the server becomes one of callctl's. May import config and the 
 
 __all__ = [
     "actions",
-    "backup_record",
-    "binaries",
-    "child",
-    "client_programs",
     "connection",
     "guarded",
     "lock",
     "pace",
+    "programs",
     "store",
-    "store_lock",
 ]

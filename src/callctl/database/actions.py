@@ -1,4 +1,4 @@
-"""The audit trail: one row for each command that wrote outside of the steps and the rotations."""
+"""The audit trail: a row for each command that wrote outside of the steps and rotations, and the last backup."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 from callctl import __version__
 from callctl.database import connection as database
 from callctl.database import store
+from callctl.database.store import in_store
+from callctl.events import OnEvent
 from callctl.files import read_sql
 from callctl.redaction import in_utf8
 
 if TYPE_CHECKING:
+    from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# The audit trail: one row for each command that wrote outside of the steps and the rotations.
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,49 @@ def actions(connection: Connection, command: str | None = None) -> tuple[Action,
     if not database.relation_exists(connection, "callctl", "action"):
         return ()
     return tuple(database.select(connection, Action, read_sql("database/list_actions.sql"), {"command": command}))
+
+
+# The last backup that callctl has taken of a database, in its audit trail.
+
+# The query whose row is a LastBackup.
+LAST_BACKUP = "database/last_backup.sql"
+
+
+@dataclass(frozen=True)
+class LastBackup:
+    """The newest dump that this database is known to be in: taken of it, or that it was restored from.
+
+    ``steps_since`` counts the steps taken after it, up or down.
+    """
+
+    command: str  # 'backup' or 'restore'
+    taken_at: datetime
+    file: str
+    client: str
+    steps_since: int
+
+    @property
+    def text(self) -> str:
+        """Where it is, as the end of a sentence."""
+        where = f"{self.file}, by {self.client}"
+        said = f"it is {where}" if self.command == "backup" else f"the database was restored from {where}"
+        if self.steps_since:
+            said += f"; {self.steps_since} step{'s were' if self.steps_since > 1 else ' was'} taken since"
+        return said
+
+
+def record_backup(
+    connection: Connection, settings: Settings, command: str, detail: Mapping[str, Any], on_event: OnEvent
+) -> None:
+    """Write it into the audit trail; callctl's schema is made where it is not there. Safe beside rotations.
+
+    Raises psycopg's errors; LockHeld where a migration is at work; Refused where the store is another schema's.
+    """
+    in_store(connection, settings, lambda: record_action(connection, command, detail), on_event)
+
+
+def last_backup(connection: Connection) -> LastBackup | None:
+    """The last one on record; None where there is none."""
+    if not database.relation_exists(connection, "callctl", "action"):
+        return None
+    return next(iter(database.select(connection, LastBackup, read_sql(LAST_BACKUP))), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import shlex
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, LiteralString
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, LiteralString
 from callctl import __version__
 from callctl.database import connection as database
 from callctl.database.guarded import Failing, in_transaction
-from callctl.database.lock import at_work
+from callctl.database.lock import STORE_CLASS, at_work
 from callctl.errors import Refused, StepFailed
 from callctl.events import Direction, OnEvent, ignore
 from callctl.files import read_sql, sql_names
@@ -22,6 +22,8 @@ from callctl.redaction import in_utf8
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# callctl's own schema in the database: history, checkpoints, and what is saved.
 
 
 @dataclass(frozen=True)
@@ -411,3 +413,18 @@ def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
 
         failing = Failing("database/purge.sql", lambda: "nothing was deleted")
         return in_transaction(connection, settings, delete, failing=failing, on_event=on_event)
+
+
+# callctl's schema made or brought up to date beside a rotation.
+
+
+def in_store(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
+    """Make callctl's schema or bring it up to date, and do ``work`` in the same transaction. Safe beside rotations."""
+
+    def make_and_work() -> None:
+        values = {"classid": STORE_CLASS, "schema": settings.schema}
+        connection.execute(read_sql("database/store_alone.sql"), values)
+        create(connection, settings.schema)
+        work()
+
+    in_transaction(connection, settings, make_and_work, shared=True, on_event=on_event)

@@ -4,7 +4,6 @@ platform are left as they were. May import migration, secrets, statements, datab
 
 __all__ = [
     "measure",
-    "preview",
     "run",
     "sessions",
 ]

@@ -1,4 +1,4 @@
-"""The rows of a load test: a company of its own and what belongs to it; made, found again, removed.
+"""The rows of a load test and the queries it runs: a company of its own; made, found again, removed.
 
 Its id is written down in ``callctl.load_test`` by the transaction that makes it, and stands in its slug; the ids of its
 other rows follow from it. Only a company that has both is ever removed, so a killed load test leaves nothing that the
@@ -16,18 +16,86 @@ from callctl import __version__
 from callctl.database import actions, store
 from callctl.database import connection as database
 from callctl.database.guarded import guarded, in_transaction, with_retries
-from callctl.database.store_lock import in_store
+from callctl.database.store import in_store
 from callctl.errors import Refused, quoted
 from callctl.events import OnEvent, ignore
+from callctl.files import sql_names
 from callctl.loadtest.measure import Removed
-from callctl.loadtest.queries import Query, run, run_own
+from callctl.statements.adaptation import adapt
 from callctl.statements.naming import Naming
+from callctl.statements.script import Script, load_script
 
 if TYPE_CHECKING:
+    import psycopg
     from psycopg import sql
 
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# The queries of a load test: those of the specification, in this database's names, and the ones about its own rows.
+
+
+@dataclass(frozen=True)
+class Query:
+    """One statement with PostgreSQL's own ``$1``, ``$2``, … for its ``parameters``, in that order.
+
+    ``documented`` are the specification's lines; ``indexes`` those that serve it; ``scans`` says why it reads a whole
+    table, where it must; ``loaded`` whether a load test runs it.
+    """
+
+    name: str
+    text: str
+    sql: str
+    parameters: tuple[str, ...]
+    documented: str
+    who: str
+    indexes: tuple[str, ...]
+    scans: str | None
+    loaded: bool
+
+
+def documented_queries(naming: Naming) -> dict[str, Query]:
+    """Every query of the specification, by its file's name."""
+    queries = (_query(load_script(name), naming) for name in sql_names("loadtest"))
+    return {query.name: query for query in queries}
+
+
+def run_own(connection: Connection, naming: Naming, name: str, **values: object) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Execute one of the statements about the load test's own rows."""
+    query = _query(load_script(f"loadtest/own/{name}.sql"), naming)
+    return run_query(connection, query, values)
+
+
+def run_query(connection: Connection, query: Query, values: dict[str, object]) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Execute a query with the values that it names."""
+    import psycopg
+
+    cursor: psycopg.RawCursor[tuple[Any, ...]] = psycopg.RawCursor(connection)
+    # As bytes: in a session of an SQL_ASCII database this cursor would send text as ASCII, and names may be anything.
+    return cursor.execute(query.sql.encode(), [values[each] for each in query.parameters] or None)
+
+
+def _query(script: Script, naming: Naming) -> Query:
+    (statement,) = script.statements
+    header = script.header
+    return Query(
+        name=script.name.rpartition("/")[2].removesuffix(".sql"),
+        text=" ".join(statement.comment.split()),
+        sql=adapt(statement, naming).sql,
+        parameters=tuple(each for each in _listed(header["parameters"]) if each != "none"),
+        documented=header.get("from", ""),
+        who=header.get("who", ""),
+        indexes=tuple(_listed(header.get("index", ""))),
+        scans=header.get("scans"),
+        loaded=header.get("load") != "no",
+    )
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+# The rows of a load test: a company of its own and what belongs to it; made, found again, removed.
 
 # Few: the platform's keys have no index for a deleted parent, so each one removed reads the table of calls once.
 END_USERS = 4
@@ -112,7 +180,7 @@ class Rows:
                 values = values_of(own, str(uuid.uuid4()))
                 for query in sorted(queries.values(), key=lambda each: each.name != FIRST):
                     doing = f"{query.name} cannot be run"
-                    run(self._connection, query, values)
+                    run_query(self._connection, query, values)
                 doing = "its rows cannot be removed"
                 self._filled = frozenset(table for table, _ in self._others(own, ""))
                 self._remove_company(own)

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from callctl.database import connection as database
 from callctl.errors import ConnectionFailed
 from callctl.loadtest.measure import Sent
-from callctl.loadtest.queries import Query
-from callctl.loadtest.rows import Own, values_of
+from callctl.loadtest.rows import Own, Query, values_of
 
 if TYPE_CHECKING:
     import psycopg

@@ -15,6 +15,7 @@ __all__ = [
     "live_runs",
     "migrate",
     "plan",
+    "planning",
     "preflight",
     "run",
     "run_record",
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from callctl.migration.checks.verify import verify
     from callctl.migration.migrate import down, history, up
     from callctl.migration.planning import plan
-    from callctl.migration.steps.standing import status
+    from callctl.migration.steps.numbered import status
 
 _PLACES = {
     "adopt": "callctl.migration.adoption",
@@ -38,7 +39,7 @@ _PLACES = {
     "history": "callctl.migration.migrate",
     "plan": "callctl.migration.planning",
     "preflight": "callctl.migration.checks.preflight",
-    "status": "callctl.migration.steps.standing",
+    "status": "callctl.migration.steps.numbered",
     "up": "callctl.migration.migrate",
     "verify": "callctl.migration.checks.verify",
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from callctl.config.database_url import server
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.guarded import guarded, in_transaction, with_retries
@@ -23,15 +24,24 @@ from callctl.migration.planning import Plan, PlannedStep, Wish, deferral, plan, 
 from callctl.migration.run import script as runner
 from callctl.migration.run import transactions
 from callctl.migration.run.failures import failure, translated, waits_for
-from callctl.migration.run.index_progress import standby_awaited
-from callctl.migration.steps import catalogue, model_columns, shadow, withheld
-from callctl.migration.steps.numbered import ARCHIVED, SHADOWED, Step, all_steps, applied_steps, finishing, wanted_steps
-from callctl.migration.steps.standing import Status, StepState, status
-from callctl.migration.steps.withheld import Withheld
+from callctl.migration.run.indexes import standby_awaited
+from callctl.migration.steps import call_models, shadow
+from callctl.migration.steps.call_models import Withheld
+from callctl.migration.steps.numbered import (
+    ARCHIVED,
+    SHADOWED,
+    Status,
+    Step,
+    StepState,
+    all_steps,
+    applied_steps,
+    finishing,
+    status,
+    wanted_steps,
+)
 from callctl.statements.adaptation import adapt
 from callctl.statements.naming import Naming
 from callctl.statements.script import Script, Statement, load_script
-from callctl.target import server
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -230,7 +240,7 @@ def _at_work(
         notes = _notes(connection, found.naming, taken) if direction == "up" else ()
         if direction == "down":
             _tell_load_tests(connection, on_event)
-        waiting = withheld.models(connection, found.naming) if direction == "up" else ()
+        waiting = call_models.models(connection, found.naming) if direction == "up" else ()
         return Migrated(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
 
 
@@ -414,8 +424,8 @@ def _refuse_blocked(
             f"{id}: {what[0]}" + (f" (and {len(what) - 1} more)" if what[1:] else "") for id, what in found_by.items()
         )
         raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
-    if catalogue.STEP in numbers and wish.direction == "up":
-        model_columns.assert_it_fits(connection, catalogue.load_catalogue(), found.naming)
+    if call_models.STEP in numbers and wish.direction == "up":
+        call_models.assert_it_fits(connection, call_models.load_catalogue(), found.naming)
 
 
 def _may_write(connection: Connection) -> bool:

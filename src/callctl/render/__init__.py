@@ -3,24 +3,17 @@ secret on either. May import everything below; only cli imports it.
 """
 
 __all__ = [
-    "accounts",
     "backup",
+    "checks",
     "coderefs",
-    "companies",
     "console",
     "demo",
     "documents",
-    "keys",
     "loadtest",
-    "loadtest_picture",
     "migration",
-    "preflight",
     "progress",
-    "rotation",
     "run_page",
     "sandbox",
-    "seeding",
-    "settings",
-    "verify",
-    "webhooks",
+    "secrets",
+    "tenants",
 ]

@@ -13,9 +13,9 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from callctl.backup.restore import Restored
     from callctl.backup.take import Backup, PlannedBackup
+    from callctl.config.database_url import Target
     from callctl.config.settings import Output
     from callctl.render import documents
-    from callctl.target import Target
 
 
 def plan(planned: PlannedBackup, output: Output) -> None:

@@ -1,4 +1,4 @@
-"""The only place that prints: stdout is the result, stderr is progress, warnings and errors.
+"""What all answers share: lines and tables on stdout, notes and errors on stderr, JSON, the frame of a page.
 
 This module holds what every command needs, without importing rich: lines, errors, JSON. How each answer
 looks stands in ``render.migration``, how long work looks in ``render.progress``.
@@ -17,13 +17,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from html import escape
 from typing import TYPE_CHECKING, TextIO
 
+from callctl.files import REPORT_MARK
 from callctl.redaction import hide_keys, printable, redact
 
 if TYPE_CHECKING:
+    from callctl.config.database_url import Target
     from callctl.config.settings import Output
-    from callctl.target import Target
+
+# The only place that prints: stdout is the result, stderr is progress, warnings and errors.
 
 # The version of the JSON output: another one where a key was renamed, removed or changed in meaning.
 VERSION = 1
@@ -344,3 +348,67 @@ def annotation_data(text: str) -> str:
 def annotation_property(text: str) -> str:
     """A property's value in a workflow command of GitHub."""
     return annotation_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+# A table on stdout.
+
+Row = Sequence[str]
+
+
+def table(headings: Row, rows: Iterable[Row], *, right: Iterable[str] = ()) -> None:
+    """Rows under headings, wrapped to a terminal's width; in a pipe a row stays on its line."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # rich drops trailing columns when it has no room; a pipe gets all the room it wants.
+    width = None if is_terminal(sys.stdout) else 1000
+    console = Console(
+        width=width,
+        no_color=not has_colour(sys.stdout),
+        force_terminal=has_colour(sys.stdout),
+        highlight=False,
+    )
+    drawn = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for heading in headings:
+        drawn.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    with console.capture() as capture:
+        console.print(drawn)
+    for text in capture.get().splitlines():
+        out(text.rstrip())
+
+
+# What the pages that callctl writes have in common: one file that loads nothing, and its colours.
+
+INK, QUIET, GRID = "#1f2937", "#6b7280", "#e5e7eb"
+GOOD, BAD, AMBER, PAPER = "#047857", "#b91c1c", "#b45309", "#ffffff"
+
+_STYLE = (
+    f"body{{font:14px system-ui,sans-serif;color:{INK};background:{PAPER};"
+    "max-width:1000px;margin:2em auto;padding:0 1em}"
+    f"table{{border-collapse:collapse}}td,th{{padding:.2em .8em;text-align:right;border-bottom:1px solid {GRID}}}"
+    "td:first-child,th:first-child,.text{text-align:left}"
+    f".over td{{color:{BAD}}}dt{{font-weight:600}}dd{{margin:0 0 .5em}}"
+    ".facts{display:grid;grid-template-columns:max-content auto;gap:.2em 1.5em}.facts dd{margin:0}"
+    f".good{{color:{GOOD}}}.bad{{color:{BAD}}}.amber{{color:{AMBER}}}.quiet{{color:{QUIET}}}"
+    f"code{{font-size:12px;overflow-wrap:anywhere}}summary{{cursor:pointer;padding:.3em 0}}"
+    f".said{{border-left:4px solid {BAD};padding:.2em 1em;margin:1em 0}}svg{{max-width:100%}}"
+)
+
+
+def page(title: str, body: Iterable[str]) -> str:
+    """A page of HTML under a heading; ``body`` is markup, ``title`` text."""
+    return "\n".join(
+        [
+            "<!doctype html>",
+            REPORT_MARK,
+            '<html lang="en"><head><meta charset="utf-8">',
+            f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{escape(title)}</h1>",
+            *body,
+            "</body></html>",
+            "",
+        ]
+    )

@@ -18,31 +18,30 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict  # pydantic brings it, and takes no other before Python 3.12
 
-from callctl.backup.manifest import FORMAT, Manifest
+from callctl.backup.file import MANIFEST_FORMAT, Manifest
 from callctl.backup.restore import Restored
 from callctl.backup.take import PlannedBackup
 from callctl.coderefs.search import Skipped
+from callctl.config.database_url import Target
 from callctl.database.store import ChangedRecords, Saved
 from callctl.events import Direction, Event, Holder
 from callctl.loadtest.measure import Client, QueryTimes, Removed, Server, Wait
-from callctl.loadtest.preview import Leftover
+from callctl.loadtest.run import Leftover
 from callctl.migration.adoption import Adopted
-from callctl.migration.checks.subscribers import ForSubscribers
 from callctl.migration.live_runs import Committed
 from callctl.migration.migrate import MigratedStep
+from callctl.migration.planning import ForSubscribers
 from callctl.render.console import VERSION, event_name
-from callctl.sandbox.baselines import Baseline
-from callctl.sandbox.demo_events import Story, Told
-from callctl.secrets.inventory.census import Foreign, Unreadable
-from callctl.secrets.inventory.key_use import Keys, Ledger
+from callctl.sandbox.demo import Story, Told
+from callctl.sandbox.lifecycle import Baseline
+from callctl.secrets.inventory.key_use import Foreign, Keys, Ledger, Unreadable
 from callctl.secrets.inventory.plaintext_copies import Copy
 from callctl.secrets.rotation.rotate import ForeignLeft, Left
-from callctl.secrets.rows.kept_secrets import Kept
+from callctl.secrets.rows.tables import Kept
 from callctl.secrets.webhooks.accounts import NotPutBack
-from callctl.target import Target
-from callctl.tenants.chatbot_settings import Offence, Unlisted
-from callctl.tenants.dev_accounts import Account as DevAccount
-from callctl.tenants.seed_rows import Difference
+from callctl.tenants.accounts import DevelopmentAccount as DevAccount
+from callctl.tenants.call_settings import Offence, Unlisted
+from callctl.tenants.seeding import Difference
 
 # ---- migrate -------------------------------------------------------------------------------------------
 
@@ -890,7 +889,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     published[LINES] = _lines()
     published[DEMO] = _demo_lines()
     manifest = _of(Manifest)
-    _put_first(manifest, "callctl_backup", {"const": FORMAT})
+    _put_first(manifest, "callctl_backup", {"const": MANIFEST_FORMAT})
     published[MANIFEST] = {"$schema": _DIALECT, "title": "The manifest of a callctl backup", **manifest}
     return published
 

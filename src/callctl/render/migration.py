@@ -1,4 +1,4 @@
-"""How each answer looks: as text for a person, or as the JSON document that scripts rely on.
+"""How the answers of the migrate commands look, as text and as JSON documents.
 
 The functions that make the documents (``*_document``) fill the shapes of ``render.documents``.
 """
@@ -7,26 +7,175 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from callctl.migration.live_runs import Live
-from callctl.migration.steps.numbered import finishing
+from callctl.migration.steps.numbered import all_steps, finishing
 from callctl.render import console as render
-from callctl.render import live_run as render_live
-from callctl.render import withheld as render_withheld
-from callctl.render.table import table
+from callctl.render import tenants as render_tenants
+from callctl.render.console import table
 
 if TYPE_CHECKING:
+    from callctl.config.database_url import Target
     from callctl.config.settings import Output, Settings
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
+    from callctl.events import Holder
     from callctl.migration.adoption import Adopted
-    from callctl.migration.migrate import Migrated, Plan, PlannedStep, Status, StepState
+    from callctl.migration.live_runs import Committed, LiveRun, Session
+    from callctl.migration.migrate import Migrated
+    from callctl.migration.planning import Plan, PlannedStep
+    from callctl.migration.steps.numbered import Status, StepState
     from callctl.render import documents
-    from callctl.target import Target
+
+# How a run looks that another callctl is at, as ``migrate status`` sees it.
+
+_TIME = "%Y-%m-%d %H:%M:%S%z"
+# A run at work is silent for as long as it takes to send the next statement, or pauses between two attempts at a lock.
+_SILENT_SECONDS = 5.0
+
+
+def live_document(live: Live) -> documents.LiveRuns:
+    """The keys that a live run adds to the document of ``migrate status``."""
+    return {
+        "runs": [_run_document(run) for run in live.runs],
+        "left": [_session_document(session) for session in live.left],
+        "unseen": live.unseen,
+    }
+
+
+def _run_document(run: LiveRun) -> documents.LiveRun:
+    return {
+        "command": run.command,
+        "direction": run.direction,
+        "step": run.step,
+        "of_steps": len(all_steps()) if run.migrates else None,
+        "pid": run.pid,
+        "role": run.role,
+        "application": run.application,
+        "host": run.host,
+        "since": run.since,
+        "seconds": _rounded(run.seconds),
+        "silent_seconds": _rounded(run.silent_seconds),
+        "seen": run.seen,
+        "committed": run.committed,
+        "uncommitted": run.uncommitted,
+        "sessions": [_session_document(session) for session in run.sessions],
+    }
+
+
+def _session_document(session: Session) -> documents.LiveSession:
+    return {
+        "pid": session.pid,
+        "application": session.application,
+        "state": session.state,
+        "statement": session.statement,
+        "seconds": _rounded(session.seconds),
+        "waits_for": session.waits_for,
+        "held_by": session.holders,
+        "building": session.building,
+        "seen": session.seen,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def live_run(live: Live) -> None:
+    """What is at work, on stdout; nothing where nothing is."""
+    if live.unseen:
+        render.item("unseen", "hint", live.unseen, sys.stdout)
+    for run in live.runs:
+        _live_run(run)
+    if live.left:
+        named = "; ".join(f"pid {session.pid}: {_live_at(session) or 'idle'}" for session in live.left)
+        text = f"no callctl holds the migration lock, but sessions of an earlier run still hold its work lock: {named}"
+        render.item("left", "warning", text, sys.stdout)
+        for session in live.left:
+            _waits(session)
+
+
+def _live_run(run: LiveRun) -> None:
+    stream = sys.stdout
+    command = run.command or "a callctl that does not say which command"
+    render.item("running", "strong", f"{command}{_live_step(run)}", stream)
+    named = f"pid {run.pid}, application {run.application or 'not given'}, role {run.role or 'not visible'}"
+    if run.seen and run.since is not None:
+        where = "the server's own host (a local socket)" if run.host == "local" else run.host
+        named += f", from {where}; connected {run.since:{_TIME}}, {_age(run.seconds)} ago"
+    render.detail(named, stream, hang=2)
+    if run.committed is not None:
+        render.detail(f"step {run.step} {run.direction}: {_committed(run.committed)}", stream, hang=2)
+    elif run.step and run.uncommitted:
+        render.detail(f"step {run.step} {run.direction}: nothing is committed yet", stream, hang=2)
+    for session in run.sessions:
+        if session.seen and (doing := _live_at(session)):
+            render.detail(f"pid {session.pid} {doing}", stream, hang=2)
+            _waits(session)
+    hidden = [run.pid] * (not run.seen) + [session.pid for session in run.sessions if not session.seen]
+    if hidden:
+        text = (
+            f"not visible to this role: host, times, and what pid {' and '.join(map(str, hidden))} does or"
+            " waits for; GRANT pg_monitor to it shows them"
+        )
+        render.detail(text, stream, hang=2)
+    elif run.migrates and run.silent_seconds is not None and run.silent_seconds >= _SILENT_SECONDS:
+        render.detail(
+            f"its sessions have sent the server nothing for {_age(run.silent_seconds)}: it pauses, or its process is"
+            " stopped or cut off",
+            stream,
+            hang=2,
+        )
+        render.copied("if that process is gone: ", f"SELECT pg_terminate_backend({run.pid});", stream)
+
+
+def _live_step(run: LiveRun) -> str:
+    if not run.migrates:
+        return ""
+    if run.step is None:
+        return ", before its first step"
+    step = all_steps()[run.step - 1]
+    return f", step {run.step} of {len(all_steps())} ({step.name})"
+
+
+def _committed(committed: Committed) -> str:
+    if committed.of_rows is not None:
+        return f"{committed.rows:,} of {committed.of_rows:,} rows committed"
+    of = f" of {committed.of_statements}" if committed.of_statements else ""
+    return f"committed up to statement {committed.statement}{of}"
+
+
+def _live_at(session: Session) -> str:
+    """What a session is at, or waits for; empty where it is between two statements."""
+    if session.waits_for:
+        by = f", held by {_holders(session.holders)}" if session.holders else ""
+        return f"waits for {session.waits_for}{by}"
+    if session.building:
+        return f"builds an index: {session.building}"
+    if session.active:
+        return f"runs {session.statement or 'a statement'}, for {_age(session.seconds)}"
+    return "" if session.state in (None, "idle") else f"is {session.state}, for {_age(session.seconds)}"
+
+
+def _holders(holders: Sequence[Holder]) -> str:
+    return "; ".join(f"pid {holder.pid} ({holder.application}, {holder.state}, for {holder.age})" for holder in holders)
+
+
+def _waits(session: Session) -> None:
+    if session.waits_for and session.holders:
+        ends = " ".join(f"SELECT pg_terminate_backend({holder.pid});" for holder in session.holders)
+        render.copied(f"to end {'it' if len(session.holders) == 1 else 'them'}: ", ends, sys.stdout)
+
+
+def _age(seconds: float | None) -> str:
+    return str(timedelta(seconds=int(seconds or 0)))
+
+
+# How each answer looks: as text for a person, or as the JSON document that scripts rely on.
 
 # Fewer columns than these divide the words of the table of steps.
 _TABLE_COLUMNS = 72
-_TIME = "%Y-%m-%d %H:%M:%S%z"
 
 
 # ---- migrate status ------------------------------------------------------------------------------------
@@ -52,8 +201,8 @@ def status_document(status: Status, settings: Settings, live: Live) -> documents
             }
             for step in status.steps
         ],
-        **render_live.live_document(live),
-        "withheld_models": render_withheld.models_documents(status.withheld),
+        **live_document(live),
+        "withheld_models": render_tenants.models_documents(status.withheld),
     }
 
 
@@ -88,7 +237,7 @@ def status(
 
 
 def _status_text(status: Status, live: Live, *, everything: bool, names: bool) -> None:
-    render_live.live(live)
+    live_run(live)
     if everything:
         _every_step(status)
     else:
@@ -100,7 +249,7 @@ def _status_text(status: Status, live: Live, *, everything: bool, names: bool) -
         render.told("an applied step's file has changed since: compare it with the version that was applied")
     render.told(f"{pending} of {len(status.steps)} steps pending" if pending else "every step is applied")
     _deferred(status.deferred)
-    render_withheld.lines(status.withheld)
+    render_tenants.withheld_lines(status.withheld)
 
 
 def _after_status(status: Status, live: Live) -> render.Next:
@@ -288,7 +437,7 @@ def run_document(run: Migrated, target: Target | None) -> documents.Finished:
         "seconds": round(run.seconds, 3),
         "steps": run.steps,
         "deferred": run.deferred,
-        "withheld_models": render_withheld.models_documents(run.withheld),
+        "withheld_models": render_tenants.models_documents(run.withheld),
         "kept": run.kept,
         "notes": run.notes,
         "target": target,
@@ -299,7 +448,7 @@ def _run_text(run: Migrated, target: Target | None) -> None:
     if not run.steps:
         render.out(_nothing(run))
         _deferred(run.deferred)
-        render_withheld.lines(run.withheld)
+        render_tenants.withheld_lines(run.withheld)
         return
     table(
         ("step", "name", "seconds", "rows"),
@@ -311,7 +460,7 @@ def _run_text(run: Migrated, target: Target | None) -> None:
     render.out(render.styled(f"{steps} {verb} in {run.seconds:.1f} s", "good", sys.stdout))
     render.written(target)
     _deferred(run.deferred)
-    render_withheld.lines(run.withheld)
+    render_tenants.withheld_lines(run.withheld)
     _kept(run.kept)
     for text in run.notes:
         render.warning(text)
@@ -348,9 +497,9 @@ def adopted_document(steps: Sequence[Adopted], exit_code: int, target: Target | 
 
 
 def _adopted_text(steps: Sequence[Adopted], target: Target | None) -> None:
-    from callctl.render import verify as render_report
+    from callctl.render import checks as render_checks
 
-    render_report.failed([check for step in steps for check in step.failing])
+    render_checks.failed([check for step in steps for check in step.failing])
     table(
         ("step", "name", "state", "failed"),
         (

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.spinner import Spinner
 
+    from callctl.config.database_url import Target
     from callctl.config.settings import Output
-    from callctl.target import Target
 
 SECONDS_BETWEEN_LINES = 5.0
 # An attempt and the pause behind it take no longer: who has not said by then that it waits does so no more.

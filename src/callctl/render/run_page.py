@@ -10,7 +10,7 @@ from callctl import __version__
 from callctl.migration.run_record import RunRecord, StatementRecord, StepRecord
 from callctl.redaction import redact
 from callctl.render import console as render
-from callctl.render.page import AMBER, BAD, GOOD, GRID, INK, PAPER, QUIET, page
+from callctl.render.console import AMBER, BAD, GOOD, GRID, INK, PAPER, QUIET, page
 
 LEFT, RIGHT, WIDTH, ROW = 230, 100, 650, 22
 _SHADES = (GOOD, "#34d399")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callctl.render import console as render
-from callctl.sandbox.baselines import Baseline
+from callctl.sandbox.lifecycle import Baseline
 
 if TYPE_CHECKING:
     from callctl.config.settings import Output

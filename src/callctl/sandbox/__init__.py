@@ -3,8 +3,6 @@ that callctl did not make. May import every room below; cli and render import it
 """
 
 __all__ = [
-    "baselines",
     "demo",
-    "demo_events",
     "lifecycle",
 ]

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, from the programs that ``database.binaries`` found.
+"""A PostgreSQL server of our own, from the programs that ``database.programs`` found.
 
 The server listens on no TCP port. Its socket stands in a directory that only its user (and root) can
 enter, and therefore every local connection is trusted.
@@ -20,7 +20,7 @@ from types import TracebackType
 from urllib.parse import quote
 
 from callctl import files
-from callctl.database.binaries import (
+from callctl.database.programs import (
     INSTALL_HINT,
     Binaries,
     ServerUser,

@@ -12,7 +12,6 @@ __all__ = [
     "batch_query",
     "load_script",
     "naming",
-    "saved",
     "scope",
     "script",
     "tokens",

@@ -7,20 +7,343 @@ refused, never guessed: after the walk every word that this database spells othe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 
-from sqlglot import exp
+from sqlglot import TokenType, exp
 
 from callctl.errors import Refused
-from callctl.statements.definitions import resolve, words_of_alter
-from callctl.statements.literals import literal_edits, mentioned
-from callctl.statements.naming import DOCUMENTED_SCHEMA, Naming
-from callctl.statements.references import Use, start_of
-from callctl.statements.resolve import Resolver
+from callctl.statements.naming import DOCUMENTED_SCHEMA, Naming, TableNaming
+from callctl.statements.resolve import Resolver, Use, start_of
+from callctl.statements.scope import Exposed, Outputs, Scope, Source, folded, table_outputs
 from callctl.statements.script import Statement, tree
-from callctl.statements.tokens import Edit, identifier, line_of, position, splice, tokens
+from callctl.statements.tokens import Edit, Token, identifier, line_of, literal, position, splice, tokens
+
+# String literals that are names: by a cast, or as the argument of to_regclass and its like.
+
+_REG = frozenset(
+    "regclass regtype regproc regprocedure regoper regoperator regnamespace regcollation regconfig".split()  # noqa: SIM905
+)
+_SCHEMA = re.compile(r'(?<![\w$".])(?:(?i:chatapp)|"chatapp")(?=\s*\.)')
+
+
+@lru_cache(maxsize=64)
+def _pattern(words: frozenset[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(words))), re.IGNORECASE)
+
+
+def mentioned(sql: str, naming: Naming) -> bool:
+    """Whether a name that moves, or that one moves to, occurs in the text at all, if only in a comment."""
+    words = {*naming.moved, *naming.actual}
+    if naming.schema_moved:
+        words.add(DOCUMENTED_SCHEMA)
+    if words:
+        words.add("natural")  # such a join depends on names that it does not mention
+    return bool(words) and _pattern(frozenset(words)).search(sql) is not None
+
+
+def cast_of(items: Sequence[Token], index: int) -> str:
+    """The type that a string is cast to, if it says it is a name: ``regclass``, …, ``name``; else ``''``."""
+
+    def word(at: int) -> str:
+        return items[at].word or items[at].text.lower() if 0 <= at < len(items) else ""
+
+    at = index + 2
+    if word(index + 1) in ("::", "as"):
+        if word(index + 1) == "as" and (word(index - 1), word(index - 2)) != ("(", "cast"):
+            return ""
+        if word(at) == "pg_catalog" and word(at + 1) == ".":
+            at += 2
+        return word(at) if word(at) in _REG or word(at) == "name" else ""
+    function = word(index - 2)
+    if word(index - 1) == "(" and word(index + 1) == ")" and function.startswith("to_reg"):
+        return function.removeprefix("to_") if function.removeprefix("to_") in _REG else ""
+    return ""
+
+
+def _array_casts(items: Sequence[Token]) -> dict[int, str]:
+    """Strings inside ``ARRAY[…]::name[]`` by index."""
+    found: dict[int, str] = {}
+    for index, token in enumerate(items):
+        if token.text != "]" or index + 3 >= len(items) or items[index + 1].text != "::":
+            continue
+        kind = items[index + 2].word
+        if (kind in _REG or kind == "name") and items[index + 3].text == "[":
+            at = index - 1
+            while at >= 0 and not (items[at].text == "[" and items[at].depth == token.depth):
+                if items[at].type == TokenType.STRING:
+                    found[at] = kind
+                at -= 1
+    return found
+
+
+def literal_edits(
+    items: Sequence[Token], naming: Naming, refuse: Callable[[int, str, str | None], Refused]
+) -> list[Edit]:
+    """The edits to the literals that are names.
+
+    A column's name belongs to the nearest relation (``'chatapp.chatbots'::regclass``, or the row type in
+    ``NULL::chatapp.chatbots``) before it.
+    """
+    edits: list[Edit] = []
+    relation: str | None = None
+    arrays = _array_casts(items)
+    for index, token in enumerate(items):
+        if token.type != TokenType.STRING:
+            relation = _row_type(items, index) or relation
+            continue
+        kind = arrays.get(index) or cast_of(items, index)
+        if not kind:
+            continue
+        is_array = index not in arrays and index + 3 < len(items) and items[index + 3].text == "["
+        text = token.text
+        if is_array and mentioned(text, naming):
+            raise refuse(token.start, f"callctl does not look into '{text}'", f"write ARRAY[…]::{kind}[]")
+        if kind == "name":
+            edits += _name_edits(token, relation, naming, refuse)
+            continue
+        moved = text
+        if kind == "regnamespace":
+            if naming.schema_moved and text.strip().lower() in (DOCUMENTED_SCHEMA, f'"{DOCUMENTED_SCHEMA}"'):
+                moved = identifier(naming.schema)
+        elif naming.schema_moved:
+            moved = _SCHEMA.sub(lambda _: identifier(naming.schema), text)
+        if kind == "regclass":
+            relation = re.sub(r'^.*\.|"', "", text).strip().lower()
+        if moved != text:
+            edits.append(Edit(token.start, token.end, literal(moved)))
+    return edits
+
+
+def _row_type(items: Sequence[Token], index: int) -> str | None:
+    """The table of ``NULL::schema.table`` whose ``NULL`` stands here."""
+    after = items[index + 1 : index + 5]
+    if items[index].word != "null" or len(after) < 4 or (after[0].text, after[2].text) != ("::", "."):
+        return None
+    return after[3].word or None
+
+
+def _name_edits(
+    token: Token, relation: str | None, naming: Naming, refuse: Callable[[int, str, str | None], Refused]
+) -> list[Edit]:
+    if token.text == DOCUMENTED_SCHEMA and naming.schema_moved:
+        return [Edit(token.start, token.end, literal(naming.schema))]
+    if token.text not in naming.moved:
+        return []
+    if relation is None:
+        raise refuse(
+            token.start,
+            f"cannot tell which table '{token.text}'::name is a column of",
+            "a '…'::regclass literal or NULL::table before it says which",
+        )
+    table = naming.tables.get(relation)
+    if table is None or token.text not in table.moved:
+        return []
+    if token.text in table.absent:
+        return [Edit(token.start, token.end, "NULL")]
+    return [Edit(token.start, token.end, literal(table.columns[token.text]))]
+
+
+# Statements that define things: which table each column word of theirs belongs to.
+
+
+def resolve_definition(resolver: Resolver, node: exp.Expr) -> None:
+    """Resolve any statement that sqlglot reads as more than its beginning."""
+    match node:
+        case exp.Query() | exp.Insert() | exp.Update() | exp.Delete() | exp.Merge():
+            resolver.query(node, None, {})
+        case exp.Create():
+            _create(resolver, node)
+        case exp.Alter():
+            target = resolver.target(node.this)
+            for action in node.args.get("actions") or ():
+                _alter(resolver, action, target)
+        case exp.Comment() if isinstance(node.this, exp.Column):
+            column = node.this
+            table = resolver.known(folded(column.args.get("db")), folded(column.args.get("table")))
+            resolver.bare(column.this, _source(table), "name")
+        case exp.Grant() | exp.Revoke():
+            target = resolver.target(node.args.get("securable"))
+            for privilege in node.args.get("privileges") or ():
+                for column in privilege.expressions:
+                    resolver.bare(column.this, target, "name")
+        case exp.Analyze():
+            for table_node in node.args.get("tables") or ():
+                _analyze(resolver, table_node)
+        case exp.Copy():
+            resolver.visit(node.this, Scope(), {})
+        case exp.Values():
+            resolver.visit_children(node, Scope(), {})
+        case _:
+            pass
+
+
+def _source(table: TableNaming | None, name: str = "") -> Source:
+    return Source(name, name, table_outputs(table) if table is not None else Outputs(open=True), table)
+
+
+def _create(resolver: Resolver, node: exp.Create) -> None:
+    this = node.this
+    query = node.expression
+    if isinstance(this, exp.Index):
+        resolver.leave(this.this)
+        target = resolver.target(this.args.get("table"))
+        parameters = this.args.get("params")
+        if parameters is not None:
+            for included in parameters.args.get("include") or ():
+                resolver.bare(included, target, "name")
+            resolver.visit_children(parameters, Scope([target]), {})
+        return
+    trigger = node.find(exp.TriggerProperties)
+    if trigger is not None:
+        resolver.leave(this)
+        _trigger(resolver, trigger)
+        return
+    if isinstance(query, exp.Query):
+        if isinstance(this, exp.Schema):
+            resolver.leave(*this.expressions)
+        resolver.query(query, None, {})
+    elif isinstance(this, exp.Schema):
+        for item in (*this.expressions, node.args.get("properties")):
+            _own(resolver, item)
+
+
+def _own(resolver: Resolver, node: object) -> None:
+    """The columns of a table that is being made are its own; those after REFERENCES are not."""
+    if isinstance(node, list):
+        for item in node:
+            _own(resolver, item)
+    elif isinstance(node, exp.Schema) and isinstance(node.this, exp.Table):
+        resolver.visit(node, Scope(), {})
+    elif isinstance(node, exp.Column):
+        resolver.leave(node.this)
+    elif isinstance(node, exp.Identifier):
+        resolver.leave(node)
+    elif isinstance(node, exp.Expr) and not isinstance(node, exp.Table | exp.DataType):
+        _own(resolver, list(node.args.values()))
+
+
+def _trigger(resolver: Resolver, node: exp.TriggerProperties) -> None:
+    table = resolver.table(node.args.get("table"))
+    target = _source(table)
+    for event in node.args.get("events") or ():
+        for column in event.args.get("columns") or ():
+            resolver.bare(column.this, target, "name")
+    when = node.args.get("when")
+    if isinstance(when, exp.Expr):
+        resolver.visit(when, Scope([_source(table, "new"), _source(table, "old")]), {})
+    execute = node.args.get("execute")
+    for column in execute.find_all(exp.Column) if execute is not None else ():
+        resolver.bare(column.this, target, "name")
+
+
+def _analyze(resolver: Resolver, node: exp.Expr) -> None:
+    call = node.this
+    if isinstance(call, exp.Anonymous):
+        table = resolver.known(folded(node.args.get("db")), str(call.this).lower())
+        for column in call.expressions:
+            resolver.bare(column.this, _source(table), "name")
+
+
+def _alter(resolver: Resolver, action: exp.Expr, target: Source) -> None:
+    scope = Scope([target])
+    if isinstance(action, exp.ColumnDef):
+        # ADD COLUMN IF NOT EXISTS of a column that stands under another name does nothing, and that is right.
+        _column_name(resolver, action.this, target, adding=bool(action.args.get("exists")))
+        for constraint in action.args.get("constraints") or ():
+            _action(resolver, constraint, target, scope)
+    elif isinstance(action, exp.AlterColumn):
+        _column_name(resolver, action.this, target, adding=False)
+        for key, value in action.args.items():
+            if key != "this":
+                resolver.visit_any(value, scope, {})
+    elif isinstance(action, exp.Drop | exp.RenameColumn):
+        items = action.args.get("tables") or [action.this, action.args.get("to")]
+        for item in items:
+            if isinstance(item, exp.Column):
+                _column_name(resolver, item.this, target, adding=False)
+            elif isinstance(item, exp.Table):
+                resolver.leave(item.this)
+    else:
+        _action(resolver, action, target, scope)
+
+
+def _column_name(resolver: Resolver, node: exp.Expr, target: Source, *, adding: bool) -> None:
+    found = target.lookup(folded(node))
+    if found and found[0].factor and not adding and isinstance(node, exp.Identifier):
+        resolver.refuse(node, f"{node.name} is kept in another unit here, in {target.name}.{found[0].actual}")
+    resolver.bare(node, target, "name")
+
+
+def _action(resolver: Resolver, node: object, target: Source, scope: Scope) -> None:
+    """ADD CONSTRAINT and the like: column words are the table's, but for those after REFERENCES."""
+    if isinstance(node, list):
+        for item in node:
+            _action(resolver, item, target, scope)
+    elif isinstance(node, exp.Schema) and isinstance(node.this, exp.Table):
+        resolver.visit(node, Scope(), {})
+    elif isinstance(node, exp.Constraint):
+        resolver.leave(node.this)
+        _action(resolver, node.expressions, target, scope)
+    elif isinstance(node, exp.CheckColumnConstraint | exp.DefaultColumnConstraint):
+        resolver.visit_children(node, scope, {})
+    elif isinstance(node, exp.Identifier):
+        resolver.bare(node, target, "name")
+    elif isinstance(node, exp.Column):
+        resolver.column(node, scope, "name")
+    elif isinstance(node, exp.Expr) and not isinstance(node, exp.Table | exp.DataType):
+        _action(resolver, list(node.args.values()), target, scope)
+
+
+def words_of_alter(resolver: Resolver, items: tuple[Token, ...]) -> list[tuple[Token, Exposed]]:
+    """Column words of an ``ALTER TABLE`` or a ``VACUUM`` that sqlglot cannot read, with what they are.
+
+    Only where every column word can be nothing but the table's own: no query inside.
+    """
+    start = next((index for index, item in enumerate(items) if item.says("table", "vacuum", "policy")), None)
+    if start is None or any(item.says("select") for item in items):
+        return []
+    at = start + 1
+    if items[0].says("create", "drop") or items[start].says("policy"):
+        at = next((index + 1 for index, item in enumerate(items) if item.says("on") and index > start), len(items))
+    while at < len(items) and items[at].says("if", "exists", "only", "full", "freeze", "verbose", "analyze"):
+        at += 1
+    if at < len(items) and items[at].text == "(" and items[0].says("vacuum"):
+        at = next((index + 1 for index, item in enumerate(items) if item.text == ")"), len(items))
+    table, schema, at = _table_at(items, at)
+    if not table:
+        return []
+    found: list[tuple[Token, Exposed]] = []
+    known = resolver.known(schema, table)
+    while at < len(items):
+        item = items[at]
+        if item.says("references"):
+            name, schema, at = _table_at(items, at + 1)
+            other = resolver.known(schema, name)
+            if at < len(items) and items[at].text == "(":
+                while at < len(items) and items[at].text != ")":
+                    if items[at].word:
+                        found.append((items[at], Exposed(items[at].word, other)))
+                    at += 1
+            continue
+        named = item.word and items[at - 1].says("constraint", "rename", "to", "policy", "trigger", "rule", "role")
+        column = items[at - 1].text != "." and not (at + 1 < len(items) and items[at + 1].text in (".", "("))
+        if item.word and column and not (named and not items[at - 1].says("rename")):
+            found.append((item, Exposed(item.word, known)))
+        at += 1
+    return found
+
+
+def _table_at(items: tuple[Token, ...], at: int) -> tuple[str, str, int]:
+    """The table name that begins here, its schema, and where to go on."""
+    if at + 2 < len(items) and items[at + 1].text == ".":
+        return items[at + 2].word, items[at].word, at + 3
+    return (items[at].word if at < len(items) else ""), "", at + 1
+
+
+# A statement in the documented names -> the same statement in the names of this database.
 
 _ENDS_ITEM = frozenset(
     "from where group having window union intersect except order limit offset fetch for into on".split()  # noqa: SIM905
@@ -58,7 +381,7 @@ class _Analysis:
         if node is None or isinstance(node, exp.Command):
             self._opaque(node)
         else:
-            resolve(self.resolver, node)
+            resolve_definition(self.resolver, node)
         self._bodies()
         self.literals = literal_edits(self.tokens, naming, self.refuse)
         self.schemas = self._schemas()

@@ -9,7 +9,7 @@ from functools import lru_cache
 from sqlglot import exp
 
 from callctl.errors import ConfigError
-from callctl.statements.references import start_of
+from callctl.statements.resolve import start_of
 from callctl.statements.scope import folded
 from callctl.statements.script import Statement, tree
 from callctl.statements.tokens import Edit, Token, identifier, position, splice, tokens

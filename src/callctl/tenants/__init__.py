@@ -4,9 +4,7 @@ changed what. May import migration, secrets, statements, database, config.
 
 __all__ = [
     "accounts",
-    "chatbot_settings",
+    "call_settings",
     "companies",
-    "dev_accounts",
-    "seed_rows",
     "seeding",
 ]

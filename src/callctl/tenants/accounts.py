@@ -1,21 +1,42 @@
-"""The integration accounts and how each is: status, errors, tokens, webhook addresses. Never a secret."""
+"""The integration accounts: the state of each, and those of the specification for databases to develop on."""
 
 from __future__ import annotations
 
+import copy
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from uuid import uuid4
 
-from callctl.migration.checks.declared_secrets import unbound_rows
+from callctl.database import connection as database
+from callctl.database.connection import is_sandbox
+from callctl.errors import Refused, StepFailed
+from callctl.files import read_sql
+from callctl.migration.checks.row_checks import unbound_rows
 from callctl.redaction import without_query
-from callctl.secrets.envelope.fields import ACCOUNTS
+from callctl.secrets.envelope import key_ledger
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, read_envelope
+from callctl.secrets.envelope.fields import ACCOUNTS, CREDENTIALS, applicable, declared, walk
+from callctl.secrets.rows.row import Rule
+from callctl.secrets.rows.tables import bound_fields
 from callctl.secrets.webhooks.accounts import assert_accounts
+from callctl.statements.adaptation import adapt
 from callctl.statements.naming import read_naming
+from callctl.statements.script import load_script
 from callctl.tenants.operation import offenders, question, rows
 
 if TYPE_CHECKING:
+    from psycopg import sql
+
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+    from callctl.events import OnEvent
+    from callctl.secrets.envelope.ring import KeyRing
+    from callctl.statements.naming import Naming
+
+# The integration accounts and how each is: status, errors, tokens, webhook addresses. Never a secret.
 
 # Each trouble is what a check of verify's finds: there is one answer to whether an account has it.
 Trouble: TypeAlias = Literal["error", "token", "webhook missing", "webhook malformed", "status", "unbound"]
@@ -70,3 +91,217 @@ def accounts(connection: Connection, settings: Settings) -> tuple[Account, ...]:
         troubles = tuple(trouble for trouble in found if account.id in found[trouble])
         made.append(replace(account, webhook_url=without_query(account.webhook_url), troubles=troubles))
     return tuple(made)
+
+
+# The integration accounts of the specification's section 11, for databases that are there to develop on.
+#
+# Their secrets are made up, and still stored as every secret is: as envelopes under the primary key.
+
+DEVELOPMENT = "development"
+DevelopmentOutcome: TypeAlias = Literal["insert", "unchanged", "deleted"]
+
+
+@dataclass(frozen=True)
+class _Documented:
+    """An account as the specification has it."""
+
+    type: str
+    name: str
+    webhook_url: str
+    credentials: dict[str, Any]
+
+
+_ACCOUNTS = (
+    _Documented(
+        "twilio",
+        "Test Twilio Account",
+        "https://your-domain.com/api/webhooks/twilio/voice/test-account-id",
+        {
+            "accountSid": "ACxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "authToken": "test_auth_token_encrypted",
+            "phoneNumber": "+15550100",
+        },
+    ),
+    _Documented(
+        "whatsapp",
+        "Test WhatsApp Business Account",
+        "https://your-domain.com/api/webhooks/whatsapp/call/test-account-id",
+        {
+            "businessAccountId": "123456789012345",
+            "phoneNumberId": "987654321098765",
+            "phoneNumber": "+15550200",
+            "accessToken": "test_access_token_encrypted",
+        },
+    ),
+)
+
+
+@dataclass(frozen=True)
+class DevelopmentAccount:
+    """One development account. ``deleted``: soft-deleted, and left alone. ``id``: None where it is not there yet."""
+
+    type: str
+    name: str
+    id: str | None
+    outcome: DevelopmentOutcome
+
+
+# ---- where they may be ---------------------------------------------------------------------------------
+
+
+def needs_name(connection: Connection, settings: Settings) -> bool:
+    """Whether somebody has to type the database's name first: everywhere but in a sandbox.
+
+    Raises Refused where the database is marked as a development database by neither a sandbox nor callctl.yaml.
+    """
+    if is_sandbox(connection):
+        return False
+    if settings.environment != DEVELOPMENT or not settings.environment_in_file:
+        said = f"; it is called {settings.environment}" if settings.environment else ""
+        raise Refused(
+            f"this database is not marked as a development database{said}; nothing was written",
+            hint="development accounts are for callctl sandbox start, or where callctl.yaml itself says"
+            " `environment: development` (an option or a variable does not count)",
+        )
+    return True
+
+
+def database_name(connection: Connection) -> str:
+    """What the database that this connection leads to is called."""
+    row = connection.execute("SELECT current_database()").fetchone()
+    return str(row[0]) if row else ""
+
+
+def assert_development(connection: Connection, settings: Settings, name: str | None) -> None:
+    """Raise Refused unless this is a sandbox, or marked for development and ``name`` is the database's name."""
+    if not needs_name(connection, settings):
+        return
+    actual = database_name(connection)
+    if name is None:
+        raise Refused(
+            "the name of the development database was not given; nothing was written",
+            hint=f"if {actual} is the one, add --development-database {actual}",
+        )
+    if name != actual:
+        raise Refused(
+            f"this database is not called {name!r}; nothing was written",
+            hint="development accounts go only where you name the database that you are connected to",
+        )
+
+
+# ---- what is there, and what is missing ----------------------------------------------------------------
+
+
+def look_at_development(connection: Connection, naming: Naming) -> tuple[DevelopmentAccount, ...]:
+    """Each development account, and whether it is there, in whatever company. Reads only.
+
+    Raises Refused where there is no table for them, or one is missing and there is no company to give it to.
+    """
+    if not database.relation_exists(connection, naming.schema, ACCOUNTS):
+        raise Refused(f"table {naming.schema}.{ACCOUNTS} is not there; nothing was written", hint="run callctl verify")
+    keys = {"types": [each.type for each in _ACCOUNTS], "names": [each.name for each in _ACCOUNTS]}
+    found: dict[tuple[str, str], tuple[str, bool]] = {}
+    for id, kind, name, live in connection.execute(_composed("tenants/seed/accounts.sql", naming), keys):
+        found.setdefault((kind, name), (id, live))
+    accounts = tuple(_account(each, found.get((each.type, each.name))) for each in _ACCOUNTS)
+    if any(each.outcome == "insert" for each in accounts):
+        _company(connection, naming)
+    return accounts
+
+
+def _account(each: _Documented, found: tuple[str, bool] | None) -> DevelopmentAccount:
+    if found is None:
+        return DevelopmentAccount(each.type, each.name, None, "insert")
+    return DevelopmentAccount(each.type, each.name, found[0], "unchanged" if found[1] else "deleted")
+
+
+def _company(connection: Connection, naming: Naming) -> str:
+    (statement,) = load_script("tenants/seed/company.sql").statements
+    row = connection.execute(adapt(statement, naming).sql).fetchone()
+    if row is None:
+        raise Refused("there is no company that an account could belong to; nothing was written", hint="make one first")
+    return str(row[0])
+
+
+# ---- writing -------------------------------------------------------------------------------------------
+
+
+class Encrypted(NamedTuple):
+    """What a missing account gets: its id, its company, and its credentials as JSON, with an envelope in place of each
+    secret.
+    """
+
+    id: str
+    company: str
+    credentials: str
+
+
+def encrypt(
+    connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
+) -> dict[str, Encrypted]:
+    """What each account would get, by name. Every envelope opens again, and is bound where its field is.
+
+    To be called outside of the transaction that writes: encryptions are counted, and the count committed, before they
+    are made. Raises Refused where the primary key has none left.
+    """
+    fields = declared(settings)
+    documents = {each.name: copy.deepcopy(each.credentials) for each in _ACCOUNTS}
+    slots = [
+        (each.name, slot)
+        for each in _ACCOUNTS
+        for slot in walk(documents[each.name], applicable(fields, ACCOUNTS, CREDENTIALS, each.type))
+    ]
+    encryptions = key_ledger.Encryptions(settings, connection, ring.primary, on_event)
+    encryptions.give_back(encryptions.more() - len(slots))
+    decrypter, encrypter = Decrypter(ring), Encrypter(ring.primary)
+    company = _company(connection, naming)
+    rule = Rule(bound=bound_fields(connection))
+    types = {each.name: each.type for each in _ACCOUNTS}
+    ids = {name: str(uuid4()) for name in documents}
+    for name, (path, container, key, value) in slots:
+        place = Place(company, ACCOUNTS, ids[name], path)
+        encrypted = encrypter.encrypt(str(value), place, 2 if rule.requires_bound(ACCOUNTS, types[name], path) else 1)
+        written = read_envelope(encrypted)
+        if written is None or decrypter.decrypt(written, place).plaintext != str(value):
+            raise StepFailed(
+                "a secret did not decrypt again to what it was; nothing was written",
+                hint="this is a bug in callctl, or in the machine's memory",
+            )
+        container[key] = encrypted
+    return {name: Encrypted(ids[name], company, json.dumps(document)) for name, document in documents.items()}
+
+
+def write_development(
+    connection: Connection, naming: Naming, accounts: Sequence[DevelopmentAccount], encrypted: Mapping[str, Encrypted]
+) -> tuple[DevelopmentAccount, ...]:
+    """Insert those that are missing, in the caller's transaction. Returns the accounts with their ids."""
+    urls = {each.name: each.webhook_url for each in _ACCOUNTS}
+    done = []
+    for each in accounts:
+        if each.outcome == "insert":
+            if each.name not in encrypted:
+                raise Refused(
+                    f"account {each.name} was deleted meanwhile; nothing was written", hint="run the same command again"
+                )
+            id, company, credentials = encrypted[each.name]
+            values = {"id": id, "company": company, "type": each.type, "name": each.name}
+            values |= {"url": urls[each.name], "credentials": credentials}
+            connection.execute(_composed("tenants/seed/account.sql", naming), values)
+            database.fire_deferred(connection)
+            stored = connection.execute(_composed("tenants/seed/account_stored.sql", naming), values).fetchone()
+            if stored != (True,):
+                others = database.in_the_way(connection, naming.schema, ACCOUNTS)
+                raise Refused(
+                    f"account {each.name} is not stored as callctl wrote it; {others}; nothing was written",
+                    hint=database.UNHINDERED,
+                )
+            each = replace(each, id=id)
+        done.append(each)
+    return tuple(done)
+
+
+def _composed(file: str, naming: Naming) -> sql.Composed:
+    from psycopg import sql
+
+    text = sql.SQL(read_sql(file))
+    return text.format(accounts=sql.Identifier(naming.schema, ACCOUNTS))

@@ -1,11 +1,13 @@
-"""seed-models: the models of a catalogue into the database, and on request the development accounts."""
+"""seed-models: the models of a catalog into the database, and on request the development accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from callctl.database import connection as database
 from callctl.database import store
@@ -14,20 +16,298 @@ from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import at_work
 from callctl.errors import Refused
 from callctl.events import OnEvent, ignore
-from callctl.migration.steps import withheld
-from callctl.migration.steps.catalogue import STEP, Model, contradictions
-from callctl.migration.steps.standing import status
+from callctl.files import read_sql
+from callctl.migration.steps import call_models
+from callctl.migration.steps.call_models import (
+    COLUMNS,
+    OWN,
+    STAMPS,
+    STEP,
+    TABLE,
+    Model,
+    Value,
+    as_sent,
+    as_text,
+    contradictions,
+    in_catalogue,
+    load_catalogue,
+    misfits,
+    raise_misfits,
+    read_columns,
+    says,
+    stored,
+    unfilled,
+)
+from callctl.migration.steps.numbered import status
 from callctl.secrets.envelope import key_ledger
 from callctl.secrets.envelope.ring import load_key_ring
-from callctl.tenants import dev_accounts, seed_rows
+from callctl.tenants import accounts as tenants_accounts
 
 if TYPE_CHECKING:
+    from psycopg import sql
+
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
     from callctl.secrets.envelope.ring import KeyRing
     from callctl.statements.naming import Naming
-    from callctl.tenants.dev_accounts import Account, Encrypted
-    from callctl.tenants.seed_rows import Seed
+    from callctl.tenants.accounts import DevelopmentAccount, Encrypted
+
+# The rows of a catalog: what is stored, what of it differs, and writing what the catalog decides.
+#
+# A field that callctl wrote, and that nobody has changed since, follows the catalogue. A field that somebody else has
+# written is an administrator's: it is kept and shown, unless the run overwrites.
+
+_LOOK = "look at the triggers, the rules and the column types of ai_models"
+Outcome: TypeAlias = Literal["insert", "update", "unchanged", "kept", "deleted"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that the database has otherwise than the catalogue, both in the catalogue's unit.
+
+    ``written``: it gets the catalogue's value; otherwise it is an administrator's, and kept.
+    """
+
+    field: str
+    here: str | None
+    catalogue: str
+    written: bool
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One model of the catalogue, and what it needs.
+
+    ``insert`` and ``update`` write; an update may keep differences, too. ``kept`` has nothing but such. ``deleted`` is
+    soft-deleted, and left alone. ``id`` is None for one that is not there yet.
+    """
+
+    model: Model
+    id: str | None
+    outcome: Outcome
+    differences: tuple[Difference, ...] = ()
+
+
+class _Row(NamedTuple):
+    """A row under one of the catalogue's keys; ``values`` by field, as the columns give them as text."""
+
+    id: str
+    live: bool
+    made: bool
+    values: Mapping[str, str | None]
+
+
+def look_at_rows(
+    connection: Connection, naming: Naming, models: Sequence[Model], catalogue: str, *, overwrite: bool
+) -> tuple[Seed, ...]:
+    """What each model of the catalogue needs, in its order. Reads only.
+
+    Raises Refused, naming model and field, where the table would not keep what the catalogue says, where a new row
+    would lack something, and where two rows have the same key.
+    """
+    table = naming.tables[TABLE]
+    columns = read_columns(connection, naming)
+    problems = misfits(models, columns, table)
+    if problems:  # a column that is not there could not be read either
+        raise_misfits(problems, catalogue)
+    rows = _rows(connection, naming, models)
+    written = _written(connection, rows)
+    seeds = tuple(_seed(model, rows.get(model.key), written, naming, overwrite) for model in models)
+    raise_misfits(unfilled([seed.model for seed in seeds if seed.outcome == "insert"], columns, table), catalogue)
+    return seeds
+
+
+def _seed(
+    model: Model, row: _Row | None, written: Mapping[str, Mapping[str, Value]], naming: Naming, overwrite: bool
+) -> Seed:
+    if row is None:
+        return Seed(model, None, "insert")
+    if not row.live:
+        return Seed(model, row.id, "deleted")
+    table = naming.tables[TABLE]
+    differences = []
+    for field, value in model.fields().items():
+        here = row.values[field]
+        if says(here, stored(field, value, table).value):
+            continue
+        before = written[row.id].get(field)
+        untouched = before is not None and says(here, stored(field, before, table).value)
+        shown = in_catalogue(field, here, table)
+        differences.append(Difference(field, shown, as_text(value), untouched or overwrite))
+    outcome: Outcome = "unchanged"
+    if differences:
+        outcome = "update" if any(each.written for each in differences) else "kept"
+    return Seed(model, row.id, outcome, tuple(differences))
+
+
+def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> dict[str, _Row]:
+    """The row of each key that has one: the live one, else one that is soft-deleted."""
+    from psycopg import sql
+
+    table = naming.tables[TABLE]
+    soft = table.soft_delete
+    live = sql.SQL("t.{} IS NULL").format(sql.Identifier(soft)) if soft else sql.SQL("true")
+    fields = [field for field in COLUMNS if any(getattr(model, field) is not None for model in models)]
+    columns = [sql.SQL("t.{}::text").format(_column(naming, field)) for field in fields]
+    query = _composed("tenants/seed/found.sql", naming, key=_column(naming, "key"), live=live, columns=_listed(columns))
+    found: dict[str, _Row] = {}
+    twice: dict[str, list[str]] = {}
+    for id, key, is_live, made, *values in connection.execute(query, {"keys": [model.key for model in models]}):
+        row = _Row(id, is_live, made, dict(zip(fields, values, strict=True)))
+        other = found.get(key)
+        if other is not None and other.live and row.live:
+            twice.setdefault(key, [other.id]).append(row.id)
+        if other is None or row.live:
+            found[key] = row
+    if twice:
+        listed = "; ".join(
+            f"model {key}: {len(ids)} rows have this key ({', '.join(ids)})" for key, ids in twice.items()
+        )
+        raise Refused(
+            f"{listed}; nothing was written", hint="delete all but one of them, or give the others another key"
+        )
+    return found
+
+
+def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict[str, Value]]:
+    """What callctl last wrote into each row, by id and field.
+
+    Step 13 writes its rows from callctl's own catalogue, and keeps no record of it.
+    """
+    own = {model.key: model.fields() for model in load_catalogue(name=OWN)}
+    found = {row.id: dict(own.get(key, {})) if row.made else {} for key, row in rows.items()}
+    if database.relation_exists(connection, "callctl", "seeded_model"):  # an older callctl's schema has no such table
+        recorded = connection.execute(read_sql("tenants/seed/written.sql"), {"ids": list(found)})
+        for id, contents in recorded.fetchall():
+            found[id].update({field: _read(field, value) for field, value in contents.items() if field in COLUMNS})
+    return found
+
+
+def _read(field: str, value: Any) -> Value:
+    """A value of the record: prices stand there as text, so that they are exact."""
+    read: Value = Decimal(value) if "_price_" in field else value
+    return read
+
+
+# ---- writing -------------------------------------------------------------------------------------------
+
+
+def lock_models(connection: Connection, naming: Naming) -> None:
+    """Hold off other writers of models until the end of the transaction."""
+    connection.execute(_composed("tenants/seed/lock.sql", naming))
+
+
+def write_rows(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalogue: str) -> tuple[Seed, ...]:
+    """Write what :func:`look` said, in the caller's transaction, and read it again. Returns the seeds with their ids.
+
+    While chatbots has its type column, a model for calls waits for step 6. Raises Refused where a row does not say
+    afterwards what was written: then the caller's transaction must not commit.
+    """
+    waits = call_models.waits(connection, naming)
+    waiting = set(call_models.bring_back(connection, naming))
+    inactive = call_models.as_left(
+        connection, naming, [seed.id for seed in seeds if seed.id and seed.outcome == "update"]
+    )
+    columns = read_columns(connection, naming)
+    stamps = [name for name in STAMPS if name in columns]
+    done = []
+    for seed in seeds:
+        if seed.outcome == "insert":
+            fields = list(seed.model.fields())
+            seed = replace(seed, id=_insert(connection, naming, seed.model, stamps))
+            if seed.id and seed.model.type != "chat" and waits:
+                waiting.add(seed.id)
+        elif seed.outcome == "update":
+            fields = [each.field for each in seed.differences if each.written]
+            _update(connection, naming, seed, fields, stamps)
+        else:
+            fields = []
+        if fields:
+            contents = {field: _recorded(getattr(seed.model, field)) for field in fields}
+            values = {"id": seed.id, "contents": json.dumps(contents, ensure_ascii=False)}
+            connection.execute(read_sql("tenants/seed/remember.sql"), values)
+        done.append(seed)
+    database.fire_deferred(connection)
+    _assert_written(connection, naming, done, catalogue)
+    call_models.left_as_stored(connection, naming, inactive)
+    call_models.withhold(connection, naming, sorted(waiting))
+    return tuple(done)
+
+
+def _insert(connection: Connection, naming: Naming, model: Model, stamps: Sequence[str]) -> str:
+    from psycopg import sql
+
+    fields = model.fields()
+    columns = [*(_column(naming, field) for field in fields), *map(sql.Identifier, stamps)]
+    values = [*map(sql.Placeholder, fields), *(sql.SQL("NOW()") for _ in stamps)]
+    query = _composed("tenants/seed/insert.sql", naming, columns=_listed(columns), values=_listed(values))
+    row = connection.execute(query, _parameters(naming, fields)).fetchone()
+    if row is None:
+        raise Refused(
+            f"model {model.key}: a trigger or a rule of the table did not let it in; nothing was written", hint=_LOOK
+        )
+    return str(row[0])
+
+
+def _update(connection: Connection, naming: Naming, seed: Seed, fields: Sequence[str], stamps: Sequence[str]) -> None:
+    from psycopg import sql
+
+    changes = [sql.SQL("{} = {}").format(_column(naming, field), sql.Placeholder(field)) for field in fields]
+    changes += [sql.SQL("{} = NOW()").format(sql.Identifier(name)) for name in stamps if name == "updated_at"]
+    query = _composed("tenants/seed/update.sql", naming, changes=_listed(changes))
+    values = {field: getattr(seed.model, field) for field in fields}
+    connection.execute(query, {**_parameters(naming, values), "id": seed.id})
+
+
+def _assert_written(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalogue: str) -> None:
+    """A trigger, a rule or a type that callctl does not know may have made something else of it."""
+    models = [seed.model for seed in seeds if seed.outcome in ("insert", "update")]
+    wrong = []
+    kept = {seed.model.key: {each.field for each in seed.differences if not each.written} for seed in seeds}
+    for again in look_at_rows(connection, naming, models, catalogue, overwrite=False) if models else ():
+        if again.id is None:
+            wrong.append(f"model {again.model.key} is not there after it was written")
+        wrong += [
+            f"model {again.model.key}: {each.field}: the table made {each.here} of {each.catalogue}"
+            for each in again.differences
+            if each.field not in kept[again.model.key]
+        ]
+    if wrong:
+        raise Refused(f"{'; '.join(wrong)}; nothing was written", hint=_LOOK)
+
+
+def _parameters(naming: Naming, fields: Mapping[str, Value]) -> dict[str, str]:
+    """Values as text: the server knows what type each column has."""
+    table = naming.tables[TABLE]
+    return {field: as_sent(stored(field, value, table).value) for field, value in fields.items()}
+
+
+def _recorded(value: Value) -> object:
+    return as_text(value) if isinstance(value, Decimal) else value
+
+
+def _column(naming: Naming, field: str) -> sql.Identifier:
+    from psycopg import sql
+
+    return sql.Identifier(naming.tables[TABLE].columns.get(COLUMNS[field], COLUMNS[field]))
+
+
+def _listed(parts: Sequence[Any]) -> sql.Composed:
+    from psycopg import sql
+
+    listed: sql.Composed = sql.SQL(", ").join(parts)
+    return listed
+
+
+def _composed(file: str, naming: Naming, **parts: Any) -> sql.Composed:
+    from psycopg import sql
+
+    text = sql.SQL(read_sql(file))
+    composed: sql.Composed = text.format(models=sql.Identifier(naming.schema, TABLE), **parts)
+    return composed
+
+
+# seed-models: the models of a catalogue into the database, and on request the development accounts.
 
 COMMAND = "seed-models"
 
@@ -55,9 +335,9 @@ class Seeded:
 
     catalogue: str
     models: tuple[Seed, ...]
-    accounts: tuple[Account, ...] | None
+    accounts: tuple[DevelopmentAccount, ...] | None
     warnings: tuple[str, ...]
-    withheld: tuple[withheld.Withheld, ...] = ()
+    withheld: tuple[call_models.Withheld, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -85,7 +365,7 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
     ring = load_key_ring(settings) if options.dev_accounts else None
     with at_work(settings, command="seed-models", wait=wait, on_event=on_event) as (connection, _):
         if options.dev_accounts:
-            dev_accounts.assert_development(connection, settings, options.development_database)
+            tenants_accounts.assert_development(connection, settings, options.development_database)
         naming = _naming(connection, settings)
         with database.read_only(connection):
             found = _found(connection, naming, options)
@@ -111,10 +391,10 @@ def _naming(connection: Connection, settings: Settings) -> Naming:
 
 
 def _found(connection: Connection, naming: Naming, options: SeedOptions) -> Seeded:
-    seeds = seed_rows.look(connection, naming, options.models, options.catalogue, overwrite=options.overwrite)
-    accounts = dev_accounts.look(connection, naming) if options.dev_accounts else None
+    seeds = look_at_rows(connection, naming, options.models, options.catalogue, overwrite=options.overwrite)
+    accounts = tenants_accounts.look_at_development(connection, naming) if options.dev_accounts else None
     return Seeded(
-        options.catalogue, seeds, accounts, contradictions(options.models), withheld.models(connection, naming)
+        options.catalogue, seeds, accounts, contradictions(options.models), call_models.models(connection, naming)
     )
 
 
@@ -131,7 +411,7 @@ def _encrypted(
 
     in_transaction(connection, settings, record_keys, failing=failing, on_event=on_event)
     try:
-        return dev_accounts.encrypt(connection, settings, naming, ring, on_event)
+        return tenants_accounts.encrypt(connection, settings, naming, ring, on_event)
     except psycopg.Error as error:
         raise failing.error(error, connection) from error
 
@@ -140,13 +420,13 @@ def _write(
     connection: Connection, settings: Settings, naming: Naming, options: SeedOptions, encrypted: Mapping[str, Encrypted]
 ) -> Seeded:
     store.create(connection, settings.schema)
-    seed_rows.lock(connection, naming)
+    lock_models(connection, naming)
     found = _found(connection, naming, options)  # again: the application may have written meanwhile
-    seeds = seed_rows.write(connection, naming, found.models, options.catalogue)
+    seeds = write_rows(connection, naming, found.models, options.catalogue)
     accounts = found.accounts
     if accounts is not None:
-        accounts = dev_accounts.write(connection, naming, accounts, encrypted)
-    done = replace(found, models=seeds, accounts=accounts, withheld=withheld.models(connection, naming))
+        accounts = tenants_accounts.write_development(connection, naming, accounts, encrypted)
+    done = replace(found, models=seeds, accounts=accounts, withheld=call_models.models(connection, naming))
     if done.writes:
         record_action(connection, COMMAND, _detail(done, options))
     return done

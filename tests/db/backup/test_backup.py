@@ -20,7 +20,7 @@ from callctl.errors import LockHeld
 from callctl.events import BackupProgress, Event
 from callctl.migration import migrate
 from callctl.migration.checks import preflight, verify
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 from callctl.statements.naming import read_naming
 
 # varchar IN (...) is printed in one form, and once that has been read again (a dump that was restored) in another.

@@ -21,15 +21,13 @@ from callctl.database import lock
 from callctl.database.actions import actions
 from callctl.errors import LockHeld, Refused
 from callctl.events import Event, LoadProgress
-from callctl.loadtest import preview as loadtest_preview
-from callctl.loadtest import run as loadtest
+from callctl.loadtest import run as loadtest_run
 from callctl.loadtest.measure import LoadTest
-from callctl.loadtest.queries import documented_queries
-from callctl.loadtest.rows import Rows, new
+from callctl.loadtest.rows import Rows, documented_queries, new
 from callctl.loadtest.sessions import Workload
 from callctl.migration import migrate
 from callctl.migration.checks import verify
-from callctl.sandbox.baselines import BASELINES, create_database, drop_database
+from callctl.sandbox.lifecycle import BASELINES, create_database, drop_database
 from callctl.sandbox.server import Server
 from callctl.statements.naming import read_naming
 
@@ -100,7 +98,7 @@ def left(db: psycopg.Connection[Any]) -> int:
 
 
 def run(db: psycopg.Connection[Any], workload: Workload = SHORT, **options: Any) -> LoadTest:
-    return loadtest.load_test(settings(db), workload, **{"history": 30, "limit_ms": 60_000.0, **options})
+    return loadtest_run.load_test(settings(db), workload, **{"history": 30, "limit_ms": 60_000.0, **options})
 
 
 def test_it_measures_every_query_and_leaves_nothing(db: psycopg.Connection[Any]) -> None:
@@ -198,7 +196,7 @@ def test_what_a_killed_one_leaves_is_reported_and_removed(db: psycopg.Connection
     ]
     assert everything(db) == before
     assert left(db) == 1
-    assert [each.kept for each in loadtest.clean(settings(db))] == [
+    assert [each.kept for each in loadtest_run.clean(settings(db))] == [
         "its slug was changed since: it may be somebody's now"
     ]
     assert len(actions(db, "loadtest --clean")) == 2
@@ -211,7 +209,7 @@ def test_ctrl_c_ends_it_reports_and_removes(db: psycopg.Connection[Any]) -> None
     with pytest.raises(LockHeld, match="another load test is running"):
         run(db)
     with pytest.raises(LockHeld, match="another load test is running"):
-        loadtest.clean(settings(db))
+        loadtest_run.clean(settings(db))
     with pytest.raises(LockHeld):
         migrate.down(Settings(database_url=url(db)), to=9)
     process.send_signal(signal.SIGINT)
@@ -328,7 +326,7 @@ def test_it_is_cleaned_in_every_state(db: psycopg.Connection[Any], to: int) -> N
         failing = [check for check in verify.verify(db, Settings()).checks if not check.passed and not check.warns]
         assert [check.id for check in failing] == ["load-test-removed"]
         assert company in str(failing[0])
-    (removed,) = loadtest.clean(settings(db))
+    (removed,) = loadtest_run.clean(settings(db))
     assert (removed.company_id, removed.kept) == (company, None)
     assert rows() == before
     assert left(db) == 0
@@ -410,7 +408,7 @@ def test_what_was_moved_into_its_company_is_named_and_stays(
         table = table.replace("chatapp.calls", "callctl.calls").replace("chatapp.int", "callctl.int")
     before = db.execute("SELECT count(*) FROM chatapp.companies").fetchone()
     count = backups.rows(db, table)
-    (kept,) = loadtest.clean(settings(db))
+    (kept,) = loadtest_run.clean(settings(db))
     assert f"1 row of {table} (id " in (kept.kept or "")
     assert backups.rows(db, table) == count
     assert db.execute("SELECT count(*) FROM chatapp.companies").fetchone() == before
@@ -429,7 +427,7 @@ def test_rows_that_a_trigger_adds_to_its_company_go_with_it(db: psycopg.Connecti
     )
     rows = Rows(db, settings(db), read_naming(db, "chatapp"))
     rows.make(new())
-    assert [each.kept for each in loadtest.clean(settings(db))] == [None]
+    assert [each.kept for each in loadtest_run.clean(settings(db))] == [None]
     db.execute("CREATE TRIGGER plan AFTER INSERT ON chatapp.calls FOR EACH ROW EXECUTE FUNCTION public.plan()")
     run(db, Workload(1, 1, 0.3, None, 0.2), history=3)
     assert backups.rows(db, "public.plans") == 0
@@ -440,7 +438,7 @@ def test_rows_that_a_trigger_adds_to_its_company_go_with_it(db: psycopg.Connecti
 def test_a_company_that_is_not_on_record_is_named(db: psycopg.Connection[Any]) -> None:
     db.execute("UPDATE chatapp.companies SET slug = 'callctl-loadtest-' || id WHERE slug = 'company-1'")
     said: list[str] = []
-    assert loadtest.clean(settings(db), on_event=lambda event: said.append(getattr(event, "text", ""))) == ()
+    assert loadtest_run.clean(settings(db), on_event=lambda event: said.append(getattr(event, "text", ""))) == ()
     assert [text for text in said if "is not on record in callctl.load_test: it is left as it is" in text]
 
 
@@ -464,7 +462,7 @@ def test_before_its_steps_and_behind_them(baseline: str) -> None:
                     run(db)
                 assert refused.value.hint == "run callctl migrate up first"
                 with pytest.raises(Refused, match=said):
-                    loadtest_preview.preview(db, settings(db), SHORT, 10)
+                    loadtest_run.preview(db, settings(db), SHORT, 10)
 
 
 # What the platform may have, and what is said of it.
@@ -524,7 +522,7 @@ def test_not_enough_connections(db: psycopg.Connection[Any]) -> None:
     assert "the connection limit of this database" in refused.value.message
     assert "--connections 2 lets the sessions share" in str(refused.value.hint)
     assert everything(db) == before
-    found = loadtest_preview.preview(db, settings(db), SHORT, 10)
+    found = loadtest_run.preview(db, settings(db), SHORT, 10)
     assert (found.fits, found.room) == (False, 5)
     assert run(db, Workload(4, 2, 0.4, None, 0.2), history=0).passed
 
@@ -539,7 +537,7 @@ def test_a_migration_at_work_holds_it_off(db: psycopg.Connection[Any]) -> None:
 def test_a_preview_shows_and_writes_nothing(db: psycopg.Connection[Any]) -> None:
     Rows(db, settings(db), read_naming(db, "chatapp")).make(own := new())
     before = everything(db)
-    found = loadtest_preview.preview(db, settings(db), SHORT, 10)
+    found = loadtest_run.preview(db, settings(db), SHORT, 10)
     assert [(each.company_id, each.removable) for each in found.leftovers] == [(own.company, True)]
     assert found.fits
     assert all(query.sql for query in found.queries)

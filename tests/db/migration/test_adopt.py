@@ -10,7 +10,7 @@ import pytest
 from tests.support.db import snapshot
 from tests.support.steps import ALL, EXPANDED
 
-from callctl.config.accept import Accepted
+from callctl.config.sections import Accepted
 from callctl.config.settings import Settings
 from callctl.database.connection import connect
 from callctl.database.store import schema_sql

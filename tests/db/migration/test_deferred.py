@@ -32,7 +32,7 @@ from callctl.config.settings import Settings
 from callctl.errors import Interrupted
 from callctl.events import BatchFinished, Event
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 
 # The flags alone say 'chat' and 'call'; a type that has no default must be filled from them.
 BARE = Before(

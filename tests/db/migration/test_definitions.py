@@ -21,7 +21,7 @@ from callctl.config.settings import Settings
 from callctl.errors import Refused
 from callctl.events import Event, Notice
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 from callctl.sandbox.server import Server
 
 Db: TypeAlias = psycopg.Connection[Any]

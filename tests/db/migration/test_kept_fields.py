@@ -18,7 +18,7 @@ from tests.conftest import MakeDatabase
 from tests.support.db.platforms import Platform
 
 from callctl.migration import migrate
-from callctl.sandbox.baselines import BASELINES, Baseline
+from callctl.sandbox.lifecycle import BASELINES, Baseline
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from tests.support.steps import LAST
 from callctl.config.settings import Settings
 from callctl.migration import migrate
 from callctl.migration.checks.verify import verify
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 
 THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
 

@@ -16,14 +16,14 @@ from tests.support.db.before_rows import make_roles
 from tests.support.db.snapshot import take
 from tests.support.steps import ALL
 
-from callctl.config.accept import Accepted
+from callctl.config.sections import Accepted
 from callctl.config.settings import NewTablesRowSecurity, Settings
 from callctl.database import connection as database
 from callctl.errors import Refused, StepFailed
 from callctl.events import Event, Notice
 from callctl.migration import migrate
+from callctl.migration.checks.findings import Report
 from callctl.migration.checks.preflight import Finding, preflight
-from callctl.migration.checks.results import Report
 from callctl.migration.checks.verify import verify
 from callctl.statements.naming import read_naming
 

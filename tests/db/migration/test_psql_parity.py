@@ -17,7 +17,7 @@ from tests.support.db.snapshot import (
 )
 
 from callctl.config.settings import Settings
-from callctl.database.binaries import find_binaries
+from callctl.database.programs import find_binaries
 from callctl.files import sql_names, sql_root
 from callctl.migration import adoption, migrate
 from callctl.migration.checks.verify import verify

@@ -24,7 +24,7 @@ from callctl.events import BatchFinished, Event, Notice, StatementStarted
 from callctl.migration import migrate, planning
 from callctl.migration.checks.preflight import preflight
 from callctl.migration.steps import shadow
-from callctl.sandbox.baselines import BASELINES
+from callctl.sandbox.lifecycle import BASELINES
 from callctl.statements.script import load_script
 
 Db = psycopg.Connection[Any]
@@ -707,7 +707,7 @@ def test_preflight_says_which_way_it_would_be(documented: Db, monkeypatch: pytes
 
 @pytest.mark.applied(1)
 def test_who_is_asked_is_asked_for_the_wait(documented: Db, monkeypatch: pytest.MonkeyPatch) -> None:
-    from callctl.cli.take_steps import _how
+    from callctl.cli.migrate import _how
 
     small_is_large(monkeypatch)
     run = settings_of(documented)

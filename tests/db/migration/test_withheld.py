@@ -18,8 +18,8 @@ from callctl.errors import Interrupted, StepFailed
 from callctl.events import Event, Notice
 from callctl.migration import migrate
 from callctl.migration.checks import verify
-from callctl.migration.steps.catalogue import EXAMPLES, OWN, Model, load_catalogue
-from callctl.sandbox.baselines import BASELINES, Baseline
+from callctl.migration.steps.call_models import EXAMPLES, OWN, Model, load_catalogue
+from callctl.sandbox.lifecycle import BASELINES, Baseline
 from callctl.tenants import seeding
 
 KEYS = {model.key for model in load_catalogue()}

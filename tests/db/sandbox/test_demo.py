@@ -8,10 +8,8 @@ import pytest
 from tests.conftest import connect
 
 from callctl.events import Event
-from callctl.sandbox.baselines import Baseline
-from callctl.sandbox.comparison import Comparison, Fingerprint, compare, fingerprint
-from callctl.sandbox.demo import demo
-from callctl.sandbox.demo_events import Again, Proof, Told, Writes
+from callctl.sandbox.demo import Again, Comparison, Fingerprint, Proof, Told, Writes, compare, demo, fingerprint
+from callctl.sandbox.lifecycle import Baseline
 
 pytestmark = pytest.mark.one_server
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.conftest import ROWS, MakeDatabase, connect
 
-from callctl.database.binaries import find_binaries
+from callctl.database.programs import find_binaries
 from callctl.files import sql_root
-from callctl.sandbox.baselines import BASELINES, Baseline, fill
+from callctl.sandbox.lifecycle import BASELINES, Baseline, fill
 
 pytestmark = pytest.mark.one_server
 

@@ -19,24 +19,22 @@ from tests.conftest import connect
 from tests.db.conftest import ACCOUNTS, Callctl
 from tests.support.db import accounts
 
-from callctl.config.secrets import SecretField
+from callctl.config.sections import SecretField
 from callctl.config.settings import Settings
 from callctl.errors import ConfigError, Interrupted, Refused
 from callctl.events import Event, Notice
 from callctl.migration import migrate
 from callctl.migration.checks import verify
-from callctl.migration.steps.catalogue import OWN, load_catalogue
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter
+from callctl.migration.steps.call_models import OWN, load_catalogue
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.envelope.fields import DECLARED
-from callctl.secrets.envelope.format import Place, as_text, read
 from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.rotation.rotate import Rotated, rotate
-from callctl.secrets.rows.binding import FieldName
-from callctl.secrets.rows.bound_fields import bound_fields
+from callctl.secrets.rows.row import FieldName
+from callctl.secrets.rows.tables import bound_fields
 from callctl.secrets.webhooks import replace as webhook_secrets
 from callctl.secrets.webhooks.accounts import Scope
 from callctl.tenants import accounts as accounts_listed
-from callctl.tenants import dev_accounts
 from callctl.tenants.seeding import SeedOptions, seed
 
 pytestmark = pytest.mark.one_server
@@ -149,7 +147,7 @@ def test_a_named_row_is_bound_and_no_other(url: str, keys: Path) -> None:
         for kind, was in (("version 1", "k1"), ("plaintext", "plaintext")):
             id = there.rows[kind]
             company = one(db, "SELECT company_id::text FROM chatapp.integration_accounts WHERE id = %s", id)
-            envelope = read(one(db, TOKEN, id))
+            envelope = read_envelope(one(db, TOKEN, id))
             assert envelope is not None
             opened = Decrypter(ring).decrypt(
                 envelope, Place(company, "integration_accounts", id, "credentials.authToken")
@@ -379,7 +377,7 @@ def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tm
         rotate(settings, binding="bind")
         kept = one(db, "SELECT webhook_secret FROM callctl.kept_webhook_secret")
         assert json.loads(kept)["v"] == 2
-        moved = as_text(Encrypter(ring.keys["k1"]).encrypt("moved", Place("", "", "", ""), 1))
+        moved = envelope_text(Encrypter(ring.keys["k1"]).encrypt("moved", Place("", "", "", ""), 1))
         db.execute("SET callctl.writes = 'on'")
         bot = one(db, "SELECT id::text FROM chatapp.chatbots LIMIT 1")
         db.execute("UPDATE callctl.kept_webhook_secret SET webhook_secret = %s", (moved,))
@@ -536,7 +534,7 @@ def test_development_accounts_are_bound_where_their_fields_are(applied_documente
     url = applied_documented
     settings = accounts.settings_of(url, keys, environment="development", environment_in_file=True)
     with connect(url) as db:
-        name = dev_accounts.database_name(db)
+        name = accounts_listed.database_name(db)
         rotate(settings, binding="bind")
         seed(settings, SeedOptions("test", load_catalogue(name=OWN), dev_accounts=True, development_database=name))
         assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {2}

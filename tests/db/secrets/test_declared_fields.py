@@ -12,7 +12,7 @@ from tests.conftest import connect
 from tests.db.conftest import Callctl
 from tests.support.db import accounts
 
-from callctl.config.secrets import SecretField
+from callctl.config.sections import SecretField
 from callctl.config.settings import Settings
 from callctl.errors import ConfigError, Refused
 from callctl.migration import migrate

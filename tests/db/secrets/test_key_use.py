@@ -19,8 +19,7 @@ from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
 from callctl.events import Event, Notice, ignore
 from callctl.migration import migrate
 from callctl.secrets.envelope import key_ledger
-from callctl.secrets.envelope.cipher import Encrypter
-from callctl.secrets.envelope.format import Place
+from callctl.secrets.envelope.cipher import Encrypter, Place
 from callctl.secrets.envelope.key_ledger import Encryptions
 from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.rotation.rotate import rotate

@@ -16,11 +16,11 @@ from tests.db.secrets.test_rotation_together import configuration
 from tests.support.db import accounts
 from tests.support.faults.own_server import OwnServer
 
-from callctl.config.secrets import SecretField
+from callctl.config.sections import SecretField
 from callctl.config.settings import Settings
 from callctl.database import actions
 from callctl.migration import migrate
-from callctl.sandbox.baselines import fill
+from callctl.sandbox.lifecycle import fill
 from callctl.secrets.inventory import plaintext_copies
 from callctl.secrets.inventory.plaintext_copies import Copy
 from callctl.secrets.rotation.rotate import rotate

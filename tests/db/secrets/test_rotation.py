@@ -14,13 +14,12 @@ from tests.conftest import connect
 from tests.db.conftest import ACCOUNTS
 from tests.support.db import accounts
 
-from callctl.config.secrets import SecretField
+from callctl.config.sections import SecretField
 from callctl.database import lock
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
 from callctl.events import Event, Notice
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter
-from callctl.secrets.envelope.format import Place, as_text, read
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.inventory import key_use
 from callctl.secrets.rotation.rotate import Rotated, rotate
 from callctl.secrets.rows import tables as secret_tables
@@ -120,7 +119,7 @@ def test_what_does_not_open_is_left_and_listed_and_the_rest_is_done(url: str, ke
         db.execute("UPDATE chatapp.integration_accounts SET credentials = '[1.50]' WHERE id = %s", (ids[7],))
         db.execute(
             "UPDATE chatapp.integration_accounts SET access_token = %s WHERE id = %s",
-            (as_text({**good, "authTag": "00" * 16}), ids[3]),
+            (envelope_text({**good, "authTag": "00" * 16}), ids[3]),
         )
         bad = [*values, ids[7]]
         there = "SELECT coalesce(credentials -> 'authToken', credentials)::text FROM chatapp.integration_accounts"
@@ -250,7 +249,7 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
             "company_id": company,
             "account_type": "custom",
             "weight": 1.10,
-            "access_token": as_text(encrypt("token", place("access_token"), 2)),
+            "access_token": envelope_text(encrypt("token", place("access_token"), 2)),
             "credentials": {
                 "sipUri": "sip:a@b",
                 "password": "plain",
@@ -277,7 +276,7 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
         contents = one(db, "SELECT contents FROM callctl.saved_row WHERE row_id = %s", account)
 
         def opened(found: object, where: Place) -> tuple[str, str, int]:
-            envelope = read(found)
+            envelope = read_envelope(found)
             assert envelope is not None
             held = decrypter.decrypt(envelope, where)
             return held.plaintext, held.key.id, held.version

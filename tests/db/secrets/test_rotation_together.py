@@ -26,13 +26,11 @@ from callctl.database.lock import ROTATION_CLASS
 from callctl.errors import Interrupted, LockHeld
 from callctl.events import Event, Notice, RotationProgress, Waiting
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Encrypter
-from callctl.secrets.envelope.format import Place
+from callctl.secrets.envelope.cipher import Encrypter, Place
+from callctl.secrets.inventory import scan as inventory_scan
 from callctl.secrets.inventory import scan_finder as secret_scan_finder
-from callctl.secrets.inventory import scan_thread as secret_scan_beside
 from callctl.secrets.rotation import batches as rotation_batches
-from callctl.secrets.rotation import swaps as rotation_swaps
-from callctl.secrets.rotation import watch as rotation_watch
+from callctl.secrets.rotation import rotate as rotation_rotate
 from callctl.secrets.rotation import worker as rotation_worker
 from callctl.secrets.rotation.rotate import rotate
 
@@ -179,7 +177,7 @@ def test_interrupted_during_its_scan_it_leaves_nothing_running(url: str, keys: P
 def test_a_scan_that_is_frozen_holds_no_table_for_long_and_is_done_again(
     url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secret_scan_beside, "IDLE_MS", 200)
+    monkeypatch.setattr(inventory_scan, "IDLE_MS", 200)
     look, froze = secret_scan_finder.Finder.row, threading.Event()
 
     def frozen(self: Any, *row: Any) -> None:
@@ -204,7 +202,7 @@ def test_a_scan_that_is_frozen_holds_no_table_for_long_and_is_done_again(
 def test_one_that_is_frozen_is_named_and_can_be_done_without(
     url: str, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation_watch, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(rotation_rotate, "SILENT_SECONDS", 0.1)
     settings = accounts.settings_of(url, keys)
     with stopped_at(url, configuration(tmp_path, keys), 0) as (process, db):
         (pid,) = db.execute(WAITING).fetchone() or (0,)
@@ -263,7 +261,7 @@ def test_stopped_between_the_rows_that_were_written_and_those_that_lost_it_count
 ) -> None:
     settings = accounts.settings_of(url, keys, batch_size=100)
     ring = accounts.ring_of(settings)
-    start, again = rotation_batches.Batches._start, rotation_swaps.Swaps._again
+    start, again = rotation_batches.Batches._start, rotation_batches.Swaps._again
     lost: list[str] = []
     with connect(url) as db:
         before = accounts.seen(db, ring)
@@ -281,7 +279,7 @@ def test_stopped_between_the_rows_that_were_written_and_those_that_lost_it_count
             raise KeyboardInterrupt
 
         monkeypatch.setattr(rotation_batches.Batches, "_start", beaten)
-        monkeypatch.setattr(rotation_swaps.Swaps, "_again", stopped)
+        monkeypatch.setattr(rotation_batches.Swaps, "_again", stopped)
         with pytest.raises(Interrupted):
             rotate(settings)
         done = sum(each != before[where] for where, each in accounts.seen(db, ring).items())
@@ -313,7 +311,7 @@ def test_an_application_that_writes_all_the_time_loses_nothing_and_starves_nobod
     url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some rows are written so often that only a lock gets at them: each is, while callctl has what it read in hand."""
-    prepared, locked = rotation_swaps.Swaps.prepared, rotation_swaps.Swaps._locked
+    prepared, locked = rotation_batches.Swaps.prepared, rotation_batches.Swaps._locked
     under_lock: list[str] = []
 
     def slowly(self: Any, *arguments: Any) -> Any:
@@ -324,8 +322,8 @@ def test_an_application_that_writes_all_the_time_loses_nothing_and_starves_nobod
         under_lock.extend(keys)
         return locked(self, taken, target, keys, *more)
 
-    monkeypatch.setattr(rotation_swaps.Swaps, "prepared", slowly)
-    monkeypatch.setattr(rotation_swaps.Swaps, "_locked", counted)
+    monkeypatch.setattr(rotation_batches.Swaps, "prepared", slowly)
+    monkeypatch.setattr(rotation_batches.Swaps, "_locked", counted)
     settings = accounts.settings_of(url, keys, batch_size=100)
     ring = accounts.ring_of(settings)
     over = threading.Event()
@@ -432,7 +430,7 @@ def test_a_process_that_dies_leaves_its_work_to_the_others(
                 others[0].process.join()
             heard(others, on_event)
 
-        monkeypatch.setattr("callctl.secrets.rotation.watch.heard", watched)
+        monkeypatch.setattr("callctl.secrets.rotation.rotate.heard", watched)
         rotated = rotate(
             settings, workers=2, on_event=lambda event: events.append(event) if isinstance(event, Notice) else None
         )

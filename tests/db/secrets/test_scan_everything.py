@@ -20,15 +20,13 @@ from callctl.config.settings import Settings
 from callctl.errors import Refused, UsageError
 from callctl.events import Event, ScanProgress
 from callctl.sandbox.server import Server
-from callctl.secrets.envelope.cipher import Encrypter
-from callctl.secrets.envelope.format import Place
+from callctl.secrets.envelope.cipher import Encrypter, Place
 from callctl.secrets.envelope.ring import KeyRing
 from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.inventory import scan as secret_scan
 from callctl.secrets.inventory import scan_finder as secret_scan_finder
-from callctl.secrets.inventory import scan_rows as secret_scan_rows
 from callctl.secrets.inventory.scan import scan
-from callctl.secrets.inventory.scan_tables import NotLookedInto
+from callctl.secrets.inventory.scan_finder import NotLookedInto
 from callctl.secrets.rotation.rotate import rotate
 
 pytestmark = pytest.mark.one_server
@@ -219,7 +217,7 @@ def test_what_cannot_be_parsed_is_not_looked_into(
     )
     db.execute("CREATE TABLE public.long AS SELECT %s || repeat('x', 20000) AS z", (encrypted(ring, "k2"),))
     monkeypatch.setattr(secret_scan_finder, "LONGEST", 10_000)
-    monkeypatch.setattr(secret_scan_rows, "LONGEST", 10_000)
+    monkeypatch.setattr(secret_scan_finder, "LONGEST", 10_000)
     message = refused(settings)
     assert "2 tables were not looked into" in message
     assert "\n  public.long: 1 value of column z could not be parsed" in message
@@ -333,7 +331,7 @@ def test_it_reads_in_ranges_and_tells_how_far_it_is(
     )
     db.execute("ANALYZE public.large")
     ranges: list[str] = []
-    reading = secret_scan_rows.statement
+    reading = secret_scan_finder.rows_statement
 
     def noted(*given: Any, **others: Any) -> Any:
         query = reading(*given, **others)
@@ -345,7 +343,7 @@ def test_it_reads_in_ranges_and_tells_how_far_it_is(
     events: list[Event] = []
     for before_14 in (False, True):
         if before_14:
-            monkeypatch.setattr(secret_scan_rows, "_RANGES_SINCE", 10**9)
+            monkeypatch.setattr(secret_scan_finder, "_RANGES_SINCE", 10**9)
         ranges.clear()
         found = [
             each for each in scan(db, settings, ring, on_event=events.append).found if each.table == "public.large"

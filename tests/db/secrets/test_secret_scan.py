@@ -13,9 +13,8 @@ from tests.support.db import accounts
 
 from callctl.database import connection as database
 from callctl.errors import ConnectionFailed
-from callctl.secrets.envelope.cipher import Encrypter
-from callctl.secrets.envelope.format import Place
-from callctl.secrets.inventory import scan_thread as secret_scan_beside
+from callctl.secrets.envelope.cipher import Encrypter, Place
+from callctl.secrets.inventory import scan as inventory_scan
 from callctl.secrets.inventory.scan import scan, warnings
 from callctl.secrets.rotation.rotate import rotate
 
@@ -155,7 +154,7 @@ def test_a_rotation_that_gets_no_session_for_the_scan_does_it_afterwards(
         db.execute("CREATE TABLE chatapp.hooks (n int PRIMARY KEY, api_key text)")
         db.execute("INSERT INTO chatapp.hooks VALUES (1, 'canary-4f1d-key')")
     without = SimpleNamespace(connect=full, read_only=database.read_only)
-    monkeypatch.setattr(secret_scan_beside, "database", without)
+    monkeypatch.setattr(inventory_scan, "database", without)
     rotated = rotate(accounts.settings_of(url, keys))
     assert rotated.values
     assert [(each.table, each.kind) for each in rotated.outside.found] == [("hooks", "plaintext")]

@@ -25,15 +25,13 @@ from callctl.database.lock import WEBHOOK_CLASS
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import Event, RotationProgress, Waiting, ignore
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Decrypter
-from callctl.secrets.envelope.format import Place, read
+from callctl.secrets.envelope.cipher import Decrypter, Place, read_envelope
 from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.rotation.rotate import rotate
-from callctl.secrets.rows import kept_secrets
-from callctl.secrets.webhooks import ledger as webhook_ledger
+from callctl.secrets.rows import tables
+from callctl.secrets.webhooks import accounts as webhooks_accounts
 from callctl.secrets.webhooks.accounts import ROWS_AT_ONCE, Scope
-from callctl.secrets.webhooks.replace import put_back, replace
-from callctl.secrets.webhooks.run import Done
+from callctl.secrets.webhooks.replace import Done, put_back, replace
 
 Database = psycopg.Connection[Any]
 
@@ -112,7 +110,7 @@ def test_new_ones_are_in_the_file_and_the_previous_ones_go_back(url_of_each: str
         assert (one(db, gone), one(db, rest)) == (deleted, others)
         assert (done.deleted, done.without, done.left, done.file) == (len(deleted), WITHOUT, (), file)
         assert {each.account_id: each.fingerprint for each in done.accounts} == {
-            id: kept_secrets.fingerprint(secret) for id, secret in after.items()
+            id: tables.fingerprint(secret) for id, secret in after.items()
         }
         assert not any(secret in repr(done) for secret in (accounts.CANARY, *after.values()))
         ledger = "SELECT kind, to_key, fields, outcome, counts ->> 'accounts', failures FROM callctl.rotation"
@@ -124,7 +122,7 @@ def test_new_ones_are_in_the_file_and_the_previous_ones_go_back(url_of_each: str
         ).fetchall()
         decrypter = Decrypter(accounts.ring_of(settings))
         for id, company, encrypted, period in kept:
-            envelope = read(encrypted)
+            envelope = read_envelope(encrypted)
             assert envelope is not None
             assert (envelope.key_id, envelope.version, period) == ("k2", 2, HOUR)
             place = Place(company, "integration_accounts", id, "webhook_secret")
@@ -291,13 +289,13 @@ def test_what_fails_after_the_file_was_written_is_taken_out_of_it(
         assert {id: current(db)[id] for id in first} == first
 
         # Ctrl-C between the file and the commit.
-        reached = webhook_ledger.reached
+        reached = webhooks_accounts.run_reached
 
         def stop(*arguments: Any) -> None:
             reached(*arguments)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(webhook_ledger, "reached", stop)
+        monkeypatch.setattr(webhooks_accounts, "run_reached", stop)
         with pytest.raises(Interrupted, match="nothing was changed"):
             new(settings, tmp_path / "2")
         monkeypatch.undo()
@@ -308,7 +306,7 @@ def test_what_fails_after_the_file_was_written_is_taken_out_of_it(
             reached(connection, *arguments)
             db.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
 
-        monkeypatch.setattr(webhook_ledger, "reached", cut)
+        monkeypatch.setattr(webhooks_accounts, "run_reached", cut)
         with pytest.raises(StepFailed, match="the next run finds out"):
             new(settings, tmp_path / "3")
         monkeypatch.undo()
@@ -454,14 +452,14 @@ def test_a_grace_period_ends(url: str, keys: Path, tmp_path: Path) -> None:
         new(settings, tmp_path / "2", Scope(account=later))
         with pytest.raises(Refused, match="or no longer"):
             put_back(settings, Scope(account=soon))
-        assert [each.account_id for each in kept_secrets.kept(db)] == [later]  # the second run took it away
+        assert [each.account_id for each in tables.kept_webhook_secrets(db)] == [later]  # the second run took it away
         new(settings, tmp_path / "3", Scope(account=soon), grace=timedelta(milliseconds=1))
         assert rotate(settings).failures == 0
-        assert [each.account_id for each in kept_secrets.kept(db)] == [later]
+        assert [each.account_id for each in tables.kept_webhook_secrets(db)] == [later]
         # purge deletes what is kept, whatever its time; with a schema of an older callctl it works as well.
         saved = {each.kind: each.rows for each in store.purge(settings)}
         assert saved["kept webhook secrets"] == 1
-        assert kept_secrets.kept(db) == ()
+        assert tables.kept_webhook_secrets(db) == ()
         db.execute("DROP TABLE callctl.kept_webhook_secret")
         assert key_use.look(db, settings).kept == ()
         assert put_back(settings, ALL, on_event=ignore).accounts == ()

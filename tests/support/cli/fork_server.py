@@ -58,7 +58,7 @@ def load() -> None:
 
     import callctl
     from callctl import cli
-    from callctl.migration.checks import needs
+    from callctl.migration.checks import preflight
     from callctl.migration.steps import contract
     from callctl.migration.steps import numbered as steps
 
@@ -67,8 +67,8 @@ def load() -> None:
             importlib.import_module(module.name)
     cli._command()
     contract.expectations()
-    needs.needed(steps.all_steps(), "up")
-    needs.needed(steps.all_steps(), "down")
+    preflight.needed(steps.all_steps(), "up")
+    preflight.needed(steps.all_steps(), "down")
 
 
 def become_callctl(order: dict[str, Any], streams: list[int]) -> NoReturn:

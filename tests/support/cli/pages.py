@@ -24,7 +24,7 @@ from typing import Any
 
 import psycopg
 
-from callctl.database.binaries import find_binaries
+from callctl.database.programs import find_binaries
 from callctl.files import sql_root
 
 ANYTHING = "…"

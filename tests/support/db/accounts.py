@@ -12,11 +12,10 @@ from typing import Any
 import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from callctl.config.secrets import KeyConfig, KeyEntry
+from callctl.config.sections import KeyConfig, KeyEntry
 from callctl.config.settings import Settings
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.envelope.fields import ARRAY, DECLARED, applicable, walk
-from callctl.secrets.envelope.format import Place, as_text, read
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 
 # Every plaintext begins so: what is looked for where no plaintext may be.
@@ -99,7 +98,7 @@ def _values(ring: KeyRing, rng: random.Random, company: str, forms: tuple[str, .
 
     def token(path: str) -> str | None:
         value = secret(path) if rng.random() < 0.5 else None
-        return as_text(value) if isinstance(value, dict) else value
+        return envelope_text(value) if isinstance(value, dict) else value
 
     if account_type == "twilio":
         own = {"accountSid": "AC1", "authToken": secret("credentials.authToken"), "phoneNumber": "+15550100",
@@ -147,7 +146,7 @@ def seen(db: psycopg.Connection[Any], ring: KeyRing, relation: str = "chatapp.in
             (path, value) for path, value in zip(("access_token", "refresh_token"), tokens, strict=True) if value
         ]
         for number, (path, value) in enumerate(values):
-            envelope = read(value)
+            envelope = read_envelope(value)
             where = f"{id} {number} {path}"
             if envelope is None:
                 found[where] = Seen(str(value), None, None)

@@ -19,7 +19,7 @@ from callctl.database.store import schema_sql
 from callctl.files import read_sql, sql_root
 from callctl.migration.steps.contract import STORE, facts_sql
 from callctl.migration.steps.numbered import all_steps
-from callctl.sandbox.baselines import create_database, fill
+from callctl.sandbox.lifecycle import create_database, fill
 from callctl.sandbox.server import Server, start_server
 from callctl.statements.naming import DOCUMENTED_SCHEMA
 

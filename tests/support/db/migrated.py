@@ -14,7 +14,7 @@ from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import create_database, drop_database, fill
+from callctl.sandbox.lifecycle import create_database, drop_database, fill
 from callctl.sandbox.server import Server
 
 # Rows that the baselines hold on purpose, and that a check warns of from the start.

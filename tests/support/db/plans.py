@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from callctl.loadtest.queries import Query
+from callctl.loadtest.rows import Query
 from callctl.statements.naming import Naming
 
 TABLES = ("calls", "call_transcripts")

@@ -9,7 +9,7 @@ from tests.conftest import connect
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import Baseline
+from callctl.sandbox.lifecycle import Baseline
 
 Row = tuple[Any, ...]
 

@@ -24,7 +24,7 @@ import callctl.config.settings
 import callctl.migration.checks.preflight
 import callctl.render.migration
 import callctl.render.progress
-import callctl.render.rotation
+import callctl.render.secrets
 import callctl.sandbox.lifecycle
 import callctl.secrets.rotation.rotate  # noqa: F401
 from callctl import cli

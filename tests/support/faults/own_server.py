@@ -18,7 +18,7 @@ import psycopg
 from tests.support import processes
 
 import callctl.sandbox.guard
-from callctl.database.binaries import Binaries, find_binaries, reachable_binaries, run_as, server_user
+from callctl.database.programs import Binaries, find_binaries, reachable_binaries, run_as, server_user
 from callctl.sandbox.server import SUPERUSER, give, initialise, is_ready, make_directory, server_argv, socket_url
 
 SETTINGS = {

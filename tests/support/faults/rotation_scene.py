@@ -19,10 +19,17 @@ from tests.support.faults.own_server import OwnServer, administer
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
-from callctl.sandbox.baselines import create_database, fill
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
+from callctl.sandbox.lifecycle import create_database, fill
+from callctl.secrets.envelope.cipher import (
+    Decrypter,
+    Encrypter,
+    Malformed,
+    NotDecrypted,
+    Place,
+    envelope_text,
+    read_envelope,
+)
 from callctl.secrets.envelope.fields import DECLARED, applicable, walk
-from callctl.secrets.envelope.format import Malformed, Place, as_text, read
 from callctl.secrets.envelope.ring import KeyRing
 
 SceneName: TypeAlias = Literal["live", "archived"]
@@ -138,7 +145,7 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
             "company_id": company,
             "account_type": "custom",
             "weight": 1.10,
-            "access_token": as_text(token) if isinstance(token, dict) else token,
+            "access_token": envelope_text(token) if isinstance(token, dict) else token,
             "credentials": {
                 "password": _encrypted(ring, rng, form, account._replace(path="credentials.password")),
                 "turnServers": [
@@ -176,7 +183,7 @@ def _save(db: psycopg.Connection[Any], ring: KeyRing) -> None:
         value = accounts.encrypted(
             ring, accounts.FORMS[number], plaintext, Place("", "ai_models", model, "description")
         )
-        text = as_text(value) if isinstance(value, dict) else value
+        text = envelope_text(value) if isinstance(value, dict) else value
         db.execute("UPDATE chatapp.ai_models SET description = %s WHERE id = %s", (text, model))
 
 
@@ -218,7 +225,7 @@ def _tokens(db: psycopg.Connection[Any], ring: KeyRing) -> None:
             }
             for n in range(number % 3)
         ]
-        text = as_text(token) if isinstance(token, dict) else token
+        text = envelope_text(token) if isinstance(token, dict) else token
         db.execute(
             "INSERT INTO chatapp.tokens (id, token, config) VALUES (%s, %s, %s)", (id, text, Jsonb({"nodes": nodes}))
         )
@@ -287,7 +294,7 @@ def secrets(db: psycopg.Connection[Any], ring: KeyRing) -> dict[str, Secret]:
     for where, place, value in values(db):
         assert where not in found
         try:
-            envelope = read(value)
+            envelope = read_envelope(value)
             if envelope is None:
                 found[where] = Secret(str(value))
             else:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from callctl.database.binaries import find_binaries, reachable_binaries, run_as, server_user
+from callctl.database.programs import find_binaries, reachable_binaries, run_as, server_user
 from callctl.sandbox.server import Server, give, is_ready, server_argv, socket_url
 
 SETTINGS = {"wal_level": "replica", "max_wal_senders": "4"}

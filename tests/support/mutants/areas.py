@@ -75,7 +75,7 @@ STEPS = (
 AREAS = (
     Area(
         "lock",
-        ("src/callctl/database/lock.py", "src/callctl/database/store_lock.py"),
+        ("src/callctl/database/lock.py", "src/callctl/database/store.py"),
         (
             "tests/faults/test_retries.py",
             "tests/faults/test_concurrency.py",
@@ -124,7 +124,7 @@ AREAS = (
     Area(
         "swaps",
         (
-            "src/callctl/secrets/rotation/swaps.py",
+            "src/callctl/secrets/rotation/batches.py",
             "src/callctl/secrets/rotation/batch*.py",
             "src/callctl/secrets/rotation/ranges.py",
             "src/callctl/secrets/rotation/worker.py",
@@ -146,7 +146,7 @@ AREAS = (
     Area("envelope", ("src/callctl/secrets/envelope/*.py",), (*SECRETS, "tests/db/secrets/test_key_use.py")),
     Area(
         "conformance",
-        ("src/callctl/migration/checks/conformance.py",),
+        ("src/callctl/migration/checks/verify.py",),
         (
             "tests/db/migration/checks/test_verify.py",
             "tests/db/migration/checks/test_mutations.py",
@@ -158,7 +158,7 @@ AREAS = (
     ),
     Area(
         "restore",
-        ("src/callctl/backup/restore.py", "src/callctl/backup/replay.py"),
+        ("src/callctl/backup/restore.py", "src/callctl/backup/restore.py"),
         ("tests/db/backup", "tests/cli/test_backup.py", "tests/faults/test_backup_faults.py"),
     ),
     Area("steps", ("sql/steps/*/*.sql",), STEPS),

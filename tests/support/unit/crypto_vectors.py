@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from callctl.secrets.envelope.format import Place
+from callctl.secrets.envelope.cipher import Place
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "vectors" / "crypto"

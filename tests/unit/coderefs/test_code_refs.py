@@ -13,10 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callctl.coderefs.languages import READERS
-from callctl.coderefs.plain import python
-from callctl.coderefs.search import CodeRefs, code_refs, file_refs
-from callctl.coderefs.spellings import Spellings
+from callctl.coderefs.languages import READERS, python_spans
+from callctl.coderefs.search import CodeRefs, Spellings, code_refs, file_refs
 from callctl.errors import Refused, UsageError
 
 SPELLINGS = Spellings(("chatbot_type",))
@@ -144,7 +142,7 @@ def test_python_agrees_with_pythons_own_tokenizer() -> None:
     for file in files:
         text = file.read_text(encoding="utf-8")
         starts = [0, *(found.end() for found in re.finditer("\n", text))]
-        own = {(span.start, span.end) for span in python(text).spans}
+        own = {(span.start, span.end) for span in python_spans(text).spans}
         comments, strings = set(), set()
         for each in tokenize.generate_tokens(io.StringIO(text).readline):
             place = (starts[each.start[0] - 1] + each.start[1], starts[each.end[0] - 1] + each.end[1])

@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callctl.config.accept import Accepted
-from callctl.config.secrets import KeyConfig, KeyEntry, SecretField
-from callctl.config.sections import SECTIONS
+from callctl.config.sections import SECTIONS, Accepted, KeyConfig, KeyEntry, SecretField
 from callctl.config.settings import SETTINGS, Settings, load_settings
 from callctl.errors import CallctlError, ConfigError, UsageError
 

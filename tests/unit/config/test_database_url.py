@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from callctl.config.database_url import database, unreadable
+from callctl.config.file import Unusable
 from callctl.config.settings import Settings, load_settings
-from callctl.config.values import Unusable
 from callctl.database.connection import connect
 from callctl.errors import CallctlError, ConfigError, ConnectionFailed, UsageError
 

@@ -13,13 +13,11 @@ from xml.etree import ElementTree
 import pytest
 
 from callctl.loadtest import measure as loadtest_measure
-from callctl.loadtest import server as server_load
+from callctl.loadtest import run as loadtest_run
 from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Sent, Server, Spread, Wait
-from callctl.loadtest.queries import documented_queries
-from callctl.loadtest.rows import new, values_of
+from callctl.loadtest.rows import documented_queries, new, values_of
 from callctl.loadtest.sessions import DASHBOARD, Workload, script
 from callctl.render import loadtest as render_loadtest
-from callctl.render import loadtest_picture as render_loadtest_picture
 from callctl.statements.naming import DOCUMENTED
 
 AT = datetime(2026, 1, 31, 4, tzinfo=UTC)
@@ -158,29 +156,29 @@ class Answers:
 
 
 def test_a_server_elsewhere_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_load, "PROC", tmp_path)
+    monkeypatch.setattr(loadtest_run, "PROC", tmp_path)
     here: Any = Answers("/tmp")
-    assert server_load.postmaster(here) is None
+    assert loadtest_run.postmaster(here) is None
     process = tmp_path / "4711"
     process.mkdir()
     (process / "stat").write_text("4711 (post) gres) S 4242 1 1")
     (process / "cmdline").write_bytes(b"postgres: me platform [local] idle")
-    assert server_load.postmaster(here) == 4242
+    assert loadtest_run.postmaster(here) == 4242
     away: Any = Answers("db.example")
-    assert server_load.postmaster(away) is None
+    assert loadtest_run.postmaster(away) is None
     (process / "cmdline").write_bytes(b"postgres: me another_database [local] idle")
-    assert server_load.postmaster(here) is None
+    assert loadtest_run.postmaster(here) is None
 
 
 def test_what_the_processes_use_is_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_load, "PROC", tmp_path)
+    monkeypatch.setattr(loadtest_run, "PROC", tmp_path)
     zeros = " ".join(["0"] * 9)
     for pid, parent, ticks in ((10, 1, "100 50 30 20"), (11, 10, "40 10 7 7"), (12, 1, "999 999 999 999")):
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "stat").write_text(f"{pid} (postgres) S {parent} {zeros} {ticks} 0")
         (tmp_path / str(pid) / "status").write_text("Name: postgres\nRssAnon:\t    1024 kB\n")
     monkeypatch.setattr("os.sysconf", lambda _: 100)
-    assert server_load.usage(10) == (2.5, 2.0)
+    assert loadtest_run.usage(10) == (2.5, 2.0)
 
 
 # ---- how it looks --------------------------------------------------------------------------------------
@@ -229,7 +227,7 @@ def test_the_document_has_everything(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_picture_is_drawn(cpus: tuple[float, ...]) -> None:
     over = (QueryTimes("search", 60, {}, SLOW, SLOW, True), QueryTimes("ring", 60, {}, FAST, FAST, False))
     done = result(queries=over, cpus=cpus, database="<b>", slowest_ms=(1.0, 150.0, 0.0))
-    root = ElementTree.fromstring(render_loadtest_picture.write(done, ".svg"))
+    root = ElementTree.fromstring(render_loadtest.write_picture(done, ".svg"))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert {"search", "ring", "limit 100 ms", "120.0 ms"} <= set(texts)
     assert any(text and text.endswith("CPUs") for text in texts) == bool(cpus)
@@ -238,7 +236,7 @@ def test_the_picture_is_drawn(cpus: tuple[float, ...]) -> None:
     for element in root.iter():
         for name, most in (("x", width), ("x1", width), ("x2", width), ("y", height), ("y1", height), ("y2", height)):
             assert -1 <= float(element.get(name, 0)) <= most, element.attrib
-    page = render_loadtest_picture.write(done, ".html")
+    page = render_loadtest.write_picture(done, ".html")
     assert "<tr class=over><td>search</td>" in page
     assert page.count("call sessions, ") == 3  # both titles of a page, and the picture's own name, unseen
     assert "&lt;b&gt;" in page

@@ -11,7 +11,7 @@ import pytest
 from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
-from callctl.database.backup_record import LastBackup
+from callctl.database.actions import LastBackup
 from callctl.errors import ConfigError
 from callctl.migration.checks import preflight as module
 from callctl.migration.checks.findings import ASKED_IN_PYTHON, Need, parse_question, questions, reference, row_finding

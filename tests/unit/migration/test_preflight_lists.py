@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from callctl.files import sql_names
 from callctl.migration.checks.findings import questions
-from callctl.migration.checks.needs import needed
+from callctl.migration.checks.preflight import needed
 from callctl.migration.steps.contract import RELIED_ON, Expected, expectations
 from callctl.migration.steps.numbered import ARCHIVED, TYPED, all_steps
 from callctl.statements.script import load_script, tree

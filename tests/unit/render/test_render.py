@@ -20,12 +20,10 @@ from callctl.events import BatchFinished, IndexProgress, Notice, StatementStarte
 from callctl.migration.checks.findings import Finding
 from callctl.migration.checks.verify import CheckResult, Report
 from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep
+from callctl.render import checks as render_checks
 from callctl.render import console as render
 from callctl.render import migration as render_answers
-from callctl.render import preflight as render_findings
 from callctl.render import progress as render_progress
-from callctl.render import table as render_table
-from callctl.render import verify as render_report
 from callctl.statements.naming import DOCUMENTED
 from callctl.statements.script import parse_script
 
@@ -111,7 +109,7 @@ def test_folding_keeps_to_the_width_and_hangs() -> None:
 
 
 def test_a_table_in_a_pipe_keeps_a_row_on_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    render_table.table(("name", "n"), [("x" * 200, "1"), ("[bold]y", "20")], right=("n",))
+    render.table(("name", "n"), [("x" * 200, "1"), ("[bold]y", "20")], right=("n",))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[1].startswith("x" * 200)
@@ -214,7 +212,7 @@ FINDINGS = (
 
 
 def test_problems_come_first_each_on_a_line_with_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    render_findings.preflight(FINDINGS, [1, 2], "text")
+    render_checks.preflight(FINDINGS, [1, 2], "text")
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "blocks   bad: it is bad (1 name)",
@@ -227,13 +225,13 @@ def test_problems_come_first_each_on_a_line_with_counts(capsys: pytest.CaptureFi
 
 
 def test_findings_in_full_and_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    render_findings.preflight(FINDINGS, [1, 2], "text", everything=True)
+    render_checks.preflight(FINDINGS, [1, 2], "text", everything=True)
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     assert text.index("it is bad") < text.index("one is odd") < text.index("nobody knows") < text.index("all is well")
     assert text.count("why: it matters") == 2  # once for dark, once for both odd ones
     assert "o7" not in text
-    render_findings.preflight(FINDINGS, [1, 2], "text", names=True)
+    render_checks.preflight(FINDINGS, [1, 2], "text", names=True)
     text = capsys.readouterr().out
     assert "o7, o8" in text
     assert "o19" in text
@@ -243,7 +241,7 @@ def test_findings_in_full_and_by_name(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_of_one_question_three_answers_and_fixes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     many = [Finding("many", "blocks", f"{n} is bad", "why", f"mend {n}") for n in range(7)]
-    render_findings.preflight(many, [1], "text")
+    render_checks.preflight(many, [1], "text")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "blocks   many: 0 is bad; 1 is bad; 2 is bad; and 4 more"
     assert lines[1:5] == [*(f"         fix: mend {n}" for n in range(3)), "         fix: 4 more; --all shows them"]
@@ -252,7 +250,7 @@ def test_of_one_question_three_answers_and_fixes_are_shown(capsys: pytest.Captur
 def test_findings_before_a_run_go_to_stderr_and_leave_out_what_is_well(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    render_findings.before_run(FINDINGS)
+    render_checks.before_run(FINDINGS)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "all is well" not in captured.err
@@ -261,7 +259,7 @@ def test_findings_before_a_run_go_to_stderr_and_leave_out_what_is_well(
 
 
 def test_whoever_is_asked_sees_why_and_fix_of_each_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    render_findings.before_run(FINDINGS, asks=True)
+    render_checks.before_run(FINDINGS, asks=True)
     captured = capsys.readouterr()
     assert captured.err.count("why: it matters") == 2
     assert "fix: look" in captured.err
@@ -283,8 +281,8 @@ def test_every_line_fits_the_terminal_and_nothing_is_cut(columns: int, monkeypat
     ids = tuple(str(UUID(int=n)) for n in range(3))
     findings = [*FINDINGS, Finding("statement", "blocks", "it is so " * 20, "because", STATEMENT, ids)]
     for full in (False, True):
-        render_findings.preflight(findings, [1], "text", everything=full, names=full)
-        render_report.report(REPORT, "text", everything=full, names=full)
+        render_checks.preflight(findings, [1], "text", everything=full, names=full)
+        render_checks.verify_report(REPORT, "text", everything=full, names=full)
     text = terminal.getvalue()
     assert all(len(line) <= columns for line in text.splitlines())
     assert text.count("".join(STATEMENT.split())) == 0
@@ -298,7 +296,7 @@ def test_every_line_fits_the_terminal_and_nothing_is_cut(columns: int, monkeypat
 
 
 def test_findings_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    render_findings.preflight(FINDINGS[1:], [3], "json")
+    render_checks.preflight(FINDINGS[1:], [3], "json")
     found = json.loads(capsys.readouterr().out)
     assert (found["ready"], found["pending"]) == (True, [3])
     assert found["findings"][0] == {
@@ -329,7 +327,7 @@ REPORT = Report(
 
 
 def test_a_report_says_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    render_report.report(REPORT, "text")
+    render_checks.verify_report(REPORT, "text")
     text = capsys.readouterr().out
     assert text.splitlines() == [
         "failed  bad (step 4): 3 rows; should be: a <sentence> & more",
@@ -337,32 +335,32 @@ def test_a_report_says_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
         "warns   warned (step 4): 1 row; should be: a <sentence> & more",
         "verify failed: 2 of 4 checks",
     ]
-    render_report.report(REPORT, "text", names=True)
+    render_checks.verify_report(REPORT, "text", names=True)
     text = capsys.readouterr().out
     assert "id=00000000-0000-0000-0000-000000000001, text=line one" in text
     assert "and 1 more" in text
-    render_report.report(REPORT, "text", everything=True)
+    render_checks.verify_report(REPORT, "text", everything=True)
     text = capsys.readouterr().out
     assert "3 rows are not, such as:" in text
     assert text.index("failed  bad") < text.index("warns   warned") < text.index("ok      good")
-    render_report.report(Report((4,), REPORT.checks[:2]), "text")
+    render_checks.verify_report(Report((4,), REPORT.checks[:2]), "text")
     assert capsys.readouterr().out.splitlines()[-1] == "verify passed: 2 checks, 1 with a warning"
 
 
 def test_what_the_server_said_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     lost = Report((4,), tuple(check(f"lost-{n}", error="no such table") for n in range(3)))
-    render_report.report(lost, "text")
+    render_checks.verify_report(lost, "text")
     text = capsys.readouterr().out
     assert text.count("no such table") == 1
     assert all(f"lost-{n} (step 4)" in text for n in range(3))
-    render_report.report(lost, "text", everything=True)
+    render_checks.verify_report(lost, "text", everything=True)
     text = capsys.readouterr().out
     assert text.count("no such table") == 1
     assert text.count("as lost-0") == 2
 
 
 def test_a_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    render_report.report(REPORT, "json")
+    render_checks.verify_report(REPORT, "json")
     found = json.loads(capsys.readouterr().out)
     assert found["passed"] is False
     assert [each["result"] for each in found["checks"]] == ["passed", "warns", "failed", "failed"]
@@ -370,7 +368,7 @@ def test_a_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_report_as_junit_is_xml_whatever_the_rows_hold() -> None:
-    root = ElementTree.fromstring(render_report.junit(REPORT).encode())
+    root = ElementTree.fromstring(render_checks.junit(REPORT).encode())
     assert root.attrib["tests"] == "4"
     assert root.attrib["failures"] == "2"
     cases = root.findall("./testsuite/testcase")

@@ -1,11 +1,11 @@
-"""The table of baselines (sandbox/baselines.py) and its files agree."""
+"""The table of baselines (sandbox/lifecycle.py) and its files agree."""
 
 from __future__ import annotations
 
 import pytest
 
 from callctl.files import read_sql, sql_names
-from callctl.sandbox.baselines import BASELINES, Baseline
+from callctl.sandbox.lifecycle import BASELINES, Baseline
 
 
 def test_each_baseline_has_its_files_and_each_file_its_baseline() -> None:

@@ -14,14 +14,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted, Place, read_envelope
 from callctl.secrets.envelope.fields import DECLARED
-from callctl.secrets.envelope.format import Place, read
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
-from callctl.secrets.rows.bulk import NotTheSame
+from callctl.secrets.rows.fast_path import LONGEST_DOCUMENT, NotTheSame
 from callctl.secrets.rows.row import NotReadable, Part, Row, Target, decode, encode
 from callctl.secrets.rows.slow_path import Reencrypter
-from callctl.secrets.rows.templates import LONGEST
 
 KEYS = {
     id: Key(id, f"test {id}", id == "k1", bytes([n] * 32), check_value(bytes([n] * 32)))
@@ -57,7 +55,7 @@ SECRETS = st.one_of(TEXTS.filter(lambda text: text and read_is_plain(text)), DIG
 
 def read_is_plain(text: str) -> bool:
     try:
-        return read(text) is None
+        return read_envelope(text) is None
     except ValueError:
         return False
 
@@ -105,7 +103,7 @@ def test_only_the_secrets_change(others: dict[str, Any], password: Any, turns: l
     for new, old, key, path in places:
         if isinstance(old[key], str) and old[key]:
             encrypted = {name: int(each) if name == "v" else each for name, each in new[key].items()}
-            envelope = read(encrypted)
+            envelope = read_envelope(encrypted)
             assert envelope is not None
             opened = decrypter.decrypt(envelope, Place("company", "integration_accounts", "row", path))
             assert (opened.plaintext, opened.key.id, opened.version) == (old[key], "k2", 1)
@@ -164,7 +162,7 @@ def test_what_callctl_wrote_is_cut_out_and_nothing_around_it_moves(
         place = Place("company", "integration_accounts", "row", "credentials.turnServers[].credential")
         for old, new in zip(before, after, strict=True):
             assert old["port"] == new["port"]
-            was, now = (read({**each["credential"], "v": int(each["credential"]["v"])}) for each in (old, new))
+            was, now = (read_envelope({**each["credential"], "v": int(each["credential"]["v"])}) for each in (old, new))
             assert was is not None
             assert now is not None
             assert decrypter.decrypt(was, place).plaintext == decrypter.decrypt(now, place).plaintext
@@ -211,7 +209,7 @@ def test_a_form_learned_from_one_document_holds_for_another(
     def opened(result: Any, text: str) -> Any:
         def plain(value: Any) -> Any:
             if isinstance(value, dict) and "authTag" in value:
-                envelope = read({**value, "v": int(value["v"])})
+                envelope = read_envelope({**value, "v": int(value["v"])})
                 assert envelope is not None
                 for path in ("credentials.password", "credentials.turnServers[].credential"):
                     with contextlib.suppress(NotDecrypted):
@@ -227,12 +225,14 @@ def test_a_form_learned_from_one_document_holds_for_another(
 
     decrypter = Decrypter(RING)
     first, second = document(["a"], "a plaintext", "a secret"), document(letters, plaintext, secret.hex())
-    assume(len(first) < LONGEST and len(second) < LONGEST)
+    assume(len(first) < LONGEST_DOCUMENT and len(second) < LONGEST_DOCUMENT)
     row = Row("key", "1", "row", "company", "custom", (first,))
     reencrypter = Reencrypter(RING, "keep", lambda: 1000)
     with mock.patch.object(Reencrypter, "_thoroughly", side_effect=AssertionError("not of a form")):
         reencrypter.reencrypt(TARGET, row)
-        with mock.patch("callctl.secrets.rows.fast_path.of_document", side_effect=AssertionError("not of that form")):
+        with mock.patch(
+            "callctl.secrets.rows.fast_path.form_of_document", side_effect=AssertionError("not of that form")
+        ):
             found = reencrypter.reencrypt(TARGET, row._replace(values=(second,)))
     with mock.patch("callctl.secrets.rows.fast_path.Quick.reencrypt", lambda self, target, rows: [None] * len(rows)):
         parsed = reencrypter.reencrypt(TARGET, row._replace(values=(second,)))
@@ -259,7 +259,7 @@ def test_rows_together_come_out_as_each_alone() -> None:
     decrypter = Decrypter(RING)
     for form, each in zip(forms, together, strict=True):
         if each.changes:
-            envelope = read(json.loads(each.values[0] or "")["password"])
+            envelope = read_envelope(json.loads(each.values[0] or "")["password"])
             assert envelope is not None
             opened = decrypter.decrypt(envelope, Place("", "", "", ""))
             assert (opened.plaintext, opened.key.id) == ("a plaintext" if form == "plaintext" else form, "k2")

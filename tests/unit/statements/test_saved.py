@@ -9,7 +9,7 @@ import pytest
 
 import callctl
 from callctl.files import read_sql, sql_names
-from callctl.statements import saved
+from callctl.statements import naming
 from callctl.statements.script import load_script
 from callctl.statements.tokens import with_query
 
@@ -32,7 +32,7 @@ from callctl.statements.tokens import with_query
     ],
 )
 def test_which_statements_read_and_add_saved_values(sql: str, reads: bool, adds: bool) -> None:
-    assert (saved.reads_values(sql), saved.adds_values(sql)) == (reads, adds)
+    assert (naming.reads_values(sql), naming.adds_values(sql)) == (reads, adds)
 
 
 def test_no_other_module_names_their_tables() -> None:
@@ -43,7 +43,7 @@ def test_no_other_module_names_their_tables() -> None:
         if re.search(r"""["'.](saved_value|saved_row)\b(?!s)""", path.read_text(encoding="utf-8"))
     }
     # The catalog's page of SQL is generated: it says in a comment where a row waits.
-    assert named - {"migration/steps/catalogue.py"} == {"statements/saved.py"}
+    assert named - {"migration/steps/call_models.py"} == {"statements/naming.py"}
 
 
 @pytest.mark.parametrize(

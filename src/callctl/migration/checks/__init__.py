@@ -3,10 +3,8 @@ Promises to change nothing. May import steps, and the rooms below migration; not
 """
 
 __all__ = [
-    "declared_secrets",
     "findings",
     "preflight",
-    "results",
-    "subscribers",
+    "row_checks",
     "verify",
 ]

@@ -6,17 +6,21 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from sqlglot import exp
+
 from callctl.database import connection as database
-from callctl.database.backup_record import LAST, LastBackup
+from callctl.database.actions import LAST_BACKUP, LastBackup
+from callctl.database.connection import error_text
 from callctl.errors import ConnectionFailed, Refused
 from callctl.events import Direction
 from callctl.files import read_sql
-from callctl.migration.checks import ddl_trial, needs
 from callctl.migration.checks.findings import (
     AVATAR,
     BACKUP,
@@ -29,16 +33,19 @@ from callctl.migration.checks.findings import (
     Need,
     Query,
     Question,
+    numbers,
     questions,
     reference,
     row_finding,
 )
 from callctl.migration.steps import shadow
-from callctl.migration.steps.numbered import all_steps
+from callctl.migration.steps.numbered import Step, all_steps
 from callctl.redaction import redact
 from callctl.statements.adaptation import adapt
-from callctl.statements.naming import Naming
-from callctl.statements.tokens import identifier
+from callctl.statements.naming import DOCUMENTED_SCHEMA, SOFT_DELETE, Naming
+from callctl.statements.scope import folded
+from callctl.statements.script import Statement, load_script, tree
+from callctl.statements.tokens import identifier, tokens
 
 if TYPE_CHECKING:
     import psycopg
@@ -47,6 +54,250 @@ if TYPE_CHECKING:
     from callctl.database.store import Unreadable
 
 __all__ = ["MATTERS", "Finding", "preflight", "reference"]
+
+# What the statements of the steps read of the platform's tables: taken from the step files themselves.
+#
+# Only what a statement reads or writes in a query is a need: ``DROP … IF EXISTS`` needs nothing. What an earlier step
+# of the same run makes, or the step itself, is no need of the database as it is.
+
+# A name as text that callctl's functions get: 'chatapp.chatbots'::regclass, then 'chatbottype'::name of that table.
+_LITERAL = re.compile(r"'(?P<table>chatapp\.\w+)'::regclass|'(?P<column>\w+)'::name")
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A table or column of the platform that a step reads, in documented names, and the first place where it does."""
+
+    step: int
+    place: str
+    need: Need
+
+
+def needed(steps: Sequence[Step], direction: Direction) -> tuple[Needed, ...]:
+    """What these steps need to find in the database when they run in this order; each table and column once."""
+    made: set[Need] = set()
+    found: dict[Need, Needed] = {}
+    for step in steps:
+        statements = step.script(direction).statements
+        made.update(made_need for statement in statements for made_need in _made(statement))
+        for statement in statements:
+            for need in _needs(statement):
+                table = Need(need.schema, need.table, None)
+                if need not in made and table not in made:
+                    found.setdefault(need, Needed(step.number, statement.place, need))
+    return tuple(found.values())
+
+
+def _made(statement: Statement) -> Iterator[Need]:
+    """Tables and columns that a statement makes."""
+    words = tokens(statement.sql)
+    if statement.kind not in ("create table", "alter table"):
+        return
+    table = next(
+        (
+            c.word
+            for a, b, c in zip(words, words[1:], words[2:], strict=False)
+            if a.word == DOCUMENTED_SCHEMA and b.text == "."
+        ),
+        None,
+    )
+    if table is None:
+        return
+    if statement.kind == "create table":
+        yield Need(DOCUMENTED_SCHEMA, table, None)
+        return
+    for index, token in enumerate(words):
+        if token.says("add") and index + 1 < len(words) and words[index + 1].says("column"):
+            at = index + (5 if words[index + 2].says("if") else 2)
+            yield Need(DOCUMENTED_SCHEMA, table, words[at].word)
+
+
+@lru_cache(maxsize=512)
+def _needs(statement: Statement) -> tuple[Need, ...]:
+    return tuple(_read(statement))
+
+
+def _read(statement: Statement) -> Iterator[Need]:
+    node = tree(statement.sql)
+    if node is not None and not isinstance(node, exp.Command) and statement.kind in _QUERIES:
+        for column in node.find_all(exp.Column):
+            table = _table_of(column)
+            name = folded(column.this)
+            if table is not None and name and name not in SOFT_DELETE:
+                yield Need(DOCUMENTED_SCHEMA, table, name)
+        for source in node.find_all(exp.Table):
+            if (table := _platform(source)) is not None:
+                yield Need(DOCUMENTED_SCHEMA, table, None)
+    table = None
+    for match in _LITERAL.finditer(statement.sql):
+        if match["table"]:
+            table = match["table"].partition(".")[2]
+            yield Need(DOCUMENTED_SCHEMA, table, None)
+        elif table is not None:
+            yield Need(DOCUMENTED_SCHEMA, table, match["column"])
+
+
+_QUERIES = frozenset({"select", "insert", "update", "delete", "merge"})
+
+
+def _platform(source: exp.Expr | None) -> str | None:
+    """The platform's table that an item of a FROM list is; None for anything else."""
+    named = isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier)
+    if source is None or not named or folded(source.args.get("db")) != DOCUMENTED_SCHEMA:
+        return None
+    return folded(source.this)
+
+
+def _table_of(column: exp.Column) -> str | None:
+    """The platform's table that a column belongs to, by PostgreSQL's rules of visibility; None where it is another's.
+
+    A name without a table belongs to the one source of the innermost query; where there are more, it is left alone.
+    """
+    qualifier = folded(column.args.get("table"))
+    at: exp.Expr | None = column.parent
+    while at is not None:
+        if isinstance(at, exp.Select | exp.Update | exp.Delete):
+            sources = list(_sources(at))
+            if not qualifier:
+                return _platform(sources[0]) if len(sources) == 1 else None
+            for source in sources:
+                if source.alias_or_name.lower() == qualifier:
+                    return _platform(source)
+        at = at.parent
+    return None
+
+
+def _sources(query: exp.Expr) -> Iterable[exp.Expr]:
+    if isinstance(query, exp.Update | exp.Delete):
+        yield query.this
+    from_ = query.args.get("from_")
+    if from_ is not None:
+        yield from_.this
+    for join in query.args.get("joins") or ():
+        yield join.this
+    if from_ is not None:
+        for join in from_.this.args.get("joins") or ():
+            yield join.this
+    yield from query.args.get("laterals") or ()
+
+
+# Whether the platform's event triggers let the steps' DDL through: tried on a table of callctl's own, and rolled back.
+#
+# A READ ONLY question can name an event trigger, but not say what it does. Where there is one, each kind of statement
+# of the pending steps runs on a table that is made for it, in one transaction that is rolled back. No table of the
+# platform is locked or read. A function that looks at a table's name may still refuse the real statement.
+
+_FOR = re.compile(r"for:\s*(.*)")
+# The error of who may not create, or may only read: no event trigger's doing.
+_NOT_TRIED = frozenset({"42501", "25006"})
+
+
+@dataclass(frozen=True)
+class _EventTrigger:
+    name: str
+    event: str
+    function: str
+    off: str
+    back: str
+
+
+def ddl_tried(
+    connection: psycopg.Connection[Any],
+    naming: Naming,
+    question: Question,
+    steps: Collection[int],
+    direction: Direction,
+    limits: dict[str, object],
+) -> Iterator[Finding]:
+    """Findings of ``question`` about what event triggers do to the DDL of these steps; none where there is no trigger.
+
+    ``limits`` are the parameters of ``migration/checks/asking.sql``: timeouts in milliseconds. Raises psycopg.Error
+    where the catalog cannot be read or the connection breaks.
+    """
+    import psycopg
+
+    rows = connection.execute(read_sql("migration/checks/event_triggers.sql")).fetchall()
+    triggers = [_EventTrigger(*row) for row in rows]
+    if not triggers:
+        return
+    needed = [
+        (statement, needing)
+        for statement in load_script("migration/checks/ddl_trial.sql").statements
+        for needing in [sorted(set(steps) & _steps(statement, direction))]
+    ]
+    if not any(needing for _, needing in needed):
+        return
+    findings: list[Finding] = []
+    with connection.transaction(force_rollback=True):
+        connection.execute(read_sql("migration/checks/asking.sql"), limits)
+        failed = False
+        for position, (statement, needing) in enumerate(needed):
+            try:
+                with connection.transaction():
+                    connection.execute(adapt(statement, naming).sql)
+                if position == 0 and set(steps) & {9, 10, 11} and direction == "up":
+                    findings += _effects(connection, naming, question, triggers)
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise
+                if failed and (error.sqlstate or "").startswith("42"):
+                    continue  # it works on what an earlier one was to make
+                failed = True
+                if needing or position == 0:
+                    findings.append(_refused(question, triggers, statement, needing, error))
+    yield from findings
+
+
+def _steps(statement: Statement, direction: Direction) -> frozenset[int]:
+    for line in statement.comment.splitlines():
+        match = _FOR.fullmatch(line.strip())
+        for part in match[1].split(";") if match else ():
+            way, _, listed = part.strip().partition(" ")
+            if way == direction:
+                return numbers(listed, statement.place)
+    return frozenset()
+
+
+def _refused(
+    question: Question,
+    triggers: list[_EventTrigger],
+    statement: Statement,
+    needing: list[int],
+    error: psycopg.Error,
+) -> Finding:
+    kind = " ".join(statement.sql.replace("chatapp.callctl_trial", "").split()[:2])
+    action = re.search(r"\b(ADD|DROP|ALTER|VALIDATE|SET) (COLUMN|CONSTRAINT|SCHEMA)\b", statement.sql)
+    if action and kind == "ALTER TABLE":
+        kind += f" ... {action[0]}"
+    named = "step" + ("s " if len(needing) > 1 else " ") + ", ".join(map(str, needing))
+    context = error.diag.context or ""
+    guilty = [each for each in triggers if re.search(rf"\b{re.escape(each.function)}\(", context)]
+    if not needing or (error.sqlstate in _NOT_TRIED and not guilty):
+        return question.finding(
+            "unknown", f"whether the event triggers let the steps through could not be tried: {error_text(error)}"
+        )
+    names = ", ".join(each.name for each in guilty or triggers)
+    who = f"event trigger {names} refuses" if guilty else f"one of the event triggers ({names}) refuses"
+    off = " ".join(each.off for each in guilty or triggers)
+    back = " ".join(each.back for each in guilty or triggers)
+    return question.finding(
+        "blocks",
+        f"{who} {kind}, which {named} need{'s' if len(needing) == 1 else ''}: {error_text(error)}",
+        tuple(each.name for each in guilty or triggers),
+        f"{off} Run the migration, then: {back}",
+    )
+
+
+def _effects(
+    connection: psycopg.Connection[Any], naming: Naming, question: Question, triggers: list[_EventTrigger]
+) -> Iterator[Finding]:
+    names = tuple(each.name for each in triggers if each.event == "ddl_command_end")
+    for statement in load_script("migration/checks/ddl_trial_effects.sql").statements:
+        for level, what in connection.execute(adapt(statement, naming).sql).fetchall():
+            yield question.finding(level, f"{what} (event trigger {', '.join(names)})", names)
+
+
+# Is this database fit for the pending steps? Findings, and nothing changed.
 
 # What is worth showing before a run.
 MATTERS: tuple[Level, ...] = ("blocks", "warns", "unknown")
@@ -237,7 +488,7 @@ def _needed(
     """What the steps' own statements read that is not there. A step that has begun may have removed it itself."""
     ordered = all_steps() if direction == "up" else tuple(reversed(all_steps()))
     silent = True
-    for found in needs.needed([step for step in ordered if step.number in pending], direction):
+    for found in needed([step for step in ordered if step.number in pending], direction):
         need = found.need
         whole = Need(need.schema, need.table, None)
         if found.step in begun or present.has(need, ask.naming) or (need.column and not present.has(whole, ask.naming)):
@@ -279,7 +530,7 @@ def _tried(ask: _Asker, question: Question, steps: Collection[int], direction: D
     import psycopg
 
     try:
-        yield from ddl_trial.tried(ask.connection, ask.naming, question, steps, direction, ask.limits)
+        yield from ddl_tried(ask.connection, ask.naming, question, steps, direction, ask.limits)
     except psycopg.Error as error:
         if ask.connection.closed:
             raise ConnectionFailed(
@@ -307,7 +558,7 @@ def _recorded(ask: _Asker, present: Present) -> LastBackup | None:
     if ("callctl", "action") not in present.relations:
         return None
     try:
-        rows = ask.rows(read_sql(LAST))
+        rows = ask.rows(read_sql(LAST_BACKUP))
     except _Unanswered:
         return None
     return LastBackup(**rows[0]) if rows else None

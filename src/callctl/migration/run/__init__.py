@@ -4,7 +4,6 @@ goes on from its last checkpoint. May import steps, and the rooms below migratio
 
 __all__ = [
     "failures",
-    "index_progress",
     "indexes",
     "script",
     "transactions",

@@ -1,4 +1,4 @@
-"""A batched statement: the rows that it has to touch are listed once, then written a few thousand at a time.
+"""A batched statement: its rows are listed once, then written a few thousand at a time, on one session or several.
 
 The list comes from one reading of the table under one snapshot, in the order of the table on disk, so that a pass
 costs one sequential scan and what it changes, however large the table is. Rows written later are in nobody's list: a
@@ -7,23 +7,104 @@ trigger or a repetition (``again``) takes care of them, and the step's checks pr
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 
 from callctl.database import store
-from callctl.database.pace import BatchSize
-from callctl.errors import Refused
-from callctl.events import BatchFinished
+from callctl.database.connection import connect
+from callctl.database.lock import WORK_SESSION
+from callctl.database.pace import BatchSize, Pace
+from callctl.errors import CallctlError, Refused
+from callctl.events import BatchFinished, Event, Notice
 from callctl.files import read_sql
 from callctl.migration.run.failures import NotStored, assert_stored, waits_for
-from callctl.migration.run.sessions import on_sessions
 from callctl.migration.run.transactions import Failed, HeldTooLong, Run, attempted, transaction
 from callctl.statements import batch_query as work_list
-from callctl.statements import saved
+from callctl.statements import naming
 from callctl.statements.script import Script, Statement, parse_script
 from callctl.statements.tokens import with_query
+
+# Some of a run's work on several sessions at once: its own, and others beside it.
+
+
+class _Stopped(Exception):
+    """Another session's work has failed, or the operator wants to stop."""
+
+
+def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
+    """Do ``work`` on the run's session and on ``count - 1`` others at the same time; return when all have returned.
+
+    ``work`` takes its share until none is left. Each of its transactions on another session makes sure that the run's
+    own session still holds the work lock. Where one fails, or the operator interrupts, the others stop after the
+    transaction under way, and its error is raised. A session that is not to be had is done without; behind a pooler
+    there is only the run's own.
+    """
+    if count < 2 or not _direct(run):
+        work(run)
+        return
+    stop = threading.Event()
+    one_at_a_time = threading.Lock()
+    raised: list[BaseException] = []
+
+    def say(event: Event) -> None:
+        # Every wait says that it waits, so nobody waits on when there is nothing left to wait for.
+        if stop.is_set():
+            raise _Stopped
+        with one_at_a_time:
+            run.on_event(event)
+
+    def beside() -> None:
+        try:
+            connection = connect(run.settings, application_name=WORK_SESSION, session=True)
+        except CallctlError as error:
+            say(Notice(f"the batches go on with one session less: {error.message}"))
+            return
+        with closing(connection):
+            for name, value in settings:
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            own = replace(run, connection=connection, beside=pid, on_event=say)
+            work(replace(own, pace=Pace(run.settings, connection, say)))
+
+    def raising_later() -> None:
+        try:
+            beside()
+        except _Stopped:
+            pass
+        except BaseException as error:
+            raised.append(error)
+            stop.set()
+
+    pid = run.connection.info.backend_pid
+    settings = run.connection.execute(read_sql("migration/run/own_settings.sql")).fetchall()
+    threads = [threading.Thread(target=raising_later, name=f"callctl batch {n}", daemon=True) for n in range(1, count)]
+    for thread in threads:
+        thread.start()
+    try:
+        with contextlib.suppress(_Stopped):
+            work(replace(run, on_event=say))
+        for thread in threads:
+            thread.join()
+    except BaseException:  # Ctrl-C, too
+        stop.set()
+        for thread in threads:
+            thread.join()
+        raise
+    if raised:
+        raise raised[0]
+
+
+def _direct(run: Run) -> bool:
+    """Whether the run's session is the server's own: a pooler says another process number than the server."""
+    row = run.connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is not None and row[0] == run.connection.info.backend_pid
+
+
+# A batched statement: the rows that it has to touch are listed once, then written a few thousand at a time.
 
 # A shorter list is done before a second session has begun.
 MANY = 5000
@@ -63,7 +144,7 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
             short = found.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
             if short and "again" in statement.directives:
                 break  # what is left is the last transaction's
-        if changed > before and saved.adds_values(statement.sql):
+        if changed > before and naming.adds_values(statement.sql):
             # The step's checks join it, and the planner would take it for as small as it was.
             _analyze_saved(run)
         attempted(run, partial(_finish, run, script, statement, changed))
@@ -120,7 +201,7 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Batc
         return _Listed(cursor.rowcount, row[0], row[1] or "")
 
     found = attempted(run, attempt)
-    if found.total and saved.reads_values(listing):
+    if found.total and naming.reads_values(listing):
         # What a way down has saved a moment ago, the planner does not know of yet.
         _analyze_saved(run)
     return found

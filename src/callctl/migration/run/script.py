@@ -17,8 +17,7 @@ from callctl.events import Notice, OnEvent, StatementStarted, Waiting
 from callctl.files import read_sql
 from callctl.migration.run.batches import run_batches
 from callctl.migration.run.failures import CONTRACT, CheckFailed, NotStored, assert_stored, failure, waits_for
-from callctl.migration.run.index_progress import index_progress
-from callctl.migration.run.indexes import build, in_a_transaction, index_built_by
+from callctl.migration.run.indexes import build, in_a_transaction, index_built_by, index_progress
 from callctl.migration.run.transactions import (
     ROWS,
     Failed,

@@ -3,11 +3,8 @@ to run no step. May import the rooms below migration.
 """
 
 __all__ = [
-    "catalogue",
+    "call_models",
     "contract",
-    "model_columns",
     "numbered",
     "shadow",
-    "standing",
-    "withheld",
 ]

@@ -5,8 +5,6 @@ Promises that what belongs elsewhere is not given out. May import the rooms belo
 __all__ = [
     "cipher",
     "fields",
-    "foreign_ciphertext",
-    "format",
     "key_ledger",
     "ring",
     "search",

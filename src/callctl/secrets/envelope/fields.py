@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callctl.config.secrets import SecretField
+from callctl.config.sections import SecretField
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings

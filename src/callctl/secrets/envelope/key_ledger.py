@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database import connection as database
 from callctl.database.guarded import in_transaction
-from callctl.database.store_lock import in_store
+from callctl.database.store import in_store
 from callctl.errors import ConfigError, Refused
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql

@@ -1,4 +1,4 @@
-"""The key ring: the keys that callctl.yaml names, read and checked.
+"""The key ring: the keys that callctl.yaml names, from where each comes, read and checked.
 
 A key is 32 bytes, written as 64 hexadecimal digits. Its value is in no message, no repr and no log. The
 check value tells two keys apart without saying anything of either.
@@ -7,17 +7,210 @@ check value tells two keys apart without saying anything of either.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from callctl.config.secrets import COMMAND_SECONDS, KeyEntry
+from callctl.config.sections import COMMAND_SECONDS, KeyEntry
 from callctl.errors import ConfigError
-from callctl.secrets.envelope.key_sources import failed, read_source
+from callctl.redaction import hide_tokens
 
 if TYPE_CHECKING:
+    import subprocess
+
     from callctl.config.settings import Settings
+
+# Where the value of a key comes from: a variable, a file, or what a command prints.
+#
+# The value goes to whoever asked and nowhere else: no message holds it, and of a command nothing is repeated but its
+# program's name, its exit code and, if its entry says ``show_stderr: true``, the end of what it wrote to stderr with
+# what may be a secret hidden.
+
+# A key is 64 characters and a newline. What is longer is something else, and is not read to its end.
+_MOST_BYTES = 4096
+
+
+def read_source(entry: KeyEntry, environ: Mapping[str, str], *, seconds: float = COMMAND_SECONDS) -> str:
+    """The text that an entry's source holds, white space around it taken off. Raises ConfigError."""
+    if entry.kind == "env":
+        text = _variable(entry, environ)
+    elif entry.kind == "file":
+        text = _file(entry)
+    else:
+        text = _command(entry, environ, seconds)
+    return text.strip()
+
+
+def source_failed(entry: KeyEntry, problem: str, hint: str) -> ConfigError:
+    """The error that names a key's id and source."""
+    return ConfigError(f"key {entry.id} ({entry.source}): {problem}", hint=hint)
+
+
+def _variable(entry: KeyEntry, environ: Mapping[str, str]) -> str:
+    name = entry.location[0]
+    value = environ.get(name)
+    if value is None:
+        raise source_failed(entry, "the variable is not set", f"set {name} in the environment of callctl")
+    if not value.strip():
+        raise source_failed(entry, "the variable is empty", f"set {name} in the environment of callctl")
+    return value
+
+
+def _file(entry: KeyEntry) -> str:
+    path = entry.location[0]
+    try:
+        # Without O_NONBLOCK a named pipe would hold callctl up for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        hint = f"callctl keys generate --out {path} makes one, if this is to be a new key"
+        raise source_failed(entry, "there is no such file", hint) from None
+    except (OSError, ValueError) as problem:
+        reason = (getattr(problem, "strerror", None) or "it has no usable name").lower()
+        raise source_failed(
+            entry, f"the file cannot be opened: {reason}", "let the user who runs callctl read it"
+        ) from None
+    try:
+        # Asked of what is open, not of the name: nobody can change it in between.
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise source_failed(entry, "it is not a regular file", "name a file that holds the key and nothing else")
+        if found.st_mode & 0o077:
+            mode = f"{stat.S_IMODE(found.st_mode):03o}"
+            raise source_failed(
+                entry, f"others than its owner can use the file (mode {mode})", f"run: chmod 600 {path}"
+            )
+        content = os.read(descriptor, _MOST_BYTES + 1)
+    except OSError as problem:
+        reason = (problem.strerror or "it failed").lower()
+        raise source_failed(entry, f"the file cannot be read: {reason}", "look at the disk it is on") from None
+    finally:
+        os.close(descriptor)
+    return _decoded(content, entry)
+
+
+def _decoded(content: bytes, entry: KeyEntry) -> str:
+    hint = "it has to give the 64 hexadecimal digits of one key and nothing else"
+    if not content.strip():
+        problem = "the file holds nothing" if entry.kind == "file" else "the command printed nothing"
+        raise source_failed(entry, problem, hint)
+    if len(content) > _MOST_BYTES:
+        problem = "the file holds more than a key" if entry.kind == "file" else "the command prints more than a key"
+        raise source_failed(entry, problem, hint)
+    # What is not ASCII is not hexadecimal, and is refused as such.
+    return content.decode("ascii", errors="replace")
+
+
+# ---- commands ------------------------------------------------------------------------------------------
+
+
+def _command(entry: KeyEntry, environ: Mapping[str, str], seconds: float) -> str:
+    import subprocess
+
+    program = entry.location[0]
+    try:
+        process = subprocess.Popen(
+            entry.location,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environ),
+            # A group of its own, so that what the command has started ends with it.
+            process_group=0,
+        )
+    except FileNotFoundError:
+        hint = f"install {program}, or give its full path; a command runs without a shell"
+        raise source_failed(entry, "there is no such program", hint) from None
+    except OSError as problem:
+        reason = (problem.strerror or "it failed").lower()
+        raise source_failed(
+            entry, f"the command cannot be run: {reason}", "name a program that can be executed"
+        ) from None
+    code: int | None = None
+    try:
+        content, said, in_time = _bounded_output(process, seconds)
+        code = process.wait() if in_time else None
+    finally:
+        if code is None:
+            _kill(process)
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+    if code is None:
+        hint = "run it by hand; it must not wait for a person: it has no terminal"
+        raise source_failed(entry, f"the command did not end in {seconds:g} seconds{_last_words(entry, said)}", hint)
+    if len(content) <= _MOST_BYTES and code != 0:
+        how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+        hint = "run it by hand to see why" + ("" if entry.show_stderr else "; or add show_stderr: true to its entry")
+        raise source_failed(entry, f"the command {how}{_last_words(entry, said)}", hint)
+    return _decoded(content, entry)
+
+
+def _bounded_output(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes, bool]:
+    """What a process writes to stdout and stderr, the end of each in time or not. Too much is cut off, and ends it."""
+    import selectors
+    import time
+
+    assert process.stdout is not None
+    assert process.stderr is not None
+    content, said = bytearray(), bytearray()
+    until = time.monotonic() + seconds
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ, content)
+        selector.register(process.stderr, selectors.EVENT_READ, said)
+        while selector.get_map():
+            left = until - time.monotonic()
+            if left <= 0:
+                return bytes(content), bytes(said), False
+            for key, _ in selector.select(left):
+                piece = os.read(key.fd, 65536)
+                if not piece:
+                    selector.unregister(key.fileobj)
+                key.data.extend(piece)
+            del said[:-_MOST_BYTES]
+            if len(content) > _MOST_BYTES:
+                _kill(process)
+                return bytes(content), bytes(said), True
+    return bytes(content), bytes(said), _ended(process, until)
+
+
+def _ended(process: subprocess.Popen[bytes], until: float) -> bool:
+    import subprocess
+    import time
+
+    try:
+        process.wait(max(0.01, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and what it has started."""
+    import contextlib
+    import signal
+
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _last_words(entry: KeyEntry, said: bytes) -> str:
+    """The last line of what a command wrote to stderr, as part of a message, where its entry asks for that.
+
+    What may be a secret is hidden, and what may be a piece of one. A program that was given a key can print it in any
+    way: no rule finds every one, so nothing is shown unless it is asked for.
+    """
+    if not entry.show_stderr:
+        return ""
+    lines = said.decode("utf-8", errors="replace").split("\n")
+    text = hide_tokens(next((line for line in reversed(lines) if line.strip()), ""))
+    return f": {text[:200]}" if text else ""
+
+
+# The key ring: the keys that callctl.yaml names, read and checked.
 
 KEY_BYTES = 32
 _CHECK_LABEL = b"callctl key check value 1"
@@ -81,7 +274,7 @@ def load_key_ring(
         for other in keys.values():
             if other.secret == secret:
                 hint = "two ids for one key say nothing about which values a leak of it opens; take one of them out"
-                raise failed(entry, f"it has the same value as key {other.id} ({other.source})", hint)
+                raise source_failed(entry, f"it has the same value as key {other.id} ({other.source})", hint)
         keys[entry.id] = Key(entry.id, entry.source, entry.legacy, secret, check_value(secret))
     return KeyRing(keys[settings.keys.primary], MappingProxyType(keys))
 
@@ -90,9 +283,9 @@ def _secret(text: str, entry: KeyEntry) -> bytes:
     hint = "a key is 64 hexadecimal digits and nothing else; callctl keys generate makes one"
     digits = 2 * KEY_BYTES
     if len(text) != digits:
-        raise failed(entry, f"it has {len(text)} characters instead of {digits}", hint)
+        raise source_failed(entry, f"it has {len(text)} characters instead of {digits}", hint)
     if not all(character in "0123456789abcdefABCDEF" for character in text):
-        raise failed(entry, "it holds something else than hexadecimal digits", hint)
+        raise source_failed(entry, "it holds something else than hexadecimal digits", hint)
     return bytes.fromhex(text)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.database.backup_record import last_backup
+from callctl.database.actions import last_backup
 from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import at_work
 from callctl.errors import Refused, UsageError
@@ -21,10 +21,9 @@ from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.secrets.envelope import key_ledger
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
-from callctl.secrets.inventory.census import Census, census
+from callctl.secrets.inventory.key_use import Census, census
 from callctl.secrets.inventory.scan import Scan, horizon, settled_scan
-from callctl.secrets.inventory.scan_finder import Outside
-from callctl.secrets.inventory.scan_tables import NotLookedInto, inventory
+from callctl.secrets.inventory.scan_finder import NotLookedInto, Outside, tables_to_scan
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -206,7 +205,7 @@ def _assert_unused(id: str, found: Counter[tuple[str, str, str]], unnamed: Seque
 
 def _assert_known(connection: Connection, settings: Settings, names: Sequence[str]) -> None:
     """Raise UsageError for a name of nothing that could be left out: before the scan, which takes long."""
-    tables, left = inventory(connection, settings)
+    tables, left = tables_to_scan(connection, settings)
     known = {each.full_name for each in tables} | {each.name for each in left}
     for name in names:
         if name not in known:

@@ -7,6 +7,9 @@ platform's tables. Memory stays the same however large the tables are, and no sn
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,20 +19,32 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from callctl import stored_bytes
 from callctl.database import connection as database
+from callctl.database.lock import IDLE_MS, ROTATE_SESSION
 from callctl.events import OnEvent, ScanProgress, ignore
 from callctl.files import read_sql
 from callctl.secrets.envelope.cipher import Decrypter
 from callctl.secrets.envelope.fields import declared
 from callctl.secrets.envelope.ring import KeyRing
-from callctl.secrets.inventory.scan_finder import SAMPLE, Finder, Outside
-from callctl.secrets.inventory.scan_rows import changed_since, pages, sent, statement
-from callctl.secrets.inventory.scan_tables import NotLookedInto, Table, inventory
+from callctl.secrets.inventory.scan_finder import (
+    SAMPLE,
+    Finder,
+    NotLookedInto,
+    Outside,
+    Table,
+    changed_since,
+    pages,
+    rows_statement,
+    sent,
+    tables_to_scan,
+)
 
 if TYPE_CHECKING:
     from psycopg import sql
 
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# Envelopes and plaintext that looks like a secret, outside the declared fields: found by a scan of every table.
 
 # The longest that a statement, and with it a snapshot, may take.
 SNAPSHOT_MS = 50_000
@@ -82,7 +97,7 @@ def scan(
     missed. Raises ConnectionFailed; LockNotAvailable of psycopg, after ``lock_timeout_ms``.
     """
     scanner = _Scanner(connection, settings, ring, timeout_ms, lock_timeout_ms, thorough, plaintext, stopped, on_event)
-    tables, left = inventory(connection, settings)
+    tables, left = tables_to_scan(connection, settings)
     scanner.look(tables)
     return scanner.result(tables, left)
 
@@ -108,7 +123,7 @@ def settled_scan(
     that the first look finds, there is no second. Raises as :func:`scan`.
     """
     scanner = _Scanner(connection, settings, ring, None, lock_timeout_ms, True, False, lambda: False, on_event)
-    tables, left = inventory(connection, settings)
+    tables, left = tables_to_scan(connection, settings)
     for _ in range(ROUNDS):
         new = [table for table in tables if table.version not in scanner.read]
         if not new:
@@ -116,9 +131,9 @@ def settled_scan(
         scanner.look(new)
         if any(map(enough, scanner.found(tables))):
             return scanner.result(tables, left)
-        tables, left = inventory(connection, settings)
+        tables, left = tables_to_scan(connection, settings)
     scanner.look_again([table for table in tables if table.version in scanner.read], horizon)
-    tables, left = inventory(connection, settings)
+    tables, left = tables_to_scan(connection, settings)
     left += [
         NotLookedInto(table.full_name, "it was made or rewritten while the scan was under way")
         for table in tables
@@ -296,7 +311,7 @@ class _Scanner:
         columns = table.columns if again else finder.columns(table)
         if not columns:
             return True
-        composed = statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
+        composed = rows_statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
         # While the encoding is UTF-8: names may be in it.
         query = composed.as_bytes(None if stored_bytes.unknown_encoding(self._connection) else self._connection)
         deadline = time.monotonic() + milliseconds / 1000
@@ -377,3 +392,79 @@ def warnings(scanned: Scan) -> Iterable[str]:
     for why, names in by_reason.items():
         more = f" and {len(names) - SAMPLE:,} more" if len(names) > SAMPLE else ""
         yield f"not looked into: {', '.join(names[:SAMPLE])}{more}: {why}"
+
+
+# The scan for secrets outside the declared fields, on a session and a thread of its own while a rotation works.
+
+# How long the server may take to cancel the scan before its connection is left to end by itself.
+HEED_SECONDS = 3.0
+
+
+def alone(
+    connection: Connection, settings: Settings, ring: KeyRing, *, stopped: Callable[[], bool] = lambda: False
+) -> Scan:
+    """The same scan on a session that does nothing else meanwhile. Raises psycopg.Error, ConnectionFailed."""
+    return scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms, thorough=False, stopped=stopped)
+
+
+class _Beside:
+    def __init__(self, settings: Settings, ring: KeyRing) -> None:
+        self._settings = settings
+        self._ring = ring
+        self._connection: Connection | None = None
+        self._found: Scan | None = None
+        self._problem: BaseException | None = None
+        self._stopped = threading.Event()
+        # Of a thread whose join() is interrupted, Python 3.11 says that it has ended, though it has not.
+        self._over = threading.Event()
+        threading.Thread(target=self._work, name="callctl scan", daemon=True).start()
+
+    def _work(self) -> None:
+        import psycopg
+
+        settings = self._settings
+        if hasattr(signal, "pthread_sigmask"):  # the first thread waits for the server, and must hear of them at once
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            opened = database.connect(settings, application_name=ROTATE_SESSION, session=True)
+            with contextlib.closing(opened) as connection:
+                self._connection = connection
+                connection.execute(read_sql("secrets/inventory/scan/session.sql"), {"idle": f"{IDLE_MS}ms"})
+                self._found = alone(connection, settings, self._ring, stopped=self._stopped.is_set)
+        except psycopg.errors.IdleInTransactionSessionTimeout as problem:
+            self._problem = database.lost(problem)
+        except BaseException as problem:
+            self._problem = problem
+        finally:
+            self._over.set()
+
+    def result(self) -> Scan:
+        """Wait for what it found. Raises what it ended with: psycopg.Error, ConnectionFailed."""
+        self._over.wait()
+        if self._problem is not None:
+            raise self._problem
+        assert self._found is not None
+        return self._found
+
+    def stop(self) -> None:
+        """Have the server cancel it, if it is still at work: nobody asks for it any more."""
+        import psycopg
+
+        self._stopped.set()
+        if not self._over.is_set() and self._connection is not None:
+            with contextlib.suppress(KeyboardInterrupt, psycopg.Error):
+                self._connection.cancel_safe(timeout=HEED_SECONDS)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._over.wait(HEED_SECONDS)
+
+
+@contextlib.contextmanager
+def beside(settings: Settings, ring: KeyRing) -> Iterator[Callable[[], Scan]]:
+    """Scan meanwhile, each table in snapshots of its own; what is yielded waits for what was found. It holds no row, no
+    lock that an application waits for, and nothing that the rotation waits for.
+    """
+    under_way = _Beside(settings, ring)
+    try:
+        yield under_way.result
+    finally:
+        under_way.stop()

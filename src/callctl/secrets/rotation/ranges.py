@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database.lock import RANGE_CLASS, let_go, lock
 from callctl.files import read_sql
-from callctl.secrets.rows.result import MOST_LISTED, Change, Failure, Reencrypted
+from callctl.secrets.rows.row import MOST_LISTED, Change, Failure, Reencrypted
 
 if TYPE_CHECKING:
     from callctl.database.connection import Connection

@@ -1,4 +1,4 @@
-"""Every secret under the primary key: begins a rotation, or joins the one under way, and works at it to its end.
+"""Every secret under the primary key: begins a rotation or joins one, works at it to its end, and tells how far it is.
 
 Whatever it is stopped by, and wherever, every value can be read with the keys of the ring, and the next run goes on
 from the last batch.
@@ -19,30 +19,105 @@ from callctl import __version__
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.guarded import WorkLockBusy, in_transaction
-from callctl.database.lock import ROTATE_SESSION, ROTATION_CLASS, MigrationLock
+from callctl.database.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS, MigrationLock
 from callctl.errors import ConnectionFailed, Interrupted, LockHeld, StepFailed
-from callctl.events import Notice, OnEvent, ignore
+from callctl.events import Notice, OnEvent, RotationProgress, Waiting, ignore
 from callctl.files import read_sql
 from callctl.secrets.envelope import key_ledger
 from callctl.secrets.envelope.fields import declared
 from callctl.secrets.envelope.key_ledger import make_ready
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 from callctl.secrets.inventory.plaintext_copies import Copy, copies
-from callctl.secrets.inventory.scan import Scan
-from callctl.secrets.inventory.scan_thread import alone, beside
-from callctl.secrets.inventory.unmatched_fields import assert_matched
+from callctl.secrets.inventory.scan import Scan, alone, beside
 from callctl.secrets.rotation.ranges import RANGE_ROWS, Tally
-from callctl.secrets.rotation.watch import Watch
-from callctl.secrets.rotation.worker import Job, at_the_rotation, others, told
-from callctl.secrets.rows import bound_fields
-from callctl.secrets.rows.binding import Binding, FieldName, RowName
-from callctl.secrets.rows.result import MOST_LISTED, PLAINTEXT
-from callctl.secrets.rows.row import Target
-from callctl.secrets.rows.tables import query, targets
+from callctl.secrets.rotation.worker import Job, Other, at_the_rotation, heard, others, told
+from callctl.secrets.rows import tables
+from callctl.secrets.rows.row import MOST_LISTED, PLAINTEXT, Binding, FieldName, RowName, Target
+from callctl.secrets.rows.tables import assert_matched, query, targets
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# How far a rotation has come, whoever works at it, and who is waited for: told now and then.
+
+SECONDS_BETWEEN = 0.5
+POLL_SECONDS = 0.2
+# A session that has been silent for so long may be of a callctl that was stopped, or cut off from the server.
+SILENT_SECONDS = 20.0
+
+
+class Watch:
+    """How far the rotation has come, whoever works at it, told now and then."""
+
+    def __init__(self, connection: Connection, rotation: int, on_event: OnEvent, done: list[tuple[int, int]]) -> None:
+        self._connection = connection
+        self._rotation = rotation
+        self._on_event = on_event
+        self._done = done
+        self._began = time.monotonic()
+        self._at_first: int | None = None
+        self._last = -SECONDS_BETWEEN
+        self._waiting: float | None = None
+        self._named: set[int] = set()
+
+    def remaining(self) -> int:
+        """How many ranges are not done; tells how far it has come."""
+        return self._look()[2]
+
+    def between(self, started: list[Other]) -> None:
+        """After a batch: pass on what the other processes said, and tell how far it has come."""
+        heard(started, self._on_event)
+        self._waiting = None
+        if time.monotonic() - self._last >= SECONDS_BETWEEN:
+            self._look()
+
+    def wait(self, started: list[Other]) -> None:
+        """The ranges that are left are in other hands."""
+        heard(started, self._on_event)
+        now = time.monotonic()
+        self._waiting = self._waiting or now
+        if all(other.over for other in started):
+            self._on_event(Waiting(f"another callctl at the same rotation{self._holders()}", now - self._waiting))
+        time.sleep(POLL_SECONDS)
+
+    def _holders(self) -> str:
+        """The sessions that have what is left; of one that has long been silent, how to go on without it."""
+        values = {"classid": RANGE_CLASS, "rotation": self._rotation}
+        rows = self._connection.execute(read_sql("secrets/rotation/holders.sql"), values).fetchall()
+        named = []
+        for pid, address, user, since, silent in rows:
+            named.append(f"pid {pid}, from {address} as {user}, since {since:%Y-%m-%d %H:%M:%S%z}")
+            if silent is not None and silent >= SILENT_SECONDS and pid not in self._named:
+                self._named.add(pid)
+                self._on_event(
+                    Notice(
+                        f"the server has heard nothing of pid {pid} for {silent:.0f} s; if that callctl pauses, it goes"
+                        f" on by itself; if it is frozen or cut off, SELECT pg_terminate_backend({pid}) lets this one"
+                        " do its work"
+                    )
+                )
+        return f" ({'; '.join(named)})" if named else ""
+
+    def _look(self) -> tuple[int, int, int, int]:
+        row = self._connection.execute(
+            read_sql("secrets/rotation/progress.sql"), {"rotation": self._rotation}
+        ).fetchone()
+        assert row is not None
+        done, total, left, failures = row
+        now = time.monotonic()
+        if self._at_first is None:
+            self._at_first = done
+        rate = (done - self._at_first) / max(now - self._began, 0.001)
+        seconds_left = max(total - done, 0) / rate if rate else 0.0
+        self._last = now
+        if left:
+            self._done[:] = [(done, total)]
+            self._on_event(RotationProgress(done, max(total, done), failures, seconds_left))
+        return done, total, left, failures
+
+
+# Every secret under the primary key: begins a rotation, or joins the one under way, and works at it to its end.
 
 SMALLEST_RANGE = 500
 BEGIN_TIMES = 10
@@ -152,8 +227,8 @@ def rotate(
                     key_ledger.assert_known(connection, ring)
                     with database.read_only(connection):
                         found = targets(connection, settings)
-                        known = bound_fields.bound_fields(connection)
-                        named = bound_fields.named_rows(connection, found, known, bind_new)
+                        known = tables.bound_fields(connection)
+                        named = tables.named_rows(connection, found, known, bind_new)
                     _assert_matched(connection, settings, found, on_event)
                     make_ready(connection, settings, ring, on_event)
                     rotation, joined = _begin(
@@ -216,7 +291,7 @@ def _begin(
         row = connection.execute(read_sql("secrets/rotation/begin.sql"), values).fetchone()
         if row is not None:
             if binding == "unbind":  # from its first batch on there are unbound values
-                bound_fields.forget(connection, found)
+                tables.forget_bound(connection, found)
             for target in found:
                 _add_ranges(connection, int(row[0]), target, workers)
         return None if row is None else int(row[0])
@@ -305,7 +380,7 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
         }
         ended = connection.execute(read_sql("secrets/rotation/finish.sql"), values).fetchall()
         bound = found if ended and job.binding == "bind" else ()
-        bound_fields.record(connection, rotation, bound, (target for (target,) in ended))
+        tables.record_bound(connection, rotation, bound, (target for (target,) in ended))
 
     in_transaction(connection, settings, finish, shared=True, on_event=on_event)
 
@@ -339,5 +414,5 @@ def _result(
         outside=outside,
         copies=placed,
         seconds=seconds,
-        bound=bound_fields.recorded_by(connection, rotation),
+        bound=tables.bound_by(connection, rotation),
     )

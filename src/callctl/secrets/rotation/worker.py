@@ -25,9 +25,8 @@ from callctl.secrets.envelope.key_ledger import Encryptions, assert_known
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 from callctl.secrets.rotation.batches import Batches
 from callctl.secrets.rotation.ranges import take
-from callctl.secrets.rows import bound_fields
-from callctl.secrets.rows.binding import Binding, RowName
-from callctl.secrets.rows.row import Target
+from callctl.secrets.rows import tables
+from callctl.secrets.rows.row import Binding, RowName, Target
 from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.tables import OtherCompanies, targets
 
@@ -108,7 +107,7 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         lock(writer, ROTATION_CLASS, job.rotation, shared=True)
         encryptions = Encryptions(settings, other, ring.primary, on_event)
         # Read after the rotation was begun: it changes only when one begins or ends, and one is open at a time.
-        bound = bound_fields.bound_fields(reader)
+        bound = tables.bound_fields(reader)
         reencrypter = Reencrypter(
             ring,
             job.binding,

@@ -3,12 +3,8 @@ change nothing else of a document. May import envelope.
 """
 
 __all__ = [
-    "binding",
-    "bound_fields",
-    "bulk",
     "credentials",
-    "kept_secrets",
-    "result",
+    "fast_path",
     "row",
     "slow_path",
     "tables",

@@ -7,20 +7,344 @@ Made for millions of rows. One that has something else in it, or a secret that d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from binascii import unhexlify
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from operator import call, itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from callctl.secrets.envelope.format import VERSIONS, Place, associated_data
-from callctl.secrets.rows.binding import Rule
-from callctl.secrets.rows.bulk import BulkCipher, Decrypt
-from callctl.secrets.rows.result import PLAINTEXT, Change, Changes, Reencrypted
-from callctl.secrets.rows.row import Part, Row, Target
-from callctl.secrets.rows.templates import Form, Unlike, of_document, of_text, plaintexts_of
+from callctl.config.sections import SecretField
+from callctl.secrets.envelope.cipher import (
+    ALGORITHM,
+    IV_BYTES,
+    TAG_BYTES,
+    VERSIONS,
+    Encrypter,
+    Malformed,
+    Place,
+    associated_data,
+    head,
+    read_envelope,
+)
+from callctl.secrets.envelope.fields import walk
+from callctl.secrets.envelope.search import foreign
+from callctl.secrets.rows.credentials import fit
+from callctl.secrets.rows.row import (
+    PLAINTEXT,
+    Change,
+    Changes,
+    NotReadable,
+    Number,
+    Part,
+    Reencrypted,
+    Row,
+    Rule,
+    Target,
+    decode,
+    encode,
+)
 
 if TYPE_CHECKING:
     from callctl.secrets.envelope.ring import KeyRing
+
+# Opens envelopes that callctl itself wrote, and encrypts again, many at once.
+#
+# Made for a loop over millions of values: what Python does about one costs more than the cipher, so that each step is
+# done to all of them before the next.
+
+_IV_DIGITS, _TAG_DIGITS = 2 * IV_BYTES, 2 * TAG_BYTES  # in hexadecimal digits
+_BEFORE_CIPHERTEXT, _BEFORE_TAG, _END = map(len, ('","encrypted":"', '","authTag":"', '"}'))
+
+# What decrypts: of an IV, a ciphertext with its tag, and what version 2 authenticates with them.
+Decrypt: TypeAlias = Callable[[bytes, bytes, "bytes | None"], bytes]
+
+
+class NotTheSame(Exception):
+    """What would be written does not say what was read. Nothing has been written."""
+
+
+def encoded(document: dict[str, Any] | list[Any]) -> str:
+    """A document as JSON text that says what the document says, envelopes and all. Raises NotTheSame."""
+    text = encode(document)
+    if decode(text) != document:
+        raise NotTheSame
+    return text
+
+
+def _digits(version: int, key_id: str) -> Callable[[str], tuple[str, str, str]]:
+    """Takes IV, ciphertext and tag out of an envelope's text, by where they are."""
+    iv = len(head(version, key_id))
+    ciphertext = iv + _IV_DIGITS + _BEFORE_CIPHERTEXT
+    tag = -(_TAG_DIGITS + _END)
+    return itemgetter(slice(iv, iv + _IV_DIGITS), slice(ciphertext, tag - _BEFORE_TAG), slice(tag, -_END))
+
+
+class BulkCipher:
+    """Decrypts what callctl wrote with the keys of a ring, and encrypts under the primary one."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._invalid = InvalidTag
+        # What decrypts under a key of the ring, by the key's id.
+        self.decrypt: dict[str, Decrypt] = {key.id: AESGCM(key.secret).decrypt for key in ring.keys.values()}
+        self._primary = self.decrypt[ring.primary.id]
+        self._encrypter = Encrypter(ring.primary)
+        self._digits = {version: _digits(version, ring.primary.id) for version in VERSIONS}
+
+    def opened(
+        self, decrypts: Sequence[Decrypt], digits: Sequence[str], data: Sequence[bytes | None]
+    ) -> list[bytes | None]:
+        """The plaintexts of envelopes; None where one does not open, or is no text. ``digits`` are three of each: IV,
+        ciphertext, tag.
+        """
+        ciphertexts = map(str.__add__, digits[1::3], digits[2::3])
+        try:
+            plaintexts: list[Any] = list(
+                map(call, decrypts, map(unhexlify, digits[::3]), map(unhexlify, ciphertexts), data)
+            )
+            b"\n".join(plaintexts).decode()  # with a character between them, that is as one by one
+        except (self._invalid, ValueError):
+            each = zip(decrypts, digits[::3], digits[1::3], digits[2::3], data, strict=True)
+            return [self._opened_alone(*one) for one in each]
+        return plaintexts
+
+    def _opened_alone(self, decrypt: Decrypt, iv: str, ciphertext: str, tag: str, data: bytes | None) -> bytes | None:
+        try:
+            plaintext = decrypt(unhexlify(iv), unhexlify(ciphertext + tag), data)
+            plaintext.decode()
+        except (self._invalid, ValueError):
+            return None
+        return plaintext
+
+    def encrypted(self, plaintexts: list[bytes], versions: Sequence[int], data: Sequence[bytes | None]) -> list[str]:
+        """The JSON texts of envelopes, each of which has been opened again from that text. Raises NotTheSame."""
+        texts = self._encrypter.encrypt_texts(plaintexts, versions, data)
+        digits = [self._digits[version](text) for version, text in zip(versions, texts, strict=True)]
+        try:
+            ivs = [unhexlify(iv) for iv, _, _ in digits]
+            again = [unhexlify(ciphertext + tag) for _, ciphertext, tag in digits]
+            opened = list(map(self._primary, ivs, again, data))
+        except (self._invalid, ValueError):
+            raise NotTheSame from None
+        if opened != plaintexts:
+            raise NotTheSame
+        return texts
+
+
+# Columns that are written alike, in all but the digits of their envelopes and the letters of their strings.
+#
+# Made for a loop over millions of rows, of which most are of a few forms: what one of them needed a parser for, the
+# others are found to be by a regular expression, which takes a fraction of the time and gives the digits besides. What
+# it matches can be read in one way only: each piece of it is one piece of JSON.
+
+# A longer document is for the parser, each by itself.
+LONGEST_DOCUMENT = 16_384
+
+_IV, _TAG = (rf'([^"]{{{2 * count}}})' for count in (IV_BYTES, TAG_BYTES))  # whether it is digits, who decodes it sees
+_CIPHERTEXT = r'([^"]*)'
+_LETTERS = r'[^"\\]*(?:\\.[^"\\]*)*'
+_NUMBER = r"-?[0-9][-+.0-9eE]*"
+
+
+class Unlike(Exception):
+    """No form can be made of this."""
+
+
+class Secret(NamedTuple):
+    """One secret of a form: its path, and what it is under; version 0 is plaintext."""
+
+    path: str
+    version: int
+    key_id: str
+
+
+class Member(NamedTuple):
+    """A member of a document that is a secret, or holds some: its name as JSON, and its text in pieces, which are
+    secrets by their number, each with the group of its text, and what is between them (number -1).
+    """
+
+    name: str
+    pieces: tuple[tuple[int, int], ...]
+
+
+class Form(NamedTuple):
+    """How some values of a column are written.
+
+    ``take`` are the groups of ``match`` with IV, ciphertext and tag of each envelope; ``plain`` those with plaintext,
+    as JSON has it if ``quoted``. ``secrets`` are in that order. ``members`` are those of a document that hold any.
+    ``misshapen``: see :func:`credentials.fit`.
+    """
+
+    match: Callable[[str], re.Match[str] | None]
+    take: tuple[int, ...]
+    plain: tuple[int, ...]
+    quoted: bool
+    secrets: tuple[Secret, ...]
+    members: tuple[Member, ...]
+    misshapen: bool
+
+
+def form_of_text(path: str, key_ids: Iterable[str]) -> tuple[Form, ...]:
+    """The forms of a text column that is one secret: as callctl writes it, under each of these keys; then plaintext,
+    which any text matches.
+    """
+    forms = []
+    for key_id in key_ids:
+        for version in VERSIONS:
+            pattern = rf'{re.escape(head(version, key_id))}{_IV}","encrypted":"{_CIPHERTEXT}","authTag":"{_TAG}"\}}'
+            secrets = (Secret(path, version, key_id),)
+            forms.append(Form(re.compile(pattern).fullmatch, (1, 2, 3), (), False, secrets, (), False))
+    letters = re.compile("(.+)", re.DOTALL).fullmatch
+    return (*forms, Form(letters, (), (1,), False, (Secret(path, 0, ""),), (), False))
+
+
+def form_of_document(raw: str, part: Part, account_type: str | None, key_ids: Iterable[str]) -> Form:
+    """The form of a jsonb document as PostgreSQL prints it, with its envelopes under these keys. Raises Unlike."""
+    if not part.by_member or len(raw) > LONGEST_DOCUMENT:
+        raise Unlike
+    try:
+        root = decode(raw)
+        # What a path does not reach, the thorough way reports; a text that is empty here may be none in the next row.
+        if type(root) is not dict or part.strays(root, account_type, lambda _: True):
+            raise Unlike
+        making = _Making(root, part.of_type(account_type), frozenset(key_ids))
+        match = re.compile(making.document()).fullmatch
+    except (NotReadable, RecursionError):
+        raise Unlike from None
+    if match(raw) is None:
+        raise Unlike
+    return making.form(match, part.is_credentials and not fit(account_type or "", root))
+
+
+class _Making:
+    """Writes the regular expression of a document, from the outside in."""
+
+    def __init__(self, root: dict[str, Any], fields: Sequence[SecretField], key_ids: frozenset[str]) -> None:
+        self._root = root
+        self._holding = {each.path[0] for each in fields if len(each.path) > 1}
+        self._key_ids = key_ids
+        self._groups = 0
+        self._paths: dict[tuple[int, str | int], str] = {}
+        for path, container, key, _ in walk(root, fields):
+            if self._paths.setdefault((id(container), key), path) is not path:
+                raise Unlike  # two fields lead there
+        # Each secret met, with the groups of its digits or letters.
+        self._met: list[tuple[Secret, tuple[int, ...]]] = []
+        self._members: list[tuple[str, list[tuple[int, int]]]] = []
+
+    def document(self) -> str:
+        """The regular expression. Raises Unlike."""
+        root, texts = self._root, []
+        for name, value in root.items():
+            pieces: list[tuple[int, int]] = []
+            self._members.append((encode(name), pieces))
+            if name in self._holding and (id(root), name) not in self._paths:
+                pieces.append((-1, self._group()))
+                text = f"({self._value(root, name, value)})"
+            else:
+                text = self._value(root, name, value)
+            texts.append(f"{re.escape(encode(name))}: {text}")
+        if self._paths:  # one that is inside of another
+            raise Unlike
+        return rf"\{{{', '.join(texts)}\}}"
+
+    def form(self, match: Callable[[str], re.Match[str] | None], misshapen: bool) -> Form:
+        """What has been met, envelopes first."""
+        order = sorted(range(len(self._met)), key=lambda each: self._met[each][0].version == 0)
+        number = {old: new for new, old in enumerate(order)} | {-1: -1}
+        met = [self._met[each] for each in order]
+        return Form(
+            match,
+            tuple([group for secret, groups in met if secret.version for group in groups]),
+            tuple([group for secret, groups in met if not secret.version for group in groups]),
+            True,
+            tuple([secret for secret, _ in met]),
+            tuple([
+                Member(name, tuple([(number[each], group) for each, group in pieces]))
+                for name, pieces in self._members
+                if any(each >= 0 for each, _ in pieces)
+            ]),
+            misshapen,
+        )  # fmt: skip
+
+    def _group(self) -> int:
+        self._groups += 1
+        return self._groups
+
+    def _value(self, container: Any, key: str | int, value: Any) -> str:
+        path = self._paths.pop((id(container), key), None)
+        if path is not None:
+            return self._secret(path, value, inside=container is not self._root)
+        kind = type(value)
+        if kind is str:
+            return f'"{_LETTERS}"'
+        if kind is dict:
+            members = [f"{re.escape(encode(name))}: {self._value(value, name, each)}" for name, each in value.items()]
+            return rf"\{{{', '.join(members)}\}}"
+        if kind is list:
+            return rf"\[{', '.join([self._value(value, number, each) for number, each in enumerate(value)])}\]"
+        if kind is bool:
+            return "(?:true|false)"
+        return _NUMBER if kind in (int, Number) else "null"
+
+    def _secret(self, path: str, value: object, *, inside: bool) -> str:
+        """``inside`` of a member: then it is a piece of the member's text, and another begins after it."""
+        if value == "":  # there is no secret
+            return '""'
+        whole = self._group() if inside else 0
+        self._members[-1][1].append((len(self._met), whole))
+        if type(value) is str:
+            if not _is_plaintext(value):
+                raise Unlike
+            self._met.append((Secret(path, 0, ""), (self._group(),)))
+            text = f'"((?!"){_LETTERS})"'
+        else:
+            version, key_id = self._envelope(value)
+            iv, tag, ciphertext = self._group(), self._group(), self._group()
+            self._met.append((Secret(path, version, key_id), (iv, ciphertext, tag)))
+            text = (
+                rf'\{{"v": {version}, "iv": "{_IV}", "alg": "{ALGORITHM}", "kid": "{re.escape(key_id)}",'
+                rf' "authTag": "{_TAG}", "encrypted": "{_CIPHERTEXT}"\}}'
+            )
+        if not inside:
+            return text
+        self._members[-1][1].append((-1, self._group()))
+        return f")({text})("
+
+    def _envelope(self, value: object) -> tuple[int, str]:
+        """Version and key id of what callctl may have written; whether it has, the regular expression will see."""
+        if type(value) is not dict:
+            raise Unlike
+        version, key_id = value.get("v"), value.get("kid")
+        if type(version) is not int or version not in VERSIONS:
+            raise Unlike
+        if type(key_id) is not str or key_id not in self._key_ids:
+            raise Unlike
+        return version, key_id
+
+
+def plaintexts_of(form: Form, match: re.Match[str]) -> list[str]:
+    """The plaintexts in a text of this form. Raises Unlike where one is none."""
+    texts = [match[group] for group in form.plain]
+    if form.quoted:
+        texts = [decode(f'"{text}"') if "\\" in text else text for text in texts]
+    if not all(map(_is_plaintext, texts)):
+        raise Unlike
+    return texts
+
+
+def _is_plaintext(value: str) -> bool:
+    """Whether a secret's text is neither an envelope nor holds a piece of one, and no other tool's ciphertext."""
+    try:
+        return read_envelope(value) is None and foreign(value) is None
+    except Malformed:
+        return False
+
+
+# Rows in numbers: all opened, then all encrypted, then all opened again.
 
 # So many forms of a column are known, for each type of row; what is like none of them is left to the thorough way.
 MOST_FORMS = 32
@@ -196,7 +520,7 @@ class Quick:
             fields = part.of_type(account_type)
             if not fields:
                 raise Unlike
-            *known, other = map(self._known, of_text(fields[0].text, self._bulk.decrypt))
+            *known, other = map(self._known, form_of_text(fields[0].text, self._bulk.decrypt))
             columns.append(_Column(part, account_type, known, other))
         self._columns[account_type] = made = tuple(columns)
         return made
@@ -211,7 +535,7 @@ class Quick:
         if column.other is not None:
             known = column.other
         elif len(column.known) < MOST_FORMS:
-            known = self._known(of_document(raw, column.part, column.account_type, self._bulk.decrypt))
+            known = self._known(form_of_document(raw, column.part, column.account_type, self._bulk.decrypt))
             column.known.append(known)
             column.last = known
         else:

@@ -1,4 +1,4 @@
-"""A row that may hold secrets: what is read of it, where in it the secrets are, and how a new value is put in.
+"""A row that may hold secrets: where they are, which version each is to have, and what is to be done about it.
 
 JSON passes through here without a change to anything but the secrets: a number keeps its digits (1.10 and 1e400 too),
 since it is never made a float.
@@ -14,9 +14,91 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, CREDENTIALS, SecretField, applicable, walk
-from callctl.secrets.rows.binding import KEPT
-from callctl.secrets.rows.shapes import Stray, could_hold, strays
+from callctl.config.sections import SecretField
+from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, CREDENTIALS, applicable, walk
+from callctl.secrets.rows.credentials import Stray, could_hold, strays
+
+# Which version a value is to have, and which values a rotation must leave: those that a bound field should not have.
+#
+# A value of version 2 opens in its own row and field only. Once all values of a field are bound, one that is not was
+# written past the binding: by an application that does not bind, or by an attacker who copied it from another row. To
+# bind it would make it genuine, so a rotation does that only where an operator has named the row.
+
+# What becomes of version 2, whose values are bound to their row and field: see docs/reference/envelope.md. ``keep``: a
+# bound value stays bound, a new one is not; ``bind`` binds all; ``unbind`` none.
+Binding: TypeAlias = Literal["keep", "bind", "unbind"]
+
+
+# How the webhook secrets that callctl keeps are recorded, beside the tables of the platform.
+KEPT = "kept_webhook_secret"
+
+
+class FieldName(NamedTuple):
+    """A declared field as callctl's schema records it; ``account_type`` is '' for a field of all types."""
+
+    table: str
+    account_type: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.account_type} {self.path}" if self.account_type else self.path
+
+
+class RowName(NamedTuple):
+    """A row of the platform's: its table as the specification calls it, and its primary key as PostgreSQL prints it."""
+
+    table: str
+    row_id: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a rotation does about versions. ``bound``: the fields that an earlier one has bound; ``named``: the rows
+    whose unbound values an operator wants bound.
+    """
+
+    binding: Binding = "keep"
+    bound: frozenset[FieldName] = frozenset()
+    named: frozenset[RowName] = frozenset()
+
+    def requires_bound(self, table: str, account_type: str | None, path: str) -> bool:
+        """Whether an unbound value of this field is left as it is, unless its row is named."""
+        if self.binding == "unbind" or not self.bound:
+            return False
+        return FieldName(table, "", path) in self.bound or FieldName(table, account_type or "", path) in self.bound
+
+    def wanted(self, version: int) -> int:
+        """The version that a value of some version is to have where no field requires bound values; 0 is plaintext,
+        and an envelope that carries none.
+        """
+        return 2 if self.binding == "bind" or (version == 2 and self.binding == "keep") else 1
+
+    def version(self, recorded: str, row: RowName, account_type: str | None, path: str, version: int) -> int | None:
+        """The version that a value is to have; None where it is unbound in a bound field, and to be left. ``recorded``
+        is the table of its field as the record has it.
+        """
+        if version == 2 or not self.requires_bound(recorded, account_type, path):
+            return self.wanted(version)
+        return 2 if row in self.named else None
+
+
+UNBOUND = "unbound"
+
+
+def unbound(version: int | None, key_id: str | None, foreign: str | None = None) -> str:
+    """Why a value is left that is unbound in a bound field. ``version`` is None where it is no envelope of callctl's:
+    plaintext, or in the form of ``foreign``, which is another tool's ciphertext.
+    """
+    if foreign is not None:
+        return f"{UNBOUND}: ciphertext of {foreign} in a bound field; --bind-new binds it with --encrypt-foreign only"
+    if version is None:
+        return f"{UNBOUND}: plaintext in a bound field"
+    form = f"version {version}" if version else "an envelope without a version"
+    key = f" under key {key_id}" if key_id else ""
+    return f"{UNBOUND}: {form}{key} in a bound field"
+
+
+# A row that may hold secrets: what is read of it, where in it the secrets are, and how a new value is put in.
 
 # How a column holds its secrets: inside a jsonb document; as text; as members of a row that callctl saved; or inside a
 # value that callctl saved.
@@ -263,3 +345,61 @@ class Row(NamedTuple):
 def as_row(fetched: tuple[Any, ...]) -> Row:
     """A row of ``sql/secrets/rows/target/read.sql`` and its kin."""
     return Row._make((*fetched[:5], fetched[5:]))
+
+
+# What is to be done about one row of secrets: new values, what they were before, and what was left.
+
+PLAINTEXT = "plaintext"
+# What another tool has encrypted, where it was to be encrypted once more. No id of a key has a space.
+FOREIGN = "foreign ciphertext"
+# So many failures are listed, of a range or of all; all are counted.
+MOST_LISTED = 1_000
+
+
+class Change(NamedTuple):
+    """One value that is encrypted under the primary key; ``was`` is 'plaintext', or the id of the key it was under."""
+
+    account_type: str | None
+    path: str
+    was: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the store, without how many there are."""
+        return {"account_type": self.account_type, "field": self.path, "from": self.was}
+
+
+class Failure(NamedTuple):
+    """One value left as it was. ``reason`` begins with one of a few words; never a value."""
+
+    path: str
+    reason: str
+
+
+class Reencrypted(NamedTuple):
+    """What is to be done about one row: a new text for each column, or None to leave it.
+
+    ``misshapen`` is the account type whose shape its credentials do not have: see credentials.problems.
+    """
+
+    values: tuple[str | None, ...]
+    changes: tuple[Change, ...]
+    failures: tuple[Failure, ...]
+    misshapen: str | None = None
+
+
+class Changes(dict[tuple[str | None, str], "dict[str, Change]"]):
+    """One object for all changes that are the same: by account type and path, and then by what the value was."""
+
+    def __missing__(self, place: tuple[str | None, str]) -> dict[str, Change]:
+        made = self[place] = _AtOnePlace(place)
+        return made
+
+
+class _AtOnePlace(dict[str, Change]):
+    def __init__(self, place: tuple[str | None, str]) -> None:
+        super().__init__()
+        self._place = place
+
+    def __missing__(self, was: str) -> Change:
+        made = self[was] = Change(*self._place, was)
+        return made

@@ -9,15 +9,31 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callctl.redaction import is_utf8
-from callctl.secrets.envelope.cipher import Decrypter, NotDecrypted
-from callctl.secrets.envelope.foreign_ciphertext import foreign
-from callctl.secrets.envelope.format import Malformed, Place, associated_data, read
-from callctl.secrets.rows.binding import Binding, FieldName, RowName, Rule, unbound
-from callctl.secrets.rows.bulk import BulkCipher, encoded
+from callctl.secrets.envelope.cipher import Decrypter, Malformed, NotDecrypted, Place, associated_data, read_envelope
+from callctl.secrets.envelope.search import foreign
 from callctl.secrets.rows.credentials import fit
-from callctl.secrets.rows.fast_path import Quick
-from callctl.secrets.rows.result import FOREIGN, PLAINTEXT, Change, Changes, Failure, Reencrypted
-from callctl.secrets.rows.row import NotReadable, Part, Row, Slot, Target, decode, encode, encode_name
+from callctl.secrets.rows.fast_path import BulkCipher, Quick, encoded
+from callctl.secrets.rows.row import (
+    FOREIGN,
+    PLAINTEXT,
+    Binding,
+    Change,
+    Changes,
+    Failure,
+    FieldName,
+    NotReadable,
+    Part,
+    Reencrypted,
+    Row,
+    RowName,
+    Rule,
+    Slot,
+    Target,
+    decode,
+    encode,
+    encode_name,
+    unbound,
+)
 
 if TYPE_CHECKING:
     from callctl.secrets.envelope.ring import KeyRing
@@ -147,7 +163,7 @@ class Reencrypter:
         Raises Malformed, NotDecrypted, _Unbound.
         """
         name = RowName(target.table, row.row_id)
-        envelope = read(value)
+        envelope = read_envelope(value)
         if envelope is None:
             assert isinstance(value, str)
             form = foreign(value)

@@ -1,27 +1,73 @@
-"""Which tables of this database may hold declared secrets: live ones, archived ones, and what callctl saved."""
+"""Where declared secrets may be: live and archived tables, saved values, kept secrets; bound fields, unmatched ones."""
 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from callctl.config.sections import SecretField
+from callctl.database import connection as database
 from callctl.database import store
 from callctl.errors import ConfigError, Refused
 from callctl.files import read_sql
-from callctl.secrets.envelope.fields import ACCOUNTS, DECLARED, WEBHOOK_SECRET, SecretField, declared
-from callctl.secrets.envelope.format import Place
-from callctl.secrets.rows import kept_secrets
-from callctl.secrets.rows.row import Part, Target
-from callctl.statements import saved
+from callctl.secrets.envelope.cipher import Place
+from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, DECLARED, WEBHOOK_SECRET, declared
+from callctl.secrets.rows.credentials import SHAPES
+from callctl.secrets.rows.row import FieldName, Part, RowName, Target
+from callctl.statements import naming
 from callctl.statements.naming import assert_platform
+from callctl.statements.tokens import literal
 
 if TYPE_CHECKING:
     from psycopg import sql
 
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# The webhook secrets that were replaced and can be put back: what is kept, and until when. Never a value.
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A webhook secret that was replaced. ``fingerprint`` is that of the one in its place: see :func:`fingerprint`."""
+
+    account_id: str
+    company_id: str
+    rotation: int
+    kept_at: datetime
+    keep_until: datetime
+    fingerprint: str
+
+
+def keeps_webhook_secrets(connection: Connection) -> bool:
+    """Whether callctl's schema has a place for them; an older one has none."""
+    return database.relation_exists(connection, "callctl", "kept_webhook_secret")
+
+
+def kept_webhook_secrets(connection: Connection) -> tuple[Kept, ...]:
+    """All that is kept, in the order of when its time is over; what should be gone already goes with the next run."""
+    if not keeps_webhook_secrets(connection):
+        return ()
+    return tuple(Kept(*row) for row in connection.execute(read_sql("secrets/rows/kept_secrets.sql")).fetchall())
+
+
+def digest(secret: str) -> str:
+    """SHA-256 of a secret in hexadecimal. Only of random ones: nobody can try them out."""
+    import hashlib
+
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def fingerprint(secret: str) -> str:
+    """The first 12 digits of :func:`digest`: which secret it is, without saying it."""
+    return digest(secret)[:12]
+
+
+# Which tables of this database may hold declared secrets: live ones, archived ones, and what callctl saved.
 
 # What a down moves to the archive (sql/database/archived_tables.sql).
 ARCHIVED = ("call_transcripts", "calls", "integration_accounts")
@@ -69,7 +115,7 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
             f"schema {settings.schema} has no integration_accounts and no other declared field, and no archive of them",
             hint="run callctl migrate up first, or declare fields in callctl.yaml under `secrets:`",
         )
-    if has_store and kept_secrets.exists(connection):
+    if has_store and keeps_webhook_secrets(connection):
         made.append(_kept())
     for target in made:  # refused by the server where a policy hides rows of it
         connection.execute(query("seen", target), {})
@@ -195,7 +241,7 @@ def _saved(
     for kind, table, name in connection.execute(
         read_sql("secrets/rows/saved.sql"), {"tables": sorted(by_table)}
     ).fetchall():
-        if kind == saved.ROWS[1]:
+        if kind == naming.ROWS[1]:
             made.append(_saved_rows(table, by_table[table]))
             continue
         column, *inside = name.split(".")
@@ -214,7 +260,7 @@ def _saved_rows(table: str, fields: list[SecretField]) -> Target:
         name=f"saved rows of {table}",
         table=table,
         where="saved",
-        relation=saved.ROWS,
+        relation=naming.ROWS,
         key="t.row_id",
         key_type="uuid",
         row_id="t.row_id::text",
@@ -238,7 +284,7 @@ def _saved_values(
         name=f"saved values of {table}.{name}",
         table=table,
         where="saved",
-        relation=saved.VALUES,
+        relation=naming.VALUES,
         key="t.id",
         key_type="bigint",
         row_id="t.row_id::text",
@@ -393,3 +439,191 @@ class OtherCompanies:
             table = sql.Identifier(self._schema, "companies")
             statement = sql.SQL(read_sql("secrets/rows/companies.sql")).format(companies=table)
             yield from (each for (each,) in self._connection.execute(statement).fetchall())
+
+
+# Which fields of this database are bound: callctl's schema records it when a rotation with --bind has finished.
+
+
+def bound_fields(connection: Connection) -> frozenset[FieldName]:
+    """The fields that are bound; none where callctl has no schema here, or an older one."""
+    if not database.relation_exists(connection, "callctl", "bound_field"):
+        return frozenset()
+    rows = connection.execute(read_sql("secrets/rows/bound.sql")).fetchall()
+    return frozenset(FieldName(*row) for row in rows)
+
+
+def record_bound(connection: Connection, rotation: int, targets: Iterable[Target], done: Iterable[str]) -> None:
+    """Record the fields that a rotation has bound, in the transaction that ends it. ``done`` names the targets it went
+    through: a field counts only where each of ``targets`` that holds it is among them.
+    """
+    gone_through = set(done)
+    fields: set[FieldName] = set()
+    missed: set[FieldName] = set()
+    for target in targets:
+        of_target = set(_fields(target))
+        # What is saved of a table lists all of its fields, whether or not the table has them.
+        if target.where != "saved" or target.is_kept:
+            fields |= of_target
+        if target.name not in gone_through:
+            missed |= of_target
+    _execute(connection, "bound_record", fields - missed, rotation)
+
+
+def forget_bound(connection: Connection, targets: Iterable[Target]) -> None:
+    """Remove the record of the fields of ``targets``, in the caller's transaction: they may be unbound from now on."""
+    _execute(connection, "bound_forget", {field for target in targets for field in _fields(target)})
+
+
+def bound_by(connection: Connection, rotation: int) -> tuple[FieldName, ...]:
+    """The fields that a rotation was the first to bind."""
+    rows = connection.execute(read_sql("secrets/rows/bound_by.sql"), {"rotation": rotation}).fetchall()
+    return tuple(FieldName(*row) for row in rows)
+
+
+def named_rows(
+    connection: Connection, targets: Iterable[Target], bound: frozenset[FieldName], names: Sequence[str]
+) -> frozenset[RowName]:
+    """The rows that ``names`` name, each by its id or, where two tables have a row of that id, as TABLE:ID.
+
+    Raises Refused where no field is bound, where a table with bound fields has no such row, or where two have it.
+    """
+    if not names:
+        return frozenset()
+    tables = {field.table for field in bound}
+    searched = [target for target in targets if target.recorded in tables]
+    tables = {target.table for target in searched}
+    if not searched:
+        raise Refused(
+            "--bind-new is for rows that came after a rotation with --bind, and no field of this database is recorded"
+            " as bound; nothing was changed",
+            hint="run callctl rotate-secrets --bind without --bind-new: the first time, it binds every value",
+        )
+    wanted = {name: _parsed(name, tables) for name in names}
+    ids = sorted({row_id for _, row_id in wanted.values()})
+    found: dict[str, set[str]] = {}
+    for target in searched:
+        for (row_id,) in connection.execute(query("named", target), {"ids": ids}).fetchall():
+            found.setdefault(row_id, set()).add(target.table)
+    rows = set()
+    for name, (table, row_id) in wanted.items():
+        there = sorted(found.get(row_id, set()) if table is None else found.get(row_id, set()) & {table})
+        if not there:
+            where = table or ", ".join(sorted({target.table for target in searched}))
+            raise Refused(
+                f"--bind-new {name}: no row of {where} has the id {row_id}; nothing was changed",
+                hint="callctl rotate-secrets --status lists the rows with unbound values, and their ids",
+            )
+        if len(there) > 1:
+            raise Refused(
+                f"--bind-new {name}: tables {' and '.join(there)} have a row of that id; nothing was changed",
+                hint=f"name the table too: --bind-new {there[0]}:{row_id}",
+            )
+        rows.add(RowName(there[0], row_id))
+    return frozenset(rows)
+
+
+def _parsed(name: str, tables: set[str]) -> tuple[str | None, str]:
+    table, colon, row_id = name.partition(":")
+    return (table, row_id) if colon and table in tables else (None, name)
+
+
+def _fields(target: Target) -> Iterable[FieldName]:
+    fields = (each for part in target.parts for each in part.fields)
+    return (FieldName(target.recorded, each.account_type or "", each.text) for each in fields)
+
+
+def _execute(connection: Connection, name: str, fields: Iterable[FieldName], rotation: int | None = None) -> None:
+    listed = sorted(fields)
+    values = {
+        "rotation": rotation,
+        "relations": [field.table for field in listed],
+        "account_types": [field.account_type for field in listed],
+        "paths": [field.path for field in listed],
+    }
+    connection.execute(read_sql(f"secrets/rows/{name}.sql"), values)
+
+
+# Fields that callctl.yaml declares and that no row has, although rows could: a mistake in the path.
+
+
+def assert_matched(connection: Connection, settings: Settings, targets: Sequence[Target]) -> None:
+    """Raise ConfigError where documents are stored that could have a field of ``settings``, and none has it.
+
+    An empty table, an empty object and an empty list could not have it. The fields of the specification, and those that
+    are optional, are not asked about. Raises Refused where the server gave no answer in time.
+    """
+    import psycopg
+
+    problems = []
+    for number, field in enumerate(settings.secret_fields):
+        if field.optional or field in DECLARED:
+            continue
+        places = [(target, part) for target in targets for part in target.parts if field in part.fields]
+        try:
+            with connection.transaction():
+                problem = _problem(connection, field, places)
+        except psycopg.errors.QueryCanceled:
+            raise Refused(
+                f"no answer in time whether a row of {field.table} has {field.text}",
+                hint="--statement-timeout sets how long one query may take; `optional: true` leaves this one out",
+            ) from None
+        if problem:
+            problems.append(f"secrets.fields[{number}] matches nothing: {problem}")
+    if problems:
+        raise ConfigError(
+            f"callctl.yaml: {'; '.join(problems)}",
+            hint="fix the fields in callctl.yaml under `secrets:`, or add `optional: true` to one that no row has yet",
+        )
+
+
+def json_path(path: Sequence[str]) -> str:
+    """A declared path as PostgreSQL's jsonpath, which also looks into a list where an object is declared."""
+    return "$" + "".join("[*]" if part == ARRAY else "." + json.dumps(part) for part in path)
+
+
+def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[Target, Part]]) -> str | None:
+    """Why the field matches nothing, as the end of a sentence; None where it matches, or where nothing could."""
+    if field.account_type is not None and not (field.table == ACCOUNTS and field.account_type in SHAPES):
+        wanted = {"account_type": field.account_type}
+        rows = [_row(connection, "account_types", target, wanted) for target, _ in places]
+        if any(there for there, _ in rows) and not any(of_type for _, of_type in rows):
+            return f"{field.table} has rows, and none has the account_type {field.account_type}"
+    if not field.path:
+        return None
+    documents = [(target, *each) for target, part in places for each in _document(field, part)]
+    for target, document, path in documents:
+        values: dict[str, Any] = {"path": json_path(path), "account_type": field.account_type}
+        if _row(connection, "path_exists", target, values, document=document)[0]:
+            return None
+    reached, missing = -1, -1
+    for target, document, path in documents:
+        values = {"path": list(path), "account_type": field.account_type}
+        row = _row(connection, "path_reached", target, values, document=document)
+        before = len(field.path) - len(path)
+        reached, missing = (max(was, before + now) for was, now in zip((reached, missing), _numbers(row), strict=True))
+    if missing < reached or reached < 0:
+        return None
+    within = ".".join((field.column, *field.path[:reached])).replace(f".{ARRAY}", ARRAY)
+    return f"{within} of {field.table} has members, and in no row the member {field.path[reached]}"
+
+
+def _numbers(row: Sequence[int | None]) -> Iterator[int]:
+    return (-1_000 if each is None else each for each in row)
+
+
+def _document(field: SecretField, part: Part) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Where the document of a field is, as SQL about the row ``t``, and the rest of the path from there."""
+    from psycopg import sql
+
+    if part.form == "json":
+        yield sql.Identifier("t", part.column).as_string(None), field.path
+    elif part.form == "row":
+        yield f"(t.contents -> {literal(field.column)})", field.path
+    elif part.form == "value" and part.inside == field.path[: len(part.inside)]:
+        yield "t.value", field.path[len(part.inside) :]
+
+
+def _row(connection: Connection, name: str, target: Target, values: dict[str, Any], **more: str) -> tuple[Any, ...]:
+    row = connection.execute(query(name, target, **more), values).fetchone()
+    assert row is not None
+    return tuple(row)

@@ -5,5 +5,4 @@ what the file says. May import every room of secrets.
 __all__ = [
     "accounts",
     "replace",
-    "run",
 ]

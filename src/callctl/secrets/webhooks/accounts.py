@@ -1,22 +1,27 @@
-"""Which accounts a run about webhook secrets is to write, and what the database says of them. Never a value."""
+"""Which accounts a run about webhook secrets is to write, and how far such a run has come. Never a value."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from callctl import __version__
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.errors import Refused
+from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
-from callctl.secrets.envelope.fields import ACCOUNTS
-from callctl.secrets.rows import kept_secrets
+from callctl.secrets.envelope.fields import ACCOUNTS, WEBHOOK_SECRET
+from callctl.secrets.rows import tables
 from callctl.statements.naming import assert_platform
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# Which accounts a run about webhook secrets is to write, and what the database says of them. Never a value.
 
 # Accounts of one transaction: their rows are locked while the file is seen onto the disk.
 ROWS_AT_ONCE = 100
@@ -81,7 +86,7 @@ def choose(connection: Connection, settings: Settings, scope: Scope, direction: 
 def _choose(connection: Connection, settings: Settings, scope: Scope, direction: Direction) -> Chosen:
     assert_accounts(connection, settings)
     rows: Sequence[tuple[Any, ...]] = ()
-    if direction == "new" or kept_secrets.exists(connection):
+    if direction == "new" or tables.keeps_webhook_secrets(connection):
         rows = ask(connection, settings, CHOSEN[direction], {**scope._asdict(), "above": None})
     row = ask(connection, settings, "secrets/webhooks/passed_over.sql", scope._asdict())[0]
     deleted, without, all_of_them = row
@@ -134,4 +139,72 @@ def ask(
 def as_account(row: tuple[Any, ...], new: str | None = None) -> Account:
     """A row of :func:`ask`; ``new`` is the account's new secret."""
     id, company, account_type, name, url, *_ = row
-    return Account(id, company, account_type, name, url, None if new is None else kept_secrets.fingerprint(new))
+    return Account(id, company, account_type, name, url, None if new is None else tables.fingerprint(new))
+
+
+# The ledger's rows of runs about webhook secrets, and how far such a run has come. One callctl at a time writes.
+
+KINDS = {"new": "webhook_secrets", "back": "webhook_secrets_back"}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run, and where it goes on: behind the account ``reached``, with so many ``accounts`` done before."""
+
+    rotation: int
+    started_at: datetime
+    reached: str | None = None
+    accounts: int = 0
+
+
+def begin_run(connection: Connection, direction: Direction, scope: str, key: str, on_event: OnEvent) -> Begun:
+    """Go on with the run that was stopped, if it is the same; else begin one, and give the other up."""
+    kind = KINDS[direction]
+    found = None
+    for id, old_kind, old_scope, counts, started_at, client in connection.execute(
+        read_sql("secrets/webhooks/under_way.sql")
+    ).fetchall():
+        done = counts.get("accounts", 0)
+        if (old_kind, old_scope) == (kind, scope):
+            found = Begun(id, started_at, counts.get("reached"), done)
+            if done:
+                on_event(
+                    Notice(
+                        f"going on with run {id}, begun by {client}: {done:,} accounts are done, and stay as they are"
+                    )
+                )
+        else:
+            end_run(connection, id, "given up")
+            on_event(Notice(f"run {id} ({old_scope}) was not finished; this one takes its place"))
+    if found is not None:
+        return found
+    values = {"kind": kind, "to_key": key, "scope": scope, "client": store.client(), "version": __version__}
+    row = connection.execute(read_sql("secrets/webhooks/begin.sql"), values).fetchone()
+    assert row is not None
+    return Begun(*row)
+
+
+def run_reached(
+    connection: Connection, rotation: int, account: str, accounts: int, failures: int, left: Sequence[NotPutBack]
+) -> None:
+    """Write how far a run has come, in the transaction that writes the accounts; ``left`` is of this one."""
+    from psycopg.types.json import Jsonb
+
+    counts = Jsonb({"accounts": accounts, "reached": account})
+    values = {"rotation": rotation, "counts": counts, "failures": failures}
+    connection.execute(read_sql("secrets/webhooks/reached.sql"), values)
+    if left:
+        listed = {
+            "rotation": rotation,
+            "relation": ACCOUNTS,
+            "rows": [each.account_id for each in left],
+            "paths": [WEBHOOK_SECRET.text for _ in left],
+            "reasons": [each.reason for each in left],
+        }
+        connection.execute(read_sql("secrets/rotation/failure.sql"), listed)
+
+
+def end_run(connection: Connection, rotation: int, outcome: str) -> None:
+    """Write its end: 'done', or 'given up'."""
+    values = {"rotation": rotation, "outcome": outcome}
+    connection.execute(read_sql("secrets/webhooks/finish.sql"), values)

@@ -1,26 +1,363 @@
-"""New webhook secrets, and the previous ones put back."""
+"""Webhook secrets replaced and restored: accounts locked, written and committed a hundred at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from callctl.database import connection as database
 from callctl.database import store
+from callctl.database.guarded import guarded, with_retries
 from callctl.database.lock import ROTATE_SESSION, WEBHOOK_CLASS, MigrationLock, lock_alone
-from callctl.errors import LockHeld
-from callctl.events import OnEvent, ignore
-from callctl.files import PrivateFile
+from callctl.database.pace import Pace
+from callctl.errors import ConfigError, Interrupted, LockHeld, StepFailed
+from callctl.events import OnEvent, RotationProgress, ignore
+from callctl.files import PrivateFile, read_sql
 from callctl.secrets.envelope import key_ledger
-from callctl.secrets.envelope.ring import KeyRing, load_key_ring
-from callctl.secrets.webhooks.accounts import Scope, choose
-from callctl.secrets.webhooks.run import Done, Replacement
+from callctl.secrets.envelope.cipher import (
+    Decrypter,
+    Encrypter,
+    Malformed,
+    NotDecrypted,
+    Place,
+    envelope_text,
+    read_envelope,
+)
+from callctl.secrets.envelope.fields import ACCOUNTS, WEBHOOK_SECRET
+from callctl.secrets.envelope.key_ledger import make_ready
+from callctl.secrets.envelope.ring import KeyRing, generate, load_key_ring
+from callctl.secrets.rows import tables
+from callctl.secrets.rows.row import KEPT, Rule, unbound
+from callctl.secrets.webhooks import accounts as webhooks_accounts
+from callctl.secrets.webhooks.accounts import (
+    CHOSEN,
+    Account,
+    Chosen,
+    Direction,
+    NotPutBack,
+    Scope,
+    as_account,
+    ask,
+    choose,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+
+# One run about webhook secrets: accounts locked, written and committed a hundred at a time.
+#
+# A new secret is in the operator's file, and on the disk, before the transaction that puts it into the database
+# commits: no secret is in the database alone. The other way round may happen to whoever is killed in between: the next
+# run makes another one for that account, in a file of its own, and of two lines about an account the later one counts.
+#
+# No secret is in a statement or a parameter, which servers log: new ones travel by COPY in binary, previous ones are
+# parameters only as envelopes.
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run has done. ``before`` accounts were done by an earlier run that was stopped; they are not listed.
+
+    ``keep_until`` is for the previous secrets of this run's ``accounts``; ``file`` holds their new ones.
+    """
+
+    direction: Direction
+    scope: str
+    rotation: int
+    started_at: datetime
+    accounts: tuple[Account, ...]
+    before: int
+    left: tuple[NotPutBack, ...]
+    deleted: int
+    without: int
+    file: Path | None
+    keep_until: datetime | None
+
+
+@dataclass
+class _Batch:
+    """What one transaction does: the accounts it writes and the values they get; those it leaves."""
+
+    rows: list[tuple[Any, ...]]
+    values: dict[str, str] = field(default_factory=dict, repr=False)
+    left: list[NotPutBack] = field(default_factory=list)
+
+
+class Replacement:
+    """What :func:`replace` and :func:`put_back` of ``webhooks.replace`` do; with a file, the former."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        reader: Connection,
+        ring: KeyRing,
+        chosen: Chosen,
+        scope: Scope,
+        on_event: OnEvent,
+        file: PrivateFile | None = None,
+        grace: timedelta = timedelta(0),
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._reader = reader
+        self._ring = ring
+        self._chosen = chosen
+        self._scope = scope
+        self._on_event = on_event
+        self._file = file
+        self._grace = grace
+        self._encryptions = key_ledger.Encryptions(settings, reader, ring.primary, on_event)
+        self._decrypter, self._encrypter = Decrypter(ring), Encrypter(ring.primary)
+        self._allowed = 0
+        self._rotation = 0
+        self._before = 0
+        self._above: str | None = None
+        self._done: list[Account] = []
+        self._left: list[NotPutBack] = []
+        self._failures = self._total = 0
+        self._committing = False
+
+    def run(self) -> Done:
+        import psycopg
+
+        try:
+            return self._run()
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; {self._state()}", hint=self._again()) from None
+        except ConfigError as error:  # the file cannot be written to
+            raise ConfigError(f"{error.message}; {self._state()}", hint=self._again()) from None
+        except database.NotStored as wrong:
+            raise wrong.explained(self._connection, "webhook secrets", self._state()) from None
+        except psycopg.Error as error:
+            state = self._state()
+            raise database.translated(error, "webhook secrets", "", state, self._connection, quoted=False) from error
+
+    def _state(self) -> str:
+        uncertain = self._committing and self._file is not None and self._file.unsettled
+        if not self._done and not uncertain:
+            return "nothing was changed"
+        state = f"{len(self._done):,} of {self._total:,} accounts are done"
+        if self._file is not None:
+            state += f", and their new secrets are in {self._file.path}"
+        return f"{state}; whether its last lines are in force, the next run finds out" if uncertain else state
+
+    def _again(self) -> str:
+        if self._file is None:
+            return "run the same command again: it goes on from there"
+        return (
+            "run the same command again with another file: it goes on from there, and its lines count before older ones"
+        )
+
+    def _run(self) -> Done:
+        make_ready(self._connection, self._settings, self._ring, self._on_event)
+        begun = self._retried(self._begin)
+        self._rotation, self._above, self._before = begun.rotation, begun.reached, begun.accounts
+        pace = Pace(self._settings, self._reader, self._on_event)
+        began = time.monotonic()
+        self._total = total = sum(each.account_id > (self._above or "") for each in self._chosen.accounts)
+        keep_until = None
+        while True:
+            batch, until = self._retried(self._batch)
+            if not batch.rows:
+                if not self._more():
+                    break
+                continue  # those it wanted were deleted while it waited for them
+            self._above = batch.rows[-1][0]
+            self._done += [
+                as_account(row, batch.values[row[0]] if self._file is not None else None)
+                for row in batch.rows
+                if row[0] in batch.values
+            ]
+            self._left += batch.left
+            self._failures += len(batch.left)
+            keep_until = keep_until or until
+            gone_through = len(self._done) + len(self._left)
+            rate = gone_through / max(time.monotonic() - began, 0.001)
+            left = max(total - gone_through, 0)
+            self._on_event(RotationProgress(gone_through, max(total, gone_through), len(self._left), left / rate))
+            pace.keep()
+        self._encryptions.give_back(self._allowed)
+        self._retried(lambda: webhooks_accounts.end_run(self._connection, self._rotation, "done"))
+        return Done(
+            direction=self._chosen.direction,
+            scope=self._chosen.scope,
+            rotation=self._rotation,
+            started_at=begun.started_at,
+            accounts=tuple(self._done),
+            before=self._before,
+            left=tuple(self._left),
+            deleted=self._chosen.deleted,
+            without=self._chosen.without,
+            file=self._file.path if self._file is not None and self._done else None,
+            keep_until=keep_until,
+        )
+
+    def _retried(self, work: Callable[[], Any]) -> Any:
+        """One transaction of its own, tried again where it gets no lock."""
+
+        def attempt() -> Any:
+            self._committing = False
+            try:
+                with guarded(self._connection, self._settings, shared=True):
+                    result = work()
+                    self._committing = True
+            except BaseException:
+                if self._file is not None and not self._committing:
+                    self._file.take_back()  # rolled back for certain: these secrets are in force nowhere
+                raise
+            if self._file is not None:
+                self._file.settle()
+            self._committing = False
+            return result
+
+        return with_retries(self._settings, "an account's row", attempt, self._on_event)
+
+    def _begin(self) -> webhooks_accounts.Begun:
+        self._connection.execute(read_sql("secrets/webhooks/new_values.sql"))
+        chosen = self._chosen
+        return webhooks_accounts.begin_run(
+            self._connection, chosen.direction, chosen.scope, self._ring.primary.id, self._on_event
+        )
+
+    # ---- one batch ---------------------------------------------------------------------------------------
+
+    def _wanted(self) -> dict[str, Any]:
+        return {**self._scope._asdict(), "above": self._above}
+
+    def _more(self) -> bool:
+        name = CHOSEN[self._chosen.direction]
+        return bool(ask(self._connection, self._settings, name, self._wanted()))
+
+    def _batch(self) -> tuple[_Batch, datetime | None]:
+        """The next accounts, locked, read and written; the file holds what they get before this transaction commits."""
+        name = CHOSEN[self._chosen.direction]
+        batch = _Batch(ask(self._connection, self._settings, name, self._wanted(), batch=True))
+        until = None
+        if batch.rows:
+            if self._file is not None:
+                until = self._replace(batch, self._file)
+            else:
+                self._put_back(batch)
+            done = self._before + len(self._done) + len(batch.values)
+            failures = self._failures + len(batch.left)
+            webhooks_accounts.run_reached(
+                self._connection, self._rotation, batch.rows[-1][0], done, failures, batch.left
+            )
+        return batch, until
+
+    def _replace(self, batch: _Batch, file: PrivateFile) -> datetime:
+        while self._allowed < len(batch.rows):
+            self._allowed += self._encryptions.more()
+        kept: list[tuple[str, str, str, str]] = []
+        for id, company, *_, secret in batch.rows:
+            new = batch.values[id] = generate()
+            place = Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text)
+            encrypted = envelope_text(self._encrypter.encrypt(secret, place, 2))
+            self._allowed -= 1
+            self._check(encrypted, place, secret)
+            kept.append((id, company, encrypted, tables.digest(new)))
+        accounts, companies, secrets, left_there = (list(each) for each in zip(*kept, strict=True))
+        values = {
+            "rotation": self._rotation,
+            "accounts": accounts,
+            "companies": companies,
+            "secrets": secrets,
+            "left_there": left_there,
+            "seconds": self._grace.total_seconds(),
+        }
+        row = self._connection.execute(read_sql("secrets/webhooks/keep.sql"), values).fetchone()
+        assert row is not None
+        file.add("".join(self._line(each, batch.values[each[0]]) for each in batch.rows))
+        self._write(batch)
+        until: datetime = row[0]
+        return until
+
+    def _line(self, row: tuple[Any, ...], new: str) -> str:
+        """An account in the operator's file."""
+        members = {**vars(as_account(row, new)), "webhook_secret": new, "rotation": self._rotation}
+        return json.dumps(members, ensure_ascii=False) + "\n"
+
+    def _put_back(self, batch: _Batch) -> None:
+        """The newest secret that is kept of each account, where what callctl left there still stands."""
+        accounts = [row[0] for row in batch.rows]
+        # Read behind the locks: what is kept cannot change now, but for the key that it is under.
+        found = self._connection.execute(read_sql("secrets/webhooks/newest.sql"), {"accounts": accounts}).fetchall()
+        newest = {account: rest for account, *rest in found}
+        rule = Rule(bound=tables.bound_fields(self._connection))
+        used = []
+        for id, company, *_, secret in batch.rows:
+            if id not in newest:
+                continue  # its time was over while the lock was waited for
+            number, company_then, encrypted, left_there = newest[id]
+            reason = None
+            if tables.digest(secret or "") != left_there:
+                reason = "its secret has been changed since, by somebody else"
+            elif company != company_then:
+                reason = "it belongs to another company now"
+            else:
+                reason = self._left_unbound(rule, encrypted)
+            if reason is None:
+                try:
+                    batch.values[id] = self._opened(encrypted, Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text))
+                    used.append(number)
+                except (Malformed, NotDecrypted) as problem:
+                    reason = f"what is kept does not open: {problem}"
+            if reason is not None:
+                batch.left.append(NotPutBack(id, reason))
+        self._write(batch)
+        self._connection.execute(read_sql("secrets/webhooks/forget.sql"), {"kept": used})
+
+    def _left_unbound(self, rule: Rule, encrypted: str) -> str | None:
+        """Why what is kept is not put back: callctl keeps bound values only, and another may be of another row."""
+        try:
+            envelope = read_envelope(encrypted)
+        except Malformed:
+            return None
+        if envelope is None or envelope.version == 2 or not rule.requires_bound(KEPT, None, WEBHOOK_SECRET.text):
+            return None
+        return f"what is kept is {unbound(envelope.version, envelope.key_id)}"
+
+    def _opened(self, encrypted: str, place: Place) -> str:
+        envelope = read_envelope(encrypted)
+        if envelope is None:
+            raise Malformed("plaintext")
+        return self._decrypter.decrypt(envelope, place).plaintext
+
+    def _write(self, batch: _Batch) -> None:
+        """Write the new values into the locked rows. Raises NotStored where they are not stored then."""
+        if not batch.values:
+            return
+        with self._connection.cursor().copy(read_sql("secrets/webhooks/copy.sql")) as copy:
+            copy.set_types(["uuid", "text"])
+            for id, value in batch.values.items():
+                copy.write_row((UUID(id), value))
+        ask(self._connection, self._settings, "secrets/webhooks/write.sql", {})
+        database.fire_deferred(self._connection)
+        wrong = [id for (id,) in ask(self._connection, self._settings, "secrets/webhooks/not_stored.sql", {})]
+        if wrong:
+            raise database.NotStored((self._settings.schema, ACCOUNTS), wrong)
+
+    def _check(self, encrypted: str, place: Place, secret: str) -> None:
+        """Decrypt again what will be kept."""
+        if self._opened(encrypted, place) != secret:
+            raise StepFailed(
+                "a webhook secret did not decrypt again to what it was, before it was kept; nothing of this batch was"
+                " written",
+                hint="this is a bug in callctl, or in the machine's memory; earlier batches stand",
+            )
+
+
+# New webhook secrets, and the previous ones put back.
 
 
 def replace(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pytest
 from tests.support.db.migrated import Migrated, State, connection_to
 
-from callctl.config.secrets import KeyConfig, KeyEntry, SecretField
+from callctl.config.sections import KeyConfig, KeyEntry, SecretField
 from callctl.config.settings import Settings
 from callctl.files import read_sql, sql_names, step_directories
 from callctl.migration.checks.verify import Report, examine

@@ -28,7 +28,7 @@ from tests.support.db.mutations import (
 from callctl.config.settings import Settings
 from callctl.errors import Refused
 from callctl.migration import migrate
-from callctl.migration.checks import conformance
+from callctl.migration.checks import verify
 from callctl.migration.checks.verify import CheckResult, Report, examine
 from callctl.sandbox.server import Server
 
@@ -186,7 +186,7 @@ def of_the_store(db: Connection) -> Sequence[CheckResult]:
 
 def compared(db: Connection) -> Sequence[CheckResult]:
     """The same without what verify reads first: much quicker."""
-    return conformance.store_conformance(db, "chatapp")[1]
+    return verify.store_conformance(db, "chatapp")[1]
 
 
 def test_every_attribute_of_callctls_own_schema(migrated: Migrated, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_every_attribute_of_callctls_own_schema(migrated: Migrated, monkeypatch:
 
     A sample of the lots, but always those that break what verify reads before it compares anything.
     """
-    monkeypatch.setattr(conformance, "SAMPLE", 10_000)
+    monkeypatch.setattr(verify, "SAMPLE", 10_000)
     missed: list[str] = []
     tried = 0
     with connection_to(migrated.url(FULL)) as db:

@@ -13,7 +13,7 @@ from tests.support.steps import ALL, LAST
 from callctl.errors import Refused
 from callctl.migration import migrate
 from callctl.migration.checks.findings import Need
-from callctl.migration.checks.needs import needed
+from callctl.migration.checks.preflight import needed
 from callctl.migration.steps.numbered import all_steps
 
 SHAPES = (

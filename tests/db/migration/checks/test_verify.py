@@ -14,10 +14,8 @@ from callctl.config.settings import Settings
 from callctl.database import connection as database
 from callctl.errors import Refused
 from callctl.files import read_sql, sql_names
-from callctl.migration.checks.declared_secrets import SECRET
-from callctl.migration.checks.results import SAMPLE
-from callctl.migration.checks.row_checks import FAST
-from callctl.migration.checks.scans import reads_rows, shared_queries, taken_apart
+from callctl.migration.checks.findings import SAMPLE
+from callctl.migration.checks.row_checks import FAST, SECRET, reads_rows, shared_queries, taken_apart
 from callctl.migration.checks.verify import examine, step_checks, verify
 from callctl.migration.steps.numbered import all_steps
 from callctl.statements.adaptation import adapt

@@ -22,7 +22,7 @@ from tests.support.db.application import CAPABILITIES, FLAGS
 from tests.support.db.before_rows import CALL_SETTINGS
 from tests.support.faults.history.records import FORMS, ClientTransaction, Outcome, Patch, Value, Write
 
-from callctl.sandbox.baselines import Baseline
+from callctl.sandbox.lifecycle import Baseline
 
 SCHEMA = "chatapp"
 TABLES = ("chatbots", "chatbot_packages", "companies", "users")
