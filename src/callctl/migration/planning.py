@@ -54,12 +54,10 @@ class ForSubscribers:
 def published(connection: Connection, naming: Naming) -> dict[str, tuple[str, ...]]:
     """The tables that the steps change or make and that are published, or will be; with the publications' names."""
     parameters = {"schema": naming.schema, "names": list(TABLES)}
-    rows = connection.execute(read_sql("migration/checks/published.sql"), parameters).fetchall()
+    rows = connection.execute(read_sql("migration/published.sql"), parameters).fetchall()
     found = {name: tuple(publications) for name, publications in rows}
     if connection.info.server_version >= 150000:
-        row = connection.execute(
-            read_sql("migration/checks/published_schema.sql"), {"schema": naming.schema}
-        ).fetchone()
+        row = connection.execute(read_sql("migration/published_schema.sql"), {"schema": naming.schema}).fetchone()
         for name in TABLES if row and row[0] else ():
             found[name] = tuple(sorted({*found.get(name, ()), *(row[0] if row else ())}))
     return found

@@ -62,8 +62,15 @@ class Fake:
         self.sent.append(query.decode() if isinstance(query, bytes) else query)
         return self
 
+    @contextmanager
+    def cursor(self, *, row_factory: Any) -> Iterator[Fake]:
+        yield self
+
+    def fetchall(self) -> list[Any]:
+        return [guarded._Guard(True, "", "", True)]
+
     def fetchone(self) -> tuple[Any, ...]:
-        return (True, "", "", True)
+        return ("",)
 
 
 @pytest.mark.parametrize("kind", [errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure])
