@@ -146,7 +146,8 @@ def test_every_command_has_a_sample_of_its_json() -> None:
     text = (DOCS / "reference" / "json-output.md").read_text(encoding="utf-8")
     sampled = set()
     for heading in re.findall(r"^### (.+)$", text, re.MULTILINE):
-        first, *others = heading.partition(" --")[0].split(", ")
+        # 'migrate plan, up --dry-run': options and the words in front of the last one are said once.
+        first, *others = (part.partition(" --")[0] for part in heading.split(", ") if not part.startswith("--"))
         sampled |= {first, *(f"{first.rpartition(' ')[0]} {other}" for other in others)}
     leaves = {path for path, each in commands().items() if path and not hasattr(each, "commands")}
     assert leaves - sampled - LINE_BY_LINE == set()

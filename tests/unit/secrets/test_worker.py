@@ -6,6 +6,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_bug_is_said_by_its_kind_and_place(
     assert type(said) is CallctlError
     assert said.exit_code == 1
     kind = type(error).__name__
-    assert said.message.startswith(f"internal error in a process of the rotation: {kind} (test_rotation_worker.py, ")
+    assert said.message.startswith(f"internal error in a process of the rotation: {kind} ({Path(__file__).name}, ")
     assert "every value can be read" in said.message
     assert SECRET not in said.message + (said.hint or "")
     assert capfd.readouterr() == ("", "")
