@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 ROWS_SQL = Path(__file__).with_name("verify_rows.sql")
 Types = Mapping[str, Mapping[str, str]]
+# Not part of a floor: verify looks up those of its rows that have a saved value, by their keys, and no others.
+LOOKED_UP = frozenset({"chatapp.users"})
 
 
 def prepare(url: str) -> None:
@@ -78,7 +80,7 @@ def columns_read(sql: str, types: Types) -> dict[str, list[str]]:
     for select in node.find_all(exp.Select):
         for table in select.find_all(exp.Table):
             name = f"{table.db}.{table.name}"
-            if name in types:
+            if name in types and name not in LOOKED_UP:
                 of_table = read.setdefault(name, [])
                 of_table += [
                     column.name
