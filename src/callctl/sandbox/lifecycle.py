@@ -134,8 +134,7 @@ def fill(
     refuses. Raises KeyError for a name that is none of a baseline.
     """
     baseline = Baseline[baseline]
-    # Some names are not ASCII; a session of an SQL_ASCII database would refuse to send them.
-    with connect(url, client_encoding="UTF8") as connection:
+    with connect(url) as connection:
         for name, value in (
             ("callctl.rows", str(rows)),
             ("callctl.seed", str(seed)),
@@ -145,7 +144,8 @@ def fill(
         if connection.info.server_version < 130000:  # gen_random_uuid() is in core since 13
             connection.execute("CREATE EXTENSION IF NOT EXISTS pgcrypto")
         for part in (baseline, "rows", f"{baseline}_rows"):
-            connection.execute(read_sql(f"baselines/{part}.sql"))
+            # Some names are not ASCII. As bytes they fit a database of any encoding.
+            connection.execute(read_sql(f"baselines/{part}.sql").encode())
         connection.execute("VACUUM (ANALYZE)")
 
 
