@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-# This file is run as a script; its parts are found from the project's directory.
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
+
+# This file is run as a script; its parts are found from the project's directory.
 
 FILES = ("tests/faults/test_everywhere.py", "tests/faults/test_rotation_everywhere.py")
 TALLY = re.compile(r"(?P<what>.+): (?P<points>\d+) points, (?P<tried>\d+) faults tried \((?P<actions>.*)\)")
@@ -90,7 +90,7 @@ def tried(name: str) -> dict[str, Any]:
 
 def main() -> int:
     arguments = parse()
-    from benchmarks.online_parts import saved
+    from benchmarks.results import saved
 
     settings = {"postgresql": server_version(), "profile": "thorough"}
     head = saved.describe(PROJECT / "src", settings)

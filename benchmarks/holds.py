@@ -21,9 +21,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.online_parts import bench, saved
-
+from benchmarks.online import bench
+from benchmarks.results import saved
 from callctl.sandbox.lifecycle import BASELINES, connect
 
 # The platform's tables, and those of callctl that clients write to by its triggers and foreign keys.

@@ -3,11 +3,12 @@
 The mutations are those of tests/db: every attribute of every object that the steps leave, and every rule for rows, one
 at a time; and of callctl's own schema, one of each table at a time. The document is given two readers: one who compares
 with what it says to expect, and one who has the right answer of each of its queries by heart.
-Run: ./dev bench mutations [RESULT.json]
+Run: ./dev bench mutations [--save FILE.json]
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -16,21 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from tests.db.migration.checks.test_invariants import BREAKAGES, DEFERRED, FULL
+from tests.support.db.migrated import Migrated, State, connection_to
+from tests.support.db.mutations import broken_guards, broken_objects, broken_store
+
+from benchmarks.results import saved
+from callctl.config.settings import Settings
+from callctl.errors import CallctlError
+from callctl.files import sql_names
+from callctl.migration.checks import verify
+from callctl.migration.checks.verify import examine
+from callctl.sandbox.server import start_server
+from callctl.statements.script import load_script, parse_script
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-from benchmarks.online_parts import saved  # noqa: E402
-from tests.db.migration.checks.test_invariants import BREAKAGES, DEFERRED, FULL  # noqa: E402
-from tests.support.db.migrated import Migrated, State, connection_to  # noqa: E402
-from tests.support.db.mutations import broken_guards, broken_objects, broken_store  # noqa: E402
-
-from callctl.config.settings import Settings  # noqa: E402
-from callctl.errors import CallctlError  # noqa: E402
-from callctl.files import sql_names  # noqa: E402
-from callctl.migration.checks import verify  # noqa: E402
-from callctl.migration.checks.verify import examine  # noqa: E402
-from callctl.sandbox.server import start_server  # noqa: E402
-from callctl.statements.script import load_script, parse_script  # noqa: E402
 
 SPECIFICATION = ROOT / "tests" / "support" / "db" / "specification_verify.sql"
 
@@ -147,8 +147,11 @@ def score_of_the_store(
     return counts
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Print the score, and save it where a file is named."""
+    parser = argparse.ArgumentParser(prog="./dev bench mutations", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--save", type=Path, metavar="FILE.json", help="write what was measured to a result file")
+    options = parser.parse_args()
     verify.SAMPLE = 10_000  # a lot is named as a whole
     with start_server() as server:
         with psycopg.connect(server.url("postgres")) as connection:
@@ -157,9 +160,9 @@ def main(arguments: list[str]) -> None:
     content = {"kind": "mutations", **saved.describe(Path(sys.executable), {"postgresql": version}), "scores": scores}
     for kind, counts in scores.items():
         print(kind, counts)
-    if arguments:
-        saved.save(Path(arguments[0]), content)
+    if options.save:
+        saved.save(options.save, content)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

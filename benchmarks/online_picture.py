@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 # This file is run as a script; its parts are found from the project's directory.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.online_parts import picture, tables
+from benchmarks.online import picture
+from benchmarks.results import tables
 
 
 def main(arguments: list[str]) -> int:

@@ -19,18 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from tests.support.db import plans
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-from benchmarks.online_parts import saved  # noqa: E402
-from tests.support.db import plans  # noqa: E402
-
-from callctl.config.settings import Settings  # noqa: E402
-from callctl.loadtest.rows import Query, documented_queries  # noqa: E402
-from callctl.migration import migrate  # noqa: E402
-from callctl.sandbox.lifecycle import create_database, fill  # noqa: E402
-from callctl.sandbox.server import start_server  # noqa: E402
-from callctl.statements.naming import read_naming  # noqa: E402
+from benchmarks.results import saved
+from callctl.config.settings import Settings
+from callctl.loadtest.rows import Query, documented_queries
+from callctl.migration import migrate
+from callctl.sandbox.lifecycle import create_database, fill
+from callctl.sandbox.server import start_server
+from callctl.statements.naming import read_naming
 
 RUNS = 5
 MANY_CALLS, MANY_LINES = 10_000_000, 100_000_000

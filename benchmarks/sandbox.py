@@ -1,11 +1,11 @@
 """How long the sandbox takes to make a "before" database, beside the least the same server needs for as many rows.
 
-Run: ./dev bench sandbox [ROWS]   (1,000,000 takes a few minutes)
+Run: ./dev bench sandbox [ROWS ...]   (1,000,000 takes a few minutes)
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 
 from callctl.sandbox.lifecycle import BASELINES, connect, create_database, drop_database, fill
@@ -13,7 +13,9 @@ from callctl.sandbox.server import start_server
 
 
 def main() -> None:
-    sizes = [int(argument) for argument in sys.argv[1:]] or [10_000, 100_000]
+    parser = argparse.ArgumentParser(prog="./dev bench sandbox", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("rows", type=int, nargs="*", default=[10_000, 100_000], help="chatbots of each database")
+    sizes: list[int] = parser.parse_args().rows
     print(f"{'rows':>9} {'baseline':12} {'seconds':>8} {'plain insert':>13} {'ratio':>6}")
     with start_server() as server, connect(server.url("postgres")) as admin:
         for rows in sizes:

@@ -19,17 +19,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-from benchmarks.online_parts import saved  # noqa: E402
-
-from callctl.config.settings import Settings  # noqa: E402
-from callctl.database import connection as database  # noqa: E402
-from callctl.sandbox.lifecycle import connect, create_database  # noqa: E402
-from callctl.sandbox.server import start_server  # noqa: E402
-from callctl.secrets.envelope.cipher import Decrypter  # noqa: E402
-from callctl.secrets.envelope.ring import Key, KeyRing, check_value  # noqa: E402
-from callctl.secrets.inventory import scan as secret_scan  # noqa: E402
+from benchmarks.results import saved
+from callctl.config.settings import Settings
+from callctl.database import connection as database
+from callctl.sandbox.lifecycle import connect, create_database
+from callctl.sandbox.server import start_server
+from callctl.secrets.envelope.cipher import Decrypter
+from callctl.secrets.envelope.ring import Key, KeyRing, check_value
+from callctl.secrets.inventory import scan as secret_scan
 
 SERVER = {"shared_buffers": "512MB", "max_wal_size": "4GB", "fsync": "off", "jit": "off"}
 MEGABYTE = 1024 * 1024

@@ -29,21 +29,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-from benchmarks.online_parts import bench, saved  # noqa: E402
-
-from callctl.config.sections import KeyConfig, KeyEntry  # noqa: E402
-from callctl.config.settings import Settings  # noqa: E402
-from callctl.database import connection as database  # noqa: E402
-from callctl.files import read_sql  # noqa: E402
-from callctl.migration import migrate  # noqa: E402
-from callctl.migration.checks.row_checks import ask_all, asked, passes  # noqa: E402
-from callctl.migration.checks.verify import verify  # noqa: E402
-from callctl.migration.steps.numbered import all_steps  # noqa: E402
-from callctl.sandbox.lifecycle import connect  # noqa: E402
-from callctl.statements.naming import read_naming  # noqa: E402
-from callctl.statements.script import tree  # noqa: E402
+from benchmarks.online import bench
+from benchmarks.results import saved
+from callctl.config.sections import KeyConfig, KeyEntry
+from callctl.config.settings import Settings
+from callctl.database import connection as database
+from callctl.files import read_sql
+from callctl.migration import migrate
+from callctl.migration.checks.row_checks import ask_all, asked, passes
+from callctl.migration.checks.verify import verify
+from callctl.migration.steps.numbered import all_steps
+from callctl.sandbox.lifecycle import connect
+from callctl.statements.naming import read_naming
+from callctl.statements.script import tree
 
 if TYPE_CHECKING:
     from callctl.database.connection import Connection

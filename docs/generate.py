@@ -22,8 +22,9 @@ from callctl.migration.checks import findings
 
 # This file is run as a script; its neighbours are found from the project's directory.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.online_parts import fault_table, picture, query_tables, saved, tables
-from benchmarks.rotation_parts import table as rotation_table
+from benchmarks.online import picture
+from benchmarks.results import fault_table, query_tables, saved, tables
+from benchmarks.rotation import table as rotation_table
 from docs import from_catalogue, from_rooms, from_sql, json_samples
 from tests.support.mutants import table as mutants_table
 

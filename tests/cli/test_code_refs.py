@@ -60,7 +60,17 @@ def test_other_columns(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_json(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["code-refs", "src", "--output", "json"]) == 3
     document = json.loads(capsys.readouterr().out)
-    assert list(document) == ["clear", "columns", "files", "counts", "references", "skipped", "unread"]
+    assert list(document) == [
+        "version",
+        "clear",
+        "columns",
+        "files",
+        "counts",
+        "references",
+        "skipped",
+        "unread",
+        "next",
+    ]
     assert document["clear"] is False
     assert document["columns"] == ["chatbot_type"]
     assert document["counts"] == {"code": 1, "string": 1, "sql": 0, "comment": 1, "related": 1, "allowed": 0}

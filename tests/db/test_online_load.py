@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.online_parts import load
+from benchmarks.online import load
 from tests.conftest import MakeDatabase, connect
 
 from callctl.config.settings import Settings

@@ -10,9 +10,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from benchmarks.online import in_rounds
-from benchmarks.online_parts import document, load, measure, picture, report, saved, tables, tools
-from benchmarks.online_parts.measure import Transaction
+from benchmarks.online import document, load, measure, picture, report, tools
+from benchmarks.online.__main__ import in_rounds
+from benchmarks.online.measure import Transaction
+from benchmarks.results import saved, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "explanation" / "performance.md"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.online_parts import saved, tables
-from benchmarks.rotation_parts import accounts, table, ways
+from benchmarks.results import saved, tables
+from benchmarks.rotation import accounts, table, ways
 
 from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, read_envelope
 from callctl.secrets.envelope.fields import ACCOUNTS, DECLARED, applicable, walk

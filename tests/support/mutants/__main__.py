@@ -32,7 +32,7 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 import pytest
-from benchmarks.online_parts import saved
+from benchmarks.results import saved
 from tests.support.mutants.areas import AREAS, ROOT, Area
 from tests.support.mutants.changes import Change
 from tests.support.mutants.python_mutants import python_mutants

@@ -14,8 +14,8 @@ import tarfile
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
-from benchmarks.online_parts.command import Command
-from benchmarks.online_parts.document import steps
+from benchmarks.online.command import Command
+from benchmarks.online.document import steps
 
 DBMATE = "2.36.0"
 PYTHON = ("alembic==1.20.1", "SQLAlchemy==2.1.9", "yoyo-migrations==9.0.0", "psycopg[binary]==3.3.9")

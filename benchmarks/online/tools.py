@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.online_parts import others
-from benchmarks.online_parts.command import Command
-from benchmarks.online_parts.document import ROOT, plan_by_hand, shadow_by_hand, steps
+from benchmarks.online import others
+from benchmarks.online.command import Command
+from benchmarks.online.document import ROOT, plan_by_hand, shadow_by_hand, steps
 
 FLOOR = "floor"
 
@@ -54,7 +54,7 @@ def document_tool(
     def command(url: str, directory: Path) -> Command:
         divided = directory / "steps.json"  # an operator's psql would not have to parse them first
         divided.write_text(json.dumps(parts()), encoding="utf-8")
-        argv = [sys.executable, "-m", "benchmarks.online_parts.document", how, str(divided)]
+        argv = [sys.executable, "-m", "benchmarks.online.document", how, str(divided)]
         return Command(argv, {"CALLCTL_DATABASE_URL": url, "PYTHONPATH": str(ROOT)}, ROOT)
 
     return Tool(name, command, reader=reader, before=before)

@@ -16,9 +16,9 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 import psycopg
-from benchmarks.online_parts.measure import DONE, Transaction, planned_start
 from psycopg import pq
 
+from benchmarks.online.measure import DONE, Transaction, planned_start
 from callctl.sandbox.lifecycle import BASELINES
 
 TYPES, FLAGS = 1, 2  # what the watcher has seen of table chatbots: its type column, its capability flags

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from benchmarks.online_parts import measure, tools, watch
-from benchmarks.online_parts.command import Outcome, run
-from benchmarks.online_parts.load import Load, Plan, sample_keys
 
+from benchmarks.online import measure, tools, watch
+from benchmarks.online.command import Outcome, run
+from benchmarks.online.load import Load, Plan, sample_keys
 from callctl.sandbox.lifecycle import connect, create_database, drop_database, fill
 from callctl.sandbox.server import Server, start_server
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from benchmarks.online_parts import bench
-
+from benchmarks.online import bench
 from callctl.config.settings import Settings
 from callctl.migration import migrate
 from callctl.sandbox.lifecycle import connect, create_database, drop_database, fill

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.online_parts.tables import where
 from tests.support.faults.kinds import KINDS
+
+from benchmarks.results.tables import where
 
 ONE = re.compile(r"(?:rotation, (?P<scene>\w+), )?(?P<fault>\w+) in turn(?: (?P<direction>up|down))?")
 COLUMNS = {"up": "migrate up", "down": "migrate down", "live": "rotation", "archived": "rotation of archived rows"}

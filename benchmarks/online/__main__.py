@@ -14,14 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# This file is run as a script; its parts are found from the project's directory.
+from benchmarks.online import report, tools
 from callctl.sandbox.lifecycle import BASELINES
 
-# This file is run as a script; its parts are found from the project's directory.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.online_parts import report, tools
-
 if TYPE_CHECKING:
-    from benchmarks.online_parts import bench
+    from benchmarks.online import bench
 
 DEFAULT = "floor,script,statements,callctl"
 
@@ -54,7 +52,8 @@ def in_rounds(asked: str) -> list[str]:
 
 def main() -> int:
     arguments = parse()
-    from benchmarks.online_parts import bench, saved
+    from benchmarks.online import bench
+    from benchmarks.results import saved
 
     every = tools.tools(arguments.callctl)
     chosen = in_rounds(arguments.tools)
@@ -88,7 +87,7 @@ def main() -> int:
 
 def under_load(options: bench.Options, chosen: list[tools.Tool], head: dict[str, Any]) -> dict[str, Any]:
     """Run each tool, and print what was seen; return the result file's content."""
-    from benchmarks.online_parts import bench
+    from benchmarks.online import bench
 
     results = []
     with bench.bench(options.rows, options.baseline, unknown_types=options.unknown_types) as server:
@@ -105,7 +104,7 @@ def under_load(options: bench.Options, chosen: list[tools.Tool], head: dict[str,
 
 def grow(arguments: argparse.Namespace, up: tools.Tool, head: dict[str, Any]) -> dict[str, Any]:
     """Run callctl alone at each size; return the result file's content."""
-    from benchmarks.online_parts import bench
+    from benchmarks.online import bench
 
     sizes = []
     print(f"{'chatbots':>10} {'rows':>11} {'wall s':>8} {'s/million':>10} {'MB':>6}")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-from benchmarks.online_parts.measure import BUCKET_SECONDS
-from benchmarks.online_parts.tables import NAMES
+from benchmarks.online.measure import BUCKET_SECONDS
+from benchmarks.results.tables import NAMES
 
 LEFT, RIGHT, TOP, BOTTOM = 290, 20, 46, 40
 WIDTH, STRIP, GAP = 720, 60, 14

@@ -1,6 +1,6 @@
 """The document's own SQL, as statements and as thirteen steps, and the plan by hand; run as a program, it runs either.
 
-Run: python -m benchmarks.online_parts.document (script|statements) STEPS.json, the database in CALLCTL_DATABASE_URL
+Run: python -m benchmarks.online.document (script|statements) STEPS.json, the database in CALLCTL_DATABASE_URL
 """
 
 from __future__ import annotations

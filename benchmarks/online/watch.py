@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from benchmarks.online_parts.load import FLAGS, TYPE_COLUMN, TYPES
-from benchmarks.online_parts.measure import Stall
+
+from benchmarks.online.load import FLAGS, TYPE_COLUMN, TYPES
+from benchmarks.online.measure import Stall
 
 WATCH, READER, LOAD = "bench watch", "bench reader", "bench load"
 EVERY_SECONDS = 0.03

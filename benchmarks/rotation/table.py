@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.online_parts import tables
+from benchmarks.results import tables
 
 NAMES = {
     "limit": "the limit: binary parameters, one connection",

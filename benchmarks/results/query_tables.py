@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.online_parts.tables import where
+from benchmarks.results.tables import where
 
 
 def queries(content: Mapping[str, Any]) -> str:

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 # This file is run as a script; its parts are found from the project's directory.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def parse() -> argparse.Namespace:
@@ -29,8 +28,9 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse()
-    from benchmarks.online_parts import bench, saved
-    from benchmarks.rotation_parts import accounts, table, ways
+    from benchmarks.online import bench
+    from benchmarks.results import saved
+    from benchmarks.rotation import accounts, table, ways
 
     chosen = arguments.ways.split(",") if arguments.ways else list(ways.WAYS)
     for name in chosen:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.online_parts.report import BASE, medians
+from benchmarks.online.report import BASE, medians
 
 NAMES = {
     "floor": "nobody: the load alone",

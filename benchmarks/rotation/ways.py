@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from benchmarks.online_parts import bench
-from benchmarks.online_parts.command import Command, run
-from benchmarks.rotation_parts import accounts
-from benchmarks.rotation_parts.accounts import RELATION, Form, Ready
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from benchmarks.online import bench
+from benchmarks.online.command import Command, run
+from benchmarks.rotation import accounts
+from benchmarks.rotation.accounts import RELATION, Form, Ready
 from callctl.sandbox.lifecycle import connect
 from callctl.sandbox.server import Server
 from callctl.secrets.envelope.cipher import Encrypter, Place, envelope_text
