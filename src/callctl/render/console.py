@@ -250,7 +250,8 @@ def event(fields: Mapping[str, object]) -> None:
 
 def event_name(kind: type) -> str:
     """'step_started': what JSON calls an event, from the name of its class."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+    # The demo's line for a run was published under this name.
+    return "run" if kind.__name__ == "Migrated" else re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def _line(value: object) -> None:
