@@ -385,12 +385,13 @@ def _part(text: str, at: int) -> str:
 
 
 def _row(columns: Sequence[str], row: Sequence[object]) -> str:
-    return ", ".join(f"{name}={_value(value)}" for name, value in zip(columns, row, strict=True))
+    return ", ".join(f"{name}={_value(name, value)}" for name, value in zip(columns, row, strict=True))
 
 
-def _value(value: object) -> str:
+def _value(name: str, value: object) -> str:
     text = "NULL" if value is None else " ".join(str(render.plain(value)).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+    # A statement is there to be run.
+    return text if len(text) <= 80 or name == "statement" else text[:77] + "..."
 
 
 def junit(report: Report) -> str:

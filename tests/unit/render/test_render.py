@@ -470,3 +470,9 @@ def test_progress_on_a_terminal_leaves_what_is_done(monkeypatch: pytest.MonkeyPa
     assert "read [this]" in text
     assert "backfill  1.2 s" in text
     assert text.endswith("\x1b[?25h") or "\x1b[?25h" in text  # the cursor is back
+
+
+def test_a_statement_to_run_is_never_cut() -> None:
+    statement = f"DELETE FROM chatapp.calls WHERE id = '{'one, ' * 30}';"
+    check = CheckResult("orphans", "none", None, False, False, 1, ("name", "statement"), (("x" * 100, statement),), "")
+    assert render_checks.sample_lines(check) == [f"name={'x' * 77}..., statement={statement}"]

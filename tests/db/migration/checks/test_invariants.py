@@ -176,6 +176,7 @@ SECRETS = (
     "callctl.spared_value",
 )
 REPLICA = "SET session_replication_role = replica"
+WRITES = "SET callctl.writes = on"
 READ_ONLY = "SET default_transaction_read_only = on"
 ON_THIS = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {setting}', current_database()); END $$"
 ON_ROLE_HERE = "DO $$ BEGIN EXECUTE format('ALTER ROLE loader IN DATABASE %I {setting}', current_database()); END $$"
@@ -204,6 +205,8 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage(f"CREATE ROLE loader; {ON_ROLE_HERE.format(setting=REPLICA)}", says="role loader in database"),
         Breakage(f"ALTER ROLE ALL {REPLICA}", says="ALTER ROLE ALL RESET"),
         Breakage(f"CREATE FUNCTION chatapp.load() RETURNS void LANGUAGE sql {REPLICA} AS ''", says="function chatapp.load()"),
+        Breakage(ON_THIS.format(setting=WRITES), says="RESET callctl.writes"),
+        Breakage(f"CREATE ROLE loader; {ON_ROLE_HERE.format(setting=WRITES)}", DEPLOYED, "counted as callctl's"),
     ],
     "sessions-write": [
         Breakage(ON_THIS.format(setting=READ_ONLY), says="ALTER DATABASE"),
