@@ -3,9 +3,9 @@
 -- direction: down
 -- begun: skip
 -- ok: nothing stands where going down puts something back
--- why: going down makes the type column again and moves three tables into the schema callctl; it stops
---      where the name is taken
--- do: rename the column or table that has taken the name
+-- why: going down makes the type columns again with all that they had, and moves three tables into the schema callctl; where
+--      a name is taken it stops part-way, or takes what has the name now for what was there before
+-- do: rename what has taken the name
 
 -- needs: callctl.definition
 SELECT
@@ -18,6 +18,43 @@ FROM callctl.definition AS f
 JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = 'chatapp'::regnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = f.name AND NOT a.attisdropped
 WHERE f.kind = 'column' AND f.step IN (5, 6);
+
+-- needs: callctl.definition
+SELECT
+    'blocks' AS level,
+    format('%s has the name of an index that going down from step %s builds again', c.oid::regclass, f.step) AS what,
+    c.oid::regclass::text AS object,
+    ARRAY[f.step] AS steps,
+    format('ALTER %s %s RENAME TO %I;',
+           CASE c.relkind WHEN 'i' THEN 'INDEX' WHEN 'I' THEN 'INDEX' WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW'
+                          WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
+           c.oid::regclass, left(c.relname, 58) || '_new') AS fix
+FROM callctl.definition AS f
+JOIN pg_catalog.pg_class AS c ON c.relname = f.name AND c.relnamespace = 'chatapp'::regnamespace
+WHERE f.kind = 'index' AND f.step IN (5, 6);
+
+-- needs: callctl.definition
+SELECT
+    'blocks' AS level,
+    format('constraint %I of %s has the name of one that going down from step %s adds again', k.conname, c.oid::regclass, f.step) AS what,
+    format('%I on %s', k.conname, c.oid::regclass) AS object,
+    ARRAY[f.step] AS steps,
+    format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I;', c.oid::regclass, k.conname, left(k.conname, 58) || '_new') AS fix
+FROM callctl.definition AS f
+JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = 'chatapp'::regnamespace
+JOIN pg_catalog.pg_constraint AS k ON k.conrelid = c.oid AND k.conname = f.name
+WHERE f.kind = 'constraint' AND f.step IN (5, 6);
+
+-- needs: callctl.definition
+SELECT DISTINCT
+    'blocks' AS level,
+    format('a type %s is there already, and going down from step %s makes it', f.detail ->> 'type', f.step) AS what,
+    f.detail ->> 'type' AS object,
+    ARRAY[f.step] AS steps,
+    format('ALTER TYPE %s RENAME TO %I;', f.detail ->> 'type', left(t.typname, 58) || '_new') AS fix
+FROM callctl.definition AS f
+JOIN pg_catalog.pg_type AS t ON t.oid = to_regtype(f.detail ->> 'type')
+WHERE f.kind = 'type' AND f.step IN (5, 6);
 
 SELECT
     'blocks' AS level,

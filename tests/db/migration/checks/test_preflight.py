@@ -613,6 +613,28 @@ CASES = (
         direction="down",
         before=["store"],
     ),
+    *(
+        Case(
+            "restored-objects",
+            "blocks",
+            taken,
+            f"""INSERT INTO callctl.definition (step, ordinal, relation, kind, name, ddl, detail)
+                VALUES (6, 1, 'chatbots', '{kind}', '{name}', '', '{{"type": "chatapp.kind_of"}}'); {sql}""",
+            direction="down",
+            before=["store"],
+        )
+        for kind, name, taken, sql in (
+            ("index", "by_type", "chatapp.by_type", "CREATE INDEX by_type ON chatapp.chatbots (id)"),
+            ("index", "by_type", "chatapp.by_type", "CREATE VIEW chatapp.by_type AS SELECT 1 AS one"),
+            (
+                "constraint",
+                "a_type",
+                "a_type on chatapp.chatbots",
+                "ALTER TABLE chatapp.chatbots ADD CONSTRAINT a_type CHECK (true)",
+            ),
+            ("type", "chatbottype", "chatapp.kind_of", "CREATE TYPE chatapp.kind_of AS ENUM ('x')"),
+        )
+    ),
     Case(
         "restored-objects",
         "blocks",
