@@ -102,6 +102,12 @@ CREATE TABLE IF NOT EXISTS callctl.spared_value (
   saved_at timestamp with time zone NOT NULL,
   superseded_at timestamp with time zone
 );
+DO $$ BEGIN
+  -- Rows are deleted here in a client's TRUNCATE, which a publication of all tables would refuse without an identity.
+  IF (SELECT relreplident FROM pg_class WHERE oid = 'callctl.spared_value'::regclass) <> 'f' THEN
+    ALTER TABLE callctl.spared_value REPLICA IDENTITY FULL;
+  END IF;
+END $$;
 COMMENT ON TABLE callctl.spared_value IS
   'What TRUNCATE ... CASCADE of one platform table takes of callctl.saved_value, until the end of that statement';
 COMMENT ON COLUMN callctl.spared_value.id IS 'As in saved_value';

@@ -347,8 +347,11 @@ def test_saved_values_go_with_their_rows(platform: Platform) -> None:
 
 
 @pytest.mark.applied
-def test_a_truncated_table_takes_along_what_is_saved_of_its_own_rows_alone(platform: Platform) -> None:
+@pytest.mark.parametrize("published", [False, True])
+def test_a_truncated_table_takes_along_what_is_saved_of_its_own_rows_alone(platform: Platform, published: bool) -> None:
     """TRUNCATE of chatbots with CASCADE reaches callctl's table; what is saved of companies and packages stays."""
+    if published:
+        platform.db.execute("CREATE PUBLICATION everything FOR ALL TABLES")
     others = (
         "SELECT relation, row_id, field, saved_by, value FROM callctl.saved_value"
         " WHERE relation <> 'chatbots' ORDER BY id"
@@ -356,6 +359,7 @@ def test_a_truncated_table_takes_along_what_is_saved_of_its_own_rows_alone(platf
     before = platform.db.execute(others).fetchall()
     assert before
     platform.db.execute("TRUNCATE chatapp.chatbots CASCADE")
+    platform.db.execute("DROP PUBLICATION IF EXISTS everything")
     assert platform.db.execute(others).fetchall() == before
     assert platform.db.execute("SELECT FROM callctl.saved_value WHERE relation = 'chatbots'").fetchall() == []
     assert platform.db.execute("SELECT FROM callctl.spared_value").fetchall() == []
