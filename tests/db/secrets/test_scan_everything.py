@@ -339,7 +339,7 @@ def test_it_reads_in_ranges_and_tells_how_far_it_is(
             ranges.append(query.as_string(db))
         return query
 
-    monkeypatch.setattr(secret_scan, "statement", noted)
+    monkeypatch.setattr(secret_scan, "rows_statement", noted)
     events: list[Event] = []
     for before_14 in (False, True):
         if before_14:
