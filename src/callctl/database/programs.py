@@ -164,13 +164,25 @@ def run_as(
     env: Mapping[str, str] | None = None,
     cwd: str | Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end as that user and group, with no other groups, and capture what it prints."""
+    """Run a program to its end as that user and group, with no other groups, and capture what it prints.
+
+    Where callctl is interrupted, the program and all that it has started are ended first.
+    """
     uid, gid = ids or (None, None)
     groups: list[int] | None = [] if ids else None
-    return subprocess.run(
-        argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-        user=uid, group=gid, extra_groups=groups, umask=0o077, check=False,
-    )  # fmt: skip
+    with subprocess.Popen(
+        argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        errors="replace", user=uid, group=gid, extra_groups=groups, umask=0o077, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            # initdb has a server of its own, which would go on writing where callctl cleans up.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()  # to the end of what each of them had open
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def reachable(path: Path, ids: tuple[int, int] | None) -> bool:
