@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = "psycopg.Connection[Any]"
 
-# What the commands share: settings, the database, the question before a write, errors to exit codes.
-
 INTERRUPTED = 130
 
 

@@ -16,8 +16,6 @@ from urllib.parse import unquote_to_bytes
 from callctl.config.file import Unusable
 from callctl.redaction import looks_like_a_key
 
-# The database's address as people paste it: what libpq understands of it, and what to write instead.
-
 EXAMPLE = "write postgresql://user@host:5432/database"
 
 _SCHEME = re.compile(r"(?P<scheme>[a-z][a-z0-9.:-]{0,30})(?:\+(?P<driver>[a-z0-9_]{1,30}))?://", re.IGNORECASE)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# The audit trail: one row for each command that wrote outside of the steps and the rotations.
-
 
 @dataclass(frozen=True)
 class Action:

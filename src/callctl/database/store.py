@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# callctl's own schema in the database: history, checkpoints, and what is saved.
-
 
 @dataclass(frozen=True)
 class HistoryRow:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
     from callctl.migration.run.transactions import Run
 
-# Building an index concurrently, and never taking a broken one for done.
-
 _NAME = r'"(?:[^"]|"")+"|\w+'
 _INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?P<name>{_NAME}) ON (?P<schema>{_NAME})\.")
 

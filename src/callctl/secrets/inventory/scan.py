@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# Envelopes and plaintext that looks like a secret, outside the declared fields: found by a scan of every table.
-
 # The longest that a statement, and with it a snapshot, may take.
 SNAPSHOT_MS = 50_000
 # Tables up to this size (128 MB in pages of 8 kB) are read in one statement, in which several processes work.

@@ -11,8 +11,6 @@ from callctl.redaction import looks_like_a_key
 from callctl.secrets.envelope.cipher import Malformed, read_envelope
 from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, CREDENTIALS, DECLARED, walk
 
-# Credentials against the shapes that the specification gives each account type. Says where, never what.
-
 Trouble: TypeAlias = Literal["missing", "extra", "wrong type"]
 
 # What a member is: text; a secret, which is text or an envelope; a list of one of these; an object.

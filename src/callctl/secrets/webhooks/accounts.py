@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# Which accounts a run about webhook secrets is to write, and what the database says of them. Never a value.
-
 # Accounts of one transaction: their rows are locked while the file is seen onto the disk.
 ROWS_AT_ONCE = 100
 
