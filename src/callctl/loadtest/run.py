@@ -374,8 +374,10 @@ def _under_load(run: _Run, runner: asyncio.Runner, looking: Connection) -> tuple
     before, began = time.process_time(), time.perf_counter()
     sampler.start()
     try:
-        with suppress(KeyboardInterrupt):  # it has come when the load was over
-            runner.run(run.load.run())
+        runner.run(run.load.run())
+    except KeyboardInterrupt:
+        # One that comes before the load's first moment is noted by nobody else; after its last, all was measured.
+        run.load.interrupted |= not run.load.ended
     finally:
         cpu = (time.process_time() - before) / max(time.perf_counter() - began, 0.001)
         sampler.finish()

@@ -87,9 +87,9 @@ class Load:
     seconds: float = 0.0
     interrupted: bool = False
     stopped: str | None = None
+    ended: bool = False
     _began: float = 0.0
     _at_work: int = 0
-    _ended: bool = False
     _waiting: dict[int, Sent] = field(default_factory=dict)
     _pool: asyncio.Queue[AsyncConnection] = field(default_factory=asyncio.Queue)
     _connections: list[AsyncConnection] = field(default_factory=list)
@@ -141,7 +141,7 @@ class Load:
             self.interrupted = True
         finally:
             self.seconds = self._now()
-            self._ended = True
+            self.ended = True
             await _ended([*load, clock])
 
     def stop(self, why: str) -> None:
@@ -217,7 +217,7 @@ class Load:
         if wait > 0:
             await asyncio.sleep(wait)
         asked = self._now()
-        if self._ended or self.stopped is not None:
+        if self.ended or self.stopped is not None:
             raise _Lost
         connection = await self._pool.get()
         sent = self._now()

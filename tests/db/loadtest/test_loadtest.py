@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import signal
@@ -24,7 +25,7 @@ from callctl.events import Event, LoadProgress
 from callctl.loadtest import run as loadtest_run
 from callctl.loadtest.measure import LoadTest
 from callctl.loadtest.rows import Rows, documented_queries, new
-from callctl.loadtest.sessions import Workload
+from callctl.loadtest.sessions import Load, Workload
 from callctl.migration import migrate
 from callctl.migration.checks import verify
 from callctl.sandbox.lifecycle import BASELINES, create_database, drop_database
@@ -163,7 +164,7 @@ def at_load(url: str, watch: psycopg.Connection[Any], *more: str) -> Any:
     processes.until(
         lambda: watch.execute(
             "SELECT true FROM callctl.load_test AS t JOIN chatapp.calls AS c USING (company_id)"
-            " WHERE c.status <> 'completed'"
+            " WHERE c.status IN ('pending', 'ringing', 'in_progress')"
         ).fetchone(),
         "a call of the load test's",
     )
@@ -281,6 +282,20 @@ def test_a_signal_that_ends_programs_ends_it_in_order(db: psycopg.Connection[Any
     assert code == 130, err
     assert "; its rows are removed" in err
     assert everything(db) == before
+    assert left(db) == 0
+
+
+@one
+def test_an_interrupt_in_its_first_moment_is_one(db: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No load that sent nothing passes."""
+
+    async def interrupted(_: Load) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(1)
+
+    monkeypatch.setattr(Load, "run", interrupted)
+    done = run(db, SHORT)
+    assert (done.interrupted, done.passed) == (True, False)
     assert left(db) == 0
 
 
