@@ -42,8 +42,8 @@ COMMENT ON FUNCTION callctl.set_writes(text) IS
 
 CREATE OR REPLACE FUNCTION callctl.counted_tables() RETURNS TABLE (relation text, part text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-  -- Not counted: work_list and work_done, which are made again; spared_value, which is empty but within one statement and
-  -- emptied at its beginning; checkpoint, which verify reports while a row is in it; tally, whose sums are compared.
+  -- Not counted: work_list and work_done, which are made again; checkpoint and removed_row, which verify reports while a row is
+  -- in them; tally, whose sums are compared.
   -- A column that is added later changes the text of every row: the store that adds it must begin that table's count again.
   SELECT t.name, CASE t.name WHEN 'saved_value' THEN 'r.relation || ''.'' || r.field' ELSE '''''::text' END
     FROM unnest(ARRAY['action', 'bound_field', 'definition', 'encryption_key', 'history', 'inheritance_breach', 'installation',
@@ -54,19 +54,19 @@ COMMENT ON FUNCTION callctl.counted_tables() IS
   'The tables of this schema whose rows are counted, and the expression by which a table''s rows are counted in parts';
 
 CREATE OR REPLACE FUNCTION callctl.followed_tables(p_table regclass)
-RETURNS TABLE (key name, followed regclass, followed_key name)
+RETURNS TABLE (key name, followed regclass, followed_key name, seen boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT a.attname, c.confrelid::regclass, f.attname
+  SELECT a.attname, c.confrelid::regclass, f.attname,
+         -- To a role that may not read a table, or whose rows of it a policy may hide, a row that is there looks like one that is gone.
+         has_schema_privilege(p.relnamespace, 'USAGE') AND has_table_privilege(p.oid, 'SELECT') AND NOT row_security_active(p.oid)
     FROM pg_constraint AS c
     JOIN pg_class AS p ON p.oid = c.confrelid
     JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
     JOIN pg_attribute AS f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1]
    WHERE c.conrelid = p_table AND c.contype = 'f' AND cardinality(c.conkey) = 1 AND p.relnamespace <> 'callctl'::regnamespace
-     -- Where it may not look, nothing is known of the rows; a client's write must not fail for that.
-     AND has_schema_privilege(p.relnamespace, 'USAGE') AND has_table_privilege(p.oid, 'SELECT')
 $$;
 COMMENT ON FUNCTION callctl.followed_tables(regclass) IS
-  'The platform''s tables whose rows a table''s rows go with by a foreign key, and the columns that join them';
+  'The platform''s tables whose rows a table''s rows go with by a foreign key, the columns that join them, and whether the current role sees all their rows';
 
 CREATE OR REPLACE FUNCTION callctl.count_rows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, MDY' SET "TimeZone" = 'UTC' AS $$
@@ -75,20 +75,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET "Dat
 DECLARE
   sign constant integer := CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END;
   k record;
-  there boolean;
 BEGIN
-  IF TG_OP = 'TRUNCATE' THEN
-    -- TRUNCATE ... CASCADE of the table that its rows go with: nothing is left of that one either.
-    FOR k IN SELECT f.followed FROM callctl.followed_tables(TG_RELID) AS f LOOP
-      EXECUTE format('SELECT EXISTS (SELECT FROM %s)', k.followed) INTO there;
-      IF NOT there THEN
-        INSERT INTO callctl.tally (relation, part, row_count, digest)
-        SELECT y.relation, y.part, -sum(y.row_count), -sum(y.digest)
-          FROM callctl.tally AS y WHERE y.relation = TG_TABLE_NAME GROUP BY y.relation, y.part;
-      END IF;
-    END LOOP;
-
-  ELSIF current_setting('callctl.writes', true) = 'on' THEN
+  IF current_setting('callctl.writes', true) = 'on' THEN
     IF TG_TABLE_NAME = 'saved_value' THEN
       INSERT INTO callctl.tally (relation, part, row_count, digest)
       SELECT TG_TABLE_NAME, r.relation || '.' || r.field, sign * count(*), sign * sum(callctl.row_digest(r::text))
@@ -111,7 +99,20 @@ BEGIN
   -- or changes is not counted: verify sees the difference. Every DELETE of such a row comes here, so nothing is looked up first.
   ELSIF TG_NARGS > 0 AND TG_OP <> 'INSERT' AND EXISTS (SELECT FROM written) THEN
     FOR k IN SELECT * FROM callctl.followed_tables(TG_RELID) LOOP
-      IF TG_OP = 'DELETE' THEN
+      IF NOT k.seen THEN
+        -- Whether the platform's row is gone cannot be told here, and a client's write must not fail for that: what was there is
+        -- set aside. Of an UPDATE that changes the key alone, the new row is counted.
+        EXECUTE format('INSERT INTO callctl.removed_row (relation, part, contents) SELECT %1$L, %2$s, r::text FROM %4$I AS r WHERE r.%3$I IS NOT NULL',
+                       TG_TABLE_NAME, TG_ARGV[0], k.key, CASE TG_OP WHEN 'DELETE' THEN 'written' ELSE 'gone' END);
+        IF TG_OP = 'UPDATE' THEN
+          EXECUTE format(
+            'INSERT INTO callctl.tally (relation, part, row_count, digest)
+             SELECT %1$L, %2$s, count(*), sum(callctl.row_digest(r::text)) FROM written AS r
+              WHERE r.%3$I IS NOT NULL
+                AND to_jsonb(r) - ARRAY[%3$L, ''row_id''] IN (SELECT to_jsonb(g) - ARRAY[%3$L, ''row_id''] FROM gone AS g)
+              GROUP BY 2', TG_TABLE_NAME, TG_ARGV[0], k.key);
+        END IF;
+      ELSIF TG_OP = 'DELETE' THEN
         EXECUTE format(
           'INSERT INTO callctl.tally (relation, part, row_count, digest)
            SELECT %1$L, %2$s, -count(*), -sum(callctl.row_digest(r::text)) FROM written AS r
@@ -150,12 +151,16 @@ BEGIN
     'SELECT coalesce(h.part, y.part), coalesce(y.row_count, 0)::bigint, coalesce(h.row_count, 0), coalesce(h.digest, 0) - coalesce(y.digest, 0)
        FROM (SELECT y.part, sum(y.row_count) AS row_count, sum(y.digest) AS digest
                FROM callctl.tally AS y WHERE y.relation = %1$L GROUP BY y.part) AS y
-       FULL JOIN (SELECT %2$s AS part, count(*) AS row_count, sum(callctl.row_digest(r::text)) AS digest FROM callctl.%1$I AS r GROUP BY 1) AS h
+       FULL JOIN (SELECT u.part, sum(u.row_count)::bigint AS row_count, sum(u.digest) AS digest
+                    FROM (SELECT %2$s AS part, count(*) AS row_count, sum(callctl.row_digest(r::text)) AS digest FROM callctl.%1$I AS r GROUP BY 1
+                          UNION ALL
+                          SELECT a.part, count(*), sum(callctl.row_digest(a.contents)) FROM callctl.removed_row AS a
+                           WHERE a.relation = %1$L GROUP BY 1) AS u GROUP BY u.part) AS h
          ON h.part = y.part', p_relation, p_part);
 END
 $$;
 COMMENT ON FUNCTION callctl.compare_rows(text, text) IS
-  'Of one counted table, by part: how many rows are recorded, how many are there, and the sum of the digests there less that recorded';
+  'Of one counted table, by part: how many rows are recorded, how many are there or set aside, and the sum of their digests less that recorded';
 
 CREATE OR REPLACE FUNCTION callctl.changed_records()
 RETURNS TABLE (relation text, part text, recorded bigint, present bigint, difference text)
@@ -193,12 +198,14 @@ DECLARE
   t record;
   writes text;
 BEGIN
-  IF cardinality(p_accepted) = 0 AND NOT EXISTS (SELECT FROM callctl.tally AS y OFFSET 1000) AND NOT EXISTS (
+  IF cardinality(p_accepted) = 0 AND NOT EXISTS (SELECT FROM callctl.tally AS y OFFSET 1000)
+     AND NOT EXISTS (SELECT FROM callctl.removed_row) AND NOT EXISTS (
        SELECT FROM callctl.counted_tables() AS c WHERE NOT EXISTS (SELECT FROM callctl.installation AS i WHERE c.relation = ANY (i.counted))) THEN
     RETURN;
   END IF;
   -- One callctl at a time; clients go on adding rows.
   LOCK TABLE callctl.tally IN SHARE UPDATE EXCLUSIVE MODE;
+  PERFORM callctl.settle_removed_rows(c.relation) FROM callctl.counted_tables() AS c;
   writes := callctl.set_writes('on');
   DELETE FROM callctl.tally AS y WHERE y.relation = ANY (p_accepted);
   FOR t IN
@@ -247,13 +254,11 @@ BEGIN
       FROM callctl.counted_tables() AS c
       CROSS JOIN (VALUES ('count_added', 'INSERT', 'REFERENCING NEW TABLE AS written'),
                          ('count_changed', 'UPDATE', 'REFERENCING OLD TABLE AS gone NEW TABLE AS written'),
-                         ('count_removed', 'DELETE', 'REFERENCING OLD TABLE AS written'),
-                         ('count_emptied', 'TRUNCATE', '')) AS w (name, event, rows)
+                         ('count_removed', 'DELETE', 'REFERENCING OLD TABLE AS written')) AS w (name, event, rows)
       LEFT JOIN pg_trigger AS g ON g.tgrelid = format('callctl.%I', c.relation)::regclass AND g.tgname = w.name
-     -- TRUNCATE of the others is never callctl's; of saved_value callctl.spare_values() sees to it.
-     WHERE (w.event <> 'TRUNCATE' OR c.relation = 'inheritance_breach')
-       -- Made once: to make them again would lock out applications whose triggers save values.
-       AND g.tgenabled IS DISTINCT FROM 'A'
+     -- TRUNCATE is never callctl's; what one of the platform's takes along is set aside (removed rows).
+     -- Made once: to make them again would lock out applications whose triggers save values.
+     WHERE g.tgenabled IS DISTINCT FROM 'A'
   LOOP
     IF t.tgenabled IS NULL THEN
       of_trigger := CASE WHEN t.name IN ('callctl.saved_value', 'callctl.inheritance_breach') THEN quote_literal(t.part) ELSE '' END;

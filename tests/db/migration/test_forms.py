@@ -362,7 +362,7 @@ def test_a_truncated_table_takes_along_what_is_saved_of_its_own_rows_alone(platf
     platform.db.execute("DROP PUBLICATION IF EXISTS everything")
     assert platform.db.execute(others).fetchall() == before
     assert platform.db.execute("SELECT FROM callctl.saved_value WHERE relation = 'chatbots'").fetchall() == []
-    assert platform.db.execute("SELECT FROM callctl.spared_value").fetchall() == []
+    assert platform.db.execute("SELECT FROM callctl.removed_row").fetchall() == []
     platform.down()
 
 

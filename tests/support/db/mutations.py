@@ -514,7 +514,7 @@ def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[M
             kind = "text" if result != "text" else "jsonb"
             found.append(("returns", again + definition.replace(f" RETURNS {result}", f" RETURNS {kind}", 1)))
         for what, sql in found:
-            whole = not trigger or name in ("count_rows", "spare_values")  # those of callctl's own tables
+            whole = not trigger or name in ("count_rows", "spare_rows")  # those of callctl's own tables
             yield Mutation("function", f"{name}({types})" if whole else name, what, sql, f"{schema}.{name}")
 
 

@@ -173,7 +173,7 @@ SECRETS = (
     "callctl.kept_webhook_secret",
     "callctl.saved_value",
     "callctl.saved_row",
-    "callctl.spared_value",
+    "callctl.removed_row",
 )
 REPLICA = "SET session_replication_role = replica"
 WRITES = "SET callctl.writes = on"
@@ -540,6 +540,9 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage("TRUNCATE callctl.tally", says="not recorded"),
         Breakage("DROP TABLE callctl.seeded_model", says="seeded_model"),
     ],
+    "removed-rows-settled": [
+        Breakage("INSERT INTO callctl.removed_row (relation, contents) SELECT 'saved_value', s::text FROM callctl.saved_value AS s LIMIT 1", says="saved_value")
+    ],
     "no-model-waits": [Breakage(COUNTED + "INSERT INTO callctl.saved_row (relation, row_id, contents) VALUES ('ai_models', gen_random_uuid(), '{}')")],
 }  # fmt: skip
 
@@ -551,6 +554,7 @@ NO_STATEMENT: dict[str, str] = {
         ("company-flags", "call-settings-present", "call-models", "no-model-waits", "load-test-removed", "records-unchanged"),
         COMMAND,
     ),
+    "removed-rows-settled": "callctl migrate up: tests/db/test_removed_rows.py",
     "nothing-half-done": "a command of callctl's that status names: tests/faults stop a step and finish it",
     "accounts-secrets-encrypted": "rotate-secrets, which needs a key: test_rotation.py; a damaged one is known to the customer alone",
     "accounts-secrets-known-key": "the key is known to the operator alone",
