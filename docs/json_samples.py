@@ -340,7 +340,7 @@ def _secrets() -> None:
     )
     counted.unreadable.append(Unreadable("integration_accounts", _ROW, "access_token", unbound(1, "k1")))
     form = Foreign("integration_accounts", "refresh_token", "Fernet", 1, [_ROW])
-    counted.foreign[form.target, form.field, form.form] = form
+    counted.foreign[form.table, form.field, form.form] = form
     last = Ledger(1, "k1", _AT, _AT, "migrator", "ops@deploy", 0)
     kept = Kept(_ROW, _COMPANY, 7, _AT, _AT, "9193d0e209b5")
     render_secrets.secrets(Secrets("k2", "keep", counted, _outside(), None, last, (kept,), (_copy(),)), "json")

@@ -235,7 +235,7 @@ def test_a_declared_path_that_meets_another_type(url: str, keys: Path) -> None:
             (Jsonb({"id": 9, "config": {"servers": {"secret": SECRET}}}),),
         )
         done = rotate(settings)
-        left = sorted((each.target, each.row_id, each.field) for each in done.left)
+        left = sorted((each.table, each.row_id, each.field) for each in done.left)
         assert left == [
             ("saved rows of tokens", "00000000-0000-0000-0000-000000000001", "config.servers"),
             ("tokens", "1", "config.servers"),

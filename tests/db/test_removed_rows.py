@@ -76,7 +76,7 @@ UNSEEN = {
 
 
 def as_sql(template: str, table: str, role: str) -> sql.Composed:
-    return sql.SQL(template).format(sql.SQL(table), sql.Identifier(role))  # type: ignore[arg-type]
+    return sql.SQL(template).format(sql.SQL(table), sql.Identifier(role))
 
 
 @pytest.mark.parametrize("why", UNSEEN)

@@ -42,7 +42,7 @@ def generate(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str
         text=True,
         check=False,
         env=environ,
-        timeout=60,
+        timeout=600,
     )
 
 
@@ -69,7 +69,7 @@ def test_a_stale_page_is_found(tmp_path: Path) -> None:
         "[page.write_text(page.read_text().replace('1', '9')) for page in stale];"
         "sys.exit(main(['--check']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 1
     assert "docs: stale: steps.md, performance.md, online.svg; run ./dev docs" in done.stderr
 

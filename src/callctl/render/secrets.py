@@ -280,7 +280,7 @@ def _foreign(counted: Census, *, encrypt_foreign: bool) -> None:
     for foreign in counted.foreign.values():
         number = f"{render.counted(foreign.values, 'value')} with the form of ciphertext of {foreign.form}"
         render.warning(
-            f"{number}: {foreign.target}, {foreign.field}, {_rotation_rows(foreign.rows, foreign.values)}; {what}"
+            f"{number}: {foreign.table}, {foreign.field}, {_rotation_rows(foreign.rows, foreign.values)}; {what}"
         )
 
 
@@ -351,7 +351,7 @@ def _rotated_text(done: Rotated, target: Target | None) -> None:
         render.out()
     _rotation_left(
         [
-            (left.target, left.row_id, left.field, left.reason)
+            (left.table, left.row_id, left.field, left.reason)
             for left in done.left
             if not left.reason.startswith("foreign: ")
         ],
@@ -361,7 +361,7 @@ def _rotated_text(done: Rotated, target: Target | None) -> None:
     least = "at least " if done.failures > len(done.left) else ""
     for foreign in done.foreign:
         text = f"{least}{render.counted(foreign.values, 'value')} left: {foreign.reason.removeprefix('foreign: ')}"
-        render.warning(f"{foreign.target}, {foreign.field}: {text}; {_rotation_rows(foreign.rows, foreign.values)}")
+        render.warning(f"{foreign.table}, {foreign.field}: {text}; {_rotation_rows(foreign.rows, foreign.values)}")
     for account_type, number in done.misshapen.items():
         accounts = render.counted(number, f"{account_type} account")
         render.warning(
@@ -462,7 +462,7 @@ def secrets_document(secrets: Secrets) -> documents.Secrets:
         "misshapen": counted.total("misshapen"),
         "fields": [
             {
-                "target": use.target,
+                "target": use.table,
                 "where": use.where,
                 "account_type": use.account_type,
                 "field": use.field,
@@ -521,7 +521,7 @@ def _secrets_text(secrets: Secrets) -> None:
         ("where", "account type", "field", "under", "version", "values", "to rotate"),
         (
             (
-                use.target,
+                use.table,
                 use.account_type or "",
                 use.field,
                 _UNDER.get(use.state, use.key or "no known key"),
@@ -545,7 +545,7 @@ def _secrets_text(secrets: Secrets) -> None:
             render.out(f"and {len(tenants) - SHOWN:,} more companies; --output json lists them")
         render.out()
     _rotation_left(
-        [(value.target, value.row_id, value.field, value.reason) for value in counted.unreadable],
+        [(value.table, value.row_id, value.field, value.reason) for value in counted.unreadable],
         counted.total("unreadable") + counted.total("misshapen") + counted.unbound,
     )
     _foreign(counted, encrypt_foreign=any(use.due for use in counted.uses if use.state == "foreign"))

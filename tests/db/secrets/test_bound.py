@@ -399,7 +399,7 @@ def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tm
             ("integration_accounts", account, "credentials.authToken"),
         }
         rotated = rotate(settings)
-        assert {(each.target, each.row_id, each.field) for each in rotated.left} == wanted
+        assert {(each.table, each.row_id, each.field) for each in rotated.left} == wanted
         assert {each.reason.split(":")[0] for each in rotated.left} == {"unbound"}
         (failed,) = [check for check in verify.verify(db, settings).checks if check.id == "secrets-bound"]
         assert {tuple(row[:3]) for row in failed.sample} == wanted
@@ -413,7 +413,7 @@ def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tm
         db.execute(PUT, (Jsonb(json.loads(moved)), account))
         db.execute("DELETE FROM callctl.saved_row")
         migrate.down(settings, to=8)
-        assert {(each.target, each.row_id) for each in rotate(settings).left} == {
+        assert {(each.table, each.row_id) for each in rotate(settings).left} == {
             ("archived integration_accounts", account)
         }
         migrate.up(settings, to=9)

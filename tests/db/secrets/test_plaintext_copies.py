@@ -24,7 +24,7 @@ from callctl.sandbox.lifecycle import fill
 from callctl.secrets.inventory import plaintext_copies
 from callctl.secrets.inventory.plaintext_copies import Copy
 from callctl.secrets.rotation.rotate import rotate
-from callctl.secrets.rows.tables import targets
+from callctl.secrets.rows.tables import secret_tables
 
 pytestmark = pytest.mark.one_server
 
@@ -67,7 +67,7 @@ ON = "chatapp.integration_accounts"
 def copies(url: str, keys: Path, **others: Any) -> tuple[Copy, ...]:
     settings = accounts.settings_of(url, keys, **others)
     with connect(url, options="-c default_transaction_read_only=on") as db:
-        return plaintext_copies.copies(db, settings, targets(db, settings))
+        return plaintext_copies.copies(db, settings, secret_tables(db, settings))
 
 
 def told(found: tuple[Copy, ...], *kinds: str) -> dict[str | None, str]:

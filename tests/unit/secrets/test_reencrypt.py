@@ -18,7 +18,7 @@ from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted, 
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
 from callctl.secrets.rows.fast_path import LONGEST_DOCUMENT, NotTheSame
-from callctl.secrets.rows.row import NotReadable, Part, Row, Target, decode, encode
+from callctl.secrets.rows.row import NotReadable, Part, Row, SecretTable, decode, encode
 from callctl.secrets.rows.slow_path import Reencrypter
 
 KEYS = {
@@ -27,7 +27,7 @@ KEYS = {
 }
 RING = KeyRing(KEYS["k2"], KEYS)
 PART = Part("integration_accounts", "credentials", "json", tuple(each for each in DECLARED if each.path))
-TARGET = Target("accounts", "integration_accounts", "live", ("s", "t"), "", "", "", "", "", "", (PART,))
+TARGET = SecretTable("accounts", "integration_accounts", "live", ("s", "t"), "", "", "", "", "", "", (PART,))
 
 # What jsonb can hold and Python's own numbers can't.
 DIGITS = st.one_of(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
-from callctl.secrets.rows.row import Binding, FieldName, Part, Reencrypted, Row, RowName, Rule, Target
+from callctl.secrets.rows.row import Binding, FieldName, Part, Reencrypted, Row, RowName, Rule, SecretTable
 from callctl.secrets.rows.slow_path import Reencrypter
 
 TABLE = "integration_accounts"
@@ -27,7 +27,7 @@ PARTS = (
     Part(TABLE, "credentials", "json", tuple(each for each in DECLARED if each.path)),
     *(Part(TABLE, each.column, "text", (each,)) for each in DECLARED if not each.path),
 )
-TARGET = Target("accounts", TABLE, "live", ("s", "t"), "", "", "", "", "", "", PARTS)
+TARGET = SecretTable("accounts", TABLE, "live", ("s", "t"), "", "", "", "", "", "", PARTS)
 
 FORMS = ("absent", "plaintext", "bare", "k1", "k2", "bound k1", "bound k2", "of another row")
 PATHS = ("credentials.authToken", "credentials.apiKeySecret", "access_token", "refresh_token")

@@ -12,7 +12,7 @@ from callctl.migration.checks.findings import LATE, SAMPLE, CheckResult, ask
 from callctl.migration.steps.numbered import all_steps
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.rows.row import FieldName
-from callctl.secrets.rows.tables import assert_matched, bound_fields, json_path, targets
+from callctl.secrets.rows.tables import assert_matched, bound_fields, json_path, secret_tables
 from callctl.statements import naming
 from callctl.statements.adaptation import adapt
 from callctl.statements.naming import DOCUMENTED_SCHEMA, Naming
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from callctl.config.sections import SecretField
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
-    from callctl.secrets.rows.row import Part, Target
+    from callctl.secrets.rows.row import Part, SecretTable
 
 # Checks that read the same table, asked in one pass over it.
 #
@@ -336,13 +336,13 @@ def declared_secrets(connection: Connection, settings: Settings) -> str:
     matches nothing.
     """
     ours = set(settings.secret_fields) - set(DECLARED)
-    found = targets(connection, settings)
+    found = secret_tables(connection, settings)
     assert_matched(connection, settings, found)
     values = [
-        _values(target, part, each)
-        for target in found
-        if target.where == "live"
-        for part in target.parts
+        _values(secret_table, part, each)
+        for secret_table in found
+        if secret_table.where == "live"
+        for part in secret_table.parts
         for each in part.fields
         if each in ours
     ]
@@ -355,11 +355,11 @@ def bound_secrets(connection: Connection, settings: Settings, bound: frozenset[F
     Raises Refused as :func:`declared_secrets`.
     """
     values = [
-        _values(target, part, each)
-        for target in targets(connection, settings)
-        for part in target.parts
+        _values(secret_table, part, each)
+        for secret_table in secret_tables(connection, settings)
+        for part in secret_table.parts
         for each in part.fields
-        if FieldName(target.recorded, each.account_type or "", each.text) in bound
+        if FieldName(secret_table.recorded, each.account_type or "", each.text) in bound
     ]
     return "\n  UNION ALL ".join([_NO_SECRET, *values])
 
@@ -376,13 +376,13 @@ def unbound_rows(connection: Connection, settings: Settings, table: str) -> set[
     return found
 
 
-def _values(target: Target, part: Part, field: SecretField) -> str:
+def _values(secret_table: SecretTable, part: Part, field: SecretField) -> str:
     """The query for what stands in one field: table, row, field, whether it is a whole text column, value."""
     from psycopg import sql
 
-    relation = sql.Identifier(*target.relation).as_string(None)
+    relation = sql.Identifier(*secret_table.relation).as_string(None)
     column = f"t.{sql.Identifier(part.column).as_string(None)}"
-    said = f"{literal(target.name)}, {target.row_id}, {literal(field.text)}"
+    said = f"{literal(secret_table.name)}, {secret_table.row_id}, {literal(field.text)}"
     path = field.path[len(part.inside) :]  # of a saved value, what is saved is inside already
     if part.form == "row":
         column += f" -> {literal(field.column)}"
@@ -392,7 +392,7 @@ def _values(target: Target, part: Part, field: SecretField) -> str:
     else:
         whole = f"to_jsonb({column}::text)" if part.form == "text" else column
         values = f"SELECT {said}, {str(not field.path).lower()}, {whole} FROM {relation} AS t"
-    conditions = [] if target.condition == "true" else [target.condition]
+    conditions = [] if secret_table.condition == "true" else [secret_table.condition]
     if field.account_type:
-        conditions.append(f"{target.account_type} = {literal(field.account_type)}")
+        conditions.append(f"{secret_table.account_type} = {literal(field.account_type)}")
     return values + (f" WHERE {' AND '.join(conditions)}" if conditions else "")

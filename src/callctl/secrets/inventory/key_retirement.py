@@ -136,9 +136,9 @@ def _in_fields(counted: Census, id: str) -> Counter[tuple[str, str, str]]:
     for use, number in counted.uses.items():
         if use.key == id:
             why = "under it" if use.state == "sealed" else "names it, and does not open"
-            found[use.target, use.field, UNDER_UNBOUND if use.unbound else why] += number
+            found[use.table, use.field, UNDER_UNBOUND if use.unbound else why] += number
         elif use.state == "unreadable" and use.key is None and use.version is not None:
-            found[use.target, use.field, "carries no key id, and opens under no key of the ring"] += number
+            found[use.table, use.field, "carries no key id, and opens under no key of the ring"] += number
     return found
 
 

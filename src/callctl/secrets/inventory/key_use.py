@@ -30,13 +30,13 @@ from callctl.secrets.rows.row import (
     Row,
     RowName,
     Rule,
-    Target,
+    SecretTable,
     Where,
     as_row,
     decode,
     unbound,
 )
-from callctl.secrets.rows.tables import Kept, OtherCompanies, assert_matched, bound_fields, query, targets
+from callctl.secrets.rows.tables import Kept, OtherCompanies, assert_matched, bound_fields, query, secret_tables
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -61,7 +61,7 @@ class Use(NamedTuple):
     would write it. ``unbound``: it would not, because the value is unbound in a bound field.
     """
 
-    target: str
+    table: str
     where: Where
     account_type: str | None
     field: str
@@ -78,7 +78,7 @@ class Unreadable:
     the value.
     """
 
-    target: str
+    table: str
     row_id: str
     field: str
     reason: str
@@ -88,7 +88,7 @@ class Unreadable:
 class Foreign:
     """Values of one field that have the ``form`` of another tool's ciphertext; ``rows`` are the first, by id."""
 
-    target: str
+    table: str
     field: str
     form: str
     values: int = 0
@@ -174,40 +174,42 @@ def census(
     counted = Census()
     with apart() if apart is not None else nullcontext():
         rule = rule or Rule(bound=bound_fields(connection))
-        found = targets(connection, settings)
+        found = secret_tables(connection, settings)
         assert_matched(connection, settings, found)
     decrypter = Decrypter(ring, OtherCompanies(connection, settings)) if ring is not None else None
     reader = _Reader(ring, decrypter, rule, encrypt_foreign, counted)
-    for target in found:
-        for rows in _pages(connection, target) if apart is None else _pages_apart(connection, target, apart):
+    for secret_table in found:
+        for rows in (
+            _pages(connection, secret_table) if apart is None else _pages_apart(connection, secret_table, apart)
+        ):
             for row in rows:
-                reader.row(target, row)
+                reader.row(secret_table, row)
             on_event(RotationProgress(counted.rows, 0, counted.left, 0.0))
     return counted
 
 
-def _pages(connection: Connection, target: Target) -> Iterator[list[Row]]:
+def _pages(connection: Connection, secret_table: SecretTable) -> Iterator[list[Row]]:
     """The rows of a target, some at a time: memory stays the same, however large the table is."""
     with connection.cursor("callctl_secrets") as cursor:
-        cursor.execute(query("all", target), {})
+        cursor.execute(query("all", secret_table), {})
         while fetched := cursor.fetchmany(ROWS_AT_ONCE):
             yield [as_row(each) for each in fetched]
 
 
 def _pages_apart(
-    connection: Connection, target: Target, apart: Callable[[], AbstractContextManager[None]]
+    connection: Connection, secret_table: SecretTable, apart: Callable[[], AbstractContextManager[None]]
 ) -> Iterator[list[Row]]:
     """The same, each page in a transaction of its own. Where a key may be there twice, all are read in one."""
-    if not target.unique:
+    if not secret_table.unique:
         with apart():
-            yield from _pages(connection, target)
+            yield from _pages(connection, secret_table)
         return
     above: str | None = None
     more = True
     while more:
         with apart():
             values = {"above": above, "up_to": None, "rows": ROWS_AT_ONCE}
-            page = [as_row(each) for each in connection.execute(query("read", target), values).fetchall()]
+            page = [as_row(each) for each in connection.execute(query("read", secret_table), values).fetchall()]
         if more := len(page) == ROWS_AT_ONCE:
             above = page[-1].key
         yield page
@@ -223,10 +225,10 @@ class _Reader:
         self._rule = rule
         self._counted = counted
 
-    def row(self, target: Target, row: Row) -> None:
+    def row(self, secret_table: SecretTable, row: Row) -> None:
         counted = self._counted
         counted.rows += 1
-        for part, raw in zip(target.parts, row.values, strict=True):
+        for part, raw in zip(secret_table.parts, row.values, strict=True):
             if raw is None:
                 continue
             if part.is_credentials:
@@ -234,13 +236,13 @@ class _Reader:
             try:
                 root, slots = part.take_apart(raw, row.account_type)
             except NotReadable as problem:
-                self._add(target, row, part.column, "unreadable", None, None, False, problem.reason)
+                self._add(secret_table, row, part.column, "unreadable", None, None, False, problem.reason)
                 continue
             for path, reason in part.strays(root, row.account_type):
-                self._add(target, row, path, "misshapen", None, None, False, reason)
+                self._add(secret_table, row, path, "misshapen", None, None, False, reason)
             for slot in slots:
                 if slot.value != "":
-                    self._value(target, row, slot.path, slot.value)
+                    self._value(secret_table, row, slot.path, slot.value)
 
     def _shape(self, row: Row, raw: str) -> None:
         try:
@@ -250,48 +252,50 @@ class _Reader:
         for path, trouble in problems(row.account_type or "", credentials):
             self._counted.shapes[Shape(row.account_type or "", path, trouble)] += 1
 
-    def _value(self, target: Target, row: Row, path: str, value: object) -> None:
+    def _value(self, secret_table: SecretTable, row: Row, path: str, value: object) -> None:
         try:
             envelope = read_envelope(value)
         except Malformed as problem:
-            self._add(target, row, path, "unreadable", None, None, False, f"malformed: {problem.reason}")
+            self._add(secret_table, row, path, "unreadable", None, None, False, f"malformed: {problem.reason}")
             return
-        name = RowName(target.table, row.row_id)
+        name = RowName(secret_table.table, row.row_id)
         if envelope is None:
             form = foreign(str(value))
-            if self._rule.version(target.recorded, name, row.account_type, path, 0) is None:
+            if self._rule.version(secret_table.recorded, name, row.account_type, path, 0) is None:
                 state: State = "plaintext" if form is None else "foreign"
-                self._add(target, row, path, state, None, None, False, unbound(None, None, form))
+                self._add(secret_table, row, path, state, None, None, False, unbound(None, None, form))
             elif form is None:
-                self._add(target, row, path, "plaintext", None, None, True)
+                self._add(secret_table, row, path, "plaintext", None, None, True)
             else:
-                self._add(target, row, path, "foreign", None, None, self._encrypt_foreign)
-                self._foreign(target, row, path, form)
+                self._add(secret_table, row, path, "foreign", None, None, self._encrypt_foreign)
+                self._foreign(secret_table, row, path, form)
             return
         key = envelope.key_id
         if self._decrypter is not None:
             try:
-                opened = self._decrypter.decrypt(envelope, Place(row.company_id, target.table, row.row_id, path))
+                opened = self._decrypter.decrypt(envelope, Place(row.company_id, secret_table.table, row.row_id, path))
             except NotDecrypted as problem:
-                self._add(target, row, path, "unreadable", key, envelope.version, False, str(problem))
+                self._add(secret_table, row, path, "unreadable", key, envelope.version, False, str(problem))
                 return
             key = opened.key.id
-        wanted = self._rule.version(target.recorded, name, row.account_type, path, envelope.version)
+        wanted = self._rule.version(secret_table.recorded, name, row.account_type, path, envelope.version)
         if wanted is None:
-            self._add(target, row, path, "sealed", key, envelope.version, False, unbound(envelope.version, key))
+            self._add(secret_table, row, path, "sealed", key, envelope.version, False, unbound(envelope.version, key))
             return
         due = envelope.key_id != self._primary or envelope.version != wanted
-        self._add(target, row, path, "sealed", key, envelope.version, due)
+        self._add(secret_table, row, path, "sealed", key, envelope.version, due)
 
-    def _foreign(self, target: Target, row: Row, path: str, form: str) -> None:
-        found = self._counted.foreign.setdefault((target.name, path, form), Foreign(target.name, path, form))
+    def _foreign(self, secret_table: SecretTable, row: Row, path: str, form: str) -> None:
+        found = self._counted.foreign.setdefault(
+            (secret_table.name, path, form), Foreign(secret_table.name, path, form)
+        )
         found.values += 1
         if len(found.rows) < FIRST_ROWS and row.row_id not in found.rows:
             found.rows.append(row.row_id)
 
     def _add(
         self,
-        target: Target,
+        secret_table: SecretTable,
         row: Row,
         path: str,
         state: State,
@@ -302,7 +306,7 @@ class _Reader:
     ) -> None:
         counted = self._counted
         is_unbound = reason is not None and reason.startswith(UNBOUND)
-        use = Use(target.name, target.where, row.account_type, path, state, key, version, due, is_unbound)
+        use = Use(secret_table.name, secret_table.where, row.account_type, path, state, key, version, due, is_unbound)
         counted.uses[use] += 1
         tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0, 0])
         tenant[0] += 1
@@ -310,7 +314,7 @@ class _Reader:
         tenant[2] += state in ("unreadable", "misshapen", "foreign") and not due and not is_unbound
         tenant[3] += is_unbound
         if reason is not None and len(counted.unreadable) < MOST_LISTED:
-            counted.unreadable.append(Unreadable(target.name, row.row_id, path, reason))
+            counted.unreadable.append(Unreadable(secret_table.name, row.row_id, path, reason))
 
 
 # Under which key every declared secret of a database is, and what a rotation would do about it. Reads only.
@@ -462,7 +466,7 @@ def plan(
     store.assert_owner(connection, settings.schema)
     with database.read_only(connection):
         key_ledger.assert_known(connection, ring)
-        found = targets(connection, settings)
+        found = secret_tables(connection, settings)
         rule = _rule(connection, found, binding, bind_new)
         placed = copies(connection, settings, found)
         counted = (
@@ -495,7 +499,7 @@ def look(
     with database.read_only(connection):
         if ring is not None:
             key_ledger.assert_known(connection, ring)
-        found = targets(connection, settings)
+        found = secret_tables(connection, settings)
         rule = _rule(connection, found, binding, bind_new)
         counted = census(connection, settings, ring, rule=rule, encrypt_foreign=encrypt_foreign, on_event=on_event)
         placed = copies(connection, settings, found)
@@ -505,7 +509,7 @@ def look(
     return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept, placed)
 
 
-def _rule(connection: Connection, found: Sequence[Target], binding: Binding, bind_new: Sequence[str]) -> Rule:
+def _rule(connection: Connection, found: Sequence[SecretTable], binding: Binding, bind_new: Sequence[str]) -> Rule:
     """The rule of the rotation that is asked about. Raises Refused where ``bind_new`` names no row."""
     bound = tables.bound_fields(connection)
     return Rule(binding, bound, tables.named_rows(connection, found, bound, bind_new))

@@ -18,7 +18,7 @@ from callctl.server_errors import outline
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
-    from callctl.secrets.rows.row import Target
+    from callctl.secrets.rows.row import SecretTable
 
 Kind: TypeAlias = Literal[
     "trigger",
@@ -59,12 +59,12 @@ class Copy:
         return self.kind in ("trigger", "rule")
 
 
-def copies(connection: Connection, settings: Settings, targets: Iterable[Target]) -> tuple[Copy, ...]:
+def copies(connection: Connection, settings: Settings, secret_tables: Iterable[SecretTable]) -> tuple[Copy, ...]:
     """What fires on the rows that a rotation writes, and what holds or gets copies of their plaintext. Reads only.
 
     What cannot be read within ``lock_timeout_ms``, or by this role, is ``unknown``.
     """
-    written = [(*target.relation, part.column) for target in targets for part in target.parts]
+    written = [(*secret_table.relation, part.column) for secret_table in secret_tables for part in secret_table.parts]
     schemas, tables, columns = (list(each) for each in zip(*written, strict=True)) if written else ([], [], [])
     values = {"schemas": schemas, "tables": tables, "columns": columns}
     asked = _Asked(connection, values, settings.lock_timeout_ms)

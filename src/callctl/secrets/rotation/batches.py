@@ -26,7 +26,7 @@ from callctl.events import OnEvent
 from callctl.files import read_sql
 from callctl.secrets.rotation.ranges import LeftValue, Range, Tally, reached
 from callctl.secrets.rows.fast_path import NotTheSame
-from callctl.secrets.rows.row import Change, Failure, Reencrypted, Row, Target, as_row
+from callctl.secrets.rows.row import Change, Failure, Reencrypted, Row, SecretTable, as_row
 from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.tables import merged, numbered, query
 from callctl.server_errors import is_canceled, is_rewritten
@@ -157,7 +157,7 @@ def array(element: int, items: Sequence[bytes | None]) -> bytes:
 class Batch:
     """Some rows of one target, and what is to be done about each."""
 
-    target: Target
+    secret_table: SecretTable
     rows: Sequence[Row]
     results: Sequence[Reencrypted]
 
@@ -188,7 +188,7 @@ class Batch:
     def without(self, lost: Collection[str]) -> Batch:
         """The rows that did not lose."""
         kept = [position for position, row in enumerate(self.rows) if row.version not in lost]
-        return Batch(self.target, [self.rows[each] for each in kept], [self.results[each] for each in kept])
+        return Batch(self.secret_table, [self.rows[each] for each in kept], [self.results[each] for each in kept])
 
     def left(self, reason: str) -> Batch:
         """The same rows with nothing written, and every value that would have been listed as left, for this reason."""
@@ -200,7 +200,7 @@ class Batch:
             )
             for result in self.results
         ]
-        return Batch(self.target, self.rows, results)
+        return Batch(self.secret_table, self.rows, results)
 
     def values(self, chosen: Sequence[int]) -> tuple[list[int], list[bytes]]:
         """The columns that are written in these rows, by number, and the parameters: keys, versions, new values."""
@@ -210,7 +210,7 @@ class Batch:
             array(TEXT, [row.version.encode() for row in rows]),
         ]
         parts = []
-        for number, part in enumerate(self.target.parts):
+        for number, part in enumerate(self.secret_table.parts):
             texts = [self.results[each].values[number] for each in chosen]
             if texts.count(None) == len(texts):
                 continue
@@ -269,20 +269,24 @@ class Swaps:
 
     def writes(self, name: str, batch: Batch, parts: Sequence[int], first: int) -> bytes:
         """The statement of this name that writes these rows' columns; ``first``: as :func:`merged`."""
-        return self.statement((name, batch.target.name, *parts), lambda: merged(name, batch.target, parts, first))
+        return self.statement(
+            (name, batch.secret_table.name, *parts), lambda: merged(name, batch.secret_table, parts, first)
+        )
 
-    def prepared(self, target: Target, rows: Sequence[Row], now_and_then: Callable[[], None] = lambda: None) -> Batch:
+    def prepared(
+        self, secret_table: SecretTable, rows: Sequence[Row], now_and_then: Callable[[], None] = lambda: None
+    ) -> Batch:
         """What is to be done about rows. Raises StepFailed where the check of a result fails."""
         results: list[Reencrypted] = []
         try:
             for start in range(0, len(rows), TAKE_IN):
-                results += self._reencrypter.reencrypt_all(target, rows[start : start + TAKE_IN])
+                results += self._reencrypter.reencrypt_all(secret_table, rows[start : start + TAKE_IN])
                 now_and_then()
-            return Batch(target, rows, results)
+            return Batch(secret_table, rows, results)
         except NotTheSame:
             raise StepFailed(
-                f"a value of {target.name} did not decrypt again to what it was, before it was written; nothing of this"
-                " batch was written",
+                f"a value of {secret_table.name} did not decrypt again to what it was, before it was written;"
+                " nothing of this batch was written",
                 hint="this is a bug in callctl, or in the machine's memory; earlier batches stand",
             ) from None
 
@@ -343,7 +347,7 @@ class Swaps:
     def _free(self, batch: Batch, chosen: Iterable[int]) -> list[int]:
         versions = {batch.rows[each].version: each for each in chosen}
         keys = batch.keys(versions)
-        rows = self._writer.execute(query("free", batch.target), {"keys": keys}).fetchall()
+        rows = self._writer.execute(query("free", batch.secret_table), {"keys": keys}).fetchall()
         return [versions[version] for (version,) in rows if version in versions]
 
     def _update(self, batch: Batch, chosen: Sequence[int]) -> frozenset[str]:
@@ -364,22 +368,24 @@ class Swaps:
             if not is_rewritten(error):
                 raise
             # A rule makes something else of it, with nothing to return.
-            raise database.NotStored(batch.target.relation, [batch.rows[each].key for each in chosen]) from None
+            raise database.NotStored(batch.secret_table.relation, [batch.rows[each].key for each in chosen]) from None
         wrong = [row[2] or "" for row in written if row[1] != "true"]
         if written and not wrong:
-            wrong = self._changed_after(batch.target, [(row[2] or "", row[3:]) for row in written])
+            wrong = self._changed_after(batch.secret_table, [(row[2] or "", row[3:]) for row in written])
         if wrong:
-            raise database.NotStored(batch.target.relation, wrong)
+            raise database.NotStored(batch.secret_table.relation, wrong)
         return frozenset([row[0] or "" for row in written])
 
-    def _changed_after(self, target: Target, written: Sequence[tuple[str, tuple[str | None, ...]]]) -> list[str]:
+    def _changed_after(
+        self, secret_table: SecretTable, written: Sequence[tuple[str, tuple[str | None, ...]]]
+    ) -> list[str]:
         """The keys of rows that are no longer as the statement that wrote them returned them, by a trigger after it."""
-        after = self._writer.execute(query("fires_after", target), {}).fetchone()
+        after = self._writer.execute(query("fires_after", secret_table), {}).fetchone()
         if not (after and after[0]):
             return []
         database.fire_deferred(self._writer)
         keys = [key for key, _ in written]
-        rows = self._writer.execute(query("read_again", target, locking=""), {"keys": keys}).fetchall()
+        rows = self._writer.execute(query("read_again", secret_table, locking=""), {"keys": keys}).fetchall()
         there = Counter((row.key, row.values) for row in map(as_row, rows))
         return [key for (key, values), number in Counter(written).items() if there[key, values] < number]
 
@@ -390,7 +396,7 @@ class Swaps:
         if lost:
             done = [batch.without(lost)]
             for start in range(0, len(keys := batch.keys(lost)), AGAIN):
-                tally, more = self._again(taken, batch.target, keys[start : start + AGAIN], tally)
+                tally, more = self._again(taken, batch.secret_table, keys[start : start + AGAIN], tally)
                 done += more
             tally, found = taken.tally, []
             for each in done:
@@ -399,31 +405,37 @@ class Swaps:
             self.mark(taken, batch.rows[-1].key, tally, found)
         taken.tally = tally
 
-    def _again(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, list[Batch]]:
+    def _again(
+        self, taken: Range, secret_table: SecretTable, keys: list[str], tally: Tally
+    ) -> tuple[Tally, list[Batch]]:
         """Rows that lost, read again and written: what has been counted, and what is done about each row. A row that
         is gone needs nothing.
         """
         done = []
         for _ in range(AGAIN_TIMES):
-            batch = self.prepared(target, self._rows_of(query("read_again", target, locking=""), {"keys": keys}))
+            batch = self.prepared(
+                secret_table, self._rows_of(query("read_again", secret_table, locking=""), {"keys": keys})
+            )
             tally, lost = self.swap(taken, batch, batch.changed(), tally)
             done.append(batch.without(lost))
             keys = batch.keys(lost)
             if not keys:
                 return tally, done
         for start in range(0, len(keys), LOCKED):
-            tally, more = self._last(taken, target, keys[start : start + LOCKED], tally)
+            tally, more = self._last(taken, secret_table, keys[start : start + LOCKED], tally)
             done += more
         return tally, done
 
-    def _last(self, taken: Range, target: Target, keys: list[str], tally: Tally) -> tuple[Tally, list[Batch]]:
+    def _last(
+        self, taken: Range, secret_table: SecretTable, keys: list[str], tally: Tally
+    ) -> tuple[Tally, list[Batch]]:
         """Rows whose writing was cut short, or which somebody writes all the time: together; or each by itself, which
         may take ``statement_timeout``. One that takes longer is left, and listed.
         """
         import psycopg
 
         def attempt(keys: list[str], most_ms: int, *, leave: bool = False) -> tuple[Tally, Batch]:
-            work = partial(self._locked, taken, target, keys, tally, most_ms, leave)
+            work = partial(self._locked, taken, secret_table, keys, tally, most_ms, leave)
             return self._in_transaction(work, "a row's lock", statement_timeout_ms=most_ms)
 
         try:
@@ -444,12 +456,12 @@ class Swaps:
         return tally, done
 
     def _locked(
-        self, taken: Range, target: Target, keys: list[str], tally: Tally, most_ms: int, leave: bool
+        self, taken: Range, secret_table: SecretTable, keys: list[str], tally: Tally, most_ms: int, leave: bool
     ) -> tuple[Tally, Batch]:
         """Rows read and written while this transaction holds them; ``leave`` only lists what would be written."""
-        again = query("read_again", target, locking="FOR NO KEY UPDATE OF t")
+        again = query("read_again", secret_table, locking="FOR NO KEY UPDATE OF t")
         rows = self._writer.execute(again, {"keys": keys}).fetchall()
-        batch = self.prepared(target, [as_row(each) for each in rows])
+        batch = self.prepared(secret_table, [as_row(each) for each in rows])
         if leave:
             return tally, batch.left(
                 f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
@@ -457,7 +469,7 @@ class Swaps:
         written = self._update(batch, changed := batch.changed())
         swallowed = batch.keys(batch.versions(changed) - written)
         if swallowed:
-            raise database.NotStored(target.relation, swallowed)
+            raise database.NotStored(secret_table.relation, swallowed)
         return self._counted(taken, batch, tally, written), batch
 
     def _rows_of(self, statement: Composed, values: dict[str, Any]) -> list[Row]:
@@ -540,7 +552,7 @@ class Batches:
         self._writing: _Writing | None = None
         self._size = BatchSize(settings)
 
-    def run(self, taken: Range, target: Target, between: Callable[[int], None]) -> Tally:
+    def run(self, taken: Range, secret_table: SecretTable, between: Callable[[int], None]) -> Tally:
         """Do a range from where it stands to its end. ``between`` is called with the rows of each batch once they are
         committed; what it raises ends the run, with what is committed standing.
 
@@ -548,17 +560,17 @@ class Batches:
         what was meant.
         """
         try:
-            self._read_ahead(target, taken.above, taken.up_to, self._size.rows)
-            while self._ahead is not None and (rows := self._rows_read(target, self._ahead)):
+            self._read_ahead(secret_table, taken.above, taken.up_to, self._size.rows)
+            while self._ahead is not None and (rows := self._rows_read(secret_table, self._ahead)):
                 asked = self._ahead
                 if len(rows) < asked.rows:
                     self._ahead = None
-                elif target.unique or (rows := _whole_keys(rows)):
-                    self._read_ahead(target, rows[-1].key, taken.up_to, self._size.rows)
+                elif secret_table.unique or (rows := _whole_keys(rows)):
+                    self._read_ahead(secret_table, rows[-1].key, taken.up_to, self._size.rows)
                 else:
-                    self._read_ahead(target, asked.above, taken.up_to, 2 * asked.rows)
+                    self._read_ahead(secret_table, asked.above, taken.up_to, 2 * asked.rows)
                     continue
-                batch = self._swaps.prepared(target, rows, self._take_in)
+                batch = self._swaps.prepared(secret_table, rows, self._take_in)
                 self._finish_batch(taken, between)
                 self._start(taken, batch)
             self._ahead = None
@@ -582,23 +594,23 @@ class Batches:
 
     # ---- reading -----------------------------------------------------------------------------------------
 
-    def _read_ahead(self, target: Target, above: str | None, up_to: str | None, rows: int) -> None:
-        self._ahead = _Ahead(above, up_to, rows, self._send_read(target, above, up_to, rows))
+    def _read_ahead(self, secret_table: SecretTable, above: str | None, up_to: str | None, rows: int) -> None:
+        self._ahead = _Ahead(above, up_to, rows, self._send_read(secret_table, above, up_to, rows))
 
-    def _send_read(self, target: Target, above: str | None, up_to: str | None, rows: int) -> Sent:
+    def _send_read(self, secret_table: SecretTable, above: str | None, up_to: str | None, rows: int) -> Sent:
         statement = self._swaps.statement(
-            ("read", target.name), lambda: numbered("read", target, ("above", "up_to", "rows"))
+            ("read", secret_table.name), lambda: numbered("read", secret_table, ("above", "up_to", "rows"))
         )
         values = [None if text is None else text.encode() for text in (above, up_to, str(rows))]
         return Sent(self._reader, statement, values, binary_from=len(values))
 
-    def _rows_read(self, target: Target, ahead: _Ahead) -> list[Row]:
+    def _rows_read(self, secret_table: SecretTable, ahead: _Ahead) -> list[Row]:
         """The rows that were asked for. The reader waits for a lock of the table's no longer than the writer does."""
         from psycopg.adapt import Transformer
 
         def attempt() -> PGresult:
             if ahead.sent.over:
-                ahead.sent = self._send_read(target, ahead.above, ahead.up_to, ahead.rows)
+                ahead.sent = self._send_read(secret_table, ahead.above, ahead.up_to, ahead.rows)
             return ahead.sent.result()
 
         result = with_retries(self._settings, "a lock", attempt, self._on_event)
@@ -616,7 +628,7 @@ class Batches:
         """Have the server write a batch, while this thread goes on."""
         more, changed = taken.tally.plus(batch.results), batch.changed()
         # Nothing to write, or more to write down.
-        if not changed or more.failures != taken.tally.failures or batch.target.name in self._not_at_once:
+        if not changed or more.failures != taken.tally.failures or batch.secret_table.name in self._not_at_once:
             self._writing = _Writing(batch, changed, None)
             return
         parts, values = batch.values(changed)
@@ -658,7 +670,7 @@ class Batches:
             except psycopg.Error as error:
                 if error.sqlstate not in (NOT_AT_ONCE, "0A000"):  # feature not supported: a rule
                     raise
-                self._not_at_once.add(batch.target.name)
+                self._not_at_once.add(batch.secret_table.name)
             else:
                 held, took, number, versions = (result.get_value(0, column) or b"" for column in range(4))
                 if held == b"t":

@@ -92,7 +92,7 @@ class Range:
 
     id: int
     rotation: int
-    target: str
+    table: str
     above: str | None
     up_to: str | None
     tally: Tally
@@ -115,10 +115,10 @@ def take(connection: Connection, rotation: int) -> Range | None:
             continue
         row = connection.execute(read_sql("secrets/rotation/range.sql"), {"range": number}).fetchone()
         if row is not None:
-            id, target, above, up_to, reached, rows_done, counts, failures = row
+            id, table, above, up_to, reached, rows_done, counts, failures = row
             tally = Tally.of(counts, failures)
             tally.read = rows_done
-            return Range(id, rotation, target, reached or above, up_to, tally)
+            return Range(id, rotation, table, reached or above, up_to, tally)
         let_go(connection, RANGE_CLASS, number)  # somebody has finished it meanwhile
     return None
 
@@ -149,7 +149,7 @@ def reached(
     if listed:
         rows = {
             "rotation": taken.rotation,
-            "relation": taken.target,
+            "relation": taken.table,
             "rows": [each.row_id for each in listed],
             "paths": [each.failure.path for each in listed],
             "reasons": [each.failure.reason for each in listed],

@@ -32,8 +32,8 @@ from callctl.secrets.inventory.scan import Scan, alone, beside
 from callctl.secrets.rotation.ranges import RANGE_ROWS, Tally
 from callctl.secrets.rotation.worker import Job, Other, at_the_rotation, heard, others, told
 from callctl.secrets.rows import tables
-from callctl.secrets.rows.row import MOST_LISTED, PLAINTEXT, Binding, FieldName, RowName, Target
-from callctl.secrets.rows.tables import assert_matched, query, targets
+from callctl.secrets.rows.row import MOST_LISTED, PLAINTEXT, Binding, FieldName, RowName, SecretTable
+from callctl.secrets.rows.tables import assert_matched, query, secret_tables
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -127,7 +127,7 @@ BEGIN_TIMES = 10
 class Left:
     """A value left as it was: where it is, and why. Never the value."""
 
-    target: str
+    table: str
     row_id: str
     field: str
     reason: str
@@ -137,7 +137,7 @@ class Left:
 class ForeignLeft:
     """Values of one field that were left as another tool's ciphertext: how many are listed, and the first rows."""
 
-    target: str
+    table: str
     field: str
     reason: str
     values: int
@@ -226,7 +226,7 @@ def rotate(
                     store.assert_owner(connection, settings.schema)
                     key_ledger.assert_known(connection, ring)
                     with database.read_only(connection):
-                        found = targets(connection, settings)
+                        found = secret_tables(connection, settings)
                         known = tables.bound_fields(connection)
                         named = tables.named_rows(connection, found, known, bind_new)
                     _assert_matched(connection, settings, found, on_event)
@@ -253,7 +253,9 @@ def rotate(
         ) from None
 
 
-def _assert_matched(connection: Connection, settings: Settings, found: Sequence[Target], on_event: OnEvent) -> None:
+def _assert_matched(
+    connection: Connection, settings: Settings, found: Sequence[SecretTable], on_event: OnEvent
+) -> None:
     if settings.secret_fields:
         check = partial(assert_matched, connection, settings, found)
         in_transaction(connection, settings, check, shared=True, on_event=on_event)
@@ -278,7 +280,7 @@ def _begin(
     binding: Binding,
     named: frozenset[RowName],
     encrypt_foreign: bool,
-    found: Sequence[Target],
+    found: Sequence[SecretTable],
     workers: int,
     on_event: OnEvent,
 ) -> tuple[int, bool]:
@@ -292,8 +294,8 @@ def _begin(
         if row is not None:
             if binding == "unbind":  # from its first batch on there are unbound values
                 tables.forget_bound(connection, found)
-            for target in found:
-                _add_ranges(connection, int(row[0]), target, workers)
+            for secret_table in found:
+                _add_ranges(connection, int(row[0]), secret_table, workers)
         return None if row is None else int(row[0])
 
     for _ in range(BEGIN_TIMES):
@@ -315,7 +317,7 @@ def _begin(
     raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
 
 
-def _digest(settings: Settings, named: frozenset[RowName], encrypt_foreign: bool, found: Sequence[Target]) -> str:
+def _digest(settings: Settings, named: frozenset[RowName], encrypt_foreign: bool, found: Sequence[SecretTable]) -> str:
     """The same for two runs that do the same to the same fields and tables, and for which the same rows are named; a
     table may have been archived since.
     """
@@ -341,19 +343,19 @@ def _give_up(connection: Connection, row: tuple[Any, ...]) -> None:
     connection.execute(read_sql("secrets/rotation/give_up.sql"), {"rotation": number})
 
 
-def _add_ranges(connection: Connection, rotation: int, target: Target, workers: int) -> None:
+def _add_ranges(connection: Connection, rotation: int, secret_table: SecretTable, workers: int) -> None:
     size = RANGE_ROWS
-    row = connection.execute(query("bounds", target), {"rows": size}).fetchone()
+    row = connection.execute(query("bounds", secret_table), {"rows": size}).fetchone()
     assert row is not None
     total, bounds = row
     if total < size * workers * 4 and total > SMALLEST_RANGE:  # several for each process
         size = max(total // (workers * 4) + 1, SMALLEST_RANGE)
-        row = connection.execute(query("bounds", target), {"rows": size}).fetchone()
+        row = connection.execute(query("bounds", secret_table), {"rows": size}).fetchone()
         assert row is not None
         bounds = row[1]
     values = {
         "rotation": rotation,
-        "target": target.name,
+        "target": secret_table.name,
         "above": [None, *bounds],
         "up_to": [*bounds, None],
         "rows": [*(size for _ in bounds), max(total - size * len(bounds), 0)],
@@ -361,7 +363,7 @@ def _add_ranges(connection: Connection, rotation: int, target: Target, workers: 
     connection.execute(read_sql("secrets/rotation/add_ranges.sql"), values)
 
 
-def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event: OnEvent) -> None:
+def _finish(connection: Connection, job: Job, found: Sequence[SecretTable], on_event: OnEvent) -> None:
     """Write the ledger's row, and which fields are bound now, unless another run of the same rotation has."""
     from psycopg.types.json import Jsonb
 
@@ -380,7 +382,7 @@ def _finish(connection: Connection, job: Job, found: Sequence[Target], on_event:
         }
         ended = connection.execute(read_sql("secrets/rotation/finish.sql"), values).fetchall()
         bound = found if ended and job.binding == "bind" else ()
-        tables.record_bound(connection, rotation, bound, (target for (target,) in ended))
+        tables.record_bound(connection, rotation, bound, (secret_table for (secret_table,) in ended))
 
     in_transaction(connection, settings, finish, shared=True, on_event=on_event)
 
@@ -409,7 +411,8 @@ def _result(
         left=tuple(Left(*each) for each in left),
         misshapen=dict(sorted(tally.misshapen.items())),
         foreign=tuple(
-            ForeignLeft(target, field, reason, number, tuple(rows)) for target, field, reason, number, rows in foreign
+            ForeignLeft(secret_table, field, reason, number, tuple(rows))
+            for secret_table, field, reason, number, rows in foreign
         ),
         outside=outside,
         copies=placed,

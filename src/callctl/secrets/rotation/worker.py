@@ -26,9 +26,9 @@ from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 from callctl.secrets.rotation.batches import Batches
 from callctl.secrets.rotation.ranges import take
 from callctl.secrets.rows import tables
-from callctl.secrets.rows.row import Binding, RowName, Target
+from callctl.secrets.rows.row import Binding, RowName, SecretTable
 from callctl.secrets.rows.slow_path import Reencrypter
-from callctl.secrets.rows.tables import OtherCompanies, targets
+from callctl.secrets.rows.tables import OtherCompanies, secret_tables
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -63,7 +63,7 @@ class Worker:
     writer: Connection
     pace: Pace
     batches: Batches
-    targets: Mapping[str, Target]
+    secret_tables: Mapping[str, SecretTable]
 
     def step(self, between: Callable[[], None]) -> bool:
         """Take a range and do it. False where there is none to be had at the moment. ``between`` is called after each
@@ -72,8 +72,10 @@ class Worker:
         taken = take(self.writer, self.job.rotation)
         if taken is None:
             return False
-        target = self.targets.get(taken.target)
-        if target is None:  # what callctl had saved is gone, put back or purged: there is nothing left of it to do
+        secret_table = self.secret_tables.get(taken.table)
+        if (
+            secret_table is None
+        ):  # what callctl had saved is gone, put back or purged: there is nothing left of it to do
             self.batches.finish(taken)
             let_go(self.writer, RANGE_CLASS, taken.id)
             return True
@@ -82,7 +84,7 @@ class Worker:
             between()
             self.pace.keep()
 
-        self.batches.run(taken, target, after_a_batch)
+        self.batches.run(taken, secret_table, after_a_batch)
         let_go(self.writer, RANGE_CLASS, taken.id)
         between()
         return True
@@ -118,7 +120,7 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
             encrypt_foreign=job.encrypt_foreign,
         )
         batches = Batches(settings, reencrypter, reader, writer, on_event)
-        known = {target.name: target for target in targets(reader, settings)}
+        known = {secret_table.name: secret_table for secret_table in secret_tables(reader, settings)}
         yield Worker(job, writer, Pace(settings, other, on_event), batches, known)
         encryptions.give_back(reencrypter.unused)
 

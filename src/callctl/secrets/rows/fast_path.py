@@ -40,7 +40,7 @@ from callctl.secrets.rows.row import (
     Reencrypted,
     Row,
     Rule,
-    Target,
+    SecretTable,
     decode,
     encode,
 )
@@ -416,7 +416,7 @@ class Quick:
         self._changes = changes
         self._primary = ring.primary.id
         self._bulk = BulkCipher(ring)
-        self._target: Target | None = None
+        self._secret_table: SecretTable | None = None
         self._columns: dict[str | None, tuple[_Column, ...]] = {}
         self._alike: dict[tuple[_Known | None, ...], _Alike] = {}
         self._begin()
@@ -432,25 +432,25 @@ class Quick:
         self._due_data: dict[int, bytes] = {}
 
     def reencrypt(
-        self, target: Target, rows: Sequence[Row], leave: Collection[int] = frozenset()
+        self, secret_table: SecretTable, rows: Sequence[Row], leave: Collection[int] = frozenset()
     ) -> list[Reencrypted | None]:
         """What each row needs; None for one that is not for here, as those to ``leave`` are, by their position.
 
         Raises NotTheSame where the check of a result fails, and what ``allow`` raises.
         """
-        if target is not self._target:
-            self._target, self._columns, self._alike = target, {}, {}
+        if secret_table is not self._secret_table:
+            self._secret_table, self._columns, self._alike = secret_table, {}, {}
         self._begin()
         planned: list[tuple[_Alike, _Matches, int] | None] = []
         ends: list[int] = []
         for position, row in enumerate(rows):
-            planned.append(None if position in leave else self._planned(target, row))
+            planned.append(None if position in leave else self._planned(secret_table, row))
             ends.append(len(self._opens))
         opened = self._bulk.opened(self._opens, self._digits, _spread(self._data, len(self._opens)))
         if None in opened:  # without the rows where that is so
             starts = [0, *ends]
             broken = [each for each, end in enumerate(ends) if None in opened[starts[each] : end]]
-            return self.reencrypt(target, rows, {*leave, *broken})
+            return self.reencrypt(secret_table, rows, {*leave, *broken})
         due = self._due
         if due:
             # Nothing is encrypted before all is opened: what is encrypted in vain would count as an encryption.
@@ -462,7 +462,7 @@ class Quick:
             for each, row in zip(planned, rows, strict=True)
         ]
 
-    def _planned(self, target: Target, row: Row) -> tuple[_Alike, _Matches, int] | None:
+    def _planned(self, secret_table: SecretTable, row: Row) -> tuple[_Alike, _Matches, int] | None:
         """List what is to be opened and encrypted. None, and nothing is listed, where that is not for here."""
         account_type = row.account_type
         columns = self._columns.get(account_type)
@@ -471,7 +471,7 @@ class Quick:
         digits: list[str] = []
         plaintexts: list[str] = []
         try:
-            for column, raw in zip(columns or self._of_type(target, account_type), row.values, strict=True):
+            for column, raw in zip(columns or self._of_type(secret_table, account_type), row.values, strict=True):
                 if not raw:  # there is no secret
                     key.append(None)
                     matches.append(None)
@@ -489,7 +489,7 @@ class Quick:
             encoded = [plaintext.encode() for plaintext in plaintexts]
         except (Unlike, UnicodeEncodeError):
             return None
-        alike = self._alike.get(tuple(key)) or self._of_forms(target, tuple(key), account_type)
+        alike = self._alike.get(tuple(key)) or self._of_forms(secret_table, tuple(key), account_type)
         if alike.unbound:
             return None
         first_opened, first = len(self._opens), len(self._due)
@@ -501,7 +501,7 @@ class Quick:
         else:
             self._due += [first_opened + each for each in alike.due]
         for path, before, after in alike.bound:
-            data = associated_data(Place(row.company_id, target.table, row.row_id, path))
+            data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path))
             if before is not None:
                 self._data[first_opened + before] = data
             if after is not None:
@@ -510,10 +510,10 @@ class Quick:
 
     # ---- forms -------------------------------------------------------------------------------------------
 
-    def _of_type(self, target: Target, account_type: str | None) -> tuple[_Column, ...]:
+    def _of_type(self, secret_table: SecretTable, account_type: str | None) -> tuple[_Column, ...]:
         """The columns of a row of this type. Raises Unlike where one is none for here."""
         columns = []
-        for part in target.parts:
+        for part in secret_table.parts:
             if part.form != "text":
                 columns.append(_Column(part, account_type, [], None))
                 continue
@@ -553,7 +553,7 @@ class Quick:
         versions = tuple([self._wanted[form.secrets[number].version] for number in due])
         return _Known(form, form.match, form.take, due, versions, *_written(form, due))
 
-    def _of_forms(self, target: Target, key: tuple[_Known | None, ...], account_type: str | None) -> _Alike:
+    def _of_forms(self, secret_table: SecretTable, key: tuple[_Known | None, ...], account_type: str | None) -> _Alike:
         columns: list[tuple[_Known, int] | None] = []
         opens: list[Decrypt] = []
         due: list[int] = []
@@ -590,7 +590,7 @@ class Quick:
             tuple(changes),
             any(known.form.misshapen for known in key if known),
             any(
-                version != 2 and self._rule.requires_bound(target.recorded, account_type, path)
+                version != 2 and self._rule.requires_bound(secret_table.recorded, account_type, path)
                 for known in key
                 if known
                 for path, version, _ in known.form.secrets

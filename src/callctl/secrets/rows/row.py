@@ -299,7 +299,7 @@ def _first(path: str) -> str:
 
 
 @dataclass(frozen=True)
-class Target:
+class SecretTable:
     """One table, or what callctl saved of one, with the columns that may hold secrets.
 
     ``key``, ``row_id``, ``company``, ``account_type`` and ``condition`` are SQL about the row ``t``, put together from

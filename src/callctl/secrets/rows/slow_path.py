@@ -27,8 +27,8 @@ from callctl.secrets.rows.row import (
     Row,
     RowName,
     Rule,
+    SecretTable,
     Slot,
-    Target,
     decode,
     encode,
     encode_name,
@@ -79,15 +79,15 @@ class Reencrypter:
         self._changes = Changes()
         self._quick = Quick(ring, self._rule, self._allow, self._changes)
 
-    def reencrypt(self, target: Target, row: Row) -> Reencrypted:
+    def reencrypt(self, secret_table: SecretTable, row: Row) -> Reencrypted:
         """What one row needs. Raises NotTheSame where the check of the result fails."""
-        return self.reencrypt_all(target, (row,))[0]
+        return self.reencrypt_all(secret_table, (row,))[0]
 
-    def reencrypt_all(self, target: Target, rows: Sequence[Row]) -> list[Reencrypted]:
+    def reencrypt_all(self, secret_table: SecretTable, rows: Sequence[Row]) -> list[Reencrypted]:
         """The same of some dozens of rows, in which most is callctl's own or plaintext: each takes less time."""
         return [
-            self._thoroughly(target, row) if result is None else result
-            for row, result in zip(rows, self._quick.reencrypt(target, rows), strict=True)
+            self._thoroughly(secret_table, row) if result is None else result
+            for row, result in zip(rows, self._quick.reencrypt(secret_table, rows), strict=True)
         ]
 
     def _allow(self, number: int) -> None:
@@ -96,12 +96,12 @@ class Reencrypter:
             self.unused += self._allowance()
         self.unused -= number
 
-    def _thoroughly(self, target: Target, row: Row) -> Reencrypted:
+    def _thoroughly(self, secret_table: SecretTable, row: Row) -> Reencrypted:
         values: list[str | None] = []
         changes: list[Change] = []
         failures: list[Failure] = []
         misshapen = None
-        for part, raw in zip(target.parts, row.values, strict=True):
+        for part, raw in zip(secret_table.parts, row.values, strict=True):
             if raw is None:
                 values.append(None)
                 continue
@@ -114,12 +114,12 @@ class Reencrypter:
             if part.is_credentials and isinstance(root, dict) and not fit(row.account_type or "", root):
                 misshapen = row.account_type
             failures += [Failure(*stray) for stray in part.strays(root, row.account_type)]
-            values.append(self._column(target, part, row, root, slots, changes, failures))
+            values.append(self._column(secret_table, part, row, root, slots, changes, failures))
         return Reencrypted(tuple(values), tuple(changes), tuple(failures), misshapen)
 
     def _column(
         self,
-        target: Target,
+        secret_table: SecretTable,
         part: Part,
         row: Row,
         root: Any,
@@ -137,7 +137,7 @@ class Reencrypter:
                 failures.append(Failure(path, "it holds bytes that are not UTF-8, and an envelope holds UTF-8"))
                 continue
             try:
-                opened = self._opened(value, target, row, path)
+                opened = self._opened(value, secret_table, row, path)
             except Malformed as problem:
                 failures.append(Failure(path, f"malformed: {problem.reason}"))
                 continue
@@ -149,7 +149,7 @@ class Reencrypter:
             plaintext, was, version = opened
             data = None
             if version == 2:
-                data = associated_data(Place(row.company_id, target.table, row.row_id, path))
+                data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path))
             self._allow(1)
             done.append((slot, self._bulk.encrypted([plaintext], [version], [data])[0]))
             changes.append(self._changes[account_type, path][was])
@@ -157,24 +157,24 @@ class Reencrypter:
             return None
         return done[0][1] if part.form == "text" else self._document(part, root, done)
 
-    def _opened(self, value: object, target: Target, row: Row, path: str) -> tuple[bytes, str, int] | None:
+    def _opened(self, value: object, secret_table: SecretTable, row: Row, path: str) -> tuple[bytes, str, int] | None:
         """The plaintext, what it was under, and the version it is to have; None where it is as it should be.
 
         Raises Malformed, NotDecrypted, _Unbound.
         """
-        name = RowName(target.table, row.row_id)
+        name = RowName(secret_table.table, row.row_id)
         envelope = read_envelope(value)
         if envelope is None:
             assert isinstance(value, str)
             form = foreign(value)
-            wanted = self._rule.version(target.recorded, name, row.account_type, path, 0)
+            wanted = self._rule.version(secret_table.recorded, name, row.account_type, path, 0)
             if wanted is None:
                 raise _Unbound(unbound(None, None, form))
             if form is not None and not self._encrypt_foreign:
                 raise NotDecrypted("foreign", foreign_text(form))
             return value.encode(), PLAINTEXT if form is None else FOREIGN, wanted
-        opened = self._decrypter.decrypt(envelope, Place(row.company_id, target.table, row.row_id, path))
-        wanted = self._rule.version(target.recorded, name, row.account_type, path, envelope.version)
+        opened = self._decrypter.decrypt(envelope, Place(row.company_id, secret_table.table, row.row_id, path))
+        wanted = self._rule.version(secret_table.recorded, name, row.account_type, path, envelope.version)
         if wanted is None:
             raise _Unbound(unbound(envelope.version, opened.key.id))
         if envelope.key_id == self._primary and envelope.version == wanted:

@@ -17,7 +17,7 @@ from callctl.files import read_sql
 from callctl.secrets.envelope.cipher import Place
 from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, DECLARED, WEBHOOK_SECRET, declared
 from callctl.secrets.rows.credentials import SHAPES
-from callctl.secrets.rows.row import FieldName, Part, RowName, Target
+from callctl.secrets.rows.row import FieldName, Part, RowName, SecretTable
 from callctl.statements import naming
 from callctl.statements.naming import assert_platform
 from callctl.statements.tokens import literal
@@ -80,7 +80,7 @@ MOST_TRIED = 500_000
 _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary key)
 
 
-def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
+def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTable, ...]:
     """Where declared secrets are in this database, in the order of their tables' names.
 
     Raises Refused where a declared column cannot hold an envelope, where this is no database of the platform's, where
@@ -102,9 +102,13 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
             parents.add((schema, table))
     _assert_there(connection, settings, found)
     made = [
-        replace(target, unique=relation not in parents)
+        replace(secret_table, unique=relation not in parents)
         for relation, columns in found.items()
-        if (target := _of_table(settings, relation, columns, [each for each in fields if each.table == relation[1]]))
+        if (
+            secret_table := _of_table(
+                settings, relation, columns, [each for each in fields if each.table == relation[1]]
+            )
+        )
     ]
     _assert_writable(connection, made)
     has_store = store.exists(connection)
@@ -117,9 +121,9 @@ def targets(connection: Connection, settings: Settings) -> tuple[Target, ...]:
         )
     if has_store and keeps_webhook_secrets(connection):
         made.append(_kept())
-    for target in made:  # refused by the server where a policy hides rows of it
-        connection.execute(query("seen", target), {})
-    return tuple(sorted(made, key=lambda target: target.name))
+    for secret_table in made:  # refused by the server where a policy hides rows of it
+        connection.execute(query("seen", secret_table), {})
+    return tuple(sorted(made, key=lambda secret_table: secret_table.name))
 
 
 def _assert_there(connection: Connection, settings: Settings, found: Mapping[tuple[str, str], _Columns]) -> None:
@@ -150,9 +154,9 @@ def _assert_there(connection: Connection, settings: Settings, found: Mapping[tup
         )
 
 
-def _assert_writable(connection: Connection, made: Iterable[Target]) -> None:
+def _assert_writable(connection: Connection, made: Iterable[SecretTable]) -> None:
     """Raise Refused where a declared column cannot hold an envelope, or where other rows get what is written there."""
-    columns = [(*target.relation, part.column) for target in made for part in target.parts]
+    columns = [(*secret_table.relation, part.column) for secret_table in made for part in secret_table.parts]
     names = zip(("schemas", "tables", "columns"), zip(*columns, strict=True), strict=False)
     values = {name: list(listed) for name, listed in names}
     row = connection.execute(read_sql("secrets/rows/unwritable.sql"), values).fetchone() if columns else None
@@ -180,7 +184,7 @@ def _absent_table(connection: Connection, settings: Settings, table: str) -> tup
 
 def _of_table(
     settings: Settings, relation: tuple[str, str], columns: _Columns, fields: Iterable[SecretField]
-) -> Target | None:
+) -> SecretTable | None:
     schema, table = relation
     parts = _parts(table, columns, fields)
     if not parts:
@@ -193,7 +197,7 @@ def _of_table(
             hint="give it a primary key of one column, or take its fields out of callctl.yaml",
         )
     key = _column(keys[0])
-    return Target(
+    return SecretTable(
         name=table if schema == settings.schema else f"archived {table}",
         table=table,
         where="live" if schema == settings.schema else "archived",
@@ -232,7 +236,7 @@ def _saved(
     settings: Settings,
     fields: Iterable[SecretField],
     found: Mapping[tuple[str, str], _Columns],
-) -> list[Target]:
+) -> list[SecretTable]:
     """What callctl saved of tables with declared fields: whole rows, and values of settings."""
     by_table: dict[str, list[SecretField]] = {}
     for each in fields:
@@ -255,8 +259,8 @@ def _below(each: SecretField, column: str, inside: list[str]) -> bool:
     return each.column == column and list(each.path[: len(inside)]) == inside
 
 
-def _saved_rows(table: str, fields: list[SecretField]) -> Target:
-    return Target(
+def _saved_rows(table: str, fields: list[SecretField]) -> SecretTable:
+    return SecretTable(
         name=f"saved rows of {table}",
         table=table,
         where="saved",
@@ -273,14 +277,14 @@ def _saved_rows(table: str, fields: list[SecretField]) -> Target:
 
 def _saved_values(
     settings: Settings, table: str, name: str, fields: tuple[SecretField, ...], columns: _Columns
-) -> Target:
+) -> SecretTable:
     live = f"{_quoted(settings.schema)}.{_quoted(table)}"
     company = "''"
     if table == "companies":
         company = "t.row_id::text"
     elif "company_id" in columns:
         company = f"coalesce((SELECT o.company_id::text FROM {live} AS o WHERE o.id = t.row_id), '')"
-    return Target(
+    return SecretTable(
         name=f"saved values of {table}.{name}",
         table=table,
         where="saved",
@@ -295,9 +299,9 @@ def _saved_values(
     )
 
 
-def _kept() -> Target:
+def _kept() -> SecretTable:
     """Webhook secrets that were replaced: callctl itself encrypts these."""
-    return Target(
+    return SecretTable(
         name="kept webhook secrets",
         table=ACCOUNTS,
         where="saved",
@@ -332,7 +336,7 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def query(name: str, target: Target, **more: Any) -> sql.Composed:
+def query(name: str, secret_table: SecretTable, **more: Any) -> sql.Composed:
     """A file of ``sql/secrets/rows/target`` about one target, to be executed with parameters.
 
     ``more`` are more pieces of SQL.
@@ -343,18 +347,18 @@ def query(name: str, target: Target, **more: Any) -> sql.Composed:
         # A % in a name is no parameter of the driver's.
         return sql.SQL(text.replace("%", "%%"))
 
-    columns = ", ".join(f"t.{_quoted(part.column)}::text" for part in target.parts)
-    relation = ".".join(map(_quoted, target.relation))
+    columns = ", ".join(f"t.{_quoted(part.column)}::text" for part in secret_table.parts)
+    relation = ".".join(map(_quoted, secret_table.relation))
     pieces = {
         "relation": relation,
         "relation_name": _literal(relation),
         "version": "(t.tableoid::text || t.ctid::text || t.xmin::text)",
-        "key": target.key,
-        "key_type": target.key_type,
-        "row_id": target.row_id,
-        "company": target.company,
-        "account_type": target.account_type,
-        "condition": target.condition,
+        "key": secret_table.key,
+        "key_type": secret_table.key_type,
+        "row_id": secret_table.row_id,
+        "company": secret_table.company,
+        "account_type": secret_table.account_type,
+        "condition": secret_table.condition,
         "columns": columns,
         **more,
     }
@@ -363,23 +367,23 @@ def query(name: str, target: Target, **more: Any) -> sql.Composed:
     )
 
 
-def numbered(name: str, target: Target, parameters: Sequence[str], **more: str) -> bytes:
+def numbered(name: str, secret_table: SecretTable, parameters: Sequence[str], **more: str) -> bytes:
     """As :func:`query`, with these parameters of the driver's as the server's own: $1, $2, …"""
-    text = query(name, target, **more).as_bytes(None)
+    text = query(name, secret_table, **more).as_bytes(None)
     for number, parameter in enumerate(parameters, 1):
         text = text.replace(f"%({parameter})s".encode(), f"${number}".encode())
     return text.replace(b"%%", b"%")
 
 
-def merged(name: str, target: Target, parts: Sequence[int], first: int) -> bytes:
+def merged(name: str, secret_table: SecretTable, parts: Sequence[int], first: int) -> bytes:
     """A statement that writes these of a target's columns, for binary parameters: ``target/write.sql`` and such.
 
     ``first`` is the number of the first parameter with new values.
     """
     arrays, names, assignments = [], [], []
-    meant = {number: f"o.c{number}" for number in range(len(target.parts))}
+    meant = {number: f"o.c{number}" for number in range(len(secret_table.parts))}
     for position, number in enumerate(parts):
-        part = target.parts[number]
+        part = secret_table.parts[number]
         column, new = _quoted(part.column), f"n.v{position}"
         arrays.append(f"${position + first}::{'text' if part.form == 'text' else 'jsonb'}[]")
         names.append(f"v{position}")
@@ -388,13 +392,15 @@ def merged(name: str, target: Target, parts: Sequence[int], first: int) -> bytes
         meant[number] = f"coalesce({value.format(old=meant[number], new=new)}, {meant[number]})"
     return numbered(
         name,
-        target,
+        secret_table,
         (),
         arrays=", ".join(arrays),
         names=", ".join(names),
         assignments=", ".join(assignments),
-        columns_named=", ".join(f"t.{_quoted(part.column)} AS c{number}" for number, part in enumerate(target.parts)),
-        stored=" AND ".join(_stored(part, meant[number]) for number, part in enumerate(target.parts)),
+        columns_named=", ".join(
+            f"t.{_quoted(part.column)} AS c{number}" for number, part in enumerate(secret_table.parts)
+        ),
+        stored=" AND ".join(_stored(part, meant[number]) for number, part in enumerate(secret_table.parts)),
     )
 
 
@@ -452,26 +458,28 @@ def bound_fields(connection: Connection) -> frozenset[FieldName]:
     return frozenset(FieldName(*row) for row in rows)
 
 
-def record_bound(connection: Connection, rotation: int, targets: Iterable[Target], done: Iterable[str]) -> None:
+def record_bound(
+    connection: Connection, rotation: int, secret_tables: Iterable[SecretTable], done: Iterable[str]
+) -> None:
     """Record the fields that a rotation has bound, in the transaction that ends it. ``done`` names the targets it went
     through: a field counts only where each of ``targets`` that holds it is among them.
     """
     gone_through = set(done)
     fields: set[FieldName] = set()
     missed: set[FieldName] = set()
-    for target in targets:
-        of_target = set(_fields(target))
+    for secret_table in secret_tables:
+        of_target = set(_fields(secret_table))
         # What is saved of a table lists all of its fields, whether or not the table has them.
-        if target.where != "saved" or target.is_kept:
+        if secret_table.where != "saved" or secret_table.is_kept:
             fields |= of_target
-        if target.name not in gone_through:
+        if secret_table.name not in gone_through:
             missed |= of_target
     _execute(connection, "bound_record", fields - missed, rotation)
 
 
-def forget_bound(connection: Connection, targets: Iterable[Target]) -> None:
+def forget_bound(connection: Connection, secret_tables: Iterable[SecretTable]) -> None:
     """Remove the record of the fields of ``targets``, in the caller's transaction: they may be unbound from now on."""
-    _execute(connection, "bound_forget", {field for target in targets for field in _fields(target)})
+    _execute(connection, "bound_forget", {field for secret_table in secret_tables for field in _fields(secret_table)})
 
 
 def bound_by(connection: Connection, rotation: int) -> tuple[FieldName, ...]:
@@ -481,7 +489,7 @@ def bound_by(connection: Connection, rotation: int) -> tuple[FieldName, ...]:
 
 
 def named_rows(
-    connection: Connection, targets: Iterable[Target], bound: frozenset[FieldName], names: Sequence[str]
+    connection: Connection, secret_tables: Iterable[SecretTable], bound: frozenset[FieldName], names: Sequence[str]
 ) -> frozenset[RowName]:
     """The rows that ``names`` name, each by its id or, where two tables have a row of that id, as TABLE:ID.
 
@@ -490,8 +498,8 @@ def named_rows(
     if not names:
         return frozenset()
     tables = {field.table for field in bound}
-    searched = [target for target in targets if target.recorded in tables]
-    tables = {target.table for target in searched}
+    searched = [secret_table for secret_table in secret_tables if secret_table.recorded in tables]
+    tables = {secret_table.table for secret_table in searched}
     if not searched:
         raise Refused(
             "--bind-new is for rows that came after a rotation with --bind, and no field of this database is recorded"
@@ -501,14 +509,14 @@ def named_rows(
     wanted = {name: _parsed(name, tables) for name in names}
     ids = sorted({row_id for _, row_id in wanted.values()})
     found: dict[str, set[str]] = {}
-    for target in searched:
-        for (row_id,) in connection.execute(query("named", target), {"ids": ids}).fetchall():
-            found.setdefault(row_id, set()).add(target.table)
+    for secret_table in searched:
+        for (row_id,) in connection.execute(query("named", secret_table), {"ids": ids}).fetchall():
+            found.setdefault(row_id, set()).add(secret_table.table)
     rows = set()
     for name, (table, row_id) in wanted.items():
         there = sorted(found.get(row_id, set()) if table is None else found.get(row_id, set()) & {table})
         if not there:
-            where = table or ", ".join(sorted({target.table for target in searched}))
+            where = table or ", ".join(sorted({secret_table.table for secret_table in searched}))
             raise Refused(
                 f"--bind-new {name}: no row of {where} has the id {row_id}; nothing was changed",
                 hint="callctl rotate-secrets --status lists the rows with unbound values, and their ids",
@@ -527,9 +535,9 @@ def _parsed(name: str, tables: set[str]) -> tuple[str | None, str]:
     return (table, row_id) if colon and table in tables else (None, name)
 
 
-def _fields(target: Target) -> Iterable[FieldName]:
-    fields = (each for part in target.parts for each in part.fields)
-    return (FieldName(target.recorded, each.account_type or "", each.text) for each in fields)
+def _fields(secret_table: SecretTable) -> Iterable[FieldName]:
+    fields = (each for part in secret_table.parts for each in part.fields)
+    return (FieldName(secret_table.recorded, each.account_type or "", each.text) for each in fields)
 
 
 def _execute(connection: Connection, name: str, fields: Iterable[FieldName], rotation: int | None = None) -> None:
@@ -546,7 +554,7 @@ def _execute(connection: Connection, name: str, fields: Iterable[FieldName], rot
 # Fields that callctl.yaml declares and that no row has, although rows could: a mistake in the path.
 
 
-def assert_matched(connection: Connection, settings: Settings, targets: Sequence[Target]) -> None:
+def assert_matched(connection: Connection, settings: Settings, secret_tables: Sequence[SecretTable]) -> None:
     """Raise ConfigError where documents are stored that could have a field of ``settings``, and none has it.
 
     An empty table, an empty object and an empty list could not have it. The fields of the specification, and those that
@@ -558,7 +566,12 @@ def assert_matched(connection: Connection, settings: Settings, targets: Sequence
     for number, field in enumerate(settings.secret_fields):
         if field.optional or field in DECLARED:
             continue
-        places = [(target, part) for target in targets for part in target.parts if field in part.fields]
+        places = [
+            (secret_table, part)
+            for secret_table in secret_tables
+            for part in secret_table.parts
+            if field in part.fields
+        ]
         try:
             with connection.transaction():
                 problem = _problem(connection, field, places)
@@ -581,24 +594,24 @@ def json_path(path: Sequence[str]) -> str:
     return "$" + "".join("[*]" if part == ARRAY else "." + json.dumps(part) for part in path)
 
 
-def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[Target, Part]]) -> str | None:
+def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[SecretTable, Part]]) -> str | None:
     """Why the field matches nothing, as the end of a sentence; None where it matches, or where nothing could."""
     if field.account_type is not None and not (field.table == ACCOUNTS and field.account_type in SHAPES):
         wanted = {"account_type": field.account_type}
-        rows = [_row(connection, "account_types", target, wanted) for target, _ in places]
+        rows = [_row(connection, "account_types", secret_table, wanted) for secret_table, _ in places]
         if any(there for there, _ in rows) and not any(of_type for _, of_type in rows):
             return f"{field.table} has rows, and none has the account_type {field.account_type}"
     if not field.path:
         return None
-    documents = [(target, *each) for target, part in places for each in _document(field, part)]
-    for target, document, path in documents:
+    documents = [(secret_table, *each) for secret_table, part in places for each in _document(field, part)]
+    for secret_table, document, path in documents:
         values: dict[str, Any] = {"path": json_path(path), "account_type": field.account_type}
-        if _row(connection, "path_exists", target, values, document=document)[0]:
+        if _row(connection, "path_exists", secret_table, values, document=document)[0]:
             return None
     reached, missing = -1, -1
-    for target, document, path in documents:
+    for secret_table, document, path in documents:
         values = {"path": list(path), "account_type": field.account_type}
-        row = _row(connection, "path_reached", target, values, document=document)
+        row = _row(connection, "path_reached", secret_table, values, document=document)
         before = len(field.path) - len(path)
         reached, missing = (max(was, before + now) for was, now in zip((reached, missing), _numbers(row), strict=True))
     if missing < reached or reached < 0:
@@ -623,7 +636,9 @@ def _document(field: SecretField, part: Part) -> Iterator[tuple[str, tuple[str, 
         yield "t.value", field.path[len(part.inside) :]
 
 
-def _row(connection: Connection, name: str, target: Target, values: dict[str, Any], **more: str) -> tuple[Any, ...]:
-    row = connection.execute(query(name, target, **more), values).fetchone()
+def _row(
+    connection: Connection, name: str, secret_table: SecretTable, values: dict[str, Any], **more: str
+) -> tuple[Any, ...]:
+    row = connection.execute(query(name, secret_table, **more), values).fetchone()
     assert row is not None
     return tuple(row)
