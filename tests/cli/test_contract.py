@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.support.cli.commands import WRITERS, commands
@@ -14,6 +15,7 @@ from tests.support.steps import LAST
 
 from callctl import __version__
 from callctl.cli import common, globals_first, run
+from callctl.config.settings import Output
 from callctl.errors import CallctlError, UsageError
 
 COMMANDS = tuple(sorted(commands()))
@@ -113,7 +115,7 @@ def test_help_pays_for_no_late_import() -> None:
         ("migrate plan --to 99999999999999999999", "--to is not a step"),
         ("migrate up --lock-timeout 5", "--lock-timeout is not a duration: '5'"),
         ("migrate up --batch-size 0", "--batch-size is not a whole number from 1 to 100000: '0'"),
-        ("migrate status --output xml", "--output is not one of text, json: 'xml'"),
+        ("migrate status --output xml", f"--output is not one of {', '.join(get_args(Output))}: 'xml'"),
         ("preflight --backup-taken-at yesterday", "--backup-taken-at is not a time: 'yesterday'"),
         ("preflight --backup-taken-at 2999-01-01T00:00:00Z", "--backup-taken-at is in the future"),
         ("--schema pg_catalog migrate status", "--schema is a schema that cannot hold the platform"),
@@ -153,7 +155,7 @@ def test_an_environment_variable_that_does_not_fit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLCTL_OUTPUT", "html")
-    assert "CALLCTL_OUTPUT is not one of text, json" in said(capsys, 4, "migrate", "status")
+    assert f"CALLCTL_OUTPUT is not one of {', '.join(get_args(Output))}" in said(capsys, 4, "migrate", "status")
 
 
 @pytest.mark.parametrize("command", ASKS_THE_DATABASE)

@@ -10,10 +10,13 @@ from typing import get_args
 import pytest
 from tests.support.servers import VERSIONS
 from tests.support.steps import LAST
+from typer.main import get_command
 
+from callctl.cli import app
 from callctl.config.settings import Output
 from callctl.files import read_sql, sql_root, step_directories
 from callctl.migration.steps.numbered import all_steps
+from callctl.render.console import WRITTEN
 from callctl.secrets.envelope.cipher import VERSIONS as envelope_versions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,20 +129,21 @@ def test_the_majors_that_are_tested_are_the_ones_that_are_named() -> None:
     assert release in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-# ---- output formats: config/settings.py ------------------------------------------------------------------------
+# ---- output formats: config/settings.py, render/console.py -----------------------------------------------------
 
 
-def test_every_file_that_answers_in_json_answers_in_each_other_format() -> None:
-    """What no file compares with would be answered as text, without a word."""
-    answering = {
-        output: {name for name, text in written("src") if re.search(rf'[!=]= "{output}"', text)}
-        for output in get_args(Output)
-    }
-    assert answering["json"]
-    files = {output: answering[output] for output in answering if output != "text"}
-    assert files == dict.fromkeys(files, answering["json"])
+def test_each_output_but_text_has_its_writer_its_page_and_its_word_in_the_help() -> None:
+    formats = set(get_args(Output)) - {"text"}
+    assert set(WRITTEN) == formats
     readme = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    assert [output for output in files if f"reference/{output}-output.md" not in readme] == []
+    assert {output for output in formats if f"reference/{output}-output.md" not in readme} == set()
+    (option,) = [each for each in get_command(app).params if each.name == "output"]
+    assert option.metavar == "|".join(get_args(Output))
+
+
+def test_no_other_file_knows_a_format() -> None:
+    """Elsewhere an output is text, or it is not: in a format that is compared with, the others would be forgotten."""
+    assert lines_with(r"""output\b\)? [!=]= (?!"text")""", "src") == []
 
 
 # ---- envelope versions: secrets/envelope/cipher.py -----------------------------------------------------------
