@@ -125,8 +125,17 @@ def test_the_majors_that_are_tested_are_the_ones_that_are_named() -> None:
         (ROOT / "src/callctl/database/connection.py").read_text(encoding="utf-8"),
     )
     assert set(refusals) == {str(oldest)}
+    assert f"-- ok: the server is PostgreSQL {oldest} or newer" in query
     release = f"./dev test --pg {','.join(map(str, majors[:-1]))} tests/db tests/faults"
     assert release in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    # What runs on which, and what the sandbox of a page is.
+    named = {
+        major for _, text in written("README.md", "dev", ".ci/run") for major in re.findall(r"PostgreSQL (\d+)", text)
+    }
+    assert named == {str(oldest), str(newest)}
+    shown = r"PostgreSQL (\d+)(?:, environment|$)"
+    pages = written("docs/tutorial", "docs/how-to")
+    assert {major for _, text in pages for major in re.findall(shown, text, re.MULTILINE)} == {str(newest)}
 
 
 # ---- output formats: config/settings.py, render/console.py -----------------------------------------------------
