@@ -17,6 +17,7 @@ from callctl.config.settings import Output
 from callctl.files import read_sql, sql_root, step_directories
 from callctl.migration.steps.numbered import all_steps
 from callctl.render.console import WRITTEN
+from callctl.secrets.envelope.cipher import LABELS
 from callctl.secrets.envelope.cipher import VERSIONS as envelope_versions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,10 +163,17 @@ def test_each_version_of_the_envelope_is_in_verify_in_the_vectors_and_on_the_pag
     versions = set(map(str, envelope_versions))
     for name in ("accounts_secrets", "accounts_keys", "declared_secrets"):
         assert set(re.findall(r"@\.v == (\d+)", read_sql(f"verify/{name}.sql"))) == versions, name
+    (bound,) = re.findall(r"-> 'v' (?:=|IN) ([('\d, )]+)", read_sql("verify/bound_secrets.sql"))
+    assert set(re.findall(r"\d+", bound)) == set(map(str, LABELS))
     vectors = (ROOT / "tests" / "vectors" / "crypto" / "valid.json").read_text(encoding="utf-8")
     assert {version for version in versions if f"version {version}" not in vectors} == set()
     page = (ROOT / "docs" / "reference" / "envelope.md").read_text(encoding="utf-8")
     assert {version for version in versions if f"ersion {version}" not in page} == set()
+
+
+def test_no_other_file_knows_which_versions_are_bound() -> None:
+    compared = r"\bversion\b\)? (==|!=|<=?|>=?|in|not in) [\[({]?[1-9]\b|encrypt\(.*, [1-9]\b"
+    assert lines_with(compared, "src/callctl/secrets", "src/callctl/tenants") == []
 
 
 # ---- commands: src/callctl/cli ------------------------------------------------------------------------------------
