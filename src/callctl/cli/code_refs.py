@@ -55,8 +55,8 @@ def code_refs(
     import os
 
     settings = common.settings_offline(context)
-    if github and settings.output == "json":
-        raise UsageError("--github and --output json are two different outputs", hint="choose one")
+    if github and settings.output != "text":
+        raise UsageError(f"--github and --output {settings.output} are two different outputs", hint="choose one")
     from callctl.coderefs import search as use_case
     from callctl.render import coderefs as render_code_refs
 

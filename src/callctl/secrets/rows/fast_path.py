@@ -18,6 +18,7 @@ from callctl.config.sections import SecretField
 from callctl.secrets.envelope.cipher import (
     ALGORITHM,
     IV_BYTES,
+    LABELS,
     TAG_BYTES,
     VERSIONS,
     Encrypter,
@@ -386,8 +387,8 @@ class _Alike:
     unbound: bool
 
 
-# Its path; its number among those opened, and among those due, if it is bound there.
-_Bound: TypeAlias = tuple[str, "int | None", "int | None"]
+# Its path; a version that binds; its number among those opened, and among those due, if it has that version there.
+_Bound: TypeAlias = tuple[str, int, "int | None", "int | None"]
 _Matches: TypeAlias = "list[re.Match[str] | None]"
 
 
@@ -500,8 +501,8 @@ class Quick:
             self._due += [first_opened + each if each >= 0 else encoded[~each] for each in alike.due]
         else:
             self._due += [first_opened + each for each in alike.due]
-        for path, before, after in alike.bound:
-            data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path))
+        for path, version, before, after in alike.bound:
+            data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path), version)
             if before is not None:
                 self._data[first_opened + before] = data
             if after is not None:
@@ -567,20 +568,21 @@ class Quick:
             columns.append((known, len(due)))
             for number, (path, version, key_id) in enumerate(known.form.secrets):
                 wanted = self._wanted[version]
-                before = after = None
+                after = None
                 if version:
                     here = len(opens)
                     opens.append(self._bulk.decrypt[key_id])
-                    before = here if version == 2 else None
                 else:
                     plain += 1
                     here = -plain
                 if number in known.due:
-                    after = len(due) if wanted == 2 else None
+                    after = len(due)
                     due.append(here)
                     changes.append(self._changes[account_type, path][key_id if version else PLAINTEXT])
-                if (before, after) != (None, None):
-                    bound.append((path, before, after))
+                for each in sorted({version, wanted} & LABELS.keys()):
+                    now, then = here if each == version else None, after if each == wanted else None
+                    if (now, then) != (None, None):
+                        bound.append((path, each, now, then))
         self._alike[key] = made = _Alike(
             tuple(columns),
             tuple(opens),
@@ -590,7 +592,7 @@ class Quick:
             tuple(changes),
             any(known.form.misshapen for known in key if known),
             any(
-                version != 2 and self._rule.requires_bound(secret_table.recorded, account_type, path)
+                version not in LABELS and self._rule.requires_bound(secret_table.recorded, account_type, path)
                 for known in key
                 if known
                 for path, version, _ in known.form.secrets
