@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from tests.support.servers import VERSIONS
 from tests.support.steps import LAST
 from typer.main import get_command
@@ -137,6 +140,29 @@ def test_the_majors_that_are_tested_are_the_ones_that_are_named() -> None:
     shown = r"PostgreSQL (\d+)(?:, environment|$)"
     pages = written("docs/tutorial", "docs/how-to")
     assert {major for _, text in pages for major in re.findall(shown, text, re.MULTILINE)} == {str(newest)}
+
+
+# ---- dependencies: pyproject.toml, requirements/dev.txt ----------------------------------------------------------
+
+
+def test_the_lock_has_a_version_of_each_dependency_that_fits() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = declared["project"]
+    wanted = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["sandbox"],
+        *declared["dependency-groups"]["dev"],
+    ]
+    lock = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
+    pinned = {
+        canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE)
+    }
+    unfit = [
+        str(requirement)
+        for requirement in map(Requirement, wanted)
+        if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0"))
+    ]
+    assert unfit == []
 
 
 # ---- output formats: config/settings.py, render/console.py -----------------------------------------------------
