@@ -19,7 +19,8 @@ SQL. Comments do not, and neither do longer names such as chatbotTypes.
 A comment on the same line, or alone on the line above, excludes a line:
   label = bot.chatbotType  // callctl: allow - read by the old reports until May
 
-Exit code 3 if anything names a column, or if there is no file to read. Needs no database.
+Exit code 3 if anything names a column, if a source file or directory could not be read, or if there is no file
+to read. Needs no database.
 
 \b
 Examples:
