@@ -99,7 +99,7 @@ def retire(
         counted = _counted(connection, settings, ring, reading, on_event)
         _assert_unused(id, _in_fields(counted, id))
         scanned = _scanned(connection, settings, ring, id, since, on_event)
-        unnamed = [each for each in scanned.not_looked_into if each.name not in not_scanned]
+        unnamed = [table for table in scanned.not_looked_into if table.name not in not_scanned]
         _assert_unused(id, _outside(scanned, id), unnamed)
         _assert_left_out(scanned.not_looked_into, not_scanned)
         if unnamed:
@@ -132,14 +132,14 @@ def _last_backup(connection: Connection, settings: Settings) -> datetime | None:
 
 def _in_fields(counted: Census, id: str) -> Counter[tuple[str, str, str]]:
     """The values of declared fields that still need the key, or may: table, field, why."""
-    found: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
     for use, number in counted.uses.items():
         if use.key == id:
             why = "under it" if use.state == "sealed" else "names it, and does not open"
-            found[use.table, use.field, UNDER_UNBOUND if use.unbound else why] += number
+            counts[use.table, use.field, UNDER_UNBOUND if use.unbound else why] += number
         elif use.state == "unreadable" and use.key is None and use.version is not None:
-            found[use.table, use.field, "carries no key id, and opens under no key of the ring"] += number
-    return found
+            counts[use.table, use.field, "carries no key id, and opens under no key of the ring"] += number
+    return counts
 
 
 def _counted(
@@ -177,12 +177,12 @@ def _scanned(connection: Connection, settings: Settings, ring: KeyRing, id: str,
 
 def _outside(scanned: Scan, id: str) -> Counter[tuple[str, str, str]]:
     """What the scan found that needs the key, or may."""
-    found: Counter[tuple[str, str, str]] = Counter()
-    for each in scanned.found:
-        why = _why(each, id)
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for outside in scanned.found:
+        why = _why(outside, id)
         if why is not None:
-            found[each.table, each.field, why] += each.values
-    return found
+            counts[outside.table, outside.field, why] += outside.values
+    return counts
 
 
 def _why(outside: Outside, id: str) -> str | None:
@@ -196,8 +196,8 @@ def _why(outside: Outside, id: str) -> str | None:
     return None
 
 
-def _assert_unused(id: str, found: Counter[tuple[str, str, str]], unnamed: Sequence[NotLookedInto] = ()) -> None:
-    holding = [Holding(place, field, number, why) for (place, field, why), number in sorted(found.items())]
+def _assert_unused(id: str, counts: Counter[tuple[str, str, str]], unnamed: Sequence[NotLookedInto] = ()) -> None:
+    holding = [Holding(place, field, number, why) for (place, field, why), number in sorted(counts.items())]
     if holding:
         also = f"\nalso, {_unnamed(unnamed)}" if unnamed else ""
         raise Refused(_refusal(id, holding) + also, hint=_hint(id, holding))
@@ -205,8 +205,8 @@ def _assert_unused(id: str, found: Counter[tuple[str, str, str]], unnamed: Seque
 
 def _assert_known(connection: Connection, settings: Settings, names: Sequence[str]) -> None:
     """Raise UsageError for a name of nothing that could be left out: before the scan, which takes long."""
-    tables, left = tables_to_scan(connection, settings)
-    known = {each.full_name for each in tables} | {each.name for each in left}
+    tables, unscanned = tables_to_scan(connection, settings)
+    known = {table.full_name for table in tables} | {table.name for table in unscanned}
     for name in names:
         if name not in known:
             raise UsageError(
@@ -215,9 +215,9 @@ def _assert_known(connection: Connection, settings: Settings, names: Sequence[st
             )
 
 
-def _assert_left_out(left: Sequence[NotLookedInto], names: Sequence[str]) -> None:
+def _assert_left_out(unscanned: Sequence[NotLookedInto], names: Sequence[str]) -> None:
     """Raise UsageError for names of tables that were looked into."""
-    listed = {each.name for each in left}
+    listed = {table.name for table in unscanned}
     for name in names:
         if name not in listed:
             raise UsageError(
@@ -227,15 +227,17 @@ def _assert_left_out(left: Sequence[NotLookedInto], names: Sequence[str]) -> Non
             )
 
 
-def _unnamed(left: Sequence[NotLookedInto]) -> str:
-    number = len({each.name for each in left})
+def _unnamed(unscanned: Sequence[NotLookedInto]) -> str:
+    number = len({table.name for table in unscanned})
     tables = "1 table was" if number == 1 else f"{number:,} tables were"
-    lines = "".join(f"\n  {each.name}: {each.why}" for each in left)
+    lines = "".join(f"\n  {table.name}: {table.why}" for table in unscanned)
     return f"{tables} not looked into, and may hold values under it{lines}"
 
 
-def _naming_hint(id: str, left: Sequence[NotLookedInto]) -> str:
-    options = " ".join(f"--not-scanned {shlex.quote(name)}" for name in dict.fromkeys(each.name for each in left))
+def _naming_hint(id: str, unscanned: Sequence[NotLookedInto]) -> str:
+    options = " ".join(
+        f"--not-scanned {shlex.quote(name)}" for name in dict.fromkeys(table.name for table in unscanned)
+    )
     return (
         "look into them yourself, or connect as a role that can read them; to go on without, name each: callctl keys"
         f" retire {id} {options}"
@@ -243,22 +245,22 @@ def _naming_hint(id: str, left: Sequence[NotLookedInto]) -> str:
 
 
 def _refusal(id: str, holding: list[Holding]) -> str:
-    total = sum(each.values for each in holding)
-    lines = "".join(f"\n  {each.values:,} in {each.place}, {each.field}: {each.why}" for each in holding)
+    total = sum(entry.values for entry in holding)
+    lines = "".join(f"\n  {entry.values:,} in {entry.place}, {entry.field}: {entry.why}" for entry in holding)
     return f"key {id} cannot be retired: {total:,} {'value needs' if total == 1 else 'values need'} it, or may{lines}"
 
 
 def _hint(id: str, holding: list[Holding]) -> str:
-    if any(each.why == UNDER_UNBOUND for each in holding):
+    if any(entry.why == UNDER_UNBOUND for entry in holding):
         return (
             "callctl rotate-secrets --status lists the unbound values; check each with the customer, run callctl"
             f" rotate-secrets --bind-new ID with the id of each row, then callctl keys retire {id}"
         )
-    if any(each.why == "under it" for each in holding):
+    if any(entry.why == "under it" for entry in holding):
         return "run callctl rotate-secrets, then retire it"
-    if any("written while" in each.why for each in holding):
+    if any("written while" in entry.why for entry in holding):
         return "an application still encrypts with it: give it the new key first; then run callctl rotate-secrets"
-    if any("outside" in each.why for each in holding):
+    if any("outside" in entry.why for entry in holding):
         return (
             "delete those values, or have the application write them under the new key; or, in the platform's tables,"
             " declare those fields in callctl.yaml under `secrets:`, and run callctl rotate-secrets; then retire it"

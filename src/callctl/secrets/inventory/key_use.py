@@ -174,11 +174,11 @@ def census(
     counted = Census()
     with apart() if apart is not None else nullcontext():
         rule = rule or Rule(bound=bound_fields(connection))
-        found = secret_tables(connection, settings)
-        assert_matched(connection, settings, found)
+        found_tables = secret_tables(connection, settings)
+        assert_matched(connection, settings, found_tables)
     decrypter = Decrypter(ring, OtherCompanies(connection, settings)) if ring is not None else None
     reader = _Reader(ring, decrypter, rule, encrypt_foreign, counted)
-    for secret_table in found:
+    for secret_table in found_tables:
         for rows in (
             _pages(connection, secret_table) if apart is None else _pages_apart(connection, secret_table, apart)
         ):
@@ -193,7 +193,7 @@ def _pages(connection: Connection, secret_table: SecretTable) -> Iterator[list[R
     with connection.cursor("callctl_secrets") as cursor:
         cursor.execute(query("all", secret_table), {})
         while fetched := cursor.fetchmany(ROWS_AT_ONCE):
-            yield [as_row(each) for each in fetched]
+            yield [as_row(row) for row in fetched]
 
 
 def _pages_apart(
@@ -205,12 +205,12 @@ def _pages_apart(
             yield from _pages(connection, secret_table)
         return
     above: str | None = None
-    more = True
-    while more:
+    has_more = True
+    while has_more:
         with apart():
             values = {"above": above, "up_to": None, "rows": ROWS_AT_ONCE}
-            page = [as_row(each) for each in connection.execute(query("read", secret_table), values).fetchall()]
-        if more := len(page) == ROWS_AT_ONCE:
+            page = [as_row(row) for row in connection.execute(query("read", secret_table), values).fetchall()]
+        if has_more := len(page) == ROWS_AT_ONCE:
             above = page[-1].key
         yield page
 
@@ -286,12 +286,12 @@ class _Reader:
         self._add(secret_table, row, path, "sealed", key, envelope.version, due)
 
     def _foreign(self, secret_table: SecretTable, row: Row, path: str, form: str) -> None:
-        found = self._counted.foreign.setdefault(
+        entry = self._counted.foreign.setdefault(
             (secret_table.name, path, form), Foreign(secret_table.name, path, form)
         )
-        found.values += 1
-        if len(found.rows) < FIRST_ROWS and row.row_id not in found.rows:
-            found.rows.append(row.row_id)
+        entry.values += 1
+        if len(entry.rows) < FIRST_ROWS and row.row_id not in entry.rows:
+            entry.rows.append(row.row_id)
 
     def _add(
         self,
@@ -366,14 +366,14 @@ def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = igno
     for use, number in counted.uses.items():
         if use.key is not None:
             under.setdefault(use.key, Counter())[use.where] += number
-    found = []
+    uses = []
     for id in dict.fromkeys((*ring.keys, *known, *sorted(under))):
         mine, before, values = ring.keys.get(id), known.get(id), under.get(id, Counter())
         retired_at = before.retired_at if before else None
         state = "retired" if retired_at else "not in the ring"
         if mine is not None and not retired_at:
             state = "primary" if mine is ring.primary else "legacy" if mine.legacy else "in the ring"
-        found.append(
+        uses.append(
             KeyUse(
                 id=id,
                 state=state,
@@ -388,7 +388,7 @@ def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = igno
             )
         )
     return Keys(
-        tuple(found),
+        tuple(uses),
         counted.total("plaintext"),
         counted.total("unreadable"),
         counted.unbound,
@@ -466,9 +466,9 @@ def plan(
     store.assert_owner(connection, settings.schema)
     with database.read_only(connection):
         key_ledger.assert_known(connection, ring)
-        found = secret_tables(connection, settings)
-        rule = _rule(connection, found, binding, bind_new)
-        placed = copies(connection, settings, found)
+        found_tables = secret_tables(connection, settings)
+        rule = _rule(connection, found_tables, binding, bind_new)
+        placed = copies(connection, settings, found_tables)
         counted = (
             census(connection, settings, ring, rule=rule, encrypt_foreign=encrypt_foreign, on_event=on_event)
             if count
@@ -499,28 +499,30 @@ def look(
     with database.read_only(connection):
         if ring is not None:
             key_ledger.assert_known(connection, ring)
-        found = secret_tables(connection, settings)
-        rule = _rule(connection, found, binding, bind_new)
+        found_tables = secret_tables(connection, settings)
+        rule = _rule(connection, found_tables, binding, bind_new)
         counted = census(connection, settings, ring, rule=rule, encrypt_foreign=encrypt_foreign, on_event=on_event)
-        placed = copies(connection, settings, found)
+        placed = copies(connection, settings, found_tables)
         under_way, last = _ledger(connection)
         kept = tables.kept_webhook_secrets(connection)
     outside = scan(connection, settings, ring, timeout_ms=settings.statement_timeout_ms, on_event=on_event)
     return Secrets(ring.primary.id if ring else None, binding, counted, outside, under_way, last, kept, placed)
 
 
-def _rule(connection: Connection, found: Sequence[SecretTable], binding: Binding, bind_new: Sequence[str]) -> Rule:
+def _rule(
+    connection: Connection, found_tables: Sequence[SecretTable], binding: Binding, bind_new: Sequence[str]
+) -> Rule:
     """The rule of the rotation that is asked about. Raises Refused where ``bind_new`` names no row."""
     bound = tables.bound_fields(connection)
-    return Rule(binding, bound, tables.named_rows(connection, found, bound, bind_new))
+    return Rule(binding, bound, tables.named_rows(connection, found_tables, bound, bind_new))
 
 
 def _ledger(connection: Connection) -> tuple[Ledger | None, Ledger | None]:
     """The rotation that is not finished, and the last that is."""
     if not database.relation_exists(connection, "callctl", "rotation"):
         return None, None
-    found = [Ledger(*each) for each in connection.execute(read_sql("secrets/inventory/ledger.sql")).fetchall()]
+    ledgers = [Ledger(*row) for row in connection.execute(read_sql("secrets/inventory/ledger.sql")).fetchall()]
     return (
-        next((each for each in found if each.finished_at is None), None),
-        next((each for each in found if each.finished_at is not None), None),
+        next((ledger for ledger in ledgers if ledger.finished_at is None), None),
+        next((ledger for ledger in ledgers if ledger.finished_at is not None), None),
     )

@@ -65,12 +65,12 @@ def copies(connection: Connection, settings: Settings, secret_tables: Iterable[S
     What cannot be read within ``lock_timeout_ms``, or by this role, is ``unknown``.
     """
     written = [(*secret_table.relation, part.column) for secret_table in secret_tables for part in secret_table.parts]
-    schemas, tables, columns = (list(each) for each in zip(*written, strict=True)) if written else ([], [], [])
+    schemas, tables, columns = (list(names) for names in zip(*written, strict=True)) if written else ([], [], [])
     values = {"schemas": schemas, "tables": tables, "columns": columns}
     asked = _Asked(connection, values, settings.lock_timeout_ms)
-    found = [*_triggers(asked), *_rules(asked), *_views(asked), *_publications(asked)]
-    found += [*_slots(asked), *_replicas(asked), *_backups(asked, settings)]
-    return (*found, *asked.unread)
+    found_copies = [*_triggers(asked), *_rules(asked), *_views(asked), *_publications(asked)]
+    found_copies += [*_slots(asked), *_replicas(asked), *_backups(asked, settings)]
+    return (*found_copies, *asked.unread)
 
 
 @dataclass
@@ -96,36 +96,38 @@ class _Asked:
             psycopg.errors.QueryCanceled,
             psycopg.errors.InsufficientPrivilege,
         ) as error:
-            said = f"the {_ABOUT[name]} could not be read: {outline(error)}"
-            self.unread.append(Copy("unknown", None, None, said))
+            description = f"the {_ABOUT[name]} could not be read: {outline(error)}"
+            self.unread.append(Copy("unknown", None, None, description))
             return []
 
 
 def _triggers(asked: _Asked) -> Iterator[Copy]:
     for row in asked.rows("triggers"):
-        said = f"trigger {row['name']} on {row['relation']} ({row['fires']} UPDATE, function {row['function']})"
+        description = f"trigger {row['name']} on {row['relation']} ({row['fires']} UPDATE, function {row['function']})"
         if row["reads_old"]:
-            said += " reads OLD, the row with its plaintext"
+            description += " reads OLD, the row with its plaintext"
         elif row["readable"]:
-            said += " fires for each row written"
+            description += " fires for each row written"
         else:
-            said += " fires for each row written; what it does with the old row cannot be read"
+            description += " fires for each row written; what it does with the old row cannot be read"
         if row["inserts"]:
-            said += f", and inserts into {', '.join(row['inserts'])}"
-        yield Copy("trigger", row["relation"], row["name"], said)
+            description += f", and inserts into {', '.join(row['inserts'])}"
+        yield Copy("trigger", row["relation"], row["name"], description)
 
 
 def _rules(asked: _Asked) -> Iterator[Copy]:
     for row in asked.rows("rules"):
-        said = f"rule {row['name']} on {row['relation']} rewrites an UPDATE ({'INSTEAD' if row['instead'] else 'ALSO'})"
-        said += " and reads OLD, the row with its plaintext" if row["reads_old"] else ""
-        yield Copy("rule", row["relation"], row["name"], said)
+        description = (
+            f"rule {row['name']} on {row['relation']} rewrites an UPDATE ({'INSTEAD' if row['instead'] else 'ALSO'})"
+        )
+        description += " and reads OLD, the row with its plaintext" if row["reads_old"] else ""
+        yield Copy("rule", row["relation"], row["name"], description)
 
 
 def _views(asked: _Asked) -> Iterator[Copy]:
     for row in asked.rows("views"):
-        said = f"materialized view {row['name']} holds values of {row['relation']} until it is refreshed"
-        yield Copy("materialized view", row["relation"], row["name"], said)
+        description = f"materialized view {row['name']} holds values of {row['relation']} until it is refreshed"
+        yield Copy("materialized view", row["relation"], row["name"], description)
 
 
 def _publications(asked: _Asked) -> Iterator[Copy]:
@@ -139,39 +141,41 @@ def _publications(asked: _Asked) -> Iterator[Copy]:
                 f"publication {name} carries {table}: its subscribers have copies of the plaintext from before",
             )
         if row["whole_rows"]:
-            said = f"replica identity FULL of {table}: every logical slot gets each row as it was, with its plaintext"
-            yield Copy("replica identity", table, None, said)
+            description = (
+                f"replica identity FULL of {table}: every logical slot gets each row as it was, with its plaintext"
+            )
+            yield Copy("replica identity", table, None, description)
 
 
 def _slots(asked: _Asked) -> Iterator[Copy]:
     for row in asked.rows("slots"):
         plugin = f" ({row['plugin']})" if row["plugin"] else ""
         state = "in use" if row["active"] else "not in use"
-        said = f"{row['type']} replication slot {row['name']}{plugin}, {state}, keeps {row['keeps']} of WAL"
-        yield Copy("slot", None, row["name"], said)
+        description = f"{row['type']} replication slot {row['name']}{plugin}, {state}, keeps {row['keeps']} of WAL"
+        yield Copy("slot", None, row["name"], description)
 
 
 def _replicas(asked: _Asked) -> Iterator[Copy]:
     for row in asked.rows("replicas"):
         for name in row["replicas"]:
-            said = f"{name} receives this server's changes, and has copies of the plaintext from before"
-            yield Copy("replica", None, name, said)
+            description = f"{name} receives this server's changes, and has copies of the plaintext from before"
+            yield Copy("replica", None, name, description)
         if row["archived"]:
             yield Copy("archive", None, None, "the WAL archive holds plaintext from before (archive_mode is on)")
 
 
 def _backups(asked: _Asked, settings: Settings) -> Iterator[Copy]:
     """How far back backups hold it, as far as callctl knows."""
-    said = []
+    phrases = []
     rows = asked.rows("backups") if database.relation_exists(asked.connection, "callctl", "action") else []
     for row in rows:
         if row["backups"] == 1:
-            said.append(f"callctl took one at {_at(row['newest'])}")
+            phrases.append(f"callctl took one at {_at(row['newest'])}")
         elif row["backups"]:
-            said.append(f"callctl took {row['backups']:,}, from {_at(row['oldest'])} to {_at(row['newest'])}")
+            phrases.append(f"callctl took {row['backups']:,}, from {_at(row['oldest'])} to {_at(row['newest'])}")
     if settings.backup_taken_at is not None:
-        said.append(f"--backup-taken-at names one of {_at(settings.backup_taken_at)}")
-    known = "; ".join(said) if said else "callctl knows of none"
+        phrases.append(f"--backup-taken-at names one of {_at(settings.backup_taken_at)}")
+    known = "; ".join(phrases) if phrases else "callctl knows of none"
     yield Copy("backup", None, None, f"backups hold the plaintext for as long as they are kept: {known}")
 
 

@@ -68,11 +68,11 @@ class Scan:
     @property
     def cut_short(self) -> tuple[str, ...]:
         """The names of the tables that were not looked into, each once."""
-        return tuple(dict.fromkeys(each.name for each in self.not_looked_into))
+        return tuple(dict.fromkeys(table.name for table in self.not_looked_into))
 
     def envelopes(self) -> int:
         """The number of well-formed envelopes where no field is declared."""
-        return sum(each.values for each in self.found if each.kind == "envelope")
+        return sum(outside.values for outside in self.found if outside.kind == "envelope")
 
 
 def scan(
@@ -95,9 +95,9 @@ def scan(
     missed. Raises ConnectionFailed; LockNotAvailable of psycopg, after ``lock_timeout_ms``.
     """
     scanner = _Scanner(connection, settings, ring, timeout_ms, lock_timeout_ms, thorough, plaintext, stopped, on_event)
-    tables, left = tables_to_scan(connection, settings)
+    tables, unscanned = tables_to_scan(connection, settings)
     scanner.look(tables)
-    return scanner.result(tables, left)
+    return scanner.result(tables, unscanned)
 
 
 def settled_scan(
@@ -121,23 +121,23 @@ def settled_scan(
     that the first look finds, there is no second. Raises as :func:`scan`.
     """
     scanner = _Scanner(connection, settings, ring, None, lock_timeout_ms, True, False, lambda: False, on_event)
-    tables, left = tables_to_scan(connection, settings)
+    tables, unscanned = tables_to_scan(connection, settings)
     for _ in range(ROUNDS):
         new = [table for table in tables if table.version not in scanner.read]
         if not new:
             break
         scanner.look(new)
         if any(map(enough, scanner.found(tables))):
-            return scanner.result(tables, left)
-        tables, left = tables_to_scan(connection, settings)
+            return scanner.result(tables, unscanned)
+        tables, unscanned = tables_to_scan(connection, settings)
     scanner.look_again([table for table in tables if table.version in scanner.read], horizon)
-    tables, left = tables_to_scan(connection, settings)
-    left += [
+    tables, unscanned = tables_to_scan(connection, settings)
+    unscanned += [
         NotLookedInto(table.full_name, "it was made or rewritten while the scan was under way")
         for table in tables
         if table.version not in scanner.read
     ]
-    return scanner.result(tables, left)
+    return scanner.result(tables, unscanned)
 
 
 def horizon(connection: Connection) -> str:
@@ -209,21 +209,21 @@ class _Scanner:
         for table in tables:
             yield from self._finder.found.get(table.oid, {}).values()
 
-    def result(self, tables: list[Table], left: list[NotLookedInto]) -> Scan:
+    def result(self, tables: list[Table], unscanned: list[NotLookedInto]) -> Scan:
         """What was found in these tables; ``left`` was not looked into before."""
         for table in tables:
             if table.oid in self._left:
-                left.append(NotLookedInto(table.full_name, self._left[table.oid]))
+                unscanned.append(NotLookedInto(table.full_name, self._left[table.oid]))
             for column, values in self._finder.unread.get(table.oid, Counter()).items():
                 count = f"{values:,} {'value' if values == 1 else 'values'}"
-                left.append(NotLookedInto(table.full_name, f"{count} of column {column} could not be parsed"))
-        named = {each.name for each in left}
+                unscanned.append(NotLookedInto(table.full_name, f"{count} of column {column} could not be parsed"))
+        named = {unscanned_table.name for unscanned_table in unscanned}
         read = [
             table for table in tables if table.columns and table.version in self.read and table.full_name not in named
         ]
         return Scan(
             tuple(self.found(tables)),
-            tuple(sorted(left)),
+            tuple(sorted(unscanned)),
             len(read),
             len({table.schema for table in read}),
         )
@@ -235,12 +235,12 @@ class _Scanner:
         look: Callable[[Table, Callable[[int], None]], None],
     ) -> None:
         pages_of_all = sum(table.pages for table in tables)
-        done = 0
+        pages_done = 0
         for number, table in enumerate(tables):
             if self._stopped():
                 return
 
-            def told(pages: int, before: int = done, number: int = number, table: Table = table) -> None:
+            def told(pages: int, before: int = pages_done, number: int = number, table: Table = table) -> None:
                 self._on_event(
                     ScanProgress(
                         phase, table.full_name, number, len(tables), before + pages, max(pages_of_all, before + pages)
@@ -252,10 +252,10 @@ class _Scanner:
                 if table.columns:
                     look(table, told)
                 self.read.add(table.version)
-            except _NotScanned as left:
+            except _NotScanned as not_scanned:
                 self.read.add(table.version)
-                self._left[table.oid] = left.why
-            done += table.pages
+                self._left[table.oid] = not_scanned.why
+            pages_done += table.pages
 
     def _whole(self, table: Table, told: Callable[[int], None]) -> None:
         """Range by range of its pages, each in a snapshot of its own; a small table is one."""
@@ -263,8 +263,8 @@ class _Scanner:
         self._left.pop(table.oid, None)
         deadline = time.monotonic() + self._timeout_ms / 1000 if self._timeout_ms else None
         total = self._pages(table)
-        at, size = 0, total if total <= WHOLE_PAGES else FIRST_PAGES
-        while at < total:
+        start, size = 0, total if total <= WHOLE_PAGES else FIRST_PAGES
+        while start < total:
             if self._stopped():  # the server may have had nothing to cancel
                 raise _NotScanned("the scan was stopped")
             began = time.monotonic()
@@ -273,15 +273,15 @@ class _Scanner:
                 milliseconds = min(milliseconds, round((deadline - began) * 1000))
             if milliseconds <= 0:
                 raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout")
-            past = min(at + size, total)
-            everything = at == 0 and past == total
-            if not self._attempt(table, None if everything else pages(self._connection, at, past), milliseconds):
+            past = min(start + size, total)
+            everything = start == 0 and past == total
+            if not self._attempt(table, None if everything else pages(self._connection, start, past), milliseconds):
                 if size == 1 and deadline is None:
                     raise _NotScanned(f"a page of it takes longer than {SNAPSHOT_MS // 1000} s to read")
                 size = max(size // 8, 1)
                 continue
-            at = past
-            told(min(at, table.pages))
+            start = past
+            told(min(start, table.pages))
             seconds = time.monotonic() - began
             if seconds > RANGE_SECONDS:
                 size = max(size // 2, 1)
@@ -373,23 +373,23 @@ class _Reading:
 
 def warnings(scanned: Scan) -> Iterable[str]:
     """What a person should read of it: a line each, without a value."""
-    for each in scanned.found:
-        rows = f"row {', '.join(each.rows)}{' and others' if each.values > len(each.rows) else ''}"
-        place = f"{each.table}, {each.field}, {rows}"
-        if each.kind == "plaintext":
-            yield f"{each.values:,} values look like a secret in plaintext, outside the declared fields: {place}"
+    for outside in scanned.found:
+        rows = f"row {', '.join(outside.rows)}{' and others' if outside.values > len(outside.rows) else ''}"
+        place = f"{outside.table}, {outside.field}, {rows}"
+        if outside.kind == "plaintext":
+            yield f"{outside.values:,} values look like a secret in plaintext, outside the declared fields: {place}"
         else:
-            under = f" under key {each.key}" if each.key else ""
-            what = "envelopes" if each.kind == "envelope" else "pieces of envelopes"
-            if each.kind == "piece" and each.well_formed:
-                what = "envelopes inside other text"
-            yield f"{each.values:,} {what}{under} outside the declared fields, which no rotation reaches: {place}"
+            under = f" under key {outside.key}" if outside.key else ""
+            noun = "envelopes" if outside.kind == "envelope" else "pieces of envelopes"
+            if outside.kind == "piece" and outside.well_formed:
+                noun = "envelopes inside other text"
+            yield f"{outside.values:,} {noun}{under} outside the declared fields, which no rotation reaches: {place}"
     by_reason: dict[str, list[str]] = {}
-    for left in scanned.not_looked_into:
-        by_reason.setdefault(left.why, []).append(left.name)
+    for table in scanned.not_looked_into:
+        by_reason.setdefault(table.why, []).append(table.name)
     for why, names in by_reason.items():
-        more = f" and {len(names) - SAMPLE:,} more" if len(names) > SAMPLE else ""
-        yield f"not looked into: {', '.join(names[:SAMPLE])}{more}: {why}"
+        others = f" and {len(names) - SAMPLE:,} more" if len(names) > SAMPLE else ""
+        yield f"not looked into: {', '.join(names[:SAMPLE])}{others}: {why}"
 
 
 # The scan for secrets outside the declared fields, on a session and a thread of its own while a rotation works.

@@ -83,25 +83,25 @@ class Table:
 
 def tables_to_scan(connection: Connection, settings: Settings) -> tuple[list[Table], list[NotLookedInto]]:
     """The tables to read, the platform's first, and what cannot be looked into. Raises psycopg.Error."""
-    names = {each.table for each in declared(settings)}
-    found, left = [], []
+    names = {field.table for field in declared(settings)}
+    tables, unscanned = [], []
     rows = connection.execute(read_sql("secrets/inventory/scan/relations.sql"), {"schema": settings.schema}).fetchall()
     for oid, schema, name, why_not, file, pages, keys, ancestors, typed, columns in rows:
         if why_not is not None:
-            left.append(NotLookedInto(f"{schema}.{name}", why_not))
+            unscanned.append(NotLookedInto(f"{schema}.{name}", why_not))
             continue
         own = [Column(*column) for column in columns]
         bits = [column.name for column in own if column.form == "bits"]
         if bits:
             columns_are = "column {} is a bit string" if len(bits) == 1 else "columns {} are bit strings"
-            left.append(NotLookedInto(f"{schema}.{name}", columns_are.format(", ".join(bits))))
+            unscanned.append(NotLookedInto(f"{schema}.{name}", columns_are.format(", ".join(bits))))
         is_platforms = schema == settings.schema
         declared_as = None
         if is_platforms or (schema == STORE and name in ARCHIVED):
             declared_as = name
         if name not in names:
             declared_as = next((ancestor for ancestor in ancestors if ancestor in names), declared_as)
-        found.append(
+        tables.append(
             Table(
                 oid=oid,
                 schema=schema,
@@ -115,10 +115,10 @@ def tables_to_scan(connection: Connection, settings: Settings) -> tuple[list[Tab
                 typed=typed,
             )
         )
-    left += [
+    unscanned += [
         NotLookedInto(*row) for row in connection.execute(read_sql("secrets/inventory/scan/elsewhere.sql")).fetchall()
     ]
-    return found, left
+    return tables, unscanned
 
 
 # The rows of which a scan for secrets has to look at: the few that the server lets through, by their text.
@@ -196,7 +196,7 @@ def rows_statement(
     documents: list[sql.Composable] = []
     in_bytes: list[sql.Composable] = []
     for name, _, form in columns:
-        own = [each for each in fields if (each.table, each.column) == (table.declared_as, name) and each.path]
+        own = [field for field in fields if (field.table, field.column) == (table.declared_as, name) and field.path]
         if plaintext and form == "text" and SECRET_NAME.search(name):
             named.append(sql.SQL("OR {} IS NOT NULL").format(column(name)))
         elif own:
@@ -275,8 +275,8 @@ def _together(texts: Sequence[sql.Composable]) -> sql.Composable:
         if not joined:
             return sql.SQL("NULL::text")
         joined = [
-            sql.SQL("concat_ws(chr(31), {})").format(sql.SQL(", ").join(joined[at : at + _ARGUMENTS]))
-            for at in range(0, len(joined), _ARGUMENTS)
+            sql.SQL("concat_ws(chr(31), {})").format(sql.SQL(", ").join(joined[start : start + _ARGUMENTS]))
+            for start in range(0, len(joined), _ARGUMENTS)
         ]
     return joined[0]
 
@@ -285,14 +285,14 @@ def _without(column: sql.Composable, fields: Sequence[SecretField], typed: bool)
     """A jsonb column without the members that declared fields are in: in a row of another type they are none."""
     from psycopg import sql
 
-    types = sorted({each.account_type for each in fields if each.account_type is not None}) if typed else []
+    types = sorted({field.account_type for field in fields if field.account_type is not None}) if typed else []
     cases = [
         sql.SQL("WHEN {} THEN {}::text[]").format(
-            sql.Literal(kind), sql.Literal([each.path[0] for each in fields if each.account_type in (None, kind)])
+            sql.Literal(kind), sql.Literal([field.path[0] for field in fields if field.account_type in (None, kind)])
         )
         for kind in types
     ]
-    rest = sql.SQL("{}::text[]").format(sql.Literal([each.path[0] for each in fields if each.account_type is None]))
+    rest = sql.SQL("{}::text[]").format(sql.Literal([field.path[0] for field in fields if field.account_type is None]))
     members = (
         sql.SQL("CASE t.account_type::text {} ELSE {} END").format(sql.SQL(" ").join(cases), rest) if cases else rest
     )
@@ -368,9 +368,9 @@ class Finder:
     def columns(self, table: Table) -> tuple[Column, ...]:
         """Its columns without those that are a declared secret as a whole, which are counted elsewhere."""
         whole = {
-            each.column
-            for each in self._declared
-            if each.table == table.declared_as and not each.path and each.account_type is None
+            field.column
+            for field in self._declared
+            if field.table == table.declared_as and not field.path and field.account_type is None
         }
         if (table.schema, table.name) == (STORE, _KEPT[0]):
             whole.add(_KEPT[1])
@@ -384,11 +384,11 @@ class Finder:
     def keep(self, table: Table) -> None:
         """The statement is through."""
         kept = self.found.setdefault(table.oid, {})
-        for what, outside in self._new.items():
-            if what in kept:
-                kept[what].add(outside.values, outside.rows)
+        for identity, outside in self._new.items():
+            if identity in kept:
+                kept[identity].add(outside.values, outside.rows)
             else:
-                kept[what] = outside
+                kept[identity] = outside
         self.unread.setdefault(table.oid, Counter()).update(self._new_unread)
 
     def forget(self, table: Table) -> None:
@@ -411,20 +411,24 @@ class Finder:
                 known = frozenset({_KEPT[1]})
             path = column.name if base is None else base[1]
             for where, kind, key, well_formed in self._in(column, path, raw, known, name):
-                what = (kind, where, key, well_formed)
-                if what not in self._new and len(self._new) >= MOST_FIELDS:
-                    where, what = f"{column.name} and members", (kind, column.name, key, well_formed)
-                if what not in self._new:
+                identity = (kind, where, key, well_formed)
+                if identity not in self._new and len(self._new) >= MOST_FIELDS:
+                    where, identity = f"{column.name} and members", (kind, column.name, key, well_formed)
+                if identity not in self._new:
                     shown = _shown(table, base)
                     is_declared = where in known
-                    self._new[what] = Outside(kind, shown, where, key, well_formed=well_formed, declared=is_declared)
-                self._new[what].add(1, (row_id,))
+                    self._new[identity] = Outside(
+                        kind, shown, where, key, well_formed=well_formed, declared=is_declared
+                    )
+                self._new[identity].add(1, (row_id,))
 
     def _known_of(self, name: str, account_type: str | None) -> frozenset[str]:
         known = self._known.get((name, account_type))
         if known is None:
             known = self._known[name, account_type] = frozenset(
-                each.text for each in self._declared if each.table == name and each.account_type in (None, account_type)
+                field.text
+                for field in self._declared
+                if field.table == name and field.account_type in (None, account_type)
             )
         return known
 
@@ -455,12 +459,12 @@ class Finder:
                 yield path, "envelope", self._key(envelope), True
                 return
             anything = False
-            for found in envelope_search.of_text(text):
+            for hit in envelope_search.of_text(text):
                 anything = True
-                if found.state == "unread":
+                if hit.state == "unread":
                     self._new_unread[self._column_of(path)] += 1
                 else:
-                    yield from self._found(path, found, inside=True)
+                    yield from self._found(path, hit, inside=True)
             if anything:
                 return
         if not self._plaintext or readable:
@@ -471,11 +475,11 @@ class Finder:
     def _column_of(self, path: str) -> str:
         return next((column.name for column in self._columns if path.startswith(column.name)), path)
 
-    def _found(self, path: str, found: Found, *, inside: bool = False) -> Iterator[tuple[str, Kind, str | None, bool]]:
-        if found.envelope is not None:
-            yield path, "piece" if inside else "envelope", self._key(found.envelope), True
+    def _found(self, path: str, hit: Found, *, inside: bool = False) -> Iterator[tuple[str, Kind, str | None, bool]]:
+        if hit.envelope is not None:
+            yield path, "piece" if inside else "envelope", self._key(hit.envelope), True
         else:
-            yield path, "piece", found.key, False
+            yield path, "piece", hit.key, False
 
     def _key(self, envelope: Envelope) -> str | None:
         if envelope.key_id is not None or self._decrypter is None:
@@ -505,10 +509,10 @@ def _walk(value: Any, path: str, name: str) -> Iterator[tuple[str, str, str | Fo
         if type(value) is str:
             yield path, name, value
         elif isinstance(value, Members):
-            found = envelope_search.of_object(value)
-            if found is not None:
-                yield path, name, found
-                if found.state == "whole":
+            hit = envelope_search.of_object(value)
+            if hit is not None:
+                yield path, name, hit
+                if hit.state == "whole":
                     continue
             for key, member in value:
                 if len(key) >= envelope_search.SHORTEST:
@@ -517,7 +521,7 @@ def _walk(value: Any, path: str, name: str) -> Iterator[tuple[str, str, str | Fo
                 else:
                     waiting.append((member, f"{path}.{key}" if path else key, key))
         elif isinstance(value, list):
-            waiting += [(each, f"{path}[]", name) for each in value]
+            waiting += [(item, f"{path}[]", name) for item in value]
 
 
 def _like_a_secret(text: str) -> bool:

@@ -113,8 +113,8 @@ class Sent:
         until = time.monotonic() + seconds
         while True:
             while self._raw.is_busy():
-                left = until - time.monotonic()
-                if left <= 0 or not select.select([self._raw.socket], [], [], left)[0]:
+                seconds_left = until - time.monotonic()
+                if seconds_left <= 0 or not select.select([self._raw.socket], [], [], seconds_left)[0]:
                     return False
                 self._raw.consume_input()
             if self._raw.get_result() is None:
@@ -175,7 +175,7 @@ class Batch:
 
     def versions(self, chosen: Sequence[int]) -> frozenset[str]:
         """The versions of these rows, by which they are told apart."""
-        return frozenset([self.rows[each].version for each in chosen])
+        return frozenset([self.rows[index].version for index in chosen])
 
     def of(self, versions: Collection[str]) -> Iterator[Reencrypted]:
         """What is done about the rows with these versions."""
@@ -188,7 +188,7 @@ class Batch:
     def without(self, lost: Collection[str]) -> Batch:
         """The rows that did not lose."""
         kept = [position for position, row in enumerate(self.rows) if row.version not in lost]
-        return Batch(self.secret_table, [self.rows[each] for each in kept], [self.results[each] for each in kept])
+        return Batch(self.secret_table, [self.rows[index] for index in kept], [self.results[index] for index in kept])
 
     def left(self, reason: str) -> Batch:
         """The same rows with nothing written, and every value that would have been listed as left, for this reason."""
@@ -204,14 +204,14 @@ class Batch:
 
     def values(self, chosen: Sequence[int]) -> tuple[list[int], list[bytes]]:
         """The columns that are written in these rows, by number, and the parameters: keys, versions, new values."""
-        rows = [self.rows[each] for each in chosen]
+        rows = [self.rows[index] for index in chosen]
         values = [
             array(TEXT, [stored(row.key) for row in rows]),
             array(TEXT, [row.version.encode() for row in rows]),
         ]
         parts = []
         for number, part in enumerate(self.secret_table.parts):
-            texts = [self.results[each].values[number] for each in chosen]
+            texts = [self.results[index].values[number] for index in chosen]
             if texts.count(None) == len(texts):
                 continue
             parts.append(number)
@@ -226,7 +226,7 @@ class Batch:
         has changes; and a parameter with the position of each row's kind there.
         """
         known: dict[tuple[Change, ...], int] = {}
-        numbers = [known.setdefault(self.results[each].changes, len(known)) for each in chosen]
+        numbers = [known.setdefault(self.results[index].changes, len(known)) for index in chosen]
         return (
             [[change.as_json() for change in changes] for changes in known],
             array(INTEGER, [number.to_bytes(4, "big") for number in numbers]),
@@ -260,12 +260,12 @@ class Swaps:
         self._on_event = on_event
         self._statements: dict[Hashable, bytes] = {}
 
-    def statement(self, name: Hashable, made: Callable[[], bytes]) -> bytes:
+    def statement(self, name: Hashable, compose: Callable[[], bytes]) -> bytes:
         """A statement, put together once."""
-        found = self._statements.get(name)
-        if found is None:
-            found = self._statements[name] = made()
-        return found
+        statement = self._statements.get(name)
+        if statement is None:
+            statement = self._statements[name] = compose()
+        return statement
 
     def writes(self, name: str, batch: Batch, parts: Sequence[int], first: int) -> bytes:
         """The statement of this name that writes these rows' columns; ``first``: as :func:`merged`."""
@@ -319,11 +319,11 @@ class Swaps:
             written = self._update(batch, chosen)
             lost = batch.versions(changed) - written
             if last and not lost:
-                more = tally.plus(batch.results)
-                reached(self._writer, taken, batch.rows[-1].key, more, batch.found())
+                new_tally = tally.plus(batch.results)
+                reached(self._writer, taken, batch.rows[-1].key, new_tally, batch.found())
             else:
-                more = self._counted(taken, batch, tally, written)
-            return more, lost
+                new_tally = self._counted(taken, batch, tally, written)
+            return new_tally, lost
 
         while True:
             try:
@@ -339,13 +339,13 @@ class Swaps:
         """Count what this transaction has written of a batch that is not done yet. Whoever goes on from here finds
         those rows done: nobody would count them then.
         """
-        more = tally.written_only(batch.of(written))
+        new_tally = tally.written_only(batch.of(written))
         if written:
-            reached(self._writer, taken, None, more, ())
-        return more
+            reached(self._writer, taken, None, new_tally, ())
+        return new_tally
 
     def _free(self, batch: Batch, chosen: Iterable[int]) -> list[int]:
-        versions = {batch.rows[each].version: each for each in chosen}
+        versions = {batch.rows[index].version: index for index in chosen}
         keys = batch.keys(versions)
         rows = self._writer.execute(query("free", batch.secret_table), {"keys": keys}).fetchall()
         return [versions[version] for (version,) in rows if version in versions]
@@ -368,7 +368,7 @@ class Swaps:
             if not is_rewritten(error):
                 raise
             # A rule makes something else of it, with nothing to return.
-            raise database.NotStored(batch.secret_table.relation, [batch.rows[each].key for each in chosen]) from None
+            raise database.NotStored(batch.secret_table.relation, [batch.rows[index].key for index in chosen]) from None
         wrong = [row[2] or "" for row in written if row[1] != "true"]
         if written and not wrong:
             wrong = self._changed_after(batch.secret_table, [(row[2] or "", row[3:]) for row in written])
@@ -394,15 +394,15 @@ class Swaps:
     def settle(self, taken: Range, batch: Batch, tally: Tally, lost: frozenset[str]) -> None:
         """Take a batch into the range's tally, once its last row is done: those that lost are done again."""
         if lost:
-            done = [batch.without(lost)]
+            batches = [batch.without(lost)]
             for start in range(0, len(keys := batch.keys(lost)), AGAIN):
-                tally, more = self._again(taken, batch.secret_table, keys[start : start + AGAIN], tally)
-                done += more
-            tally, found = taken.tally, []
-            for each in done:
-                tally = tally.plus(each.results)
-                found += each.found()
-            self.mark(taken, batch.rows[-1].key, tally, found)
+                tally, new_batches = self._again(taken, batch.secret_table, keys[start : start + AGAIN], tally)
+                batches += new_batches
+            tally, left_values = taken.tally, []
+            for part in batches:
+                tally = tally.plus(part.results)
+                left_values += part.found()
+            self.mark(taken, batch.rows[-1].key, tally, left_values)
         taken.tally = tally
 
     def _again(
@@ -411,20 +411,20 @@ class Swaps:
         """Rows that lost, read again and written: what has been counted, and what is done about each row. A row that
         is gone needs nothing.
         """
-        done = []
+        batches = []
         for _ in range(AGAIN_TIMES):
             batch = self.prepared(
                 secret_table, self._rows_of(query("read_again", secret_table, locking=""), {"keys": keys})
             )
             tally, lost = self.swap(taken, batch, batch.changed(), tally)
-            done.append(batch.without(lost))
+            batches.append(batch.without(lost))
             keys = batch.keys(lost)
             if not keys:
-                return tally, done
+                return tally, batches
         for start in range(0, len(keys), LOCKED):
-            tally, more = self._last(taken, secret_table, keys[start : start + LOCKED], tally)
-            done += more
-        return tally, done
+            tally, new_batches = self._last(taken, secret_table, keys[start : start + LOCKED], tally)
+            batches += new_batches
+        return tally, batches
 
     def _last(
         self, taken: Range, secret_table: SecretTable, keys: list[str], tally: Tally
@@ -444,7 +444,7 @@ class Swaps:
         except psycopg.errors.QueryCanceled as error:
             if not is_canceled(error):
                 raise
-        done = []
+        batches = []
         for key in keys:
             try:
                 tally, batch = attempt([key], self._settings.statement_timeout_ms)
@@ -452,8 +452,8 @@ class Swaps:
                 if not is_canceled(error):
                     raise
                 tally, batch = attempt([key], self._settings.statement_timeout_ms, leave=True)
-            done.append(batch)
-        return tally, done
+            batches.append(batch)
+        return tally, batches
 
     def _locked(
         self, taken: Range, secret_table: SecretTable, keys: list[str], tally: Tally, most_ms: int, leave: bool
@@ -461,7 +461,7 @@ class Swaps:
         """Rows read and written while this transaction holds them; ``leave`` only lists what would be written."""
         again = query("read_again", secret_table, locking="FOR NO KEY UPDATE OF t")
         rows = self._writer.execute(again, {"keys": keys}).fetchall()
-        batch = self.prepared(secret_table, [as_row(each) for each in rows])
+        batch = self.prepared(secret_table, [as_row(row) for row in rows])
         if leave:
             return tally, batch.left(
                 f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
@@ -476,25 +476,25 @@ class Swaps:
         """Rows by the writer, while it has nothing else to do."""
 
         def attempt() -> list[Row]:
-            return [as_row(each) for each in self._writer.execute(statement, values).fetchall()]
+            return [as_row(row) for row in self._writer.execute(statement, values).fetchall()]
 
         return with_retries(self._settings, "a lock", attempt, self._on_event)
 
     def mark(
-        self, taken: Range, key: str | None, tally: Tally, found: Iterable[LeftValue], *, finished: bool = False
+        self, taken: Range, key: str | None, tally: Tally, left_values: Iterable[LeftValue], *, finished: bool = False
     ) -> None:
         """Write how far a range has come, in a transaction of its own."""
 
-        self._in_transaction(lambda: reached(self._writer, taken, key, tally, found, finished=finished), "a lock")
+        self._in_transaction(lambda: reached(self._writer, taken, key, tally, left_values, finished=finished), "a lock")
 
     def _in_transaction(
-        self, work: Callable[[], Result], what: str, *, statement_timeout_ms: int | None = None
+        self, work: Callable[[], Result], awaited: str, *, statement_timeout_ms: int | None = None
     ) -> Result:
         return in_transaction(
             self._writer,
             self._settings,
             work,
-            what=what,
+            what=awaited,
             shared=True,
             statement_timeout_ms=statement_timeout_ms,
             on_event=self._on_event,
@@ -587,9 +587,9 @@ class Batches:
 
     def _stop(self) -> None:
         """End what is under way: nobody asks for it any more."""
-        for each in (self._writing, self._ahead):
-            if each is not None and each.sent is not None:
-                each.sent.stop()
+        for writing in (self._writing, self._ahead):
+            if writing is not None and writing.sent is not None:
+                writing.sent.stop()
         self._writing = self._ahead = None
 
     # ---- reading -----------------------------------------------------------------------------------------
@@ -626,19 +626,19 @@ class Batches:
 
     def _start(self, taken: Range, batch: Batch) -> None:
         """Have the server write a batch, while this thread goes on."""
-        more, changed = taken.tally.plus(batch.results), batch.changed()
+        tally, changed = taken.tally.plus(batch.results), batch.changed()
         # Nothing to write, or more to write down.
-        if not changed or more.failures != taken.tally.failures or batch.secret_table.name in self._not_at_once:
+        if not changed or tally.failures != taken.tally.failures or batch.secret_table.name in self._not_at_once:
             self._writing = _Writing(batch, changed, None)
             return
         parts, values = batch.values(changed)
         kinds, of_row = batch.kinds(changed)
         statement = self._swaps.writes("write_at_once", batch, parts, 12)
         texts = (
-            WORK_CLASS, self._settings.schema, taken.id, batch.rows[-1].key, more.read, json.dumps(more.as_json()),
+            WORK_CLASS, self._settings.schema, taken.id, batch.rows[-1].key, tally.read, json.dumps(tally.as_json()),
             len(changed), json.dumps(kinds),
         )  # fmt: skip
-        fixed = [str(each).encode() for each in texts]
+        fixed = [str(text).encode() for text in texts]
         under_way = Sent(self._writer, statement, [*fixed, *values[:2], of_row, *values[2:]], binary_from=len(fixed))
         self._writing = _Writing(batch, changed, under_way)
 

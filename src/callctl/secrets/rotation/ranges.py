@@ -37,26 +37,26 @@ class Tally:
 
     def plus(self, results: Iterable[Reencrypted]) -> Tally:
         """This and some rows more."""
-        done = list(results)
-        changed = [result.changes for result in done if result.changes]
-        more = self._copy()
-        more.read += len(done)
-        more.written += len(changed)
-        more.failures += sum([len(result.failures) for result in done if result.failures])
-        more.changes.update(chain.from_iterable(changed))
-        more.misshapen.update([result.misshapen for result in done if result.misshapen is not None])
-        return more
+        counted = list(results)
+        changed = [result.changes for result in counted if result.changes]
+        tally = self._copy()
+        tally.read += len(counted)
+        tally.written += len(changed)
+        tally.failures += sum([len(result.failures) for result in counted if result.failures])
+        tally.changes.update(chain.from_iterable(changed))
+        tally.misshapen.update([result.misshapen for result in counted if result.misshapen is not None])
+        return tally
 
     def _copy(self) -> Tally:
         return Tally(self.read, self.written, self.failures, self.changes.copy(), self.misshapen.copy())
 
     def written_only(self, results: Iterable[Reencrypted]) -> Tally:
         """This and what was written of some rows that are not done yet; they count as read when they are."""
-        more = self._copy()
+        tally = self._copy()
         for result in results:
-            more.written += 1
-            more.changes.update(result.changes)
-        return more
+            tally.written += 1
+            tally.changes.update(result.changes)
+        return tally
 
     def add(self, other: Tally) -> None:
         """Take another tally into this one."""
@@ -80,8 +80,8 @@ class Tally:
     def of(counts: Mapping[str, Any], failures: int) -> Tally:
         """As the store has it, where one change may be repeated (``sql/secrets/rows/target/write_at_once.sql``)."""
         changes: Counter[Change] = Counter()
-        for each in counts.get("changes", ()):
-            changes[Change(each["account_type"], each["field"], each["from"])] += each["values"]
+        for count in counts.get("changes", ()):
+            changes[Change(count["account_type"], count["field"], count["from"])] += count["values"]
         misshapen = Counter(counts.get("misshapen", {}))
         return Tally(counts.get("read", 0), counts.get("written", 0), failures, changes, misshapen)
 
@@ -128,7 +128,7 @@ def reached(
     taken: Range,
     key: str | None,
     tally: Tally,
-    found: Iterable[LeftValue],
+    left_values: Iterable[LeftValue],
     *,
     finished: bool = False,
 ) -> None:
@@ -145,13 +145,13 @@ def reached(
     }
     connection.execute(read_sql("secrets/rotation/reached.sql"), values)
     room = max(MOST_LISTED - taken.tally.failures, 0)
-    listed = list(found)[:room]
+    listed = list(left_values)[:room]
     if listed:
         rows = {
             "rotation": taken.rotation,
             "relation": taken.table,
-            "rows": [each.row_id for each in listed],
-            "paths": [each.failure.path for each in listed],
-            "reasons": [each.failure.reason for each in listed],
+            "rows": [left_value.row_id for left_value in listed],
+            "paths": [left_value.failure.path for left_value in listed],
+            "reasons": [left_value.failure.reason for left_value in listed],
         }
         connection.execute(read_sql("secrets/rotation/failure.sql"), rows)

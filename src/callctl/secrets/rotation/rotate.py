@@ -50,11 +50,13 @@ SILENT_SECONDS = 20.0
 class Watch:
     """How far the rotation has come, whoever works at it, told now and then."""
 
-    def __init__(self, connection: Connection, rotation: int, on_event: OnEvent, done: list[tuple[int, int]]) -> None:
+    def __init__(
+        self, connection: Connection, rotation: int, on_event: OnEvent, progress: list[tuple[int, int]]
+    ) -> None:
         self._connection = connection
         self._rotation = rotation
         self._on_event = on_event
-        self._done = done
+        self._progress = progress
         self._began = time.monotonic()
         self._at_first: int | None = None
         self._last = -SECONDS_BETWEEN
@@ -104,17 +106,17 @@ class Watch:
             read_sql("secrets/rotation/progress.sql"), {"rotation": self._rotation}
         ).fetchone()
         assert row is not None
-        done, total, left, failures = row
+        rows_done, total, ranges_left, failures = row
         now = time.monotonic()
         if self._at_first is None:
-            self._at_first = done
-        rate = (done - self._at_first) / max(now - self._began, 0.001)
-        seconds_left = max(total - done, 0) / rate if rate else 0.0
+            self._at_first = rows_done
+        rate = (rows_done - self._at_first) / max(now - self._began, 0.001)
+        seconds_left = max(total - rows_done, 0) / rate if rate else 0.0
         self._last = now
-        if left:
-            self._done[:] = [(done, total)]
-            self._on_event(RotationProgress(done, max(total, done), failures, seconds_left))
-        return done, total, left, failures
+        if ranges_left:
+            self._progress[:] = [(rows_done, total)]
+            self._on_event(RotationProgress(rows_done, max(total, rows_done), failures, seconds_left))
+        return rows_done, total, ranges_left, failures
 
 
 # Every secret under the primary key: begins a rotation, or joins the one under way, and works at it to its end.
@@ -185,12 +187,12 @@ class Rotated:
     @property
     def plaintext(self) -> int:
         """How many values were in plaintext before."""
-        return sum(each.values for each in self.changed if each.was == PLAINTEXT)
+        return sum(change.values for change in self.changed if change.was == PLAINTEXT)
 
     @property
     def values(self) -> int:
         """How many values were encrypted under the primary key."""
-        return sum(each.values for each in self.changed)
+        return sum(change.values for change in self.changed)
 
 
 def rotate(
@@ -215,7 +217,7 @@ def rotate(
     """
     began = time.monotonic()
     ring = load_key_ring(settings)
-    done: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     try:
         with (
             closing(database.connect(settings, application_name=ROTATE_SESSION, session=True)) as connection,
@@ -226,27 +228,27 @@ def rotate(
                     store.assert_owner(connection, settings.schema)
                     key_ledger.assert_known(connection, ring)
                     with database.read_only(connection):
-                        found = secret_tables(connection, settings)
+                        found_tables = secret_tables(connection, settings)
                         known = tables.bound_fields(connection)
-                        named = tables.named_rows(connection, found, known, bind_new)
-                    _assert_matched(connection, settings, found, on_event)
+                        named = tables.named_rows(connection, found_tables, known, bind_new)
+                    _assert_matched(connection, settings, found_tables, on_event)
                     make_ready(connection, settings, ring, on_event)
                     rotation, joined = _begin(
-                        connection, settings, ring, binding, named, encrypt_foreign, found, workers, on_event
+                        connection, settings, ring, binding, named, encrypt_foreign, found_tables, workers, on_event
                     )
                     scanned = stack.enter_context(beside(settings, ring))
                     # The other processes talk to the database that this one has named.
                     job = Job(replace(settings, on_connect=None), rotation, binding, named, encrypt_foreign)
-                    _work(connection, job, ring, workers, on_event, done)
-                    _finish(connection, job, found, on_event)
+                    _work(connection, job, ring, workers, on_event, progress)
+                    _finish(connection, job, found_tables, on_event)
                 try:
                     outside = scanned()
                 except ConnectionFailed:  # the rows are done; without a session of its own, it comes after them
                     outside = alone(connection, settings, ring)
-            placed = copies(connection, settings, found)
+            placed = copies(connection, settings, found_tables)
             return _result(connection, rotation, joined, outside, placed, time.monotonic() - began)
     except KeyboardInterrupt:
-        stands = f"{done[-1][0]:,} of {done[-1][1]:,} rows are done" if done else "nothing was changed"
+        stands = f"{progress[-1][0]:,} of {progress[-1][1]:,} rows are done" if progress else "nothing was changed"
         raise Interrupted(
             f"interrupted; {stands}, and every value can be read",
             hint="run the same command again: it goes on from there",
@@ -254,18 +256,18 @@ def rotate(
 
 
 def _assert_matched(
-    connection: Connection, settings: Settings, found: Sequence[SecretTable], on_event: OnEvent
+    connection: Connection, settings: Settings, found_tables: Sequence[SecretTable], on_event: OnEvent
 ) -> None:
     if settings.secret_fields:
-        check = partial(assert_matched, connection, settings, found)
+        check = partial(assert_matched, connection, settings, found_tables)
         in_transaction(connection, settings, check, shared=True, on_event=on_event)
 
 
 def _work(
-    connection: Connection, job: Job, ring: KeyRing, workers: int, on_event: OnEvent, done: list[tuple[int, int]]
+    connection: Connection, job: Job, ring: KeyRing, workers: int, on_event: OnEvent, progress: list[tuple[int, int]]
 ) -> None:
     """Work at a rotation, with ``workers`` - 1 other processes, until nobody has anything of it left to do."""
-    watch = Watch(connection, job.rotation, on_event, done)
+    watch = Watch(connection, job.rotation, on_event, progress)
     with at_the_rotation(job, ring, on_event) as worker, others(job, workers - 1) as started:
         while watch.remaining():
             if not worker.step(partial(watch.between, started)):
@@ -280,12 +282,12 @@ def _begin(
     binding: Binding,
     named: frozenset[RowName],
     encrypt_foreign: bool,
-    found: Sequence[SecretTable],
+    found_tables: Sequence[SecretTable],
     workers: int,
     on_event: OnEvent,
 ) -> tuple[int, bool]:
     """The rotation to work at, and whether it was under way already."""
-    fields = _digest(settings, named, encrypt_foreign, found)
+    fields = _digest(settings, named, encrypt_foreign, found_tables)
     wanted = {"to_key": ring.primary.id, "binding": binding, "fields": fields}
 
     def begin() -> int | None:
@@ -293,8 +295,8 @@ def _begin(
         row = connection.execute(read_sql("secrets/rotation/begin.sql"), values).fetchone()
         if row is not None:
             if binding == "unbind":  # from its first batch on there are unbound values
-                tables.forget_bound(connection, found)
-            for secret_table in found:
+                tables.forget_bound(connection, found_tables)
+            for secret_table in found_tables:
                 _add_ranges(connection, int(row[0]), secret_table, workers)
         return None if row is None else int(row[0])
 
@@ -317,12 +319,14 @@ def _begin(
     raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
 
 
-def _digest(settings: Settings, named: frozenset[RowName], encrypt_foreign: bool, found: Sequence[SecretTable]) -> str:
+def _digest(
+    settings: Settings, named: frozenset[RowName], encrypt_foreign: bool, found_tables: Sequence[SecretTable]
+) -> str:
     """The same for two runs that do the same to the same fields and tables, and for which the same rows are named; a
     table may have been archived since.
     """
-    listed = sorted(f"{each.table} {each.account_type or '*'} {each.text}" for each in declared(settings))
-    listed += sorted(each.name for each in found if each.where != "saved")
+    listed = sorted(f"{field.table} {field.account_type or '*'} {field.text}" for field in declared(settings))
+    listed += sorted(secret_table.name for secret_table in found_tables if secret_table.where != "saved")
     listed += [f"--bind-new {row.table}:{row.row_id}" for row in sorted(named)]
     listed += ["encrypt foreign"] * encrypt_foreign
     return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:16]
@@ -363,7 +367,7 @@ def _add_ranges(connection: Connection, rotation: int, secret_table: SecretTable
     connection.execute(read_sql("secrets/rotation/add_ranges.sql"), values)
 
 
-def _finish(connection: Connection, job: Job, found: Sequence[SecretTable], on_event: OnEvent) -> None:
+def _finish(connection: Connection, job: Job, found_tables: Sequence[SecretTable], on_event: OnEvent) -> None:
     """Write the ledger's row, and which fields are bound now, unless another run of the same rotation has."""
     from psycopg.types.json import Jsonb
 
@@ -381,7 +385,7 @@ def _finish(connection: Connection, job: Job, found: Sequence[SecretTable], on_e
             "failures": tally.failures,
         }
         ended = connection.execute(read_sql("secrets/rotation/finish.sql"), values).fetchall()
-        bound = found if ended and job.binding == "bind" else ()
+        bound = found_tables if ended and job.binding == "bind" else ()
         tables.record_bound(connection, rotation, bound, (secret_table for (secret_table,) in ended))
 
     in_transaction(connection, settings, finish, shared=True, on_event=on_event)
@@ -395,7 +399,7 @@ def _result(
     id, key, binding, started_at, finished_at, _, counts, failures = row
     tally = Tally.of(counts, failures)
     values = {"rotation": rotation, "rows": MOST_LISTED}
-    left = connection.execute(read_sql("secrets/rotation/failures.sql"), values).fetchall()
+    left_rows = connection.execute(read_sql("secrets/rotation/failures.sql"), values).fetchall()
     foreign = connection.execute(read_sql("secrets/rotation/foreign_left.sql"), values).fetchall()
     return Rotated(
         rotation=id,
@@ -408,7 +412,7 @@ def _result(
         rows_written=tally.written,
         changed=tuple(Changed(*change, number) for change, number in sorted(tally.changes.items(), key=str)),
         failures=failures,
-        left=tuple(Left(*each) for each in left),
+        left=tuple(Left(*left_row) for left_row in left_rows),
         misshapen=dict(sorted(tally.misshapen.items())),
         foreign=tuple(
             ForeignLeft(secret_table, field, reason, number, tuple(rows))

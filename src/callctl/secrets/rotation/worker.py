@@ -199,14 +199,14 @@ def heard(started: list[Other], on_event: OnEvent) -> None:
     for other in started:
         try:
             while not other.over and other.pipe.poll():
-                said = other.pipe.recv()
-                if isinstance(said, CallctlError):
+                message = other.pipe.recv()
+                if isinstance(message, CallctlError):
                     other.over = True
-                    raise said
-                if said is None:
+                    raise message
+                if message is None:
                     other.over = True
                 else:
-                    on_event(said)
+                    on_event(message)
         except (EOFError, OSError):
             other.over = True
             other.process.join()

@@ -78,7 +78,7 @@ def fit(account_type: str, credentials: Mapping[str, Any]) -> bool:
 
 def _in_lists(credentials: Mapping[str, Any]) -> Hashable:
     return tuple([
-        tuple([(tuple(each), tuple(map(type, each.values()))) if type(each) is dict else type(each) for each in value])
+        tuple([(tuple(item), tuple(map(type, item.values()))) if type(item) is dict else type(item) for item in value])
         for value in credentials.values()
         if type(value) is list
     ])  # fmt: skip
@@ -103,10 +103,10 @@ def _member(path: str, kind: Any, value: object) -> Iterator[tuple[str, Trouble]
         if not isinstance(value, list):
             yield path, "wrong type"
             return
-        found: dict[tuple[str, Trouble], None] = {}
-        for each in value:  # the same at several positions is said once
-            found.update(dict.fromkeys(_member(f"{path}[]", kind[0], each)))
-        yield from found
+        troubles: dict[tuple[str, Trouble], None] = {}
+        for item in value:  # the same at several positions is said once
+            troubles.update(dict.fromkeys(_member(f"{path}[]", kind[0], item)))
+        yield from troubles
     elif isinstance(kind, Mapping):
         yield from _object(path, kind, value)
     elif type(value) is not str and not (kind == _SECRET and isinstance(value, dict)):
@@ -122,7 +122,7 @@ def shown(name: str) -> str:
 # What could be a secret in a document, and no declared path reaches it because the document has another shape.
 
 # The names under which the specification keeps secrets in credentials, of whichever account type.
-STRAY_NAMES = frozenset(each.path[-1] for each in DECLARED if each.path)
+STRAY_NAMES = frozenset(field.path[-1] for field in DECLARED if field.path)
 
 # A place and why what is stored there was not read. Never the value.
 Stray = tuple[str, str]
@@ -147,22 +147,22 @@ def strays(
     That is so where a path meets another type than it says; and, in the credentials of an account, under the name of a
     secret in a place that no path leads to.
     """
-    paths = [each for each in fields if each.path]
-    found: dict[str, str] = {}
+    paths = [secret_field for secret_field in fields if secret_field.path]
+    reasons: dict[str, str] = {}
     met: list[Any] = []
     for field in paths:
         for place, value, wanted in _other_types(document, field.path, column):
             if holds(value):
                 met.append(value)
-                found[place] = (
+                reasons[place] = (
                     f"misshapen: {wanted} is declared here, and {_type(value)} is stored; it was not encrypted"
                 )
     if (table, column) == (ACCOUNTS, CREDENTIALS):
         reached = {(id(container), key) for _, container, key, _ in walk(document, paths)}
         for place, value in _named(document, column, reached, met):
             if holds(value):
-                found.setdefault(place, "misshapen: no declared path leads to a secret here; it was not encrypted")
-    return list(found.items())
+                reasons.setdefault(place, "misshapen: no declared path leads to a secret here; it was not encrypted")
+    return list(reasons.items())
 
 
 def _other_types(value: Any, path: tuple[str, ...], place: str) -> Iterator[tuple[str, Any, str]]:
@@ -174,8 +174,8 @@ def _other_types(value: Any, path: tuple[str, ...], place: str) -> Iterator[tupl
         if not isinstance(value, list):
             yield place, value, "a list"
             return
-        for each in value:
-            yield from _other_types(each, tuple(rest), f"{place}{ARRAY}")
+        for item in value:
+            yield from _other_types(item, tuple(rest), f"{place}{ARRAY}")
     elif not isinstance(value, dict):
         yield place, value, "an object"
     else:
@@ -187,19 +187,19 @@ def _named(value: Any, place: str, reached: set[tuple[int, str | int]], met: lis
     waiting = [(value, place)]
     while waiting:
         value, place = waiting.pop()
-        if any(value is each for each in met):
+        if any(value is container for container in met):
             continue
         if isinstance(value, list):
-            waiting += [(each, f"{place}{ARRAY}") for each in value]
+            waiting += [(item, f"{place}{ARRAY}") for item in value]
         elif isinstance(value, dict):
-            for name, each in value.items():
+            for name, member in value.items():
                 if (id(value), name) in reached:
                     continue
                 where = f"{place}.{shown(name)}"
-                if name not in STRAY_NAMES or isinstance(each, dict) or _is_envelope(each):
-                    waiting.append((each, where))
+                if name not in STRAY_NAMES or isinstance(member, dict) or _is_envelope(member):
+                    waiting.append((member, where))
                 else:
-                    yield where, each
+                    yield where, member
 
 
 def _type(value: Any) -> str:

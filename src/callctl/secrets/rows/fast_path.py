@@ -108,8 +108,8 @@ class BulkCipher:
             )
             b"\n".join(plaintexts).decode()  # with a character between them, that is as one by one
         except (self._invalid, ValueError):
-            each = zip(decrypts, digits[::3], digits[1::3], digits[2::3], data, strict=True)
-            return [self._opened_alone(*one) for one in each]
+            envelopes = zip(decrypts, digits[::3], digits[1::3], digits[2::3], data, strict=True)
+            return [self._opened_alone(*envelope) for envelope in envelopes]
         return plaintexts
 
     def _opened_alone(self, decrypt: Decrypt, iv: str, ciphertext: str, tag: str, data: bytes | None) -> bytes | None:
@@ -225,7 +225,7 @@ class _Making:
 
     def __init__(self, root: dict[str, Any], fields: Sequence[SecretField], key_ids: frozenset[str]) -> None:
         self._root = root
-        self._holding = {each.path[0] for each in fields if len(each.path) > 1}
+        self._holding = {field.path[0] for field in fields if len(field.path) > 1}
         self._key_ids = key_ids
         self._groups = 0
         self._paths: dict[tuple[int, str | int], str] = {}
@@ -254,9 +254,9 @@ class _Making:
 
     def form(self, match: Callable[[str], re.Match[str] | None], misshapen: bool) -> Form:
         """What has been met, envelopes first."""
-        order = sorted(range(len(self._met)), key=lambda each: self._met[each][0].version == 0)
+        order = sorted(range(len(self._met)), key=lambda index: self._met[index][0].version == 0)
         number = {old: new for new, old in enumerate(order)} | {-1: -1}
-        met = [self._met[each] for each in order]
+        met = [self._met[index] for index in order]
         return Form(
             match,
             tuple([group for secret, groups in met if secret.version for group in groups]),
@@ -264,9 +264,9 @@ class _Making:
             True,
             tuple([secret for secret, _ in met]),
             tuple([
-                Member(name, tuple([(number[each], group) for each, group in pieces]))
+                Member(name, tuple([(number[index], group) for index, group in pieces]))
                 for name, pieces in self._members
-                if any(each >= 0 for each, _ in pieces)
+                if any(index >= 0 for index, _ in pieces)
             ]),
             misshapen,
         )  # fmt: skip
@@ -283,10 +283,12 @@ class _Making:
         if kind is str:
             return f'"{_LETTERS}"'
         if kind is dict:
-            members = [f"{re.escape(encode(name))}: {self._value(value, name, each)}" for name, each in value.items()]
+            members = [
+                f"{re.escape(encode(name))}: {self._value(value, name, member)}" for name, member in value.items()
+            ]
             return rf"\{{{', '.join(members)}\}}"
         if kind is list:
-            return rf"\[{', '.join([self._value(value, number, each) for number, each in enumerate(value)])}\]"
+            return rf"\[{', '.join([self._value(value, number, item) for number, item in enumerate(value)])}\]"
         if kind is bool:
             return "(?:true|false)"
         return _NUMBER if kind in (int, Number) else "null"
@@ -450,17 +452,17 @@ class Quick:
         opened = self._bulk.opened(self._opens, self._digits, _spread(self._data, len(self._opens)))
         if None in opened:  # without the rows where that is so
             starts = [0, *ends]
-            broken = [each for each, end in enumerate(ends) if None in opened[starts[each] : end]]
+            broken = [index for index, end in enumerate(ends) if None in opened[starts[index] : end]]
             return self.reencrypt(secret_table, rows, {*leave, *broken})
         due = self._due
         if due:
             # Nothing is encrypted before all is opened: what is encrypted in vain would count as an encryption.
             self._allow(len(due))
-        plaintexts: Any = [opened[each] if type(each) is int else each for each in due]
+        plaintexts: Any = [opened[entry] if type(entry) is int else entry for entry in due]
         encrypted = self._bulk.encrypted(plaintexts, self._versions, _spread(self._due_data, len(due)))
         return [
-            None if each is None else _result(*each, row.account_type, encrypted)
-            for each, row in zip(planned, rows, strict=True)
+            None if plan is None else _result(*plan, row.account_type, encrypted)
+            for plan, row in zip(planned, rows, strict=True)
         ]
 
     def _planned(self, secret_table: SecretTable, row: Row) -> tuple[_Alike, _Matches, int] | None:
@@ -498,9 +500,9 @@ class Quick:
         self._opens += alike.opens
         self._versions += alike.versions
         if encoded:
-            self._due += [first_opened + each if each >= 0 else encoded[~each] for each in alike.due]
+            self._due += [first_opened + index if index >= 0 else encoded[~index] for index in alike.due]
         else:
-            self._due += [first_opened + each for each in alike.due]
+            self._due += [first_opened + index for index in alike.due]
         for path, version, before, after in alike.bound:
             data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path), version)
             if before is not None:
@@ -523,8 +525,8 @@ class Quick:
                 raise Unlike
             *known, other = map(self._known, form_of_text(fields[0].text, self._bulk.decrypt))
             columns.append(_Column(part, account_type, known, other))
-        self._columns[account_type] = made = tuple(columns)
-        return made
+        self._columns[account_type] = own_columns = tuple(columns)
+        return own_columns
 
     def _other(self, column: _Column, raw: str) -> tuple[_Known, re.Match[str]]:
         """Another form, which a text is of. Raises Unlike."""
@@ -579,11 +581,11 @@ class Quick:
                     after = len(due)
                     due.append(here)
                     changes.append(self._changes[account_type, path][key_id if version else PLAINTEXT])
-                for each in sorted({version, wanted} & LABELS.keys()):
-                    now, then = here if each == version else None, after if each == wanted else None
-                    if (now, then) != (None, None):
-                        bound.append((path, each, now, then))
-        self._alike[key] = made = _Alike(
+                for binding in sorted({version, wanted} & LABELS.keys()):
+                    before, written = here if binding == version else None, after if binding == wanted else None
+                    if (before, written) != (None, None):
+                        bound.append((path, binding, before, written))
+        self._alike[key] = alike = _Alike(
             tuple(columns),
             tuple(opens),
             tuple(due),
@@ -598,14 +600,14 @@ class Quick:
                 for path, version, _ in known.form.secrets
             ),
         )
-        return made
+        return alike
 
 
 def _spread(data: Mapping[int, bytes], number: int) -> list[bytes | None]:
     """As a list of so many."""
     listed: list[bytes | None] = [None] * number
-    for position, each in data.items():
-        listed[position] = each
+    for position, datum in data.items():
+        listed[position] = datum
     return listed
 
 

@@ -200,23 +200,25 @@ class Part:
     @cached_property
     def replaces(self) -> bool:
         """Whether a new value takes the old one's place; otherwise its members are merged into it."""
-        return self.form in ("text", "value") or any(each.path[:1] == (ARRAY,) for each in self.fields)
+        return self.form in ("text", "value") or any(secret_field.path[:1] == (ARRAY,) for secret_field in self.fields)
 
     @property
     def _whole(self) -> bool:
         """Whether a saved value is itself the secret."""
-        return not self.inside and any(not each.path for each in self.fields)
+        return not self.inside and any(not secret_field.path for secret_field in self.fields)
 
     def of_type(self, account_type: str | None) -> tuple[SecretField, ...]:
         """Its fields in a row of this type."""
-        found = self._by_type.get(account_type)
-        if found is None:
-            found = tuple(each for each in self.fields if each.account_type in (None, account_type))
-            self._by_type[account_type] = found
-            flat = [each for each in found if self.by_member and len(each.path) == 1]
-            self._flat[account_type] = tuple((each.text, each.path[0]) for each in flat)
-            self._deep[account_type] = tuple(each for each in found if each not in flat)
-        return found
+        fields = self._by_type.get(account_type)
+        if fields is None:
+            fields = tuple(
+                secret_field for secret_field in self.fields if secret_field.account_type in (None, account_type)
+            )
+            self._by_type[account_type] = fields
+            flat = [secret_field for secret_field in fields if self.by_member and len(secret_field.path) == 1]
+            self._flat[account_type] = tuple((secret_field.text, secret_field.path[0]) for secret_field in flat)
+            self._deep[account_type] = tuple(secret_field for secret_field in fields if secret_field not in flat)
+        return fields
 
     def members(self, account_type: str | None) -> tuple[tuple[tuple[str, str], ...], tuple[SecretField, ...]]:
         """Where :attr:`by_member` holds: its fields in a row of this type that are members of the document itself, each
@@ -229,7 +231,9 @@ class Part:
         """The column's value, and the secrets in it. Raises NotReadable."""
         if self.form == "text":
             root: Any = [raw]
-            return root, [Slot(each.text, root, 0, raw, True) for each in self.of_type(account_type)[:1]]
+            return root, [
+                Slot(secret_field.text, root, 0, raw, True) for secret_field in self.of_type(account_type)[:1]
+            ]
         root = decode(raw)
         if self.form == "json":
             if not isinstance(root, list if self.replaces else dict):
@@ -242,7 +246,7 @@ class Part:
                 value = root.get(name)  # type: ignore[union-attr, unused-ignore]
                 if value is not None:
                     slots.append(Slot(path, root, name, value, False))
-            slots += [Slot(*found, False) for found in walk(root, deep)]
+            slots += [Slot(*location, False) for location in walk(root, deep)]
             return root, slots
         if self.form == "row":
             return root, self._of_a_row(root, account_type)
@@ -250,8 +254,10 @@ class Part:
             root = {name: root}
         if self._whole:
             root = [root]
-            return root, [Slot(each.text, root, 0, root[0], True) for each in self.of_type(account_type)[:1]]
-        return root, [Slot(*found, False) for found in walk(root, self.of_type(account_type))]
+            return root, [
+                Slot(secret_field.text, root, 0, root[0], True) for secret_field in self.of_type(account_type)[:1]
+            ]
+        return root, [Slot(*location, False) for location in walk(root, self.of_type(account_type))]
 
     def strays(self, root: Any, account_type: str | None, holds: Callable[[Any], bool] = could_hold) -> list[Stray]:
         """Where the column's value, taken apart, could hold a secret that no path reaches: see :func:`strays`."""
@@ -261,25 +267,28 @@ class Part:
         if self.form != "row":
             column = self.column if self.form == "json" else self.fields[0].column
             return strays(root, fields, self.table, column, holds)
-        found: list[Stray] = []
-        for column in dict.fromkeys(each.column for each in self.fields if each.path):
+        stray_places: list[Stray] = []
+        for column in dict.fromkeys(secret_field.column for secret_field in self.fields if secret_field.path):
             own = applicable(self.fields, self.table, column, account_type)
-            found += strays(root.get(column), own, self.table, column, holds)
-        return found
+            stray_places += strays(root.get(column), own, self.table, column, holds)
+        return stray_places
 
     def _of_a_row(self, row: Any, account_type: str | None) -> list[Slot]:
         if not isinstance(row, dict):
             raise NotReadable("not an object")
-        found: list[Slot] = []
-        for column in dict.fromkeys(each.column for each in self.fields):
+        slots: list[Slot] = []
+        for column in dict.fromkeys(secret_field.column for secret_field in self.fields):
             value = row.get(column)
             if value is None:
                 continue
             fields = applicable(self.fields, self.table, column, account_type)
-            if any(not each.path for each in fields):
-                found.append(Slot(column, row, column, value, True))
-            found += [Slot(*each, False) for each in walk(value, [each for each in fields if each.path])]
-        return found
+            if any(not secret_field.path for secret_field in fields):
+                slots.append(Slot(column, row, column, value, True))
+            slots += [
+                Slot(*location, False)
+                for location in walk(value, [secret_field for secret_field in fields if secret_field.path])
+            ]
+        return slots
 
     def written(self, root: Any, changed: Iterable[Slot]) -> Any:
         """What is written where some of its secrets have been replaced: as little as it takes."""
@@ -394,8 +403,8 @@ class Changes(dict[tuple[str | None, str], "dict[str, Change]"]):
     """One object for all changes that are the same: by account type and path, and then by what the value was."""
 
     def __missing__(self, place: tuple[str | None, str]) -> dict[str, Change]:
-        made = self[place] = _AtOnePlace(place)
-        return made
+        changes = self[place] = _AtOnePlace(place)
+        return changes
 
 
 class _AtOnePlace(dict[str, Change]):
@@ -404,5 +413,5 @@ class _AtOnePlace(dict[str, Change]):
         self._place = place
 
     def __missing__(self, was: str) -> Change:
-        made = self[was] = Change(*self._place, was)
-        return made
+        change = self[was] = Change(*self._place, was)
+        return change

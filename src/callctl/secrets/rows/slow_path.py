@@ -136,7 +136,7 @@ class Reencrypter:
         failures: list[Failure],
     ) -> str | None:
         account_type = row.account_type
-        done: list[_Done] = []
+        encrypted: list[_Done] = []
         for slot in slots:
             value, path = slot.value, slot.path
             if value == "":  # there is no secret
@@ -159,11 +159,11 @@ class Reencrypter:
             if version in LABELS:
                 data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path), version)
             self._allow(1)
-            done.append((slot, self._bulk.encrypted([plaintext], [version], [data])[0]))
+            encrypted.append((slot, self._bulk.encrypted([plaintext], [version], [data])[0]))
             changes.append(self._changes[account_type, path][was])
-        if not done:
+        if not encrypted:
             return None
-        return done[0][1] if part.form == "text" else self._document(part, root, done)
+        return encrypted[0][1] if part.form == "text" else self._document(part, root, encrypted)
 
     def _opened(self, value: object, secret_table: SecretTable, row: Row, path: str) -> tuple[bytes, str, int] | None:
         """The plaintext, what it was under, and the version it is to have; None where it is as it should be.
@@ -189,11 +189,11 @@ class Reencrypter:
             return None
         return opened.plaintext.encode(), opened.key.id, wanted
 
-    def _document(self, part: Part, root: Any, done: Sequence[_Done]) -> str:
+    def _document(self, part: Part, root: Any, encrypted: Sequence[_Done]) -> str:
         """The JSON to be written, put together from texts that have been decrypted again."""
         members: dict[str, str] = {}
         within: list[Slot] = []
-        for slot, text in done:
+        for slot, text in encrypted:
             if part.by_member and slot.container is root:
                 members[encode_name(slot.key)] = text
             else:

@@ -89,60 +89,60 @@ def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTab
     """
     assert_platform(connection, settings.schema)
     fields = declared(settings)
-    tables = sorted({each.table for each in fields})
-    found: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {}
+    tables = sorted({field.table for field in fields})
+    relations: dict[tuple[str, str], dict[str, tuple[str, bool]]] = {}
     parents: set[tuple[str, str]] = set()
     rows = connection.execute(
         read_sql("secrets/rows/columns.sql"),
         {"schema": settings.schema, "tables": tables, "archived": [name for name in tables if name in ARCHIVED]},
     ).fetchall()
     for schema, table, column, kind, is_key, has_children in rows:
-        found.setdefault((schema, table), {})[column] = (kind, is_key)
+        relations.setdefault((schema, table), {})[column] = (kind, is_key)
         if has_children:
             parents.add((schema, table))
-    _assert_there(connection, settings, found)
-    made = [
+    _assert_there(connection, settings, relations)
+    found_tables = [
         replace(secret_table, unique=relation not in parents)
-        for relation, columns in found.items()
+        for relation, columns in relations.items()
         if (
             secret_table := _of_table(
-                settings, relation, columns, [each for each in fields if each.table == relation[1]]
+                settings, relation, columns, [field for field in fields if field.table == relation[1]]
             )
         )
     ]
-    _assert_writable(connection, made)
+    _assert_writable(connection, found_tables)
     has_store = store.exists(connection)
     if has_store:
-        made += _saved(connection, settings, fields, found)
-    if not made:
+        found_tables += _saved(connection, settings, fields, relations)
+    if not found_tables:
         raise Refused(
             f"schema {settings.schema} has no integration_accounts and no other declared field, and no archive of them",
             hint="run callctl migrate up first, or declare fields in callctl.yaml under `secrets:`",
         )
     if has_store and keeps_webhook_secrets(connection):
-        made.append(_kept())
-    for secret_table in made:  # refused by the server where a policy hides rows of it
+        found_tables.append(_kept())
+    for secret_table in found_tables:  # refused by the server where a policy hides rows of it
         connection.execute(query("seen", secret_table), {})
-    return tuple(sorted(made, key=lambda secret_table: secret_table.name))
+    return tuple(sorted(found_tables, key=lambda secret_table: secret_table.name))
 
 
-def _assert_there(connection: Connection, settings: Settings, found: Mapping[tuple[str, str], _Columns]) -> None:
+def _assert_there(connection: Connection, settings: Settings, relations: Mapping[tuple[str, str], _Columns]) -> None:
     """Raise ConfigError where fields of callctl.yaml name a table or a column that this database does not have."""
     problems: list[str] = []
     near: list[str] = []
-    for number, each in enumerate(settings.secret_fields):
-        if each in DECLARED:
+    for number, field in enumerate(settings.secret_fields):
+        if field in DECLARED:
             continue
-        columns = {name for (_, table), own in found.items() if table == each.table for name in own}
-        if not columns and each.table in ARCHIVED:  # a step makes it; its columns are looked at then
+        columns = {name for (_, table), own in relations.items() if table == field.table for name in own}
+        if not columns and field.table in ARCHIVED:  # a step makes it; its columns are looked at then
             continue
         if not columns:
-            problem, names = _absent_table(connection, settings, each.table)
-            name = each.table
-        elif each.column not in columns:
-            problem, names, name = f"table {each.table} has no column {each.column}", columns, each.column
-        elif each.account_type is not None and "account_type" not in columns:
-            problem, names, name = f"table {each.table} has no column account_type", set(), ""
+            problem, names = _absent_table(connection, settings, field.table)
+            name = field.table
+        elif field.column not in columns:
+            problem, names, name = f"table {field.table} has no column {field.column}", columns, field.column
+        elif field.account_type is not None and "account_type" not in columns:
+            problem, names, name = f"table {field.table} has no column account_type", set(), ""
         else:
             continue
         problems.append(f"secrets.fields[{number}] matches nothing: {problem}")
@@ -154,9 +154,9 @@ def _assert_there(connection: Connection, settings: Settings, found: Mapping[tup
         )
 
 
-def _assert_writable(connection: Connection, made: Iterable[SecretTable]) -> None:
+def _assert_writable(connection: Connection, found_tables: Iterable[SecretTable]) -> None:
     """Raise Refused where a declared column cannot hold an envelope, or where other rows get what is written there."""
-    columns = [(*secret_table.relation, part.column) for secret_table in made for part in secret_table.parts]
+    columns = [(*secret_table.relation, part.column) for secret_table in found_tables for part in secret_table.parts]
     names = zip(("schemas", "tables", "columns"), zip(*columns, strict=True), strict=False)
     values = {name: list(listed) for name, listed in names}
     row = connection.execute(read_sql("secrets/rows/unwritable.sql"), values).fetchone() if columns else None
@@ -214,13 +214,13 @@ def _of_table(
 
 def _parts(table: str, columns: _Columns, fields: Iterable[SecretField]) -> tuple[Part, ...]:
     by_column: dict[str, list[SecretField]] = {}
-    for each in fields:
-        if each.column in columns:
-            by_column.setdefault(each.column, []).append(each)
+    for field in fields:
+        if field.column in columns:
+            by_column.setdefault(field.column, []).append(field)
     parts = []
     for column, own in by_column.items():
         kind = columns[column][0].split("(")[0]
-        inside = [each for each in own if each.path]
+        inside = [field for field in own if field.path]
         if not (kind in _JSON and len(inside) == len(own)) and not (kind in _TEXT and not inside):
             wanted = "a jsonb column, since a path leads into it" if inside else "a text column"
             raise Refused(
@@ -235,28 +235,28 @@ def _saved(
     connection: Connection,
     settings: Settings,
     fields: Iterable[SecretField],
-    found: Mapping[tuple[str, str], _Columns],
+    relations: Mapping[tuple[str, str], _Columns],
 ) -> list[SecretTable]:
     """What callctl saved of tables with declared fields: whole rows, and values of settings."""
     by_table: dict[str, list[SecretField]] = {}
-    for each in fields:
-        by_table.setdefault(each.table, []).append(each)
-    made = []
+    for field in fields:
+        by_table.setdefault(field.table, []).append(field)
+    saved = []
     for kind, table, name in connection.execute(
         read_sql("secrets/rows/saved.sql"), {"tables": sorted(by_table)}
     ).fetchall():
         if kind == naming.ROWS[1]:
-            made.append(_saved_rows(table, by_table[table]))
+            saved.append(_saved_rows(table, by_table[table]))
             continue
         column, *inside = name.split(".")
-        below = tuple(each for each in by_table[table] if _below(each, column, inside))
+        below = tuple(field for field in by_table[table] if _below(field, column, inside))
         if below:
-            made.append(_saved_values(settings, table, name, below, found.get((settings.schema, table), {})))
-    return made
+            saved.append(_saved_values(settings, table, name, below, relations.get((settings.schema, table), {})))
+    return saved
 
 
-def _below(each: SecretField, column: str, inside: list[str]) -> bool:
-    return each.column == column and list(each.path[: len(inside)]) == inside
+def _below(field: SecretField, column: str, inside: list[str]) -> bool:
+    return field.column == column and list(field.path[: len(inside)]) == inside
 
 
 def _saved_rows(table: str, fields: list[SecretField]) -> SecretTable:
@@ -336,10 +336,10 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def query(name: str, secret_table: SecretTable, **more: Any) -> sql.Composed:
+def query(name: str, secret_table: SecretTable, **extra: Any) -> sql.Composed:
     """A file of ``sql/secrets/rows/target`` about one target, to be executed with parameters.
 
-    ``more`` are more pieces of SQL.
+    ``extra`` are more pieces of SQL.
     """
     from psycopg import sql
 
@@ -360,16 +360,16 @@ def query(name: str, secret_table: SecretTable, **more: Any) -> sql.Composed:
         "account_type": secret_table.account_type,
         "condition": secret_table.condition,
         "columns": columns,
-        **more,
+        **extra,
     }
     return sql.SQL(read_sql(f"secrets/rows/target/{name}.sql")).format(
         **{name: piece(text) for name, text in pieces.items()}
     )
 
 
-def numbered(name: str, secret_table: SecretTable, parameters: Sequence[str], **more: str) -> bytes:
+def numbered(name: str, secret_table: SecretTable, parameters: Sequence[str], **extra: str) -> bytes:
     """As :func:`query`, with these parameters of the driver's as the server's own: $1, $2, …"""
-    text = query(name, secret_table, **more).as_bytes(None)
+    text = query(name, secret_table, **extra).as_bytes(None)
     for number, parameter in enumerate(parameters, 1):
         text = text.replace(f"%({parameter})s".encode(), f"${number}".encode())
     return text.replace(b"%%", b"%")
@@ -444,7 +444,7 @@ class OtherCompanies:
         if row and row[0]:
             table = sql.Identifier(self._schema, "companies")
             statement = sql.SQL(read_sql("secrets/rows/companies.sql")).format(companies=table)
-            yield from (each for (each,) in self._connection.execute(statement).fetchall())
+            yield from (name for (name,) in self._connection.execute(statement).fetchall())
 
 
 # Which fields of this database are bound: callctl's schema records it when a rotation with --bind has finished.
@@ -459,12 +459,12 @@ def bound_fields(connection: Connection) -> frozenset[FieldName]:
 
 
 def record_bound(
-    connection: Connection, rotation: int, secret_tables: Iterable[SecretTable], done: Iterable[str]
+    connection: Connection, rotation: int, secret_tables: Iterable[SecretTable], completed: Iterable[str]
 ) -> None:
-    """Record the fields that a rotation has bound, in the transaction that ends it. ``done`` names the targets it went
-    through: a field counts only where each of ``targets`` that holds it is among them.
+    """Record the fields that a rotation has bound, in the transaction that ends it. ``completed`` names the targets it
+    went through: a field counts only where each of ``targets`` that holds it is among them.
     """
-    gone_through = set(done)
+    gone_through = set(completed)
     fields: set[FieldName] = set()
     missed: set[FieldName] = set()
     for secret_table in secret_tables:
@@ -508,13 +508,13 @@ def named_rows(
         )
     wanted = {name: _parsed(name, tables) for name in names}
     ids = sorted({row_id for _, row_id in wanted.values()})
-    found: dict[str, set[str]] = {}
+    tables_by_id: dict[str, set[str]] = {}
     for secret_table in searched:
         for (row_id,) in connection.execute(query("named", secret_table), {"ids": ids}).fetchall():
-            found.setdefault(row_id, set()).add(secret_table.table)
+            tables_by_id.setdefault(row_id, set()).add(secret_table.table)
     rows = set()
     for name, (table, row_id) in wanted.items():
-        there = sorted(found.get(row_id, set()) if table is None else found.get(row_id, set()) & {table})
+        there = sorted(tables_by_id.get(row_id, set()) if table is None else tables_by_id.get(row_id, set()) & {table})
         if not there:
             where = table or ", ".join(sorted({secret_table.table for secret_table in searched}))
             raise Refused(
@@ -536,8 +536,8 @@ def _parsed(name: str, tables: set[str]) -> tuple[str | None, str]:
 
 
 def _fields(secret_table: SecretTable) -> Iterable[FieldName]:
-    fields = (each for part in secret_table.parts for each in part.fields)
-    return (FieldName(secret_table.recorded, each.account_type or "", each.text) for each in fields)
+    fields = (field for part in secret_table.parts for field in part.fields)
+    return (FieldName(secret_table.recorded, field.account_type or "", field.text) for field in fields)
 
 
 def _execute(connection: Connection, name: str, fields: Iterable[FieldName], rotation: int | None = None) -> None:
@@ -603,7 +603,7 @@ def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[
             return f"{field.table} has rows, and none has the account_type {field.account_type}"
     if not field.path:
         return None
-    documents = [(secret_table, *each) for secret_table, part in places for each in _document(field, part)]
+    documents = [(secret_table, *location) for secret_table, part in places for location in _document(field, part)]
     for secret_table, document, path in documents:
         values: dict[str, Any] = {"path": json_path(path), "account_type": field.account_type}
         if _row(connection, "path_exists", secret_table, values, document=document)[0]:
@@ -621,7 +621,7 @@ def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[
 
 
 def _numbers(row: Sequence[int | None]) -> Iterator[int]:
-    return (-1_000 if each is None else each for each in row)
+    return (-1_000 if number is None else number for number in row)
 
 
 def _document(field: SecretField, part: Part) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -637,8 +637,8 @@ def _document(field: SecretField, part: Part) -> Iterator[tuple[str, tuple[str, 
 
 
 def _row(
-    connection: Connection, name: str, secret_table: SecretTable, values: dict[str, Any], **more: str
+    connection: Connection, name: str, secret_table: SecretTable, values: dict[str, Any], **extra: str
 ) -> tuple[Any, ...]:
-    row = connection.execute(query(name, secret_table, **more), values).fetchone()
+    row = connection.execute(query(name, secret_table, **extra), values).fetchone()
     assert row is not None
     return tuple(row)
