@@ -160,6 +160,7 @@ def _contract() -> Iterator[str]:
     yield "| | `store-writes` | no trigger or rule but callctl's own is on its tables |"
     yield f"| {every} | `writes-kept` | no trigger or rule keeps the platform's rows from being inserted or updated |"
     yield f"| {every} | `deletes-kept` *(warns)* | no trigger or rule keeps the platform's rows from being deleted |"
+    yield f"| {every} | `writes-unknown` *(warns)* | the text of every trigger there says that it keeps the row |"
     yield "| 9-11 | `additions` *(warns)* | nothing was added to the three new tables |"
     yield "| 9-11 | `additions-swallow` | nothing that was added to them may keep a row from being written |"
 

@@ -43,6 +43,7 @@ WITH contract AS (
   WHERE j.there AND NOT j.gone AND (j.whole OR coalesce(j.always, '[]') ? e.property)
     AND e.value IS DISTINCT FROM j.found ->> e.property
     AND (e.property <> 'row security' OR j."check" = 'store-tables')
+    AND (e.property <> 'writes' OR j.found ->> e.property <> 'not known')
   UNION ALL
   -- Row-level security is the platform's to switch on; a step does it where a neighbour has it.
   SELECT 'additions', NULL, j.relation, j.kind, j.name, 'row-level security is on', NULL, NULL, NULL, NULL
@@ -53,7 +54,8 @@ WITH contract AS (
       WHERE c.relname IN ('chatbots', 'companies') AND c.relrowsecurity AND format('%I.%s', n.nspname, j.name) = j.relation)
   UNION ALL
   SELECT CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN 'additions-swallow' ELSE 'additions' END, NULL, f.relation, f.kind, f.name,
-         CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN 'may swallow writes' ELSE 'added' END, NULL, NULL, NULL, NULL
+         CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN 'may swallow writes' ELSE 'added' END, NULL, NULL,
+         CASE f.facts ->> 'writes' WHEN 'may be swallowed' THEN f.facts ->> 'because' END, NULL
   FROM contract
   CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'whole') AS t (relation)
   JOIN found AS f ON f.relation = t.relation
@@ -69,12 +71,17 @@ WITH contract AS (
   UNION ALL
   -- Many a platform turns a DELETE into an UPDATE of deleted_at: worth knowing, and no failure.
   SELECT CASE f.facts ->> 'events' WHEN 'delete' THEN 'deletes-kept' ELSE 'writes-kept' END, NULL, f.relation, f.kind, f.name,
-         'may swallow writes', NULL, NULL, NULL, NULL
+         'may swallow writes', NULL, NULL, f.facts ->> 'because', NULL
   FROM contract
   CROSS JOIN LATERAL jsonb_array_elements_text(what -> 'relied') AS t (relation)
   JOIN found AS f ON f.relation = t.relation AND f.kind IN ('trigger', 'rule') AND f.facts ->> 'writes' = 'may be swallowed'
   LEFT JOIN wanted AS w ON w.relation = f.relation AND w.kind = f.kind AND w.name = f.name
   WHERE w.name IS NULL
+  UNION ALL
+  SELECT 'writes-unknown', NULL, f.relation, f.kind, f.name, 'not known whether it keeps the row', NULL, NULL, f.facts ->> 'because', NULL
+  FROM contract
+  CROSS JOIN LATERAL (SELECT jsonb_array_elements_text(what -> 'relied') UNION SELECT jsonb_array_elements_text(what -> 'whole')) AS t (relation)
+  JOIN found AS f ON f.relation = t.relation AND f.kind = 'trigger' AND f.facts ->> 'writes' = 'not known'
 )
 SELECT "check", problem, concat_ws(' ', kind, CASE
          WHEN kind = 'table' THEN relation
@@ -86,7 +93,7 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
        CASE
          WHEN "check" IN ('store-writes', 'writes-kept', 'additions-swallow') THEN format('DROP %s %s ON %s', upper(kind), name, relation)
          WHEN problem = 'not gone' AND kind = 'trigger' THEN format('DROP TRIGGER %s ON %s', name, relation)
-         WHEN problem IN ('not gone', 'added', 'may swallow writes', 'row-level security is on') THEN NULL
+         WHEN problem IN ('not gone', 'added', 'may swallow writes', 'not known whether it keeps the row', 'row-level security is on') THEN NULL
          WHEN kind = 'column' AND property = 'type' THEN format('ALTER TABLE %s ALTER COLUMN %s TYPE %s', relation, name, expected)
          WHEN kind = 'column' AND property = 'not null' THEN
            format('ALTER TABLE %s ALTER COLUMN %s %s NOT NULL', relation, name, CASE expected WHEN 'yes' THEN 'SET' ELSE 'DROP' END)

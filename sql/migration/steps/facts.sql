@@ -13,6 +13,8 @@ WITH asked AS (
   JOIN pg_catalog.pg_namespace AS n ON n.nspname = t.pair ->> 0
   JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = coalesce(t.pair ->> 1, c.relname::text)
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+), hook AS (
+  SELECT NULL::oid AS oid, NULL::text AS writes, NULL::text AS because
 ), uuid_extension AS (
   -- Where the server has no gen_random_uuid() of its own (12), it is pgcrypto's, in whatever schema that is.
   SELECT format('%I.', n.nspname) AS prefix
@@ -97,22 +99,18 @@ SELECT r.name, 'trigger', quote_ident(t.tgname), fact.property, fact.value
 FROM relation AS r
 JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = r.oid AND NOT t.tgisinternal
 JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
-JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace,
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+LEFT JOIN hook AS h ON h.oid = t.oid,
 LATERAL (VALUES
   ('definition', regexp_replace(pg_get_triggerdef(t.oid), ' EXECUTE FUNCTION [^(]+\(',
                                 replace(format(' EXECUTE FUNCTION %I.%I(', n.nspname, p.proname), '\', '\\'))),
   ('enabled', CASE t.tgenabled WHEN 'O' THEN 'yes' WHEN 'A' THEN 'always' WHEN 'R' THEN 'on replicas only' ELSE 'no' END),
-  -- Only a BEFORE ROW trigger can keep a row from being written: by returning NULL (SKIP in other languages), or of an UPDATE by
-  -- returning OLD, which one that is for DELETE as well does rightly. Whether it ever does cannot be read off its text.
-  ('writes', CASE WHEN t.tgtype::integer & 3 = 3 AND t.tgenabled <> 'D'
-      AND (p.prosrc ~* '\mreturn\M[\s(]*null\M' OR p.prosrc ~* '\mnew\s*:?=\s*null\M'
-           OR t.tgtype::integer & 24 = 16 AND p.prosrc ~* '\mreturn\M[\s(]*old\M'
-           OR p.prolang IN (SELECT l.oid FROM pg_catalog.pg_language AS l WHERE l.lanname !~ '^(internal|c|sql|plpgsql)$')
-              AND p.prosrc ~* '\m(skip|null|none)\M') THEN 'may be swallowed'
-      ELSE 'go through' END),
+  ('writes', coalesce(h.writes, 'go through')),
+  ('because', h.because || ' in ' || p.oid::regprocedure),
   -- INSERT is 4, DELETE 8, UPDATE 16.
   ('events', CASE t.tgtype::integer & 28 WHEN 8 THEN 'delete' ELSE 'more' END)
 ) AS fact (property, value)
+WHERE fact.value IS NOT NULL
 
 UNION ALL
 SELECT r.name, 'rule', quote_ident(w.rulename), fact.property, fact.value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from callctl.database import connection as database
 from callctl.errors import ConfigError
 from callctl.files import read_sql, sql_names
+from callctl.migration.steps.contract import HOOK, hooks_sql
 from callctl.migration.steps.numbered import all_steps
 from callctl.statements.script import Statement, parse_script
+from callctl.statements.tokens import with_query
 
 if TYPE_CHECKING:
     from callctl.config.sections import Accepted
@@ -146,6 +148,8 @@ def numbers(value: str, name: str) -> frozenset[int]:
 
 
 def _query(statement: Statement) -> Query:
+    if f"WITH {HOOK} AS" in statement.sql:
+        statement = replace(statement, sql=with_query(statement.sql, HOOK, hooks_sql()))
     oldest, newest = 0, 999
     needs: list[Need] = []
     for key, value in _conditions(statement.comment):

@@ -228,6 +228,13 @@ _OF_THE_PLATFORM = (
         "nothing, if it marks the row as deleted in place of deleting it; else a deleted customer's rows stay",
         "nothing, if it is meant to be there",
     ),
+    _Addition(
+        "writes-unknown",
+        "the text of every trigger on the platform's tables and the new ones says that it keeps the row",
+        True,
+        "nothing, if it keeps the row; else a row is not stored as it was written, without an error",
+        "read the words named; with RETURN NEW (for a DELETE, RETURN OLD) it is known",
+    ),
 )
 _OF_ADDITIONS = (
     _Addition(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlglot import TokenType
 
@@ -22,6 +22,8 @@ from callctl.statements.script import Check, Statement
 from callctl.statements.tokens import Edit, identifier, literal, splice, tokens, with_query
 
 STORE = "callctl"
+# The query in whose place hooks_sql() is put.
+HOOK = "hook"
 KINDS = MappingProxyType(
     {
         "table": "tables",
@@ -168,7 +170,7 @@ def differences_sql(
         "objects": [_wanted(each, naming, alone) for each in expected],
     }
     text = json.dumps(asked, ensure_ascii=False)
-    facts = with_query(read_sql("migration/steps/facts.sql"), "asked", "SELECT what FROM contract")
+    facts = with_query(_facts(), "asked", "SELECT what FROM contract")
     query = with_query(read_sql("migration/steps/contract.sql"), "fact", facts)
     if all(each.always is None for each in expected):
         query = with_query(query, "made", _NOTHING_MADE)  # the table callctl.made may be what is wrong
@@ -178,9 +180,16 @@ def differences_sql(
 def facts_sql(schemas: Collection[str]) -> str:
     """The query for every fact of these schemas: relation, kind, name, property, value."""
     asked = {"tables": [(name, None) for name in schemas], "functions": [(name, None) for name in schemas]}
-    return with_query(
-        read_sql("migration/steps/facts.sql"), "asked", f"SELECT {literal(json.dumps(asked))}::jsonb AS what"
-    )
+    return with_query(_facts(), "asked", f"SELECT {literal(json.dumps(asked))}::jsonb AS what")
+
+
+def _facts() -> LiteralString:
+    return with_query(read_sql("migration/steps/facts.sql"), HOOK, hooks_sql())
+
+
+def hooks_sql() -> LiteralString:
+    """The query for the triggers that are not known to keep their rows: oid, writes, because."""
+    return read_sql("migration/steps/hooks.sql")
 
 
 def step_check(step: int, naming: Naming, *, warns: bool = False) -> Statement | None:
