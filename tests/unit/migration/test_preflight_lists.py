@@ -220,6 +220,8 @@ def expected() -> dict[str, list[Listed]]:
             names_of(referred()),
             work,
         ],
+        # A column and its default, and of avatar_url the type.
+        "saved-definitions": [typed | typed_again()],
         "subscriptions": [columns_dropped()],
         "subscriptions-down": [frozenset(row for row in columns_changed() if row[0] in (2, 3))],
         "table-sizes": [rewritten, names_of(rewritten)],

@@ -24,6 +24,7 @@ from callctl.files import read_sql
 from callctl.migration.checks.findings import (
     AVATAR,
     BACKUP,
+    DEFINITIONS,
     LEVELS,
     MAINTENANCE,
     NEEDED,
@@ -38,6 +39,7 @@ from callctl.migration.checks.findings import (
     reference,
     row_finding,
 )
+from callctl.migration.checks.restoring import definitions_tried
 from callctl.migration.steps import shadow
 from callctl.migration.steps.numbered import Step, all_steps
 from callctl.redaction import redact
@@ -374,11 +376,27 @@ def preflight(
             findings += _answer(ask, question, steps, present)
             if question.id == EVENT_TRIGGERS:
                 findings += _tried(ask, question, steps, direction)
-    if direction == "down" and 1 in pending and ("callctl", "definition") in present.relations:
-        findings += _avatar(ask, through_shadow, atomic=atomic)
+    if direction == "down" and ("callctl", "definition") in present.relations:
+        if 1 in pending:
+            findings += _avatar(ask, through_shadow, atomic=atomic)
+        findings += _definitions(ask, frozenset(pending) - begun)
     if truncate_avatars:
         findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
     return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
+
+
+def definitions_lost(
+    connection: psycopg.Connection[Any], settings: Settings, naming: Naming, applied: Collection[int]
+) -> tuple[Finding, ...]:
+    """What blocks the way down from these steps because of what ``callctl.definition`` has, or has not, of them.
+
+    Raises ConnectionFailed when the server is gone.
+    """
+    ask = _Asker(connection, settings, naming)
+    present = _present(ask)
+    (question,) = (each for each in questions() if each.id == "saved-definitions")
+    findings = [*_answer(ask, question, applied, present), *_definitions(ask, applied)]
+    return tuple(each for each in findings if each.level == "blocks")
 
 
 def unreadable(error: Unreadable) -> Finding:
@@ -592,6 +610,23 @@ def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterat
     else:
         if way is not None:
             yield AVATAR.finding("warns" if way.shadow or way.seconds else "ok", way.what, (way.table,))
+
+
+def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
+    """What going down makes again, tried on empty copies of the tables."""
+    import psycopg
+
+    if not set(steps) & (DEFINITIONS.steps or set()):
+        return
+    try:
+        yield from definitions_tried(ask.connection, ask.naming.schema, steps, ask.limits)
+    except psycopg.Error as error:
+        if ask.connection.closed:
+            raise ConnectionFailed(
+                f"the connection was lost during preflight: {_said(error)}",
+                hint="nothing was changed; see whether the server is up and run preflight again",
+            ) from error
+        yield DEFINITIONS.finding("unknown", f"what going down makes again could not be tried: {_said(error)}")
 
 
 def _maintenance(settings: Settings) -> Finding:

@@ -868,6 +868,8 @@ OWN_TESTS = {
     # test_definitions.py
     "statistics-owners",
     "restored-roles",
+    # test_restoring.py
+    "saved-definitions",
     # test_records.py
     "changed-records",
     "changed-records-down",
