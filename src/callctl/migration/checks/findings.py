@@ -283,7 +283,16 @@ DEFINITIONS = _asked_in_python(
     frozenset({1, 5, 6}),
     ("down",),
 )
-ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR, DEFINITIONS)
+ORPHANS = _asked_in_python(
+    "orphans",
+    "every row of the platform that an integration account or a call names by a foreign key is there",
+    "going down makes these foreign keys again, so that archived rows follow the platform's, and validates them: it "
+    "would stop part-way at a row that came in while the keys' triggers were off",
+    "restore the rows that are named from a backup, or delete the rows that name them",
+    frozenset({9, 10}),
+    ("down",),
+)
+ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR, DEFINITIONS, ORPHANS)
 
 
 # What a check of verify found, and how the server is asked.

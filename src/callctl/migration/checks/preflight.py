@@ -28,6 +28,7 @@ from callctl.migration.checks.findings import (
     LEVELS,
     MAINTENANCE,
     NEEDED,
+    ORPHANS,
     POOLER,
     Finding,
     Level,
@@ -380,6 +381,7 @@ def preflight(
         if 1 in pending:
             findings += _avatar(ask, through_shadow, atomic=atomic)
         findings += _definitions(ask, frozenset(pending) - begun)
+        findings += _orphans(ask, pending)
     if truncate_avatars:
         findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
     return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
@@ -627,6 +629,47 @@ def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
                 hint="nothing was changed; see whether the server is up and run preflight again",
             ) from error
         yield DEFINITIONS.finding("unknown", f"what going down makes again could not be tried: {_said(error)}")
+
+
+# In front of the statement that does with the rows what their foreign key would have done.
+_AS_DELETED = "restore what is named from a backup; or do what deleting it would have done:"
+
+
+def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
+    """The rows at which going down would stop when it validates the foreign keys of what it archives."""
+    looked_at = sorted(set(steps) & (ORPHANS.steps or set()))
+    if not looked_at:
+        return
+    silent = True
+    query = read_sql("migration/checks/orphan_queries.sql")
+    try:
+        keys = ask.rows(query, {"schema": ask.naming.schema, "steps": looked_at})
+    except _Unanswered as error:
+        yield ORPHANS.finding("unknown", f"could not be looked at: {error}")
+        return
+    for key in keys:
+        named = f"foreign key {identifier(key['name'])} of {key['relation']}"
+        try:
+            if key["hidden"]:
+                raise _Unanswered("row security may hide rows from this role")
+            (found,) = ask.rows(key["query"])
+        except _Unanswered as error:
+            silent = False
+            yield ORPHANS.finding("unknown", f"{named} could not be looked at: {error}")
+            continue
+        if found["rows"]:
+            silent = False
+            more = f" and {found['rows'] - len(found['names'])} more" if found["rows"] > len(found["names"]) else ""
+            rows = "1 row names" if found["rows"] == 1 else f"{found['rows']} rows name"
+            yield ORPHANS.finding(
+                "blocks",
+                f"{rows} no row of {key['refers_to']} by {named}, and going down from step {key['step']} would stop"
+                f" there: {', '.join(found['names'])}{more}",
+                tuple(found["names"]),
+                key["statement"] and f"{_AS_DELETED} {key['statement']}",
+            )
+    if silent:
+        yield ORPHANS.finding("ok", ORPHANS.ok)
 
 
 def _maintenance(settings: Settings) -> Finding:

@@ -1,4 +1,4 @@
-"""What going down would stop at is said before it changes anything: definitions that do not run, and lost ones."""
+"""What going down would stop at is said before it changes anything: definitions that do not run, lost ones, orphans."""
 
 from __future__ import annotations
 
@@ -192,14 +192,20 @@ def test_only_access_share_is_asked_of_the_tables(documented: str) -> None:
         assert third.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,)
 
 
+def reading(role: str) -> bytes:
+    """The statements that make a role which may read the two schemas."""
+    schemas = "SCHEMA callctl, chatapp"
+    return (
+        f"CREATE ROLE {role}; GRANT USAGE ON {schemas} TO {role}; GRANT SELECT ON ALL TABLES IN {schemas} TO {role}"
+    ).encode()
+
+
 @pytest.mark.applied
 def test_who_may_make_no_temporary_table_is_told_that_nothing_was_tried(documented: str) -> None:
     with connect(documented) as db:
         name = db.info.dbname
         db.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC".encode())
-        db.execute("DROP ROLE IF EXISTS callctl_no_temp")
-        db.execute("CREATE ROLE callctl_no_temp; GRANT pg_read_all_data TO callctl_no_temp")
-        db.execute("GRANT USAGE ON SCHEMA callctl, chatapp TO callctl_no_temp")
+        db.execute(reading("callctl_no_temp"))
         db.execute("SET ROLE callctl_no_temp")
         found = of(ask(db, ALL, "down"), "restored-definitions")
         db.execute("RESET ROLE; DROP OWNED BY callctl_no_temp; DROP ROLE callctl_no_temp")
@@ -251,3 +257,83 @@ def test_a_definition_that_is_given_up_is_accepted_and_down_goes_without_it(docu
         db.execute("DELETE FROM callctl.definition WHERE name = 'i'")
         assert [each.relation for each in adoption.adopt_records(settings)] == ["definition"]
         migrate.down(settings, to=0)
+
+
+PLANT = (
+    "INSERT INTO chatapp.calls (company_id, chatbot_id, source, direction, {0})"
+    " SELECT company_id, id, 'web', 'inbound', {1}"
+)
+CALLS = PLANT.format("status", "'pending'")
+ORPHANS = (
+    (PLANT.format("conversation_id", "gen_random_uuid()"), "calls", "conversations"),
+    (PLANT.format("end_user_id", "gen_random_uuid()"), "calls", "end_users"),
+    (
+        PLANT.replace("SELECT company_id", "SELECT gen_random_uuid()").format("status", "'pending'"),
+        "calls",
+        "companies",
+    ),
+    (
+        PLANT.replace("company_id, id,", "company_id, gen_random_uuid(),").format("status", "'pending'"),
+        "calls",
+        "chatbots",
+    ),
+    (
+        "INSERT INTO chatapp.integration_accounts (company_id, account_type, account_name, credentials)"
+        " SELECT gen_random_uuid(), 'twilio', name, '{}'",
+        "integration_accounts",
+        "companies",
+    ),
+)
+
+
+@pytest.mark.parametrize(("plant", "table", "refers_to"), ORPHANS)
+@pytest.mark.applied
+def test_rows_at_which_a_foreign_key_would_stop_down_block_it(
+    documented: str, plant: str, table: str, refers_to: str
+) -> None:
+    settings = replace(SETTINGS, database_url=documented)
+    with connect(documented) as db:
+        db.execute("SET session_replication_role = replica")
+        db.execute(f"{plant} FROM chatapp.chatbots LIMIT 12".encode())
+        db.execute("RESET session_replication_role")
+        (finding,) = of(ask(db, ALL, "down"), "orphans", "blocks")
+        assert finding.what.startswith(f"12 rows name no row of chatapp.{refers_to} by foreign key ")
+        assert f" of chatapp.{table}, and going down from step " in finding.what
+        assert finding.what.endswith("and 2 more")
+        assert len(finding.objects) == 10
+        with pytest.raises(Refused, match="orphans: 12 rows name no row"):
+            migrate.down(settings, to=0)
+        assert migrate.status(db, settings).applied == ALL
+        assert not of(ask(db, (11, 12, 13), "down"), "orphans")
+        db.execute(finding.do.rpartition("done: ")[2].encode())
+        assert of(ask(db, ALL, "down"), "orphans", "ok")
+    migrate.down(settings, to=0)
+
+
+@pytest.mark.applied
+def test_rows_that_row_security_hides_are_not_said_to_be_gone(documented: str) -> None:
+    """The statement of the finding would delete every call."""
+    with connect(documented) as db:
+        db.execute(f"{CALLS} FROM chatapp.chatbots".encode())
+        db.execute("ALTER TABLE chatapp.companies ENABLE ROW LEVEL SECURITY")
+        db.execute(reading("callctl_blind"))
+        db.execute("SET ROLE callctl_blind")
+        found = of(ask(db, ALL, "down"), "orphans")
+        db.execute("RESET ROLE; DROP OWNED BY callctl_blind; DROP ROLE callctl_blind")
+    assert {each.level for each in found} == {"unknown"}
+    assert all("row security may hide rows" in each.what for each in found)
+
+
+@pytest.mark.applied
+def test_a_line_of_a_transcript_without_its_call_stops_nothing(documented: str) -> None:
+    """No key of call_transcripts is made again on the way down: the line goes to the archive as it is."""
+    settings = replace(SETTINGS, database_url=documented)
+    with connect(documented) as db:
+        db.execute("SET session_replication_role = replica")
+        db.execute(
+            "INSERT INTO chatapp.call_transcripts (call_id, role, content, start_time, end_time, duration)"
+            " VALUES (gen_random_uuid(), 'user', 'x', 0, 1, 1)"
+        )
+        db.execute("RESET session_replication_role")
+    migrate.down(settings, to=0)
+    migrate.up(settings)
