@@ -238,6 +238,7 @@ PARTLY = {
     "expected-columns": 3,
     "model-columns": 1,
     "privileges": 1,
+    "privileges-down": 1,
 }
 
 

@@ -870,6 +870,7 @@ OWN_TESTS = {
     "restored-roles",
     # test_restoring.py
     "saved-definitions",
+    "privileges-down",
     # test_records.py
     "changed-records",
     "changed-records-down",

@@ -1,11 +1,12 @@
-"""What going down would stop at is said before it changes anything: definitions that do not run, lost ones, orphans."""
+"""What going down would stop at, said before it changes anything: definitions, lost or broken; orphans; rights."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from tests.conftest import connect
+from tests.conftest import MakeDatabase, connect
 from tests.support.db import snapshot
 from tests.support.db.preflight_asking import SETTINGS, ask, objects, of
 from tests.support.steps import ALL
@@ -13,6 +14,7 @@ from tests.support.steps import ALL
 from callctl.database import store
 from callctl.errors import Refused
 from callctl.migration import adoption, migrate
+from callctl.sandbox.server import Server
 
 
 @dataclass(frozen=True)
@@ -337,3 +339,63 @@ def test_a_line_of_a_transcript_without_its_call_stops_nothing(documented: str) 
         db.execute("RESET session_replication_role")
     migrate.down(settings, to=0)
     migrate.up(settings)
+
+
+# ---- what the role may do ----------------------------------------------------------------------------------
+
+OWNING = """
+DO $$ DECLARE o record; BEGIN
+  FOR o IN SELECT oid::regclass AS name FROM pg_class
+            WHERE relnamespace = 'chatapp'::regnamespace AND relkind = 'r' LOOP
+    EXECUTE format('ALTER TABLE %s OWNER TO callctl_down', o.name);
+  END LOOP;
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO callctl_down', current_database());
+END $$;
+ALTER SCHEMA chatapp OWNER TO callctl_down
+"""
+# What the owner of the tables may lose, and the steps that need it on the way down.
+RIGHTS = {
+    ("users", "UPDATE"): (1,),
+    ("chatbot_packages", "SELECT"): (2, 5),
+    ("chatbot_packages", "UPDATE"): (2, 5),
+    ("chatbot_packages", "TRIGGER"): (5,),
+    ("chatbots", "SELECT"): (3, 6),
+    ("chatbots", "UPDATE"): (3, 6),
+    ("chatbots", "TRIGGER"): (6,),
+    ("integration_accounts", "SELECT"): (9,),
+    ("calls", "SELECT"): (10,),
+    ("call_transcripts", "SELECT"): (11,),
+    ("ai_models", "SELECT"): (7, 13),
+    ("ai_models", "UPDATE"): (13,),
+    ("ai_models", "DELETE"): (13,),
+}
+
+
+@pytest.fixture
+def owner(server: Server) -> Iterator[str]:
+    """A role that owns the platform's tables and is no superuser. It goes when the databases are gone."""
+    with connect(server.url("postgres")) as admin:
+        admin.execute("CREATE ROLE callctl_down LOGIN")
+        yield "callctl_down"
+        admin.execute("DROP ROLE callctl_down")
+
+
+def test_a_right_that_a_step_down_needs_is_asked_about(owner: str, database: MakeDatabase) -> None:
+    """And CREATE on the database is none of them, once schema callctl is there."""
+    url = database("documented")
+    settings = replace(SETTINGS, database_url=url.replace("user=postgres", f"user={owner}"))
+    with connect(url) as admin, connect(settings.database_url or "") as db:
+        admin.execute(OWNING)
+        migrate.up(settings)
+        admin.execute(f"REVOKE CREATE ON DATABASE {admin.info.dbname} FROM {owner}".encode())
+        for (table, right), steps in RIGHTS.items():
+            admin.execute(f"REVOKE {right} ON chatapp.{table} FROM {owner}".encode())
+            for step in steps:
+                (finding,) = of(ask(db, (step,), "down"), "privileges-down", "blocks")
+                assert finding.what == f"role {owner} has no {right} on chatapp.{table}"
+            with pytest.raises(Refused, match="privileges-down"):
+                migrate.down(settings, to=0)
+            admin.execute(finding.do.encode())
+            assert of(ask(db, ALL, "down"), "privileges-down", "ok")
+        assert migrate.status(db, settings).applied == ALL
+        migrate.down(settings, to=0)
