@@ -7,6 +7,7 @@
 --      them; where that is gone it would stop part-way, or say that it is done and leave the column as it is
 -- do: restore schema callctl from a backup taken before the definition was lost: nothing else has it
 
+-- Where step 1 was done without callctl and adopted, there may be none of it: the column stays as it is.
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
@@ -20,4 +21,5 @@ FROM (VALUES
     (6, 'chatbots', 'column', 'makes the column again'),
     (6, 'chatbots', 'default', 'gives the column its own default')
 ) AS t(step, relation, kind, use)
-WHERE NOT EXISTS (SELECT FROM callctl.definition AS d WHERE d.step = t.step AND d.kind = t.kind);
+WHERE NOT EXISTS (SELECT FROM callctl.definition AS d WHERE d.step = t.step AND d.kind = t.kind)
+  AND (t.step = 1 AND (SELECT h.adopted FROM callctl.history AS h WHERE h.step = 1 ORDER BY h.id DESC LIMIT 1)) IS NOT TRUE;
