@@ -24,9 +24,11 @@ from callctl.files import read_sql
 from callctl.migration.checks.findings import (
     AVATAR,
     BACKUP,
+    DEFINITIONS,
     LEVELS,
     MAINTENANCE,
     NEEDED,
+    ORPHANS,
     POOLER,
     Finding,
     Level,
@@ -38,6 +40,7 @@ from callctl.migration.checks.findings import (
     reference,
     row_finding,
 )
+from callctl.migration.checks.restoring import definitions_tried
 from callctl.migration.steps import shadow
 from callctl.migration.steps.numbered import Step, all_steps
 from callctl.redaction import redact
@@ -374,11 +377,28 @@ def preflight(
             findings += _answer(ask, question, steps, present)
             if question.id == EVENT_TRIGGERS:
                 findings += _tried(ask, question, steps, direction)
-    if direction == "down" and 1 in pending and ("callctl", "definition") in present.relations:
-        findings += _avatar(ask, through_shadow, atomic=atomic)
+    if direction == "down" and ("callctl", "definition") in present.relations:
+        if 1 in pending:
+            findings += _avatar(ask, through_shadow, atomic=atomic)
+        findings += _definitions(ask, frozenset(pending) - begun)
+        findings += _orphans(ask, pending)
     if truncate_avatars:
         findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
     return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
+
+
+def definitions_lost(
+    connection: psycopg.Connection[Any], settings: Settings, naming: Naming, applied: Collection[int]
+) -> tuple[Finding, ...]:
+    """What blocks the way down from these steps because of what ``callctl.definition`` has, or has not, of them.
+
+    Raises ConnectionFailed when the server is gone.
+    """
+    ask = _Asker(connection, settings, naming)
+    present = _present(ask)
+    (question,) = (each for each in questions() if each.id == "saved-definitions")
+    findings = [*_answer(ask, question, applied, present), *_definitions(ask, applied)]
+    return tuple(each for each in findings if each.level == "blocks")
 
 
 def unreadable(error: Unreadable) -> Finding:
@@ -592,6 +612,64 @@ def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterat
     else:
         if way is not None:
             yield AVATAR.finding("warns" if way.shadow or way.seconds else "ok", way.what, (way.table,))
+
+
+def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
+    """What going down makes again, tried on empty copies of the tables."""
+    import psycopg
+
+    if not set(steps) & (DEFINITIONS.steps or set()):
+        return
+    try:
+        yield from definitions_tried(ask.connection, ask.naming.schema, steps, ask.limits)
+    except psycopg.Error as error:
+        if ask.connection.closed:
+            raise ConnectionFailed(
+                f"the connection was lost during preflight: {_said(error)}",
+                hint="nothing was changed; see whether the server is up and run preflight again",
+            ) from error
+        yield DEFINITIONS.finding("unknown", f"what going down makes again could not be tried: {_said(error)}")
+
+
+# In front of the statement that does with the rows what their foreign key would have done.
+_AS_DELETED = "restore what is named from a backup; or do what deleting it would have done:"
+
+
+def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
+    """The rows at which going down would stop when it validates the foreign keys of what it archives."""
+    looked_at = sorted(set(steps) & (ORPHANS.steps or set()))
+    if not looked_at:
+        return
+    silent = True
+    query = read_sql("migration/checks/orphan_queries.sql")
+    try:
+        keys = ask.rows(query, {"schema": ask.naming.schema, "steps": looked_at})
+    except _Unanswered as error:
+        yield ORPHANS.finding("unknown", f"could not be looked at: {error}")
+        return
+    for key in keys:
+        named = f"foreign key {identifier(key['name'])} of {key['relation']}"
+        try:
+            if key["hidden"]:
+                raise _Unanswered("row security may hide rows from this role")
+            (found,) = ask.rows(key["query"])
+        except _Unanswered as error:
+            silent = False
+            yield ORPHANS.finding("unknown", f"{named} could not be looked at: {error}")
+            continue
+        if found["rows"]:
+            silent = False
+            more = f" and {found['rows'] - len(found['names'])} more" if found["rows"] > len(found["names"]) else ""
+            rows = "1 row names" if found["rows"] == 1 else f"{found['rows']} rows name"
+            yield ORPHANS.finding(
+                "blocks",
+                f"{rows} no row of {key['refers_to']} by {named}, and going down from step {key['step']} would stop"
+                f" there: {', '.join(found['names'])}{more}",
+                tuple(found["names"]),
+                key["statement"] and f"{_AS_DELETED} {key['statement']}",
+            )
+    if silent:
+        yield ORPHANS.finding("ok", ORPHANS.ok)
 
 
 def _maintenance(settings: Settings) -> Finding:

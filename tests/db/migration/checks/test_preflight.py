@@ -882,6 +882,9 @@ OWN_TESTS = {
     # test_definitions.py
     "statistics-owners",
     "restored-roles",
+    # test_restoring.py
+    "saved-definitions",
+    "privileges-down",
     # test_records.py
     "changed-records",
     "changed-records-down",
