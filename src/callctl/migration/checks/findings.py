@@ -296,7 +296,14 @@ ORPHANS = _asked_in_python(
     frozenset({9, 10}),
     ("down",),
 )
-ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR, DEFINITIONS, ORPHANS)
+OWN_SCHEMA = _asked_in_python(
+    "callctl-schema",
+    "callctl may write to its own tables as it left them, and nothing was added to them",
+    "callctl writes its history, its checkpoints and what it saves there: a step would stop where a right is gone, or "
+    "where a constraint that was added refuses the row",
+    "run the statement that is named, then the same command again; callctl verify --fast lists all that differs",
+)
+ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR, DEFINITIONS, ORPHANS, OWN_SCHEMA)
 
 
 # What a check of verify found, and how the server is asked.

@@ -29,6 +29,7 @@ from callctl.migration.checks.findings import (
     MAINTENANCE,
     NEEDED,
     ORPHANS,
+    OWN_SCHEMA,
     POOLER,
     Finding,
     Level,
@@ -42,6 +43,7 @@ from callctl.migration.checks.findings import (
 )
 from callctl.migration.checks.restoring import definitions_tried
 from callctl.migration.steps import shadow
+from callctl.migration.steps.contract import differences_sql, expected_of_step
 from callctl.migration.steps.numbered import Step, all_steps
 from callctl.redaction import redact
 from callctl.statements.adaptation import adapt
@@ -367,6 +369,8 @@ def preflight(
             begun = set()  # whatever cannot be read here is reported by the questions themselves
     findings: list[Finding] = [_backup(settings, _recorded(ask, present)), _maintenance(settings), _pooler(ask)]
     findings += _needed(ask, pending, begun, direction, present)
+    if ("callctl", "history") in present.relations:
+        findings += _own_schema(ask)
     for question in questions():
         if direction not in question.directions:
             continue
@@ -526,6 +530,30 @@ def _needed(
         )
     if silent and pending:
         yield NEEDED.finding("ok", NEEDED.ok)
+
+
+# What is missing there, or is of an earlier callctl, each run makes again before its first step; these it does not.
+_NOT_MADE_AGAIN = frozenset({"owner", "owner may", "row security", "numbers"})
+_HINDERS = frozenset({"column", "constraint", "index", "foreign"})
+
+
+def _own_schema(ask: _Asker) -> Iterator[Finding]:
+    """What of callctl's own schema would stop a run, with the statement that mends it."""
+    try:
+        rows = ask.rows(differences_sql(expected_of_step(0), Naming(ask.naming.schema, {})))
+    except _Unanswered as error:
+        yield OWN_SCHEMA.finding("unknown", f"could not be looked at: {error}")
+        return
+    silent = True
+    for row in rows:
+        added = row["check"] == "store-additions" and row["object"].split()[0] in _HINDERS
+        if added or (row["problem"] == "differs" and row["property"] in _NOT_MADE_AGAIN):
+            silent = False
+            what = "was added" if added else f"{row['property']} is {row['found']}, should be {row['expected']}"
+            fix = row["fix"] and f"{row['fix']};"
+            yield OWN_SCHEMA.finding("blocks", f"{row['object']}: {what}", (row["object"],), fix)
+    if silent:
+        yield OWN_SCHEMA.finding("ok", OWN_SCHEMA.ok)
 
 
 def _renamed(ask: _Asker, table: str, column: str) -> str | None:

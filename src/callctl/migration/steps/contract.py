@@ -145,27 +145,27 @@ def differences_sql(
 ) -> str:
     """The query for what differs: check, problem, object, property, expected, found, what mends it, its step.
 
-    ``whole`` are the tables on which nothing else should stand. ``relied`` are the platform's whose rows nothing else
+    ``whole`` are the tables on which nothing else should stand; with callctl's own tables among the ``expected``, its
+    whole schema is asked. ``relied`` are the platform's whose rows nothing else
     should keep from being written. ``alone``: no other step is known to be applied, so
     what a later step removes is expected only while the column is there that goes with it.
     """
+    # A step's own check asks of its own objects alone; callctl's own tables are none of them.
+    own = sorted({each.relation for each in expected if each.step == 0 and each.kind == "table"})
+    everything = [(STORE, None)] if own else []
+    tables = {_pair(relation, naming) for relation in relied}
+    tables |= {_pair(each.relation, naming) for each in expected if each.kind not in ("function", "schema")}
+    functions = {
+        (_pair(each.relation, naming)[0], each.name.partition("(")[0]) for each in expected if each.kind == "function"
+    }
     asked = {
-        "tables": sorted(
-            {
-                _pair(relation, naming)
-                for relation in (*relied, *(each.relation for each in expected if each.kind != "function"))
-            }
-        ),
-        "functions": sorted(
-            {
-                (_pair(each.relation, naming)[0], each.name.partition("(")[0])
-                for each in expected
-                if each.kind == "function"
-            }
-        ),
+        "tables": everything + sorted(pair for pair in tables if not (own and pair[0] == STORE)),
+        "functions": everything + sorted(pair for pair in functions if not (own and pair[0] == STORE)),
         "whole": [_Names(naming, table).adapted(table) for table in whole],
-        # A step's own check asks of its own objects alone; callctl's own tables are none of them.
-        "own": sorted({each.relation for each in expected if each.step == 0 and each.kind == "table"}),
+        "own": own,
+        "archived": [
+            f"{STORE}.{_pair(each, naming)[1]}" for each in own_tables({each.step for each in expectations()})
+        ],
         "relied": [_Names(naming, table).adapted(table) for table in relied],
         "objects": [_wanted(each, naming, alone) for each in expected],
     }

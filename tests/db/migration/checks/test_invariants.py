@@ -542,7 +542,17 @@ BREAKAGES: dict[str, list[Breakage]] = {
         )
     ],
     "nothing-left-in-archive": [Breakage("CREATE TABLE callctl.calls ()", says="calls")],
+    "store-sequences": [
+        Breakage("ALTER SEQUENCE callctl.tally_id_seq RESTART 1", says="callctl.tally"),
+        Breakage("ALTER SEQUENCE callctl.saved_value_id_seq RESTART 2", DEPLOYED_DEFERRED, "saved_value_id_seq"),
+    ],
+    "secrets-owned": [
+        Breakage("CREATE ROLE stranger; ALTER TABLE chatapp.integration_accounts OWNER TO stranger", says="stranger"),
+        Breakage("CREATE ROLE stranger; CREATE TABLE public.more () INHERITS (chatapp.integration_accounts); ALTER TABLE public.more OWNER TO stranger",
+                 says="ALTER TABLE public.more OWNER TO"),
+    ],
     "records-unchanged": [
+        Breakage("ALTER TABLE callctl.saved_value ADD COLUMN extra int", says="not compared: its columns differ"),
         Breakage("DELETE FROM callctl.made", says="made"),
         Breakage("UPDATE callctl.definition SET ddl = 'SELECT 1'", DEPLOYED, "contents were changed"),
         Breakage("TRUNCATE callctl.tally", says="not recorded"),
@@ -633,6 +643,9 @@ RIGHT = {
     f"ALTER ROLE reader {REPLICA}; ALTER ROLE reader {WRITES}; {ON_THIS.format(setting='SET transaction_read_only = on')};"
     "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$;"
     f"CREATE ROLE elsewhere LOGIN; GRANT USAGE ON SCHEMA chatapp TO elsewhere; GRANT INSERT ON chatapp.users TO elsewhere; ALTER ROLE elsewhere {READ_ONLY}; ALTER ROLE elsewhere {REPLICA}",
+    "what a role that owns the platform's tables owns": "CREATE ROLE plat; GRANT plat TO CURRENT_USER; ALTER TABLE chatapp.chatbots OWNER TO plat;"
+    "CREATE ROLE own; GRANT plat TO own; ALTER TABLE chatapp.integration_accounts OWNER TO own",
+    "sequences ahead": "ALTER SEQUENCE callctl.tally_id_seq RESTART 100000; ALTER SEQUENCE callctl.history_id_seq RESTART 1000",
     "a grant on what holds no secret": "CREATE ROLE counter; GRANT USAGE ON ALL SEQUENCES IN SCHEMA callctl TO counter",
     "a company made later": "INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')",
 }  # fmt: skip
