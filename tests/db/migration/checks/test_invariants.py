@@ -743,7 +743,7 @@ def test_what_a_failing_check_advises_ends_in_a_passing_verify(migrated: Migrate
     "then",
     [
         "ALTER ROLE mid SUPERUSER",
-        "CREATE ROLE plat; ALTER TABLE chatapp.integration_accounts OWNER TO plat; GRANT plat TO mid",
+        "CREATE ROLE plat; ALTER TABLE chatapp.users OWNER TO plat; ALTER TABLE chatapp.integration_accounts OWNER TO plat; GRANT plat TO mid",
     ],
 )
 def test_a_grant_that_no_statement_takes_back(migrated: Migrated, then: str) -> None:
