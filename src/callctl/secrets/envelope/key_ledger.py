@@ -41,7 +41,7 @@ def known_keys(connection: Connection) -> dict[str, KnownKey]:
     if not database.relation_exists(connection, "callctl", "encryption_key"):
         return {}
     rows = connection.execute(read_sql("secrets/envelope/keys.sql")).fetchall()
-    return {each[0]: KnownKey(*each) for each in rows}
+    return {row[0]: KnownKey(*row) for row in rows}
 
 
 def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
