@@ -86,7 +86,7 @@ def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> 
 
     what = "a lock on callctl's own tables"
     failing = Failing("callctl's own tables", lambda: "what they hold was not recorded", quoted=True)
-    return in_transaction(connection, settings, accept, what=what, failing=failing, on_event=on_event)
+    return in_transaction(connection, settings, accept, awaited=what, failing=failing, on_event=on_event)
 
 
 @contextmanager

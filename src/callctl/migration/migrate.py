@@ -452,10 +452,10 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
                 connection.execute(sql)
 
         what = partial(waits_for, connection, settings, "; ".join(statements))
-        in_transaction(connection, settings, send, what=what, on_event=on_event)
+        in_transaction(connection, settings, send, awaited=what, on_event=on_event)
 
     try:
-        in_transaction(connection, settings, create, what="a lock on callctl's own tables", on_event=on_event)
+        in_transaction(connection, settings, create, awaited="a lock on callctl's own tables", on_event=on_event)
         # Apart: no lock of what is above is held while every saved value is looked at.
         execute(sweep)
         for statement in load_script("store_keys.sql").statements:

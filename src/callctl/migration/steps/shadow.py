@@ -188,4 +188,4 @@ def _at_once(connection: Connection, settings: Settings, work: Callable[[], None
     """Do ``work`` in one transaction, again where it does not get its lock. Raises StepFailed."""
     stands = "no step was begun; what is left of the shadow column, the next run finds"
     failing = Failing("the shadow column of users", lambda: stands, quoted=True)
-    in_transaction(connection, settings, work, what="a lock on users", failing=failing, on_event=on_event)
+    in_transaction(connection, settings, work, awaited="a lock on users", failing=failing, on_event=on_event)

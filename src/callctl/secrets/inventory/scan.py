@@ -210,7 +210,7 @@ class _Scanner:
             yield from self._finder.found.get(table.oid, {}).values()
 
     def result(self, tables: list[Table], unscanned: list[NotLookedInto]) -> Scan:
-        """What was found in these tables; ``left`` was not looked into before."""
+        """What was found in these tables; ``unscanned`` was not looked into before."""
         for table in tables:
             if table.oid in self._left:
                 unscanned.append(NotLookedInto(table.full_name, self._left[table.oid]))

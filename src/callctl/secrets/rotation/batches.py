@@ -494,7 +494,7 @@ class Swaps:
             self._writer,
             self._settings,
             work,
-            what=awaited,
+            awaited=awaited,
             shared=True,
             statement_timeout_ms=statement_timeout_ms,
             on_event=self._on_event,

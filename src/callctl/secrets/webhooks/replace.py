@@ -164,7 +164,7 @@ class Replacement:
         self._rotation, self._above, self._before = begun.rotation, begun.reached, begun.accounts
         pace = Pace(self._settings, self._reader, self._on_event)
         began = time.monotonic()
-        self._total = total = sum(each.account_id > (self._above or "") for each in self._chosen.accounts)
+        self._total = total = sum(account.account_id > (self._above or "") for account in self._chosen.accounts)
         keep_until = None
         while True:
             batch, until = self._retried(self._batch)
@@ -183,8 +183,8 @@ class Replacement:
             keep_until = keep_until or until
             gone_through = len(self._done) + len(self._left)
             rate = gone_through / max(time.monotonic() - began, 0.001)
-            left = max(total - gone_through, 0)
-            self._on_event(RotationProgress(gone_through, max(total, gone_through), len(self._left), left / rate))
+            remaining = max(total - gone_through, 0)
+            self._on_event(RotationProgress(gone_through, max(total, gone_through), len(self._left), remaining / rate))
             pace.keep()
         self._encryptions.give_back(self._allowed)
         self._retried(lambda: webhooks_accounts.end_run(self._connection, self._rotation, "done"))
@@ -248,10 +248,10 @@ class Replacement:
                 until = self._replace(batch, self._file)
             else:
                 self._put_back(batch)
-            done = self._before + len(self._done) + len(batch.values)
+            accounts_done = self._before + len(self._done) + len(batch.values)
             failures = self._failures + len(batch.left)
             webhooks_accounts.run_reached(
-                self._connection, self._rotation, batch.rows[-1][0], done, failures, batch.left
+                self._connection, self._rotation, batch.rows[-1][0], accounts_done, failures, batch.left
             )
         return batch, until
 
@@ -266,7 +266,7 @@ class Replacement:
             self._allowed -= 1
             self._check(encrypted, place, secret)
             kept.append((id, company, encrypted, tables.digest(new)))
-        accounts, companies, secrets, left_there = (list(each) for each in zip(*kept, strict=True))
+        accounts, companies, secrets, left_there = (list(column) for column in zip(*kept, strict=True))
         values = {
             "rotation": self._rotation,
             "accounts": accounts,
@@ -277,7 +277,7 @@ class Replacement:
         }
         row = self._connection.execute(read_sql("secrets/webhooks/keep.sql"), values).fetchone()
         assert row is not None
-        file.add("".join(self._line(each, batch.values[each[0]]) for each in batch.rows))
+        file.add("".join(self._line(batch_row, batch.values[batch_row[0]]) for batch_row in batch.rows))
         self._write(batch)
         until: datetime = row[0]
         return until
@@ -291,8 +291,8 @@ class Replacement:
         """The newest secret that is kept of each account, where what callctl left there still stands."""
         accounts = [row[0] for row in batch.rows]
         # Read behind the locks: what is kept cannot change now, but for the key that it is under.
-        found = self._connection.execute(read_sql("secrets/webhooks/newest.sql"), {"accounts": accounts}).fetchall()
-        newest = {account: rest for account, *rest in found}
+        rows = self._connection.execute(read_sql("secrets/webhooks/newest.sql"), {"accounts": accounts}).fetchall()
+        newest = {account: rest for account, *rest in rows}
         rule = Rule(bound=tables.bound_fields(self._connection))
         used = []
         for id, company, *_, secret in batch.rows:
@@ -370,10 +370,10 @@ def replace(
     StepFailed, Interrupted: each account that was done before is in the file and in the database.
     """
     with _at_work(settings, "webhooks rotate", wait, on_event) as (connection, reader, ring):
-        found = choose(connection, settings, scope, "new")
+        chosen = choose(connection, settings, scope, "new")
         new_file = PrivateFile(file)
         with closing(new_file):
-            return Replacement(settings, connection, reader, ring, found, scope, on_event, new_file, grace).run()
+            return Replacement(settings, connection, reader, ring, chosen, scope, on_event, new_file, grace).run()
 
 
 def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: OnEvent = ignore) -> Done:
@@ -383,8 +383,8 @@ def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: 
     :func:`replace`.
     """
     with _at_work(settings, "webhooks restore", wait, on_event) as (connection, reader, ring):
-        found = choose(connection, settings, scope, "back")
-        return Replacement(settings, connection, reader, ring, found, scope, on_event).run()
+        chosen = choose(connection, settings, scope, "back")
+        return Replacement(settings, connection, reader, ring, chosen, scope, on_event).run()
 
 
 @contextmanager
@@ -404,6 +404,6 @@ def _at_work(
             "another callctl is replacing webhook secrets, or putting them back",
             hint="wait for it to finish, or run with --wait",
         )
-        what = "another callctl to finish"
-        lock_alone(connection, settings, WEBHOOK_CLASS, wait=wait, held=held, what=what, on_event=on_event)
+        awaited = "another callctl to finish"
+        lock_alone(connection, settings, WEBHOOK_CLASS, wait=wait, held=held, awaited=awaited, on_event=on_event)
         yield connection, reader, ring
