@@ -127,3 +127,17 @@ def test_a_file_cannot_command_the_terminal_or_github(tree: Path, capsys: pytest
 @pytest.mark.usefixtures("tree")
 def test_refusals(arguments: str, code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert message in said(capsys, code, *arguments.split())
+
+
+def test_a_file_that_was_not_read(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "src" / "bot.ts").write_text("x = 1\n")
+    (tree / "src" / "video.ts").write_bytes(b"G\0\xff\xfe\x9d")
+    assert run(["code-refs", "--exclude", "*.py", "src"]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == (
+        "not clear: 1 file or directory could not be read; nothing else names chatbot_type; 1 file read\n"
+    )
+    assert "callctl: warning: src/video.ts: is binary; --exclude leaves it out" in captured.err.splitlines()
+    assert run(["code-refs", "src"]) == 3
+    assert "(1 string); 1 file or directory could not be read; 2 files read" in capsys.readouterr().out
+    assert run(["code-refs", "--exclude", "*.py", "--exclude", "video.ts", "src"]) == 0

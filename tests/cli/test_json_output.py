@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import connect
 from tests.support.cli.schemas import SCHEMAS, problems
 from tests.support.db import accounts
+from tests.support.steps import LAST
 from typer.main import get_command
 
 from callctl.cli import app, run
@@ -111,7 +112,7 @@ def test_every_command_that_the_page_lists(
     assert ask.document("migrate-status", "migrate status")["next"] == "callctl verify"
     ask.document("migrate-plan", "migrate plan --down")
     ask.document("preflight", "preflight --down")
-    assert len(ask.document("migrate-history", "migrate history")["steps"]) == 13
+    assert len(ask.document("migrate-history", "migrate history")["steps"]) == LAST
     ask.document("verify", "verify", 3)
     ask.lines("migrate adopt --yes")
     ask.lines("migrate adopt --changed-records --yes")

@@ -17,6 +17,7 @@ from tests.db.secrets.test_rotation_together import configuration
 from tests.support.db import accounts
 
 from callctl.config.sections import SecretField
+from callctl.secrets.envelope.cipher import BOUND
 from callctl.secrets.inventory import key_use
 from callctl.secrets.rotation.rotate import rotate
 
@@ -315,7 +316,10 @@ def test_foreign_ciphertext_in_a_bound_field_needs_its_row_named_and_the_option(
         done = rotate(settings, **both)
         assert (done.values, done.failures) == (1, 0)
         seen = accounts.seen(db, accounts.ring_of(settings))
-        assert {(each.plaintext, each.version) for each in seen.values()} == {("plain", 2), (FOREIGN["vault"], 2)}
+        assert {(each.plaintext, each.version) for each in seen.values()} == {
+            ("plain", BOUND),
+            (FOREIGN["vault"], BOUND),
+        }
         assert rotate(settings).failures == 0
 
 

@@ -35,7 +35,7 @@ def unknown(majors: Iterable[str]) -> str | None:
         return None
     return (
         f"no programs of PostgreSQL {', '.join(missing)} are packaged: --pg takes {', '.join(VERSIONS)}; without it the"
-        " tests run on the 18 of the wheel, and with CALLCTL_PG_BIN=DIRECTORY on the server whose bin directory that is"
+        " tests run on the wheel's, and with CALLCTL_PG_BIN=DIRECTORY on the server whose bin directory that is"
     )
 
 

@@ -106,7 +106,6 @@ def test_the_old_and_the_new_application_write_what_there_is() -> None:
 
 def test_the_document_divides_into_its_thirteen_steps() -> None:
     steps = document.steps()
-    assert len(steps) == 13
     firsts = [
         "ALTER TABLE chatapp.users", "ALTER TABLE chatapp.chatbot_packages", "ALTER TABLE chatapp.chatbots",
         "UPDATE chatapp.chatbot_packages", "ALTER TABLE chatapp.chatbot_packages", "ALTER TABLE chatapp.chatbots",
@@ -114,9 +113,8 @@ def test_the_document_divides_into_its_thirteen_steps() -> None:
         "CREATE TABLE chatapp.calls", "CREATE TABLE chatapp.call_transcripts", "UPDATE chatapp.companies",
         "INSERT INTO chatapp.ai_models",
     ]  # fmt: skip
-    assert [" ".join(step[0].split()).startswith(first) for step, first in zip(steps, firsts, strict=True)] == [
-        True
-    ] * 13
+    starts = [" ".join(step[0].split()) for step in steps]
+    assert [start[: len(first)] for start, first in zip(starts, firsts, strict=True)] == firsts
 
 
 def test_every_tool_has_a_name_for_the_page() -> None:

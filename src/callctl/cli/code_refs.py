@@ -19,7 +19,8 @@ SQL. Comments do not, and neither do longer names such as chatbotTypes.
 A comment on the same line, or alone on the line above, excludes a line:
   label = bot.chatbotType  // callctl: allow - read by the old reports until May
 
-Exit code 3 if anything names a column, or if there is no file to read. Needs no database.
+Exit code 3 if anything names a column, if a source file or directory could not be read, or if there is no file
+to read. Needs no database.
 
 \b
 Examples:
@@ -55,8 +56,8 @@ def code_refs(
     import os
 
     settings = common.settings_offline(context)
-    if github and settings.output == "json":
-        raise UsageError("--github and --output json are two different outputs", hint="choose one")
+    if github and settings.output != "text":
+        raise UsageError(f"--github and --output {settings.output} are two different outputs", hint="choose one")
     from callctl.coderefs import search as use_case
     from callctl.render import coderefs as render_code_refs
 

@@ -47,8 +47,8 @@ def verify(
     """Prove that schema and rows are as they should be. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    if github and settings.output == "json":
-        raise UsageError("--github and --output json are two different outputs", hint="choose one")
+    if github and settings.output != "text":
+        raise UsageError(f"--github and --output {settings.output} are two different outputs", hint="choose one")
     from callctl.migration.checks import verify as checks
     from callctl.render import checks as render_checks
 

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 from bisect import bisect_right
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE, getincrementaldecoder
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -102,11 +102,11 @@ _BUILT = frozenset(
 
 @dataclass(frozen=True)
 class Tree:
-    """The files of all paths asked for, each once, sorted, as the path given goes on; and what was not looked
-    into, with the reason."""
+    """The files of all paths asked for, each once, sorted, as the path given goes on; and the directories that were not
+    looked into, with the reason."""
 
     files: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
+    unread: tuple[tuple[str, str], ...]
 
 
 def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
@@ -118,27 +118,36 @@ def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
     globs = tuple(re.compile(translate(glob.rstrip("/"))) for glob in exclude)
     seen: set[str] = set()
     files: list[str] = []
-    skipped: list[tuple[str, str]] = []
+    unread: list[tuple[str, str]] = []
+    roots = [os.path.realpath(given) for given in paths]
     for given in paths:
         root = Path(given)
+        closed: list[tuple[str, str]] = []
         if not root.exists():
             raise UsageError(f"there is no {given}", hint="name the files or directories that hold your source")
         real_root = os.path.realpath(root)
         if root.is_file():
             below = [] if _excluded(root.name, globs) else [""]
         else:
-            below = sorted(each for each in _below(root, skipped) if not _excluded(each, globs))
+            below = sorted(each for each in _below(root, closed) if not _excluded(each, globs))
+            unread += [(path, why) for path, why in closed if not _excluded(os.path.relpath(path, root), globs)]
         for each in below:
             path = os.path.normpath(os.path.join(root, each))  # noqa: PTH118 - pathlib takes seconds for 100,000
             link = os.path.islink(path)  # noqa: PTH114
             if link and each and os.path.isdir(path):  # noqa: PTH112
-                skipped.append((path, "a symbolic link to a directory is not followed"))
+                # One that leads to what is read anyway hides nothing.
+                if not any(_is_below(os.path.realpath(path), above) for above in roots):
+                    unread.append((path, "a symbolic link to a directory, which is not followed"))
                 continue
             real = os.path.realpath(path) if link else os.path.normpath(os.path.join(real_root, each))  # noqa: PTH118
             if real not in seen and os.path.isfile(path):  # noqa: PTH113
                 seen.add(real)
                 files.append(path)
-    return Tree(tuple(files), tuple(skipped))
+    return Tree(tuple(files), tuple(unread))
+
+
+def _is_below(path: str, above: str) -> bool:
+    return path == above or path.startswith(above.rstrip(os.sep) + os.sep)
 
 
 def _excluded(name: str, globs: tuple[re.Pattern[str], ...]) -> bool:
@@ -147,17 +156,17 @@ def _excluded(name: str, globs: tuple[re.Pattern[str], ...]) -> bool:
     return any(glob.match(each) for glob in globs for each in (*ways, *parts))
 
 
-def _below(root: Path, skipped: list[tuple[str, str]]) -> Iterator[str]:
-    """The files below a directory, relative to it; what could not be looked into is added to ``skipped``."""
+def _below(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
+    """The files below a directory, relative to it; directories that could not be read are added to ``closed``."""
     listed = _known_to_git(root)
     if not listed:
-        yield from _walked(root, skipped)
+        yield from _walked(root, closed)
         return
     for name in listed:
         if _NEVER.isdisjoint(name.split("/")[:-1]):
             path = root / name
             if path.is_dir() and not path.is_symlink():  # a submodule, or a repository inside this one
-                yield from (f"{name.rstrip('/')}/{each}" for each in _below(path, skipped))
+                yield from (f"{name.rstrip('/')}/{each}" for each in _below(path, closed))
             else:
                 yield name
 
@@ -175,9 +184,9 @@ def _known_to_git(root: Path) -> set[str]:
     return {name for name in names if name.strip("./")}  # an empty submodule lists itself
 
 
-def _walked(root: Path, skipped: list[tuple[str, str]]) -> Iterator[str]:
+def _walked(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
     def unreadable(error: OSError) -> None:
-        skipped.append((os.path.normpath(error.filename), (error.strerror or "cannot be read").lower()))
+        closed.append((os.path.normpath(error.filename), (error.strerror or "cannot be read").lower()))
 
     for place, directories, files in os.walk(root, onerror=unreadable):
         here = os.path.relpath(place, root)
@@ -193,6 +202,7 @@ COLUMN = "chatbot_type"  # the column of chatbots and chatbot_packages, and the 
 LARGEST = 5_000_000  # bytes; what is larger is data or a bundle, and nobody edits it by hand
 _WIDTH = 120
 _AROUND = 200
+_LARGE = "is over 5 MB and names the column: look for yourself"
 _ALLOW = re.compile(r"\bcallctl:\s*allow\b")
 
 
@@ -220,10 +230,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that was not read, or not as it should be, and why."""
+    """A file or directory that was not read, or (``read``) not as it should be, and why."""
 
     file: str
     why: str
+    read: bool = False
 
 
 @dataclass(frozen=True)
@@ -242,9 +253,14 @@ class CodeRefs:
     unread: tuple[str, ...]
 
     @property
+    def not_read(self) -> int:
+        """How many source files and directories were not read."""
+        return sum(not skipped.read for skipped in self.skipped)
+
+    @property
     def clear(self) -> bool:
-        """Whether no code names the columns any more."""
-        return not any(each.counts for each in self.references)
+        """Whether all source files were read, and no code in them names the columns any more."""
+        return not self.not_read and not any(reference.counts for reference in self.references)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -277,18 +293,21 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
         ) from None
     found = tree(tuple(paths), tuple(exclude))
     references: list[Reference] = []
-    skipped = [Skipped(name, why) for name, why in found.skipped]
+    skipped = [Skipped(name, why) for name, why in found.unread]
     unread: list[str] = []
     files = allowed = 0
     for name in found.files:
         known = reader(name) is not None
         try:
             data, why = _bytes(Path(name), spellings)
-        except OSError as error:
-            data, why = None, (error.strerror or "cannot be read").lower()
+        except OSError as error:  # whatever its kind: nothing is known of it
+            skipped.append(Skipped(name, (error.strerror or "cannot be read").lower()))
+            continue
         if data is None:
             if known:
                 skipped.append(Skipped(name, why))
+            elif why == _LARGE:
+                unread.append(name)
             continue
         files += known
         if not spellings.may_name(data):
@@ -301,7 +320,7 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
         if not held.sure:
             odd = odd or "a quote or a bracket in it never closes, so its comments count as code"
         if odd:
-            skipped.append(Skipped(name, odd))
+            skipped.append(Skipped(name, odd, read=True))
         references += held.references
         allowed += held.allowed
     if not files:
@@ -354,15 +373,16 @@ def _allowed_lines(text: str, spans: Spans, starts: list[int]) -> Iterator[int]:
 
 
 def _bytes(path: Path, spellings: Spellings) -> tuple[bytes | None, str]:
-    """What a file holds, or None and why it is not read. Raises OSError."""
+    """What a file holds, in an encoding that contains ASCII, or None and why it is not read. Raises OSError."""
     with path.open("rb") as file:
-        data = file.read(8192)
-        if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-            # Everything after works on an encoding that contains ASCII.
-            return (data + file.read(LARGEST)).decode("utf-16", errors="replace").encode(), ""
-        if b"\0" in data:
+        data = file.read(LARGEST)
+        wide = _wide(data)
+        if wide is not None:
+            if len(data) == LARGEST:
+                return None, f"is {wide.upper()} and over 5 MB"
+            return data.decode(wide, errors="replace").encode(), ""
+        if b"\0" in data and not _is_text(data):
             return None, "is binary"
-        data += file.read(LARGEST - len(data))
         if len(data) < LARGEST:
             return data, ""
         # Too large to take apart, but not to be looked through: most hold nothing of it.
@@ -370,7 +390,31 @@ def _bytes(path: Path, spellings: Spellings) -> tuple[bytes | None, str]:
         while not named and (more := file.read(LARGEST)):
             data = data[-256:] + more
             named = spellings.may_name(data)
-    return (None, "is over 5 MB and names the column: look for yourself") if named else (b"", "")
+    return (None, _LARGE) if named else (b"", "")
+
+
+def _wide(data: bytes) -> str | None:
+    """The encoding of two or four bytes a character that a text is in: by its byte order mark, or by its zeros."""
+    if data.startswith((BOM_UTF32_LE, BOM_UTF32_BE)):
+        return "utf-32"
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return "utf-16"
+    even, odd = data[0:1024:2], data[1:1024:2]
+    if odd and not any(odd) and all(even):
+        return "utf-16-le"
+    if odd and not any(even) and all(odd):
+        return "utf-16-be"
+    return None
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether it is UTF-8 with the control characters of text, and some zero bytes: JavaScript and SQL read on."""
+    try:
+        # A character may be cut where the reading was.
+        text = getincrementaldecoder("utf-8")().decode(data, final=len(data) < LARGEST)
+    except UnicodeDecodeError:
+        return False
+    return not re.search(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]", text)
 
 
 def _text(data: bytes) -> tuple[str, str]:

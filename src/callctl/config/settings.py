@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from callctl.config.database_url import Target, database
 from callctl.config.file import (
@@ -125,10 +125,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _setting(
         "output",
-        "text or json",
+        " or ".join(get_args(Output)),
         "text",
         "How results are printed: for people, or one JSON document (long work: a JSON object a line).",
-        choice("text", "json"),
+        choice(*get_args(Output)),
     ),
     _setting(
         "lock_timeout",

@@ -76,7 +76,8 @@ def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> document
 def warnings(answer: CodeRefs) -> None:
     """What the answer does not cover, on stderr."""
     for skipped in answer.skipped:
-        render.warning(_printable(f"{skipped.file}: {skipped.why}"))
+        hint = "" if skipped.read else "; --exclude leaves it out"
+        render.warning(_printable(f"{skipped.file}: {skipped.why}{hint}"))
     if answer.unread:
         names = ", ".join(answer.unread[:_SHOWN]) + (", …" if len(answer.unread) > _SHOWN else "")
         number = len(answer.unread)
@@ -94,10 +95,19 @@ def _summary(answer: CodeRefs) -> None:
         render.out(f"{render.styled('clear', 'good', sys.stdout)}: nothing names {columns}; {read}")
         return
     counting = [reference for reference in answer.references if reference.counts]
+    unread = f"{_paths(answer.not_read)} could not be read" if answer.not_read else ""
+    if not counting:
+        render.out(f"{render.styled('not clear', 'error', sys.stdout)}: {unread}; nothing else names {columns}; {read}")
+        return
     kinds = ", ".join(f"{number[kind]:,} {kind}" for kind in ("code", "string", "sql") if number[kind])
     files = render.counted(len({reference.file for reference in counting}), "file")
     what = f"{render.counted(len(counting), 'reference')} to {columns} in {files} ({kinds})"
+    what = "; ".join(part for part in (what, unread) if part)
     render.out(f"{render.styled('not clear', 'error', sys.stdout)}: {what}; {read}")
+
+
+def _paths(number: int) -> str:
+    return "1 file or directory" if number == 1 else f"{number:,} files or directories"
 
 
 def _printable(text: str) -> str:

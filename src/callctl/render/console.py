@@ -18,6 +18,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from html import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TextIO
 
 from callctl.files import REPORT_MARK
@@ -216,36 +217,31 @@ class Next:
 def answer(
     output: Output, document: Callable[[], object], text: Callable[[], None], following: Next | None = None
 ) -> None:
-    """Print the result of a command: its JSON ``document``, or its ``text`` and, on stderr, what to do next."""
-    if output == "json":
-        result(document(), following)
+    """Print the result of a command: its ``document``, or its ``text`` and, on stderr, what to do next."""
+    if output != "text":
+        result(document(), following, output)
         return
     text()
     if following is not None:
         told(f"next: {following.text or following.command}")
 
 
-def result(document: object, following: Next | None = None) -> None:
-    """Print a result as JSON: the last line of long work where it has an ``event``, otherwise a document of its own.
+def result(document: object, following: Next | None = None, output: Output = "json") -> None:
+    """Print a result: the last line of long work where it has an ``event``, otherwise a document of its own.
 
     It gets the version of the output and the command to run next.
     """
     fields = plain(document)
     assert isinstance(fields, dict)
     whole = {"version": VERSION, **fields, "next": plain(following.command if following is not None else None)}
-    if "event" in fields:
-        _line(whole)
-    else:
-        import json
-
-        own(json.dumps(whole, ensure_ascii=False, indent=2))
+    own(WRITTEN[output](whole, "event" in fields))
 
 
-def event(fields: Mapping[str, object]) -> None:
-    """A line of JSON of work that goes on."""
+def event(fields: Mapping[str, object], output: Output = "json") -> None:
+    """A line of work that goes on."""
     line = plain(fields)
     assert isinstance(line, dict)
-    _line({"version": VERSION, **line})
+    own(WRITTEN[output]({"version": VERSION, **line}, True))
 
 
 def event_name(kind: type) -> str:
@@ -254,11 +250,14 @@ def event_name(kind: type) -> str:
     return "run" if kind.__name__ == "Migrated" else re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
-def _line(value: object) -> None:
-    """One JSON value on a line of its own, for work that goes on."""
+def _json(value: object, one_line: bool) -> str:
     import json
 
-    own(json.dumps(value, ensure_ascii=False))
+    return json.dumps(value, ensure_ascii=False, indent=None if one_line else 2)
+
+
+WRITTEN: Mapping[Output, Callable[[object, bool], str]] = MappingProxyType({"json": _json})
+"""How each output but text writes a value; whether on one line, for work that goes on. No other file knows a format."""
 
 
 class Shown(str):

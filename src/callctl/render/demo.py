@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -195,8 +196,8 @@ _PLAIN = {"✓": "+", "✗": "x", "→": "->", "·": "-", "…": "...", "│": "
 @contextmanager
 def screen(output: Output) -> Iterator[Listener]:
     """Listen to a demo and show it on stdout."""
-    if output == "json":
-        yield json_line
+    if output != "text":
+        yield partial(json_line, output=output)
         return
     shown = Screen()
     try:
@@ -205,7 +206,7 @@ def screen(output: Output) -> Iterator[Listener]:
         shown.clear()
 
 
-def json_line(told: Told | Event) -> None:
+def json_line(told: Told | Event, output: Output = "json") -> None:
     """{"event": "before", …}: the class in snake case, then its fields; the last line is the story."""
     line: dict[str, object] = {"event": render.event_name(type(told))}
     for key, value in vars(told).items():
@@ -213,9 +214,9 @@ def json_line(told: Told | Event) -> None:
     if isinstance(told, Proof | Again):
         line["holds"] = told.holds
     if isinstance(told, Story):
-        render.result(line, render.Next("callctl sandbox start"))
+        render.result(line, render.Next("callctl sandbox start"), output)
     else:
-        render.event(line)
+        render.event(line, output)
 
 
 class Screen:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from callctl.errors import CallctlError
@@ -47,8 +48,8 @@ STEPS = len(all_steps())
 @contextmanager
 def running(output: Output) -> Iterator[OnEvent]:
     """Listen to a run."""
-    if output == "json":
-        yield json_event
+    if output != "text":
+        yield partial(json_event, output=output)
     elif render.has_colour(sys.stderr):
         with _live_line() as on_event:
             yield on_event
@@ -58,8 +59,8 @@ def running(output: Output) -> Iterator[OnEvent]:
 
 @contextmanager
 def until_answered(output: Output) -> Iterator[OnEvent]:
-    """Listen to a run whose answer, in JSON, is one document: then nothing is said before it."""
-    if output == "json":
+    """Listen to a run whose answer, but as text, is one document: then nothing is said before it."""
+    if output != "text":
         yield ignore
     else:
         with running(output) as on_event:
@@ -68,17 +69,17 @@ def until_answered(output: Output) -> Iterator[OnEvent]:
 
 @contextmanager
 def json_failure(output: Output, target: Callable[[], Target | None] = lambda: None) -> Iterator[None]:
-    """In JSON, long work that fails or is refused ends with a line on stdout that says so, and on which ``target``."""
+    """But as text, long work that fails or is refused ends with a line that says why, and on which ``target``."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        if output == "json":
-            render.result(failed_document(error, target()))
+        if output != "text":
+            render.result(failed_document(error, target()), output=output)
         raise
 
 
-def json_event(event: Event) -> None:
-    render.event(event_document(event))
+def json_event(event: Event, output: Output = "json") -> None:
+    render.event(event_document(event), output)
 
 
 def event_document(event: Event) -> dict[str, object]:

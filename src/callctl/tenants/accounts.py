@@ -17,7 +17,7 @@ from callctl.files import read_sql
 from callctl.migration.checks.row_checks import unbound_rows
 from callctl.redaction import without_query
 from callctl.secrets.envelope import key_ledger
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, read_envelope
+from callctl.secrets.envelope.cipher import BOUND, Decrypter, Encrypter, Place, read_envelope
 from callctl.secrets.envelope.fields import ACCOUNTS, CREDENTIALS, applicable, declared, walk
 from callctl.secrets.rows.row import Rule
 from callctl.secrets.rows.tables import bound_fields
@@ -263,7 +263,8 @@ def encrypt(
     ids = {name: str(uuid4()) for name in documents}
     for name, (path, container, key, value) in slots:
         place = Place(company, ACCOUNTS, ids[name], path)
-        encrypted = encrypter.encrypt(str(value), place, 2 if rule.requires_bound(ACCOUNTS, types[name], path) else 1)
+        version = BOUND if rule.requires_bound(ACCOUNTS, types[name], path) else 1
+        encrypted = encrypter.encrypt(str(value), place, version)
         written = read_envelope(encrypted)
         if written is None or decrypter.decrypt(written, place).plaintext != str(value):
             raise StepFailed(

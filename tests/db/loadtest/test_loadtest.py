@@ -16,6 +16,7 @@ import pytest
 from tests.conftest import _template, connect
 from tests.support import processes
 from tests.support.db import backups
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.database import lock
@@ -317,7 +318,7 @@ def test_it_is_called_by_its_name(db: psycopg.Connection[Any]) -> None:
     assert names == {f"callctl loadtest{more}" for more in ("", " lock", " rows", " watch")}
 
 
-@pytest.mark.parametrize("to", [0, 4, 8, 9, 10, 13])
+@pytest.mark.parametrize("to", [0, 4, 8, 9, 10, LAST])
 def test_it_is_cleaned_in_every_state(db: psycopg.Connection[Any], to: int) -> None:
     """Killed, then the steps were taken back: down and verify name what is left, and --clean removes it."""
     platform = [table for table in TABLES if table not in ("integration_accounts", "calls", "call_transcripts")]
@@ -333,7 +334,7 @@ def test_it_is_cleaned_in_every_state(db: psycopg.Connection[Any], to: int) -> N
     processes.until(lambda: not processes.sessions(db, "callctl%", "%"), "its sessions gone")
     (company,) = db.execute("SELECT company_id::text FROM callctl.load_test").fetchone() or ("",)
     said: list[str] = []
-    if to < 13:
+    if to < LAST:
         migrate.down(settings(db), to=to, on_event=lambda event: said.append(getattr(event, "text", "")))
         assert [text for text in said if f"has left company {company} with the platform" in text]
         assert [text for text in said if "callctl loadtest --clean" in text]
@@ -345,7 +346,7 @@ def test_it_is_cleaned_in_every_state(db: psycopg.Connection[Any], to: int) -> N
     assert (removed.company_id, removed.kept) == (company, None)
     assert rows() == before
     assert left(db) == 0
-    if to < 13:
+    if to < LAST:
         archived = [name for name in ("calls", "integration_accounts") if _archived(db, name)]
         for name in archived:
             query = f"SELECT count(*) FROM callctl.{name} WHERE company_id = '{company}'"
@@ -465,7 +466,7 @@ def test_before_its_steps_and_behind_them(baseline: str) -> None:
         for step, said in (
             (9, "calls is not there"),
             (10, "call_transcripts is not there"),
-            (13, ""),
+            (LAST, ""),
             (9, "is archived"),
         ):
             if said == "is archived":

@@ -15,6 +15,7 @@ from tests.support.db.snapshot import (
     take,
     touched_columns,
 )
+from tests.support.steps import LAST
 
 from callctl.config.settings import Settings
 from callctl.database.programs import find_binaries
@@ -84,9 +85,9 @@ def test_what_psql_did_is_adopted_and_goes_back(database: MakeDatabase) -> None:
     with connect(url, prepare_threshold=None) as db:
         first = take(db)
         run_all(url)
-        assert [step.adopted for step in adoption.adopt(settings)] == [True] * 13
+        assert [step.adopted for step in adoption.adopt(settings)] == [True] * LAST
         status = migrate.status(db, settings)
-        assert [(step.applied, step.adopted) for step in status.steps] == [(True, True)] * 13
+        assert [(step.applied, step.adopted) for step in status.steps] == [(True, True)] * LAST
         assert verify(db, settings).passed
         assert migrate.up(settings).steps == ()
         migrate.down(settings, to=0)
@@ -113,6 +114,6 @@ def test_callctl_goes_on_where_psql_stopped(database: MakeDatabase) -> None:
         psql(url, *files_of(all_steps()[:6]))
         adopted = [step.number for step in adoption.adopt(settings) if step.adopted]
         assert adopted == [1, 2, 3, 4, 5, 6]
-        assert [step.number for step in migrate.up(settings).steps] == [7, 8, 9, 10, 11, 12, 13]
+        assert [step.number for step in migrate.up(settings).steps] == list(range(7, LAST + 1))
         migrate.down(settings, to=0)
         assert_same(first, take(db), touched_columns(first))

@@ -26,7 +26,7 @@ from callctl.events import Event, Notice
 from callctl.migration import migrate
 from callctl.migration.checks import verify
 from callctl.migration.steps.call_models import OWN, load_catalogue
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, envelope_text, read_envelope
+from callctl.secrets.envelope.cipher import BOUND, Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.rotation.rotate import Rotated, rotate
@@ -80,7 +80,7 @@ def attack(db: Database, settings: Settings) -> Attack:
         "version 1": (encrypt(f"{accounts.CANARY} moved", place, 1), "unbound"),
         "no version": (accounts.bare(ring, f"{accounts.CANARY} moved"), "unbound"),
         "plaintext": (f"{accounts.CANARY} put there", "unbound"),
-        "another place's": (encrypt(f"{accounts.CANARY} moved", place, 2), "tampered"),
+        "another place's": (encrypt(f"{accounts.CANARY} moved", place, BOUND), "tampered"),
         "primary": (Encrypter(ring.primary).encrypt(f"{accounts.CANARY} moved", place, 1), "unbound"),
     }
     rows = {}
@@ -115,7 +115,7 @@ def test_what_was_moved_into_a_bound_table_is_left_and_listed(url: str, keys: Pa
             (each.key, each.version)
             for where, each in accounts_that_open(db, settings).items()
             if where.split()[0] not in there.rows.values()
-        } == {(key, 2)}
+        } == {(key, BOUND)}
         beside = (
             "SELECT DISTINCT credentials #>> '{apiKeySecret,kid}' FROM chatapp.integration_accounts"
             " WHERE id = ANY (%s::uuid[])"
@@ -127,8 +127,9 @@ def accounts_that_open(db: Database, settings: Settings) -> dict[str, accounts.S
     """As accounts.seen, without the one value that does not open."""
     with db.transaction(force_rollback=True):
         db.execute(
-            "DELETE FROM chatapp.integration_accounts WHERE credentials #>> '{authToken,v}' = '2'"
-            " AND credentials #>> '{authToken,kid}' = 'k1'"
+            "DELETE FROM chatapp.integration_accounts WHERE credentials #>> '{authToken,v}' = %s"
+            " AND credentials #>> '{authToken,kid}' = 'k1'",
+            (str(BOUND),),
         )
         return accounts.seen(db, accounts.ring_of(settings))
 
@@ -152,7 +153,7 @@ def test_a_named_row_is_bound_and_no_other(url: str, keys: Path) -> None:
             opened = Decrypter(ring).decrypt(
                 envelope, Place(company, "integration_accounts", id, "credentials.authToken")
             )
-            assert (opened.key.id, opened.version) == ("k3", 2)
+            assert (opened.key.id, opened.version) == ("k3", BOUND)
             assert was in {each.was for each in rotated.changed}
         # A value that belongs to another place is never made genuine, whoever names it.
         again = rotate(settings, binding="bind", bind_new=list(there.rows.values()))
@@ -179,7 +180,7 @@ def test_new_rows_are_listed_until_they_are_named(url: str, keys: Path) -> None:
         assert set(left(rotated)) <= news
         done = rotate(settings, bind_new=sorted(set(left(rotated))))
         assert done.failures == 0
-        assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {2}
+        assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {BOUND}
         # Bound by an application itself, a new row is no alarm.
         accounts.fill(db, accounts.ring_of(settings), 5, seed=8, forms=("bound",))
         assert rotate(settings).failures == 0
@@ -202,7 +203,7 @@ def test_a_first_bind_that_was_stopped_goes_on(url: str, keys: Path) -> None:
     with connect(url) as db:
         with stopped(settings, binding="bind"):
             versions = [each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()]
-            assert 0 < versions.count(2) < len(versions)
+            assert 0 < versions.count(BOUND) < len(versions)
             assert bound_fields(db) == frozenset()
         there = attack(db, settings)
         rotated = rotate(settings, binding="bind")
@@ -234,7 +235,7 @@ def test_unbind_forgets_what_was_bound_as_soon_as_it_begins(url: str, keys: Path
         assert rotate(settings, binding="unbind").failures == 0
         assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {1}
         assert rotate(settings, binding="bind").failures == 0
-        assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {2}
+        assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {BOUND}
 
 
 def test_a_run_that_names_rows_is_not_joined_by_one_that_does_not(url: str, keys: Path) -> None:
@@ -299,7 +300,7 @@ def test_names_that_say_no_one_row_are_refused_before_anything(url: str, keys: P
         assert one(db, "SELECT count(*) FROM callctl.rotation") == rotations
         assert left(rotate(settings, bind_new=["hooks:7"])) == {"7": "unbound"}
         assert one(db, "SELECT token FROM chatapp.tokens") == "new"
-        assert json.loads(one(db, "SELECT token FROM chatapp.hooks"))["v"] == 2
+        assert json.loads(one(db, "SELECT token FROM chatapp.hooks"))["v"] == BOUND
 
 
 def test_status_dry_run_keys_and_verify_report_them(url: str, keys: Path, callctl: Callctl, tmp_path: Path) -> None:
@@ -376,7 +377,7 @@ def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tm
         db.execute("UPDATE chatapp.ai_models SET description = NULL")
         rotate(settings, binding="bind")
         kept = one(db, "SELECT webhook_secret FROM callctl.kept_webhook_secret")
-        assert json.loads(kept)["v"] == 2
+        assert json.loads(kept)["v"] == BOUND
         moved = envelope_text(Encrypter(ring.keys["k1"]).encrypt("moved", Place("", "", "", ""), 1))
         db.execute("SET callctl.writes = 'on'")
         bot = one(db, "SELECT id::text FROM chatapp.chatbots LIMIT 1")
@@ -537,5 +538,5 @@ def test_development_accounts_are_bound_where_their_fields_are(applied_documente
         name = accounts_listed.database_name(db)
         rotate(settings, binding="bind")
         seed(settings, SeedOptions("test", load_catalogue(name=OWN), dev_accounts=True, development_database=name))
-        assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {2}
+        assert {each.version for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {BOUND}
         assert rotate(settings).failures == 0

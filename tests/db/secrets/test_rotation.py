@@ -19,7 +19,7 @@ from callctl.database import lock
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused
 from callctl.events import Event, Notice
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, envelope_text, read_envelope
+from callctl.secrets.envelope.cipher import BOUND, Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.inventory import key_use
 from callctl.secrets.rotation.rotate import Rotated, rotate
 from callctl.secrets.rows import tables as secret_tables
@@ -49,7 +49,7 @@ def test_every_form_comes_under_the_primary_key_and_nothing_else_moves(url_of_ea
         assert {each.key for each in after.values()} == {"k2"}
         # What was bound stays bound.
         assert {where: each.version for where, each in after.items()} == {
-            where: 2 if each.version == 2 else 1 for where, each in before.items()
+            where: BOUND if each.version == BOUND else 1 for where, each in before.items()
         }
         assert accounts.rest(db) == rest
         assert (rotated.failures, rotated.left, rotated.rows_read) == (0, (), ACCOUNTS)
@@ -84,7 +84,7 @@ def test_bound_stays_bound_until_it_is_unbound(url: str, keys: Path) -> None:
     ring = accounts.ring_of(settings)
     with connect(url) as db:
         before = plaintexts(accounts.seen(db, ring))
-        for binding, version in (("bind", 2), ("keep", 2), ("unbind", 1)):
+        for binding, version in (("bind", BOUND), ("keep", BOUND), ("unbind", 1)):
             rotated = rotate(settings, binding=binding)  # type: ignore[arg-type]
             after = accounts.seen(db, ring)
             assert ({each.version for each in after.values()}, plaintexts(after)) == ({version}, before)
@@ -205,7 +205,7 @@ def test_a_dry_run_and_a_status_write_nothing(url: str, keys: Path) -> None:
         seen = accounts.seen(db, accounts.ring_of(settings))
         assert (counted.rows, counted.uses.total(), counted.total("unreadable")) == (ACCOUNTS, len(seen), 0)
         assert counted.total("plaintext") == sum(each.key is None and each.version is None for each in seen.values())
-        assert counted.due == sum((each.key, each.version) != ("k2", 2) for each in seen.values())
+        assert counted.due == sum((each.key, each.version) != ("k2", BOUND) for each in seen.values())
         assert sum(tenant.values for tenant in counted.by_tenant()) == len(seen)
         rotated = rotate(settings, binding="bind")
         assert rotated.values == counted.due

@@ -25,7 +25,7 @@ from callctl.database.lock import WEBHOOK_CLASS
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import Event, RotationProgress, Waiting, ignore
 from callctl.migration import migrate
-from callctl.secrets.envelope.cipher import Decrypter, Place, read_envelope
+from callctl.secrets.envelope.cipher import BOUND, Decrypter, Place, read_envelope
 from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.rotation.rotate import rotate
 from callctl.secrets.rows import tables
@@ -124,7 +124,7 @@ def test_new_ones_are_in_the_file_and_the_previous_ones_go_back(url_of_each: str
         for id, company, encrypted, period in kept:
             envelope = read_envelope(encrypted)
             assert envelope is not None
-            assert (envelope.key_id, envelope.version, period) == ("k2", 2, HOUR)
+            assert (envelope.key_id, envelope.version, period) == ("k2", BOUND, HOUR)
             place = Place(company, "integration_accounts", id, "webhook_secret")
             assert decrypter.decrypt(envelope, place).plaintext == before[id]
         assert len(kept) == len(before)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callctl.config.sections import KeyConfig, KeyEntry
 from callctl.config.settings import Settings
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, envelope_text, read_envelope
+from callctl.secrets.envelope.cipher import BOUND, Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.envelope.fields import ARRAY, DECLARED, applicable, walk
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 
@@ -67,7 +67,7 @@ def encrypted(ring: KeyRing, form: str, plaintext: str, place: Place) -> Any:
         return plaintext
     if form == "bare":
         return bare(ring, plaintext)
-    key, version = ("k1", 2) if form == "bound" else (form, 1)
+    key, version = ("k1", BOUND) if form == "bound" else (form, 1)
     return Encrypter(ring.keys[key]).encrypt(plaintext, place, version)
 
 

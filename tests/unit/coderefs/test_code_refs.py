@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sysconfig
 import tokenize
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -253,7 +256,7 @@ def test_a_tree_without_git(tmp_path: Path) -> None:
     answer = code_refs([str(tmp_path)])
     assert named(answer, tmp_path) == ["a.ts", "b/a.py", "b/z.ts"]
     assert (answer.files, answer.unread) == (3, (str(tmp_path / "notes.md"),))
-    assert [each.why for each in answer.skipped] == ["a symbolic link to a directory is not followed"]
+    assert answer.skipped == ()  # what the link leads to is read anyway
     assert named(code_refs([str(tmp_path / "b" / "dist")]), tmp_path) == ["b/dist/a.js"]
     twice = code_refs([str(tmp_path / "b"), str(tmp_path), str(tmp_path / "a.ts")])
     assert named(twice, tmp_path) == ["b/a.py", "b/z.ts", "a.ts"]
@@ -295,12 +298,18 @@ def test_odd_files(tmp_path: Path) -> None:
     (tmp_path / "latin.py").write_bytes(b"# \xe9\nx.chatbot_type\n")
     (tmp_path / "utf16.sql").write_bytes("SELECT chatbot_type".encode("utf-16"))
     (tmp_path / "bom.ts").write_bytes(b"\xef\xbb\xbfchatbotType")
-    (tmp_path / "video.ts").write_bytes(b"G\0chatbot_type")
+    (tmp_path / "video.ts").write_bytes(b"G\0\xff\xfe\x9dchatbot_type")
+    (tmp_path / "zero.ts").write_bytes(b"x = '\0'; y.chatbot_type")
+    (tmp_path / "wide.ts").write_bytes("y.chatbot_type".encode("utf-16-le"))
+    (tmp_path / "wider.ts").write_bytes("y.chatbot_type".encode("utf-32"))
+    (tmp_path / "video.mp4").write_bytes(b"G\0\xff\xfe\x9dchatbot_type")
     (tmp_path / "small.json").write_bytes(b" " * 6_000_000)
     (tmp_path / "large.json").write_bytes(b" " * 4_999_995 + b"chatbot_type" + b" " * 10)
     (tmp_path / "lost.js").write_text("x = 'a // chatbotType")
     answer = code_refs([str(tmp_path)])
-    assert named(answer, tmp_path) == ["bom.ts", "latin.py", "lost.js", "plain.ts", "utf16.sql"]
+    assert named(answer, tmp_path) == [
+        *("bom.ts", "latin.py", "lost.js", "plain.ts", "utf16.sql", "wide.ts", "wider.ts", "zero.ts")
+    ]
     assert {Path(each.file).name: each.why for each in answer.skipped} == {
         "latin.py": "is not UTF-8 and was read as Latin-1",
         "video.ts": "is binary",
@@ -308,6 +317,61 @@ def test_odd_files(tmp_path: Path) -> None:
         "lost.js": "a quote or a bracket in it never closes, so its comments count as code",
     }
     assert answer.references[0].column == 1
+    assert answer.not_read == 2
+
+
+# What keeps a source file from being read, and the glob that names it.
+UNREAD: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "over 5 MB": ("large.json", lambda path: path.write_bytes(b" " * 4_999_995 + b"chatbot_type" + b" " * 10)),
+    "UTF-16 over 5 MB": ("large.sql", lambda path: path.write_bytes(("x" * 2_600_000).encode("utf-16"))),
+    "binary": ("video.ts", lambda path: path.write_bytes(b"G\0\xff\xfe\x9dchatbot_type")),
+    "a linked directory": ("linked", lambda path: path.symlink_to(path.parent.parent / "elsewhere")),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+@pytest.mark.parametrize("git", [False, True])
+def test_what_was_not_read_is_not_clear(what: str, git: bool, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    root = tmp_path / "root"
+    (root / "inner").mkdir(parents=True)
+    (root / "a.ts").write_text("x = 1")
+    name, make = UNREAD[what]
+    make(root / name)
+    if git:
+        subprocess.run(["git", "-C", str(root), "init", "-q"], check=True)
+    answer = code_refs([str(root)])
+    assert (answer.clear, answer.not_read, len(answer.skipped)) == (False, 1, 1)
+    assert answer.skipped[0].file == str(root / name)
+    assert code_refs([str(root)], exclude=[name]).clear
+
+
+@pytest.mark.parametrize("name", ["a.ts", "inner"])
+def test_what_may_not_be_opened_is_not_clear(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a role that is not root: a file and a directory without the right to read."""
+    (tmp_path / "inner").mkdir()
+    write(tmp_path, "a.ts", "inner/b.ts", "c.py")
+    opened, listed = Path.open, os.scandir
+
+    def denied(path: object) -> bool:
+        return str(path).endswith(f"/{name}")
+
+    def open_(path: Path, *more: Any, **named: Any) -> Any:
+        if denied(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *more, **named)
+
+    def scandir(path: Any) -> Any:
+        if denied(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "open", open_)
+    monkeypatch.setattr(os, "scandir", scandir)
+    answer = code_refs([str(tmp_path)])
+    assert [(Path(skipped.file).name, skipped.why) for skipped in answer.skipped] == [(name, "permission denied")]
+    assert answer.not_read == 1
+    assert code_refs([str(tmp_path)], exclude=[name]).skipped == ()
 
 
 def test_nothing_to_read_is_refused(tmp_path: Path) -> None:

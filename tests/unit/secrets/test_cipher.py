@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.unit.crypto_vectors import Vector, all_vectors
 
 from callctl.secrets.envelope.cipher import (
+    LABELS,
     READ_IV_BYTES,
     VERSIONS,
     Decrypter,
@@ -39,6 +40,7 @@ HERE = Place("5f0c9a1e-7b1d-4c55-9a39-0e2d7a6f4b10", "integration_accounts", "1d
 KEY = Key("k1", "test", False, bytes(range(32)), check_value(bytes(range(32))))
 RING = KeyRing(KEY, MappingProxyType({"k1": KEY}))
 
+versions = st.sampled_from(sorted(LABELS))
 places = st.builds(Place, *[st.text(max_size=12)] * 4)
 
 
@@ -54,7 +56,7 @@ def test_the_vectors_are_of_every_kind() -> None:
     assert {each.expectation for each in VECTORS} == expected
     assert len({each.id for each in VECTORS}) == len(VECTORS)
     kinds = {(each.version, len(str(read_envelope(each.value).iv.hex())) // 2) for each in OPENING}  # type: ignore[union-attr]
-    assert kinds == {(version, iv) for version in (0, 1, 2) for iv in READ_IV_BYTES}
+    assert kinds == {(version, iv) for version in (0, *VERSIONS) for iv in READ_IV_BYTES}
 
 
 @pytest.mark.parametrize("vector", OPENING, ids=by_id)
@@ -65,7 +67,7 @@ def test_a_vector_opens_and_is_encrypted_to_the_same_bytes(vector: Vector, monke
     assert envelope is not None
     opened = Decrypter(vector.ring).decrypt(envelope, vector.place)
     assert (opened.plaintext, opened.key.id, opened.version) == (vector.plaintext, vector.key, vector.version)
-    assert vector.aad == (associated_data(vector.place).hex() if vector.version == 2 else "")
+    assert vector.aad == (associated_data(vector.place, vector.version).hex() if vector.version in LABELS else "")
     encrypter = Encrypter(opened.key)
     monkeypatch.setattr(encrypter, "_ivs", [envelope.iv])
     encrypted = encrypter.encrypt(vector.plaintext, vector.place, vector.version or 1)
@@ -174,20 +176,20 @@ def test_a_value_opens_at_its_own_place_only(one: Place, other: Place) -> None:
     assert caught.value.reason == "moved"
 
 
-@given(places, places)
-def test_no_two_places_are_encoded_alike(one: Place, other: Place) -> None:
-    assert (associated_data(one) == associated_data(other)) == (one == other)
+@given(places, places, versions, versions)
+def test_no_two_places_are_encoded_alike(one: Place, other: Place, first: int, second: int) -> None:
+    assert (associated_data(one, first) == associated_data(other, second)) == ((one, first) == (other, second))
 
 
-@given(places)
-def test_the_encoding_can_be_taken_apart(place: Place) -> None:
+@given(places, versions)
+def test_the_encoding_can_be_taken_apart(place: Place, version: int) -> None:
     """Which is why it is injective: the place can be read out of it."""
-    rest, parts = associated_data(place), []
+    rest, parts = associated_data(place, version), []
     while rest:
         length = int.from_bytes(rest[:4], "big")
         parts.append(rest[4 : 4 + length].decode())
         rest = rest[4 + length :]
-    assert parts == ["callctl.envelope.v2", *place]
+    assert parts == [f"callctl.envelope.v{version}", *place]
 
 
 @given(st.text())

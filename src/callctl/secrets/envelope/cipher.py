@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from callctl.config.sections import is_key_id
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 # The envelope's form: what is stored in the database in place of a secret, and how it is read.
 #
 # It is specified in docs/reference/envelope.md. Version 1 is what the specification's helper writes, plus the key's id.
-# Version 2 also authenticates the place where the value stands.
+# Version 2 also authenticates the place where the value stands. No other file knows which versions do.
 
 ALGORITHM: Final = "A256GCM"
-VERSIONS: Final = (1, 2)
+# The versions that authenticate the place, each with its label. What is to be bound gets the newest.
+LABELS: Final = MappingProxyType({2: b"callctl.envelope.v2"})
+BOUND: Final = max(LABELS)
+VERSIONS: Final = (1, *LABELS)
 IV_BYTES: Final = 12
 TAG_BYTES: Final = 16
 # 16: the specification's helper. SP 800-38D allows others; nothing here has ever written them.
@@ -32,7 +36,6 @@ READ_IV_BYTES: Final = (12, 16)
 
 _BARE = frozenset({"encrypted", "iv", "authTag"})
 _ALL = _BARE | {"v", "alg", "kid"}
-_LABEL = b"callctl.envelope.v2"
 
 
 class Place(NamedTuple):
@@ -105,8 +108,8 @@ def _well_formed(members: Mapping[str, Any]) -> Envelope:
             key_id = members["kid"]
             if type(key_id) is not str or not _is_key_id(key_id):
                 raise Malformed("a kid that cannot be the id of a key")
-        if version > 1 and len(members) < len(_ALL):
-            raise Malformed("version 2 needs alg and kid")
+        if version in LABELS and len(members) < len(_ALL):
+            raise Malformed(f"version {version} needs alg and kid")
     envelope = Envelope(version, key_id, _hex(encrypted), _hex(iv), _hex(auth_tag))
     if len(envelope.iv) not in READ_IV_BYTES:
         raise Malformed("an iv that is neither 12 nor 16 bytes long")
@@ -162,14 +165,14 @@ def _object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def associated_data(place: Place) -> bytes:
-    """What version 2 authenticates with the ciphertext: a label and the four parts, each behind its length.
+def associated_data(place: Place, version: int) -> bytes:
+    """What a version of LABELS authenticates with the ciphertext: its label and the four parts, each behind its length.
 
     A length is four bytes, the most significant first, and counts the bytes of the part in UTF-8; so no two
     places have the same encoding.
     """
     company_id, table, row_id, path = place
-    parts = (_LABEL, company_id.encode(), table.encode(), row_id.encode(), path.encode())
+    parts = (LABELS[version], company_id.encode(), table.encode(), row_id.encode(), path.encode())
     return b"".join([piece for part in parts for piece in (len(part).to_bytes(4, "big"), part)])
 
 
@@ -234,7 +237,7 @@ class Decrypter:
         """What the envelope holds. Raises NotDecrypted, never with a value in it."""
         version, key_id, encrypted, iv, auth_tag = envelope
         ciphertext = encrypted + auth_tag
-        data = associated_data(place) if version == 2 else None
+        data = associated_data(place, version) if version in LABELS else None
         if key_id is not None:
             known = self._keys.get(key_id)
             if known is None:
@@ -267,7 +270,7 @@ class Decrypter:
         if data is not None:
             cipher = self._keys[envelope.key_id][1]
             for other in (*_siblings(place), *(self._elsewhere(place) if self._elsewhere else ())):
-                if self._opens(cipher, envelope.iv, ciphertext, associated_data(other)):
+                if self._opens(cipher, envelope.iv, ciphertext, associated_data(other, envelope.version)):
                     return NotDecrypted("moved", f"it belongs to {_difference(place, other)}")
             return NotDecrypted("tampered", f"it was changed, or moved here, after key {envelope.key_id} encrypted it")
         return NotDecrypted("tampered", f"it was changed after key {envelope.key_id} encrypted it")
@@ -317,11 +320,11 @@ class Encrypter:
         os.register_at_fork(after_in_child=self._ivs.clear)  # the same IV twice would give the key away
 
     def encrypt(self, plaintext: str, place: Place, version: int) -> dict[str, Any]:
-        """An envelope of version 1 or 2 with a fresh random IV, as the object that goes into a jsonb column."""
+        """An envelope of one of VERSIONS with a fresh random IV, as the object that goes into a jsonb column."""
         if version not in VERSIONS:
             raise ValueError(f"there is no version {version}")
         iv = self._ivs.pop() if self._ivs else self._drawn()
-        data = associated_data(place) if version == 2 else None
+        data = associated_data(place, version) if version in LABELS else None
         ciphertext = self._cipher.encrypt(iv, plaintext.encode("utf-8"), data)
         return {
             "v": version,

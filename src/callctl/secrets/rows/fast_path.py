@@ -18,6 +18,7 @@ from callctl.config.sections import SecretField
 from callctl.secrets.envelope.cipher import (
     ALGORITHM,
     IV_BYTES,
+    LABELS,
     TAG_BYTES,
     VERSIONS,
     Encrypter,
@@ -388,8 +389,8 @@ class _Alike:
     unbound: bool
 
 
-# Its path; its number among those opened, and among those due, if it is bound there.
-_Bound: TypeAlias = tuple[str, "int | None", "int | None"]
+# Its path; a version that binds; its number among those opened, and among those due, if it has that version there.
+_Bound: TypeAlias = tuple[str, int, "int | None", "int | None"]
 _Matches: TypeAlias = "list[re.Match[str] | None]"
 
 
@@ -502,8 +503,8 @@ class Quick:
             self._due += [first_opened + index if index >= 0 else encoded[~index] for index in alike.due]
         else:
             self._due += [first_opened + index for index in alike.due]
-        for path, before, after in alike.bound:
-            data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path))
+        for path, version, before, after in alike.bound:
+            data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path), version)
             if before is not None:
                 self._data[first_opened + before] = data
             if after is not None:
@@ -569,20 +570,21 @@ class Quick:
             columns.append((known, len(due)))
             for number, (path, version, key_id) in enumerate(known.form.secrets):
                 wanted = self._wanted[version]
-                before = after = None
+                after = None
                 if version:
                     here = len(opens)
                     opens.append(self._bulk.decrypt[key_id])
-                    before = here if version == 2 else None
                 else:
                     plain += 1
                     here = -plain
                 if number in known.due:
-                    after = len(due) if wanted == 2 else None
+                    after = len(due)
                     due.append(here)
                     changes.append(self._changes[account_type, path][key_id if version else PLAINTEXT])
-                if (before, after) != (None, None):
-                    bound.append((path, before, after))
+                for binding in sorted({version, wanted} & LABELS.keys()):
+                    before, written = here if binding == version else None, after if binding == wanted else None
+                    if (before, written) != (None, None):
+                        bound.append((path, binding, before, written))
         self._alike[key] = alike = _Alike(
             tuple(columns),
             tuple(opens),
@@ -592,7 +594,7 @@ class Quick:
             tuple(changes),
             any(known.form.misshapen for known in key if known),
             any(
-                version != 2 and self._rule.requires_bound(secret_table.recorded, account_type, path)
+                version not in LABELS and self._rule.requires_bound(secret_table.recorded, account_type, path)
                 for known in key
                 if known
                 for path, version, _ in known.form.secrets

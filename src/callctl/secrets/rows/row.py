@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from callctl.config.sections import SecretField
+from callctl.secrets.envelope.cipher import BOUND, LABELS
 from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, CREDENTIALS, applicable, walk
 from callctl.secrets.rows.credentials import Stray, could_hold, strays
 
@@ -71,15 +72,17 @@ class Rule:
         """The version that a value of some version is to have where no field requires bound values; 0 is plaintext,
         and an envelope that carries none.
         """
-        return 2 if self.binding == "bind" or (version == 2 and self.binding == "keep") else 1
+        if self.binding == "bind":
+            return BOUND
+        return version if version in LABELS and self.binding == "keep" else 1
 
     def version(self, recorded: str, row: RowName, account_type: str | None, path: str, version: int) -> int | None:
         """The version that a value is to have; None where it is unbound in a bound field, and to be left. ``recorded``
         is the table of its field as the record has it.
         """
-        if version == 2 or not self.requires_bound(recorded, account_type, path):
+        if version in LABELS or not self.requires_bound(recorded, account_type, path):
             return self.wanted(version)
-        return 2 if row in self.named else None
+        return BOUND if row in self.named else None
 
 
 UNBOUND = "unbound"

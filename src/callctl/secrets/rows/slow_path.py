@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callctl.redaction import is_utf8
-from callctl.secrets.envelope.cipher import Decrypter, Malformed, NotDecrypted, Place, associated_data, read_envelope
+from callctl.secrets.envelope.cipher import (
+    LABELS,
+    Decrypter,
+    Malformed,
+    NotDecrypted,
+    Place,
+    associated_data,
+    read_envelope,
+)
 from callctl.secrets.envelope.search import foreign
 from callctl.secrets.rows.credentials import fit
 from callctl.secrets.rows.fast_path import BulkCipher, Quick, encoded
@@ -148,8 +156,8 @@ class Reencrypter:
                 continue
             plaintext, was, version = opened
             data = None
-            if version == 2:
-                data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path))
+            if version in LABELS:
+                data = associated_data(Place(row.company_id, secret_table.table, row.row_id, path), version)
             self._allow(1)
             encrypted.append((slot, self._bulk.encrypted([plaintext], [version], [data])[0]))
             changes.append(self._changes[account_type, path][was])

@@ -21,6 +21,8 @@ from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.files import PrivateFile, read_sql
 from callctl.secrets.envelope import key_ledger
 from callctl.secrets.envelope.cipher import (
+    BOUND,
+    LABELS,
     Decrypter,
     Encrypter,
     Malformed,
@@ -262,7 +264,7 @@ class Replacement:
         for id, company, *_, secret in batch.rows:
             new = batch.values[id] = generate()
             place = Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text)
-            encrypted = envelope_text(self._encrypter.encrypt(secret, place, 2))
+            encrypted = envelope_text(self._encrypter.encrypt(secret, place, BOUND))
             self._allowed -= 1
             self._check(encrypted, place, secret)
             kept.append((id, company, encrypted, tables.digest(new)))
@@ -323,7 +325,7 @@ class Replacement:
             envelope = read_envelope(encrypted)
         except Malformed:
             return None
-        if envelope is None or envelope.version == 2 or not rule.requires_bound(KEPT, None, WEBHOOK_SECRET.text):
+        if envelope is None or envelope.version in LABELS or not rule.requires_bound(KEPT, None, WEBHOOK_SECRET.text):
             return None
         return f"what is kept is {unbound(envelope.version, envelope.key_id)}"
 
