@@ -104,7 +104,7 @@ def parse_keys(value: object, directory: Path) -> KeyConfig:
     ring_value = section.get("ring")
     if not isinstance(ring_value, list) or not ring_value:
         raise Unusable(".ring is not a list of keys", _RING_HINT)
-    ring = tuple(_key(each, f".ring[{number}]", directory) for number, each in enumerate(ring_value))
+    ring = tuple(_key(ring_entry, f".ring[{number}]", directory) for number, ring_entry in enumerate(ring_value))
     for number, entry in enumerate(ring):
         if entry.id in (other.id for other in ring[:number]):
             raise Unusable(f".ring[{number}] has the id of another key: {entry.id}", "give each key an id of its own")
@@ -131,8 +131,8 @@ def _key(value: object, where: str, directory: Path) -> KeyEntry:
             raise Unusable(f"{where}.{name} is neither true nor false", "use true or false")
     kinds = [kind for kind in _SOURCES if entry.get(kind) is not None]
     if len(kinds) != 1:
-        found = " and ".join(kinds) if kinds else "none"
-        raise Unusable(f"{where} needs one source, and has {found}", _RING_HINT)
+        named = " and ".join(kinds) if kinds else "none"
+        raise Unusable(f"{where} needs one source, and has {named}", _RING_HINT)
     if "show_stderr" in entry and kinds[0] != "command":
         raise Unusable(f"{where}.show_stderr is about a command", "leave it out")
     location = _location(kinds[0], entry[kinds[0]], where, directory)
@@ -175,11 +175,11 @@ def parse_secrets(value: object, directory: Path) -> tuple[SecretField, ...]:
     fields_value = section.get("fields")
     if not isinstance(fields_value, list):
         raise Unusable(".fields is not a list of fields", _FIELD_HINT)
-    found = tuple(_field(each, f".fields[{number}]") for number, each in enumerate(fields_value))
-    for number, each in enumerate(found):
-        if each in found[:number]:
+    fields = tuple(_field(field_value, f".fields[{number}]") for number, field_value in enumerate(fields_value))
+    for number, declared in enumerate(fields):
+        if declared in fields[:number]:
             raise Unusable(f".fields[{number}] stands twice", "keep one of the two")
-    return found
+    return fields
 
 
 def _field(value: object, where: str) -> SecretField:
@@ -258,13 +258,13 @@ def parse_accept(value: object, directory: Path) -> tuple[Accepted, ...]:
     """The section ``accept``. Raises Unusable."""
     if not isinstance(value, list):
         raise Unusable("is not a list of entries", _ACCEPT_HINT)
-    found: list[Accepted] = []
-    for number, each in enumerate(value):
-        entry = _accept_entry(each, f"[{number}]")
-        if (entry.object, entry.difference) in {(other.object, other.difference) for other in found}:
+    accepted: list[Accepted] = []
+    for number, item in enumerate(value):
+        entry = _accept_entry(item, f"[{number}]")
+        if (entry.object, entry.difference) in {(other.object, other.difference) for other in accepted}:
             raise Unusable(f"[{number}] is a duplicate of an entry above it", "keep one of the two")
-        found.append(entry)
-    return tuple(found)
+        accepted.append(entry)
+    return tuple(accepted)
 
 
 def _accept_entry(value: object, where: str) -> Accepted:
