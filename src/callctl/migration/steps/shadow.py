@@ -176,7 +176,7 @@ def remove(
         if then_up:
             script = all_steps()[SHADOWED - 1].script("up")
             # The column is text still: left of the step is what puts shortened addresses back, from its first batch on.
-            for statement in takewhile(lambda each: "batched" not in each.directives, script.statements):
+            for statement in takewhile(lambda candidate: "batched" not in candidate.directives, script.statements):
                 reached = store.Checkpoint(statement.number, True, 0)
                 store.checkpoint(connection, SHADOWED, "up", script.sha256, reached)
 
