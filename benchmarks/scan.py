@@ -83,7 +83,7 @@ def measured(url: str, name: str) -> dict[str, Any]:
             connection, settings, ring, secret_scan.horizon(connection), lock_timeout_ms=0, enough=lambda _: False
         )
         taken = time.monotonic() - began
-        assert (found.found, found.not_looked_into, found.tables) == ((), (), 1)
+        assert (found.places, found.not_looked_into, found.tables) == ((), (), 1)
     return {
         "table": name,
         "megabytes": round(row[0] / MEGABYTE, 1),

@@ -51,7 +51,7 @@ class Source:
     collate: str
     ctype: str
     standby: bool
-    at: datetime
+    taken_at: datetime
 
 
 class DumpLockTimeout(Exception):

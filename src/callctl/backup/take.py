@@ -248,7 +248,7 @@ def _described(
         bytes=0,
         sha256="",
         pg_dump="",
-        taken_at=source.at,
+        taken_at=source.taken_at,
         callctl_version=__version__,
         server_version=source.version,
         server_version_num=source.version_num,

@@ -251,5 +251,5 @@ def _look(
                 on_event=on_event,
             )
     render_secrets.secrets(secrets, settings.output)
-    if secrets.counted.left or (secrets.counted.due and not keys_needed):
+    if secrets.counted.left_count or (secrets.counted.due and not keys_needed):
         raise typer.Exit(3)

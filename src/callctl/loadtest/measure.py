@@ -13,7 +13,7 @@ class Sent(NamedTuple):
     """One statement of the load, in seconds since it began.
 
     ``planned``: when the call or the dashboard wanted it; ``asked``: when the client got round to it; ``sent``: when it
-    had a connection; ``done``: when the answer was there. ``ready`` is ``planned``, or when the session's statement
+    had a connection; ``answered``: when the answer was there. ``ready`` is ``planned``, or when the session's statement
     before was answered, if that was later.
     """
 
@@ -22,7 +22,7 @@ class Sent(NamedTuple):
     ready: float
     asked: float
     sent: float
-    done: float
+    answered: float
     error: str | None
 
 
@@ -173,8 +173,8 @@ def times(sent: Iterable[Sent], limit_ms: float) -> tuple[QueryTimes, ...]:
         for statement in group:
             if statement.error is not None:
                 errors[statement.error] = errors.get(statement.error, 0) + 1
-        response = spread(answer.done - answer.planned for answer in answered)
-        server = spread(answer.done - answer.sent for answer in answered)
+        response = spread(answer.answered - answer.planned for answer in answered)
+        server = spread(answer.answered - answer.sent for answer in answered)
         result.append(QueryTimes(query, len(answered), errors, response, server, response.p95_ms > limit_ms))
     return tuple(sorted(result, key=lambda query_times: (-query_times.response.p95_ms, query_times.query)))
 
@@ -192,5 +192,5 @@ def slowest(sent: Iterable[Sent], seconds: float) -> tuple[float, ...]:
     series = [0.0] * (int(seconds / BUCKET_SECONDS) + 1)
     for statement in sent:
         bucket = min(max(int(statement.planned / BUCKET_SECONDS), 0), len(series) - 1)
-        series[bucket] = max(series[bucket], round((statement.done - statement.planned) * 1000, 3))
+        series[bucket] = max(series[bucket], round((statement.answered - statement.planned) * 1000, 3))
     return tuple(series)

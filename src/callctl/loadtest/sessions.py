@@ -136,7 +136,7 @@ class Load:
                     raise problem
             if going_on and self.stopped is None:
                 self.sent += [
-                    statement._replace(done=self._now(), error="no answer") for statement in self._waiting.values()
+                    statement._replace(answered=self._now(), error="no answer") for statement in self._waiting.values()
                 ]
                 self.stopped = f"statements had no answer {GRACE_SECONDS:.0f} s after the end"
         except asyncio.CancelledError:
@@ -240,7 +240,7 @@ class Load:
         del self._waiting[id(under_way)]
         self._pool.put_nowait(connection)
         answered_at = self._now()
-        self.sent.append(under_way._replace(done=answered_at, error=error))
+        self.sent.append(under_way._replace(answered=answered_at, error=error))
         return answered_at
 
 

@@ -112,7 +112,7 @@ class RunRecord:
             case Notice():
                 self.notices.append((now, event.text))
 
-    def found(self, findings: Sequence[Finding]) -> None:
+    def add_findings(self, findings: Sequence[Finding]) -> None:
         """What preflight found before anything was changed."""
         self.findings = tuple(findings)
 

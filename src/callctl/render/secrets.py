@@ -416,7 +416,7 @@ def _rotation_answer(result: Rotated) -> str:
     beside = []
     if result.failures:
         beside.append(f"{render.counted(result.failures, 'value')} left, see above")
-    if outside := sum(field.values for field in result.outside.found):
+    if outside := sum(field.values for field in result.outside.places):
         beside.append(f"{render.counted(outside, 'value')} outside the declared fields, see the warnings")
     if tables := len(result.outside.cut_short):
         beside.append(f"{render.counted(tables, 'table')} not scanned to the end")
@@ -590,7 +590,7 @@ def _outside_document(outside: Scan) -> documents.Scanned:
             "values": field.values,
             "rows": field.rows,
         }
-        for field in outside.found
+        for field in outside.places
     ]
     return {"outside": fields, "not_scanned": not_scanned_documents(outside.not_looked_into)}
 

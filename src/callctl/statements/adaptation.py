@@ -438,7 +438,7 @@ class _Analysis:
                 continue
             before = self.tokens[index - 1].text if index else ""
             after = self.tokens[index + 1].text if index + 1 < len(self.tokens) else ""
-            if token.start in self.resolver.left and DOCUMENTED_SCHEMA not in self.resolver.aliases:
+            if token.start in self.resolver.other_names and DOCUMENTED_SCHEMA not in self.resolver.aliases:
                 continue
             if DOCUMENTED_SCHEMA in self.resolver.aliases:
                 raise self.refuse(
@@ -486,7 +486,7 @@ class _Analysis:
         )
 
     def _check_all_seen(self) -> None:
-        seen = self.seen | self.resolver.left | {start_of(use.identifier) for use in self.resolver.uses}
+        seen = self.seen | self.resolver.other_names | {start_of(use.identifier) for use in self.resolver.uses}
         for index, token in enumerate(self.tokens):
             if token.word not in self.naming.moved or token.start in seen:
                 continue

@@ -21,7 +21,7 @@ from callctl.statements.tokens import identifier, line_of
 # Column references: which table each belongs to, and what is to be done about it.
 #
 # Only names that a naming moves are of interest. Each is found to be a table's column (a ``Use``) or to be something
-# else (``left``).
+# else (``other_names``).
 
 Mode = Literal["read", "write", "name"]
 Ctes = Mapping[str, Outputs]
@@ -44,12 +44,12 @@ class Use:
 
 
 class Names:
-    """What is found of one statement: ``uses``, ``left``, and in ``titled`` what names an output."""
+    """What is found of one statement: ``uses``, ``other_names``, and in ``titled`` what names an output."""
 
     def __init__(self, sql: str, source: str, line: int, naming: Naming) -> None:
         self.sql, self.source, self.line, self.naming = sql, source, line, naming
         self.uses: list[Use] = []
-        self.left: set[int] = set()
+        self.other_names: set[int] = set()
         self.aliases: set[str] = set()
         self.titled: set[int] = set()
 
@@ -59,7 +59,7 @@ class Names:
 
     def leave(self, *nodes: object) -> None:
         """These identifiers are names of something else."""
-        self.left |= {start_of(node) for node in nodes if isinstance(node, exp.Identifier)}
+        self.other_names |= {start_of(node) for node in nodes if isinstance(node, exp.Identifier)}
 
     def use(
         self, node: exp.Identifier, exposed: Exposed, mode: Mode, around: exp.Expr | None, qualifier: str = ""

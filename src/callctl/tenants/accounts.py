@@ -255,7 +255,7 @@ def encrypt(
         for slot in walk(documents[documented.name], applicable(fields, ACCOUNTS, CREDENTIALS, documented.type))
     ]
     encryptions = key_ledger.Encryptions(settings, connection, ring.primary, on_event)
-    encryptions.give_back(encryptions.more() - len(slots))
+    encryptions.give_back(encryptions.reserve() - len(slots))
     decrypter, encrypter = Decrypter(ring), Encrypter(ring.primary)
     company = _company(connection, naming)
     rule = Rule(bound=bound_fields(connection))

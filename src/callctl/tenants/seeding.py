@@ -93,7 +93,7 @@ class _Row(NamedTuple):
 
     id: str
     live: bool
-    made: bool
+    is_made: bool
     values: Mapping[str, str | None]
 
 
@@ -175,7 +175,7 @@ def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict
     Step 13 writes its rows from callctl's own catalogue, and keeps no record of it.
     """
     own = {model.key: model.fields() for model in load_catalogue(name=OWN)}
-    written = {row.id: dict(own.get(key, {})) if row.made else {} for key, row in rows.items()}
+    written = {row.id: dict(own.get(key, {})) if row.is_made else {} for key, row in rows.items()}
     if database.relation_exists(connection, "callctl", "seeded_model"):  # an older callctl's schema has no such table
         recorded = connection.execute(read_sql("tenants/seed/written.sql"), {"ids": list(written)})
         for id, contents in recorded.fetchall():

@@ -123,7 +123,7 @@ class Encryptions:
         self._next = FIRST_ALLOWANCE
         self._warned = False
 
-    def more(self) -> int:
+    def reserve(self) -> int:
         """So many more encryptions are allowed. Raises Refused where the key has none left, or is retired."""
         asked = self._next
         while (total := self._write(asked)) is None:

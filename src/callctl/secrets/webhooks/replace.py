@@ -91,7 +91,7 @@ class _Batch:
 
     rows: list[tuple[Any, ...]]
     values: dict[str, str] = field(default_factory=dict, repr=False)
-    left: list[NotPutBack] = field(default_factory=list)
+    not_put_back: list[NotPutBack] = field(default_factory=list)
 
 
 class Replacement:
@@ -125,7 +125,7 @@ class Replacement:
         self._before = 0
         self._above: str | None = None
         self._done: list[Account] = []
-        self._left: list[NotPutBack] = []
+        self._not_put_back: list[NotPutBack] = []
         self._failures = self._total = 0
         self._committing = False
 
@@ -180,13 +180,15 @@ class Replacement:
                 for row in batch.rows
                 if row[0] in batch.values
             ]
-            self._left += batch.left
-            self._failures += len(batch.left)
+            self._not_put_back += batch.not_put_back
+            self._failures += len(batch.not_put_back)
             keep_until = keep_until or until
-            gone_through = len(self._done) + len(self._left)
+            gone_through = len(self._done) + len(self._not_put_back)
             rate = gone_through / max(time.monotonic() - began, 0.001)
             remaining = max(total - gone_through, 0)
-            self._on_event(RotationProgress(gone_through, max(total, gone_through), len(self._left), remaining / rate))
+            self._on_event(
+                RotationProgress(gone_through, max(total, gone_through), len(self._not_put_back), remaining / rate)
+            )
             pace.keep()
         self._encryptions.give_back(self._allowed)
         self._retried(lambda: webhooks_accounts.end_run(self._connection, self._rotation, "done"))
@@ -197,7 +199,7 @@ class Replacement:
             started_at=begun.started_at,
             accounts=tuple(self._done),
             before=self._before,
-            left=tuple(self._left),
+            left=tuple(self._not_put_back),
             deleted=self._chosen.deleted,
             without=self._chosen.without,
             file=self._file.path if self._file is not None and self._done else None,
@@ -251,15 +253,15 @@ class Replacement:
             else:
                 self._put_back(batch)
             accounts_done = self._before + len(self._done) + len(batch.values)
-            failures = self._failures + len(batch.left)
+            failures = self._failures + len(batch.not_put_back)
             webhooks_accounts.run_reached(
-                self._connection, self._rotation, batch.rows[-1][0], accounts_done, failures, batch.left
+                self._connection, self._rotation, batch.rows[-1][0], accounts_done, failures, batch.not_put_back
             )
         return batch, until
 
     def _replace(self, batch: _Batch, file: PrivateFile) -> datetime:
         while self._allowed < len(batch.rows):
-            self._allowed += self._encryptions.more()
+            self._allowed += self._encryptions.reserve()
         kept: list[tuple[str, str, str, str]] = []
         for id, company, *_, secret in batch.rows:
             new = batch.values[id] = generate()
@@ -315,7 +317,7 @@ class Replacement:
                 except (Malformed, NotDecrypted) as problem:
                     reason = f"what is kept does not open: {problem}"
             if reason is not None:
-                batch.left.append(NotPutBack(id, reason))
+                batch.not_put_back.append(NotPutBack(id, reason))
         self._write(batch)
         self._connection.execute(read_sql("secrets/webhooks/forget.sql"), {"kept": used})
 
