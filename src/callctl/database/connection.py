@@ -396,8 +396,8 @@ def _asked(address: PGconn | None, attempts: Sequence[tuple[str, str]] = ()) -> 
 
 def _shown(host: str, port: str) -> str:
     """As :func:`~callctl.target.server`; where libpq took a piece of a password for the host's name, without it."""
-    _, at, name = host.rpartition("@")
-    return server(f"{HIDDEN}@{name}" if at else host, port or "5432")
+    _, separator, name = host.rpartition("@")
+    return server(f"{HIDDEN}@{name}" if separator else host, port or "5432")
 
 
 def _address(settings: Settings) -> PGconn | None:

@@ -221,7 +221,7 @@ def _session(
     relation: str | None,
     held_by: list[list[Any]],
     phase: str | None,
-    done: int | None,
+    units_done: int | None,
     total: int | None,
     seen: bool,
 ) -> Session:
@@ -235,7 +235,7 @@ def _session(
         seconds=seconds,
         waits_for=_waits_for(wanted, relation, wait_event if state == ACTIVE else None),
         holders=tuple(Holder(*holder) for holder in held_by),
-        building=phase and phase + (f", {100 * done // total} %" if done and total else ""),
+        building=phase and phase + (f", {100 * units_done // total} %" if units_done and total else ""),
         seen=seen,
     )
 
@@ -266,7 +266,7 @@ def _committed(connection: Connection) -> tuple[bool, Committed | None]:
         return False, None
     if row is None:
         return True, None
-    step, direction, sha256, statement, finished, listed, done = row
+    step, direction, sha256, statement, finished, listed, rows_done = row
     script = all_steps()[step - 1].script(direction)
     batched = not finished and listed > 0
     return True, Committed(
@@ -274,6 +274,6 @@ def _committed(connection: Connection) -> tuple[bool, Committed | None]:
         direction=direction,
         statement=statement,
         of_statements=len(script.statements) if script.sha256 == sha256 else None,
-        rows=done if batched else None,
+        rows=rows_done if batched else None,
         of_rows=listed if batched else None,
     )
