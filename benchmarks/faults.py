@@ -54,14 +54,14 @@ def server_version() -> str:
 
     binaries = find_binaries()
     command = [str(binaries.bin / "postgres"), "--version"]
-    said = subprocess.run(command, env=binaries.environment(), capture_output=True, text=True, check=True)
-    return said.stdout.split()[-1]
+    process = subprocess.run(command, env=binaries.environment(), capture_output=True, text=True, check=True)
+    return process.stdout.split()[-1]
 
 
 def chains(only: str) -> list[str]:
     """The names of all chains, found by pytest."""
-    found = [line for line in pytest("--collect-only", "-q", *FILES).stdout.splitlines() if "::" in line]
-    return [name for name in found if only in name]
+    names = [line for line in pytest("--collect-only", "-q", *FILES).stdout.splitlines() if "::" in line]
+    return [name for name in names if only in name]
 
 
 def tried(name: str) -> dict[str, Any]:
@@ -72,12 +72,14 @@ def tried(name: str) -> dict[str, Any]:
         ended = pytest(name, "-q", "-o", "junit_family=xunit1", f"--junitxml={file}")
         if ended.returncode != 0:
             raise ChainFailed(f"{name} failed:\n{ended.stdout}\n{ended.stderr}")
-        said = [
-            each.attrib["value"] for each in ElementTree.parse(file).iter("property") if each.attrib["name"] == "faults"
+        values = [
+            element.attrib["value"]
+            for element in ElementTree.parse(file).iter("property")
+            if element.attrib["name"] == "faults"
         ]
-    tally = TALLY.fullmatch(said[0]) if len(said) == 1 else None
+    tally = TALLY.fullmatch(values[0]) if len(values) == 1 else None
     if tally is None:
-        raise ChainFailed(f"{name} does not say what it tried: {said}")
+        raise ChainFailed(f"{name} does not say what it tried: {values}")
     actions = dict(part.rsplit(" ", 1) for part in tally["actions"].split(", "))
     return {
         "chain": name.partition("faults/")[2],
@@ -94,14 +96,14 @@ def main() -> int:
 
     settings = {"postgresql": server_version(), "profile": "thorough"}
     head = saved.describe(PROJECT / "src", settings)
-    done: list[dict[str, Any]] = []
+    chains_done: list[dict[str, Any]] = []
     if arguments.save and arguments.save.exists():
         before = json.loads(arguments.save.read_text(encoding="utf-8"))
         if not before["changed"] and not head["changed"]:
-            done = before["chains"]
-    known = {each["chain"] for each in done}
+            chains_done = before["chains"]
+    known = {chain["chain"] for chain in chains_done}
     wanted = [name for name in chains(arguments.only) if name.partition("faults/")[2] not in known]
-    print(f"{len(wanted)} chains to run, {len(done)} known", flush=True)
+    print(f"{len(wanted)} chains to run, {len(chains_done)} known", flush=True)
 
     failed = False
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -112,15 +114,15 @@ def main() -> int:
             except CancelledError:
                 continue
             except ChainFailed as problem:
-                for each in futures:  # what is under way may end
-                    each.cancel()
+                for under_way in futures:  # what is under way may end
+                    under_way.cancel()
                 failed = True
                 print(problem, flush=True)
                 continue
-            done.append(result)
+            chains_done.append(result)
             print(f"{result['what']}: {sum(result['actions'].values())} in {result['seconds']:.0f} s", flush=True)
             if arguments.save:
-                in_order = sorted(done, key=lambda each: str(each["chain"]))
+                in_order = sorted(chains_done, key=lambda chain: str(chain["chain"]))
                 saved.save(arguments.save, {"kind": "faults", **head, "chains": in_order})
     return int(failed)
 

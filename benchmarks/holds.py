@@ -44,7 +44,7 @@ COMMANDS = {
 }
 
 
-def watch(url: str, over: Event, found: Any) -> None:
+def watch(url: str, over: Event, pipe: Any) -> None:
     """Send [lock, seconds] of each lock that was seen, the longest of each, and the longest time between two looks."""
     held: dict[tuple[int, str, str], tuple[float, float]] = {}
     longest: dict[str, float] = {}
@@ -68,7 +68,7 @@ def watch(url: str, over: Event, found: Any) -> None:
                 ended(lock)
         for lock in list(held):
             ended(lock)
-    found.send((longest, gap))
+    pipe.send((longest, gap))
 
 
 def measured(url: str, program: str, arguments: tuple[str, ...]) -> dict[str, Any]:

@@ -55,21 +55,21 @@ def document() -> tuple[Query, ...]:
     """Its queries."""
     script = parse_script(SPECIFICATION.read_text(encoding="utf-8"), SPECIFICATION.name)
     return tuple(
-        Query(each.sql, found[1] if (found := re.search(r"expects: (\w+)", each.comment)) else "")
-        for each in script.statements
+        Query(statement.sql, match[1] if (match := re.search(r"expects: (\w+)", statement.comment)) else "")
+        for statement in script.statements
     )
 
 
 def answers(db: psycopg.Connection[Any], queries: Iterable[Query]) -> list[list[tuple[Any, ...]] | None]:
     """The answers, each in an order that does not matter; None where the server refuses."""
-    found: list[list[tuple[Any, ...]] | None] = []
+    all_rows: list[list[tuple[Any, ...]] | None] = []
     for query in queries:
         try:
             with db.transaction():
-                found.append(sorted(db.execute(query.sql.encode()).fetchall(), key=repr))
+                all_rows.append(sorted(db.execute(query.sql.encode()).fetchall(), key=repr))
         except psycopg.Error:
-            found.append(None)
-    return found
+            all_rows.append(None)
+    return all_rows
 
 
 def caught(db: psycopg.Connection[Any], *, fast: bool) -> bool:
@@ -83,8 +83,8 @@ def caught(db: psycopg.Connection[Any], *, fast: bool) -> bool:
 
 def warning() -> set[str]:
     """The checks that only warn."""
-    statements = (each for name in sql_names("verify") for each in load_script(name).statements)
-    return {each.check.id for each in statements if each.check is not None and each.check.warns}
+    statements = (statement for name in sql_names("verify") for statement in load_script(name).statements)
+    return {statement.check.id for statement in statements if statement.check is not None and statement.check.warns}
 
 
 def score(migrated: Migrated) -> dict[str, dict[str, int]]:
@@ -92,15 +92,15 @@ def score(migrated: Migrated) -> dict[str, dict[str, int]]:
     warns = warning()
     with connection_to(migrated.url(FULL)) as db:
         tried: list[tuple[str, str, State]] = [
-            (each.kind, each.sql, FULL) for each in broken_objects(db, migrated.before(FULL))
+            (mutation.kind, mutation.sql, FULL) for mutation in broken_objects(db, migrated.before(FULL))
         ]
-        tried += [(each.kind, each.sql, FULL) for each in broken_guards(db)]
+        tried += [(mutation.kind, mutation.sql, FULL) for mutation in broken_guards(db)]
     tried += [
-        ("row", each.sql, each.state)
+        ("row", breakage.sql, breakage.state)
         for check, breakages in BREAKAGES.items()
-        for each in breakages
+        for breakage in breakages
         # What only warns is no failure; callctl.yaml's key ring and fields are nothing that the document knows.
-        if each.state in (FULL, DEFERRED)
+        if breakage.state in (FULL, DEFERRED)
         and check not in warns
         and not check.startswith("declared-secrets")
         and check != "accounts-secrets-known-key"
@@ -114,15 +114,15 @@ def score(migrated: Migrated) -> dict[str, dict[str, int]]:
                 right[state] = answers(db, queries)
                 assert None not in right[state], "a query of the document fails on the right database"
             db.execute(sql.encode())
-            found = answers(db, queries)
+            seen = answers(db, queries)
             counts = scores.setdefault(kind, {"tried": 0, "callctl": 0, "expected": 0, "by_heart": 0})
             counts["tried"] += 1
             # An answer that is not as expected on the right database either says nothing.
             counts["expected"] += any(
                 query.fails(now) and not query.fails(then)
-                for query, now, then in zip(queries, found, right[state], strict=True)
+                for query, now, then in zip(queries, seen, right[state], strict=True)
             )
-            counts["by_heart"] += found != right[state]
+            counts["by_heart"] += seen != right[state]
             counts["callctl"] += caught(db, fast=kind not in ("row", "orphan"))
     scores["store"] = score_of_the_store(migrated, queries, right[FULL])
     return scores
@@ -136,14 +136,14 @@ def score_of_the_store(
     with connection_to(migrated.url(FULL)) as db:
         for lot in broken_store(db):
             with db.transaction(force_rollback=True):
-                for each in lot:
-                    db.execute(each.sql.encode())
-                found = answers(db, queries)
+                for mutation in lot:
+                    db.execute(mutation.sql.encode())
+                seen = answers(db, queries)
                 checks = verify.store_conformance(db, "chatapp")[1]
             named = {row[1] for check in checks if not check.passed for row in check.sample}
             counts["tried"] += len(lot)
-            counts["callctl"] += sum(each.whole_name in named for each in lot)
-            assert found == right, "the document sees callctl's own schema: then each must be tried by itself"
+            counts["callctl"] += sum(mutation.whole_name in named for mutation in lot)
+            assert seen == right, "the document sees callctl's own schema: then each must be tried by itself"
     return counts
 
 

@@ -243,29 +243,29 @@ def timed(
     db: psycopg.Connection[Any], query: Query, names: Mapping[str, str], *, word: str = "refund", runs: int = RUNS
 ) -> dict[str, Any]:
     """The median time of some runs, and what the plan read. A statement that writes is rolled back."""
-    found, plan = [], None
+    times, plan = [], None
     literals = {**plans.LITERALS, "word": word}
     for _ in range(runs):
         with db.transaction(force_rollback=True):
             answer = plans.explain(
                 db, query, generic=False, options=", ANALYZE, TIMING OFF", known=names, literals=literals
             )
-        found.append(float(answer["Execution Time"]))
+        times.append(float(answer["Execution Time"]))
         plan = plans.planned(answer)
-        if found[-1] > 5000:
+        if times[-1] > 5000:
             break
     assert plan is not None
-    return {"ms": round(statistics.median(found), 3), "indexes": list(plan.indexes), "scanned": list(plan.scanned)}
+    return {"ms": round(statistics.median(times), 3), "indexes": list(plan.indexes), "scanned": list(plan.scanned)}
 
 
 def _changed(
     db: psycopg.Connection[Any], queries: Mapping[str, Query], change: Change, names: Mapping[str, str], tenant: str
 ) -> dict[str, Any]:
     """A query with an index more or less."""
-    name, said, ddl, more = change
+    name, description, ddl, tail = change
     query = queries[name]
-    if more:
-        query = replace(query, sql=f"{query.sql}\n{more}")
+    if tail:
+        query = replace(query, sql=f"{query.sql}\n{tail}")
     with db.transaction(force_rollback=True):
         size = 0
         if ddl:
@@ -276,24 +276,24 @@ def _changed(
             if ddl.startswith("CREATE"):
                 db.execute(f"ANALYZE chatapp.{'calls' if '.calls' in ddl else 'call_transcripts'}".encode())
         answer = timed(db, query, names)
-    print(f"  {name}, {said}, {tenant}: {answer}", flush=True)
-    return {"query": name, "with": said, "for": tenant, "mb": round(size / 2**20), **answer}
+    print(f"  {name}, {description}, {tenant}: {answer}", flush=True)
+    return {"query": name, "with": description, "for": tenant, "mb": round(size / 2**20), **answer}
 
 
 def _key(db: psycopg.Connection[Any], column: str) -> dict[str, Any]:
     """What a foreign key costs that deletes one parent without calls, as documented and with an index of all calls."""
     parent, statement = KEYS[column]
     query = Query("key", "", statement, ("company",), "", "", (), None, False)
-    found: dict[str, Any] = {"column": column, "parent": parent}
+    result: dict[str, Any] = {"column": column, "parent": parent}
     names = {"company": "nobody"}
-    found["documented"] = timed(db, query, names, runs=3)
+    result["documented"] = timed(db, query, names, runs=3)
     with db.transaction(force_rollback=True):
         db.execute(f"CREATE INDEX better ON chatapp.calls ({column})".encode())
-        found["indexed"] = timed(db, query, names)
+        result["indexed"] = timed(db, query, names)
         row = db.execute("SELECT pg_relation_size('chatapp.better')").fetchone()
-        found["mb"] = round(int(row[0]) / 2**20) if row else 0
-    print(f"  {found}", flush=True)
-    return found
+        result["mb"] = round(int(row[0]) / 2**20) if row else 0
+    print(f"  {result}", flush=True)
+    return result
 
 
 def _count(db: psycopg.Connection[Any], table: str) -> int:

@@ -79,11 +79,11 @@ def measured(url: str, name: str) -> dict[str, Any]:
             connection.execute(f"SELECT sum({TABLES[name][2]}) FROM bench.{name}".encode())
             seconds.append(time.monotonic() - began)
         began = time.monotonic()
-        found = secret_scan.settled_scan(
+        scanned = secret_scan.settled_scan(
             connection, settings, ring, secret_scan.horizon(connection), lock_timeout_ms=0, enough=lambda _: False
         )
         taken = time.monotonic() - began
-        assert (found.found, found.not_looked_into, found.tables) == ((), (), 1)
+        assert (scanned.places, scanned.not_looked_into, scanned.tables) == ((), (), 1)
     return {
         "table": name,
         "megabytes": round(row[0] / MEGABYTE, 1),

@@ -54,8 +54,12 @@ def main() -> None:
     base = times["bare typer application"]
     print(f"{'command':26} {'median ms':>10} {'over bare ms':>13} {'ratio':>6}")
     for name, taken in times.items():
-        over = statistics.median(each - one for each, one in zip(taken, base, strict=True))
-        ratio = statistics.median(each / one for each, one in zip(taken, base, strict=True))
+        over = statistics.median(
+            taken_seconds - base_seconds for taken_seconds, base_seconds in zip(taken, base, strict=True)
+        )
+        ratio = statistics.median(
+            taken_seconds / base_seconds for taken_seconds, base_seconds in zip(taken, base, strict=True)
+        )
         print(f"{name:26} {statistics.median(taken) * 1000:10.0f} {over * 1000:13.0f} {ratio:6.2f}")
 
 

@@ -85,7 +85,7 @@ def columns_read(sql: str, types: Types) -> dict[str, list[str]]:
                     for column in select.find_all(exp.Column)
                     if column.table == table.alias_or_name and column.name in types[name]
                 ]
-    return {name: sorted(set(found)) for name, found in read.items()}
+    return {name: sorted(set(columns)) for name, columns in read.items()}
 
 
 def floor_sql(table: str, read: Iterable[str], types: Mapping[str, str]) -> str:
@@ -103,10 +103,10 @@ def column_types(connection: Connection) -> Types:
         "SELECT table_schema || '.' || table_name, column_name, data_type FROM information_schema.columns"
         " WHERE table_schema IN ('chatapp', 'callctl')"
     ).fetchall()
-    found: dict[str, dict[str, str]] = {}
+    types: dict[str, dict[str, str]] = {}
     for table, column, kind in rows:
-        found.setdefault(table, {})[column] = kind
-    return found
+        types.setdefault(table, {})[column] = kind
+    return types
 
 
 def measure(url: str, rounds: int) -> dict[str, Any]:
@@ -157,15 +157,15 @@ def measure(url: str, rounds: int) -> dict[str, Any]:
                 began = time.perf_counter()
                 report = verify(connection, settings, fast=fast)
                 timed("fast" if fast else "verify", began)
-                assert report.passed, [each for each in report.checks if not each.passed and not each.warns]
-    best = {name: min(found) for name, found in times.items()}
+                assert report.passed, [check for check in report.checks if not check.passed and not check.warns]
+    best = {name: min(seconds) for name, seconds in times.items()}
     return {
         "rows": {**{table.partition(".")[2]: count for table, count in rows.items()}, **bench.count_rows(url)},
         "passes": [
             {
                 "tables": list(read),
                 "rows": count,
-                "checks": [each.check.id for each in scan.statements if each.check],
+                "checks": [statement.check.id for statement in scan.statements if statement.check],
                 "floor_ms": _ms(sum(best[floor_sql(table, names, types[table])] for table, names in read.items())),
                 "verify_ms": _ms(best[scan.sql]),
             }
@@ -201,13 +201,13 @@ def _ms(value: float) -> float:
 def table(content: Mapping[str, Any]) -> Sequence[str]:
     """What is printed: a line a pass that has rows to look at."""
     lines = [f"{'floor ms':>9} {'verify ms':>9} {'ratio':>6}  pass"]
-    for each in content["passes"]:
-        if not each["rows"]:
+    for scan in content["passes"]:
+        if not scan["rows"]:
             continue
-        ratio = each["verify_ms"] / each["floor_ms"] if each["floor_ms"] else 0
-        name = ", ".join(each["tables"])
+        ratio = scan["verify_ms"] / scan["floor_ms"] if scan["floor_ms"] else 0
+        name = ", ".join(scan["tables"])
         lines.append(
-            f"{each['floor_ms']:9.1f} {each['verify_ms']:9.1f} {ratio:6.2f}  {name}: {', '.join(each['checks'])}"
+            f"{scan['floor_ms']:9.1f} {scan['verify_ms']:9.1f} {ratio:6.2f}  {name}: {', '.join(scan['checks'])}"
         )
     ratio = content["verify_ms"] / content["floor_ms"]
     lines.append(
@@ -234,8 +234,8 @@ def main() -> None:
         databases.append({"name": "calls", **measured(url, arguments.rounds)})
         settings = {"server": bench.SERVER, "postgresql": server.version, "rounds": arguments.rounds}
     content = {"kind": "verify", **saved.describe(Path(sys.executable), settings), "databases": databases}
-    for each in databases:
-        print(f"The database {each['name']}:", *table(each), sep="\n")
+    for entry in databases:
+        print(f"The database {entry['name']}:", *table(entry), sep="\n")
     if arguments.save:
         saved.save(arguments.save, content)
 

@@ -20,8 +20,8 @@ def schema() -> str:
 
 def page(generated: str) -> str:
     """Every field with its type, its range and the columns that keep it."""
-    found = catalogue_form.schema()
-    entry = found["$defs"]["Entry"]
+    generated_schema = catalogue_form.schema()
+    entry = generated_schema["$defs"]["Entry"]
     lines = [
         "# The model catalogue",
         "",
@@ -69,10 +69,10 @@ def page(generated: str) -> str:
 
 def _value(facts: Mapping[str, Any]) -> str:
     """What a field takes, in words."""
-    kinds = [each for each in facts.get("anyOf", [facts]) if each.get("type") != "null"]
+    kinds = [alternative for alternative in facts.get("anyOf", [facts]) if alternative.get("type") != "null"]
     (kind,) = kinds
     if "enum" in kind:
-        return ", ".join(f"`{each}`" for each in kind["enum"])
+        return ", ".join(f"`{value}`" for value in kind["enum"])
     if kind["type"] == "integer":
         return f"whole number, {kind['minimum']:,} to {kind['maximum']:,}"
     if kind["type"] == "boolean":

@@ -94,7 +94,7 @@ def _statement(statement: Statement) -> str:
     if statement.check is not None:
         return f"- check `{statement.check.id}`: {statement.check.sentence}"
     code = statement.summary.replace("`", "'")
-    how = ", ".join(_HOW[each] for each in _HOW if each in statement.directives)
+    how = ", ".join(_HOW[directive] for directive in _HOW if directive in statement.directives)
     return f"- `{code}`" + (f" ({how})" if how else "")
 
 
@@ -122,7 +122,7 @@ def checks(generated: str) -> str:
         "",
         "They run at the end of their step, in its last transaction, and again in every `callctl verify`.",
         "",
-        *_table((each.number, load_script(f"{each.directory}/verify.sql")) for each in all_steps()),
+        *_table((step.number, load_script(f"{step.directory}/verify.sql")) for step in all_steps()),
         "",
         "## Of every row",
         "",
@@ -135,10 +135,10 @@ def checks(generated: str) -> str:
         "They are in the step's own files, where going on would lose something. One that fails stops it.",
         "",
         *_table(
-            (each.number, load_script(name))
-            for each in all_steps()
+            (step.number, load_script(name))
+            for step in all_steps()
             for way in _DIRECTIONS
-            for name in _files(each, way)
+            for name in _files(step, way)
         ),
     ]
     return "\n".join(lines) + "\n"
@@ -148,14 +148,14 @@ def _contract() -> Iterator[str]:
     """A row a check of the catalog, as the whole migration leaves it; `store` is callctl's own schema."""
     yield "| steps | check | objects |"
     yield "|---|---|---|"
-    objects = sorted(expected_of(range(1, len(all_steps()) + 1)), key=lambda each: each.check)
-    for check, group in groupby(objects, key=lambda each: each.check):
+    objects = sorted(expected_of(range(1, len(all_steps()) + 1)), key=lambda expected: expected.check)
+    for check, group in groupby(objects, key=lambda expected: expected.check):
         listed = list(group)
-        steps = ", ".join(str(step) for step in sorted({each.step for each in listed} - {0}))
-        gone = [f"`{each.name}` gone" for each in listed if each.facts is None]
-        names = [f"`{each.name}`" for each in listed if each.facts is not None]
-        said = f"{len(names)} of callctl's own schema" if not steps else ", ".join([*names, *gone])
-        yield f"| {steps} | `{check}` | {said} |"
+        steps = ", ".join(str(step) for step in sorted({expected.step for expected in listed} - {0}))
+        gone = [f"`{expected.name}` gone" for expected in listed if expected.facts is None]
+        names = [f"`{expected.name}`" for expected in listed if expected.facts is not None]
+        summary = f"{len(names)} of callctl's own schema" if not steps else ", ".join([*names, *gone])
+        yield f"| {steps} | `{check}` | {summary} |"
     every = f"1-{len(all_steps())}"
     added = "nothing but callctl's own is in its schema, on its tables, or refers to them from another schema"
     yield f"| | `store-additions` | {added} |"
@@ -232,7 +232,7 @@ def _tables(script: Script) -> Iterator[exp.Schema]:
 
 def _nullable(column: exp.ColumnDef, table: exp.Schema) -> str:
     kinds = (exp.NotNullColumnConstraint, exp.PrimaryKeyColumnConstraint)
-    if any(isinstance(each.kind, kinds) for each in column.constraints):
+    if any(isinstance(constraint.kind, kinds) for constraint in column.constraints):
         return ""
     keys = {name.name for key in table.find_all(exp.PrimaryKey) for name in key.expressions}
     return "" if column.name in keys else ", may be NULL"
@@ -279,7 +279,7 @@ def _allowed(field: Field) -> str:
     if field.low is not None:
         return f"{field.low} to {field.high}"
     if field.one_of:
-        return ", ".join(f"`{each}`" for each in field.one_of)
+        return ", ".join(f"`{value}`" for value in field.one_of)
     if field.longest is not None:
         return f"at most {field.longest} characters"
     return f"`{field.pattern}`" if field.pattern is not None else ""

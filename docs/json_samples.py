@@ -321,8 +321,10 @@ def _outside() -> Scan:
 
 def _copy() -> Copy:
     table, name = "chatapp.integration_accounts", "audit"
-    said = f"trigger {name} on {table} (AFTER UPDATE, function chatapp.audit()) reads OLD, the row with its plaintext"
-    return Copy("trigger", table, name, said)
+    description = (
+        f"trigger {name} on {table} (AFTER UPDATE, function chatapp.audit()) reads OLD, the row with its plaintext"
+    )
+    return Copy("trigger", table, name, description)
 
 
 def _secrets() -> None:
@@ -357,14 +359,14 @@ def _retired() -> None:
 
 def _rotated() -> None:
     render_progress.json_event(RotationProgress(2000, 10_000, 0, 1.7))
-    left = Left("integration_accounts", _ROW, "credentials.appSecret", "unknown-key: the ring has no key k0")
+    left_value = Left("integration_accounts", _ROW, "credentials.appSecret", "unknown-key: the ring has no key k0")
     changed = Changed("twilio", "credentials.authToken", "k1", 9_876)
     reason = f"foreign: {foreign_text('Fernet')}"
     other = ForeignLeft("integration_accounts", "access_token", reason, 1, (_ROW,))
-    counts = (10_000, 9_876, (changed,), 2, (left,), {"twilio": 1}, (other,))
+    counts = (10_000, 9_876, (changed,), 2, (left_value,), {"twilio": 1}, (other,))
     bound = (FieldName("integration_accounts", "twilio", "credentials.authToken"),)
-    done = Rotated(2, "k2", "bind", False, _AT, _AT, *counts, _outside(), (_copy(),), 2.2, bound)
-    render_secrets.rotated(done, "json", _TARGET)
+    rotated = Rotated(2, "k2", "bind", False, _AT, _AT, *counts, _outside(), (_copy(),), 2.2, bound)
+    render_secrets.rotated(rotated, "json", _TARGET)
 
 
 def _account(fingerprint: str | None) -> Account:
@@ -377,24 +379,24 @@ def _chosen() -> None:
 
 def _webhooks() -> None:
     account = _account("9193d0e209b5")
-    done = Done("new", "all accounts", 7, _AT, (account,), 0, (), 1, 1, Path("new-secrets.jsonl"), _AT)
-    render_secrets.webhooks_done(done, "json", _TARGET)
-    left = NotPutBack(_ROW, "its secret has been changed since, by somebody else")
-    back = Done("back", "all accounts", 8, _AT, (_account(None),), 0, (left,), 1, 1, None, None)
+    replaced = Done("new", "all accounts", 7, _AT, (account,), 0, (), 1, 1, Path("new-secrets.jsonl"), _AT)
+    render_secrets.webhooks_done(replaced, "json", _TARGET)
+    not_put_back = NotPutBack(_ROW, "its secret has been changed since, by somebody else")
+    back = Done("back", "all accounts", 8, _AT, (_account(None),), 0, (not_put_back,), 1, 1, None, None)
     render_secrets.webhooks_done(back, "json", _TARGET)
 
 
 def _load_preview() -> None:
     plan = Workload(100, 100, 30.0, None, 10.0)
-    left = Leftover(_COMPANY, _AT, "ops@deploy", True)
+    leftover = Leftover(_COMPANY, _AT, "ops@deploy", True)
     queries = (documented_queries(DOCUMENTED)["find_call"],)
-    render_loadtest.preview(Preview("platform", plan, 1000, 194, 200, (left,), queries), "json")
+    render_loadtest.preview(Preview("platform", plan, 1000, 194, 200, (leftover,), queries), "json")
 
 
 def _load_tested() -> None:
     render_progress.json_event(LoadProgress(42, 12.0, 18.0))
     query = QueryTimes("find_call", 780, {}, Spread(1.1, 3.4, 6.2, 14.8), Spread(0.8, 2.9, 5.6, 14.1), False)
-    done = LoadTest(
+    load_test = LoadTest(
         database="platform",
         version="18.0",
         started_at=_AT,
@@ -418,8 +420,8 @@ def _load_tested() -> None:
         slowest_ms=(6.1, 14.8),
         cpus=(0.7, 1.12),
     )
-    render_loadtest.measured(done, "json", _TARGET)
-    render_loadtest.cleaned(done.removed, "json", _TARGET)
+    render_loadtest.measured(load_test, "json", _TARGET)
+    render_loadtest.cleaned(load_test.removed, "json", _TARGET)
 
 
 def _companies() -> None:

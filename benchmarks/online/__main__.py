@@ -46,7 +46,7 @@ def parse() -> argparse.Namespace:
 
 def in_rounds(asked: str) -> list[str]:
     """The tools as they will run: those of more than one run come again, round after round."""
-    runs = {name.strip(): int(count or 1) for name, _, count in (each.partition(":") for each in asked.split(","))}
+    runs = {name.strip(): int(count or 1) for name, _, count in (part.partition(":") for part in asked.split(","))}
     return [name for number in range(max(runs.values())) for name, count in runs.items() if number < count]
 
 
@@ -82,7 +82,7 @@ def main() -> int:
         content = under_load(options, [every[name] for name in chosen], head)
     if arguments.save:
         saved.save(arguments.save, content)
-    return 1 if any("failed" in each for each in content.get("sizes", ())) else 0
+    return 1 if any("failed" in size for size in content.get("sizes", ())) else 0
 
 
 def under_load(options: bench.Options, chosen: list[tools.Tool], head: dict[str, Any]) -> dict[str, Any]:
@@ -108,13 +108,13 @@ def grow(arguments: argparse.Namespace, up: tools.Tool, head: dict[str, Any]) ->
 
     sizes = []
     print(f"{'chatbots':>10} {'rows':>11} {'wall s':>8} {'s/million':>10} {'MB':>6}")
-    for rows in (int(each) for each in arguments.growth.split(",")):
+    for rows in (int(count) for count in arguments.growth.split(",")):
         with bench.bench(rows, arguments.baseline) as server:
             sizes.append(bench.alone(server, up))
-        each = sizes[-1]
+        size = sizes[-1]
         print(
-            f"{each['chatbots']:10,} {each['rows']:11,} {each['wall_s']:8.1f}"
-            f" {each['wall_s'] / each['rows'] * 1e6:10.1f} {each['memory_mb']:6.0f} {each.get('failed', '')}",
+            f"{size['chatbots']:10,} {size['rows']:11,} {size['wall_s']:8.1f}"
+            f" {size['wall_s'] / size['rows'] * 1e6:10.1f} {size['memory_mb']:6.0f} {size.get('failed', '')}",
             flush=True,
         )
     settings = {**head["settings"], "baseline": arguments.baseline, "postgresql": server.version}

@@ -114,9 +114,9 @@ def measured(server: Server, tool: tools.Tool, options: Options) -> dict[str, An
     """Run one tool under load on a fresh copy; what was measured, as plain values."""
     with copy(server) as url, tempfile.TemporaryDirectory() as own:
         if tool.before:
-            done = run(tool.before(url, Path(own)))
-            if done.status:
-                return {"tool": tool.name, "failed": f"the way up before it failed: {done.said.strip()[-600:]}"}
+            way_up = run(tool.before(url, Path(own)))
+            if way_up.status:
+                return {"tool": tool.name, "failed": f"the way up before it failed: {way_up.said.strip()[-600:]}"}
         command = tool.command(url, Path(own)) if tool.command else None
         with connect(url) as connection:
             keys = sample_keys(connection)

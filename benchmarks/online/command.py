@@ -75,8 +75,8 @@ def run(command: Command, *, limit: float = 1800.0) -> Outcome:
         over.set()
         watcher.join()
         output.seek(0)
-        said = output.read().decode(errors="replace")
-    return Outcome(began, ended, status, round(peak, 1), said)
+        text = output.read().decode(errors="replace")
+    return Outcome(began, ended, status, round(peak, 1), text)
 
 
 def _memory_mb(pid: int) -> float:

@@ -22,10 +22,10 @@ def steps() -> list[list[str]]:
     """The statements of each step."""
     from callctl.statements.script import parse_script
 
-    found = [each.sql for each in parse_script(SOURCE.read_text(encoding="utf-8"), SOURCE.name).statements]
-    if len(found) != sum(STATEMENTS):
-        raise ValueError(f"{SOURCE.name} has {len(found)} statements, not {sum(STATEMENTS)}: divide them anew")
-    rest = iter(found)
+    texts = [statement.sql for statement in parse_script(SOURCE.read_text(encoding="utf-8"), SOURCE.name).statements]
+    if len(texts) != sum(STATEMENTS):
+        raise ValueError(f"{SOURCE.name} has {len(texts)} statements, not {sum(STATEMENTS)}: divide them anew")
+    rest = iter(texts)
     return [list(islice(rest, count)) for count in STATEMENTS]
 
 
@@ -44,7 +44,7 @@ def _statements(name: str) -> list[str]:
     from callctl.statements.script import parse_script
 
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return [each.sql for each in parse_script(text, name).statements]
+    return [statement.sql for statement in parse_script(text, name).statements]
 
 
 def main(how: str, file: str) -> int:

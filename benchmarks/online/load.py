@@ -22,7 +22,7 @@ from benchmarks.online.measure import DONE, Transaction, planned_start
 from callctl.sandbox.lifecycle import BASELINES
 
 TYPES, FLAGS = 1, 2  # what the watcher has seen of table chatbots: its type column, its capability flags
-TYPE_COLUMN = {each.value: each.type_column for each in BASELINES}
+TYPE_COLUMN = {baseline.value: baseline.type_column for baseline in BASELINES}
 KINDS = (("select", 65), ("update", 30), ("insert", 5))
 TABLES = (("users", 40), ("chatbots", 40), ("companies", 20))
 COLUMN_GONE = "column gone"
@@ -48,10 +48,10 @@ def sample_keys(connection: psycopg.Connection[Any], most: int = 20_000) -> dict
     keys = {}
     for name, where in (("users", ""), ("companies", ""), ("chatbots", ""), ("free", "WHERE package_id IS NULL")):
         table = "chatbots" if name == "free" else name
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT id::text FROM chatapp.{table} {where} ORDER BY hashtext(id::text) LIMIT {most}"
         )
-        keys[name] = [row[0] for row in found]
+        keys[name] = [row[0] for row in rows]
     return keys
 
 
@@ -146,18 +146,18 @@ def client(plan: Plan, number: int, shared: Any, columns: Any, pipe: Pipe) -> No
         if planned >= shared[1]:
             break
         now = columns.value
-        what, statement = writer.next(now)
+        kind, statement = writer.next(now)
         begun = time.monotonic()
         # The simple protocol by libpq's own call: nothing prepared, next to nothing of the client's own time.
         result = connection.pgconn.exec_(statement.encode())
-        done = time.monotonic()
+        answered = time.monotonic()
         outcome = DONE
         if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
             state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
             outcome = _NAMES.get(state, state or "connection lost")
             if outcome == COLUMN_GONE:
                 writer.refused(now)
-        records.append(tuple(Transaction(planned, begun, done, what, outcome)))
+        records.append(tuple(Transaction(planned, begun, answered, kind, outcome)))
     pipe.send(records)
     connection.close()
 
@@ -171,11 +171,13 @@ class Load:
         self.columns = spawn.RawValue("i", TYPES)
         self._clients = []
         for number in range(plan.clients):
-            ours, theirs = spawn.Pipe()
-            process = spawn.Process(target=client, args=(plan, number, self._shared, self.columns, theirs), daemon=True)
+            own_end, client_end = spawn.Pipe()
+            process = spawn.Process(
+                target=client, args=(plan, number, self._shared, self.columns, client_end), daemon=True
+            )
             process.start()
-            theirs.close()
-            self._clients.append((process, ours))
+            client_end.close()
+            self._clients.append((process, own_end))
         for _, pipe in self._clients:
             pipe.recv()
 
@@ -191,6 +193,6 @@ class Load:
         transactions: list[Transaction] = []
         for process, pipe in self._clients:
             with contextlib.suppress(EOFError):
-                transactions += (Transaction(*each) for each in pipe.recv())
+                transactions += (Transaction(*transaction) for transaction in pipe.recv())
             process.join()
         return sorted(transactions)

@@ -48,31 +48,44 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 def summary(transactions: Sequence[Transaction], begin: float, end: float) -> dict[str, Any]:
     """What those planned in [begin, end) went through; latencies in milliseconds."""
-    chosen = [each for each in transactions if begin <= each.planned < end]
-    latencies = sorted(each.latency for each in chosen)
+    chosen = [transaction for transaction in transactions if begin <= transaction.planned < end]
+    latencies = sorted(transaction.latency for transaction in chosen)
     return {
         "planned": len(chosen),
-        "completed": sum(each.outcome == DONE for each in chosen),
+        "completed": sum(transaction.outcome == DONE for transaction in chosen),
         "stall_ms": _ms(latencies[-1] if latencies else 0.0),
         "p50_ms": _ms(percentile(latencies, 0.5)),
         "p99_ms": _ms(percentile(latencies, 0.99)),
         "p999_ms": _ms(percentile(latencies, 0.999)),
-        "start_p99_ms": _ms(percentile(sorted(each.begun - each.planned for each in chosen), 0.99)),
-        "late_share": round(sum(each > LATE_SECONDS for each in latencies) / len(latencies), 5) if latencies else 0.0,
-        "errors": dict(Counter(each.outcome for each in chosen if each.outcome != DONE).most_common()),
+        "start_p99_ms": _ms(
+            percentile(sorted(transaction.begun - transaction.planned for transaction in chosen), 0.99)
+        ),
+        "late_share": round(sum(latency > LATE_SECONDS for latency in latencies) / len(latencies), 5)
+        if latencies
+        else 0.0,
+        "errors": dict(
+            Counter(transaction.outcome for transaction in chosen if transaction.outcome != DONE).most_common()
+        ),
     }
 
 
 def stalls(transactions: Sequence[Transaction], begin: float, end: float, most: int = 5) -> list[Stall]:
     """The worst stretches, the worst first: transactions that waited at the same time count as one stall."""
-    left = sorted((each for each in transactions if begin <= each.planned < end), key=lambda each: -each.latency)
-    found: list[Stall] = []
-    while left and len(found) < most:
-        worst = left[0]
-        apart = [each for each in left if each.done <= worst.planned or each.planned >= worst.done]
-        found.append(Stall(worst, len(left) - len(apart) - 1))
-        left = apart
-    return found
+    remaining = sorted(
+        (transaction for transaction in transactions if begin <= transaction.planned < end),
+        key=lambda transaction: -transaction.latency,
+    )
+    worst_stalls: list[Stall] = []
+    while remaining and len(worst_stalls) < most:
+        worst = remaining[0]
+        apart = [
+            transaction
+            for transaction in remaining
+            if transaction.done <= worst.planned or transaction.planned >= worst.done
+        ]
+        worst_stalls.append(Stall(worst, len(remaining) - len(apart) - 1))
+        remaining = apart
+    return worst_stalls
 
 
 def series(transactions: Sequence[Transaction], zero: float, first: float, last: float) -> list[float]:
@@ -81,10 +94,10 @@ def series(transactions: Sequence[Transaction], zero: float, first: float, last:
     A transaction belongs where it was planned. A bucket in which none was planned is 0.
     """
     buckets = [0.0] * max(0, math.ceil(round((last - first) / BUCKET_SECONDS, 6)))
-    for each in transactions:
-        bucket = math.floor((each.planned - zero - first) / BUCKET_SECONDS)
+    for transaction in transactions:
+        bucket = math.floor((transaction.planned - zero - first) / BUCKET_SECONDS)
         if 0 <= bucket < len(buckets):
-            buckets[bucket] = max(buckets[bucket], _ms(each.latency))
+            buckets[bucket] = max(buckets[bucket], _ms(transaction.latency))
     return buckets
 
 

@@ -48,7 +48,7 @@ def dbmate(url: str, directory: Path) -> Command:
     files = directory / "dbmate"
     files.mkdir()
     for number, statements in enumerate(steps(), start=1):
-        text = "-- migrate:up\n" + "".join(f"{each};\n" for each in statements) + "\n-- migrate:down\n"
+        text = "-- migrate:up\n" + "".join(f"{statement};\n" for statement in statements) + "\n-- migrate:down\n"
         (files / f"{number:014}_step.sql").write_text(text, encoding="utf-8")
     database, host, port = _place(url)
     target = f"postgres://postgres@/{database}?host={quote(host, safe='')}&port={port}&sslmode=disable"
@@ -77,7 +77,7 @@ def yoyo(url: str, directory: Path) -> Command:
     files.mkdir()
     for number, statements in enumerate(steps(), start=1):
         depends = f"-- depends: {number - 1:02}.step\n" if number > 1 else ""
-        text = depends + "".join(f"{each};\n" for each in statements)
+        text = depends + "".join(f"{statement};\n" for statement in statements)
         (files / f"{number:02}.step.sql").write_text(text, encoding="utf-8")
     database, host, port = _place(url)
     target = f"postgresql+psycopg://postgres@/{database}?host={quote(host, safe='')}&port={port}"
@@ -123,7 +123,7 @@ def _dbmate() -> Path:
 
 
 def _python_tool(name: str) -> Path:
-    target = _cache() / ("python-tools-" + "-".join(each.partition("==")[2] for each in PYTHON))
+    target = _cache() / ("python-tools-" + "-".join(requirement.partition("==")[2] for requirement in PYTHON))
     stamp = target / "complete"
     if not stamp.is_file():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(target)], check=True)

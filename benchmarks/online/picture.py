@@ -28,11 +28,11 @@ _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 def svg(content: Mapping[str, Any]) -> str:
     """The picture: all strips on the same time axis, 0 where the tool starts; shaded while it runs."""
     runs: dict[str, Mapping[str, Any]] = {}  # of several runs of one tool the first
-    for each in content["tools"]:
-        runs.setdefault(each["tool"], each)
-    tools = [each for each in runs.values() if "wall_s" in each]
-    first = min(each["series_from_s"] for each in tools)
-    last = max(each["series_from_s"] + len(each["series_ms"]) * BUCKET_SECONDS for each in tools)
+    for result in content["tools"]:
+        runs.setdefault(result["tool"], result)
+    tools = [run for run in runs.values() if "wall_s" in run]
+    first = min(measured["series_from_s"] for measured in tools)
+    last = max(measured["series_from_s"] + len(measured["series_ms"]) * BUCKET_SECONDS for measured in tools)
     height = TOP + len(tools) * (STRIP + GAP) + BOTTOM
 
     def across(seconds: float) -> float:
@@ -50,7 +50,7 @@ def svg(content: Mapping[str, Any]) -> str:
     for number, tool in enumerate(tools):
         lines += _strip(tool, TOP + number * (STRIP + GAP), across)
     bottom = TOP + len(tools) * (STRIP + GAP)
-    step = next((each for each in _STEPS if (last - first) / each <= 14), _STEPS[-1])
+    step = next((candidate for candidate in _STEPS if (last - first) / candidate <= 14), _STEPS[-1])
     for mark in range(math.ceil(first / step), math.floor(last / step) + 1):
         x = across(mark * step)
         lines.append(f'<text x="{x}" y="{bottom + 8}" fill="{QUIET}" text-anchor="middle">{mark * step}</text>')

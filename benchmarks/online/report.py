@@ -16,21 +16,21 @@ def medians(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     A run that failed is a result of its own.
     """
     runs: dict[str, list[Mapping[str, Any]]] = {}
-    for number, each in enumerate(results):
-        runs.setdefault(f"{each['tool']} {number}" if "failed" in each else each["tool"], []).append(each)
+    for number, result in enumerate(results):
+        runs.setdefault(f"{result['tool']} {number}" if "failed" in result else result["tool"], []).append(result)
     return [{**_median(of_one), "runs": len(of_one)} for of_one in runs.values()]
 
 
 def _median(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found = dict(runs[0])
+    median = dict(runs[0])
     for name, value in runs[0].items():
         if isinstance(value, int | float):
-            found[name] = statistics.median_high([each[name] for each in runs])
-    if "errors" in found:
-        found["errors"] = dict(sum((Counter(each["errors"]) for each in runs), Counter()))
-        found["worst_ms"] = max(each["stall_ms"] for each in runs)
-        found["late_share"] = max(each["late_share"] for each in runs)
-    return found
+            median[name] = statistics.median_high([run[name] for run in runs])
+    if "errors" in median:
+        median["errors"] = dict(sum((Counter(run["errors"]) for run in runs), Counter()))
+        median["worst_ms"] = max(run["stall_ms"] for run in runs)
+        median["late_share"] = max(run["late_share"] for run in runs)
+    return median
 
 
 def of_tool(result: dict[str, Any]) -> Iterator[str]:
@@ -57,24 +57,24 @@ def of_tool(result: dict[str, Any]) -> Iterator[str]:
 
 def table(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     """One row a tool; ratios against the document's script in one transaction, of this very run."""
-    base = next((each for each in results if each["tool"] == BASE and "wall_s" in each), None)
+    base = next((result for result in results if result["tool"] == BASE and "wall_s" in result), None)
     yield (
         f"{'tool':18} {'wall s':>7} {'ratio':>6} {'stall ms':>9} {'ratio':>8} {'p50':>6} {'p99':>8} {'p99.9':>8}"
         f" {'late %':>7} {'done/planned':>13} {'after ms':>8} {'WAL MB':>8} {'MB':>6}  errors"
     )
-    for each in results:
-        if "wall_s" not in each:
-            yield f"{each['tool']:18} not measured"
+    for result in results:
+        if "wall_s" not in result:
+            yield f"{result['tool']:18} not measured"
             continue
         wall = stall = ""
-        if base and each["tool"] != "floor":
-            wall = f"{each['wall_s'] / base['wall_s']:.2f}"
-            stall = f"{each['stall_ms'] / base['stall_ms']:.4f}"
-        late = f"{each['late_share'] * 100:.2f}"
-        errors = ", ".join(f"{name}: {count}" for name, count in each["errors"].items()) or "-"
+        if base and result["tool"] != "floor":
+            wall = f"{result['wall_s'] / base['wall_s']:.2f}"
+            stall = f"{result['stall_ms'] / base['stall_ms']:.4f}"
+        late = f"{result['late_share'] * 100:.2f}"
+        errors = ", ".join(f"{name}: {count}" for name, count in result["errors"].items()) or "-"
         yield (
-            f"{each['tool']:18} {each['wall_s']:7.1f} {wall:>6} {each['stall_ms']:9.1f} {stall:>8}"
-            f" {each['p50_ms']:6.1f} {each['p99_ms']:8.1f} {each['p999_ms']:8.1f} {late:>7}"
-            f" {each['completed']:>6}/{each['planned']:<6} {each['after']['stall_ms']:8.1f} {each['wal_mb']:8.1f}"
-            f" {each['memory_mb']:6.1f}  {errors}{'  FAILED' if 'failed' in each else ''}"
+            f"{result['tool']:18} {result['wall_s']:7.1f} {wall:>6} {result['stall_ms']:9.1f} {stall:>8}"
+            f" {result['p50_ms']:6.1f} {result['p99_ms']:8.1f} {result['p999_ms']:8.1f} {late:>7}"
+            f" {result['completed']:>6}/{result['planned']:<6} {result['after']['stall_ms']:8.1f}"
+            f" {result['wal_mb']:8.1f} {result['memory_mb']:6.1f}  {errors}{'  FAILED' if 'failed' in result else ''}"
         )

@@ -63,7 +63,7 @@ def document_tool(
 def tools(program: str) -> dict[str, Tool]:
     """Every tool by its name, in the order of the report; ``program`` is the callctl to run."""
     up, down = ("migrate", "up", "--yes"), ("migrate", "down", "--yes")
-    found = [
+    all_tools = [
         Tool(FLOOR, None, any_baseline=True),
         document_tool("script", "script"),
         document_tool("statements", "statements"),
@@ -82,4 +82,4 @@ def tools(program: str) -> dict[str, Tool]:
         callctl_tool("callctl-down-reader", program, (*down, "--all"), before=up, reader=True),
         callctl_tool("callctl-down-to-1", program, (*down, "--to", "1"), before=up),
     ]
-    return {tool.name: tool for tool in found}
+    return {tool.name: tool for tool in all_tools}

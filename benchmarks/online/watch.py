@@ -81,8 +81,8 @@ class Watch:
                 self._look_at_columns()
 
     def _look_at_columns(self) -> None:
-        found = {row[0] for row in self._connection.execute(_COLUMNS, (self._type,))}
-        self._columns.value = TYPES * (self._type in found) + FLAGS * ("enabled_call" in found)
+        columns = {row[0] for row in self._connection.execute(_COLUMNS, (self._type,))}
+        self._columns.value = TYPES * (self._type in columns) + FLAGS * ("enabled_call" in columns)
 
 
 def describe(stall: Stall, looks: list[Look], zero: float) -> dict[str, Any]:
@@ -110,9 +110,9 @@ def time_by_statement(looks: list[Look], begin: float, end: float, most: int = 1
     during = [look for look in looks if begin <= look.time <= end]
     if not during:
         return []
-    each = (end - begin) / len(during)
+    share = (end - begin) / len(during)
     seen = Counter(shorten(query) for look in during for query, _ in look.tool)
-    return [(round(count * each, 2), query) for query, count in seen.most_common(most)]
+    return [(round(count * share, 2), query) for query, count in seen.most_common(most)]
 
 
 def shorten(query: str, length: int = 110) -> str:

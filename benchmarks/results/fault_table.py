@@ -20,14 +20,14 @@ def faults(content: Mapping[str, Any]) -> str:
     others: list[str] = []
     for chain in content["chains"]:
         count = sum(chain["actions"].values())
-        found = ONE.fullmatch(chain["what"])
-        if found is None:
+        match = ONE.fullmatch(chain["what"])
+        if match is None:
             others.append(f"{chain['what']} {count:,}")
         else:
-            tried[found["fault"], found["direction"] or found["scene"]] = count
+            tried[match["fault"], match["direction"] or match["scene"]] = count
     total = sum(count for chain in content["chains"] for count in chain["actions"].values())
     earlier = sorted({chain["commit"][:10] for chain in content["chains"]} - {content["commit"][:10]})
-    told = f" Of some chains it was commit {', '.join(f'`{each}`' for each in earlier)}." if earlier else ""
+    told = f" Of some chains it was commit {', '.join(f'`{commit}`' for commit in earlier)}." if earlier else ""
     columns = {column: name for column, name in COLUMNS.items() if any(way == column for _, way in tried)}
     lines = [
         f"{total:,} faults. {where(content)}{told}",

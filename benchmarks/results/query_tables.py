@@ -21,13 +21,13 @@ def queries(content: Mapping[str, Any]) -> str:
         f"on {many['calls']:,} calls and {many['call_transcripts']:,} lines |",
         "|---|---|" + "---|" * (len(tenants) + 2),
     ]
-    for each in content["queries"]:
-        times = " | ".join(_time(each[name]["ms"]) for name in tenants)
-        plans = [each["many"][0], each["many"][1], each["many, large"]]
-        reads = sorted({found for name in tenants for found in _reads(each[name])})
-        later = sorted({found for plan in plans for found in _reads(plan)})
+    for query in content["queries"]:
+        times = " | ".join(_time(query[name]["ms"]) for name in tenants)
+        plans = [query["many"][0], query["many"][1], query["many, large"]]
+        reads = sorted({read for name in tenants for read in _reads(query[name])})
+        later = sorted({read for plan in plans for read in _reads(plan)})
         lines.append(
-            f"| `{each['query']}` | {each['documented']} | {times} | {', '.join(reads) or 'nothing'} |"
+            f"| `{query['query']}` | {query['documented']} | {times} | {', '.join(reads) or 'nothing'} |"
             f" {', '.join(later) or 'nothing'} |"
         )
     return "\n".join(lines)
@@ -36,22 +36,22 @@ def queries(content: Mapping[str, Any]) -> str:
 def changes(content: Mapping[str, Any]) -> str:
     """What another index would do, and what deleting a parent costs."""
     lines = ["| query | for | with | time | reads | MB of the index |", "|---|---|---|---|---|---|"]
-    for each in content["words"]:
+    for word in content["words"]:
         lines.append(
-            f"| `search`, `{each['word']}` ({each['is']}) | {each['for']} | as documented | {_time(each['ms'])} |"
-            f" {', '.join(_reads(each))} | |"
+            f"| `search`, `{word['word']}` ({word['is']}) | {word['for']} | as documented | {_time(word['ms'])} |"
+            f" {', '.join(_reads(word))} | |"
         )
-    for each in content["changes"]:
+    for change in content["changes"]:
         lines.append(
-            f"| `{each['query']}` | {each['for']} | {each['with']} |"
-            f" {_time(each['ms'])} | {', '.join(_reads(each))} | {each['mb'] or ''} |"
+            f"| `{change['query']}` | {change['for']} | {change['with']} |"
+            f" {_time(change['ms'])} | {', '.join(_reads(change))} | {change['mb'] or ''} |"
         )
-    for each in content["keys"]:
-        for name, text in (("documented", "as documented"), ("indexed", f"with calls ({each['column']})")):
-            size = each["mb"] if name == "indexed" else ""
+    for key in content["keys"]:
+        for name, text in (("documented", "as documented"), ("indexed", f"with calls ({key['column']})")):
+            size = key["mb"] if name == "indexed" else ""
             lines.append(
-                f"| deleting {each['parent']} without calls | | {text} | {_time(each[name]['ms'])} |"
-                f" {', '.join(_reads(each[name]))} | {size} |"
+                f"| deleting {key['parent']} without calls | | {text} | {_time(key[name]['ms'])} |"
+                f" {', '.join(_reads(key[name]))} | {size} |"
             )
     return "\n".join(lines)
 
@@ -64,7 +64,7 @@ def _reads(plan: Mapping[str, Any]) -> list[str]:
 
 def index_sizes(content: Mapping[str, Any]) -> str:
     """What the documented indexes take."""
-    return ", ".join(f"`{each['index']}` {each['mb']:,}" for each in content["indexes"])
+    return ", ".join(f"`{index['index']}` {index['mb']:,}" for index in content["indexes"])
 
 
 def _time(milliseconds: float) -> str:

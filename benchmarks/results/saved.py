@@ -20,8 +20,8 @@ def machine() -> dict[str, Any]:
     model = platform.machine()
     with_model = Path("/proc/cpuinfo")
     if with_model.is_file():
-        found = re.search(r"^model name\s*: (.+)$", with_model.read_text(), re.MULTILINE)
-        model = found[1].strip() if found else model
+        match = re.search(r"^model name\s*: (.+)$", with_model.read_text(), re.MULTILINE)
+        model = match[1].strip() if match else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpus": os.cpu_count(),
@@ -67,8 +67,10 @@ def _without_paths(text: str) -> str:
 
 def newest(kind: str, directory: Path = RESULTS) -> dict[str, Any]:
     """The content of the latest result file of a kind (``online``, ``growth``). Raises ValueError if there is none."""
-    found: list[dict[str, Any]] = [json.loads(file.read_text(encoding="utf-8")) for file in directory.glob("*.json")]
-    chosen = [each for each in found if each["kind"] == kind]
+    documents: list[dict[str, Any]] = [
+        json.loads(file.read_text(encoding="utf-8")) for file in directory.glob("*.json")
+    ]
+    chosen = [document for document in documents if document["kind"] == kind]
     if not chosen:
         raise ValueError(f"no result file of kind {kind} in {directory.name}/")
-    return max(chosen, key=lambda each: str(each["date"]))
+    return max(chosen, key=lambda document: str(document["date"]))

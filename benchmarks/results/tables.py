@@ -37,7 +37,7 @@ def online(content: Mapping[str, Any]) -> str:
     """The table of a run under load, and what it was measured on."""
     rows = content["rows"]
     settings = content["settings"]
-    floor = next((each for each in content["tools"] if each["tool"] == "floor"), None)
+    floor = next((tool for tool in content["tools"] if tool["tool"] == "floor"), None)
     on_time = ""
     if floor is not None:
         on_time = (
@@ -52,34 +52,34 @@ def online(content: Mapping[str, Any]) -> str:
         "| done of planned | WAL MB | memory MB | errors of clients |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    found = medians(content["tools"])
-    base = next((each for each in found if each["tool"] == BASE and "wall_s" in each), None)
-    lines += [_row(each, base) for each in found if "wall_s" in each]
-    failed = [each for each in content["tools"] if "failed" in each]
+    results = medians(content["tools"])
+    base = next((result for result in results if result["tool"] == BASE and "wall_s" in result), None)
+    lines += [_row(result, base) for result in results if "wall_s" in result]
+    failed = [tool for tool in content["tools"] if "failed" in tool]
     if failed:
         lines += ["", "Failed, and not tried again:", ""]
-        lines += [f"- {NAMES[each['tool']]}: `{_last_line(each['failed'])}`" for each in failed]
+        lines += [f"- {NAMES[tool['tool']]}: `{_last_line(tool['failed'])}`" for tool in failed]
     return "\n".join(lines)
 
 
-def _row(each: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
+def _row(result: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
     wall = stall = ""
-    if base is not None and each["tool"] != "floor" and each["tool"] not in OTHER_WAY:  # the script only goes up
-        wall, stall = _ratio(each["wall_s"], base["wall_s"]), _ratio(each["stall_ms"], base["stall_ms"])
-    errors = ", ".join(f"{count} {name}" for name, count in each["errors"].items())
+    if base is not None and result["tool"] != "floor" and result["tool"] not in OTHER_WAY:  # the script only goes up
+        wall, stall = _ratio(result["wall_s"], base["wall_s"]), _ratio(result["stall_ms"], base["stall_ms"])
+    errors = ", ".join(f"{count} {name}" for name, count in result["errors"].items())
     cells = [
-        NAMES[each["tool"]] + (" (failed)" if "failed" in each else ""),
-        f"{each['runs']}",
-        f"{each['wall_s']:.1f}",
+        NAMES[result["tool"]] + (" (failed)" if "failed" in result else ""),
+        f"{result['runs']}",
+        f"{result['wall_s']:.1f}",
         wall,
-        _time(each["stall_ms"]),
-        _time(each["worst_ms"]) if each["runs"] > 1 else "",
+        _time(result["stall_ms"]),
+        _time(result["worst_ms"]) if result["runs"] > 1 else "",
         stall,
-        *(_time(each[name]) for name in ("p50_ms", "p99_ms", "p999_ms")),
-        _share(each["late_share"]),
-        f"{each['completed']:,} of {each['planned']:,}",
-        f"{each['wal_mb']:,.0f}",
-        f"{each['memory_mb']:.0f}" if each["memory_mb"] else "",
+        *(_time(result[name]) for name in ("p50_ms", "p99_ms", "p999_ms")),
+        _share(result["late_share"]),
+        f"{result['completed']:,} of {result['planned']:,}",
+        f"{result['wal_mb']:,.0f}",
+        f"{result['memory_mb']:.0f}" if result["memory_mb"] else "",
         errors,
     ]
     return f"| {' | '.join(cells)} |"
@@ -93,28 +93,28 @@ def growth(content: Mapping[str, Any]) -> str:
         "| chatbots | rows of users, chatbots, companies | wall s | s a million rows | memory MB |",
         "|---|---|---|---|---|",
     ]
-    for each in content["sizes"]:
-        per_million = each["wall_s"] / each["rows"] * 1e6
+    for size in content["sizes"]:
+        per_million = size["wall_s"] / size["rows"] * 1e6
         lines.append(
-            f"| {each['chatbots']:,} | {each['rows']:,} | {each['wall_s']:.1f} | {per_million:.1f}"
-            f" | {each['memory_mb']:.0f} |"
+            f"| {size['chatbots']:,} | {size['rows']:,} | {size['wall_s']:.1f} | {per_million:.1f}"
+            f" | {size['memory_mb']:.0f} |"
         )
     return "\n".join(lines)
 
 
 def holds(content: Mapping[str, Any]) -> str:
     """The longest lock that clients wait behind, a row a command, a column a size."""
-    found = {(each["command"], each["rows"]): each for each in content["holds"]}
-    sizes = sorted({rows for _, rows in found})
-    apart = max(each["looks_ms"] for each in found.values())
+    by_size = {(hold["command"], hold["rows"]): hold for hold in content["holds"]}
+    sizes = sorted({rows for _, rows in by_size})
+    apart = max(hold["looks_ms"] for hold in by_size.values())
     lines = [
         f"{where(content)} Looks at `pg_locks` came at most {apart:.0f} ms apart.",
         "",
         f"| longest hold, ms | {' | '.join(f'{rows:,} chatbots' for rows in sizes)} |",
         f"|---|{'---|' * len(sizes)}",
     ]
-    for command in dict.fromkeys(command for command, _ in found):
-        cells = " | ".join(f"{found[command, rows]['longest_ms']:.1f}" for rows in sizes)
+    for command in dict.fromkeys(command for command, _ in by_size):
+        cells = " | ".join(f"{by_size[command, rows]['longest_ms']:.1f}" for rows in sizes)
         lines.append(f"| {command} | {cells} |")
     return "\n".join(lines)
 
@@ -140,7 +140,7 @@ def mutations(content: Mapping[str, Any]) -> str:
 
 def verify(content: Mapping[str, Any]) -> str:
     """What each pass of callctl verify costs, beside the floor of what it reads: a table for each database."""
-    parts = [where(content), *(_verified(each) for each in content["databases"])]
+    parts = [where(content), *(_verified(database) for database in content["databases"])]
     return "\n\n".join(parts)
 
 
@@ -160,11 +160,11 @@ def _verified(content: Mapping[str, Any]) -> str:
         "| one pass | reads | floor | verify | ratio |",
         "|---|---|---|---|---|",
     ]
-    for each in content["passes"]:
-        if each["rows"]:
-            read = [name.partition(".")[2] for name in each["tables"]]
-            times = [_time(each["floor_ms"]), _time(each["verify_ms"]), f"{each['verify_ms'] / each['floor_ms']:.2f}"]
-            checks = ", ".join(f"`{check}`" for check in each["checks"])
+    for scan in content["passes"]:
+        if scan["rows"]:
+            read = [name.partition(".")[2] for name in scan["tables"]]
+            times = [_time(scan["floor_ms"]), _time(scan["verify_ms"]), f"{scan['verify_ms'] / scan['floor_ms']:.2f}"]
+            checks = ", ".join(f"`{check}`" for check in scan["checks"])
             lines.append(f"| {checks} | {', '.join(read)} | {' | '.join(times)} |")
     ratio = content["verify_ms"] / content["floor_ms"]
     whole = f"{_time(content['floor_ms'])} | {_time(content['verify_ms'])} | **{ratio:.2f}**"
@@ -179,10 +179,10 @@ def _verified(content: Mapping[str, Any]) -> str:
 def replace(page: str, marker: str, text: str) -> str:
     """The page with ``text`` between ``<!-- marker:begin -->`` and ``:end``. Raises ValueError without them."""
     pattern = re.compile(rf"(<!-- {marker}:begin -->\n).*?(<!-- {marker}:end -->)", re.DOTALL)
-    made, count = pattern.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page)
+    new_page, count = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", page)
     if count != 1:
         raise ValueError(f"{count} places for {marker} on the page")
-    return made
+    return new_page
 
 
 def where(content: Mapping[str, Any]) -> str:

@@ -58,9 +58,9 @@ def settings_file(directory: Path) -> Path:
         file.touch(0o600)
         file.write_text(key(name).secret.hex())
         ring.append(f"    - {{id: {name}, file: {file}}}")
-    made = directory / "callctl.yaml"
-    made.write_text("\n".join(["keys:", "  primary: k2", "  ring:", *ring, ""]))
-    return made
+    settings = directory / "callctl.yaml"
+    settings.write_text("\n".join(["keys:", "  primary: k2", "  ring:", *ring, ""]))
+    return settings
 
 
 @contextlib.contextmanager
@@ -96,29 +96,29 @@ def make_template(server: Server, form: Form, rows: int) -> list[Ready]:
                 ))  # fmt: skip
                 ready.append(Ready(uuid.UUID(id).bytes, *(column.encode() for column in _columns(after))))
         connection.execute("VACUUM (ANALYZE)")
-    return sorted(ready, key=lambda each: each.id)
+    return sorted(ready, key=lambda account: account.id)
 
 
 def _account(rng: random.Random, number: int) -> tuple[str, dict[str, Any]]:
     """The type of an account and its three columns, each with SECRETS secrets in them."""
     account_type = ("twilio", "whatsapp", "custom")[number % 3]
-    one, two = (f"{rng.getrandbits(128):032x}" for _ in range(2))
+    first, second = (f"{rng.getrandbits(128):032x}" for _ in range(2))
     if account_type == "twilio":
         credentials: dict[str, Any] = {
-            "accountSid": f"AC{rng.getrandbits(128):032x}", "authToken": one, "phoneNumber": "+15550100",
-            "apiKeySid": f"SK{rng.getrandbits(128):032x}", "apiKeySecret": two,
+            "accountSid": f"AC{rng.getrandbits(128):032x}", "authToken": first, "phoneNumber": "+15550100",
+            "apiKeySid": f"SK{rng.getrandbits(128):032x}", "apiKeySecret": second,
         }  # fmt: skip
     elif account_type == "whatsapp":
         credentials = {
             "businessAccountId": str(rng.getrandbits(48)), "phoneNumberId": str(rng.getrandbits(48)),
-            "phoneNumber": "+15550100", "accessToken": one, "appId": str(rng.getrandbits(48)), "appSecret": two,
+            "phoneNumber": "+15550100", "accessToken": first, "appId": str(rng.getrandbits(48)), "appSecret": second,
             "wabizPhoneNumberId": str(rng.getrandbits(48)),
         }  # fmt: skip
     else:
         credentials = {
-            "sipUri": "sip:bot@pbx.example", "username": "bot", "password": one, "domain": "pbx.example",
+            "sipUri": "sip:bot@pbx.example", "username": "bot", "password": first, "domain": "pbx.example",
             "proxyServer": "proxy.example", "stunServers": ["stun:stun.example:3478"],
-            "turnServers": [{"urls": "turn:turn.example:3478", "username": "bot", "credential": two}],
+            "turnServers": [{"urls": "turn:turn.example:3478", "username": "bot", "credential": second}],
         }  # fmt: skip
     tokens = (f"{rng.getrandbits(4 * _TOKEN_CHARACTERS):0{_TOKEN_CHARACTERS}x}" for _ in range(2))
     return account_type, {"credentials": credentials, "access_token": next(tokens), "refresh_token": next(tokens)}
@@ -131,9 +131,9 @@ _NOWHERE = Place("", "", "", "")  # version 1 is bound to no place
 def _encrypted(encrypter: Encrypter, value: Any, name: str = "") -> Any:
     """The same with every secret under a key; the tokens are JSON text."""
     if isinstance(value, dict):
-        return {inner: _encrypted(encrypter, each, inner) for inner, each in value.items()}
+        return {inner: _encrypted(encrypter, member, inner) for inner, member in value.items()}
     if isinstance(value, list):
-        return [_encrypted(encrypter, each, name) for each in value]
+        return [_encrypted(encrypter, item, name) for item in value]
     if name in ("access_token", "refresh_token"):
         return envelope_text(encrypter.encrypt(value, _NOWHERE, 1))
     return encrypter.encrypt(value, _NOWHERE, 1) if name in _SECRET else value
@@ -147,18 +147,18 @@ def under(url: str, name: str) -> int:
     """How many rows have all their SECRETS under a key, as the server sees it."""
     pattern = f'"kid": ?"{name}"'
     with connect(url) as connection:
-        found = connection.execute(
+        row = connection.execute(
             f"SELECT count(*) FROM {RELATION} AS t"
             " WHERE (SELECT count(*) FROM regexp_matches(t::text, replace(%s, '\"', '\"+'), 'g')) = %s",
             (pattern, SECRETS),
         ).fetchone()
-    assert found is not None
-    return int(found[0])
+    assert row is not None
+    return int(row[0])
 
 
 def bytes_a_row(url: str) -> float:
     """The size of the table on disk, by its rows."""
     with connect(url) as connection:
-        found = connection.execute(f"SELECT pg_table_size('{RELATION}')::float / count(*) FROM {RELATION}").fetchone()
-    assert found is not None
-    return float(found[0])
+        row = connection.execute(f"SELECT pg_table_size('{RELATION}')::float / count(*) FROM {RELATION}").fetchone()
+    assert row is not None
+    return float(row[0])

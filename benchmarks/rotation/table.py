@@ -32,14 +32,14 @@ def line(result: Mapping[str, Any]) -> str:
 
 def rate(results: Sequence[Mapping[str, Any]], way: str, form: str) -> float | None:
     """The rows a second of a way: the median of its rounds. None where it was not measured."""
-    found = [float(each["rows_per_s"]) for each in results if (each["way"], each["form"]) == (way, form)]
-    return statistics.median(found) if found else None
+    rates = [float(result["rows_per_s"]) for result in results if (result["way"], result["form"]) == (way, form)]
+    return statistics.median(rates) if rates else None
 
 
 def limit(results: Sequence[Mapping[str, Any]], form: str, connections: int) -> float | None:
     """The faster of the two forms of the limit with so many connections."""
-    found = [each for way in LIMITS[connections] if (each := rate(results, way, form)) is not None]
-    return max(found, default=None)
+    rates = [known for way in LIMITS[connections] if (known := rate(results, way, form)) is not None]
+    return max(rates, default=None)
 
 
 def rotation(content: Mapping[str, Any]) -> str:
@@ -55,15 +55,15 @@ def rotation(content: Mapping[str, Any]) -> str:
     ]
     for form in sizes:
         for way, name in NAMES.items():
-            found = rate(results, way, form)
-            if found is None:
+            measured_rate = rate(results, way, form)
+            if measured_rate is None:
                 continue
-            shares = (_share(found, limit(results, form, connections)) for connections in LIMITS)
-            memory = max(each["memory_mb"] for each in results if (each["way"], each["form"]) == (way, form))
-            cells = [form, name, f"{found:,.0f}", *shares, f"{memory:.0f}" if memory else ""]
+            shares = (_share(measured_rate, limit(results, form, connections)) for connections in LIMITS)
+            memory = max(result["memory_mb"] for result in results if (result["way"], result["form"]) == (way, form))
+            cells = [form, name, f"{measured_rate:,.0f}", *shares, f"{memory:.0f}" if memory else ""]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _share(found: float, whole: float | None) -> str:
-    return f"{found / whole:.2f}" if whole else ""
+def _share(measured_rate: float, whole: float | None) -> str:
+    return f"{measured_rate / whole:.2f}" if whole else ""

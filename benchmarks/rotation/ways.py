@@ -66,10 +66,10 @@ def _array(element: int, items: Sequence[bytes]) -> bytes:
 
 def _parameters(batch: Sequence[Ready]) -> list[bytes]:
     return [
-        _array(_UUID, [each.id for each in batch]),
-        _array(_JSONB, [b"\x01" + each.credentials for each in batch]),
-        _array(_TEXT, [each.access_token for each in batch]),
-        _array(_TEXT, [each.refresh_token for each in batch]),
+        _array(_UUID, [account.id for account in batch]),
+        _array(_JSONB, [b"\x01" + account.credentials for account in batch]),
+        _array(_TEXT, [account.access_token for account in batch]),
+        _array(_TEXT, [account.refresh_token for account in batch]),
     ]
 
 
@@ -99,9 +99,9 @@ def limit_table(url: str, ready: Sequence[Ready], _: Options) -> Measured:
     with connect(url) as connection:
         connection.execute("CREATE TABLE ready (id uuid, credentials jsonb, access_token text, refresh_token text)")
         with connection.cursor() as cursor, cursor.copy("COPY ready FROM STDIN") as copy:
-            for each in ready:
-                texts = (each.credentials, each.access_token, each.refresh_token)
-                copy.write_row((each.id.hex(), *(text.decode() for text in texts)))
+            for account in ready:
+                texts = (account.credentials, account.access_token, account.refresh_token)
+                copy.write_row((account.id.hex(), *(text.decode() for text in texts)))
         connection.execute("VACUUM ANALYZE ready")
         connection.execute("CHECKPOINT")
     return Measured(len(ready), _side_by_side(url, 1, lambda connection, _: connection.execute(_FROM_TABLE)))
@@ -112,14 +112,14 @@ def _side_by_side(url: str, connections: int, work: Callable[[psycopg.Connection
     opened = [connect(url) for _ in range(connections)]
     failed: list[BaseException] = []
 
-    def one(number: int) -> None:
+    def work_alone(number: int) -> None:
         try:
             work(opened[number], number)
         except BaseException as problem:
             failed.append(problem)
 
     began = time.monotonic()
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(connections)]
+    threads = [threading.Thread(target=work_alone, args=(number,)) for number in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -158,8 +158,8 @@ class _Again:
         if isinstance(value, dict):
             if "authTag" in value:
                 return self._encrypted(value)
-            return {name: self._inside(each) for name, each in value.items()}
-        return [self._inside(each) for each in value] if isinstance(value, list) else value
+            return {name: self._inside(member) for name, member in value.items()}
+        return [self._inside(item) for item in value] if isinstance(value, list) else value
 
     def _encrypted(self, envelope: dict[str, str]) -> dict[str, Any]:
         ciphertext = bytes.fromhex(envelope["encrypted"] + envelope["authTag"])
@@ -178,46 +178,46 @@ def _pages(connection: psycopg.Connection[Any], rows: int) -> Iterator[list[tupl
 def row_by_row(url: str, ready: Sequence[Ready], options: Options) -> Measured:
     """SELECT, UPDATE, COMMIT for each row."""
     again = _Again()
-    ids = [each.id.hex() for each in ready]
+    ids = [account.id.hex() for account in ready]
     with psycopg.connect(url) as connection:
-        began, done = time.monotonic(), 0
+        began, rows_done = time.monotonic(), 0
         for id in ids:
-            found = connection.execute(f"{_SELECT} WHERE id = %s".encode(), (id,)).fetchall()
-            connection.execute(_UPDATE, again.row(*found[0]))
+            rows = connection.execute(f"{_SELECT} WHERE id = %s".encode(), (id,)).fetchall()
+            connection.execute(_UPDATE, again.row(*rows[0]))
             connection.commit()
-            done += 1
+            rows_done += 1
             if time.monotonic() - began > options.sample_s:
                 break
-        return Measured(done, time.monotonic() - began)
+        return Measured(rows_done, time.monotonic() - began)
 
 
 def page_by_page(url: str, _: Sequence[Ready], options: Options) -> Measured:
     """Read 1,000; UPDATE and COMMIT each: what most ORMs' rotations do."""
     again = _Again()
     with psycopg.connect(url) as connection:
-        began, done = time.monotonic(), 0
+        began, rows_done = time.monotonic(), 0
         for page in _pages(connection, READ_AT_ONCE):
             for row in page:
                 connection.execute(_UPDATE, again.row(*row))
                 connection.commit()
-                done += 1
+                rows_done += 1
                 if time.monotonic() - began > options.sample_s:
-                    return Measured(done, time.monotonic() - began)
-        return Measured(done, time.monotonic() - began)
+                    return Measured(rows_done, time.monotonic() - began)
+        return Measured(rows_done, time.monotonic() - began)
 
 
 def executemany(url: str, _: Sequence[Ready], options: Options) -> Measured:
     """Read 1,000, write them with the driver's executemany, COMMIT."""
     again = _Again()
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        began, done = time.monotonic(), 0
+        began, rows_done = time.monotonic(), 0
         for page in _pages(connection, READ_AT_ONCE):
             cursor.executemany(_UPDATE, [again.row(*row) for row in page])
             connection.commit()
-            done += len(page)
+            rows_done += len(page)
             if time.monotonic() - began > options.sample_s:
                 break
-        return Measured(done, time.monotonic() - began)
+        return Measured(rows_done, time.monotonic() - began)
 
 
 # ---- callctl -------------------------------------------------------------------------------------------
@@ -262,9 +262,9 @@ def measured(server: Server, name: str, form: Form, ready: Sequence[Ready], opti
     way, _ = WAYS[name]
     with bench.copy(server) as url:
         result = way(url, ready, options)
-        done = accounts.under(url, "k2")
-        if done != result.rows:
-            raise RuntimeError(f"{name}: {result.rows:,} rows were to be under k2, and {done:,} are")
+        rows_done = accounts.under(url, "k2")
+        if rows_done != result.rows:
+            raise RuntimeError(f"{name}: {result.rows:,} rows were to be under k2, and {rows_done:,} are")
     return {
         "way": name,
         "form": form,

@@ -69,5 +69,5 @@ class Interrupted(CallctlError):
 def quoted(names: Iterable[str]) -> str:
     """Some names in a message: the first five, and how many more there are."""
     listed = list(names)
-    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-    return ", ".join(listed[:5]) + more
+    others = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + others

@@ -210,8 +210,10 @@ def mark(directory: Path) -> None:
 def is_marked(directory: Path) -> bool:
     """Whether callctl has made this directory; not where the path is a symbolic link, even to one that it made."""
     try:
-        found = json.loads((directory / _MARK).read_text(encoding="utf-8"))
-        return bool(stat.S_ISDIR(directory.lstat().st_mode) and found == {"made_by": "callctl", **_identity(directory)})
+        document = json.loads((directory / _MARK).read_text(encoding="utf-8"))
+        return bool(
+            stat.S_ISDIR(directory.lstat().st_mode) and document == {"made_by": "callctl", **_identity(directory)}
+        )
     except (OSError, ValueError):
         return False
 
@@ -236,5 +238,5 @@ def remove_marked(directory: Path, hint: str) -> None:
 
 
 def _identity(directory: Path) -> dict[str, int]:
-    found = directory.lstat()
-    return {"device": found.st_dev, "inode": found.st_ino}
+    status = directory.lstat()
+    return {"device": status.st_dev, "inode": status.st_ino}

@@ -89,5 +89,5 @@ def problem(stream: TextIO) -> OSError | None:
     A reader that leaves (``| head``) has what it wanted.
     """
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
-    found = raw.problem if isinstance(raw, Unfailing) else None
-    return None if isinstance(found, BrokenPipeError) else found
+    error = raw.problem if isinstance(raw, Unfailing) else None
+    return None if isinstance(error, BrokenPipeError) else error

@@ -51,7 +51,7 @@ def has_password(conninfo: str) -> bool:
 
 def _without_passwords(text: str) -> str:
     for pattern in _ALL:
-        text = pattern.sub(lambda found: found["before"] + (HIDDEN if found["secret"] else ""), text)
+        text = pattern.sub(lambda match: match["before"] + (HIDDEN if match["secret"] else ""), text)
     return text
 
 
@@ -88,10 +88,10 @@ def _hide_groups(text: str, digits: int, letters: int) -> str:
     """A run of groups with the parts hidden that have so many digits; a UUID is none, and parts them."""
     parts: list[str] = []
     end = 0
-    for start, stop in [*(found.span() for found in _UUID.finditer(text)), (len(text), len(text))]:
+    for start, stop in [*(match.span() for match in _UUID.finditer(text)), (len(text), len(text))]:
         part = text[end:start]
-        found = _digits(part)
-        parts += [HIDDEN if found[0] >= digits and found[1] >= letters else part, text[start:stop]]
+        counts = _digits(part)
+        parts += [HIDDEN if counts[0] >= digits and counts[1] >= letters else part, text[start:stop]]
         end = stop
     return "".join(parts)
 
@@ -101,7 +101,7 @@ def _is_base64(run: str) -> bool:
     body = run.rstrip("=")
     if body != run:
         return _mixed(body[-_BASE64_LENGTH:], 3)
-    windows = (body[at : at + _BASE64_LENGTH] for at in range(min(len(body) - _BASE64_LENGTH + 1, 4096)))
+    windows = (body[start : start + _BASE64_LENGTH] for start in range(min(len(body) - _BASE64_LENGTH + 1, 4096)))
     return any(_mixed(window, 5) and ("/" not in window or _restless(window)) for window in windows)
 
 
@@ -112,7 +112,7 @@ def _mixed(text: str, least: int) -> bool:
 def _restless(text: str) -> bool:
     """Whether capitals, small letters and digits take turns as in random text; in the names of a path they do less."""
     longest = max(text.split("/"), key=len)
-    kinds = [(each.isupper(), each.islower(), each.isdigit()) for each in longest]
+    kinds = [(letter.isupper(), letter.islower(), letter.isdigit()) for letter in longest]
     return len(longest) >= 12 and sum(a != b for a, b in pairwise(kinds)) >= 0.4 * len(longest)
 
 
@@ -175,7 +175,7 @@ _QUOTED = re.compile(r"""(?P<mark>["'`])(?P<text>.*)(?P=mark)""", re.DOTALL)
 
 def without_quotes(text: str) -> str:
     """A message of a parser without what it quotes, unless that is a character or two."""
-    return _QUOTED.sub(lambda found: found[0] if len(found["text"]) <= 2 else "'\N{HORIZONTAL ELLIPSIS}'", text)
+    return _QUOTED.sub(lambda match: match[0] if len(match["text"]) <= 2 else "'\N{HORIZONTAL ELLIPSIS}'", text)
 
 
 # Runs of characters that may be a key or a token: base64, which has slashes as a path does, but hardly ever no

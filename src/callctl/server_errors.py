@@ -94,13 +94,13 @@ def _objects(error: psycopg.Error) -> list[str]:
     named = []
     if diag.table_name:
         named.append(".".join(_name(part) for part in (diag.schema_name, diag.table_name) if part))
-    for what, name in (
+    for kind, name in (
         ("column", diag.column_name),
         ("constraint", diag.constraint_name),
         ("type", diag.datatype_name),
     ):
         if name:
-            named.append(f"{what} {_name(name)}")
+            named.append(f"{kind} {_name(name)}")
     return named
 
 
@@ -110,8 +110,8 @@ def _function(error: psycopg.Error) -> list[str]:
     Those between may quote a statement, and the first the data.
     """
     lines = (error.diag.context or "").splitlines()
-    found = next(filter(None, map(_FUNCTION.match, (lines[0], lines[-1]))), None) if lines else None
-    return [] if found is None else [f"in function {_name(found['name'])}"]
+    match = next(filter(None, map(_FUNCTION.match, (lines[0], lines[-1]))), None) if lines else None
+    return [] if match is None else [f"in function {_name(match['name'])}"]
 
 
 def _name(name: str) -> str:

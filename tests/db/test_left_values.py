@@ -73,7 +73,7 @@ def test_foreign_ciphertext_is_left_and_named_until_it_is_asked_for(url: str, ke
         before = stored(db)
         with connect(url) as other:
             counted = key_use.look(other, settings).counted
-        assert (counted.total("foreign"), counted.total("plaintext"), counted.due, counted.left) == (4, 2, 2, 4)
+        assert (counted.total("foreign"), counted.total("plaintext"), counted.due, counted.left_count) == (4, 2, 2, 4)
         found = {(each.field, each.values, tuple(sorted(each.rows))) for each in counted.foreign.values()}
         assert found == {
             ("credentials.password", 2, tuple(sorted((ids[0], ids[2])))),
@@ -197,7 +197,7 @@ def test_what_no_path_reaches_because_of_the_shape_is_listed(
             counted = key_use.look(other, settings).counted
         wanted = sorted((id, place) for id in ids for place in places)
         assert sorted((each.row_id, each.field) for each in counted.unreadable) == wanted
-        assert counted.left == len(wanted)
+        assert counted.left_count == len(wanted)
         done = rotate(settings)
         assert sorted((each.row_id, each.field) for each in done.left) == wanted
         assert done.failures == len(wanted)
@@ -302,7 +302,7 @@ def test_foreign_ciphertext_in_a_bound_field_needs_its_row_named_and_the_option(
         for options, reason in cases:
             counted = key_use.look(db, settings, **options).counted
             unbound = int(reason.startswith("unbound"))
-            assert (counted.total("foreign"), counted.due, counted.left, counted.unbound) == (1, 0, 1, unbound)
+            assert (counted.total("foreign"), counted.due, counted.left_count, counted.unbound) == (1, 0, 1, unbound)
             (tenant,) = counted.by_tenant()
             assert tenant[1:] == (2, 0, 1 - unbound, unbound)
             # Each is listed once: by its row, or by its field.
@@ -332,7 +332,7 @@ def test_what_no_path_reaches_in_a_bound_document_is_misshapen_and_not_unbound(u
         db.execute("UPDATE chatapp.integration_accounts SET credentials = %s", (Jsonb(moved),))
         for named in ([], [id]):
             counted = key_use.look(db, settings, bind_new=named).counted
-            assert (counted.total("misshapen"), counted.unbound, counted.left, counted.due) == (1, 0, 1, 0)
+            assert (counted.total("misshapen"), counted.unbound, counted.left_count, counted.due) == (1, 0, 1, 0)
             done = rotate(settings, bind_new=named)
             assert (done.values, done.failures) == (0, 1)
             assert done.left[0].reason.startswith("misshapen: ")

@@ -28,9 +28,9 @@ START_SECONDS = 20.0
 
 def program() -> Path:
     """The program; fetched, with its libraries beside it, if it is neither on PATH nor in the cache."""
-    found = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
-    if found:
-        return Path(found)
+    path = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if path:
+        return Path(path)
     cache = Path(os.environ.get("CALLCTL_CACHE") or Path.home() / ".cache" / "callctl")
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / f"pgbouncer-{platform.machine()}"
@@ -67,9 +67,9 @@ def pgbouncer(url: str, mode: str, pool: int) -> Iterator[str]:
     server = parse_qs(parsed.query)
     home = make_directory(user)
     # A copy, because whom it runs as (not root, as with the server) may not be able to enter the cache.
-    found = program()
+    binary = program()
     (home / "bin").mkdir(mode=0o755)
-    for path in (found, *found.parent.glob("*.so.*")):
+    for path in (binary, *binary.parent.glob("*.so.*")):
         shutil.copy(path, home / "bin")
     (home / "pgbouncer.ini").write_text(
         f"[databases]\n* = host={server['host'][0]} port={server['port'][0]} user={SUPERUSER}\n"
@@ -102,5 +102,5 @@ def _await(process: subprocess.Popen[bytes], home: Path) -> None:
                 return
             except OSError:
                 time.sleep(0.02)
-    said = (home / "log").read_text() if (home / "log").exists() else "nothing"
-    raise AssertionError(f"PgBouncer does not start; it said: {said[-2000:]}")
+    log = (home / "log").read_text() if (home / "log").exists() else "nothing"
+    raise AssertionError(f"PgBouncer does not start; it said: {log[-2000:]}")

@@ -55,14 +55,14 @@ def run(url: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
     return finish(start(url, *arguments, **environment))
 
 
-def until(seen: Callable[[], Any], what: str) -> Any:
+def until(seen: Callable[[], Any], description: str) -> Any:
     """Wait for something true, and return it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        if found := seen():
-            return found
+        if value := seen():
+            return value
         time.sleep(0.02)
-    raise AssertionError(f"never seen: {what}")
+    raise AssertionError(f"never seen: {description}")
 
 
 def alive(pid: int) -> bool:

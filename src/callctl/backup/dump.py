@@ -51,7 +51,7 @@ class Source:
     collate: str
     ctype: str
     standby: bool
-    at: datetime
+    taken_at: datetime
 
 
 class DumpLockTimeout(Exception):
@@ -178,11 +178,11 @@ def dump(
             progress.dumping()
             if counted.done() and (problem := counted.exception()) is not None:
                 raise problem
-        if (said := child.failure()) is not None:
-            if "lock timeout" in said:
-                raise DumpLockTimeout(said)
+        if (failure := child.failure()) is not None:
+            if "lock timeout" in failure:
+                raise DumpLockTimeout(failure)
             raise StepFailed(
-                f"pg_dump {options.program.version} ({options.program.source}) failed: {said}", hint=_hint(said)
+                f"pg_dump {options.program.version} ({options.program.source}) failed: {failure}", hint=_hint(failure)
             )
         while not counted.done():
             progress.counting()
@@ -200,20 +200,20 @@ def _options(connection: Connection) -> str:
     return "-c standard_conforming_strings=on" if row and row[0] else ""
 
 
-def _hint(said: str) -> str:
-    if "SSL support is not compiled in" in said:
+def _hint(failure: str) -> str:
+    if "SSL support is not compiled in" in failure:
         return "install PostgreSQL's client programs of your system, or set CALLCTL_PG_BIN: this pg_dump has no TLS"
-    if "permission denied" in said:
+    if "permission denied" in failure:
         return "connect as a role that may read everything in the database (pg_read_all_data), or leave schemas out"
-    if "row-level security" in said:
+    if "row-level security" in failure:
         return "connect as the tables' owner, or as a role with BYPASSRLS: this one sees only some of the rows"
-    if "conflict with recovery" in said:
+    if "conflict with recovery" in failure:
         return "the standby had to go on: raise max_standby_streaming_delay, or take the backup from the primary"
-    if KILLED in said:
+    if KILLED in failure:
         return (
             "see the system's log for who killed it, the out-of-memory killer for one; then run the same command again"
         )
-    if "No space left" in said:
+    if "No space left" in failure:
         return "make room, or name a file on another disk"
     return "mend what it names, then run the same command again"
 
@@ -239,14 +239,14 @@ def _counting(
 def _count(
     connection: Connection, tables: Sequence[Table], progress: _Progress, stop: threading.Event
 ) -> tuple[TableRows, ...]:
-    found: list[TableRows] = []
+    counts: list[TableRows] = []
     for table in tables:
         if stop.is_set():
             break
         if not table.unreadable:
-            found.append(TableRows(table.schema, table.name, rows_of(connection, table.schema, table.name)))
+            counts.append(TableRows(table.schema, table.name, rows_of(connection, table.schema, table.name)))
         progress.counted += 1
-    return tuple(found)
+    return tuple(counts)
 
 
 def rows_of(connection: Connection, schema: str, table: str) -> int:
@@ -274,9 +274,9 @@ class _Progress:
 
     def heard(self, line: str) -> None:
         """A line of pg_dump's; in the thread that reads them."""
-        if found := _DUMPING.search(line):
+        if match := _DUMPING.search(line):
             self._done += self._bytes.pop(self._what, 0)
-            self._what = found["table"]
+            self._what = match["table"]
 
     def dumping(self) -> None:
         self._on_event(BackupProgress("dump", self._what, self._done, self._total, "bytes", self._file.size))

@@ -80,8 +80,8 @@ class Manifest:
 
     def text(self) -> str:
         """As it is written: one JSON document."""
-        found = {"callctl_backup": MANIFEST_FORMAT, **asdict(self), "taken_at": self.taken_at.isoformat()}
-        return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
+        document = {"callctl_backup": MANIFEST_FORMAT, **asdict(self), "taken_at": self.taken_at.isoformat()}
+        return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
 
 
 def manifest_beside(file: Path) -> Path:
@@ -93,7 +93,7 @@ def read_manifest(file: Path) -> Manifest:
     """The manifest beside ``file``. Raises ConfigError where it is not there, damaged, or of a later callctl."""
     path = manifest_beside(file)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
             f"{file} has no manifest beside it ({path.name}): nothing says what should be in it",
@@ -104,19 +104,19 @@ def read_manifest(file: Path) -> Manifest:
         raise ConfigError(f"cannot read {path}: {(problem.strerror or 'unreadable').lower()}") from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise manifest_damaged(path, "it is not JSON") from None
-    if not isinstance(found, dict) or "callctl_backup" not in found:
+    if not isinstance(document, dict) or "callctl_backup" not in document:
         raise manifest_damaged(path, "it is not a manifest of callctl's")
-    if found["callctl_backup"] != MANIFEST_FORMAT:
+    if document["callctl_backup"] != MANIFEST_FORMAT:
         raise ConfigError(
-            f"{path} is a manifest of format {found['callctl_backup']!r}; this callctl knows {MANIFEST_FORMAT}",
-            hint=f"restore with the callctl that wrote it: {found.get('callctl_version', 'unknown')}",
+            f"{path} is a manifest of format {document['callctl_backup']!r}; this callctl knows {MANIFEST_FORMAT}",
+            hint=f"restore with the callctl that wrote it: {document.get('callctl_version', 'unknown')}",
         )
     try:
         return Manifest(
             **{
-                field.name: _READERS[str(field.type)](found[field.name])
+                field.name: _READERS[str(field.type)](document[field.name])
                 for field in fields(Manifest)
-                if field.name in found or field.default is MISSING
+                if field.name in document or field.default is MISSING
             }
         )
     except KeyError as missing:
@@ -240,12 +240,12 @@ class BackupFile:
         """Put down that FILE.partial is callctl's, by its inode. Raises Refused where what is there is not."""
         there = os.fstat(self.descriptor)
         own = {"callctl_backup": _UNDER_WAY, "device": there.st_dev, "inode": there.st_ino}
-        found = _marked(self._partial_manifest)
+        mark = _marked(self._partial_manifest)
         # An empty one has just been made, by this run or by one that was killed at this point.
-        if there.st_size and found != own:
+        if there.st_size and mark != own:
             raise _not_own(self._partial)
         if os.path.lexists(self._partial_manifest):
-            if found is None:
+            if mark is None:
                 if not there.st_size:
                     self._partial.unlink()
                 raise _not_own(self._partial_manifest)
@@ -293,10 +293,10 @@ class BackupFile:
 def _marked(path: Path) -> dict[str, object] | None:
     """What a run that is under way, or was killed, has put down; None where the file is not such a one."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("callctl_backup") == _UNDER_WAY else None
+    return document if isinstance(document, dict) and document.get("callctl_backup") == _UNDER_WAY else None
 
 
 def _not_own(path: Path) -> Refused:
@@ -323,13 +323,13 @@ def _name(file: Path, name: Path) -> None:
 
 def digest(descriptor: int, on_bytes: Callable[[int], None]) -> str:
     """The SHA-256 of an open file, in hexadecimal; ``on_bytes`` hears how much has been read."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     position = 0
     while chunk := os.pread(descriptor, _CHUNK, position):
-        found.update(chunk)
+        hasher.update(chunk)
         position += len(chunk)
         on_bytes(position)
-    return found.hexdigest()
+    return hasher.hexdigest()
 
 
 def open_dump(file: Path) -> int:

@@ -113,7 +113,7 @@ class Replay:
             self._assert_whole(child)
 
     def _send_rows(self, lines: _Lines, total: int) -> None:
-        done = 0
+        rows_done = 0
         statement: list[bytes] = []
         for line in self._meant(lines):
             if line in _OWN_TRANSACTION:
@@ -125,8 +125,8 @@ class Replay:
                 with self.connection.cursor() as cursor, cursor.copy(line) as copy:
                     for block in lines.block():
                         copy.write(b"".join(block))
-                        done += len(block)
-                        self.on_event(BackupProgress("rows", name, done, total, "rows"))
+                        rows_done += len(block)
+                        self.on_event(BackupProgress("rows", name, rows_done, total, "rows"))
                 statement = []
             elif line.endswith(b";\n") and len(statement) > 200:  # large objects have many, a line each
                 self._send(b"".join(statement))
@@ -170,9 +170,9 @@ class Replay:
         return Child(argv, self.program.environment, stdin=self.descriptor)
 
     def _assert_whole(self, child: Child) -> None:
-        if (said := child.failure()) is not None:
+        if (failure := child.failure()) is not None:
             raise StepFailed(
-                f"pg_restore {self.program.version} ({self.program.source}) cannot read the dump: {said};"
+                f"pg_restore {self.program.version} ({self.program.source}) cannot read the dump: {failure};"
                 " nothing was restored",
                 hint="see whether the file is what was written (sha256sum), and pg_restore not older than its pg_dump",
             )
@@ -196,11 +196,11 @@ class Replay:
 
 def _objects(text: bytes) -> list[tuple[str, int, int]]:
     """The objects in a script of pg_restore's: kind, and where the text begins and ends."""
-    found = list(_OBJECT.finditer(text))
-    ends = [each.start() for each in found[1:]] + [len(text)] * bool(found)
+    matches = list(_OBJECT.finditer(text))
+    ends = [match.start() for match in matches[1:]] + [len(text)] * bool(matches)
     return [
-        (each["type"].decode(errors="replace").lower(), each.start(), end)
-        for each, end in zip(found, ends, strict=True)
+        (match["type"].decode(errors="replace").lower(), match.start(), end)
+        for match, end in zip(matches, ends, strict=True)
     ]
 
 
@@ -375,12 +375,13 @@ def _opened(name: str) -> Iterator[_Dump]:
 
 def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
     total = dump.manifest.bytes
-    found = digest(
-        dump.descriptor, lambda done: on_event(BackupProgress("check", dump.file.name, done, total, "bytes", total))
+    actual = digest(
+        dump.descriptor,
+        lambda bytes_done: on_event(BackupProgress("check", dump.file.name, bytes_done, total, "bytes", total)),
     )
-    if found != dump.manifest.sha256:
+    if actual != dump.manifest.sha256:
         raise ConfigError(
-            f"{dump.file} is damaged: its SHA-256 begins with {found[:12]},"
+            f"{dump.file} is damaged: its SHA-256 begins with {actual[:12]},"
             f" that of the file that was written with {dump.manifest.sha256[:12]}",
             hint=f"copy it again from where the backup was made, together with {manifest_beside(dump.file).name}",
         )
@@ -469,10 +470,10 @@ def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owne
     problems: list[str] = []
     hints: list[str] = []
 
-    def lacking(kind: str, absent: bool, what: str, hint: str) -> None:
-        names = [name for each, name, missing in rows if each == kind and missing == absent]
+    def lacking(kind: str, absent: bool, problem: str, hint: str) -> None:
+        names = [name for row_kind, name, missing in rows if row_kind == kind and missing == absent]
         if names:
-            problems.append(f"{what}: {quoted(names)}")
+            problems.append(f"{problem}: {quoted(names)}")
             hints.extend([hint] * (hint not in hints))
 
     lacking(
@@ -507,9 +508,9 @@ def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owne
 def _tell_needs(manifest: Manifest, on_event: OnEvent, *, no_owner: bool) -> None:
     """Say which extensions the dump needs, and which roles its grants and policies name; all of them are there."""
     roles = {*manifest.policy_roles, *(() if no_owner else manifest.grantees)}
-    for what, names in (("extensions", manifest.extensions), ("roles", sorted(roles))):
+    for kind, names in (("extensions", manifest.extensions), ("roles", sorted(roles))):
         if names:
-            on_event(Notice(f"the dump needs {what} that are there: {', '.join(names)}"))
+            on_event(Notice(f"the dump needs {kind} that are there: {', '.join(names)}"))
 
 
 # ---- the restore itself ---------------------------------------------------------------------------------
@@ -571,9 +572,9 @@ def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEv
     for number, table in enumerate(manifest.tables):
         name = f"{table.schema}.{table.table}"
         on_event(BackupProgress("compare", name, number, len(manifest.tables), "tables"))
-        found = rows_of(connection, table.schema, table.table)
-        if found != table.rows:
-            wrong.append(f"{name} has {found:,} rows, not {table.rows:,}")
+        row_count = rows_of(connection, table.schema, table.table)
+        if row_count != table.rows:
+            wrong.append(f"{name} has {row_count:,} rows, not {table.rows:,}")
     known = {(table.schema, table.table) for table in manifest.tables}
     for found_table in tables_of(connection, ()):
         if (
@@ -598,12 +599,12 @@ def _assert_same_grants(connection: Connection, manifest: Manifest, there: froze
     if manifest.grants is None and not no_owner:
         return
     expected = there if no_owner else frozenset(manifest.grants or ())
-    found = _grants(connection)
+    grants = _grants(connection)
     # GRANT ALL of an older server is one of this server, where a table has a privilege more.
     later = "" if manifest.server_version_num >= 170000 else " MAINTAIN "
     wrong = [
         line
-        for line in sorted(found ^ expected)
+        for line in sorted(grants ^ expected)
         if not (later and later in line)
         # The rights on schema public that PostgreSQL 15 no longer gives stay with the old server.
         and not (line in expected and " ON schema public " in line)

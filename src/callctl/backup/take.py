@@ -160,9 +160,9 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
     rows = connection.execute(read_sql("backup/dependents.sql"), {"left_out": list(left_out)}).fetchall()
     if rows:
         needs = "".join(f"\n  {mine} needs {other}" for mine, other in rows[:5])
-        more = f"\n  and {len(rows) - 5} more" if len(rows) > 5 else ""
+        others = f"\n  and {len(rows) - 5} more" if len(rows) > 5 else ""
         raise Refused(
-            f"without {quoted(left_out)} the rest could not be restored:{needs}{more}",
+            f"without {quoted(left_out)} the rest could not be restored:{needs}{others}",
             hint="leave that --exclude-schema out",
         )
 
@@ -198,13 +198,13 @@ def _take(
         file.begin()
         with one_snapshot(connection, left_out) as (snapshot, tables):
             source = source_of(connection)
-            found = _described(connection, settings, source, tables, left_out, on_event)
+            description = _described(connection, settings, source, tables, left_out, on_event)
             options = DumpOptions(program, left_out, source.standby, patience_ms)
             try:
                 rows = dump(connection, options, snapshot, tables, file, on_event)
             except DumpLockTimeout as error:
                 raise psycopg.errors.LockNotAvailable(str(error)) from None
-        return replace(found, pg_dump=program.version, tables=rows)
+        return replace(description, pg_dump=program.version, tables=rows)
 
     try:
         manifest = with_retries(settings, "a lock", attempt, on_event)
@@ -212,7 +212,9 @@ def _take(
         failed = database.translated(error, "the dump", "", "no file was left")
         raise StepFailed(failed.message.replace("\n", "; "), hint=failed.hint) from error
     size = file.size
-    sha256 = file.settle(lambda done: on_event(BackupProgress("check", file.path.name, done, size, "bytes", size)))
+    sha256 = file.settle(
+        lambda bytes_done: on_event(BackupProgress("check", file.path.name, bytes_done, size, "bytes", size))
+    )
     manifest = replace(manifest, bytes=size, sha256=sha256)
     file.keep(manifest.text())
     return manifest
@@ -232,9 +234,9 @@ def _described(
     half_done: tuple[int, ...] = ()
     try:
         with connection.transaction():  # a savepoint: what fails in it must not end the snapshot
-            found = numbered.status(connection, settings)
-        names = {f"{table}.{documented}": actual for table, documented, actual in found.naming.describe()}
-        steps, half_done = found.applied, tuple(sorted(found.half_done))
+            state = numbered.status(connection, settings)
+        names = {f"{table}.{documented}": actual for table, documented, actual in state.naming.describe()}
+        steps, half_done = state.applied, tuple(sorted(state.half_done))
     except (ConfigError, Refused) as problem:
         on_event(Notice(f"the manifest does not say which steps are applied: {problem.message}"))
     has_keys = database.relation_exists(connection, "callctl", "encryption_key")
@@ -246,7 +248,7 @@ def _described(
         bytes=0,
         sha256="",
         pg_dump="",
-        taken_at=source.at,
+        taken_at=source.taken_at,
         callctl_version=__version__,
         server_version=source.version,
         server_version_num=source.version_num,
@@ -280,15 +282,15 @@ def _quoted(name: str) -> str:
 def _search_path(connection: Connection) -> tuple[str, ...]:
     """The schemas in which this session looks for a name, then those in which other roles do."""
     paths = [row[0] for row in connection.execute(read_sql("backup/search_paths.sql")).fetchall()]
-    found: dict[str, None] = {}
+    schemas: dict[str, None] = {}
     with connection.transaction(force_rollback=True):  # a savepoint: the path itself stays
         for path in (None, *paths):
             if path is not None:
                 connection.execute("SELECT set_config('search_path', %s, true)", (path,))
             row = connection.execute("SELECT current_schemas(false)::text[]").fetchone()
             assert row is not None
-            found.update(dict.fromkeys(row[0]))
-    return tuple(name for name in found if name != "pg_catalog")
+            schemas.update(dict.fromkeys(row[0]))
+    return tuple(name for name in schemas if name != "pg_catalog")
 
 
 def _names(connection: Connection, file: str, **values: object) -> tuple[str, ...]:

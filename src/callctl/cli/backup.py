@@ -79,8 +79,8 @@ def backup(
         return
     with render_progress.json_failure(settings.output, common.target):
         with render_progress.running(settings.output) as on_event:
-            done = use_case.backup(settings, file, exclude_schemas=left_out, wait=wait, on_event=on_event)
-        render_backup.backed_up(done, settings.output, common.target())
+            result = use_case.backup(settings, file, exclude_schemas=left_out, wait=wait, on_event=on_event)
+        render_backup.backed_up(result, settings.output, common.target())
 
 
 def restore(
@@ -109,8 +109,8 @@ def restore(
     with render_progress.json_failure(settings.output, common.target):
         with common.connected(settings, writes=True) as connection:
             holds = use_case.examine(file)
-            what = f"{holds.rows:,} rows of {holds.database} as of {holds.taken_at.isoformat(' ', 'seconds')}"
-            common.confirm(connection, settings, f"Restore {file} ({what})", yes=yes)
+            contents = f"{holds.rows:,} rows of {holds.database} as of {holds.taken_at.isoformat(' ', 'seconds')}"
+            common.confirm(connection, settings, f"Restore {file} ({contents})", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            done = use_case.restore(settings, file, no_owner=no_owner, on_event=on_event)
-        render_backup.restored(done, settings.output, common.target())
+            result = use_case.restore(settings, file, no_owner=no_owner, on_event=on_event)
+        render_backup.restored(result, settings.output, common.target())

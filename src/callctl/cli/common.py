@@ -255,22 +255,22 @@ def ending_in_order() -> Iterator[None]:
     import signal
 
     def interrupt(*_: object) -> None:
-        for number in theirs:
+        for number in signals:
             signal.signal(number, signal.SIG_IGN)
         signal.raise_signal(signal.SIGINT)
 
     # One that is ignored (nohup) stays so.
-    theirs = [
+    signals = [
         signal_number
         for signal_number in (signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(signal_number) == signal.SIG_DFL
     ]
-    for number in theirs:
+    for number in signals:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number in theirs:
+        for number in signals:
             signal.signal(number, signal.SIG_DFL)
 
 

@@ -165,5 +165,7 @@ def _switch(
             render_tenants.switch_preview(chosen)
         common.confirm(connection, settings, render_tenants.switch_question(chosen), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
-        done = companies.switch(settings, names, enable=enable, without_flag=without_flag, wait=wait, on_event=on_event)
-    render_tenants.switched(done, settings.output, target=common.target())
+        result = companies.switch(
+            settings, names, enable=enable, without_flag=without_flag, wait=wait, on_event=on_event
+        )
+    render_tenants.switched(result, settings.output, target=common.target())

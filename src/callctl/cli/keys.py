@@ -115,5 +115,5 @@ def retire(
     with common.connected(settings, writes=True) as connection:
         common.confirm(connection, settings, f"Retire key {id}", yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
-        done = key_retirement.retire(settings, id, not_scanned=not_scanned or (), wait=wait, on_event=on_event)
-    render_secrets.retired(done, settings.output, common.target())
+        result = key_retirement.retire(settings, id, not_scanned=not_scanned or (), wait=wait, on_event=on_event)
+    render_secrets.retired(result, settings.output, common.target())

@@ -212,18 +212,18 @@ def _load(
             loadtest_run.assert_possible(connection, settings, workload)
             _confirm(connection, settings, name)
         with render_progress.running(settings.output) as on_event:
-            done = loadtest_run.load_test(
+            result = loadtest_run.load_test(
                 settings, workload, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event
             )
         # The result first: the disk may be full.
-        render_loadtest.measured(done, settings.output, common.target())
-    written = file is None or _written(file, render_loadtest.write_picture(done, file.suffix))
-    if done.interrupted:
+        render_loadtest.measured(result, settings.output, common.target())
+    written = file is None or _written(file, render_loadtest.write_picture(result, file.suffix))
+    if result.interrupted:
         # Behind the result, which is whole: no line of a failure follows it in JSON.
         raise Interrupted(
-            f"interrupted after {done.seconds:.1f} s; its rows are removed", hint="run the same command again"
+            f"interrupted after {result.seconds:.1f} s; its rows are removed", hint="run the same command again"
         )
-    if not done.passed:
+    if not result.passed:
         raise typer.Exit(3)
     if not written:
         raise typer.Exit(4)

@@ -91,9 +91,9 @@ class RunReport:
             if isinstance(event, MigrationStarted | StepFinished):
                 self._write()
 
-    def found(self, findings: Sequence[Finding]) -> None:
+    def add_findings(self, findings: Sequence[Finding]) -> None:
         """What preflight found before anything was changed."""
-        self._record.found(findings)
+        self._record.add_findings(findings)
 
     def end(self, error: BaseException | None) -> None:
         """The run is over; ``error`` is what it ended with, if not well."""
@@ -149,7 +149,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
         with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
 
             def show(findings: Sequence[Finding]) -> None:
-                report.found(findings)
+                report.add_findings(findings)
                 if not asked:
                     _show(findings, wish)
 

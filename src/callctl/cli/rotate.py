@@ -175,7 +175,7 @@ def rotate_secrets(
     with render_progress.json_failure(settings.output, common.target):
         _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
         with render_progress.running(settings.output) as on_event:
-            done = rotation.rotate(
+            result = rotation.rotate(
                 settings,
                 binding=binding,
                 bind_new=bind_new or (),
@@ -184,8 +184,8 @@ def rotate_secrets(
                 encrypt_foreign=encrypt_foreign,
                 on_event=on_event,
             )
-        render_secrets.rotated(done, settings.output, common.target())
-    if done.failures:
+        render_secrets.rotated(result, settings.output, common.target())
+    if result.failures:
         raise typer.Exit(3)
 
 
@@ -251,5 +251,5 @@ def _look(
                 on_event=on_event,
             )
     render_secrets.secrets(secrets, settings.output)
-    if secrets.counted.left or (secrets.counted.due and not keys_needed):
+    if secrets.counted.left_count or (secrets.counted.due and not keys_needed):
         raise typer.Exit(3)

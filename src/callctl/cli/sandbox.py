@@ -23,7 +23,7 @@ Example:
   callctl sandbox stop
 """
 
-SCHEMAS = ", or ".join(each.described for each in BASELINES)
+SCHEMAS = ", or ".join(baseline.described for baseline in BASELINES)
 
 app = typer.Typer(
     help='A "before" database of your own to try everything on.',
@@ -69,8 +69,8 @@ def start(
         refused_shapes=with_refused_shapes,
     )
     state = "is ready" if new else "is already there"
-    what = f"{running.baseline} schema, {running.rows} chatbots, PostgreSQL {running.version}"
-    render.note(f"The sandbox {state}: {what}")
+    description = f"{running.baseline} schema, {running.rows} chatbots, PostgreSQL {running.version}"
+    render.note(f"The sandbox {state}: {description}")
     render_sandbox.sandbox(running, settings.output)
 
 

@@ -131,9 +131,9 @@ def _question(seeded: Seeded) -> str:
     from callctl.render.console import counted
 
     parts = [
-        f"{what} {counted(number, 'model')}"
-        for what in ("insert", "update")
-        if (number := sum(seed.outcome == what for seed in seeded.models))
+        f"{outcome} {counted(number, 'model')}"
+        for outcome in ("insert", "update")
+        if (number := sum(seed.outcome == outcome for seed in seeded.models))
     ]
     if number := sum(account.outcome == "insert" for account in seeded.accounts or ()):
         parts.append(f"insert {counted(number, 'development account')}")

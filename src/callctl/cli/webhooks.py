@@ -181,8 +181,10 @@ def replace(
     with render_progress.json_failure(settings.output, common.target):
         _ask(settings, f"Replace the webhook secrets of {scope.text},", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            done = webhook_secrets.replace(settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event)
-        render_secrets.webhooks_done(done, settings.output, common.target())
+            result = webhook_secrets.replace(
+                settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event
+            )
+        render_secrets.webhooks_done(result, settings.output, common.target())
 
 
 def _grace(text: str) -> timedelta:
@@ -208,9 +210,9 @@ def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes
     with render_progress.json_failure(settings.output, common.target):
         _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
         with render_progress.running(settings.output) as on_event:
-            done = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
-        render_secrets.webhooks_done(done, settings.output, common.target())
-    if done.left:
+            result = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
+        render_secrets.webhooks_done(result, settings.output, common.target())
+    if result.left:
         raise typer.Exit(3)
 
 

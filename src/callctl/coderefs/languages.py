@@ -96,28 +96,28 @@ class _Python:
 
     def read(self) -> Spans:
         position = depth = 0
-        while self.lost < _LOST and (found := _PYTHON.search(self.text, position)):
-            position = found.end()
-            if found[0] in ("(", "[", "{"):
+        while self.lost < _LOST and (match := _PYTHON.search(self.text, position)):
+            position = match.end()
+            if match[0] in ("(", "[", "{"):
                 depth += 1
-            elif found[0] in (")", "]", "}"):
+            elif match[0] in (")", "]", "}"):
                 depth -= 1
-            elif found["quote"] or found[0] in ("'", '"'):
-                position = self._string_or_not(found, statement=depth == 0)
+            elif match["quote"] or match[0] in ("'", '"'):
+                position = self._string_or_not(match, statement=depth == 0)
             else:
-                self.spans.append(Span(found.start(), found.end(), Kind.COMMENT))
+                self.spans.append(Span(match.start(), match.end(), Kind.COMMENT))
         return Spans(tuple(self.spans), sure=not self.lost and depth == 0)
 
-    def _string_or_not(self, found: re.Match[str], *, statement: bool) -> int:
+    def _string_or_not(self, match: re.Match[str], *, statement: bool) -> int:
         kept = len(self.spans)
         try:
-            end = self._string(found)
+            end = self._string(match)
         except (_Unclosed, RecursionError):
             del self.spans[kept:]
             self.lost += 1
-            return found.end()
-        if statement and len(self.spans) == kept + 1 and self._documents(found.start(), end):
-            self.spans[kept] = Span(found.start(), end, Kind.COMMENT)
+            return match.end()
+        if statement and len(self.spans) == kept + 1 and self._documents(match.start(), end):
+            self.spans[kept] = Span(match.start(), end, Kind.COMMENT)
         return end
 
     def _documents(self, start: int, end: int) -> bool:
@@ -128,31 +128,31 @@ class _Python:
         alone = not self.text[line:start].strip() and (not rest or rest.startswith("#"))
         return alone and not self.text.endswith("\\\n", 0, line)
 
-    def _string(self, found: re.Match[str]) -> int:
-        """The end of the string that begins at ``found``; its spans are noted. Raises _Unclosed."""
-        quote, prefix = found["quote"] or found[0], (found["prefix"] or "").lower()
+    def _string(self, match: re.Match[str]) -> int:
+        """The end of the string that begins at ``match``; its spans are noted. Raises _Unclosed."""
+        quote, prefix = match["quote"] or match[0], (match["prefix"] or "").lower()
         if "f" in prefix or prefix in ("t", "tr", "rt"):
-            return self._formatted(found.start(), found.end(), quote)
-        rest = _REST[quote].match(self.text, found.end())
+            return self._formatted(match.start(), match.end(), quote)
+        rest = _REST[quote].match(self.text, match.end())
         if rest is None:
             raise _Unclosed
-        self.spans.append(Span(found.start(), rest.end(), Kind.STRING))
+        self.spans.append(Span(match.start(), rest.end(), Kind.STRING))
         return rest.end()
 
     def _formatted(self, start: int, position: int, quote: str, *, field: bool = False) -> int:
         """The end of an f-string, or of the format at the end of a replacement field, up to its brace."""
         ends = "}" if field else quote
         pattern = re.compile(rf"\\.|\{{\{{|\{{|\n|{re.escape(ends)}" if not field else r"\\.|\{|\n|\}", re.DOTALL)
-        while found := pattern.search(self.text, position):
-            position = found.end()
-            if found[0] == ends:
-                stop = found.start() if field else position
+        while match := pattern.search(self.text, position):
+            position = match.end()
+            if match[0] == ends:
+                stop = match.start() if field else position
                 if stop > start:
                     self.spans.append(Span(start, stop, Kind.STRING))
                 return stop
-            if found[0] == "\n" and len(quote) == 1:
+            if match[0] == "\n" and len(quote) == 1:
                 break
-            if found[0] == "{":
+            if match[0] == "{":
                 self.spans.append(Span(start, position, Kind.STRING))
                 start = position = self._field(position, quote)
         raise _Unclosed
@@ -160,31 +160,31 @@ class _Python:
     def _field(self, position: int, quote: str) -> int:
         """The offset of the brace that closes the replacement field whose text begins here."""
         depth = 0
-        while found := _IN_FIELD.search(self.text, position):
-            position, said = found.end(), found[0]
-            if said in ("(", "[", "{"):
+        while match := _IN_FIELD.search(self.text, position):
+            position, token = match.end(), match[0]
+            if token in ("(", "[", "{"):
                 depth += 1
-            elif said == "}" and depth == 0:
-                return found.start()
-            elif said in (")", "]", "}"):
+            elif token == "}" and depth == 0:
+                return match.start()
+            elif token in (")", "]", "}"):
                 depth -= 1
-            elif said == ":":
+            elif token == ":":
                 if depth == 0:
                     return self._formatted(position, position, quote, field=True)
-            elif said in ("!", "!="):
+            elif token in ("!", "!="):
                 pass  # a conversion such as !r, or a comparison
-            elif said.startswith("#"):
+            elif token.startswith("#"):
                 if len(quote) == 1:  # a field on one line can hold no comment: the text is not what it seems
                     raise _Unclosed
-                self.spans.append(Span(found.start(), position, Kind.COMMENT))
-            elif found["quote"] == quote and depth == 0 and len(quote) == 1 and self._ends_early(found):
+                self.spans.append(Span(match.start(), position, Kind.COMMENT))
+            elif match["quote"] == quote and depth == 0 and len(quote) == 1 and self._ends_early(match):
                 raise _Unclosed
             else:
-                position = self._string(found)
+                position = self._string(match)
         raise _Unclosed
 
-    def _ends_early(self, found: re.Match[str]) -> bool:
-        return _REST[found["quote"]].match(self.text, found.end()) is None
+    def _ends_early(self, match: re.Match[str]) -> bool:
+        return _REST[match["quote"]].match(self.text, match.end()) is None
 
 
 def python_spans(text: str) -> Spans:
@@ -214,31 +214,31 @@ def sql_spans(text: str) -> Spans:
 def _sql(text: str, *, bodies: bool) -> Spans:
     spans: list[Span] = []
     position = 0
-    while found := _SQL.search(text, position):
-        start, said = found.start(), found[0]
-        if said.startswith("--"):
-            position = found.end()
+    while match := _SQL.search(text, position):
+        start, token = match.start(), match[0]
+        if token.startswith("--"):
+            position = match.end()
             spans.append(Span(start, position, Kind.COMMENT))
-        elif said == "/*":
-            end = _comment_end(text, found.end())
+        elif token == "/*":
+            end = _comment_end(text, match.end())
             if end is None:
                 return Spans(tuple(spans), between=Kind.SQL, sure=False)
             position = end
             spans.append(Span(start, position, Kind.COMMENT))
-        elif tag := found["tag"]:
-            end = text.find(tag, found.end())
+        elif tag := match["tag"]:
+            end = text.find(tag, match.end())
             if end < 0:
                 return Spans(tuple(spans), between=Kind.SQL, sure=False)
             position = end + len(tag)
-            inside = _sql(text[found.end() : end], bodies=True) if bodies else None
+            inside = _sql(text[match.end() : end], bodies=True) if bodies else None
             # Text that is no SQL (an apostrophe that closes nothing) is a string as a whole.
-            spans += shifted(inside, found.end()) if inside and inside.sure else (Span(start, position, Kind.STRING),)
+            spans += shifted(inside, match.end()) if inside and inside.sure else (Span(start, position, Kind.STRING),)
         else:
-            rest = _SQL_REST[said.lower()].match(text, found.end())
+            rest = _SQL_REST[token.lower()].match(text, match.end())
             if rest is None:
                 return Spans(tuple(spans), between=Kind.SQL, sure=False)
             position = rest.end()
-            if said != '"':  # a quoted name is a name
+            if token != '"':  # a quoted name is a name
                 spans.append(Span(start, position, Kind.STRING))
     return Spans(tuple(spans), between=Kind.SQL)
 
@@ -246,9 +246,9 @@ def _sql(text: str, *, bodies: bool) -> Spans:
 def _comment_end(text: str, position: int) -> int | None:
     """Where a comment ends that holds comments; None if it does not."""
     depth = 1
-    while found := _SQL_COMMENT.search(text, position):
-        position = found.end()
-        depth += 1 if found[0] == "/*" else -1
+    while match := _SQL_COMMENT.search(text, position):
+        position = match.end()
+        depth += 1 if match[0] == "/*" else -1
         if depth == 0:
             return position
     return None
@@ -277,24 +277,24 @@ def json_spans(text: str) -> Spans:
 
 def graphql_spans(text: str) -> Spans:
     """Strings and comments of GraphQL. A description counts as a comment; a value stands after a mark."""
-    found = _patterned(_GRAPHQL, text)
+    all_spans = _patterned(_GRAPHQL, text)
     spans = tuple(
         replace(span, kind=Kind.COMMENT)
         if not text[text.rfind("\n", 0, span.start) + 1 : span.start].strip()
         and not text[: span.start].rstrip().endswith((":", "=", "[", ","))
         else span
-        for span in found.spans
+        for span in all_spans.spans
     )
-    return replace(found, spans=spans)
+    return replace(all_spans, spans=spans)
 
 
 def _patterned(pattern: re.Pattern[str], text: str) -> Spans:
     spans: list[Span] = []
-    for found in pattern.finditer(text):
-        if found.lastgroup == "lost":
+    for match in pattern.finditer(text):
+        if match.lastgroup == "lost":
             return Spans(tuple(spans), sure=False)
-        kind = Kind.COMMENT if found.lastgroup == "comment" else Kind.STRING
-        spans.append(Span(found.start(), found.end(), kind))
+        kind = Kind.COMMENT if match.lastgroup == "comment" else Kind.STRING
+        spans.append(Span(match.start(), match.end(), kind))
     return Spans(tuple(spans))
 
 
@@ -302,14 +302,14 @@ def yaml_spans(text: str) -> Spans:
     """Strings (block scalars too) and comments of YAML."""
     spans: list[Span] = []
     position = 0
-    while found := _YAML.search(text, position):
-        position = found.end()
-        if found.lastgroup == "comment":
-            spans.append(Span(found.start(), position, Kind.COMMENT))
-        elif found.lastgroup == "string":
-            spans.append(Span(found.start(), position, Kind.STRING))
+    while match := _YAML.search(text, position):
+        position = match.end()
+        if match.lastgroup == "comment":
+            spans.append(Span(match.start(), position, Kind.COMMENT))
+        elif match.lastgroup == "string":
+            spans.append(Span(match.start(), position, Kind.STRING))
         else:
-            start, position = position, _block_end(text, found.start(), position)
+            start, position = position, _block_end(text, match.start(), position)
             spans.append(Span(start, position, Kind.STRING))
     return Spans(tuple(span for span in spans if span.end > span.start))
 
@@ -374,7 +374,7 @@ class _Frame:
     things stood where an element in code begins (``start``), so that it can be read again.
     """
 
-    what: str  # '(' '{' '${' '{jsx' '`' 'tag' 'element'
+    kind: str  # '(' '{' '${' '{jsx' '`' 'tag' 'element'
     value: bool = False
     name: str = ""
     start: int = -1
@@ -406,7 +406,7 @@ class _Reader:
             try:
                 while self.position < len(self.text):
                     self._step()
-                if any(frame.what in ("tag", "element") for frame in self.open):
+                if any(frame.kind in ("tag", "element") for frame in self.open):
                     raise _Lost
                 break
             except _Lost:
@@ -414,12 +414,12 @@ class _Reader:
         return Spans(tuple(self.spans), sure=self.sure and not self.open)
 
     def _step(self) -> None:
-        what = self.open[-1].what if self.open else ""
-        if what == "`":
+        kind = self.open[-1].kind if self.open else ""
+        if kind == "`":
             self._template()
-        elif what == "tag":
+        elif kind == "tag":
             self._tag()
-        elif what == "element":
+        elif kind == "element":
             self._children()
         else:
             self._code()
@@ -435,82 +435,82 @@ class _Reader:
     # ---- code ----------------------------------------------------------------------------------------------
 
     def _code(self) -> None:
-        found = _TOKEN.match(self.text, self.position)
-        assert found is not None  # the last alternative takes anything
-        kind, said = found.lastgroup, found[0]
+        match = _TOKEN.match(self.text, self.position)
+        assert match is not None  # the last alternative takes anything
+        kind, token = match.lastgroup, match[0]
         if kind == "space":
-            self.position = found.end()
+            self.position = match.end()
         elif kind == "comment":
-            self._span(found.end(), Kind.COMMENT)
+            self._span(match.end(), Kind.COMMENT)
         elif kind == "word":
-            self.position = found.end()
-            self._after(said, value=self.member or said not in _BEFORE_EXPRESSION)
+            self.position = match.end()
+            self._after(token, value=self.member or token not in _BEFORE_EXPRESSION)
         elif kind == "string":
-            self._span(found.end(), Kind.STRING)
+            self._span(match.end(), Kind.STRING)
             self._after("'", value=True)
         else:
-            self._mark(said)
+            self._mark(token)
 
-    def _mark(self, said: str) -> None:
-        if said == "/" and not self.value and (regex := _REGEX.match(self.text, self.position)):
+    def _mark(self, token: str) -> None:
+        if token == "/" and not self.value and (regex := _REGEX.match(self.text, self.position)):
             self._span(regex.end(), Kind.STRING)
             self._after("'", value=True)
             return
-        if said == "<" and self._begins_element():
+        if token == "<" and self._begins_element():
             self._open_tag()
             return
-        if said == "/" and self.text.startswith("/*", self.position):
+        if token == "/" and self.text.startswith("/*", self.position):
             self.sure = False  # a comment that never ends
-        if said in ("'", '"'):
+        if token in ("'", '"'):
             self.sure = False  # a string that does not end on its line
-        if said == "`":
+        if token == "`":
             self._span(self.position + 1, Kind.STRING)
             self.open.append(_Frame("`"))
             return
-        self.position += len(said)
-        if said in ("(", "{"):
-            self._open(said)
-        elif said in (")", "}"):
-            self._close(said)
-        elif said == "!" and self.value and not self.text[self.position - 2 : self.position - 1].isspace():
+        self.position += len(token)
+        if token in ("(", "{"):
+            self._open(token)
+        elif token in (")", "}"):
+            self._close(token)
+        elif token == "!" and self.value and not self.text[self.position - 2 : self.position - 1].isspace():
             pass  # TypeScript's own: it says that the value before it is there
         else:
-            self._after(said, value=said in ("]", "++", "--", "'", '"'))
-            self.member = said == "."
+            self._after(token, value=token in ("]", "++", "--", "'", '"'))
+            self.member = token == "."
 
-    def _open(self, said: str) -> None:
-        if said == "(":
+    def _open(self, token: str) -> None:
+        if token == "(":
             frame = _Frame("(", value=self.before not in _CONDITIONS)
         else:
             block = self.before in _BEFORE_BLOCK or (self.value and self.before not in ("'", "]"))
             frame = _Frame("{", value=not block)
         self.open.append(frame)
-        self._after(said, value=False)
+        self._after(token, value=False)
 
-    def _close(self, said: str) -> None:
-        if said == ")":
-            if self.open and self.open[-1].what == "(":
+    def _close(self, token: str) -> None:
+        if token == ")":
+            if self.open and self.open[-1].kind == "(":
                 self._after(")", value=self.open.pop().value)
             else:
                 self.sure = False
             return
-        while self.open and self.open[-1].what == "(":
+        while self.open and self.open[-1].kind == "(":
             self.open.pop()
             self.sure = False
         if not self.open:
             self.sure = False
             return
         frame = self.open.pop()
-        if frame.what == "${":
+        if frame.kind == "${":
             self.position -= 1
             self._span(self.position + 1, Kind.STRING)
         else:
             self._after("}", value=frame.value)
 
     def _template(self) -> None:
-        found = _TEMPLATE_TEXT.match(self.text, self.position)
-        assert found is not None  # it matches the empty string
-        end = found.end()
+        match = _TEMPLATE_TEXT.match(self.text, self.position)
+        assert match is not None  # it matches the empty string
+        end = match.end()
         if self.text.startswith("${", end):
             self._span(end + 2, Kind.STRING)
             self.open.append(_Frame("${"))
@@ -532,44 +532,44 @@ class _Reader:
         return _TYPE_PARAMETER.match(self.text, self.position) is None
 
     def _open_tag(self) -> None:
-        found = _TAG_START.match(self.text, self.position)
-        assert found is not None  # called where a < stands
-        in_code = not self.open or self.open[-1].what != "element"
-        name = found["name"] or ""
+        match = _TAG_START.match(self.text, self.position)
+        assert match is not None  # called where a < stands
+        in_code = not self.open or self.open[-1].kind != "element"
+        name = match["name"] or ""
         if in_code:
             frame = _Frame("tag", name=name, start=self.position, spans=len(self.spans), sure=self.sure)
         else:
             frame = _Frame("tag", name=name)
-        self.position = found.end()
+        self.position = match.end()
         if name and (arguments := _TYPE_ARGUMENTS.match(self.text, self.position)):
             self.position = arguments.end()
         self.open.append(frame)
 
     def _tag(self) -> None:
-        found = _TAG_PART.match(self.text, self.position)
-        if found is None:
+        match = _TAG_PART.match(self.text, self.position)
+        if match is None:
             raise _Lost
-        kind = found.lastgroup
+        kind = match.lastgroup
         if kind == "string":
-            self._span(found.end(), Kind.STRING)
+            self._span(match.end(), Kind.STRING)
         elif kind == "comment":
-            self._span(found.end(), Kind.COMMENT)
+            self._span(match.end(), Kind.COMMENT)
         else:
-            self.position = found.end()
+            self.position = match.end()
         if kind == "brace":
             self.open.append(_Frame("{jsx"))
             self._after("{", value=False)
         elif kind == "end":
             frame = self.open.pop()
-            if found[0] == ">":
-                self.open.append(replace(frame, what="element"))
+            if match[0] == ">":
+                self.open.append(replace(frame, kind="element"))
             else:
                 self._after("'", value=True)
 
     def _children(self) -> None:
-        found = _TEXT.match(self.text, self.position)
-        assert found is not None  # it matches the empty string
-        self._span(found.end(), Kind.STRING)
+        match = _TEXT.match(self.text, self.position)
+        assert match is not None  # it matches the empty string
+        self._span(match.end(), Kind.STRING)
         if self.text.startswith("{", self.position):
             self.position += 1
             self.open.append(_Frame("{jsx"))
@@ -620,23 +620,25 @@ def _component(text: str) -> Spans:
     """A Vue, Svelte or HTML file: what stands in its script is read as such, its markup is code."""
     spans: list[Span] = []
     position, sure = 0, True
-    while found := _MARKUP.search(text, position):
-        position = found.end()
-        if found["lost"]:
+    while match := _MARKUP.search(text, position):
+        position = match.end()
+        if match["lost"]:
             return Spans(tuple(spans), sure=False)
-        elif found["comment"]:
-            spans.append(Span(found.start(), position, Kind.COMMENT))
-        elif not found["attributes"].endswith("/"):
-            closing = re.compile(rf"</{found['tag']}\s*>", re.IGNORECASE).search(text, position)
+        elif match["comment"]:
+            spans.append(Span(match.start(), position, Kind.COMMENT))
+        elif not match["attributes"].endswith("/"):
+            closing = re.compile(rf"</{match['tag']}\s*>", re.IGNORECASE).search(text, position)
             end = closing.start() if closing else len(text)
             inside = text[position:end]
-            if found["tag"].lower() == "script":
-                read = script_spans(inside, jsx=bool(re.search(r"""lang=["']?[jt]sx""", found["attributes"])))
+            if match["tag"].lower() == "script":
+                read = script_spans(inside, jsx=bool(re.search(r"""lang=["']?[jt]sx""", match["attributes"])))
                 sure = sure and read.sure
                 spans += shifted(read, position)
             else:
                 comments = _CSS_COMMENT.finditer(inside)
-                spans += (Span(position + each.start(), position + each.end(), Kind.COMMENT) for each in comments)
+                spans += (
+                    Span(position + comment.start(), position + comment.end(), Kind.COMMENT) for comment in comments
+                )
             position = end
     return Spans(tuple(spans), sure=sure)
 

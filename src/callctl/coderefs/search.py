@@ -57,22 +57,22 @@ class Spellings:
     def find(self, text: str) -> Iterator[Named]:
         """Every identifier of a text that is or contains a column's name, each once, in order."""
         last = -1
-        for found in self._name.finditer(text):
-            if found.start() < last:
+        for match in self._name.finditer(text):
+            if match.start() < last:
                 continue
-            hyphens = "-" in found[0]
-            start, end = found.span()
+            hyphens = "-" in match[0]
+            start, end = match.span()
             while start > 0 and _belongs(text[start - 1], hyphens):
                 start -= 1
             while end < len(text) and _belongs(text[end], hyphens):
                 end += 1
-            if start < found.start() and text[start - 1 : start] == "\\" and text[start] in _ESCAPES:
+            if start < match.start() and text[start - 1 : start] == "\\" and text[start] in _ESCAPES:
                 start += 1
             # -- of an option, $ of a variable: marks before a name, not letters of it.
-            while start < found.start() and text[start] in "-$":
+            while start < match.start() and text[start] in "-$":
                 start += 1
             last = end
-            yield Named(start, end, exact=(start, end) == found.span())
+            yield Named(start, end, exact=(start, end) == match.span())
 
 
 def _belongs(character: str, hyphens: bool) -> bool:
@@ -129,17 +129,17 @@ def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
         if root.is_file():
             below = [] if _excluded(root.name, globs) else [""]
         else:
-            below = sorted(each for each in _below(root, closed) if not _excluded(each, globs))
+            below = sorted(name for name in _below(root, closed) if not _excluded(name, globs))
             unread += [(path, why) for path, why in closed if not _excluded(os.path.relpath(path, root), globs)]
-        for each in below:
-            path = os.path.normpath(os.path.join(root, each))  # noqa: PTH118 - pathlib takes seconds for 100,000
+        for name in below:
+            path = os.path.normpath(os.path.join(root, name))  # noqa: PTH118 - pathlib takes seconds for 100,000
             link = os.path.islink(path)  # noqa: PTH114
-            if link and each and os.path.isdir(path):  # noqa: PTH112
+            if link and name and os.path.isdir(path):  # noqa: PTH112
                 # One that leads to what is read anyway hides nothing.
                 if not any(_is_below(os.path.realpath(path), above) for above in roots):
                     unread.append((path, "a symbolic link to a directory, which is not followed"))
                 continue
-            real = os.path.realpath(path) if link else os.path.normpath(os.path.join(real_root, each))  # noqa: PTH118
+            real = os.path.realpath(path) if link else os.path.normpath(os.path.join(real_root, name))  # noqa: PTH118
             if real not in seen and os.path.isfile(path):  # noqa: PTH113
                 seen.add(real)
                 files.append(path)
@@ -153,7 +153,7 @@ def _is_below(path: str, above: str) -> bool:
 def _excluded(name: str, globs: tuple[re.Pattern[str], ...]) -> bool:
     parts = name.split("/")
     ways = ["/".join(parts[: count + 1]) for count in range(len(parts))]
-    return any(glob.match(each) for glob in globs for each in (*ways, *parts))
+    return any(glob.match(part) for glob in globs for part in (*ways, *parts))
 
 
 def _below(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
@@ -166,7 +166,7 @@ def _below(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
         if _NEVER.isdisjoint(name.split("/")[:-1]):
             path = root / name
             if path.is_dir() and not path.is_symlink():  # a submodule, or a repository inside this one
-                yield from (f"{name.rstrip('/')}/{each}" for each in _below(path, closed))
+                yield from (f"{name.rstrip('/')}/{inner}" for inner in _below(path, closed))
             else:
                 yield name
 
@@ -177,10 +177,10 @@ def _known_to_git(root: Path) -> set[str]:
     # A hook's own variables speak of the repository that is being committed to, not of this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=environment)
+        listing = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=environment)
     except OSError:
         return set()
-    names = {os.fsdecode(name) for name in done.stdout.split(b"\0")} if done.returncode == 0 else set()
+    names = {os.fsdecode(name) for name in listing.stdout.split(b"\0")} if listing.returncode == 0 else set()
     return {name for name in names if name.strip("./")}  # an empty submodule lists itself
 
 
@@ -190,7 +190,7 @@ def _walked(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
 
     for place, directories, files in os.walk(root, onerror=unreadable):
         here = os.path.relpath(place, root)
-        links = [each for each in directories if os.path.islink(os.path.join(place, each))]  # noqa: PTH114, PTH118
+        links = [directory for directory in directories if os.path.islink(os.path.join(place, directory))]  # noqa: PTH114, PTH118
         directories[:] = sorted(set(directories) - _NEVER - _BUILT - set(links))
         for name in (*files, *links):
             yield name if here == "." else f"{here}/{name}"
@@ -265,7 +265,7 @@ class CodeRefs:
     @property
     def counts(self) -> dict[str, int]:
         """How many references there are of each kind; ``related`` ones are counted as nothing else."""
-        number = Counter("related" if each.related else each.kind.value for each in self.references)
+        number = Counter("related" if reference.related else reference.kind.value for reference in self.references)
         return {name: number[name] for name in ("code", "string", "sql", "comment", "related")}
 
 
@@ -291,12 +291,12 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
             f"--column is not the name of a column: {str(error)!r}",
             hint=f"give it as the database or the code has it, such as {COLUMN}",
         ) from None
-    found = tree(tuple(paths), tuple(exclude))
+    searched = tree(tuple(paths), tuple(exclude))
     references: list[Reference] = []
-    skipped = [Skipped(name, why) for name, why in found.unread]
+    skipped = [Skipped(name, why) for name, why in searched.unread]
     unread: list[str] = []
     files = allowed = 0
-    for name in found.files:
+    for name in searched.files:
         known = reader(name) is not None
         try:
             data, why = _bytes(Path(name), spellings)
@@ -337,21 +337,21 @@ def file_refs(name: str, text: str, spellings: Spellings) -> FileRefs:
     assert read is not None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     spans = read(text)
-    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
     allowed_lines = set(_allowed_lines(text, spans, starts))
     references: list[Reference] = []
     allowed = 0
-    for found in spellings.find(text):
-        line = bisect_right(starts, found.start)
+    for named in spellings.find(text):
+        line = bisect_right(starts, named.start)
         begin, end = starts[line - 1], (starts[line] - 1 if line < len(starts) else len(text))
         reference = Reference(
             file=name,
             line=line,
-            column=found.start - begin + 1,
-            kind=spans.kind(found.start),
-            identifier=text[found.start : found.end],
-            related=not found.exact,
-            text=_shown(text, found.start, found.end, (begin, end)),
+            column=named.start - begin + 1,
+            kind=spans.kind(named.start),
+            identifier=text[named.start : named.end],
+            related=not named.exact,
+            text=_shown(text, named.start, named.end, (begin, end)),
         )
         if reference.counts and line in allowed_lines:
             allowed += 1
@@ -387,8 +387,8 @@ def _bytes(path: Path, spellings: Spellings) -> tuple[bytes | None, str]:
             return data, ""
         # Too large to take apart, but not to be looked through: most hold nothing of it.
         named = spellings.may_name(data)
-        while not named and (more := file.read(LARGEST)):
-            data = data[-256:] + more
+        while not named and (chunk := file.read(LARGEST)):
+            data = data[-256:] + chunk
             named = spellings.may_name(data)
     return (None, _LARGE) if named else (b"", "")
 

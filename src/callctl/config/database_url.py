@@ -79,8 +79,8 @@ def database(value: object) -> str:
         name = named["name"]
         shown = f" ({name})" if name.isupper() and not looks_like_a_key(name) else ""
         raise Unusable(f"begins with the name of a variable{shown}", "give what follows it: the URL alone")
-    found = _SCHEME.match(text)
-    return text if found is None else _url(text, found)
+    match = _SCHEME.match(text)
+    return text if match is None else _url(text, match)
 
 
 def _decodes(text: str) -> bool:
@@ -92,8 +92,8 @@ def _decodes(text: str) -> bool:
     return True
 
 
-def _url(text: str, found: re.Match[str]) -> str:
-    scheme, driver, rest = found["scheme"].lower(), found["driver"], text[found.end() :]
+def _url(text: str, match: re.Match[str]) -> str:
+    scheme, driver, rest = match["scheme"].lower(), match["driver"], text[match.end() :]
     if scheme == "jdbc:postgresql":
         hint = "write postgresql://user@host:5432/database: in JDBC the user and the password are parameters"
         raise Unusable("is a JDBC URL, which libpq does not read", hint)
@@ -147,11 +147,11 @@ def _check_parameters(query: str) -> None:
             raise Unusable(f"has no single = in its parameter {name}", hint)
 
 
-def _not_libpqs(what: str, names: Sequence[str]) -> Unusable:
+def _not_libpqs(noun: str, names: Sequence[str]) -> Unusable:
     """The refusal of what other tools put there; what to do about each is the hint."""
     unique = list(dict.fromkeys(names))
     hints = dict.fromkeys(_OTHER_TOOLS[name].format(name=name) for name in unique)
-    named = f"the {what} {unique[0]}, which is" if len(unique) == 1 else f"the {what}s {', '.join(unique)}, which are"
+    named = f"the {noun} {unique[0]}, which is" if len(unique) == 1 else f"the {noun}s {', '.join(unique)}, which are"
     return Unusable(f"has {named} not libpq's", "; ".join(hints))
 
 
@@ -178,22 +178,22 @@ def unreadable(conninfo: str) -> Unusable | None:
     try:
         pq.Conninfo.parse(conninfo.encode())
     except OperationalError as error:
-        said = str(error)
+        message = str(error)
     else:
         return None
-    if said.startswith('missing "="'):
+    if message.startswith('missing "="'):
         return Unusable(
             "is not a connection string: a word in it has no =",
             f"put a value with a space in single quotes; or {EXAMPLE}",
         )
-    if "unterminated quoted string" in said:
+    if "unterminated quoted string" in message:
         return Unusable("has a single quote in it that is not closed", r"in a quoted value write ' as \' and \ as \\")
-    if "invalid connection option" in said:
-        name = next((each for each in _OTHER_TOOLS if f'"{each}"' in said), None)
+    if "invalid connection option" in message:
+        name = next((option for option in _OTHER_TOOLS if f'"{option}"' in message), None)
         if name is None:
             return Unusable("has an option that libpq does not have", "use libpq's own: host, port, user, dbname, …")
         return _not_libpqs("option", [name])
-    if '"]"' in said or "IPv6" in said:
+    if '"]"' in message or "IPv6" in message:
         return Unusable("has an IPv6 address in it that is not closed", "write postgresql://user@[::1]:5432/database")
     return Unusable("is not a connection string that libpq can read", EXAMPLE)
 
@@ -206,13 +206,13 @@ _VALUE = re.compile(
 )
 
 
-def refused(conninfo: str, said: str) -> Unusable | None:
-    """Why libpq refuses an address before it connects, as it ``said``; None where that is not the reason."""
+def refused(conninfo: str, message: str) -> Unusable | None:
+    """Why libpq refuses an address before it connects, as its ``message`` says; None where that is not the reason."""
     problem = unreadable(conninfo)
-    found = _VALUE.match(said)
-    if problem is not None or found is None:
+    match = _VALUE.match(message)
+    if problem is not None or match is None:
         return problem
-    name = found["option"] or found["port"] or found["name"]
+    name = match["option"] or match["port"] or match["name"]
     if name not in _libpq_parameters():
         return None
     known = f": {', '.join(SSL_MODES)}" if name == "sslmode" else ""

@@ -189,7 +189,7 @@ def _assert_utf8(root: Any, path: Path) -> None:
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            ahead += [each for pair in node.value for each in pair]
+            ahead += [child for pair in node.value for child in pair]
         elif isinstance(node, yaml.SequenceNode):
             ahead += node.value
         elif not is_utf8(node.value):
@@ -203,15 +203,15 @@ def no_entry_twice(node: Any, path: Path | str, key: str) -> None:
 
     ahead, seen = [node], set()
     while ahead:
-        each = ahead.pop()
-        if id(each) in seen:  # an alias
+        current = ahead.pop()
+        if id(current) in seen:  # an alias
             continue
-        seen.add(id(each))
-        if isinstance(each, yaml.SequenceNode):
-            ahead += each.value
-        elif isinstance(each, yaml.MappingNode):
+        seen.add(id(current))
+        if isinstance(current, yaml.SequenceNode):
+            ahead += current.value
+        elif isinstance(current, yaml.MappingNode):
             names = set()
-            for name_node, value_node in each.value:
+            for name_node, value_node in current.value:
                 if isinstance(name_node, yaml.ScalarNode) and name_node.value in names:
                     place = f"{path}:{name_node.start_mark.line + 1}:{name_node.start_mark.column + 1}"
                     raise ConfigError(f"{place}: an entry of {key} stands twice", hint="keep one of the two")
@@ -293,10 +293,10 @@ def switch(*others: str) -> Callable[[object], str]:
 def duration(value: object) -> int:
     """Milliseconds of '200ms', '2s', '1.5s', '5min', '1h'. A number without a unit says nothing: refused."""
     hint = "give a number and a unit: ms, s, min or h, such as 200ms or 2s"
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
         raise Unusable(f"is not a duration: {shown(value)}", hint)
-    milliseconds = round(float(found[1]) * _UNITS_MS[found[2]])
+    milliseconds = round(float(match[1]) * _UNITS_MS[match[2]])
     if not 1 <= milliseconds <= _LONGEST_MS:
         raise Unusable(f"is not between 1ms and 596h: {shown(value)}", hint)
     return milliseconds

@@ -104,7 +104,7 @@ def parse_keys(value: object, directory: Path) -> KeyConfig:
     ring_value = section.get("ring")
     if not isinstance(ring_value, list) or not ring_value:
         raise Unusable(".ring is not a list of keys", _RING_HINT)
-    ring = tuple(_key(each, f".ring[{number}]", directory) for number, each in enumerate(ring_value))
+    ring = tuple(_key(ring_entry, f".ring[{number}]", directory) for number, ring_entry in enumerate(ring_value))
     number = _repeated([entry.id for entry in ring])
     if number is not None:
         raise Unusable(
@@ -133,8 +133,8 @@ def _key(value: object, where: str, directory: Path) -> KeyEntry:
             raise Unusable(f"{where}.{name} is neither true nor false", "use true or false")
     kinds = [kind for kind in _SOURCES if entry.get(kind) is not None]
     if len(kinds) != 1:
-        found = " and ".join(kinds) if kinds else "none"
-        raise Unusable(f"{where} needs one source, and has {found}", _RING_HINT)
+        named = " and ".join(kinds) if kinds else "none"
+        raise Unusable(f"{where} needs one source, and has {named}", _RING_HINT)
     if "show_stderr" in entry and kinds[0] != "command":
         raise Unusable(f"{where}.show_stderr is about a command", "leave it out")
     location = _location(kinds[0], entry[kinds[0]], where, directory)

@@ -83,10 +83,10 @@ class LastBackup:
     def text(self) -> str:
         """Where it is, as the end of a sentence."""
         where = f"{self.file}, by {self.client}"
-        said = f"it is {where}" if self.command == "backup" else f"the database was restored from {where}"
+        sentence = f"it is {where}" if self.command == "backup" else f"the database was restored from {where}"
         if self.steps_since:
-            said += f"; {self.steps_since} step{'s were' if self.steps_since > 1 else ' was'} taken since"
-        return said
+            sentence += f"; {self.steps_since} step{'s were' if self.steps_since > 1 else ' was'} taken since"
+        return sentence
 
 
 def record_backup(

@@ -69,13 +69,13 @@ def pooler_sessions(connection: Connection, pid: int, another: Callable[[], Conn
     return "own"
 
 
-def pooler_refusal(connection: Connection, found: Sessions) -> Refused:
+def pooler_refusal(connection: Connection, session_kind: Sessions) -> Refused:
     """The error for a pooler that callctl cannot work through; its hint names the server's own address."""
     row = connection.execute("SELECT host(inet_server_addr()), current_setting('port')").fetchone()
     address, port = row or (None, "5432")
     place = f"its own port is {port}" + (f", its address as the pooler sees it {address}" if address else "")
     hint = f"connect to the server itself ({place}), or through a pooler in session mode"
-    if found == "one":
+    if session_kind == "one":
         return Refused(
             f"the pooler gives callctl no second server connection in {ANSWER_SECONDS:g} s, and it needs one for the"
             " migration lock; nothing was changed",
@@ -114,8 +114,8 @@ def _pooler_ask_in_time(connection: Connection) -> int | None:
     raw.flush()
     deadline = time.monotonic() + ANSWER_SECONDS
     while raw.is_busy():
-        left = deadline - time.monotonic()
-        if left <= 0 or not sockets.select([raw.socket], [], [], left)[0]:
+        seconds_left = deadline - time.monotonic()
+        if seconds_left <= 0 or not sockets.select([raw.socket], [], [], seconds_left)[0]:
             return None
         raw.consume_input()
     answer = raw.get_result()
@@ -163,12 +163,12 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
         pid, target = _recognise(connection, settings)
         if settings.on_connect is not None:
             settings.on_connect(target)
-        found = sessions(connection, settings, pid)
-        if found == "shared":
+        session_kind = sessions(connection, settings, pid)
+        if session_kind == "shared":
             assert_transactions(connection)
-        if session and found in ("shared", "one"):
-            raise pooler_refusal(connection, found)
-        if found != "shared":  # then what this session were given, another client would have
+        if session and session_kind in ("shared", "one"):
+            raise pooler_refusal(connection, session_kind)
+        if session_kind != "shared":  # then what this session were given, another client would have
             connection.execute(read_sql("database/session.sql"))
     except psycopg.Error as error:
         connection.close()
@@ -352,8 +352,8 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     text = redact(str(error)).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     # The first line is the reason; those after it are libpq's guesses.
-    said = lines[0] if lines else type(error).__name__
-    said = said.removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    reason = lines[0] if lines else type(error).__name__
+    reason = reason.removeprefix("connection failed: ").removeprefix("connection is bad: ")
     hint = f"the address comes from {source}; is it the right one?"
     if "password authentication failed" in text or "no password supplied" in text:
         hint = "put the right password into .pgpass or CALLCTL_DATABASE_URL"
@@ -371,9 +371,9 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     elif "query_wait_timeout" in text:
         hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
-        said, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
+        reason, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
     place = _asked(error.pgconn or _address(settings), _ATTEMPT.findall(str(error)))
-    return ConnectionFailed(f"cannot connect to the database: {said}{place}", hint=hint)
+    return ConnectionFailed(f"cannot connect to the database: {reason}{place}", hint=hint)
 
 
 # psycopg lists what it has tried where a name has several addresses, or several hosts are named.
@@ -390,14 +390,14 @@ def _asked(address: PGconn | None, attempts: Sequence[tuple[str, str]] = ()) -> 
     database, user, host, port = (
         in_utf8(stored_bytes.as_text(value)) for value in (address.db, address.user, address.host, address.port)
     )
-    servers = [_shown(*each) for each in attempts] or [_shown(host, port)]
+    servers = [_shown(*attempt) for attempt in attempts] or [_shown(host, port)]
     return f" (database {database} on {', '.join(dict.fromkeys(servers))} as {user})"
 
 
 def _shown(host: str, port: str) -> str:
     """As :func:`~callctl.target.server`; where libpq took a piece of a password for the host's name, without it."""
-    _, at, name = host.rpartition("@")
-    return server(f"{HIDDEN}@{name}" if at else host, port or "5432")
+    _, separator, name = host.rpartition("@")
+    return server(f"{HIDDEN}@{name}" if separator else host, port or "5432")
 
 
 def _address(settings: Settings) -> PGconn | None:
@@ -424,8 +424,8 @@ def error_text(error: psycopg.Error) -> str:
 
     For what does not read or write secrets: there :func:`~callctl.server_errors.outline` says what failed.
     """
-    said = error.diag.message_primary or str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"{redact(said)} (SQLSTATE {error.sqlstate})" if error.sqlstate else redact(said)
+    message = error.diag.message_primary or str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{redact(message)} (SQLSTATE {error.sqlstate})" if error.sqlstate else redact(message)
 
 
 def explained(connection: Connection, error: psycopg.Error) -> str:
@@ -438,11 +438,11 @@ def caret(error: psycopg.Error, sql: str) -> str:
     """The line of the statement that the server points at, with a caret under the place; empty if it points nowhere."""
     if not error.diag.statement_position:
         return ""
-    at = min(int(error.diag.statement_position) - 1, len(sql))
-    start = sql.rfind("\n", 0, at) + 1
-    end = sql.find("\n", at)
+    position = min(int(error.diag.statement_position) - 1, len(sql))
+    start = sql.rfind("\n", 0, position) + 1
+    end = sql.find("\n", position)
     line = sql[start : end if end >= 0 else len(sql)]
-    return f"\n  {line}\n  {' ' * (at - start)}^"
+    return f"\n  {line}\n  {' ' * (position - start)}^"
 
 
 def is_sandbox(connection: Connection) -> bool:
@@ -527,10 +527,10 @@ def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str
         return None
     # The server's words are compared here: they may hold a secret, which no statement sends.
     message, context = error.diag.message_primary or "", error.diag.context or ""
-    found = next((row for row in rows if f'"{row[0]}"' in message), None)
-    if found is None:
+    hidden_row = next((row for row in rows if f'"{row[0]}"' in message), None)
+    if hidden_row is None:
         return None
-    _, table, owned, policies, functions, role = found
+    _, table, owned, policies, functions, role = hidden_row
     triggers = [trigger for function, trigger in functions if function in context]
     named = f"policy {', '.join(policies)}" if policies else "no policy shows it any"
     by = f"; trigger {', '.join(triggers)} runs as this role" if triggers else ""
@@ -683,5 +683,5 @@ def translated(
         )
     else:
         hint = f"fix what the server names, then {again}"
-    said = f"{error_text(error)}{caret(error, sql)}" if quoted else outline(error)
-    return StepFailed(f"{where}: {said}\n{state}", hint=hint)
+    message = f"{error_text(error)}{caret(error, sql)}" if quoted else outline(error)
+    return StepFailed(f"{where}: {message}\n{state}", hint=hint)

@@ -50,7 +50,7 @@ def in_transaction(
     settings: Settings,
     work: Callable[[], Result],
     *,
-    what: str | Callable[[float], Waiting] = "a lock",
+    awaited: str | Callable[[float], Waiting] = "a lock",
     shared: bool = False,
     statement_timeout_ms: int | None = None,
     failing: Failing | None = None,
@@ -58,7 +58,7 @@ def in_transaction(
 ) -> Result:
     """Do ``work`` in one guarded transaction, again from its beginning as :func:`with_retries` says.
 
-    ``what`` is as in :func:`with_retries`; ``shared`` and ``statement_timeout_ms`` as in :func:`guarded`. With
+    ``awaited`` is as in :func:`with_retries`; ``shared`` and ``statement_timeout_ms`` as in :func:`guarded`. With
     ``failing`` the server's errors and NotStored become StepFailed; without it they are raised as they are. Raises
     LockHeld where another session keeps the work lock, and what ``work`` raises.
     """
@@ -69,7 +69,7 @@ def in_transaction(
             return work()
 
     try:
-        return with_retries(settings, what, attempt, on_event)
+        return with_retries(settings, awaited, attempt, on_event)
     except NotStored as wrong:
         if failing is None:
             raise
@@ -159,8 +159,8 @@ def guard_transaction(
 
 def in_the_middle(connection: Connection, schema: str) -> LockHeld:
     """The error for a work lock that another session keeps."""
-    found = holders(connection, WORK_CLASS, schema)
-    holder = f" (pid {found[0].pid}, {found[0].application_name or 'unknown'}, for {found[0].age})" if found else ""
+    others = holders(connection, WORK_CLASS, schema)
+    holder = f" (pid {others[0].pid}, {others[0].application_name or 'unknown'}, for {others[0].age})" if others else ""
     return LockHeld(
         f"another callctl{holder} is in the middle of a statement on schema {schema}",
         hint="run the same command again when it has finished: it goes on from what was committed",
@@ -184,15 +184,15 @@ def given_way() -> tuple[type[psycopg.Error], ...]:
 
 def with_retries(
     settings: Settings,
-    what: str | Callable[[float], Waiting],
+    awaited: str | Callable[[float], Waiting],
     attempt: Callable[[], Result],
     on_event: OnEvent = ignore,
 ) -> Result:
     """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
 
-    ``what`` says what is waited for, or is asked for the event, given the seconds waited so far. ``attempt`` leaves no
-    transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where another session has the
-    work lock, after five seconds at most, with LockHeld.
+    ``awaited`` says what is waited for, or is asked for the event, given the seconds waited so far. ``attempt`` leaves
+    no transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where another session has
+    the work lock, after five seconds at most, with LockHeld.
     """
     began = time.monotonic()
     tries = 0
@@ -204,7 +204,9 @@ def with_retries(
             waited = time.monotonic() - began
             if waited * 1000 >= settings.lock_wait_ms:
                 raise
-            on_event(Waiting(what, waited, settings.lock_wait_ms / 1000) if isinstance(what, str) else what(waited))
+            on_event(
+                Waiting(awaited, waited, settings.lock_wait_ms / 1000) if isinstance(awaited, str) else awaited(waited)
+            )
         except WorkLockBusy as busy:
             waited = time.monotonic() - began
             if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):

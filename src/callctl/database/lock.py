@@ -137,23 +137,23 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
     while True:
         # Looked for behind the lock: what still works beside an earlier session began while that one had it.
         held = held or _try(connection, WORK_CLASS, settings.schema)
-        found = _orphans(connection, settings.schema)
-        if held and not found:
+        orphans = _orphans(connection, settings.schema)
+        if held and not orphans:
             break
         waited = time.monotonic() - began
-        if found and not announced:
+        if orphans and not announced:
             announced = True
-            on_event(Notice(f"an earlier callctl's session is still at work: {_named(found)}; waiting for it to end"))
+            on_event(Notice(f"an earlier callctl's session is still at work: {_named(orphans)}; waiting for it to end"))
         if waited >= bound + ORPHAN_SECONDS:
-            raise _will_not_end(found, "does not end")
+            raise _will_not_end(orphans, "does not end")
         if waited >= bound:
-            for orphan in found:
+            for orphan in orphans:
                 if not orphan.is_callctl:
-                    raise _will_not_end(found, "is not known to be callctl's, so it was not ended")
+                    raise _will_not_end(orphans, "is not known to be callctl's, so it was not ended")
                 try:
                     connection.execute("SELECT pg_terminate_backend(%s)", (orphan.pid,))
                 except psycopg.errors.InsufficientPrivilege:
-                    raise _will_not_end(found, "may not be ended by this role") from None
+                    raise _will_not_end(orphans, "may not be ended by this role") from None
         elif waited:
             on_event(Waiting("an earlier callctl's statement to end", waited))
         time.sleep(_POLL_SECONDS)
@@ -195,16 +195,16 @@ def _orphans(connection: Connection, schema: str) -> list[_Orphan]:
     return select(connection, _Orphan, read_sql("database/orphans.sql"), parameters)
 
 
-def _named(found: list[_Orphan]) -> str:
+def _named(orphans: list[_Orphan]) -> str:
     return "; ".join(
-        f"pid {orphan.pid} ({orphan.state}, {orphan.word or 'query unknown'}, for {orphan.age})" for orphan in found
+        f"pid {orphan.pid} ({orphan.state}, {orphan.word or 'query unknown'}, for {orphan.age})" for orphan in orphans
     )
 
 
-def _will_not_end(found: list[_Orphan], why: str) -> LockHeld:
-    pids = ", ".join(str(orphan.pid) for orphan in found) or "PID"
+def _will_not_end(orphans: list[_Orphan], why: str) -> LockHeld:
+    pids = ", ".join(str(orphan.pid) for orphan in orphans) or "PID"
     return LockHeld(
-        f"an earlier callctl's session is still at work on the server and {why}: {_named(found) or 'nobody seen'}",
+        f"an earlier callctl's session is still at work on the server and {why}: {_named(orphans) or 'nobody seen'}",
         hint=f"end it as its owner or superuser, SELECT pg_terminate_backend({pids}), then run the same command again",
     )
 
@@ -366,20 +366,20 @@ def lock_alone(
     *,
     wait: bool,
     held: LockHeld,
-    what: str,
+    awaited: str,
     on_event: OnEvent,
 ) -> None:
     """Take an advisory lock of the session's that one callctl has at a time.
 
     Raises ``held`` where another has it; with ``wait`` only after ``lock_wait_ms``, and says until then that it waits
-    for ``what``.
+    for ``awaited``.
     """
     began = time.monotonic()
     while not lock(connection, classid, 0):
         waited = time.monotonic() - began
         if not wait or waited * 1000 >= settings.lock_wait_ms:
             raise held
-        on_event(Waiting(what, waited))
+        on_event(Waiting(awaited, waited))
         time.sleep(_POLL_SECONDS)
 
 
@@ -389,9 +389,9 @@ def let_go(connection: Connection, classid: int, number: int) -> None:
 
 
 def _holder(connection: Connection, schema: str) -> str:
-    found = holders(connection, LOCK_CLASS, schema)
-    if not found:
+    lock_holders = holders(connection, LOCK_CLASS, schema)
+    if not lock_holders:
         return ""
-    holder = found[0]
+    holder = lock_holders[0]
     name = holder.application_name or "unknown"
     return f" (pid {holder.pid}, {name}, from {holder.address} as {holder.role}, for {holder.age})"

@@ -117,8 +117,8 @@ def of_the_wheel() -> Iterator[Binaries]:
 def of_the_system() -> Iterator[Binaries]:
     """The directories where systems install the programs of one major version, the newest first."""
     for top, pattern in _SYSTEM:
-        for found in sorted(Path(top).glob(pattern), key=_major, reverse=True):
-            yield Binaries(found.resolve(), str(found), own_libraries=False)
+        for directory in sorted(Path(top).glob(pattern), key=_major, reverse=True):
+            yield Binaries(directory.resolve(), str(directory), own_libraries=False)
 
 
 def _has_programs(directory: Path) -> bool:
@@ -191,9 +191,9 @@ def reachable(path: Path, ids: tuple[int, int] | None) -> bool:
         return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0))
     uid, gid = ids
     full = path.resolve()
-    for each in (full, *full.parents):
+    for directory in (full, *full.parents):
         try:
-            status = each.stat()
+            status = directory.stat()
         except OSError:
             return False
         shift = 6 if status.st_uid == uid else 3 if status.st_gid == gid else 0
@@ -218,9 +218,9 @@ def reachable_binaries(binaries: Binaries, directory: Path, user: ServerUser) ->
     for name in ("bin", "lib", "share"):
         if (binaries.install / name).is_dir():
             shutil.copytree(binaries.install / name, target / name, copy_function=_link_or_copy)
-    for each in target.rglob("*"):
-        if each.is_dir() and not each.is_symlink():
-            each.chmod(0o755)
+    for path in target.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
     return replace(binaries, bin=target / "bin")
 
 
@@ -269,11 +269,11 @@ def find_program(name: str, major: int, what_for: str) -> Program:
     The oldest, because what a pg_dump writes an older pg_restore may not read. Where CALLCTL_PG_BIN is set, no other
     place is looked at. Raises ConfigError, naming what was found.
     """
-    found = [program for place in _places(name) if (program := _program(place, name)) is not None]
-    fitting = [program for program in found if program.major >= major]
+    programs = [program for place in _places(name) if (program := _program(place, name)) is not None]
+    fitting = [program for program in programs if program.major >= major]
     if fitting:
         return min(fitting, key=lambda program: program.major)  # of several, the first
-    seen = ", ".join(f"{each.version} ({each.source})" for each in found)
+    seen = ", ".join(f"{candidate.version} ({candidate.source})" for candidate in programs)
     named = os.environ.get("CALLCTL_PG_BIN")
     nothing = f"none in CALLCTL_PG_BIN ({named})" if named else "none"
     raise ConfigError(
@@ -302,13 +302,13 @@ def _program(place: Binaries, name: str) -> Program | None:
         return None
     environment = place.environment()
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [path, "--version"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             errors="replace", timeout=20, check=False,
         ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    version = _VERSION.search(said)
+    version = _VERSION.search(output)
     if version is None:
         return None
     return Program(path, version["version"], int(version["major"]), place.source, environment)
@@ -423,10 +423,10 @@ class Child:
         self._listener.join(_PATIENCE_SECONDS)
         if code == 0:
             return None
-        said = [line for line in self._lines if any(word in line for word in _WORTH_TELLING)]
+        reasons = [line for line in self._lines if any(word in line for word in _WORTH_TELLING)]
         if code < 0:  # its last lines are about its progress, and say nothing of its end
-            said.insert(0, f"{KILLED} {-code} ({_signal(-code)})")
-        text = "; ".join(_SPEAKER.sub("", line).removeprefix("error: ") for line in said or self._lines[-3:])
+            reasons.insert(0, f"{KILLED} {-code} ({_signal(-code)})")
+        text = "; ".join(_SPEAKER.sub("", line).removeprefix("error: ") for line in reasons or self._lines[-3:])
         return redact(text)[:_LONGEST] or f"exit status {code}"
 
     def __enter__(self) -> Child:

@@ -193,7 +193,7 @@ def _assert_own_writes(connection: Connection) -> None:
     if hooks:
         are, verb = ("is", "it may change") if len(hooks) == 1 else ("are", "they may change")
         raise Refused(
-            f"{'; '.join(what for what, _ in hooks)} {are} not callctl's: {verb} or swallow what callctl records;"
+            f"{'; '.join(hook for hook, _ in hooks)} {are} not callctl's: {verb} or swallow what callctl records;"
             " nothing was changed",
             hint=f"run {' '.join(statement for _, statement in hooks)} then the same command again",
         )
@@ -217,10 +217,10 @@ def assert_recognised(connection: Connection) -> bool:
 
     Raises Unreadable where this role may not read it.
     """
-    for found in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
+    for problem in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
         raise Unreadable(
-            f"callctl's own schema here belongs to role {found.owner}, and role {found.reader} may not read it",
-            hint=found.remedy,
+            f"callctl's own schema here belongs to role {problem.owner}, and role {problem.reader} may not read it",
+            hint=problem.remedy,
         )
     names = ("history", "installation", "definition")
     there = connection.execute(
@@ -281,10 +281,10 @@ def record(
         raise _not_recorded(f"the end of step {step} {direction}", "callctl.checkpoint")
 
 
-def _not_recorded(what: str, table: str) -> StepFailed:
+def _not_recorded(stored: str, table: str) -> StepFailed:
     """The error for a row of callctl's own that is not stored as it was written."""
     return StepFailed(
-        f"{what} is not stored in {table} as it was written; this transaction was rolled back",
+        f"{stored} is not stored in {table} as it was written; this transaction was rolled back",
         hint=f"callctl verify names the trigger or rule on {table}; drop it, then run the same command again",
     )
 
@@ -326,12 +326,12 @@ def forget_checkpoints(connection: Connection, step: int, direction: Direction |
     connection.execute(read_sql("database/forget_checkpoints.sql"), {"step": step, "direction": direction})
 
 
-def flush(connection: Connection, said: str) -> None:
+def flush(connection: Connection, committed: str) -> None:
     """Return when everything committed on this database so far is on disk.
 
-    ``said`` names what was committed, for who reads the server's log of changes.
+    ``committed`` names what was committed, for who reads the server's log of changes.
     """
-    connection.execute(read_sql("database/flush.sql"), {"said": said})
+    connection.execute(read_sql("database/flush.sql"), {"said": committed})
 
 
 def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:

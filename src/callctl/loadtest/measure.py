@@ -13,7 +13,7 @@ class Sent(NamedTuple):
     """One statement of the load, in seconds since it began.
 
     ``planned``: when the call or the dashboard wanted it; ``asked``: when the client got round to it; ``sent``: when it
-    had a connection; ``done``: when the answer was there. ``ready`` is ``planned``, or when the session's statement
+    had a connection; ``answered``: when the answer was there. ``ready`` is ``planned``, or when the session's statement
     before was answered, if that was later.
     """
 
@@ -22,7 +22,7 @@ class Sent(NamedTuple):
     ready: float
     asked: float
     sent: float
-    done: float
+    answered: float
     error: str | None
 
 
@@ -124,11 +124,11 @@ class LoadTest:
     @property
     def over(self) -> tuple[QueryTimes, ...]:
         """The queries whose 95th percentile is over the limit."""
-        return tuple(each for each in self.queries if each.over_limit)
+        return tuple(query_times for query_times in self.queries if query_times.over_limit)
 
     @property
     def errors(self) -> int:
-        return sum(sum(each.errors.values()) for each in self.queries)
+        return sum(sum(query_times.errors.values()) for query_times in self.queries)
 
     @property
     def passed(self) -> bool:
@@ -151,39 +151,46 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def spread(seconds: Iterable[float]) -> Spread:
-    ordered = sorted(max(each, 0.0) * 1000 for each in seconds)
+    ordered = sorted(max(duration, 0.0) * 1000 for duration in seconds)
     last = ordered[-1] if ordered else 0.0
-    return Spread(*(round(each, 3) for each in (*(percentile(ordered, share) for share in (0.5, 0.95, 0.99)), last)))
+    return Spread(
+        *(
+            round(milliseconds, 3)
+            for milliseconds in (*(percentile(ordered, share) for share in (0.5, 0.95, 0.99)), last)
+        )
+    )
 
 
 def times(sent: Iterable[Sent], limit_ms: float) -> tuple[QueryTimes, ...]:
     """A row a query, slowest first. One that failed counts among the errors, not among the times."""
     by_query: dict[str, list[Sent]] = {}
-    for each in sent:
-        by_query.setdefault(each.query, []).append(each)
-    found = []
+    for statement in sent:
+        by_query.setdefault(statement.query, []).append(statement)
+    result = []
     for query, group in by_query.items():
-        answered = [each for each in group if each.error is None]
+        answered = [entry for entry in group if entry.error is None]
         errors: dict[str, int] = {}
-        for each in group:
-            if each.error is not None:
-                errors[each.error] = errors.get(each.error, 0) + 1
-        response = spread(each.done - each.planned for each in answered)
-        server = spread(each.done - each.sent for each in answered)
-        found.append(QueryTimes(query, len(answered), errors, response, server, response.p95_ms > limit_ms))
-    return tuple(sorted(found, key=lambda each: (-each.response.p95_ms, each.query)))
+        for statement in group:
+            if statement.error is not None:
+                errors[statement.error] = errors.get(statement.error, 0) + 1
+        response = spread(answer.answered - answer.planned for answer in answered)
+        server = spread(answer.answered - answer.sent for answer in answered)
+        result.append(QueryTimes(query, len(answered), errors, response, server, response.p95_ms > limit_ms))
+    return tuple(sorted(result, key=lambda query_times: (-query_times.response.p95_ms, query_times.query)))
 
 
 def client(sent: Sequence[Sent], cpu_share: float) -> Client:
     return Client(
-        spread(each.asked - each.ready for each in sent), spread(each.sent - each.asked for each in sent), cpu_share
+        spread(statement.asked - statement.ready for statement in sent),
+        spread(statement.sent - statement.asked for statement in sent),
+        cpu_share,
     )
 
 
 def slowest(sent: Iterable[Sent], seconds: float) -> tuple[float, ...]:
     """The longest response of each moment, by when it was planned."""
     series = [0.0] * (int(seconds / BUCKET_SECONDS) + 1)
-    for each in sent:
-        bucket = min(max(int(each.planned / BUCKET_SECONDS), 0), len(series) - 1)
-        series[bucket] = max(series[bucket], round((each.done - each.planned) * 1000, 3))
+    for statement in sent:
+        bucket = min(max(int(statement.planned / BUCKET_SECONDS), 0), len(series) - 1)
+        series[bucket] = max(series[bucket], round((statement.answered - statement.planned) * 1000, 3))
     return tuple(series)

@@ -72,7 +72,7 @@ def run_query(connection: Connection, query: Query, values: dict[str, object]) -
 
     cursor: psycopg.RawCursor[tuple[Any, ...]] = psycopg.RawCursor(connection)
     # As bytes: in a session of an SQL_ASCII database this cursor would send text as ASCII, and names may be anything.
-    return cursor.execute(query.sql.encode(), [values[each] for each in query.parameters] or None)
+    return cursor.execute(query.sql.encode(), [values[name] for name in query.parameters] or None)
 
 
 def _query(script: Script, naming: Naming) -> Query:
@@ -82,7 +82,7 @@ def _query(script: Script, naming: Naming) -> Query:
         name=script.name.rpartition("/")[2].removesuffix(".sql"),
         text=" ".join(statement.comment.split()),
         sql=adapt(statement, naming).sql,
-        parameters=tuple(each for each in _listed(header["parameters"]) if each != "none"),
+        parameters=tuple(name for name in _listed(header["parameters"]) if name != "none"),
         documented=header.get("from", ""),
         who=header.get("who", ""),
         indexes=tuple(_listed(header.get("index", ""))),
@@ -178,7 +178,7 @@ class Rows:
                 self._make(own)
                 self._history(own, 1, 1)
                 values = values_of(own, str(uuid.uuid4()))
-                for query in sorted(queries.values(), key=lambda each: each.name != FIRST):
+                for query in sorted(queries.values(), key=lambda candidate: candidate.name != FIRST):
                     doing = f"{query.name} cannot be run"
                     run_query(self._connection, query, values)
                 doing = "its rows cannot be removed"
@@ -228,15 +228,15 @@ class Rows:
     def unrecorded(self) -> list[str]:
         """Companies that are called like a load test's, and that no load test has written down."""
         recorded = {row[0] for row in self.leftovers()}
-        found = run_own(self._connection, self._naming, "unrecorded").fetchall()
-        return [row[0] for row in found if row[0] not in recorded]
+        unrecorded_rows = run_own(self._connection, self._naming, "unrecorded").fetchall()
+        return [row[0] for row in unrecorded_rows if row[0] not in recorded]
 
     def remove_leftovers(self) -> tuple[Removed, ...]:
         """Remove what killed load tests have left. The caller makes sure that none is running."""
         return tuple(self._leftover(*row) for row in self.leftovers())
 
-    def _leftover(self, company: str, started_at: Any, client: str, there: bool, ours: bool) -> Removed:
-        if there and not ours:
+    def _leftover(self, company: str, started_at: Any, client: str, there: bool, is_own: bool) -> Removed:
+        if there and not is_own:
             return Removed(company, started_at, client, 0, "its slug was changed since: it may be somebody's now")
         try:
             calls = self.remove(company, "loadtest --clean")
@@ -260,8 +260,8 @@ class Rows:
             self._assert_alone(own)
             self._remove_company(own)
             run_own(self._connection, self._naming, "forget", company=company)
-            said = {**(detail or {}), "company_id": company, "calls_removed": calls}
-            actions.record_action(self._connection, command, said)
+            full_detail = {**(detail or {}), "company_id": company, "calls_removed": calls}
+            actions.record_action(self._connection, command, full_detail)
 
         self._transaction(end)
         return calls
@@ -320,7 +320,7 @@ class Rows:
         """
         from psycopg import sql
 
-        found: dict[str, dict[str, None]] = {}
+        rows_by_table: dict[str, dict[str, None]] = {}
         keys = run_own(self._connection, self._naming, "references", schema=self._naming.schema).fetchall()
         for schema, relation, attribute, target, own_table in keys:
             if own_table == "call_transcripts" and target == "calls":
@@ -350,8 +350,8 @@ class Rows:
             )
             rows = self._connection.execute(query).fetchall()
             if rows:
-                found.setdefault(f"{schema}.{relation}", {}).update(dict.fromkeys(row[0] for row in rows))
-        return [(table, list(rows)) for table, rows in found.items()]
+                rows_by_table.setdefault(f"{schema}.{relation}", {}).update(dict.fromkeys(row[0] for row in rows))
+        return [(table, list(rows)) for table, rows in rows_by_table.items()]
 
     def _calls(self, own: Own, target: str) -> sql.Composable:
         """The ids of its calls, or of their transcripts, where these tables are."""

@@ -72,9 +72,9 @@ def preview(connection: Connection, settings: Settings, workload: Workload, hist
         naming = ready(connection, settings)
         most, room, _ = _room(connection, naming)
         rows = Rows(connection, settings, naming).leftovers()
-        found = tuple(Leftover(row[0], row[1], row[2], row[4] or not row[3]) for row in rows)
-    queries = tuple(each for each in documented_queries(naming).values() if each.loaded)
-    return Preview(database.target_of(connection, settings).database, workload, history, room, most, found, queries)
+        leftovers = tuple(Leftover(row[0], row[1], row[2], row[4] or not row[3]) for row in rows)
+    queries = tuple(query for query in documented_queries(naming).values() if query.loaded)
+    return Preview(database.target_of(connection, settings).database, workload, history, room, most, leftovers, queries)
 
 
 def assert_possible(connection: Connection, settings: Settings, workload: Workload) -> None:
@@ -165,8 +165,8 @@ def usage(server: int) -> tuple[float, float]:
             status = (directory / "status").read_text(encoding="utf-8", errors="replace")
         except (OSError, ValueError, IndexError):  # it has ended meanwhile
             continue
-        found = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:")]
-        kilobytes += int(found[0]) if found else 0
+        sizes = [line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:")]
+        kilobytes += int(sizes[0]) if sizes else 0
     return ticks / os.sysconf("SC_CLK_TCK"), kilobytes / 1024
 
 
@@ -224,8 +224,8 @@ class Sampler(threading.Thread):
 
     def _sample(self) -> None:
         self.samples += 1
-        for kind, event, ours, others, longest in run_own(self._connection, self._naming, "waits").fetchall():
-            self._waits[kind, event, True] += ours
+        for kind, event, own, others, longest in run_own(self._connection, self._naming, "waits").fetchall():
+            self._waits[kind, event, True] += own
             self._waits[kind, event, False] += others
             self._longest[kind, event] = max(longest * 1000, self._longest.get((kind, event), 0.0))
 
@@ -248,7 +248,7 @@ class Sampler(threading.Thread):
     def waits(self) -> tuple[Wait, ...]:
         """Most often seen first; locks before everything else. Sessions that waited for nothing are left out."""
         events = {(kind, event) for kind, event, _ in self._waits if kind not in ("none", "Client")}
-        found = [
+        all_waits = [
             Wait(
                 kind,
                 event,
@@ -258,7 +258,7 @@ class Sampler(threading.Thread):
             )
             for kind, event in events
         ]
-        return tuple(sorted(found, key=lambda each: (each.type != "Lock", -each.ours - each.others, each.event)))
+        return tuple(sorted(all_waits, key=lambda wait: (wait.type != "Lock", -wait.ours - wait.others, wait.event)))
 
 
 # A load test: call sessions as the application would run them, in rows of its own, measured and removed.
@@ -339,30 +339,32 @@ def _loaded(run: _Run, runner: asyncio.Runner) -> LoadTest:
     import psycopg
 
     started_at = datetime.now(UTC)
-    made = False
+    has_rows = False
     try:
         run.rows.make_ready()
         removed = run.rows.remove_leftovers()
         run.rows.try_out({name: query for name, query in run.load.queries.items() if query.loaded})
-        made = True
+        has_rows = True
         run.rows.make(run.own)
         with closing(database.connect(run.settings, application_name=f"{SESSION} watch")) as looking:
             sampler, cpu = _under_load(run, runner, looking)
         result = _result(run, started_at, removed, sampler, cpu)
     except psycopg.Error as error:
-        _remove(run, made, {"failed": type(error).__name__})
-        left = "its rows are removed" if made else "nothing of it was written"
+        _remove(run, has_rows, {"failed": type(error).__name__})
+        outcome = "its rows are removed" if has_rows else "nothing of it was written"
         raise StepFailed(
-            f"the load test stopped: {database.error_text(error)}; {left}",
+            f"the load test stopped: {database.error_text(error)}; {outcome}",
             hint="callctl preflight looks at connection, privileges and locks",
         ) from error
     except BaseException as error:
-        _remove(run, made, {"failed": type(error).__name__})
+        _remove(run, has_rows, {"failed": type(error).__name__})
         if isinstance(error, KeyboardInterrupt):
-            left = "its rows are removed" if made else "nothing of it was written"
-            raise Interrupted(f"interrupted before the load began; {left}", hint="run the same command again") from None
+            outcome = "its rows are removed" if has_rows else "nothing of it was written"
+            raise Interrupted(
+                f"interrupted before the load began; {outcome}", hint="run the same command again"
+            ) from None
         raise
-    _remove(run, made, _detail(result))
+    _remove(run, has_rows, _detail(result))
     return result
 
 
@@ -424,11 +426,11 @@ def _detail(result: LoadTest) -> dict[str, Any]:
     }
 
 
-def _remove(run: _Run, made: bool, detail: dict[str, Any]) -> None:
+def _remove(run: _Run, has_rows: bool, detail: dict[str, Any]) -> None:
     """Remove what this load test has written. Raises StepFailed or Interrupted where it stays."""
     import psycopg
 
-    if not made:
+    if not has_rows:
         return
     run.on_event(Notice("removing its rows"))
     try:
@@ -460,8 +462,10 @@ def _alone(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[
             "another load test is running on this database",
             hint="wait for it to finish, or run with --wait; two of them would measure each other",
         )
-        what = "another load test to finish"
-        lock_alone(connection, settings, LOADTEST_CLASS, wait=wait, held=held_by_another, what=what, on_event=on_event)
+        awaited = "another load test to finish"
+        lock_alone(
+            connection, settings, LOADTEST_CLASS, wait=wait, held=held_by_another, awaited=awaited, on_event=on_event
+        )
         yield connection, held
 
 

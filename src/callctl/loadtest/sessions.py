@@ -98,11 +98,11 @@ class Load:
         """Open the connections. Raises ConnectionFailed, saying how many there were when the server had no more."""
         room = asyncio.Semaphore(_OPEN_AT_ONCE)
 
-        async def one() -> None:
+        async def open_one() -> None:
             async with room:
                 self._connections.append(await database.open_async(settings, SESSION))
 
-        opened = await asyncio.gather(*(one() for _ in range(self.workload.connections)), return_exceptions=True)
+        opened = await asyncio.gather(*(open_one() for _ in range(self.workload.connections)), return_exceptions=True)
         for problem in opened:
             if isinstance(problem, ConnectionFailed):
                 raise ConnectionFailed(
@@ -135,7 +135,9 @@ class Load:
                 if (problem := task.exception()) is not None and not isinstance(problem, _Lost):
                     raise problem
             if going_on and self.stopped is None:
-                self.sent += [each._replace(done=self._now(), error="no answer") for each in self._waiting.values()]
+                self.sent += [
+                    statement._replace(answered=self._now(), error="no answer") for statement in self._waiting.values()
+                ]
                 self.stopped = f"statements had no answer {GRACE_SECONDS:.0f} s after the end"
         except asyncio.CancelledError:
             self.interrupted = True
@@ -160,19 +162,19 @@ class Load:
 
     async def _session(self, number: int) -> None:
         """One call after another, each when the plan says, however long the one before has taken."""
-        at = self.workload.spread_seconds * number / self.workload.sessions
-        while at < self.workload.seconds and (self.workload.calls is None or self.started < self.workload.calls):
+        start = self.workload.spread_seconds * number / self.workload.sessions
+        while start < self.workload.seconds and (self.workload.calls is None or self.started < self.workload.calls):
             self.started += 1
-            await self._call(number, at)
-            at += self.workload.call_seconds
+            await self._call(number, start)
+            start += self.workload.call_seconds
         self._at_work -= 1
 
-    async def _call(self, number: int, at: float) -> None:
+    async def _call(self, number: int, start: float) -> None:
         call = str(uuid.uuid4())
         values = values_of(self.own, call, number=number)
-        free = at
+        free = start
         for share, query, line in script():
-            planned = at + share * self.workload.call_seconds
+            planned = start + share * self.workload.call_seconds
             if planned >= self.workload.seconds:
                 return
             if line is not None:
@@ -184,27 +186,27 @@ class Load:
     def _line(self, line: int) -> dict[str, object]:
         role, content = _SAID[line % len(_SAID)]
         # Within the call, as the clock of a real one would have it: answered after a tenth, over before the rest.
-        each = int(self.workload.call_seconds * 1000 * 0.8 / LINES)
+        line_ms = int(self.workload.call_seconds * 1000 * 0.8 / LINES)
         confidence = f"{random.uniform(0.5, 1.0):.4f}"
-        start = line * each
+        start = line * line_ms
         return {
             "role": role,
             "content": content,
             "start_time": start,
-            "end_time": start + max(each - 1, 1),
+            "end_time": start + max(line_ms - 1, 1),
             "confidence": confidence,
         }
 
     async def _dashboard(self, number: int) -> None:
         asked = number
-        at = self.workload.spread_seconds / 2
-        free = at
+        planned = self.workload.spread_seconds / 2
+        free = planned
         # For as long as there are calls; what is asked by then is waited for, so that the slowest is not left out.
-        while at < self.workload.seconds and self._at_work:
+        while planned < self.workload.seconds and self._at_work:
             values = values_of(self.own, str(uuid.UUID(int=0)), number=number + asked)
-            free = await self._statement(DASHBOARD[asked % len(DASHBOARD)], values, at, free)
+            free = await self._statement(DASHBOARD[asked % len(DASHBOARD)], values, planned, free)
             asked += 1
-            at += DASHBOARD_SECONDS
+            planned += DASHBOARD_SECONDS
 
     # ---- one statement -----------------------------------------------------------------------------------
 
@@ -228,7 +230,7 @@ class Load:
             await psycopg.AsyncRawCursor(connection).execute(
                 # As bytes: see queries.run.
                 query.sql.encode(),
-                [values[each] for each in query.parameters] or None,
+                [values[parameter] for parameter in query.parameters] or None,
             )
         except psycopg.Error as problem:
             if connection.closed:
@@ -237,18 +239,18 @@ class Load:
             error = type(problem).__name__
         del self._waiting[id(under_way)]
         self._pool.put_nowait(connection)
-        done = self._now()
-        self.sent.append(under_way._replace(done=done, error=error))
-        return done
+        answered_at = self._now()
+        self.sent.append(under_way._replace(answered=answered_at, error=error))
+        return answered_at
 
 
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:
     """Return when all of them have ended. One is told again: a driver in the middle of an answer may not hear it."""
-    while left := [task for task in tasks if not task.done()]:
-        for task in left:
+    while unfinished := [task for task in tasks if not task.done()]:
+        for task in unfinished:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait(left, timeout=0.5)
+            await asyncio.wait(unfinished, timeout=0.5)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

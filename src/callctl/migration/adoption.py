@@ -47,14 +47,14 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
     recorded as written there.
     """
     with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, lock):
-        found = status(connection, settings)
+        current = status(connection, settings)
         looked_at: list[Adopted] = []
         with _leaving_nothing(connection, settings, looked_at, on_event):
-            make_ready(connection, settings, found.naming, on_event)
-            _assert_definitions(connection, settings, found)
-            for step in wanted_steps(found.applied, found.half_done, "up", None, defer_drops=defer_drops):
+            make_ready(connection, settings, current.naming, on_event)
+            _assert_definitions(connection, settings, current)
+            for step in wanted_steps(current.applied, current.half_done, "up", None, defer_drops=defer_drops):
                 lock.assert_held()
-                looked_at.append(_adopt(connection, settings, found.naming, step, on_event))
+                looked_at.append(_adopt(connection, settings, current.naming, step, on_event))
                 if not looked_at[-1].adopted:
                     break
             if any(step.adopted for step in looked_at):
@@ -105,9 +105,9 @@ def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> 
             record_action(connection, "migrate adopt", {"changed_records": [str(record) for record in changed]})
         return changed
 
-    what = "a lock on callctl's own tables"
+    awaited = "a lock on callctl's own tables"
     failing = Failing("callctl's own tables", lambda: "what they hold was not recorded", quoted=True)
-    return in_transaction(connection, settings, accept, what=what, failing=failing, on_event=on_event)
+    return in_transaction(connection, settings, accept, awaited=awaited, failing=failing, on_event=on_event)
 
 
 @contextmanager

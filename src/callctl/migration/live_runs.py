@@ -130,17 +130,17 @@ def look(connection: Connection, settings: Settings) -> Live:
     """
     if _in_recovery(connection):
         return Live(unseen="this server is a standby: a run on its primary cannot be seen from here")
-    found = _look(connection, settings)
+    live = _look(connection, settings)
     deadline = time.monotonic() + LOOK_SECONDS
-    while found.runs and not _settled(found) and time.monotonic() < deadline:
+    while live.runs and not _settled(live) and time.monotonic() < deadline:
         time.sleep(_BETWEEN_SECONDS)
-        found = _look(connection, settings)
-    return found
+        live = _look(connection, settings)
+    return live
 
 
-def _settled(found: Live) -> bool:
+def _settled(live: Live) -> bool:
     """Whether another look would show no more: a session waits, or has been at one statement for a while."""
-    sessions = [session for run in found.runs for session in run.sessions]
+    sessions = [session for run in live.runs for session in run.sessions]
     return not any(session.seen for session in sessions) or any(
         session.waits_for or (session.active and (session.seconds or 0) >= _SETTLED_SECONDS) for session in sessions
     )
@@ -221,7 +221,7 @@ def _session(
     relation: str | None,
     held_by: list[list[Any]],
     phase: str | None,
-    done: int | None,
+    units_done: int | None,
     total: int | None,
     seen: bool,
 ) -> Session:
@@ -234,8 +234,8 @@ def _session(
         statement=word if state == ACTIVE else None,
         seconds=seconds,
         waits_for=_waits_for(wanted, relation, wait_event if state == ACTIVE else None),
-        holders=tuple(Holder(*each) for each in held_by),
-        building=phase and phase + (f", {100 * done // total} %" if done and total else ""),
+        holders=tuple(Holder(*holder) for holder in held_by),
+        building=phase and phase + (f", {100 * units_done // total} %" if units_done and total else ""),
         seen=seen,
     )
 
@@ -266,7 +266,7 @@ def _committed(connection: Connection) -> tuple[bool, Committed | None]:
         return False, None
     if row is None:
         return True, None
-    step, direction, sha256, statement, finished, listed, done = row
+    step, direction, sha256, statement, finished, listed, rows_done = row
     script = all_steps()[step - 1].script(direction)
     batched = not finished and listed > 0
     return True, Committed(
@@ -274,6 +274,6 @@ def _committed(connection: Connection) -> tuple[bool, Committed | None]:
         direction=direction,
         statement=statement,
         of_statements=len(script.statements) if script.sha256 == sha256 else None,
-        rows=done if batched else None,
+        rows=rows_done if batched else None,
         of_rows=listed if batched else None,
     )

@@ -187,37 +187,38 @@ def _at_work(
 ) -> Migrated:
     direction, to = wish.direction, wish.to
     with at_work(settings, command=f"migrate {direction}", wait=wait, on_event=on_event) as (connection, lock):
-        connection.add_notice_handler(lambda said: on_event(Notice(said.message_primary or "")))
-        found = status(connection, settings)
-        unfinished = found.to_finish(direction)
-        wanted = wanted_steps(found.applied, unfinished, direction, to, defer_drops=wish.defer_drops)
-        shadowed = _shadowed(connection, settings, found, wanted, wish)
-        on_event(_started(connection, settings, found, wanted, wish))
-        deferred, notices = deferral(found, to) if wish.defer_drops else ((), ())
+        connection.add_notice_handler(lambda message: on_event(Notice(message.message_primary or "")))
+        current = status(connection, settings)
+        unfinished = current.to_finish(direction)
+        wanted = wanted_steps(current.applied, unfinished, direction, to, defer_drops=wish.defer_drops)
+        shadowed = _shadowed(connection, settings, current, wanted, wish)
+        on_event(_started(connection, settings, current, wanted, wish))
+        deferred, notices = deferral(current, to) if wish.defer_drops else ((), ())
         for notice in notices:
             on_event(Notice(notice))
-        for state in found.steps:
+        for state in current.steps:
             if state.edited:
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
         ready = [
-            (step, *prepared(step, direction, found, shadowed=shadowed and step.number == SHADOWED)) for step in wanted
+            (step, *prepared(step, direction, current, shadowed=shadowed and step.number == SHADOWED))
+            for step in wanted
         ]
         if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
-            make_ready(connection, settings, found.naming, on_event)  # it may be an older callctl's, or damaged
+            make_ready(connection, settings, current.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
-            _refuse_blocked(connection, settings, found, wanted, wish, on_findings)
-        if direction == "down" and found.undropped:
-            make_ready(connection, settings, found.naming, on_event)
-            _give_up(connection, settings, found, on_event)
+            _refuse_blocked(connection, settings, current, wanted, wish, on_findings)
+        if direction == "down" and current.undropped:
+            make_ready(connection, settings, current.naming, on_event)
+            _give_up(connection, settings, current, on_event)
         if wanted:
             # From here on only the end of a step waits for a synchronous standby, and says so.
             connection.execute(read_sql("migration/commit_at_once.sql"))
-            make_ready(connection, settings, found.naming, on_event)
-            if found.shadow and shadowed:
-                shadow.resume(connection, settings, found.naming, on_event)
-            elif found.shadow and any(step.number == SHADOWED for step in wanted):
-                shadow.remove(connection, settings, found.naming, on_event, then_up=direction == "up")
+            make_ready(connection, settings, current.naming, on_event)
+            if current.shadow and shadowed:
+                shadow.resume(connection, settings, current.naming, on_event)
+            elif current.shadow and any(step.number == SHADOWED for step in wanted):
+                shadow.remove(connection, settings, current.naming, on_event, then_up=direction == "up")
             connection.execute(
                 "SELECT set_config('callctl.truncate_avatars', %s, false),"
                 " set_config('callctl.fill', %s, false),"
@@ -237,10 +238,10 @@ def _at_work(
         taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
-        notes = _notes(connection, found.naming, taken) if direction == "up" else ()
+        notes = _notes(connection, current.naming, taken) if direction == "up" else ()
         if direction == "down":
             _tell_load_tests(connection, on_event)
-        waiting = call_models.models(connection, found.naming) if direction == "up" else ()
+        waiting = call_models.models(connection, current.naming) if direction == "up" else ()
         return Migrated(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
 
 
@@ -286,16 +287,16 @@ def _on(yes: bool) -> str:
     return "on" if yes else "off"
 
 
-def _shadowed(connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: Wish) -> bool:
+def _shadowed(connection: Connection, settings: Settings, current: Status, wanted: Sequence[Step], wish: Wish) -> bool:
     """Whether step 1 is taken back, and through a shadow column. Raises Refused."""
     if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
         return False
-    way = shadow.choose(connection, settings, found.naming, wanted=wish.through_shadow, atomic=wish.atomic)
+    way = shadow.choose(connection, settings, current.naming, wanted=wish.through_shadow, atomic=wish.atomic)
     return way is not None and way.shadow
 
 
 def _started(
-    connection: Connection, settings: Settings, found: Status, wanted: Sequence[Step], wish: Wish
+    connection: Connection, settings: Settings, current: Status, wanted: Sequence[Step], wish: Wish
 ) -> MigrationStarted:
     target = database.target_of(connection, settings)
     return MigrationStarted(
@@ -305,8 +306,8 @@ def _started(
         postgresql=target.postgresql,
         role=target.role,
         client=store.client(),
-        schema=found.naming.schema,
-        names=found.naming.describe(),
+        schema=current.naming.schema,
+        names=current.naming.describe(),
         steps=tuple(step.number for step in wanted),
         atomic=wish.atomic,
     )
@@ -362,14 +363,14 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
     return taken
 
 
-def _flush(run: transactions.Run, said: str) -> None:
+def _flush(run: transactions.Run, committed: str) -> None:
     """Return when what was committed is on disk, and a synchronous standby has it. Raises Interrupted."""
     try:
         with standby_awaited(run):
-            store.flush(run.connection, said)
+            store.flush(run.connection, committed)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"interrupted after the commit of {said}; it may not be on disk or on a synchronous standby yet",
+            f"interrupted after the commit of {committed}; it may not be on disk or on a synchronous standby yet",
             hint="callctl migrate status says which steps are applied; run the same command again to resume",
         ) from None
 
@@ -396,16 +397,16 @@ def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Read
 def _refuse_blocked(
     connection: Connection,
     settings: Settings,
-    found: Status,
+    current: Status,
     wanted: Sequence[Step],
     wish: Wish,
     on_findings: OnFindings | None,
 ) -> None:
-    numbers = [step.number for step in wanted if wish.direction == "down" or step.number not in found.applied]
+    numbers = [step.number for step in wanted if wish.direction == "down" or step.number not in current.applied]
     findings = preflight(
         connection,
         settings,
-        found.naming,
+        current.naming,
         numbers,
         direction=wish.direction,
         truncate_avatars=wish.truncate_avatars,
@@ -421,11 +422,12 @@ def _refuse_blocked(
         for finding in blocking:
             found_by.setdefault(finding.id, []).append(finding.what)
         listed = "; ".join(
-            f"{id}: {what[0]}" + (f" (and {len(what) - 1} more)" if what[1:] else "") for id, what in found_by.items()
+            f"{id}: {texts[0]}" + (f" (and {len(texts) - 1} more)" if texts[1:] else "")
+            for id, texts in found_by.items()
         )
         raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
     if call_models.STEP in numbers and wish.direction == "up":
-        call_models.assert_it_fits(connection, call_models.load_catalogue(), found.naming)
+        call_models.assert_it_fits(connection, call_models.load_catalogue(), current.naming)
 
 
 def _may_write(connection: Connection) -> bool:
@@ -451,11 +453,11 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
             for sql in statements:
                 connection.execute(sql)
 
-        what = partial(waits_for, connection, settings, "; ".join(statements))
-        in_transaction(connection, settings, send, what=what, on_event=on_event)
+        awaited = partial(waits_for, connection, settings, "; ".join(statements))
+        in_transaction(connection, settings, send, awaited=awaited, on_event=on_event)
 
     try:
-        in_transaction(connection, settings, create, what="a lock on callctl's own tables", on_event=on_event)
+        in_transaction(connection, settings, create, awaited="a lock on callctl's own tables", on_event=on_event)
         # Apart: no lock of what is above is held while every saved value is looked at.
         execute(sweep)
         for statement in load_script("store_keys.sql").statements:
@@ -465,24 +467,24 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
         raise translated(connection, settings.schema, error, where, "", stands, database.AGAIN) from error
 
 
-def _give_up(connection: Connection, settings: Settings, found: Status, on_event: OnEvent) -> None:
+def _give_up(connection: Connection, settings: Settings, current: Status, on_event: OnEvent) -> None:
     """Make the steps pending that stopped on the way up before their drop, or with an empty table made.
 
     What they saved stays saved.
     """
     import psycopg
 
-    for step in (step for step in reversed(all_steps()) if step.number in found.undropped):
+    for step in (step for step in reversed(all_steps()) if step.number in current.undropped):
 
         def undo(step: Step = step) -> None:
             for statement in load_script(f"{step.directory}/undo.sql").statements:
-                for expanded in runner.expand(connection, adapt(statement, found.naming)):
+                for expanded in runner.expand(connection, adapt(statement, current.naming)):
                     connection.execute(expanded.sql)
 
         try:
             in_transaction(connection, settings, undo, on_event=on_event)
         except psycopg.Error as error:
-            again = f"{database.AGAIN}; or finish the step: {finishing(step.number, 'up', found.applied)}"
+            again = f"{database.AGAIN}; or finish the step: {finishing(step.number, 'up', current.applied)}"
             stands = f"step {step.number} is half way up as before"
             place = f"{step.directory}/undo.sql"
             raise translated(connection, settings.schema, error, place, "", stands, again) from error

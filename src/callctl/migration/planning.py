@@ -55,12 +55,12 @@ def published(connection: Connection, naming: Naming) -> dict[str, tuple[str, ..
     """The tables that the steps change or make and that are published, or will be; with the publications' names."""
     parameters = {"schema": naming.schema, "names": list(TABLES)}
     rows = connection.execute(read_sql("migration/published.sql"), parameters).fetchall()
-    found = {name: tuple(publications) for name, publications in rows}
+    publications_of = {name: tuple(publications) for name, publications in rows}
     if connection.info.server_version >= 150000:
         row = connection.execute(read_sql("migration/published_schema.sql"), {"schema": naming.schema}).fetchone()
         for name in TABLES if row and row[0] else ():
-            found[name] = tuple(sorted({*found.get(name, ()), *(row[0] if row else ())}))
-    return found
+            publications_of[name] = tuple(sorted({*publications_of.get(name, ()), *(row[0] if row else ())}))
+    return publications_of
 
 
 def for_subscribers(
@@ -68,14 +68,14 @@ def for_subscribers(
     direction: Direction,
     naming: Naming,
     tables: dict[str, tuple[str, ...]],
-    made: Sequence[tuple[str, str]],
+    columns: Sequence[tuple[str, str]],
 ) -> ForSubscribers | None:
     """What subscribers need for a step, whose statements these are; None where it changes no published table.
 
-    ``made`` are the columns (table, name) that the step takes back without naming them in a statement.
+    ``columns`` are the columns (table, name) that the step takes back without naming them in a statement.
     """
     changes = [change for statement in statements for change in _changes(statement, direction, naming)]
-    for table, column in made:
+    for table, column in columns:
         relation = f"{identifier(naming.schema)}.{identifier(table)}"
         changes.append(("after", table, f"ALTER TABLE {relation} DROP COLUMN {identifier(column)}"))
     wanted = [change for change in changes if change[1] in tables]
@@ -171,44 +171,44 @@ def plan(
     ``atomic`` and ``through_shadow`` as in ``migrate.up`` and ``migrate.down``. Raises Refused.
     """
     with database.read_only(connection):
-        found = status(connection, settings)
-        made = store.exists(connection)
+        current = status(connection, settings)
+        has_store = store.exists(connection)
         as_sent = in_a_transaction if atomic else lambda statement: statement
-        tables = published(connection, found.naming)
+        tables = published(connection, current.naming)
         steps = []
-        wanted = wanted_steps(found.applied, found.to_finish(direction), direction, to, defer_drops=defer_drops)
+        wanted = wanted_steps(current.applied, current.to_finish(direction), direction, to, defer_drops=defer_drops)
         avatar = None
         if direction == "down" and any(step.number == SHADOWED for step in wanted):
-            avatar = shadow.choose(connection, settings, found.naming, wanted=through_shadow, atomic=atomic)
+            avatar = shadow.choose(connection, settings, current.naming, wanted=through_shadow, atomic=atomic)
         for step in wanted:
             shadowed = step.number == SHADOWED and avatar is not None and avatar.shadow
-            script, _ = prepared(step, direction, found, shadowed=shadowed)
+            script, _ = prepared(step, direction, current, shadowed=shadowed)
             statements: list[Statement] = []
             for statement in script.statements:
                 # Before there is a store there is nothing that such a query could be asked; nor before a shadow column
                 # is there, whose first statement writes down what they return.
-                known = made and (found.shadow or not shadowed)
+                known = has_store and (current.shadow or not shadowed)
                 statements += runner.expand(connection, statement) if known else (statement,)
-            columns = store.made_columns(connection, step.number) if made and direction == "down" else ()
-            others = for_subscribers(statements, direction, found.naming, tables, columns)
+            columns = store.made_columns(connection, step.number) if has_store and direction == "down" else ()
+            others = for_subscribers(statements, direction, current.naming, tables, columns)
             steps.append(PlannedStep(step.number, step.name, direction, tuple(map(as_sent, statements)), others))
-        deferred, notices = deferral(found, to) if defer_drops else ((), ())
+        deferred, notices = deferral(current, to) if defer_drops else ((), ())
         if avatar is not None:
             notices += (avatar.what,)
-        if found.shadow and (direction == "up" or not (avatar is not None and avatar.shadow)):
+        if current.shadow and (direction == "up" or not (avatar is not None and avatar.shadow)):
             notices += ("first the shadow column of users is removed that an unfinished migrate down has left",)
-        return Plan(direction, found.naming, tuple(steps), deferred, notices, avatar)
+        return Plan(direction, current.naming, tuple(steps), deferred, notices, avatar)
 
 
-def deferral(found: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def deferral(current: Status, to: int | None) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The steps that a run with ``defer_drops`` leaves out, and what to say where there are none to leave out."""
-    left_out = tuple(number for number in DROPS if number in found.pending and (to is None or number <= to))
-    notice = not_deferrable(found.applied)
+    left_out = tuple(number for number in DROPS if number in current.pending and (to is None or number <= to))
+    notice = not_deferrable(current.applied)
     return left_out, () if notice is None else (notice,)
 
 
 def prepared(
-    step: Step, direction: Direction, found: Status, *, shadowed: bool = False
+    step: Step, direction: Direction, current: Status, *, shadowed: bool = False
 ) -> tuple[Script, tuple[Statement, ...]]:
     """A step's file and what is checked at its end, every statement in the names of this database.
 
@@ -217,15 +217,15 @@ def prepared(
     catalogue where the table keeps another unit. ``shadowed``: the file of the way down through a shadow column.
     Raises Refused where a statement cannot be adapted; nothing has run by then.
     """
-    naming = found.naming
-    returning = direction == "up" and step.number in found.returning
+    naming = current.naming
+    returning = direction == "up" and step.number in current.returning
     script = step.script(direction, returning=returning, shadow=shadowed)
     statements = script.statements
     if step.number == call_models.STEP and direction == "up" and naming.tables["ai_models"].units:
         statements = call_models.seed_script(call_models.load_catalogue(), naming).statements
     checks: list[Statement] = []
     if direction == "up":
-        made_before = step.number in ARCHIVED and (returning or step.number in found.half_done)
+        made_before = step.number in ARCHIVED and (returning or step.number in current.half_done)
         of_catalog = step_check(step.number, naming, warns=made_before)
         checks = [*([of_catalog] if of_catalog else []), *(adapt(statement, naming) for statement in step.checks())]
     return replace(script, statements=tuple(adapt(statement, naming) for statement in statements)), tuple(checks)

@@ -112,7 +112,7 @@ class RunRecord:
             case Notice():
                 self.notices.append((now, event.text))
 
-    def found(self, findings: Sequence[Finding]) -> None:
+    def add_findings(self, findings: Sequence[Finding]) -> None:
         """What preflight found before anything was changed."""
         self.findings = tuple(findings)
 
@@ -146,7 +146,9 @@ class RunRecord:
 
     def _begin(self, step: StepRecord) -> None:
         # In one transaction they all begin again if a lock was not to be had.
-        again = next((number for number, each in enumerate(self.steps) if each.number == step.number), None)
+        again = next(
+            (number for number, step_record in enumerate(self.steps) if step_record.number == step.number), None
+        )
         if again is not None:
             del self.steps[again:]
         self.steps.append(step)
@@ -187,6 +189,6 @@ class RunRecord:
 
     def _last_statement_ends(self, now: float) -> None:
         if self._sent is not None:
-            statement, at = self._sent
-            statement.seconds += now - at
+            statement, sent_at = self._sent
+            statement.seconds += now - sent_at
             self._sent = None

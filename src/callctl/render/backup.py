@@ -32,98 +32,98 @@ def _plan_text(planned: PlannedBackup) -> None:
     _left_out(planned.left_out_schemas, planned.left_out_tables)
 
 
-def backup_document(done: Backup, target: Target | None = None) -> documents.BackedUp:
+def backup_document(result: Backup, target: Target | None = None) -> documents.BackedUp:
     """The last line of a backup in JSON."""
     return {
         "event": "backed_up",
-        "file": done.file,
-        "manifest": done.manifest,
-        "bytes": done.bytes,
-        "sha256": done.sha256,
-        "taken_at": done.taken_at,
-        "database": done.database,
-        "server": done.server,
-        "pg_dump": done.pg_dump,
-        "steps": done.steps,
-        "keys": done.keys,
-        "tables": done.tables,
-        "rows": done.rows,
-        "left_out_schemas": done.left_out_schemas,
-        "left_out_tables": done.left_out_tables,
-        "recorded": done.recorded,
-        "seconds": done.seconds,
+        "file": result.file,
+        "manifest": result.manifest,
+        "bytes": result.bytes,
+        "sha256": result.sha256,
+        "taken_at": result.taken_at,
+        "database": result.database,
+        "server": result.server,
+        "pg_dump": result.pg_dump,
+        "steps": result.steps,
+        "keys": result.keys,
+        "tables": result.tables,
+        "rows": result.rows,
+        "left_out_schemas": result.left_out_schemas,
+        "left_out_tables": result.left_out_tables,
+        "recorded": result.recorded,
+        "seconds": result.seconds,
         "target": target,
     }
 
 
-def backed_up(done: Backup, output: Output, target: Target | None = None) -> None:
+def backed_up(result: Backup, output: Output, target: Target | None = None) -> None:
     """What was taken, and where it is."""
-    command = f"callctl restore {shlex.quote(str(done.file))} --database URL"
+    command = f"callctl restore {shlex.quote(str(result.file))} --database URL"
     following = render.Next(command, f"{command}, into an empty database, to see that it can be")
-    render.answer(output, lambda: backup_document(done, target), lambda: _backed_up_text(done, target), following)
+    render.answer(output, lambda: backup_document(result, target), lambda: _backed_up_text(result, target), following)
 
 
-def _backed_up_text(done: Backup, target: Target | None) -> None:
+def _backed_up_text(result: Backup, target: Target | None) -> None:
     label = render.styled("backed up", "good", sys.stdout)
     render.out(
-        f"{label}: {render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
-        f" as of {done.taken_at.isoformat(sep=' ', timespec='seconds')}, in {done.seconds:.1f} s"
+        f"{label}: {render.counted(result.rows, 'row')} of {render.counted(result.tables, 'table')}"
+        f" as of {result.taken_at.isoformat(sep=' ', timespec='seconds')}, in {result.seconds:.1f} s"
     )
-    render.own(f"{redact(str(done.file))}: {render.size(done.bytes)}, SHA-256 {done.sha256}")
-    render.out(f"{done.manifest.name}: rows by table, versions, {_steps(done.steps)}")
+    render.own(f"{redact(str(result.file))}: {render.size(result.bytes)}, SHA-256 {result.sha256}")
+    render.out(f"{result.manifest.name}: rows by table, versions, {_steps(result.steps)}")
     render.written(target, "taken of")
-    _left_out(done.left_out_schemas, done.left_out_tables)
-    _keys(done.keys)
+    _left_out(result.left_out_schemas, result.left_out_tables)
+    _keys(result.keys)
 
 
-def restored_document(done: Restored, target: Target | None = None) -> documents.RestoredLine:
+def restored_document(result: Restored, target: Target | None = None) -> documents.RestoredLine:
     """The last line of a restore in JSON."""
     return {
         "event": "restored",
-        "file": done.file,
-        "database": done.database,
-        "server": done.server,
-        "taken_at": done.taken_at,
-        "taken_of": done.taken_of,
-        "steps": done.steps,
-        "keys": done.keys,
-        "tables": done.tables,
-        "rows": done.rows,
-        "owners_kept": done.owners_kept,
-        "settings_left": done.settings_left,
-        "dry_run": done.dry_run,
-        "seconds": done.seconds,
+        "file": result.file,
+        "database": result.database,
+        "server": result.server,
+        "taken_at": result.taken_at,
+        "taken_of": result.taken_of,
+        "steps": result.steps,
+        "keys": result.keys,
+        "tables": result.tables,
+        "rows": result.rows,
+        "owners_kept": result.owners_kept,
+        "settings_left": result.settings_left,
+        "dry_run": result.dry_run,
+        "seconds": result.seconds,
         "target": target,
     }
 
 
-def restored(done: Restored, output: Output, target: Target | None = None) -> None:
+def restored(result: Restored, output: Output, target: Target | None = None) -> None:
     """What was restored, or could be."""
     render.answer(
         output,
-        lambda: done if done.dry_run else restored_document(done, target),
-        lambda: _restored_text(done, target),
-        None if done.dry_run else render.Next("callctl verify"),
+        lambda: result if result.dry_run else restored_document(result, target),
+        lambda: _restored_text(result, target),
+        None if result.dry_run else render.Next("callctl verify"),
     )
 
 
-def _restored_text(done: Restored, target: Target | None) -> None:
-    rows = f"{render.counted(done.rows, 'row')} of {render.counted(done.tables, 'table')}"
-    taken = f"{done.taken_of} as of {done.taken_at.isoformat(sep=' ', timespec='seconds')}"
-    if done.dry_run:
-        render.out(f"{done.file} is whole, and could be restored into database {done.database}: {rows}")
-        render.out(f"it is {taken}, with {_steps(done.steps)}; nothing was changed")
+def _restored_text(result: Restored, target: Target | None) -> None:
+    rows = f"{render.counted(result.rows, 'row')} of {render.counted(result.tables, 'table')}"
+    taken = f"{result.taken_of} as of {result.taken_at.isoformat(sep=' ', timespec='seconds')}"
+    if result.dry_run:
+        render.out(f"{result.file} is whole, and could be restored into database {result.database}: {rows}")
+        render.out(f"it is {taken}, with {_steps(result.steps)}; nothing was changed")
     else:
         label = render.styled("restored", "good", sys.stdout)
-        render.out(f"{label}: {rows}, as the manifest says, in database {done.database}, in {done.seconds:.1f} s")
-        render.out(f"it is {taken}, with {_steps(done.steps)}")
+        render.out(f"{label}: {rows}, as the manifest says, in database {result.database}, in {result.seconds:.1f} s")
+        render.out(f"it is {taken}, with {_steps(result.steps)}")
         render.written(target)
-    if not done.owners_kept:
+    if not result.owners_kept:
         render.note("everything belongs to the role that is connected, and there are no grants")
-    if done.settings_left:
-        names = ", ".join(done.settings_left)
+    if result.settings_left:
+        names = ", ".join(result.settings_left)
         render.note(f"set for the old database, not in a dump, and to be set by hand (ALTER DATABASE … SET): {names}")
-    _keys(done.keys)
+    _keys(result.keys)
 
 
 def _steps(steps: Sequence[int]) -> str:

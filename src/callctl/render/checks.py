@@ -127,9 +127,9 @@ def _finding_line(group: Sequence[Finding], stream: TextIO, *, names: bool) -> N
     """A question's answers on one line; below it what mends what blocks."""
     level = group[0].level
     shown = group if names or len(group) <= _TOGETHER else group[: _SHOWN if level == "blocks" else 1]
-    more = f"; and {len(group) - len(shown)} more" if len(group) > len(shown) else ""
+    others = f"; and {len(group) - len(shown)} more" if len(group) > len(shown) else ""
     text = "; ".join(_finding_counted(finding, names=names) for finding in shown)
-    render.item(level, _STYLES[level], f"{group[0].id}: {text}{more}", stream)
+    render.item(level, _STYLES[level], f"{group[0].id}: {text}{others}", stream)
     if names:
         _names([name for finding in group for name in _not_said(finding)], stream)
     if level == "blocks":
@@ -373,15 +373,17 @@ def _difference(problem: str, object: str, property: str, expected: str, here: s
     if problem != "differs":
         return f"{object}: {problem}" + (f" ({here})" if here != "None" else "")
     if max(len(expected), len(here)) > _LONG:
-        at = next((i for i, (one, other) in enumerate(zip(expected, here, strict=False)) if one != other), 0)
-        at = max(0, min(at, len(expected), len(here)) - 20)
-        expected, here = _part(expected, at), _part(here, at)
+        position = next(
+            (i for i, (wanted, other) in enumerate(zip(expected, here, strict=False)) if wanted != other), 0
+        )
+        position = max(0, min(position, len(expected), len(here)) - 20)
+        expected, here = _part(expected, position), _part(here, position)
     return f"{object}: {property} is {' '.join(here.split())}, should be {' '.join(expected.split())}"
 
 
-def _part(text: str, at: int) -> str:
+def _part(text: str, start: int) -> str:
     """What stands around the place where two long texts part."""
-    return ("…" if at else "") + text[at : at + _LONG] + ("…" if len(text) > at + _LONG else "")
+    return ("…" if start else "") + text[start : start + _LONG] + ("…" if len(text) > start + _LONG else "")
 
 
 def _row(columns: Sequence[str], row: Sequence[object]) -> str:

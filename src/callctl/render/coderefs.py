@@ -101,9 +101,9 @@ def _summary(answer: CodeRefs) -> None:
         return
     kinds = ", ".join(f"{number[kind]:,} {kind}" for kind in ("code", "string", "sql") if number[kind])
     files = render.counted(len({reference.file for reference in counting}), "file")
-    what = f"{render.counted(len(counting), 'reference')} to {columns} in {files} ({kinds})"
-    what = "; ".join(part for part in (what, unread) if part)
-    render.out(f"{render.styled('not clear', 'error', sys.stdout)}: {what}; {read}")
+    references = f"{render.counted(len(counting), 'reference')} to {columns} in {files} ({kinds})"
+    references = "; ".join(part for part in (references, unread) if part)
+    render.out(f"{render.styled('not clear', 'error', sys.stdout)}: {references}; {read}")
 
 
 def _paths(number: int) -> str:

@@ -98,9 +98,11 @@ def preflight_lines(told: Preflight, width: int) -> list[RenderableType]:
         shown[finding.id] = shown.get(finding.id, 0) + 1
     for finding_id, times in shown.items():
         first = next(finding for finding in told.findings if finding.id == finding_id)
-        more = f" (+{times - 1})" if times > 1 else ""
-        what = clipped(f"{finding_id}: {first.what}", width - 8 - len(more))
-        lines.append(styled_text(f"{first.level:<7}", "red" if first.level == "blocks" else "yellow", f" {what}{more}"))
+        repeats = f" (+{times - 1})" if times > 1 else ""
+        text = clipped(f"{finding_id}: {first.what}", width - 8 - len(repeats))
+        lines.append(
+            styled_text(f"{first.level:<7}", "red" if first.level == "blocks" else "yellow", f" {text}{repeats}")
+        )
     if by_level["unknown"]:
         names = ", ".join(dict.fromkeys(finding.id for finding in by_level["unknown"]))
         lines.append(styled_text("unknown", "cyan", f" {names}"))
@@ -396,8 +398,8 @@ class Screen:
         yield self._columns(cells)
         for table in compared.tables:
             if table.sample:
-                what = f"{table.changed:,} changed, {table.missing:,} gone"
-                yield styled_text(f"{table.table}: {what}, such as {', '.join(table.sample)}", "red")
+                difference = f"{table.changed:,} changed, {table.missing:,} gone"
+                yield styled_text(f"{table.table}: {difference}, such as {', '.join(table.sample)}", "red")
         if compared.differing:
             yield styled_text(f"not defined as before: {', '.join(compared.differing[:5])}", "red")
         if compared.not_compared:

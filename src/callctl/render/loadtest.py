@@ -46,9 +46,9 @@ def _preview_text(preview: Preview) -> None:
     )
     table(("query", "specification", "what it does"), ((q.name, q.documented, q.text) for q in preview.queries))
     for leftover in preview.leftovers:
-        what = "removed first" if leftover.removable else "kept: its slug was changed since"
+        fate = "removed first" if leftover.removable else "kept: its slug was changed since"
         render.out(
-            f"left by a load test of {leftover.started_at:%Y-%m-%d %H:%M:%S%z}: company {leftover.company_id} ({what})"
+            f"left by a load test of {leftover.started_at:%Y-%m-%d %H:%M:%S%z}: company {leftover.company_id} ({fate})"
         )
     if not preview.fits:
         render.out(
@@ -110,13 +110,13 @@ def _removed(company: Removed) -> str:
 # ---- what it has found ---------------------------------------------------------------------------------
 
 
-def measured(done: LoadTest, output: Output, target: Target | None = None) -> None:
+def measured(result: LoadTest, output: Output, target: Target | None = None) -> None:
     """The result of a load test."""
-    render.answer(output, lambda: measured_document(done, target), lambda: _measured_text(done, target))
+    render.answer(output, lambda: measured_document(result, target), lambda: _measured_text(result, target))
 
 
-def _measured_text(done: LoadTest, target: Target | None) -> None:
-    for company in done.removed:
+def _measured_text(result: LoadTest, target: Target | None) -> None:
+    for company in result.removed:
         render.note(_removed(company))
     table(
         ("query", "times", "p50 ms", "p95 ms", "p99 ms", "max ms", "p95 of the server"),
@@ -127,15 +127,15 @@ def _measured_text(done: LoadTest, target: Target | None) -> None:
                 *_cells(query.response),
                 _ms(query.server.p95_ms),
             )
-            for query in done.queries
+            for query in result.queries
         ),
         right=("times", "p50 ms", "p95 ms", "p99 ms", "max ms", "p95 of the server"),
     )
     render.out()
-    for label, text in facts(done):
+    for label, text in facts(result):
         render.out(render.folded(f"{label}: {text}", sys.stdout, hanging=2))
     render.out()
-    render.out(_verdict(done))
+    render.out(_verdict(result))
     render.written(target, "ran against")
 
 
@@ -143,41 +143,46 @@ def _cells(spread: Spread) -> tuple[str, str, str, str]:
     return _ms(spread.p50_ms), _ms(spread.p95_ms), _ms(spread.p99_ms), _ms(spread.max_ms)
 
 
-def facts(done: LoadTest) -> list[tuple[str, str]]:
+def facts(result: LoadTest) -> list[tuple[str, str]]:
     """Everything beside the queries, for the terminal and for the picture."""
-    rate = sum(query.times for query in done.queries) / done.seconds if done.seconds else 0.0
-    lag, waited = done.client.lag, done.client.connection
+    rate = sum(query.times for query in result.queries) / result.seconds if result.seconds else 0.0
+    lag, waited = result.client.lag, result.client.connection
     labelled = [
         (
             "load",
-            f"{done.sessions:,} sessions on {render.counted(done.connections, 'connection')} for {done.seconds:.1f} s:"
-            f" {render.counted(done.calls_started, 'call')} begun, {done.calls_completed:,} completed,"
-            f" {render.counted(done.lines, 'line')}, {rate:,.0f} statements a second",
+            f"{result.sessions:,} sessions on {render.counted(result.connections, 'connection')}"
+            f" for {result.seconds:.1f} s: {render.counted(result.calls_started, 'call')} begun,"
+            f" {result.calls_completed:,} completed, {render.counted(result.lines, 'line')},"
+            f" {rate:,.0f} statements a second",
         ),
         (
             "client",
             f"late by {_ms(lag.p95_ms)} ms (p95), {_ms(lag.max_ms)} ms at most;"
-            f" {done.client.cpu_share * 100:.0f} % of a CPU"
-            + (f"; waited {_ms(waited.p95_ms)} ms (p95) for a connection" if done.connections < done.sessions else ""),
+            f" {result.client.cpu_share * 100:.0f} % of a CPU"
+            + (
+                f"; waited {_ms(waited.p95_ms)} ms (p95) for a connection"
+                if result.connections < result.sessions
+                else ""
+            ),
         ),
         (
             "server",
-            f"{done.server.mean:.2f} of {done.server.cpus} CPUs on average, {done.server.peak:.2f} at the peak,"
-            f" {done.server.memory_mb:,.0f} MB of its own memory"
-            if done.server is not None
+            f"{result.server.mean:.2f} of {result.server.cpus} CPUs on average, {result.server.peak:.2f} at the peak,"
+            f" {result.server.memory_mb:,.0f} MB of its own memory"
+            if result.server is not None
             else UNKNOWN,
         ),
-        ("locks", _locks(done)),
+        ("locks", _locks(result)),
     ]
-    others = [wait for wait in done.waits if wait.type != "Lock" and wait.ours]
+    others = [wait for wait in result.waits if wait.type != "Lock" and wait.ours]
     if others:
         listed = ", ".join(f"{wait.event} ({wait.type}) {wait.ours:,}" for wait in others[:5])
-        labelled.append(("other waits", f"{listed} sightings in {done.samples:,} looks"))
-    for query in done.queries:
+        labelled.append(("other waits", f"{listed} sightings in {result.samples:,} looks"))
+    for query in result.queries:
         if query.errors:
             failures = ", ".join(f"{name} {count:,}" for name, count in query.errors.items())
             labelled.append(("failed", f"{query.query}: {failures}"))
-    if done.client_late:
+    if result.client_late:
         labelled.append(
             (
                 "caution",
@@ -188,9 +193,9 @@ def facts(done: LoadTest) -> list[tuple[str, str]]:
     return labelled
 
 
-def _locks(done: LoadTest) -> str:
-    locks = [wait for wait in done.waits if wait.type == "Lock"]
-    looks = f"in {render.counted(done.samples, 'look')}"
+def _locks(result: LoadTest) -> str:
+    locks = [wait for wait in result.waits if wait.type == "Lock"]
+    looks = f"in {render.counted(result.samples, 'look')}"
     if not locks:
         return f"no session was seen waiting for one, {looks}"
     parts = []
@@ -202,58 +207,58 @@ def _locks(done: LoadTest) -> str:
     return f"{'; '.join(parts)}, {looks}"
 
 
-def _verdict(done: LoadTest) -> str:
-    limit = f"{done.limit_ms:g} ms"
-    if done.stopped is not None:
-        return render.styled(f"load test stopped: {done.stopped}", "error", sys.stdout)
-    if done.interrupted:
-        return render.styled(f"load test interrupted after {done.seconds:.1f} s", "warning", sys.stdout)
-    if not done.queries:
+def _verdict(result: LoadTest) -> str:
+    limit = f"{result.limit_ms:g} ms"
+    if result.stopped is not None:
+        return render.styled(f"load test stopped: {result.stopped}", "error", sys.stdout)
+    if result.interrupted:
+        return render.styled(f"load test interrupted after {result.seconds:.1f} s", "warning", sys.stdout)
+    if not result.queries:
         return render.styled("load test measured nothing", "error", sys.stdout)
-    if done.errors:
+    if result.errors:
         return render.styled(
-            f"load test failed: {render.counted(done.errors, 'statement')} failed", "error", sys.stdout
+            f"load test failed: {render.counted(result.errors, 'statement')} failed", "error", sys.stdout
         )
-    if done.over:
-        names = ", ".join(query.query for query in done.over)
+    if result.over:
+        names = ", ".join(query.query for query in result.over)
         return render.styled(
-            f"load test failed: {len(done.over)} of {len(done.queries)} queries over {limit} (p95): {names}",
+            f"load test failed: {len(result.over)} of {len(result.queries)} queries over {limit} (p95): {names}",
             "error",
             sys.stdout,
         )
-    return render.styled(f"load test passed: {len(done.queries)} queries within {limit} (p95)", "good", sys.stdout)
+    return render.styled(f"load test passed: {len(result.queries)} queries within {limit} (p95)", "good", sys.stdout)
 
 
-def measured_document(done: LoadTest, target: Target | None) -> documents.LoadTested:
+def measured_document(result: LoadTest, target: Target | None) -> documents.LoadTested:
     """The last line of a load test in JSON."""
     return {
         "event": "load_tested",
-        "passed": done.passed,
-        "over": [query.query for query in done.over],
-        "errors": done.errors,
-        "client_late": done.client_late,
-        "database": done.database,
-        "postgresql": done.version,
-        "started_at": done.started_at,
-        "sessions": done.sessions,
-        "connections": done.connections,
-        "call_seconds": done.call_seconds,
-        "history": done.history,
-        "seconds": done.seconds,
-        "limit_ms": done.limit_ms,
-        "interrupted": done.interrupted,
-        "stopped": done.stopped,
-        "calls_started": done.calls_started,
-        "calls_completed": done.calls_completed,
-        "lines": done.lines,
-        "queries": done.queries,
-        "client": done.client,
-        "server": done.server,
-        "samples": done.samples,
-        "waits": done.waits,
-        "removed": done.removed,
-        "slowest_ms": done.slowest_ms,
-        "cpus": done.cpus,
+        "passed": result.passed,
+        "over": [query.query for query in result.over],
+        "errors": result.errors,
+        "client_late": result.client_late,
+        "database": result.database,
+        "postgresql": result.version,
+        "started_at": result.started_at,
+        "sessions": result.sessions,
+        "connections": result.connections,
+        "call_seconds": result.call_seconds,
+        "history": result.history,
+        "seconds": result.seconds,
+        "limit_ms": result.limit_ms,
+        "interrupted": result.interrupted,
+        "stopped": result.stopped,
+        "calls_started": result.calls_started,
+        "calls_completed": result.calls_completed,
+        "lines": result.lines,
+        "queries": result.queries,
+        "client": result.client,
+        "server": result.server,
+        "samples": result.samples,
+        "waits": result.waits,
+        "removed": result.removed,
+        "slowest_ms": result.slowest_ms,
+        "cpus": result.cpus,
         "target": target,
     }
 
@@ -275,22 +280,24 @@ AT_LIMIT = f'stroke="{BAD}" stroke-dasharray="4 3"'
 SUFFIXES = (".svg", ".html")
 
 
-def write_picture(done: LoadTest, suffix: str) -> str:
+def write_picture(result: LoadTest, suffix: str) -> str:
     """The content of a report file, by its suffix."""
-    return html(done) if suffix == ".html" else f"{REPORT_MARK}\n{svg(done)}"
+    return html(result) if suffix == ".html" else f"{REPORT_MARK}\n{svg(result)}"
 
 
-def svg(done: LoadTest, *, titled: bool = True) -> str:
+def svg(result: LoadTest, *, titled: bool = True) -> str:
     """Bars from the median to the 99th percentile on a logarithmic axis; below them the longest of each moment.
 
     ``titled``: with its title above it; a page says it already.
     """
-    highest = max([done.limit_ms * 2, *(query.response.max_ms for query in done.queries)])
-    rows = HEAD + len(done.queries) * ROW
-    strips = [_Strip(_until_the_last(done.slowest_ms), BUCKET_SECONDS, INK, "longest response", "ms", 0, done.limit_ms)]
-    if done.cpus:
-        cpus = done.server.cpus if done.server else 0
-        strips.append(_Strip(done.cpus, 1.0, AMBER, f"server, of {cpus} CPUs", "CPUs", cpus))
+    highest = max([result.limit_ms * 2, *(query.response.max_ms for query in result.queries)])
+    rows = HEAD + len(result.queries) * ROW
+    strips = [
+        _Strip(_until_the_last(result.slowest_ms), BUCKET_SECONDS, INK, "longest response", "ms", 0, result.limit_ms)
+    ]
+    if result.cpus:
+        cpus = result.server.cpus if result.server else 0
+        strips.append(_Strip(result.cpus, 1.0, AMBER, f"server, of {cpus} CPUs", "CPUs", cpus))
     height = rows + 40 + len(strips) * (STRIP + 30) + 20
 
     def across(value: float) -> float:
@@ -300,9 +307,9 @@ def svg(done: LoadTest, *, titled: bool = True) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}"'
         ' font-family="system-ui, sans-serif" font-size="12" role="img">',
-        f"<title>{escape(_title(done))}</title>",
+        f"<title>{escape(_title(result))}</title>",
         f'<rect width="100%" height="100%" fill="{PAPER}"/>',
-        *([f'<text x="8" y="20" fill="{INK}" font-weight="600">{escape(_title(done))}</text>'] if titled else []),
+        *([f'<text x="8" y="20" fill="{INK}" font-weight="600">{escape(_title(result))}</text>'] if titled else []),
         f'<text x="8" y="38" fill="{QUIET}">bar: median to 99th percentile, from the planned start; mark: 95th; '
         "line: to the longest</text>",
         f'<text x="{LEFT + WIDTH + 8}" y="{HEAD - 12}" fill="{QUIET}">95th</text>',
@@ -313,17 +320,19 @@ def svg(done: LoadTest, *, titled: bool = True) -> str:
         lines.append(f'<line x1="{x}" x2="{x}" y1="{HEAD - 8}" y2="{rows}" stroke="{GRID}"/>')
         lines.append(f'<text x="{x}" y="{rows + 14}" fill="{QUIET}" text-anchor="middle">{mark:g} ms</text>')
         mark *= 10
-    for number, query in enumerate(done.queries):
+    for number, query in enumerate(result.queries):
         lines += _bar(query, HEAD + number * ROW, across(query.response.p50_ms), across(query.response.p95_ms),
                       across(query.response.p99_ms), across(query.response.max_ms))  # fmt: skip
-    limit = across(done.limit_ms)
+    limit = across(result.limit_ms)
     lines.append(f'<line x1="{limit}" x2="{limit}" y1="{HEAD - 8}" y2="{rows}" {AT_LIMIT}/>')
     # Near the end of the axis it would stand in the column of numbers.
     x, anchor = (limit, "middle") if limit < LEFT + WIDTH - 40 else (LEFT + WIDTH, "end")
-    lines.append(f'<text x="{x}" y="{HEAD - 12}" fill="{BAD}" text-anchor="{anchor}">limit {done.limit_ms:g} ms</text>')
+    lines.append(
+        f'<text x="{x}" y="{HEAD - 12}" fill="{BAD}" text-anchor="{anchor}">limit {result.limit_ms:g} ms</text>'
+    )
     top = rows + 40
     for each_strip in strips:
-        lines += _strip(each_strip, top, done.seconds)
+        lines += _strip(each_strip, top, result.seconds)
         top += STRIP + 30
     return "\n".join([*lines, "</svg>"]) + "\n"
 
@@ -386,7 +395,7 @@ def _strip(strip: _Strip, top: int, seconds: float) -> Iterator[str]:
     yield f'<text x="{LEFT + WIDTH}" y="{bottom + 14}" fill="{QUIET}" text-anchor="end">{seconds:.1f} s</text>'
 
 
-def html(done: LoadTest) -> str:
+def html(result: LoadTest) -> str:
     """A page of its own with the picture and the numbers; it loads nothing."""
     heads = ("query", "times", "failed", "p50 ms", "p95 ms", "p99 ms", "max ms")
     rows = [
@@ -408,14 +417,14 @@ def html(done: LoadTest) -> str:
             )
         )
         + "</tr>"
-        for query in done.queries
+        for query in result.queries
     ]
-    definitions = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(done)]
+    definitions = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(result)]
     return page(
-        _title(done),
+        _title(result),
         [
-            f"<p>{done.started_at.isoformat(timespec='seconds')}, PostgreSQL {escape(done.version)}</p>",
-            svg(done, titled=False),
+            f"<p>{result.started_at.isoformat(timespec='seconds')}, PostgreSQL {escape(result.version)}</p>",
+            svg(result, titled=False),
             f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>",
             *rows,
             "</table>",
@@ -424,6 +433,6 @@ def html(done: LoadTest) -> str:
     )
 
 
-def _title(done: LoadTest) -> str:
-    verdict = "passed" if done.passed else "failed"
-    return f"Load test of {done.database}: {done.sessions:,} call sessions, {verdict}"
+def _title(result: LoadTest) -> str:
+    verdict = "passed" if result.passed else "failed"
+    return f"Load test of {result.database}: {result.sessions:,} call sessions, {verdict}"

@@ -231,13 +231,13 @@ class LiveLine:
         line.add_row(self._spinner, bar, Text(elapsed), Text(redact(f"{self._title}  {self._text}".strip())))
         yield line
         if self._waiting is not None and now - self._waiting[1] < STILL_SECONDS:
-            event, at = self._waiting
-            for text in waiting(event, event.seconds + now - at):
+            event, told_at = self._waiting
+            for text in waiting(event, event.seconds + now - told_at):
                 yield Text(redact(f"  {text}"), style="yellow")
 
-    def _show(self, text: str, done: int = 0, total: int = 0, *, waiting_still: bool = False) -> None:
+    def _show(self, text: str, count: int = 0, total: int = 0, *, waiting_still: bool = False) -> None:
         """``waiting_still``: it may be the next attempt at what is waited for."""
-        self._text, self._done, self._total = text, done, total
+        self._text, self._done, self._total = text, count, total
         if not waiting_still:
             self._waiting = None
 
@@ -248,15 +248,15 @@ class LiveLine:
 
 
 def _batch(event: BatchFinished) -> str:
-    left = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
-    return f"{event.done:,} of {event.total:,} rows{left}"
+    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
+    return f"{event.done:,} of {event.total:,} rows{remaining}"
 
 
 def _rotation(event: RotationProgress) -> str:
-    done = f"{event.done:,} of {event.total:,} rows" if event.total else f"{event.done:,} rows read"
+    share = f"{event.done:,} of {event.total:,} rows" if event.total else f"{event.done:,} rows read"
     failures = f", {event.failures:,} values do not open" if event.failures else ""
-    left = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
-    return done + failures + left
+    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
+    return share + failures + remaining
 
 
 def _scan(event: ScanProgress) -> str:
@@ -279,9 +279,9 @@ _PHASES = {
 
 def _backup(event: BackupProgress) -> str:
     unit = render.size if event.unit == "bytes" else "{:,}".format
-    done = f"{unit(event.done)} of {unit(event.total)}{'' if event.unit == 'bytes' else f' {event.unit}'}"
+    share = f"{unit(event.done)} of {unit(event.total)}{'' if event.unit == 'bytes' else f' {event.unit}'}"
     written = f", {render.size(event.written)} written" if event.phase in ("dump", "count") else ""
-    return f"{_PHASES[event.phase]} {event.what or 'the definitions'}: {done}{written}"
+    return f"{_PHASES[event.phase]} {event.what or 'the definitions'}: {share}{written}"
 
 
 def _load(event: LoadProgress) -> str:

@@ -146,8 +146,8 @@ def _row(record: RunRecord, step: StepRecord, top: int, scale: float) -> Iterato
     end = step.at + step.seconds if step.seconds is not None else record.seconds
     shades = _SHADES if step.seconds is not None else (BAD, "#f87171")
     bars = [(statement.at, statement.seconds) for statement in step.statements] or [(step.at, end - step.at)]
-    for number, (at, seconds) in enumerate(bars):
-        yield _bar(at, seconds, scale, middle, 12, shades[number % 2])
+    for number, (start, seconds) in enumerate(bars):
+        yield _bar(start, seconds, scale, middle, 12, shades[number % 2])
     yield from _marks(record, step.number, middle, scale)
     partly = "partly applied" if step.batches else "not committed"
     yield _time(f"{step.seconds:.2f} s" if step.seconds is not None else partly, middle)
@@ -167,8 +167,8 @@ def _time(text: str, middle: float) -> str:
     return f'<text x="{LEFT + WIDTH + 8}" y="{middle + 4}" fill="{QUIET}">{text}</text>'
 
 
-def _bar(at: float, seconds: float, scale: float, middle: float, height: int, colour: str) -> str:
-    x, wide = LEFT + at * scale, max(seconds * scale, 0.8)
+def _bar(start: float, seconds: float, scale: float, middle: float, height: int, colour: str) -> str:
+    x, wide = LEFT + start * scale, max(seconds * scale, 0.8)
     return f'<rect x="{x:.1f}" y="{middle - height / 2:.1f}" width="{wide:.1f}" height="{height}" fill="{colour}"/>'
 
 
@@ -226,7 +226,7 @@ def _waits(record: RunRecord) -> Iterator[str]:
 
 def _notices(record: RunRecord) -> Iterator[str]:
     if record.notices:
-        listed = "".join(f"<li>{at:.2f} s: {_text(text)}</li>" for at, text in record.notices)
+        listed = "".join(f"<li>{moment:.2f} s: {_text(text)}</li>" for moment, text in record.notices)
         yield f"<h2>Notes</h2><ul>{listed}</ul>"
 
 

@@ -85,74 +85,74 @@ def _chosen_text(chosen: Chosen) -> None:
     _webhook_accounts(chosen.accounts)
     if chosen.direction == "new":
         _passed_over(chosen.deleted, chosen.without)
-    what = (
+    effect = (
         "would get a new webhook secret" if chosen.direction == "new" else "would get its previous webhook secret back"
     )
-    render.out(f"{render.counted(len(chosen.accounts), 'account')} {what}; nothing was changed")
+    render.out(f"{render.counted(len(chosen.accounts), 'account')} {effect}; nothing was changed")
 
 
-def webhooks_done_document(done: Done, target: Target | None = None) -> documents.ReplacedWebhooks:
+def webhooks_done_document(result: Done, target: Target | None = None) -> documents.ReplacedWebhooks:
     """The last line of a run in JSON."""
     return {
-        "event": "webhook_secrets_replaced" if done.direction == "new" else "webhook_secrets_put_back",
-        "direction": done.direction,
-        "scope": done.scope,
-        "rotation": done.rotation,
-        "started_at": done.started_at,
-        "accounts": [_account_document(account) for account in done.accounts],
-        "before": done.before,
-        "left": done.left,
-        "deleted": done.deleted,
-        "without": done.without,
-        "file": done.file,
-        "keep_until": done.keep_until,
+        "event": "webhook_secrets_replaced" if result.direction == "new" else "webhook_secrets_put_back",
+        "direction": result.direction,
+        "scope": result.scope,
+        "rotation": result.rotation,
+        "started_at": result.started_at,
+        "accounts": [_account_document(account) for account in result.accounts],
+        "before": result.before,
+        "left": result.left,
+        "deleted": result.deleted,
+        "without": result.without,
+        "file": result.file,
+        "keep_until": result.keep_until,
         "target": target,
     }
 
 
-def webhooks_done(done: Done, output: Output, target: Target | None = None) -> None:
+def webhooks_done(result: Done, output: Output, target: Target | None = None) -> None:
     """What a run has done, and whom to tell."""
     render.answer(
-        output, lambda: webhooks_done_document(done, target), lambda: _done_text(done, target), _after_run(done)
+        output, lambda: webhooks_done_document(result, target), lambda: _done_text(result, target), _after_run(result)
     )
 
 
-def _after_run(done: Done) -> render.Next | None:
+def _after_run(result: Done) -> render.Next | None:
     """No command of callctl's: a person enters the secrets at the providers."""
-    if done.direction == "back":
+    if result.direction == "back":
         text = "enter it at the provider of each account again; what was new is only in your file"
-        return render.Next(None, text) if done.accounts else None
-    if done.file is None or done.keep_until is None:
+        return render.Next(None, text) if result.accounts else None
+    if result.file is None or result.keep_until is None:
         return None
     return render.Next(None, "enter the new ones at the provider of each account, then delete the file")
 
 
-def _done_text(done: Done, target: Target | None) -> None:
-    _webhook_accounts(done.accounts)
-    if done.left:
+def _done_text(result: Done, target: Target | None) -> None:
+    _webhook_accounts(result.accounts)
+    if result.left:
         label = render.styled("left as they are", "error", sys.stdout)
-        render.out(f"{label}: {render.counted(len(done.left), 'account')}")
-        for account in done.left[:SHOWN]:
+        render.out(f"{label}: {render.counted(len(result.left), 'account')}")
+        for account in result.left[:SHOWN]:
             render.out(render.folded(f"{account.account_id}: {account.reason}", sys.stdout, indent=2, hanging=2))
-        if len(done.left) > SHOWN:
-            render.out(f"  and {len(done.left) - SHOWN:,} more; the table callctl.rotation_failure has all")
+        if len(result.left) > SHOWN:
+            render.out(f"  and {len(result.left) - SHOWN:,} more; the table callctl.rotation_failure has all")
         render.out()
-    if done.direction == "new":
-        _passed_over(done.deleted, done.without)
-    if done.before:
-        render.note(f"{render.counted(done.before, 'account')} had been done before, by the run that was stopped")
-    number = render.counted(len(done.accounts), "account")
-    if done.direction == "back" and not done.accounts:
+    if result.direction == "new":
+        _passed_over(result.deleted, result.without)
+    if result.before:
+        render.note(f"{render.counted(result.before, 'account')} had been done before, by the run that was stopped")
+    number = render.counted(len(result.accounts), "account")
+    if result.direction == "back" and not result.accounts:
         render.out("no webhook secret was put back")
-    elif done.direction == "back":
+    elif result.direction == "back":
         render.out(f"restored the previous webhook secret of {number}")
         render.written(target)
-    elif done.file is None or done.keep_until is None:
+    elif result.file is None or result.keep_until is None:
         render.out("no account has a webhook secret that was to be replaced; no file was written")
     else:
-        render.out(f"{number} with a new webhook secret; the new ones are in {done.file}")
+        render.out(f"{number} with a new webhook secret; the new ones are in {result.file}")
         render.written(target)
-        render.out(f"the previous ones are kept until {done.keep_until:%Y-%m-%d %H:%M:%S%z}")
+        render.out(f"the previous ones are kept until {result.keep_until:%Y-%m-%d %H:%M:%S%z}")
         render.note("to put the previous ones back: callctl webhooks restore --all")
 
 
@@ -276,11 +276,11 @@ def _to_do(counted: Census, to: str = "") -> str:
 
 def _foreign(counted: Census, *, encrypt_foreign: bool) -> None:
     """What another tool seems to have encrypted already."""
-    what = "to be encrypted once more" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
+    effect = "to be encrypted once more" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
     for foreign in counted.foreign.values():
         number = f"{render.counted(foreign.values, 'value')} with the form of ciphertext of {foreign.form}"
         render.warning(
-            f"{number}: {foreign.table}, {foreign.field}, {_rotation_rows(foreign.rows, foreign.values)}; {what}"
+            f"{number}: {foreign.table}, {foreign.field}, {_rotation_rows(foreign.rows, foreign.values)}; {effect}"
         )
 
 
@@ -291,103 +291,103 @@ def _rotation_rows(rows: Sequence[str], number: int) -> str:
 # ---- rotate-secrets ------------------------------------------------------------------------------------
 
 
-def rotated_document(done: Rotated, target: Target | None = None) -> documents.Rotated:
+def rotated_document(result: Rotated, target: Target | None = None) -> documents.Rotated:
     """The last line of a rotation in JSON."""
     return {
         "event": "rotated",
-        "rotation": done.rotation,
-        "key": done.key,
-        "binding": done.binding,
-        "joined": done.joined,
-        "started_at": done.started_at,
-        "finished_at": done.finished_at,
-        "rows_read": done.rows_read,
-        "rows_written": done.rows_written,
-        "values": done.values,
+        "rotation": result.rotation,
+        "key": result.key,
+        "binding": result.binding,
+        "joined": result.joined,
+        "started_at": result.started_at,
+        "finished_at": result.finished_at,
+        "rows_read": result.rows_read,
+        "rows_written": result.rows_written,
+        "values": result.values,
         "changed": [
             {"account_type": change.account_type, "field": change.field, "from": change.was, "values": change.values}
-            for change in done.changed
+            for change in result.changed
         ],
-        "failures": done.failures,
-        "left": list(done.left),
-        "misshapen": dict(done.misshapen),
-        "foreign": list(done.foreign),
-        **_outside_document(done.outside),
+        "failures": result.failures,
+        "left": list(result.left),
+        "misshapen": dict(result.misshapen),
+        "foreign": list(result.foreign),
+        **_outside_document(result.outside),
         "bound": [
             {"table": field.table, "account_type": field.account_type or None, "field": field.path}
-            for field in done.bound
+            for field in result.bound
         ],
-        "copies": list(done.copies),
-        "seconds": round(done.seconds, 3),
+        "copies": list(result.copies),
+        "seconds": round(result.seconds, 3),
         "target": target,
     }
 
 
-def rotated(done: Rotated, output: Output, target: Target | None = None) -> None:
+def rotated(result: Rotated, output: Output, target: Target | None = None) -> None:
     """What a rotation has done."""
     render.answer(
-        output, lambda: rotated_document(done, target), lambda: _rotated_text(done, target), _after_rotation(done)
+        output, lambda: rotated_document(result, target), lambda: _rotated_text(result, target), _after_rotation(result)
     )
 
 
-def _after_rotation(done: Rotated) -> render.Next:
-    unbound = [left for left in done.left if left.reason.startswith(UNBOUND)]
+def _after_rotation(result: Rotated) -> render.Next:
+    unbound = [left_value for left_value in result.left if left_value.reason.startswith(UNBOUND)]
     if unbound:
         return _next_of_unbound(unbound[0].row_id)
-    if done.failures:
+    if result.failures:
         text = "fix what was left, or write it again, and run callctl rotate-secrets again"
         return render.Next("callctl rotate-secrets", text)
-    was = sorted({change.was for change in done.changed} - {PLAINTEXT, FOREIGN, done.key})
+    was = sorted({change.was for change in result.changed} - {PLAINTEXT, FOREIGN, result.key})
     return render.Next(f"callctl keys retire {was[0]}" if was else "callctl keys list")
 
 
-def _rotated_text(done: Rotated, target: Target | None) -> None:
-    if done.changed:
+def _rotated_text(result: Rotated, target: Target | None) -> None:
+    if result.changed:
         table(
             ("account type", "field", "was", "values"),
-            ((change.account_type or "", change.field, change.was, f"{change.values:,}") for change in done.changed),
+            ((change.account_type or "", change.field, change.was, f"{change.values:,}") for change in result.changed),
             right=("values",),
         )
         render.out()
     _rotation_left(
         [
-            (left.table, left.row_id, left.field, left.reason)
-            for left in done.left
-            if not left.reason.startswith("foreign: ")
+            (left_value.table, left_value.row_id, left_value.field, left_value.reason)
+            for left_value in result.left
+            if not left_value.reason.startswith("foreign: ")
         ],
-        done.failures,
-        sum(foreign.values for foreign in done.foreign),
+        result.failures,
+        sum(foreign.values for foreign in result.foreign),
     )
-    least = "at least " if done.failures > len(done.left) else ""
-    for foreign in done.foreign:
+    least = "at least " if result.failures > len(result.left) else ""
+    for foreign in result.foreign:
         text = f"{least}{render.counted(foreign.values, 'value')} left: {foreign.reason.removeprefix('foreign: ')}"
         render.warning(f"{foreign.table}, {foreign.field}: {text}; {_rotation_rows(foreign.rows, foreign.values)}")
-    for account_type, number in done.misshapen.items():
+    for account_type, number in result.misshapen.items():
         accounts = render.counted(number, f"{account_type} account")
         render.warning(
             f"{accounts} with credentials that differ from the specification's; they stay as they are, and"
             " callctl rotate-secrets --status says where"
         )
-    _outside(done.outside)
-    if done.plaintext:
-        were = "was" if done.plaintext == 1 else "were"
-        render.warning(f"{render.counted(done.plaintext, 'value')} {were} in plaintext. {_WERE_COPIED}")
-        _copies(done.copies)
+    _outside(result.outside)
+    if result.plaintext:
+        were = "was" if result.plaintext == 1 else "were"
+        render.warning(f"{render.counted(result.plaintext, 'value')} {were} in plaintext. {_WERE_COPIED}")
+        _copies(result.copies)
         render.note(f"remove each copy, then change the secrets at the providers: {GUIDE}")
-    elif done.rows_written:
-        _fire(done.copies, "fired")
-    if done.bound:
+    elif result.rows_written:
+        _fire(result.copies, "fired")
+    if result.bound:
         render.out("recorded as bound, since this rotation was the first to bind them:")
-        for name in dict.fromkeys(field.table for field in done.bound):
-            fields = ", ".join(str(field) for field in done.bound if field.table == name)
+        for name in dict.fromkeys(field.table for field in result.bound):
+            fields = ", ".join(str(field) for field in result.bound if field.table == name)
             render.out(render.folded(f"{name}: {fields}", sys.stdout, indent=2, hanging=2))
-    render.out(f"{_rotation_answer(done)} ({render.counted(done.rows_read, 'row')} read, {done.seconds:.1f} s)")
-    if done.rows_written:
+    render.out(f"{_rotation_answer(result)} ({render.counted(result.rows_read, 'row')} read, {result.seconds:.1f} s)")
+    if result.rows_written:
         render.written(target)
-    unbound = sum(left.reason.startswith(UNBOUND) for left in done.left)
+    unbound = sum(left_value.reason.startswith(UNBOUND) for left_value in result.left)
     if unbound:
         render.note(_OF_UNBOUND)
-        if unbound < min(done.failures, len(done.left)):
+        if unbound < min(result.failures, len(result.left)):
             render.note("fix what else was left, or write it again, and run callctl rotate-secrets again")
 
 
@@ -408,23 +408,23 @@ def _next_of_unbound(row_id: str) -> render.Next:
 _WERE_COPIED = "No copy was removed. These hold copies, got copies, or fired on the rows written:"
 
 
-def _rotation_answer(done: Rotated) -> str:
+def _rotation_answer(result: Rotated) -> str:
     """What was done. That every value is under the key is said only where nothing else was found."""
-    if done.values:
-        written = f"{render.counted(done.values, 'value')} in {render.counted(done.rows_written, 'row')}"
-        return f"{written} encrypted under key {done.key}"
+    if result.values:
+        written = f"{render.counted(result.values, 'value')} in {render.counted(result.rows_written, 'row')}"
+        return f"{written} encrypted under key {result.key}"
     beside = []
-    if done.failures:
-        beside.append(f"{render.counted(done.failures, 'value')} left, see above")
-    if outside := sum(field.values for field in done.outside.found):
+    if result.failures:
+        beside.append(f"{render.counted(result.failures, 'value')} left, see above")
+    if outside := sum(field.values for field in result.outside.places):
         beside.append(f"{render.counted(outside, 'value')} outside the declared fields, see the warnings")
-    if tables := len(done.outside.cut_short):
+    if tables := len(result.outside.cut_short):
         beside.append(f"{render.counted(tables, 'table')} not scanned to the end")
     if beside:
         return f"no value was written; {', '.join(beside)}"
-    if not done.rows_read:
+    if not result.rows_read:
         return "no value was written: the declared fields have no rows"
-    return f"every value of the declared fields is under key {done.key} already"
+    return f"every value of the declared fields is under key {result.key} already"
 
 
 def _rotation_left(rows: Sequence[tuple[str, str, str, str]], total: int, warned: int = 0) -> None:
@@ -508,7 +508,7 @@ def secrets(secrets: Secrets, output: Output) -> None:
     """The secrets counted, and what a rotation would do with them."""
     counted = secrets.counted
     if counted.unbound:
-        listed = [left.row_id for left in counted.unreadable if left.reason.startswith(UNBOUND)]
+        listed = [left_value.row_id for left_value in counted.unreadable if left_value.reason.startswith(UNBOUND)]
         following = _next_of_unbound(listed[0] if listed else "ID")
     else:
         following = render.Next("callctl rotate-secrets" if counted.due else "callctl keys list")
@@ -590,7 +590,7 @@ def _outside_document(outside: Scan) -> documents.Scanned:
             "values": field.values,
             "rows": field.rows,
         }
-        for field in outside.found
+        for field in outside.places
     ]
     return {"outside": fields, "not_scanned": not_scanned_documents(outside.not_looked_into)}
 
@@ -645,52 +645,52 @@ def _keys_text(keys: Keys) -> None:
     )
     if keys.plaintext:
         render.note(f"{render.counted(keys.plaintext, 'value')} in plaintext, under no key")
-    for number, what in (
+    for number, description in (
         (keys.unreadable, "that do not open"),
         (keys.foreign, "with the form of another tool's ciphertext"),
         (keys.misshapen, "that no declared path reaches"),
         (keys.unbound, "unbound in a bound field"),
     ):
         if number:
-            render.note(f"{render.counted(number, 'value')} {what}: callctl rotate-secrets --status lists them")
+            render.note(f"{render.counted(number, 'value')} {description}: callctl rotate-secrets --status lists them")
 
 
 def _numbers(numbers: Iterable[int]) -> tuple[str, ...]:
     return tuple(f"{number:,}" if number else "" for number in numbers)
 
 
-def retired(done: Retired, output: Output, target: Target | None = None) -> None:
+def retired(result: Retired, output: Output, target: Target | None = None) -> None:
     """A key that is retired."""
-    for text in done.warnings:
+    for text in result.warnings:
         render.warning(text)
     render.answer(
         output,
-        lambda: retired_document(done, target),
-        lambda: _retired_text(done, target),
-        render.Next(None, f"take {done.id} out of callctl.yaml when no application needs it any more"),
+        lambda: retired_document(result, target),
+        lambda: _retired_text(result, target),
+        render.Next(None, f"take {result.id} out of callctl.yaml when no application needs it any more"),
     )
 
 
-def retired_document(done: Retired, target: Target | None) -> documents.RetiredKey:
+def retired_document(result: Retired, target: Target | None) -> documents.RetiredKey:
     return {
-        "id": done.id,
-        "retired_at": done.retired_at,
-        "rows": done.rows,
-        "tables": done.tables,
-        "schemas": done.schemas,
-        "not_scanned": not_scanned_documents(done.not_scanned),
-        "warnings": done.warnings,
+        "id": result.id,
+        "retired_at": result.retired_at,
+        "rows": result.rows,
+        "tables": result.tables,
+        "schemas": result.schemas,
+        "not_scanned": not_scanned_documents(result.not_scanned),
+        "warnings": result.warnings,
         "target": target,
     }
 
 
-def _retired_text(done: Retired, target: Target | None) -> None:
-    tables = f"{render.counted(done.tables, 'table')} in {render.counted(done.schemas, 'schema')}"
-    left = tuple(dict.fromkeys(left_out.name for left_out in done.not_scanned))
-    render.out(f"key {done.id} is retired: no value under it was found")
+def _retired_text(result: Retired, target: Target | None) -> None:
+    tables = f"{render.counted(result.tables, 'table')} in {render.counted(result.schemas, 'schema')}"
+    unscanned = tuple(dict.fromkeys(left_out.name for left_out in result.not_scanned))
+    render.out(f"key {result.id} is retired: no value under it was found")
     render.out(
-        f"looked at: {render.counted(done.rows, 'row')} with declared fields; every row of {tables} for other values"
+        f"looked at: {render.counted(result.rows, 'row')} with declared fields; every row of {tables} for other values"
     )
     render.written(target)
-    if left:
-        render.out(render.folded(f"not looked into: {', '.join(left)}", sys.stdout, indent=0, hanging=2))
+    if unscanned:
+        render.out(render.folded(f"not looked into: {', '.join(unscanned)}", sys.stdout, indent=0, hanging=2))

@@ -142,8 +142,8 @@ def _problems(account: Account) -> Iterator[str]:
 def _expiry(account: Account) -> str:
     if account.token_expires_at is None:
         return ""
-    left = (account.token_expires_at - account.seen_at).total_seconds()
-    return f"expires in {_span(left)}" if left > 0 else f"expired {_span(-left)} ago"
+    seconds_left = (account.token_expires_at - account.seen_at).total_seconds()
+    return f"expires in {_span(seconds_left)}" if seconds_left > 0 else f"expired {_span(-seconds_left)} ago"
 
 
 def _age(moment: datetime | None, account: Account) -> float | None:
@@ -279,8 +279,8 @@ def _switched_text(switch: Switch, *, dry_run: bool, target: Target | None) -> N
         number = _companies(len(switch.changing))
         render.out(f"{number} would be switched {_on(switch)}, {_effect(switch)}; nothing was changed")
     else:
-        done = f"{_companies(len(switch.changing))} switched {_on(switch)}, {_effect(switch)}"
-        render.out(render.styled(done, "good", sys.stdout))
+        summary = f"{_companies(len(switch.changing))} switched {_on(switch)}, {_effect(switch)}"
+        render.out(render.styled(summary, "good", sys.stdout))
         render.written(target)
 
 
@@ -411,20 +411,20 @@ def settings_question(missing: Missing) -> str:
     return f"Give the default call settings to {_counted(missing)},"
 
 
-def settings_given(done: Given, output: Output, target: Target | None = None) -> None:
+def settings_given(result: Given, output: Output, target: Target | None = None) -> None:
     """What was done."""
     render.answer(
         output,
-        lambda: initial_document(done.chatbots, dry_run=False, target=target),
-        lambda: _given_text(done, target),
+        lambda: initial_document(result.chatbots, dry_run=False, target=target),
+        lambda: _given_text(result, target),
         render.Next("callctl settings check"),
     )
 
 
-def _given_text(done: Given, target: Target | None) -> None:
-    number = render.counted(len(done.chatbots), "chatbot")
+def _given_text(result: Given, target: Target | None) -> None:
+    number = render.counted(len(result.chatbots), "chatbot")
     render.out(render.styled(f"{number} with the default call settings", "good", sys.stdout))
-    if done.chatbots:
+    if result.chatbots:
         render.written(target)
 
 

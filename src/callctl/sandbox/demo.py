@@ -366,7 +366,7 @@ def _before(server: Server, baseline: Baseline, rows: int, seed: int) -> tuple[B
         lifecycle.create_database(admin, COPY, template=DATABASE)
     with lifecycle.connect(server.url(COPY)) as copy:
         original = fingerprint(copy, Settings().schema)
-    counts = tuple(Counted(table, len(found)) for table, found in original.rows.items())
+    counts = tuple(Counted(table, len(table_rows)) for table, table_rows in original.rows.items())
     return Before(server.version, baseline, counts, time.monotonic() - began), original
 
 
@@ -388,7 +388,11 @@ def _sample(statements: Sequence[Statement]) -> tuple[str, str]:
     script = load_script(f"{all_steps()[DROPS_TYPE - 1].directory}/up.sql")
     for statement in script.statements:
         if statement.kind == "alter table":
-            runs = next(each for each in statements if (each.source, each.line) == (statement.source, statement.line))
+            runs = next(
+                candidate
+                for candidate in statements
+                if (candidate.source, candidate.line) == (statement.source, statement.line)
+            )
             return " ".join(statement.sql.split()), " ".join(runs.sql.split())
     raise AssertionError(f"{script.name} alters no table")
 
@@ -404,7 +408,7 @@ def _changes(server: Server, connection: Connection, settings: Settings, naming:
     with lifecycle.connect(server.url(COPY)) as copy:
         before = _numbers(copy, settings, "sandbox/demo/before.sql", naming)
     after = _numbers(connection, settings, "sandbox/demo/after.sql", read_naming(connection, settings.schema))
-    return Changes(tuple(Change(what, number, after[what]) for what, number in before.items()))
+    return Changes(tuple(Change(subject, number, after[subject]) for subject, number in before.items()))
 
 
 def _numbers(connection: Connection, settings: Settings, name: str, naming: Naming) -> dict[str, int]:
@@ -431,7 +435,7 @@ def _down(connection: Connection, run: migrate.Migrated) -> Down:
     return Down(
         run,
         tuple(Counted(*row) for row in kept),
-        sum(each.rows for each in saved if each.kind == "saved value"),
+        sum(entry.rows for entry in saved if entry.kind == "saved value"),
     )
 
 

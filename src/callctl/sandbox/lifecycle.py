@@ -326,20 +326,20 @@ def _read(home: Path) -> _State | None:
     path = home / "sandbox.json"
     hint = "set CALLCTL_SANDBOX_DIR to a directory that has no such file"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        found = None
+        document = None
     except (OSError, ValueError):
         raise Refused(f"callctl did not write {path}: it is left as it is", hint=hint) from None
-    if found is None and not os.path.lexists(path):
+    if document is None and not os.path.lexists(path):
         return None
-    if path.is_symlink() or not isinstance(found, dict) or found.pop("callctl_sandbox", None) != _FORMAT:
+    if path.is_symlink() or not isinstance(document, dict) or document.pop("callctl_sandbox", None) != _FORMAT:
         raise Refused(
             f"this callctl did not write {path}: it is left as it is",
             hint=f"{hint}; a sandbox of another version of callctl is stopped by that version",
         )
     try:
-        return _State(**found)
+        return _State(**document)
     except TypeError:
         raise Refused(f"{path} is damaged", hint="delete the file and what it names, then start again") from None
 
@@ -371,7 +371,7 @@ def _assert_own(home: Path, state: _State) -> None:
 def _make(home: Path, state: _State) -> Sandbox:
     """Make a cluster, start it, fill it; leave nothing if that fails."""
     user = programs.server_user()
-    found = programs.find_binaries()
+    binaries = programs.find_binaries()
     directory = home / "server"
     if os.path.lexists(directory):
         if not files.is_marked(directory):
@@ -391,7 +391,7 @@ def _make(home: Path, state: _State) -> Sandbox:
         state = replace(state, directory=str(directory))
         _write(home, state)
     try:
-        usable = programs.reachable_binaries(found, directory, user)
+        usable = programs.reachable_binaries(binaries, directory, user)
         postgres.initialise(usable, directory / "data", user)
         state = _run(home, state)
         sandbox = _describe(state)
@@ -429,9 +429,9 @@ def _run(home: Path, state: _State) -> _State:
         raise ConfigError(
             f"the sandbox's data is gone from {data}", hint="callctl sandbox stop, then start makes a new one"
         )
-    found = programs.find_binaries()
+    binaries = programs.find_binaries()
     if (directory / "install").is_dir():
-        found = replace(found, bin=directory / "install" / "bin")
+        binaries = replace(binaries, bin=directory / "install" / "bin")
     sockets = postgres.make_directory(user)
     (data / "postmaster.pid").unlink(missing_ok=True)  # nobody's: _postmaster has looked
     _forget_sockets(state)
@@ -441,8 +441,8 @@ def _run(home: Path, state: _State) -> _State:
     uid, gid = user.ids or (None, None)
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            postgres.server_argv(found, data, sockets, user, _SETTINGS),
-            env=found.environment(), cwd=directory, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
+            postgres.server_argv(binaries, data, sockets, user, _SETTINGS),
+            env=binaries.environment(), cwd=directory, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream,
             start_new_session=True, umask=0o077,
             user=uid, group=gid, extra_groups=[] if user.ids else None,
         )  # fmt: skip
@@ -482,8 +482,8 @@ def _serves(pid: int, data: Path) -> bool:
             return False
         return Path(program).name == "postgres" and arguments[1:3] == ["-D", str(data)]
     shown = [
-        subprocess.run(["ps", "-ww", "-o", what, "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-        for what in ("comm=", "command=")
+        subprocess.run(["ps", "-ww", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+        for column in ("comm=", "command=")
     ]
     return Path(shown[0].strip()).name == "postgres" and f" -D {data} " in shown[1]
 

@@ -53,10 +53,10 @@ def make_directory(user: ServerUser, *, parent: Path | None = None) -> Path:
         if not reachable(candidate, user.ids) or length > _SOCKET_PATH_BYTES:
             continue
         with contextlib.suppress(OSError):
-            made = Path(tempfile.mkdtemp(prefix="callctl-", dir=candidate))
-            files.mark(made)
-            give(made, user)
-            return made
+            directory = Path(tempfile.mkdtemp(prefix="callctl-", dir=candidate))
+            files.mark(directory)
+            give(directory, user)
+            return directory
     names = ", ".join(str(candidate) for candidate in candidates)
     raise ConfigError(
         f"no directory that a server could use can be made in {names}",
@@ -80,13 +80,13 @@ def initialise(binaries: Binaries, data: Path, user: ServerUser) -> None:
         "-A", "trust", "-U", SUPERUSER,
     ]  # fmt: skip
     try:
-        done = run_as(argv, user.ids, env=binaries.environment(), cwd=data.parent)
+        process = run_as(argv, user.ids, env=binaries.environment(), cwd=data.parent)
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigError(f"initdb of {binaries.source} does not run: {error}", hint=INSTALL_HINT) from error
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
+    if process.returncode != 0:
+        output = (process.stderr or process.stdout).strip()
         raise ConfigError(
-            f"initdb could not make a data directory in {data}: {said[-600:]}",
+            f"initdb could not make a data directory in {data}: {output[-600:]}",
             hint="see that the disk is not full and the directory can be written, or set CALLCTL_PG_BIN",
         )
 
@@ -121,11 +121,11 @@ def is_ready(data: Path) -> bool:
 def start_failed(log: Path, detail: str) -> ConfigError:
     """Return the error that says what the server wrote last."""
     try:
-        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
     except OSError:
-        said = []
+        lines = []
     return ConfigError(
-        f"the sandbox's server did not start ({detail}): {' | '.join(said) or 'it wrote nothing'}",
+        f"the sandbox's server did not start ({detail}): {' | '.join(lines) or 'it wrote nothing'}",
         hint="check free disk space and memory; CALLCTL_PG_BIN=DIRECTORY runs another PostgreSQL",
     )
 
@@ -173,7 +173,7 @@ def start_server(binaries: Binaries | None = None, *, settings: Mapping[str, str
     PostgreSQL can be found, or it does not start.
     """
     user = server_user()
-    found = binaries or find_binaries()
+    installed = binaries or find_binaries()
     directory = make_directory(user)
     data = directory / "data"
     guard = subprocess.Popen(
@@ -185,7 +185,7 @@ def start_server(binaries: Binaries | None = None, *, settings: Mapping[str, str
         cwd="/",
     )
     try:
-        usable = reachable_binaries(found, directory, user)
+        usable = reachable_binaries(installed, directory, user)
         (directory / "socket").mkdir(mode=0o700)
         give(directory / "socket", user)
         initialise(usable, data, user)

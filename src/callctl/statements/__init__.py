@@ -33,5 +33,5 @@ def __getattr__(name: str) -> object:
     """A name of another module, imported when it is first asked for: the face itself imports nothing."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(_PLACES[name]), name)
-    return found
+    attribute: object = getattr(import_module(_PLACES[name]), name)
+    return attribute

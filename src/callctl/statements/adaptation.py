@@ -47,16 +47,16 @@ def mentioned(sql: str, naming: Naming) -> bool:
 def cast_of(items: Sequence[Token], index: int) -> str:
     """The type that a string is cast to, if it says it is a name: ``regclass``, …, ``name``; else ``''``."""
 
-    def word(at: int) -> str:
-        return items[at].word or items[at].text.lower() if 0 <= at < len(items) else ""
+    def word(place: int) -> str:
+        return items[place].word or items[place].text.lower() if 0 <= place < len(items) else ""
 
-    at = index + 2
+    start = index + 2
     if word(index + 1) in ("::", "as"):
         if word(index + 1) == "as" and (word(index - 1), word(index - 2)) != ("(", "cast"):
             return ""
-        if word(at) == "pg_catalog" and word(at + 1) == ".":
-            at += 2
-        return word(at) if word(at) in _REG or word(at) == "name" else ""
+        if word(start) == "pg_catalog" and word(start + 1) == ".":
+            start += 2
+        return word(start) if word(start) in _REG or word(start) == "name" else ""
     function = word(index - 2)
     if word(index - 1) == "(" and word(index + 1) == ")" and function.startswith("to_reg"):
         return function.removeprefix("to_") if function.removeprefix("to_") in _REG else ""
@@ -65,18 +65,18 @@ def cast_of(items: Sequence[Token], index: int) -> str:
 
 def _array_casts(items: Sequence[Token]) -> dict[int, str]:
     """Strings inside ``ARRAY[…]::name[]`` by index."""
-    found: dict[int, str] = {}
+    casts: dict[int, str] = {}
     for index, token in enumerate(items):
         if token.text != "]" or index + 3 >= len(items) or items[index + 1].text != "::":
             continue
         kind = items[index + 2].word
         if (kind in _REG or kind == "name") and items[index + 3].text == "[":
-            at = index - 1
-            while at >= 0 and not (items[at].text == "[" and items[at].depth == token.depth):
-                if items[at].type == TokenType.STRING:
-                    found[at] = kind
-                at -= 1
-    return found
+            place = index - 1
+            while place >= 0 and not (items[place].text == "[" and items[place].depth == token.depth):
+                if items[place].type == TokenType.STRING:
+                    casts[place] = kind
+                place -= 1
+    return casts
 
 
 def literal_edits(
@@ -271,9 +271,9 @@ def _alter(resolver: Resolver, action: exp.Expr, target: Source) -> None:
 
 
 def _column_name(resolver: Resolver, node: exp.Expr, target: Source, *, adding: bool) -> None:
-    found = target.lookup(folded(node))
-    if found and found[0].factor and not adding and isinstance(node, exp.Identifier):
-        resolver.refuse(node, f"{node.name} is kept in another unit here, in {target.name}.{found[0].actual}")
+    exposures = target.lookup(folded(node))
+    if exposures and exposures[0].factor and not adding and isinstance(node, exp.Identifier):
+        resolver.refuse(node, f"{node.name} is kept in another unit here, in {target.name}.{exposures[0].actual}")
     resolver.bare(node, target, "name")
 
 
@@ -305,42 +305,42 @@ def words_of_alter(resolver: Resolver, items: tuple[Token, ...]) -> list[tuple[T
     start = next((index for index, item in enumerate(items) if item.says("table", "vacuum", "policy")), None)
     if start is None or any(item.says("select") for item in items):
         return []
-    at = start + 1
+    place = start + 1
     if items[0].says("create", "drop") or items[start].says("policy"):
-        at = next((index + 1 for index, item in enumerate(items) if item.says("on") and index > start), len(items))
-    while at < len(items) and items[at].says("if", "exists", "only", "full", "freeze", "verbose", "analyze"):
-        at += 1
-    if at < len(items) and items[at].text == "(" and items[0].says("vacuum"):
-        at = next((index + 1 for index, item in enumerate(items) if item.text == ")"), len(items))
-    table, schema, at = _table_at(items, at)
+        place = next((index + 1 for index, item in enumerate(items) if item.says("on") and index > start), len(items))
+    while place < len(items) and items[place].says("if", "exists", "only", "full", "freeze", "verbose", "analyze"):
+        place += 1
+    if place < len(items) and items[place].text == "(" and items[0].says("vacuum"):
+        place = next((index + 1 for index, item in enumerate(items) if item.text == ")"), len(items))
+    table, schema, place = _table_at(items, place)
     if not table:
         return []
-    found: list[tuple[Token, Exposed]] = []
+    words: list[tuple[Token, Exposed]] = []
     known = resolver.known(schema, table)
-    while at < len(items):
-        item = items[at]
+    while place < len(items):
+        item = items[place]
         if item.says("references"):
-            name, schema, at = _table_at(items, at + 1)
+            name, schema, place = _table_at(items, place + 1)
             other = resolver.known(schema, name)
-            if at < len(items) and items[at].text == "(":
-                while at < len(items) and items[at].text != ")":
-                    if items[at].word:
-                        found.append((items[at], Exposed(items[at].word, other)))
-                    at += 1
+            if place < len(items) and items[place].text == "(":
+                while place < len(items) and items[place].text != ")":
+                    if items[place].word:
+                        words.append((items[place], Exposed(items[place].word, other)))
+                    place += 1
             continue
-        named = item.word and items[at - 1].says("constraint", "rename", "to", "policy", "trigger", "rule", "role")
-        column = items[at - 1].text != "." and not (at + 1 < len(items) and items[at + 1].text in (".", "("))
-        if item.word and column and not (named and not items[at - 1].says("rename")):
-            found.append((item, Exposed(item.word, known)))
-        at += 1
-    return found
+        named = item.word and items[place - 1].says("constraint", "rename", "to", "policy", "trigger", "rule", "role")
+        column = items[place - 1].text != "." and not (place + 1 < len(items) and items[place + 1].text in (".", "("))
+        if item.word and column and not (named and not items[place - 1].says("rename")):
+            words.append((item, Exposed(item.word, known)))
+        place += 1
+    return words
 
 
-def _table_at(items: tuple[Token, ...], at: int) -> tuple[str, str, int]:
+def _table_at(items: tuple[Token, ...], place: int) -> tuple[str, str, int]:
     """The table name that begins here, its schema, and where to go on."""
-    if at + 2 < len(items) and items[at + 1].text == ".":
-        return items[at + 2].word, items[at].word, at + 3
-    return (items[at].word if at < len(items) else ""), "", at + 1
+    if place + 2 < len(items) and items[place + 1].text == ".":
+        return items[place + 2].word, items[place].word, place + 3
+    return (items[place].word if place < len(items) else ""), "", place + 1
 
 
 # A statement in the documented names -> the same statement in the names of this database.
@@ -360,13 +360,13 @@ def adapt(statement: Statement, naming: Naming) -> Statement:
         return statement
     sql = statement.sql
     while True:
-        found = _Analysis(sql, statement, naming)
-        removal = found.removal()
+        analysis = _Analysis(sql, statement, naming)
+        removal = analysis.removal()
         if removal is None:
             break
         # A filter goes, and the rest is looked at afresh: what stands beside it may go next.
         sql = splice(sql, [removal])
-    sql = splice(sql, found.edits())
+    sql = splice(sql, analysis.edits())
     return statement if sql == statement.sql else replace(statement, sql=sql)
 
 
@@ -438,7 +438,7 @@ class _Analysis:
                 continue
             before = self.tokens[index - 1].text if index else ""
             after = self.tokens[index + 1].text if index + 1 < len(self.tokens) else ""
-            if token.start in self.resolver.left and DOCUMENTED_SCHEMA not in self.resolver.aliases:
+            if token.start in self.resolver.other_names and DOCUMENTED_SCHEMA not in self.resolver.aliases:
                 continue
             if DOCUMENTED_SCHEMA in self.resolver.aliases:
                 raise self.refuse(
@@ -452,15 +452,15 @@ class _Analysis:
 
     def _in_schema_list(self, index: int) -> bool:
         """After SCHEMA, or in the value of search_path."""
-        at = index - 1
-        while at >= 0:
-            token = self.tokens[at]
+        place = index - 1
+        while place >= 0:
+            token = self.tokens[place]
             if token.says("schema", "schemas", "search_path"):
                 return True
             listed = token.word or token.text in (",", "=") or token.text == self.sql[token.start + 1 : token.end - 1]
             if not listed or token.says("select", "from", "where"):
                 return False
-            at -= 1
+            place -= 1
         return False
 
     def _check_uses(self) -> None:
@@ -486,7 +486,7 @@ class _Analysis:
         )
 
     def _check_all_seen(self) -> None:
-        seen = self.seen | self.resolver.left | {start_of(use.identifier) for use in self.resolver.uses}
+        seen = self.seen | self.resolver.other_names | {start_of(use.identifier) for use in self.resolver.uses}
         for index, token in enumerate(self.tokens):
             if token.word not in self.naming.moved or token.start in seen:
                 continue
@@ -606,25 +606,25 @@ class _Analysis:
     def _item_end(self, index: int) -> int:
         """The end of the select list's item that a token is part of."""
         lowest = self.tokens[index].depth
-        at = index
-        while at >= 0:
-            token = self.tokens[at]
+        place = index
+        while place >= 0:
+            token = self.tokens[place]
             lowest = min(lowest, token.depth)
             if token.says("select", "returning") and token.depth <= lowest:
                 break
-            at -= 1
-        level = self.tokens[at].depth
-        at = index + 1
-        while at < len(self.tokens):
-            token = self.tokens[at]
-            if token.depth < level or (token.depth == level and (token.text == "," or self._ends_item(at))):
+            place -= 1
+        level = self.tokens[place].depth
+        place = index + 1
+        while place < len(self.tokens):
+            token = self.tokens[place]
+            if token.depth < level or (token.depth == level and (token.text == "," or self._ends_item(place))):
                 break
-            at += 1
-        return self.tokens[at - 1].end
+            place += 1
+        return self.tokens[place - 1].end
 
-    def _ends_item(self, at: int) -> bool:
-        token = self.tokens[at]
+    def _ends_item(self, place: int) -> bool:
+        token = self.tokens[place]
         if not token.says(*_ENDS_ITEM):
             return False
         # IS DISTINCT FROM is part of an expression.
-        return not (token.says("from") and self.tokens[at - 1].says("distinct"))
+        return not (token.says("from") and self.tokens[place - 1].says("distinct"))

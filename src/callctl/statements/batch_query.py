@@ -75,8 +75,8 @@ def target(statement: Statement, schema: str) -> BatchedTable:
     Raises :class:`ConfigError` where there is not one such table.
     """
     table, _ = _table(statement)
-    found = folded(table.args.get("db")) or schema
-    return BatchedTable(found, folded(table.this), "row_id" if found == "callctl" else "id")
+    table_schema = folded(table.args.get("db")) or schema
+    return BatchedTable(table_schema, folded(table.this), "row_id" if table_schema == "callctl" else "id")
 
 
 def listing(statement: Statement, key: str) -> str:
@@ -103,8 +103,8 @@ def written_table(statement: Statement, schema: str) -> tuple[str, str]:
     table = node.this if isinstance(node, exp.Update) else None
     if isinstance(table, exp.Table):
         return folded(table.args.get("db")) or schema, folded(table.this)
-    found = target(statement, schema)
-    return found.schema, found.table
+    batched = target(statement, schema)
+    return batched.schema, batched.table
 
 
 def checked(sql: str, statement: Statement) -> str:
@@ -142,9 +142,9 @@ def _place(statement: Statement, items: Sequence[Token]) -> _Place:
     table, updated = _table(statement)
     alias = table.args.get("alias")
     named = alias.this if alias is not None and alias.this is not None else table.this
-    at = position(items, start_of(table.this))
-    level, where, setting, source = items[at].depth, None, None, None
-    last = at
+    table_index = position(items, start_of(table.this))
+    level, where, setting, source = items[table_index].depth, None, None, None
+    last = table_index
     while last + 1 < len(items):
         item = items[last + 1]
         if item.depth < level:
@@ -161,7 +161,7 @@ def _place(statement: Statement, items: Sequence[Token]) -> _Place:
                 source = last + 1
         last += 1
     sql = statement.sql
-    first = at - 2 if sql[items[at - 1].start : items[at - 1].end] == "." else at
+    first = table_index - 2 if sql[items[table_index - 1].start : items[table_index - 1].end] == "." else table_index
     if updated:
         assert setting is not None
         reading = f"FROM {sql[items[first].start : items[setting].start].rstrip()}"

@@ -169,15 +169,15 @@ def read_naming(connection: psycopg.Connection[Any], schema: str) -> Naming:
         if columns is None:
             tables[name] = TableNaming(name, exists=False)
             continue
-        found, units = _found(name, columns)
+        actual_names, units = _found(name, columns)
         if name == "chatbots":
-            found.update(_package_column(connection, schema, columns))
+            actual_names.update(_package_column(connection, schema, columns))
         if name in _TYPED:
-            found.update(_type_column(schema, name, columns, remembered.get(name), problems, notes))
+            actual_names.update(_type_column(schema, name, columns, remembered.get(name), problems, notes))
         soft = _soft_delete(connection, schema, name, columns, problems)
-        found.update(dict.fromkeys(SOFT_DELETE, soft) if soft else {})
+        actual_names.update(dict.fromkeys(SOFT_DELETE, soft) if soft else {})
         absent = frozenset() if soft else frozenset(SOFT_DELETE)
-        tables[name] = TableNaming(name, True, MappingProxyType(found), absent, MappingProxyType(units))
+        tables[name] = TableNaming(name, True, MappingProxyType(actual_names), absent, MappingProxyType(units))
     if problems:
         raise Refused(
             f"callctl cannot tell what this database calls things: {'; '.join(problems)}",
@@ -240,15 +240,15 @@ def _found(table: str, columns: Columns) -> tuple[dict[str, str], dict[str, int]
 
     A column under none of them keeps the documented name: a step adds it under that name.
     """
-    found: dict[str, str] = {}
+    actual_names: dict[str, str] = {}
     units: dict[str, int] = {}
     for documented, others in _COLUMNS[table].items():
         candidates = [*_spellings([documented]), *_spellings(others)]
         actual = next((name for name in candidates if name in columns), documented)
-        found[documented] = actual
+        actual_names[documented] = actual
         if actual in {name for known in _PER_MILLION for name in _spellings([known])}:
             units[documented] = 1_000_000
-    return found, units
+    return actual_names, units
 
 
 def _package_column(connection: psycopg.Connection[Any], schema: str, columns: Columns) -> dict[str, str]:

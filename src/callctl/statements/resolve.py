@@ -21,7 +21,7 @@ from callctl.statements.tokens import identifier, line_of
 # Column references: which table each belongs to, and what is to be done about it.
 #
 # Only names that a naming moves are of interest. Each is found to be a table's column (a ``Use``) or to be something
-# else (``left``).
+# else (``other_names``).
 
 Mode = Literal["read", "write", "name"]
 Ctes = Mapping[str, Outputs]
@@ -44,12 +44,12 @@ class Use:
 
 
 class Names:
-    """What is found of one statement: ``uses``, ``left``, and in ``titled`` what names an output."""
+    """What is found of one statement: ``uses``, ``other_names``, and in ``titled`` what names an output."""
 
     def __init__(self, sql: str, source: str, line: int, naming: Naming) -> None:
         self.sql, self.source, self.line, self.naming = sql, source, line, naming
         self.uses: list[Use] = []
-        self.left: set[int] = set()
+        self.other_names: set[int] = set()
         self.aliases: set[str] = set()
         self.titled: set[int] = set()
 
@@ -59,7 +59,7 @@ class Names:
 
     def leave(self, *nodes: object) -> None:
         """These identifiers are names of something else."""
-        self.left |= {start_of(node) for node in nodes if isinstance(node, exp.Identifier)}
+        self.other_names |= {start_of(node) for node in nodes if isinstance(node, exp.Identifier)}
 
     def use(
         self, node: exp.Identifier, exposed: Exposed, mode: Mode, around: exp.Expr | None, qualifier: str = ""
@@ -69,9 +69,9 @@ class Names:
         else:
             self.uses.append(Use(node, exposed, mode, around, qualifier))
 
-    def pick(self, node: exp.Identifier, found: Iterable[Exposed]) -> Exposed:
+    def pick(self, node: exp.Identifier, exposures: Iterable[Exposed]) -> Exposed:
         """The one meaning; refuses where the meanings are spelled differently here."""
-        listed = list(found)
+        listed = list(exposures)
         listed = [exposed for exposed in listed if exposed.documented] or listed
         if len({(exposed.actual, exposed.absent, exposed.factor) for exposed in listed}) > 1:
             tables = sorted({exposed.table.name if exposed.table else "a derived table" for exposed in listed})
@@ -95,8 +95,8 @@ class Names:
         if qualifier is not None:
             source = scope.named(folded(qualifier))
             if source is not None:
-                found = source.lookup(name)
-                self.use(name_node, self.pick(name_node, found) if found else Exposed(name), mode, node)
+                exposures = source.lookup(name)
+                self.use(name_node, self.pick(name_node, exposures) if exposures else Exposed(name), mode, node)
             return
         doubtful = False
         for level in scope.levels():
@@ -134,8 +134,8 @@ class Names:
         """An identifier in a column list of a table."""
         name = folded(node)
         if isinstance(node, exp.Identifier) and name in self.naming.moved:
-            found = source.lookup(name)
-            self.use(node, self.pick(node, found) if found else Exposed(name), mode, None)
+            exposures = source.lookup(name)
+            self.use(node, self.pick(node, exposures) if exposures else Exposed(name), mode, None)
 
     def alias(self, alias: exp.Expr | None) -> list[str]:
         """Leave an alias alone; the answer is its column list."""
@@ -186,9 +186,9 @@ class Names:
         for cast in node.find_all(exp.Cast):
             kind = cast.to.args.get("kind") if isinstance(cast.to, exp.DataType) else None
             if isinstance(kind, exp.Dot):
-                found = self.known(folded(kind.this), folded(kind.expression))
-                if found is not None:
-                    return found
+                table = self.known(folded(kind.this), folded(kind.expression))
+                if table is not None:
+                    return table
         return None
 
 
@@ -401,9 +401,9 @@ class Resolver(Writes):
                 if key != "expressions":
                     self.visit_any(value, scope, ctes)
         self.order(node, scope, outputs, ctes)
-        done = {"with_", "from_", "joins", "laterals", "expressions", "distinct", "group", "order", "locks"}
+        handled = {"with_", "from_", "joins", "laterals", "expressions", "distinct", "group", "order", "locks"}
         for key, value in node.args.items():
-            if key not in done:
+            if key not in handled:
                 self.visit_any(value, scope, ctes)
         return outputs
 
@@ -425,13 +425,18 @@ class Resolver(Writes):
                 name = folded(node_)
                 if name not in self.naming.moved:
                     continue
-                found = [exposed for source in left for exposed in source.lookup(name)]
+                in_left = [exposed for source in left for exposed in source.lookup(name)]
                 other = [exposed for source in right for exposed in source.lookup(name)]
                 plain = [Exposed(name)]
-                one, two = self.pick(node_, found or plain), self.pick(node_, other or plain)
-                if one.absent or two.absent or one.actual != two.actual or one.factor != two.factor:
+                left_column, right_column = self.pick(node_, in_left or plain), self.pick(node_, other or plain)
+                if (
+                    left_column.absent
+                    or right_column.absent
+                    or left_column.actual != right_column.actual
+                    or left_column.factor != right_column.factor
+                ):
                     self.refuse(node_, f"USING ({node_.name}) joins columns that have different names here", "use ON")
-                self.use(node_, one if one.table else two, "name", None)
+                self.use(node_, left_column if left_column.table else right_column, "name", None)
             self.visit_any(join.args.get("on"), scope, ctes)
             self.joins(join, scope, ctes)
 

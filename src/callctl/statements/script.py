@@ -137,8 +137,8 @@ def _kind(sql: str) -> str:
     words = [token.word for token in tokens(sql) if token.word]
     first = words[0] if words else "unknown"
     if first in ("create", "alter", "drop", "comment"):
-        found = next((word for word in words[1:8] if word in _OBJECTS), "")
-        return f"{first} {'materialized view' if found == 'materialized' else found}".strip()
+        object_kind = next((word for word in words[1:8] if word in _OBJECTS), "")
+        return f"{first} {'materialized view' if object_kind == 'materialized' else object_kind}".strip()
     return first
 
 
@@ -213,31 +213,31 @@ class _Comment:
 
 def _comments(text: str, start: int, end: int) -> list[_Comment]:
     """The comments between two tokens; nothing but white space and semicolons stands beside them."""
-    found: list[_Comment] = []
-    at = start
-    while at < end:
-        begin = at
-        if text.startswith("--", at):
-            at = text.find("\n", at, end)
-            at = end if at < 0 else at
-            body = text[begin + 2 : at]
-        elif text.startswith("/*", at):
+    comments: list[_Comment] = []
+    position = start
+    while position < end:
+        begin = position
+        if text.startswith("--", position):
+            position = text.find("\n", position, end)
+            position = end if position < 0 else position
+            body = text[begin + 2 : position]
+        elif text.startswith("/*", position):
             depth = 0
-            while at < end:
-                if text.startswith("/*", at):
-                    depth, at = depth + 1, at + 2
-                elif text.startswith("*/", at):
-                    depth, at = depth - 1, at + 2
+            while position < end:
+                if text.startswith("/*", position):
+                    depth, position = depth + 1, position + 2
+                elif text.startswith("*/", position):
+                    depth, position = depth - 1, position + 2
                     if not depth:
                         break
                 else:
-                    at += 1
-            body = text[begin + 2 : at - 2]
+                    position += 1
+            body = text[begin + 2 : position - 2]
         else:
-            at += 1
+            position += 1
             continue
-        found.append(_Comment(body.rstrip(), line_of(text, begin), line_of(text, at)))
-    return found
+        comments.append(_Comment(body.rstrip(), line_of(text, begin), line_of(text, position)))
+    return comments
 
 
 def _header(comments: Sequence[_Comment], text: str) -> Mapping[str, str]:

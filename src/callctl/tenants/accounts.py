@@ -82,15 +82,15 @@ def accounts(connection: Connection, settings: Settings) -> tuple[Account, ...]:
     with question(connection, settings):
         assert_accounts(connection, settings)
         naming = read_naming(connection, settings.schema)
-        found = {trouble: offenders(connection, naming, [name]) for trouble, name in _CHECKS.items()}
-        found["unbound"] = unbound_rows(connection, settings, ACCOUNTS)
+        ids_by_trouble = {trouble: offenders(connection, naming, [name]) for trouble, name in _CHECKS.items()}
+        ids_by_trouble["unbound"] = unbound_rows(connection, settings, ACCOUNTS)
         listed = rows(connection, naming, "tenants/list_accounts.sql", {})
-    made = []
+    result = []
     for row in listed:
         account = Account(*row)
-        troubles = tuple(trouble for trouble in found if account.id in found[trouble])
-        made.append(replace(account, webhook_url=without_query(account.webhook_url), troubles=troubles))
-    return tuple(made)
+        troubles = tuple(trouble for trouble in ids_by_trouble if account.id in ids_by_trouble[trouble])
+        result.append(replace(account, webhook_url=without_query(account.webhook_url), troubles=troubles))
+    return tuple(result)
 
 
 # The integration accounts of the specification's section 11, for databases that are there to develop on.
@@ -157,9 +157,9 @@ def needs_name(connection: Connection, settings: Settings) -> bool:
     if is_sandbox(connection):
         return False
     if settings.environment != DEVELOPMENT or not settings.environment_in_file:
-        said = f"; it is called {settings.environment}" if settings.environment else ""
+        name_clause = f"; it is called {settings.environment}" if settings.environment else ""
         raise Refused(
-            f"this database is not marked as a development database{said}; nothing was written",
+            f"this database is not marked as a development database{name_clause}; nothing was written",
             hint="development accounts are for callctl sandbox start, or where callctl.yaml itself says"
             " `environment: development` (an option or a variable does not count)",
         )
@@ -199,20 +199,23 @@ def look_at_development(connection: Connection, naming: Naming) -> tuple[Develop
     """
     if not database.relation_exists(connection, naming.schema, ACCOUNTS):
         raise Refused(f"table {naming.schema}.{ACCOUNTS} is not there; nothing was written", hint="run callctl verify")
-    keys = {"types": [each.type for each in _ACCOUNTS], "names": [each.name for each in _ACCOUNTS]}
-    found: dict[tuple[str, str], tuple[str, bool]] = {}
+    keys = {
+        "types": [documented.type for documented in _ACCOUNTS],
+        "names": [documented.name for documented in _ACCOUNTS],
+    }
+    stored: dict[tuple[str, str], tuple[str, bool]] = {}
     for id, kind, name, live in connection.execute(_composed("tenants/seed/accounts.sql", naming), keys):
-        found.setdefault((kind, name), (id, live))
-    accounts = tuple(_account(each, found.get((each.type, each.name))) for each in _ACCOUNTS)
-    if any(each.outcome == "insert" for each in accounts):
+        stored.setdefault((kind, name), (id, live))
+    accounts = tuple(_account(documented, stored.get((documented.type, documented.name))) for documented in _ACCOUNTS)
+    if any(account.outcome == "insert" for account in accounts):
         _company(connection, naming)
     return accounts
 
 
-def _account(each: _Documented, found: tuple[str, bool] | None) -> DevelopmentAccount:
-    if found is None:
-        return DevelopmentAccount(each.type, each.name, None, "insert")
-    return DevelopmentAccount(each.type, each.name, found[0], "unchanged" if found[1] else "deleted")
+def _account(documented: _Documented, stored: tuple[str, bool] | None) -> DevelopmentAccount:
+    if stored is None:
+        return DevelopmentAccount(documented.type, documented.name, None, "insert")
+    return DevelopmentAccount(documented.type, documented.name, stored[0], "unchanged" if stored[1] else "deleted")
 
 
 def _company(connection: Connection, naming: Naming) -> str:
@@ -245,18 +248,18 @@ def encrypt(
     are made. Raises Refused where the primary key has none left.
     """
     fields = declared(settings)
-    documents = {each.name: copy.deepcopy(each.credentials) for each in _ACCOUNTS}
+    documents = {documented.name: copy.deepcopy(documented.credentials) for documented in _ACCOUNTS}
     slots = [
-        (each.name, slot)
-        for each in _ACCOUNTS
-        for slot in walk(documents[each.name], applicable(fields, ACCOUNTS, CREDENTIALS, each.type))
+        (documented.name, slot)
+        for documented in _ACCOUNTS
+        for slot in walk(documents[documented.name], applicable(fields, ACCOUNTS, CREDENTIALS, documented.type))
     ]
     encryptions = key_ledger.Encryptions(settings, connection, ring.primary, on_event)
-    encryptions.give_back(encryptions.more() - len(slots))
+    encryptions.give_back(encryptions.reserve() - len(slots))
     decrypter, encrypter = Decrypter(ring), Encrypter(ring.primary)
     company = _company(connection, naming)
     rule = Rule(bound=bound_fields(connection))
-    types = {each.name: each.type for each in _ACCOUNTS}
+    types = {documented.name: documented.type for documented in _ACCOUNTS}
     ids = {name: str(uuid4()) for name in documents}
     for name, (path, container, key, value) in slots:
         place = Place(company, ACCOUNTS, ids[name], path)
@@ -276,29 +279,30 @@ def write_development(
     connection: Connection, naming: Naming, accounts: Sequence[DevelopmentAccount], encrypted: Mapping[str, Encrypted]
 ) -> tuple[DevelopmentAccount, ...]:
     """Insert those that are missing, in the caller's transaction. Returns the accounts with their ids."""
-    urls = {each.name: each.webhook_url for each in _ACCOUNTS}
-    done = []
-    for each in accounts:
-        if each.outcome == "insert":
-            if each.name not in encrypted:
+    urls = {documented.name: documented.webhook_url for documented in _ACCOUNTS}
+    written = []
+    for account in accounts:
+        if account.outcome == "insert":
+            if account.name not in encrypted:
                 raise Refused(
-                    f"account {each.name} was deleted meanwhile; nothing was written", hint="run the same command again"
+                    f"account {account.name} was deleted meanwhile; nothing was written",
+                    hint="run the same command again",
                 )
-            id, company, credentials = encrypted[each.name]
-            values = {"id": id, "company": company, "type": each.type, "name": each.name}
-            values |= {"url": urls[each.name], "credentials": credentials}
+            id, company, credentials = encrypted[account.name]
+            values = {"id": id, "company": company, "type": account.type, "name": account.name}
+            values |= {"url": urls[account.name], "credentials": credentials}
             connection.execute(_composed("tenants/seed/account.sql", naming), values)
             database.fire_deferred(connection)
             stored = connection.execute(_composed("tenants/seed/account_stored.sql", naming), values).fetchone()
             if stored != (True,):
                 others = database.in_the_way(connection, naming.schema, ACCOUNTS)
                 raise Refused(
-                    f"account {each.name} is not stored as callctl wrote it; {others}; nothing was written",
+                    f"account {account.name} is not stored as callctl wrote it; {others}; nothing was written",
                     hint=database.UNHINDERED,
                 )
-            each = replace(each, id=id)
-        done.append(each)
-    return tuple(done)
+            account = replace(account, id=id)
+        written.append(account)
+    return tuple(written)
 
 
 def _composed(file: str, naming: Naming) -> sql.Composed:

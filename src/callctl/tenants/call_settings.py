@@ -79,8 +79,8 @@ class Field:
     def problem(self, value: Any) -> str | None:
         """Why ``value`` (JSON with numbers as Decimal) may not stand there; None where it may."""
         if not _is(self.kind, value):
-            said = f" but {_number(value)}" if isinstance(value, Decimal) else ""
-            return f"is not {_IN_WORDS[self.kind]}{said}"
+            actual = f" but {_number(value)}" if isinstance(value, Decimal) else ""
+            return f"is not {_IN_WORDS[self.kind]}{actual}"
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             return f"is {_number(value)}, not from {self.low} to {self.high}"
         if self.one_of and value not in self.one_of:
@@ -107,14 +107,14 @@ class Schema:
 
     def defaults(self) -> dict[str, Any]:
         """``settings.call`` as a new chatbot gets it, numbers as Decimal."""
-        made: dict[str, Any] = {}
+        document: dict[str, Any] = {}
         for field in self.fields:
             if field.kind != "object":
-                inner = made
+                inner = document
                 for part in field.path[:-1]:
                     inner = inner.setdefault(part, {})
                 inner[field.path[-1]] = field.default
-        return made
+        return document
 
     def problems(self, call: Any) -> Iterator[Problem]:
         """What is wrong with these call settings (JSON with numbers as Decimal), field by field."""
@@ -156,22 +156,22 @@ def parse(text: str) -> Any:
 
 
 def _fields(properties: Mapping[str, Any], above: tuple[str, ...], required: Sequence[str]) -> Iterator[Field]:
-    for name, each in properties.items():
-        assert each.keys() <= KEYWORDS, f"{SOURCE}: {name} has a keyword that callctl does not read"
+    for name, schema in properties.items():
+        assert schema.keys() <= KEYWORDS, f"{SOURCE}: {name} has a keyword that callctl does not read"
         path = (*above, name)
         yield Field(
             path,
-            each["type"],
+            schema["type"],
             name in required,
-            each["description"],
-            each.get("default"),
-            tuple(each.get("enum", ())),
-            each.get("minimum"),
-            each.get("maximum"),
-            int(each["maxLength"]) if "maxLength" in each else None,
-            each.get("pattern"),
+            schema["description"],
+            schema.get("default"),
+            tuple(schema.get("enum", ())),
+            schema.get("minimum"),
+            schema.get("maximum"),
+            int(schema["maxLength"]) if "maxLength" in schema else None,
+            schema.get("pattern"),
         )
-        yield from _fields(each.get("properties", {}), path, ())
+        yield from _fields(schema.get("properties", {}), path, ())
 
 
 def _is(kind: Kind, value: Any) -> bool:
@@ -236,7 +236,7 @@ class Checked:
     @property
     def missing(self) -> int:
         """How many have no call settings at all."""
-        return sum(each.path == "call" and each.reason.startswith("is missing") for each in self.offences)
+        return sum(offence.path == "call" and offence.reason.startswith("is missing") for offence in self.offences)
 
 
 @dataclass(frozen=True)
@@ -264,15 +264,15 @@ def check(connection: Connection, settings: Settings) -> Checked:
         naming = read_naming(connection, settings.schema)
         missing = rows(connection, naming, "tenants/settings/missing.sql", {})
         offences = [Offence(id, company, deleted, *_without(shape)) for id, company, deleted, shape in missing]
-        without = {each.chatbot_id for each in offences}
-        found = offenders(connection, naming, _CHECKS) - without
-        offences += _offences(connection, naming, sorted(found))
+        without = {offence.chatbot_id for offence in offences}
+        chatbot_ids = offenders(connection, naming, _CHECKS) - without
+        offences += _offences(connection, naming, sorted(chatbot_ids))
         totals: dict[str | None, int] = dict(rows(connection, naming, "tenants/settings/totals.sql", {}))
         unlisted = (Unlisted(name, totals.get(name, 0)) for name in load_schema().unlisted)
         return Checked(
             sum(totals.values()),
-            tuple(sorted(offences, key=lambda each: each.chatbot_id)),
-            tuple(each for each in unlisted if each.chatbots),
+            tuple(sorted(offences, key=lambda offence: offence.chatbot_id)),
+            tuple(provider for provider in unlisted if provider.chatbots),
         )
 
 
@@ -285,8 +285,8 @@ def _without(shape: str | None) -> tuple[str, str]:
 
 def _offences(connection: Connection, naming: Naming, ids: list[str]) -> Iterator[Offence]:
     for start in range(0, len(ids), _AT_ONCE):
-        found = rows(connection, naming, "tenants/settings/rows.sql", {"ids": ids[start : start + _AT_ONCE]})
-        for id, company, deleted, call in found:
+        page = rows(connection, naming, "tenants/settings/rows.sql", {"ids": ids[start : start + _AT_ONCE]})
+        for id, company, deleted, call in page:
             for problem in load_schema().problems(parse(call)):
                 yield Offence(id, company, deleted, *problem)
 
@@ -298,15 +298,15 @@ def missing(connection: Connection, settings: Settings) -> Missing:
     """
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
-        found = rows(connection, read_naming(connection, settings.schema), "tenants/settings/missing.sql", {})
-    odd = [f"\n  {id}: settings is not an object but {shape}" for id, _, _, shape in found if shape is not None]
+        records = rows(connection, read_naming(connection, settings.schema), "tenants/settings/missing.sql", {})
+    odd = [f"\n  {id}: settings is not an object but {shape}" for id, _, _, shape in records if shape is not None]
     if odd:
         number = "1 chatbot" if len(odd) == 1 else f"{len(odd):,} chatbots"
         raise Refused(
             f"the settings of {number} cannot hold call settings; {NOTHING}{''.join(odd)}",
             hint="UPDATE these chatbots' settings to an object, then run the same command again",
         )
-    return Missing(tuple(row[0] for row in found), sum(row[2] for row in found))
+    return Missing(tuple(row[0] for row in records), sum(row[2] for row in records))
 
 
 def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) -> Given:
@@ -316,25 +316,25 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
     LockHeld, StepFailed, Interrupted: the message says how many have them; the same command goes on from there.
     """
     with operation(settings, "settings init", wait=wait, on_event=on_event) as running:
-        found = missing(running.connection, settings)
-        if not found.chatbots:
+        lacking = missing(running.connection, settings)
+        if not lacking.chatbots:
             return Given(())
         running.make_ready()
-        done: list[str] = []
+        filled: list[str] = []
         pace = Pace(settings, running.connection, on_event)
         naming = read_naming(running.connection, settings.schema)
 
         def state() -> str:
-            return f"{len(done):,} of {len(found.chatbots):,} chatbots have the defaults" if done else NOTHING
+            return f"{len(filled):,} of {len(lacking.chatbots):,} chatbots have the defaults" if filled else NOTHING
 
         try:
             while True:
-                above = done[-1] if done else None
+                above = filled[-1] if filled else None
                 batch = running.transaction("a chatbot's row", partial(_batch, running, naming, above), state)
                 if not batch:
-                    return Given(tuple(done))
-                done += batch
-                on_event(RotationProgress(len(done), max(len(done), len(found.chatbots)), 0, 0.0))
+                    return Given(tuple(filled))
+                filled += batch
+                on_event(RotationProgress(len(filled), max(len(filled), len(lacking.chatbots)), 0, 0.0))
                 pace.keep()
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None

@@ -67,7 +67,7 @@ class Switch:
     @property
     def call_chatbots(self) -> int:
         """How many call-enabled chatbots begin or cease to take calls."""
-        return sum(each.call_chatbots if self.enable else each.taking_calls for each in self.changing)
+        return sum(company.call_chatbots if self.enable else company.taking_calls for company in self.changing)
 
 
 def companies(connection: Connection, settings: Settings) -> tuple[Company, ...]:
@@ -113,11 +113,11 @@ def switch(
     """
     command = f"companies {'enable' if enable else 'disable'}"
     with operation(settings, command, wait=wait, on_event=on_event) as running:
-        found = choose(running.connection, settings, names, enable=enable, without_flag=without_flag)
-        if not found.changing:
-            return found
+        chosen = choose(running.connection, settings, names, enable=enable, without_flag=without_flag)
+        if not chosen.changing:
+            return chosen
         running.make_ready()
-        listed = [each.id for each in (*found.changing, *found.unchanged)]
+        listed = [company.id for company in (*chosen.changing, *chosen.unchanged)]
         return running.transaction("a company's row", lambda: _write(running, names, listed, enable, without_flag))
 
 
@@ -129,15 +129,15 @@ def _write(running: Operation, names: Sequence[str], ids: Sequence[str], enable:
     chosen = _chosen(connection, settings, ids if without_flag else names, enable, without_flag=without_flag)
     if not chosen.changing:
         return chosen
-    values = {"ids": [each.id for each in chosen.changing], "enabled": enable}
+    values = {"ids": [company.id for company in chosen.changing], "enabled": enable}
     assert_stored(running, "companies", rows(connection, naming, "tenants/companies/write.sql", values))
     record_action(
         connection,
         running.command,
         {
             "companies": [
-                {"id": each.id, "slug": each.slug, "before": each.call_enabled, "after": enable}
-                for each in chosen.changing
+                {"id": company.id, "slug": company.slug, "before": company.call_enabled, "after": enable}
+                for company in chosen.changing
             ]
         },
     )
@@ -160,9 +160,9 @@ def _chosen(
     wanted = list(dict.fromkeys(names))
     ids = [name for name in wanted if _UUID.fullmatch(name)]
     values = {"ids": ids, "slugs": [name for name in wanted if _can_be_sent(connection, name)], "without_flag": False}
-    found = [Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values)]
+    matches = [Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values)]
     by_name: dict[str, list[Company]] = {}
-    for company in found:
+    for company in matches:
         by_name.setdefault(company.id, []).append(company)
         if company.slug is not None and company.slug != company.id:
             by_name.setdefault(company.slug, []).append(company)
@@ -178,8 +178,10 @@ def _chosen(
             chosen[found_one.id] = found_one
     if problems:
         raise _refusal(problems, len(wanted), enable)
-    changing = tuple(each for each in chosen.values() if each.call_enabled is not enable)
-    return Switch(enable, changing, tuple(each for each in chosen.values() if each.call_enabled is enable))
+    changing = tuple(candidate for candidate in chosen.values() if candidate.call_enabled is not enable)
+    return Switch(
+        enable, changing, tuple(candidate for candidate in chosen.values() if candidate.call_enabled is enable)
+    )
 
 
 def _one(name: str, by_name: Mapping[str, Sequence[Company]]) -> Company | str:
@@ -187,9 +189,11 @@ def _one(name: str, by_name: Mapping[str, Sequence[Company]]) -> Company | str:
     candidates = by_name.get(name.lower() if _UUID.fullmatch(name) else name) or by_name.get(name, ())
     if not candidates:
         return "there is no company of this id or slug"
-    live = [each for each in candidates if not each.deleted]
+    live = [candidate for candidate in candidates if not candidate.deleted]
     if len(live) > 1:
-        return f"{len(live)} companies have this slug; name one by its id: {', '.join(each.id for each in live)}"
+        return (
+            f"{len(live)} companies have this slug; name one by its id: {', '.join(candidate.id for candidate in live)}"
+        )
     return live[0] if live else "is deleted"
 
 

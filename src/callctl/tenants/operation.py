@@ -41,12 +41,12 @@ def rows(connection: Connection, naming: Naming, name: str, values: Mapping[str,
 
 def offenders(connection: Connection, naming: Naming, names: Iterable[str]) -> set[str]:
     """The ids of the rows that the checks of these files of verify's find: what their first column says."""
-    found: set[str] = set()
+    ids: set[str] = set()
     for name in names:
         for statement in load_script(name).statements:
             sql = f"SELECT offender.id::text FROM (\n{adapt(statement, naming).sql}\n) AS offender (id)"
-            found |= {row[0] for row in connection.execute(sql).fetchall()}
-    return found
+            ids |= {row[0] for row in connection.execute(sql).fetchall()}
+    return ids
 
 
 def assert_stored(running: Operation, table: str, answer: Iterable[tuple[Any, ...]]) -> None:
@@ -88,19 +88,19 @@ def question(connection: Connection, settings: Settings) -> Iterator[None]:
             ) from error
 
 
-def assert_applied(connection: Connection, settings: Settings, number: int, what: str) -> None:
-    """Raise Refused unless a step is applied and no run of it stopped half way; ``what`` is what it brings."""
+def assert_applied(connection: Connection, settings: Settings, number: int, feature: str) -> None:
+    """Raise Refused unless a step is applied and no run of it stopped half way; ``feature`` is what it brings."""
     store.assert_owner(connection, settings.schema)
     applied = applied_steps(store.history(connection))
     half_done = dict(store.started(connection)).get(number)
     if half_done is not None:
         raise Refused(
-            f"step {number}, which brings {what}, is half way {half_done}",
+            f"step {number}, which brings {feature}, is half way {half_done}",
             hint=f"finish that first: {finishing(number, half_done, applied)}",
         )
     if number not in applied:
         raise Refused(
-            f"step {number} ({all_steps()[number - 1].name}), which brings {what}, is not applied here",
+            f"step {number} ({all_steps()[number - 1].name}), which brings {feature}, is not applied here",
             hint="run callctl migrate up first; callctl migrate status shows where each step stands",
         )
 
@@ -118,8 +118,10 @@ class Operation:
         """Make callctl's schema, or bring it up to date."""
         make_ready(self.connection, self.settings, None, self.on_event)
 
-    def transaction(self, what: str, work: Callable[[], Result], state: Callable[[], str] = lambda: NOTHING) -> Result:
-        """Do ``work`` in one transaction, again from its beginning where it does not get a lock on ``what``.
+    def transaction(
+        self, awaited: str, work: Callable[[], Result], state: Callable[[], str] = lambda: NOTHING
+    ) -> Result:
+        """Do ``work`` in one transaction, again from its beginning where it does not get a lock on what is ``awaited``.
 
         ``state`` says what stands when it fails. Raises StepFailed, Interrupted, LockHeld, and what ``work`` raises.
         """
@@ -129,7 +131,7 @@ class Operation:
                 self.connection,
                 self.settings,
                 work,
-                what=what,
+                awaited=awaited,
                 shared=True,
                 failing=failing,
                 on_event=self.on_event,

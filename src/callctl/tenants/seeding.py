@@ -93,7 +93,7 @@ class _Row(NamedTuple):
 
     id: str
     live: bool
-    made: bool
+    is_made: bool
     values: Mapping[str, str | None]
 
 
@@ -136,7 +136,7 @@ def _seed(
         differences.append(Difference(field, shown, as_text(value), untouched or overwrite))
     outcome: Outcome = "unchanged"
     if differences:
-        outcome = "update" if any(each.written for each in differences) else "kept"
+        outcome = "update" if any(difference.written for difference in differences) else "kept"
     return Seed(model, row.id, outcome, tuple(differences))
 
 
@@ -150,15 +150,15 @@ def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> di
     fields = [field for field in COLUMNS if any(getattr(model, field) is not None for model in models)]
     columns = [sql.SQL("t.{}::text").format(_column(naming, field)) for field in fields]
     query = _composed("tenants/seed/found.sql", naming, key=_column(naming, "key"), live=live, columns=_listed(columns))
-    found: dict[str, _Row] = {}
+    rows_by_key: dict[str, _Row] = {}
     twice: dict[str, list[str]] = {}
-    for id, key, is_live, made, *values in connection.execute(query, {"keys": [model.key for model in models]}):
-        row = _Row(id, is_live, made, dict(zip(fields, values, strict=True)))
-        other = found.get(key)
+    for id, key, is_live, is_made, *values in connection.execute(query, {"keys": [model.key for model in models]}):
+        row = _Row(id, is_live, is_made, dict(zip(fields, values, strict=True)))
+        other = rows_by_key.get(key)
         if other is not None and other.live and row.live:
             twice.setdefault(key, [other.id]).append(row.id)
         if other is None or row.live:
-            found[key] = row
+            rows_by_key[key] = row
     if twice:
         listed = "; ".join(
             f"model {key}: {len(ids)} rows have this key ({', '.join(ids)})" for key, ids in twice.items()
@@ -166,7 +166,7 @@ def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> di
         raise Refused(
             f"{listed}; nothing was written", hint="delete all but one of them, or give the others another key"
         )
-    return found
+    return rows_by_key
 
 
 def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict[str, Value]]:
@@ -175,12 +175,12 @@ def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict
     Step 13 writes its rows from callctl's own catalogue, and keeps no record of it.
     """
     own = {model.key: model.fields() for model in load_catalogue(name=OWN)}
-    found = {row.id: dict(own.get(key, {})) if row.made else {} for key, row in rows.items()}
+    written = {row.id: dict(own.get(key, {})) if row.is_made else {} for key, row in rows.items()}
     if database.relation_exists(connection, "callctl", "seeded_model"):  # an older callctl's schema has no such table
-        recorded = connection.execute(read_sql("tenants/seed/written.sql"), {"ids": list(found)})
+        recorded = connection.execute(read_sql("tenants/seed/written.sql"), {"ids": list(written)})
         for id, contents in recorded.fetchall():
-            found[id].update({field: _read(field, value) for field, value in contents.items() if field in COLUMNS})
-    return found
+            written[id].update({field: _read(field, value) for field, value in contents.items() if field in COLUMNS})
+    return written
 
 
 def _read(field: str, value: Any) -> Value:
@@ -210,7 +210,7 @@ def write_rows(connection: Connection, naming: Naming, seeds: Sequence[Seed], ca
     )
     columns = read_columns(connection, naming)
     stamps = [name for name in STAMPS if name in columns]
-    done = []
+    written_seeds = []
     for seed in seeds:
         if seed.outcome == "insert":
             fields = list(seed.model.fields())
@@ -218,7 +218,7 @@ def write_rows(connection: Connection, naming: Naming, seeds: Sequence[Seed], ca
             if seed.id and seed.model.type != "chat" and waits:
                 waiting.add(seed.id)
         elif seed.outcome == "update":
-            fields = [each.field for each in seed.differences if each.written]
+            fields = [difference.field for difference in seed.differences if difference.written]
             _update(connection, naming, seed, fields, stamps)
         else:
             fields = []
@@ -226,12 +226,12 @@ def write_rows(connection: Connection, naming: Naming, seeds: Sequence[Seed], ca
             contents = {field: _recorded(getattr(seed.model, field)) for field in fields}
             values = {"id": seed.id, "contents": json.dumps(contents, ensure_ascii=False)}
             connection.execute(read_sql("tenants/seed/remember.sql"), values)
-        done.append(seed)
+        written_seeds.append(seed)
     database.fire_deferred(connection)
-    _assert_written(connection, naming, done, catalogue)
+    _assert_written(connection, naming, written_seeds, catalogue)
     call_models.left_as_stored(connection, naming, inactive)
     call_models.withhold(connection, naming, sorted(waiting))
-    return tuple(done)
+    return tuple(written_seeds)
 
 
 def _insert(connection: Connection, naming: Naming, model: Model, stamps: Sequence[str]) -> str:
@@ -263,14 +263,17 @@ def _assert_written(connection: Connection, naming: Naming, seeds: Sequence[Seed
     """A trigger, a rule or a type that callctl does not know may have made something else of it."""
     models = [seed.model for seed in seeds if seed.outcome in ("insert", "update")]
     wrong = []
-    kept = {seed.model.key: {each.field for each in seed.differences if not each.written} for seed in seeds}
+    kept = {
+        seed.model.key: {difference.field for difference in seed.differences if not difference.written}
+        for seed in seeds
+    }
     for again in look_at_rows(connection, naming, models, catalogue, overwrite=False) if models else ():
         if again.id is None:
             wrong.append(f"model {again.model.key} is not there after it was written")
         wrong += [
-            f"model {again.model.key}: {each.field}: the table made {each.here} of {each.catalogue}"
-            for each in again.differences
-            if each.field not in kept[again.model.key]
+            f"model {again.model.key}: {difference.field}: the table made {difference.here} of {difference.catalogue}"
+            for difference in again.differences
+            if difference.field not in kept[again.model.key]
         ]
     if wrong:
         raise Refused(f"{'; '.join(wrong)}; nothing was written", hint=_LOOK)
@@ -342,8 +345,8 @@ class Seeded:
     @property
     def writes(self) -> bool:
         """Whether there is anything to write."""
-        models = any(each.outcome in ("insert", "update") for each in self.models)
-        return models or any(each.outcome == "insert" for each in self.accounts or ())
+        models = any(model.outcome in ("insert", "update") for model in self.models)
+        return models or any(account.outcome == "insert" for account in self.accounts or ())
 
 
 def look(connection: Connection, settings: Settings, options: SeedOptions) -> Seeded:
@@ -368,12 +371,12 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
             tenants_accounts.assert_development(connection, settings, options.development_database)
         naming = _naming(connection, settings)
         with database.read_only(connection):
-            found = _found(connection, naming, options)
-        if not found.writes:
-            return found
+            planned = _found(connection, naming, options)
+        if not planned.writes:
+            return planned
         failing = Failing(COMMAND, lambda: "nothing was written", quoted=not options.dev_accounts)
         encrypted: Mapping[str, Encrypted] = {}
-        if ring is not None and any(account.outcome == "insert" for account in found.accounts or ()):
+        if ring is not None and any(account.outcome == "insert" for account in planned.accounts or ()):
             encrypted = _encrypted(connection, settings, naming, ring, failing, on_event)
         write = partial(_write, connection, settings, naming, options, encrypted)
         return in_transaction(connection, settings, write, failing=failing, on_event=on_event)
@@ -381,13 +384,13 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
 
 def _naming(connection: Connection, settings: Settings) -> Naming:
     """What this database calls things, if its models can be seeded."""
-    found = status(connection, settings)
-    if STEP not in found.applied or STEP in found.half_done:
+    migration_status = status(connection, settings)
+    if STEP not in migration_status.applied or STEP in migration_status.half_done:
         raise Refused(
             f"step {STEP} is not applied: the columns that a catalogue needs may not be there; nothing was written",
             hint="run callctl migrate up first (callctl migrate status shows where it stands)",
         )
-    return found.naming
+    return migration_status.naming
 
 
 def _found(connection: Connection, naming: Naming, options: SeedOptions) -> Seeded:
@@ -421,32 +424,34 @@ def _write(
 ) -> Seeded:
     store.create(connection, settings.schema)
     lock_models(connection, naming)
-    found = _found(connection, naming, options)  # again: the application may have written meanwhile
-    seeds = write_rows(connection, naming, found.models, options.catalogue)
-    accounts = found.accounts
+    planned = _found(connection, naming, options)  # again: the application may have written meanwhile
+    seeds = write_rows(connection, naming, planned.models, options.catalogue)
+    accounts = planned.accounts
     if accounts is not None:
         accounts = tenants_accounts.write_development(connection, naming, accounts, encrypted)
-    done = replace(found, models=seeds, accounts=accounts, withheld=call_models.models(connection, naming))
-    if done.writes:
-        record_action(connection, COMMAND, _detail(done, options))
-    return done
+    seeded = replace(planned, models=seeds, accounts=accounts, withheld=call_models.models(connection, naming))
+    if seeded.writes:
+        record_action(connection, COMMAND, _detail(seeded, options))
+    return seeded
 
 
-def _detail(done: Seeded, options: SeedOptions) -> Mapping[str, Any]:
+def _detail(seeded: Seeded, options: SeedOptions) -> Mapping[str, Any]:
     """What was written, for the audit trail: values of the catalogue, and those that they took the place of."""
     updated = {
-        each.model.key: {
+        model_seed.model.key: {
             difference.field: {"before": difference.here, "after": difference.catalogue}
-            for difference in each.differences
+            for difference in model_seed.differences
             if difference.written
         }
-        for each in done.models
-        if each.outcome == "update"
+        for model_seed in seeded.models
+        if model_seed.outcome == "update"
     }
     return {
         "catalogue": options.catalogue,
         "overwrite": options.overwrite,
-        "inserted": {each.model.key: each.id for each in done.models if each.outcome == "insert"},
+        "inserted": {
+            model_seed.model.key: model_seed.id for model_seed in seeded.models if model_seed.outcome == "insert"
+        },
         "updated": updated,
-        "accounts": {each.name: each.id for each in done.accounts or () if each.outcome == "insert"},
+        "accounts": {account.name: account.id for account in seeded.accounts or () if account.outcome == "insert"},
     }

@@ -254,6 +254,6 @@ def test_a_percent_sign_in_a_path_or_a_name_is_no_parameter(tokens: str, keys: P
         )
         done = rotate(settings, workers=2)
         assert (done.values, done.failures) == (2, 0)
-        assert [each.field for each in done.outside.found] == ["config.password"]
+        assert [each.field for each in done.outside.places] == ["config.password"]
         assert key_use.look(db, settings).counted.due == 0
         assert verify.verify(db, settings).checks

@@ -143,9 +143,9 @@ def test_encryptions_are_counted_and_bounded(url: str, keys: Path) -> None:
         # One more than the most is not to be had.
         db.execute(count.encode(), (2**32 - 1,))
         allowance = Encryptions(other, db, ring.primary, events.append)
-        assert allowance.more() == 1
+        assert allowance.reserve() == 1
         with pytest.raises(Refused):
-            allowance.more()
+            allowance.reserve()
 
 
 RETIRE = "UPDATE callctl.encryption_key SET retired_at = now() WHERE id = 'k2' RETURNING encryptions"
@@ -162,15 +162,15 @@ def test_a_key_that_is_retired_during_a_rotation_encrypts_nothing_from_then_on(
     with connect(url) as db:
         before = accounts.seen(db, ring)
         counted: list[int] = []
-        more = Encryptions.more
+        reserve = Encryptions.reserve
 
         def retired(self: Encryptions) -> int:
             """As ``keys retire`` would, if it did not wait for the rotation to end."""
-            allowed = more(self)
+            allowed = reserve(self)
             counted.extend(row[0] for row in db.execute(RETIRE).fetchall() if not counted)
             return allowed
 
-        monkeypatch.setattr(Encryptions, "more", retired)
+        monkeypatch.setattr(Encryptions, "reserve", retired)
         with pytest.raises(Refused, match="key k2 was retired while this run was under way") as refused:
             rotate(settings)
         assert "make another key primary" in (refused.value.hint or "")

@@ -193,7 +193,7 @@ def test_a_scan_that_is_frozen_holds_no_table_for_long_and_is_done_again(
         db.execute("CREATE TABLE chatapp.outside AS SELECT 'x'::text AS name, 'canary-0123456789'::text AS secret")
     rotated = rotate(accounts.settings_of(url, keys))
     assert froze.is_set()
-    assert [(each.table, each.field, each.values) for each in rotated.outside.found if each.table == "outside"] == [
+    assert [(each.table, each.field, each.values) for each in rotated.outside.places if each.table == "outside"] == [
         ("outside", "secret", 1)
     ]
     assert rotated.outside.cut_short == ()

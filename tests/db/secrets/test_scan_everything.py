@@ -170,7 +170,7 @@ def test_it_is_found_in_whatever_type(settings: Settings, db: Database, ring: Ke
         expected[f"public.t{number}"] = (name, len(forms))
     found = scan(db, settings, ring, plaintext=False)
     counted: dict[str, int] = {}
-    for outside in found.found:
+    for outside in found.places:
         assert (outside.key, outside.well_formed) == ("k1", True), (expected[outside.table], outside)
         counted[outside.table] = counted.get(outside.table, 0) + outside.values
     assert {expected[table][0]: number for table, number in counted.items()} == dict(expected.values())
@@ -189,7 +189,7 @@ def test_text_that_is_not_utf8_is_looked_into(server: Server, keys: Path) -> Non
             db.execute(f"CREATE TABLE \"caf\u00e9\" AS SELECT 1 AS n, E'\\351 ' || '{encrypted(ring)}' AS x".encode())
             found = scan(db, settings, ring)
             assert found.not_looked_into == ()
-            assert [(each.table, each.values, each.key) for each in found.found] == [("public.caf\u00e9", 1, "k1")]
+            assert [(each.table, each.values, each.key) for each in found.places] == [("public.caf\u00e9", 1, "k1")]
     finally:
         with connect(server.url("postgres")) as admin:
             admin.execute("DROP DATABASE unchecked")
@@ -346,7 +346,7 @@ def test_it_reads_in_ranges_and_tells_how_far_it_is(
             monkeypatch.setattr(secret_scan_finder, "_RANGES_SINCE", 10**9)
         ranges.clear()
         found = [
-            each for each in scan(db, settings, ring, on_event=events.append).found if each.table == "public.large"
+            each for each in scan(db, settings, ring, on_event=events.append).places if each.table == "public.large"
         ]
         assert sum(each.values for each in found) == 3000 // 7
         assert len(ranges) > 10
@@ -383,7 +383,7 @@ def test_a_snapshot_that_would_become_old_is_given_up_for_a_smaller_range(
 
     monkeypatch.setattr(secret_scan._Scanner, "_attempt", attempt)
     found = scan(db, settings, ring)
-    assert [(each.values, each.key) for each in found.found if each.table == "public.large"] == [(60, "k1")]
+    assert [(each.values, each.key) for each in found.places if each.table == "public.large"] == [(60, "k1")]
     slow["pages"] = 0
     found = scan(db, settings, ring)
     assert found.not_looked_into == (NotLookedInto("public.large", "a page of it takes longer than 50 s to read"),)

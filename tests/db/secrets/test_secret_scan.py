@@ -25,7 +25,7 @@ def test_it_finds_what_is_outside_and_only_that(url: str, keys: Path) -> None:
     settings = accounts.settings_of(url, keys)
     ring = accounts.ring_of(settings)
     with connect(url) as db:
-        assert scan(db, settings, ring).found == ()
+        assert scan(db, settings, ring).places == ()
         encrypted = Encrypter(ring.keys["k1"]).encrypt("canary-4f1d", NOWHERE, 1)
         db.execute(
             "CREATE TABLE chatapp.hooks (n int PRIMARY KEY, api_key text, note varchar(4000), body json, list jsonb)"
@@ -71,14 +71,14 @@ def test_it_finds_what_is_outside_and_only_that(url: str, keys: Path) -> None:
             ("plaintext", "hooks", "note", None, ("5",)),
         }
         assert {
-            (each.kind, each.table, each.field, each.key, tuple(each.rows)) for each in found.found
+            (each.kind, each.table, each.field, each.key, tuple(each.rows)) for each in found.places
         } == hooks | beside
-        assert all(each.values == 1 for each in found.found)
+        assert all(each.values == 1 for each in found.places)
         assert "canary" not in " ".join(warnings(found))
         # What a rotation asks is cheaper, and misses only what is in one member with a declared field.
         quick = scan(db, settings, ring, thorough=False)
-        assert len(quick.found) == len(found.found) - 1
-        assert {each.field for each in found.found} - {each.field for each in quick.found} == {
+        assert len(quick.places) == len(found.places) - 1
+        assert {each.field for each in found.places} - {each.field for each in quick.places} == {
             "credentials.turnServers[].token"
         }
 
@@ -104,7 +104,7 @@ def test_the_server_lets_each_name_and_shape_through(url: str, keys: Path) -> No
         for shape in shapes:
             db.execute("INSERT INTO chatapp.shaped (note) VALUES (%s)", (f"see {shape} there",))
             db.execute("INSERT INTO chatapp.shaped (body) VALUES (%s)", (Jsonb([f"see {shape} there"]),))
-        found = scan(db, accounts.settings_of(url, keys), thorough=False).found
+        found = scan(db, accounts.settings_of(url, keys), thorough=False).places
     values = {table: sum(each.values for each in found if each.table == table) for table in ("named", "shaped")}
     assert values == {"named": 2 * len(names), "shaped": 2 * len(shapes)}
 
@@ -125,7 +125,7 @@ def test_declared_fields_of_saved_rows_are_not_outside(url: str, keys: Path) -> 
             (Jsonb(row),),
         )
         for thorough in (True, False):
-            found = scan(db, settings, ring, thorough=thorough).found
+            found = scan(db, settings, ring, thorough=thorough).places
             # A twilio account's field, in a custom one.
             assert [each.field for each in found] == ["credentials.authToken"]
 
@@ -141,7 +141,7 @@ def test_a_table_that_takes_too_long_is_named(url: str, keys: Path) -> None:
         found = scan(db, settings, timeout_ms=300)
         assert found.cut_short == ("chatapp.slow",)
         assert any("was not scanned to its end" in text for text in warnings(found))
-        assert [each.table for each in found.found] == ["fast"]
+        assert [each.table for each in found.places] == ["fast"]
 
 
 def test_a_rotation_that_gets_no_session_for_the_scan_does_it_afterwards(
@@ -157,4 +157,4 @@ def test_a_rotation_that_gets_no_session_for_the_scan_does_it_afterwards(
     monkeypatch.setattr(inventory_scan, "database", without)
     rotated = rotate(accounts.settings_of(url, keys))
     assert rotated.values
-    assert [(each.table, each.kind) for each in rotated.outside.found] == [("hooks", "plaintext")]
+    assert [(each.table, each.kind) for each in rotated.outside.places] == [("hooks", "plaintext")]

@@ -130,7 +130,7 @@ def main(address: str) -> None:
                 attend(connection)
                 os._exit(0)
             connection.close()
-            children = {each for each in (*children, pid) if os.waitpid(each, os.WNOHANG)[0] == 0}
+            children = {child for child in (*children, pid) if os.waitpid(child, os.WNOHANG)[0] == 0}
 
 
 if __name__ == "__main__":

@@ -116,19 +116,19 @@ def carry_out(page: Path, directory: Path, *, started: str | None = None, progra
         if started is not None:
             shell.run(f"callctl sandbox start {started}")
             shell.run('export CALLCTL_DATABASE_URL="$(callctl sandbox url)"')
-        for each in read(page):
-            if each.only is not None and each.only not in (started or "").split():
+        for part in read(page):
+            if part.only is not None and part.only not in (started or "").split():
                 continue
-            if isinstance(each, Sql):
+            if isinstance(part, Sql):
                 if other is None:
                     url = shell.run("callctl sandbox url")[1].strip()
                     other = psycopg.connect(url, autocommit=True)
-                other.execute(each.text.encode())
+                other.execute(part.text.encode())
                 continue
-            code, output = shell.run(each.text)
-            place = f"{page.name}:{each.line}: {each.text}"
-            assert code == each.exits, f"{place}\nexited with {code}\n{output}"
-            problem = difference(each.prints, output)
+            code, output = shell.run(part.text)
+            place = f"{page.name}:{part.line}: {part.text}"
+            assert code == part.exits, f"{place}\nexited with {code}\n{output}"
+            problem = difference(part.prints, output)
             assert problem is None, f"{place}\n{problem}\nit printed:\n{output}"
     finally:
         if other is not None:
@@ -192,19 +192,19 @@ def difference(documented: tuple[str, ...], printed: str) -> str | None:
     if not documented:
         return None
     wanted = [_settled(line) for line in documented if line.strip()]
-    found = [_settled(line) for line in printed.splitlines() if line.strip()]
-    if _matches(wanted, found):
+    printed_lines = [_settled(line) for line in printed.splitlines() if line.strip()]
+    if _matches(wanted, printed_lines):
         return None
-    missing = [line for line in wanted if line != ANYTHING and line not in found]
+    missing = [line for line in wanted if line != ANYTHING and line not in printed_lines]
     return "not printed: " + repr(missing[0]) if missing else "printed in another order, or more than that"
 
 
-def _matches(wanted: list[str], found: list[str]) -> bool:
+def _matches(wanted: list[str], printed_lines: list[str]) -> bool:
     if not wanted:
-        return not found
+        return not printed_lines
     if wanted[0] == ANYTHING:
-        return any(_matches(wanted[1:], found[skipped:]) for skipped in range(len(found) + 1))
-    return bool(found) and wanted[0] == found[0] and _matches(wanted[1:], found[1:])
+        return any(_matches(wanted[1:], printed_lines[skipped:]) for skipped in range(len(printed_lines) + 1))
+    return bool(printed_lines) and wanted[0] == printed_lines[0] and _matches(wanted[1:], printed_lines[1:])
 
 
 def _settled(line: str) -> str:

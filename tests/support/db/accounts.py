@@ -136,7 +136,7 @@ class Seen:
 def seen(db: psycopg.Connection[Any], ring: KeyRing, relation: str = "chatapp.integration_accounts") -> dict[str, Seen]:
     """Every secret of the table as an application with the ring reads it, by row, path and position."""
     decrypter = Decrypter(ring)
-    found: dict[str, Seen] = {}
+    secrets: dict[str, Seen] = {}
     columns = "id::text, company_id::text, account_type, credentials, access_token, refresh_token"
     rows = db.execute(f"SELECT {columns} FROM {relation}".encode())
     for id, company, account_type, credentials, *tokens in rows.fetchall():
@@ -149,11 +149,11 @@ def seen(db: psycopg.Connection[Any], ring: KeyRing, relation: str = "chatapp.in
             envelope = read_envelope(value)
             where = f"{id} {number} {path}"
             if envelope is None:
-                found[where] = Seen(str(value), None, None)
+                secrets[where] = Seen(str(value), None, None)
             else:
                 opened = decrypter.decrypt(envelope, Place(company, "integration_accounts", id, path))
-                found[where] = Seen(opened.plaintext, envelope.key_id, envelope.version)
-    return found
+                secrets[where] = Seen(opened.plaintext, envelope.key_id, envelope.version)
+    return secrets
 
 
 def rest(db: psycopg.Connection[Any], relation: str = "chatapp.integration_accounts") -> dict[str, str]:

@@ -62,8 +62,8 @@ def _predicate(draw: st.DrawFn, sources: list[Source], depth: int, name: Callabl
     if kind == "not":
         return f"NOT ({draw(_predicate(sources, depth - 1, name))})"
     if kind in ("and", "or"):
-        one, two = (draw(_predicate(sources, depth - 1, name)) for _ in range(2))
-        joined = f"{one}\n  {kind.upper()} {two}"
+        left, two = (draw(_predicate(sources, depth - 1, name)) for _ in range(2))
+        joined = f"{left}\n  {kind.upper()} {two}"
         return joined if draw(st.booleans()) else f"({joined})"
     if kind == "exists":
         inner = draw(_source("e", 0, ()))
@@ -88,9 +88,9 @@ def _select(draw: st.DrawFn, depth: int, ctes: tuple[tuple[str, tuple[str, ...]]
     if draw(st.booleans()):
         second = draw(_source("b", depth, ctes))
         sources.append(second)
-        one, two = draw(st.sampled_from(first.columns)), draw(st.sampled_from(second.columns))
+        left, two = draw(st.sampled_from(first.columns)), draw(st.sampled_from(second.columns))
         kind = draw(st.sampled_from(("JOIN", "LEFT JOIN")))
-        from_ += f"\n {kind} {second.sql} ON a.{one}::text = b.{two}::text"
+        from_ += f"\n {kind} {second.sql} ON a.{left}::text = b.{two}::text"
         if draw(st.booleans()):
             from_ += f" AND {draw(_predicate(sources, 0, lambda s, c: f'{s.alias}.{c}'))}"
         qualified = True

@@ -44,8 +44,8 @@ def take(url: str, file: Path, *, on_event: OnEvent = ignore, **options: Any) ->
 
 def manifest_of(file: Path) -> dict[str, Any]:
     """The manifest beside a dump."""
-    found: dict[str, Any] = json.loads(file.with_name(f"{file.name}.manifest.json").read_text())
-    return found
+    manifest: dict[str, Any] = json.loads(file.with_name(f"{file.name}.manifest.json").read_text())
+    return manifest
 
 
 def amend(file: Path, **changes: Any) -> None:

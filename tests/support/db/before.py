@@ -231,12 +231,14 @@ def statements(before: Before) -> Sequence[str]:
                 FOR EACH ROW EXECUTE FUNCTION {s}.update_updated_at_column()"""
         )
     for name in sorted(before.neighbours):
-        out += [each.format(s=s, a=before.avatar) for each in NEIGHBOURS[name]]
+        out += [statement.format(s=s, a=before.avatar) for statement in NEIGHBOURS[name]]
     known = {**EXTRAS, **TEXT_EXTRAS, **NOT_NULL_EXTRAS, **ENUM_EXTRAS}
     for table in TYPED:
         column = before.type_of(table)
         for extra in sorted(column.extras):
-            out += [each.format(s=s, t=f"{s}.{table}", n=table, c=quoted(column.name)) for each in known[extra]]
+            out += [
+                statement.format(s=s, t=f"{s}.{table}", n=table, c=quoted(column.name)) for statement in known[extra]
+            ]
     return out
 
 

@@ -88,9 +88,9 @@ class Rows:
 
     def id(self, table: str) -> str:
         """Another id, of this table."""
-        made = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
-        self.ids.setdefault(table, []).append(made)
-        return made
+        row_id = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+        self.ids.setdefault(table, []).append(row_id)
+        return row_id
 
     def some(self, table: str, *, none: bool = False) -> str | None:
         """The id of some row of that table, or with ``none`` sometimes None."""

@@ -41,13 +41,13 @@ ALWAYS = {f"function {DOCUMENTED_SCHEMA} update_updated_at_column()": ["returns"
 
 def look(connection: psycopg.Connection[Any]) -> Catalog:
     """Every fact of the platform's schema and of callctl's."""
-    found: Catalog = {}
+    catalog: Catalog = {}
     rows = connection.execute(facts_sql((DOCUMENTED_SCHEMA, STORE))).fetchall()
     for relation, kind, name, fact, value in rows:
         if fact in ("writes", "events", "callctl's owner"):  # of what others have added; of this database
             continue
-        found.setdefault((relation, kind, name), {})[fact] = value
-    return found
+        catalog.setdefault((relation, kind, name), {})[fact] = value
+    return catalog
 
 
 def contract(server: Server) -> dict[str, dict[str, Any]]:
@@ -57,7 +57,7 @@ def contract(server: Server) -> dict[str, dict[str, Any]]:
             create_database(admin, name)
             fill(server.url(name), "documented", rows=20)
     with psycopg.connect(server.url("contract_found"), autocommit=True) as db:
-        found = set(look(db))
+        objects = set(look(db))
     files: dict[str, dict[str, Any]] = {}
     with psycopg.connect(server.url("contract_bare"), autocommit=True) as db:
         db.execute(BARE)
@@ -70,9 +70,9 @@ def contract(server: Server) -> dict[str, dict[str, Any]]:
                 for statement in all_steps()[number - 1].script("up").statements:
                     db.execute(statement.sql.encode())
             after = look(db)
-            left = _difference(before, after)
-            if left:
-                files[f"{number:02}_{name}.json"] = _file(left, found - set(before))
+            changed = _difference(before, after)
+            if changed:
+                files[f"{number:02}_{name}.json"] = _file(changed, objects - set(before))
             before = after
     return files
 
@@ -89,17 +89,17 @@ def _difference(before: Catalog, after: Catalog) -> dict[Object, dict[str, str] 
     return changed
 
 
-def _file(left: Mapping[Object, dict[str, str] | None], found: set[Object]) -> dict[str, Any]:
+def _file(changed: Mapping[Object, dict[str, str] | None], known: set[Object]) -> dict[str, Any]:
     objects: dict[str, Any] = {}
     kinds = ("schema", "table", "column", "constraint", "index", "trigger", "function")
-    for key in sorted(left, key=lambda key: (key[0], kinds.index(key[1]), key[2])):
+    for key in sorted(changed, key=lambda key: (key[0], kinds.index(key[1]), key[2])):
         relation, kind, name = key
-        facts = left[key]
+        facts = changed[key]
         objects.setdefault(relation, {}).setdefault(kind, {})[name] = facts and dict(sorted(facts.items()))
     was_there = {
         " ".join((kind, relation, name)): ALWAYS.get(" ".join((kind, relation, name)), [])
-        for relation, kind, name in sorted(left)
-        if (relation, kind, name) in found and left[relation, kind, name] and kind in ("column", "function")
+        for relation, kind, name in sorted(changed)
+        if (relation, kind, name) in known and changed[relation, kind, name] and kind in ("column", "function")
     }
     return {"objects": objects, **({"found": was_there} if was_there else {})}
 

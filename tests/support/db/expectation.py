@@ -168,7 +168,7 @@ class Again:
 
     def company(self, key: str) -> Any:
         """Company settings: the flag written in between unless the old application wrote it; else false."""
-        now, then, newer = (each.table("companies").get(key) for each in (self.old, self.downed, self.written))
+        now, then, newer = (snapshot.table("companies").get(key) for snapshot in (self.old, self.downed, self.written))
         flag = call_flag(settings(now))
         if newer is not None and then is not None and flag is call_flag(settings(then)):
             flag = call_flag(settings(newer))
@@ -180,7 +180,7 @@ class Again:
 
     def chatbot(self, key: str) -> Any:
         """Chatbot settings: call as written in between, unless the old application wrote it."""
-        now, then, newer = (each.table("chatbots").get(key) for each in (self.old, self.downed, self.written))
+        now, then, newer = (snapshot.table("chatbots").get(key) for snapshot in (self.old, self.downed, self.written))
         value = settings(now)
         call = call_settings(value)
         if newer is not None and then is not None and _same(call, call_settings(settings(then))):
@@ -235,8 +235,10 @@ class Again:
         return expected
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one is other or (one is not MISSING and other is not MISSING and one == other and type(one) is type(other))
+def _same(value: Any, other: Any) -> bool:
+    return value is other or (
+        value is not MISSING and other is not MISSING and value == other and type(value) is type(other)
+    )
 
 
 def _columns(table: Table) -> set[str]:

@@ -55,8 +55,8 @@ class Platform:
         """The id of a row of that type that breaks no rule whatever its capabilities."""
         if table.name == "chatbots":
             self.db.execute("UPDATE chatapp.chatbots SET package_id = NULL")
-        found = self.run(table, "SELECT id::text FROM {t} WHERE {type}::text = %(kind)s ORDER BY id LIMIT 1", kind=kind)
-        return str(found[0][0])
+        rows = self.run(table, "SELECT id::text FROM {t} WHERE {type}::text = %(kind)s ORDER BY id LIMIT 1", kind=kind)
+        return str(rows[0][0])
 
     def both(self, table: Table, key: str) -> Row:
         """Type and flags of a row."""

@@ -24,15 +24,15 @@ def ask(
     direction: Any = "up",
     *,
     schema: str = "chatapp",
-    **more: Any,
+    **options: Any,
 ) -> tuple[Finding, ...]:
     naming = read_naming(connection, schema)
-    return preflight(connection, replace(SETTINGS, schema=schema), naming, pending, direction, **more)
+    return preflight(connection, replace(SETTINGS, schema=schema), naming, pending, direction, **options)
 
 
 def of(findings: Sequence[Finding], id: str, level: str | None = None) -> list[Finding]:
-    return [each for each in findings if each.id == id and level in (None, each.level)]
+    return [finding for finding in findings if finding.id == id and level in (None, finding.level)]
 
 
 def objects(findings: Sequence[Finding]) -> set[str]:
-    return {each for finding in findings for each in finding.objects}
+    return {name for finding in findings for name in finding.objects}

@@ -58,10 +58,10 @@ def _rows(connection: psycopg.Connection[Any], schema: str, name: str, columns: 
         sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns),
         sql.Identifier(schema, name),
     )
-    found = [dict(zip(columns, row, strict=True)) for row in connection.execute(query)]
+    rows = [dict(zip(columns, row, strict=True)) for row in connection.execute(query)]
     if "id" in columns:
-        return {str(row["id"]): row for row in found}
-    return {f"row {number}": row for number, row in enumerate(sorted(found, key=repr), 1)}
+        return {str(row["id"]): row for row in rows}
+    return {f"row {number}": row for number, row in enumerate(sorted(rows, key=repr), 1)}
 
 
 def touched_columns(snapshot: Snapshot) -> frozenset[tuple[str, str]]:
@@ -117,10 +117,10 @@ def assert_same(before: Snapshot, after: Snapshot, ignore: Collection[tuple[str,
     )
 
 
-def _assert_none(lines: list[str], what: str) -> None:
+def _assert_none(lines: list[str], heading: str) -> None:
     if lines:
-        more = [f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        raise AssertionError("\n".join([f"{len(lines)} {what} (before -> after):", *lines[:SHOWN], *more]))
+        rest = [f"… and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        raise AssertionError("\n".join([f"{len(lines)} {heading} (before -> after):", *lines[:SHOWN], *rest]))
 
 
 def _shown(value: str | None) -> str:

@@ -282,12 +282,12 @@ class Chain:
         if sum(self.tally.actions.values()) % self.status_every == 0 or invalid:
             status = self.nursery.run(["migrate", "status", "--output", "json"], self.server.url(self.database))
             assert status.code in (0, 3), f"{status} after {place}"
-            said = {
+            shown = {
                 (step["number"], step["state"].removeprefix("half "))
                 for step in json.loads(status.output)["steps"]
                 if step["state"].startswith("half ")
             }
-            assert said == half, f"status says {said}, the checkpoints {half}, after {place}"
+            assert shown == half, f"status says {shown}, the checkpoints {half}, after {place}"
 
     def _arrived(self, direction: str) -> bool:
         with administer(self.server.url(self.database)) as admin:
@@ -326,11 +326,11 @@ def wait_for_orphans(admin: Any, place: str) -> None:
     """Until no backend of callctl's is left: what was cut off ends its statement first."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        left = admin.execute(
+        sessions = admin.execute(
             "SELECT pid, query FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name LIKE 'callctl%'"
         ).fetchall()
-        if not left:
+        if not sessions:
             return
         time.sleep(0.01)
-    raise AssertionError(f"backends {left} are left after {place}")
+    raise AssertionError(f"backends {sessions} are left after {place}")

@@ -54,8 +54,8 @@ class OwnServer:
             *self._user.prefix, str(self._binaries.bin / "initdb"), "-D", str(self._data), "-N", "--locale=C",
             "-E", "UTF8", "-A", "trust", "-U", SUPERUSER, f"--wal-segsize={wal_segment >> 20}",
         ]  # fmt: skip
-        done = run_as(argv, self._user.ids, env=self._binaries.environment(), cwd=self._directory)
-        assert done.returncode == 0, done.stderr
+        process = run_as(argv, self._user.ids, env=self._binaries.environment(), cwd=self._directory)
+        assert process.returncode == 0, process.stderr
 
     def start(self, settings: Mapping[str, str] | None = None, *, file_bytes: int | None = None) -> None:
         """Start, and wait until connections are accepted. With ``file_bytes``, no file may grow beyond."""

@@ -95,8 +95,8 @@ class Progress:
         raise AssertionError("the server does not answer the test")
 
     def _read(self, connection: psycopg.Connection[Any]) -> str:
-        made = connection.execute("SELECT to_regclass(%s)::text", (self._table,)).fetchone()
-        if made == (None,):
+        there = connection.execute("SELECT to_regclass(%s)::text", (self._table,)).fetchone()
+        if there == (None,):
             return NOWHERE
         row = connection.execute(self._query).fetchone()
         assert row is not None
@@ -137,7 +137,7 @@ class Watch:
         opened = session.transaction[0].upper() == "BEGIN"
         if len(session.transaction) == 1 and opened:
             return None  # the moments before and after it are those after and before its neighbours
-        reads = any(_READ_ONLY.match(each) for each in session.transaction)
+        reads = any(_READ_ONLY.match(statement) for statement in session.transaction)
         if not opened and (word in ("SELECT", "SHOW") or (word == "WITH" and not _WRITES.search(text))):
             reads = True
         elif len(session.transaction) == 1 + opened and not reads:

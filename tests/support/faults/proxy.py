@@ -245,11 +245,11 @@ class Session(threading.Thread):
     def _answer(self, ends: tuple[bytes, ...]) -> tuple[bytes, bool]:
         """All that the server says until a message of one of these types, and whether there is an error in it."""
         assert self._server is not None
-        said, failed = b"", False
+        answer, failed = b"", False
         while True:
             messages, self._unread = wire.split(self._unread)
             for place, message in enumerate(messages):
-                said += message
+                answer += message
                 failed = failed or message[:1] == b"E"
                 if message[:1] == b"K":
                     self.pid = wire.backend_pid(message)
@@ -257,13 +257,13 @@ class Session(threading.Thread):
                     self.status = chr(message[5])
                 if message[:1] in ends:
                     self._unread = b"".join(messages[place + 1 :]) + self._unread
-                    return said, failed
+                    return answer, failed
             ready, _, _ = select.select([self._client, self._server], [], [])
             if self._server in ready:
                 try:
                     self._unread += self._received(self._server)
                 except _Gone:
-                    self._client.sendall(said + self._unread)
+                    self._client.sendall(answer + self._unread)
                     raise
             else:
                 # More of a pipeline; or a Terminate, and nobody waits for the answer any more. A client that is gone

@@ -27,8 +27,8 @@ class Reference:
 def look(chain: Chain) -> tuple[snapshot.Snapshot, dict[str, list[str]]]:
     """The database as it stands: the platform's part, and callctl's."""
     with administer(chain.server.url(chain.database)) as admin:
-        made = admin.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone()
-        return snapshot.take(admin), store_contents(admin) if made == (True,) else {}
+        row = admin.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone()
+        return snapshot.take(admin), store_contents(admin) if row == (True,) else {}
 
 
 def new_rows_by_contents(taken: snapshot.Snapshot, before: snapshot.Snapshot) -> dict[str, dict[str, Any]]:
@@ -52,7 +52,7 @@ def assert_up(chain: Chain, expected: Reference) -> None:
     """The same as a run that nobody disturbed: catalog, rows, and what callctl keeps."""
     taken, store = look(chain)
     snapshot.assert_same_catalog(expected.up, taken)
-    old, new = (new_rows_by_contents(each, expected.before) for each in (expected.up, taken))
+    old, new = (new_rows_by_contents(shot, expected.before) for shot in (expected.up, taken))
     assert snapshot.row_differences(old, new, snapshot.touched_columns(expected.before)) == []
     assert store == expected.up_store
 

@@ -73,8 +73,8 @@ class RotationChain:
         with quietly(self.url) as db:
             self.before = secrets(db, self.ring)
             self.rest = rest(db)
-        self.plaintexts = {where: (each.plaintext, each.raw) for where, each in self.before.items()}
-        self.broken = sum(each.plaintext is None for each in self.before.values())
+        self.plaintexts = {where: (secret.plaintext, secret.raw) for where, secret in self.before.items()}
+        self.broken = sum(secret.plaintext is None for secret in self.before.values())
         self._log = self.server.sockets.parent / "log"
         self._heard = self._log.stat().st_size
         self._done = 0
@@ -96,15 +96,15 @@ class RotationChain:
             "--lock-wait", "20s",
         ]  # fmt: skip
 
-    def command(self, *more: str) -> list[str]:
+    def command(self, *options: str) -> list[str]:
         """As it is first; then, in turns, binding everything and unbinding it."""
         binding = [] if not self._done else ["--bind"] if self._done % 2 else ["--unbind"]
-        return [*self.plain(), *binding, *more]
+        return [*self.plain(), *binding, *options]
 
-    def run(self, *more: str, born: Callable[[int], None] = lambda pid: None, proxied: bool = False) -> Ended:
+    def run(self, *options: str, born: Callable[[int], None] = lambda pid: None, proxied: bool = False) -> Ended:
         """One rotation to its end, whatever that is."""
         url = self.proxy.url(self.database) if proxied else self.url
-        return self.nursery.run(self.command(*more), url, born)
+        return self.nursery.run(self.command(*options), url, born)
 
     def undisturbed(self) -> list[Point]:
         """Rotate, and learn what there is to know; the points in their order."""
@@ -138,13 +138,13 @@ class RotationChain:
         return chosen
 
     def attempt(
-        self, watch: Watch, choose: Callable[[Point], tuple[str, Moment] | None], *more: str
+        self, watch: Watch, choose: Callable[[Point], tuple[str, Moment] | None], *options: str
     ) -> tuple[Attempt, Ended]:
         """A rotation behind the proxy."""
         attempt = Attempt(self.server, watch, choose)
         self.proxy.watch(attempt)
         try:
-            ended = self.run(*more, born=attempt.born, proxied=True)
+            ended = self.run(*options, born=attempt.born, proxied=True)
         except AssertionError as hung:
             raise AssertionError(f"{attempt.struck}, then {attempt.seen[-3:]}") from hung
         self.proxy.watch(None)
@@ -182,7 +182,9 @@ class RotationChain:
             assert _held(db) == [], f"locks are held after {place}"
             now = secrets(db, self.ring)
             if self.counted:
-                assert {where: (each.plaintext, each.raw) for where, each in now.items()} == self.plaintexts, place
+                assert {where: (secret.plaintext, secret.raw) for where, secret in now.items()} == self.plaintexts, (
+                    place
+                )
             assert rest(db) == self.rest, place
             arrived = self._ledger(db, now, place)
             ledger = "".join(
@@ -194,35 +196,37 @@ class RotationChain:
     def _ledger(self, db: psycopg.Connection[Any], now: Mapping[str, Secret], place: str) -> bool:
         """The ledger says what has been done, neither less nor more."""
         rotations = db.execute("SELECT id, outcome, counts, failures FROM callctl.rotation ORDER BY id").fetchall()
-        done = [row for row in rotations if row[1] == "done"]
+        finished = [row for row in rotations if row[1] == "done"]
         opened = [row[0] for row in rotations if row[1] is None]
         assert len(opened) <= 1, place
-        assert len(done) + len(opened) == len(rotations), f"one was given up after {place}"
-        arrived = len(done) > self._done
-        assert len(done) - self._done <= 1, place
+        assert len(finished) + len(opened) == len(rotations), f"one was given up after {place}"
+        arrived = len(finished) > self._done
+        assert len(finished) - self._done <= 1, place
         ranges = db.execute("SELECT rotation, counts, failures, rows_done FROM callctl.rotation_range").fetchall()
         assert {row[0] for row in ranges} == set(opened), place
         changed = sum(
-            (each.key, each.version) != (self.before[where].key, self.before[where].version)
-            for where, each in now.items()
+            (secret.key, secret.version) != (self.before[where].key, self.before[where].version)
+            for where, secret in now.items()
         )
-        counts = [row[1] for row in ranges] or ([done[-1][2]] if arrived else [])
+        counts = [row[1] for row in ranges] or ([finished[-1][2]] if arrived else [])
         if self.counted:
             assert sum(map(values, counts)) == changed, f"counted otherwise than done after {place}"
-        made = sum(values(row[2]) for row in done) + sum(values(row[1]) for row in ranges)
+        encrypted = sum(values(row[2]) for row in finished) + sum(values(row[1]) for row in ranges)
         row = db.execute("SELECT sum(encryptions) FROM callctl.encryption_key WHERE id = 'k2'").fetchone()
-        assert ((row and row[0]) or 0) >= made, f"more encrypted than counted after {place}"
+        assert ((row and row[0]) or 0) >= encrypted, f"more encrypted than counted after {place}"
         listed = dict(
             db.execute("SELECT rotation, count(*) FROM callctl.rotation_failure GROUP BY rotation").fetchall()
         )
-        failures = {row[0]: row[3] for row in done} | dict.fromkeys(opened, 0)
+        failures = {row[0]: row[3] for row in finished} | dict.fromkeys(opened, 0)
         for row in ranges:
             failures[row[0]] += row[2]
         assert listed == {id: number for id, number in failures.items() if number}, f"listed otherwise after {place}"
-        assert all(row[3] == self.broken for row in done), place
+        assert all(row[3] == self.broken for row in finished), place
         if arrived:
-            assert all(each.key == "k2" for each in now.values() if each.plaintext is not None) or not self.counted
-            self._done = len(done)
+            assert (
+                all(secret.key == "k2" for secret in now.values() if secret.plaintext is not None) or not self.counted
+            )
+            self._done = len(finished)
         if not opened:
             self.before = dict(now)
         return arrived
@@ -234,13 +238,15 @@ class RotationChain:
         self._heard += len(logged)
         for name, text in {**texts, "the server's log": logged.decode(errors="replace")}.items():
             for secret in (accounts.CANARY, *self.keys):
-                at = text.lower().find(secret)
-                assert at < 0, f"a secret is in {name} after {place}: {text[max(at - 300, 0) : at + 300]}"
+                position = text.lower().find(secret)
+                assert position < 0, (
+                    f"a secret is in {name} after {place}: {text[max(position - 300, 0) : position + 300]}"
+                )
 
 
 def values(counts: Mapping[str, Any]) -> int:
     """How many values the counts of a rotation, or of a range, say were written."""
-    return sum(each["values"] for each in counts.get("changes", ()))
+    return sum(change["values"] for change in counts.get("changes", ()))
 
 
 def shape(point: Point) -> str:

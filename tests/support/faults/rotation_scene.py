@@ -290,24 +290,24 @@ def _of_account(where: str, company: str, id: str, kind: str, credentials: Any, 
 def secrets(db: psycopg.Connection[Any], ring: KeyRing) -> dict[str, Secret]:
     """Every secret as an application with the ring reads it."""
     decrypter = Decrypter(ring)
-    found: dict[str, Secret] = {}
+    by_place: dict[str, Secret] = {}
     for where, place, value in values(db):
-        assert where not in found
+        assert where not in by_place
         try:
             envelope = read_envelope(value)
             if envelope is None:
-                found[where] = Secret(str(value))
+                by_place[where] = Secret(str(value))
             else:
                 opened = decrypter.decrypt(envelope, place)
-                found[where] = Secret(opened.plaintext, envelope.key_id, envelope.version)
+                by_place[where] = Secret(opened.plaintext, envelope.key_id, envelope.version)
         except (Malformed, NotDecrypted):
-            found[where] = Secret(None, raw=repr(value))
-    return found
+            by_place[where] = Secret(None, raw=repr(value))
+    return by_place
 
 
 def row_versions(db: psycopg.Connection[Any]) -> dict[str, str]:
     """The version (xmin) of each row that may hold a secret."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for (relation,) in db.execute(
         "SELECT c.oid::regclass::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
         " WHERE (n.nspname, c.relname) IN (('chatapp', 'integration_accounts'), ('callctl', 'integration_accounts'),"
@@ -315,17 +315,17 @@ def row_versions(db: psycopg.Connection[Any]) -> dict[str, str]:
         " ('chatapp', 'tokens'))"
     ).fetchall():
         for ctid, version in db.execute(f"SELECT ctid::text, xmin::text FROM {relation}".encode()).fetchall():
-            found[f"{relation} {ctid}"] = version
-    return found
+            versions[f"{relation} {ctid}"] = version
+    return versions
 
 
 def rest(db: psycopg.Connection[Any]) -> dict[str, str]:
     """What is beside the secrets of the accounts and the tokens, as the server prints it."""
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for relation in ("chatapp.integration_accounts", "callctl.integration_accounts"):
         if _one(db, f"SELECT to_regclass('{relation}')::text"):
-            found |= accounts.rest(db, relation)
-    return found
+            columns |= accounts.rest(db, relation)
+    return columns
 
 
 def _one(db: psycopg.Connection[Any], query: str) -> Any:

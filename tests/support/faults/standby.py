@@ -32,14 +32,14 @@ def replica_of(server: Server) -> Iterator[str]:
     )
     assert copied.returncode == 0, copied.stderr
     uid, gid = user.ids or (None, None)
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             server_argv(binaries, data, sockets, user, {"fsync": "off"}),
             env=binaries.environment(),
             cwd=server.directory,
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             user=uid,
             group=gid,
             extra_groups=[] if user.ids else None,

@@ -86,12 +86,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 @cache
 def mutants_of(area: Area) -> list[Mutant]:
     """All of an area, in the order of its files."""
-    found = []
+    mutants = []
     for file in area.sources():
         text = (ROOT / file).read_text(encoding="utf-8")
         changes = sql_mutants(text) if file.endswith(".sql") else python_mutants(text)
-        found += [Mutant(area, file, change) for change in changes]
-    return found
+        mutants += [Mutant(area, file, change) for change in changes]
+    return mutants
 
 
 def sample(seed: int, count: int, only: str = "") -> list[Mutant]:
@@ -99,11 +99,11 @@ def sample(seed: int, count: int, only: str = "") -> list[Mutant]:
     chance = random.Random(seed)
     pools = []
     for area in AREAS:
-        pool = [each for each in mutants_of(area) if _wanted(each, only)]
+        pool = [mutant for mutant in mutants_of(area) if _wanted(mutant, only)]
         chance.shuffle(pool)
         pools.append(pool)
     turns = itertools.chain.from_iterable(itertools.zip_longest(*pools))
-    return list(itertools.islice((each for each in turns if each is not None), count))
+    return list(itertools.islice((mutant for mutant in turns if mutant is not None), count))
 
 
 def _wanted(mutant: Mutant, only: str) -> bool:
@@ -136,8 +136,8 @@ class Tree:
                 shutil.copy2(ROOT / name, home / name)
         tree = cls(home)
         asks = [sys.executable, "-c", "import callctl; print(callctl.__file__)"]
-        said = subprocess.check_output(asks, cwd=home, env=tree._environment, text=True).strip()
-        assert Path(said).is_relative_to(home), f"the tests would see {said}"
+        location = subprocess.check_output(asks, cwd=home, env=tree._environment, text=True).strip()
+        assert Path(location).is_relative_to(home), f"the tests would see {location}"
         return tree
 
     @contextlib.contextmanager
@@ -172,15 +172,15 @@ class Tree:
         )
         self._running = process
         assert process.stdout is not None
-        said = more = b""
+        output = chunk = b""
         while select.select([process.stdout], [], [], patience)[0]:
-            more = os.read(process.stdout.fileno(), 1 << 16)
-            if not more:
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
                 break
-            said += more
-        text = said.decode(errors="replace")
+            output += chunk
+        text = output.decode(errors="replace")
         # What a test left running may keep the pipe open.
-        if more and process.poll() is None:
+        if chunk and process.poll() is None:
             self.end()
             running = STARTED.findall(text)
             return "hung", running[-1] if running else ""
@@ -294,11 +294,11 @@ def _report(tried: list[dict[str, Any]]) -> int:
     for area in AREAS:
         if any(counts[area.name, outcome] for outcome in outcomes):
             print(f"{area.name:14}" + "".join(f"{counts[area.name, outcome]:11}" for outcome in outcomes))
-    left = [row for row in tried if row["outcome"] != "killed" and not reason(row)]
-    print(f"\n{len(left)} without a test that notices and without a reason (reasons.yaml):")
-    for row in left:
+    unnoticed = [row for row in tried if row["outcome"] != "killed" and not reason(row)]
+    print(f"\n{len(unnoticed)} without a test that notices and without a reason (reasons.yaml):")
+    for row in unnoticed:
         print(f"{row['outcome']}: {_line(row)}")
-    return int(bool(left))
+    return int(bool(unnoticed))
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ class Area:
 
     def sources(self) -> list[str]:
         """The files that there are, sorted. A face is not mutated: it only says what is imported from where."""
-        found = {path for pattern in self.files for path in ROOT.glob(pattern) if path.name != "__init__.py"}
-        return sorted(path.relative_to(ROOT).as_posix() for path in found)
+        paths = {path for pattern in self.files for path in ROOT.glob(pattern) if path.name != "__init__.py"}
+        return sorted(path.relative_to(ROOT).as_posix() for path in paths)
 
 
 SECRETS = (

@@ -31,8 +31,10 @@ def python_mutants(text: str) -> list[Change]:
     """All of them, in the order of the file."""
     tree = ast.parse(text)
     places = _Places(text)
-    found = [change for node in _walk(tree) for change in _of_node(node, places)]
-    return sorted({(each.start, each.end, each.new): each for each in found}.values(), key=lambda each: each.start)
+    changes = [change for node in _walk(tree) for change in _of_node(node, places)]
+    return sorted(
+        {(change.start, change.end, change.new): change for change in changes}.values(), key=lambda change: change.start
+    )
 
 
 class _Places:
@@ -136,7 +138,7 @@ def _of_node(node: ast.AST, places: _Places) -> Iterator[Change]:
 
 
 def _of_text(node: ast.BinOp) -> bool:
-    return any(_is_text(each) for each in ast.walk(node))
+    return any(_is_text(part) for part in ast.walk(node))
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -21,4 +21,4 @@ def reasons() -> tuple[dict[str, str], ...]:
 def reason(row: Mapping[str, Any]) -> str:
     """Of one mutant as a result file describes it; empty if there is none."""
     same = ("file", "was", "becomes")
-    return next((each["reason"] for each in reasons() if all(each[key] == row[key] for key in same)), "")
+    return next((entry["reason"] for entry in reasons() if all(entry[key] == row[key] for key in same)), "")

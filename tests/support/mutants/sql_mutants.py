@@ -82,18 +82,20 @@ class _Token:
 
 def sql_mutants(text: str) -> list[Change]:
     """All of them, in the order of the file."""
-    found: list[Change] = []
+    changes: list[Change] = []
     for statement in _statements(_tokens(text)):
         source = text[statement[0].start : statement[-1].end]
         if TEXTS.match(source) or not source.strip(";").strip():
             continue
         if ACTS.match(source) and source.endswith(";"):
-            found.append(Change(statement[0].start, statement[-1].end, "", "statement dropped"))
-        found += _conditions(statement)
-        found += _operators(statement)
-        found += _words(statement)
-        found += _values(statement)
-    return sorted({(each.start, each.end, each.new): each for each in found}.values(), key=lambda each: each.start)
+            changes.append(Change(statement[0].start, statement[-1].end, "", "statement dropped"))
+        changes += _conditions(statement)
+        changes += _operators(statement)
+        changes += _words(statement)
+        changes += _values(statement)
+    return sorted(
+        {(change.start, change.end, change.new): change for change in changes}.values(), key=lambda change: change.start
+    )
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -131,7 +133,7 @@ def _statements(tokens: Sequence[_Token]) -> Iterator[list[_Token]]:
 
 
 def _in_case(part: Sequence[_Token]) -> bool:
-    words = [each.word for each in part]
+    words = [token.word for token in part]
     return words.count("CASE") > words.count("END")
 
 
@@ -188,7 +190,7 @@ def _operators(statement: Sequence[_Token]) -> Iterator[Change]:
 
 def _assigned(statement: Sequence[_Token]) -> set[int]:
     """The numbers of the = that give a value: those of SET, and the first of an assignment of plpgsql."""
-    found = set()
+    numbers = set()
     level: int | None = None
     for number, token in enumerate(statement):
         if token.word == "SET":
@@ -196,8 +198,8 @@ def _assigned(statement: Sequence[_Token]) -> set[int]:
         elif level is not None and token.depth == level and token.word in ("WHERE", "FROM", "RETURNING", "AS"):
             level = None
         elif token.text == "=" and level == token.depth:
-            found.add(number)
-    return found
+            numbers.add(number)
+    return numbers
 
 
 def _words(statement: Sequence[_Token]) -> Iterator[Change]:

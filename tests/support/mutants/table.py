@@ -28,8 +28,8 @@ def mutants(content: Mapping[str, Any]) -> str:
             files = ", ".join(f"`{pattern}`" for pattern in area.files)
             killed = counts[area.name, "killed"]
             lines.append(f"| {area.name} | {files} | {tried} | {killed} | {tried - killed} |")
-    left = [row for row in rows if row["outcome"] != "killed"]
-    for row in left:
+    unnoticed = [row for row in rows if row["outcome"] != "killed"]
+    for row in unnoticed:
         lines += ["", f"`{row['file']}:{row['line']}`, {row['kind']}: {reason(row) or 'no reason is known'}", ""]
         lines += ["```diff", f"- {row['was']}", f"+ {row['becomes']}", "```"]
     return "\n".join(lines)

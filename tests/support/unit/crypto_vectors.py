@@ -38,27 +38,27 @@ class Vector:
 def all_vectors() -> list[Vector]:
     """Every vector of every file."""
     return [
-        _vector(path.stem, each, document)
+        _vector(path.stem, vector, document)
         for path in sorted(DIRECTORY.glob("*.json"))
         for document in [json.loads(path.read_text(encoding="utf-8"))]
-        for each in document["vectors"]
+        for vector in document["vectors"]
     ]
 
 
-def _vector(file: str, each: dict[str, Any], document: dict[str, Any]) -> Vector:
-    keys = each.get("keys", document.get("keys"))
+def _vector(file: str, vector: dict[str, Any], document: dict[str, Any]) -> Vector:
+    keys = vector.get("keys", document.get("keys"))
     return Vector(
-        id=f"{file}: {each['name']}",
-        value=each["value"],
-        expectation=each["expectation"],
-        place=Place(**each["place"]) if "place" in each else None,
+        id=f"{file}: {vector['name']}",
+        value=vector["value"],
+        expectation=vector["expectation"],
+        place=Place(**vector["place"]) if "place" in vector else None,
         ring=_ring(keys, document["primary"]) if keys else None,
-        elsewhere=tuple(Place(**place) for place in each.get("elsewhere", ())),
-        plaintext=each.get("plaintext", ""),
-        key=each.get("key", ""),
-        version=each.get("version", -1),
-        aad=each.get("aad", ""),
-        raw={**each, "keys": keys, "primary": document.get("primary")},
+        elsewhere=tuple(Place(**place) for place in vector.get("elsewhere", ())),
+        plaintext=vector.get("plaintext", ""),
+        key=vector.get("key", ""),
+        version=vector.get("version", -1),
+        aad=vector.get("aad", ""),
+        raw={**vector, "keys": keys, "primary": document.get("primary")},
     )
 
 

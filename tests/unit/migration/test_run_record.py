@@ -52,7 +52,7 @@ def test_a_run_that_arrives(clock: Clock) -> None:
     clock.now += 1
     record(Waiting("another callctl to finish", 1.5))
     record(STARTED)
-    record.found([Finding("backup", "warns", "no backup", "it may be needed", "take one")])
+    record.add_findings([Finding("backup", "warns", "no backup", "it may be needed", "take one")])
     record(StepStarted(1, "first", "up", 1, 3))
     record(statement(1, 5))
     record(statement(1, 7, "UPDATE a < b"))
@@ -144,7 +144,7 @@ def test_a_run_that_stops_between_batches_says_what_is_committed() -> None:
 @pytest.mark.parametrize("error", [Refused("preflight blocks: x", hint="mend it"), LockHeld("held by ann")], ids=str)
 def test_a_run_that_is_refused(error: Refused | LockHeld) -> None:
     record = RunRecord()
-    record.found([Finding("x", "blocks", "it blocks", "why", "do")])
+    record.add_findings([Finding("x", "blocks", "it blocks", "why", "do")])
     record.end(error)
     text = text_of(record)
     for said in ("migrate: refused", error.message, "No step was completed", "blocks x: it blocks"):

@@ -134,14 +134,14 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
         stayed = 0
         for number in range(PASSES):
             began = time.monotonic()
-            found = _list(run, script, statement, target, changed)
-            stayed = stayed + 1 if found.before and number else 0
+            listed = _list(run, script, statement, target, changed)
+            stayed = stayed + 1 if listed.before and number else 0
             if stayed == STAYED:
-                raise NotStored(statement, found.before, found.sample)
-            if not found.total:
+                raise NotStored(statement, listed.before, listed.sample)
+            if not listed.total:
                 break
-            changed = _pass(run, statement, target, found.total, changed)
-            short = found.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
+            changed = _pass(run, statement, target, listed.total, changed)
+            short = listed.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
             if short and "again" in statement.directives:
                 break  # what is left is the last transaction's
         if changed > before and naming.adds_values(statement.sql):
@@ -185,7 +185,7 @@ def _assert_key(run: Run, statement: Statement, target: work_list.BatchedTable) 
 def _list(run: Run, script: Script, statement: Statement, target: work_list.BatchedTable, changed: int) -> _Listed:
     """Write down which rows the statement has to touch, and return how many they are."""
     listing = work_list.listing(statement, target.key)
-    making, listed_before, *rest = (each.sql for each in parse_script(read_sql(_LIST_ROWS), _LIST_ROWS).statements)
+    making, listed_before, *rest = (parsed.sql for parsed in parse_script(read_sql(_LIST_ROWS), _LIST_ROWS).statements)
 
     def attempt() -> _Listed:
         with transaction(run):
@@ -196,15 +196,15 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Batc
             cursor = run.connection.execute(with_query(making, "listing", listing))
             row = run.connection.execute(listed_before).fetchone()
             assert row is not None
-            for each in rest:
-                run.connection.execute(each)
+            for sql in rest:
+                run.connection.execute(sql)
         return _Listed(cursor.rowcount, row[0], row[1] or "")
 
-    found = attempted(run, attempt)
-    if found.total and naming.reads_values(listing):
+    listed = attempted(run, attempt)
+    if listed.total and naming.reads_values(listing):
         # What a way down has saved a moment ago, the planner does not know of yet.
         _analyze_saved(run)
-    return found
+    return listed
 
 
 def _analyze_saved(run: Run) -> None:
@@ -291,14 +291,14 @@ class _Shares:
             return start + size, max(cursor.rowcount, 0)
 
         try:
-            what = partial(waits_for, run.connection, run.settings, self._statement.sql)
-            reached, written = attempted(run, attempt, what)
+            awaited = partial(waits_for, run.connection, run.settings, self._statement.sql)
+            reached, written = attempted(run, attempt, awaited)
         except (psycopg.Error, HeldTooLong, NotStored) as error:
             raise Failed(error, self._statement, sql or self._statement.sql) from error
         with self._lock:
             self._done += reached - start
             self.changed += written
-            left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
+            seconds_left = (time.monotonic() - self._began) / self._done * (self._total - self._done)
             source, line = self._statement.source, self._statement.line
-            run.on_event(BatchFinished(run.step, source, line, self._done, self._total, self.changed, left))
+            run.on_event(BatchFinished(run.step, source, line, self._done, self._total, self.changed, seconds_left))
         return reached, took

@@ -64,10 +64,10 @@ def resumes(run: Run) -> str:
 
     It names the command that goes on, and where the step has committed something on the way up, the one that goes back.
     """
-    said = f"{database.AGAIN} ({run.command}): it resumes from what was committed"
+    advice = f"{database.AGAIN} ({run.command}): it resumes from what was committed"
     if run.connection.closed or dict(store.started(run.connection)).get(run.step) != "up":
-        return said
-    return f"{said}; or take the step back (callctl migrate down --to {run.step - 1})"
+        return advice
+    return f"{advice}; or take the step back (callctl migrate down --to {run.step - 1})"
 
 
 def failure(run: Run, failed: Failed, otherwise: str, stands: str, again: str | None = None) -> CallctlError:
@@ -102,8 +102,8 @@ def translated(
 
     Where the role is not the owner of a table, it names the owner.
     """
-    found = _of_others(connection, schema, cause, place, sql, stands, again)
-    return found or database.translated(cause, place, sql, stands, connection, again)
+    explained = _of_others(connection, schema, cause, place, sql, stands, again)
+    return explained or database.translated(cause, place, sql, stands, connection, again)
 
 
 def _of_others(
@@ -121,22 +121,22 @@ def _of_others(
         owners = connection.execute(read_sql("migration/run/owners.sql"), values).fetchall() if refused else []
     except psycopg.Error:  # the server's own message is worth more than whose it is
         return None
-    said = f"{place}: {database.error_text(cause)}"
+    message = f"{place}: {database.error_text(cause)}"
     if _HINDERED.search(cause.diag.message_primary or ""):
         return StepFailed(
-            f"{said}\n{stands}", hint=f"{database.unhindered(connection, schema, _tables(schema, sql))} {again}"
+            f"{message}\n{stands}", hint=f"{database.unhindered(connection, schema, _tables(schema, sql))} {again}"
         )
     if raised:
         named = ", ".join(f"{name} ({function})" for name, function, _ in raised)
         first = "give its function the right that it lacks" if refused else "change what its function refuses"
         disable = "; ".join(statement for *_, statement in raised)
         return StepFailed(
-            f"{said}; raised in {named}\n{stands}",
+            f"{message}; raised in {named}\n{stands}",
             hint=f"{first}, or disable it until the run is over ({disable};), then {again}",
         )
     if refused and owners:
         return StepFailed(
-            f"{said}{database.caret(cause, sql)}\n{stands}",
+            f"{message}{database.caret(cause, sql)}\n{stands}",
             hint=f"connect as {' or '.join(row[0] for row in owners)}, the owner, then {again}",
         )
     return None
@@ -168,14 +168,14 @@ def waits_for(connection: Connection, settings: Settings, sql: str | None, secon
 
     limit = settings.lock_wait_ms / 1000
     tables = _tables(settings.schema, sql) if sql is not None else []
-    what = f"a lock on {', '.join(tables)}" if tables else "a lock"
+    awaited = f"a lock on {', '.join(tables)}" if tables else "a lock"
     if not tables or seconds < NAMED_AFTER:
-        return Waiting(what, seconds, limit)
+        return Waiting(awaited, seconds, limit)
     try:
         holders = tuple(Holder(*row[:4]) for row in _holders(connection, settings.schema, tables))
     except psycopg.Error:  # the next attempt finds out why
         holders = ()
-    return Waiting(what, seconds, limit, holders)
+    return Waiting(awaited, seconds, limit, holders)
 
 
 def _tables(schema: str, sql: str) -> list[str]:

@@ -45,8 +45,8 @@ def index_built_by(statement: Statement, schema: str) -> Index | None:
     node = tree(statement.sql)
     if not isinstance(node, exp.Create):
         # What pg_get_indexdef() prints, in a form that sqlglot doesn't know (NULLS NOT DISTINCT).
-        found = _INDEX.match(statement.sql)
-        return Index(_unquoted(found["name"]), _unquoted(found["schema"])) if found else None
+        match = _INDEX.match(statement.sql)
+        return Index(_unquoted(match["name"]), _unquoted(match["schema"])) if match else None
     table = node.find(exp.Table)
     return Index(node.this.name, table.db if table is not None and table.db else schema)
 
@@ -109,8 +109,8 @@ def index_progress(run: Run) -> Iterator[None]:
     def look() -> None:
         row = run.lock.ask(read_sql("migration/run/index_progress.sql"), {"pid": pid})
         if row is not None:
-            phase, done, total, waiting_for = row
-            run.on_event(IndexProgress(run.step, phase, int(done), int(total), int(waiting_for)))
+            phase, finished, total, waiting_for = row
+            run.on_event(IndexProgress(run.step, phase, int(finished), int(total), int(waiting_for)))
 
     with _looking(look, PROGRESS_SECONDS):
         yield

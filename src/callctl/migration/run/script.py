@@ -47,8 +47,8 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
 
     Returns the number of rows that batches and statements have changed. Raises StepFailed.
     """
-    done = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
-    changed = sum(reached.changed for reached in done.values())
+    checkpoints = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
+    changed = sum(reached.changed for reached in checkpoints.values())
     try:
         groups = list(_groups(script.statements))
         if not groups or _alone(groups[-1][0]):
@@ -60,14 +60,14 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
         )
         for index, group in enumerate(groups):
             last = index == len(groups) - 1
-            finished = group and group[-1].number in done and done[group[-1].number].finished
+            finished = group and group[-1].number in checkpoints and checkpoints[group[-1].number].finished
             if finished and not last and not {"no-transaction", "again"} <= group[-1].directives:
                 continue
             repeated = _repeated(again, group) if index == with_again else group
             if last:
                 changed += _together(run, script, repeated, checks, record)
             elif "batched" in group[0].directives:
-                earlier = done.get(group[0].number)
+                earlier = checkpoints.get(group[0].number)
                 _announce(run, group[0])
                 changed += run_batches(run, script, group[0], earlier.changed if earlier else 0)
             elif _alone(group[0]):
@@ -93,29 +93,33 @@ def run_whole(run: Run, script: Script, checks: Sequence[Statement], record: Cal
     """
     import psycopg
 
-    done = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
+    checkpoints = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
     changed = 0
-    at: Statement | None = None
+    current: Statement | None = None
     try:
         for statement in script.statements:
-            at = statement
-            if statement.number in done and done[statement.number].finished and "again" not in statement.directives:
+            current = statement
+            if (
+                statement.number in checkpoints
+                and checkpoints[statement.number].finished
+                and "again" not in statement.directives
+            ):
                 continue
             _announce(run, statement)
-            for each in expand(run.connection, statement):
-                at = in_a_transaction(each)
-                index = index_built_by(at, run.schema)
-                if index is not None and "no-transaction" in each.directives:
-                    build(run.connection, at, index, run.on_event, in_transaction=True)
+            for expanded in expand(run.connection, statement):
+                current = in_a_transaction(expanded)
+                index = index_built_by(current, run.schema)
+                if index is not None and "no-transaction" in expanded.directives:
+                    build(run.connection, current, index, run.on_event, in_transaction=True)
                 else:
-                    changed += _whole(run, at, batched="batched" in each.directives)
+                    changed += _whole(run, current, batched="batched" in expanded.directives)
         for check in checks:
-            at = check
+            current = check
             _changed(check, run.connection.execute(check.sql), run.on_event)
-        at = None
+        current = None
         record()
     except (psycopg.Error, CheckFailed, NotStored) as error:
-        raise Failed(error, at, at.sql if at else "") from error
+        raise Failed(error, current, current.sql if current else "") from error
     return changed
 
 
@@ -207,7 +211,7 @@ def _together(
             remaining: dict[int, list[str]] = {}
             if one_snapshot:
                 statements = [
-                    each for statement in statements for each in _remaining_rows(run, current, statement, remaining)
+                    part for statement in statements for part in _remaining_rows(run, current, statement, remaining)
                 ]
             unread: list[tuple[Statement, Cursor]] = []
             for statement in (*statements, *checks):
@@ -225,12 +229,12 @@ def _together(
                 store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
         return changed
 
-    def what(seconds: float) -> Waiting:
+    def awaited(seconds: float) -> Waiting:
         failed = under_way[0].failed if under_way else None
         return waits_for(run.connection, run.settings, failed.sql if failed else None, seconds)
 
     try:
-        return attempted(run, attempt, what)
+        return attempted(run, attempt, awaited)
     except (psycopg.Error, CheckFailed, HeldTooLong, NotStored) as error:
         statement = under_way[0].failed if under_way else None
         raise Failed(error, statement, statement.sql if statement else "") from error

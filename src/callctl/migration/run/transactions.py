@@ -134,10 +134,11 @@ def transaction(run: Run, *, one_snapshot: bool = False) -> Iterator[Transaction
         yield Transaction(run)
 
 
-def attempted(run: Run, attempt: Callable[[], Result], what: Callable[[float], Waiting] | str = "a lock") -> Result:
+def attempted(run: Run, attempt: Callable[[], Result], awaited: Callable[[float], Waiting] | str = "a lock") -> Result:
     """Make an attempt until it has its locks, and holds them no longer than it may.
 
-    ``attempt`` is one transaction; ``what`` is as in ``with_retries``. Raises what it raises at last, and HeldTooLong.
+    ``attempt`` is one transaction; ``awaited`` is as in ``with_retries``. Raises what it raises at last, and
+    HeldTooLong.
     """
     import psycopg
 
@@ -145,7 +146,7 @@ def attempted(run: Run, attempt: Callable[[], Result], what: Callable[[float], W
         run.pace.keep()
         run.lock.assert_held(partial(state, run))
         try:
-            return with_retries(run.settings, what, attempt, run.on_event)
+            return with_retries(run.settings, awaited, attempt, run.on_event)
         except psycopg.errors.QueryCanceled as error:
             if overruns == OVERRUNS:
                 raise HeldTooLong from error

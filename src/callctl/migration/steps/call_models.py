@@ -149,11 +149,11 @@ CONTRADICTIONS = (
 def contradictions(models: Sequence[Model]) -> tuple[str, ...]:
     """What to warn of: prices of these models that the specification contradicts itself on."""
     return tuple(
-        f"model {each.key}: {each.field} is {each.of_its_sql}, as the specification's SQL has it; its comment beside it"
-        f" (L{each.line}) says {each.of_its_comment}: ask the provider which is right"
+        f"model {known.key}: {known.field} is {known.of_its_sql}, as the specification's SQL has it; its comment beside"
+        f" it (L{known.line}) says {known.of_its_comment}: ask the provider which is right"
         for model in models
-        for each in CONTRADICTIONS
-        if model.key == each.key and getattr(model, each.field) == each.of_its_sql
+        for known in CONTRADICTIONS
+        if model.key == known.key and getattr(model, known.field) == known.of_its_sql
     )
 
 
@@ -329,8 +329,8 @@ def unfilled(models: Sequence[Model], columns: Mapping[str, Column], table: Tabl
         field = known.get(column.name)
         without = [model.key for model in models if field is None or getattr(model, field) is None]
         if without:
-            what = f"the catalogue has no {field}" if field else "nothing in a catalogue fills it"
-            problems.append(f"{_named(without)}: column {column.name} is NOT NULL without a default, and {what}")
+            problem = f"the catalogue has no {field}" if field else "nothing in a catalogue fills it"
+            problems.append(f"{_named(without)}: column {column.name} is NOT NULL without a default, and {problem}")
     return problems
 
 

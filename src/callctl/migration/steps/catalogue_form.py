@@ -86,7 +86,7 @@ class Entry(BaseModel):
         extra="forbid",
         strict=True,
         title="Model",
-        json_schema_extra={"dependentRequired": {one: [other] for a, b in PAIRS for one, other in ((a, b), (b, a))}},
+        json_schema_extra={"dependentRequired": {name: [other] for a, b in PAIRS for name, other in ((a, b), (b, a))}},
     )
     key: Annotated[
         str, Field(min_length=1, max_length=100, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+$"), AfterValidator(_visible)
@@ -142,15 +142,15 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
 
     Raises ConfigError naming the file, the model and the field of everything that is wrong.
     """
-    found = _yaml(text, name)
-    listed = found.get("models") if isinstance(found, dict) else None
+    document = _yaml(text, name)
+    listed = document.get("models") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not listed:
         raise ConfigError(f"{name}: there is no list of models under 'models:'", hint=HINT)
     try:
-        entries = Catalogue.model_validate(found).models
+        entries = Catalogue.model_validate(document).models
     except ValidationError as error:
-        said = [_said(each, listed) for each in error.errors(include_url=False)]
-        raise _unusable(name, said) from None
+        problems = [_said(detail, listed) for detail in error.errors(include_url=False)]
+        raise _unusable(name, problems) from None
     shared = [
         f"model {key}: key: {number} models have it"
         for key, number in Counter(entry.key for entry in entries).items()
@@ -182,9 +182,9 @@ def _yaml(text: str, name: str) -> object:
         raise ConfigError(f"{name}: a value does not fit its tag", hint="leave tags such as !!int out") from None
 
 
-def _unusable(name: str, said: list[str]) -> ConfigError:
-    more = f"; and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
-    return ConfigError(f"{name}: {'; '.join(said[:SHOWN])}{more}", hint=HINT)
+def _unusable(name: str, problems: list[str]) -> ConfigError:
+    others = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return ConfigError(f"{name}: {'; '.join(problems[:SHOWN])}{others}", hint=HINT)
 
 
 def _said(error: ErrorDetails, listed: list[Any]) -> str:
@@ -199,9 +199,9 @@ def _said(error: ErrorDetails, listed: list[Any]) -> str:
         message = "white space or a control character where none may be"
     if len(where) < 2:
         return f"{where[0] if where else 'the file'}: {message}"
-    at = int(where[1])
-    key = listed[at].get("key") if isinstance(listed[at], dict) else None
-    model = _short(key).strip("'") if isinstance(key, str) and key else f"number {at + 1}"
+    index = int(where[1])
+    key = listed[index].get("key") if isinstance(listed[index], dict) else None
+    model = _short(key).strip("'") if isinstance(key, str) and key else f"number {index + 1}"
     field = ".".join(str(part) for part in where[2:])
     return f"model {model}: {ascii(field)[1:-1]}: {message}" if field else f"model {model}: {message}"
 

@@ -169,10 +169,10 @@ def finishing(number: int, way: Direction, applied: Collection[int]) -> str:
 
 def not_deferrable(applied: Collection[int]) -> str | None:
     """What to say to ``--defer-drops`` where a drop is applied already; None where none is."""
-    done = [number for number in DROPS if number in applied]
-    if len(done) == len(DROPS):
+    applied_drops = [number for number in DROPS if number in applied]
+    if len(applied_drops) == len(DROPS):
         return "steps 5 and 6 are applied already: there is nothing to defer"
-    return f"step {done[0]} is applied already: only step {DROPS[-1]} is deferred" if done else None
+    return f"step {applied_drops[0]} is applied already: only step {DROPS[-1]} is deferred" if applied_drops else None
 
 
 # Where each step is in a database: pending, applied, deferred, partly applied.

@@ -176,7 +176,7 @@ def remove(
         if then_up:
             script = all_steps()[SHADOWED - 1].script("up")
             # The column is text still: left of the step is what puts shortened addresses back, from its first batch on.
-            for statement in takewhile(lambda each: "batched" not in each.directives, script.statements):
+            for statement in takewhile(lambda candidate: "batched" not in candidate.directives, script.statements):
                 reached = store.Checkpoint(statement.number, True, 0)
                 store.checkpoint(connection, SHADOWED, "up", script.sha256, reached)
 
@@ -188,4 +188,4 @@ def _at_once(connection: Connection, settings: Settings, work: Callable[[], None
     """Do ``work`` in one transaction, again where it does not get its lock. Raises StepFailed."""
     stands = "no step was begun; what is left of the shadow column, the next run finds"
     failing = Failing("the shadow column of users", lambda: stands, quoted=True)
-    in_transaction(connection, settings, work, what="a lock on users", failing=failing, on_event=on_event)
+    in_transaction(connection, settings, work, awaited="a lock on users", failing=failing, on_event=on_event)

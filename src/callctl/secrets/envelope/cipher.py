@@ -79,9 +79,9 @@ def read_envelope(value: object) -> Envelope | None:
     if type(value) is str:
         first = value[:1]
         if first == "{" or (first.isspace() and value.lstrip()[:1] == "{"):
-            found = _object(value)
-            if found is not None and not _BARE.isdisjoint(found):
-                return _well_formed(found)
+            members = _object(value)
+            if members is not None and not _BARE.isdisjoint(members):
+                return _well_formed(members)
         if "authTag" in value:  # the end of one, one inside something else, one encoded twice
             raise Malformed("text that holds a piece of an envelope")
         return None
@@ -128,12 +128,12 @@ def _hex(text: object) -> bytes:
     if type(text) is not str:
         raise Malformed("encrypted, iv or authTag is not text")
     try:
-        found = bytes.fromhex(text)
+        decoded = bytes.fromhex(text)
     except ValueError:
         raise Malformed("encrypted, iv or authTag is not hexadecimal") from None
-    if 2 * len(found) != len(text):  # fromhex passes over white space
+    if 2 * len(decoded) != len(text):  # fromhex passes over white space
         raise Malformed("encrypted, iv or authTag is not hexadecimal")
-    return found
+    return decoded
 
 
 class _Twice(ValueError):
@@ -141,10 +141,10 @@ class _Twice(ValueError):
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise _Twice
-    return found
+    return members
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_members)
@@ -153,7 +153,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_members)
 def _object(text: str) -> dict[str, Any] | None:
     """The object that JSON text is, if it is one."""
     try:
-        found = _DECODER.decode(text)
+        value = _DECODER.decode(text)
     except _Twice:
         if any(f'"{name}"' in text for name in _BARE):
             raise Malformed("a member stands twice") from None
@@ -162,7 +162,7 @@ def _object(text: str) -> dict[str, Any] | None:
         if '"encrypted"' in text or '"iv"' in text:
             raise Malformed("text that holds a piece of an envelope") from None
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def associated_data(place: Place, version: int) -> bytes:
@@ -340,7 +340,7 @@ class Encrypter:
     ) -> list[str]:
         """The same for many, as JSON text, as :func:`as_text` writes it; ``data`` is what version 2 authenticates."""
         drawn, heads = os.urandom(IV_BYTES * len(plaintexts)), self._heads
-        ivs = [drawn[at : at + IV_BYTES] for at in range(0, len(drawn), IV_BYTES)]
+        ivs = [drawn[start : start + IV_BYTES] for start in range(0, len(drawn), IV_BYTES)]
         ciphertext = map(bytes.hex, map(self._cipher.encrypt, ivs, plaintexts, data))
         return [
             f'{heads[version]}{iv}","encrypted":"{digits[:_BEFORE_TAG]}","authTag":"{digits[_BEFORE_TAG:]}"}}'
@@ -350,5 +350,5 @@ class Encrypter:
     def _drawn(self) -> bytes:
         """An IV, and more for later: a call of the system's costs more than an encryption."""
         drawn = os.urandom(IV_BYTES * IVS_AT_ONCE)
-        self._ivs += [drawn[at : at + IV_BYTES] for at in range(0, len(drawn), IV_BYTES)]
+        self._ivs += [drawn[start : start + IV_BYTES] for start in range(0, len(drawn), IV_BYTES)]
         return self._ivs.pop()

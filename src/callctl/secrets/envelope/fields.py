@@ -84,12 +84,12 @@ def walk(credentials: Any, fields: Iterable[SecretField]) -> Iterator[Found]:
 def _below(container: Any, path: tuple[str, ...], depth: int, text: str) -> Iterator[Found]:
     name = path[depth]
     last = depth == len(path) - 1
-    found: Iterable[tuple[str | int, Any]]
+    entries: Iterable[tuple[str | int, Any]]
     if name == ARRAY:
-        found = enumerate(container) if isinstance(container, list) else ()
+        entries = enumerate(container) if isinstance(container, list) else ()
     else:
-        found = ((name, container.get(name)),) if isinstance(container, dict) else ()
-    for key, value in found:
+        entries = ((name, container.get(name)),) if isinstance(container, dict) else ()
+    for key, value in entries:
         if value is None:
             continue
         if last:

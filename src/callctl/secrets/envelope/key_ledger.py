@@ -41,7 +41,7 @@ def known_keys(connection: Connection) -> dict[str, KnownKey]:
     if not database.relation_exists(connection, "callctl", "encryption_key"):
         return {}
     rows = connection.execute(read_sql("secrets/envelope/keys.sql")).fetchall()
-    return {each[0]: KnownKey(*each) for each in rows}
+    return {row[0]: KnownKey(*row) for row in rows}
 
 
 def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
@@ -123,7 +123,7 @@ class Encryptions:
         self._next = FIRST_ALLOWANCE
         self._warned = False
 
-    def more(self) -> int:
+    def reserve(self) -> int:
         """So many more encryptions are allowed. Raises Refused where the key has none left, or is retired."""
         asked = self._next
         while (total := self._write(asked)) is None:

@@ -73,11 +73,11 @@ def _file(entry: KeyEntry) -> str:
         ) from None
     try:
         # Asked of what is open, not of the name: nobody can change it in between.
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise source_failed(entry, "it is not a regular file", "name a file that holds the key and nothing else")
-        if found.st_mode & 0o077:
-            mode = f"{stat.S_IMODE(found.st_mode):03o}"
+        if status.st_mode & 0o077:
+            mode = f"{stat.S_IMODE(status.st_mode):03o}"
             raise source_failed(
                 entry, f"others than its owner can use the file (mode {mode})", f"run: chmod 600 {path}"
             )
@@ -129,7 +129,7 @@ def _command(entry: KeyEntry, environ: Mapping[str, str], seconds: float) -> str
         ) from None
     code: int | None = None
     try:
-        content, said, in_time = _bounded_output(process, seconds)
+        content, stderr, in_time = _bounded_output(process, seconds)
         code = process.wait() if in_time else None
     finally:
         if code is None:
@@ -139,11 +139,11 @@ def _command(entry: KeyEntry, environ: Mapping[str, str], seconds: float) -> str
                 stream.close()
     if code is None:
         hint = "run it by hand; it must not wait for a person: it has no terminal"
-        raise source_failed(entry, f"the command did not end in {seconds:g} seconds{_last_words(entry, said)}", hint)
+        raise source_failed(entry, f"the command did not end in {seconds:g} seconds{_last_words(entry, stderr)}", hint)
     if len(content) <= _MOST_BYTES and code != 0:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
         hint = "run it by hand to see why" + ("" if entry.show_stderr else "; or add show_stderr: true to its entry")
-        raise source_failed(entry, f"the command {how}{_last_words(entry, said)}", hint)
+        raise source_failed(entry, f"the command {how}{_last_words(entry, stderr)}", hint)
     return _decoded(content, entry)
 
 
@@ -154,25 +154,25 @@ def _bounded_output(process: subprocess.Popen[bytes], seconds: float) -> tuple[b
 
     assert process.stdout is not None
     assert process.stderr is not None
-    content, said = bytearray(), bytearray()
+    content, stderr = bytearray(), bytearray()
     until = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, content)
-        selector.register(process.stderr, selectors.EVENT_READ, said)
+        selector.register(process.stderr, selectors.EVENT_READ, stderr)
         while selector.get_map():
-            left = until - time.monotonic()
-            if left <= 0:
-                return bytes(content), bytes(said), False
-            for key, _ in selector.select(left):
+            seconds_left = until - time.monotonic()
+            if seconds_left <= 0:
+                return bytes(content), bytes(stderr), False
+            for key, _ in selector.select(seconds_left):
                 piece = os.read(key.fd, 65536)
                 if not piece:
                     selector.unregister(key.fileobj)
                 key.data.extend(piece)
-            del said[:-_MOST_BYTES]
+            del stderr[:-_MOST_BYTES]
             if len(content) > _MOST_BYTES:
                 _kill(process)
-                return bytes(content), bytes(said), True
-    return bytes(content), bytes(said), _ended(process, until)
+                return bytes(content), bytes(stderr), True
+    return bytes(content), bytes(stderr), _ended(process, until)
 
 
 def _ended(process: subprocess.Popen[bytes], until: float) -> bool:
@@ -197,7 +197,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _last_words(entry: KeyEntry, said: bytes) -> str:
+def _last_words(entry: KeyEntry, stderr: bytes) -> str:
     """The last line of what a command wrote to stderr, as part of a message, where its entry asks for that.
 
     What may be a secret is hidden, and what may be a piece of one. A program that was given a key can print it in any
@@ -205,7 +205,7 @@ def _last_words(entry: KeyEntry, said: bytes) -> str:
     """
     if not entry.show_stderr:
         return ""
-    lines = said.decode("utf-8", errors="replace").split("\n")
+    lines = stderr.decode("utf-8", errors="replace").split("\n")
     text = hide_tokens(next((line for line in reversed(lines) if line.strip()), ""))
     return f": {text[:200]}" if text else ""
 

@@ -108,8 +108,8 @@ def may_hold(text: str) -> bool:
 
 def key_named(text: str) -> str | None:
     """The key id that a piece of an envelope names."""
-    found = _KID.search(text)
-    return found[1] if found else None
+    match = _KID.search(text)
+    return match[1] if match else None
 
 
 def _without_url_escapes(text: str) -> str:
@@ -122,7 +122,7 @@ def _without_url_escapes(text: str) -> str:
 
 
 def _in_braces(text: str) -> Iterator[Found]:
-    opened, tagged, found, loose = -1, False, False, False
+    opened, tagged, has_fragment, loose = -1, False, False, False
     for token in _BRACES.finditer(text):
         if token[0] == "authTag":
             tagged = opened >= 0
@@ -131,14 +131,14 @@ def _in_braces(text: str) -> Iterator[Found]:
             opened, tagged = token.start(), False
         else:
             if tagged:
-                found = True
+                has_fragment = True
                 yield from _of_fragment(text[opened : token.end()])
             opened, tagged = -1, False
     if tagged:  # the beginning of one
         key = key_named(text[opened:])
         if key is not None:
             yield Found("broken", None, key)
-    elif loose and not found:
+    elif loose and not has_fragment:
         yield from _without_braces(text)
 
 
@@ -146,9 +146,9 @@ def _without_braces(text: str) -> Iterator[Found]:
     """An hstore whose members are an envelope's; or the end of an envelope, or prose that names its parts."""
     if "=>" in text and (members := _peeled("{" + text + "}")) is not None:
         # An hstore has only text.
-        found = of_object(Members((name, Number(value) if name == "v" else value) for name, value in members))
-        if found is not None:
-            yield found
+        hit = of_object(Members((name, Number(value) if name == "v" else value) for name, value in members))
+        if hit is not None:
+            yield hit
             return
     key = key_named(text)
     if key is not None:
@@ -158,9 +158,9 @@ def _without_braces(text: str) -> Iterator[Found]:
 def _of_fragment(text: str) -> Iterator[Found]:
     members = _peeled(text)
     if members is not None:
-        found = of_object(members)
-        if found is not None and (found.state == "whole" or found.key or _complete(text)):
-            yield found
+        hit = of_object(members)
+        if hit is not None and (hit.state == "whole" or hit.key or _complete(text)):
+            yield hit
     elif _complete(text):
         yield Found("unread", None, None)
 
@@ -210,8 +210,8 @@ def _unhexed(text: str) -> Iterator[str]:
         digits = _BREAKS.sub("", run[0])
         for start in (0, 1):  # another digit may be in front of it
             decoded = bytes.fromhex(digits[start : len(digits) - (len(digits) - start) % 2])
-            if (found := _worth_it(decoded)) is not None:
-                yield found
+            if (inner_text := _worth_it(decoded)) is not None:
+                yield inner_text
 
 
 def _from_base64(text: str) -> Iterator[str]:
@@ -226,8 +226,8 @@ def _from_base64(text: str) -> Iterator[str]:
                 decoded = base64.b64decode(piece + "=" * (-len(piece) % 4))
             except binascii.Error:
                 continue
-            if (found := _worth_it(decoded)) is not None:
-                yield found
+            if (inner_text := _worth_it(decoded)) is not None:
+                yield inner_text
 
 
 def _worth_it(decoded: bytes) -> str | None:
@@ -312,9 +312,9 @@ _RAILS = "--"
 def foreign(text: str) -> str | None:
     """What has encrypted a text, in a few words, as far as its form says; None where it may be plaintext."""
     text = text.strip()
-    found = _BEGINNING.match(text)
-    if found is not None:
-        name = str(found.lastgroup)
+    match = _BEGINNING.match(text)
+    if match is not None:
+        name = str(match.lastgroup)
         return None if name == "fernet" and not _is_fernet(text) else _NAMES[name]
     if text[:1] == "{":
         return _document(_parsed(text))
@@ -377,13 +377,13 @@ def _packed(text: str) -> str | None:
 
 def _lengths(parts: Iterable[str], length: Callable[[str], int | None]) -> list[int]:
     """The lengths of the parts in bytes; none where one is not encoded so."""
-    found: list[int] = []
+    lengths: list[int] = []
     for part in parts:
         number = length(part)
         if number is None:
             return []
-        found.append(number)
-    return found
+        lengths.append(number)
+    return lengths
 
 
 def _hex_length(part: str) -> int | None:

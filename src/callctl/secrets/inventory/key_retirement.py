@@ -178,7 +178,7 @@ def _scanned(connection: Connection, settings: Settings, ring: KeyRing, id: str,
 def _outside(scanned: Scan, id: str) -> Counter[tuple[str, str, str]]:
     """What the scan found that needs the key, or may."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    for outside in scanned.found:
+    for outside in scanned.places:
         why = _why(outside, id)
         if why is not None:
             counts[outside.table, outside.field, why] += outside.values

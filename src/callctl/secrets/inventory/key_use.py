@@ -133,7 +133,7 @@ class Census:
         return sum(number for use, number in self.uses.items() if use.state == state)
 
     @property
-    def left(self) -> int:
+    def left_count(self) -> int:
         """How many values a rotation would leave as they are, and list."""
         kept = ("unreadable", "misshapen", "foreign")
         return sum(number for use, number in self.uses.items() if use.unbound or (use.state in kept and not use.due))
@@ -184,7 +184,7 @@ def census(
         ):
             for row in rows:
                 reader.row(secret_table, row)
-            on_event(RotationProgress(counted.rows, 0, counted.left, 0.0))
+            on_event(RotationProgress(counted.rows, 0, counted.left_count, 0.0))
     return counted
 
 

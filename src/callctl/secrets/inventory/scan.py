@@ -60,7 +60,7 @@ ROUNDS = 3
 class Scan:
     """What was found, and what was not looked into; ``tables`` in ``schemas`` were read to their end."""
 
-    found: tuple[Outside, ...]
+    places: tuple[Outside, ...]
     not_looked_into: tuple[NotLookedInto, ...]
     tables: int
     schemas: int
@@ -72,7 +72,7 @@ class Scan:
 
     def envelopes(self) -> int:
         """The number of well-formed envelopes where no field is declared."""
-        return sum(outside.values for outside in self.found if outside.kind == "envelope")
+        return sum(outside.values for outside in self.places if outside.kind == "envelope")
 
 
 def scan(
@@ -127,7 +127,7 @@ def settled_scan(
         if not new:
             break
         scanner.look(new)
-        if any(map(enough, scanner.found(tables))):
+        if any(map(enough, scanner.places(tables))):
             return scanner.result(tables, unscanned)
         tables, unscanned = tables_to_scan(connection, settings)
     scanner.look_again([table for table in tables if table.version in scanner.read], horizon)
@@ -204,13 +204,13 @@ class _Scanner:
 
         self._each([table for table in tables if table.oid not in self._left], "look again", changed)
 
-    def found(self, tables: Iterable[Table]) -> Iterator[Outside]:
+    def places(self, tables: Iterable[Table]) -> Iterator[Outside]:
         """What was found in these tables."""
         for table in tables:
-            yield from self._finder.found.get(table.oid, {}).values()
+            yield from self._finder.by_table.get(table.oid, {}).values()
 
     def result(self, tables: list[Table], unscanned: list[NotLookedInto]) -> Scan:
-        """What was found in these tables; ``left`` was not looked into before."""
+        """What was found in these tables; ``unscanned`` was not looked into before."""
         for table in tables:
             if table.oid in self._left:
                 unscanned.append(NotLookedInto(table.full_name, self._left[table.oid]))
@@ -222,7 +222,7 @@ class _Scanner:
             table for table in tables if table.columns and table.version in self.read and table.full_name not in named
         ]
         return Scan(
-            tuple(self.found(tables)),
+            tuple(self.places(tables)),
             tuple(sorted(unscanned)),
             len(read),
             len({table.schema for table in read}),
@@ -373,7 +373,7 @@ class _Reading:
 
 def warnings(scanned: Scan) -> Iterable[str]:
     """What a person should read of it: a line each, without a value."""
-    for outside in scanned.found:
+    for outside in scanned.places:
         rows = f"row {', '.join(outside.rows)}{' and others' if outside.values > len(outside.rows) else ''}"
         place = f"{outside.table}, {outside.field}, {rows}"
         if outside.kind == "plaintext":

@@ -358,7 +358,7 @@ class Finder:
         self._new: dict[tuple[object, ...], Outside] = {}
         self._new_unread: Counter[str] = Counter()
         # By the table's OID.
-        self.found: dict[int, dict[tuple[object, ...], Outside]] = {}
+        self.by_table: dict[int, dict[tuple[object, ...], Outside]] = {}
         self.unread: dict[int, Counter[str]] = {}
 
     def has_plaintext(self, table: Table) -> bool:
@@ -383,7 +383,7 @@ class Finder:
 
     def keep(self, table: Table) -> None:
         """The statement is through."""
-        kept = self.found.setdefault(table.oid, {})
+        kept = self.by_table.setdefault(table.oid, {})
         for identity, outside in self._new.items():
             if identity in kept:
                 kept[identity].add(outside.values, outside.rows)
@@ -393,7 +393,7 @@ class Finder:
 
     def forget(self, table: Table) -> None:
         """What was found in a table that is read from its beginning."""
-        self.found.pop(table.oid, None)
+        self.by_table.pop(table.oid, None)
         self.unread.pop(table.oid, None)
 
     def row(self, table: Table, row: tuple[Any, ...]) -> None:

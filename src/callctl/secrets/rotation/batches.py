@@ -165,7 +165,7 @@ class Batch:
         """The rows to be written, by their position."""
         return [position for position, result in enumerate(self.results) if result.changes]
 
-    def found(self) -> list[LeftValue]:
+    def left_values(self) -> list[LeftValue]:
         """The values left as they were."""
         return [
             LeftValue(row.row_id, failure)
@@ -190,7 +190,7 @@ class Batch:
         kept = [position for position, row in enumerate(self.rows) if row.version not in lost]
         return Batch(self.secret_table, [self.rows[index] for index in kept], [self.results[index] for index in kept])
 
-    def left(self, reason: str) -> Batch:
+    def unwritten(self, reason: str) -> Batch:
         """The same rows with nothing written, and every value that would have been listed as left, for this reason."""
         results = [
             result._replace(
@@ -320,7 +320,7 @@ class Swaps:
             lost = batch.versions(changed) - written
             if last and not lost:
                 new_tally = tally.plus(batch.results)
-                reached(self._writer, taken, batch.rows[-1].key, new_tally, batch.found())
+                reached(self._writer, taken, batch.rows[-1].key, new_tally, batch.left_values())
             else:
                 new_tally = self._counted(taken, batch, tally, written)
             return new_tally, lost
@@ -401,7 +401,7 @@ class Swaps:
             tally, left_values = taken.tally, []
             for part in batches:
                 tally = tally.plus(part.results)
-                left_values += part.found()
+                left_values += part.left_values()
             self.mark(taken, batch.rows[-1].key, tally, left_values)
         taken.tally = tally
 
@@ -463,7 +463,7 @@ class Swaps:
         rows = self._writer.execute(again, {"keys": keys}).fetchall()
         batch = self.prepared(secret_table, [as_row(row) for row in rows])
         if leave:
-            return tally, batch.left(
+            return tally, batch.unwritten(
                 f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
             )
         written = self._update(batch, changed := batch.changed())
@@ -494,7 +494,7 @@ class Swaps:
             self._writer,
             self._settings,
             work,
-            what=awaited,
+            awaited=awaited,
             shared=True,
             statement_timeout_ms=statement_timeout_ms,
             on_event=self._on_event,

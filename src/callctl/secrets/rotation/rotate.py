@@ -302,7 +302,7 @@ def _begin(
 
     for _ in range(BEGIN_TIMES):
         begun = in_transaction(
-            connection, settings, begin, what="another callctl to begin", shared=True, on_event=on_event
+            connection, settings, begin, awaited="another callctl to begin", shared=True, on_event=on_event
         )
         if begun is not None:
             return begun, False
@@ -314,7 +314,7 @@ def _begin(
             on_event(Notice(f"going on with rotation {number}, begun by {client}"))
             return int(number), True
         give_up = partial(_give_up, connection, row)
-        in_transaction(connection, settings, give_up, what="another rotation to end", shared=True, on_event=on_event)
+        in_transaction(connection, settings, give_up, awaited="another rotation to end", shared=True, on_event=on_event)
         on_event(Notice(f"rotation {number} to key {to_key} was not finished; this one takes its place"))
     raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
 

@@ -113,7 +113,7 @@ def at_the_rotation(job: Job, ring: KeyRing, on_event: OnEvent) -> Iterator[Work
         reencrypter = Reencrypter(
             ring,
             job.binding,
-            encryptions.more,
+            encryptions.reserve,
             OtherCompanies(other, settings),
             bound=bound,
             named=job.named,

@@ -90,14 +90,16 @@ def _choose(connection: Connection, settings: Settings, scope: Scope, direction:
     deleted, without, all_of_them = row
     if not rows and scope != Scope():
         raise _nothing(scope, direction, deleted, all_of_them)
-    return Chosen(direction, scope.text, tuple(as_account(each) for each in rows), deleted, without)
+    return Chosen(direction, scope.text, tuple(as_account(account_row) for account_row in rows), deleted, without)
 
 
 def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int) -> Refused:
     """Somebody named an account or a company, and there is nothing to do about it."""
     if not all_of_them:
-        said = f"there is no integration account {scope.account}" if scope.account else f"{scope.text} has no account"
-        return Refused(f"{said}; nothing was changed", hint="ids are those of integration_accounts and companies")
+        problem = (
+            f"there is no integration account {scope.account}" if scope.account else f"{scope.text} has no account"
+        )
+        return Refused(f"{problem}; nothing was changed", hint="ids are those of integration_accounts and companies")
     if direction == "back":
         return Refused(
             f"no webhook secret is kept of {scope.text}, or no longer; nothing was changed",
@@ -158,24 +160,24 @@ class Begun:
 def begin_run(connection: Connection, direction: Direction, scope: str, key: str, on_event: OnEvent) -> Begun:
     """Go on with the run that was stopped, if it is the same; else begin one, and give the other up."""
     kind = KINDS[direction]
-    found = None
+    begun = None
     for id, old_kind, old_scope, counts, started_at, client in connection.execute(
         read_sql("secrets/webhooks/under_way.sql")
     ).fetchall():
-        done = counts.get("accounts", 0)
+        count = counts.get("accounts", 0)
         if (old_kind, old_scope) == (kind, scope):
-            found = Begun(id, started_at, counts.get("reached"), done)
-            if done:
+            begun = Begun(id, started_at, counts.get("reached"), count)
+            if count:
                 on_event(
                     Notice(
-                        f"going on with run {id}, begun by {client}: {done:,} accounts are done, and stay as they are"
+                        f"going on with run {id}, begun by {client}: {count:,} accounts are done, and stay as they are"
                     )
                 )
         else:
             end_run(connection, id, "given up")
             on_event(Notice(f"run {id} ({old_scope}) was not finished; this one takes its place"))
-    if found is not None:
-        return found
+    if begun is not None:
+        return begun
     values = {"kind": kind, "to_key": key, "scope": scope, "client": store.client(), "version": __version__}
     row = connection.execute(read_sql("secrets/webhooks/begin.sql"), values).fetchone()
     assert row is not None
@@ -183,21 +185,26 @@ def begin_run(connection: Connection, direction: Direction, scope: str, key: str
 
 
 def run_reached(
-    connection: Connection, rotation: int, account: str, accounts: int, failures: int, left: Sequence[NotPutBack]
+    connection: Connection,
+    rotation: int,
+    account: str,
+    accounts: int,
+    failures: int,
+    not_put_back: Sequence[NotPutBack],
 ) -> None:
-    """Write how far a run has come, in the transaction that writes the accounts; ``left`` is of this one."""
+    """Write how far a run has come, in the transaction that writes the accounts; ``not_put_back`` is of this one."""
     from psycopg.types.json import Jsonb
 
     counts = Jsonb({"accounts": accounts, "reached": account})
     values = {"rotation": rotation, "counts": counts, "failures": failures}
     connection.execute(read_sql("secrets/webhooks/reached.sql"), values)
-    if left:
+    if not_put_back:
         listed = {
             "rotation": rotation,
             "relation": ACCOUNTS,
-            "rows": [each.account_id for each in left],
-            "paths": [WEBHOOK_SECRET.text for _ in left],
-            "reasons": [each.reason for each in left],
+            "rows": [entry.account_id for entry in not_put_back],
+            "paths": [WEBHOOK_SECRET.text for _ in not_put_back],
+            "reasons": [entry.reason for entry in not_put_back],
         }
         connection.execute(read_sql("secrets/rotation/failure.sql"), listed)
 

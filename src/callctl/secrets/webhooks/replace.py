@@ -91,7 +91,7 @@ class _Batch:
 
     rows: list[tuple[Any, ...]]
     values: dict[str, str] = field(default_factory=dict, repr=False)
-    left: list[NotPutBack] = field(default_factory=list)
+    not_put_back: list[NotPutBack] = field(default_factory=list)
 
 
 class Replacement:
@@ -125,7 +125,7 @@ class Replacement:
         self._before = 0
         self._above: str | None = None
         self._done: list[Account] = []
-        self._left: list[NotPutBack] = []
+        self._not_put_back: list[NotPutBack] = []
         self._failures = self._total = 0
         self._committing = False
 
@@ -166,7 +166,7 @@ class Replacement:
         self._rotation, self._above, self._before = begun.rotation, begun.reached, begun.accounts
         pace = Pace(self._settings, self._reader, self._on_event)
         began = time.monotonic()
-        self._total = total = sum(each.account_id > (self._above or "") for each in self._chosen.accounts)
+        self._total = total = sum(account.account_id > (self._above or "") for account in self._chosen.accounts)
         keep_until = None
         while True:
             batch, until = self._retried(self._batch)
@@ -180,13 +180,15 @@ class Replacement:
                 for row in batch.rows
                 if row[0] in batch.values
             ]
-            self._left += batch.left
-            self._failures += len(batch.left)
+            self._not_put_back += batch.not_put_back
+            self._failures += len(batch.not_put_back)
             keep_until = keep_until or until
-            gone_through = len(self._done) + len(self._left)
+            gone_through = len(self._done) + len(self._not_put_back)
             rate = gone_through / max(time.monotonic() - began, 0.001)
-            left = max(total - gone_through, 0)
-            self._on_event(RotationProgress(gone_through, max(total, gone_through), len(self._left), left / rate))
+            remaining = max(total - gone_through, 0)
+            self._on_event(
+                RotationProgress(gone_through, max(total, gone_through), len(self._not_put_back), remaining / rate)
+            )
             pace.keep()
         self._encryptions.give_back(self._allowed)
         self._retried(lambda: webhooks_accounts.end_run(self._connection, self._rotation, "done"))
@@ -197,7 +199,7 @@ class Replacement:
             started_at=begun.started_at,
             accounts=tuple(self._done),
             before=self._before,
-            left=tuple(self._left),
+            left=tuple(self._not_put_back),
             deleted=self._chosen.deleted,
             without=self._chosen.without,
             file=self._file.path if self._file is not None and self._done else None,
@@ -250,16 +252,16 @@ class Replacement:
                 until = self._replace(batch, self._file)
             else:
                 self._put_back(batch)
-            done = self._before + len(self._done) + len(batch.values)
-            failures = self._failures + len(batch.left)
+            accounts_done = self._before + len(self._done) + len(batch.values)
+            failures = self._failures + len(batch.not_put_back)
             webhooks_accounts.run_reached(
-                self._connection, self._rotation, batch.rows[-1][0], done, failures, batch.left
+                self._connection, self._rotation, batch.rows[-1][0], accounts_done, failures, batch.not_put_back
             )
         return batch, until
 
     def _replace(self, batch: _Batch, file: PrivateFile) -> datetime:
         while self._allowed < len(batch.rows):
-            self._allowed += self._encryptions.more()
+            self._allowed += self._encryptions.reserve()
         kept: list[tuple[str, str, str, str]] = []
         for id, company, *_, secret in batch.rows:
             new = batch.values[id] = generate()
@@ -268,7 +270,7 @@ class Replacement:
             self._allowed -= 1
             self._check(encrypted, place, secret)
             kept.append((id, company, encrypted, tables.digest(new)))
-        accounts, companies, secrets, left_there = (list(each) for each in zip(*kept, strict=True))
+        accounts, companies, secrets, left_there = (list(column) for column in zip(*kept, strict=True))
         values = {
             "rotation": self._rotation,
             "accounts": accounts,
@@ -279,7 +281,7 @@ class Replacement:
         }
         row = self._connection.execute(read_sql("secrets/webhooks/keep.sql"), values).fetchone()
         assert row is not None
-        file.add("".join(self._line(each, batch.values[each[0]]) for each in batch.rows))
+        file.add("".join(self._line(batch_row, batch.values[batch_row[0]]) for batch_row in batch.rows))
         self._write(batch)
         until: datetime = row[0]
         return until
@@ -293,8 +295,8 @@ class Replacement:
         """The newest secret that is kept of each account, where what callctl left there still stands."""
         accounts = [row[0] for row in batch.rows]
         # Read behind the locks: what is kept cannot change now, but for the key that it is under.
-        found = self._connection.execute(read_sql("secrets/webhooks/newest.sql"), {"accounts": accounts}).fetchall()
-        newest = {account: rest for account, *rest in found}
+        rows = self._connection.execute(read_sql("secrets/webhooks/newest.sql"), {"accounts": accounts}).fetchall()
+        newest = {account: rest for account, *rest in rows}
         rule = Rule(bound=tables.bound_fields(self._connection))
         used = []
         for id, company, *_, secret in batch.rows:
@@ -315,7 +317,7 @@ class Replacement:
                 except (Malformed, NotDecrypted) as problem:
                     reason = f"what is kept does not open: {problem}"
             if reason is not None:
-                batch.left.append(NotPutBack(id, reason))
+                batch.not_put_back.append(NotPutBack(id, reason))
         self._write(batch)
         self._connection.execute(read_sql("secrets/webhooks/forget.sql"), {"kept": used})
 
@@ -372,10 +374,10 @@ def replace(
     StepFailed, Interrupted: each account that was done before is in the file and in the database.
     """
     with _at_work(settings, "webhooks rotate", wait, on_event) as (connection, reader, ring):
-        found = choose(connection, settings, scope, "new")
+        chosen = choose(connection, settings, scope, "new")
         new_file = PrivateFile(file)
         with closing(new_file):
-            return Replacement(settings, connection, reader, ring, found, scope, on_event, new_file, grace).run()
+            return Replacement(settings, connection, reader, ring, chosen, scope, on_event, new_file, grace).run()
 
 
 def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: OnEvent = ignore) -> Done:
@@ -385,8 +387,8 @@ def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: 
     :func:`replace`.
     """
     with _at_work(settings, "webhooks restore", wait, on_event) as (connection, reader, ring):
-        found = choose(connection, settings, scope, "back")
-        return Replacement(settings, connection, reader, ring, found, scope, on_event).run()
+        chosen = choose(connection, settings, scope, "back")
+        return Replacement(settings, connection, reader, ring, chosen, scope, on_event).run()
 
 
 @contextmanager
@@ -406,6 +408,6 @@ def _at_work(
             "another callctl is replacing webhook secrets, or putting them back",
             hint="wait for it to finish, or run with --wait",
         )
-        what = "another callctl to finish"
-        lock_alone(connection, settings, WEBHOOK_CLASS, wait=wait, held=held, what=what, on_event=on_event)
+        awaited = "another callctl to finish"
+        lock_alone(connection, settings, WEBHOOK_CLASS, wait=wait, held=held, awaited=awaited, on_event=on_event)
         yield connection, reader, ring

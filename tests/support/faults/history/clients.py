@@ -363,20 +363,20 @@ class Client:
         key = self.key(table)
         names = self.common.names
         known = {"old": ("type",), "new": ("chat", "call"), "both": ("type", "chat", "call")}[self.application]
-        found = None
+        saved = None
         settings = sql.SQL("t.settings::text" if table in ("companies", "chatbots") else "NULL::text")
         connection = self.connection
         with contextlib.suppress(psycopg.OperationalError):  # no lock in time, or the connection was ended
-            found = connection.execute(
+            saved = connection.execute(
                 sql.SQL("SELECT to_jsonb(t), {} FROM {} AS t WHERE id = {}").format(
                     settings, sql.Identifier(table), sql.Literal(key)
                 )
             ).fetchone()
         with contextlib.suppress(psycopg.OperationalError):
             connection.rollback()
-        if found is None:
+        if saved is None:
             return
-        row, document = found
+        row, document = saved
         values: dict[str, Value] = {"name": self.random.choice((self.mark(), row["name"]))}
         if table in FLAGS and all(names.column(table, name) in row for name in known):
             values |= {name: _text(row[names.column(table, name)]) for name in known}

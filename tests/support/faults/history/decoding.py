@@ -30,16 +30,16 @@ class Decoder:
 
     def commits(self, lines: Iterable[tuple[int, str]]) -> list[Commit]:
         """The commits among these lines (xid, text) that wrote to a watched table."""
-        done: list[Commit] = []
+        commits: list[Commit] = []
         for xid, text in lines:
             if text.startswith("BEGIN"):
                 self._open = []
             elif text.startswith("COMMIT"):
                 if self._open:
-                    done.append(Commit(xid, tuple(self._open)))
+                    commits.append(Commit(xid, tuple(self._open)))
             elif (version := self.version(text)) is not None:
                 self._open.append(version)
-        return done
+        return commits
 
     def version(self, text: str) -> Version | None:
         """The row version that a line tells of, None for any other table."""
@@ -67,13 +67,13 @@ class Decoder:
         while position < len(text):
             if until is not None and text.startswith(until, position):
                 break
-            found = COLUMN.match(text, position + 1)  # behind the space
-            assert found is not None, f"not a column: {text[position : position + 80]!r}"
-            name = found["name"]
+            match = COLUMN.match(text, position + 1)  # behind the space
+            assert match is not None, f"not a column: {text[position : position + 80]!r}"
+            name = match["name"]
             if name.startswith('"'):
                 name = name[1:-1].replace('""', '"')
-            row[self._names[table].get(name, name)] = _value(found["value"])
-            position = found.end()
+            row[self._names[table].get(name, name)] = _value(match["value"])
+            position = match.end()
         self._end = position
         return row
 

@@ -67,7 +67,9 @@ class Judge:
 
     def __post_init__(self) -> None:
         self.paths = paths.Paths(self.history.default_call)
-        self.clients = {each.xid: each for each in self.history.transactions if each.xid is not None}
+        self.clients = {
+            transaction.xid: transaction for transaction in self.history.transactions if transaction.xid is not None
+        }
         self._reported: set[tuple[str, Place, str]] = set()
 
     def find(self, kind: str, place: Place, detail: str) -> None:

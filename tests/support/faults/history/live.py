@@ -227,15 +227,15 @@ class Controller:
             code, _ = self._command(phase, kill_after=self.random.uniform(0.3, 3))
             if code == 0:
                 return ""
-        said = ""
+        output = ""
         for attempt in range(2 * ATTEMPTS):
             if attempt == ATTEMPTS:
                 self.common.gate.close()
-            code, said = self._command(phase)
+            code, output = self._command(phase)
             if code == 0:
                 return ""
-            self.refusals.append(f"{' '.join(phase.arguments)}: exit {code}: {said}")
-        return f"{' '.join(phase.arguments)}: {said}"
+            self.refusals.append(f"{' '.join(phase.arguments)}: exit {code}: {output}")
+        return f"{' '.join(phase.arguments)}: {output}"
 
     def _command(self, phase: Phase, kill_after: float | None = None) -> tuple[int, str]:
         process = subprocess.Popen(
