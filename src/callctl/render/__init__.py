@@ -11,6 +11,7 @@ __all__ = [
     "documents",
     "loadtest",
     "migration",
+    "pages",
     "progress",
     "run_page",
     "sandbox",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from callctl.files import REPORT_MARK
 from callctl.loadtest.measure import BUCKET_SECONDS
 from callctl.render import console as render
-from callctl.render.console import AMBER, BAD, GOOD, GRID, INK, PAPER, QUIET, page, table
+from callctl.render import pages
+from callctl.render.console import table
+from callctl.render.pages import AMBER, BAD, GOOD, INK
 
 if TYPE_CHECKING:
     from callctl.config.database_url import Target
@@ -276,13 +277,17 @@ def _seconds(value: float) -> str:
 LEFT, RIGHT, WIDTH = 190, 70, 720
 ROW, HEAD, STRIP = 24, 84, 90
 LOWEST = 0.1  # milliseconds
-AT_LIMIT = f'stroke="{BAD}" stroke-dasharray="4 3"'
 SUFFIXES = (".svg", ".html")
 
 
 def write_picture(result: LoadTest, suffix: str) -> str:
     """The content of a report file, by its suffix."""
-    return html(result) if suffix == ".html" else f"{REPORT_MARK}\n{svg(result)}"
+    if suffix != ".html":
+        return f"{REPORT_MARK}\n{svg(result)}"
+    from markupsafe import Markup
+
+    picture = Markup(svg(result, titled=False))
+    return pages.written("loadtest.html", title=_title(result), result=result, picture=picture, facts=facts(result))
 
 
 def svg(result: LoadTest, *, titled: bool = True) -> str:
@@ -291,62 +296,61 @@ def svg(result: LoadTest, *, titled: bool = True) -> str:
     ``titled``: with its title above it; a page says it already.
     """
     highest = max([result.limit_ms * 2, *(query.response.max_ms for query in result.queries)])
-    rows = HEAD + len(result.queries) * ROW
-    strips = [
-        _Strip(_until_the_last(result.slowest_ms), BUCKET_SECONDS, INK, "longest response", "ms", 0, result.limit_ms)
-    ]
-    if result.cpus:
-        cpus = result.server.cpus if result.server else 0
-        strips.append(_Strip(result.cpus, 1.0, AMBER, f"server, of {cpus} CPUs", "CPUs", cpus))
-    height = rows + 40 + len(strips) * (STRIP + 30) + 20
+    bottom = HEAD + len(result.queries) * ROW
 
     def across(value: float) -> float:
         share = math.log(max(value, LOWEST) / LOWEST) / math.log(highest / LOWEST)
         return round(LEFT + min(share, 1.0) * WIDTH, 1)
 
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}"'
-        ' font-family="system-ui, sans-serif" font-size="12" role="img">',
-        f"<title>{escape(_title(result))}</title>",
-        f'<rect width="100%" height="100%" fill="{PAPER}"/>',
-        *([f'<text x="8" y="20" fill="{INK}" font-weight="600">{escape(_title(result))}</text>'] if titled else []),
-        f'<text x="8" y="38" fill="{QUIET}">bar: median to 99th percentile, from the planned start; mark: 95th; '
-        "line: to the longest</text>",
-        f'<text x="{LEFT + WIDTH + 8}" y="{HEAD - 12}" fill="{QUIET}">95th</text>',
-    ]
-    mark = LOWEST
-    while mark <= highest:
-        x = across(mark)
-        lines.append(f'<line x1="{x}" x2="{x}" y1="{HEAD - 8}" y2="{rows}" stroke="{GRID}"/>')
-        lines.append(f'<text x="{x}" y="{rows + 14}" fill="{QUIET}" text-anchor="middle">{mark:g} ms</text>')
-        mark *= 10
-    for number, query in enumerate(result.queries):
-        lines += _bar(query, HEAD + number * ROW, across(query.response.p50_ms), across(query.response.p95_ms),
-                      across(query.response.p99_ms), across(query.response.max_ms))  # fmt: skip
+    strips = list(_strips(result, bottom + 40))
+    decades = [LOWEST * 10**power for power in range(1 + int(math.log10(highest / LOWEST) + 1e-9))]
     limit = across(result.limit_ms)
-    lines.append(f'<line x1="{limit}" x2="{limit}" y1="{HEAD - 8}" y2="{rows}" {AT_LIMIT}/>')
-    # Near the end of the axis it would stand in the column of numbers.
-    x, anchor = (limit, "middle") if limit < LEFT + WIDTH - 40 else (LEFT + WIDTH, "end")
-    lines.append(
-        f'<text x="{x}" y="{HEAD - 12}" fill="{BAD}" text-anchor="{anchor}">limit {result.limit_ms:g} ms</text>'
+    # Near the end of the axis its label would be in the column of numbers.
+    label_x, anchor = (limit, "middle") if limit < LEFT + WIDTH - 40 else (LEFT + WIDTH, "end")
+    return pages.written(
+        "loadtest.svg",
+        title=_title(result),
+        titled=titled,
+        left=LEFT,
+        width=WIDTH,
+        right=RIGHT,
+        head=HEAD,
+        bottom=bottom,
+        height=bottom + 60 + len(strips) * (STRIP + 30),
+        axis=[(value, across(value)) for value in decades],
+        bars=[_bar(query, HEAD + number * ROW + ROW / 2, across) for number, query in enumerate(result.queries)],
+        limit={"x": limit, "label_x": label_x, "anchor": anchor, "text": f"{result.limit_ms:g} ms"},
+        strips=strips,
+        seconds=result.seconds,
     )
-    top = rows + 40
-    for each_strip in strips:
-        lines += _strip(each_strip, top, result.seconds)
-        top += STRIP + 30
-    return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _bar(query: QueryTimes, top: int, p50: float, p95: float, p99: float, longest: float) -> Iterator[str]:
-    colour = BAD if query.over_limit else GOOD
-    middle = top + ROW / 2
-    yield f'<text x="{LEFT - 10}" y="{middle + 4}" fill="{INK}" text-anchor="end">{escape(query.query)}</text>'
-    yield f'<line x1="{p50}" x2="{longest}" y1="{middle}" y2="{middle}" stroke="{colour}" stroke-width="1.5"/>'
-    wide = round(max(p99 - p50, 2.0), 1)
-    yield f'<rect x="{p50}" y="{middle - 6}" width="{wide}" height="12" fill="{colour}" fill-opacity="0.45"/>'
-    yield f'<rect x="{p95 - 1.5}" y="{middle - 8}" width="3" height="16" fill="{colour}"/>'
-    label = _milliseconds(query.response.p95_ms)
-    yield f'<text x="{LEFT + WIDTH + 8}" y="{middle + 4}" fill="{colour}">{label}</text>'
+@dataclass(frozen=True)
+class _Bar:
+    """The spread of a query's times, its middle so far down."""
+
+    name: str
+    middle: float
+    p50: float
+    p95: float
+    width: float
+    longest: float
+    colour: str
+    label: str
+
+
+def _bar(query: QueryTimes, middle: float, across: Callable[[float], float]) -> _Bar:
+    p50, p99 = across(query.response.p50_ms), across(query.response.p99_ms)
+    return _Bar(
+        query.query,
+        middle,
+        p50,
+        across(query.response.p95_ms),
+        round(max(p99 - p50, 2.0), 1),
+        across(query.response.max_ms),
+        BAD if query.over_limit else GOOD,
+        _milliseconds(query.response.p95_ms),
+    )
 
 
 def _milliseconds(value: float) -> str:
@@ -354,83 +358,56 @@ def _milliseconds(value: float) -> str:
     return f"{value:.1f} ms" if value < 1000 else f"{value:,.0f} ms"
 
 
+@dataclass(frozen=True)
+class _Strip:
+    """One series over the time of the test; ``limit`` is how far down its limit is, None where that is above it."""
+
+    label: str
+    colour: str
+    top: int
+    bottom: int
+    peak: str
+    limit: float | None
+    points: str
+
+
+def _strips(result: LoadTest, top: int) -> Iterator[_Strip]:
+    slowest = _until_the_last(result.slowest_ms)
+    peak = max([*slowest, 0.0])
+    yield _strip(slowest, BUCKET_SECONDS, result, top, ("longest response", INK, _milliseconds(peak)), result.limit_ms)
+    if result.cpus:
+        cpus = result.server.cpus if result.server else 0
+        text = f"{max(result.cpus):.2f} CPUs"
+        yield _strip(
+            result.cpus, 1.0, result, top + STRIP + 30, (f"server, of {cpus} CPUs", AMBER, text), None, full=cpus
+        )
+
+
+def _strip(
+    series: Sequence[float],
+    step: float,
+    result: LoadTest,
+    top: int,
+    said: tuple[str, str, str],
+    limit: float | None,
+    *,
+    full: float = 0.0,
+) -> _Strip:
+    """``step`` seconds a value; its height is ``full`` at least."""
+    highest = max([*series, full, 0.001])
+    bottom, scale = top + STRIP, WIDTH / max(result.seconds, step)
+    points = " ".join(
+        f"{LEFT + min((number + 0.5) * step * scale, WIDTH):.1f},{bottom - value / highest * STRIP:.1f}"
+        for number, value in enumerate(series)
+    )
+    label, colour, peak = said
+    down = round(bottom - limit / highest * STRIP, 1) if limit is not None and limit <= highest else None
+    return _Strip(label, colour, top, bottom, peak, down, points)
+
+
 def _until_the_last(series: Sequence[float]) -> Sequence[float]:
     """Without the moments at its end in which nothing was answered any more."""
     return series[: max((number + 1 for number, value in enumerate(series) if value), default=0)]
-
-
-@dataclass(frozen=True)
-class _Strip:
-    """One series over the time of the test, ``step`` seconds a value; its height stands for ``full`` at least."""
-
-    series: Sequence[float]
-    step: float
-    colour: str
-    label: str
-    unit: str
-    full: float = 0.0
-    limit: float | None = None
-
-
-def _strip(strip: _Strip, top: int, seconds: float) -> Iterator[str]:
-    peak = max([*strip.series, 0.0])
-    highest = max(peak, strip.full, 0.001)
-    bottom = top + STRIP
-    yield f'<text x="{LEFT - 10}" y="{top + 14}" fill="{INK}" text-anchor="end">{escape(strip.label)}</text>'
-    peak_text = _milliseconds(peak) if strip.unit == "ms" else f"{peak:.2f} {strip.unit}"
-    yield f'<text x="{LEFT - 10}" y="{top + 30}" fill="{QUIET}" text-anchor="end">at most {peak_text}</text>'
-    yield f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{bottom}" y2="{bottom}" stroke="{GRID}"/>'
-    if strip.limit is not None and strip.limit <= highest:
-        y = round(bottom - strip.limit / highest * STRIP, 1)
-        yield f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y}" y2="{y}" {AT_LIMIT}/>'
-        yield f'<text x="{LEFT + WIDTH + 8}" y="{y + 4}" fill="{BAD}">limit</text>'
-    scale = WIDTH / max(seconds, strip.step)
-    points = " ".join(
-        f"{LEFT + min((number + 0.5) * strip.step * scale, WIDTH):.1f},{bottom - value / highest * STRIP:.1f}"
-        for number, value in enumerate(strip.series)
-    )
-    line = f'stroke="{strip.colour}" stroke-width="1.5" stroke-linejoin="round"'
-    yield f'<polyline points="{points}" fill="none" {line}/>'
-    yield f'<text x="{LEFT}" y="{bottom + 14}" fill="{QUIET}">0 s</text>'
-    yield f'<text x="{LEFT + WIDTH}" y="{bottom + 14}" fill="{QUIET}" text-anchor="end">{seconds:.1f} s</text>'
-
-
-def html(result: LoadTest) -> str:
-    """A page of its own with the picture and the numbers; it loads nothing."""
-    heads = ("query", "times", "failed", "p50 ms", "p95 ms", "p99 ms", "max ms")
-    rows = [
-        f"<tr{' class=over' if query.over_limit else ''}><td>{escape(query.query)}</td>"
-        + "".join(
-            f"<td>{value}</td>"
-            for value in (
-                f"{query.times:,}",
-                f"{sum(query.errors.values()):,}",
-                *(
-                    f"{value:.2f}"
-                    for value in (
-                        query.response.p50_ms,
-                        query.response.p95_ms,
-                        query.response.p99_ms,
-                        query.response.max_ms,
-                    )
-                ),
-            )
-        )
-        + "</tr>"
-        for query in result.queries
-    ]
-    definitions = [f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts(result)]
-    return page(
-        _title(result),
-        [
-            f"<p>{result.started_at.isoformat(timespec='seconds')}, PostgreSQL {escape(result.version)}</p>",
-            svg(result, titled=False),
-            f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>",
-            *rows,
-            "</table>",
-            f"<dl>{''.join(definitions)}</dl>",
-        ],
-    )
 
 
 def _title(result: LoadTest) -> str:

@@ -237,7 +237,7 @@ def test_the_picture_is_drawn(cpus: tuple[float, ...]) -> None:
         for name, most in (("x", width), ("x1", width), ("x2", width), ("y", height), ("y1", height), ("y2", height)):
             assert -1 <= float(element.get(name, 0)) <= most, element.attrib
     page = render_loadtest.write_picture(done, ".html")
-    assert "<tr class=over><td>search</td>" in page
+    assert '<tr class="over"><td>search</td>' in page
     assert page.count("call sessions, ") == 3  # both titles of a page, and the picture's own name, unseen
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
