@@ -157,9 +157,12 @@ def _contract() -> Iterator[str]:
         summary = f"{len(names)} of callctl's own schema" if not steps else ", ".join([*names, *gone])
         yield f"| {steps} | `{check}` | {summary} |"
     every = f"1-{len(all_steps())}"
+    added = "nothing but callctl's own is in its schema, on its tables, or refers to them from another schema"
+    yield f"| | `store-additions` | {added} |"
     yield "| | `store-writes` | no trigger or rule but callctl's own is on its tables |"
     yield f"| {every} | `writes-kept` | no trigger or rule keeps the platform's rows from being inserted or updated |"
     yield f"| {every} | `deletes-kept` *(warns)* | no trigger or rule keeps the platform's rows from being deleted |"
+    yield f"| {every} | `writes-unknown` *(warns)* | the text of every trigger there says that it keeps the row |"
     yield "| 9-11 | `additions` *(warns)* | nothing was added to the three new tables |"
     yield "| 9-11 | `additions-swallow` | nothing that was added to them may keep a row from being written |"
 

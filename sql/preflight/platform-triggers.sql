@@ -8,10 +8,16 @@
 -- do: read its function; if it does more than set updated_at (sends something, writes an audit row), plan
 --      for that many calls
 
+-- What its text says of the row: migration/steps/hooks.sql, which callctl puts in the place of the query 'hook'.
+WITH hook AS (
+    SELECT NULL::oid AS oid, NULL::text AS writes, NULL::text AS because
+)
 SELECT
     'warns' AS level,
-    format('trigger %I on %s runs %s for each row that step %s writes', g.tgname, c.oid::regclass,
-           g.tgfoid::regprocedure, array_to_string(t.steps, ' or ')) AS what,
+    format('trigger %I on %s runs %s for each row that step %s writes%s', g.tgname, c.oid::regclass,
+           g.tgfoid::regprocedure, array_to_string(t.steps, ' or '),
+           CASE h.writes WHEN 'may be swallowed' THEN format('; it may swallow the row (%s)', h.because)
+                         WHEN 'not known' THEN format('; not known whether it keeps the row (%s)', h.because) END) AS what,
     format('%I on %s', g.tgname, c.oid::regclass) AS object,
     t.steps
 FROM (VALUES
@@ -25,6 +31,7 @@ JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatap
 JOIN pg_catalog.pg_trigger AS g ON g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
 JOIN pg_catalog.pg_proc AS p ON p.oid = g.tgfoid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+LEFT JOIN hook AS h ON h.oid = g.oid
 WHERE (g.tgtype::integer & t.event) <> 0
   AND n.nspname <> 'callctl'
   AND p.proname <> 'check_chatbot_capabilities';

@@ -9,6 +9,8 @@ SELECT
     format('transactions of role %s are read-only here: default_transaction_read_only is on (set by %s)',
            current_user, s.source) AS what,
     current_user::text AS object,
-    format('ALTER ROLE %I IN DATABASE %I SET default_transaction_read_only = off;', current_user, current_database()) AS fix
+    -- The session that runs it is read only as well.
+    format('SET default_transaction_read_only = off; SET transaction_read_only = off; ALTER ROLE %I IN DATABASE %I SET default_transaction_read_only = off;',
+           current_user, current_database()) AS fix
 FROM pg_catalog.pg_settings AS s
 WHERE s.name = 'default_transaction_read_only' AND s.setting = 'on';

@@ -9,7 +9,12 @@ SET callctl.writes = 'on';
 -- Functions have a search_path of their own (pg_catalog first), but for those that write to the platform's tables or alter them:
 -- the platform's triggers and event triggers, which they fire, run with the session's.
 
-CREATE SCHEMA IF NOT EXISTS callctl;
+-- Asked for first: IF NOT EXISTS wants the right to create a schema also where this one is there.
+DO $$ BEGIN
+  IF to_regnamespace('callctl') IS NULL THEN
+    CREATE SCHEMA callctl;
+  END IF;
+END $$;
 COMMENT ON SCHEMA callctl IS 'callctl: history of the voice call migration, and what it saved so that it can go back';
 
 CREATE TABLE IF NOT EXISTS callctl.installation (

@@ -161,6 +161,7 @@ $body$ $make$, 'keep_' || relation, relation, p_type, p_chat, p_call, key);
     -- For replicas' writers and loaders, too, which set session_replication_role.
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', p_table, t.name);
   END LOOP;
+  PERFORM callctl.give_to_owner();
 END
 $$;
 COMMENT ON FUNCTION callctl.make_sync(regclass, name, name, name) IS

@@ -197,6 +197,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   t record;
   writes text;
+  uncounted text[] := '{}';
 BEGIN
   IF cardinality(p_accepted) = 0 AND NOT EXISTS (SELECT FROM callctl.tally AS y OFFSET 1000)
      AND NOT EXISTS (SELECT FROM callctl.removed_row) AND NOT EXISTS (
@@ -222,7 +223,14 @@ BEGIN
              WHERE c.present <> c.recorded OR c.digest <> 0
             UNION ALL
             SELECT '', 0, 0, 0) AS c;  -- that it has begun
+    IF EXISTS (SELECT FROM callctl.tally AS y WHERE y.relation = t.relation AND y.kind = 'begun' AND (y.row_count, y.digest) <> (0, 0)) THEN
+      uncounted := uncounted || ('callctl.' || t.relation);
+    END IF;
   END LOOP;
+  IF uncounted <> '{}' THEN
+    RAISE WARNING 'callctl.tally begins to count % with the rows that are there: verify cannot tell which were removed or changed before now. An earlier callctl that did not count leaves it so; if none has migrated this database, the count was emptied by hand: compare with a backup',
+      array_to_string(uncounted, ', ');
+  END IF;
   UPDATE callctl.installation AS i SET counted = i.counted || ARRAY(
            SELECT DISTINCT y.relation FROM callctl.tally AS y
             WHERE y.kind IN ('begun', 'accepted') AND y.relation <> ALL (i.counted) ORDER BY y.relation)

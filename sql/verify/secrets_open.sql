@@ -1,32 +1,84 @@
 -- steps: 1
 -- fast: yes
 -- means: a role that has no business with them may read or change secrets of customers, or what callctl saved of their rows
--- mends: run the REVOKE beside it; or, for accounts, GRANT the role the same on chatbots if it is one of the application's
+-- mends: run the statement beside it, as a superuser; or, for accounts, GRANT the role the same on chatbots if it is one of the application's
 
 -- Whoever may do the same with all of chatbots is one of the application's roles (new-tables-granted goes by that as well); for
 -- callctl's tables it has to be a reader of chatbots, and may only read. PUBLIC never may. Columns count where they hold secrets.
--- check: secrets-closed: accounts and callctl's own tables, with what is kept and saved there, are open to no role but the application's
-SELECT c.oid::regclass AS table, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee)::text END AS role,
-       string_agg(DISTINCT g.privilege || coalesce(' (' || quote_ident(g.attname) || ')', ''), ', ') AS may,
-       format('REVOKE %s ON %s FROM %s%s;', string_agg(DISTINCT g.privilege || coalesce(' (' || quote_ident(g.attname) || ')', ''), ', '),
-              c.oid::regclass, CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END,
-              CASE WHEN bool_or(g.is_grantable) THEN ' CASCADE' ELSE '' END) AS statement
-FROM pg_class AS c
-CROSS JOIN LATERAL (
-  SELECT t.grantee, t.privilege_type AS privilege, t.is_grantable, NULL::name AS attname FROM aclexplode(c.relacl) AS t
+-- The tables that inherit from accounts hold rows of accounts. In schema callctl no one but its owner makes anything.
+-- A REVOKE takes back what the role that runs it has granted; a superuser's, or a member of the owner's, what the owner has. So another
+-- role's grant is taken back as that role; where that role cannot name the table, its right to grant goes, with all that it has granted.
+-- Grants that rest on others come first.
+-- check: secrets-closed: accounts and callctl's own schema, with what is kept and saved there, are open to no role but the application's
+WITH RECURSIVE accounts AS (
+  SELECT c.oid FROM pg_class AS c
+  WHERE c.relname = 'integration_accounts' AND c.relnamespace IN ('chatapp'::regnamespace, 'callctl'::regnamespace)
+  UNION
+  SELECT i.inhrelid FROM accounts AS a JOIN pg_inherits AS i ON i.inhparent = a.oid
+), given AS (
+  SELECT c.oid::regclass::text AS object, c.oid::regclass::text AS place, c.relnamespace AS namespace, c.relowner AS owner, g.*
+  FROM pg_class AS c
+  CROSS JOIN LATERAL (
+    SELECT t.grantor, t.grantee, t.privilege_type AS privilege, t.is_grantable, NULL::name AS attname FROM aclexplode(c.relacl) AS t
+    UNION ALL
+    SELECT t.grantor, t.grantee, t.privilege_type, t.is_grantable, a.attname
+    FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS t
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      AND (c.oid NOT IN (SELECT s.oid FROM accounts AS s) OR a.attname IN ('credentials', 'access_token', 'refresh_token', 'webhook_secret'))
+  ) AS g
+  WHERE (c.oid IN (SELECT s.oid FROM accounts AS s) OR c.relnamespace = 'callctl'::regnamespace)
+    AND c.relkind IN ('r', 'p', 'f')
   UNION ALL
-  SELECT t.grantee, t.privilege_type, t.is_grantable, a.attname
-  FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS t
-  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    AND (c.relname <> 'integration_accounts' OR a.attname IN ('credentials', 'access_token', 'refresh_token', 'webhook_secret'))
-) AS g
-LEFT JOIN pg_roles AS r ON r.oid = g.grantee
-WHERE (c.relnamespace = 'chatapp'::regnamespace AND c.relname = 'integration_accounts'
-       OR c.relnamespace = 'callctl'::regnamespace)
-  AND c.relkind IN ('r', 'p') AND g.grantee <> c.relowner
-  AND (g.grantee = 0
-       OR r.oid IS NOT NULL AND NOT r.rolsuper AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
-          AND (c.relnamespace = 'callctl'::regnamespace AND g.privilege <> 'SELECT'
-               OR NOT has_table_privilege(r.oid, 'chatapp.chatbots'::regclass, g.privilege)))
-GROUP BY c.oid, g.grantee
-ORDER BY 1, 2;
+  SELECT 'schema callctl', 'SCHEMA callctl', n.oid, n.nspowner, t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
+  FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS t
+  WHERE n.nspname = 'callctl' AND t.privilege_type = 'CREATE'
+), lent AS (
+  SELECT g.object, g.owner AS role, 0 AS hands FROM given AS g
+  UNION
+  SELECT g.object, g.grantee, l.hands + 1 FROM lent AS l JOIN given AS g ON g.object = l.object AND g.grantor = l.role AND g.is_grantable
+  WHERE l.hands < 10
+)
+SELECT f.object AS table, f.role, f.may,
+       CASE WHEN f.grantor = f.owner THEN format('REVOKE %s ON %s FROM %s%s;', f.may, f.place, f.named, f.cascading)
+            WHEN o.rolsuper OR pg_has_role(o.oid, f.owner, 'USAGE')
+            THEN format('%I granted it before it became a superuser, or a member of %I: end that, run callctl verify --fast for the REVOKE, then restore it',
+                        o.rolname, pg_get_userbyid(f.owner))
+            WHEN NOT has_schema_privilege(o.oid, f.namespace, 'USAGE')
+            THEN format('REVOKE GRANT OPTION FOR %s ON %s FROM %I CASCADE;', f.may, f.place, o.rolname)
+            ELSE format('SET ROLE %I; REVOKE %s ON %s FROM %s%s; RESET ROLE;', o.rolname, f.may, f.place, f.named, f.cascading) END AS statement
+FROM (
+  SELECT g.object, g.place, g.namespace, g.owner, g.grantor,
+         CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee)::text END AS role,
+         CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END AS named,
+         string_agg(DISTINCT g.privilege || coalesce(' (' || quote_ident(g.attname) || ')', ''), ', ') AS may,
+         CASE WHEN bool_or(g.is_grantable) THEN ' CASCADE' ELSE '' END AS cascading
+  FROM given AS g
+  LEFT JOIN pg_roles AS r ON r.oid = g.grantee
+  WHERE g.grantee <> g.owner
+    AND (g.grantee = 0
+         OR r.oid IS NOT NULL AND NOT r.rolsuper AND NOT pg_has_role(r.oid, g.owner, 'USAGE')
+            AND CASE WHEN g.namespace = 'callctl'::regnamespace AND g.privilege <> 'SELECT' THEN true
+                     ELSE NOT has_table_privilege(r.oid, 'chatapp.chatbots'::regclass, g.privilege) END)
+  GROUP BY g.object, g.place, g.namespace, g.owner, g.grantee, g.grantor
+) AS f
+LEFT JOIN pg_roles AS o ON o.oid = f.grantor
+ORDER BY (SELECT max(l.hands) FROM lent AS l WHERE l.object = f.object AND l.role = f.grantor) DESC, 1, 2;
+
+-- The owner of callctl's own schema and tables is compared by store-tables.
+-- check: secrets-owned: accounts, and what inherits from them, belong to a role that owns tables of the platform, or to callctl's owner
+WITH RECURSIVE accounts AS (
+  SELECT c.oid FROM pg_class AS c
+  WHERE c.relname = 'integration_accounts' AND c.relnamespace IN ('chatapp'::regnamespace, 'callctl'::regnamespace)
+  UNION
+  SELECT i.inhrelid FROM accounts AS a JOIN pg_inherits AS i ON i.inhparent = a.oid
+)
+SELECT c.oid::regclass AS table, r.rolname AS owner, format('ALTER TABLE %s OWNER TO %I;', c.oid::regclass, pg_get_userbyid(p.relowner)) AS statement
+FROM accounts AS a
+JOIN pg_class AS c ON c.oid = a.oid
+JOIN pg_roles AS r ON r.oid = c.relowner
+JOIN pg_class AS p ON p.oid = 'chatapp.chatbots'::regclass
+WHERE NOT r.rolsuper AND NOT pg_has_role(r.oid, p.relowner, 'USAGE')
+  AND r.oid NOT IN (SELECT o.relowner FROM pg_class AS o WHERE o.relnamespace = p.relnamespace AND o.oid NOT IN (SELECT s.oid FROM accounts AS s)
+                      AND o.relname IN ('users', 'companies', 'chatbots', 'chatbot_packages', 'ai_models', 'end_users', 'conversations'))
+  AND r.oid <> (SELECT o.relowner FROM pg_class AS o WHERE o.oid = 'callctl.installation'::regclass)
+ORDER BY 1;

@@ -15,6 +15,7 @@ from callctl.migration.checks.verify import verify
 
 COMMANDS = re.compile(
     r"\b(migrate down --to \d+|migrate up|(?<=and )up\b|(?<=then )up\b|loadtest --clean|settings init"
+    r"|companies disable --without-flag|seed-models"
     r"|migrate adopt --changed-records)"
 )
 

@@ -347,7 +347,7 @@ def test_down_refuses_where_saved_values_are_gone(documented: str, capsys: pytes
     "change",
     [
         "UPDATE callctl.saved_value SET value = '\"chat\"' WHERE field = 'chatbot_type'",
-        "DELETE FROM callctl.definition WHERE step = 6",
+        "DELETE FROM callctl.definition WHERE step = 6 AND kind = 'index'",
         "UPDATE callctl.definition SET ddl = replace(ddl, '50', '60') WHERE step = 6 AND kind = 'column'",
         "DELETE FROM callctl.made",
         "INSERT INTO callctl.made (step, kind, relation, name) VALUES (13, 'row', 'ai_models', 'x')",

@@ -1,6 +1,6 @@
 -- Step 12: what is true once it is done, beside what sql/contract says of the catalog.
--- means: calls can't be switched on for a company, or a call bot answers without a voice
--- mends: callctl settings init for chatbots; callctl companies disable for companies, or if they are deleted, callctl migrate down --to 11 and up
+-- means: calls are off for a company, also where they had been switched on; or a call bot has no voice to answer with
+-- mends: callctl settings init for chatbots; callctl companies disable --without-flag for companies, then callctl companies enable for those that were on
 
 -- A company that was there: step 12 has saved something of it, or it is no younger than the newest that the step met, and was made
 -- well before the step began. Times without a time zone may be in any, so that a company of that very day counts only if

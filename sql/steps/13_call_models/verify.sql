@@ -1,6 +1,6 @@
 -- Step 13: what is true once it is done, beside what sql/contract says of the catalog.
 -- means: a model for calls is missing from the list that customers choose from
--- mends: callctl migrate down --to 12, then callctl migrate up: models that are missing are inserted again
+-- mends: callctl seed-models inserts it again. A model that is not to be offered keeps its row, with is_active = false or deleted_at set, whichever ai_models has
 
 -- While chatbots has its type column, models wait in callctl.saved_row where the table has no is_active.
 -- check: call-models: the catalogue's three models are there, or wait for step 6

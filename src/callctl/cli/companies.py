@@ -47,6 +47,12 @@ NamesFile: TypeAlias = Annotated[
         "--file", metavar="FILE", help="A file of ids and slugs, one a line, or - for stdin; # begins a comment."
     ),
 ]
+WithoutFlag: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--without-flag", help="All companies without a flag, deleted ones too: they are off already, and get false."
+    ),
+]
 LookOnly: TypeAlias = Annotated[
     bool, typer.Option("--dry-run", help="Show which companies would change, and change nothing.")
 ]
@@ -95,6 +101,7 @@ def disable(
     context: typer.Context,
     company: Named = None,
     file: NamesFile = None,
+    without_flag: WithoutFlag = False,
     dry_run: LookOnly = False,
     wait: Wait = False,
     yes: Yes = False,
@@ -104,7 +111,17 @@ def disable(
 ) -> None:
     """Switch calls off for companies."""
     options = {"lock_timeout": lock_timeout, "lock_wait": lock_wait, "statement_timeout": statement_timeout}
-    _switch(context, company, file, options, enable=False, dry_run=dry_run, wait=wait, yes=yes)
+    _switch(
+        context,
+        company,
+        file,
+        options,
+        enable=False,
+        without_flag=without_flag,
+        dry_run=dry_run,
+        wait=wait,
+        yes=yes,
+    )
 
 
 def _switch(
@@ -117,6 +134,7 @@ def _switch(
     dry_run: bool,
     wait: bool,
     yes: bool,
+    without_flag: bool = False,
 ) -> None:
     settings = common.settings(context, **options)
     from callctl.render import progress as render_progress
@@ -126,7 +144,12 @@ def _switch(
     names = [name.strip() for name in given or () if name.strip()]
     if file is not None:
         names += common.lines_of(file)
-    if not names:
+    if without_flag and (given or file is not None):
+        raise UsageError(
+            "--without-flag takes no names: it is about every company without a flag",
+            hint="name companies, or give --without-flag",
+        )
+    if not names and not without_flag:
         raise UsageError(
             "no company is named" + (f": {file} has no line with an id or a slug" if file else ""),
             hint="give ids or slugs, or a file of them with --file; callctl companies list shows them",
@@ -134,7 +157,7 @@ def _switch(
     if dry_run:
         common.answering()
     with common.connected(settings, writes=not dry_run) as connection:
-        chosen = companies.choose(connection, settings, names, enable=enable)
+        chosen = companies.choose(connection, settings, names, enable=enable, without_flag=without_flag)
         if dry_run or not chosen.changing:
             render_tenants.switched(chosen, settings.output, dry_run=dry_run, target=common.target())
             return
@@ -142,5 +165,7 @@ def _switch(
             render_tenants.switch_preview(chosen)
         common.confirm(connection, settings, render_tenants.switch_question(chosen), yes=yes)
     with render_progress.until_answered(settings.output) as on_event:
-        result = companies.switch(settings, names, enable=enable, wait=wait, on_event=on_event)
+        result = companies.switch(
+            settings, names, enable=enable, without_flag=without_flag, wait=wait, on_event=on_event
+        )
     render_tenants.switched(result, settings.output, target=common.target())

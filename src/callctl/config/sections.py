@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -105,9 +105,11 @@ def parse_keys(value: object, directory: Path) -> KeyConfig:
     if not isinstance(ring_value, list) or not ring_value:
         raise Unusable(".ring is not a list of keys", _RING_HINT)
     ring = tuple(_key(ring_entry, f".ring[{number}]", directory) for number, ring_entry in enumerate(ring_value))
-    for number, entry in enumerate(ring):
-        if entry.id in (other.id for other in ring[:number]):
-            raise Unusable(f".ring[{number}] has the id of another key: {entry.id}", "give each key an id of its own")
+    number = _repeated([entry.id for entry in ring])
+    if number is not None:
+        raise Unusable(
+            f".ring[{number}] has the id of another key: {ring[number].id}", "give each key an id of its own"
+        )
     primary = section.get("primary")
     if primary is None:
         raise Unusable(".primary is missing", "name the key that encrypts, by its id: primary: k1")
@@ -175,10 +177,10 @@ def parse_secrets(value: object, directory: Path) -> tuple[SecretField, ...]:
     fields_value = section.get("fields")
     if not isinstance(fields_value, list):
         raise Unusable(".fields is not a list of fields", _FIELD_HINT)
-    fields = tuple(_field(field_value, f".fields[{number}]") for number, field_value in enumerate(fields_value))
-    for number, declared in enumerate(fields):
-        if declared in fields[:number]:
-            raise Unusable(f".fields[{number}] stands twice", "keep one of the two")
+    fields = tuple(_field(entry, f".fields[{number}]") for number, entry in enumerate(fields_value))
+    number = _repeated(fields)
+    if number is not None:
+        raise Unusable(f".fields[{number}] is a duplicate of a field above it", "keep one of the two")
     return fields
 
 
@@ -223,6 +225,16 @@ def _path(value: object, where: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def _repeated(items: Iterable[Hashable]) -> int | None:
+    """The number of the first item that is equal to one before it."""
+    seen: set[Hashable] = set()
+    for number, item in enumerate(items):
+        if item in seen:
+            return number
+        seen.add(item)
+    return None
+
+
 def _mapping(value: object, where: str, known: tuple[str, ...], hint: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise Unusable(f"{where} is not a list of `key: value` entries".lstrip(), hint)
@@ -258,13 +270,11 @@ def parse_accept(value: object, directory: Path) -> tuple[Accepted, ...]:
     """The section ``accept``. Raises Unusable."""
     if not isinstance(value, list):
         raise Unusable("is not a list of entries", _ACCEPT_HINT)
-    accepted: list[Accepted] = []
-    for number, item in enumerate(value):
-        entry = _accept_entry(item, f"[{number}]")
-        if (entry.object, entry.difference) in {(other.object, other.difference) for other in accepted}:
-            raise Unusable(f"[{number}] is a duplicate of an entry above it", "keep one of the two")
-        accepted.append(entry)
-    return tuple(accepted)
+    entries = tuple(_accept_entry(entry, f"[{number}]") for number, entry in enumerate(value))
+    number = _repeated([(entry.object, entry.difference) for entry in entries])
+    if number is not None:
+        raise Unusable(f"[{number}] is a duplicate of an entry above it", "keep one of the two")
+    return entries
 
 
 def _accept_entry(value: object, where: str) -> Accepted:

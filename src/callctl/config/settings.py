@@ -29,6 +29,7 @@ from callctl.config.file import (
     schema,
     switch,
     text,
+    uncollected,
 )
 from callctl.config.sections import SECTIONS, Accepted, KeyConfig, SecretField
 from callctl.errors import CallctlError, ConfigError, UsageError
@@ -245,6 +246,11 @@ def load_settings(
     options = options or {}
     environ = os.environ if environ is None else environ
     path = config_path(config, environ, directory or Path.cwd())
+    with uncollected():
+        return _loaded(options, environ, path)
+
+
+def _loaded(options: Mapping[str, object | None], environ: Mapping[str, str], path: Path | None) -> Settings:
     known = [*_BY_NAME, *(section.name for section in SECTIONS)]
     entries = read_file(path, known) if path else {}
     values: dict[str, object] = {}

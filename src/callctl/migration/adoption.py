@@ -15,9 +15,11 @@ from callctl.database.lock import at_work
 from callctl.database.store import ChangedRecords
 from callctl.errors import Refused, StepFailed
 from callctl.events import Notice, OnEvent, ignore
+from callctl.migration.checks.findings import DEFINITIONS
+from callctl.migration.checks.preflight import definitions_lost
 from callctl.migration.checks.verify import CheckResult, step_checks
 from callctl.migration.migrate import make_ready, status
-from callctl.migration.steps.numbered import Step, wanted_steps
+from callctl.migration.steps.numbered import Status, Step, wanted_steps
 from callctl.statements.adaptation import adapt
 from callctl.statements.naming import Naming
 
@@ -49,6 +51,7 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
         looked_at: list[Adopted] = []
         with _leaving_nothing(connection, settings, looked_at, on_event):
             make_ready(connection, settings, current.naming, on_event)
+            _assert_definitions(connection, settings, current)
             for step in wanted_steps(current.applied, current.half_done, "up", None, defer_drops=defer_drops):
                 lock.assert_held()
                 looked_at.append(_adopt(connection, settings, current.naming, step, on_event))
@@ -64,7 +67,8 @@ def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[Chang
     """Record what callctl's own tables hold as what was written to them; returns what had been changed by hand.
 
     What is gone from them stays gone. The audit trail gets a row that says what was accepted. Raises Refused where
-    callctl has not written to this database; LockHeld; StepFailed.
+    callctl has not written to this database, and where going down could not end by what is left of the definitions;
+    LockHeld; StepFailed.
     """
     with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, _):
         if not store.exists(connection):
@@ -72,8 +76,25 @@ def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[Chang
                 "callctl has recorded nothing in this database",
                 hint="callctl migrate status shows which steps are applied",
             )
-        make_ready(connection, settings, status(connection, settings).naming, on_event)
+        found = status(connection, settings)
+        make_ready(connection, settings, found.naming, on_event)
+        _assert_definitions(connection, settings, found)
         return _accepted(connection, settings, on_event)
+
+
+def _assert_definitions(connection: Connection, settings: Settings, found: Status) -> None:
+    """Raise Refused where definitions were changed by hand, and going down could not end by those that are left."""
+    if not any(records.relation == "definition" for records in store.changed_records(connection)):
+        return
+    half_down = {number for number, direction in store.started(connection) if direction == "down"}
+    lost = definitions_lost(connection, settings, found.naming, set(found.applied) - half_down)
+    if lost:
+        raise Refused(
+            "callctl.definition was changed by hand, and migrate down could not end by what it holds now: this is not"
+            f" accepted, and nothing was recorded: {'; '.join(each.what for each in lost)}",
+            hint="restore schema callctl from a backup taken before the change: nothing else has what is gone"
+            + (f"; or {lost[0].do}" if lost[0].id == DEFINITIONS.id else ""),
+        )
 
 
 def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> tuple[ChangedRecords, ...]:

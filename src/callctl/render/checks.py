@@ -371,7 +371,7 @@ def sample_lines(check: CheckResult) -> list[str]:
 
 def _difference(problem: str, object: str, property: str, expected: str, here: str) -> str:
     if problem != "differs":
-        return f"{object}: {problem}"
+        return f"{object}: {problem}" + (f" ({here})" if here != "None" else "")
     if max(len(expected), len(here)) > _LONG:
         position = next(
             (i for i, (wanted, other) in enumerate(zip(expected, here, strict=False)) if wanted != other), 0

@@ -271,7 +271,9 @@ def _switched_text(switch: Switch, *, dry_run: bool, target: Target | None) -> N
         render.out(f"{printable(company.title)}: {_company_state(company)} -> {_on(switch)}, {chatbots}")
     for company in switch.unchanged:
         render.out(f"{printable(company.title)}: {_on(switch)} already")
-    if not switch.changing:
+    if not switch.changing and not switch.unchanged:
+        render.out("nothing to do: every company has a flag")
+    elif not switch.changing:
         render.out(f"nothing to do: {_companies(len(switch.unchanged))} switched {_on(switch)} already")
     elif dry_run:
         number = _companies(len(switch.changing))

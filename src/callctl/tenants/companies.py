@@ -78,23 +78,33 @@ def companies(connection: Connection, settings: Settings) -> tuple[Company, ...]
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
         naming = read_naming(connection, settings.schema)
-        values = {"ids": None, "slugs": None}
+        values = {"ids": None, "slugs": None, "without_flag": False}
         return tuple(Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values))
 
 
-def choose(connection: Connection, settings: Settings, names: Sequence[str], *, enable: bool) -> Switch:
+def choose(
+    connection: Connection, settings: Settings, names: Sequence[str], *, enable: bool, without_flag: bool = False
+) -> Switch:
     """The companies of these ids and slugs, and which of them have another flag. Reads only.
+
+    ``without_flag``: every company in which no flag is stored, deleted or not, and no other; ``names`` are empty.
 
     Raises Refused before step 12, and where one is unknown, ambiguous, deleted, or has settings that cannot take the
     flag: the message has them all.
     """
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
-        return _chosen(connection, settings, names, enable)
+        return _chosen(connection, settings, names, enable, without_flag=without_flag)
 
 
 def switch(
-    settings: Settings, names: Sequence[str], *, enable: bool, wait: bool = False, on_event: OnEvent = ignore
+    settings: Settings,
+    names: Sequence[str],
+    *,
+    enable: bool,
+    without_flag: bool = False,
+    wait: bool = False,
+    on_event: OnEvent = ignore,
 ) -> Switch:
     """Set the flag of these companies, all of them or none, in one transaction with its row of the audit trail.
 
@@ -103,20 +113,20 @@ def switch(
     """
     command = f"companies {'enable' if enable else 'disable'}"
     with operation(settings, command, wait=wait, on_event=on_event) as running:
-        chosen = choose(running.connection, settings, names, enable=enable)
+        chosen = choose(running.connection, settings, names, enable=enable, without_flag=without_flag)
         if not chosen.changing:
             return chosen
         running.make_ready()
         listed = [company.id for company in (*chosen.changing, *chosen.unchanged)]
-        return running.transaction("a company's row", lambda: _write(running, names, listed, enable))
+        return running.transaction("a company's row", lambda: _write(running, names, listed, enable, without_flag))
 
 
-def _write(running: Operation, names: Sequence[str], ids: Sequence[str], enable: bool) -> Switch:
+def _write(running: Operation, names: Sequence[str], ids: Sequence[str], enable: bool, without_flag: bool) -> Switch:
     connection, settings = running.connection, running.settings
     naming = read_naming(connection, settings.schema)
     rows(connection, naming, "tenants/companies/lock.sql", {"ids": ids})
-    # What they were before they were locked may not be what they are.
-    chosen = _chosen(connection, settings, names, enable)
+    # What they were before they were locked may not be what they are. One that has been switched on since is left so.
+    chosen = _chosen(connection, settings, ids if without_flag else names, enable, without_flag=without_flag)
     if not chosen.changing:
         return chosen
     values = {"ids": [company.id for company in chosen.changing], "enabled": enable}
@@ -137,11 +147,19 @@ def _write(running: Operation, names: Sequence[str], ids: Sequence[str], enable:
 # ---- the names ---------------------------------------------------------------------------------------------
 
 
-def _chosen(connection: Connection, settings: Settings, names: Sequence[str], enable: bool) -> Switch:
+def _chosen(
+    connection: Connection, settings: Settings, names: Sequence[str], enable: bool, *, without_flag: bool = False
+) -> Switch:
     naming = read_naming(connection, settings.schema)
+    if without_flag:
+        values = {"ids": list(names) or None, "slugs": None, "without_flag": True}
+        every = [Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values)]
+        if unfit := [f"{each.id}: its {each.problem}" for each in every if each.problem is not None]:
+            raise _refusal(unfit, len(every), enable)
+        return Switch(enable, tuple(every), ())
     wanted = list(dict.fromkeys(names))
     ids = [name for name in wanted if _UUID.fullmatch(name)]
-    values = {"ids": ids, "slugs": [name for name in wanted if _can_be_sent(connection, name)]}
+    values = {"ids": ids, "slugs": [name for name in wanted if _can_be_sent(connection, name)], "without_flag": False}
     matches = [Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values)]
     by_name: dict[str, list[Company]] = {}
     for company in matches:

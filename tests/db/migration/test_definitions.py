@@ -104,6 +104,22 @@ def test_what_hangs_on_a_type_column_comes_back(
         assert_same_catalog(before, take(db))
 
 
+@pytest.mark.parametrize("turn", range(3))
+@pytest.mark.parametrize("baseline", [*COLUMNS])
+def test_each_of_them_can_be_tried_before_down(database: MakeDatabase, roles: None, baseline: str, turn: int) -> None:
+    url = database(baseline)
+    with connect(url) as db:
+        hang(db, baseline, turn)
+        migrate.up(Settings(database_url=url))
+        tried = of(ask(db, ALL, "down"), "restored-definitions")
+        assert {each.level for each in tried} == {"ok"}
+        said = " ".join(each.what for each in tried)
+        made = db.execute(
+            "SELECT DISTINCT name FROM callctl.definition WHERE kind IN ('index', 'constraint', 'statistics', 'column')"
+        ).fetchall()
+        assert [name for (name,) in made if name not in said] == []
+
+
 # What must be the same on the column as text, too.
 WHATEVER_THE_TYPE = {
     *("attname", "attstattarget", "stxstattarget", "stxowner", "reloptions", "reltablespace", "relreplident"),

@@ -48,6 +48,60 @@ def written(db: Database, query: str, *values: object) -> int:
     return db.execute(query.encode(), values).rowcount
 
 
+def test_companies_without_a_flag_get_false_and_no_other_changes(applied: str, callctl: Callctl) -> None:
+    """Deleted ones too. One that is on stays on, and the way down takes away what was added."""
+    settings = Settings(database_url=applied)
+    with connect(applied) as db:
+        on, cut, emptied, null, deleted = live(db)[:5]
+        callctl(applied, "companies", "enable", on, "--yes")
+        before = settings_of(db)
+        written(db, "UPDATE chatapp.companies SET settings = settings #- '{features,callEnabled}' WHERE slug = %s", cut)
+        written(db, "UPDATE chatapp.companies SET settings = '{}' WHERE slug = ANY (%s)", [emptied, deleted])
+        written(db, "UPDATE chatapp.companies SET settings = NULL WHERE slug = %s", null)
+        written(db, "UPDATE chatapp.companies SET deleted_at = now() WHERE slug = %s", deleted)
+        failing = [check for check in verify(db, settings).checks if not check.passed and not check.warns]
+        assert [check.id for check in failing] == ["company-flags"]
+        assert "callctl companies disable --without-flag" in failing[0].mends[0]
+        code, out, _ = callctl(applied, "companies", "disable", "--without-flag", "--dry-run")
+        assert (code, "4 companies would be switched off" in out) == (0, True)
+        code, out, _ = callctl(applied, "companies", "disable", "--without-flag", "--yes")
+        assert (code, "4 companies switched off" in out) == (0, True)
+        after = settings_of(db)
+        for slug in (cut, emptied, null, deleted):
+            assert json.loads(after[slug] or "")["features"]["callEnabled"] is False
+        assert {slug for slug in before if before[slug] != after[slug]} <= {cut, emptied, null, deleted}
+        assert flags(db)[on] is True
+        assert verify(db, settings).passed
+        code, out, _ = callctl(applied, "companies", "disable", "--without-flag", "--yes")
+        assert (code, "every company has a flag" in out) == (0, True)
+        # Settings that cannot take a flag are named, and then no company gets one.
+        written(db, "UPDATE chatapp.companies SET settings = '[]' WHERE slug = %s", cut)
+        written(db, "UPDATE chatapp.companies SET settings = '{}' WHERE slug = %s", emptied)
+        code, _, err = callctl(applied, "companies", "disable", "--without-flag", "--yes")
+        assert (code, "settings are not an object but array" in err, settings_of(db)[emptied]) == (3, True, "{}")
+        code, _, err = callctl(applied, "companies", "disable", on, "--without-flag", "--yes")
+        assert (code, "--without-flag takes no names" in err) == (2, True)
+
+
+def test_one_that_is_switched_on_meanwhile_stays_on(applied: str, callctl: Callctl) -> None:
+    """callctl has chosen it without a flag, and waits for its row: what is there then decides."""
+    with connect(applied) as db, connect(applied) as other:
+        slug = live(db)[0]
+        written(db, "UPDATE chatapp.companies SET settings = '{}' WHERE slug = %s", slug)
+        on = 'UPDATE chatapp.companies SET settings = \'{"features": {"callEnabled": true}}\' WHERE slug = %s'
+        with other.transaction():
+            written(other, on, slug)
+            run = threading.Thread(target=callctl, args=(applied, "companies", "disable", "--without-flag", "--yes"))
+            run.start()
+            waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            for _ in range(300):
+                if db.execute(waits.encode()).fetchone() is not None:
+                    break
+                time.sleep(0.1)
+        run.join()
+        assert flags(db)[slug] is True
+
+
 def test_the_flag_is_set_and_nothing_else(applied: str, callctl: Callctl) -> None:
     with connect(applied) as db:
         first, second, third = live(db)[:3]

@@ -44,7 +44,7 @@ def look(connection: psycopg.Connection[Any]) -> Catalog:
     catalog: Catalog = {}
     rows = connection.execute(facts_sql((DOCUMENTED_SCHEMA, STORE))).fetchall()
     for relation, kind, name, fact, value in rows:
-        if fact in ("writes", "events"):  # of what others have added
+        if fact in ("writes", "events", "callctl's owner"):  # of what others have added; of this database
             continue
         catalog.setdefault((relation, kind, name), {})[fact] = value
     return catalog
@@ -91,7 +91,7 @@ def _difference(before: Catalog, after: Catalog) -> dict[Object, dict[str, str] 
 
 def _file(changed: Mapping[Object, dict[str, str] | None], known: set[Object]) -> dict[str, Any]:
     objects: dict[str, Any] = {}
-    kinds = ("table", "column", "constraint", "index", "trigger", "function")
+    kinds = ("schema", "table", "column", "constraint", "index", "trigger", "function")
     for key in sorted(changed, key=lambda key: (key[0], kinds.index(key[1]), key[2])):
         relation, kind, name = key
         facts = changed[key]

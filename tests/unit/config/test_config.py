@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import cProfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callctl.config.file import yaml_document
 from callctl.config.sections import SECTIONS, Accepted, KeyConfig, KeyEntry, SecretField
 from callctl.config.settings import SETTINGS, Settings, load_settings
 from callctl.errors import CallctlError, ConfigError, UsageError
@@ -172,7 +175,8 @@ def test_a_backup_in_the_future_is_refused(tmp_path: Path) -> None:
         ("lock-timeout: 2s", "callctl.yaml:1:1: unknown key 'lock-timeout'", "did you mean 'lock_timeout'?"),
         ("colour: red", "callctl.yaml:1:1: unknown key 'colour'", "the keys are database, schema"),
         ("schema: a\nschema: b", "callctl.yaml:2:1: the key 'schema' stands twice", "keep one"),
-        ("backup_taken_at: 2026-13-45", "callctl.yaml", "quotes"),
+        ("backup_taken_at: 2026-13-45", "callctl.yaml:1:1: backup_taken_at is not a time: '2026-13-45'", "ISO 8601"),
+        ("backup_taken_at: !!timestamp 2026-13-45", "callctl.yaml", "quotes"),
         ("schema: a\n# \x01", "callctl.yaml:2:3: not YAML", "key: value"),
         ("schema: " + "[" * 3000, "callctl.yaml", "quotes"),
         ("schema: !!timestamp x", "a value does not fit its tag", "leave tags"),
@@ -324,7 +328,10 @@ def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
         ("secrets: {fields: [{table: a, column: b, path: 'a..b'}]}", "secrets.fields[0].path is not a path"),
         ("secrets: {fields: [{table: a, column: b, path: '[]'}]}", "secrets.fields[0].path is not a path"),
         ("secrets: {fields: [{table: a, column: b, path: 'a[0]'}]}", "secrets.fields[0].path is not a path"),
-        ("secrets: {fields: [{table: a, column: b}, {table: a, column: b}]}", "secrets.fields[1] stands twice"),
+        (
+            "secrets: {fields: [{table: a, column: b}, {table: a, column: b}]}",
+            "secrets.fields[1] is a duplicate of a field above",
+        ),
     ],
 )
 def test_a_section_that_does_not_fit_is_named(text: str, message: str, tmp_path: Path) -> None:
@@ -362,3 +369,46 @@ def test_a_variable_that_is_set_and_empty_is_an_error(tmp_path: Path, variable: 
 def test_an_option_stands_before_an_empty_variable(tmp_path: Path) -> None:
     settings = load_settings({"schema": "shop"}, environ={"CALLCTL_SCHEMA": ""}, directory=tmp_path)
     assert settings.schema == "shop"
+
+
+@pytest.mark.parametrize(
+    ("scalar", "value"),
+    [
+        *(("1:30", "1:30"), ("010", 10), ("0o17", 15), ("0x1F", 31), ("1_000", "1_000"), ("0b1", "0b1"), ("+12", 12)),
+        *(("no", "no"), ("on", "on"), ("yes", "yes"), ("True", True), ("false", False), ("~", None), ("", None)),
+        *(("2026-01-31", "2026-01-31"), ("1e3", 1000.0), (".5", 0.5), ("1.", 1.0), (".inf", float("inf"))),
+    ],
+)
+@pytest.mark.parametrize("libyaml", [True, False])
+def test_scalars_are_those_of_yaml_1_2(
+    scalar: str, value: object, libyaml: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml, "__with_libyaml__", libyaml)
+    root, construct = yaml_document(f"key: {scalar}")
+    assert construct(root) == {"key": value}
+    assert type(construct(root)["key"]) is type(value)
+
+
+def test_a_long_file_is_read_in_a_time_that_grows_with_it(tmp_path: Path) -> None:
+    """Of calls and not of seconds: ten times the entries take ten times the calls."""
+
+    def calls(number: int, section: str, entry: str) -> int:
+        lines = "".join(f"    - {{{entry.format(line)}}}\n" for line in range(number))
+        (tmp_path / "callctl.yaml").write_text(f"{section}\n{lines}")
+        profile = cProfile.Profile()
+        profile.runcall(load_settings, environ={}, directory=tmp_path)
+        return sum(entry.callcount for entry in profile.getstats())
+
+    for section, entry in (
+        ("secrets:\n  fields:", "table: t{}, column: c"),
+        ("accept:", "object: column chatapp.calls.c{}, difference: missing, reason: x"),
+        ("keys:\n  primary: k1\n  ring:", "id: k{}, env: E"),
+    ):
+        assert calls(1000, section, entry) < 12 * calls(100, section, entry)
+
+
+def test_nothing_nested_deep_ends_the_process(tmp_path: Path) -> None:
+    """libyaml's composer, in C, would take the process with it."""
+    (tmp_path / "callctl.yaml").write_text("schema: " + "[" * 1_000_000)
+    with pytest.raises(ConfigError, match="a value cannot be read"):
+        load_settings(environ={}, directory=tmp_path)

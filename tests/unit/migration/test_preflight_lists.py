@@ -234,6 +234,8 @@ def expected() -> dict[str, list[Listed]]:
             names_of(referred()),
             work,
         ],
+        # A column and its default, and of avatar_url the type.
+        "saved-definitions": [typed | typed_again()],
         "subscriptions": [columns_dropped()],
         "subscriptions-down": [synced() - columns_dropped()],
         "table-sizes": [rewritten, names_of(rewritten)],
@@ -250,6 +252,7 @@ PARTLY = {
     "expected-columns": 3,
     "model-columns": 1,
     "privileges": 1,
+    "privileges-down": 1,
 }
 
 

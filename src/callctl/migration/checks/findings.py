@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from callctl.database import connection as database
 from callctl.errors import ConfigError
 from callctl.files import read_sql, sql_names
+from callctl.migration.steps.contract import HOOK, hooks_sql
 from callctl.migration.steps.numbered import all_steps
 from callctl.statements.script import Statement, parse_script
+from callctl.statements.tokens import with_query
 
 if TYPE_CHECKING:
     from callctl.config.sections import Accepted
@@ -146,6 +148,8 @@ def numbers(value: str, name: str) -> frozenset[int]:
 
 
 def _query(statement: Statement) -> Query:
+    if f"WITH {HOOK} AS" in statement.sql:
+        statement = replace(statement, sql=with_query(statement.sql, HOOK, hooks_sql()))
     oldest, newest = 0, 999
     needs: list[Need] = []
     for key, value in _conditions(statement.comment):
@@ -198,6 +202,9 @@ def reference() -> str:
         "",
         "Where the database has event triggers, the kinds of DDL that the steps are made of are also tried, on a",
         "table of callctl's own, in a transaction that is rolled back: no table of the platform is locked.",
+        "On the way down the saved definitions of what comes back are tried too (`restored-definitions`), on",
+        "temporary copies of their tables that have no row, in a transaction that is rolled back. The tables",
+        "themselves are locked ACCESS SHARE.",
         "",
     ]
     for question in sorted((*questions(), *ASKED_IN_PYTHON), key=lambda each: each.id):
@@ -268,7 +275,35 @@ AVATAR = _asked_in_python(
     frozenset({1}),
     ("down",),
 )
-ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR)
+DEFINITIONS = _asked_in_python(
+    "restored-definitions",
+    "each saved definition that going down runs was tried on an empty copy of its table",
+    "a saved index, constraint, statistics object or default cannot be made again where a function, column, type or "
+    "table that it names was dropped, renamed or changed meanwhile; going down would stop part-way. Tried, in a "
+    "transaction that is rolled back: types, columns, defaults, indexes and their settings, constraints, statistics "
+    "objects. Not tried: whether the rows fit a constraint or a unique index, comments and grants",
+    "bring back what the definition names. Where that is gone for good, go down without the object: delete its rows "
+    "from callctl.definition, then run callctl migrate adopt --changed-records",
+    frozenset({1, 5, 6}),
+    ("down",),
+)
+ORPHANS = _asked_in_python(
+    "orphans",
+    "every row of the platform that an integration account or a call names by a foreign key is there",
+    "going down makes these foreign keys again, so that archived rows follow the platform's, and validates them: it "
+    "would stop part-way at a row that came in while the keys' triggers were off",
+    "restore the rows that are named from a backup, or delete the rows that name them",
+    frozenset({9, 10}),
+    ("down",),
+)
+OWN_SCHEMA = _asked_in_python(
+    "callctl-schema",
+    "callctl may write to its own tables as it left them, and nothing was added to them",
+    "callctl writes its history, its checkpoints and what it saves there: a step would stop where a right is gone, or "
+    "where a constraint that was added refuses the row",
+    "run the statement that is named, then the same command again; callctl verify --fast lists all that differs",
+)
+ASKED_IN_PYTHON = (BACKUP, MAINTENANCE, NEEDED, POOLER, AVATAR, DEFINITIONS, ORPHANS, OWN_SCHEMA)
 
 
 # What a check of verify found, and how the server is asked.

@@ -24,9 +24,12 @@ from callctl.files import read_sql
 from callctl.migration.checks.findings import (
     AVATAR,
     BACKUP,
+    DEFINITIONS,
     LEVELS,
     MAINTENANCE,
     NEEDED,
+    ORPHANS,
+    OWN_SCHEMA,
     POOLER,
     Finding,
     Level,
@@ -38,7 +41,9 @@ from callctl.migration.checks.findings import (
     reference,
     row_finding,
 )
+from callctl.migration.checks.restoring import definitions_tried
 from callctl.migration.steps import shadow
+from callctl.migration.steps.contract import differences_sql, expected_of_step
 from callctl.migration.steps.numbered import Step, all_steps
 from callctl.redaction import redact
 from callctl.statements.adaptation import adapt
@@ -364,6 +369,8 @@ def preflight(
             begun = set()  # whatever cannot be read here is reported by the questions themselves
     findings: list[Finding] = [_backup(settings, _recorded(ask, present)), _maintenance(settings), _pooler(ask)]
     findings += _needed(ask, pending, begun, direction, present)
+    if ("callctl", "history") in present.relations:
+        findings += _own_schema(ask)
     for question in questions():
         if direction not in question.directions:
             continue
@@ -374,11 +381,28 @@ def preflight(
             findings += _answer(ask, question, steps, present)
             if question.id == EVENT_TRIGGERS:
                 findings += _tried(ask, question, steps, direction)
-    if direction == "down" and 1 in pending and ("callctl", "definition") in present.relations:
-        findings += _avatar(ask, through_shadow, atomic=atomic)
+    if direction == "down" and ("callctl", "definition") in present.relations:
+        if 1 in pending:
+            findings += _avatar(ask, through_shadow, atomic=atomic)
+        findings += _definitions(ask, frozenset(pending) - begun)
+        findings += _orphans(ask, pending)
     if truncate_avatars:
         findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
     return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
+
+
+def definitions_lost(
+    connection: psycopg.Connection[Any], settings: Settings, naming: Naming, applied: Collection[int]
+) -> tuple[Finding, ...]:
+    """What blocks the way down from these steps because of what ``callctl.definition`` has, or has not, of them.
+
+    Raises ConnectionFailed when the server is gone.
+    """
+    ask = _Asker(connection, settings, naming)
+    present = _present(ask)
+    (question,) = (each for each in questions() if each.id == "saved-definitions")
+    findings = [*_answer(ask, question, applied, present), *_definitions(ask, applied)]
+    return tuple(each for each in findings if each.level == "blocks")
 
 
 def unreadable(error: Unreadable) -> Finding:
@@ -508,6 +532,30 @@ def _needed(
         yield NEEDED.finding("ok", NEEDED.ok)
 
 
+# What is missing there, or is of an earlier callctl, each run makes again before its first step; these it does not.
+_NOT_MADE_AGAIN = frozenset({"owner", "owner may", "row security", "numbers"})
+_HINDERS = frozenset({"column", "constraint", "index", "foreign"})
+
+
+def _own_schema(ask: _Asker) -> Iterator[Finding]:
+    """What of callctl's own schema would stop a run, with the statement that mends it."""
+    try:
+        rows = ask.rows(differences_sql(expected_of_step(0), Naming(ask.naming.schema, {})))
+    except _Unanswered as error:
+        yield OWN_SCHEMA.finding("unknown", f"could not be looked at: {error}")
+        return
+    silent = True
+    for row in rows:
+        added = row["check"] == "store-additions" and row["object"].split()[0] in _HINDERS
+        if added or (row["problem"] == "differs" and row["property"] in _NOT_MADE_AGAIN):
+            silent = False
+            what = "was added" if added else f"{row['property']} is {row['found']}, should be {row['expected']}"
+            fix = row["fix"] and f"{row['fix']};"
+            yield OWN_SCHEMA.finding("blocks", f"{row['object']}: {what}", (row["object"],), fix)
+    if silent:
+        yield OWN_SCHEMA.finding("ok", OWN_SCHEMA.ok)
+
+
 def _renamed(ask: _Asker, table: str, column: str) -> str | None:
     """The statement that gives a column its name again, where a CHECK of the steps tells what it is called now."""
     found = _CAPABILITY_CHECKS.get(table)
@@ -592,6 +640,64 @@ def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterat
     else:
         if way is not None:
             yield AVATAR.finding("warns" if way.shadow or way.seconds else "ok", way.what, (way.table,))
+
+
+def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
+    """What going down makes again, tried on empty copies of the tables."""
+    import psycopg
+
+    if not set(steps) & (DEFINITIONS.steps or set()):
+        return
+    try:
+        yield from definitions_tried(ask.connection, ask.naming.schema, steps, ask.limits)
+    except psycopg.Error as error:
+        if ask.connection.closed:
+            raise ConnectionFailed(
+                f"the connection was lost during preflight: {_said(error)}",
+                hint="nothing was changed; see whether the server is up and run preflight again",
+            ) from error
+        yield DEFINITIONS.finding("unknown", f"what going down makes again could not be tried: {_said(error)}")
+
+
+# In front of the statement that does with the rows what their foreign key would have done.
+_AS_DELETED = "restore what is named from a backup; or do what deleting it would have done:"
+
+
+def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
+    """The rows at which going down would stop when it validates the foreign keys of what it archives."""
+    looked_at = sorted(set(steps) & (ORPHANS.steps or set()))
+    if not looked_at:
+        return
+    silent = True
+    query = read_sql("migration/checks/orphan_queries.sql")
+    try:
+        keys = ask.rows(query, {"schema": ask.naming.schema, "steps": looked_at})
+    except _Unanswered as error:
+        yield ORPHANS.finding("unknown", f"could not be looked at: {error}")
+        return
+    for key in keys:
+        named = f"foreign key {identifier(key['name'])} of {key['relation']}"
+        try:
+            if key["hidden"]:
+                raise _Unanswered("row security may hide rows from this role")
+            (found,) = ask.rows(key["query"])
+        except _Unanswered as error:
+            silent = False
+            yield ORPHANS.finding("unknown", f"{named} could not be looked at: {error}")
+            continue
+        if found["rows"]:
+            silent = False
+            more = f" and {found['rows'] - len(found['names'])} more" if found["rows"] > len(found["names"]) else ""
+            rows = "1 row names" if found["rows"] == 1 else f"{found['rows']} rows name"
+            yield ORPHANS.finding(
+                "blocks",
+                f"{rows} no row of {key['refers_to']} by {named}, and going down from step {key['step']} would stop"
+                f" there: {', '.join(found['names'])}{more}",
+                tuple(found["names"]),
+                key["statement"] and f"{_AS_DELETED} {key['statement']}",
+            )
+    if silent:
+        yield ORPHANS.finding("ok", ORPHANS.ok)
 
 
 def _maintenance(settings: Settings) -> Finding:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -23,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from callctl.config.file import no_entry_twice
+from callctl.config.file import no_entry_twice, yaml_document
 from callctl.errors import ConfigError
 
 # What one file may hold, in characters: far more than any list of models.
@@ -150,10 +151,13 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     except ValidationError as error:
         problems = [_said(detail, listed) for detail in error.errors(include_url=False)]
         raise _unusable(name, problems) from None
-    keys = [entry.key for entry in entries]
-    twice = [key for key in dict.fromkeys(keys) if keys.count(key) > 1]
-    if twice:
-        raise _unusable(name, [f"model {key}: key: {keys.count(key)} models have it" for key in twice])
+    shared = [
+        f"model {key}: key: {number} models have it"
+        for key, number in Counter(entry.key for entry in entries).items()
+        if number > 1
+    ]
+    if shared:
+        raise _unusable(name, shared)
     return [entry.model_dump() for entry in entries]
 
 
@@ -161,12 +165,12 @@ def _yaml(text: str, name: str) -> object:
     if len(text) > LONGEST:
         raise ConfigError(f"{name}: more than {LONGEST:,} characters are no list of models", hint=HINT)
     try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
+        root, construct = yaml_document(text)
         if root is None:
             return None
         no_entry_twice(root, name, "a model")
-        return loader.construct_document(root)
+        value: object = construct(root)
+        return value
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else name

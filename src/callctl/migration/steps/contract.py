@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any
+from typing import Any, LiteralString
 
 from sqlglot import TokenType
 
@@ -22,6 +22,8 @@ from callctl.statements.script import Check, Statement
 from callctl.statements.tokens import Edit, identifier, literal, splice, tokens, with_query
 
 STORE = "callctl"
+# The query in whose place hooks_sql() is put.
+HOOK = "hook"
 KINDS = MappingProxyType(
     {
         "table": "tables",
@@ -143,32 +145,32 @@ def differences_sql(
 ) -> str:
     """The query for what differs: check, problem, object, property, expected, found, what mends it, its step.
 
-    ``whole`` are the tables on which nothing else should stand. ``relied`` are the platform's whose rows nothing else
+    ``whole`` are the tables on which nothing else should stand; with callctl's own tables among the ``expected``, its
+    whole schema is asked. ``relied`` are the platform's whose rows nothing else
     should keep from being written. ``alone``: no other step is known to be applied, so
     what a later step removes is expected only while the column is there that goes with it.
     """
+    # A step's own check asks of its own objects alone; callctl's own tables are none of them.
+    own = sorted({each.relation for each in expected if each.step == 0 and each.kind == "table"})
+    everything = [(STORE, None)] if own else []
+    tables = {_pair(relation, naming) for relation in relied}
+    tables |= {_pair(each.relation, naming) for each in expected if each.kind not in ("function", "schema")}
+    functions = {
+        (_pair(each.relation, naming)[0], each.name.partition("(")[0]) for each in expected if each.kind == "function"
+    }
     asked = {
-        "tables": sorted(
-            {
-                _pair(relation, naming)
-                for relation in (*relied, *(each.relation for each in expected if each.kind != "function"))
-            }
-        ),
-        "functions": sorted(
-            {
-                (_pair(each.relation, naming)[0], each.name.partition("(")[0])
-                for each in expected
-                if each.kind == "function"
-            }
-        ),
+        "tables": everything + sorted(pair for pair in tables if not (own and pair[0] == STORE)),
+        "functions": everything + sorted(pair for pair in functions if not (own and pair[0] == STORE)),
         "whole": [_Names(naming, table).adapted(table) for table in whole],
-        # A step's own check asks of its own objects alone; callctl's own tables are none of them.
-        "own": sorted({each.relation for each in expected if each.step == 0 and each.kind == "table"}),
+        "own": own,
+        "archived": [
+            f"{STORE}.{_pair(each, naming)[1]}" for each in own_tables({each.step for each in expectations()})
+        ],
         "relied": [_Names(naming, table).adapted(table) for table in relied],
         "objects": [_wanted(each, naming, alone) for each in expected],
     }
     text = json.dumps(asked, ensure_ascii=False)
-    facts = with_query(read_sql("migration/steps/facts.sql"), "asked", "SELECT what FROM contract")
+    facts = with_query(_facts(), "asked", "SELECT what FROM contract")
     query = with_query(read_sql("migration/steps/contract.sql"), "fact", facts)
     if all(each.always is None for each in expected):
         query = with_query(query, "made", _NOTHING_MADE)  # the table callctl.made may be what is wrong
@@ -178,9 +180,16 @@ def differences_sql(
 def facts_sql(schemas: Collection[str]) -> str:
     """The query for every fact of these schemas: relation, kind, name, property, value."""
     asked = {"tables": [(name, None) for name in schemas], "functions": [(name, None) for name in schemas]}
-    return with_query(
-        read_sql("migration/steps/facts.sql"), "asked", f"SELECT {literal(json.dumps(asked))}::jsonb AS what"
-    )
+    return with_query(_facts(), "asked", f"SELECT {literal(json.dumps(asked))}::jsonb AS what")
+
+
+def _facts() -> LiteralString:
+    return with_query(read_sql("migration/steps/facts.sql"), HOOK, hooks_sql())
+
+
+def hooks_sql() -> LiteralString:
+    """The query for the triggers that are not known to keep their rows: oid, writes, because."""
+    return read_sql("migration/steps/hooks.sql")
 
 
 def step_check(step: int, naming: Naming, *, warns: bool = False) -> Statement | None:

@@ -175,6 +175,9 @@ SECRETS = (
     "callctl.saved_row",
     "callctl.removed_row",
 )
+# A role that may pass on what it may read.
+LENT = """CREATE ROLE mid; CREATE ROLE evil; GRANT USAGE ON SCHEMA chatapp, callctl TO mid, evil;
+  GRANT SELECT ON chatapp.integration_accounts, callctl.saved_row TO mid WITH GRANT OPTION"""
 REPLICA = "SET session_replication_role = replica"
 WRITES = "SET callctl.writes = on"
 READ_ONLY = "SET default_transaction_read_only = on"
@@ -201,18 +204,18 @@ BREAKAGES: dict[str, list[Breakage]] = {
     "sessions-checked": [
         Breakage(ON_THIS.format(setting=REPLICA), says="ALTER DATABASE"),
         Breakage(f"ALTER ROLE CURRENT_USER {REPLICA}", DEPLOYED, "RESET session_replication_role"),
-        Breakage(f"CREATE ROLE loader LOGIN; ALTER ROLE loader {REPLICA}", says="role loader"),
-        Breakage(f"CREATE ROLE loader; {ON_ROLE_HERE.format(setting=REPLICA)}", says="role loader in database"),
+        Breakage(f"CREATE ROLE loader LOGIN; GRANT USAGE ON SCHEMA chatapp TO loader; GRANT UPDATE (name) ON chatapp.companies TO loader; ALTER ROLE loader {REPLICA}", says="role loader"),
+        Breakage(f"CREATE ROLE writer; GRANT USAGE ON SCHEMA chatapp TO writer; GRANT DELETE ON chatapp.users TO writer; CREATE ROLE loader LOGIN NOINHERIT; GRANT writer TO loader; {ON_ROLE_HERE.format(setting=REPLICA)}", says="role loader in database"),
         Breakage(f"ALTER ROLE ALL {REPLICA}", says="ALTER ROLE ALL RESET"),
         Breakage(f"CREATE FUNCTION chatapp.load() RETURNS void LANGUAGE sql {REPLICA} AS ''", says="function chatapp.load()"),
         Breakage(ON_THIS.format(setting=WRITES), says="RESET callctl.writes"),
-        Breakage(f"CREATE ROLE loader; {ON_ROLE_HERE.format(setting=WRITES)}", DEPLOYED, "counted as callctl's"),
+        Breakage(f"CREATE ROLE loader LOGIN; GRANT USAGE ON SCHEMA callctl TO loader; GRANT INSERT ON callctl.made TO loader; {ON_ROLE_HERE.format(setting=WRITES)}", DEPLOYED, "counted as callctl's"),
     ],
     "sessions-write": [
         Breakage(ON_THIS.format(setting=READ_ONLY), says="ALTER DATABASE"),
         Breakage(f"ALTER ROLE ALL {READ_ONLY}", says="ALTER ROLE ALL RESET"),
-        Breakage(f"CREATE ROLE loader; GRANT USAGE ON SCHEMA chatapp TO loader; GRANT INSERT ON chatapp.users TO loader; ALTER ROLE loader {READ_ONLY}", says="role loader"),
-        Breakage(f"CREATE ROLE loader SUPERUSER; {ON_ROLE_HERE.format(setting=READ_ONLY)}", DEPLOYED, "role loader in database"),
+        Breakage(f"CREATE ROLE loader LOGIN; GRANT USAGE ON SCHEMA chatapp TO loader; GRANT INSERT ON chatapp.users TO loader; ALTER ROLE loader {READ_ONLY}", says="role loader"),
+        Breakage(f"CREATE ROLE loader SUPERUSER LOGIN; {ON_ROLE_HERE.format(setting=READ_ONLY)}", DEPLOYED, "role loader in database"),
     ],
     "foreign-keys-watched": [
         *(Breakage(f"ALTER TABLE {table} DISABLE TRIGGER ALL", says=table) for table in ("chatapp.companies", "chatapp.conversations", "chatapp.users", "chatapp.calls", "callctl.saved_value", "callctl.rotation")),
@@ -231,6 +234,11 @@ BREAKAGES: dict[str, list[Breakage]] = {
         Breakage("CREATE ROLE reader; GRANT SELECT ON chatapp.chatbots, callctl.saved_value TO reader; GRANT UPDATE ON callctl.saved_value TO reader", says="REVOKE UPDATE ON"),
         Breakage("CREATE ROLE reader; GRANT SELECT ON chatapp.chatbots, chatapp.integration_accounts TO reader; GRANT TRIGGER ON chatapp.integration_accounts TO reader", says="REVOKE TRIGGER ON"),
         Breakage("CREATE ROLE stranger; GRANT SELECT (value) ON callctl.saved_value TO stranger", says="REVOKE SELECT (value)"),
+        # By another than the owner: of the application's, or a stranger himself; through several hands; one who can do it no more.
+        Breakage(f"{LENT}; GRANT SELECT ON chatapp.chatbots TO mid; SET ROLE mid; GRANT SELECT ON chatapp.integration_accounts TO evil; RESET ROLE", says="SET ROLE mid; REVOKE SELECT ON chatapp.integration_accounts FROM evil; RESET ROLE;"),
+        Breakage(f"{LENT}; SET ROLE mid; GRANT SELECT (credentials) ON chatapp.integration_accounts TO evil; GRANT SELECT ON chatapp.integration_accounts TO PUBLIC; RESET ROLE", DEPLOYED, "SET ROLE mid; REVOKE SELECT (credentials)"),
+        Breakage(f"{LENT}; CREATE ROLE worse; SET ROLE mid; GRANT SELECT ON chatapp.integration_accounts TO evil WITH GRANT OPTION; SET ROLE evil; GRANT SELECT ON chatapp.integration_accounts TO worse; RESET ROLE", says="SET ROLE evil"),
+        Breakage(f"{LENT}; GRANT SELECT ON chatapp.chatbots TO mid; SET ROLE mid; GRANT SELECT ON callctl.saved_row TO evil; RESET ROLE; REVOKE USAGE ON SCHEMA callctl FROM mid", says="REVOKE GRANT OPTION FOR SELECT"),
     ],
     "package-type-gone": [Breakage('ALTER TABLE chatapp.chatbot_packages ADD COLUMN "chatbotType" text')],
     "package-type-remembered": [Breakage("DELETE FROM callctl.definition WHERE step = 5")],
@@ -534,7 +542,17 @@ BREAKAGES: dict[str, list[Breakage]] = {
         )
     ],
     "nothing-left-in-archive": [Breakage("CREATE TABLE callctl.calls ()", says="calls")],
+    "store-sequences": [
+        Breakage("ALTER SEQUENCE callctl.tally_id_seq RESTART 1", says="callctl.tally"),
+        Breakage("ALTER SEQUENCE callctl.saved_value_id_seq RESTART 2", DEPLOYED_DEFERRED, "saved_value_id_seq"),
+    ],
+    "secrets-owned": [
+        Breakage("CREATE ROLE stranger; ALTER TABLE chatapp.integration_accounts OWNER TO stranger", says="stranger"),
+        Breakage("CREATE ROLE stranger; CREATE TABLE public.more () INHERITS (chatapp.integration_accounts); ALTER TABLE public.more OWNER TO stranger",
+                 says="ALTER TABLE public.more OWNER TO"),
+    ],
     "records-unchanged": [
+        Breakage("ALTER TABLE callctl.saved_value ADD COLUMN extra int", says="not compared: its columns differ"),
         Breakage("DELETE FROM callctl.made", says="made"),
         Breakage("UPDATE callctl.definition SET ddl = 'SELECT 1'", DEPLOYED, "contents were changed"),
         Breakage("TRUNCATE callctl.tally", says="not recorded"),
@@ -621,8 +639,13 @@ RIGHT = {
     "UPDATE chatapp.ai_models SET audio_cost_per_second_input = 1 WHERE model_type = 'chat'",
     "sessions that do not write here": f"CREATE ROLE loader; GRANT USAGE ON SCHEMA chatapp TO loader; GRANT SELECT ON chatapp.users TO loader; ALTER ROLE loader {READ_ONLY};"
     f"ALTER DATABASE template1 {REPLICA}; ALTER DATABASE template1 {READ_ONLY}; CREATE ROLE writer SUPERUSER; ALTER ROLE writer SET default_transaction_read_only = off;"
+    f"ALTER ROLE writer {REPLICA}; ALTER ROLE writer {WRITES}; CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA chatapp, callctl TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA chatapp, callctl TO reader;"
+    f"ALTER ROLE reader {REPLICA}; ALTER ROLE reader {WRITES}; {ON_THIS.format(setting='SET transaction_read_only = on')};"
     "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$;"
-    f"CREATE ROLE elsewhere; GRANT USAGE ON SCHEMA chatapp TO elsewhere; GRANT INSERT ON chatapp.users TO elsewhere; ALTER ROLE elsewhere {READ_ONLY}; ALTER ROLE elsewhere {REPLICA}",
+    f"CREATE ROLE elsewhere LOGIN; GRANT USAGE ON SCHEMA chatapp TO elsewhere; GRANT INSERT ON chatapp.users TO elsewhere; ALTER ROLE elsewhere {READ_ONLY}; ALTER ROLE elsewhere {REPLICA}",
+    "what a role that owns the platform's tables owns": "CREATE ROLE plat; GRANT plat TO CURRENT_USER; ALTER TABLE chatapp.chatbots OWNER TO plat;"
+    "CREATE ROLE own; GRANT plat TO own; ALTER TABLE chatapp.integration_accounts OWNER TO own",
+    "sequences ahead": "ALTER SEQUENCE callctl.tally_id_seq RESTART 100000; ALTER SEQUENCE callctl.history_id_seq RESTART 1000",
     "a grant on what holds no secret": "CREATE ROLE counter; GRANT USAGE ON ALL SEQUENCES IN SCHEMA callctl TO counter",
     "a company made later": "INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')",
 }  # fmt: skip
@@ -714,6 +737,29 @@ def test_what_a_failing_check_advises_ends_in_a_passing_verify(migrated: Migrate
                 if not found.passed and not found.warns
             ]
         assert failing == [], (breakage.sql, given)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        "ALTER ROLE mid SUPERUSER",
+        "CREATE ROLE plat; ALTER TABLE chatapp.users OWNER TO plat; ALTER TABLE chatapp.integration_accounts OWNER TO plat; GRANT plat TO mid",
+    ],
+)
+def test_a_grant_that_no_statement_takes_back(migrated: Migrated, then: str) -> None:
+    """Its grantor now acts as the owner: REVOKE, and GRANT OPTION FOR, leave it where it is."""
+    lent = f"{LENT}; GRANT SELECT ON chatapp.chatbots TO mid; SET ROLE mid; GRANT SELECT ON chatapp.integration_accounts TO evil; RESET ROLE; "
+    with connection_to(migrated.url(FULL)) as db:
+        db.execute(f"{lent}{then}".encode())
+        (check,) = (found for found in examine(db, Settings(), fast=True).checks if found.id == "secrets-closed")
+        assert [row[1] for row in check.sample] == ["evil"]
+        assert "mid granted it before it became a superuser, or a member of " in check.sample[0][3]
+        db.execute("ALTER ROLE mid NOSUPERUSER")
+        if "plat" in then:
+            db.execute("REVOKE plat FROM mid")
+        (check,) = (found for found in examine(db, Settings(), fast=True).checks if found.id == "secrets-closed")
+        db.execute(check.sample[0][3].encode())
+        assert examine(db, Settings(), fast=True).passed
 
 
 @pytest.mark.parametrize("rows", RIGHT)

@@ -395,7 +395,14 @@ def test_session_settings(documented: str) -> None:
 
 def test_read_only(documented: str) -> None:
     with connect(documented, options="-c default_transaction_read_only=on") as connection:
-        assert of(ask(connection), "read-only", "blocks")
+        (finding,) = of(ask(connection), "read-only", "blocks")
+    with connect(documented) as connection:
+        # In a new session, which the same setting makes read only.
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = on".encode())
+    with connect(documented) as connection:
+        connection.execute(finding.do.encode())
+    with connect(documented) as connection:
+        assert not of(ask(connection), "read-only", "blocks")
 
 
 # --- the server ----------------------------------------------------------------------------------------

@@ -1,0 +1,179 @@
+"""callctl's own schema, changed so that writes fail or secrets are open: what verify, preflight and a run say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import psycopg
+import pytest
+from tests.conftest import connect
+from tests.db.conftest import Callctl
+from tests.support.db.preflight_asking import ask, of
+from tests.support.steps import LAST
+
+from callctl.config.settings import Settings
+from callctl.errors import Refused
+from callctl.events import Notice
+from callctl.migration import migrate
+from callctl.migration.checks.verify import examine, verify
+
+Connection: TypeAlias = psycopg.Connection[Any]
+
+pytestmark = [pytest.mark.one_server, pytest.mark.applied]
+
+STRANGER = "DO $$ BEGIN CREATE ROLE stranger_own; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+EATS = (
+    "CREATE FUNCTION callctl.eats() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+    "CREATE TRIGGER {0} BEFORE DELETE ON callctl.saved_value FOR EACH ROW EXECUTE FUNCTION callctl.{1}()"
+)
+# What a run would stop at: what is named, the statement that mends it.
+STOPS = {
+    "constraint": (
+        "ALTER TABLE callctl.history ADD CONSTRAINT nope CHECK (direction <> 'down') NOT VALID",
+        "constraint nope on callctl.history: was added",
+        "ALTER TABLE callctl.history DROP CONSTRAINT IF EXISTS nope;",
+    ),
+    "column": (
+        "ALTER TABLE callctl.saved_value ADD COLUMN extra int",
+        "column callctl.saved_value.extra: was added",
+        "ALTER TABLE callctl.saved_value DROP COLUMN IF EXISTS extra;",
+    ),
+    "owner of a function": (
+        f"{STRANGER}; ALTER FUNCTION callctl.count_rows() OWNER TO stranger_own",
+        "function callctl.count_rows(): owner is stranger_own, should be callctl's owner",
+        "ALTER ROUTINE callctl.count_rows() OWNER TO ",
+    ),
+    "owner of a table": (
+        f"{STRANGER}; ALTER TABLE callctl.tally OWNER TO stranger_own",
+        "table callctl.tally: owner is stranger_own, should be callctl's owner",
+        "ALTER TABLE callctl.tally OWNER TO ",
+    ),
+    "numbers": (
+        "ALTER TABLE callctl.history ALTER COLUMN id SET MAXVALUE 40",
+        "column callctl.history.id: numbers is",
+        "ALTER TABLE callctl.history ALTER COLUMN id SET START 1 SET INCREMENT 1",
+    ),
+    "row security": (
+        "ALTER TABLE callctl.made FORCE ROW LEVEL SECURITY",
+        "table callctl.made: row security is on",
+        "ALTER TABLE callctl.made DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;",
+    ),
+}
+
+
+@pytest.fixture
+def db(documented: str) -> Iterator[Connection]:
+    with connect(documented, prepare_threshold=None) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("what", STOPS)
+def test_a_way_down_is_blocked_before_it_begins(db: Connection, documented: str, what: str) -> None:
+    sql, said, fix = STOPS[what]
+    db.execute(sql.encode())
+    (found,) = of(ask(db, direction="down"), "callctl-schema")
+    assert found.level == "blocks"
+    assert said in found.what
+    assert found.do.startswith(fix)
+    with pytest.raises(Refused) as refused:
+        migrate.down(Settings(database_url=documented), to=0)
+    assert "nothing was changed" in str(refused.value)
+    db.execute(found.do.encode())
+    assert of(ask(db, direction="down"), "callctl-schema", "ok")
+    assert verify(db, Settings()).passed
+    assert len(migrate.down(Settings(database_url=documented), to=LAST - 1).steps) == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "REVOKE INSERT ON callctl.tally FROM mig_own",
+        "REVOKE SELECT ON callctl.saved_value FROM mig_own",
+        "REVOKE EXECUTE ON FUNCTION callctl.row_digest(text) FROM PUBLIC, mig_own",
+        "REVOKE CREATE ON SCHEMA callctl FROM mig_own",
+    ],
+)
+def test_rights_that_the_owner_has_not_any_more(db: Connection, changed: str) -> None:
+    """A superuser's cannot be taken away: everything belongs to another role here."""
+    with db.transaction(force_rollback=True):
+        db.execute("CREATE ROLE mig_own; CREATE ROLE other_own")
+        db.execute(GIVE.encode())
+        before = [check for check in examine(db, Settings(), fast=True).checks if not check.passed and not check.warns]
+        db.execute(changed.encode())
+        failing = [check for check in examine(db, Settings(), fast=True).checks if not check.passed and not check.warns]
+        assert of(ask(db, direction="down"), "callctl-schema", "blocks")
+        assert before == []
+        assert {check.id for check in failing} <= {"store-tables", "store-functions"}
+        given = [each for check in failing for each in check.mends if each.endswith(";")]
+        assert given == [changed.replace("REVOKE", "GRANT").replace(" FROM PUBLIC,", " FROM").replace(" FROM ", " TO ")
+                         .replace("FUNCTION", "ROUTINE").replace(" ON callctl", " ON TABLE callctl") + ";"]  # fmt: skip
+        db.execute(given[0].encode())
+        assert examine(db, Settings(), fast=True).passed
+
+
+GIVE = """DO $$ DECLARE o record; BEGIN
+  ALTER SCHEMA callctl OWNER TO mig_own;
+  FOR o IN SELECT oid::regclass AS name FROM pg_class
+            WHERE relnamespace = 'callctl'::regnamespace AND relkind = 'r' LOOP
+    EXECUTE format('ALTER TABLE %s OWNER TO mig_own', o.name);
+  END LOOP;
+  FOR o IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'callctl'::regnamespace LOOP
+    EXECUTE format('ALTER ROUTINE %s OWNER TO mig_own', o.name);
+  END LOOP;
+END $$"""
+
+
+def test_sequences_set_back_are_set_right_by_a_run(db: Connection, documented: str) -> None:
+    db.execute("ALTER SEQUENCE callctl.tally_id_seq RESTART 1; SELECT setval('callctl.history_id_seq', 2)")
+    (failed,) = (check for check in verify(db, Settings()).checks if not check.passed and not check.warns)
+    assert failed.id == "store-sequences"
+    assert [row[0] for row in failed.sample] == ["callctl.history_id_seq", "callctl.tally_id_seq"]
+    migrate.down(Settings(database_url=documented), to=LAST - 1)
+    migrate.up(Settings(database_url=documented))
+    assert verify(db, Settings()).passed
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [("eats", "eats"), ("count_removed", "eats"), ("spare_before", "count_rows")]
+)
+def test_a_trigger_with_a_function_in_schema_callctl_is_not_callctls(
+    db: Connection, documented: str, callctl: Callctl, name: str, function: str
+) -> None:
+    db.execute(f"DROP TRIGGER IF EXISTS {name} ON callctl.saved_value; {EATS.format(name, function)}".encode())
+    code, out, err = callctl(documented, "migrate", "down", "--all", "--yes")
+    said = " ".join((out + err).split())
+    assert code == 3, said
+    assert f"DROP TRIGGER {name} ON callctl.saved_value;" in said
+    assert "taken back" not in said
+
+
+def test_a_count_that_begins_with_rows_is_said(db: Connection, documented: str) -> None:
+    """The tally and the list of what it counts were emptied: a run cannot tell any more what has to be there."""
+    settings = Settings(database_url=documented)
+    said: list[Notice] = []
+    migrate.up(settings, on_event=lambda event: said.append(event) if isinstance(event, Notice) else None)
+    assert not [each for each in said if "begins to count" in each.text]
+    db.execute(
+        "TRUNCATE callctl.tally; UPDATE callctl.installation SET counted = '{}'; DELETE FROM callctl.saved_value"
+    )
+    assert not verify(db, settings).passed
+    migrate.up(settings, on_event=lambda event: said.append(event) if isinstance(event, Notice) else None)
+    (begun,) = [each.text for each in said if "begins to count" in each.text]
+    assert "callctl.definition" in begun
+    assert "callctl.history" in begun
+
+
+def test_what_another_role_goes_on_with_belongs_to_the_first(db: Connection, documented: str) -> None:
+    """A superuser takes steps back and up again in a schema that belongs to another role: one owner, as before."""
+    db.execute("DO $$ BEGIN CREATE ROLE first_own SUPERUSER; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    db.execute(GIVE.replace("mig_own", "first_own").encode())
+    db.execute("DROP TABLE callctl.load_test; DROP FUNCTION callctl.call_flag_before(jsonb)")
+    settings = Settings(database_url=documented)
+    migrate.down(settings, to=5)
+    report = verify(db, settings)
+    assert [check for check in report.checks if not check.passed and not check.warns] == []
+    made = "SELECT proowner::regrole::text FROM pg_proc WHERE proname IN ('sync_chatbots', 'call_flag_before')"
+    assert db.execute(made).fetchall() == [("first_own",)] * 2
+    migrate.up(settings)
+    assert verify(db, settings).passed
