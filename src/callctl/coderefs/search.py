@@ -291,12 +291,12 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
             f"--column is not the name of a column: {str(error)!r}",
             hint=f"give it as the database or the code has it, such as {COLUMN}",
         ) from None
-    searched = tree(tuple(paths), tuple(exclude))
+    source_tree = tree(tuple(paths), tuple(exclude))
     references: list[Reference] = []
-    skipped = [Skipped(name, why) for name, why in searched.unread]
+    skipped = [Skipped(name, why) for name, why in source_tree.unread]
     unread: list[str] = []
     files = allowed = 0
-    for name in searched.files:
+    for name in source_tree.files:
         known = reader(name) is not None
         try:
             data, why = _bytes(Path(name), spellings)

@@ -76,22 +76,22 @@ def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[Chang
                 "callctl has recorded nothing in this database",
                 hint="callctl migrate status shows which steps are applied",
             )
-        found = status(connection, settings)
-        make_ready(connection, settings, found.naming, on_event)
-        _assert_definitions(connection, settings, found)
+        current = status(connection, settings)
+        make_ready(connection, settings, current.naming, on_event)
+        _assert_definitions(connection, settings, current)
         return _accepted(connection, settings, on_event)
 
 
-def _assert_definitions(connection: Connection, settings: Settings, found: Status) -> None:
+def _assert_definitions(connection: Connection, settings: Settings, current: Status) -> None:
     """Raise Refused where definitions were changed by hand, and going down could not end by those that are left."""
     if not any(records.relation == "definition" for records in store.changed_records(connection)):
         return
     half_down = {number for number, direction in store.started(connection) if direction == "down"}
-    lost = definitions_lost(connection, settings, found.naming, set(found.applied) - half_down)
+    lost = definitions_lost(connection, settings, current.naming, set(current.applied) - half_down)
     if lost:
         raise Refused(
             "callctl.definition was changed by hand, and migrate down could not end by what it holds now: this is not"
-            f" accepted, and nothing was recorded: {'; '.join(each.what for each in lost)}",
+            f" accepted, and nothing was recorded: {'; '.join(finding.what for finding in lost)}",
             hint="restore schema callctl from a backup taken before the change: nothing else has what is gone"
             + (f"; or {lost[0].do}" if lost[0].id == DEFINITIONS.id else ""),
         )

@@ -103,8 +103,8 @@ def written_table(statement: Statement, schema: str) -> tuple[str, str]:
     table = node.this if isinstance(node, exp.Update) else None
     if isinstance(table, exp.Table):
         return folded(table.args.get("db")) or schema, folded(table.this)
-    batched = target(statement, schema)
-    return batched.schema, batched.table
+    batched_table = target(statement, schema)
+    return batched_table.schema, batched_table.table
 
 
 def checked(sql: str, statement: Statement) -> str:

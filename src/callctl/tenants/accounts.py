@@ -203,19 +203,23 @@ def look_at_development(connection: Connection, naming: Naming) -> tuple[Develop
         "types": [documented.type for documented in _ACCOUNTS],
         "names": [documented.name for documented in _ACCOUNTS],
     }
-    stored: dict[tuple[str, str], tuple[str, bool]] = {}
+    stored_accounts: dict[tuple[str, str], tuple[str, bool]] = {}
     for id, kind, name, live in connection.execute(_composed("tenants/seed/accounts.sql", naming), keys):
-        stored.setdefault((kind, name), (id, live))
-    accounts = tuple(_account(documented, stored.get((documented.type, documented.name))) for documented in _ACCOUNTS)
+        stored_accounts.setdefault((kind, name), (id, live))
+    accounts = tuple(
+        _account(documented, stored_accounts.get((documented.type, documented.name))) for documented in _ACCOUNTS
+    )
     if any(account.outcome == "insert" for account in accounts):
         _company(connection, naming)
     return accounts
 
 
-def _account(documented: _Documented, stored: tuple[str, bool] | None) -> DevelopmentAccount:
-    if stored is None:
+def _account(documented: _Documented, stored_account: tuple[str, bool] | None) -> DevelopmentAccount:
+    if stored_account is None:
         return DevelopmentAccount(documented.type, documented.name, None, "insert")
-    return DevelopmentAccount(documented.type, documented.name, stored[0], "unchanged" if stored[1] else "deleted")
+    return DevelopmentAccount(
+        documented.type, documented.name, stored_account[0], "unchanged" if stored_account[1] else "deleted"
+    )
 
 
 def _company(connection: Connection, naming: Naming) -> str:
@@ -280,7 +284,7 @@ def write_development(
 ) -> tuple[DevelopmentAccount, ...]:
     """Insert those that are missing, in the caller's transaction. Returns the accounts with their ids."""
     urls = {documented.name: documented.webhook_url for documented in _ACCOUNTS}
-    written = []
+    written_accounts = []
     for account in accounts:
         if account.outcome == "insert":
             if account.name not in encrypted:
@@ -301,8 +305,8 @@ def write_development(
                     hint=database.UNHINDERED,
                 )
             account = replace(account, id=id)
-        written.append(account)
-    return tuple(written)
+        written_accounts.append(account)
+    return tuple(written_accounts)
 
 
 def _composed(file: str, naming: Naming) -> sql.Composed:

@@ -316,25 +316,25 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
     LockHeld, StepFailed, Interrupted: the message says how many have them; the same command goes on from there.
     """
     with operation(settings, "settings init", wait=wait, on_event=on_event) as running:
-        lacking = missing(running.connection, settings)
-        if not lacking.chatbots:
+        gaps = missing(running.connection, settings)
+        if not gaps.chatbots:
             return Given(())
         running.make_ready()
-        filled: list[str] = []
+        ids: list[str] = []
         pace = Pace(settings, running.connection, on_event)
         naming = read_naming(running.connection, settings.schema)
 
         def state() -> str:
-            return f"{len(filled):,} of {len(lacking.chatbots):,} chatbots have the defaults" if filled else NOTHING
+            return f"{len(ids):,} of {len(gaps.chatbots):,} chatbots have the defaults" if ids else NOTHING
 
         try:
             while True:
-                above = filled[-1] if filled else None
+                above = ids[-1] if ids else None
                 batch = running.transaction("a chatbot's row", partial(_batch, running, naming, above), state)
                 if not batch:
-                    return Given(tuple(filled))
-                filled += batch
-                on_event(RotationProgress(len(filled), max(len(filled), len(lacking.chatbots)), 0, 0.0))
+                    return Given(tuple(ids))
+                ids += batch
+                on_event(RotationProgress(len(ids), max(len(ids), len(gaps.chatbots)), 0, 0.0))
                 pace.keep()
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None

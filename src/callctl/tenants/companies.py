@@ -154,7 +154,9 @@ def _chosen(
     if without_flag:
         values = {"ids": list(names) or None, "slugs": None, "without_flag": True}
         every = [Company(*row) for row in rows(connection, naming, "tenants/companies/found.sql", values)]
-        if unfit := [f"{each.id}: its {each.problem}" for each in every if each.problem is not None]:
+        if unfit := [
+            f"{candidate.id}: its {candidate.problem}" for candidate in every if candidate.problem is not None
+        ]:
             raise _refusal(unfit, len(every), enable)
         return Switch(enable, tuple(every), ())
     wanted = list(dict.fromkeys(names))

@@ -175,12 +175,14 @@ def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict
     Step 13 writes its rows from callctl's own catalogue, and keeps no record of it.
     """
     own = {model.key: model.fields() for model in load_catalogue(name=OWN)}
-    written = {row.id: dict(own.get(key, {})) if row.is_made else {} for key, row in rows.items()}
+    written_values = {row.id: dict(own.get(key, {})) if row.is_made else {} for key, row in rows.items()}
     if database.relation_exists(connection, "callctl", "seeded_model"):  # an older callctl's schema has no such table
-        recorded = connection.execute(read_sql("tenants/seed/written.sql"), {"ids": list(written)})
+        recorded = connection.execute(read_sql("tenants/seed/written.sql"), {"ids": list(written_values)})
         for id, contents in recorded.fetchall():
-            written[id].update({field: _read(field, value) for field, value in contents.items() if field in COLUMNS})
-    return written
+            written_values[id].update(
+                {field: _read(field, value) for field, value in contents.items() if field in COLUMNS}
+            )
+    return written_values
 
 
 def _read(field: str, value: Any) -> Value:
@@ -371,12 +373,12 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
             tenants_accounts.assert_development(connection, settings, options.development_database)
         naming = _naming(connection, settings)
         with database.read_only(connection):
-            planned = _found(connection, naming, options)
-        if not planned.writes:
-            return planned
+            seed_plan = _found(connection, naming, options)
+        if not seed_plan.writes:
+            return seed_plan
         failing = Failing(COMMAND, lambda: "nothing was written", quoted=not options.dev_accounts)
         encrypted: Mapping[str, Encrypted] = {}
-        if ring is not None and any(account.outcome == "insert" for account in planned.accounts or ()):
+        if ring is not None and any(account.outcome == "insert" for account in seed_plan.accounts or ()):
             encrypted = _encrypted(connection, settings, naming, ring, failing, on_event)
         write = partial(_write, connection, settings, naming, options, encrypted)
         return in_transaction(connection, settings, write, failing=failing, on_event=on_event)
@@ -424,12 +426,12 @@ def _write(
 ) -> Seeded:
     store.create(connection, settings.schema)
     lock_models(connection, naming)
-    planned = _found(connection, naming, options)  # again: the application may have written meanwhile
-    seeds = write_rows(connection, naming, planned.models, options.catalogue)
-    accounts = planned.accounts
+    seed_plan = _found(connection, naming, options)  # again: the application may have written meanwhile
+    seeds = write_rows(connection, naming, seed_plan.models, options.catalogue)
+    accounts = seed_plan.accounts
     if accounts is not None:
         accounts = tenants_accounts.write_development(connection, naming, accounts, encrypted)
-    seeded = replace(planned, models=seeds, accounts=accounts, withheld=call_models.models(connection, naming))
+    seeded = replace(seed_plan, models=seeds, accounts=accounts, withheld=call_models.models(connection, naming))
     if seeded.writes:
         record_action(connection, COMMAND, _detail(seeded, options))
     return seeded

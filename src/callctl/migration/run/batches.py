@@ -134,14 +134,14 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
         stayed = 0
         for number in range(PASSES):
             began = time.monotonic()
-            listed = _list(run, script, statement, target, changed)
-            stayed = stayed + 1 if listed.before and number else 0
+            work = _list(run, script, statement, target, changed)
+            stayed = stayed + 1 if work.before and number else 0
             if stayed == STAYED:
-                raise NotStored(statement, listed.before, listed.sample)
-            if not listed.total:
+                raise NotStored(statement, work.before, work.sample)
+            if not work.total:
                 break
-            changed = _pass(run, statement, target, listed.total, changed)
-            short = listed.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
+            changed = _pass(run, statement, target, work.total, changed)
+            short = work.total <= FEW or time.monotonic() - began <= SHORT_SECONDS
             if short and "again" in statement.directives:
                 break  # what is left is the last transaction's
         if changed > before and naming.adds_values(statement.sql):
@@ -200,11 +200,11 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Batc
                 run.connection.execute(sql)
         return _Listed(cursor.rowcount, row[0], row[1] or "")
 
-    listed = attempted(run, attempt)
-    if listed.total and naming.reads_values(listing):
+    work = attempted(run, attempt)
+    if work.total and naming.reads_values(listing):
         # What a way down has saved a moment ago, the planner does not know of yet.
         _analyze_saved(run)
-    return listed
+    return work
 
 
 def _analyze_saved(run: Run) -> None:

@@ -102,8 +102,8 @@ def translated(
 
     Where the role is not the owner of a table, it names the owner.
     """
-    explained = _of_others(connection, schema, cause, place, sql, stands, again)
-    return explained or database.translated(cause, place, sql, stands, connection, again)
+    step_failed = _of_others(connection, schema, cause, place, sql, stands, again)
+    return step_failed or database.translated(cause, place, sql, stands, connection, again)
 
 
 def _of_others(
