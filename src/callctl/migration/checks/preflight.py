@@ -547,7 +547,8 @@ def _own_schema(ask: _Asker) -> Iterator[Finding]:
     silent = True
     for row in rows:
         added = row["check"] == "store-additions" and row["object"].split()[0] in _HINDERS
-        if added or (row["problem"] == "differs" and row["property"] in _NOT_MADE_AGAIN):
+        # Of a column that is no identity any more, nothing is found: the store makes it again, or refuses its layout.
+        if added or (row["problem"] == "differs" and row["property"] in _NOT_MADE_AGAIN and row["found"] is not None):
             silent = False
             what = "was added" if added else f"{row['property']} is {row['found']}, should be {row['expected']}"
             fix = row["fix"] and f"{row['fix']};"
