@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, TypeAlias
 
 import hypothesis
@@ -108,17 +109,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep of a test on a server as many combinations of its parameters as it takes for each value of each to come.
 
-    With --pg they are other combinations than without, and with another CALLCTL_TEST_SEED others again.
+    Of a test marked ``some(n)``, which takes long and says the same of each, only n of these. With --pg they are other
+    combinations than without, and with another CALLCTL_TEST_SEED others again.
     """
     if THOROUGH:
         return
+    seed = SEED + bool(config.getoption("--pg"))
     tests: dict[str, list[pytest.Function]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "server" in item.fixturenames:
             tests.setdefault(f"{item.nodeid.partition('[')[0]} {item.callspec.params.get('server')}", []).append(item)
     left_out: set[pytest.Item] = set()
     for several in tests.values():
-        kept = enough([values(item) for item in several], SEED + bool(config.getoption("--pg")))
+        kept = enough([values(item) for item in several], seed)
+        mark = several[0].get_closest_marker("some")
+        if mark is not None:
+            kept = set(Random(f"{seed} {several[0].originalname}").sample(sorted(kept), min(mark.args[0], len(kept))))
         left_out |= {item for number, item in enumerate(several) if number not in kept}
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item in left_out])

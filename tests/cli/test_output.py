@@ -63,6 +63,7 @@ def applied(url: str) -> int:
     return row[0] if row else 0
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("how", LOST)
 def test_a_migration_goes_on_without_its_output(documented: str, shell: Shell, how: str) -> None:
     code, _ = shell(documented, how, "migrate", "up", "--yes")

@@ -15,6 +15,9 @@ from callctl.database import store
 from callctl.errors import StepFailed
 from callctl.migration import migrate
 
+# It is about triggers that are the same on each major.
+pytestmark = pytest.mark.one_server
+
 TABLES = ("history", "checkpoint", "saved_value", "definition", "made", "saved_row", "installation")
 EATS = (
     "CREATE FUNCTION public.eats() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"

@@ -25,6 +25,9 @@ from callctl.migration.run import script as runner
 from callctl.sandbox.lifecycle import drop_database, fill
 from callctl.sandbox.server import Server
 
+# It is about settings and hands that are the same on each major.
+pytestmark = pytest.mark.one_server
+
 SETTINGS = [
     "standard_conforming_strings = off",
     "client_encoding = 'LATIN1'",

@@ -23,6 +23,9 @@ from callctl.migration import migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.run import batches
 
+# It is about callctl's own sessions.
+pytestmark = pytest.mark.one_server
+
 WORK = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'callctl migrate'"
 ROWS = """
 SELECT 'chatbot', id, to_jsonb(c) - 'updated_at' FROM chatapp.chatbots AS c

@@ -23,6 +23,9 @@ from callctl.database.connection import connect as callctl_connect
 from callctl.migration import migrate
 from callctl.migration.checks import findings
 
+# It is about callctl's own locks.
+pytestmark = pytest.mark.one_server
+
 STEPS = 3
 
 

@@ -137,6 +137,7 @@ if THOROUGH:
         report(record_property, disturbed, f"{action} {moment} {direction}")
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("baseline", "direction", "start"),
     [("documented", "up", 0), ("deployed", "up", 6), ("documented", "down", 11), ("deployed", "down", 17)],

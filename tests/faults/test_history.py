@@ -87,6 +87,7 @@ def plan(baseline: str, seed: int) -> Plan:
     return replace(short, clients=5, pause=0.04, transactions=1000, kills=3) if THOROUGH else short
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(("name", "seed"), RUNS)
 def test_no_acknowledged_write_is_lost(
     history_database: Callable[[str], str], name: str, seed: int, record_property: Callable[[str, object], None]
@@ -193,11 +194,13 @@ def planted_plan(baseline: str, planted: Mapping[str, str]) -> Plan:
     )
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("name", BASELINES)
 def test_without_a_planted_bug_nothing_is_found(history_database: Callable[[str], str], name: str) -> None:
     assert_nothing_lost(record(history_database(name), planted_plan(name, {})))
 
 
+@pytest.mark.some(1)
 @pytest.mark.one_server  # it is about the judge
 @pytest.mark.parametrize("name", BASELINES if THOROUGH else ["deployed"])
 @pytest.mark.parametrize("bug", PLANTED if THOROUGH else PLANTED_SHORT)

@@ -17,6 +17,9 @@ from callctl.config.settings import Settings
 from callctl.database import lock
 from callctl.migration import migrate
 
+# It is about callctl's own signals.
+pytestmark = pytest.mark.one_server
+
 SLOW = """
 CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

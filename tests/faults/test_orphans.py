@@ -29,6 +29,9 @@ from callctl.migration import adoption, migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.steps.numbered import all_steps
 
+# It is about callctl's own processes and sessions.
+pytestmark = pytest.mark.one_server
+
 Watch: TypeAlias = psycopg.Connection[Any]
 Started: TypeAlias = list[subprocess.Popen[str]]
 
@@ -400,6 +403,7 @@ def test_the_server_frees_the_locks_of_a_callctl_that_falls_silent(
     assert_all_done(documented)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_the_server_frees_the_locks_of_a_callctl_that_falls_silent_behind_an_answer(
     documented: str, monkeypatch: pytest.MonkeyPatch, watch: Watch, direction: str

@@ -25,6 +25,9 @@ from callctl.migration.checks.verify import verify
 from callctl.migration.run import transactions
 from callctl.sandbox.server import start_server
 
+# It is about callctl's own pace.
+pytestmark = pytest.mark.one_server
+
 
 def settings_of(url: str) -> Settings:
     return Settings(database_url=url, batch_size=60)

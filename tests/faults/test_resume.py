@@ -19,6 +19,9 @@ from callctl.migration import adoption, migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.steps.numbered import all_steps
 
+# It is about callctl's own checkpoints.
+pytestmark = pytest.mark.one_server
+
 
 class StopAfter:
     """Listens to a run, and presses Ctrl-C at its nth event."""
@@ -55,6 +58,7 @@ def insist(direction: str, settings: Settings) -> int:
     raise AssertionError(f"{direction} never came to its end")
 
 
+@pytest.mark.some(1)
 def test_stopped_everywhere_it_still_arrives(baseline: str) -> None:
     settings = settings_of(baseline)
     with connect(settings) as connection:

@@ -98,6 +98,7 @@ def assert_down(chain: Chain, before: snapshot.Snapshot, up: snapshot.Snapshot) 
     assert leftovers(chain) == []
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(("baseline", "start"), [("documented", 0), ("deployed", 8)])
 def test_the_next_down_resumes_it(chain: MakeChain, record_property: Record, baseline: str, start: int) -> None:
     disturbed, before, up = shadowed(chain, baseline)
@@ -109,6 +110,7 @@ def test_the_next_down_resumes_it(chain: MakeChain, record_property: Record, bas
     record_property("faults", f"shadow {baseline}: {disturbed.tally}")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(("baseline", "start"), [("documented", 2), ("deployed", 9)])
 def test_the_next_up_removes_it(chain: MakeChain, baseline: str, start: int) -> None:
     """After a fault at one in so many of the points on the way down, each time from the beginning."""

@@ -14,6 +14,9 @@ from tests.support.servers import binaries_of
 from callctl.sandbox.lifecycle import create_database, fill
 from callctl.sandbox.server import Server
 
+# It is about callctl's own words about the server's.
+pytestmark = pytest.mark.one_server
+
 ROWS = 3000
 # A segment of the write-ahead log must fit, or the server itself goes down.
 WAL_SEGMENT = 1 << 20

@@ -9,9 +9,13 @@ import sys
 import time
 
 import psycopg
+import pytest
 from tests.conftest import connect
 from tests.support.db import snapshot
 from tests.support.steps import ALL
+
+# It is about callctl's own locks.
+pytestmark = pytest.mark.one_server
 
 COUNT = 8
 STEPS = list(ALL)

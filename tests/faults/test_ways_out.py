@@ -175,6 +175,7 @@ def stopped(url: str, direction: Direction, step: int, number: int) -> tuple[Cal
     return None
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_step_that_is_held_up_anywhere_goes_forward_and_back(copies: Copies, direction: Direction) -> None:
     half = set()
@@ -430,6 +431,7 @@ def provoked(url: str, refusal: Refusal) -> CallctlError:
     return failed.value
 
 
+@pytest.mark.some(12)
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)
 def test_every_refusal_of_a_step_leads_out(copies: Copies, refusal: Refusal) -> None:
     deferred = dict(refusal.options).get("defer_drops")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import signal
 import subprocess
@@ -37,6 +38,22 @@ def test_two_servers_take_all_of_two_times_two() -> None:
 def test_a_table_of_cases_is_whole() -> None:
     """Each row of it is one value."""
     assert enough([("1",), ("2",), ("3",)]) == {0, 1, 2}
+
+
+def test_of_a_long_table_some_rows_are_tried_and_others_with_another_seed() -> None:
+    """The marker ``some``, as it is collected."""
+    name = "tests/db/migration/test_new_tables.py::test_what_the_platform_changes_goes_and_comes_back"
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", name]
+    tried = []
+    for environment in ({}, {"CALLCTL_TEST_SEED": "1"}, {"CALLCTL_TEST_PROFILE": "thorough"}):
+        listed = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        )
+        tried.append({line for line in listed.stdout.splitlines() if line.startswith(name)})
+    first, second, every = tried
+    assert len(first) == len(second) == 5
+    assert first != second
+    assert first | second < every
 
 
 def test_what_is_not_about_the_server_says_so_and_the_rest_runs_on_the_oldest() -> None:

@@ -33,6 +33,9 @@ from callctl.sandbox.lifecycle import BASELINES, create_database, drop_database
 from callctl.sandbox.server import Server
 from callctl.statements.naming import read_naming
 
+# It is about callctl's own load.
+pytestmark = pytest.mark.one_server
+
 _numbers = itertools.count(1)
 
 SHORT = Workload(sessions=4, connections=4, seconds=1.3, calls=None, call_seconds=0.4)

@@ -112,6 +112,7 @@ def entries(report: Report) -> tuple[Accepted, ...]:
     return tuple(Accepted(each["object"], each["difference"], "as the platform wants it") for each in read)
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_the_platform_changes_goes_and_comes_back(database: MakeDatabase, change: str) -> None:
     """Down, up and down again end; the tables are back as they were; verify passes once the difference is accepted."""

@@ -22,6 +22,9 @@ from callctl.migration.steps.call_models import EXAMPLES, OWN, Model, load_catal
 from callctl.sandbox.lifecycle import BASELINES, Baseline
 from callctl.tenants import seeding
 
+# It is about plain INSERT and UPDATE.
+pytestmark = pytest.mark.one_server
+
 KEYS = {model.key for model in load_catalogue()}
 KEY = {each.value: each.model_key for each in BASELINES}
 LATEST = "gpt-4o-realtime-preview"

@@ -6,11 +6,15 @@ import json
 from typing import Any
 
 import psycopg
+import pytest
 from tests.conftest import connect
 from tests.db.conftest import Callctl
 
 from callctl.config.settings import Settings
 from callctl.migration import migrate
+
+# It is about plain UPDATE.
+pytestmark = pytest.mark.one_server
 
 Database = psycopg.Connection[Any]
 CANARY = "canary-7d20"

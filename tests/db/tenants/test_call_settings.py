@@ -21,6 +21,9 @@ from callctl.migration.checks.verify import verify
 from callctl.statements.script import load_script
 from callctl.tenants.call_settings import Field, load_schema, parse
 
+# It is about plain UPDATE of jsonb.
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 

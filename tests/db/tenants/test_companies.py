@@ -21,6 +21,9 @@ from callctl.database.actions import actions
 from callctl.migration import migrate
 from callctl.migration.checks.verify import verify
 
+# It is about plain UPDATE of jsonb.
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 

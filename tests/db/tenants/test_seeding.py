@@ -39,6 +39,9 @@ from callctl.tenants import accounts as tenants_accounts
 from callctl.tenants import seeding
 from callctl.tenants.seeding import Seeded, SeedOptions, seed
 
+# It is about plain INSERT and UPDATE.
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 CUSTOM = """

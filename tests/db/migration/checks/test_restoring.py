@@ -150,6 +150,7 @@ CASES = (
 )
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_definition_that_no_longer_runs_blocks_before_the_first_step(documented: str, case: Case) -> None:
     settings = replace(SETTINGS, database_url=documented)
@@ -226,6 +227,7 @@ LOSSES = (
 )
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(("rows", "says"), LOSSES)
 def test_a_loss_without_which_down_cannot_end_is_not_accepted(deployed: str, rows: str, says: str) -> None:
     settings = replace(SETTINGS, database_url=deployed)
