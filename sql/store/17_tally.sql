@@ -197,6 +197,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   t record;
   writes text;
+  back bigint;
   uncounted text[] := '{}';
 BEGIN
   IF cardinality(p_accepted) = 0 AND NOT EXISTS (SELECT FROM callctl.tally AS y OFFSET 1000)
@@ -206,7 +207,10 @@ BEGIN
   END IF;
   -- One callctl at a time; clients go on adding rows.
   LOCK TABLE callctl.tally IN SHARE UPDATE EXCLUSIVE MODE;
-  PERFORM callctl.settle_removed_rows(c.relation) FROM callctl.counted_tables() AS c;
+  SELECT sum(callctl.settle_removed_rows(c.relation)) INTO back FROM callctl.counted_tables() AS c;
+  IF back > 0 THEN
+    RAISE WARNING 'rows that had been removed from callctl''s own tables are back, because their rows of the platform are there: %', back;
+  END IF;
   writes := callctl.set_writes('on');
   DELETE FROM callctl.tally AS y WHERE y.relation = ANY (p_accepted);
   FOR t IN

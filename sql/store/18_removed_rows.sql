@@ -16,7 +16,7 @@ COMMENT ON COLUMN callctl.removed_row.part IS 'As in tally';
 COMMENT ON COLUMN callctl.removed_row.contents IS 'The row, as its text';
 COMMENT ON COLUMN callctl.removed_row.removed_at IS 'When it was removed';
 
-CREATE OR REPLACE FUNCTION callctl.settle_removed_rows(p_relation text) RETURNS void
+CREATE OR REPLACE FUNCTION callctl.settle_removed_rows(p_relation text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, MDY' SET "TimeZone" = 'UTC' AS $$
 DECLARE
   of_table regclass;
@@ -25,9 +25,11 @@ DECLARE
   fields text;
   superseded text;
   writes text;
+  back bigint;
+  total bigint := 0;
 BEGIN
   IF NOT EXISTS (SELECT FROM callctl.removed_row AS r WHERE r.relation = p_relation) THEN
-    RETURN;
+    RETURN 0;
   END IF;
   of_table := format('callctl.%I', p_relation)::regclass;
   SELECT string_agg(format('%I', a.attname), ', ' ORDER BY a.attnum), string_agg(format('(r.stored).%I', a.attname), ', ' ORDER BY a.attnum),
@@ -44,6 +46,8 @@ BEGIN
        SELECT %3$s FROM (SELECT a.contents::%1$s AS stored FROM callctl.removed_row AS a WHERE a.relation = %4$L OFFSET 0) AS r
          JOIN %5$s AS t ON t.%6$I = (r.stored).%7$I
        ON CONFLICT DO NOTHING', of_table, names, fields, p_relation, k.followed, k.followed_key, k.key);
+    GET DIAGNOSTICS back = ROW_COUNT;
+    total := total + back;
     EXECUTE format('DELETE FROM callctl.removed_row AS a USING %1$s AS r WHERE a.relation = %2$L AND a.contents = r::text AND r.%3$I IS NOT NULL',
                    of_table, p_relation, k.key);
     -- Its place may be taken by a value that was saved since: then that one counts, and the older is listed as superseded.
@@ -63,10 +67,11 @@ BEGIN
        INSERT INTO callctl.tally (relation, part, row_count, digest)
        SELECT %1$L, s.part, -count(*), -sum(callctl.row_digest(s.contents)) FROM settled AS s GROUP BY s.part', p_relation, of_table, k.key);
   END LOOP;
+  RETURN total;
 END
 $$;
 COMMENT ON FUNCTION callctl.settle_removed_rows(text) IS
-  'Brings back the removed rows of one table whose rows of the platform are there, and counts the others as gone; those whose rows the current role does not see stay';
+  'Brings back the removed rows of one table whose rows of the platform are there, and counts the others as gone; those whose rows the current role does not see stay. Returns how many came back';
 
 CREATE OR REPLACE FUNCTION callctl.spare_rows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, MDY' SET "TimeZone" = 'UTC' AS $$

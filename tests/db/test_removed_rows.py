@@ -15,6 +15,7 @@ from tests.db.test_records import with_voices
 
 from callctl.config.settings import Settings
 from callctl.database import store
+from callctl.events import Event, Notice
 from callctl.migration import migrate
 from callctl.migration.checks.verify import verify
 
@@ -140,7 +141,9 @@ def test_truncated_behind_a_disabled_trigger(db: Connection, disabled: str) -> N
     found = failing(db)
     if disabled == "spare_after":
         assert found == {"removed-rows-settled"}
-        migrate.up(settings_of(db))
+        events: list[Event] = []
+        migrate.up(settings_of(db), on_event=events.append)
+        assert any("are back, because" in event.text for event in events if isinstance(event, Notice))
         assert db.execute(SAVED).fetchall() == wanted
         assert failing(db) == set()
     else:
