@@ -105,6 +105,7 @@ BEGIN
   RETURN NEW;
 END
 $body$ $make$, 'sync_' || relation, relation, p_type, p_chat, p_call, key);
+  EXECUTE format('REVOKE ALL ON FUNCTION callctl.%I() FROM PUBLIC', 'sync_' || relation);
   EXECUTE format('COMMENT ON FUNCTION callctl.%I() IS %L', 'sync_' || relation,
     'Keeps the type column and the capability flags in step while both exist: the form that a statement writes wins');
 
@@ -142,6 +143,7 @@ BEGIN
   RETURN NULL;
 END
 $body$ $make$, 'keep_' || relation, relation, p_type, p_chat, p_call, key);
+  EXECUTE format('REVOKE ALL ON FUNCTION callctl.%I() FROM PUBLIC', 'keep_' || relation);
   EXECUTE format('COMMENT ON FUNCTION callctl.%I() IS %L', 'keep_' || relation,
     'Saves of each row that is stored what one form cannot say of the other, and deletes it when the row says something else');
 

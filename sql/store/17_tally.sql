@@ -74,8 +74,12 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET "Dat
 -- Rows are only added to the tally, so no client waits for another.
 DECLARE
   sign constant integer := CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END;
+  part text;
   k record;
 BEGIN
+  IF TG_TABLE_SCHEMA <> 'callctl' THEN
+    RAISE EXCEPTION 'callctl.count_rows() counts the rows of callctl''s own tables, and % is none', TG_RELID::regclass;
+  END IF;
   IF current_setting('callctl.writes', true) = 'on' THEN
     IF TG_TABLE_NAME = 'saved_value' THEN
       INSERT INTO callctl.tally (relation, part, row_count, digest)
@@ -97,27 +101,28 @@ BEGIN
 
   -- A foreign key has removed them with the platform's rows, or given them those rows' new keys. What another hand removes
   -- or changes is not counted: verify sees the difference. Every DELETE of such a row comes here, so nothing is looked up first.
-  ELSIF TG_NARGS > 0 AND TG_OP <> 'INSERT' AND EXISTS (SELECT FROM written) THEN
+  ELSIF TG_TABLE_NAME IN ('saved_value', 'inheritance_breach') AND TG_OP <> 'INSERT' AND EXISTS (SELECT FROM written) THEN
+    part := (SELECT c.part FROM callctl.counted_tables() AS c WHERE c.relation = TG_TABLE_NAME);
     FOR k IN SELECT * FROM callctl.followed_tables(TG_RELID) LOOP
       IF NOT k.seen THEN
         -- Whether the platform's row is gone cannot be told here, and a client's write must not fail for that: what was there is
         -- set aside. Of an UPDATE that changes the key alone, the new row is counted.
         EXECUTE format('INSERT INTO callctl.removed_row (relation, part, contents) SELECT %1$L, %2$s, r::text FROM %4$I AS r WHERE r.%3$I IS NOT NULL',
-                       TG_TABLE_NAME, TG_ARGV[0], k.key, CASE TG_OP WHEN 'DELETE' THEN 'written' ELSE 'gone' END);
+                       TG_TABLE_NAME, part, k.key, CASE TG_OP WHEN 'DELETE' THEN 'written' ELSE 'gone' END);
         IF TG_OP = 'UPDATE' THEN
           EXECUTE format(
             'INSERT INTO callctl.tally (relation, part, row_count, digest)
              SELECT %1$L, %2$s, count(*), sum(callctl.row_digest(r::text)) FROM written AS r
               WHERE r.%3$I IS NOT NULL
                 AND to_jsonb(r) - ARRAY[%3$L, ''row_id''] IN (SELECT to_jsonb(g) - ARRAY[%3$L, ''row_id''] FROM gone AS g)
-              GROUP BY 2', TG_TABLE_NAME, TG_ARGV[0], k.key);
+              GROUP BY 2', TG_TABLE_NAME, part, k.key);
         END IF;
       ELSIF TG_OP = 'DELETE' THEN
         EXECUTE format(
           'INSERT INTO callctl.tally (relation, part, row_count, digest)
            SELECT %1$L, %2$s, -count(*), -sum(callctl.row_digest(r::text)) FROM written AS r
             WHERE r.%3$I IS NOT NULL AND NOT EXISTS (SELECT FROM %4$s AS t WHERE t.%5$I = r.%3$I) GROUP BY 2',
-          TG_TABLE_NAME, TG_ARGV[0], k.key, k.followed, k.followed_key);
+          TG_TABLE_NAME, part, k.key, k.followed, k.followed_key);
       ELSE
         EXECUTE format(
           'WITH before AS (
@@ -133,7 +138,7 @@ BEGIN
                    UNION ALL
                    SELECT a.part, 1, a.digest FROM after AS a WHERE a.rest IN (SELECT b.rest FROM before AS b)) AS m
             GROUP BY m.part',
-          TG_TABLE_NAME, TG_ARGV[0], k.key, k.followed, k.followed_key);
+          TG_TABLE_NAME, part, k.key, k.followed, k.followed_key);
       END IF;
     END LOOP;
   END IF;
@@ -259,10 +264,9 @@ COMMENT ON FUNCTION callctl.begin_count(text[]) IS
 DO $$
 DECLARE
   t record;
-  of_trigger text;
 BEGIN
   FOR t IN
-    SELECT format('callctl.%I', c.relation) AS name, c.part, w.name AS trigger, w.event, w.rows, g.tgenabled
+    SELECT format('callctl.%I', c.relation) AS name, w.name AS trigger, w.event, w.rows, g.tgenabled
       FROM callctl.counted_tables() AS c
       CROSS JOIN (VALUES ('count_added', 'INSERT', 'REFERENCING NEW TABLE AS written'),
                          ('count_changed', 'UPDATE', 'REFERENCING OLD TABLE AS gone NEW TABLE AS written'),
@@ -273,9 +277,8 @@ BEGIN
      WHERE g.tgenabled IS DISTINCT FROM 'A'
   LOOP
     IF t.tgenabled IS NULL THEN
-      of_trigger := CASE WHEN t.name IN ('callctl.saved_value', 'callctl.inheritance_breach') THEN quote_literal(t.part) ELSE '' END;
-      EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION callctl.count_rows(%s)',
-                     t.trigger, t.event, t.name, t.rows, of_trigger);
+      EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION callctl.count_rows()',
+                     t.trigger, t.event, t.name, t.rows);
     END IF;
     -- For replicas' writers and loaders, too, which set session_replication_role.
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.name, t.trigger);

@@ -76,9 +76,12 @@ COMMENT ON FUNCTION callctl.settle_removed_rows(text) IS
 CREATE OR REPLACE FUNCTION callctl.spare_rows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, MDY' SET "TimeZone" = 'UTC' AS $$
 BEGIN
+  IF TG_TABLE_SCHEMA <> 'callctl' THEN
+    RAISE EXCEPTION 'callctl.spare_rows() keeps rows of callctl''s own tables, and % is none', TG_RELID::regclass;
+  END IF;
   IF TG_WHEN = 'BEFORE' THEN
     EXECUTE format('INSERT INTO callctl.removed_row (relation, part, contents) SELECT %L, %s, r::text FROM %s AS r',
-                   TG_TABLE_NAME, TG_ARGV[0], TG_RELID::regclass);
+                   TG_TABLE_NAME, (SELECT c.part FROM callctl.counted_tables() AS c WHERE c.relation = TG_TABLE_NAME), TG_RELID::regclass);
   ELSE
     PERFORM callctl.settle_removed_rows(TG_TABLE_NAME);
   END IF;
@@ -93,7 +96,7 @@ DECLARE
   t record;
 BEGIN
   FOR t IN
-    SELECT format('callctl.%I', c.relation) AS name, c.part, w.name AS trigger, w.moment, g.tgenabled
+    SELECT format('callctl.%I', c.relation) AS name, w.name AS trigger, w.moment, g.tgenabled
       FROM callctl.counted_tables() AS c
       CROSS JOIN (VALUES ('spare_before', 'BEFORE'), ('spare_after', 'AFTER')) AS w (name, moment)
       LEFT JOIN pg_trigger AS g ON g.tgrelid = format('callctl.%I', c.relation)::regclass AND g.tgname = w.name
@@ -102,8 +105,7 @@ BEGIN
        AND g.tgenabled IS DISTINCT FROM 'A'
   LOOP
     IF t.tgenabled IS NULL THEN
-      EXECUTE format('CREATE TRIGGER %I %s TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION callctl.spare_rows(%L)',
-                     t.trigger, t.moment, t.name, t.part);
+      EXECUTE format('CREATE TRIGGER %I %s TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION callctl.spare_rows()', t.trigger, t.moment, t.name);
     END IF;
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.name, t.trigger);
   END LOOP;

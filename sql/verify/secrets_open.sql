@@ -5,7 +5,8 @@
 
 -- Whoever may do the same with all of chatbots is one of the application's roles (new-tables-granted goes by that as well); for
 -- callctl's tables it has to be a reader of chatbots, and may only read. PUBLIC never may. Columns count where they hold secrets.
--- The tables that inherit from accounts hold rows of accounts. In schema callctl no one but its owner makes anything.
+-- The tables that inherit from accounts hold rows of accounts. In schema callctl no one but its owner makes anything, and no one else
+-- puts a trigger function that runs as its owner on a table.
 -- A REVOKE takes back what the role that runs it has granted; a superuser's, or a member of the owner's, what the owner has. So another
 -- role's grant is taken back as that role; where that role cannot name the table, its right to grant goes, with all that it has granted.
 -- Grants that rest on others come first.
@@ -32,6 +33,12 @@ WITH RECURSIVE accounts AS (
   SELECT 'schema callctl', 'SCHEMA callctl', n.oid, n.nspowner, t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
   FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS t
   WHERE n.nspname = 'callctl' AND t.privilege_type = 'CREATE'
+  UNION ALL
+  SELECT 'function ' || p.oid::regprocedure, 'FUNCTION ' || p.oid::regprocedure, p.pronamespace, p.proowner,
+         t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
+  FROM pg_proc AS p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS t
+  WHERE p.prosecdef AND p.prorettype = 'trigger'::regtype
+    AND (p.pronamespace = 'callctl'::regnamespace OR p.pronamespace = 'chatapp'::regnamespace AND p.proname = 'check_chatbot_capabilities')
 ), lent AS (
   SELECT g.object, g.owner AS role, 0 AS hands FROM given AS g
   UNION
@@ -57,7 +64,7 @@ FROM (
   WHERE g.grantee <> g.owner
     AND (g.grantee = 0
          OR r.oid IS NOT NULL AND NOT r.rolsuper AND NOT pg_has_role(r.oid, g.owner, 'USAGE')
-            AND CASE WHEN g.namespace = 'callctl'::regnamespace AND g.privilege <> 'SELECT' THEN true
+            AND CASE WHEN g.privilege = 'EXECUTE' OR g.namespace = 'callctl'::regnamespace AND g.privilege <> 'SELECT' THEN true
                      ELSE NOT has_table_privilege(r.oid, 'chatapp.chatbots'::regclass, g.privilege) END)
   GROUP BY g.object, g.place, g.namespace, g.owner, g.grantee, g.grantor
 ) AS f

@@ -46,9 +46,8 @@ def test_of_a_long_table_some_rows_are_tried_and_others_with_another_seed() -> N
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", name]
     tried = []
     for environment in ({}, {"CALLCTL_TEST_SEED": "1"}, {"CALLCTL_TEST_PROFILE": "thorough"}):
-        listed = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=True
-        )
+        variables = {**os.environ, "PYTEST_ADDOPTS": "", **environment}
+        listed = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
         tried.append({line for line in listed.stdout.splitlines() if line.startswith(name)})
     first, second, every = tried
     assert len(first) == len(second) == 5

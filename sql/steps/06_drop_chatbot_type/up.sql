@@ -38,6 +38,10 @@ BEGIN
 END
 $$;
 
+-- It runs as its owner, on whatever table it is a trigger of: so no one else may put it on one. The trigger fires without that right.
+-- callctl: repeatable
+REVOKE ALL ON FUNCTION chatapp.check_chatbot_capabilities() FROM PUBLIC;
+
 -- callctl: repeatable
 COMMENT ON FUNCTION chatapp.check_chatbot_capabilities() IS
   'A chatbot may enable only what its package allows (checked on insert and when the flags or the package change)';

@@ -226,6 +226,9 @@ BREAKAGES: dict[str, list[Breakage]] = {
         for off in ("DISABLE", "ENABLE REPLICA")
     ],
     "secrets-closed": [
+        *(Breakage(f"GRANT EXECUTE ON FUNCTION {function} TO PUBLIC", says=f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+          for function in ("callctl.count_rows()", "callctl.spare_rows()", "chatapp.check_chatbot_capabilities()")),
+        Breakage("CREATE ROLE stranger; GRANT EXECUTE ON FUNCTION callctl.sync_chatbots() TO stranger", DEPLOYED_DEFERRED, "sync_chatbots"),
         *(Breakage(f"GRANT SELECT ON {table} TO PUBLIC", says=f"REVOKE SELECT ON {table} FROM PUBLIC") for table in SECRETS),
         *(Breakage(f"GRANT SELECT ({column}) ON chatapp.integration_accounts TO PUBLIC", says=f"REVOKE SELECT ({column})")
           for column in ("credentials", "access_token", "refresh_token", "webhook_secret")),
@@ -545,6 +548,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
     "store-sequences": [
         Breakage("ALTER SEQUENCE callctl.tally_id_seq RESTART 1", says="callctl.tally"),
         Breakage("ALTER SEQUENCE callctl.saved_value_id_seq RESTART 2", DEPLOYED_DEFERRED, "saved_value_id_seq"),
+        Breakage("ALTER SEQUENCE callctl.tally_id_seq RESTART 9223372036854775807", says="callctl.tally"),
     ],
     "secrets-owned": [
         Breakage("CREATE ROLE stranger; ALTER TABLE chatapp.integration_accounts OWNER TO stranger", says="stranger"),
@@ -645,7 +649,7 @@ RIGHT = {
     f"CREATE ROLE elsewhere LOGIN; GRANT USAGE ON SCHEMA chatapp TO elsewhere; GRANT INSERT ON chatapp.users TO elsewhere; ALTER ROLE elsewhere {READ_ONLY}; ALTER ROLE elsewhere {REPLICA}",
     "what a role that owns the platform's tables owns": "CREATE ROLE plat; GRANT plat TO CURRENT_USER; ALTER TABLE chatapp.chatbots OWNER TO plat;"
     "CREATE ROLE own; GRANT plat TO own; ALTER TABLE chatapp.integration_accounts OWNER TO own",
-    "sequences ahead": "ALTER SEQUENCE callctl.tally_id_seq RESTART 100000; ALTER SEQUENCE callctl.history_id_seq RESTART 1000",
+    "sequences ahead": "ALTER SEQUENCE callctl.tally_id_seq RESTART 100000; ALTER SEQUENCE callctl.history_id_seq RESTART 1000; ALTER SEQUENCE callctl.saved_value_id_seq RESTART 9000000000000000000",
     "a grant on what holds no secret": "CREATE ROLE counter; GRANT USAGE ON ALL SEQUENCES IN SCHEMA callctl TO counter",
     "a company made later": "INSERT INTO chatapp.companies (name, slug) VALUES ('Later', 'later')",
 }  # fmt: skip

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from tests.conftest import connect
 from tests.db.conftest import Callctl
+from tests.support.db.migrated import Migrated, State, connection_to
 from tests.support.db.preflight_asking import ask, of
 from tests.support.steps import LAST
 
@@ -177,3 +178,38 @@ def test_what_another_role_goes_on_with_belongs_to_the_first(db: Connection, doc
     assert db.execute(made).fetchall() == [("first_own",)] * 2
     migrate.up(settings)
     assert verify(db, settings).passed
+
+
+def test_no_reader_puts_a_function_of_the_owners_on_a_table(migrated: Migrated) -> None:
+    """As a trigger of his own table it would run with the owner's rights on whatever the reader makes it meet."""
+    with connection_to(migrated.url(State("documented", deferred=True))) as db:
+        functions = [
+            name
+            for (name,) in db.execute(
+                "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.prosecdef"
+                " AND p.pronamespace IN ('callctl'::regnamespace, 'chatapp'::regnamespace)"
+            )
+        ]
+        assert {"callctl.count_rows()", "callctl.spare_rows()", "callctl.sync_chatbots()"} <= set(functions)
+        db.execute("CREATE ROLE reader; GRANT USAGE ON SCHEMA callctl, chatapp TO reader; SET ROLE reader")
+        db.execute("CREATE TEMPORARY TABLE mine (a int)")
+        for function in functions:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
+                db.execute(f"CREATE TRIGGER x AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION {function}".encode())
+        db.execute("RESET ROLE")
+
+
+def test_a_trigger_function_of_callctls_own_tables_serves_no_other(migrated: Migrated) -> None:
+    with connection_to(migrated.url(State("documented"))) as db:
+        for event, function in (("TRUNCATE", "spare_rows"), ("DELETE", "count_rows")):
+            db.execute(f"CREATE TABLE public.{function} (a int)".encode())
+            db.execute(
+                f"CREATE TRIGGER x BEFORE {event} ON public.{function} FOR EACH STATEMENT"
+                f" EXECUTE FUNCTION callctl.{function}('pg_sleep(0)')".encode()
+            )
+            with pytest.raises(psycopg.errors.RaiseException, match="of callctl's own tables"), db.transaction():
+                db.execute(
+                    (
+                        f"TRUNCATE public.{function}" if event == "TRUNCATE" else f"DELETE FROM public.{function}"
+                    ).encode()
+                )
