@@ -28,7 +28,8 @@ WITH RECURSIVE accounts AS (
       AND (c.oid NOT IN (SELECT s.oid FROM accounts AS s) OR a.attname IN ('credentials', 'access_token', 'refresh_token', 'webhook_secret'))
   ) AS g
   WHERE (c.oid IN (SELECT s.oid FROM accounts AS s) OR c.relnamespace = 'callctl'::regnamespace)
-    AND c.relkind IN ('r', 'p', 'f')
+    -- Who may UPDATE a sequence may set it back, so that the next row is refused.
+    AND (c.relkind IN ('r', 'p', 'f') OR c.relkind = 'S' AND g.privilege = 'UPDATE')
   UNION ALL
   SELECT 'schema callctl', 'SCHEMA callctl', n.oid, n.nspowner, t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
   FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS t

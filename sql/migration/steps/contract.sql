@@ -114,8 +114,11 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
            WHERE d.kind = difference.kind
              AND (d.problem = 'missing' AND (d.kind = 'table' OR d.relation = difference.relation) OR d.property = 'is')) THEN NULL
          WHEN "check" = 'store-additions' THEN CASE kind
-           WHEN 'table' THEN format('DROP %s %s', CASE facts ->> 'is' WHEN 'a view' THEN 'VIEW' WHEN 'a materialized view' THEN 'MATERIALIZED VIEW'
-                                                     WHEN 'a foreign table' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, relation)
+           -- A table may be an archived one under another name: it goes elsewhere, with its rows.
+           WHEN 'table' THEN CASE
+             WHEN facts ->> 'is' = 'a table' AND facts ->> 'inherits' = 'nothing' THEN format('ALTER TABLE %s SET SCHEMA public', relation)
+             ELSE format('DROP %s %s', CASE facts ->> 'is' WHEN 'a view' THEN 'VIEW' WHEN 'a materialized view' THEN 'MATERIALIZED VIEW'
+                                                           WHEN 'a foreign table' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, relation) END
            WHEN 'function' THEN format('DROP ROUTINE %s.%s', relation, name)
            WHEN 'sequence' THEN format('DROP SEQUENCE %s.%s', relation, name)
            WHEN 'extension' THEN CASE facts ->> 'relocatable' WHEN 'yes' THEN format('ALTER EXTENSION %s SET SCHEMA public', name) END

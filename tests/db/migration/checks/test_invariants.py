@@ -228,6 +228,7 @@ BREAKAGES: dict[str, list[Breakage]] = {
     "secrets-closed": [
         *(Breakage(f"GRANT EXECUTE ON FUNCTION {function} TO PUBLIC", says=f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
           for function in ("callctl.count_rows()", "callctl.spare_rows()", "chatapp.check_chatbot_capabilities()")),
+        Breakage("CREATE ROLE evil; GRANT USAGE ON SCHEMA callctl TO evil; GRANT UPDATE ON SEQUENCE callctl.tally_id_seq TO evil", says="REVOKE UPDATE ON callctl.tally_id_seq FROM evil"),
         Breakage("CREATE ROLE stranger; GRANT EXECUTE ON FUNCTION callctl.sync_chatbots() TO stranger", DEPLOYED_DEFERRED, "sync_chatbots"),
         *(Breakage(f"GRANT SELECT ON {table} TO PUBLIC", says=f"REVOKE SELECT ON {table} FROM PUBLIC") for table in SECRETS),
         *(Breakage(f"GRANT SELECT ({column}) ON chatapp.integration_accounts TO PUBLIC", says=f"REVOKE SELECT ({column})")
@@ -545,6 +546,10 @@ BREAKAGES: dict[str, list[Breakage]] = {
         )
     ],
     "nothing-left-in-archive": [Breakage("CREATE TABLE callctl.calls ()", says="calls")],
+    "owners-reach-their-tables": [
+        Breakage("CREATE ROLE mig; ALTER TABLE chatapp.calls OWNER TO mig", says="GRANT USAGE ON SCHEMA chatapp TO mig"),
+        Breakage("CREATE ROLE mig; ALTER TABLE chatapp.integration_accounts OWNER TO mig; GRANT SELECT ON chatapp.chatbots TO mig", DEPLOYED, "chatapp.integration_accounts"),
+    ],
     "store-sequences": [
         Breakage("ALTER SEQUENCE callctl.tally_id_seq RESTART 1", says="callctl.tally"),
         Breakage("ALTER SEQUENCE callctl.saved_value_id_seq RESTART 2", DEPLOYED_DEFERRED, "saved_value_id_seq"),
@@ -647,7 +652,7 @@ RIGHT = {
     f"ALTER ROLE reader {REPLICA}; ALTER ROLE reader {WRITES}; {ON_THIS.format(setting='SET transaction_read_only = on')};"
     "DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$;"
     f"CREATE ROLE elsewhere LOGIN; GRANT USAGE ON SCHEMA chatapp TO elsewhere; GRANT INSERT ON chatapp.users TO elsewhere; ALTER ROLE elsewhere {READ_ONLY}; ALTER ROLE elsewhere {REPLICA}",
-    "what a role that owns the platform's tables owns": "CREATE ROLE plat; GRANT plat TO CURRENT_USER; ALTER TABLE chatapp.chatbots OWNER TO plat;"
+    "what a role that owns the platform's tables owns": "CREATE ROLE plat; GRANT USAGE ON SCHEMA chatapp TO plat; GRANT plat TO CURRENT_USER; ALTER TABLE chatapp.chatbots OWNER TO plat;"
     "CREATE ROLE own; GRANT plat TO own; ALTER TABLE chatapp.integration_accounts OWNER TO own",
     "sequences ahead": "ALTER SEQUENCE callctl.tally_id_seq RESTART 100000; ALTER SEQUENCE callctl.history_id_seq RESTART 1000; ALTER SEQUENCE callctl.saved_value_id_seq RESTART 9000000000000000000",
     "a grant on what holds no secret": "CREATE ROLE counter; GRANT USAGE ON ALL SEQUENCES IN SCHEMA callctl TO counter",
@@ -747,7 +752,7 @@ def test_what_a_failing_check_advises_ends_in_a_passing_verify(migrated: Migrate
     "then",
     [
         "ALTER ROLE mid SUPERUSER",
-        "CREATE ROLE plat; ALTER TABLE chatapp.users OWNER TO plat; ALTER TABLE chatapp.integration_accounts OWNER TO plat; GRANT plat TO mid",
+        "CREATE ROLE plat; GRANT USAGE ON SCHEMA chatapp TO plat; ALTER TABLE chatapp.users OWNER TO plat; ALTER TABLE chatapp.integration_accounts OWNER TO plat; GRANT plat TO mid",
     ],
 )
 def test_a_grant_that_no_statement_takes_back(migrated: Migrated, then: str) -> None:
