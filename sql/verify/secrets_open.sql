@@ -17,7 +17,10 @@ WITH RECURSIVE accounts AS (
   UNION
   SELECT i.inhrelid FROM accounts AS a JOIN pg_inherits AS i ON i.inhparent = a.oid
 ), given AS (
-  SELECT c.oid::regclass::text AS object, c.oid::regclass::text AS place, c.relnamespace AS namespace, c.relowner AS owner, g.*
+  SELECT c.oid::regclass::text AS object, c.oid::regclass::text AS place, c.relowner AS owner,
+         -- An archived table is the platform's, with its grants.
+         CASE WHEN c.relname IN ('integration_accounts', 'calls', 'call_transcripts') THEN 'chatapp'::regnamespace::oid ELSE c.relnamespace END AS namespace,
+         g.*
   FROM pg_class AS c
   CROSS JOIN LATERAL (
     SELECT t.grantor, t.grantee, t.privilege_type AS privilege, t.is_grantable, NULL::name AS attname FROM aclexplode(c.relacl) AS t
@@ -31,11 +34,11 @@ WITH RECURSIVE accounts AS (
     -- Who may UPDATE a sequence may set it back, so that the next row is refused.
     AND (c.relkind IN ('r', 'p', 'f') OR c.relkind = 'S' AND g.privilege = 'UPDATE')
   UNION ALL
-  SELECT 'schema callctl', 'SCHEMA callctl', n.oid, n.nspowner, t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
+  SELECT 'schema callctl', 'SCHEMA callctl', n.nspowner, n.oid, t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
   FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS t
   WHERE n.nspname = 'callctl' AND t.privilege_type = 'CREATE'
   UNION ALL
-  SELECT 'function ' || p.oid::regprocedure, 'FUNCTION ' || p.oid::regprocedure, p.pronamespace, p.proowner,
+  SELECT 'function ' || p.oid::regprocedure, 'FUNCTION ' || p.oid::regprocedure, p.proowner, p.pronamespace,
          t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
   FROM pg_proc AS p CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS t
   WHERE p.prosecdef AND p.prorettype = 'trigger'::regtype

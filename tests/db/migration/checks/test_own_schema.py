@@ -213,3 +213,29 @@ def test_a_trigger_function_of_callctls_own_tables_serves_no_other(migrated: Mig
                         f"TRUNCATE public.{function}" if event == "TRUNCATE" else f"DELETE FROM public.{function}"
                     ).encode()
                 )
+
+
+def test_grants_of_archived_tables_are_the_platforms(documented: str) -> None:
+    """What the application may do with calls goes with them to the archive, and lays nothing open there."""
+    settings = Settings(database_url=documented)
+    with connect(documented) as db:
+        db.execute("CREATE ROLE application_of_archive")
+        try:
+            db.execute(
+                "GRANT USAGE ON SCHEMA chatapp TO application_of_archive;"
+                " GRANT SELECT, INSERT, UPDATE, DELETE ON chatapp.chatbots TO application_of_archive"
+            )
+            migrate.up(settings)
+            for table in ("integration_accounts", "calls", "call_transcripts"):
+                db.execute(
+                    f"GRANT SELECT, INSERT, UPDATE, DELETE ON chatapp.{table} TO application_of_archive".encode()
+                )
+            migrate.down(settings, to=4)
+            assert db.execute("SELECT to_regclass('callctl.integration_accounts') IS NOT NULL").fetchone() == (True,)
+            report = verify(db, settings)
+            assert [check.id for check in report.checks if not check.passed and not check.warns] == []
+            db.execute("GRANT SELECT ON callctl.integration_accounts TO PUBLIC")
+            failing = [check.id for check in verify(db, settings).checks if not check.passed and not check.warns]
+            assert failing == ["secrets-closed"]
+        finally:
+            db.execute("DROP OWNED BY application_of_archive; DROP ROLE application_of_archive")
