@@ -66,12 +66,12 @@ def test_a_role_without_privileges(documented: str, role: str) -> None:
     )
     blocked = of(findings, "privileges", "blocks")
     assert {"chatapp", "chatapp.companies", "chatapp.conversations"} <= objects(blocked)
-    assert any(f"role {role} has no CREATE on schema chatapp" in each.what for each in blocked)
-    assert any("has no CREATE on database" in each.what for each in blocked)
+    assert any(f"role {role} has no CREATE on schema chatapp" in finding.what for finding in blocked)
+    assert any("has no CREATE on database" in finding.what for finding in blocked)
     # What may not be read is unknown, never well.
     for id in ("type-values", "company-settings", "chatbot-settings", "avatar-lengths", "package-rule"):
-        assert {each.level for each in of(findings, id)} == {"unknown"}, id
-        assert all("permission denied" in each.what for each in of(findings, id))
+        assert {finding.level for finding in of(findings, id)} == {"unknown"}, id
+        assert all("permission denied" in finding.what for finding in of(findings, id))
 
 
 def test_the_enum_of_another_role_blocks_its_drop(deployed: str, documented: str, role: str) -> None:
@@ -181,15 +181,15 @@ def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: 
         connection.execute(f"ALTER ROLE {role} LOGIN; SET ROLE {role}_owner")
         connection.execute(schema_sql())
         connection.execute("RESET ROLE; GRANT CREATE ON SCHEMA public TO " + role)
-        said = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
+        message = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
         for run in (migrate.up, partial(migrate.down, to=0)):
-            with pytest.raises(Unreadable, match=said) as refused:
+            with pytest.raises(Unreadable, match=message) as refused:
                 run(mine)
             assert refused.value.hint == f"connect as {role}_owner, or run: GRANT {role}_owner TO {role};"
         finding = unreadable(refused.value)
-        assert (finding.id, finding.level, finding.what, finding.do) == ("store", "blocks", said, refused.value.hint)
+        assert (finding.id, finding.level, finding.what, finding.do) == ("store", "blocks", message, refused.value.hint)
         connection.execute(f"GRANT USAGE ON SCHEMA callctl TO {role}")
-        with pytest.raises(Unreadable, match=said):
+        with pytest.raises(Unreadable, match=message):
             migrate.up(mine)
         connection.execute(f"GRANT {role}_owner TO {role}")
         migrate.up(mine)
@@ -212,15 +212,15 @@ def test_connections_that_role_and_database_allow(documented: str, role: str) ->
         assert admin.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
         admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT 2")
         with connect(mine.database_url or "") as connection:
-            assert [each.level for each in of(ask(connection), "connections")] == ["warns"]
+            assert [answer.level for answer in of(ask(connection), "connections")] == ["warns"]
             admin.execute(finding.do)
-            assert [each.level for each in of(ask(connection), "connections")] == ["ok"]
+            assert [answer.level for answer in of(ask(connection), "connections")] == ["ok"]
             admin.execute(f"ALTER DATABASE test{name} CONNECTION LIMIT 2")
             (finding,) = of(ask(connection), "connections")
             # The administrator's session counts.
             assert (finding.level, finding.objects) == ("blocks", (f"test{name}",))
             admin.execute(finding.do)
-            assert [each.level for each in of(ask(connection), "connections")] == ["ok"]
+            assert [answer.level for answer in of(ask(connection), "connections")] == ["ok"]
 
 
 def test_little_memory_and_no_temporary_files_are_no_hindrance(documented: str, role: str) -> None:
@@ -244,7 +244,7 @@ def test_other_sessions_that_may_not_be_seen_are_unknown(documented: str, role: 
         findings = ask(connection)
         other.execute("ROLLBACK")
     for id in ("long-transactions", "idle-in-transaction", "lock-holders"):
-        assert {each.level for each in of(findings, id)} == {"unknown"}, id
+        assert {finding.level for finding in of(findings, id)} == {"unknown"}, id
 
 
 @pytest.mark.applied(defer_drops=True)
@@ -257,16 +257,16 @@ def test_a_session_that_named_the_type_column_last(deployed: str, role: str) -> 
     ):
         old.execute("SELECT Chatbot_Type FROM chatapp.chatbots LIMIT 1")
         new.execute("SELECT enabled_chat FROM chatapp.chatbots LIMIT 1")
-        found = of(ask(connection, (5, 6)), "type-column-in-use", "warns")
-        assert objects(found) == {str(old.info.backend_pid)}
-        assert any("(old app, postgres) named the type column" in each.what for each in found)
+        findings = of(ask(connection, (5, 6)), "type-column-in-use", "warns")
+        assert objects(findings) == {str(old.info.backend_pid)}
+        assert any("(old app, postgres) named the type column" in finding.what for finding in findings)
         new.execute("SELECT 1")
         assert not of(ask(connection, (1, 7)), "type-column-in-use")
         connection.execute(f"GRANT USAGE ON SCHEMA chatapp, callctl TO {role}")
         connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA callctl TO {role}")
         connection.execute(f"SET ROLE {role}")
         hidden = of(ask(connection, (5, 6)), "type-column-in-use", "unknown")
-        assert any(f"role {role} may not see" in each.what for each in hidden)
+        assert any(f"role {role} may not see" in finding.what for finding in hidden)
 
 
 def test_row_security_that_hides_rows(documented: str, role: str) -> None:
@@ -295,13 +295,13 @@ def test_a_trigger_that_reads_rows_hidden_from_this_role(documented: str, role: 
             "CREATE TRIGGER looks BEFORE UPDATE ON chatapp.users FOR EACH ROW EXECUTE FUNCTION chatapp.looks();"
             "ALTER TABLE chatapp.audit ENABLE ROW LEVEL SECURITY"
         )
-        assert not any("looks" in each for each in objects(of(ask(connection), "row-security", "warns")))
+        assert not any("looks" in name for name in objects(of(ask(connection), "row-security", "warns")))
         connection.execute(f"SET ROLE {role}")
-        (named,) = [each for each in of(ask(connection), "row-security", "warns") if "looks" in each.what]
+        (named,) = [finding for finding in of(ask(connection), "row-security", "warns") if "looks" in finding.what]
         assert f"runs chatapp.looks() as role {role}, and names chatapp.audit" in named.what
         connection.execute("RESET ROLE; ALTER FUNCTION chatapp.looks() SECURITY DEFINER")
         connection.execute(f"SET ROLE {role}")
-        assert not any("looks" in each for each in objects(of(ask(connection), "row-security", "warns")))
+        assert not any("looks" in name for name in objects(of(ask(connection), "row-security", "warns")))
 
 
 def test_default_privileges(documented: str, role: str) -> None:
@@ -318,7 +318,7 @@ def test_default_privileges(documented: str, role: str) -> None:
         (finding,) = of(ask(connection), "default-privileges")
         assert "only SELECT: GRANT INSERT ON" in finding.what
         connection.execute(f"ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO {role}")
-        assert [each.level for each in of(ask(connection), "default-privileges")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "default-privileges")] == ["ok"]
 
 
 def test_column_grants(documented: str, role: str) -> None:
@@ -336,7 +336,7 @@ def test_long_and_idle_transactions(documented: str, monkeypatch: pytest.MonkeyP
     with connect(documented, application_name="report") as other, connect(documented) as connection:
         other.execute("BEGIN")
         other.execute("SELECT 'a secret literal'")
-        assert [each.level for each in of(ask(connection), "long-transactions")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "long-transactions")] == ["ok"]
         no_wait = (("'60 seconds'", "'0 seconds'"), ("'5 seconds'", "'0 seconds'"))
         for id, change in zip(("long-transactions", "idle-in-transaction"), no_wait, strict=True):
             (finding,) = asked_alone(monkeypatch, connection, id, change)
@@ -356,7 +356,7 @@ def test_lock_holders(documented: str) -> None:
         assert "nightly" in finding.what
         assert "ShareUpdateExclusiveLock on chatapp.users" in finding.what
         other.execute("ROLLBACK; BEGIN; LOCK TABLE chatapp.users IN ACCESS SHARE MODE")
-        assert [each.level for each in of(ask(connection), "lock-holders")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "lock-holders")] == ["ok"]
         # A dump holds only ACCESS SHARE, but for a long time: it is named at once.
         other.execute("SET application_name = 'pg_dump'")
         (finding,) = of(ask(connection), "lock-holders")
@@ -382,7 +382,7 @@ def test_prepared_transactions(documented: str) -> None:
             other.execute(f"ROLLBACK PREPARED '{name}'")
         assert finding.level == "blocks"
         assert "holds locks on chatapp.companies" in finding.what
-        assert [each.level for each in of(ask(connection), "prepared-transactions")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "prepared-transactions")] == ["ok"]
 
 
 def test_session_settings(documented: str) -> None:
@@ -390,7 +390,7 @@ def test_session_settings(documented: str) -> None:
         assert objects(of(ask(connection), "session-settings", "blocks")) == {"session_replication_role"}
     # Timeouts are no matter: callctl switches them off for its own sessions.
     with connect(documented, options="-c idle_in_transaction_session_timeout=5000") as connection:
-        assert [each.level for each in of(ask(connection), "session-settings")] == ["ok"]
+        assert [finding.level for finding in of(ask(connection), "session-settings")] == ["ok"]
 
 
 def test_read_only(documented: str) -> None:
@@ -487,7 +487,7 @@ def test_a_synchronous_standby(documented: str, monkeypatch: pytest.MonkeyPatch)
     source = ("pg_catalog.pg_stat_replication", "public.replicas")
     waiting = ("NOT IN ('off', 'local')", "= 'off'")  # the tests' own server waits for no disk
     with connect(documented) as connection:
-        assert [each.level for each in of(ask(connection), "synchronous-standby")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "synchronous-standby")] == ["ok"]
         for names, state, level in (
             ("gone", "'async'", "blocks"),
             ("gone", "'sync'", "ok"),
@@ -517,10 +517,10 @@ def test_replication_slots(documented: str) -> None:
     with connect(documented) as connection:
         connection.execute("SELECT pg_create_physical_replication_slot(%s, true)", (slot,))
         try:
-            found = of(ask(connection), "replication-slots", "warns")
+            findings = of(ask(connection), "replication-slots", "warns")
         finally:
             connection.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
-    assert slot in objects(found)
+    assert slot in objects(findings)
 
 
 # --- what preflight takes ------------------------------------------------------------------------------
@@ -562,10 +562,10 @@ def test_a_locked_table_is_unknown_and_does_not_hang(documented: str) -> None:
         findings = preflight(connection, replace(SETTINGS, lock_timeout_ms=50), naming, ALL)
         other.execute("ROLLBACK")
     for id in ("chatbot-settings", "package-rule"):
-        assert {each.level for each in of(findings, id)} == {"unknown"}, id
+        assert {finding.level for finding in of(findings, id)} == {"unknown"}, id
         assert "waited 500 ms" in of(findings, id)[0].what
     # One of its two queries reads another table, and is answered.
-    assert {"unknown", "ok"} <= {each.level for each in of(findings, "type-values")}
+    assert {"unknown", "ok"} <= {finding.level for finding in of(findings, "type-values")}
     assert of(findings, "lock-holders", "warns")
     assert of(findings, "ownership", "ok")
 
