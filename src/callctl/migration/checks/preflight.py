@@ -282,12 +282,12 @@ def _refused(
             "unknown", f"whether the event triggers let the steps through could not be tried: {error_text(error)}"
         )
     names = ", ".join(trigger.name for trigger in guilty or triggers)
-    who = f"event trigger {names} refuses" if guilty else f"one of the event triggers ({names}) refuses"
+    refusal = f"event trigger {names} refuses" if guilty else f"one of the event triggers ({names}) refuses"
     off = " ".join(trigger.off for trigger in guilty or triggers)
     back = " ".join(trigger.back for trigger in guilty or triggers)
     return question.finding(
         "blocks",
-        f"{who} {kind}, which {named} need{'s' if len(needing) == 1 else ''}: {error_text(error)}",
+        f"{refusal} {kind}, which {named} need{'s' if len(needing) == 1 else ''}: {error_text(error)}",
         tuple(trigger.name for trigger in guilty or triggers),
         f"{off} Run the migration, then: {back}",
     )

@@ -212,7 +212,7 @@ class _Trial:
         if any(token.says("run_in_tablespace") for token in items) and len(texts) == 2:
             run = self._on_copy(replace(definition, ddl=texts[1].text), refers_to)
             return splice(sql, [Edit(texts[1].start, texts[1].end, literal(run))])
-        mine = {definition.relation} | {
+        own_names = {definition.relation} | {
             other.name
             for other in self.saved
             if other.relation == definition.relation
@@ -221,13 +221,13 @@ class _Trial:
         }
         edits = []
         for index, token in enumerate(items):
-            here = items[index : index + 3]
+            window = items[index : index + 3]
             if definition.kind == "index" and index == 2 + items[1].says("unique") and token.says("concurrently"):
                 edits.append(Edit(token.start, token.end, ""))
-            if len(here) < 3 or here[1].text != ".":
+            if len(window) < 3 or window[1].text != ".":
                 continue
-            named = f"{identifier(token.word)}.{identifier(here[2].word)}"
-            if (token.word == self.schema and here[2].word in mine) or named == refers_to:
+            named = f"{identifier(token.word)}.{identifier(window[2].word)}"
+            if (token.word == self.schema and window[2].word in own_names) or named == refers_to:
                 edits.append(Edit(token.start, token.end, _COPY))
         return splice(sql, edits)
 

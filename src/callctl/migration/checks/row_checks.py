@@ -140,10 +140,10 @@ def at_places(sql: str, places: Iterable[tuple[str, str]]) -> str:
     """A check that is a question, asked of the rows at these places alone, which a shared query has found."""
     question = taken_apart(sql)
     assert question is not None
-    here = " OR ".join(
+    condition = " OR ".join(
         f"{question.alias}.tableoid = {int(table)} AND {question.alias}.ctid = {literal(row)}" for table, row in places
     )
-    return "\n".join((question.selected, f"FROM {question.table}", *question.joins, f"WHERE ({here})"))
+    return "\n".join((question.selected, f"FROM {question.table}", *question.joins, f"WHERE ({condition})"))
 
 
 def taken_apart(sql: str) -> Question | None:

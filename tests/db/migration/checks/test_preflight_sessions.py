@@ -134,14 +134,14 @@ def test_down_asks_for_the_schema_of_the_type_that_it_makes(deployed: str, role:
     with connect(deployed) as connection:
         owning(connection, role)
         connection.execute(f"ALTER ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}")
-        mine = replace(settings, database_url=deployed.replace("user=postgres", f"user={role}"))
-        migrate.up(mine)
+        role_settings = replace(settings, database_url=deployed.replace("user=postgres", f"user={role}"))
+        migrate.up(role_settings)
         connection.execute(f"REVOKE CREATE ON SCHEMA public FROM {role}")
         with pytest.raises(Refused, match="no CREATE on schema public, where going down makes the enum") as refused:
-            migrate.down(mine, to=0)
+            migrate.down(role_settings, to=0)
         assert refused.value.hint == f"GRANT CREATE ON SCHEMA public TO {role};"
         connection.execute(refused.value.hint)
-        migrate.down(mine, to=0)
+        migrate.down(role_settings, to=0)
 
 
 @pytest.mark.parametrize("superuser", [False, True])
@@ -172,7 +172,7 @@ def test_a_store_of_another_role_blocks_and_says_which_grant(documented: str, ro
 
 def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: str) -> None:
     """Which steps are applied is not known then, and nothing is begun."""
-    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    role_settings = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
     with connect(documented) as connection:
         owning(connection, role)
         connection.execute(
@@ -184,34 +184,34 @@ def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: 
         message = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
         for run in (migrate.up, partial(migrate.down, to=0)):
             with pytest.raises(Unreadable, match=message) as refused:
-                run(mine)
+                run(role_settings)
             assert refused.value.hint == f"connect as {role}_owner, or run: GRANT {role}_owner TO {role};"
         finding = unreadable(refused.value)
         assert (finding.id, finding.level, finding.what, finding.do) == ("store", "blocks", message, refused.value.hint)
         connection.execute(f"GRANT USAGE ON SCHEMA callctl TO {role}")
         with pytest.raises(Unreadable, match=message):
-            migrate.up(mine)
+            migrate.up(role_settings)
         connection.execute(f"GRANT {role}_owner TO {role}")
-        migrate.up(mine)
+        migrate.up(role_settings)
 
 
 def test_connections_that_role_and_database_allow(documented: str, role: str) -> None:
     name = documented.partition("/test")[2].partition("?")[0]
-    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    role_settings = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
     with connect(documented) as admin:
         owning(admin, role)
         admin.execute(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} LOGIN CONNECTION LIMIT 1")
-        with connect(mine.database_url or "") as connection:
+        with connect(role_settings.database_url or "") as connection:
             (finding,) = of(ask(connection), "connections")
             assert (finding.level, finding.objects) == ("blocks", (role,))
             assert "is 1, its other sessions: 0; callctl migrate opens up to 3 connections" in finding.what
             assert finding.do == f"ALTER ROLE {role} CONNECTION LIMIT 3;"
         with pytest.raises(ConnectionFailed, match="too many connections for role") as failed:
-            migrate.up(mine)
+            migrate.up(role_settings)
         assert f'ALTER ROLE "{role}" CONNECTION LIMIT -1' in (failed.value.hint or "")
         assert admin.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
         admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT 2")
-        with connect(mine.database_url or "") as connection:
+        with connect(role_settings.database_url or "") as connection:
             assert [answer.level for answer in of(ask(connection), "connections")] == ["warns"]
             admin.execute(finding.do)
             assert [answer.level for answer in of(ask(connection), "connections")] == ["ok"]
@@ -225,16 +225,16 @@ def test_connections_that_role_and_database_allow(documented: str, role: str) ->
 
 def test_little_memory_and_no_temporary_files_are_no_hindrance(documented: str, role: str) -> None:
     """The catalog's own answers need more than 64kB; callctl's sessions sort in memory what they can."""
-    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    role_settings = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
     with connect(documented) as admin:
         owning(admin, role)
         admin.execute(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} LOGIN")
         admin.execute(f"ALTER ROLE {role} SET temp_file_limit = 0; ALTER ROLE {role} SET work_mem = '64kB'")
-        migrate.up(mine)
-        migrate.down(mine, to=0)
+        migrate.up(role_settings)
+        migrate.down(role_settings, to=0)
         admin.execute("UPDATE pg_class SET reltuples = 1e6 WHERE relname = 'chatbots'")
         with pytest.raises(Refused, match="the list of the rows to write of") as refused:
-            migrate.up(mine)
+            migrate.up(role_settings)
         assert (refused.value.hint or "").startswith(f"ALTER ROLE {role} IN DATABASE test")
 
 
