@@ -134,13 +134,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def values(item: pytest.Function) -> tuple[str, ...]:
     """The values of a test's parameters. Those of one ``parametrize`` belong together; a fixture's tuple is several."""
     parameters = {name: value for name, value in item.callspec.params.items() if name != "server"}
-    found = []
+    texts = []
     for mark in item.iter_markers("parametrize"):
         names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
-        found.append(repr([parameters.pop(name.strip(), None) for name in names]))
+        texts.append(repr([parameters.pop(name.strip(), None) for name in names]))
     for value in parameters.values():
-        found += [repr(each) for each in value] if isinstance(value, tuple) else [repr(value)]
-    return tuple(found)
+        texts += [repr(part) for part in value] if isinstance(value, tuple) else [repr(value)]
+    return tuple(texts)
 
 
 def enough(rows: Sequence[tuple[str, ...]], first: int = 0) -> set[int]:
@@ -217,7 +217,7 @@ def database(server: Server, _templates: dict[str, str], request: pytest.Fixture
     Each call gives the URL of a new one; all are dropped after the test. In a test marked ``applied(to)`` the steps up
     to that one are applied to it, with ``defer_drops=True`` without those that drop a column.
     """
-    made: list[str] = []
+    names: list[str] = []
     applied = request.node.get_closest_marker("applied")
 
     def make(baseline: str | None = None) -> str:
@@ -229,18 +229,18 @@ def database(server: Server, _templates: dict[str, str], request: pytest.Fixture
                 template = _migrated(server, _templates, template, *applied.args, **applied.kwargs)
         with connect(server.url("postgres")) as admin:
             create_database(admin, name, template=template)
-        made.append(name)
+        names.append(name)
         return server.url(name)
 
     yield make
     with connect(server.url("postgres")) as admin:
-        for name in made:
+        for name in names:
             drop_database(admin, name)
 
 
 def _template(server: Server, templates: dict[str, str], baseline: str) -> str:
     if baseline not in templates:
-        known: dict[str, Baseline] = {each: each for each in BASELINES}
+        known: dict[str, Baseline] = {baseline_name: baseline_name for baseline_name in BASELINES}
         name = f"template_{baseline}"
         with connect(server.url("postgres")) as admin:
             drop_database(admin, name)  # of an attempt that failed

@@ -89,7 +89,7 @@ class Down:
     def __init__(self, shape: Before, before: Snapshot, upped: Snapshot, written: Snapshot) -> None:
         self.shape = shape
         self.before = before
-        self.made = set(upped.table("ai_models")) - set(before.table("ai_models"))
+        self.new_models = set(upped.table("ai_models")) - set(before.table("ai_models"))
         self.written = written
 
     def rows(self) -> dict[str, dict[str, dict[str, str | None]]]:
@@ -102,7 +102,7 @@ class Down:
             expected[name] = {
                 key: self._row(bare if own else "", key, row, columns)
                 for key, row in self.written.rows[name].items()
-                if not (own and bare == "ai_models" and key in self.made)
+                if not (own and bare == "ai_models" and key in self.new_models)
             }
         return expected
 
@@ -138,9 +138,10 @@ class Again:
     """What the next up must leave, from copies: before down, after it, after the old application wrote."""
 
     def __init__(
-        self, shape: Before, written: Snapshot, downed: Snapshot, old: Snapshot, made: set[str], default: Any
+        self, shape: Before, written: Snapshot, downed: Snapshot, old: Snapshot, new_models: set[str], default: Any
     ) -> None:
-        self.shape, self.written, self.downed, self.old, self.made = shape, written, downed, old, made
+        self.shape, self.written, self.downed, self.old = shape, written, downed, old
+        self.new_models = new_models
         self.default = json.loads(json.dumps(default), parse_float=Decimal)
 
     def flags(self, table: str) -> dict[str, tuple[bool, bool]]:
@@ -228,7 +229,7 @@ class Again:
             if row[key_column] in CATALOGUE and expected[key]["model_type"] == "chat":
                 expected[key]["model_type"] = "both"  # step 13: a model of these names takes calls
         taken = {row[key_column] for row in self.old.table("ai_models").values()}
-        for key in self.made:
+        for key in self.new_models:
             row = self.written.table("ai_models")[key]
             if row[key_column] not in taken:
                 expected[key] = dict(row)

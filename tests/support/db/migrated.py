@@ -42,17 +42,17 @@ class Migrated:
     """A database of each state that is asked for, made once."""
 
     server: Server
-    made: dict[State, Known] = field(default_factory=dict)
+    objects_before: dict[State, Known] = field(default_factory=dict)
 
     def url(self, state: State) -> str:
         """The URL of the database in this state."""
         name = f"migrated_{str(state).replace('-', '_')}"
-        if state not in self.made:
+        if state not in self.objects_before:
             with connect(self.server.url("postgres")) as admin:
                 create_database(admin, name)
             fill(self.server.url(name), state.baseline, rows=40)
             with connect(self.server.url(name)) as db:
-                self.made[state] = objects(db)
+                self.objects_before[state] = objects(db)
             migrate.up(Settings(database_url=self.server.url(name)), to=state.to, defer_drops=state.deferred)
             if state.to > 5 and not state.deferred:
                 with connect(self.server.url(name)) as db:
@@ -62,12 +62,12 @@ class Migrated:
     def before(self, state: State) -> Known:
         """The objects that this database had before up."""
         self.url(state)
-        return self.made[state]
+        return self.objects_before[state]
 
     def drop(self) -> None:
         """Drop them all."""
         with connect(self.server.url("postgres")) as admin:
-            for state in self.made:
+            for state in self.objects_before:
                 drop_database(admin, f"migrated_{str(state).replace('-', '_')}")
 
 

@@ -33,7 +33,7 @@ class Mutation:
 
     kind: str
     object: str  # the name that verify must say
-    what: str
+    change: str
     sql: str
     relation: str = ""  # of a table's part: the table, with its schema
 
@@ -52,7 +52,7 @@ class Mutation:
     @property
     def id(self) -> str:
         """For pytest's output."""
-        return f"{self.kind} {self.object}: {self.what}"
+        return f"{self.kind} {self.object}: {self.change}"
 
 
 _OBJECTS = """
@@ -107,7 +107,7 @@ def broken_store(db: Connection) -> list[list[Mutation]]:
     family: dict[str, str] = dict(db.execute(keys, (STORE,)).fetchall())
     queues: dict[str, list[Mutation]] = {}
     for mutation in broken_objects(db, frozenset(), STORE):
-        if mutation.what == "owner":
+        if mutation.change == "owner":
             continue
         of = mutation.object if mutation.kind == "function" else family.get(mutation.relation, mutation.relation)
         queues.setdefault(of, []).append(mutation)
@@ -656,7 +656,7 @@ def broken_guards(db: Connection) -> Iterator[Mutation]:
 
 
 def _laid_open_otherwise(accounts: str) -> Iterator[Mutation]:
-    for what, sql, said in (
+    for change, sql, expected_name in (
         ("the schema to PUBLIC", "GRANT CREATE ON SCHEMA callctl TO PUBLIC", "REVOKE CREATE ON SCHEMA callctl FROM PUBLIC"),
         ("the schema to a role", f"{_STRANGER}; GRANT CREATE ON SCHEMA callctl TO stranger",
          "REVOKE CREATE ON SCHEMA callctl FROM stranger"),
@@ -670,14 +670,14 @@ def _laid_open_otherwise(accounts: str) -> Iterator[Mutation]:
         ("a child's owner", f"{_STRANGER}; CREATE TABLE chatapp.more () INHERITS ({accounts}); ALTER TABLE chatapp.more OWNER TO stranger",
          "ALTER TABLE chatapp.more OWNER TO"),
     ):  # fmt: skip
-        yield Mutation("laid open", said, what, sql, accounts)
+        yield Mutation("laid open", expected_name, change, sql, accounts)
 
 
 def _added(own: Collection[str]) -> Iterator[Mutation]:
     """What belongs neither on a table of callctl's nor in its schema."""
     for name in own:
         table = f"{STORE}.{name}"
-        for said, sql in (
+        for expected_name, sql in (
             (f"column {table}.extra", f"ALTER TABLE {table} ADD COLUMN extra int"),
             (f"column {table}.extra", f"ALTER TABLE {table} ADD COLUMN extra int UNIQUE"),
             (
@@ -701,8 +701,8 @@ def _added(own: Collection[str]) -> Iterator[Mutation]:
                 f" CREATE TRIGGER extra BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {STORE}.extra()",
             ),
         ):
-            yield Mutation("added", said, "added", sql, table)
-    for said, sql in (
+            yield Mutation("added", expected_name, "added", sql, table)
+    for expected_name, sql in (
         (f"table {STORE}.extra", f"CREATE TABLE {STORE}.extra (id int)"),
         ("extension citext", f"CREATE EXTENSION citext SCHEMA {STORE}"),
         (f"sequence {STORE}.extra", f"CREATE SEQUENCE {STORE}.extra"),
@@ -710,7 +710,7 @@ def _added(own: Collection[str]) -> Iterator[Mutation]:
         (f"function {STORE}.extra(integer)", f"CREATE PROCEDURE {STORE}.extra(int) LANGUAGE sql AS 'SELECT 1'"),
         (f"function {STORE}.count_rows(integer)", f"CREATE FUNCTION {STORE}.count_rows(int) RETURNS int LANGUAGE sql AS 'SELECT 1'"),
     ):  # fmt: skip
-        yield Mutation("added", said, "added", sql, STORE)
+        yield Mutation("added", expected_name, "added", sql, STORE)
 
 
 def _sequences_behind(db: Connection) -> Iterator[Mutation]:
@@ -723,11 +723,11 @@ def _sequences_behind(db: Connection) -> Iterator[Mutation]:
     for table, column, sequence in rows:
         filled = db.execute(f"SELECT EXISTS (SELECT FROM {table})".encode()).fetchone() == (True,)
         row = f"{_NULLABLE.format(table=table)}; INSERT INTO {table} ({column}) OVERRIDING SYSTEM VALUE VALUES (1000)"
-        for what, sql in (  # in place of setval(), which no rollback undoes
+        for change, sql in (  # in place of setval(), which no rollback undoes
             ("restarted", f"ALTER SEQUENCE {sequence} RESTART 1"),
             ("set back", f"ALTER TABLE {table} ALTER COLUMN {column} RESTART 2"),
         ):
-            yield Mutation("sequence behind", sequence, what, sql if filled else f"{row}; {sql}", table)
+            yield Mutation("sequence behind", sequence, change, sql if filled else f"{row}; {sql}", table)
 
 
 # Every column but the key may be empty, and no CHECK asks: the row is there for its one foreign key.

@@ -214,8 +214,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_the_examples_are_those_of_the_specification() -> None:
-    found = [(model.provider, model.type, model.key) for model in load_catalogue(name=EXAMPLES)]
-    assert found == [
+    models = [(model.provider, model.type, model.key) for model in load_catalogue(name=EXAMPLES)]
+    assert models == [
         ("openai", "chat", "gpt-4-turbo"),
         ("openai", "chat", "gpt-4"),
         ("openai", "chat", "gpt-3.5-turbo"),
@@ -238,12 +238,12 @@ def test_the_examples_are_those_of_the_specification() -> None:
 
 
 def test_the_contradictions_are_warned_of_at_the_specifications_numbers_only() -> None:
-    said = contradictions(load_catalogue())
-    assert len(said) == 2
-    assert "input_price_usd_per_million_tokens is 0.75, " in said[0]
-    assert "(L3109) says 0.075" in said[0]
-    assert "output_price_usd_per_million_tokens is 3, " in said[1]
-    assert "(L3110) says 0.30" in said[1]
+    warnings = contradictions(load_catalogue())
+    assert len(warnings) == 2
+    assert "input_price_usd_per_million_tokens is 0.75, " in warnings[0]
+    assert "(L3109) says 0.075" in warnings[0]
+    assert "output_price_usd_per_million_tokens is 3, " in warnings[1]
+    assert "(L3110) says 0.30" in warnings[1]
     (gemini,) = (model for model in load_catalogue() if model.key == "gemini-2.0-flash-exp")
     assert len(contradictions([replace(gemini, input_price_usd_per_million_tokens=Decimal("0.075"))])) == 1
     assert contradictions([replace(gemini, key="gemini-2.0-flash")]) == ()
@@ -251,13 +251,13 @@ def test_the_contradictions_are_warned_of_at_the_specifications_numbers_only() -
 
 
 def test_the_schema_says_what_the_reader_does() -> None:
-    found = catalogue_form.schema()
-    model = found["$defs"]["Entry"]
+    schema = catalogue_form.schema()
+    model = schema["$defs"]["Entry"]
     assert list(model["properties"]) == [field.name for field in fields(Model)]
     assert set(COLUMNS) == set(model["properties"])
     assert model["required"] == ["key", "provider", "type", "display_name"]
     assert not model["additionalProperties"]
-    assert not found["additionalProperties"]
+    assert not schema["additionalProperties"]
     for price in (name for name in model["properties"] if "_price_usd_per_" in name):
         text, nothing = model["properties"][price]["anyOf"]
         assert nothing == {"type": "null"}
@@ -269,7 +269,7 @@ def test_the_schema_says_what_the_reader_does() -> None:
             else:
                 with pytest.raises(ConfigError):
                     load_catalogue(entry)
-    assert all(isinstance(each, dict) and each["description"] for each in model["properties"].values())
+    assert all(isinstance(part, dict) and part["description"] for part in model["properties"].values())
 
 
 def column(**facts: Any) -> Column:
@@ -277,7 +277,7 @@ def column(**facts: Any) -> Column:
 
 
 @pytest.mark.parametrize(
-    ("found", "value", "why"),
+    ("target", "value", "why"),
     [
         (column(type="numeric", precision=10, scale=4), Decimal("0.0001"), None),
         (column(type="numeric", precision=10, scale=4), Decimal("0.00000075"), "keeps 4 decimals and would round 0.00000075"),
@@ -296,9 +296,9 @@ def column(**facts: Any) -> Column:
         (column(type="boolean"), True, None),
     ],
 )  # fmt: skip
-def test_what_a_column_would_not_keep(found: Column, value: Value, why: str | None) -> None:
-    said = found.misfit(value)
-    assert said is None if why is None else said is not None and why in said
+def test_what_a_column_would_not_keep(target: Column, value: Value, why: str | None) -> None:
+    problem = target.misfit(value)
+    assert problem is None if why is None else problem is not None and why in problem
 
 
 def test_a_price_is_shown_in_the_catalogues_unit() -> None:

@@ -23,7 +23,10 @@ from callctl.statements.naming import DOCUMENTED, Naming
 
 
 def by_name(applied: Sequence[int]) -> dict[str, Expected]:
-    return {f"{each.relation} {each.kind} {each.name}": each for each in expected_of(applied)}
+    return {
+        f"{expectation.relation} {expectation.kind} {expectation.name}": expectation
+        for expectation in expected_of(applied)
+    }
 
 
 def definition(name: str, naming: Naming, applied: Sequence[int] = ALL) -> str:
@@ -32,8 +35,8 @@ def definition(name: str, naming: Naming, applied: Sequence[int] = ALL) -> str:
     text = re.search(r"'(\{\"tables\".*\})'::jsonb", sql)
     assert text is not None
     objects = json.loads(text[1].replace("''", "'"))["objects"]
-    (found,) = (each for each in objects if each["name"] == name)
-    return str(found["facts"].get("definition") or found["facts"].get("body"))
+    (entry,) = (item for item in objects if item["name"] == name)
+    return str(entry["facts"].get("definition") or entry["facts"].get("body"))
 
 
 def test_a_later_step_removes_what_an_earlier_one_made() -> None:
@@ -51,11 +54,11 @@ def test_a_column_whose_drop_waits_is_there() -> None:
 
 def test_no_check_has_objects_that_come_and_go_in_one_state() -> None:
     for applied in (*(range(1, to + 1) for to in ALL), EXPANDED, sorted({*EXPANDED, 5})):
-        found = expected_of(applied)
-        assert len({each.key for each in found}) == len(found)
+        expected = expected_of(applied)
+        assert len({expectation.key for expectation in expected}) == len(expected)
     assert own_tables(ALL) == ("chatapp.integration_accounts", "chatapp.calls", "chatapp.call_transcripts")
     assert own_tables(range(1, 9)) == ()
-    assert {each.step for each in expectations()} == {0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11}
+    assert {expectation.step for expectation in expectations()} == {0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11}
     assert step_check(8, DOCUMENTED) is None
 
 

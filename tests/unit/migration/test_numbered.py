@@ -135,11 +135,11 @@ def test_numbers_are_read_as_spans(numbers: tuple[int, ...], text: str) -> None:
 
 def test_addresses_that_are_too_long_are_saved_by_the_same_statement_each_time() -> None:
     """It stands in three places, whose directives differ: in place, before the shadow's promise, and behind it."""
-    found = [
+    statements = [
         statement.sql
         for name in ("before_down", "down_shadow")
         for statement in load_script(f"steps/01_users_avatar_url/{name}.sql").statements
         if "callctl.truncate_avatars" in statement.sql
     ]
-    assert len(found) == 3
-    assert len(set(found)) == 1
+    assert len(statements) == 3
+    assert len(set(statements)) == 1

@@ -63,7 +63,7 @@ def test_a_row_that_is_no_finding_is_an_error(row: dict[str, object]) -> None:
         row_finding(parse_question(HEADER + QUERY, "f.sql"), row)
 
 
-@pytest.mark.parametrize("question", questions(), ids=lambda each: each.id)
+@pytest.mark.parametrize("question", questions(), ids=lambda question: question.id)
 def test_a_question_is_read_only_sql_in_documented_names(question: Any) -> None:
     assert question.queries
     for query in question.queries:
@@ -98,7 +98,7 @@ def test_the_age_of_the_backup(age: timedelta | None, level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "recorded", "level", "text"),
+    ("by_operator", "recorded", "level", "text"),
     [
         (None, 23, "ok", "23 hours ago"),
         (None, 25, "warns", "it is /b/a.dump, by ops@deploy; 4 steps were taken since"),
@@ -107,10 +107,12 @@ def test_the_age_of_the_backup(age: timedelta | None, level: str) -> None:
         (1, 25, "ok", "as the operator says"),
     ],
 )
-def test_the_newest_backup_that_anybody_knows_of_counts(said: int | None, recorded: int, level: str, text: str) -> None:
+def test_the_newest_backup_that_anybody_knows_of_counts(
+    by_operator: int | None, recorded: int, level: str, text: str
+) -> None:
     now = datetime.now(UTC)
     last = LastBackup("backup", now - timedelta(hours=recorded), "/b/a.dump", "ops@deploy", 4)
-    taken = None if said is None else now - timedelta(hours=said)
+    taken = None if by_operator is None else now - timedelta(hours=by_operator)
     finding = module._backup(replace(Settings(), backup_taken_at=taken), last)
     assert finding.level == level
     assert text in finding.what
@@ -121,9 +123,11 @@ def test_the_maintenance_notice(notified: bool | None, level: str) -> None:
     assert module._maintenance(Settings(maintenance_notified=notified)).level == level
 
 
-@pytest.mark.parametrize(("found", "level"), [("none", "ok"), ("own", "ok"), ("shared", "blocks"), ("one", "blocks")])
-def test_a_pooler(found: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callctl.database.connection.sessions", lambda *_: found)
+@pytest.mark.parametrize(
+    ("sessions", "level"), [("none", "ok"), ("own", "ok"), ("shared", "blocks"), ("one", "blocks")]
+)
+def test_a_pooler(sessions: str, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callctl.database.connection.sessions", lambda *_: sessions)
     finding = module._pooler(_Asked())  # type: ignore[arg-type]
     assert finding.level == level
     assert "port" in finding.do
@@ -138,7 +142,7 @@ class _Asked:
         return [{"pg_backend_pid": 7}]
 
 
-@pytest.mark.parametrize("question", [*questions(), *ASKED_IN_PYTHON], ids=lambda each: each.id)
+@pytest.mark.parametrize("question", [*questions(), *ASKED_IN_PYTHON], ids=lambda question: question.id)
 def test_what_to_do_has_no_gap_for_the_reader_to_fill_in(question: Any) -> None:
     """A statement with this database's own names comes with the row, as its ``fix``."""
     for gap in ("...", "…", "(pid)", "PID", "<", " ROLE "):

@@ -27,13 +27,21 @@ Listed: TypeAlias = frozenset[tuple[Any, ...]]
 
 
 @cache
-def left() -> tuple[Expected, ...]:
+def platform_objects() -> tuple[Expected, ...]:
     """What the steps leave of the platform's schema."""
-    return tuple(each for each in expectations() if each.step and each.relation.startswith("chatapp."))
+    return tuple(
+        expectation
+        for expectation in expectations()
+        if expectation.step and expectation.relation.startswith("chatapp.")
+    )
 
 
 def new_tables() -> Listed:
-    return frozenset((each.step, each.table) for each in left() if each.kind == "table" and each.facts)
+    return frozenset(
+        (expectation.step, expectation.table)
+        for expectation in platform_objects()
+        if expectation.kind == "table" and expectation.facts
+    )
 
 
 def new_names() -> frozenset[str]:
@@ -43,10 +51,13 @@ def new_names() -> frozenset[str]:
 def new_columns() -> Listed:
     """The columns that a step adds to a table of the platform and did not find there."""
     return frozenset(
-        (each.step, each.table, each.name)
-        for each in left()
-        if each.kind == "column" and each.facts and each.always is None and "type" in each.facts
-        if each.table not in new_names() and (each.step, each.table) not in typed_again()
+        (expectation.step, expectation.table, expectation.name)
+        for expectation in platform_objects()
+        if expectation.kind == "column"
+        and expectation.facts
+        and expectation.always is None
+        and "type" in expectation.facts
+        if expectation.table not in new_names() and (expectation.step, expectation.table) not in typed_again()
     )
 
 
@@ -58,66 +69,79 @@ def typed_again() -> Listed:
 def new_relations() -> Listed:
     """The tables and the named indexes that the steps make."""
     return frozenset(
-        (each.step, each.name if each.kind == "index" else each.table)
-        for each in left()
-        if each.facts and (each.kind == "table" or (each.kind == "index" and each.name.startswith("idx_")))
+        (expectation.step, expectation.name if expectation.kind == "index" else expectation.table)
+        for expectation in platform_objects()
+        if expectation.facts
+        and (expectation.kind == "table" or (expectation.kind == "index" and expectation.name.startswith("idx_")))
     )
 
 
 def new_constraints() -> Listed:
     return frozenset(
-        (each.step, each.table, each.name)
-        for each in left()
-        if each.kind == "constraint" and each.facts and each.table not in new_names()
+        (expectation.step, expectation.table, expectation.name)
+        for expectation in platform_objects()
+        if expectation.kind == "constraint" and expectation.facts and expectation.table not in new_names()
     )
 
 
 def altered() -> Listed:
     """The tables of the platform whose catalog a step changes."""
-    return frozenset((each.step, each.table) for each in left() if each.table not in new_names())
+    return frozenset(
+        (expectation.step, expectation.table)
+        for expectation in platform_objects()
+        if expectation.table not in new_names()
+    )
 
 
 def columns_changed() -> Listed:
     """The tables of the platform that a step gives a column, takes one from, or whose column it gives another type."""
-    found = {(each.step, each.table) for each in left() if each.kind == "column" and each.table not in new_names()}
-    return frozenset(found)
+    pairs = {
+        (expectation.step, expectation.table)
+        for expectation in platform_objects()
+        if expectation.kind == "column" and expectation.table not in new_names()
+    }
+    return frozenset(pairs)
 
 
 def columns_dropped() -> Listed:
-    return frozenset((each.step, each.table) for each in left() if each.kind == "column" and each.facts is None)
+    return frozenset(
+        (expectation.step, expectation.table)
+        for expectation in platform_objects()
+        if expectation.kind == "column" and expectation.facts is None
+    )
 
 
 def synced() -> Listed:
     """The tables to which a step gives callctl's triggers that keep both forms in step, or from which it takes them."""
     return frozenset(
-        (each.step, each.table)
-        for each in left()
-        if each.kind == "trigger" and each.name.startswith("zzz_callctl_sync")
+        (expectation.step, expectation.table)
+        for expectation in platform_objects()
+        if expectation.kind == "trigger" and expectation.name.startswith("zzz_callctl_sync")
     )
 
 
 def indexed() -> Listed:
     """The tables of the platform on which a step builds an index."""
     return frozenset(
-        (each.step, each.table)
-        for each in left()
-        if each.kind == "index" and each.facts and each.table not in new_names()
+        (expectation.step, expectation.table)
+        for expectation in platform_objects()
+        if expectation.kind == "index" and expectation.facts and expectation.table not in new_names()
     )
 
 
 def referred() -> Listed:
     """The tables of the platform to which a new table's foreign key refers."""
-    found = set()
-    for each in left():
-        match = re.search(r"REFERENCES chatapp\.(\w+)", (each.facts or {}).get("definition", ""))
+    pairs = set()
+    for expectation in platform_objects():
+        match = re.search(r"REFERENCES chatapp\.(\w+)", (expectation.facts or {}).get("definition", ""))
         if match and match[1] not in new_names():
-            found.add((each.step, match[1]))
-    return frozenset(found)
+            pairs.add((expectation.step, match[1]))
+    return frozenset(pairs)
 
 
 def written() -> Listed:
     """The tables of the platform whose rows a step's own statements write on the way up or down."""
-    found = set()
+    pairs = set()
     for step in all_steps():
         for way in ("up", "down"):
             for statement in step.script("up" if way == "up" else "down").statements:
@@ -125,13 +149,15 @@ def written() -> Listed:
                 for write in node.find_all(exp.Update, exp.Insert, exp.Delete) if node is not None else ():
                     target = write.this.this if isinstance(write.this, exp.Schema) else write.this
                     if isinstance(target, exp.Table) and target.db == "chatapp":
-                        found.add((step.number, target.name))
-    return frozenset(found)
+                        pairs.add((step.number, target.name))
+    return frozenset(pairs)
 
 
 def read() -> Listed:
     """The tables of the platform that a step's own statements read on the way up."""
-    return frozenset((each.step, each.need.table) for step in all_steps() for each in needed([step], "up"))
+    return frozenset(
+        (requirement.step, requirement.need.table) for step in all_steps() for requirement in needed([step], "up")
+    )
 
 
 def every_table() -> Listed:
@@ -157,8 +183,8 @@ def lists(name: str) -> Iterator[list[tuple[Any, ...]]]:
     for statement in load_script(name).statements:
         node = tree(statement.sql)
         assert node is not None, statement.place
-        for found in node.find_all(exp.Values, exp.In, bfs=False):
-            items = [item.expressions if isinstance(item, exp.Tuple) else [item] for item in found.expressions]
+        for listing in node.find_all(exp.Values, exp.In, bfs=False):
+            items = [item.expressions if isinstance(item, exp.Tuple) else [item] for item in listing.expressions]
             rows = [tuple(value(item) for item in row) for row in items]
             if any(item in known or str(item).startswith("idx_") for row in rows for item in row if item is not None):
                 yield rows
@@ -270,23 +296,23 @@ def as_listed(rows: list[tuple[Any, ...]], like: Listed) -> Listed:
 
 @pytest.mark.parametrize("query", [name.split("/")[1].removesuffix(".sql") for name in sql_names("preflight")])
 def test_the_lists_of_a_query_are_what_the_steps_do(query: str) -> None:
-    found = file_lists(query)
+    listings = file_lists(query)
     if query in PARTLY:
-        assert len(found) == PARTLY[query]
+        assert len(listings) == PARTLY[query]
         return
     wanted = expected().get(query, [])
-    assert len(found) == len(wanted), f"{query} lists tables or indexes; say in this test what it is a list of"
-    for rows, like in zip(found, wanted, strict=True):
+    assert len(listings) == len(wanted), f"{query} lists tables or indexes; say in this test what it is a list of"
+    for rows, like in zip(listings, wanted, strict=True):
         assert as_listed(rows, like) == like
 
 
 def test_each_table_that_is_referred_to_or_written_has_its_privilege_and_its_key_asked_about() -> None:
     (privileges,) = file_lists("privileges")
     asked = by_step(privileges, 1)
-    assert {(step, table) for step, table, what in asked if what == "REFERENCES"} == referred()
+    assert {(step, table) for step, table, privilege in asked if privilege == "REFERENCES"} == referred()
     # Of what is altered, only the owner may: that is asked by ownership.
     owned = altered() | {(12, "chatbots")}
-    assert {(step, table) for step, table, what in asked if what in ("UPDATE", "INSERT")} >= written() - owned
+    assert {(step, table) for step, table, privilege in asked if privilege in ("UPDATE", "INSERT")} >= written() - owned
     keys = by_step(file_lists("expected-columns")[2])
     assert keys >= referred()
     assert keys >= written() - FEW_ROWS - SINCE_STEP_4

@@ -62,18 +62,18 @@ def test_one_pass_a_table() -> None:
     alone = check("alone", "SELECT 1 FROM s.t AS t, s.u AS u WHERE t.a = u.a")
     first = check("first", "SELECT 1 FROM pg_class AS c, pg_index AS i WHERE c.oid = i.indexrelid")
     second = check("second", "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_class)")
-    found = shared_queries((one, alone, first, two, second, other), "s", 10)
-    assert [(scan.statements, scan.places) for scan in found] == [
+    queries = shared_queries((one, alone, first, two, second, other), "s", 10)
+    assert [(scan.statements, scan.places) for scan in queries] == [
         ((one, two), True),
         ((other,), True),
         ((first, second), False),  # they read no table of the platform: one query
         ((alone,), False),
     ]
-    assert found[0].sql.endswith(
+    assert queries[0].sql.endswith(
         "FROM s.t AS t\nLEFT JOIN s.u AS u ON u.id = t.u\nWHERE (t.a)\nOR (u.b)\n"
         "OFFSET 0) AS offenders WINDOW counted AS (ROWS UNBOUNDED PRECEDING)) AS numbered"
     )
-    assert found[-1].sql == f"SELECT (SELECT count(*) FROM (\n{alone.sql}\n) AS offenders)"
+    assert queries[-1].sql == f"SELECT (SELECT count(*) FROM (\n{alone.sql}\n) AS offenders)"
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_the_conjuncts_of_a_condition(condition: str, parts: tuple[str, ...]) ->
 def test_what_questions_begin_with_is_asked_once() -> None:
     asked = ["t.a AND t.b = 1\n  AND t.c", "t.a AND t.b = 1 AND t.d", "t.e OR t.a", "t.a AND t.f", "t.g AND t.h", "t.g"]
     (scan,) = shared_queries(
-        (check(f"c{n}", f"SELECT 1 FROM s.t AS t WHERE {each}") for n, each in enumerate(asked)), "s", 10
+        (check(f"c{n}", f"SELECT 1 FROM s.t AS t WHERE {condition}") for n, condition in enumerate(asked)), "s", 10
     )
     assert scan.sql.split("FROM s.t AS t\n")[1].split("\nOFFSET")[0] == (
         "WHERE (t.a\nAND ((t.b = 1\nAND ((t.c)\nOR (t.d)))\nOR (t.f)))\nOR (t.e OR t.a)\nOR (t.g)"
     )
-    assert all(f"({each}) IS TRUE AS offends_{n}" in scan.sql for n, each in enumerate(asked))
+    assert all(f"({condition}) IS TRUE AS offends_{n}" in scan.sql for n, condition in enumerate(asked))
 
 
 def test_the_rows_at_a_place() -> None:

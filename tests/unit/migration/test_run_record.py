@@ -26,9 +26,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A clock that stands still until a test moves it."""
-    made = Clock()
-    monkeypatch.setattr("callctl.migration.run_record.time.monotonic", lambda: made.now)
-    return made
+    fake = Clock()
+    monkeypatch.setattr("callctl.migration.run_record.time.monotonic", lambda: fake.now)
+    return fake
 
 
 def statement(step: int, line: int, summary: str = "ALTER TABLE x") -> StatementStarted:
@@ -70,7 +70,7 @@ def test_a_run_that_arrives(clock: Clock) -> None:
     record(Notice("index was left invalid"))
     record.end(None)
     assert (record.outcome, record.under_way) == ("done", None)
-    assert [(each.line, each.tries, each.batches, each.rows) for each in record.steps[0].statements] == [
+    assert [(entry.line, entry.tries, entry.batches, entry.rows) for entry in record.steps[0].statements] == [
         (5, 2, 0, 0),
         (7, 2, 2, 19),
     ]
@@ -80,7 +80,7 @@ def test_a_run_that_arrives(clock: Clock) -> None:
         (1, "a lock", 1.9, 0.2),
     ]
     text = text_of(record)
-    for said in (
+    for phrase in (
         "migrate up of shop <1>: done",
         "Step 1 applied and committed, 1,019 rows changed",
         "users.avatar_url is avatarUrl",
@@ -91,7 +91,7 @@ def test_a_run_that_arrives(clock: Clock) -> None:
         "warns backup: no backup",
         "take one",
     ):
-        assert said in text
+        assert phrase in text
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_a_run_that_stops_in_a_step(error: BaseException, outcome: str) -> None:
     record.end(error)
     assert record.outcome == outcome
     text = text_of(record)
-    for said in ("Step 1 applied and committed, 1 row changed", "Step 2 was under way", "Not begun: 3"):
-        assert said in text
+    for phrase in ("Step 1 applied and committed, 1 row changed", "Step 2 was under way", "Not begun: 3"):
+        assert phrase in text
     assert "not committed" in text
     if isinstance(error, StepFailed | Interrupted):
         assert " ".join(error.message.split()) in text
@@ -147,8 +147,8 @@ def test_a_run_that_is_refused(error: Refused | LockHeld) -> None:
     record.add_findings([Finding("x", "blocks", "it blocks", "why", "do")])
     record.end(error)
     text = text_of(record)
-    for said in ("migrate: refused", error.message, "No step was completed", "blocks x: it blocks"):
-        assert said in text
+    for phrase in ("migrate: refused", error.message, "No step was completed", "blocks x: it blocks"):
+        assert phrase in text
 
 
 def test_a_run_that_was_killed_leaves_the_page_of_its_last_step() -> None:

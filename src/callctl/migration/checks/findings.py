@@ -91,9 +91,9 @@ class Question:
         """Whether any row of it could be of one of these levels: they are literals in its SQL."""
         return any(f"'{level}'" in query.statement.sql for query in self.queries for level in levels)
 
-    def finding(self, level: Level, what: str, objects: tuple[str, ...] = (), fix: str | None = None) -> Finding:
+    def finding(self, level: Level, text: str, objects: tuple[str, ...] = (), fix: str | None = None) -> Finding:
         """An answer to this question; ``fix`` is what to do about this very row, in place of what the file says."""
-        return Finding(self.id, level, what, self.why, fix or self.do, objects)
+        return Finding(self.id, level, text, self.why, fix or self.do, objects)
 
 
 @lru_cache(maxsize=1)
@@ -179,13 +179,13 @@ def _conditions(comment: str) -> Iterator[tuple[str, str]]:
 
 def row_finding(question: Question, row: Mapping[str, object]) -> Finding:
     """A row of a question's query as a finding. Raises ConfigError for a row that is none."""
-    level, what = row.get("level"), row.get("what")
-    if level not in LEVELS or not isinstance(what, str):
-        raise ConfigError(f"{question.name}: a row has level {level!r} and what {what!r}")
-    found = row.get("object")
-    objects = tuple(map(str, found)) if isinstance(found, list) else () if found is None else (str(found),)
+    level, text = row.get("level"), row.get("what")
+    if level not in LEVELS or not isinstance(text, str):
+        raise ConfigError(f"{question.name}: a row has level {level!r} and what {text!r}")
+    subject = row.get("object")
+    objects = tuple(map(str, subject)) if isinstance(subject, list) else () if subject is None else (str(subject),)
     fix = row.get("fix")
-    return question.finding(level, what, objects, None if fix is None else str(fix))
+    return question.finding(level, text, objects, None if fix is None else str(fix))
 
 
 def reference() -> str:
@@ -207,7 +207,7 @@ def reference() -> str:
         "themselves are locked ACCESS SHARE.",
         "",
     ]
-    for question in sorted((*questions(), *ASKED_IN_PYTHON), key=lambda each: each.id):
+    for question in sorted((*questions(), *ASKED_IN_PYTHON), key=lambda entry: entry.id):
         steps = "any" if question.steps is None else ", ".join(map(str, sorted(question.steps)))
         lines += [
             f"## {question.id}",

@@ -80,17 +80,17 @@ class Needed:
 
 def needed(steps: Sequence[Step], direction: Direction) -> tuple[Needed, ...]:
     """What these steps need to find in the database when they run in this order; each table and column once."""
-    made: set[Need] = set()
-    found: dict[Need, Needed] = {}
+    provided: set[Need] = set()
+    by_need: dict[Need, Needed] = {}
     for step in steps:
         statements = step.script(direction).statements
-        made.update(made_need for statement in statements for made_need in _made(statement))
+        provided.update(made_need for statement in statements for made_need in _made(statement))
         for statement in statements:
             for need in _needs(statement):
                 table = Need(need.schema, need.table, None)
-                if need not in made and table not in made:
-                    found.setdefault(need, Needed(step.number, statement.place, need))
-    return tuple(found.values())
+                if need not in provided and table not in provided:
+                    by_need.setdefault(need, Needed(step.number, statement.place, need))
+    return tuple(by_need.values())
 
 
 def _made(statement: Statement) -> Iterator[Need]:
@@ -113,8 +113,8 @@ def _made(statement: Statement) -> Iterator[Need]:
         return
     for index, token in enumerate(words):
         if token.says("add") and index + 1 < len(words) and words[index + 1].says("column"):
-            at = index + (5 if words[index + 2].says("if") else 2)
-            yield Need(DOCUMENTED_SCHEMA, table, words[at].word)
+            position = index + (5 if words[index + 2].says("if") else 2)
+            yield Need(DOCUMENTED_SCHEMA, table, words[position].word)
 
 
 @lru_cache(maxsize=512)
@@ -159,16 +159,16 @@ def _table_of(column: exp.Column) -> str | None:
     A name without a table belongs to the one source of the innermost query; where there are more, it is left alone.
     """
     qualifier = folded(column.args.get("table"))
-    at: exp.Expr | None = column.parent
-    while at is not None:
-        if isinstance(at, exp.Select | exp.Update | exp.Delete):
-            sources = list(_sources(at))
+    ancestor: exp.Expr | None = column.parent
+    while ancestor is not None:
+        if isinstance(ancestor, exp.Select | exp.Update | exp.Delete):
+            sources = list(_sources(ancestor))
             if not qualifier:
                 return _platform(sources[0]) if len(sources) == 1 else None
             for source in sources:
                 if source.alias_or_name.lower() == qualifier:
                     return _platform(source)
-        at = at.parent
+        ancestor = ancestor.parent
     return None
 
 
@@ -276,19 +276,19 @@ def _refused(
         kind += f" ... {action[0]}"
     named = "step" + ("s " if len(needing) > 1 else " ") + ", ".join(map(str, needing))
     context = error.diag.context or ""
-    guilty = [each for each in triggers if re.search(rf"\b{re.escape(each.function)}\(", context)]
+    guilty = [trigger for trigger in triggers if re.search(rf"\b{re.escape(trigger.function)}\(", context)]
     if not needing or (error.sqlstate in _NOT_TRIED and not guilty):
         return question.finding(
             "unknown", f"whether the event triggers let the steps through could not be tried: {error_text(error)}"
         )
-    names = ", ".join(each.name for each in guilty or triggers)
-    who = f"event trigger {names} refuses" if guilty else f"one of the event triggers ({names}) refuses"
-    off = " ".join(each.off for each in guilty or triggers)
-    back = " ".join(each.back for each in guilty or triggers)
+    names = ", ".join(trigger.name for trigger in guilty or triggers)
+    refusal = f"event trigger {names} refuses" if guilty else f"one of the event triggers ({names}) refuses"
+    off = " ".join(trigger.off for trigger in guilty or triggers)
+    back = " ".join(trigger.back for trigger in guilty or triggers)
     return question.finding(
         "blocks",
-        f"{who} {kind}, which {named} need{'s' if len(needing) == 1 else ''}: {error_text(error)}",
-        tuple(each.name for each in guilty or triggers),
+        f"{refusal} {kind}, which {named} need{'s' if len(needing) == 1 else ''}: {error_text(error)}",
+        tuple(trigger.name for trigger in guilty or triggers),
         f"{off} Run the migration, then: {back}",
     )
 
@@ -296,10 +296,10 @@ def _refused(
 def _effects(
     connection: psycopg.Connection[Any], naming: Naming, question: Question, triggers: list[_EventTrigger]
 ) -> Iterator[Finding]:
-    names = tuple(each.name for each in triggers if each.event == "ddl_command_end")
+    names = tuple(trigger.name for trigger in triggers if trigger.event == "ddl_command_end")
     for statement in load_script("migration/checks/ddl_trial_effects.sql").statements:
-        for level, what in connection.execute(adapt(statement, naming).sql).fetchall():
-            yield question.finding(level, f"{what} (event trigger {', '.join(names)})", names)
+        for level, text in connection.execute(adapt(statement, naming).sql).fetchall():
+            yield question.finding(level, f"{text} (event trigger {', '.join(names)})", names)
 
 
 # Is this database fit for the pending steps? Findings, and nothing changed.
@@ -387,8 +387,8 @@ def preflight(
         findings += _definitions(ask, frozenset(pending) - begun)
         findings += _orphans(ask, pending)
     if truncate_avatars:
-        findings = [_demoted(each) if each.id == "avatar-too-long" else each for each in findings]
-    return tuple(sorted(findings, key=lambda each: (LEVELS.index(each.level), each.id)))
+        findings = [_demoted(finding) if finding.id == "avatar-too-long" else finding for finding in findings]
+    return tuple(sorted(findings, key=lambda finding: (LEVELS.index(finding.level), finding.id)))
 
 
 def definitions_lost(
@@ -400,9 +400,9 @@ def definitions_lost(
     """
     ask = _Asker(connection, settings, naming)
     present = _present(ask)
-    (question,) = (each for each in questions() if each.id == "saved-definitions")
+    (question,) = (candidate for candidate in questions() if candidate.id == "saved-definitions")
     findings = [*_answer(ask, question, applied, present), *_definitions(ask, applied)]
-    return tuple(each for each in findings if each.level == "blocks")
+    return tuple(finding for finding in findings if finding.level == "blocks")
 
 
 def unreadable(error: Unreadable) -> Finding:
@@ -512,20 +512,24 @@ def _needed(
     """What the steps' own statements read that is not there. A step that has begun may have removed it itself."""
     ordered = all_steps() if direction == "up" else tuple(reversed(all_steps()))
     silent = True
-    for found in needed([step for step in ordered if step.number in pending], direction):
-        need = found.need
+    for requirement in needed([step for step in ordered if step.number in pending], direction):
+        need = requirement.need
         whole = Need(need.schema, need.table, None)
-        if found.step in begun or present.has(need, ask.naming) or (need.column and not present.has(whole, ask.naming)):
+        if (
+            requirement.step in begun
+            or present.has(need, ask.naming)
+            or (need.column and not present.has(whole, ask.naming))
+        ):
             continue
         silent = False
         named = ask.naming.tables.get(need.table)
         column = need.column and (named.columns.get(need.column, need.column) if named else need.column)
         relation = f"{identifier(ask.naming.schema)}.{identifier(need.table)}"
-        what = f"{relation}.{identifier(column)}" if column else relation
+        full_name = f"{relation}.{identifier(column)}" if column else relation
         yield NEEDED.finding(
             "blocks",
-            f"step {found.step} {direction} reads {what} ({found.place}), which is not there",
-            (what,),
+            f"step {requirement.step} {direction} reads {full_name} ({requirement.place}), which is not there",
+            (full_name,),
             _renamed(ask, need.table, column) if column else None,
         )
     if silent and pending:
@@ -550,19 +554,19 @@ def _own_schema(ask: _Asker) -> Iterator[Finding]:
         # Of a column that is no identity any more, nothing is found: the store makes it again, or refuses its layout.
         if added or (row["problem"] == "differs" and row["property"] in _NOT_MADE_AGAIN and row["found"] is not None):
             silent = False
-            what = "was added" if added else f"{row['property']} is {row['found']}, should be {row['expected']}"
+            difference = "was added" if added else f"{row['property']} is {row['found']}, should be {row['expected']}"
             fix = row["fix"] and f"{row['fix']};"
-            yield OWN_SCHEMA.finding("blocks", f"{row['object']}: {what}", (row["object"],), fix)
+            yield OWN_SCHEMA.finding("blocks", f"{row['object']}: {difference}", (row["object"],), fix)
     if silent:
         yield OWN_SCHEMA.finding("ok", OWN_SCHEMA.ok)
 
 
 def _renamed(ask: _Asker, table: str, column: str) -> str | None:
     """The statement that gives a column its name again, where a CHECK of the steps tells what it is called now."""
-    found = _CAPABILITY_CHECKS.get(table)
-    if found is None:
+    entry = _CAPABILITY_CHECKS.get(table)
+    if entry is None:
         return None
-    check, known = found
+    check, known = entry
     parameters = {"schema": ask.naming.schema, "table": table, "check": check, "known": list(known)}
     try:
         rows = ask.rows(read_sql("migration/checks/renamed_column.sql"), parameters)
@@ -624,9 +628,9 @@ def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
     if age < -timedelta(minutes=5):
         return BACKUP.finding("warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}")
     hours = max(int(age.total_seconds() // 3600), 0)
-    at = taken.isoformat(timespec="seconds")
-    said = f"the last backup was taken {hours} hour{'' if hours == 1 else 's'} ago ({at}){source}"
-    return BACKUP.finding("warns" if age > BACKUP_AGE else "ok", said)
+    taken_at = taken.isoformat(timespec="seconds")
+    text = f"the last backup was taken {hours} hour{'' if hours == 1 else 's'} ago ({taken_at}){source}"
+    return BACKUP.finding("warns" if age > BACKUP_AGE else "ok", text)
 
 
 def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterator[Finding]:
@@ -681,20 +685,24 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
         try:
             if key["hidden"]:
                 raise _Unanswered("row security may hide rows from this role")
-            (found,) = ask.rows(key["query"])
+            (orphans,) = ask.rows(key["query"])
         except _Unanswered as error:
             silent = False
             yield ORPHANS.finding("unknown", f"{named} could not be looked at: {error}")
             continue
-        if found["rows"]:
+        if orphans["rows"]:
             silent = False
-            more = f" and {found['rows'] - len(found['names'])} more" if found["rows"] > len(found["names"]) else ""
-            rows = "1 row names" if found["rows"] == 1 else f"{found['rows']} rows name"
+            others = (
+                f" and {orphans['rows'] - len(orphans['names'])} more"
+                if orphans["rows"] > len(orphans["names"])
+                else ""
+            )
+            rows = "1 row names" if orphans["rows"] == 1 else f"{orphans['rows']} rows name"
             yield ORPHANS.finding(
                 "blocks",
                 f"{rows} no row of {key['refers_to']} by {named}, and going down from step {key['step']} would stop"
-                f" there: {', '.join(found['names'])}{more}",
-                tuple(found["names"]),
+                f" there: {', '.join(orphans['names'])}{others}",
+                tuple(orphans["names"]),
                 key["statement"] and f"{_AS_DELETED} {key['statement']}",
             )
     if silent:
@@ -715,13 +723,13 @@ def _pooler(ask: _Asker) -> Finding:
 
     try:
         pid = ask.rows(read_sql("migration/checks/preflight_session.sql"))[0]["pg_backend_pid"]
-        found = database.sessions(ask.connection, ask.settings, pid)
+        sessions = database.sessions(ask.connection, ask.settings, pid)
     except (_Unanswered, psycopg.Error) as error:
         return POOLER.finding("unknown", f"could not be looked at: {error}")
-    if found == "shared":
+    if sessions == "shared":
         return POOLER.finding("blocks", "a pooler in transaction mode stands before the server")
-    if found == "one":
+    if sessions == "one":
         return POOLER.finding("blocks", "a pooler stands before the server, and has no second connection to give")
-    if found == "own":
+    if sessions == "own":
         return POOLER.finding("ok", "a pooler stands before the server, and leaves each client its session")
     return POOLER.finding("ok", POOLER.ok)

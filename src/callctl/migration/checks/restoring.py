@@ -45,7 +45,7 @@ class _Saved:
     ddl: LiteralString
 
     @property
-    def what(self) -> str:
+    def label(self) -> str:
         """The object that it makes or alters."""
         kind = {"column type": "type of column", "default": "default of column", "setting": "setting of column"}
         kind |= {"validate": "constraint", "after index": "setting of index", "statistics": "statistics object"}
@@ -65,43 +65,43 @@ class _Trial:
     tried: dict[tuple[int, str], list[str]] = field(default_factory=dict)
 
     def findings(self) -> Iterator[Finding]:
-        for each in self.saved:
-            if each.kind != "type" and not self._copied(each.relation):
+        for definition in self.saved:
+            if definition.kind != "type" and not self._copied(definition.relation):
                 continue
             # What it works on could not be made: that was said.
-            if {(each.relation, each.name), (each.relation, "")} & self.broken:
+            if {(definition.relation, definition.name), (definition.relation, "")} & self.broken:
                 continue
             broken = len(self.broken)
-            finding = self._try(each)
+            finding = self._try(definition)
             if finding is not None:
-                self._skip(each)
+                self._skip(definition)
                 yield finding
             elif len(self.broken) == broken:
-                listed = self.tried.setdefault((each.step, each.relation), [])
-                if each.what not in listed:
-                    listed.append(each.what)
+                listed = self.tried.setdefault((definition.step, definition.relation), [])
+                if definition.label not in listed:
+                    listed.append(definition.label)
         for relation, why in self.copies.items():
             if why is not None:
-                step = next(each.step for each in self.saved if each.relation == relation)
+                step = next(definition.step for definition in self.saved if definition.relation == relation)
                 yield DEFINITIONS.finding(
                     "unknown",
                     f"what going down from step {step} makes again could not be tried: no empty copy of"
                     f" {self._named(relation)}: {why}",
                     (self._named(relation),),
                 )
-        for (step, relation), whats in self.tried.items():
+        for (step, relation), labels in self.tried.items():
             yield DEFINITIONS.finding(
                 "ok",
                 f"step {step} down, tried on an empty copy of {self._named(relation)} and rolled back:"
-                f" {', '.join(whats)}",
+                f" {', '.join(labels)}",
                 (self._named(relation),),
             )
 
-    def _skip(self, each: _Saved) -> None:
+    def _skip(self, definition: _Saved) -> None:
         """Leave out what needs the object, which could not be made."""
-        if each.kind == "type":
+        if definition.kind == "type":
             self.broken |= {(other.relation, "") for other in self.saved if other.kind == "column"}
-        self.broken.add((each.relation, "" if each.kind == "column" else each.name))
+        self.broken.add((definition.relation, "" if definition.kind == "column" else definition.name))
 
     def _named(self, relation: str) -> str:
         return f"{identifier(self.schema)}.{identifier(relation)}"
@@ -129,19 +129,19 @@ class _Trial:
             return _said(error), None if may_refer else role
         return None, None if may_refer else role
 
-    def _try(self, each: _Saved) -> Finding | None:
+    def _try(self, definition: _Saved) -> Finding | None:
         """Run it on the copy; a finding where it fails, or cannot be run there."""
         import psycopg
 
         try:
-            refers_to = _referred(each.ddl)
-            if refers_to is not None and refers_to != self._named(each.relation):
-                finding = self._refer(each, refers_to)
+            refers_to = _referred(definition.ddl)
+            if refers_to is not None and refers_to != self._named(definition.relation):
+                finding = self._refer(definition, refers_to)
                 if finding is not None:
                     return finding
-            sql = self._on_copy(each, refers_to)
+            sql = self._on_copy(definition, refers_to)
         except Unreadable as error:
-            return self._unknown(each, str(error))
+            return self._unknown(definition, str(error))
         try:
             with self.connection.transaction():
                 self.connection.execute(sql)
@@ -150,23 +150,25 @@ class _Trial:
                 raise
             raised = re.search(r"PL/pgSQL function (?!callctl\.)", error.diag.context or "")
             # A definition that names its table elsewhere too may mean its row type, which the copy has not.
-            mentions = sum(token.word == each.relation for token in tokens(each.ddl))
-            named = 2 if refers_to == self._named(each.relation) else 1
+            mentions = sum(token.word == definition.relation for token in tokens(definition.ddl))
+            named = 2 if refers_to == self._named(definition.relation) else 1
             if (error.sqlstate or "")[:2] in _NOT_TRIED or raised or mentions > named:
-                return self._unknown(each, _said(error))
-            if each.kind in ("type", "column") and error.sqlstate in _TAKEN:
-                self._skip(each)  # restored-objects says that the name is taken, and by what
+                return self._unknown(definition, _said(error))
+            if definition.kind in ("type", "column") and error.sqlstate in _TAKEN:
+                self._skip(definition)  # restored-objects says that the name is taken, and by what
                 return None
-            where = "" if each.kind == "type" else f", tried on an empty copy of {self._named(each.relation)}"
+            where = (
+                "" if definition.kind == "type" else f", tried on an empty copy of {self._named(definition.relation)}"
+            )
             return DEFINITIONS.finding(
                 "blocks",
-                f"going down from step {each.step} cannot make {each.what}{where}: {_said(error)};"
-                f" the statement is: {each.ddl}",
-                (each.name,),
+                f"going down from step {definition.step} cannot make {definition.label}{where}: {_said(error)};"
+                f" the statement is: {definition.ddl}",
+                (definition.name,),
             )
         return None
 
-    def _refer(self, each: _Saved, table: str) -> Finding | None:
+    def _refer(self, definition: _Saved, table: str) -> Finding | None:
         """Copy the table that a foreign key refers to, with its keys."""
         if table in self.copies:
             return None
@@ -174,55 +176,58 @@ class _Trial:
         if row is not None and row[0]:
             return DEFINITIONS.finding(
                 "blocks",
-                f"going down from step {each.step} cannot make {each.what}: {table}, to which it refers, is not there;"
-                f" the statement is: {each.ddl}",
-                (each.name,),
+                f"going down from step {definition.step} cannot make {definition.label}: {table}, to which it refers,"
+                f" is not there; the statement is: {definition.ddl}",
+                (definition.name,),
             )
         why, role = self._copy(table, keys=True)
         if role is not None:
             return DEFINITIONS.finding(
                 "blocks",
-                f"going down from step {each.step} cannot make {each.what}: role {role} may not refer to {table}",
-                (each.name,),
+                f"going down from step {definition.step} cannot make {definition.label}: role {role} may not refer to"
+                f" {table}",
+                (definition.name,),
                 f"GRANT REFERENCES ON {table} TO {identifier(role)};",
             )
         if why is not None:
-            return self._unknown(each, f"no empty copy of {table}: {why}")
+            return self._unknown(definition, f"no empty copy of {table}: {why}")
         self.copies[table] = None
         return None
 
-    def _unknown(self, each: _Saved, why: str) -> Finding:
+    def _unknown(self, definition: _Saved, why: str) -> Finding:
         return DEFINITIONS.finding(
             "unknown",
-            f"whether going down from step {each.step} can make {each.what} could not be tried on an empty copy of"
-            f" {self._named(each.relation)}: {why}",
-            (each.name,),
+            f"whether going down from step {definition.step} can make {definition.label} could not be tried on an empty"
+            f" copy of {self._named(definition.relation)}: {why}",
+            (definition.name,),
         )
 
-    def _on_copy(self, each: _Saved, refers_to: str | None) -> LiteralString:
+    def _on_copy(self, definition: _Saved, refers_to: str | None) -> LiteralString:
         """The statement with the copies' names in the place of the tables' and their indexes', in this transaction."""
-        sql = each.ddl
-        if each.kind == "type":
+        sql = definition.ddl
+        if definition.kind == "type":
             return sql
         items = tokens(sql)
         texts = [token for token in items if token.type == TokenType.STRING]
         if any(token.says("run_in_tablespace") for token in items) and len(texts) == 2:
-            run = self._on_copy(replace(each, ddl=texts[1].text), refers_to)
+            run = self._on_copy(replace(definition, ddl=texts[1].text), refers_to)
             return splice(sql, [Edit(texts[1].start, texts[1].end, literal(run))])
-        mine = {each.relation} | {
+        own_names = {definition.relation} | {
             other.name
             for other in self.saved
-            if other.relation == each.relation and other.kind in ("index", "constraint") and each.kind == "after index"
+            if other.relation == definition.relation
+            and other.kind in ("index", "constraint")
+            and definition.kind == "after index"
         }
         edits = []
         for index, token in enumerate(items):
-            here = items[index : index + 3]
-            if each.kind == "index" and index == 2 + items[1].says("unique") and token.says("concurrently"):
+            window = items[index : index + 3]
+            if definition.kind == "index" and index == 2 + items[1].says("unique") and token.says("concurrently"):
                 edits.append(Edit(token.start, token.end, ""))
-            if len(here) < 3 or here[1].text != ".":
+            if len(window) < 3 or window[1].text != ".":
                 continue
-            named = f"{identifier(token.word)}.{identifier(here[2].word)}"
-            if (token.word == self.schema and here[2].word in mine) or named == refers_to:
+            named = f"{identifier(token.word)}.{identifier(window[2].word)}"
+            if (token.word == self.schema and window[2].word in own_names) or named == refers_to:
                 edits.append(Edit(token.start, token.end, _COPY))
         return splice(sql, edits)
 

@@ -85,7 +85,7 @@ def shared_queries(statements: Iterable[Statement], schema: str, sample: int) ->
     by_themselves += [[statement] for statement in alone if statement not in small]
     return (
         *(_one_pass(table, asked, sample) for table, asked in shared.items()),
-        *(_counted(each) for each in by_themselves),
+        *(_counted(group) for group in by_themselves),
     )
 
 
@@ -132,7 +132,7 @@ def _any(conditions: Sequence[Sequence[str]]) -> str:
 
 
 def _counted(statements: Sequence[Statement]) -> SharedQuery:
-    counts = ",\n".join(f"(SELECT count(*) FROM (\n{each.sql}\n) AS offenders)" for each in statements)
+    counts = ",\n".join(f"(SELECT count(*) FROM (\n{statement.sql}\n) AS offenders)" for statement in statements)
     return SharedQuery(f"SELECT {counts}", tuple(statements), places=False)
 
 
@@ -140,10 +140,10 @@ def at_places(sql: str, places: Iterable[tuple[str, str]]) -> str:
     """A check that is a question, asked of the rows at these places alone, which a shared query has found."""
     question = taken_apart(sql)
     assert question is not None
-    here = " OR ".join(
+    condition = " OR ".join(
         f"{question.alias}.tableoid = {int(table)} AND {question.alias}.ctid = {literal(row)}" for table, row in places
     )
-    return "\n".join((question.selected, f"FROM {question.table}", *question.joins, f"WHERE ({here})"))
+    return "\n".join((question.selected, f"FROM {question.table}", *question.joins, f"WHERE ({condition})"))
 
 
 def taken_apart(sql: str) -> Question | None:
@@ -170,7 +170,7 @@ def taken_apart(sql: str) -> Question | None:
     return Question(
         _text(sql, items[:first]),
         " ".join(_text(sql, head).split()),
-        tuple(_text(sql, between[at:end]) for at, end in pairwise([*lefts, len(between)])),
+        tuple(_text(sql, between[start:end]) for start, end in pairwise([*lefts, len(between)])),
         sql[after[0].start :].strip(),
         _conjuncts(sql, after),
     )
@@ -181,14 +181,14 @@ def _conjuncts(sql: str, items: Sequence[Token]) -> tuple[str, ...]:
         return (_text(sql, items),)
     parts: list[str] = []
     start, between = 0, False
-    for at, token in enumerate(items):
+    for index, token in enumerate(items):
         if token.says("between"):
             between = True
         elif token.says("and") and between:
             between = False
         elif token.says("and"):
-            parts.append(_text(sql, items[start:at]))
-            start = at + 1
+            parts.append(_text(sql, items[start:index]))
+            start = index + 1
     return (*parts, _text(sql, items[start:]))
 
 
@@ -213,7 +213,7 @@ class Asked:
 
 def asked(wanted: Collection[int], naming: Naming, *, fast: bool = False) -> tuple[Asked, ...]:
     """The checks that these steps call for; ``fast``: those that read the catalog alone."""
-    found = [
+    checks = [
         Asked(statement, step, load_script(f"{all_steps()[step - 1].directory}/verify.sql").header)
         for step in wanted
         for statement in all_steps()[step - 1].checks()
@@ -224,40 +224,40 @@ def asked(wanted: Collection[int], naming: Naming, *, fast: bool = False) -> tup
             continue
         script = load_script(name)
         if _steps(script, "steps") <= set(wanted) and not _steps(script, "pending") & set(wanted):
-            found += [Asked(each, None, script.header) for each in script.statements]
+            checks += [Asked(statement, None, script.header) for statement in script.statements]
     return tuple(
-        Asked(adapt(each.statement, naming), each.step, each.header)
-        for each in found
-        if not (fast and reads_rows(each.statement, DOCUMENTED_SCHEMA))
+        Asked(adapt(check.statement, naming), check.step, check.header)
+        for check in checks
+        if not (fast and reads_rows(check.statement, DOCUMENTED_SCHEMA))
     )
 
 
 def passes(checks: Iterable[Asked], naming: Naming) -> tuple[SharedQuery, ...]:
     """The queries that :func:`answers` puts these checks in."""
-    return shared_queries((each.statement for each in checks), naming.schema, SAMPLE)
+    return shared_queries((check.statement for check in checks), naming.schema, SAMPLE)
 
 
 def answers(connection: Connection, checks: Sequence[Asked], naming: Naming) -> list[CheckResult]:
     """What each check finds, in their order. In the caller's transaction, which must see one snapshot."""
-    by_statement = {each.statement: each for each in checks}
-    found: dict[Statement, CheckResult] = {}
+    by_statement = {check.statement: check for check in checks}
+    results: dict[Statement, CheckResult] = {}
     for scan in passes(checks, naming):
         rows, problem = ask_all(connection, scan)
         size = len(scan.statements)
         counts = rows[0][:size] if rows else (0,) * size
         places = rows[0][size:] if rows and scan.places else (None,) * size
         for statement, count, where in zip(scan.statements, counts, places, strict=True):
-            each = by_statement[statement]
+            check = by_statement[statement]
             if problem is None and not count:
-                found[statement] = _result(each)
+                results[statement] = _result(check)
             elif problem is not None and (size == 1 or problem.startswith(LATE)):
-                found[statement] = _result(each, error=problem)
+                results[statement] = _result(check, error=problem)
             elif where is not None:
-                found[statement] = _shown(connection, each, count, where)
+                results[statement] = _shown(connection, check, count, where)
             else:
                 # One of the questions can't be asked, or its offenders have no places: it is asked by itself.
-                found[statement] = asked_alone(connection, each)
-    return [found[each.statement] for each in checks]
+                results[statement] = asked_alone(connection, check)
+    return [results[check.statement] for check in checks]
 
 
 def ask_all(connection: Connection, scan: SharedQuery) -> tuple[list[tuple[Any, ...]], str | None]:
@@ -267,44 +267,44 @@ def ask_all(connection: Connection, scan: SharedQuery) -> tuple[list[tuple[Any, 
     return ask(connection, scan.sql)
 
 
-def _shown(connection: Connection, each: Asked, count: int, places: Iterable[tuple[str, str]]) -> CheckResult:
+def _shown(connection: Connection, check: Asked, count: int, places: Iterable[tuple[str, str]]) -> CheckResult:
     columns: list[str] = []
-    rows, problem = ask(connection, at_places(each.statement.sql, places), columns)
-    return _result(each, count, tuple(columns), tuple(rows), error=problem)
+    rows, problem = ask(connection, at_places(check.statement.sql, places), columns)
+    return _result(check, count, tuple(columns), tuple(rows), error=problem)
 
 
-def asked_alone(connection: Connection, each: Asked) -> CheckResult:
+def asked_alone(connection: Connection, check: Asked) -> CheckResult:
     """Run one check. A query that fails is a check that did not pass, and the others still run."""
     columns: list[str] = []
-    sql = f"SELECT *, count(*) OVER () AS callctl_count FROM (\n{each.statement.sql}\n) AS offenders LIMIT {SAMPLE}"
+    sql = f"SELECT *, count(*) OVER () AS callctl_count FROM (\n{check.statement.sql}\n) AS offenders LIMIT {SAMPLE}"
     rows, problem = ask(connection, sql, columns)
     count = rows[0][-1] if rows else 0
-    return _result(each, count, tuple(columns[:-1]), tuple(tuple(row[:-1]) for row in rows), error=problem)
+    return _result(check, count, tuple(columns[:-1]), tuple(tuple(row[:-1]) for row in rows), error=problem)
 
 
 def _result(
-    each: Asked,
+    check: Asked,
     count: int = 0,
     columns: tuple[str, ...] = (),
     sample: tuple[tuple[Any, ...], ...] = (),
     *,
     error: str | None = None,
 ) -> CheckResult:
-    check = each.statement.check
-    assert check is not None, f"{each.statement.place} is not a check"
+    declaration = check.statement.check
+    assert declaration is not None, f"{check.statement.place} is not a check"
     return CheckResult(
-        check.id,
-        check.sentence,
-        each.step,
+        declaration.id,
+        declaration.sentence,
+        check.step,
         count == 0 and error is None,
-        check.warns,
+        declaration.warns,
         count,
         columns,
         sample,
-        each.statement.place,
+        check.statement.place,
         error,
-        each.header.get("means", ""),
-        tuple(filter(None, (each.header.get("mends"),))),
+        check.header.get("means", ""),
+        tuple(filter(None, (check.header.get("mends"),))),
     )
 
 
@@ -335,16 +335,16 @@ def declared_secrets(connection: Connection, settings: Settings) -> str:
     Raises Refused where one of them is in a table or a column that callctl can't go through; ConfigError where one
     matches nothing.
     """
-    ours = set(settings.secret_fields) - set(DECLARED)
-    found = secret_tables(connection, settings)
-    assert_matched(connection, settings, found)
+    configured = set(settings.secret_fields) - set(DECLARED)
+    tables = secret_tables(connection, settings)
+    assert_matched(connection, settings, tables)
     values = [
-        _values(secret_table, part, each)
-        for secret_table in found
+        _values(secret_table, part, secret_field)
+        for secret_table in tables
         if secret_table.where == "live"
         for part in secret_table.parts
-        for each in part.fields
-        if each in ours
+        for secret_field in part.fields
+        if secret_field in configured
     ]
     return "\n  UNION ALL ".join([_NO_SECRET, *values])
 
@@ -355,11 +355,11 @@ def bound_secrets(connection: Connection, settings: Settings, bound: frozenset[F
     Raises Refused as :func:`declared_secrets`.
     """
     values = [
-        _values(secret_table, part, each)
+        _values(secret_table, part, secret_field)
         for secret_table in secret_tables(connection, settings)
         for part in secret_table.parts
-        for each in part.fields
-        if FieldName(secret_table.recorded, each.account_type or "", each.text) in bound
+        for secret_field in part.fields
+        if FieldName(secret_table.recorded, secret_field.account_type or "", secret_field.text) in bound
     ]
     return "\n  UNION ALL ".join([_NO_SECRET, *values])
 
@@ -369,11 +369,11 @@ def unbound_rows(connection: Connection, settings: Settings, table: str) -> set[
     bound = bound_fields(connection)
     if not bound:
         return set()
-    found: set[str] = set()
+    row_ids: set[str] = set()
     for statement in load_script("verify/bound_secrets.sql").statements:
         text = with_query(statement.sql, SECRET, bound_secrets(connection, settings, bound))
-        found |= {row[1] for row in connection.execute(text).fetchall() if row[0] == table}
-    return found
+        row_ids |= {row[1] for row in connection.execute(text).fetchall() if row[0] == table}
+    return row_ids
 
 
 def _values(secret_table: SecretTable, part: Part, field: SecretField) -> str:
@@ -382,16 +382,16 @@ def _values(secret_table: SecretTable, part: Part, field: SecretField) -> str:
 
     relation = sql.Identifier(*secret_table.relation).as_string(None)
     column = f"t.{sql.Identifier(part.column).as_string(None)}"
-    said = f"{literal(secret_table.name)}, {secret_table.row_id}, {literal(field.text)}"
+    origin = f"{literal(secret_table.name)}, {secret_table.row_id}, {literal(field.text)}"
     path = field.path[len(part.inside) :]  # of a saved value, what is saved is inside already
     if part.form == "row":
         column += f" -> {literal(field.column)}"
     if path:
-        values = f"SELECT {said}, false, f.value FROM {relation} AS t"
+        values = f"SELECT {origin}, false, f.value FROM {relation} AS t"
         values += f" CROSS JOIN LATERAL jsonb_path_query({column}, {literal(json_path(path))}) AS f (value)"
     else:
         whole = f"to_jsonb({column}::text)" if part.form == "text" else column
-        values = f"SELECT {said}, {str(not field.path).lower()}, {whole} FROM {relation} AS t"
+        values = f"SELECT {origin}, {str(not field.path).lower()}, {whole} FROM {relation} AS t"
     conditions = [] if secret_table.condition == "true" else [secret_table.condition]
     if field.account_type:
         conditions.append(f"{secret_table.account_type} = {literal(field.account_type)}")

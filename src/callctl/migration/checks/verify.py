@@ -69,9 +69,9 @@ def conformance(
     """
     expected, whole = expected_of(applied), own_tables(applied)
     rows, problem = ask(connection, differences_sql(expected, naming, whole, relied=RELIED_ON))
-    left, accepted = _without(rows, accept)
+    remaining, accepted = _without(rows, accept)
     added = (*_OF_THE_STORE, *_OF_THE_PLATFORM, *_OF_ADDITIONS * bool(whole))
-    results = _compared(expected, left, added, problem)
+    results = _compared(expected, remaining, added, problem)
     unused = [entry for entry in accept if entry not in accepted]
     if accept and problem is None:
         results.append(_unused(unused))
@@ -86,14 +86,14 @@ def _without(
 ) -> tuple[list[tuple[Any, ...]], frozenset[Accepted]]:
     """The differences that no entry accepts, and the entries that accept one."""
     entries = {(entry.object, entry.difference): entry for entry in accept}
-    left, accepted = [], set()
+    remaining, accepted = [], set()
     for row in rows:
         entry = entries.get((_spaced(row[2]), difference(*row[1:6]))) if row[0] not in STORE_CHECKS else None
         if entry is None:
-            left.append(row)
+            remaining.append(row)
         else:
             accepted.add(entry)
-    return left, frozenset(accepted)
+    return remaining, frozenset(accepted)
 
 
 def step_conformance(
@@ -105,9 +105,9 @@ def step_conformance(
         return None
     expected = expected_of_step(step)
     rows, problem = ask(connection, differences_sql(expected, naming, alone=True))
-    left, _ = _without([row for row in rows if row[0] != ADDITIONS], accept)
-    found = _result(statement.check.id, expected, [row[1:] for row in left], problem)
-    return replace(found, sentence=statement.check.sentence, step=step)
+    remaining, _ = _without([row for row in rows if row[0] != ADDITIONS], accept)
+    result = _result(statement.check.id, expected, [row[1:] for row in remaining], problem)
+    return replace(result, sentence=statement.check.sentence, step=step)
 
 
 def store_conformance(connection: Connection, platform_schema: str) -> tuple[int, list[CheckResult]]:
@@ -126,17 +126,17 @@ def _compared(
     different: dict[str, list[tuple[Any, ...]]] = {}
     for row in rows:
         different.setdefault(row[0], []).append(row[1:])
-    ordered = sorted(expected, key=lambda each: each.check)
+    ordered = sorted(expected, key=lambda expectation: expectation.check)
     results = [
         _result(check, list(objects), different.get(check, []), problem)
-        for check, objects in groupby(ordered, key=lambda each: each.check)
+        for check, objects in groupby(ordered, key=lambda expectation: expectation.check)
     ]
     results.sort(key=lambda result: (result.step or 99, result.id))
     if problem is None:
         # What was added to callctl's own schema comes first: what is missing there may be there under another name.
-        before = [each for each in added if each.id in STORE_CHECKS]
-        results[:0] = [_added(each, different.get(each.id, [])) for each in before]
-        results += [_added(each, different.get(each.id, [])) for each in added if each not in before]
+        before = [addition for addition in added if addition.id in STORE_CHECKS]
+        results[:0] = [_added(addition, different.get(addition.id, [])) for addition in before]
+        results += [_added(addition, different.get(addition.id, [])) for addition in added if addition not in before]
     return results
 
 
@@ -144,9 +144,9 @@ def _spaced(text: str) -> str:
     return " ".join(text.split())
 
 
-def difference(problem: str, object: str, property: str | None, expected: str | None, found: str | None) -> str:
+def difference(problem: str, object: str, property: str | None, expected: str | None, actual: str | None) -> str:
     """What differs, as an entry of ``accept`` names it."""
-    return _spaced(f"{property} is {found}") if problem == "differs" else problem
+    return _spaced(f"{property} is {actual}") if problem == "differs" else problem
 
 
 def _acceptance(row: Sequence[Any]) -> str:
@@ -157,24 +157,24 @@ def _acceptance(row: Sequence[Any]) -> str:
 
 
 def _result(
-    check: str, objects: Sequence[Expected], found: Sequence[tuple[Any, ...]], problem: str | None
+    check: str, objects: Sequence[Expected], differences: Sequence[tuple[Any, ...]], problem: str | None
 ) -> CheckResult:
     # A check may speak of what more than one step has left: then the one whose work is not as it should be counts.
-    step = max(row[6] for row in found) if found else max(each.step for each in objects)
+    step = max(row[6] for row in differences) if differences else max(expectation.step for expectation in objects)
     header = _header(step)
-    mends = tuple(dict.fromkeys(f"{row[5]};" for row in found if row[5])) or (header.get("mends", ""),)
+    mends = tuple(dict.fromkeys(f"{row[5]};" for row in differences if row[5])) or (header.get("mends", ""),)
     if step:
-        mends += tuple(_acceptance(row) for row in found[:SAMPLE])
+        mends += tuple(_acceptance(row) for row in differences[:SAMPLE])
     are, them = ("is", "it") if len(objects) == 1 else ("are", "them")
     return CheckResult(
         check,
         f"{_what(objects)} {are} as {f'step {step}' if step else 'callctl'} left {them}",
         step or None,
-        not found and problem is None,
+        not differences and problem is None,
         False,
-        len(found),
+        len(differences),
         CONTRACT_COLUMNS,
-        tuple(row[:5] for row in found[:SAMPLE]),
+        tuple(row[:5] for row in differences[:SAMPLE]),
         f"contract/{step:02}",
         problem,
         header.get("means", ""),
@@ -189,7 +189,7 @@ def _what(objects: Sequence[Expected]) -> str:
             f"the {number} {'functions' if kind == 'function' else 'tables, columns and rules'} of callctl's own schema"
         )
     owner = "" if kind in ("table", "function") else f" of {objects[0].table}"
-    names = ", ".join(sorted(each.name for each in objects)) if number < 4 else f"the {number}"
+    names = ", ".join(sorted(expectation.name for expectation in objects)) if number < 4 else f"the {number}"
     return f"{names} {KINDS[kind] if number > 1 else kind}{owner}" if number < 4 else f"{names} {KINDS[kind]}{owner}"
 
 
@@ -274,23 +274,27 @@ _OF_ADDITIONS = (
 )
 
 
-def _added(each: _Addition, found: Sequence[tuple[Any, ...]]) -> CheckResult:
+def _added(addition: _Addition, differences: Sequence[tuple[Any, ...]]) -> CheckResult:
     return CheckResult(
-        each.id,
-        each.sentence,
+        addition.id,
+        addition.sentence,
         None,
-        not found,
-        each.warns,
-        len(found),
+        not differences,
+        addition.warns,
+        len(differences),
         CONTRACT_COLUMNS,
-        tuple(row[:5] for row in found[:SAMPLE]),
+        tuple(row[:5] for row in differences[:SAMPLE]),
         "contract",
         None,
-        each.means,
+        addition.means,
         (
-            *(f"{row[5]};" for row in found if row[5] and not each.warns),
-            each.fix,
-            *(() if each.warns or each.id in STORE_CHECKS else (_acceptance(row) for row in found[:SAMPLE])),
+            *(f"{row[5]};" for row in differences if row[5] and not addition.warns),
+            addition.fix,
+            *(
+                ()
+                if addition.warns or addition.id in STORE_CHECKS
+                else (_acceptance(row) for row in differences[:SAMPLE])
+            ),
         ),
     )
 
@@ -385,11 +389,11 @@ def examine(
     objects, of_catalog, accepted, reshaped = conformance(connection, wanted, naming, settings.accept)
     checks = asked(wanted, naming, fast=fast)
     # Fields of the accounts alone are nowhere before step 9.
-    if not fast and any(each.table != ACCOUNTS or 9 in wanted for each in settings.secret_fields):
+    if not fast and any(secret_field.table != ACCOUNTS or 9 in wanted for secret_field in settings.secret_fields):
         checks = _asked_of(checks, CHECKS, declared_secrets(connection, settings))
     if not fast and bound:
         checks = _asked_of(checks, BOUND_CHECKS, bound_secrets(connection, settings, bound))
-    of_rows = (_comparable(each, reshaped) for each in answers(connection, checks, naming))
+    of_rows = (_comparable(result, reshaped) for result in answers(connection, checks, naming))
     return Report(wanted, (*of_catalog, *of_rows), objects, fast, accepted)
 
 
@@ -409,10 +413,10 @@ def _comparable(check: CheckResult, reshaped: Collection[str]) -> CheckResult:
 def _asked_of(checks: Iterable[Asked], ids: Collection[str], values: str) -> tuple[Asked, ...]:
     """The checks, those with these ids asked of what ``values`` finds in declared fields."""
     return tuple(
-        replace(each, statement=replace(each.statement, sql=with_query(each.statement.sql, SECRET, values)))
-        if each.statement.check is not None and each.statement.check.id in ids
-        else each
-        for each in checks
+        replace(check, statement=replace(check.statement, sql=with_query(check.statement.sql, SECRET, values)))
+        if check.statement.check is not None and check.statement.check.id in ids
+        else check
+        for check in checks
     )
 
 
@@ -433,5 +437,8 @@ def step_checks(
     of_catalog = step_conformance(connection, step, naming, accept)
     return [
         *((of_catalog,) if of_catalog is not None else ()),
-        *(asked_alone(connection, Asked(adapt(each, naming), step, script.header)) for each in script.statements),
+        *(
+            asked_alone(connection, Asked(adapt(statement, naming), step, script.header))
+            for statement in script.statements
+        ),
     ]

@@ -88,50 +88,52 @@ class Expected:
 @cache
 def expectations() -> tuple[Expected, ...]:
     """Everything that the steps leave, in their order; step 0 is callctl's own schema."""
-    found: list[Expected] = []
+    expected: list[Expected] = []
     for path in sorted((sql_root() / "contract").glob("*.json")):
         content = json.loads(read_sql(f"contract/{path.name}"))
         for relation, kinds in content["objects"].items():
             for kind, objects in kinds.items():
                 for name, facts in objects.items():
                     always = content.get("found", {}).get(f"{kind} {relation} {name}")
-                    found.append(
+                    expected.append(
                         Expected(
                             int(path.name[:2]), relation, kind, name, facts, None if always is None else tuple(always)
                         )
                     )
-    return tuple(found)
+    return tuple(expected)
 
 
 def expected_of(applied: Collection[int]) -> tuple[Expected, ...]:
     """What must be there, and what must be gone, where these steps are applied (with their checks' steps)."""
     standing: dict[tuple[str, str, str], Expected] = {}
-    for each in expectations():
-        if each.step in applied or each.step == 0:
-            before = standing.get(each.key)
-            if before is not None and before.facts and each.facts:
-                each = Expected(
-                    each.step,
-                    *each.key,
-                    {**before.facts, **each.facts},
-                    before.always if each.always is None else each.always,
+    for expectation in expectations():
+        if expectation.step in applied or expectation.step == 0:
+            before = standing.get(expectation.key)
+            if before is not None and before.facts and expectation.facts:
+                expectation = Expected(
+                    expectation.step,
+                    *expectation.key,
+                    {**before.facts, **expectation.facts},
+                    before.always if expectation.always is None else expectation.always,
                 )
-            standing[each.key] = each
-        elif each.facts is None and each.kind == "column":
+            standing[expectation.key] = expectation
+        elif expectation.facts is None and expectation.kind == "column":
             # What a pending step is going to remove is there until then.
-            standing.setdefault(each.key, Expected(each.step, *each.key, {}))
+            standing.setdefault(expectation.key, Expected(expectation.step, *expectation.key, {}))
     return tuple(standing.values())
 
 
 def expected_of_step(step: int) -> tuple[Expected, ...]:
     """What one step leaves."""
-    return tuple(each for each in expectations() if each.step == step)
+    return tuple(expectation for expectation in expectations() if expectation.step == step)
 
 
 def own_tables(applied: Collection[int]) -> tuple[str, ...]:
     """The tables that the applied steps have made, in documented names."""
     return tuple(
-        each.relation for each in expectations() if each.step and each.step in applied and each.kind == "table"
+        expectation.relation
+        for expectation in expectations()
+        if expectation.step and expectation.step in applied and expectation.kind == "table"
     )
 
 
@@ -151,12 +153,20 @@ def differences_sql(
     what a later step removes is expected only while the column is there that goes with it.
     """
     # A step's own check asks of its own objects alone; callctl's own tables are none of them.
-    own = sorted({each.relation for each in expected if each.step == 0 and each.kind == "table"})
+    own = sorted(
+        {expectation.relation for expectation in expected if expectation.step == 0 and expectation.kind == "table"}
+    )
     everything = [(STORE, None)] if own else []
     tables = {_pair(relation, naming) for relation in relied}
-    tables |= {_pair(each.relation, naming) for each in expected if each.kind not in ("function", "schema")}
+    tables |= {
+        _pair(expectation.relation, naming)
+        for expectation in expected
+        if expectation.kind not in ("function", "schema")
+    }
     functions = {
-        (_pair(each.relation, naming)[0], each.name.partition("(")[0]) for each in expected if each.kind == "function"
+        (_pair(expectation.relation, naming)[0], expectation.name.partition("(")[0])
+        for expectation in expected
+        if expectation.kind == "function"
     }
     asked = {
         "tables": everything + sorted(pair for pair in tables if not (own and pair[0] == STORE)),
@@ -164,15 +174,16 @@ def differences_sql(
         "whole": [_Names(naming, table).adapted(table) for table in whole],
         "own": own,
         "archived": [
-            f"{STORE}.{_pair(each, naming)[1]}" for each in own_tables({each.step for each in expectations()})
+            f"{STORE}.{_pair(table, naming)[1]}"
+            for table in own_tables({expectation.step for expectation in expectations()})
         ],
         "relied": [_Names(naming, table).adapted(table) for table in relied],
-        "objects": [_wanted(each, naming, alone) for each in expected],
+        "objects": [_wanted(expectation, naming, alone) for expectation in expected],
     }
     text = json.dumps(asked, ensure_ascii=False)
     facts = with_query(_facts(), "asked", "SELECT what FROM contract")
     query = with_query(read_sql("migration/steps/contract.sql"), "fact", facts)
-    if all(each.always is None for each in expected):
+    if all(expectation.always is None for expectation in expected):
         query = with_query(query, "made", _NOTHING_MADE)  # the table callctl.made may be what is wrong
     return with_query(query, "contract", f"SELECT {literal(text)}::jsonb AS what")
 
@@ -212,49 +223,58 @@ def step_check(step: int, naming: Naming, *, warns: bool = False) -> Statement |
     return Statement(sql, f"contract/{step:02}.json", 1, 1, check=check)
 
 
-def _wanted(each: Expected, naming: Naming, alone: bool) -> dict[str, Any]:
-    names = _Names(naming, _table_of(each))
+def _wanted(expectation: Expected, naming: Naming, alone: bool) -> dict[str, Any]:
+    names = _Names(naming, _table_of(expectation))
     wanted: dict[str, Any] = {
-        "check": each.check,
-        "step": each.step,
-        "relation": names.adapted(each.relation),
-        "kind": each.kind,
-        "name": each.name if each.kind in ("constraint", "index", "trigger") else names.adapted(each.name),
-        "gone": each.facts is None,
-        "facts": {key: names.adapted(value) for key, value in (each.facts or {}).items()},
+        "check": expectation.check,
+        "step": expectation.step,
+        "relation": names.adapted(expectation.relation),
+        "kind": expectation.kind,
+        "name": expectation.name
+        if expectation.kind in ("constraint", "index", "trigger")
+        else names.adapted(expectation.name),
+        "gone": expectation.facts is None,
+        "facts": {key: names.adapted(value) for key, value in (expectation.facts or {}).items()},
     }
-    if each.always is not None:
-        owner = wanted["relation"] if each.kind == "function" else each.table
-        name = each.name.partition("(")[0] if each.kind == "function" else names.plain(each.name)
-        wanted["made"], wanted["always"] = [each.kind, owner, name], each.always
-    if alone and (column := _goes_with(each)) is not None:
+    if expectation.always is not None:
+        owner = wanted["relation"] if expectation.kind == "function" else expectation.table
+        name = expectation.name.partition("(")[0] if expectation.kind == "function" else names.plain(expectation.name)
+        wanted["made"], wanted["always"] = [expectation.kind, owner, name], expectation.always
+    if alone and (column := _goes_with(expectation)) is not None:
         wanted["while"] = [*_pair(column.relation, naming), _Names(naming, column.relation).plain(column.name)]
     return wanted
 
 
-def _goes_with(each: Expected) -> Expected | None:
+def _goes_with(expectation: Expected) -> Expected | None:
     """The column with which a later step removes this object."""
-    ends = _removals().get(each.key)
-    return None if each.facts is None or ends is None else _removed_columns()[ends]
+    ends = _removals().get(expectation.key)
+    return None if expectation.facts is None or ends is None else _removed_columns()[ends]
 
 
 @cache
 def _removals() -> dict[tuple[str, str, str], int]:
     """The first step that removes each object."""
-    return {each.key: each.step for each in reversed(expectations()) if each.facts is None}
+    return {expectation.key: expectation.step for expectation in reversed(expectations()) if expectation.facts is None}
 
 
 @cache
 def _removed_columns() -> dict[int, Expected]:
     """The first column that each step removes."""
-    return {each.step: each for each in reversed(expectations()) if each.facts is None and each.kind == "column"}
+    return {
+        expectation.step: expectation
+        for expectation in reversed(expectations())
+        if expectation.facts is None and expectation.kind == "column"
+    }
 
 
-def _table_of(each: Expected) -> str:
+def _table_of(expectation: Expected) -> str:
     """The table whose columns an object's definition may name; of a function, that of its step."""
-    if each.step == 0 or each.kind != "function":
-        return each.relation
-    return next((other.relation for other in expected_of_step(each.step) if other.kind != "function"), each.relation)
+    if expectation.step == 0 or expectation.kind != "function":
+        return expectation.relation
+    return next(
+        (other.relation for other in expected_of_step(expectation.step) if other.kind != "function"),
+        expectation.relation,
+    )
 
 
 def _pair(relation: str, naming: Naming) -> tuple[str, str]:

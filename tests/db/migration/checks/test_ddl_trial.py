@@ -81,13 +81,13 @@ def test_what_an_event_trigger_makes_of_a_new_table_is_said(documented: str) -> 
                EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', o.object_identity); END LOOP; END $$;
                CREATE EVENT TRIGGER secure ON ddl_command_end EXECUTE FUNCTION public.secure()"""
         )
-        said = [each.what for each in of(ask(connection), "event-triggers", "warns")]
+        texts = [finding.what for finding in of(ask(connection), "event-triggers", "warns")]
         assert (
             "a new table gets row-level security: without a policy only its owner reads it (event trigger secure)"
-            in said
+            in texts
         )
         assert not of(ask(connection), "event-triggers", "blocks")
-        assert not [each for each in of(ask(connection, (1,)), "event-triggers") if "a new table" in each.what]
+        assert not [finding for finding in of(ask(connection, (1,)), "event-triggers") if "a new table" in finding.what]
 
 
 def test_no_lock_on_a_table_of_the_platform(documented: str) -> None:
@@ -109,6 +109,6 @@ def test_a_role_that_may_not_try_says_so(documented: str) -> None:
     with connect(documented) as connection:
         connection.execute(refusing("sql_drop", "type").encode())
         connection.execute("SET default_transaction_read_only = on")
-        found = of(ask(connection), "event-triggers")
-    assert "unknown" in {each.level for each in found}
-    assert any("could not be tried" in each.what for each in found)
+        findings = of(ask(connection), "event-triggers")
+    assert "unknown" in {finding.level for finding in findings}
+    assert any("could not be tried" in finding.what for finding in findings)

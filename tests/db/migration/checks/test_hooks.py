@@ -92,19 +92,19 @@ def test_what_the_text_says(migrated: Migrated, monkeypatch: pytest.MonkeyPatch,
                 f"CREATE TRIGGER h_{name} {hook.when.format(hook.events, f'chatapp.{table}')} EXECUTE FUNCTION chatapp.h_{name}()".encode()
             )  # fmt: skip
         report = examine(db, Settings(), fast=True)
-    found = {
+    results = {
         row[1].removeprefix("trigger h_").partition(" ")[0]: (check.id, row[4])
         for check in report.checks
         for row in check.sample
         if check.columns[0] == "problem" and check.id != "additions" and row[1].startswith("trigger h_")
     }
-    assert {name: found.get(name, (None,))[0] for name in HOOKS} == {
+    assert {name: results.get(name, (None,))[0] for name in HOOKS} == {
         n: hook.checks[number] for n, hook in HOOKS.items()
     }
     for name, hook in HOOKS.items():
         if hook.because is not None:
-            assert found[name][1].startswith(hook.because), name
-            assert found[name][1].endswith(f" in chatapp.h_{name}()"), name
+            assert results[name][1].startswith(hook.because), name
+            assert results[name][1].endswith(f" in chatapp.h_{name}()"), name
 
 
 @pytest.mark.parametrize("function", ["suppress_redundant_updates_trigger()", "tsvector_update_trigger('x', 'y', 'z')"])
@@ -126,8 +126,8 @@ def test_another_language_is_not_known(migrated: Migrated) -> None:
         db.execute("CREATE TRIGGER odd BEFORE UPDATE ON chatapp.users FOR EACH ROW EXECUTE FUNCTION chatapp.odd()")
         report = examine(db, Settings(), fast=True)
     assert report.passed
-    (found,) = (check for check in report.checks if not check.passed)
-    assert (found.id, found.sample[0][4]) == ("writes-unknown", "language c in chatapp.odd()")
+    (failing,) = (check for check in report.checks if not check.passed)
+    assert (failing.id, failing.sample[0][4]) == ("writes-unknown", "language c in chatapp.odd()")
 
 
 def test_the_platforms_function_for_updated_at_may_be_written_in_other_words(migrated: Migrated) -> None:

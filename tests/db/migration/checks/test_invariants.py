@@ -49,7 +49,7 @@ TEN = "'2025-01-01 10:00:00+00'::timestamptz"
 
 def key_config(*ids: str, legacy: bool = False) -> KeyConfig:
     """Keys that are named in callctl.yaml; nothing here reads one."""
-    return KeyConfig(ids[0], tuple(KeyEntry(each, "env", ("NOWHERE",), legacy=legacy) for each in ids))
+    return KeyConfig(ids[0], tuple(KeyEntry(key_id, "env", ("NOWHERE",), legacy=legacy) for key_id in ids))
 
 
 def call(status: str = "completed", columns: str = "", values: str = "", started: str | None = TEN, answered: str | None = f"{TEN} + interval '5s'",
@@ -663,7 +663,12 @@ RIGHT = {
 def check_ids() -> list[str]:
     """Every check of rows, and of what the contract does not say, that verify may run."""
     names = [f"steps/{step.name}/verify.sql" for step in step_directories()] + list(sql_names("verify"))
-    return [each.check.id for name in names for each in load_script(name).statements if each.check is not None]
+    return [
+        statement.check.id
+        for name in names
+        for statement in load_script(name).statements
+        if statement.check is not None
+    ]
 
 
 def test_every_check_has_a_breakage() -> None:
@@ -705,15 +710,15 @@ def test_verify_fails_when_it_is_broken(migrated: Migrated, check: str) -> None:
             keys = db.execute("SELECT current_setting('callctl.test_keys', true)").fetchone()
             ring = keys[0].split() if keys and keys[0] else []
             report = examine(db, Settings(keys=key_config(*ring) if ring else None, secret_fields=DECLARED_FIELDS))
-        failing = {found.id: found for found in report.checks if not found.passed}
+        failing = {result.id: result for result in report.checks if not result.passed}
         assert check in failing, breakage.sql
-        found = failing[check]
-        assert found.error is None
-        assert found.count > 0
-        assert found.means
-        assert found.mends
-        assert breakage.says in f"{found.columns} {found.sample}", found
-        assert report.passed == all(each.warns for each in failing.values())
+        failed = failing[check]
+        assert failed.error is None
+        assert failed.count > 0
+        assert failed.means
+        assert failed.mends
+        assert breakage.says in f"{failed.columns} {failed.sample}", failed
+        assert report.passed == all(result.warns for result in failing.values())
 
 
 def advised(report: Report) -> list[str]:
@@ -723,7 +728,7 @@ def advised(report: Report) -> list[str]:
         if not check.passed and not check.warns:
             if "statement" in check.columns:
                 given += [row[check.columns.index("statement")] for row in check.sample]
-            given += [each for each in check.mends if each.endswith(";")]
+            given += [statement for statement in check.mends if statement.endswith(";")]
     return given
 
 
@@ -733,17 +738,17 @@ def test_what_a_failing_check_advises_ends_in_a_passing_verify(migrated: Migrate
         with connection_to(migrated.url(breakage.state)) as db:
             db.execute(breakage.sql.encode())
             report = examine(db, Settings())
-            if check not in {found.id for found in report.checks if not found.passed and not found.warns}:
+            if check not in {result.id for result in report.checks if not result.passed and not result.warns}:
                 continue  # it only warns
             # Rows first: a constraint that is missing comes back only where every row keeps it.
-            given = sorted(dict.fromkeys(advised(report)), key=lambda each: each.startswith("ALTER TABLE"))
+            given = sorted(dict.fromkeys(advised(report)), key=lambda text: text.startswith("ALTER TABLE"))
             assert given, breakage.sql
-            for each in given:
-                db.execute(each.replace(" CONCURRENTLY", "").encode())
+            for statement in given:
+                db.execute(statement.replace(" CONCURRENTLY", "").encode())
             failing = [
-                (found.id, found.sample)
-                for found in examine(db, Settings()).checks
-                if not found.passed and not found.warns
+                (result.id, result.sample)
+                for result in examine(db, Settings()).checks
+                if not result.passed and not result.warns
             ]
         assert failing == [], (breakage.sql, given)
 
@@ -760,13 +765,13 @@ def test_a_grant_that_no_statement_takes_back(migrated: Migrated, then: str) -> 
     lent = f"{LENT}; GRANT SELECT ON chatapp.chatbots TO mid; SET ROLE mid; GRANT SELECT ON chatapp.integration_accounts TO evil; RESET ROLE; "
     with connection_to(migrated.url(FULL)) as db:
         db.execute(f"{lent}{then}".encode())
-        (check,) = (found for found in examine(db, Settings(), fast=True).checks if found.id == "secrets-closed")
+        (check,) = (result for result in examine(db, Settings(), fast=True).checks if result.id == "secrets-closed")
         assert [row[1] for row in check.sample] == ["evil"]
         assert "mid granted it before it became a superuser, or a member of " in check.sample[0][3]
         db.execute("ALTER ROLE mid NOSUPERUSER")
         if "plat" in then:
             db.execute("REVOKE plat FROM mid")
-        (check,) = (found for found in examine(db, Settings(), fast=True).checks if found.id == "secrets-closed")
+        (check,) = (result for result in examine(db, Settings(), fast=True).checks if result.id == "secrets-closed")
         db.execute(check.sample[0][3].encode())
         assert examine(db, Settings(), fast=True).passed
 

@@ -114,25 +114,25 @@ def test_what_lets_wrong_rows_in_or_lays_secrets_open(migrated: Migrated, kind: 
     """The check that speaks of the kind fails and names the object, beside whatever else fails."""
     missed: list[str] = []
     with connection_to(migrated.url(FULL)) as db:
-        mutations = [each for each in broken_guards(db) if each.kind == kind]
+        mutations = [mutation for mutation in broken_guards(db) if mutation.kind == kind]
         assert len(mutations) >= 7
-        for each in sampled(mutations):
+        for mutation in sampled(mutations):
             with db.transaction(force_rollback=True):
-                db.execute(each.sql.encode())
+                db.execute(mutation.sql.encode())
                 report = examine(db, Settings(), fast=kind != "orphan")
             failing = [check for check in report.checks if not check.passed and check.id in GUARDS[kind]]
-            said = f"{[check.columns for check in failing]} {[(check.sample, check.mends) for check in failing]}"
-            if report.passed or each.object not in said:
-                missed.append(f"{each.id}: {each.sql}: {said}")
+            text = f"{[check.columns for check in failing]} {[(check.sample, check.mends) for check in failing]}"
+            if report.passed or mutation.object not in text:
+                missed.append(f"{mutation.id}: {mutation.sql}: {text}")
     assert missed == []
 
 
 def test_where_the_database_names_things_otherwise(migrated: Migrated) -> None:
     """The deployed baseline: the tables that are not new, and the function that callctl made there."""
     mutations = of_state(migrated, DEPLOYED)
-    chosen = [each for each in mutations if each.kind in OF_PLATFORM_TABLES and not each.on(NEW_TABLES)]
+    chosen = [mutation for mutation in mutations if mutation.kind in OF_PLATFORM_TABLES and not mutation.on(NEW_TABLES)]
     assert {"idx_ai_models_model_type", "update_updated_at_column", "audio_cost_per_second_input"} <= {
-        each.object for each in chosen
+        mutation.object for mutation in chosen
     }
     assert outcomes(migrated, DEPLOYED, sampled(chosen)) == []
 
@@ -140,15 +140,15 @@ def test_where_the_database_names_things_otherwise(migrated: Migrated) -> None:
 def test_while_the_drops_wait(migrated: Migrated) -> None:
     """The triggers and functions that keep type and flags in step, and the type columns themselves."""
     kept = [
-        Mutation("column", "chatbottype", what, sql.format(table=table))
+        Mutation("column", "chatbottype", change, sql.format(table=table))
         for table in ("chatbots", "chatbot_packages")
-        for what, sql in (
+        for change, sql in (
             ("gone", "ALTER TABLE chatapp.{table} DROP COLUMN chatbotType CASCADE"),
             ("renamed", "ALTER TABLE chatapp.{table} RENAME COLUMN chatbotType TO renamed"),
         )
     ]
-    mutations = [each for each in of_state(migrated, EXPANDED) if "sync" in each.object]
-    assert {each.kind for each in mutations} == {"trigger", "function"}
+    mutations = [mutation for mutation in of_state(migrated, EXPANDED) if "sync" in mutation.object]
+    assert {mutation.kind for mutation in mutations} == {"trigger", "function"}
     assert outcomes(migrated, EXPANDED, [*kept, *sampled(mutations)]) == []
 
 
@@ -205,25 +205,36 @@ def test_every_attribute_of_callctls_own_schema(migrated: Migrated, monkeypatch:
         for number, lot in enumerate(broken_store(db)):
             tried += len(lot)
             if (number + SEED) % ONE_IN and not any(
-                each.kind == "table" and each.relation in (*RECOGNISED_BY, *READ_FIRST) for each in lot
+                mutation.kind == "table" and mutation.relation in (*RECOGNISED_BY, *READ_FIRST) for mutation in lot
             ):
                 continue
-            alone = [each for each in lot if each.kind == "table" and each.relation in RECOGNISED_BY]
-            missed += [problem for each in alone if (problem := outcome(db, each)) is not None]
-            read = [each for each in lot if each.relation in READ_FIRST and each.what == "gone" and each not in alone]
-            for together, judged in ((read, of_the_store), ([each for each in lot if each not in alone], compared)):
+            alone = [mutation for mutation in lot if mutation.kind == "table" and mutation.relation in RECOGNISED_BY]
+            missed += [problem for mutation in alone if (problem := outcome(db, mutation)) is not None]
+            read = [
+                mutation
+                for mutation in lot
+                if mutation.relation in READ_FIRST and mutation.change == "gone" and mutation not in alone
+            ]
+            for together, judged in (
+                (read, of_the_store),
+                ([mutation for mutation in lot if mutation not in alone], compared),
+            ):
                 with db.transaction(force_rollback=True):
-                    for each in together:
-                        db.execute(each.sql.encode())
+                    for mutation in together:
+                        db.execute(mutation.sql.encode())
                     failed = [check for check in judged(db) if not check.passed and not check.warns] if together else []
                 named = {row[1] for check in failed for row in check.sample}
-                missed += [f"{each.id} ({each.sql})" for each in together if each.whole_name not in named]
+                missed += [
+                    f"{mutation.id} ({mutation.sql})" for mutation in together if mutation.whole_name not in named
+                ]
         # Each by itself: who owns most of it is taken for its owner.
-        for each in sampled([each for each in broken_objects(db, frozenset(), "callctl") if each.what == "owner"]):
+        for mutation in sampled(
+            [mutation for mutation in broken_objects(db, frozenset(), "callctl") if mutation.change == "owner"]
+        ):
             with db.transaction(force_rollback=True):
-                db.execute(each.sql.encode())
+                db.execute(mutation.sql.encode())
                 named = {row[1] for check in compared(db) if not check.passed for row in check.sample}
-            missed += [each.id] if named != {each.whole_name} else []
+            missed += [mutation.id] if named != {mutation.whole_name} else []
     assert missed == []
     assert tried > 1000
 
@@ -267,9 +278,9 @@ def test_what_others_put_there_is_named(migrated: Migrated, kind: str) -> None:
         db.execute(ADDED[kind].encode())
         report = fast(db)
         assert report.passed
-        (found,) = (check for check in report.checks if not check.passed)
-        assert found.id == "additions"
-        assert any("extra" in str(row) and kind in str(row) for row in found.sample)
+        (warning,) = (check for check in report.checks if not check.passed)
+        assert warning.id == "additions"
+        assert any("extra" in str(row) and kind in str(row) for row in warning.sample)
 
 
 def test_the_contract_is_what_the_steps_leave(server: Server) -> None:
@@ -281,7 +292,9 @@ def test_what_is_said_to_mend_mends(migrated: Migrated) -> None:
     """A statement that the report gives is right: with all of them run, nothing is wrong any more."""
     mended = set()
     with connection_to(migrated.url(FULL)) as db:
-        for mutation in [each for each in of_state(migrated, FULL) if each.kind not in ("table", "column")][::12]:
+        for mutation in [
+            candidate for candidate in of_state(migrated, FULL) if candidate.kind not in ("table", "column")
+        ][::12]:
             with db.transaction(force_rollback=True):
                 db.execute(mutation.sql.encode())
                 report = fast(db)
@@ -289,8 +302,8 @@ def test_what_is_said_to_mend_mends(migrated: Migrated) -> None:
                 if not all("statement" in check.columns or check.mends[0].endswith(";") for check in failing):
                     continue  # a command of callctl's own, or nothing
                 given = advised(report)
-                for each in given:
-                    db.execute(each.replace(" CONCURRENTLY", "").encode())
+                for statement in given:
+                    db.execute(statement.replace(" CONCURRENTLY", "").encode())
                 assert fast(db).passed, (mutation, given)
                 mended.add(mutation.kind)
     assert mended == {"constraint", "index", "trigger"}
@@ -312,32 +325,40 @@ def test_what_is_said_to_mend_callctls_own_schema_mends(migrated: Migrated) -> N
     """In the order of the report: what has to be dropped first is named first."""
     with connection_to(migrated.url(FULL)) as db:
         broken = [
-            each
-            for each in broken_objects(db, frozenset(), "callctl")
-            if each.what in OF_THE_STORE.get(each.kind, ()) and each.relation not in RECOGNISED_BY
+            candidate
+            for candidate in broken_objects(db, frozenset(), "callctl")
+            if candidate.change in OF_THE_STORE.get(candidate.kind, ()) and candidate.relation not in RECOGNISED_BY
         ]
-        kinds = {each.kind for each in broken}
-        chosen = [each for kind in sorted(kinds) for each in [each for each in broken if each.kind == kind][::7]]
-        guards = [each for each in broken_guards(db) if each.kind in ADVISED and "OVERRIDING" not in each.sql]
+        kinds = {candidate.kind for candidate in broken}
+        chosen = [
+            candidate
+            for kind in sorted(kinds)
+            for candidate in [candidate for candidate in broken if candidate.kind == kind][::7]
+        ]
+        guards = [
+            candidate
+            for candidate in broken_guards(db)
+            if candidate.kind in ADVISED and "OVERRIDING" not in candidate.sql
+        ]
         chosen += sampled(guards)
         assert kinds == set(OF_THE_STORE)
-        left: list[object] = []
+        unmended: list[object] = []
         for mutation in chosen:
             with db.transaction(force_rollback=True):
                 db.execute(mutation.sql.encode())
                 given = advised(fast(db))
                 try:
-                    for each in given:
-                        db.execute(each.encode())
+                    for statement in given:
+                        db.execute(statement.encode())
                 except psycopg.Error as error:
-                    left.append((mutation.id, given, str(error)))
+                    unmended.append((mutation.id, given, str(error)))
                     continue
-                left += [
-                    (mutation.id, given, found.id, found.sample)
-                    for found in fast(db).checks
-                    if not found.passed and not found.warns
+                unmended += [
+                    (mutation.id, given, result.id, result.sample)
+                    for result in fast(db).checks
+                    if not result.passed and not result.warns
                 ]
-    assert left == [], "\n".join(map(str, left))
+    assert unmended == [], "\n".join(map(str, unmended))
 
 
 def test_a_database_that_was_dumped_and_restored(migrated: Migrated) -> None:

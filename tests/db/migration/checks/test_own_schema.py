@@ -69,18 +69,18 @@ def db(documented: str) -> Iterator[Connection]:
         yield connection
 
 
-@pytest.mark.parametrize("what", STOPS)
-def test_a_way_down_is_blocked_before_it_begins(db: Connection, documented: str, what: str) -> None:
-    sql, said, fix = STOPS[what]
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_way_down_is_blocked_before_it_begins(db: Connection, documented: str, stop: str) -> None:
+    sql, text, fix = STOPS[stop]
     db.execute(sql.encode())
-    (found,) = of(ask(db, direction="down"), "callctl-schema")
-    assert found.level == "blocks"
-    assert said in found.what
-    assert found.do.startswith(fix)
+    (finding,) = of(ask(db, direction="down"), "callctl-schema")
+    assert finding.level == "blocks"
+    assert text in finding.what
+    assert finding.do.startswith(fix)
     with pytest.raises(Refused) as refused:
         migrate.down(Settings(database_url=documented), to=0)
     assert "nothing was changed" in str(refused.value)
-    db.execute(found.do.encode())
+    db.execute(finding.do.encode())
     assert of(ask(db, direction="down"), "callctl-schema", "ok")
     assert verify(db, Settings()).passed
     assert len(migrate.down(Settings(database_url=documented), to=LAST - 1).steps) == 1
@@ -106,7 +106,7 @@ def test_rights_that_the_owner_has_not_any_more(db: Connection, changed: str) ->
         assert of(ask(db, direction="down"), "callctl-schema", "blocks")
         assert before == []
         assert {check.id for check in failing} <= {"store-tables", "store-functions"}
-        given = [each for check in failing for each in check.mends if each.endswith(";")]
+        given = [statement for check in failing for statement in check.mends if statement.endswith(";")]
         assert given == [changed.replace("REVOKE", "GRANT").replace(" FROM PUBLIC,", " FROM").replace(" FROM ", " TO ")
                          .replace("FUNCTION", "ROUTINE").replace(" ON callctl", " ON TABLE callctl") + ";"]  # fmt: skip
         db.execute(given[0].encode())
@@ -143,24 +143,24 @@ def test_a_trigger_with_a_function_in_schema_callctl_is_not_callctls(
 ) -> None:
     db.execute(f"DROP TRIGGER IF EXISTS {name} ON callctl.saved_value; {EATS.format(name, function)}".encode())
     code, out, err = callctl(documented, "migrate", "down", "--all", "--yes")
-    said = " ".join((out + err).split())
-    assert code == 3, said
-    assert f"DROP TRIGGER {name} ON callctl.saved_value;" in said
-    assert "taken back" not in said
+    output = " ".join((out + err).split())
+    assert code == 3, output
+    assert f"DROP TRIGGER {name} ON callctl.saved_value;" in output
+    assert "taken back" not in output
 
 
 def test_a_count_that_begins_with_rows_is_said(db: Connection, documented: str) -> None:
     """The tally and the list of what it counts were emptied: a run cannot tell any more what has to be there."""
     settings = Settings(database_url=documented)
-    said: list[Notice] = []
-    migrate.up(settings, on_event=lambda event: said.append(event) if isinstance(event, Notice) else None)
-    assert not [each for each in said if "begins to count" in each.text]
+    notices: list[Notice] = []
+    migrate.up(settings, on_event=lambda event: notices.append(event) if isinstance(event, Notice) else None)
+    assert not [notice for notice in notices if "begins to count" in notice.text]
     db.execute(
         "TRUNCATE callctl.tally; UPDATE callctl.installation SET counted = '{}'; DELETE FROM callctl.saved_value"
     )
     assert not verify(db, settings).passed
-    migrate.up(settings, on_event=lambda event: said.append(event) if isinstance(event, Notice) else None)
-    (begun,) = [each.text for each in said if "begins to count" in each.text]
+    migrate.up(settings, on_event=lambda event: notices.append(event) if isinstance(event, Notice) else None)
+    (begun,) = [notice.text for notice in notices if "begins to count" in notice.text]
     assert "callctl.definition" in begun
     assert "callctl.history" in begun
 
@@ -174,8 +174,8 @@ def test_what_another_role_goes_on_with_belongs_to_the_first(db: Connection, doc
     migrate.down(settings, to=5)
     report = verify(db, settings)
     assert [check for check in report.checks if not check.passed and not check.warns] == []
-    made = "SELECT proowner::regrole::text FROM pg_proc WHERE proname IN ('sync_chatbots', 'call_flag_before')"
-    assert db.execute(made).fetchall() == [("first_own",)] * 2
+    query = "SELECT proowner::regrole::text FROM pg_proc WHERE proname IN ('sync_chatbots', 'call_flag_before')"
+    assert db.execute(query).fetchall() == [("first_own",)] * 2
     migrate.up(settings)
     assert verify(db, settings).passed
 

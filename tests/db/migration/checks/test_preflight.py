@@ -468,14 +468,14 @@ CASES = (
         )
         for says, setup in (
             (
-                f"{what}: 1",
+                f"{problem}: 1",
                 (
                     "INSERT INTO chatapp.companies SELECT (jsonb_populate_record(c, jsonb_build_object('id', "
                     "'00000000-0000-0000-0000-00000000000c', 'name', 'n', 'slug', 'n-n', 'settings', "
                     f"'{value}'::jsonb))).* FROM chatapp.companies AS c LIMIT 1"
                 ),
             )
-            for what, value in (
+            for problem, value in (
                 ("not an object but array", "[1]"),
                 ("not an object but string", '"on"'),
                 ("settings.features is not an object but number", '{"features": 3}'),
@@ -778,9 +778,9 @@ CASES = (
 )
 
 
-def prepare(connection: Connection, what: Sequence[str]) -> None:
+def prepare(connection: Connection, names: Sequence[str]) -> None:
     """Before a case's own setup: callctl's schema, a tablespace, or a session that may write security labels."""
-    for name in what:
+    for name in names:
         if name == "store":
             connection.execute(schema_sql())
         elif name == "tablespace":
@@ -798,16 +798,18 @@ def test_question(case: Case, database: Callable[[str], str]) -> None:
         connection.execute(case.setup.encode())
         findings = ask(connection, case.pending, case.direction)
         fixes_what_blocks(connection, case, findings)
-    found = of(findings, case.id, case.level)
-    assert found, of(findings, case.id)
+    answers = of(findings, case.id, case.level)
+    assert answers, of(findings, case.id)
     matching = [
-        each for each in found if (case.object is None or case.object in each.objects) and case.says in each.what
+        finding
+        for finding in answers
+        if (case.object is None or case.object in finding.objects) and case.says in finding.what
     ]
-    assert matching, found
-    assert all(each.why and each.do for each in matching)
+    assert matching, answers
+    assert all(finding.why and finding.do for finding in matching)
     # A run asks again, under its lock, only what may block; what does must be among it.
     may_block = {question.id for question in questions() if question.may_say("blocks")} | {"pooler", "needed-columns"}
-    assert {each.id for each in findings if each.level == "blocks"} <= may_block
+    assert {finding.id for finding in findings if finding.level == "blocks"} <= may_block
 
 
 # A statement of what a finding tells to do; the words around it are for the reader.
@@ -823,8 +825,8 @@ def fixes_what_blocks(connection: Connection, case: Case, findings: Sequence[Fin
         connection.execute(statement[0].encode())
         if statement[0].startswith("ALTER ROLE"):
             break  # it counts from the next connection on
-        left = of(ask(connection, case.pending, case.direction), case.id, "blocks")
-        assert finding not in left, statement[0]
+        remaining = of(ask(connection, case.pending, case.direction), case.id, "blocks")
+        assert finding not in remaining, statement[0]
         break
 
 
@@ -832,27 +834,27 @@ def test_nothing_blocks_on_a_baseline_as_it_is(baseline: str) -> None:
     with connect(baseline) as connection:
         findings = ask(connection, ALL, "up")
     assert of(findings, "server-version", "ok")
-    assert [each for each in findings if each.level == "blocks"] == []
-    unanswered = [each for each in findings if each.what.startswith("could not be looked at")]
+    assert [finding for finding in findings if finding.level == "blocks"] == []
+    unanswered = [finding for finding in findings if finding.what.startswith("could not be looked at")]
     assert unanswered == []
 
 
 @pytest.mark.applied
 def test_nothing_blocks_the_way_down_after_the_steps(baseline: str) -> None:
     with connect(baseline) as connection:
-        assert not [each for each in ask(connection, ()) if each.level == "blocks"]
+        assert not [finding for finding in ask(connection, ()) if finding.level == "blocks"]
         findings = ask(connection, ALL, "down")
-        assert not [each for each in findings if each.level == "blocks"]
-        assert not [each for each in findings if each.what.startswith("could not be looked at")]
+        assert not [finding for finding in findings if finding.level == "blocks"]
+        assert not [finding for finding in findings if finding.what.startswith("could not be looked at")]
         connection.execute("UPDATE chatapp.users SET avatar_url = repeat('x', 501)")
         connection.execute("CREATE VIEW public.callers AS SELECT id FROM chatapp.chatbots WHERE enabled_call")
-        blocking = {each.id for each in ask(connection, ALL, "down") if each.level == "blocks"}
+        blocking = {finding.id for finding in ask(connection, ALL, "down") if finding.level == "blocks"}
     assert blocking == {"avatar-too-long", "removed-dependents"}
 
 
 def test_every_question_is_asked_by_a_test() -> None:
     tested = {case.id for case in CASES} | OWN_TESTS | DOWN_TESTS
-    assert tested == {each.id for each in questions()}
+    assert tested == {question.id for question in questions()}
 
 
 # Questions whose situation needs a role, a session or another server: test_preflight_sessions.py.
@@ -923,8 +925,8 @@ def test_what_callctl_has_begun_is_its_own(documented: str) -> None:
             "VALUES (3, 'up', '', 1, true)"
         )
         assert "chatapp.chatbots.enabled_chat" in blocked
-        left = objects(of(ask(connection), "target-objects", "blocks"))
-    assert left == {"chatapp.chatbot_packages.enable_chat", "chatapp.chatbot_packages.enable_call"}
+        remaining = objects(of(ask(connection), "target-objects", "blocks"))
+    assert remaining == {"chatapp.chatbot_packages.enable_chat", "chatapp.chatbot_packages.enable_call"}
 
 
 def test_only_pending_steps_count(documented: str) -> None:
@@ -951,13 +953,13 @@ def test_truncated_avatars_only_warn(documented: str) -> None:
 def test_a_schema_of_another_name(deployed: str) -> None:
     with connect(deployed) as connection:
         connection.execute('ALTER SCHEMA chatapp RENAME TO "Chat app"')
-        assert not [each for each in ask(connection, schema="Chat app") if each.level == "blocks"]
+        assert not [finding for finding in ask(connection, schema="Chat app") if finding.level == "blocks"]
         connection.execute('CREATE VIEW public.kinds AS SELECT chatbot_type FROM "Chat app".chatbots')
         connection.execute("UPDATE \"Chat app\".chatbots SET settings = '7'")
         findings = ask(connection, schema="Chat app")
     assert objects(of(findings, "dependents", "blocks")) == {"kinds"}
     assert of(findings, "chatbot-settings", "blocks")
-    assert not [each for each in findings if each.what.startswith("could not")]
+    assert not [finding for finding in findings if finding.what.startswith("could not")]
 
 
 def test_findings_name_how_many_and_which(documented: str) -> None:
@@ -977,7 +979,7 @@ def test_a_query_cut_short_is_unknown_and_the_rest_go_on(documented: str, monkey
     with connect(documented) as connection:
         naming = read_naming(connection, "chatapp")
         findings = preflight(connection, replace(SETTINGS, statement_timeout_ms=500), naming, ALL)
-    assert [each.level for each in of(findings, "slow")] == ["unknown", "unknown"]
+    assert [finding.level for finding in of(findings, "slow")] == ["unknown", "unknown"]
     assert "500 ms" in of(findings, "slow")[0].what
     assert "division by zero (SQLSTATE 22012)" in of(findings, "slow")[1].what
     assert of(findings, "type-values", "ok")

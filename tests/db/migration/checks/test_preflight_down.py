@@ -35,7 +35,7 @@ SHAPES = (
 
 
 def columns(steps: Any, direction: Any) -> set[tuple[str, str | None]]:
-    return {(each.need.table, each.need.column) for each in needed(steps, direction)}
+    return {(requirement.need.table, requirement.need.column) for requirement in needed(steps, direction)}
 
 
 def test_what_the_way_back_reads_is_taken_from_its_statements() -> None:
@@ -63,7 +63,11 @@ def test_what_the_way_back_reads_is_taken_from_its_statements() -> None:
     # With the drops deferred no step makes the type column: it must be there.
     without = [step for step in down if step.number not in (5, 6)]
     assert {("chatbots", "chatbottype"), ("chatbot_packages", "chatbottype")} <= columns(without, "down")
-    first = next(each for each in needed(down, "down") if each.need == Need("chatapp", "chatbots", "enabled_call"))
+    first = next(
+        requirement
+        for requirement in needed(down, "down")
+        if requirement.need == Need("chatapp", "chatbots", "enabled_call")
+    )
     assert (first.step, first.place) == (12, "steps/12_company_settings/down.sql:30")
 
 
@@ -94,9 +98,9 @@ def test_a_column_that_is_gone_and_a_table_that_is_gone(documented: str) -> None
     with connect(documented) as connection:
         connection.execute("ALTER TABLE chatapp.companies RENAME settings TO options")
         connection.execute("ALTER TABLE chatapp.ai_models RENAME TO models")
-        found = of(ask(connection, ALL, "down"), "needed-columns", "blocks")
-    assert {each.objects for each in found} == {("chatapp.companies.settings",), ("chatapp.ai_models",)}
-    assert not of(found, "needed-columns", "ok")
+        findings = of(ask(connection, ALL, "down"), "needed-columns", "blocks")
+    assert {finding.objects for finding in findings} == {("chatapp.companies.settings",), ("chatapp.ai_models",)}
+    assert not of(findings, "needed-columns", "ok")
 
 
 @pytest.mark.parametrize("change", ["DROP FUNCTION {} CASCADE", "ALTER FUNCTION {} RENAME TO other"])
@@ -153,12 +157,12 @@ def test_a_settings_shape_blocks_exactly_where_down_could_not_write_into_it(docu
                 write(table, id, shape)
             blocked = of(ask(connection, (12, 13), "down"), "settings-shapes", "blocks")
             misfits = [(table, id) for table, before, id in rows if before == "held" and shape in MISFITS[table]]
-            assert sorted(id for each in blocked for id in each.objects) == sorted(id for _, id in misfits), shape
+            assert sorted(id for finding in blocked for id in finding.objects) == sorted(id for _, id in misfits), shape
             if blocked:
                 with pytest.raises(Refused, match="settings-shapes"):
                     migrate.down(settings, to=11)
-                for each in blocked:
-                    connection.execute(each.do.partition(";")[0].encode())
+                for finding in blocked:
+                    connection.execute(finding.do.partition(";")[0].encode())
             migrate.down(settings, to=11)
             for table, id in misfits:
                 stored = f"SELECT settings = {shape}::jsonb FROM chatapp.{table} WHERE id = %s"

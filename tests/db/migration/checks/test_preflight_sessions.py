@@ -66,12 +66,12 @@ def test_a_role_without_privileges(documented: str, role: str) -> None:
     )
     blocked = of(findings, "privileges", "blocks")
     assert {"chatapp", "chatapp.companies", "chatapp.conversations"} <= objects(blocked)
-    assert any(f"role {role} has no CREATE on schema chatapp" in each.what for each in blocked)
-    assert any("has no CREATE on database" in each.what for each in blocked)
+    assert any(f"role {role} has no CREATE on schema chatapp" in finding.what for finding in blocked)
+    assert any("has no CREATE on database" in finding.what for finding in blocked)
     # What may not be read is unknown, never well.
     for id in ("type-values", "company-settings", "chatbot-settings", "avatar-lengths", "package-rule"):
-        assert {each.level for each in of(findings, id)} == {"unknown"}, id
-        assert all("permission denied" in each.what for each in of(findings, id))
+        assert {finding.level for finding in of(findings, id)} == {"unknown"}, id
+        assert all("permission denied" in finding.what for finding in of(findings, id))
 
 
 def test_the_enum_of_another_role_blocks_its_drop(deployed: str, documented: str, role: str) -> None:
@@ -134,14 +134,14 @@ def test_down_asks_for_the_schema_of_the_type_that_it_makes(deployed: str, role:
     with connect(deployed) as connection:
         owning(connection, role)
         connection.execute(f"ALTER ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}")
-        mine = replace(settings, database_url=deployed.replace("user=postgres", f"user={role}"))
-        migrate.up(mine)
+        role_settings = replace(settings, database_url=deployed.replace("user=postgres", f"user={role}"))
+        migrate.up(role_settings)
         connection.execute(f"REVOKE CREATE ON SCHEMA public FROM {role}")
         with pytest.raises(Refused, match="no CREATE on schema public, where going down makes the enum") as refused:
-            migrate.down(mine, to=0)
+            migrate.down(role_settings, to=0)
         assert refused.value.hint == f"GRANT CREATE ON SCHEMA public TO {role};"
         connection.execute(refused.value.hint)
-        migrate.down(mine, to=0)
+        migrate.down(role_settings, to=0)
 
 
 @pytest.mark.parametrize("superuser", [False, True])
@@ -172,7 +172,7 @@ def test_a_store_of_another_role_blocks_and_says_which_grant(documented: str, ro
 
 def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: str) -> None:
     """Which steps are applied is not known then, and nothing is begun."""
-    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    role_settings = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
     with connect(documented) as connection:
         owning(connection, role)
         connection.execute(
@@ -181,60 +181,60 @@ def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: 
         connection.execute(f"ALTER ROLE {role} LOGIN; SET ROLE {role}_owner")
         connection.execute(schema_sql())
         connection.execute("RESET ROLE; GRANT CREATE ON SCHEMA public TO " + role)
-        said = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
+        message = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
         for run in (migrate.up, partial(migrate.down, to=0)):
-            with pytest.raises(Unreadable, match=said) as refused:
-                run(mine)
+            with pytest.raises(Unreadable, match=message) as refused:
+                run(role_settings)
             assert refused.value.hint == f"connect as {role}_owner, or run: GRANT {role}_owner TO {role};"
         finding = unreadable(refused.value)
-        assert (finding.id, finding.level, finding.what, finding.do) == ("store", "blocks", said, refused.value.hint)
+        assert (finding.id, finding.level, finding.what, finding.do) == ("store", "blocks", message, refused.value.hint)
         connection.execute(f"GRANT USAGE ON SCHEMA callctl TO {role}")
-        with pytest.raises(Unreadable, match=said):
-            migrate.up(mine)
+        with pytest.raises(Unreadable, match=message):
+            migrate.up(role_settings)
         connection.execute(f"GRANT {role}_owner TO {role}")
-        migrate.up(mine)
+        migrate.up(role_settings)
 
 
 def test_connections_that_role_and_database_allow(documented: str, role: str) -> None:
     name = documented.partition("/test")[2].partition("?")[0]
-    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    role_settings = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
     with connect(documented) as admin:
         owning(admin, role)
         admin.execute(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} LOGIN CONNECTION LIMIT 1")
-        with connect(mine.database_url or "") as connection:
+        with connect(role_settings.database_url or "") as connection:
             (finding,) = of(ask(connection), "connections")
             assert (finding.level, finding.objects) == ("blocks", (role,))
             assert "is 1, its other sessions: 0; callctl migrate opens up to 3 connections" in finding.what
             assert finding.do == f"ALTER ROLE {role} CONNECTION LIMIT 3;"
         with pytest.raises(ConnectionFailed, match="too many connections for role") as failed:
-            migrate.up(mine)
+            migrate.up(role_settings)
         assert f'ALTER ROLE "{role}" CONNECTION LIMIT -1' in (failed.value.hint or "")
         assert admin.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
         admin.execute(f"ALTER ROLE {role} CONNECTION LIMIT 2")
-        with connect(mine.database_url or "") as connection:
-            assert [each.level for each in of(ask(connection), "connections")] == ["warns"]
+        with connect(role_settings.database_url or "") as connection:
+            assert [answer.level for answer in of(ask(connection), "connections")] == ["warns"]
             admin.execute(finding.do)
-            assert [each.level for each in of(ask(connection), "connections")] == ["ok"]
+            assert [answer.level for answer in of(ask(connection), "connections")] == ["ok"]
             admin.execute(f"ALTER DATABASE test{name} CONNECTION LIMIT 2")
             (finding,) = of(ask(connection), "connections")
             # The administrator's session counts.
             assert (finding.level, finding.objects) == ("blocks", (f"test{name}",))
             admin.execute(finding.do)
-            assert [each.level for each in of(ask(connection), "connections")] == ["ok"]
+            assert [answer.level for answer in of(ask(connection), "connections")] == ["ok"]
 
 
 def test_little_memory_and_no_temporary_files_are_no_hindrance(documented: str, role: str) -> None:
     """The catalog's own answers need more than 64kB; callctl's sessions sort in memory what they can."""
-    mine = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
+    role_settings = replace(SETTINGS, database_url=documented.replace("user=postgres", f"user={role}"))
     with connect(documented) as admin:
         owning(admin, role)
         admin.execute(f"GRANT CREATE ON SCHEMA public TO {role}; ALTER ROLE {role} LOGIN")
         admin.execute(f"ALTER ROLE {role} SET temp_file_limit = 0; ALTER ROLE {role} SET work_mem = '64kB'")
-        migrate.up(mine)
-        migrate.down(mine, to=0)
+        migrate.up(role_settings)
+        migrate.down(role_settings, to=0)
         admin.execute("UPDATE pg_class SET reltuples = 1e6 WHERE relname = 'chatbots'")
         with pytest.raises(Refused, match="the list of the rows to write of") as refused:
-            migrate.up(mine)
+            migrate.up(role_settings)
         assert (refused.value.hint or "").startswith(f"ALTER ROLE {role} IN DATABASE test")
 
 
@@ -244,7 +244,7 @@ def test_other_sessions_that_may_not_be_seen_are_unknown(documented: str, role: 
         findings = ask(connection)
         other.execute("ROLLBACK")
     for id in ("long-transactions", "idle-in-transaction", "lock-holders"):
-        assert {each.level for each in of(findings, id)} == {"unknown"}, id
+        assert {finding.level for finding in of(findings, id)} == {"unknown"}, id
 
 
 @pytest.mark.applied(defer_drops=True)
@@ -257,16 +257,16 @@ def test_a_session_that_named_the_type_column_last(deployed: str, role: str) -> 
     ):
         old.execute("SELECT Chatbot_Type FROM chatapp.chatbots LIMIT 1")
         new.execute("SELECT enabled_chat FROM chatapp.chatbots LIMIT 1")
-        found = of(ask(connection, (5, 6)), "type-column-in-use", "warns")
-        assert objects(found) == {str(old.info.backend_pid)}
-        assert any("(old app, postgres) named the type column" in each.what for each in found)
+        findings = of(ask(connection, (5, 6)), "type-column-in-use", "warns")
+        assert objects(findings) == {str(old.info.backend_pid)}
+        assert any("(old app, postgres) named the type column" in finding.what for finding in findings)
         new.execute("SELECT 1")
         assert not of(ask(connection, (1, 7)), "type-column-in-use")
         connection.execute(f"GRANT USAGE ON SCHEMA chatapp, callctl TO {role}")
         connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA callctl TO {role}")
         connection.execute(f"SET ROLE {role}")
         hidden = of(ask(connection, (5, 6)), "type-column-in-use", "unknown")
-        assert any(f"role {role} may not see" in each.what for each in hidden)
+        assert any(f"role {role} may not see" in finding.what for finding in hidden)
 
 
 def test_row_security_that_hides_rows(documented: str, role: str) -> None:
@@ -295,13 +295,13 @@ def test_a_trigger_that_reads_rows_hidden_from_this_role(documented: str, role: 
             "CREATE TRIGGER looks BEFORE UPDATE ON chatapp.users FOR EACH ROW EXECUTE FUNCTION chatapp.looks();"
             "ALTER TABLE chatapp.audit ENABLE ROW LEVEL SECURITY"
         )
-        assert not any("looks" in each for each in objects(of(ask(connection), "row-security", "warns")))
+        assert not any("looks" in name for name in objects(of(ask(connection), "row-security", "warns")))
         connection.execute(f"SET ROLE {role}")
-        (named,) = [each for each in of(ask(connection), "row-security", "warns") if "looks" in each.what]
+        (named,) = [finding for finding in of(ask(connection), "row-security", "warns") if "looks" in finding.what]
         assert f"runs chatapp.looks() as role {role}, and names chatapp.audit" in named.what
         connection.execute("RESET ROLE; ALTER FUNCTION chatapp.looks() SECURITY DEFINER")
         connection.execute(f"SET ROLE {role}")
-        assert not any("looks" in each for each in objects(of(ask(connection), "row-security", "warns")))
+        assert not any("looks" in name for name in objects(of(ask(connection), "row-security", "warns")))
 
 
 def test_default_privileges(documented: str, role: str) -> None:
@@ -318,7 +318,7 @@ def test_default_privileges(documented: str, role: str) -> None:
         (finding,) = of(ask(connection), "default-privileges")
         assert "only SELECT: GRANT INSERT ON" in finding.what
         connection.execute(f"ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO {role}")
-        assert [each.level for each in of(ask(connection), "default-privileges")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "default-privileges")] == ["ok"]
 
 
 def test_column_grants(documented: str, role: str) -> None:
@@ -336,7 +336,7 @@ def test_long_and_idle_transactions(documented: str, monkeypatch: pytest.MonkeyP
     with connect(documented, application_name="report") as other, connect(documented) as connection:
         other.execute("BEGIN")
         other.execute("SELECT 'a secret literal'")
-        assert [each.level for each in of(ask(connection), "long-transactions")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "long-transactions")] == ["ok"]
         no_wait = (("'60 seconds'", "'0 seconds'"), ("'5 seconds'", "'0 seconds'"))
         for id, change in zip(("long-transactions", "idle-in-transaction"), no_wait, strict=True):
             (finding,) = asked_alone(monkeypatch, connection, id, change)
@@ -356,7 +356,7 @@ def test_lock_holders(documented: str) -> None:
         assert "nightly" in finding.what
         assert "ShareUpdateExclusiveLock on chatapp.users" in finding.what
         other.execute("ROLLBACK; BEGIN; LOCK TABLE chatapp.users IN ACCESS SHARE MODE")
-        assert [each.level for each in of(ask(connection), "lock-holders")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "lock-holders")] == ["ok"]
         # A dump holds only ACCESS SHARE, but for a long time: it is named at once.
         other.execute("SET application_name = 'pg_dump'")
         (finding,) = of(ask(connection), "lock-holders")
@@ -382,7 +382,7 @@ def test_prepared_transactions(documented: str) -> None:
             other.execute(f"ROLLBACK PREPARED '{name}'")
         assert finding.level == "blocks"
         assert "holds locks on chatapp.companies" in finding.what
-        assert [each.level for each in of(ask(connection), "prepared-transactions")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "prepared-transactions")] == ["ok"]
 
 
 def test_session_settings(documented: str) -> None:
@@ -390,7 +390,7 @@ def test_session_settings(documented: str) -> None:
         assert objects(of(ask(connection), "session-settings", "blocks")) == {"session_replication_role"}
     # Timeouts are no matter: callctl switches them off for its own sessions.
     with connect(documented, options="-c idle_in_transaction_session_timeout=5000") as connection:
-        assert [each.level for each in of(ask(connection), "session-settings")] == ["ok"]
+        assert [finding.level for finding in of(ask(connection), "session-settings")] == ["ok"]
 
 
 def test_read_only(documented: str) -> None:
@@ -487,7 +487,7 @@ def test_a_synchronous_standby(documented: str, monkeypatch: pytest.MonkeyPatch)
     source = ("pg_catalog.pg_stat_replication", "public.replicas")
     waiting = ("NOT IN ('off', 'local')", "= 'off'")  # the tests' own server waits for no disk
     with connect(documented) as connection:
-        assert [each.level for each in of(ask(connection), "synchronous-standby")] == ["ok"]
+        assert [answer.level for answer in of(ask(connection), "synchronous-standby")] == ["ok"]
         for names, state, level in (
             ("gone", "'async'", "blocks"),
             ("gone", "'sync'", "ok"),
@@ -517,10 +517,10 @@ def test_replication_slots(documented: str) -> None:
     with connect(documented) as connection:
         connection.execute("SELECT pg_create_physical_replication_slot(%s, true)", (slot,))
         try:
-            found = of(ask(connection), "replication-slots", "warns")
+            findings = of(ask(connection), "replication-slots", "warns")
         finally:
             connection.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
-    assert slot in objects(found)
+    assert slot in objects(findings)
 
 
 # --- what preflight takes ------------------------------------------------------------------------------
@@ -562,10 +562,10 @@ def test_a_locked_table_is_unknown_and_does_not_hang(documented: str) -> None:
         findings = preflight(connection, replace(SETTINGS, lock_timeout_ms=50), naming, ALL)
         other.execute("ROLLBACK")
     for id in ("chatbot-settings", "package-rule"):
-        assert {each.level for each in of(findings, id)} == {"unknown"}, id
+        assert {finding.level for finding in of(findings, id)} == {"unknown"}, id
         assert "waited 500 ms" in of(findings, id)[0].what
     # One of its two queries reads another table, and is answered.
-    assert {"unknown", "ok"} <= {each.level for each in of(findings, "type-values")}
+    assert {"unknown", "ok"} <= {finding.level for finding in of(findings, "type-values")}
     assert of(findings, "lock-holders", "warns")
     assert of(findings, "ownership", "ok")
 

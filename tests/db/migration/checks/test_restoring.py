@@ -175,12 +175,12 @@ def test_what_was_tried_is_said_and_nothing_else(deployed: str) -> None:
     """An enum, its default, an index of it: named one by one, with the table of which a copy was made."""
     with connect(deployed) as db:
         migrate.up(replace(SETTINGS, database_url=deployed))
-        said = {each.objects: each.what for each in of(ask(db, ALL, "down"), "restored-definitions", "ok")}
-        assert "step 6 down, tried on an empty copy of chatapp.chatbots" in said["chatapp.chatbots",]
-        assert "column chatbot_type" in said["chatapp.chatbots",]
-        assert "type of column avatar_url" in said["chatapp.users",]
-        left = db.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't'").fetchone()
-        assert left == (0,)
+        texts = {finding.objects: finding.what for finding in of(ask(db, ALL, "down"), "restored-definitions", "ok")}
+        assert "step 6 down, tried on an empty copy of chatapp.chatbots" in texts["chatapp.chatbots",]
+        assert "column chatbot_type" in texts["chatapp.chatbots",]
+        assert "type of column avatar_url" in texts["chatapp.users",]
+        temporary = db.execute("SELECT count(*) FROM pg_class WHERE relpersistence = 't'").fetchone()
+        assert temporary == (0,)
 
 
 @pytest.mark.applied
@@ -210,10 +210,10 @@ def test_who_may_make_no_temporary_table_is_told_that_nothing_was_tried(document
         db.execute(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC".encode())
         db.execute(reading("callctl_no_temp"))
         db.execute("SET ROLE callctl_no_temp")
-        found = of(ask(db, ALL, "down"), "restored-definitions")
+        findings = of(ask(db, ALL, "down"), "restored-definitions")
         db.execute("RESET ROLE; DROP OWNED BY callctl_no_temp; DROP ROLE callctl_no_temp")
-    assert {each.level for each in found} == {"unknown"}
-    assert "permission denied to create temporary tables" in found[0].what
+    assert {finding.level for finding in findings} == {"unknown"}
+    assert "permission denied to create temporary tables" in findings[0].what
 
 
 # What is deleted of callctl.definition, and what says so.
@@ -235,8 +235,8 @@ def test_a_loss_without_which_down_cannot_end_is_not_accepted(deployed: str, row
         db.execute("ALTER TABLE chatapp.chatbots ADD CONSTRAINT one_type UNIQUE (id, chatbot_type)")
         migrate.up(settings)
         assert db.execute(f"DELETE FROM callctl.definition WHERE {rows}".encode()).rowcount
-        blocking = [each for each in ask(db, ALL, "down") if each.level == "blocks"]
-        assert any(says in each.what for each in blocking)
+        blocking = [finding for finding in ask(db, ALL, "down") if finding.level == "blocks"]
+        assert any(says in finding.what for finding in blocking)
         for adopt in (adoption.adopt_records, adoption.adopt):
             with pytest.raises(Refused) as refused:
                 adopt(settings)
@@ -259,7 +259,7 @@ def test_a_definition_that_is_given_up_is_accepted_and_down_goes_without_it(docu
         (finding,) = of(ask(db, ALL, "down"), "restored-definitions", "blocks")
         assert "delete its rows from callctl.definition" in finding.do
         db.execute("DELETE FROM callctl.definition WHERE name = 'i'")
-        assert [each.relation for each in adoption.adopt_records(settings)] == ["definition"]
+        assert [record.relation for record in adoption.adopt_records(settings)] == ["definition"]
         migrate.down(settings, to=0)
 
 
@@ -322,10 +322,10 @@ def test_rows_that_row_security_hides_are_not_said_to_be_gone(documented: str) -
         db.execute("ALTER TABLE chatapp.companies ENABLE ROW LEVEL SECURITY")
         db.execute(reading("callctl_blind"))
         db.execute("SET ROLE callctl_blind")
-        found = of(ask(db, ALL, "down"), "orphans")
+        findings = of(ask(db, ALL, "down"), "orphans")
         db.execute("RESET ROLE; DROP OWNED BY callctl_blind; DROP ROLE callctl_blind")
-    assert {each.level for each in found} == {"unknown"}
-    assert all("row security may hide rows" in each.what for each in found)
+    assert {finding.level for finding in findings} == {"unknown"}
+    assert all("row security may hide rows" in finding.what for finding in findings)
 
 
 @pytest.mark.applied

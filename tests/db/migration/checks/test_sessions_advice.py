@@ -27,9 +27,9 @@ def looked(url: str) -> Report:
 
 def advice(url: str) -> list[str]:
     """What the failing checks say to do, in their order."""
-    found = [check for check in looked(url).checks if not check.passed and not check.warns]
-    assert {check.id for check in found} <= set(CHECKS)
-    return [row[check.columns.index("statement")] for check in found for row in check.sample]
+    failing = [check for check in looked(url).checks if not check.passed and not check.warns]
+    assert {check.id for check in failing} <= set(CHECKS)
+    return [row[check.columns.index("statement")] for check in failing for row in check.sample]
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_a_session_that_is_read_only_itself_can_run_it(applied_documented: str, 
         try:
             given = advice(url)
             assert len(given) == 2
-            for each in given:
+            for text in given:
                 with closing(connect(url)) as fixing:
-                    for statement in [each] if at_once else each.rstrip(";").split("; "):
+                    for statement in [text] if at_once else text.rstrip(";").split("; "):
                         fixing.execute(statement.encode())
             assert looked(url).passed
         finally:
@@ -90,8 +90,8 @@ def test_a_setting_of_a_file_is_named_by_its_line(
     try:
         file.write_text("\n".join(lines) + "\n")
         awaited(url, name, wrong)
-        (said,) = advice(url)
-        assert said == f"remove line {len(lines)} of {file}, then SELECT pg_reload_conf();"
+        (text,) = advice(url)
+        assert text == f"remove line {len(lines)} of {file}, then SELECT pg_reload_conf();"
         (hidden,) = advice(reader)
         assert hidden.startswith("as a superuser: SELECT sourcefile, sourceline FROM pg_settings WHERE name = ")
         with closing(connect(url)) as db:
@@ -119,11 +119,13 @@ def test_a_setting_of_alter_system_is_taken_back_as_it_was_made(server: Server, 
 def test_a_setting_of_the_command_line_is_named_as_one() -> None:
     """ALTER SYSTEM and the files can take nothing of it back."""
     settings = {"session_replication_role": "replica", READ_ONLY: "on"}
-    said = "start the server without {} on its command line (-c, or pg_ctl -o)"
+    message = "start the server without {} on its command line (-c, or pg_ctl -o)"
     with start_server(settings=settings) as other:
         with closing(connect(other.url(), options=f"-c {READ_ONLY}=off")) as db:
             db.execute("CREATE SCHEMA chatapp; CREATE SCHEMA callctl")
         with closing(connect(other.url())) as db:
-            checked, write = (db.execute(each.sql.encode()) for each in load_script("verify/sessions.sql").statements)
-            assert [row[2] for row in checked] == [said.format("session_replication_role=replica")]
-            assert [row[2] for row in write] == [said.format(f"{READ_ONLY}=on")]
+            checked, write = (
+                db.execute(statement.sql.encode()) for statement in load_script("verify/sessions.sql").statements
+            )
+            assert [row[2] for row in checked] == [message.format("session_replication_role=replica")]
+            assert [row[2] for row in write] == [message.format(f"{READ_ONLY}=on")]

@@ -70,7 +70,7 @@ def test_offenders_are_shown_without_reading_the_table_again(migrated: Migrated,
         )
         read = "SELECT pg_stat_get_xact_numscans('chatapp.companies'::regclass)"
         before = db.execute(read).fetchall()[0][0]
-        (check,) = [each for each in examine(db, Settings()).checks if not each.passed]
+        (check,) = [result for result in examine(db, Settings()).checks if not result.passed]
         assert db.execute(read).fetchall()[0][0] == before + 1
     assert (check.id, check.count, check.columns) == ("company-flags", 15, ("id", "call_enabled"))
     assert len({row[0] for row in check.sample}) == SAMPLE
@@ -95,7 +95,8 @@ def test_what_a_scan_joins_finds_at_most_one_row(migrated: Migrated, state: Stat
 def test_what_is_asked_when_it_has_to_be_fast() -> None:
     """The files that say so are those none of whose checks reads rows; in a mixed file, some would be left out."""
     reads = {
-        name: {reads_rows(each, "chatapp") for each in load_script(name).statements} for name in sql_names("verify")
+        name: {reads_rows(statement, "chatapp") for statement in load_script(name).statements}
+        for name in sql_names("verify")
     }
     assert {True, False} not in reads.values()
     assert {name for name in reads if FAST in read_sql(name)} == {
@@ -117,10 +118,10 @@ def test_the_defaults_that_are_known_by_sight_are_the_defaults(migrated: Migrate
 def test_what_the_benchmark_compares_with(migrated: Migrated) -> None:
     """Every pass, and the columns that its checks name; of its own the scan has none to leave out."""
     measured = bench.measure(migrated.url(FULL), rounds=1)
-    assert sorted(check for each in measured["passes"] for check in each["checks"]) == sorted(
+    assert sorted(check for scan in measured["passes"] for check in scan["checks"]) == sorted(
         statement.check.id for statement in statements() if statement.check
     )
-    (calls,) = [each for each in measured["passes"] if "calls-one-tenant" in each["checks"]]
+    (calls,) = [scan for scan in measured["passes"] if "calls-one-tenant" in scan["checks"]]
     names = ("calls", "chatbots", "end_users", "conversations", "integration_accounts", "companies")
     assert calls["tables"] == [f"chatapp.{name}" for name in names]
     types = {"chatapp.calls": {"id": "uuid", "duration": "integer", "summary": "text"}, "chatapp.companies": {}}
@@ -144,13 +145,13 @@ def test_lines_at_once_are_found_in_whichever_third_their_call_is(migrated: Migr
                 " SELECT unnest(%s::uuid[]), %s, 'x', %s, %s, 1",
                 (ids, role, start, start + 1),
             )
-        found = db.execute(statement.sql.encode()).fetchall()
+        rows = db.execute(statement.sql.encode()).fetchall()
         plain = db.execute(
             "SELECT call_id, start_time, count(*) FROM chatapp.call_transcripts WHERE role <> 'system'"
             " GROUP BY call_id, start_time HAVING count(*) > count(DISTINCT role)"
         ).fetchall()
-        assert sorted(found) == sorted(plain)
-        assert len(found) == len(ids)
+        assert sorted(rows) == sorted(plain)
+        assert len(rows) == len(ids)
 
 
 def test_no_lock_beyond_access_share(migrated: Migrated) -> None:
