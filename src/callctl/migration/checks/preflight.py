@@ -7,10 +7,10 @@ answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -380,7 +380,8 @@ def preflight(
         if question.steps is None or question.steps & steps:
             findings += _answer(ask, question, steps, present)
             if question.id == EVENT_TRIGGERS:
-                findings += _tried(ask, question, steps, direction)
+                trial = partial(ddl_tried, ask.connection, ask.naming, question, steps, direction, ask.limits)
+                findings += _tried(ask, question, trial, "what they do")
     if direction == "down" and ("callctl", "definition") in present.relations:
         if 1 in pending:
             findings += _avatar(ask, through_shadow, atomic=atomic)
@@ -578,19 +579,19 @@ def _renamed(ask: _Asker, table: str, column: str) -> str | None:
     return f"ALTER TABLE {relation} RENAME COLUMN {identifier(rows[0]['attname'])} TO {identifier(column)};"
 
 
-def _tried(ask: _Asker, question: Question, steps: Collection[int], direction: Direction) -> Iterator[Finding]:
-    """What event triggers do to the DDL of the steps, where there are any."""
+def _tried(ask: _Asker, question: Question, trial: Callable[[], Iterable[Finding]], text: str) -> Iterator[Finding]:
+    """What a trial on the server finds; unknown, said as ``text``, if the server ends it. Raises ConnectionFailed."""
     import psycopg
 
     try:
-        yield from ddl_tried(ask.connection, ask.naming, question, steps, direction, ask.limits)
+        yield from trial()
     except psycopg.Error as error:
         if ask.connection.closed:
             raise ConnectionFailed(
                 f"the connection was lost during preflight: {_said(error)}",
                 hint="nothing was changed; see whether the server is up and run preflight again",
             ) from error
-        yield question.finding("unknown", f"what they do could not be tried: {_said(error)}")
+        yield question.finding("unknown", f"{text} could not be tried: {_said(error)}")
 
 
 def _adapted(query: Query, naming: Naming) -> str:
@@ -649,19 +650,9 @@ def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterat
 
 def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
     """What going down makes again, tried on empty copies of the tables."""
-    import psycopg
-
-    if not set(steps) & (DEFINITIONS.steps or set()):
-        return
-    try:
-        yield from definitions_tried(ask.connection, ask.naming.schema, steps, ask.limits)
-    except psycopg.Error as error:
-        if ask.connection.closed:
-            raise ConnectionFailed(
-                f"the connection was lost during preflight: {_said(error)}",
-                hint="nothing was changed; see whether the server is up and run preflight again",
-            ) from error
-        yield DEFINITIONS.finding("unknown", f"what going down makes again could not be tried: {_said(error)}")
+    if set(steps) & (DEFINITIONS.steps or set()):
+        trial = partial(definitions_tried, ask.connection, ask.naming.schema, steps, ask.limits)
+        yield from _tried(ask, DEFINITIONS, trial, "what going down makes again")
 
 
 # In front of the statement that does with the rows what their foreign key would have done.
