@@ -304,7 +304,7 @@ def _result(
         check.statement.place,
         error,
         check.header.get("means", ""),
-        tuple(filter(None, (check.header.get("mends"),))),
+        tuple(filter(None, (check.header.get("fix"),))),
     )
 
 
