@@ -25,6 +25,7 @@ from callctl.cli import (
     common,
     companies,
     demo,
+    explain,
     keys,
     loadtest,
     migrate,
@@ -37,7 +38,7 @@ from callctl.cli import (
     verify,
     webhooks,
 )
-from callctl.errors import CallctlError, UsageError
+from callctl.errors import CallctlError, Code, UsageError
 from callctl.render import console as render
 
 # A command whose answer could not be written; as for a file that cannot be.
@@ -66,6 +67,8 @@ environment (CALLCTL_DATABASE_URL or DATABASE_URL, CALLCTL_SCHEMA, CALLCTL_OUTPU
 \b
 Exit codes: 0 done; 1 a bug in callctl; 2 usage; 3 the answer is no (pending, blocked, failed checks,
 refused); 4 configuration or connection; 5 a step failed; 6 another run is at work; 130 interrupted.
+
+Each error ends with a code in brackets; callctl explain CODE says what it means and what to do.
 """
 
 app = typer.Typer(
@@ -133,6 +136,7 @@ companies.register(app)
 settings.register(app)
 accounts.register(app)
 code_refs.register(app)
+explain.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")
 
@@ -151,7 +155,7 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
         elif equals:
             first.append(argument)
         elif (value := next(remaining, None)) is None or value.startswith("--"):
-            raise UsageError(f"{name} needs a value", hint="run callctl --help")
+            raise UsageError(Code.USAGE, f"{name} needs a value", hint="run callctl --help")
         else:
             first += [argument, value]
     return [*first, *rest]
@@ -184,7 +188,8 @@ def _after_output(code: int) -> int:
         return code
     reason = (problem.strerror or "it cannot be written").lower()
     if code == 0 and common.answers_only():
-        render.error(f"cannot write to stdout: {reason}", "send stdout to a file or a pipe that takes all of it")
+        hint = "send stdout to a file or a pipe that takes all of it"
+        render.error(Code.STDOUT_LOST, f"cannot write to stdout: {reason}", hint)
         return ANSWER_LOST
     render.warning(f"cannot write to stdout: {reason}; part of the output was lost, the exit code is that of the work")
     return code
@@ -204,6 +209,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its escape, not an exception.
             stream.reconfigure(errors="backslashreplace")
+    common.begin(arguments)
     try:
         result = _command().main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
         if result == common.INTERRUPTED:  # typer has turned KeyboardInterrupt into this

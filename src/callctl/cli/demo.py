@@ -41,13 +41,12 @@ def demo(
     """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""
     output = common.settings_offline(context).output
     from callctl.render import demo as render_demo
-    from callctl.render import progress as render_progress
     from callctl.sandbox import demo as story
     from callctl.sandbox import lifecycle as sandbox
     from callctl.sandbox.lifecycle import DEFAULT_SEED
 
     sandbox.ignore_environment()
-    with render_progress.json_failure(output), render_demo.screen(output) as tell:
+    with render_demo.screen(output) as tell:
         told = story.demo(
             tell,
             baseline=baseline,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.errors import Refused
+from callctl.errors import Code, Refused
 from callctl.files import read_sql
 from callctl.migration.checks.findings import CONTRACT_COLUMNS, SAMPLE, CheckResult, Report, ask
 from callctl.migration.checks.row_checks import (
@@ -341,6 +341,7 @@ def verify(
             return examine(connection, settings, steps=steps, fast=fast)
         except psycopg.errors.QueryCanceled as error:
             raise Refused(
+                Code.CATALOG_UNREADABLE,
                 f"the catalog gave no answer in time: {database.error_text(error)}",
                 hint="--statement-timeout sets how long one query may take",
             ) from error
@@ -370,6 +371,7 @@ def examine(
             wanted = tuple(sorted(steps)) if steps is not None else applied_steps(store.history(connection))
             if not wanted:
                 raise Refused(
+                    Code.NOTHING_TO_VERIFY,
                     "there is nothing to verify: no step is applied here",
                     hint="callctl migrate status shows what is; callctl migrate adopt records a migration done without"
                     " callctl",
