@@ -9,7 +9,7 @@ import typer
 from callctl.cli import common
 
 EPILOG = """
-Needs no database and no settings file. CODE is what stands in brackets at the end of an error, with or without
+Needs no database and no settings file. CODE is the word in brackets at the end of an error, with or without
 CALLCTL-, or the id of a finding of preflight or of a check of verify.
 
 \b
@@ -25,9 +25,11 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     context: typer.Context,
-    code: Annotated[str | None, typer.Argument(metavar="CODE", help="The code; without one all are listed.")] = None,
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="Code, finding or check; without one, list all codes.")
+    ] = None,
 ) -> None:
-    """Explain an error by its code: what it means, what customers see, what to run."""
+    """Explain an error code: what it means, what customers see, what to run."""
     common.answering()
     from callctl import explanations
     from callctl.render import explain as render_explain

@@ -177,7 +177,8 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
             Code.CONFIG_SYNTAX, f"{path}:1:1: the file is not a list of `key: value` lines", hint=_keys_hint(known)
         )
     entries: dict[str, tuple[object, str]] = {}
-    _assert_utf8(root, path)
+    if re.search(r"\\u", text, re.IGNORECASE):
+        _assert_utf8(root, path)
     for key_node, value_node in root.value:
         place = f"{path}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
         key = str(construct(key_node))
