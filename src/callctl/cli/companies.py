@@ -7,8 +7,8 @@ from typing import Annotated, TypeAlias
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Yes
-from callctl.errors import UsageError
+from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Wide, Yes
+from callctl.errors import Code, UsageError
 
 EPILOG = """
 A chatbot takes calls if it is enabled for calls and its company is switched on. Companies are off by default
@@ -64,6 +64,7 @@ def register(parent: typer.Typer) -> None:
 def list_(
     context: typer.Context,
     enabled: Annotated[bool, typer.Option("--enabled", help="Only companies with calls switched on.")] = False,
+    wide: Wide = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """List companies, whether calls are on, and their chatbots that take calls. Changes nothing."""
@@ -74,7 +75,7 @@ def list_(
 
     with common.connected(settings) as connection:
         listed = companies.companies(connection, settings)
-    render_tenants.companies_listed(listed, settings.output, only_enabled=enabled)
+    render_tenants.companies_listed(listed, settings.output, only_enabled=enabled, wide=wide)
 
 
 @app.command(epilog=WRITE_EPILOG.format(command="enable"))
@@ -144,11 +145,13 @@ def _switch(
         names += common.lines_of(file)
     if without_flag and (given or file is not None):
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--without-flag takes no names: it is about every company without a flag",
             hint="name companies, or give --without-flag",
         )
     if not names and not without_flag:
         raise UsageError(
+            Code.OPTION_MISSING,
             "no company is named" + (f": {file} has no line with an id or a slug" if file else ""),
             hint="give ids or slugs, or a file of them with --file; callctl companies list shows them",
         )

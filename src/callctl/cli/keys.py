@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Yes
-from callctl.errors import UsageError
+from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Wide, Yes
+from callctl.errors import Code, UsageError
 
 EPILOG = """
 The section `keys:` of callctl.yaml names each key and its source: an environment variable, a file or a command.
@@ -61,7 +61,7 @@ def generate(
     "list",
     epilog="callctl decrypts every secret, archived and saved ones too, to find its key. This takes a while.",
 )
-def list_(context: typer.Context) -> None:
+def list_(context: typer.Context, wide: Wide = False) -> None:
     """List the keys of callctl.yaml and the number of values under each. Changes nothing."""
     common.answering()
     settings = common.settings(context)
@@ -71,7 +71,7 @@ def list_(context: typer.Context) -> None:
 
     with common.connected(settings) as connection, render_progress.until_answered(settings.output) as on_event:
         listed = key_use.keys(connection, settings, on_event=on_event)
-    render_secrets.keys(listed, settings.output)
+    render_secrets.keys(listed, settings.output, wide=wide)
 
 
 RETIRE_EPILOG = """
@@ -107,7 +107,7 @@ def retire(
 
     if not is_key_id(id):
         hint = "callctl keys list shows the ids; the key itself is never an argument"
-        raise UsageError("ID is not the id of a key", hint=hint)
+        raise UsageError(Code.OPTION_VALUE, "ID is not the id of a key", hint=hint)
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets
