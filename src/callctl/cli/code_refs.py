@@ -13,7 +13,8 @@ EPILOG = """
 Reads TypeScript, JavaScript, Vue, Svelte, HTML, Python, SQL, GraphQL, Prisma, JSON and YAML, below each PATH:
 what git tracks and does not ignore, or all but dependencies and build output where there is no git. Every way
 of writing the name counts (chatbotType, chatbot_type, CHATBOT_TYPE, chatbot-type, …), in code, in strings and in
-SQL. Comments do not, and neither do longer names such as chatbotTypes.
+SQL, and so do imports of the symbol under another name. Comments do not, and neither do longer names such as
+chatbotTypes.
 
 \b
 A comment on the same line, or alone on the line above, excludes a line:
