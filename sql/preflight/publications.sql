@@ -47,7 +47,7 @@ CROSS JOIN LATERAL (
             AND CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END))
 ) AS identity
 WHERE (c.relnamespace = to_regnamespace('callctl')
-       OR c.relnamespace = 'chatapp'::regnamespace AND c.relname IN ('chatbot_packages', 'chatbots', 'companies', 'ai_models'))
+       OR c.relnamespace = 'chatapp'::regnamespace AND c.relname IN ('chatbot_packages', 'chatbots', 'companies', 'ai_models', 'users'))
   AND (EXISTS (SELECT FROM regexp_matches(e.prqual::text, ':varattno (\d+)', 'g') AS m (found)
                WHERE NOT m.found[1]::smallint = ANY (identity.columns))
        OR e.prattrs IS NOT NULL AND NOT identity.columns <@ e.prattrs::smallint[]);

@@ -189,7 +189,10 @@ def test_the_sandbox(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
 
 def test_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Ask(capsys, "postgresql:///nowhere").lines("demo --rows 60", name=DEMO.removesuffix(".schema.json"))
-    assert (lines[-1]["event"], lines[-1]["next"]) == ("story", "callctl sandbox start")
+    assert (lines[-1]["event"], lines[-1]["next"]) == (
+        "story",
+        "callctl sandbox start --baseline deployed --rows 60",
+    )
 
 
 def test_the_samples_of_the_page() -> None:

@@ -110,7 +110,7 @@ def target() -> Target | None:
 
 # What a parameter names where its value may hold any byte: the name of a file, and that of a company, which companies
 # looks for among all that are named.
-_ANY_BYTES = ("FILE", "FILE.html", "GLOB", "PATH...", "[COMPANY]...")
+_ANY_BYTES = ("FILE", "FILE.html", "GLOB", "PATH", "COMPANY")
 
 
 def _assert_utf8(context: typer.Context) -> None:
@@ -378,60 +378,62 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 # Options that more than one command takes. Their values are text: ``config`` parses what is a setting.
 
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+Yes: TypeAlias = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; required without a terminal.")
+]
 ConfirmDatabase: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="The name of the database that is meant: refused if it is another. Does not ask, with or without --yes.",
+        help="Confirm the database by its name instead of typing it; refused if the name differs.",
     ),
 ]
 BackupTakenAt: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="When the last backup was finished, such as 2026-01-31T04:00:00Z, if callctl has not taken it.",
+        help="When the last backup finished, such as 2026-01-31T04:00:00Z, if another tool took it.",
     ),
 ]
 MaintenanceNotified: TypeAlias = Annotated[
     bool | None,
-    typer.Option("--maintenance-notified", help="Confirm that the maintenance notice has gone out to the users."),
+    typer.Option("--maintenance-notified", help="Confirm that users received the maintenance notice."),
 ]
 StatementTimeout: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="How long one question may take [default: 30s].")
+    str | None, typer.Option(metavar="DURATION", help="Longest time for one query [default: 30s].")
 ]
 LockTimeout: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="How long one attempt may wait for a lock before it lets others pass [default: 50ms].",
+        help="Longest wait for a lock in one attempt, before clients may pass [default: 50ms].",
     ),
 ]
 LockWait: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="How long to go on attempting altogether [default: 5min]."),
+    typer.Option(metavar="DURATION", help="Longest wait for a lock in all attempts together [default: 5min]."),
 ]
 LockHold: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="How long clients may wait behind a lock that is held [default: 500ms]."),
+    typer.Option(metavar="DURATION", help="Longest time to hold a lock that clients wait for [default: 500ms]."),
 ]
 BatchSize: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="ROWS", help="The most rows written in one transaction [default: 2000].")
+    str | None, typer.Option(metavar="ROWS", help="Most rows written in one transaction [default: 2000].")
 ]
 BatchTime: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="How long one batch may take; its size adapts [default: 50ms]."),
+    typer.Option(metavar="DURATION", help="Target time of one batch; its size adapts [default: 50ms]."),
 ]
 BatchWorkers: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="NUMBER", help="How many sessions write batches at the same time [default: 2]."),
+    typer.Option(metavar="NUMBER", help="Sessions that write batches at the same time [default: 2]."),
 ]
 MaxReplicationLag: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="Wait for a replica that is further behind than this [default: 10s]."),
+    typer.Option(metavar="DURATION", help="Pause while a replica is further behind than this [default: 10s]."),
 ]
 PauseFile: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Wait between two transactions while this file exists.")
+    str | None, typer.Option(metavar="FILE", help="Pause between transactions while this file exists.")
 ]
 NewTablesRowSecurity: TypeAlias = Annotated[
     str | None,
@@ -439,43 +441,36 @@ NewTablesRowSecurity: TypeAlias = Annotated[
 ]
 DryRun: TypeAlias = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show what would run, and change nothing: no lock, no table of callctl's."),
+    typer.Option("--dry-run", help="Show what would run. Takes no lock and writes nothing."),
 ]
-Everything: TypeAlias = Annotated[
-    bool, typer.Option("--all", help="Show each problem in full: why, and what to do; and what is ok.")
-]
+Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Show each finding in full, and what is ok.")]
 Names: TypeAlias = Annotated[
-    bool, typer.Option("--names", help="Show by name the tables, rows and sessions that a line counts.")
+    bool, typer.Option("--names", help="List the tables, rows and sessions behind each count.")
 ]
+Wide: TypeAlias = Annotated[bool, typer.Option("--wide", help="Show every column, even beyond the terminal's width.")]
 DeferDrops: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--defer-drops",
-        help="Leave out steps 5 and 6: the type columns stay, in step with the flags, until a later up.",
+        help="Skip steps 5 and 6: the type columns stay, synchronized with the flags, until a later up.",
     ),
 ]
 Atomic: TypeAlias = Annotated[
     bool,
-    typer.Option("--atomic", help="All steps in one transaction: clients wait until it ends."),
+    typer.Option("--atomic", help="Run all steps in one transaction; clients wait until it ends."),
 ]
-Wait: TypeAlias = Annotated[
-    bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")
-]
+Wait: TypeAlias = Annotated[bool, typer.Option("--wait", help="Wait while another callctl is running on the database.")]
 Shadow: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--shadow", help="Take back step 1 through a shadow column: clients do not wait for a rewrite of users."
-    ),
+    typer.Option("--shadow", help="Take back step 1 through a shadow column, without a blocking rewrite of users."),
 ]
 InPlace: TypeAlias = Annotated[
     bool,
-    typer.Option("--in-place", help="Take back step 1 in place: clients wait while PostgreSQL rewrites users."),
+    typer.Option("--in-place", help="Take back step 1 in place; clients wait while PostgreSQL rewrites users."),
 ]
 RunReport: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE.html", help="Also write a page that says what ran when and how it ended, whatever happens."
-    ),
+    typer.Option(metavar="FILE.html", help="Also write an HTML report of the run, however it ends."),
 ]
 
 

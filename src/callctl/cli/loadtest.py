@@ -26,19 +26,19 @@ MOST_HISTORY = 100_000
 LONGEST = "10min"
 
 EPILOG = """
-Each session takes one call after another: announced by a webhook, ringing, answered, twenty lines of transcript,
-completed, looked at. One dashboard for ten sessions asks the other queries of the specification. Everything
-belongs to a company that callctl makes for it, written down in callctl.load_test, and removes at the end; what a
-killed load test has left, the next one removes first, and --clean whichever steps are applied. Times count from
-when the plan wanted a statement, so a stall of the server is seen. No call is taken: nothing but the database is used.
+Each session runs one call after another: webhook, ringing, answered, twenty lines of transcript, completed,
+viewed. One dashboard for every ten sessions runs the other queries of the specification. All rows belong to a
+company that callctl creates, records in callctl.load_test and removes at the end. The next load test, or
+--clean, removes what a killed one left behind. A time starts when its statement was planned to start, so that a
+stall of the server shows. There are no phone calls: only the database is used.
 
-Exit code 3 if the 95th percentile of a query is over --limit, or a statement failed. A database that is not a
-sandbox has to be named: on the terminal, or with --confirm.
+Exit code 3 if the 95th percentile of a query exceeds --limit, or a statement failed. Outside a sandbox you name the
+database at the terminal or with --confirm.
 
 \b
 Examples:
   callctl loadtest --duration 30s
-  callctl loadtest --sessions 100 --report load.html --confirm platform_staging
+  callctl loadtest --sessions 100 --report load.html --confirm staging
   callctl loadtest --clean
 """
 
@@ -50,45 +50,45 @@ def register(app: typer.Typer) -> None:
 def loadtest(
     context: typer.Context,
     sessions: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Call sessions at the same time [default: 100].")
+        str | None, typer.Option(metavar="NUMBER", help="Concurrent call sessions [default: 100].")
     ] = None,
     connections: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER", help="Connections that they share [default: one for each session]."),
+        typer.Option(metavar="NUMBER", help="Connections that the sessions share [default: one per session]."),
     ] = None,
     duration: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="How long, at most [default: 30s; with --calls 10min].")
+        str | None, typer.Option(metavar="DURATION", help="Longest duration [default: 30s; with --calls 10min].")
     ] = None,
-    calls: Annotated[str | None, typer.Option(metavar="NUMBER", help="End when so many calls are through.")] = None,
+    calls: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Stop after this number of completed calls.")
+    ] = None,
     call_time: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="How long one call takes [default: 10s].")
+        str | None, typer.Option(metavar="DURATION", help="Duration of one call [default: 10s].")
     ] = None,
     history: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER", help="Calls from before, for the dashboards to show [default: 1000]."),
+        typer.Option(metavar="NUMBER", help="Earlier calls for the dashboards to show [default: 1000]."),
     ] = None,
     limit: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="What the 95th percentile of each query must keep [default: 100ms]."),
+        typer.Option(metavar="DURATION", help="Limit for the 95th percentile of each query [default: 100ms]."),
     ] = None,
     report: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also draw it to FILE, which ends in .html or .svg.")
+        str | None, typer.Option(metavar="FILE", help="Also write a report to FILE, ending in .html or .svg.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it is an earlier report.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is an earlier report.")] = False,
     confirm: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The database's name; needed where there is no terminal and no sandbox."),
+        typer.Option(metavar="NAME", help="Name of the database; required without a terminal, outside a sandbox."),
     ] = None,
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Only remove what load tests have left that were killed.")
-    ] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Only remove what killed load tests left behind.")] = False,
     dry_run: DryRun = False,
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
     lock_wait: LockWait = None,
 ) -> None:
-    """Run call sessions against the database, in rows of their own, and measure the specification's queries."""
+    """Measure the specification's queries under a load of call sessions."""
     about_load = {"--sessions": sessions, "--connections": connections, "--duration": duration, "--calls": calls,
                   "--call-time": call_time, "--history": history, "--limit": limit, "--report": report}  # fmt: skip
     given = [name for name, value in about_load.items() if value is not None]

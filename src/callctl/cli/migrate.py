@@ -20,6 +20,7 @@ from callctl.cli.common import (
     RunOptions,
     Shadow,
     StatementTimeout,
+    Wide,
     Yes,
     with_run_options,
 )
@@ -244,12 +245,12 @@ def _how(planned: Plan, *, atomic: bool) -> str:
 
 GROUP_EPILOG = """
 \b
-A first time:  callctl preflight, migrate plan, migrate up, verify
-And back:      callctl migrate down --all
+To migrate:      callctl preflight, migrate plan, migrate up, verify
+To roll back:    callctl migrate down --all
 """
 
 group = typer.Typer(
-    help="Take the database through the steps, or back.",
+    help="Apply the migration's steps, or roll them back.",
     epilog=GROUP_EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -261,9 +262,9 @@ def register(app: typer.Typer) -> None:
 
 
 STATUS_EPILOG = """
-A callctl that is at work is shown first: its command and step, who runs it, since when, how much of the step is
-committed, and what it waits for. Another role's sessions are visible to members of pg_monitor. Exit code 0 if every
-step is applied as its file says, 3 if one is pending or edited since.
+A run in progress is shown first: its command and step, who started it and when, how much of the step is committed,
+and what it waits for. To see another role's sessions, be a member of pg_monitor. Exit code 0 if every step is applied
+and its file is unchanged, 3 otherwise.
 """
 
 
@@ -273,11 +274,9 @@ def status(
     everything: Annotated[
         bool, typer.Option("--all", help="List every step: its state, when it was applied and by whom.")
     ] = False,
-    names: Annotated[
-        bool, typer.Option("--names", help="Show what this database calls otherwise than the specification.")
-    ] = False,
+    names: Annotated[bool, typer.Option("--names", help="Show the names that differ from the specification.")] = False,
 ) -> None:
-    """Show what is at work, and which steps are applied. Changes nothing."""
+    """Show which steps are applied, and whether a run is in progress. Changes nothing."""
     common.answering()
     settings = common.settings(context)
     from callctl.migration import live_runs, migrate
@@ -293,33 +292,33 @@ def status(
 
 
 PLAN_EPILOG = """
-The SQL goes to stdout, in the names that this database uses, ready to be read or kept.
+The SQL goes to stdout, with the names that this database uses.
 
 \b
 Examples:
-  callctl migrate plan                          all that is still to run
-  callctl migrate plan --to 4                   up to and with step 4
-  callctl migrate plan --defer-drops            all but the drops of the type columns
-  callctl migrate plan --down > rollback.sql    the way back
+  callctl migrate plan                          every pending step
+  callctl migrate plan --to 4                   up to and including step 4
+  callctl migrate plan --defer-drops            keep the old type columns
+  callctl migrate plan --down > rollback.sql    the rollback
 """
 
 
 @group.command(epilog=PLAN_EPILOG)
 def plan(
     context: typer.Context,
-    down: Annotated[bool, typer.Option("--down", help="The way back instead of the way up.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Plan migrate down instead of migrate up.")] = False,
     to: Annotated[
         str | None,
         typer.Option(
             metavar="N",
-            help="Up: the last step to apply. Down: the step to go back to, 0 for none.",
+            help="Last step to apply; with --down, the step to roll back to (0: all the way).",
         ),
     ] = None,
     defer_drops: DeferDrops = False,
     shadow: Shadow = False,
     in_place: InPlace = False,
 ) -> None:
-    """Print the SQL that would run on this database. Changes nothing."""
+    """Show the SQL that would run on this database. Changes nothing."""
     common.answering()
     if down and defer_drops:
         raise UsageError(
@@ -343,16 +342,17 @@ def plan(
 
 
 UP_EPILOG = """
-First comes preflight: what it says blocks, stops; warnings do not. Each step is checked by its own verify
-before it counts. If a step fails or you press Ctrl-C, run the same command again: it goes on from there.
+Preflight runs first: a blocker stops the command, a warning does not. callctl verifies each step before it counts as
+applied. If a step fails, or after Ctrl-C, run the same command again to resume.
 
 \b
 Examples:
-  callctl migrate up                 asks before it writes
+  callctl migrate up                 asks for confirmation
   callctl migrate up --yes           for scripts
   callctl migrate up --to 4          the first four steps only
-  callctl migrate up --defer-drops   the old application goes on working; a later up drops its columns
+  callctl migrate up --defer-drops   keep the old type columns
   callctl migrate up --atomic        all or nothing, in a maintenance window
+
 \b
 Next: callctl verify
 """
@@ -362,7 +362,7 @@ Next: callctl verify
 @with_run_options
 def up(
     context: typer.Context,
-    to: Annotated[str | None, typer.Option(metavar="N", help="The last step to apply.")] = None,
+    to: Annotated[str | None, typer.Option(metavar="N", help="Last step to apply.")] = None,
     defer_drops: DeferDrops = False,
     *,
     run: RunOptions,
@@ -370,7 +370,7 @@ def up(
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Apply the steps that are pending, after a preflight."""
+    """Apply the pending steps, after a preflight."""
     target = common.step_number(to, lowest=1)
     settings = common.settings(
         context,
@@ -385,18 +385,20 @@ def up(
 
 
 DOWN_EPILOG = """
-Nothing is lost: what the steps removed comes back, and what was written since is saved for the next up. The
-tables of calls, transcripts and integration accounts are set aside with their rows.
+callctl restores what the steps removed, and saves what was written since for the next up. It archives the tables of
+calls, transcripts and integration accounts with their rows.
 
-Where the environment is production, the name of the database is typed at the terminal, or given with
---confirm-database NAME; --yes alone is refused there (exit code 3).
+In the environment production, type the name of the database when asked, or pass --confirm-database NAME; --yes
+alone is refused there (exit code 3).
 
 \b
 Examples:
-  callctl migrate plan --down        look first
-  callctl migrate down --to 8        take back what came after step 8
-  callctl migrate down --all         all the way
-  callctl migrate down --all --environment production --confirm-database platform
+  callctl migrate plan --down        see what would run
+  callctl migrate down --to 8        take back the steps after step 8
+  callctl migrate down --all         take back every step
+  callctl migrate down --all --environment production \\
+      --confirm-database platform
+
 \b
 Next: callctl migrate status
 """
@@ -408,14 +410,14 @@ def down(
     context: typer.Context,
     to: Annotated[
         str | None,
-        typer.Option(metavar="N", help="The step to go back to; it stays applied."),
+        typer.Option(metavar="N", help="Roll back to this step, which stays applied."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Take back every step, as --to 0.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Roll back every step; the same as --to 0.")] = False,
     truncate_avatars: Annotated[
         bool,
         typer.Option(
             "--truncate-avatars",
-            help="Cut avatar URLs over 500 characters to fit the old column; the full ones are saved.",
+            help="Cut avatar URLs over 500 characters to fit the old column; callctl saves the full ones.",
         ),
     ] = False,
     shadow: Shadow = False,
@@ -424,7 +426,7 @@ def down(
     run: RunOptions,
     confirm_database: ConfirmDatabase = None,
 ) -> None:
-    """Take steps back, losing nothing. Say how far: --to N or --all."""
+    """Roll back applied steps without losing rows. Needs --to N or --all."""
     if (to is None) == (not all_):
         problem = "down needs --to N or --all" if to is None else "--to N and --all contradict each other"
         raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
@@ -447,13 +449,12 @@ def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
 
 
 ADOPT_EPILOG = """
-For a database that was migrated without callctl: by psql with callctl's files, or by the document's SQL. A
-step is recorded only if its verify passes. Only callctl's own tables are written. Exit code 3 if a step
-could not be proved.
+For a database that was migrated with psql, by callctl's files or the specification's SQL. callctl records a
+step only if its checks pass, and writes only to its own tables. Exit code 3 if a step failed its checks.
 
-Where verify says that callctl's own tables were changed by hand (records-unchanged), restore schema callctl from a
-backup. Without one, --changed-records accepts what they hold: migrate down works again, and what is gone from them
-does not come back. It records no step.
+If verify reports that callctl's own tables were changed by hand (records-unchanged), restore schema callctl
+from a backup. Without a backup, --changed-records accepts what the tables hold: migrate down works again, but
+missing rows do not come back. It records no step.
 
 \b
 Next: callctl migrate status
@@ -468,12 +469,12 @@ def adopt(
         bool,
         typer.Option(
             "--changed-records",
-            help="Accept what callctl's own tables hold where they were changed by hand; record no step.",
+            help="Accept callctl's own tables as they are after a change by hand; record no step.",
         ),
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Record the steps that are already in the database. Each is proved by its verify first."""
+    """Record steps that were applied without callctl, after checking each."""
     if changed_records and defer_drops:
         raise UsageError("--changed-records records no step, so none can be deferred", hint="use one of the two")
     settings = common.settings(context)
@@ -515,8 +516,8 @@ def _accept(settings: Settings, *, yes: bool) -> None:
 
 
 @group.command()
-def history(context: typer.Context) -> None:
-    """List every step taken, up and down. Says when, by whom, from where and with which callctl."""
+def history(context: typer.Context, wide: Wide = False) -> None:
+    """List every step applied or taken back: when, by whom, from which host, with which callctl."""
     common.answering()
     settings = common.settings(context)
     from callctl.migration import migrate
@@ -526,4 +527,4 @@ def history(context: typer.Context) -> None:
     with common.connected(settings) as connection:
         rows = migrate.history(connection)
     applied = {number for number, row in steps.last_rows(rows).items() if row.direction == "up"}
-    render_answers.history(rows, steps.deferred_steps(applied), settings.output)
+    render_answers.history(rows, steps.deferred_steps(applied), settings.output, wide=wide)

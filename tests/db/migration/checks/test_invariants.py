@@ -758,7 +758,11 @@ def advised(report: Report) -> list[str]:
     for check in report.checks:
         if not check.passed and not check.warns:
             if "statement" in check.columns:
-                given += [row[check.columns.index("statement")] for row in check.sample if row[check.columns.index("statement")]]
+                given += [
+                    row[check.columns.index("statement")]
+                    for row in check.sample
+                    if row[check.columns.index("statement")]
+                ]
             given += [statement for statement in check.mends if statement.endswith(";")]
     return given
 

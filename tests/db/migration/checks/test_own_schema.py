@@ -259,7 +259,9 @@ def test_an_archived_table_that_is_gone_is_missed(documented: str) -> None:
         with pytest.raises(Refused):
             migrate.up(settings)
         (statement,) = [
-            re.findall(r"DELETE FROM .*;", finding.do)[0] for finding in blocking if finding.objects == ("callctl.calls",)
+            re.findall(r"DELETE FROM .*;", finding.do)[0]
+            for finding in blocking
+            if finding.objects == ("callctl.calls",)
         ]
         db.execute(statement.encode())
     migrate.up(settings)
@@ -270,8 +272,12 @@ def test_after_the_whole_way_back_verify_still_looks_at_what_callctl_keeps(docum
     migrate.up(settings)
     migrate.down(settings, to=0)
     with connect(documented) as db:
-        with pytest.raises(Refused, match=r"no table of the platform was compared; callctl's own schema, .* passed \d+ checks"):
+        with pytest.raises(
+            Refused, match=r"no table of the platform was compared; callctl's own schema, .* passed \d+ checks"
+        ):
             verify(db, settings)
-        db.execute("GRANT SELECT ON callctl.integration_accounts TO PUBLIC; ALTER TABLE callctl.calls DROP COLUMN direction")
+        db.execute(
+            "GRANT SELECT ON callctl.integration_accounts TO PUBLIC; ALTER TABLE callctl.calls DROP COLUMN direction"
+        )
         failing = [check.id for check in verify(db, settings).checks if not check.passed and not check.warns]
         assert failing == ["archive-kept", "secrets-closed"]

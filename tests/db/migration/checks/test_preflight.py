@@ -789,7 +789,8 @@ CASES = (
         "archived-tables",
         "blocks",
         "callctl.calls",
-        "INSERT INTO callctl.definition (step, ordinal, relation, kind, name, ddl) VALUES (10, 1, 'calls', 'archived table', 'calls', '')",
+        "INSERT INTO callctl.definition (step, ordinal, relation, kind, name, ddl)"
+        " VALUES (10, 1, 'calls', 'archived table', 'calls', '')",
         says="which going down from step 10 archived with its rows, is not there",
         before=("store",),
     ),
