@@ -13,7 +13,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from callctl import errors
+from callctl import errors, explanations
 from callctl.cli import app
 from callctl.migration.checks import findings
 
@@ -67,6 +67,29 @@ def _exits_with(kind: object, code: int) -> bool:
         and kind is not errors.CallctlError
         and kind.exit_code == code
     )
+
+
+def error_codes() -> str:
+    lines = [
+        "# Errors",
+        "",
+        GENERATED,
+        "An error ends with its code in brackets, and `callctl explain CODE` prints what is here, without a database.",
+        "With `--output json` the code is in the [last line](json-output.md#errors-one-line) of stdout.",
+        "A code is stable: it names a situation, and no message. Capital letters in a command are yours to fill in.",
+        "",
+    ]
+    for heading, pages in explanations.pages().items():
+        lines += [f"## {heading}", ""]
+        for page in pages:
+            lines += [f"### {page.id}", "", page.means, ""]
+            lines += [
+                f"- **Customers:** {page.customers}",
+                f"- **Database:** {page.database}",
+                f"- **Run:** {page.run}",
+            ]
+            lines += [*([f"- **Then:** {page.then}"] if page.then else []), ""]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def commands() -> str:
@@ -161,6 +184,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": partial(from_settings.page, GENERATED),
     from_settings.SCHEMA: from_settings.schema,
     "exit-codes.md": exit_codes,
+    "errors.md": error_codes,
     "preflight.md": preflight,
     **{name: partial(write, GENERATED) for name, write in from_sql.PAGES.items()},
     "json-output.md": partial(json_samples.page, GENERATED),

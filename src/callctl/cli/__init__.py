@@ -25,6 +25,7 @@ from callctl.cli import (
     common,
     companies,
     demo,
+    explain,
     help,
     keys,
     loadtest,
@@ -38,7 +39,7 @@ from callctl.cli import (
     verify,
     webhooks,
 )
-from callctl.errors import CallctlError, UsageError
+from callctl.errors import CallctlError, Code, UsageError
 from callctl.render import console as render
 
 # A command whose answer could not be written; as for a file that cannot be.
@@ -75,6 +76,8 @@ Exit codes:
   5    a step failed
   6    another callctl is running on this database
   130  interrupted
+
+Each error ends with a code in brackets: callctl explain CODE says what it means and what to do.
 """
 
 app = typer.Typer(
@@ -140,6 +143,7 @@ companies.register(app)
 settings.register(app)
 accounts.register(app)
 code_refs.register(app)
+explain.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")
 
@@ -158,7 +162,7 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
         elif equals:
             first.append(argument)
         elif (value := next(remaining, None)) is None or value.startswith("--"):
-            raise UsageError(f"{name} needs a value", hint="run callctl --help")
+            raise UsageError(Code.USAGE, f"{name} needs a value", hint="run callctl --help")
         else:
             first += [argument, value]
     return [*first, *rest]
@@ -191,7 +195,8 @@ def _after_output(code: int) -> int:
         return code
     reason = (problem.strerror or "it cannot be written").lower()
     if code == 0 and common.answers_only():
-        render.error(f"cannot write to stdout: {reason}", "send stdout to a file or a pipe that takes all of it")
+        hint = "send stdout to a file or a pipe that takes all of it"
+        render.error(Code.STDOUT_LOST, f"cannot write to stdout: {reason}", hint)
         return ANSWER_LOST
     render.warning(f"cannot write to stdout: {reason}; part of the output was lost, the exit code is that of the work")
     return code
@@ -213,6 +218,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its escape, not an exception.
             stream.reconfigure(errors="backslashreplace")
+    common.begin(arguments)
     try:
         result = _command().main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
         if result == common.INTERRUPTED:  # typer has turned KeyboardInterrupt into this

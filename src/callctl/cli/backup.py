@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import LockTimeout, LockWait, Wait, Yes
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 BACKUP_EPILOG = """
 callctl writes the whole database in pg_dump's custom format. FILE appears when it is complete and on disk,
@@ -68,7 +68,9 @@ def backup(
     """Back up the database to one file, with a manifest."""
     if file == "-":
         raise UsageError(
-            "a backup is not written to stdout: it is a file, with a manifest beside it", hint="name a FILE"
+            Code.OPTION_VALUE,
+            "a backup is not written to stdout: it is a file, with a manifest beside it",
+            hint="name a FILE",
         )
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.backup import take as use_case
@@ -80,10 +82,9 @@ def backup(
         common.answering()
         render_backup.plan(use_case.look(settings, file, left_out), settings.output)
         return
-    with render_progress.json_failure(settings.output, common.target):
-        with render_progress.running(settings.output) as on_event:
-            result = use_case.backup(settings, file, exclude_schemas=left_out, wait=wait, on_event=on_event)
-        render_backup.backed_up(result, settings.output, common.target())
+    with render_progress.running(settings.output) as on_event:
+        result = use_case.backup(settings, file, exclude_schemas=left_out, wait=wait, on_event=on_event)
+    render_backup.backed_up(result, settings.output, common.target())
 
 
 def restore(
@@ -109,11 +110,10 @@ def restore(
             restorable = use_case.check(settings, file, no_owner=no_owner, on_event=on_event)
         render_backup.restored(restorable, settings.output)
         return
-    with render_progress.json_failure(settings.output, common.target):
-        with common.connected(settings, writes=True) as connection:
-            holds = use_case.examine(file)
-            contents = f"{holds.rows:,} rows of {holds.database} as of {holds.taken_at.isoformat(' ', 'seconds')}"
-            common.confirm(connection, settings, f"Restore {file} ({contents})", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            result = use_case.restore(settings, file, no_owner=no_owner, on_event=on_event)
-        render_backup.restored(result, settings.output, common.target())
+    with common.connected(settings, writes=True) as connection:
+        holds = use_case.examine(file)
+        contents = f"{holds.rows:,} rows of {holds.database} as of {holds.taken_at.isoformat(' ', 'seconds')}"
+        common.confirm(connection, settings, f"Restore {file} ({contents})", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        result = use_case.restore(settings, file, no_owner=no_owner, on_event=on_event)
+    render_backup.restored(result, settings.output, common.target())

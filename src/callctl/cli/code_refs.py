@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 EPILOG = """
 callctl reads TypeScript, JavaScript, Vue, Svelte, HTML, Python, SQL, GraphQL, Prisma, JSON and YAML below each
@@ -57,7 +57,11 @@ def code_refs(
 
     settings = common.settings_offline(context)
     if github and settings.output != "text":
-        raise UsageError(f"--github and --output {settings.output} are two different outputs", hint="choose one")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--github and --output {settings.output} are two different outputs",
+            hint="choose one",
+        )
     from callctl.coderefs import search as use_case
     from callctl.render import coderefs as render_code_refs
 

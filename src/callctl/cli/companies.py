@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Wide, Yes
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 EPILOG = """
 A chatbot takes calls if it is enabled for calls and its company is switched on. Companies are off by default
@@ -145,11 +145,13 @@ def _switch(
         names += common.lines_of(file)
     if without_flag and (given or file is not None):
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--without-flag takes no names: it is about every company without a flag",
             hint="name companies, or give --without-flag",
         )
     if not names and not without_flag:
         raise UsageError(
+            Code.OPTION_MISSING,
             "no company is named" + (f": {file} has no line with an id or a slug" if file else ""),
             hint="give ids or slugs, or a file of them with --file; callctl companies list shows them",
         )

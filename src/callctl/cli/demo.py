@@ -43,13 +43,12 @@ def demo(
     """Migrate a throw-away PostgreSQL up and down, and show that nothing was lost."""
     output = common.settings_offline(context).output
     from callctl.render import demo as render_demo
-    from callctl.render import progress as render_progress
     from callctl.sandbox import demo as story
     from callctl.sandbox import lifecycle as sandbox
     from callctl.sandbox.lifecycle import DEFAULT_SEED
 
     sandbox.ignore_environment()
-    with render_progress.json_failure(output), render_demo.screen(output) as tell:
+    with render_demo.screen(output) as tell:
         told = story.demo(
             tell,
             baseline=baseline,

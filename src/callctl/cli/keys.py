@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Wide, Yes
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 EPILOG = """
 The section `keys:` of callctl.yaml names each key and its source: an environment variable, a file or a command.
@@ -107,7 +107,7 @@ def retire(
 
     if not is_key_id(id):
         hint = "callctl keys list shows the ids; the key itself is never an argument"
-        raise UsageError("ID is not the id of a key", hint=hint)
+        raise UsageError(Code.OPTION_VALUE, "ID is not the id of a key", hint=hint)
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets

@@ -24,7 +24,7 @@ from callctl.cli.common import (
     Yes,
     with_run_options,
 )
-from callctl.errors import Refused, UsageError
+from callctl.errors import Code, Refused, State, UsageError
 from callctl.events import MigrationStarted, StepFinished
 from callctl.render import console as render
 
@@ -45,14 +45,18 @@ def report_file(options: RunOptions) -> Path | None:
         return None
     if options.dry_run:
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--report tells of a run, and --dry-run runs nothing",
             hint="leave one of them out; callctl migrate plan prints what would run",
         )
     if not options.report.endswith((".html", ".htm")):
-        raise UsageError(f"--report writes a page: {options.report!r}", hint="name a file that ends in .html")
+        raise UsageError(
+            Code.OPTION_VALUE, f"--report writes a page: {options.report!r}", hint="name a file that ends in .html"
+        )
     file = common.writable(options.report)
     if not os.access(file.resolve().parent, os.W_OK):
         raise UsageError(
+            Code.FILE_UNWRITABLE,
             f"cannot write {file}: it is written anew in its directory, which is not yours to write",
             hint="name a file in a directory that is",
         )
@@ -132,31 +136,30 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
     file = report_file(options)
     by_name = wish.direction == "down" and is_production(settings.environment)
     command = f"callctl migrate {wish.direction}" + (" in production" if by_name else "")
-    with render_progress.json_failure(settings.output, common.target):
-        if options.dry_run:
-            common.answering()
-            with common.connected(settings) as connection:
-                common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
-                render_answers.plan(_plan(connection, settings, wish), settings.output)
-            return
-        asked = False
-        if not options.yes or by_name or named is not None:
-            with common.connected(settings, writes=True) as connection:
-                common.assert_named(connection, settings, named, yes=options.yes, needed=by_name, command=command)
-                asked = named is None and (by_name or common.asks(connection, yes=options.yes))
-                if asked:
-                    _look_and_ask(connection, settings, wish, options, by_name=by_name)
+    if options.dry_run:
+        common.answering()
+        with common.connected(settings) as connection:
+            common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
+            render_answers.plan(_plan(connection, settings, wish), settings.output)
+        return
+    asked = False
+    if not options.yes or by_name or named is not None:
+        with common.connected(settings, writes=True) as connection:
+            common.assert_named(connection, settings, named, yes=options.yes, needed=by_name, command=command)
+            asked = named is None and (by_name or common.asks(connection, yes=options.yes))
+            if asked:
+                _look_and_ask(connection, settings, wish, options, by_name=by_name)
 
-        with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
+    with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
 
-            def show(findings: Sequence[Finding]) -> None:
-                report.add_findings(findings)
-                if not asked:
-                    _show(findings, wish)
+        def show(findings: Sequence[Finding]) -> None:
+            report.add_findings(findings)
+            if not asked:
+                _show(findings, wish)
 
-            on_findings = show if report.wanted or not asked else None
-            run = migrate.take(settings, wish, wait=options.wait, on_event=report, on_findings=on_findings)
-        render_answers.run(run, settings.output, common.target())
+        on_findings = show if report.wanted or not asked else None
+        run = migrate.take(settings, wish, wait=options.wait, on_event=report, on_findings=on_findings)
+    render_answers.run(run, settings.output, common.target())
 
 
 def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan:
@@ -223,6 +226,7 @@ def _show(findings: Sequence[Finding], wish: Wish, *, asks: bool = False) -> Non
     render_checks.before_run(findings, asks=asks and common.can_ask())
     if blocking := _blocking(findings):
         raise Refused(
+            Code.PREFLIGHT_BLOCKERS,
             f"preflight blocks: {', '.join(blocking)}; nothing was changed",
             hint=f"do what it says above, then run callctl migrate {wish.direction} again",
         )
@@ -322,7 +326,9 @@ def plan(
     common.answering()
     if down and defer_drops:
         raise UsageError(
-            "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"
+            Code.OPTIONS_CONFLICT,
+            "--defer-drops is for the way up",
+            hint="down takes back what is applied; a deferred step is not",
         )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
@@ -428,12 +434,18 @@ def down(
 ) -> None:
     """Roll back applied steps without losing rows. Needs --to N or --all."""
     if (to is None) == (not all_):
-        problem = "down needs --to N or --all" if to is None else "--to N and --all contradict each other"
-        raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
+        code, problem = Code.OPTIONS_CONFLICT, "--to N and --all contradict each other"
+        if to is None:
+            code, problem = Code.OPTION_MISSING, "down needs --to N or --all"
+        raise UsageError(code, problem, hint="use either --to N, which keeps steps 1 to N, or --all")
     target = common.step_number(to, lowest=0) or 0
     through_shadow = _through_shadow(shadow, in_place)
     if shadow and run.atomic:
-        raise UsageError("--shadow is many transactions, --atomic is one", hint="use either --shadow or --atomic")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            "--shadow is many transactions, --atomic is one",
+            hint="use either --shadow or --atomic",
+        )
     settings = common.settings(context, **run.settings())
     from callctl.migration.migrate import Wish
 
@@ -444,7 +456,9 @@ def down(
 def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
     """What the two options say together; None where neither is given."""
     if shadow and in_place:
-        raise UsageError("--shadow and --in-place are two different ways", hint="use either, or neither")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT, "--shadow and --in-place are two different ways", hint="use either, or neither"
+        )
     return shadow if shadow or in_place else None
 
 
@@ -476,7 +490,11 @@ def adopt(
 ) -> None:
     """Record steps that were applied without callctl, after checking each."""
     if changed_records and defer_drops:
-        raise UsageError("--changed-records records no step, so none can be deferred", hint="use one of the two")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            "--changed-records records no step, so none can be deferred",
+            hint="use one of the two",
+        )
     settings = common.settings(context)
     if changed_records:
         _accept(settings, yes=yes)
@@ -485,13 +503,12 @@ def adopt(
     from callctl.render import migration as render_answers
     from callctl.render import progress as render_progress
 
-    with render_progress.json_failure(settings.output, common.target):
-        with common.connected(settings, writes=True) as connection:
-            common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
-        exit_code = 0 if all(step.adopted for step in adopted) else 3
-        render_answers.adopted(adopted, settings.output, exit_code, common.target())
+    with common.connected(settings, writes=True) as connection:
+        common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
+    exit_code = 0 if all(step.adopted for step in adopted) else 3
+    render_answers.adopted(adopted, settings.output, exit_code, common.target())
     if exit_code:
         raise typer.Exit(exit_code)
 
@@ -503,16 +520,15 @@ def _accept(settings: Settings, *, yes: bool) -> None:
     from callctl.render import migration as render_answers
     from callctl.render import progress as render_progress
 
-    with render_progress.json_failure(settings.output, common.target):
-        with common.connected(settings, writes=True) as connection:
-            with database.read_in_time(connection, settings, "migrate adopt", "nothing was recorded"):
-                changed = store.changed_records(connection)
-            if changed:
-                render_answers.changed_records(changed)
-                common.confirm(connection, settings, "Accept this: what is gone from these tables stays gone", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            accepted = adoption.adopt_records(settings, on_event)
-        render_answers.accepted(accepted, settings.output, common.target())
+    with common.connected(settings, writes=True) as connection:
+        with database.read_in_time(connection, settings, "migrate adopt", State("unchanged", "nothing was recorded")):
+            changed = store.changed_records(connection)
+        if changed:
+            render_answers.changed_records(changed)
+            common.confirm(connection, settings, "Accept this: what is gone from these tables stays gone", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        accepted = adoption.adopt_records(settings, on_event)
+    render_answers.accepted(accepted, settings.output, common.target())
 
 
 @group.command()

@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import BackupTakenAt, DeferDrops, Everything, MaintenanceNotified, Names, StatementTimeout
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 from callctl.events import Direction
 
 
@@ -54,7 +54,9 @@ def preflight(
     common.answering()
     if down and defer_drops:
         raise UsageError(
-            "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"
+            Code.OPTIONS_CONFLICT,
+            "--defer-drops is for the way up",
+            hint="down takes back what is applied; a deferred step is not",
         )
     direction: Direction = "down" if down else "up"
     target = common.step_number(to, lowest=0 if down else 1)

@@ -6,6 +6,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import ConfirmDatabase, Yes
+from callctl.errors import State
 
 EPILOG = """
 Saved values and rows make migrate down exact: what a step removed or overwrote, and rows that a down took away.
@@ -38,7 +39,7 @@ def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDat
     with common.connected(settings) as connection:
         by_name = is_production(settings.environment) or not is_sandbox(connection)
         common.assert_named(connection, settings, confirm_database, yes=yes, needed=by_name, command="callctl purge")
-        with database.read_in_time(connection, settings, "purge", "nothing was deleted"):
+        with database.read_in_time(connection, settings, "purge", State("unchanged", "nothing was deleted")):
             saved = store.saved_summary(connection)
             applied = steps.applied_steps(store.history(connection))
         if saved:

@@ -23,7 +23,7 @@ from callctl.cli.common import (
     Wide,
     Yes,
 )
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -124,24 +124,34 @@ def rotate_secrets(
     }
     given = [name for name, there in about_webhooks.items() if there]
     if given and not webhook_secrets:
-        raise UsageError(f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT, f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out"
+        )
     if bind and unbind:
-        raise UsageError("--bind and --unbind are opposites", hint="use one of them")
+        raise UsageError(Code.OPTIONS_CONFLICT, "--bind and --unbind are opposites", hint="use one of them")
     if bind_new and unbind:
-        raise UsageError("--bind-new and --unbind are opposites", hint="use one of them")
+        raise UsageError(Code.OPTIONS_CONFLICT, "--bind-new and --unbind are opposites", hint="use one of them")
     if bind_new and "" in bind_new:
-        raise UsageError("--bind-new needs the id of a row", hint="callctl rotate-secrets --status lists the ids")
+        raise UsageError(
+            Code.OPTION_MISSING,
+            "--bind-new needs the id of a row",
+            hint="callctl rotate-secrets --status lists the ids",
+        )
     if webhook_secrets and (bind or bind_new or unbind or encrypt_foreign or workers is not None):
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--bind, --bind-new, --unbind, --encrypt-foreign and --workers are about encrypted secrets; webhook secrets"
             " are not encrypted",
             hint="leave out --webhook-secrets, or the other option",
         )
     for option in ("--to-file", "--grace") if put_back else ():
         if option in given:
-            raise UsageError(f"{option} has no meaning with --put-back", hint="leave one of the two out")
+            raise UsageError(
+                Code.OPTIONS_CONFLICT, f"{option} has no meaning with --put-back", hint="leave one of the two out"
+            )
     if status and (dry_run or bind or bind_new or unbind or encrypt_foreign or webhook_secrets):
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--status only counts, and lists the webhook secrets that are kept",
             hint="for what a run would do, use --dry-run with the other options, without --status",
         )
@@ -173,26 +183,29 @@ def rotate_secrets(
     from callctl.render import secrets as render_secrets
     from callctl.secrets.rotation import rotate as rotation
 
-    with render_progress.json_failure(settings.output, common.target):
-        _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            result = rotation.rotate(
-                settings,
-                binding=binding,
-                bind_new=bind_new or (),
-                workers=processes,
-                wait=wait,
-                encrypt_foreign=encrypt_foreign,
-                on_event=on_event,
-            )
-        render_secrets.rotated(result, settings.output, common.target())
+    _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        result = rotation.rotate(
+            settings,
+            binding=binding,
+            bind_new=bind_new or (),
+            workers=processes,
+            wait=wait,
+            encrypt_foreign=encrypt_foreign,
+            on_event=on_event,
+        )
+    render_secrets.rotated(result, settings.output, common.target())
     if result.failures:
         raise typer.Exit(3)
 
 
 def _processes(text: str) -> int:
     if not (len(text) < 4 and text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
-        raise UsageError(f"--workers is not a number of processes: {text!r}", hint=f"give one from 1 to {MOST_WORKERS}")
+        raise UsageError(
+            Code.OPTION_VALUE,
+            f"--workers is not a number of processes: {text!r}",
+            hint=f"give one from 1 to {MOST_WORKERS}",
+        )
     return int(text)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import LockTimeout, LockWait, Wait, Yes
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 if TYPE_CHECKING:
     from callctl.cli.common import Connection
@@ -68,9 +68,11 @@ def seed_models(
 ) -> None:
     """Insert and update the AI models of a catalog."""
     if catalog is not None and examples:
-        raise UsageError("--catalog and --examples are two catalogues", hint="use one of them")
+        raise UsageError(Code.OPTIONS_CONFLICT, "--catalog and --examples are two catalogues", hint="use one of them")
     if development_database is not None and not dev_accounts:
-        raise UsageError("--development-database is about --dev-accounts", hint="add that, or leave this out")
+        raise UsageError(
+            Code.OPTION_MISSING, "--development-database is about --dev-accounts", hint="add that, or leave this out"
+        )
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import console as render
     from callctl.render import progress as render_progress

@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import Everything, Names, StatementTimeout
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 EPILOG = """
 callctl compares the system catalogs with what the applied steps leave there, then checks every row against its
@@ -47,7 +47,11 @@ def verify(
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     if github and settings.output != "text":
-        raise UsageError(f"--github and --output {settings.output} are two different outputs", hint="choose one")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--github and --output {settings.output} are two different outputs",
+            hint="choose one",
+        )
     from callctl.migration.checks import verify as checks
     from callctl.render import checks as render_checks
 

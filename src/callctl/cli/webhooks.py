@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import LockTimeout, LockWait, MaxReplicationLag, PauseFile, StatementTimeout, Wait, Yes
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -142,6 +142,7 @@ def scope(account: str | None, company: str | None, all_accounts: bool, command:
 
     if (account is not None) + (company is not None) + all_accounts != 1:
         raise UsageError(
+            Code.OPTION_MISSING,
             f"{command} needs --account, --company or --all",
             hint="use one of --account ID, --company ID and --all",
         )
@@ -157,7 +158,9 @@ def _uuid(option: str, text: str) -> str:
     try:
         return str(UUID(text.strip()))
     except ValueError:
-        raise UsageError(f"{option} is not a UUID", hint="give the id of the row, as psql prints it") from None
+        raise UsageError(
+            Code.OPTION_VALUE, f"{option} is not a UUID", hint="give the id of the row, as psql prints it"
+        ) from None
 
 
 def replace(
@@ -171,7 +174,9 @@ def replace(
 
     if to_file is None and not dry_run:
         raise UsageError(
-            "new webhook secrets need a file to go to", hint="name one that does not exist yet: --to-file FILE"
+            Code.OPTION_MISSING,
+            "new webhook secrets need a file to go to",
+            hint="name one that does not exist yet: --to-file FILE",
         )
     kept_for = _grace(grace or GRACE)
     if to_file is not None:
@@ -180,13 +185,10 @@ def replace(
         _look(settings, scope, "new")
         return
     assert to_file is not None
-    with render_progress.json_failure(settings.output, common.target):
-        _ask(settings, f"Replace the webhook secrets of {scope.text},", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            result = webhook_secrets.replace(
-                settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event
-            )
-        render_secrets.webhooks_done(result, settings.output, common.target())
+    _ask(settings, f"Replace the webhook secrets of {scope.text},", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        result = webhook_secrets.replace(settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event)
+    render_secrets.webhooks_done(result, settings.output, common.target())
 
 
 def _grace(text: str) -> timedelta:
@@ -197,7 +199,7 @@ def _grace(text: str) -> timedelta:
     try:
         return timedelta(milliseconds=duration(text))
     except Unusable as problem:
-        raise UsageError(f"--grace {problem.message}", hint=problem.hint) from None
+        raise UsageError(Code.OPTION_VALUE, f"--grace {problem.message}", hint=problem.hint) from None
 
 
 def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes: bool) -> None:
@@ -209,11 +211,10 @@ def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes
     if dry_run:
         _look(settings, scope, "back")
         return
-    with render_progress.json_failure(settings.output, common.target):
-        _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            result = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
-        render_secrets.webhooks_done(result, settings.output, common.target())
+    _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        result = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
+    render_secrets.webhooks_done(result, settings.output, common.target())
     if result.left:
         raise typer.Exit(3)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from callctl.coderefs.imports import Link, links, renamed
 from callctl.coderefs.languages import Kind, Spans, reader, scripts
-from callctl.errors import Refused, UsageError
+from callctl.errors import Code, Refused, UsageError
 from callctl.redaction import redact
 
 # A column's name as programmers write it: chatbot_type, chatbotType, ChatbotType, CHATBOT_TYPE, chatbot-type.
@@ -130,7 +130,9 @@ def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
         root = Path(given)
         closed: list[tuple[str, str]] = []
         if not root.exists():
-            raise UsageError(f"there is no {given}", hint="name the files or directories that hold your source")
+            raise UsageError(
+                Code.FILE_UNREADABLE, f"there is no {given}", hint="name the files or directories that hold your source"
+            )
         real_root = os.path.realpath(root)
         if root.is_file():
             below = [] if _excluded(root.name, globs) else [""]
@@ -298,6 +300,7 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
         spellings = Spellings(tuple(dict.fromkeys(columns)))
     except ValueError as error:
         raise UsageError(
+            Code.OPTION_VALUE,
             f"--column is not the name of a column: {str(error)!r}",
             hint=f"give it as the database or the code has it, such as {COLUMN}",
         ) from None
@@ -333,6 +336,7 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
             skipped.append(Skipped(name, odd, read=True))
     if not files:
         raise Refused(
+            Code.NO_SOURCE_FILES,
             f"there is no source file to read in {', '.join(paths)}",
             hint="name the directories that hold your source; finding nothing in nothing would prove nothing",
         )

@@ -25,6 +25,7 @@ from callctl.redaction import hide_keys, printable, redact
 if TYPE_CHECKING:
     from callctl.config.database_url import Target
     from callctl.config.settings import Output
+    from callctl.errors import CallctlError, Code, State
 
 # The only place that prints: stdout is the result, stderr is progress, warnings and errors.
 
@@ -168,10 +169,41 @@ def _located(text: str, stream: TextIO) -> str:
     return folded(text, stream, hanging=2) if is_terminal(stream) else text
 
 
-def error(message: str, hint: str | None = None) -> None:
-    _labelled("error", message)
+def error(code: Code, message: str, hint: str | None = None) -> None:
+    """Say what failed, with its code at the end of the first line, and what to do next."""
+    first, newline, rest = message.partition("\n")
+    _labelled("error", f"{first} [{code}]{newline}{rest}")
     if hint:
         _labelled("hint", hint)
+
+
+class _Answer:
+    """Whether this run has printed its result."""
+
+    printed = False
+
+
+def begin() -> None:
+    """Nothing of this run has been printed yet."""
+    _Answer.printed = False
+
+
+def failed(error: CallctlError, state: State, target: Target | None, output: Output) -> None:
+    """But as text, end stdout with the error; not where the result is there: it says itself how the run ended."""
+    if output == "text" or _Answer.printed:
+        return
+    result(
+        {
+            "event": "failed",
+            "code": error.code,
+            "message": redact(error.message),
+            "hint": redact(error.hint) if error.hint else None,
+            "state": {"database": state.database, "step": state.step, "direction": state.direction},
+            "exit_code": error.exit_code,
+            "target": target,
+        },
+        output=output,
+    )
 
 
 def _labelled(label: str, text: str) -> None:
@@ -229,6 +261,7 @@ def result(document: object, following: Next | None = None, output: Output = "js
 
     It gets the version of the output and the command to run next.
     """
+    _Answer.printed = True
     fields = plain(document)
     assert isinstance(fields, dict)
     whole = {"version": VERSION, **fields, "next": plain(following.command if following is not None else None)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.errors import Refused
+from callctl.errors import Code, Refused
 from callctl.files import read_sql
 from callctl.migration.checks.findings import CONTRACT_COLUMNS, SAMPLE, CheckResult, Report, ask
 from callctl.migration.checks.row_checks import (
@@ -346,6 +346,7 @@ def verify(
             return examine(connection, settings, steps=steps, fast=fast)
         except psycopg.errors.QueryCanceled as error:
             raise Refused(
+                Code.CATALOG_UNREADABLE,
                 f"the catalog gave no answer in time: {database.error_text(error)}",
                 hint="--statement-timeout sets how long one query may take",
             ) from error
@@ -374,7 +375,8 @@ def examine(
             store.assert_owner(connection, settings.schema)
             wanted = tuple(sorted(steps)) if steps is not None else applied_steps(store.history(connection))
             if not wanted and not store.exists(connection):
-                raise Refused("there is nothing to verify: no step is applied here", hint=_WHAT_IS_APPLIED)
+                text = "there is nothing to verify: no step is applied here"
+                raise Refused(Code.NOTHING_TO_VERIFY, text, hint=_WHAT_IS_APPLIED)
             naming = read_naming(connection, settings.schema)
             connection.execute("SELECT kind, relation, name FROM callctl.made LIMIT 0")  # which the contract asks
             bound = tables.bound_fields(connection)
@@ -402,6 +404,7 @@ def examine(
     report = Report(wanted, (*of_catalog, *of_rows), objects, fast, accepted)
     if not wanted and report.passed:
         raise Refused(
+            Code.NOTHING_TO_VERIFY,
             "no step is applied here, so no table of the platform was compared; callctl's own schema, with what is"
             f" archived there, passed {len(report.checks)} checks",
             hint=_WHAT_IS_APPLIED,
