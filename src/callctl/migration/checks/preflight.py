@@ -464,7 +464,8 @@ class _Asker:
                 cursor.execute(read_sql("migration/checks/asking.sql"), self.limits)
                 return cursor.execute(sql, parameters).fetchall()
         except errors.LockNotAvailable:
-            raise _Unanswered(f"another session holds a lock on a table that it reads (waited {self.lock_timeout_ms} ms)") from None
+            waited = f"waited {self.lock_timeout_ms} ms"
+            raise _Unanswered(f"another session holds a lock on a table that it reads ({waited})") from None
         except errors.QueryCanceled:
             raise _Unanswered(
                 f"the query was cut short after at most {self.settings.statement_timeout_ms} ms"

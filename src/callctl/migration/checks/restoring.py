@@ -197,8 +197,8 @@ class _Trial:
     def _unknown(self, definition: _Saved, why: str) -> Finding:
         return DEFINITIONS.finding(
             "unknown",
-            f"whether migrate down from step {definition.step} can make {definition.label} could not be tried on an empty"
-            f" copy of {self._named(definition.relation)}: {why}",
+            f"whether migrate down from step {definition.step} can make {definition.label} could not be tried on an"
+            f" empty copy of {self._named(definition.relation)}: {why}",
             (definition.name,),
         )
 

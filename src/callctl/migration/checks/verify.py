@@ -197,8 +197,8 @@ def _header(step: int) -> Mapping[str, str]:
     if not step:
         return {
             "means": "nothing yet; but a rollback may not find what it has to restore",
-            "fix": "run callctl migrate up, with no step pending, too: it makes missing tables, and all functions again;"
-            " restore a missing column from a backup",
+            "fix": "run callctl migrate up, with no step pending, too: it makes missing tables, and all functions"
+            " again; restore a missing column from a backup",
         }
     return load_script(f"{all_steps()[step - 1].directory}/verify.sql").header
 
