@@ -309,7 +309,7 @@ class Replacement:
             number, company_then, encrypted, left_there = newest[id]
             reason = None
             if tables.digest(secret or "") != left_there:
-                reason = "its secret has been changed since, by somebody else"
+                reason = "another program has changed its secret since"
             elif company != company_then:
                 reason = "it belongs to another company now"
             else:
