@@ -1,4 +1,4 @@
-"""What stands behind a code: a page for each, in ``codes/*.md``, with four parts, of which ``Then`` may follow."""
+"""The page of each code, in ``codes/*.md``, with four parts, of which ``Then`` may follow."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import StatementTimeout
+from callctl.cli.common import StatementTimeout, Wide
 
 EPILOG = """
 An account has a problem if it is active and in error for more than an hour; if it is active and its token has
@@ -32,6 +32,7 @@ def accounts(
     problems: Annotated[
         bool, typer.Option("--problems", help="Only accounts with a problem; exit code 3 if there is one.")
     ] = False,
+    wide: Wide = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """List integration accounts and their state. Changes nothing."""
@@ -42,6 +43,6 @@ def accounts(
 
     with common.connected(settings) as connection:
         listed = health.accounts(connection, settings)
-    render_tenants.accounts(listed, settings.output, problems=problems)
+    render_tenants.accounts(listed, settings.output, problems=problems, wide=wide)
     if problems and any(account.troubles for account in listed):
         raise typer.Exit(3)

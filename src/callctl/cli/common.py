@@ -495,6 +495,7 @@ Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Show each fi
 Names: TypeAlias = Annotated[
     bool, typer.Option("--names", help="List the tables, rows and sessions behind each count.")
 ]
+Wide: TypeAlias = Annotated[bool, typer.Option("--wide", help="Show every column, even beyond the terminal's width.")]
 DeferDrops: TypeAlias = Annotated[
     bool,
     typer.Option(

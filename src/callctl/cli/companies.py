@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Yes
+from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Wide, Yes
 from callctl.errors import Code, UsageError
 
 EPILOG = """
@@ -64,6 +64,7 @@ def register(parent: typer.Typer) -> None:
 def list_(
     context: typer.Context,
     enabled: Annotated[bool, typer.Option("--enabled", help="Only companies with calls switched on.")] = False,
+    wide: Wide = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """List companies, whether calls are on, and their chatbots that take calls. Changes nothing."""
@@ -74,7 +75,7 @@ def list_(
 
     with common.connected(settings) as connection:
         listed = companies.companies(connection, settings)
-    render_tenants.companies_listed(listed, settings.output, only_enabled=enabled)
+    render_tenants.companies_listed(listed, settings.output, only_enabled=enabled, wide=wide)
 
 
 @app.command(epilog=WRITE_EPILOG.format(command="enable"))

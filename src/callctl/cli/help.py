@@ -51,6 +51,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
         "--overwrite",
         "--report",
         "--version",
+        "--wide",
     ),
 }
 

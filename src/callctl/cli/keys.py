@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Yes
+from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Wide, Yes
 from callctl.errors import Code, UsageError
 
 EPILOG = """
@@ -61,7 +61,7 @@ def generate(
     "list",
     epilog="callctl decrypts every secret, archived and saved ones too, to find its key. This takes a while.",
 )
-def list_(context: typer.Context) -> None:
+def list_(context: typer.Context, wide: Wide = False) -> None:
     """List the keys of callctl.yaml and the number of values under each. Changes nothing."""
     common.answering()
     settings = common.settings(context)
@@ -71,7 +71,7 @@ def list_(context: typer.Context) -> None:
 
     with common.connected(settings) as connection, render_progress.until_answered(settings.output) as on_event:
         listed = key_use.keys(connection, settings, on_event=on_event)
-    render_secrets.keys(listed, settings.output)
+    render_secrets.keys(listed, settings.output, wide=wide)
 
 
 RETIRE_EPILOG = """

@@ -20,6 +20,7 @@ from callctl.cli.common import (
     RunOptions,
     Shadow,
     StatementTimeout,
+    Wide,
     Yes,
     with_run_options,
 )
@@ -531,7 +532,7 @@ def _accept(settings: Settings, *, yes: bool) -> None:
 
 
 @group.command()
-def history(context: typer.Context) -> None:
+def history(context: typer.Context, wide: Wide = False) -> None:
     """List every step applied or taken back: when, by whom, from which host, with which callctl."""
     common.answering()
     settings = common.settings(context)
@@ -542,4 +543,4 @@ def history(context: typer.Context) -> None:
     with common.connected(settings) as connection:
         rows = migrate.history(connection)
     applied = {number for number, row in steps.last_rows(rows).items() if row.direction == "up"}
-    render_answers.history(rows, steps.deferred_steps(applied), settings.output)
+    render_answers.history(rows, steps.deferred_steps(applied), settings.output, wide=wide)

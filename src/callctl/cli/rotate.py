@@ -20,6 +20,7 @@ from callctl.cli.common import (
     PauseFile,
     StatementTimeout,
     Wait,
+    Wide,
     Yes,
 )
 from callctl.errors import Code, UsageError
@@ -99,6 +100,7 @@ def rotate_secrets(
     to_file: Annotated[str | None, typer.Option(metavar="FILE", hidden=True)] = None,
     grace: Annotated[str | None, typer.Option(metavar="DURATION", hidden=True)] = None,
     put_back: Annotated[bool, typer.Option("--put-back", hidden=True)] = False,
+    wide: Wide = False,
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
@@ -175,7 +177,7 @@ def rotate_secrets(
         return
     binding: Binding = "bind" if bind else "unbind" if unbind else "keep"
     if status or dry_run:
-        _look(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, keys_needed=dry_run)
+        _look(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, keys_needed=dry_run, wide=wide)
         return
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets
@@ -241,7 +243,13 @@ def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encry
 
 
 def _look(
-    settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, keys_needed: bool
+    settings: Settings,
+    binding: Binding,
+    bind_new: Sequence[str],
+    *,
+    encrypt_foreign: bool,
+    keys_needed: bool,
+    wide: bool,
 ) -> None:
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets
@@ -262,6 +270,6 @@ def _look(
                 encrypt_foreign=encrypt_foreign,
                 on_event=on_event,
             )
-    render_secrets.secrets(secrets, settings.output)
+    render_secrets.secrets(secrets, settings.output, wide=wide)
     if secrets.counted.left_count or (secrets.counted.due and not keys_needed):
         raise typer.Exit(3)
