@@ -13,7 +13,7 @@ EPILOG = """
 callctl reads TypeScript, JavaScript, Vue, Svelte, HTML, Python, SQL, GraphQL, Prisma, JSON and YAML below each
 PATH: the files that git tracks and does not ignore, or without git all but dependencies and build output. It
 finds every spelling of the name (chatbotType, chatbot_type, CHATBOT_TYPE, chatbot-type, …) in code, strings and
-SQL. It leaves out comments and longer names such as chatbotTypes.
+SQL, and imports of the symbol under another name. It leaves out comments and longer names such as chatbotTypes.
 
 \b
 A comment on the same line, or alone on the line above, excludes a line:
