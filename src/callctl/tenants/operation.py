@@ -125,7 +125,7 @@ class Operation:
     ) -> Result:
         """Do ``work`` in one transaction, again from its beginning where it does not get a lock on what is ``awaited``.
 
-        ``state`` says what is committed when it fails. Raises StepFailed, Interrupted, LockHeld, and errors of ``work``.
+        ``state`` says what is committed when it fails. Raises StepFailed, Interrupted, LockHeld, and ``work``'s errors.
         """
         failing = Failing(self.command, state, quoted=True)
         try:
