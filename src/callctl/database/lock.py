@@ -163,7 +163,10 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
 
 @dataclass(frozen=True)
 class Holder:
-    """A session that has an advisory lock of callctl's. ``word`` is the first of its statement."""
+    """A session that has an advisory lock of callctl's. ``word`` is the first of its statement.
+
+    ``doing``: the mark under which it says what it does; None where it says nothing.
+    """
 
     pid: int
     application_name: str | None
@@ -172,6 +175,15 @@ class Holder:
     age: str
     state: str
     word: str
+    doing: int | None
+
+    @property
+    def name(self) -> str:
+        """The command and its step, such as 'migrate up, step 4'; else the application's name."""
+        command, step = (None, None) if self.doing is None else marked(self.doing)
+        if command is None:
+            return self.application_name or "unknown"
+        return command if step is None else f"{command}, step {step}"
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,7 @@ class _Orphan:
 
 
 def holders(connection: Connection, classid: int, schema: str) -> list[Holder]:
-    values = {"classid": classid, "schema": schema}
+    values = {"classid": classid, "doing": DOING_CLASS, "schema": schema}
     return select(connection, Holder, read_sql("database/lock_holder.sql"), values)
 
 
@@ -397,5 +409,4 @@ def _holder(connection: Connection, schema: str) -> str:
     if not lock_holders:
         return ""
     holder = lock_holders[0]
-    name = holder.application_name or "unknown"
-    return f" (pid {holder.pid}, {name}, from {holder.address} as {holder.role}, for {holder.age})"
+    return f" (pid {holder.pid}, {holder.name}, from {holder.address} as {holder.role}, for {holder.age})"

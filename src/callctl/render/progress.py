@@ -246,7 +246,7 @@ _PHASES = {
 
 
 def _backup(event: BackupProgress) -> str:
-    unit = render.size if event.unit == "bytes" else "{:,}".format
+    unit = size if event.unit == "bytes" else "{:,}".format
     share = f"{unit(event.done)} of {unit(event.total)}{'' if event.unit == 'bytes' else f' {event.unit}'}"
     written = f", {size(event.written)} written" if event.phase in ("dump", "count") else ""
     return f"{_PHASES[event.phase]} {event.what or 'the definitions'}: {share}{written}"
