@@ -73,7 +73,7 @@ class PrivateFile:
         os.fchmod(self._descriptor, 0o600)  # whatever the umask takes away
 
     def add(self, text: str) -> None:
-        """Raises ConfigError; of this text nothing stands then."""
+        """Raises ConfigError; nothing of this text is in the file then."""
         data = memoryview(text.encode())
         try:
             while data:

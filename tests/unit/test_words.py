@@ -33,7 +33,7 @@ WORDS = {
     r"ways? back": "the rollback, the steps down",
     r"so many(?! that)": "the number",
     r"to be had": "available; timed out after N s",
-    r"(?<!there )(is|are|was|were) none": "no ..., not a ...",
+    r"(?<!there )(is|are|was|were) (?-i:none)": "no ..., not a ...",
     r"(is|are|was|were) nothing (but|else)": "only",
     r"upon|thereof|hence|lest|nought|naught|whence|thence|whilst|hitherto": "the present-day word",
 }

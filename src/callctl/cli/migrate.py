@@ -107,7 +107,7 @@ class RunReport:
             self._write()
 
     def _write(self) -> None:
-        """Never half a page. A disk that is full stops no migration: somebody is told, and the run goes on."""
+        """Never half a page. A full disk stops no migration: the user is told, and the run continues."""
         from callctl.render import run_page as render_run
 
         assert self._file is not None
@@ -125,7 +125,7 @@ class RunReport:
 def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str | None = None) -> None:
     """Look, ask, run, and show what was done. ``named`` is the database that is meant, where a name was given.
 
-    Whoever is asked sees first what preflight finds; the run looks again, under the lock. Where nobody is asked, the
+    A person who is asked first sees what preflight finds; the run looks again, under the lock. Without a question, the
     run alone looks, and shows it.
     """
     from callctl.config.database_url import is_production
@@ -169,8 +169,8 @@ def _look_and_ask(
 
     Raises LockHeld where another callctl is at work; Refused.
 
-    What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
-    counts only if nobody is afterwards. ``--wait`` waits for that.
+    The state in the middle of another run would mislead, so no other run may be active when it looks, and what blocks
+    counts only if none is active afterwards. ``--wait`` waits for that.
     """
     from callctl.database import lock
     from callctl.migration import migrate

@@ -113,7 +113,7 @@ def up(
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
 ) -> Migrated:
-    """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
+    """Apply the pending steps, up to ``to``. Resumes where an earlier run stopped.
 
     ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
     later run without it takes them. ``atomic`` takes all steps in one transaction, behind whose locks clients
@@ -331,7 +331,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
                     taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
         except transactions.Failed as failed:
             failures[:] = [failed]
-            # A lock that was not to be had is asked for again, from the first step on.
+            # A lock that was not available is asked for again, from the first step on.
             raise failed.cause if isinstance(failed.cause, psycopg.Error) else failed from None
         return taken
 
@@ -365,7 +365,7 @@ def _flush(run: transactions.Run, committed: str) -> None:
 
 @contextmanager
 def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Ready] = ()) -> Iterator[None]:
-    """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what stands."""
+    """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what is committed."""
     import psycopg
 
     try:

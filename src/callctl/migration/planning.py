@@ -206,9 +206,9 @@ def prepared(
 ) -> tuple[Script, tuple[Statement, ...]]:
     """A step's file and what is checked at its end, every statement in the names of this database.
 
-    What a step makes is compared when it makes it. A table that comes back from the archive, or that an earlier run
+    What a step makes is compared when it makes it. A table that returns from the archive, or that an earlier run
     made, is the platform's: where it differs from the document, that is a warning. Step 13's statements come from the
-    catalogue where the table keeps another unit. ``shadowed``: the file of the way down through a shadow column.
+    catalog where the table keeps another unit. ``shadowed``: the file of the way down through a shadow column.
     Raises Refused where a statement cannot be adapted; nothing has run by then.
     """
     naming = current.naming

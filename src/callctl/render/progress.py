@@ -115,7 +115,7 @@ class PlainLines:
 
 
 def waiting(event: Waiting, seconds: float) -> list[str]:
-    """What is waited for, for so many seconds, and who holds it; then how to end it, if that is known."""
+    """What a run waits for, for how many seconds, and which session holds it; then how to end it, if that is known."""
     limit = f" of {event.limit:.0f} s" if event.limit is not None else ""
     held = "; ".join(
         f"pid {holder.pid} ({holder.application}, {holder.state}, for {holder.age})" for holder in event.holders

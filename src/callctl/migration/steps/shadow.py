@@ -130,7 +130,7 @@ def choose(
 
 
 def resume(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:
-    """Make a shadow column that is under way ready to go on: from the first statement of its file, which may run again.
+    """Prepare a shadow column in progress to continue: from the first statement of its file, which may run again.
 
     One that no longer fits (an index was added to the column meanwhile) is removed, and made again by the run. Nothing
     is done where none is under way.
@@ -155,8 +155,8 @@ def remove(
 ) -> None:
     """Remove the shadow column that a run down has left, with its triggers, CHECKs and indexes, in one transaction.
 
-    With ``then_up`` step 1 has begun its way up when it returns: what the run down had shortened comes back by that.
-    Raises StepFailed where the lock is not to be had.
+    With ``then_up`` step 1 has begun its way up when it returns: it restores what the run down had shortened.
+    Raises StepFailed where the lock is not available.
     """
     (dropping,) = load_script("migration/steps/drop_shadow.sql").statements
     drop = adapt(dropping, naming)
