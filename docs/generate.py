@@ -1,6 +1,6 @@
 """Writes what the code and the measurements know (./dev docs), or says which pages are stale (--check).
 
-That is all of docs/reference but three pages, and in docs/explanation what benchmarks/results holds.
+That is all of docs/reference but four pages, and in docs/explanation what benchmarks/results holds.
 """
 
 from __future__ import annotations

@@ -114,6 +114,18 @@ class PrivateFile:
             self.path.unlink(missing_ok=True)
 
 
+def size(number: int) -> str:
+    """'812 bytes', '64.0 kB', '1.2 GB': in powers of 1024, as PostgreSQL prints them."""
+    if number < 1024:
+        return f"{number} byte{'' if number == 1 else 's'}"
+    value = float(number)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1024
+        if value < 1024 or unit == "TB":
+            break
+    return f"{value:.1f} {unit}"
+
+
 def create_private(name: str, text: str) -> Path:
     """Write a new file with mode 0600, and see it onto the disk; nothing that is there is ever overwritten.
 

@@ -587,12 +587,6 @@ def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
         )
 
 
-def server_of(connection: Connection) -> str:
-    """Where its server is, for a person: "host:port"."""
-    info = connection.info
-    return server(info.host or "the local socket", info.port)
-
-
 class NotStored(Exception):
     """Rows of a table are not stored as they were written; the transaction that wrote them is rolled back."""
 

@@ -333,18 +333,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def size(number: int) -> str:
-    """'812 bytes', '64.0 kB', '1.2 GB': in powers of 1024, as PostgreSQL prints them."""
-    if number < 1024:
-        return counted(number, "byte")
-    value = float(number)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1024
-        if value < 1024 or unit == "TB":
-            break
-    return f"{value:.1f} {unit}"
-
-
 def steps(numbers: Sequence[int]) -> str:
     """'step 4', 'steps 8 to 1', 'steps 1 to 4 and 7 to 9'."""
     return f"step{'' if len(numbers) == 1 else 's'} {spans(numbers)}"

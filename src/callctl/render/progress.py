@@ -26,6 +26,7 @@ from callctl.events import (
     Waiting,
     ignore,
 )
+from callctl.files import size
 from callctl.migration.steps.numbered import all_steps
 from callctl.redaction import redact
 from callctl.render import console as render
@@ -245,9 +246,9 @@ _PHASES = {
 
 
 def _backup(event: BackupProgress) -> str:
-    unit = render.size if event.unit == "bytes" else "{:,}".format
+    unit = size if event.unit == "bytes" else "{:,}".format
     share = f"{unit(event.done)} of {unit(event.total)}{'' if event.unit == 'bytes' else f' {event.unit}'}"
-    written = f", {render.size(event.written)} written" if event.phase in ("dump", "count") else ""
+    written = f", {size(event.written)} written" if event.phase in ("dump", "count") else ""
     return f"{_PHASES[event.phase]} {event.what or 'the definitions'}: {share}{written}"
 
 

@@ -380,7 +380,7 @@ def _preflight(connection: Connection, settings: Settings, naming: Naming) -> Pr
 
 
 def _plan(connection: Connection, settings: Settings) -> Planned:
-    planned = migrate.plan(connection, settings)
+    planned = migrate.plan(connection, settings, migrate.Wish("up"))
     statements = [statement for step in planned.steps for statement in step.statements]
     return Planned(len(planned.steps), len(statements), planned.naming.describe(), _sample(statements))
 

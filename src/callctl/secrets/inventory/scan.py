@@ -81,7 +81,6 @@ def scan(
     ring: KeyRing | None = None,
     *,
     timeout_ms: int | None = None,
-    lock_timeout_ms: int = 0,
     thorough: bool = True,
     plaintext: bool = True,
     stopped: Callable[[], bool] = lambda: False,
@@ -92,9 +91,9 @@ def scan(
     ``ring`` tells under which key an envelope without a key id is, where it opens. Without ``thorough`` what is
     beside a declared field in the same member of a document is passed over: every row would have to leave the server.
     ``stopped``: asked before each table, whether the result is still wanted. A row that is written meanwhile may be
-    missed. Raises ConnectionFailed; LockNotAvailable of psycopg, after ``lock_timeout_ms``.
+    missed. Raises ConnectionFailed.
     """
-    scanner = _Scanner(connection, settings, ring, timeout_ms, lock_timeout_ms, thorough, plaintext, stopped, on_event)
+    scanner = _Scanner(connection, settings, ring, timeout_ms, 0, thorough, plaintext, stopped, on_event)
     tables, unscanned = tables_to_scan(connection, settings)
     scanner.look(tables)
     return scanner.result(tables, unscanned)
