@@ -18,7 +18,7 @@ from callctl.database.lock import MigrationLock
 from callctl.errors import Refused
 from callctl.migration import migrate
 
-REFUSED = "callctl: error: a pooler in transaction mode stands before the server"
+REFUSED = "callctl: error: a pooler in transaction mode is in front of the server"
 
 
 @pytest.fixture

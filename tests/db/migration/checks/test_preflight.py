@@ -383,7 +383,7 @@ CASES = (
         "blocks",
         "callctl",
         "CREATE SCHEMA callctl; CREATE TABLE callctl.theirs ()",
-        says="somebody else's",
+        says="not callctl's own",
     ),
     Case(
         "store",
