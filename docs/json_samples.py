@@ -596,7 +596,7 @@ def page(generated: str) -> str:
         "",
         *_block(_accepted),
         "",
-        "`rotate-secrets` tells how far the rotation has come, whoever works at it, and ends with what was done;",
+        "`rotate-secrets` reports the progress of the rotation, of all its processes, and ends with a summary;",
         "`left` and `outside` as in `--status`; `misshapen` counts by type the accounts whose credentials differ from",
         "the specification's; `bound` are the fields that this rotation was the first to bind:",
         "",
