@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+from callctl import explanations
 from callctl.backup.file import Manifest, TableRows
 from callctl.backup.restore import Restored
 from callctl.backup.take import Backup, PlannedBackup
@@ -19,7 +20,7 @@ from callctl.coderefs.search import CodeRefs, Reference
 from callctl.config.database_url import Target
 from callctl.config.settings import Settings
 from callctl.database.store import ChangedRecords, HistoryRow, Saved
-from callctl.errors import StepFailed
+from callctl.errors import Code, State, StepFailed
 from callctl.events import (
     BackupProgress,
     BatchFinished,
@@ -50,13 +51,14 @@ from callctl.render import checks as render_checks
 from callctl.render import coderefs as render_code_refs
 from callctl.render import console as render
 from callctl.render import demo as render_demo
+from callctl.render import explain as render_explain
 from callctl.render import loadtest as render_loadtest
 from callctl.render import migration as render_answers
 from callctl.render import progress as render_progress
 from callctl.render import sandbox as render_sandbox
 from callctl.render import secrets as render_secrets
 from callctl.render import tenants as render_tenants
-from callctl.render.documents import DEMO, DOCUMENTS, LINES, MANIFEST, schemas
+from callctl.render.documents import DEMO, DOCUMENTS, ERROR, LINES, MANIFEST, schemas
 from callctl.sandbox.demo import Change, Changes, Story
 from callctl.sandbox.lifecycle import Baseline, Sandbox
 from callctl.secrets.inventory.key_retirement import Retired
@@ -502,8 +504,14 @@ def _told() -> None:
 
 
 def _failed() -> None:
-    error = StepFailed("steps/03_chatbot_capabilities/up.sql:5: …", hint="run the same command again")
-    render.result(render_progress.failed_document(error, _TARGET))
+    where = "steps/03_chatbot_capabilities/up.sql:5"
+    error = StepFailed(Code.LOCK_TIMEOUT, f"{where}: no lock on chatbots in 300 s (lock_wait); …", hint="end that …")
+    render.begin()
+    render.failed(error, State("partly applied", "", 3, "up"), _TARGET, "json")
+
+
+def _explained() -> None:
+    render_explain.explanation(explanations.explained("lock-held", ()), "json")
 
 
 _SAMPLES: dict[str, Callable[[], None]] = {
@@ -530,6 +538,7 @@ _SAMPLES: dict[str, Callable[[], None]] = {
     "keys-generate": _key_printed,
     "keys-generate-out": _key_written,
     "sandbox": _sandbox,
+    "explain": _explained,
 }
 
 
@@ -545,11 +554,18 @@ def page(generated: str) -> str:
         "`target`, in the result of a command that can write and in the last line of work that failed, is the database",
         "that it was connected to, as the server names it: never a password. It is null where the connection failed;",
         "`environment` is null where it is not set. The same is the first line on stderr of every command that talks",
-        "to a database. Times are ISO 8601 with an offset, durations are seconds. Errors and hints still go to stderr,",
+        "to a database. Times are ISO 8601 with an offset, durations are seconds. Errors and hints go to stderr too,",
         "and the [exit code](exit-codes.md) says how it ended.",
         "",
         "These shapes are a contract: keys may come; a key is renamed, removed or changed in meaning only with another",
         "`version`. Each has a JSON Schema, which is also in the installed package (`callctl/schemas`).",
+        "",
+        "## Errors: one line",
+        "",
+        *ERROR.text.splitlines(),
+        f"Schema: [{ERROR.file}](schemas/{ERROR.file}).",
+        "",
+        *_block(_failed),
         "",
         "## Questions: one document",
     ]
@@ -613,9 +629,7 @@ def page(generated: str) -> str:
         "",
         *_block(_load_tested),
         "",
-        "The last line of a run that failed:",
-        "",
-        *_block(_failed),
+        "The last line of a run that failed is an [error](#errors-one-line).",
         "",
         "`demo` prints a line for each thing that it tells, and the last one is a `story`. Schema:",
         f"[{DEMO}](schemas/{DEMO}).",

@@ -8,7 +8,7 @@ DROP TABLE IF EXISTS callctl.calls;
 
 DROP TABLE IF EXISTS callctl.integration_accounts;
 
-DELETE FROM callctl.definition WHERE step IN (9, 10, 11) AND kind IN ('foreign key', 'trigger');
+DELETE FROM callctl.definition WHERE step IN (9, 10, 11) AND kind IN ('foreign key', 'trigger', 'archived table');
 
 -- While step 13 is applied, a row that is not superseded waits for step 6, which inserts it: it was never anywhere else.
 DELETE FROM callctl.saved_row AS r

@@ -28,6 +28,20 @@ JOIN pg_catalog.pg_class AS m
 JOIN pg_catalog.pg_class AS x ON x.relname = m.relname AND x.relnamespace = 'chatapp'::regnamespace
 WHERE m.relkind IN ('r', 'i', 'S');
 
+-- needs: callctl.definition
+SELECT
+    'blocks' AS level,
+    format('table callctl.%I, which going down from step %s archived with its rows, is not there', f.name, f.step) AS what,
+    format('callctl.%I', f.name) AS object,
+    ARRAY[f.step] AS steps,
+    coalesce(
+        (SELECT format('ALTER TABLE %s SET SCHEMA callctl;', o.oid::regclass) FROM pg_catalog.pg_class AS o
+         WHERE o.relname = f.name AND o.relkind = 'r' ORDER BY o.oid LIMIT 1),
+        format('bring it back from a backup (callctl restore restores one beside this database); or give up its rows: DELETE FROM'
+               ' callctl.definition WHERE set_config(''callctl.writes'', ''on'', true) = ''on'' AND step = %s;', f.step)) AS fix
+FROM callctl.definition AS f
+WHERE f.kind = 'archived table' AND to_regclass(format('callctl.%I', f.name)) IS NULL;
+
 -- Going down has written its foreign keys down, and the step makes them again by that text.
 -- needs: callctl.definition
 SELECT
@@ -50,15 +64,17 @@ FROM (
     WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11) AND a.attname IS NULL
 ) AS q;
 
+-- While it was gone no one kept the rows' partners from being deleted.
 -- needs: callctl.definition
 SELECT
-    'warns' AS level,
-    format('foreign key %I of %s was written down and is gone; step %s makes it again, and stops where a row has no partner', f.name,
+    'blocks' AS level,
+    format('foreign key %I of %s was written down and is gone; step %s makes it again, and would stop where a row has no partner', f.name,
            c.oid::regclass, f.step) AS what,
     format('%I on %s', f.name, c.oid::regclass) AS object,
     ARRAY[f.step] AS steps,
-    format('DELETE FROM callctl.definition WHERE set_config(''callctl.writes'', ''on'', true) = ''on'' AND step = %s'
-           ' AND kind = ''foreign key'' AND name = %L; lets the table return without it', f.step, f.name) AS fix
+    format('ALTER TABLE %s ADD CONSTRAINT %I %s; it fails where a row has no partner, and names one; or let the table return without'
+           ' it: DELETE FROM callctl.definition WHERE set_config(''callctl.writes'', ''on'', true) = ''on'' AND step = %s'
+           ' AND kind = ''foreign key'' AND name = %L;', c.oid::regclass, f.name, f.ddl, f.step, f.name) AS fix
 FROM callctl.definition AS f
 JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
 WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11)

@@ -26,6 +26,32 @@ WHERE c.relreplident = 'n'
    OR (c.relreplident = 'd' AND NOT EXISTS (
           SELECT 1 FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary));
 
+-- A row filter or a column list that does not go with the replica identity: the server refuses every UPDATE then, and every DELETE.
+-- versions: 15-
+SELECT DISTINCT
+    'blocks' AS level,
+    format('publication %s has a row filter or a column list of %s by which the server refuses UPDATE and DELETE', p.pubname, c.oid::regclass)
+        AS what,
+    c.oid::regclass::text AS object,
+    format('ALTER PUBLICATION %I DROP TABLE %s; or publish it without row filter and column list', p.pubname, c.oid::regclass) AS fix
+FROM pg_catalog.pg_publication_rel AS e
+JOIN pg_catalog.pg_publication AS p ON p.oid = e.prpubid AND (p.pubupdate OR p.pubdelete)
+JOIN pg_catalog.pg_class AS c ON c.oid = e.prrelid
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(a.attnum), '{}') AS columns
+    FROM pg_catalog.pg_attribute AS a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      AND (c.relreplident = 'f' OR EXISTS (
+          SELECT FROM pg_catalog.pg_index AS i
+          WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey::smallint[])
+            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END))
+) AS identity
+WHERE (c.relnamespace = to_regnamespace('callctl')
+       OR c.relnamespace = 'chatapp'::regnamespace AND c.relname IN ('chatbot_packages', 'chatbots', 'companies', 'ai_models', 'users'))
+  AND (EXISTS (SELECT FROM regexp_matches(e.prqual::text, ':varattno (\d+)', 'g') AS m (found)
+               WHERE NOT m.found[1]::smallint = ANY (identity.columns))
+       OR e.prattrs IS NOT NULL AND NOT identity.columns <@ e.prattrs::smallint[]);
+
 SELECT
     'warns' AS level,
     format('%s is in publication %s; its subscribers need the change of step %s first', c.oid::regclass,

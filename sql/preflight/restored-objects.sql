@@ -51,7 +51,10 @@ SELECT DISTINCT
     format('a type %s is there already, and going down from step %s makes it', f.detail ->> 'type', f.step) AS what,
     f.detail ->> 'type' AS object,
     ARRAY[f.step] AS steps,
-    format('ALTER TYPE %s RENAME TO %I;', f.detail ->> 'type', left(t.typname, 58) || '_new') AS fix
+    format('ALTER %s %s RENAME TO %I;', CASE WHEN t.typrelid = 0 THEN 'TYPE' ELSE (
+               SELECT CASE c.relkind WHEN 'c' THEN 'TYPE' WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
+                                     ELSE 'TABLE' END
+               FROM pg_catalog.pg_class AS c WHERE c.oid = t.typrelid) END, f.detail ->> 'type', left(t.typname, 58) || '_new') AS fix
 FROM callctl.definition AS f
 JOIN pg_catalog.pg_type AS t ON t.oid = to_regtype(f.detail ->> 'type')
 WHERE f.kind = 'type' AND f.step IN (5, 6);
@@ -66,3 +69,41 @@ FROM (VALUES (9, 'integration_accounts'), (10, 'calls'), (11, 'call_transcripts'
 JOIN pg_catalog.pg_class AS c ON c.relname = t.name
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'callctl';
+
+-- A table takes the names of its indexes, its sequences and its type along.
+SELECT
+    'blocks' AS level,
+    format('%s is there already, and going down from step %s moves %s, with %s, into schema callctl', x.oid::regclass, t.step, c.oid::regclass,
+           m.relname) AS what,
+    x.oid::regclass::text AS object,
+    ARRAY[t.step] AS steps,
+    -- callctl's own keep their names.
+    format('ALTER %s %s RENAME TO %I;', CASE m.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'INDEX' END, m.oid::regclass, left(m.relname, 55) || '_moved')
+        AS fix
+FROM (VALUES (9, 'integration_accounts'), (10, 'calls'), (11, 'call_transcripts')) AS t(step, name)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace AND c.relkind = 'r'
+JOIN pg_catalog.pg_class AS m
+    ON m.oid IN (SELECT i.indexrelid FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid)
+    OR m.oid IN (SELECT d.objid FROM pg_catalog.pg_depend AS d
+                 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+                   AND d.refobjid = c.oid AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))
+JOIN pg_catalog.pg_class AS x ON x.relname = m.relname AND x.relnamespace = to_regnamespace('callctl')
+WHERE m.relkind IN ('i', 'S');
+
+SELECT
+    'blocks' AS level,
+    format('a type %s is there already, and going down from step %s moves %s, with its type %I, into schema callctl', taken.oid::regtype, t.step,
+           c.oid::regclass, moves.typname) AS what,
+    taken.oid::regtype::text AS object,
+    ARRAY[t.step] AS steps,
+    format('ALTER %s %s RENAME TO %I;', CASE taken.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, taken.oid::regtype,
+           left(taken.typname, 58) || '_new') AS fix
+FROM (VALUES (9, 'integration_accounts'), (10, 'calls'), (11, 'call_transcripts')) AS t(step, name)
+JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = 'chatapp'::regnamespace AND c.relkind = 'r'
+JOIN pg_catalog.pg_type AS own ON own.typrelid = c.oid
+JOIN pg_catalog.pg_type AS moves ON moves.oid IN (own.oid, own.typarray)
+JOIN pg_catalog.pg_type AS taken
+    ON taken.typname = moves.typname AND taken.typnamespace = to_regnamespace('callctl')
+LEFT JOIN pg_catalog.pg_class AS behind ON behind.oid = taken.typrelid
+-- The type of a relation goes by the relation's name; that of an array makes room by itself.
+WHERE taken.typelem = 0 AND (taken.typrelid = 0 OR behind.relkind = 'c');

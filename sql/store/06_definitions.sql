@@ -15,7 +15,7 @@ COMMENT ON TABLE callctl.definition IS 'The statements that put back, in order, 
 COMMENT ON COLUMN callctl.definition.step IS 'The step that removed it';
 COMMENT ON COLUMN callctl.definition.ordinal IS 'Order of the statements within the step';
 COMMENT ON COLUMN callctl.definition.relation IS 'The table, by its documented name';
-COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, after index, constraint, validate, statistics, comment, grant, setting, column setting, fillfactor, trigger, foreign key, newest row, form before or after, or shadow and one of these';
+COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, after index, constraint, validate, statistics, comment, grant, setting, column setting, fillfactor, trigger, foreign key, archived table, newest row, form before or after, or shadow and one of these';
 COMMENT ON COLUMN callctl.definition.name IS 'The object''s name in this database';
 COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run; of a foreign key or a form, what comes behind its name';
 COMMENT ON COLUMN callctl.definition.detail IS 'What else is known of the object: its type, its length limit';

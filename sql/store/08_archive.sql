@@ -111,6 +111,78 @@ $$;
 COMMENT ON FUNCTION callctl.remember_newest(integer, regclass) IS
   'Writes down the latest created_at of a table''s rows (in UTC, if the column has a time zone), by which a later row is known even where the server''s clock was set back';
 
+CREATE OR REPLACE FUNCTION callctl.table_shape(p_table regclass) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  -- Casts and brackets are left out: PostgreSQL prints an expression with others of them once it has read it again. So is the
+  -- schema of the three tables, which are archived one by one.
+  SELECT jsonb_object_agg(o.object, regexp_replace(
+           regexp_replace(o.definition, '[^ .(]+\.(integration_accounts|calls|call_transcripts)\M', '\1', 'g'),
+           '::(character varying|[a-z ]+)(\[\])?|[()\[\]]', '', 'g'))
+    FROM (
+      SELECT 'row security' AS object, CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' ELSE 'off' END AS definition
+        FROM pg_class AS c WHERE c.oid = p_table
+      UNION ALL
+      SELECT 'column ' || quote_ident(a.attname),
+             concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+                       CASE WHEN d.oid IS NOT NULL THEN 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) END, nullif(a.attgenerated::text, ''))
+        FROM pg_attribute AS a LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+       WHERE a.attrelid = p_table AND a.attnum > 0 AND NOT a.attisdropped
+      UNION ALL
+      SELECT 'constraint ' || quote_ident(k.conname), pg_get_constraintdef(k.oid)
+        FROM pg_constraint AS k WHERE k.conrelid = p_table AND k.contype IN ('c', 'f', 'p', 'u', 'x')
+      UNION ALL
+      SELECT 'index ' || quote_ident(c.relname), pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid THEN '' ELSE ' INVALID' END
+        FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE i.indrelid = p_table
+      UNION ALL
+      SELECT 'trigger ' || quote_ident(t.tgname), concat(pg_get_triggerdef(t.oid), ' ', t.tgenabled)
+        FROM pg_trigger AS t WHERE t.tgrelid = p_table AND NOT t.tgisinternal
+      UNION ALL
+      SELECT 'rule ' || quote_ident(r.rulename), pg_get_ruledef(r.oid) FROM pg_rewrite AS r WHERE r.ev_class = p_table
+      UNION ALL
+      SELECT 'policy ' || quote_ident(p.polname),
+             concat_ws(' ', p.polcmd, p.polpermissive, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+        FROM pg_policy AS p WHERE p.polrelid = p_table
+    ) AS o
+$$;
+COMMENT ON FUNCTION callctl.table_shape(regclass) IS
+  'The columns, constraints, indexes, triggers, rules, policies and row security of a table, each with its definition';
+
+CREATE OR REPLACE FUNCTION callctl.remember_archived(p_step integer, p_table regclass) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  DELETE FROM callctl.definition WHERE step = p_step AND kind = 'archived table';
+  SELECT callctl.write_definition(p_step, c.relname, 'archived table', c.relname, '', callctl.table_shape(c.oid))
+    FROM pg_class AS c WHERE c.oid = p_table;
+$$;
+COMMENT ON FUNCTION callctl.remember_archived(integer, regclass) IS
+  'Writes down that a table is archived, and as what';
+
+CREATE OR REPLACE FUNCTION callctl.archive_changes()
+RETURNS TABLE (step integer, relation text, object text, archived_as text, is_now text, statement text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT d.step, format('callctl.%I', d.name), coalesce(o.object, 'the table'),
+         CASE WHEN t.oid IS NULL THEN 'a table' ELSE d.detail ->> o.object END, now.shape ->> o.object,
+         CASE
+           WHEN t.oid IS NULL THEN (
+             SELECT format('ALTER TABLE %s SET SCHEMA callctl;', c.oid::regclass) FROM pg_class AS c
+              WHERE c.relname = d.name AND c.relkind = 'r' AND callctl.table_shape(c.oid) = d.detail)
+           WHEN o.object = 'row security' THEN format('ALTER TABLE %s %s ROW LEVEL SECURITY;', t.oid, CASE d.detail ->> o.object
+             WHEN 'off' THEN 'NO FORCE ROW LEVEL SECURITY, DISABLE' WHEN 'on' THEN 'ENABLE ROW LEVEL SECURITY, NO FORCE' ELSE 'ENABLE ROW LEVEL SECURITY, FORCE' END)
+           WHEN d.detail ? o.object THEN NULL
+           WHEN o.object ~ '^(trigger|rule|policy) ' THEN format('DROP %s ON %s;', regexp_replace(o.object, '^\w+', upper(split_part(o.object, ' ', 1))), t.oid)
+           WHEN o.object ~ '^constraint ' THEN format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s;', t.oid, substr(o.object, 12))
+           WHEN o.object ~ '^index ' AND NOT now.shape ? ('constraint ' || substr(o.object, 7)) THEN format('DROP INDEX callctl.%s;', substr(o.object, 7))
+         END
+    FROM callctl.definition AS d
+    CROSS JOIN LATERAL (SELECT to_regclass(format('callctl.%I', d.name)) AS oid) AS t
+    CROSS JOIN LATERAL (SELECT callctl.table_shape(t.oid) AS shape) AS now
+    LEFT JOIN LATERAL (SELECT jsonb_object_keys(d.detail || now.shape) AS object) AS o ON t.oid IS NOT NULL
+   WHERE d.kind = 'archived table' AND (d.detail -> o.object) IS DISTINCT FROM (now.shape -> o.object)
+      OR d.kind = 'archived table' AND t.oid IS NULL
+   ORDER BY 1, 3
+$$;
+COMMENT ON FUNCTION callctl.archive_changes() IS
+  'What is not as it was when a table was archived, and the statement that takes an addition off again';
+
 CREATE OR REPLACE FUNCTION callctl.assert_not_archived(p_step integer, p_table name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,4 +1,3 @@
--- steps: 1
 -- means: migrate down cannot put back what is gone from callctl's own tables, or puts back what another hand wrote there
 -- mends: restore schema callctl from a backup taken before the change; or accept the loss with callctl migrate adopt
 --        --changed-records: what is gone then stays gone

@@ -1,4 +1,3 @@
--- steps: 1
 -- fast: yes
 -- means: nothing is lost; but until it is known whether their rows of the platform are gone, migrate down has nothing to put back
 -- mends: callctl migrate up, with no step pending, too: it brings back what belongs to a row that is there

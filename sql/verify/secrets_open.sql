@@ -1,4 +1,3 @@
--- steps: 1
 -- fast: yes
 -- means: a role that has no business with them may read or change secrets of customers, or what callctl saved of their rows
 -- mends: run the statement beside it, as a superuser; or, for accounts, GRANT the role the same on chatbots if it is one of the application's
@@ -92,4 +91,14 @@ WHERE NOT r.rolsuper AND NOT pg_has_role(r.oid, p.relowner, 'USAGE')
   AND r.oid NOT IN (SELECT o.relowner FROM pg_class AS o WHERE o.relnamespace = p.relnamespace AND o.oid NOT IN (SELECT s.oid FROM accounts AS s)
                       AND o.relname IN ('users', 'companies', 'chatbots', 'chatbot_packages', 'ai_models', 'end_users', 'conversations'))
   AND r.oid <> (SELECT o.relowner FROM pg_class AS o WHERE o.oid = 'callctl.installation'::regclass)
+ORDER BY 1;
+
+-- Step 9 has given them what their neighbours had.
+-- check (warns): secrets-row-security: accounts have row-level security where chatbots and companies have it
+SELECT c.oid::regclass AS table, format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass) AS statement
+FROM pg_class AS c
+WHERE c.relname = 'integration_accounts' AND c.relnamespace IN ('chatapp'::regnamespace, 'callctl'::regnamespace)
+  AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+  AND (SELECT bool_and(n.relrowsecurity) FROM pg_class AS n
+       WHERE n.relnamespace = 'chatapp'::regnamespace AND n.relname IN ('chatbots', 'companies'))
 ORDER BY 1;

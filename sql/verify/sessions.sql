@@ -77,7 +77,7 @@ FROM (
     AND (s.setrole = 0 OR r.rolcanlogin AND has_database_privilege(s.setrole, current_database(), 'CONNECT') AND EXISTS (
       SELECT FROM pg_class AS c
       WHERE c.relnamespace = 'chatapp'::regnamespace AND c.relkind IN ('r', 'p')
-        AND has_table_privilege(s.setrole, c.oid, 'INSERT, UPDATE, DELETE')))
+        AND (has_table_privilege(s.setrole, c.oid, 'INSERT, UPDATE, DELETE') OR has_any_column_privilege(s.setrole, c.oid, 'INSERT, UPDATE'))))
   UNION ALL
   SELECT g.name, g.setting, format('the server (%s)', g.source),
          CASE WHEN g.source = 'command line' THEN format('start the server without %s=%s on its command line (-c, or pg_ctl -o)', g.name, g.setting)

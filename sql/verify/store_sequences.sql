@@ -1,4 +1,3 @@
--- steps: 1
 -- fast: yes
 -- means: the next row gets a number that is taken, and is refused: deleting a company or writing a type fails, or a run stops
 -- mends: run the statement beside it

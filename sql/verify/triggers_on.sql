@@ -1,4 +1,3 @@
--- steps: 1
 -- fast: yes
 -- means: rows come in that nothing has checked, and deletions leave behind what belongs to the deleted row
 -- mends: run the statement beside it, which takes a superuser for a foreign key's trigger; then verify again, rows and all

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import LiteralString
 
-from callctl.errors import ConfigError, Refused
+from callctl.errors import Code, ConfigError, Refused
 
 
 @cache
@@ -25,7 +25,9 @@ def sql_root() -> Path:
     for candidate in (package / "sql", package.parents[1] / "sql"):
         if (candidate / "steps").is_dir():
             return candidate
-    raise ConfigError("the SQL files that belong to callctl are missing", hint="install callctl again")
+    raise ConfigError(
+        Code.INSTALLATION_BROKEN, "the SQL files that belong to callctl are missing", hint="install callctl again"
+    )
 
 
 @cache
@@ -37,7 +39,7 @@ def read_sql(name: str) -> LiteralString:
     try:
         return (sql_root() / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {name}: {error}") from error
+        raise ConfigError(Code.INSTALLATION_BROKEN, f"cannot read {name}: {error}") from error
 
 
 def sql_names(directory: str) -> tuple[str, ...]:
@@ -139,7 +141,9 @@ def assert_new(name: str) -> None:
 
 
 def _there_already(path: Path) -> Refused:
-    return Refused(f"{path} is there already; nothing was written", hint="name a file that is not there")
+    return Refused(
+        Code.FILE_EXISTS, f"{path} is there already; nothing was written", hint="name a file that is not there"
+    )
 
 
 def sync_directory(directory: Path) -> None:
@@ -155,7 +159,11 @@ def sync_directory(directory: Path) -> None:
 def unwritable(path: Path, problem: Exception) -> ConfigError:
     """The error for a file that cannot be written."""
     reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
-    return ConfigError(f"cannot write {path}: {reason}", hint="name a file in a directory that exists and is yours")
+    return ConfigError(
+        Code.FILE_UNWRITABLE,
+        f"cannot write {path}: {reason}",
+        hint="name a file in a directory that exists and is yours",
+    )
 
 
 # ---- reports -------------------------------------------------------------------------------------------
@@ -224,7 +232,11 @@ def assert_marked(directory: Path, hint: str) -> None:
         if not directory.is_symlink() and not any(directory.iterdir()):
             return
     if os.path.lexists(directory) and not is_marked(directory):
-        raise Refused(f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is", hint=hint)
+        raise Refused(
+            Code.NOT_MADE_BY_CALLCTL,
+            f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is",
+            hint=hint,
+        )
 
 
 def remove_marked(directory: Path, hint: str) -> None:

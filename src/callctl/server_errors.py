@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from callctl.errors import Code
 from callctl.redaction import printable, redact
 
 if TYPE_CHECKING:
@@ -48,6 +49,45 @@ _FUNCTION = re.compile(
 )
 
 
+# The situation for a SQLSTATE, for its first three characters, or for its class.
+_CODES = {
+    "08": Code.CONNECTION_LOST,
+    "57P": Code.CONNECTION_LOST,
+    "25P03": Code.CONNECTION_LOST,
+    "28": Code.LOGIN_REFUSED,
+    "3D000": Code.DATABASE_MISSING,
+    "53100": Code.DISK_FULL,
+    "53300": Code.TOO_MANY_CONNECTIONS,
+    "53": Code.SERVER_RESOURCES,
+    "55P03": Code.LOCK_TIMEOUT,
+    "40": Code.LOCK_TIMEOUT,
+    "57014": Code.STATEMENT_TIMEOUT,
+    "42501": Code.PERMISSION_DENIED,
+    "25006": Code.READ_ONLY,
+    "23": Code.CONSTRAINT_VIOLATED,
+    "22": Code.VALUE_REFUSED,
+    "P0": Code.TRIGGER_REFUSED,
+    "42": Code.OBJECT_MISSING,
+    "3F": Code.OBJECT_MISSING,
+    "58": Code.SERVER_FAILED,
+    "XX": Code.SERVER_FAILED,
+}
+
+
+def code_of(error: psycopg.Error) -> Code:
+    """The code of a server's or a driver's error, by its SQLSTATE."""
+    state = error.sqlstate
+    if not state:
+        return Code.CONNECTION_LOST if _is_lost(error) else Code.VALUE_REFUSED
+    if state == "57014" and not is_canceled(error):
+        return Code.TRIGGER_REFUSED
+    return next((_CODES[part] for part in (state, state[:3], state[:2]) if part in _CODES), Code.SERVER_ERROR)
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    return type(error).__name__ in ("OperationalError", "InterfaceError")
+
+
 def is_canceled(error: psycopg.Error) -> bool:
     """Whether the server cut the statement short, by its timeout or for an administrator.
 
@@ -68,8 +108,11 @@ def outline(error: psycopg.Error) -> str:
     """
     if not error.sqlstate:
         # libpq's or the driver's own: of the connection, or of a value.
-        lost = type(error).__name__ in ("OperationalError", "InterfaceError")
-        return "the connection to the server was lost" if lost else f"the driver refused it ({type(error).__name__})"
+        return (
+            "the connection to the server was lost"
+            if _is_lost(error)
+            else f"the driver refused it ({type(error).__name__})"
+        )
     about = ", ".join([*_objects(error), *_function(error)])
     return f"{_condition(error.sqlstate)}{': ' if about else ''}{about} (SQLSTATE {printable(error.sqlstate)[:5]})"
 

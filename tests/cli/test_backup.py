@@ -54,7 +54,9 @@ def test_there_and_back(real: str, empty_database: str, tmp_path: Path, capsys: 
     assert "is not empty: schemas: 2 (callctl, chatapp)" in err
     assert "callctl: hint: restore into a new one" in err
     _, err = asked(capsys, 3, "backup", file, "--database", real)
-    assert f"error: {file} is there already; nothing was written\ncallctl: hint: name a file" in err
+    assert (
+        f"error: {file} is there already; nothing was written [CALLCTL-FILE-EXISTS]\ncallctl: hint: name a file" in err
+    )
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_a_file_cannot_command_the_terminal_or_github(tree: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ("code-refs", 2, "missing argument 'PATH...'"),
+        ("code-refs", 2, "missing argument 'PATH'"),
         ("code-refs none", 2, "there is no none"),
         ("code-refs src none", 2, "there is no none"),
         ("code-refs --column 1st src", 2, "--column is not the name of a column: '1st'"),

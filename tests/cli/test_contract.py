@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from tests.support.steps import LAST
 from callctl import __version__
 from callctl.cli import common, globals_first, run
 from callctl.config.settings import Output
-from callctl.errors import CallctlError, UsageError
+from callctl.errors import CallctlError, Code, UsageError
 
 COMMANDS = tuple(sorted(commands()))
 GROUPS = tuple(sorted({words.rpartition(" ")[0] for words in COMMANDS}))  # and, as "", callctl itself
@@ -31,7 +32,7 @@ TARGETS = {
     "backup": ["/tmp/x.dump"],
     "restore": ["/tmp/x.dump"],
 }
-NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate")
+NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate", "explain")
 ASKS_THE_DATABASE = tuple(command for command in COMMANDS if not command.startswith(NEEDS_NO_DATABASE))
 
 
@@ -50,10 +51,10 @@ def callctl(*arguments: str, directory: Path | None = None, **environ: str) -> s
 
 
 def said(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
-    """Run in this process; what stood on stderr, which must be an error and a hint, and stdout empty."""
+    """Run in this process; what stood on stderr, which must be an error and a hint, and stdout empty but for JSON."""
     assert run(arguments) == code
     captured = capsys.readouterr()
-    assert captured.out == ""
+    assert captured.out == "" or ("json" in arguments and json.loads(captured.out)["event"] == "failed")
     first, *_ = captured.err.splitlines()
     assert first.startswith("callctl: error: ")
     assert not re.match(r"callctl: error: [A-Z][a-z]", first)
@@ -198,7 +199,7 @@ def test_an_interrupt_is_130(capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     monkeypatch.setattr(common, "settings", interrupted)
     assert run(["migrate", "status"]) == 130
-    assert capsys.readouterr().err == "callctl: error: interrupted\n"
+    assert capsys.readouterr().err == "callctl: error: interrupted [CALLCTL-INTERRUPTED]\n"
 
 
 @pytest.mark.parametrize("kind", CallctlError.__subclasses__())
@@ -206,11 +207,11 @@ def test_each_error_has_its_exit_code(
     kind: type[CallctlError], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def raising(*_: object, **__: object) -> None:
-        raise kind("it went wrong", hint="do this")
+        raise kind(Code.SERVER_ERROR, "it went wrong", hint="do this")
 
     monkeypatch.setattr(common, "settings", raising)
     assert run(["verify"]) == kind.exit_code
-    assert capsys.readouterr().err == "callctl: error: it went wrong\ncallctl: hint: do this\n"
+    assert capsys.readouterr().err == "callctl: error: it went wrong [CALLCTL-SERVER-ERROR]\ncallctl: hint: do this\n"
 
 
 def test_global_options_stand_anywhere() -> None:

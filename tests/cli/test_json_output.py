@@ -92,6 +92,8 @@ def test_every_command_that_the_page_lists(
     ask = Ask(capsys, real, "--config", config(keys, "k1"))
     (keys / "bot.ts").write_text("const isCall = bot.chatbotType === 'call';\n")
     ask.document("code-refs", f"code-refs {keys / 'bot.ts'}", 3)
+    ask.document("explain", "explain")
+    ask.document("explain", "explain server-version")
     ask.document("keys-generate", "keys generate")
     ask.document("keys-generate-out", f"keys generate --out {keys / 'k3.key'}")
 
@@ -176,6 +178,97 @@ def _events(end: Any) -> Iterator[str]:
     yield from re.findall(r"'([a-z_]+)'", str(end.__annotations__["event"]))
 
 
+# ---- errors ----------------------------------------------------------------------------------------------
+
+ERRORS = (
+    # command line, exit code, code, what is in the database
+    ("migrate sideways", 2, "CALLCTL-USAGE", "not touched"),
+    ("preflight --sideways", 2, "CALLCTL-USAGE", "not touched"),
+    ("", 2, "CALLCTL-USAGE", "not touched"),
+    ("migrate up --to 99", 2, "CALLCTL-OPTION-VALUE", "not touched"),
+    ("migrate down --all --to 3", 2, "CALLCTL-OPTIONS-CONFLICT", "not touched"),
+    ("explain nonsense", 3, "CALLCTL-NO-SUCH-CODE", "not touched"),
+    ("rotate-secrets --yes", 4, "CALLCTL-NO-KEYS", "unchanged"),
+    ("verify", 3, "CALLCTL-NOTHING-TO-VERIFY", "unchanged"),
+    ("migrate up", 3, "CALLCTL-CONFIRMATION-NEEDED", "unchanged"),
+    ("companies enable company-1", 3, "CALLCTL-STEP-NOT-APPLIED", "unchanged"),
+    ("--schema nowhere migrate status", 4, "CALLCTL-WRONG-SCHEMA", "unchanged"),
+    ("migrate up --yes --to 2 --lock-wait 100ms", 5, "CALLCTL-LOCK-TIMEOUT", "unchanged"),  # no step was begun
+)
+
+
+@pytest.mark.parametrize(("command", "exit_code", "code", "state"), ERRORS, ids=[each[0] for each in ERRORS])
+def test_an_error_is_a_line_with_its_code(
+    command: str, exit_code: int, code: str, state: str, real: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with connect(real) as db, db.transaction():
+        db.execute("LOCK TABLE chatapp.users")
+        assert run([*shlex.split(command), "--database", real, "--output", "json"]) == exit_code
+    out, err = capsys.readouterr()
+    error = json.loads(out.splitlines()[-1])
+    assert problems(error, "error") == []
+    assert problems(error, "lines") == []
+    assert (error["code"], error["exit_code"], error["state"]["database"]) == (code, exit_code, state)
+    assert (error["target"] is None) == (state == "not touched")
+    if command:  # without one the help is printed
+        assert err.count("callctl: error: ") == 1
+        assert f"[{code}]" in next(line for line in err.splitlines() if line.startswith("callctl: error: "))
+        assert " ".join(error["message"].split()) in " ".join(err.replace(f" [{code}]", "").split())
+
+
+def test_an_error_of_a_step_says_how_far_it_has_come(real: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def state(command: str, exit_code: int) -> tuple[str, dict[str, object]]:
+        assert run([*command.split(), "--yes", "--database", real, "--output", "json"]) == exit_code
+        error = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert problems(error, "error") == []
+        return error["code"], error["state"]
+
+    assert run(["migrate", "up", "--to", "3", "--yes", "--database", real]) == 0
+    capsys.readouterr()
+    with connect(real) as db:
+        with db.transaction():
+            db.execute("LOCK TABLE chatapp.chatbots IN SHARE MODE")
+            code, found = state("migrate up --to 4 --lock-wait 100ms", 5)
+        assert (code, found) == ("CALLCTL-LOCK-TIMEOUT", {"database": "partly done", "step": None, "direction": None})
+        db.execute(
+            "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$"
+        )
+        db.execute("CREATE SEQUENCE public.written")
+        db.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON chatapp.chatbots FOR EACH ROW"
+            " WHEN (nextval('public.written') > 5) EXECUTE FUNCTION public.no()"
+        )
+    code, found = state("migrate up --to 4 --batch-size 1 --batch-workers 1", 5)
+    assert (code, found) == ("CALLCTL-TRIGGER-REFUSED", {"database": "partly applied", "step": 4, "direction": "up"})
+
+
+def test_an_error_before_the_settings_is_json_where_the_variable_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CALLCTL_OUTPUT", "json")
+    Path("callctl.yaml").write_text("schema: [\n")
+    assert run(["migrate", "status"]) == 4
+    assert json.loads(capsys.readouterr().out)["code"] == "CALLCTL-CONFIG-SYNTAX"
+    monkeypatch.delenv("CALLCTL_OUTPUT")
+    Path("callctl.yaml").write_text("output: json\n")
+    assert run(["migrate", "status"]) == 4
+    assert json.loads(capsys.readouterr().out)["code"] == "CALLCTL-NO-DATABASE"
+    assert run(["migrate", "status", "--output", "text"]) == 4
+    assert capsys.readouterr().out == ""
+
+
+def test_an_error_in_json_has_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    key = "0123456789abcdef" * 4
+    urls = ("postgresql://me:s3cret@127.0.0.1:1/platform", "host=127.0.0.1 port=1 password=s3cret", "host=db s3cret")
+    for arguments in (*(["migrate", "status", "--database", url] for url in urls), ["keys", "retire", key, key]):
+        assert run([*arguments, "--output", "json"]) in (2, 4)
+        out, err = capsys.readouterr()
+        assert problems(json.loads(out), "error") == []
+        assert "s3cret" not in out + err
+        assert key not in out + err
+
+
 def test_the_sandbox(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLCTL_SANDBOX_DIR", str(tmp_path / "sandbox"))
     ask = Ask(capsys, "postgresql:///nowhere")
@@ -189,7 +282,10 @@ def test_the_sandbox(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
 
 def test_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Ask(capsys, "postgresql:///nowhere").lines("demo --rows 60", name=DEMO.removesuffix(".schema.json"))
-    assert (lines[-1]["event"], lines[-1]["next"]) == ("story", "callctl sandbox start")
+    assert (lines[-1]["event"], lines[-1]["next"]) == (
+        "story",
+        "callctl sandbox start --baseline deployed --rows 60",
+    )
 
 
 def test_the_samples_of_the_page() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, said: str) -> N
     assert captured.out == ""
     text = " ".join(captured.err.split())  # folded where it is a terminal
     assert said in text
-    assert "nothing was changed callctl: hint: " in text
+    assert re.search(r"nothing was changed \[CALLCTL-[A-Z-]+\] callctl: hint: ", text)
 
 
 def test_a_database_is_named_before_it_is_loaded(

@@ -16,7 +16,6 @@ from tests.conftest import connect
 from tests.support.db import accounts
 
 from callctl.cli import common, run
-from callctl.render.progress import failed_document
 
 pytestmark = pytest.mark.one_server
 
@@ -201,9 +200,9 @@ def test_an_error_that_no_command_expected_is_not_repeated_either(
         ):
             with pytest.raises(psycopg.Error) as error:
                 db.execute(statement.encode())
+            common.begin(["--output", "json"])
             assert common.report(error.value) == 4
-            said = capfd.readouterr().err
-            document = json.dumps(failed_document(error.value))
+            document, said = capfd.readouterr()
             assert "SQLSTATE" in said
             assert "SQLSTATE" in document
             # The traceback's line of this file is the code, not the value.

@@ -111,6 +111,8 @@ def test_the_wheel_runs_outside_the_repository(python: Path, tmp_path: Path) -> 
     assert str(python.parent.parent) in where.stdout
     version = run(python.parent / "callctl", "--version", directory=tmp_path)
     assert (version.returncode, version.stdout) == (0, f"callctl {callctl.__version__}\n"), version.stderr
+    page = run(python.parent / "callctl", "explain", "lock-held", directory=tmp_path)
+    assert page.stdout.startswith("CALLCTL-LOCK-HELD\n"), page.stderr
     root = run(python, "-c", "from callctl.files import sql_root; print(sql_root())", directory=tmp_path)
     assert root.stdout.strip() == str(Path(where.stdout.strip()).parent / "sql")
 

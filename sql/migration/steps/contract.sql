@@ -149,6 +149,9 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
            format('ALTER TABLE %s ALTER COLUMN %s %s NOT NULL', relation, name, CASE expected WHEN 'yes' THEN 'SET' ELSE 'DROP' END)
          WHEN kind = 'column' AND property = 'numbers' AND found IS NOT NULL THEN
            format('ALTER TABLE %s ALTER COLUMN %s SET %s', relation, name, regexp_replace(expected, ' (?=INC|MIN|MAX|NO)', ' SET ', 'g'))
+         WHEN kind = 'column' AND property = 'generated' AND expected LIKE 'identity _' AND found = 'no' THEN
+           format('ALTER TABLE %s ALTER COLUMN %s ADD GENERATED %s AS IDENTITY', relation, name,
+                  CASE expected WHEN 'identity a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END)
          WHEN kind = 'column' AND property = 'default' THEN
            format('ALTER TABLE %s ALTER COLUMN %s %s', relation, name,
                   CASE expected WHEN 'none' THEN 'DROP DEFAULT' ELSE 'SET DEFAULT ' || expected END)

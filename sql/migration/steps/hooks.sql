@@ -66,6 +66,11 @@ WITH hooked AS (
   CROSS JOIN LATERAL regexp_matches(b.text, '\minto\s+(?:strict\s+)?(new|old)\M(?!\s*\.)', 'gi') AS m (found)
   WHERE b.before_row
   UNION ALL
+  SELECT b.oid, 'not known', 'FOR ' || upper(m.found[1]) || ' IN'
+  FROM body AS b
+  CROSS JOIN LATERAL regexp_matches(b.text, '\mfor(?:each)?\s+(new|old)\M', 'gi') AS m (found)
+  WHERE b.before_row
+  UNION ALL
   -- A comment in a comment, a string in dollars with one in it: the words may be others. So may NEW in quotes.
   SELECT b.oid, 'not known', 'quotes or comments' FROM body AS b
   WHERE b.before_row AND (b.text ~ '''|"|\$[[:alpha:]_]*\$|/\*|\*/' OR b.said ~ '"(new|old)"')

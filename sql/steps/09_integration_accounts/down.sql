@@ -5,5 +5,8 @@ DROP TRIGGER IF EXISTS update_integration_accounts_updated_at ON chatapp.integra
 
 ALTER TABLE chatapp.integration_accounts SET SCHEMA callctl;
 
+-- That it is there, and as what: verify compares it.
+SELECT callctl.remember_archived(9, 'callctl.integration_accounts'::regclass);
+
 -- The function goes if callctl made it, and nothing else has come to use it.
 SELECT callctl.drop_made_function(9);

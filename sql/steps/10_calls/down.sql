@@ -4,3 +4,6 @@
 DROP TRIGGER IF EXISTS update_calls_updated_at ON chatapp.calls;
 
 ALTER TABLE chatapp.calls SET SCHEMA callctl;
+
+-- That it is there, and as what: verify compares it.
+SELECT callctl.remember_archived(10, 'callctl.calls'::regclass);

@@ -2,3 +2,6 @@
 -- Specification: L2104-2110 (which drops the table).
 
 ALTER TABLE chatapp.call_transcripts SET SCHEMA callctl;
+
+-- That it is there, and as what: verify compares it.
+SELECT callctl.remember_archived(11, 'callctl.call_transcripts'::regclass);

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from callctl.backup.file import BackupFile, TableRows
 from callctl.database.lock import BACKUP_SESSION
 from callctl.database.programs import KILLED, Child, Program, reaching
-from callctl.errors import StepFailed
+from callctl.errors import Code, State, StepFailed
 from callctl.events import BackupProgress, OnEvent
 from callctl.files import read_sql
 
@@ -182,7 +182,10 @@ def dump(
             if "lock timeout" in failure:
                 raise DumpLockTimeout(failure)
             raise StepFailed(
-                f"pg_dump {options.program.version} ({options.program.source}) failed: {failure}", hint=_hint(failure)
+                Code.PG_DUMP_FAILED,
+                f"pg_dump {options.program.version} ({options.program.source}) failed: {failure}",
+                hint=_hint(failure),
+                state=State("unchanged"),
             )
         while not counted.done():
             progress.counting()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from callctl import files
-from callctl.errors import ConfigError, LockHeld, Refused
+from callctl.errors import Code, ConfigError, LockHeld, Refused
 
 # The manifest beside a backup: what is in it, and what a restore has to compare with.
 
@@ -96,18 +96,22 @@ def read_manifest(file: Path) -> Manifest:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
+            Code.BACKUP_MANIFEST_MISSING,
             f"{file} has no manifest beside it ({path.name}): nothing says what should be in it",
             hint="copy the manifest along with the dump; a dump of another tool's is for pg_restore:"
             " pg_restore --exit-on-error --single-transaction --dbname=NEW_DATABASE FILE",
         ) from None
     except OSError as problem:
-        raise ConfigError(f"cannot read {path}: {(problem.strerror or 'unreadable').lower()}") from None
+        raise ConfigError(
+            Code.FILE_UNREADABLE, f"cannot read {path}: {(problem.strerror or 'unreadable').lower()}"
+        ) from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise manifest_damaged(path, "it is not JSON") from None
     if not isinstance(document, dict) or "callctl_backup" not in document:
         raise manifest_damaged(path, "it is not a manifest of callctl's")
     if document["callctl_backup"] != MANIFEST_FORMAT:
         raise ConfigError(
+            Code.BACKUP_FORMAT,
             f"{path} is a manifest of format {document['callctl_backup']!r}; this callctl knows {MANIFEST_FORMAT}",
             hint=f"restore with the callctl that wrote it: {document.get('callctl_version', 'unknown')}",
         )
@@ -127,7 +131,9 @@ def read_manifest(file: Path) -> Manifest:
 
 def manifest_damaged(path: Path, why: str) -> ConfigError:
     """The error for a manifest that is not what was written."""
-    return ConfigError(f"{path} is damaged: {why}", hint="copy it again from where the backup was made")
+    return ConfigError(
+        Code.BACKUP_DAMAGED, f"{path} is damaged: {why}", hint="copy it again from where the backup was made"
+    )
 
 
 def _is(kind: type[Value]) -> Callable[[Any], Value]:
@@ -212,7 +218,9 @@ class BackupFile:
         except BlockingIOError:
             os.close(self.descriptor)
             raise LockHeld(
-                f"another backup is being written to {self.path}", hint="wait for it, or name another file"
+                Code.BACKUP_BUSY,
+                f"another backup is being written to {self.path}",
+                hint="wait for it, or name another file",
             ) from None
         except OSError as problem:
             os.close(self.descriptor)
@@ -301,6 +309,7 @@ def _marked(path: Path) -> dict[str, object] | None:
 
 def _not_own(path: Path) -> Refused:
     return Refused(
+        Code.FILE_EXISTS,
         f"{path} is there, and nothing says that callctl made it; it is left as it is",
         hint="name another file for the backup, or remove that one if nobody needs it",
     )
@@ -338,15 +347,20 @@ def open_dump(file: Path) -> int:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as problem:
         reason = (problem.strerror or "unreadable").lower()
-        raise ConfigError(f"cannot read {file}: {reason}", hint="name a file that callctl backup has written") from None
+        raise ConfigError(
+            Code.FILE_UNREADABLE, f"cannot read {file}: {reason}", hint="name a file that callctl backup has written"
+        ) from None
     except ValueError:
-        raise ConfigError(f"cannot read {file}: the name cannot be used", hint="name a backup") from None
+        raise ConfigError(
+            Code.FILE_UNREADABLE, f"cannot read {file}: the name cannot be used", hint="name a backup"
+        ) from None
     start = b""
     with contextlib.suppress(OSError):  # a directory
         start = os.pread(descriptor, 5, 0)
     if start != b"PGDMP":
         os.close(descriptor)
         raise ConfigError(
+            Code.NOT_A_BACKUP,
             f"{file} is not a dump in pg_dump's custom format",
             hint="name a file that callctl backup has written; a .sql file is for psql",
         )

@@ -18,9 +18,10 @@ from callctl.database import actions
 from callctl.database import connection as database
 from callctl.database.lock import RESTORE_SESSION, MigrationLock
 from callctl.database.programs import Child, Program, find_program
-from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed, quoted
+from callctl.errors import CallctlError, Code, ConfigError, Interrupted, Refused, State, StepFailed, quoted
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
 from callctl.files import read_sql
+from callctl.server_errors import code_of
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -172,9 +173,11 @@ class Replay:
     def _assert_whole(self, child: Child) -> None:
         if (failure := child.failure()) is not None:
             raise StepFailed(
+                Code.PG_RESTORE_FAILED,
                 f"pg_restore {self.program.version} ({self.program.source}) cannot read the dump: {failure};"
                 " nothing was restored",
                 hint="see whether the file is what was written (sha256sum), and pg_restore not older than its pg_dump",
+                state=_STANDS,
             )
 
     def _send(self, text: bytes) -> None:
@@ -246,9 +249,9 @@ class _Lines:
 
 # A backup put into an empty database: whole, compared with its manifest, or not at all.
 
-_STANDS = "nothing was restored: the database is as empty as before"
+_STANDS = State("unchanged", "nothing was restored: the database is as empty as before")
 _COMMIT = "the commit"
-_UNKNOWN = "whether it was restored is not known: see whether the database is empty"
+_UNKNOWN = State("unknown", "whether it was restored is not known: see whether the database is empty")
 
 
 @dataclass(frozen=True)
@@ -320,7 +323,9 @@ def restore(settings: Settings, name: str, *, no_owner: bool = False, on_event: 
                 _assert_contents(replay, dump)
                 there = _grants(connection)
             except KeyboardInterrupt:
-                raise Interrupted(f"interrupted; {_STANDS}", hint="run the same command again") from None
+                raise Interrupted(
+                    Code.INTERRUPTED, f"interrupted; {_STANDS}", hint="run the same command again", state=_STANDS
+                ) from None
             _restore(replay, dump, there)
         with closing(database.connect(settings, application_name=RESTORE_SESSION, session=True)) as connection:
             _record(connection, settings, dump, on_event)
@@ -363,6 +368,7 @@ def _opened(name: str) -> Iterator[_Dump]:
         size = os.fstat(descriptor).st_size
         if size != manifest.bytes:
             raise ConfigError(
+                Code.BACKUP_DAMAGED,
                 f"{file} is not whole: it has {size:,} bytes, and {manifest.bytes:,} were written",
                 hint="copy it again from where the backup was made",
             )
@@ -381,6 +387,7 @@ def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
     )
     if actual != dump.manifest.sha256:
         raise ConfigError(
+            Code.BACKUP_DAMAGED,
             f"{dump.file} is damaged: its SHA-256 begins with {actual[:12]},"
             f" that of the file that was written with {dump.manifest.sha256[:12]}",
             hint=f"copy it again from where the backup was made, together with {manifest_beside(dump.file).name}",
@@ -406,6 +413,7 @@ def _assert_contents(replay: Replay, dump: _Dump) -> None:
         )
     if replay.escapes():
         raise Refused(
+            Code.BACKUP_UNFIT,
             f"{dump.file} was written with standard_conforming_strings = off, which PostgreSQL 19 refuses",
             hint="take another backup: this callctl sets it on. Where only this file is left, a server of version 18 or"
             " older takes it: pg_restore --exit-on-error --single-transaction --dbname=NEW_DATABASE FILE",
@@ -417,33 +425,41 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
     manifest, target = dump.manifest, source_of(connection)
     where = f"database {target.database}"
     if target.standby:
-        raise Refused(f"{where} is on a standby, which takes no writes", hint="restore on a primary")
+        raise Refused(Code.READ_ONLY, f"{where} is on a standby, which takes no writes", hint="restore on a primary")
     occupied = connection.execute(read_sql("backup/occupied.sql")).fetchall()
     if occupied:
         held = "; ".join(
             f"{kind}s: {count} ({quoted(names)}{', …' if count > 3 else ''})" for kind, count, names in occupied
         )
         raise Refused(
+            Code.DATABASE_NOT_EMPTY,
             f"{where} is not empty: {held}",
             hint="restore into a new one: createdb --template=template0 NEW_DATABASE, and give it with --database",
         )
     if target.version_num // 10000 < manifest.server_version_num // 10000:
         raise Refused(
+            Code.BACKUP_UNFIT,
             f"the dump is from PostgreSQL {manifest.server_version}, and this server is {target.version}",
             hint="restore on a server of the same version or a later one",
         )
     if target.encoding != manifest.encoding:
         raise Refused(
+            Code.BACKUP_UNFIT,
             f"the dump's encoding is {manifest.encoding}, and that of {where} is {target.encoding}",
             hint=f"createdb --template=template0 --encoding={manifest.encoding} NEW_DATABASE",
         )
     may = connection.execute(read_sql("backup/may_create.sql")).fetchone()
     if not (may and may[0]):
-        raise Refused(f"this role may not create anything in {where}", hint="connect as the database's owner")
+        raise Refused(
+            Code.PERMISSION_DENIED,
+            f"this role may not create anything in {where}",
+            hint="connect as the database's owner",
+        )
     _assert_nothing_lacks(connection, manifest, no_owner=no_owner)
     privileges = [row[0] for row in connection.execute(read_sql("backup/default_privileges.sql"))]
     if privileges:
         raise Refused(
+            Code.DATABASE_NOT_EMPTY,
             f"{where} has default privileges, which everything restored by this role would get: {quoted(privileges)}",
             hint="restore into a new one (createdb --template=template0 NEW_DATABASE), or take them back with"
             " ALTER DEFAULT PRIVILEGES … REVOKE (psql's \\ddp lists them)",
@@ -502,7 +518,7 @@ def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owne
     lacking("role", True, f"{roles} that are not on this server", create)
     lacking("role", False, f"{roles} that cannot be given anything by this role", create)
     if problems:
-        raise Refused("; ".join(problems), hint="; ".join(hints))
+        raise Refused(Code.RESTORE_NEEDS, "; ".join(problems), hint="; ".join(hints))
 
 
 def _tell_needs(manifest: Manifest, on_event: OnEvent, *, no_owner: bool) -> None:
@@ -541,10 +557,14 @@ def _restore(replay: Replay, dump: _Dump, there: frozenset[str]) -> None:
             doing = _COMMIT
     except psycopg.Error as error:
         stands = _UNKNOWN if doing == _COMMIT and connection.closed else _STANDS
-        raise StepFailed(f"{doing}: {database.error_text(error)}; {stands}", hint=_hint(error)) from error
+        raise StepFailed(
+            code_of(error), f"{doing}: {database.error_text(error)}; {stands}", hint=_hint(error), state=stands
+        ) from error
     except KeyboardInterrupt:
         stands = _UNKNOWN if doing == _COMMIT else _STANDS
-        raise Interrupted(f"interrupted; {stands}", hint="run the same command again") from None
+        raise Interrupted(
+            Code.INTERRUPTED, f"interrupted; {stands}", hint="run the same command again", state=stands
+        ) from None
 
 
 def _hint(error: Exception) -> str:
@@ -584,8 +604,10 @@ def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEv
             wrong.append(f"{found_table.full_name} is not in the manifest")
     if wrong:
         raise StepFailed(
+            Code.RESTORE_DIFFERS,
             f"what was restored is not what was dumped: {quoted(wrong)}; {_STANDS}",
             hint="the dump and its manifest do not belong together, or the dump is damaged: copy both again",
+            state=_STANDS,
         )
 
 
@@ -611,10 +633,12 @@ def _assert_same_grants(connection: Connection, manifest: Manifest, there: froze
     ]
     if wrong:
         raise StepFailed(
+            Code.RESTORE_DIFFERS,
             "the grants are not those of the manifest: "
             + quoted(f"{line} {'is missing' if line in expected else 'is too much'}" for line in wrong)
             + f"; {_STANDS}",
             hint="restore into a database made with createdb --template=template0: another template may grant more",
+            state=_STANDS,
         )
 
 

@@ -18,7 +18,7 @@ from callctl.database import connection as database
 from callctl.database.guarded import with_retries
 from callctl.database.lock import BACKUP_SESSION, MigrationLock
 from callctl.database.programs import Program, find_program
-from callctl.errors import CallctlError, ConfigError, Interrupted, Refused, StepFailed, quoted
+from callctl.errors import CallctlError, Code, ConfigError, Interrupted, Refused, State, StepFailed, quoted
 from callctl.events import BackupProgress, Notice, OnEvent, ignore, sparing
 from callctl.files import read_sql
 from callctl.migration.steps import numbered
@@ -117,10 +117,14 @@ def backup(
         except KeyboardInterrupt:
             if file.kept:
                 raise Interrupted(
+                    Code.INTERRUPTED,
                     f"interrupted; {name} is whole, but perhaps not on record in the database",
                     hint="tell preflight of it with --backup-taken-at, or take another one",
+                    state=State("unknown"),
                 ) from None
-            raise Interrupted("interrupted; no file was left", hint="run the same command again") from None
+            raise Interrupted(
+                Code.INTERRUPTED, "interrupted; no file was left", hint="run the same command again", state=NO_FILE
+            ) from None
         return Backup(
             file=file.path,
             manifest=file.manifest,
@@ -137,6 +141,10 @@ _IN_BOTH = (
 )
 
 
+# A backup writes nothing to the database but its row in the audit trail, at the end.
+NO_FILE = State("unchanged", "no file was left")
+
+
 def _begin(connection: Connection, settings: Settings, left_out: Sequence[str]) -> tuple[Source, Program]:
     """What stands in the way is found out before anything is locked or written; no query waits long for a lock."""
     database.set_lock_timeout(connection, _PATIENCE * settings.lock_timeout_ms)
@@ -151,9 +159,14 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
     there = {row[0] for row in connection.execute(read_sql("backup/schemas.sql"))}
     for name in left_out:
         if name not in there:
-            raise Refused(f"there is no schema {name} to leave out", hint="psql's \\dn lists those of the database")
+            raise Refused(
+                Code.SCHEMA_NEEDED,
+                f"there is no schema {name} to leave out",
+                hint="psql's \\dn lists those of the database",
+            )
         if name in (settings.schema, "callctl"):
             raise Refused(
+                Code.SCHEMA_NEEDED,
                 f"schema {name} cannot be left out: a backup is for what the platform and callctl have there",
                 hint="leave that --exclude-schema out",
             )
@@ -162,6 +175,7 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
         needs = "".join(f"\n  {mine} needs {other}" for mine, other in rows[:5])
         others = f"\n  and {len(rows) - 5} more" if len(rows) > 5 else ""
         raise Refused(
+            Code.SCHEMA_NEEDED,
             f"without {quoted(left_out)} the rest could not be restored:{needs}{others}",
             hint="leave that --exclude-schema out",
         )
@@ -182,7 +196,9 @@ def _assert_readable(connection: Connection, settings: Settings, left_out: Seque
     else:
         problem = f"row-level security may hide rows of {names} from this role"
         hint = "connect as a superuser, or as a role with BYPASSRLS"
-    raise StepFailed(f"{problem}; no file was left", hint=hint + (leave if schemas else ""))
+    raise StepFailed(
+        Code.PERMISSION_DENIED, f"{problem}; {NO_FILE}", hint=hint + (leave if schemas else ""), state=NO_FILE
+    )
 
 
 def _take(
@@ -209,8 +225,8 @@ def _take(
     try:
         manifest = with_retries(settings, "a lock", attempt, on_event)
     except psycopg.Error as error:
-        failed = database.translated(error, "the dump", "", "no file was left")
-        raise StepFailed(failed.message.replace("\n", "; "), hint=failed.hint) from error
+        failed = database.translated(error, "the dump", "", NO_FILE)
+        raise StepFailed(failed.code, failed.message.replace("\n", "; "), hint=failed.hint, state=NO_FILE) from error
     size = file.size
     sha256 = file.settle(
         lambda bytes_done: on_event(BackupProgress("check", file.path.name, bytes_done, size, "bytes", size))

@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from functools import cache, partial
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -25,6 +25,8 @@ from callctl.cli import (
     common,
     companies,
     demo,
+    explain,
+    help,
     keys,
     loadtest,
     migrate,
@@ -37,7 +39,7 @@ from callctl.cli import (
     verify,
     webhooks,
 )
-from callctl.errors import CallctlError, UsageError
+from callctl.errors import CallctlError, Code, UsageError
 from callctl.render import console as render
 
 # A command whose answer could not be written; as for a file that cannot be.
@@ -47,25 +49,35 @@ HELP = """
 Takes the PostgreSQL database of a live multi-tenant chat platform through its voice call migration, and back.
 
 \b
-To see it work, on a PostgreSQL of its own:
+To see it work on a throw-away PostgreSQL:
   callctl demo
+
 \b
-To migrate a database (CALLCTL_DATABASE_URL says which; a copy first):
-  callctl backup before.dump   a copy that everything can come back from
-  callctl preflight            is it safe?
-  callctl migrate plan         what exactly will run?
-  callctl migrate up           do it
-  callctl verify               is everything as it should be?
-  callctl migrate down --all   and back
+To migrate the database in CALLCTL_DATABASE_URL (try a copy first):
+  callctl backup before.dump   back up the database
+  callctl preflight            check whether the migration can run safely
+  callctl migrate plan         show the SQL that would run
+  callctl migrate up           apply the pending steps
+  callctl verify               check schema and rows afterwards
+  callctl migrate down --all   roll back
 """
 
 EPILOG = """
-The options above may stand before or after the command. They can also be set in callctl.yaml or in the
+The options above work before or after the command. You can also set them in callctl.yaml or in the
 environment (CALLCTL_DATABASE_URL or DATABASE_URL, CALLCTL_SCHEMA, CALLCTL_OUTPUT, CALLCTL_CONFIG).
 
 \b
-Exit codes: 0 done; 1 a bug in callctl; 2 usage; 3 the answer is no (pending, blocked, failed checks,
-refused); 4 configuration or connection; 5 a step failed; 6 another run is at work; 130 interrupted.
+Exit codes:
+  0    done
+  1    a bug in callctl
+  2    wrong usage
+  3    not done: pending, blocked, a check failed, or refused
+  4    configuration or connection
+  5    a step failed
+  6    another callctl is running on this database
+  130  interrupted
+
+Each error ends with a code in brackets: callctl explain CODE says what it means and what to do.
 """
 
 app = typer.Typer(
@@ -75,7 +87,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"help_option_names": help.HELP_NAMES, "max_content_width": 100},
 )
 
 
@@ -90,23 +102,21 @@ def root(
     context: typer.Context,
     database: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The database, as a postgresql:// URL or a libpq connection string."),
+        typer.Option(metavar="URL", help="Database, as a postgresql:// URL or a libpq connection string."),
     ] = None,
     schema: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The schema of the platform's tables [default: chatapp]."),
+        typer.Option(metavar="NAME", help="Schema of the platform's tables [default: chatapp]."),
     ] = None,
     environment: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="What this database is, such as staging; shown before callctl writes."),
+        typer.Option(metavar="TEXT", help="Kind of database, such as staging; shown before callctl writes."),
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The settings file [default: ./callctl.yaml, if there]."),
+        typer.Option(metavar="FILE", help="Settings file [default: ./callctl.yaml, if it exists]."),
     ] = None,
-    output: Annotated[
-        str | None, typer.Option(metavar="text|json", help="How results are printed [default: text].")
-    ] = None,
+    output: Annotated[str | None, typer.Option(metavar="text|json", help="Output format [default: text].")] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -133,6 +143,7 @@ companies.register(app)
 settings.register(app)
 accounts.register(app)
 code_refs.register(app)
+explain.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")
 
@@ -151,7 +162,7 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
         elif equals:
             first.append(argument)
         elif (value := next(remaining, None)) is None or value.startswith("--"):
-            raise UsageError(f"{name} needs a value", hint="run callctl --help")
+            raise UsageError(Code.USAGE, f"{name} needs a value", hint="run callctl --help")
         else:
             first += [argument, value]
     return [*first, *rest]
@@ -184,7 +195,8 @@ def _after_output(code: int) -> int:
         return code
     reason = (problem.strerror or "it cannot be written").lower()
     if code == 0 and common.answers_only():
-        render.error(f"cannot write to stdout: {reason}", "send stdout to a file or a pipe that takes all of it")
+        hint = "send stdout to a file or a pipe that takes all of it"
+        render.error(Code.STDOUT_LOST, f"cannot write to stdout: {reason}", hint)
         return ANSWER_LOST
     render.warning(f"cannot write to stdout: {reason}; part of the output was lost, the exit code is that of the work")
     return code
@@ -195,7 +207,9 @@ def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
         render.note(common.trace(unraisable.exc_value))
 
 
-_command = cache(partial(get_command, app))  # typer takes some 30 ms to make the tree of commands
+@cache  # typer takes some 30 ms to make the tree of commands
+def _command() -> Any:
+    return help.arrange(get_command(app))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -204,6 +218,7 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its escape, not an exception.
             stream.reconfigure(errors="backslashreplace")
+    common.begin(arguments)
     try:
         result = _command().main(globals_first(arguments), prog_name="callctl", standalone_mode=False)
         if result == common.INTERRUPTED:  # typer has turned KeyboardInterrupt into this

@@ -7,18 +7,18 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import StatementTimeout
+from callctl.cli.common import StatementTimeout, Wide
 
 EPILOG = """
-With --problems only accounts that need somebody are shown, and there are some with exit code 3: one that is active
-and in error for more than an hour; an active one whose token has expired, or expires within a week; a webhook URL
-that is missing, or not of the documented form; is_active and status that contradict each other. The same questions
-are checks of callctl verify. Deleted accounts are left out. Secrets and the texts of errors are not read.
+An account has a problem if it is active and in error for more than an hour; if it is active and its token has
+expired or expires within a week; if its webhook URL is missing or not of the documented form; or if is_active
+and status contradict each other. callctl verify checks the same. Deleted accounts are left out. callctl reads
+no secrets and no error texts here.
 
 \b
 Examples:
   callctl accounts
-  callctl accounts --problems                 for a cron job or a monitor
+  callctl accounts --problems         for a cron job or a monitor
   callctl accounts --output json
 """
 
@@ -30,11 +30,12 @@ def register(parent: typer.Typer) -> None:
 def accounts(
     context: typer.Context,
     problems: Annotated[
-        bool, typer.Option("--problems", help="Only accounts with a problem; exit code 3 if there are any.")
+        bool, typer.Option("--problems", help="Only accounts with a problem; exit code 3 if there is one.")
     ] = False,
+    wide: Wide = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Show the integration accounts and how each is. Changes nothing."""
+    """List integration accounts and their state. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     from callctl.render import tenants as render_tenants
@@ -42,6 +43,6 @@ def accounts(
 
     with common.connected(settings) as connection:
         listed = health.accounts(connection, settings)
-    render_tenants.accounts(listed, settings.output, problems=problems)
+    render_tenants.accounts(listed, settings.output, problems=problems, wide=wide)
     if problems and any(account.troubles for account in listed):
         raise typer.Exit(3)

@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 EPILOG = """
-Reads TypeScript, JavaScript, Vue, Svelte, HTML, Python, SQL, GraphQL, Prisma, JSON and YAML, below each PATH:
-what git tracks and does not ignore, or all but dependencies and build output where there is no git. Every way
-of writing the name counts (chatbotType, chatbot_type, CHATBOT_TYPE, chatbot-type, …), in code, in strings and in
-SQL. Comments do not, and neither do longer names such as chatbotTypes.
+callctl reads TypeScript, JavaScript, Vue, Svelte, HTML, Python, SQL, GraphQL, Prisma, JSON and YAML below each
+PATH: the files that git tracks and does not ignore, or without git all but dependencies and build output. It
+finds every spelling of the name (chatbotType, chatbot_type, CHATBOT_TYPE, chatbot-type, …) in code, strings and
+SQL, and imports of the symbol under another name. It leaves out comments and longer names such as chatbotTypes.
 
 \b
 A comment on the same line, or alone on the line above, excludes a line:
-  label = bot.chatbotType  // callctl: allow - read by the old reports until May
+  bot.chatbotType  // callctl: allow - read by the old reports until May
 
-Exit code 3 if anything names a column, if a source file or directory could not be read, or if there is no file
-to read. Needs no database.
+Exit code 3 if a reference is found, if a source file or directory could not be read, or if there is no file to
+read. Needs no database.
 
 \b
 Examples:
@@ -36,28 +36,32 @@ def register(app: typer.Typer) -> None:
 
 def code_refs(
     context: typer.Context,
-    path: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and directories.", show_default=False)],
+    path: Annotated[list[str], typer.Argument(metavar="PATH", help="File or directory.", show_default=False)],
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A column to look for, in any spelling; repeatable [default: chatbot_type]."),
+        typer.Option(metavar="NAME", help="Column to look for, in any spelling; repeatable [default: chatbot_type]."),
     ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="GLOB", help="Leave out files and directories that match; repeatable."),
     ] = None,
-    comments: Annotated[bool, typer.Option("--comments", help="Also list comments.")] = False,
+    comments: Annotated[bool, typer.Option("--comments", help="Also list references in comments.")] = False,
     related: Annotated[
-        bool, typer.Option("--related", help="Also list longer names that contain the column's.")
+        bool, typer.Option("--related", help="Also list longer names that contain the column's name.")
     ] = False,
     github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
 ) -> None:
-    """List what in a source tree still names the type column that steps 5 and 6 drop."""
+    """List the places in a source tree that name the type column, which steps 5 and 6 drop."""
     common.answering()
     import os
 
     settings = common.settings_offline(context)
     if github and settings.output != "text":
-        raise UsageError(f"--github and --output {settings.output} are two different outputs", hint="choose one")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--github and --output {settings.output} are two different outputs",
+            hint="choose one",
+        )
     from callctl.coderefs import search as use_case
     from callctl.render import coderefs as render_code_refs
 

@@ -6,17 +6,28 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
-from callctl.errors import CallctlError, Refused, UsageError
+from callctl.errors import (
+    UNKNOWN,
+    CallctlError,
+    Code,
+    ConfigError,
+    ConnectionFailed,
+    Interrupted,
+    Refused,
+    State,
+    UsageError,
+)
 from callctl.redaction import hide_hex_words, is_utf8, name_shown, printable, redact
 from callctl.render import console as render
-from callctl.server_errors import outline
+from callctl.server_errors import code_of, outline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +35,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from callctl.config.database_url import Target
-    from callctl.config.settings import Settings
+    from callctl.config.settings import Output, Settings
 
     Connection: TypeAlias = "psycopg.Connection[Any]"
 
@@ -43,12 +54,33 @@ class _Work:
     """What this process has been asked for: a command (``begun``), which does nothing but answer (``answers``).
 
     ``target`` is the database that it has connected to, once it has; ``warnings`` about the settings wait for that.
+    ``output`` is how results, and so errors, are printed.
     """
 
     begun = False
     answers = False
     target: Target | None = None
     warnings: tuple[str, ...] = ()
+    output: Output = "text"
+
+
+def begin(arguments: Sequence[str]) -> None:
+    """A run begins. Its errors are in the format that was asked for, also where the rest cannot be understood."""
+    render.begin()
+    _Work.begun = _Work.answers = False
+    _Work.target, _Work.warnings = None, ()
+    asked = os.environ.get("CALLCTL_OUTPUT")
+    options = list(takewhile(lambda argument: argument != "--", arguments))
+    for option, following in pairwise([*options, ""]):
+        name, equals, value = option.partition("=")
+        if name == "--output":
+            asked = value if equals else following
+    _Work.output = next((known for known in render.WRITTEN if known == asked), "text")
+
+
+def output() -> Output:
+    """How results are printed, as far as the command line and the environment say; no file is read."""
+    return _Work.output
 
 
 def answering() -> None:
@@ -85,7 +117,7 @@ def _load(context: typer.Context, options: Mapping[str, object | None]) -> Setti
     _assert_utf8(context)
     given = context.find_object(Globals) or Globals()
     loaded = load_settings({**given.options, **options}, config=given.config)
-    _Work.warnings = loaded.warnings
+    _Work.warnings, _Work.output = loaded.warnings, loaded.output
     return loaded
 
 
@@ -110,7 +142,7 @@ def target() -> Target | None:
 
 # What a parameter names where its value may hold any byte: the name of a file, and that of a company, which companies
 # looks for among all that are named.
-_ANY_BYTES = ("FILE", "FILE.html", "GLOB", "PATH...", "[COMPANY]...")
+_ANY_BYTES = ("FILE", "FILE.html", "GLOB", "PATH", "COMPANY")
 
 
 def _assert_utf8(context: typer.Context) -> None:
@@ -122,7 +154,7 @@ def _assert_utf8(context: typer.Context) -> None:
         if metavar not in _ANY_BYTES and not all(is_utf8(text) for text in texts if isinstance(text, str)):
             option = parameter.opts[0]
             name = option if option.startswith("-") else metavar or option.upper()
-            raise UsageError(f"{name} holds bytes that are not UTF-8", hint="write it in UTF-8")
+            raise UsageError(Code.OPTION_VALUE, f"{name} holds bytes that are not UTF-8", hint="write it in UTF-8")
 
 
 @contextmanager
@@ -158,11 +190,14 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
         return
     if not can_ask():
         raise Refused(
+            Code.CONFIRMATION_NEEDED,
             "nobody can be asked (this is not a terminal), and this command writes; nothing was changed",
             hint="add --yes after the command",
         )
     if not render.ask(f"{text} in schema {settings.schema} of {place(connection, settings)}?"):
-        raise Refused("not confirmed; nothing was changed", hint="answer y, or add --yes after the command")
+        raise Refused(
+            Code.NOT_CONFIRMED, "not confirmed; nothing was changed", hint="answer y, or add --yes after the command"
+        )
 
 
 def assert_named(
@@ -179,6 +214,7 @@ def assert_named(
     if given is not None:
         if given != target.database:
             raise Refused(
+                Code.WRONG_DATABASE,
                 f"--confirm-database names {name_shown(given)}, but this is database {name_shown(target.database)};"
                 " nothing was changed",
                 hint="look at the target above: give its name, or connect to the other database",
@@ -186,6 +222,7 @@ def assert_named(
     elif needed and (yes or not can_ask()):
         why = "--yes does not confirm it" if yes else "this is not a terminal, so it cannot be typed"
         raise Refused(
+            Code.CONFIRMATION_NEEDED,
             f"{command} needs the name of the database: {why}; nothing was changed",
             hint="add --confirm-database NAME, with the name of the database that is meant",
         )
@@ -205,7 +242,7 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
         # What was typed is not repeated: it may be a password.
         why = f"the name that was typed is not {name_shown(target.database)}" if typed else "not confirmed"
         hint = "check the target above, and run the same command again if it is the database that is meant"
-        raise Refused(f"{why}; nothing was changed", hint=hint)
+        raise Refused(Code.NOT_CONFIRMED, f"{why}; nothing was changed", hint=hint)
 
 
 def place(connection: Connection, settings: Settings) -> str:
@@ -223,7 +260,9 @@ def step_number(text: str | None, *, lowest: int) -> int | None:
 
     highest = len(step_directories())
     if not (len(text) < 4 and text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
-        raise UsageError(f"--to is not a step: {text!r}", hint=f"give a number from {lowest} to {highest}")
+        raise UsageError(
+            Code.OPTION_VALUE, f"--to is not a step: {text!r}", hint=f"give a number from {lowest} to {highest}"
+        )
     return int(text)
 
 
@@ -234,7 +273,11 @@ def writable(name: str) -> Path:
     path = Path(name)
     target = path if path.exists() else path.absolute().parent
     if path.is_dir() or not os.access(target, os.W_OK):
-        raise UsageError(f"cannot write {path}", hint="name a file in a directory that exists and is yours to write")
+        raise UsageError(
+            Code.FILE_UNWRITABLE,
+            f"cannot write {path}",
+            hint="name a file in a directory that exists and is yours to write",
+        )
     return path
 
 
@@ -244,6 +287,7 @@ def assert_report(path: Path) -> None:
 
     if path.exists() and not is_report(path):
         raise Refused(
+            Code.FILE_EXISTS,
             f"{path} is there, and is not a report of callctl's; nothing was changed",
             hint="name a file that is not there, or an earlier report",
         )
@@ -283,10 +327,12 @@ def lines_of(name: str) -> list[str]:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UsageError(f"{'stdin' if name == '-' else name} is not UTF-8 text", hint=hint) from None
+        raise UsageError(
+            Code.FILE_UNREADABLE, f"{'stdin' if name == '-' else name} is not UTF-8 text", hint=hint
+        ) from None
     except (OSError, ValueError) as problem:
         reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
-        raise UsageError(f"cannot read {name}: {reason}", hint=hint) from None
+        raise UsageError(Code.FILE_UNREADABLE, f"cannot read {name}: {reason}", hint=hint) from None
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
@@ -299,58 +345,60 @@ def report(error: BaseException) -> int:
     warn()
     if os.environ.get("CALLCTL_DEBUG"):
         render.note(trace(error))
-    if isinstance(error, CallctlError):
-        render.error(error.message, error.hint)
-        return error.exit_code
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        render.error("interrupted")
-        return INTERRUPTED
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
+    told = as_error(error)
+    if isinstance(error, typer.TyperException) and told.hint is None:
+        render.note(str(error.format_message()).strip())
+    else:
+        render.error(told.code, told.message, told.hint)
+    render.failed(told, told.state if _Work.target else State("not touched"), _Work.target, _Work.output)
+    return told.exit_code
+
+
+def as_error(error: BaseException) -> CallctlError:
+    """Any exception as an error of callctl's, which may be shown."""
+    if isinstance(error, CallctlError):
+        return error
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return Interrupted(Code.INTERRUPTED, "interrupted")
     if isinstance(error, typer.TyperException):
         return _usage(error)
     psycopg = sys.modules.get("psycopg")  # not imported yet: then it cannot be one of its errors
     if psycopg is not None and isinstance(error, psycopg.Error):
-        return _server(error)
+        # Its words are not repeated: it may have come while secrets were read or written.
+        hint = "look for the message in the server's log; callctl preflight looks at connection, privileges and locks"
+        return ConnectionFailed(code_of(error), f"the database answered: {outline(error)}", hint=hint)
     if isinstance(error, OSError) and error.strerror:
-        render.error(f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower())
-        return 4
+        reason = error.strerror.lower()
+        file = f": {error.filename}" if error.filename else ""
+        return ConfigError(Code.SYSTEM_ERROR, f"{reason}{file}", state=UNKNOWN)
     if isinstance(error, UnicodeError):
         # A name or a row in another encoding, at a place that does not know of it; the text itself may be a secret.
-        render.error(
+        return ConfigError(
+            Code.NOT_UTF8,
             "a name or a value holds bytes that are not UTF-8, and cannot be sent or shown",
-            "run the command again with CALLCTL_DEBUG=1 and report what it prints; look for such names in the database",
+            hint="run the command again with CALLCTL_DEBUG=1 and report what it prints; look for such names in the"
+            " database",
+            state=UNKNOWN,
         )
-        return 4
     detail = " ".join(f"{type(error).__name__}: {error}".split())
-    render.error(
+    return CallctlError(
+        Code.INTERNAL,
         f"internal error: {detail}",
-        "this is a bug in callctl; run the command again with CALLCTL_DEBUG=1 and report what it prints",
+        hint="this is a bug in callctl; run the command again with CALLCTL_DEBUG=1 and report what it prints",
     )
-    return 1
 
 
-def _usage(error: Any) -> int:
+def _usage(error: Any) -> UsageError:
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help is the message, and hint enough
+        return UsageError(Code.USAGE, "no command is given")
     context = getattr(error, "ctx", None)
     message = str(error.format_message()).strip()
-    if type(error).__name__ == "NoArgsIsHelpError":
-        render.note(message)
-        return 2
     path = context.command_path if context is not None else "callctl"
     # A key pasted in groups comes as several arguments, of which the message may name one alone.
     message = hide_hex_words(message.rstrip("."))
-    render.error(message[:1].lower() + message[1:], f"run {path} --help")
-    return 2
-
-
-def _server(error: Any) -> int:
-    """A server's error that no use case expected; what was under way has been rolled back.
-
-    Its words are not repeated: it may have come while secrets were read or written.
-    """
-    hint = "look for the message in the server's log; callctl preflight looks at connection, privileges and locks"
-    render.error(f"the database answered: {outline(error)}", hint)
-    return 4
+    return UsageError(Code.USAGE, message[:1].lower() + message[1:], hint=f"run {path} --help")
 
 
 def trace(error: BaseException) -> str:
@@ -378,60 +426,62 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 # Options that more than one command takes. Their values are text: ``config`` parses what is a setting.
 
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
+Yes: TypeAlias = Annotated[
+    bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; required without a terminal.")
+]
 ConfirmDatabase: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="The name of the database that is meant: refused if it is another. Does not ask, with or without --yes.",
+        help="Confirm the database by its name instead of typing it; refused if the name differs.",
     ),
 ]
 BackupTakenAt: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="When the last backup was finished, such as 2026-01-31T04:00:00Z, if callctl has not taken it.",
+        help="When the last backup finished, such as 2026-01-31T04:00:00Z, if another tool took it.",
     ),
 ]
 MaintenanceNotified: TypeAlias = Annotated[
     bool | None,
-    typer.Option("--maintenance-notified", help="Confirm that the maintenance notice has gone out to the users."),
+    typer.Option("--maintenance-notified", help="Confirm that users received the maintenance notice."),
 ]
 StatementTimeout: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="How long one question may take [default: 30s].")
+    str | None, typer.Option(metavar="DURATION", help="Longest time for one query [default: 30s].")
 ]
 LockTimeout: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="How long one attempt may wait for a lock before it lets others pass [default: 50ms].",
+        help="Longest wait for a lock in one attempt, before clients may pass [default: 50ms].",
     ),
 ]
 LockWait: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="How long to go on attempting altogether [default: 5min]."),
+    typer.Option(metavar="DURATION", help="Longest wait for a lock in all attempts together [default: 5min]."),
 ]
 LockHold: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="How long clients may wait behind a lock that is held [default: 500ms]."),
+    typer.Option(metavar="DURATION", help="Longest time to hold a lock that clients wait for [default: 500ms]."),
 ]
 BatchSize: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="ROWS", help="The most rows written in one transaction [default: 2000].")
+    str | None, typer.Option(metavar="ROWS", help="Most rows written in one transaction [default: 2000].")
 ]
 BatchTime: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="How long one batch may take; its size adapts [default: 50ms]."),
+    typer.Option(metavar="DURATION", help="Target time of one batch; its size adapts [default: 50ms]."),
 ]
 BatchWorkers: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="NUMBER", help="How many sessions write batches at the same time [default: 2]."),
+    typer.Option(metavar="NUMBER", help="Sessions that write batches at the same time [default: 2]."),
 ]
 MaxReplicationLag: TypeAlias = Annotated[
     str | None,
-    typer.Option(metavar="DURATION", help="Wait for a replica that is further behind than this [default: 10s]."),
+    typer.Option(metavar="DURATION", help="Pause while a replica is further behind than this [default: 10s]."),
 ]
 PauseFile: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Wait between two transactions while this file exists.")
+    str | None, typer.Option(metavar="FILE", help="Pause between transactions while this file exists.")
 ]
 NewTablesRowSecurity: TypeAlias = Annotated[
     str | None,
@@ -439,43 +489,36 @@ NewTablesRowSecurity: TypeAlias = Annotated[
 ]
 DryRun: TypeAlias = Annotated[
     bool,
-    typer.Option("--dry-run", help="Show what would run, and change nothing: no lock, no table of callctl's."),
+    typer.Option("--dry-run", help="Show what would run. Takes no lock and writes nothing."),
 ]
-Everything: TypeAlias = Annotated[
-    bool, typer.Option("--all", help="Show each problem in full: why, and what to do; and what is ok.")
-]
+Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Show each finding in full, and what is ok.")]
 Names: TypeAlias = Annotated[
-    bool, typer.Option("--names", help="Show by name the tables, rows and sessions that a line counts.")
+    bool, typer.Option("--names", help="List the tables, rows and sessions behind each count.")
 ]
+Wide: TypeAlias = Annotated[bool, typer.Option("--wide", help="Show every column, even beyond the terminal's width.")]
 DeferDrops: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--defer-drops",
-        help="Leave out steps 5 and 6: the type columns stay, in step with the flags, until a later up.",
+        help="Skip steps 5 and 6: the type columns stay, synchronized with the flags, until a later up.",
     ),
 ]
 Atomic: TypeAlias = Annotated[
     bool,
-    typer.Option("--atomic", help="All steps in one transaction: clients wait until it ends."),
+    typer.Option("--atomic", help="Run all steps in one transaction; clients wait until it ends."),
 ]
-Wait: TypeAlias = Annotated[
-    bool, typer.Option("--wait", help="If another callctl is at work on the database, wait for it to finish.")
-]
+Wait: TypeAlias = Annotated[bool, typer.Option("--wait", help="Wait while another callctl is running on the database.")]
 Shadow: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--shadow", help="Take back step 1 through a shadow column: clients do not wait for a rewrite of users."
-    ),
+    typer.Option("--shadow", help="Take back step 1 through a shadow column, without a blocking rewrite of users."),
 ]
 InPlace: TypeAlias = Annotated[
     bool,
-    typer.Option("--in-place", help="Take back step 1 in place: clients wait while PostgreSQL rewrites users."),
+    typer.Option("--in-place", help="Take back step 1 in place; clients wait while PostgreSQL rewrites users."),
 ]
 RunReport: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE.html", help="Also write a page that says what ran when and how it ended, whatever happens."
-    ),
+    typer.Option(metavar="FILE.html", help="Also write an HTML report of the run, however it ends."),
 ]
 
 

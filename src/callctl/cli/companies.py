@@ -7,12 +7,12 @@ from typing import Annotated, TypeAlias
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Yes
-from callctl.errors import UsageError
+from callctl.cli.common import LockTimeout, LockWait, StatementTimeout, Wait, Wide, Yes
+from callctl.errors import Code, UsageError
 
 EPILOG = """
-A chatbot takes calls where its company is switched on and the chatbot is enabled for calls. Companies are off
-until somebody switches them on (features.callEnabled in their settings).
+A chatbot takes calls if it is enabled for calls and its company is switched on. Companies are off by default
+(features.callEnabled in their settings).
 
 \b
 A pilot:
@@ -21,9 +21,9 @@ A pilot:
   callctl companies list --enabled
 """
 WRITE_EPILOG = """
-All of them or none: one that is unknown, deleted, or has settings that cannot take the flag, and nothing is
-changed (exit code 3). Everything else in the settings stays as it is. What was changed, from what to what, is a
-row of callctl.action.
+All companies change, or none does: if one is unknown, deleted, or has settings that cannot take the flag,
+callctl changes nothing (exit code 3). The other settings stay as they are. callctl.action records the old and
+the new value.
 
 \b
 Examples:
@@ -32,29 +32,27 @@ Examples:
 """
 
 app = typer.Typer(
-    help="For which companies calls are switched on.",
+    help="Switch calls on or off for companies.",
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 Named: TypeAlias = Annotated[
-    list[str] | None, typer.Argument(metavar="[COMPANY]...", help="The company's id or slug.", show_default=False)
+    list[str] | None, typer.Argument(metavar="COMPANY", help="Company id or slug.", show_default=False)
 ]
 NamesFile: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--file", metavar="FILE", help="A file of ids and slugs, one a line, or - for stdin; # begins a comment."
+        "--file", metavar="FILE", help="File with one id or slug per line, or - for stdin; # starts a comment."
     ),
 ]
 WithoutFlag: TypeAlias = Annotated[
     bool,
-    typer.Option(
-        "--without-flag", help="All companies without a flag, deleted ones too: they are off already, and get false."
-    ),
+    typer.Option("--without-flag", help="All companies without a flag, deleted ones too: they are off, and get false."),
 ]
 LookOnly: TypeAlias = Annotated[
-    bool, typer.Option("--dry-run", help="Show which companies would change, and change nothing.")
+    bool, typer.Option("--dry-run", help="Show which companies would change; change nothing.")
 ]
 
 
@@ -65,10 +63,11 @@ def register(parent: typer.Typer) -> None:
 @app.command("list")
 def list_(
     context: typer.Context,
-    enabled: Annotated[bool, typer.Option("--enabled", help="Only those that are switched on.")] = False,
+    enabled: Annotated[bool, typer.Option("--enabled", help="Only companies with calls switched on.")] = False,
+    wide: Wide = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Show which companies are on, and how many of their chatbots take calls. Changes nothing."""
+    """List companies, whether calls are on, and their chatbots that take calls. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     from callctl.render import tenants as render_tenants
@@ -76,7 +75,7 @@ def list_(
 
     with common.connected(settings) as connection:
         listed = companies.companies(connection, settings)
-    render_tenants.companies_listed(listed, settings.output, only_enabled=enabled)
+    render_tenants.companies_listed(listed, settings.output, only_enabled=enabled, wide=wide)
 
 
 @app.command(epilog=WRITE_EPILOG.format(command="enable"))
@@ -146,11 +145,13 @@ def _switch(
         names += common.lines_of(file)
     if without_flag and (given or file is not None):
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--without-flag takes no names: it is about every company without a flag",
             hint="name companies, or give --without-flag",
         )
     if not names and not without_flag:
         raise UsageError(
+            Code.OPTION_MISSING,
             "no company is named" + (f": {file} has no line with an id or a slug" if file else ""),
             hint="give ids or slugs, or a file of them with --file; callctl companies list shows them",
         )

@@ -11,11 +11,11 @@ from callctl.cli.sandbox import SCHEMAS
 from callctl.sandbox.lifecycle import Baseline
 
 EPILOG = """
-It starts a PostgreSQL of its own, in a directory of its own, and leaves nothing behind. CALLCTL_DATABASE_URL,
-DATABASE_URL and the PG* variables are not looked at. Exit code 3 means that the proof did not hold.
+callctl starts its own PostgreSQL in a temporary directory, and removes both at the end. It ignores
+CALLCTL_DATABASE_URL, DATABASE_URL and the PG* variables. Exit code 3 if a row is not what it was before.
 
 \b
-Next: callctl sandbox start, a "before" database to try the commands on
+Next: callctl sandbox start, for a database to try the commands on
 """
 
 
@@ -27,27 +27,28 @@ def demo(
     context: typer.Context,
     baseline: Annotated[
         Baseline,
-        typer.Option(help=f"The schema: {SCHEMAS}."),
+        typer.Option(
+            metavar="BASELINE", show_default=False, help=f"Schema to start from: {SCHEMAS} [default: deployed]."
+        ),
     ] = Baseline.deployed,
     rows: Annotated[
         int | None,
-        typer.Option(min=50, max=200_000, metavar="N", help="How many chatbots [default: 3000]."),
+        typer.Option(min=50, max=200_000, metavar="N", help="Number of chatbots, 50 to 200,000 [default: 3000]."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."),
+        typer.Option(min=0, max=1_000_000_000, metavar="N", help="Seed of the generated rows [default: 1]."),
     ] = None,
 ) -> None:
-    """Watch the whole story on an embedded PostgreSQL. Before, up, new rows, down, and what was kept."""
+    """Migrate a throw-away PostgreSQL up and down, and show that nothing was lost."""
     output = common.settings_offline(context).output
     from callctl.render import demo as render_demo
-    from callctl.render import progress as render_progress
     from callctl.sandbox import demo as story
     from callctl.sandbox import lifecycle as sandbox
     from callctl.sandbox.lifecycle import DEFAULT_SEED
 
     sandbox.ignore_environment()
-    with render_progress.json_failure(output), render_demo.screen(output) as tell:
+    with render_demo.screen(output) as tell:
         told = story.demo(
             tell,
             baseline=baseline,

@@ -7,23 +7,24 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Yes
-from callctl.errors import UsageError
+from callctl.cli.common import BackupTakenAt, LockTimeout, LockWait, Wait, Wide, Yes
+from callctl.errors import Code, UsageError
 
 EPILOG = """
-Keys are named in callctl.yaml under `keys:`, with where each comes from: a variable, a file, or a command.
+The section `keys:` of callctl.yaml names each key and its source: an environment variable, a file or a command.
 
 \b
-A key of your own, to begin with or to rotate to:
+A new key, to begin with or to rotate to:
   callctl keys generate --out secrets/k2.key
+
 \b
 After a rotation:
-  callctl keys list          what is under which key
-  callctl keys retire k1     once nothing is
+  callctl keys list          number of values under each key
+  callctl keys retire k1     once no value is under it
 """
 
 app = typer.Typer(
-    help="The keys that integration secrets are encrypted with.",
+    help="Generate, list and retire encryption keys.",
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -39,10 +40,10 @@ def generate(
     context: typer.Context,
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="FILE", help="Write it to a new file that only you can read."),
+        typer.Option("--out", metavar="FILE", help="Write the key to a new file that only you can read."),
     ] = None,
 ) -> None:
-    """Make a key: 64 hexadecimal digits. Without --out it is printed."""
+    """Generate a key of 64 hexadecimal digits, printed unless you pass --out."""
     settings = common.settings_offline(context)
     from callctl import files
     from callctl.render import secrets as render_secrets
@@ -58,10 +59,10 @@ def generate(
 
 @app.command(
     "list",
-    epilog="Every secret is decrypted to tell which key it is under, archived and saved ones too; this takes a while.",
+    epilog="callctl decrypts every secret, archived and saved ones too, to find its key. This takes a while.",
 )
-def list_(context: typer.Context) -> None:
-    """Show the keys of callctl.yaml and how many values are under each. Changes nothing."""
+def list_(context: typer.Context, wide: Wide = False) -> None:
+    """List the keys of callctl.yaml and the number of values under each. Changes nothing."""
     common.answering()
     settings = common.settings(context)
     from callctl.render import progress as render_progress
@@ -70,30 +71,30 @@ def list_(context: typer.Context) -> None:
 
     with common.connected(settings) as connection, render_progress.until_answered(settings.output) as on_event:
         listed = key_use.keys(connection, settings, on_event=on_event)
-    render_secrets.keys(listed, settings.output)
+    render_secrets.keys(listed, settings.output, wide=wide)
 
 
 RETIRE_EPILOG = """
-First the key is looked for: in the declared fields, live, archived and saved, and in every other table of every schema
-that the role can read. One value under the key, and it is refused: exit code 3, with the counts and where. What
-cannot be looked into (foreign tables, tables without SELECT or behind row-level security, large objects) is
-listed, and refused until it is named with --not-scanned. A retired key is refused as primary. Backups are not
-scanned: keep the key itself for as long as you keep one that needs it.
+callctl first looks for values under the key: in the declared fields, live, archived and saved, and in every
+other table that the role can read. If it finds one, it refuses (exit code 3) and says where. It also lists what
+it cannot read (foreign tables, tables without SELECT or behind row-level security, large objects), and refuses
+until --not-scanned names each. A retired key cannot be primary again. Backups are not scanned: keep the key as
+long as a backup needs it.
 
 \b
 Examples:
   callctl keys retire k1 --backup-taken-at 2026-01-31T04:00:00Z
-  callctl keys retire k1 --not-scanned crm.contacts    a foreign table that you know of
+  callctl keys retire k1 --not-scanned crm.contacts
 """
 
 
 @app.command(epilog=RETIRE_EPILOG)
 def retire(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id in callctl.yaml.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="Key id in callctl.yaml.")],
     not_scanned: Annotated[
         list[str] | None,
-        typer.Option(metavar="SCHEMA.TABLE", help="Go on although this table cannot be looked into. Repeatable."),
+        typer.Option(metavar="SCHEMA.TABLE", help="Accept that callctl cannot read this table; repeatable."),
     ] = None,
     wait: Wait = False,
     yes: Yes = False,
@@ -106,7 +107,7 @@ def retire(
 
     if not is_key_id(id):
         hint = "callctl keys list shows the ids; the key itself is never an argument"
-        raise UsageError("ID is not the id of a key", hint=hint)
+        raise UsageError(Code.OPTION_VALUE, "ID is not the id of a key", hint=hint)
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets

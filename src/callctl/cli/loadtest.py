@@ -10,7 +10,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import DryRun, LockTimeout, LockWait, Wait, Yes
-from callctl.errors import Refused, UsageError
+from callctl.errors import UNCHANGED, Code, Refused, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,19 +26,19 @@ MOST_HISTORY = 100_000
 LONGEST = "10min"
 
 EPILOG = """
-Each session takes one call after another: announced by a webhook, ringing, answered, twenty lines of transcript,
-completed, looked at. One dashboard for ten sessions asks the other queries of the specification. Everything
-belongs to a company that callctl makes for it, written down in callctl.load_test, and removes at the end; what a
-killed load test has left, the next one removes first, and --clean whichever steps are applied. Times count from
-when the plan wanted a statement, so a stall of the server is seen. No call is taken: nothing but the database is used.
+Each session runs one call after another: webhook, ringing, answered, twenty lines of transcript, completed,
+viewed. One dashboard for every ten sessions runs the other queries of the specification. All rows belong to a
+company that callctl creates, records in callctl.load_test and removes at the end. The next load test, or
+--clean, removes what a killed one left behind. A time starts when its statement was planned to start, so that a
+stall of the server shows. There are no phone calls: only the database is used.
 
-Exit code 3 if the 95th percentile of a query is over --limit, or a statement failed. A database that is not a
-sandbox has to be named: on the terminal, or with --confirm.
+Exit code 3 if the 95th percentile of a query exceeds --limit, or a statement failed. Outside a sandbox you name the
+database at the terminal or with --confirm.
 
 \b
 Examples:
   callctl loadtest --duration 30s
-  callctl loadtest --sessions 100 --report load.html --confirm platform_staging
+  callctl loadtest --sessions 100 --report load.html --confirm staging
   callctl loadtest --clean
 """
 
@@ -50,57 +50,61 @@ def register(app: typer.Typer) -> None:
 def loadtest(
     context: typer.Context,
     sessions: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Call sessions at the same time [default: 100].")
+        str | None, typer.Option(metavar="NUMBER", help="Concurrent call sessions [default: 100].")
     ] = None,
     connections: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER", help="Connections that they share [default: one for each session]."),
+        typer.Option(metavar="NUMBER", help="Connections that the sessions share [default: one per session]."),
     ] = None,
     duration: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="How long, at most [default: 30s; with --calls 10min].")
+        str | None, typer.Option(metavar="DURATION", help="Longest duration [default: 30s; with --calls 10min].")
     ] = None,
-    calls: Annotated[str | None, typer.Option(metavar="NUMBER", help="End when so many calls are through.")] = None,
+    calls: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Stop after this number of completed calls.")
+    ] = None,
     call_time: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="How long one call takes [default: 10s].")
+        str | None, typer.Option(metavar="DURATION", help="Duration of one call [default: 10s].")
     ] = None,
     history: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER", help="Calls from before, for the dashboards to show [default: 1000]."),
+        typer.Option(metavar="NUMBER", help="Earlier calls for the dashboards to show [default: 1000]."),
     ] = None,
     limit: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="What the 95th percentile of each query must keep [default: 100ms]."),
+        typer.Option(metavar="DURATION", help="Limit for the 95th percentile of each query [default: 100ms]."),
     ] = None,
     report: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also draw it to FILE, which ends in .html or .svg.")
+        str | None, typer.Option(metavar="FILE", help="Also write a report to FILE, ending in .html or .svg.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it is an earlier report.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is an earlier report.")] = False,
     confirm: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The database's name; needed where there is no terminal and no sandbox."),
+        typer.Option(metavar="NAME", help="Name of the database; required without a terminal, outside a sandbox."),
     ] = None,
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Only remove what load tests have left that were killed.")
-    ] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Only remove what killed load tests left behind.")] = False,
     dry_run: DryRun = False,
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
     lock_wait: LockWait = None,
 ) -> None:
-    """Run call sessions against the database, in rows of their own, and measure the specification's queries."""
+    """Measure the specification's queries under a load of call sessions."""
     about_load = {"--sessions": sessions, "--connections": connections, "--duration": duration, "--calls": calls,
                   "--call-time": call_time, "--history": history, "--limit": limit, "--report": report}  # fmt: skip
     given = [name for name, value in about_load.items() if value is not None]
     if clean and (given or dry_run):
         raise UsageError(
-            f"--clean runs no load, and {given[0] if given else '--dry-run'} is about one", hint="leave one of them out"
+            Code.OPTIONS_CONFLICT,
+            f"--clean runs no load, and {given[0] if given else '--dry-run'} is about one",
+            hint="leave one of them out",
         )
     number = _number("--sessions", sessions or "100", 1, MOST_SESSIONS)
     shared = number if connections is None else _number("--connections", connections, 1, MOST_SESSIONS)
     if shared > number:
         raise UsageError(
-            f"{shared} connections are more than {number} sessions can use", hint="use at most as many as --sessions"
+            Code.OPTION_VALUE,
+            f"{shared} connections are more than {number} sessions can use",
+            hint="use at most as many as --sessions",
         )
     most = None if calls is None else _number("--calls", calls, 1, MOST_CALLS)
     seconds = _duration("--duration", duration or (LONGEST if most is not None else "30s"))
@@ -108,7 +112,9 @@ def loadtest(
     before = _number("--history", history or "1000", 0, MOST_HISTORY)
     limit_ms = _duration("--limit", limit or "100ms") * 1000
     if overwrite and report is None:
-        raise UsageError("--overwrite replaces a report, and --report names none", hint="add --report FILE")
+        raise UsageError(
+            Code.OPTION_MISSING, "--overwrite replaces a report, and --report names none", hint="add --report FILE"
+        )
     file = None if report is None else _report(report, overwrite=overwrite)
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.loadtest.sessions import Workload
@@ -128,7 +134,9 @@ def loadtest(
 def _number(option: str, text: str, lowest: int, highest: int) -> int:
     if not (len(text) < 8 and text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
         raise UsageError(
-            f"{option} is not a whole number from {lowest} to {highest}: {text[:40]!r}", hint="give it in digits"
+            Code.OPTION_VALUE,
+            f"{option} is not a whole number from {lowest} to {highest}: {text[:40]!r}",
+            hint="give it in digits",
         )
     return int(text)
 
@@ -140,7 +148,7 @@ def _duration(option: str, text: str) -> float:
     try:
         return duration(text) / 1000
     except Unusable as problem:
-        raise UsageError(f"{option} {problem.message}", hint=problem.hint) from None
+        raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
 
 
 def _report(name: str, *, overwrite: bool) -> Path:
@@ -148,13 +156,20 @@ def _report(name: str, *, overwrite: bool) -> Path:
 
     if not name.endswith(SUFFIXES):
         raise UsageError(
-            f"--report does not know what to draw: {name!r}", hint="name a file that ends in .html or .svg"
+            Code.OPTION_VALUE,
+            f"--report does not know what to draw: {name!r}",
+            hint="name a file that ends in .html or .svg",
         )
     file = common.writable(name)
     if not os.access(file.absolute().parent, os.W_OK):
-        raise UsageError(f"cannot write {file}", hint="name a file in a directory that exists and is yours to write")
+        raise UsageError(
+            Code.FILE_UNWRITABLE,
+            f"cannot write {file}",
+            hint="name a file in a directory that exists and is yours to write",
+        )
     if not overwrite and os.path.lexists(file):
         raise Refused(
+            Code.FILE_EXISTS,
             f"{file} is there already; nothing was changed",
             hint="name a file that is not there, or add --overwrite to replace an earlier report",
         )
@@ -178,15 +193,14 @@ def _clean(settings: Settings, name: str | None, *, wait: bool, yes: bool) -> No
     from callctl.render import loadtest as render_loadtest
     from callctl.render import progress as render_progress
 
-    with render_progress.json_failure(settings.output, common.target):
-        with common.connected(settings, writes=True) as connection:
-            if name is not None:
-                _assert_name(connection, settings, name)
-            else:
-                common.confirm(connection, settings, "Remove what load tests have left", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            removed = load.clean(settings, wait=wait, on_event=on_event)
-        render_loadtest.cleaned(removed, settings.output, common.target())
+    with common.connected(settings, writes=True) as connection:
+        if name is not None:
+            _assert_name(connection, settings, name)
+        else:
+            common.confirm(connection, settings, "Remove what load tests have left", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        removed = load.clean(settings, wait=wait, on_event=on_event)
+    render_loadtest.cleaned(removed, settings.output, common.target())
     if any(company.kept for company in removed):
         raise typer.Exit(3)
 
@@ -206,22 +220,24 @@ def _load(
     from callctl.render import loadtest as render_loadtest
     from callctl.render import progress as render_progress
 
-    with render_progress.json_failure(settings.output, common.target):
-        with common.connected(settings, writes=True) as connection:
-            # What would be refused is refused before anybody has to type something.
-            loadtest_run.assert_possible(connection, settings, workload)
-            _confirm(connection, settings, name)
-        with render_progress.running(settings.output) as on_event:
-            result = loadtest_run.load_test(
-                settings, workload, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event
-            )
-        # The result first: the disk may be full.
-        render_loadtest.measured(result, settings.output, common.target())
+    with common.connected(settings, writes=True) as connection:
+        # What would be refused is refused before anybody has to type something.
+        loadtest_run.assert_possible(connection, settings, workload)
+        _confirm(connection, settings, name)
+    with render_progress.running(settings.output) as on_event:
+        result = loadtest_run.load_test(
+            settings, workload, history=history, limit_ms=limit_ms, wait=wait, on_event=on_event
+        )
+    # The result first: the disk may be full.
+    render_loadtest.measured(result, settings.output, common.target())
     written = file is None or _written(file, render_loadtest.write_picture(result, file.suffix))
     if result.interrupted:
         # Behind the result, which is whole: no line of a failure follows it in JSON.
         raise Interrupted(
-            f"interrupted after {result.seconds:.1f} s; its rows are removed", hint="run the same command again"
+            Code.INTERRUPTED,
+            f"interrupted after {result.seconds:.1f} s; its rows are removed",
+            hint="run the same command again",
+            state=UNCHANGED,
         )
     if not result.passed:
         raise typer.Exit(3)
@@ -257,6 +273,7 @@ def _confirm(connection: Connection, settings: Settings, name: str | None) -> No
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused(
+            Code.CONFIRMATION_NEEDED,
             "a load test writes to a database that is no sandbox only if its name is given; nothing was changed",
             hint="add --confirm and the database's name after the command",
         )
@@ -271,6 +288,7 @@ def _assert_name(connection: Connection, settings: Settings, name: str) -> None:
     actual = database.target_of(connection, settings).database
     if name != actual:
         raise Refused(
+            Code.WRONG_DATABASE,
             f"this is not database {name!r} but {actual}; nothing was changed"
             if name
             else "not confirmed; nothing was changed",

@@ -20,10 +20,11 @@ from callctl.cli.common import (
     RunOptions,
     Shadow,
     StatementTimeout,
+    Wide,
     Yes,
     with_run_options,
 )
-from callctl.errors import Refused, UsageError
+from callctl.errors import Code, Refused, State, UsageError
 from callctl.events import MigrationStarted, StepFinished
 from callctl.render import console as render
 
@@ -44,14 +45,18 @@ def report_file(options: RunOptions) -> Path | None:
         return None
     if options.dry_run:
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--report tells of a run, and --dry-run runs nothing",
             hint="leave one of them out; callctl migrate plan prints what would run",
         )
     if not options.report.endswith((".html", ".htm")):
-        raise UsageError(f"--report writes a page: {options.report!r}", hint="name a file that ends in .html")
+        raise UsageError(
+            Code.OPTION_VALUE, f"--report writes a page: {options.report!r}", hint="name a file that ends in .html"
+        )
     file = common.writable(options.report)
     if not os.access(file.resolve().parent, os.W_OK):
         raise UsageError(
+            Code.FILE_UNWRITABLE,
             f"cannot write {file}: it is written anew in its directory, which is not yours to write",
             hint="name a file in a directory that is",
         )
@@ -131,31 +136,30 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
     file = report_file(options)
     by_name = wish.direction == "down" and is_production(settings.environment)
     command = f"callctl migrate {wish.direction}" + (" in production" if by_name else "")
-    with render_progress.json_failure(settings.output, common.target):
-        if options.dry_run:
-            common.answering()
-            with common.connected(settings) as connection:
-                common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
-                render_answers.plan(_plan(connection, settings, wish), settings.output)
-            return
-        asked = False
-        if not options.yes or by_name or named is not None:
-            with common.connected(settings, writes=True) as connection:
-                common.assert_named(connection, settings, named, yes=options.yes, needed=by_name, command=command)
-                asked = named is None and (by_name or common.asks(connection, yes=options.yes))
-                if asked:
-                    _look_and_ask(connection, settings, wish, options, by_name=by_name)
+    if options.dry_run:
+        common.answering()
+        with common.connected(settings) as connection:
+            common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
+            render_answers.plan(_plan(connection, settings, wish), settings.output)
+        return
+    asked = False
+    if not options.yes or by_name or named is not None:
+        with common.connected(settings, writes=True) as connection:
+            common.assert_named(connection, settings, named, yes=options.yes, needed=by_name, command=command)
+            asked = named is None and (by_name or common.asks(connection, yes=options.yes))
+            if asked:
+                _look_and_ask(connection, settings, wish, options, by_name=by_name)
 
-        with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
+    with render_progress.running(settings.output) as on_event, reported(file, on_event) as report:
 
-            def show(findings: Sequence[Finding]) -> None:
-                report.add_findings(findings)
-                if not asked:
-                    _show(findings, wish)
+        def show(findings: Sequence[Finding]) -> None:
+            report.add_findings(findings)
+            if not asked:
+                _show(findings, wish)
 
-            on_findings = show if report.wanted or not asked else None
-            run = migrate.take(settings, wish, wait=options.wait, on_event=report, on_findings=on_findings)
-        render_answers.run(run, settings.output, common.target())
+        on_findings = show if report.wanted or not asked else None
+        run = migrate.take(settings, wish, wait=options.wait, on_event=report, on_findings=on_findings)
+    render_answers.run(run, settings.output, common.target())
 
 
 def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan:
@@ -222,6 +226,7 @@ def _show(findings: Sequence[Finding], wish: Wish, *, asks: bool = False) -> Non
     render_checks.before_run(findings, asks=asks and common.can_ask())
     if blocking := _blocking(findings):
         raise Refused(
+            Code.PREFLIGHT_BLOCKERS,
             f"preflight blocks: {', '.join(blocking)}; nothing was changed",
             hint=f"do what it says above, then run callctl migrate {wish.direction} again",
         )
@@ -244,12 +249,12 @@ def _how(planned: Plan, *, atomic: bool) -> str:
 
 GROUP_EPILOG = """
 \b
-A first time:  callctl preflight, migrate plan, migrate up, verify
-And back:      callctl migrate down --all
+To migrate:      callctl preflight, migrate plan, migrate up, verify
+To roll back:    callctl migrate down --all
 """
 
 group = typer.Typer(
-    help="Take the database through the steps, or back.",
+    help="Apply the migration's steps, or roll them back.",
     epilog=GROUP_EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -261,9 +266,9 @@ def register(app: typer.Typer) -> None:
 
 
 STATUS_EPILOG = """
-A callctl that is at work is shown first: its command and step, who runs it, since when, how much of the step is
-committed, and what it waits for. Another role's sessions are visible to members of pg_monitor. Exit code 0 if every
-step is applied as its file says, 3 if one is pending or edited since.
+A run in progress is shown first: its command and step, who started it and when, how much of the step is committed,
+and what it waits for. To see another role's sessions, be a member of pg_monitor. Exit code 0 if every step is applied
+and its file is unchanged, 3 otherwise.
 """
 
 
@@ -273,11 +278,9 @@ def status(
     everything: Annotated[
         bool, typer.Option("--all", help="List every step: its state, when it was applied and by whom.")
     ] = False,
-    names: Annotated[
-        bool, typer.Option("--names", help="Show what this database calls otherwise than the specification.")
-    ] = False,
+    names: Annotated[bool, typer.Option("--names", help="Show the names that differ from the specification.")] = False,
 ) -> None:
-    """Show what is at work, and which steps are applied. Changes nothing."""
+    """Show which steps are applied, and whether a run is in progress. Changes nothing."""
     common.answering()
     settings = common.settings(context)
     from callctl.migration import live_runs, migrate
@@ -293,37 +296,39 @@ def status(
 
 
 PLAN_EPILOG = """
-The SQL goes to stdout, in the names that this database uses, ready to be read or kept.
+The SQL goes to stdout, with the names that this database uses.
 
 \b
 Examples:
-  callctl migrate plan                          all that is still to run
-  callctl migrate plan --to 4                   up to and with step 4
-  callctl migrate plan --defer-drops            all but the drops of the type columns
-  callctl migrate plan --down > rollback.sql    the way back
+  callctl migrate plan                          every pending step
+  callctl migrate plan --to 4                   up to and including step 4
+  callctl migrate plan --defer-drops            keep the old type columns
+  callctl migrate plan --down > rollback.sql    the rollback
 """
 
 
 @group.command(epilog=PLAN_EPILOG)
 def plan(
     context: typer.Context,
-    down: Annotated[bool, typer.Option("--down", help="The way back instead of the way up.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Plan migrate down instead of migrate up.")] = False,
     to: Annotated[
         str | None,
         typer.Option(
             metavar="N",
-            help="Up: the last step to apply. Down: the step to go back to, 0 for none.",
+            help="Last step to apply; with --down, the step to roll back to (0: all the way).",
         ),
     ] = None,
     defer_drops: DeferDrops = False,
     shadow: Shadow = False,
     in_place: InPlace = False,
 ) -> None:
-    """Print the SQL that would run on this database. Changes nothing."""
+    """Show the SQL that would run on this database. Changes nothing."""
     common.answering()
     if down and defer_drops:
         raise UsageError(
-            "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"
+            Code.OPTIONS_CONFLICT,
+            "--defer-drops is for the way up",
+            hint="down takes back what is applied; a deferred step is not",
         )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
@@ -343,16 +348,17 @@ def plan(
 
 
 UP_EPILOG = """
-First comes preflight: what it says blocks, stops; warnings do not. Each step is checked by its own verify
-before it counts. If a step fails or you press Ctrl-C, run the same command again: it goes on from there.
+Preflight runs first: a blocker stops the command, a warning does not. callctl verifies each step before it counts as
+applied. If a step fails, or after Ctrl-C, run the same command again to resume.
 
 \b
 Examples:
-  callctl migrate up                 asks before it writes
+  callctl migrate up                 asks for confirmation
   callctl migrate up --yes           for scripts
   callctl migrate up --to 4          the first four steps only
-  callctl migrate up --defer-drops   the old application goes on working; a later up drops its columns
+  callctl migrate up --defer-drops   keep the old type columns
   callctl migrate up --atomic        all or nothing, in a maintenance window
+
 \b
 Next: callctl verify
 """
@@ -362,7 +368,7 @@ Next: callctl verify
 @with_run_options
 def up(
     context: typer.Context,
-    to: Annotated[str | None, typer.Option(metavar="N", help="The last step to apply.")] = None,
+    to: Annotated[str | None, typer.Option(metavar="N", help="Last step to apply.")] = None,
     defer_drops: DeferDrops = False,
     *,
     run: RunOptions,
@@ -370,7 +376,7 @@ def up(
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Apply the steps that are pending, after a preflight."""
+    """Apply the pending steps, after a preflight."""
     target = common.step_number(to, lowest=1)
     settings = common.settings(
         context,
@@ -385,18 +391,20 @@ def up(
 
 
 DOWN_EPILOG = """
-Nothing is lost: what the steps removed comes back, and what was written since is saved for the next up. The
-tables of calls, transcripts and integration accounts are set aside with their rows.
+callctl restores what the steps removed, and saves what was written since for the next up. It archives the tables of
+calls, transcripts and integration accounts with their rows.
 
-Where the environment is production, the name of the database is typed at the terminal, or given with
---confirm-database NAME; --yes alone is refused there (exit code 3).
+In the environment production, type the name of the database when asked, or pass --confirm-database NAME; --yes
+alone is refused there (exit code 3).
 
 \b
 Examples:
-  callctl migrate plan --down        look first
-  callctl migrate down --to 8        take back what came after step 8
-  callctl migrate down --all         all the way
-  callctl migrate down --all --environment production --confirm-database platform
+  callctl migrate plan --down        see what would run
+  callctl migrate down --to 8        take back the steps after step 8
+  callctl migrate down --all         take back every step
+  callctl migrate down --all --environment production \\
+      --confirm-database platform
+
 \b
 Next: callctl migrate status
 """
@@ -408,14 +416,14 @@ def down(
     context: typer.Context,
     to: Annotated[
         str | None,
-        typer.Option(metavar="N", help="The step to go back to; it stays applied."),
+        typer.Option(metavar="N", help="Roll back to this step, which stays applied."),
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Take back every step, as --to 0.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Roll back every step; the same as --to 0.")] = False,
     truncate_avatars: Annotated[
         bool,
         typer.Option(
             "--truncate-avatars",
-            help="Cut avatar URLs over 500 characters to fit the old column; the full ones are saved.",
+            help="Cut avatar URLs over 500 characters to fit the old column; callctl saves the full ones.",
         ),
     ] = False,
     shadow: Shadow = False,
@@ -424,14 +432,20 @@ def down(
     run: RunOptions,
     confirm_database: ConfirmDatabase = None,
 ) -> None:
-    """Take steps back, losing nothing. Say how far: --to N or --all."""
+    """Roll back applied steps without losing rows. Needs --to N or --all."""
     if (to is None) == (not all_):
-        problem = "down needs --to N or --all" if to is None else "--to N and --all contradict each other"
-        raise UsageError(problem, hint="use either --to N, which keeps steps 1 to N, or --all")
+        code, problem = Code.OPTIONS_CONFLICT, "--to N and --all contradict each other"
+        if to is None:
+            code, problem = Code.OPTION_MISSING, "down needs --to N or --all"
+        raise UsageError(code, problem, hint="use either --to N, which keeps steps 1 to N, or --all")
     target = common.step_number(to, lowest=0) or 0
     through_shadow = _through_shadow(shadow, in_place)
     if shadow and run.atomic:
-        raise UsageError("--shadow is many transactions, --atomic is one", hint="use either --shadow or --atomic")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            "--shadow is many transactions, --atomic is one",
+            hint="use either --shadow or --atomic",
+        )
     settings = common.settings(context, **run.settings())
     from callctl.migration.migrate import Wish
 
@@ -442,18 +456,19 @@ def down(
 def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
     """What the two options say together; None where neither is given."""
     if shadow and in_place:
-        raise UsageError("--shadow and --in-place are two different ways", hint="use either, or neither")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT, "--shadow and --in-place are two different ways", hint="use either, or neither"
+        )
     return shadow if shadow or in_place else None
 
 
 ADOPT_EPILOG = """
-For a database that was migrated without callctl: by psql with callctl's files, or by the document's SQL. A
-step is recorded only if its verify passes. Only callctl's own tables are written. Exit code 3 if a step
-could not be proved.
+For a database that was migrated with psql, by callctl's files or the specification's SQL. callctl records a
+step only if its checks pass, and writes only to its own tables. Exit code 3 if a step failed its checks.
 
-Where verify says that callctl's own tables were changed by hand (records-unchanged), restore schema callctl from a
-backup. Without one, --changed-records accepts what they hold: migrate down works again, and what is gone from them
-does not come back. It records no step.
+If verify reports that callctl's own tables were changed by hand (records-unchanged), restore schema callctl
+from a backup. Without a backup, --changed-records accepts what the tables hold: migrate down works again, but
+missing rows do not come back. It records no step.
 
 \b
 Next: callctl migrate status
@@ -468,14 +483,18 @@ def adopt(
         bool,
         typer.Option(
             "--changed-records",
-            help="Accept what callctl's own tables hold where they were changed by hand; record no step.",
+            help="Accept callctl's own tables as they are after a change by hand; record no step.",
         ),
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """Record the steps that are already in the database. Each is proved by its verify first."""
+    """Record steps that were applied without callctl, after checking each."""
     if changed_records and defer_drops:
-        raise UsageError("--changed-records records no step, so none can be deferred", hint="use one of the two")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            "--changed-records records no step, so none can be deferred",
+            hint="use one of the two",
+        )
     settings = common.settings(context)
     if changed_records:
         _accept(settings, yes=yes)
@@ -484,13 +503,12 @@ def adopt(
     from callctl.render import migration as render_answers
     from callctl.render import progress as render_progress
 
-    with render_progress.json_failure(settings.output, common.target):
-        with common.connected(settings, writes=True) as connection:
-            common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
-        exit_code = 0 if all(step.adopted for step in adopted) else 3
-        render_answers.adopted(adopted, settings.output, exit_code, common.target())
+    with common.connected(settings, writes=True) as connection:
+        common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
+    exit_code = 0 if all(step.adopted for step in adopted) else 3
+    render_answers.adopted(adopted, settings.output, exit_code, common.target())
     if exit_code:
         raise typer.Exit(exit_code)
 
@@ -502,21 +520,20 @@ def _accept(settings: Settings, *, yes: bool) -> None:
     from callctl.render import migration as render_answers
     from callctl.render import progress as render_progress
 
-    with render_progress.json_failure(settings.output, common.target):
-        with common.connected(settings, writes=True) as connection:
-            with database.read_in_time(connection, settings, "migrate adopt", "nothing was recorded"):
-                changed = store.changed_records(connection)
-            if changed:
-                render_answers.changed_records(changed)
-                common.confirm(connection, settings, "Accept this: what is gone from these tables stays gone", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            accepted = adoption.adopt_records(settings, on_event)
-        render_answers.accepted(accepted, settings.output, common.target())
+    with common.connected(settings, writes=True) as connection:
+        with database.read_in_time(connection, settings, "migrate adopt", State("unchanged", "nothing was recorded")):
+            changed = store.changed_records(connection)
+        if changed:
+            render_answers.changed_records(changed)
+            common.confirm(connection, settings, "Accept this: what is gone from these tables stays gone", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        accepted = adoption.adopt_records(settings, on_event)
+    render_answers.accepted(accepted, settings.output, common.target())
 
 
 @group.command()
-def history(context: typer.Context) -> None:
-    """List every step taken, up and down. Says when, by whom, from where and with which callctl."""
+def history(context: typer.Context, wide: Wide = False) -> None:
+    """List every step applied or taken back: when, by whom, from which host, with which callctl."""
     common.answering()
     settings = common.settings(context)
     from callctl.migration import migrate
@@ -526,4 +543,4 @@ def history(context: typer.Context) -> None:
     with common.connected(settings) as connection:
         rows = migrate.history(connection)
     applied = {number for number, row in steps.last_rows(rows).items() if row.direction == "up"}
-    render_answers.history(rows, steps.deferred_steps(applied), settings.output)
+    render_answers.history(rows, steps.deferred_steps(applied), settings.output, wide=wide)

@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import BackupTakenAt, DeferDrops, Everything, MaintenanceNotified, Names, StatementTimeout
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 from callctl.events import Direction
 
 
@@ -17,19 +17,20 @@ def register(app: typer.Typer) -> None:
 
 
 EPILOG = """
-A finding blocks (migrate up would refuse), warns (read it first), is unknown (callctl cannot know; you may)
-or ok. A problem is a line; --all says why it matters, what to do, and what is ok. Exit code 3 if one blocks.
-Nothing is written, and no table of the platform is locked against a writer. Where the database has event triggers,
-DDL on a table of callctl's own is tried and rolled back.
+Each finding is a blocker (migrate up would refuse), a warning (read it first), unknown (callctl cannot tell;
+you may know) or ok. --all shows why a finding matters and what to do. Exit code 3 if there is a blocker.
+callctl writes nothing and blocks no writer. If the database has event triggers, callctl tries DDL on a table of
+its own and rolls it back.
 
 \b
 Examples:
   callctl preflight
-  callctl preflight --all --names       in full, with tables, rows and sessions by name
-  callctl preflight --backup-taken-at 2026-01-31T04:00:00Z --maintenance-notified
-  callctl preflight --defer-drops       before an up that leaves the type columns
-  callctl preflight --down --to 8       before a down that leaves steps 1 to 8 applied
+  callctl preflight --all --names    in full, with tables, rows and sessions
+  callctl preflight --backup-taken-at 2026-01-31T04:00:00Z
+  callctl preflight --defer-drops    before migrate up --defer-drops
+  callctl preflight --down --to 8    before migrate down --to 8
   callctl preflight --output json
+
 \b
 Next: callctl migrate plan, then callctl migrate up
 """
@@ -37,10 +38,10 @@ Next: callctl migrate plan, then callctl migrate up
 
 def preflight(
     context: typer.Context,
-    down: Annotated[bool, typer.Option("--down", help="Ask what migrate down needs, instead of migrate up.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Check migrate down instead of migrate up.")] = False,
     to: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Up: the last step to apply. Down: the step to go back to (default: 0, none)."),
+        typer.Option(metavar="N", help="Last step to apply; with --down, the step to roll back to [default: 0]."),
     ] = None,
     defer_drops: DeferDrops = False,
     everything: Everything = False,
@@ -49,11 +50,13 @@ def preflight(
     maintenance_notified: MaintenanceNotified = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Ask the database whether the pending steps can run safely. Changes nothing."""
+    """Check whether the pending steps can run safely. Changes nothing."""
     common.answering()
     if down and defer_drops:
         raise UsageError(
-            "--defer-drops is for the way up", hint="down takes back what is applied; a deferred step is not"
+            Code.OPTIONS_CONFLICT,
+            "--defer-drops is for the way up",
+            hint="down takes back what is applied; a deferred step is not",
         )
     direction: Direction = "down" if down else "up"
     target = common.step_number(to, lowest=0 if down else 1)

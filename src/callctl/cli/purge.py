@@ -6,12 +6,13 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import ConfirmDatabase, Yes
+from callctl.errors import State
 
 EPILOG = """
-What is saved is what makes migrate down exact: values that a step removed or overwrote, and rows that a down
-took away. After a purge they are gone for good. callctl shows what it would delete, and has the name of the database
-typed. A script gives it with --confirm-database NAME; --yes alone is enough only in a sandbox whose environment
-is not production. Another name, or no name and no terminal: exit code 3, and nothing was deleted.
+Saved values and rows make migrate down exact: what a step removed or overwrote, and rows that a down took away.
+callctl shows what it would delete, and asks for the name of the database. Scripts pass --confirm-database NAME;
+--yes alone is enough only in a sandbox outside production. With another name, or no name and no terminal,
+callctl deletes nothing (exit code 3).
 
 \b
 Examples:
@@ -25,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDatabase = None) -> None:
-    """Delete what callctl has saved to take steps back. There is no way back from this one."""
+    """Delete for good the values and rows that callctl saved for migrate down."""
     settings = common.settings(context)
     from callctl.config.database_url import is_production
     from callctl.database import connection as database
@@ -38,7 +39,7 @@ def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDat
     with common.connected(settings) as connection:
         by_name = is_production(settings.environment) or not is_sandbox(connection)
         common.assert_named(connection, settings, confirm_database, yes=yes, needed=by_name, command="callctl purge")
-        with database.read_in_time(connection, settings, "purge", "nothing was deleted"):
+        with database.read_in_time(connection, settings, "purge", State("unchanged", "nothing was deleted")):
             saved = store.saved_summary(connection)
             applied = steps.applied_steps(store.history(connection))
         if saved:

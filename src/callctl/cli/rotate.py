@@ -20,36 +20,38 @@ from callctl.cli.common import (
     PauseFile,
     StatementTimeout,
     Wait,
+    Wide,
     Yes,
 )
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.secrets.rows.row import Binding
 
 EPILOG = """
-Plaintext becomes encrypted, values under an older key are re-encrypted, the rest stays as it is. Batches, a
-commit each; the application may write meanwhile. Stopped anywhere, the same command goes on from there; the same
-command on another machine helps. Exit code 3: a value was left as it was, and is listed. It does not open, no declared
-path reaches it, or it has the form of another tool's ciphertext.
+callctl encrypts plaintext, re-encrypts values that are under an older key, and leaves the rest as it is. It
+works in batches, each its own transaction, while the application keeps writing. After a stop, run the same
+command again to resume; run it on a second machine to share the work. Exit code 3 if a value was left as it
+was; callctl lists it. Such a value does not decrypt, no declared path reaches it, or it looks like another
+tool's ciphertext.
 
-Before and after plaintext is encrypted, callctl names the triggers, rules, publications, slots, replicas and backups
-that get or hold copies of it.
+Before and after it encrypts plaintext, callctl names the triggers, rules, publications, slots, replicas and
+backups that receive or hold copies.
 
 \b
 Examples:
-  callctl rotate-secrets --status      what is under which key; changes nothing
-  callctl rotate-secrets --dry-run     decrypt everything, and write nothing
-  callctl rotate-secrets --workers 2   in two processes
-  callctl rotate-secrets --bind        to values that open only in their own row and field (version 2)
-  callctl rotate-secrets --bind-new ID to bind what came unbound into a row later, after you have checked it
+  callctl rotate-secrets --status       count secrets by key
+  callctl rotate-secrets --dry-run      decrypt everything, write nothing
+  callctl rotate-secrets --workers 2    in two processes
+  callctl rotate-secrets --bind         values decrypt only in their own row
+  callctl rotate-secrets --bind-new ID  bind values you checked in a row
 
-Once --bind has finished, a value that is not bound is reported and left (exit code 3), by every later run: it may have
-been copied from another row. --bind-new names the rows that you have checked; --unbind ends this.
+After --bind, every later run reports an unbound value and leaves it (exit code 3): it may be a copy from another row.
+--bind-new names rows that you checked; --unbind ends binding.
 
-Webhook secrets are not encrypted: the application reads them. callctl webhooks replaces them; --webhook-secrets is
-another way to say it, and takes the options of callctl webhooks rotate. With --put-back it is callctl webhooks restore.
+Webhook secrets are not encrypted, because the application reads them: see callctl webhooks. --webhook-secrets
+takes the options of callctl webhooks rotate; with --put-back it is callctl webhooks restore.
 
 \b
 Next: callctl keys list, callctl keys retire
@@ -64,34 +66,32 @@ def register(app: typer.Typer) -> None:
 def rotate_secrets(
     context: typer.Context,
     status: Annotated[
-        bool, typer.Option("--status", help="Count the secrets by tenant, field, key and version, and stop.")
+        bool, typer.Option("--status", help="Count the secrets by tenant, field, key and version. Changes nothing.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decrypt everything and count what would be written; write nothing.")
+        bool, typer.Option("--dry-run", help="Decrypt every value and count what would be written; write nothing.")
     ] = False,
     bind: Annotated[
-        bool, typer.Option("--bind", help="Bind values to company, row and field (version 2); the first time, all.")
+        bool, typer.Option("--bind", help="Bind each value to its company, row and field (version 2).")
     ] = False,
     bind_new: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ID",
-            help="Bind what is unbound in this row, though its field was bound before; repeat it for more rows.",
+            help="Bind the unbound values of this row, in a field that was bound before; repeatable.",
         ),
     ] = None,
-    unbind: Annotated[
-        bool, typer.Option("--unbind", help="To version 1; without it, what is bound stays bound.")
-    ] = False,
+    unbind: Annotated[bool, typer.Option("--unbind", help="Go back to version 1, which binds nothing.")] = False,
     encrypt_foreign: Annotated[
         bool,
-        typer.Option("--encrypt-foreign", help="Encrypt what has the form of another tool's ciphertext once more."),
+        typer.Option("--encrypt-foreign", help="Also encrypt values that look like another tool's ciphertext."),
     ] = False,
-    workers: Annotated[str | None, typer.Option(metavar="N", help="Processes that work at it [default: 1].")] = None,
+    workers: Annotated[str | None, typer.Option(metavar="N", help="Worker processes [default: 1].")] = None,
     webhook_secrets: Annotated[
         bool,
         typer.Option(
             "--webhook-secrets",
-            help="Another way to say callctl webhooks rotate, or with --put-back callctl webhooks restore.",
+            help="The same as callctl webhooks rotate; with --put-back, webhooks restore.",
         ),
     ] = False,
     account: Annotated[str | None, typer.Option(metavar="ID", hidden=True)] = None,
@@ -100,6 +100,7 @@ def rotate_secrets(
     to_file: Annotated[str | None, typer.Option(metavar="FILE", hidden=True)] = None,
     grace: Annotated[str | None, typer.Option(metavar="DURATION", hidden=True)] = None,
     put_back: Annotated[bool, typer.Option("--put-back", hidden=True)] = False,
+    wide: Wide = False,
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
@@ -123,24 +124,34 @@ def rotate_secrets(
     }
     given = [name for name, there in about_webhooks.items() if there]
     if given and not webhook_secrets:
-        raise UsageError(f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT, f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out"
+        )
     if bind and unbind:
-        raise UsageError("--bind and --unbind are opposites", hint="use one of them")
+        raise UsageError(Code.OPTIONS_CONFLICT, "--bind and --unbind are opposites", hint="use one of them")
     if bind_new and unbind:
-        raise UsageError("--bind-new and --unbind are opposites", hint="use one of them")
+        raise UsageError(Code.OPTIONS_CONFLICT, "--bind-new and --unbind are opposites", hint="use one of them")
     if bind_new and "" in bind_new:
-        raise UsageError("--bind-new needs the id of a row", hint="callctl rotate-secrets --status lists the ids")
+        raise UsageError(
+            Code.OPTION_MISSING,
+            "--bind-new needs the id of a row",
+            hint="callctl rotate-secrets --status lists the ids",
+        )
     if webhook_secrets and (bind or bind_new or unbind or encrypt_foreign or workers is not None):
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--bind, --bind-new, --unbind, --encrypt-foreign and --workers are about encrypted secrets; webhook secrets"
             " are not encrypted",
             hint="leave out --webhook-secrets, or the other option",
         )
     for option in ("--to-file", "--grace") if put_back else ():
         if option in given:
-            raise UsageError(f"{option} has no meaning with --put-back", hint="leave one of the two out")
+            raise UsageError(
+                Code.OPTIONS_CONFLICT, f"{option} has no meaning with --put-back", hint="leave one of the two out"
+            )
     if status and (dry_run or bind or bind_new or unbind or encrypt_foreign or webhook_secrets):
         raise UsageError(
+            Code.OPTIONS_CONFLICT,
             "--status only counts, and lists the webhook secrets that are kept",
             hint="for what a run would do, use --dry-run with the other options, without --status",
         )
@@ -166,32 +177,35 @@ def rotate_secrets(
         return
     binding: Binding = "bind" if bind else "unbind" if unbind else "keep"
     if status or dry_run:
-        _look(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, keys_needed=dry_run)
+        _look(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, keys_needed=dry_run, wide=wide)
         return
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets
     from callctl.secrets.rotation import rotate as rotation
 
-    with render_progress.json_failure(settings.output, common.target):
-        _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            result = rotation.rotate(
-                settings,
-                binding=binding,
-                bind_new=bind_new or (),
-                workers=processes,
-                wait=wait,
-                encrypt_foreign=encrypt_foreign,
-                on_event=on_event,
-            )
-        render_secrets.rotated(result, settings.output, common.target())
+    _ask(settings, binding, bind_new or (), encrypt_foreign=encrypt_foreign, yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        result = rotation.rotate(
+            settings,
+            binding=binding,
+            bind_new=bind_new or (),
+            workers=processes,
+            wait=wait,
+            encrypt_foreign=encrypt_foreign,
+            on_event=on_event,
+        )
+    render_secrets.rotated(result, settings.output, common.target())
     if result.failures:
         raise typer.Exit(3)
 
 
 def _processes(text: str) -> int:
     if not (len(text) < 4 and text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
-        raise UsageError(f"--workers is not a number of processes: {text!r}", hint=f"give one from 1 to {MOST_WORKERS}")
+        raise UsageError(
+            Code.OPTION_VALUE,
+            f"--workers is not a number of processes: {text!r}",
+            hint=f"give one from 1 to {MOST_WORKERS}",
+        )
     return int(text)
 
 
@@ -229,7 +243,13 @@ def _ask(settings: Settings, binding: Binding, bind_new: Sequence[str], *, encry
 
 
 def _look(
-    settings: Settings, binding: Binding, bind_new: Sequence[str], *, encrypt_foreign: bool, keys_needed: bool
+    settings: Settings,
+    binding: Binding,
+    bind_new: Sequence[str],
+    *,
+    encrypt_foreign: bool,
+    keys_needed: bool,
+    wide: bool,
 ) -> None:
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets
@@ -250,6 +270,6 @@ def _look(
                 encrypt_foreign=encrypt_foreign,
                 on_event=on_event,
             )
-    render_secrets.secrets(secrets, settings.output)
+    render_secrets.secrets(secrets, settings.output, wide=wide)
     if secrets.counted.left_count or (secrets.counted.due and not keys_needed):
         raise typer.Exit(3)

@@ -12,7 +12,7 @@ from callctl.render import sandbox as render_sandbox
 from callctl.sandbox.lifecycle import BASELINES, Baseline
 
 EPILOG = """
-The sandbox is a PostgreSQL of callctl's own, without a network port, that ignores DATABASE_URL and PG*.
+The sandbox is callctl's own PostgreSQL, without a network port. It ignores DATABASE_URL and PG*.
 
 \b
 Example:
@@ -23,10 +23,10 @@ Example:
   callctl sandbox stop
 """
 
-SCHEMAS = ", or ".join(baseline.described for baseline in BASELINES)
+SCHEMAS = " or ".join(f"{baseline.name} ({baseline.described})" for baseline in BASELINES)
 
 app = typer.Typer(
-    help='A "before" database of your own to try everything on.',
+    help="Run a throw-away database to try the commands on.",
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -42,19 +42,19 @@ def start(
     context: typer.Context,
     baseline: Annotated[
         Baseline | None,
-        typer.Option(help=f"The schema: {SCHEMAS} [default: documented]."),
+        typer.Option(metavar="BASELINE", help=f"Schema to start from: {SCHEMAS} [default: documented]."),
     ] = None,
     rows: Annotated[
         int | None,
-        typer.Option(min=20, max=10_000_000, metavar="N", help="How many chatbots [default: 1000]."),
+        typer.Option(min=20, max=10_000_000, metavar="N", help="Number of chatbots, 20 to 10,000,000 [default: 1000]."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=1_000_000_000, metavar="N", help="The same seed gives the same rows [default: 1]."),
+        typer.Option(min=0, max=1_000_000_000, metavar="N", help="Seed of the generated rows [default: 1]."),
     ] = None,
     with_refused_shapes: Annotated[
         bool | None,
-        typer.Option("--with-refused-shapes", help="Add settings that the migration refuses to touch."),
+        typer.Option("--with-refused-shapes", help="Also generate settings that the migration refuses to change."),
     ] = None,
 ) -> None:
     """Start the sandbox and print its URL. It runs until callctl sandbox stop."""
@@ -77,9 +77,9 @@ def start(
 @app.command()
 def stop(
     context: typer.Context,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the data: the next start goes on from there.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the data for the next start.")] = False,
 ) -> None:
-    """Stop the sandbox, and delete it."""
+    """Stop the sandbox and delete it."""
     common.settings_offline(context)
     from callctl.sandbox import lifecycle as sandbox
 
@@ -92,7 +92,7 @@ def stop(
 
 @app.command()
 def url(context: typer.Context) -> None:
-    """Print the URL of the sandbox that runs."""
+    """Print the URL of the running sandbox."""
     common.answering()
     settings = common.settings_offline(context)
     from callctl.sandbox import lifecycle as sandbox
@@ -103,7 +103,7 @@ def url(context: typer.Context) -> None:
 
 @app.command()
 def reset(context: typer.Context) -> None:
-    """Make the sandbox's database again as it was at the start."""
+    """Reset the sandbox's database to its first state."""
     settings = common.settings_offline(context)
     from callctl.sandbox import lifecycle as sandbox
 

@@ -10,7 +10,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import LockTimeout, LockWait, Wait, Yes
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 if TYPE_CHECKING:
     from callctl.cli.common import Connection
@@ -19,21 +19,20 @@ if TYPE_CHECKING:
     from callctl.tenants.seeding import Seeded
 
 EPILOG = """
-The catalogue is YAML: prices in US dollars per million tokens and per audio second, as decimals in quotes. They are
-written to whatever columns the table has, exactly or not at all. What callctl wrote and nobody has changed follows the
-catalogue; what an administrator has changed is kept and shown, unless you say --overwrite. A second run writes nothing.
+The catalog is YAML: prices in US dollars per million tokens and per audio second, as decimals in quotes.
+callctl writes them to the columns that the table has, exactly or not at all. Rows that only callctl wrote
+follow the catalog; values that an administrator changed are kept and shown, unless you pass --overwrite. A
+second run writes nothing.
 
 \b
 Examples:
-  callctl seed-models --dry-run                  callctl's own three models for calls
-  callctl seed-models --catalog our-models.yaml  your own
-  callctl seed-models --examples                 the specification's examples for chat, call and both
-
-Development accounts go only into a sandbox, or where callctl.yaml says `environment: development` and you type the
-database's name. Their secrets are stored encrypted under the primary key of callctl.yaml.
-
-\b
+  callctl seed-models --dry-run                  callctl's three call models
+  callctl seed-models --catalog our-models.yaml  your own catalog
+  callctl seed-models --examples                 the specification's examples
   callctl seed-models --dev-accounts
+
+Development accounts go only into a sandbox, or into a database with `environment: development` in callctl.yaml
+whose name you type. callctl encrypts their secrets under the primary key of callctl.yaml.
 """
 
 
@@ -44,34 +43,36 @@ def register(app: typer.Typer) -> None:
 def seed_models(
     context: typer.Context,
     catalog: Annotated[
-        str | None, typer.Option(metavar="FILE", help="The catalogue to take [default: callctl's own].")
+        str | None, typer.Option(metavar="FILE", help="Catalog to use [default: callctl's own].")
     ] = None,
     examples: Annotated[
-        bool, typer.Option("--examples", help="Take the catalogue of the specification's examples.")
+        bool, typer.Option("--examples", help="Use the catalog of the specification's examples.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be written and what differs; write nothing.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Where the database differs, take what the catalogue says.")
+        bool, typer.Option("--overwrite", help="Replace values that differ from the catalog.")
     ] = False,
     dev_accounts: Annotated[
-        bool, typer.Option("--dev-accounts", help="Also the two integration accounts for development.")
+        bool, typer.Option("--dev-accounts", help="Also insert the two integration accounts for development.")
     ] = False,
     development_database: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="With --dev-accounts: the database's name, where nobody can be asked."),
+        typer.Option(metavar="NAME", help="With --dev-accounts: the database's name, if there is no terminal."),
     ] = None,
     wait: Wait = False,
     yes: Yes = False,
     lock_timeout: LockTimeout = None,
     lock_wait: LockWait = None,
 ) -> None:
-    """Bring the models of a catalogue into the database."""
+    """Insert and update the AI models of a catalog."""
     if catalog is not None and examples:
-        raise UsageError("--catalog and --examples are two catalogues", hint="use one of them")
+        raise UsageError(Code.OPTIONS_CONFLICT, "--catalog and --examples are two catalogues", hint="use one of them")
     if development_database is not None and not dev_accounts:
-        raise UsageError("--development-database is about --dev-accounts", hint="add that, or leave this out")
+        raise UsageError(
+            Code.OPTION_MISSING, "--development-database is about --dev-accounts", hint="add that, or leave this out"
+        )
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import console as render
     from callctl.render import progress as render_progress

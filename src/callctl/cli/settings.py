@@ -19,16 +19,16 @@ from callctl.cli.common import (
 )
 
 EPILOG = """
-What may stand in chatbots.settings.call: docs/reference/call-settings.md, made from call-settings.schema.json.
+The reference of chatbots.settings.call: docs/reference/call-settings.md and call-settings.schema.json.
 
 \b
-  callctl settings check     which chatbots' call settings are wrong, and where
-  callctl settings init      the defaults for chatbots without any
+  callctl settings check     list invalid call settings
+  callctl settings init      add the defaults where there are none
 """
 CHECK_EPILOG = """
-Chatbots that are enabled for calls, deleted ones too. A field that is absent takes its default and is not wrong,
-but for the voice and its provider. Exit code 3 if a chatbot is listed. Voices of providers that have no list here
-are not checked; a warning says how many there are.
+callctl checks chatbots that are enabled for calls, deleted ones too. A missing field takes its default and is valid,
+except the voice and its provider. Exit code 3 if a chatbot is listed. Voices of providers without a list here are not
+checked; a warning says how many.
 
 \b
 Examples:
@@ -36,9 +36,9 @@ Examples:
   callctl settings check --output json
 """
 INIT_EPILOG = """
-Chatbots that are enabled for calls and whose settings.call is missing, null or {}, deleted ones too. Whatever
-stands in settings stays as it is. In batches, a commit and a row of callctl.action each; stopped anywhere, the
-same command goes on from there.
+Chatbots that are enabled for calls and whose settings.call is missing, null or {}, deleted ones too. The other
+settings stay as they are. callctl works in batches, each with its own commit and row of callctl.action. After a
+stop, run the same command again to resume.
 
 \b
 Examples:
@@ -46,7 +46,12 @@ Examples:
   callctl settings init
 """
 
-app = typer.Typer(help="The call settings of the chatbots.", epilog=EPILOG, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Check chatbots' call settings, or add the defaults.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 def register(parent: typer.Typer) -> None:
@@ -55,7 +60,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.command(epilog=CHECK_EPILOG)
 def check(context: typer.Context, statement_timeout: StatementTimeout = None) -> None:
-    """List what is wrong with call settings: chatbot, field, reason. Changes nothing."""
+    """List invalid call settings: chatbot, field, reason. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     from callctl.render import tenants as render_tenants
@@ -72,7 +77,7 @@ def check(context: typer.Context, statement_timeout: StatementTimeout = None) ->
 def init(
     context: typer.Context,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show which chatbots would get them, and change nothing.")
+        bool, typer.Option("--dry-run", help="Show which chatbots would change; change nothing.")
     ] = False,
     wait: Wait = False,
     yes: Yes = False,
@@ -83,7 +88,7 @@ def init(
     pause_file: PauseFile = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Give the default call settings to chatbots that are enabled for calls and have none."""
+    """Add the default call settings to chatbots that are enabled for calls and have none."""
     settings = common.settings(
         context,
         lock_timeout=lock_timeout,

@@ -8,23 +8,22 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import Everything, Names, StatementTimeout
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 EPILOG = """
-The catalog is compared with what the applied steps leave in it, object by object and attribute by attribute, as
-PostgreSQL prints it. Then each row is held against its rules; every table is read once. All of it sees one
-snapshot, in a read-only transaction that takes no lock beyond ACCESS SHARE; no query takes longer than
---statement-timeout. Steps that are not applied are left out. Where callctl.yaml names keys, every encrypted secret
-must name one of them; no key is read. What fails comes first, with what fixes it; --all adds what it means for
-customers, and what passed. Exit code 3 if a check fails.
+callctl compares the system catalogs with what the applied steps leave there, then checks every row against its
+rules. It reads each table once, on one snapshot, in a read-only transaction with no lock stronger than ACCESS
+SHARE. No query runs longer than --statement-timeout. Checks of pending steps are left out. If callctl.yaml
+names keys, every encrypted secret must name one of them; callctl reads no key. Failed checks come first, each
+with a fix; --all adds what a failure means for customers, and what passed. Exit code 3 if a check fails.
 
 \b
 Examples:
   callctl verify
-  callctl verify --fast                 the catalog alone, in less than a second
-  callctl verify --names                with the first rows of what fails
-  callctl verify --junit verify.xml     for a CI server
-  callctl verify --github               in a GitHub workflow
+  callctl verify --fast               the system catalogs only, in seconds
+  callctl verify --names              with the first rows of each failure
+  callctl verify --junit verify.xml   for a CI server
+  callctl verify --github             in a GitHub workflow
   callctl verify --output json
 """
 
@@ -35,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     context: typer.Context,
-    fast: Annotated[bool, typer.Option("--fast", help="Look at the catalog alone, not at the rows.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Check the system catalogs only, not the rows.")] = False,
     junit: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also write the report to FILE as JUnit XML.")
     ] = None,
@@ -44,11 +43,15 @@ def verify(
     names: Names = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Prove that schema and rows are as they should be. Changes nothing."""
+    """Check that schema and rows are as they should be. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
     if github and settings.output != "text":
-        raise UsageError(f"--github and --output {settings.output} are two different outputs", hint="choose one")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--github and --output {settings.output} are two different outputs",
+            hint="choose one",
+        )
     from callctl.migration.checks import verify as checks
     from callctl.render import checks as render_checks
 

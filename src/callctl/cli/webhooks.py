@@ -8,7 +8,7 @@ import typer
 
 from callctl.cli import common
 from callctl.cli.common import LockTimeout, LockWait, MaxReplicationLag, PauseFile, StatementTimeout, Wait, Yes
-from callctl.errors import UsageError
+from callctl.errors import Code, UsageError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -19,30 +19,32 @@ if TYPE_CHECKING:
 GRACE = "72h"
 
 EPILOG = """
-A provider signs what it sends with the webhook secret, and the application checks the signature. So these secrets are
-not encrypted: the application reads them.
+A provider signs its requests with the webhook secret, and the application checks the signature. These secrets are not
+encrypted, because the application reads them.
 
 \b
 Examples:
-  callctl webhooks rotate --account ID --dry-run    whom to tell
+  callctl webhooks rotate --account ID --dry-run    see which accounts
   callctl webhooks rotate --all --to-file new-secrets.jsonl
-  callctl webhooks restore --all                    the previous ones
+  callctl webhooks restore --all
 """
 ROTATE_EPILOG = """
-The new secrets are random, go to a new file that only you can read, and nowhere else; they have to be entered at the
-providers. The previous ones are kept, encrypted, for as long as --grace says. Soft-deleted accounts, and those without
-a webhook secret, are left alone. Stopped anywhere, run the same command again with another file.
+The new secrets are random. callctl writes them to a new file that only you can read, and nowhere else; enter
+them at the providers. The previous secrets are kept, encrypted, for the time of --grace. Accounts that are
+soft-deleted or have no webhook secret do not change. After a stop, run the same command again with another
+file.
 
 \b
 Examples:
   callctl webhooks rotate --account ID --dry-run
   callctl webhooks rotate --all --to-file new-secrets.jsonl --grace 24h
+
 \b
-Next: enter the new ones at the providers, then delete the file
+Next: enter the new secrets at the providers, then delete the file
 """
 RESTORE_EPILOG = """
-Each account gets the last secret that is kept of it; callctl rotate-secrets --status lists them, and until when. Exit
-code 3: an account was left as it is, and is listed, because its secret has been changed since.
+Each account gets its last kept secret; callctl rotate-secrets --status lists them with the time until which they are
+kept. Exit code 3 if an account was left as it is, because its secret has changed since; callctl lists it.
 
 \b
 Examples:
@@ -51,7 +53,7 @@ Examples:
 """
 
 app = typer.Typer(
-    help="The webhook secrets of integration accounts: new ones, or the previous ones.",
+    help="Replace or restore webhook secrets.",
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -61,7 +63,7 @@ Account: TypeAlias = Annotated[str | None, typer.Option(metavar="ID", help="This
 Company: TypeAlias = Annotated[str | None, typer.Option(metavar="ID", help="The accounts of this company.")]
 AllAccounts: TypeAlias = Annotated[bool, typer.Option("--all", help="All accounts.")]
 LookOnly: TypeAlias = Annotated[
-    bool, typer.Option("--dry-run", help="Show which accounts it would be, and change nothing.")
+    bool, typer.Option("--dry-run", help="Show which accounts would change; change nothing.")
 ]
 
 
@@ -76,11 +78,11 @@ def rotate(
     company: Company = None,
     all_accounts: AllAccounts = False,
     to_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A new file for the new secrets, a JSON object a line.")
+        str | None, typer.Option(metavar="FILE", help="New file for the new secrets, one JSON object per line.")
     ] = None,
     grace: Annotated[
         str | None,
-        typer.Option(metavar="DURATION", help="How long the previous ones can be restored [default: 72h]."),
+        typer.Option(metavar="DURATION", help="How long the previous secrets can be restored [default: 72h]."),
     ] = None,
     dry_run: LookOnly = False,
     wait: Wait = False,
@@ -91,7 +93,7 @@ def rotate(
     pause_file: PauseFile = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Replace the webhook secrets of the accounts that you name."""
+    """Replace the webhook secrets of accounts."""
     settings = common.settings(
         context,
         lock_timeout=lock_timeout,
@@ -119,7 +121,7 @@ def restore(
     pause_file: PauseFile = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
-    """Put the previous webhook secrets back, those that are still kept."""
+    """Restore the previous webhook secrets, as long as they are kept."""
     settings = common.settings(
         context,
         lock_timeout=lock_timeout,
@@ -140,6 +142,7 @@ def scope(account: str | None, company: str | None, all_accounts: bool, command:
 
     if (account is not None) + (company is not None) + all_accounts != 1:
         raise UsageError(
+            Code.OPTION_MISSING,
             f"{command} needs --account, --company or --all",
             hint="use one of --account ID, --company ID and --all",
         )
@@ -155,7 +158,9 @@ def _uuid(option: str, text: str) -> str:
     try:
         return str(UUID(text.strip()))
     except ValueError:
-        raise UsageError(f"{option} is not a UUID", hint="give the id of the row, as psql prints it") from None
+        raise UsageError(
+            Code.OPTION_VALUE, f"{option} is not a UUID", hint="give the id of the row, as psql prints it"
+        ) from None
 
 
 def replace(
@@ -169,7 +174,9 @@ def replace(
 
     if to_file is None and not dry_run:
         raise UsageError(
-            "new webhook secrets need a file to go to", hint="name one that does not exist yet: --to-file FILE"
+            Code.OPTION_MISSING,
+            "new webhook secrets need a file to go to",
+            hint="name one that does not exist yet: --to-file FILE",
         )
     kept_for = _grace(grace or GRACE)
     if to_file is not None:
@@ -178,13 +185,10 @@ def replace(
         _look(settings, scope, "new")
         return
     assert to_file is not None
-    with render_progress.json_failure(settings.output, common.target):
-        _ask(settings, f"Replace the webhook secrets of {scope.text},", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            result = webhook_secrets.replace(
-                settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event
-            )
-        render_secrets.webhooks_done(result, settings.output, common.target())
+    _ask(settings, f"Replace the webhook secrets of {scope.text},", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        result = webhook_secrets.replace(settings, scope, file=to_file, grace=kept_for, wait=wait, on_event=on_event)
+    render_secrets.webhooks_done(result, settings.output, common.target())
 
 
 def _grace(text: str) -> timedelta:
@@ -195,7 +199,7 @@ def _grace(text: str) -> timedelta:
     try:
         return timedelta(milliseconds=duration(text))
     except Unusable as problem:
-        raise UsageError(f"--grace {problem.message}", hint=problem.hint) from None
+        raise UsageError(Code.OPTION_VALUE, f"--grace {problem.message}", hint=problem.hint) from None
 
 
 def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes: bool) -> None:
@@ -207,11 +211,10 @@ def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes
     if dry_run:
         _look(settings, scope, "back")
         return
-    with render_progress.json_failure(settings.output, common.target):
-        _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
-        with render_progress.running(settings.output) as on_event:
-            result = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
-        render_secrets.webhooks_done(result, settings.output, common.target())
+    _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
+    with render_progress.running(settings.output) as on_event:
+        result = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
+    render_secrets.webhooks_done(result, settings.output, common.target())
     if result.left:
         raise typer.Exit(3)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
+from functools import cache, lru_cache, partial
 from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Language, Node, Query, Tree
 
 # What the lexers of source code answer with: which stretches of a text are strings, and which are comments.
 
@@ -62,135 +66,101 @@ def shifted(spans: Spans, by: int) -> tuple[Span, ...]:
     return tuple(Span(span.start + by, span.end + by, span.kind) for span in spans.spans)
 
 
-# Python, SQL, GraphQL, Prisma, JSON, YAML and markup: where their strings and comments are.
-#
-# Each of these needs a few patterns and one speciality: Python's f-strings hold code, PostgreSQL's dollar quotes hold
-# SQL, YAML's block scalars hold anything.
+# ---- TypeScript, JavaScript and Python: by tree-sitter -------------------------------------------------
 
-# ---- Python --------------------------------------------------------------------------------------------
-
-_PYTHON = re.compile(r"""\#[^\n]*|(?<!\w)(?P<prefix>[A-Za-z]{0,2})(?P<quote>'''|\"\"\"|'|")|[\[\](){}]|['"]""")
-_IN_FIELD = re.compile(
-    r"""\#[^\n]*|(?<!\w)(?P<prefix>[A-Za-z]{0,2})(?P<quote>'''|\"\"\"|'|")|[\[\](){}]|!=|[:!]|['"]"""
-)
-_REST = {
-    "'": re.compile(r"[^'\\\n]*(?:\\.[^'\\\n]*)*'", re.DOTALL),
-    '"': re.compile(r'[^"\\\n]*(?:\\.[^"\\\n]*)*"', re.DOTALL),
-    "'''": re.compile(r"[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''", re.DOTALL),
-    '"""': re.compile(r'[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""', re.DOTALL),
+# Of each grammar, what a node is. A node inside another counts for itself: the code in a template is code.
+_ECMASCRIPT = """
+  [(comment) (html_comment) (hash_bang_line)] @comment
+  [(string) (template_string) (template_literal_type) (regex)] @string
+  [(template_substitution) (template_type)] @code
+"""
+_QUERIES = {
+    "typescript": _ECMASCRIPT,
+    "tsx": f"{_ECMASCRIPT} (jsx_text) @string",
+    "python": """
+      (comment) @comment
+      [(string) (format_specifier)] @string
+      [(interpolation) (format_expression)] @code
+      ((expression_statement . (string) @docstring .) (#match? @docstring "^[rRuU]?[^a-zA-Z]"))
+    """,
 }
+# Where these are left in code, a string or a comment did not end, and what follows may be anything.
+_UNCLOSED = re.compile(r"""['"`]|/\*""")
 
 
-_LOST = 10  # strings that do not end, after which it is no use to go on
+@cache
+def grammar(name: str) -> Language:
+    """A grammar of tree-sitter: 'typescript', 'tsx' (JavaScript too) or 'python'."""
+    from tree_sitter import Language
+
+    if name == "python":
+        import tree_sitter_python
+
+        return Language(tree_sitter_python.language())
+    import tree_sitter_typescript
+
+    return Language(getattr(tree_sitter_typescript, f"language_{name}")())
 
 
-class _Unclosed(Exception):
-    """A string or a replacement field does not end where it must."""
+@lru_cache(maxsize=1)  # a text is asked for its strings, then for its imports
+def parsed(name: str, text: str) -> Tree:
+    """A text as the grammar of that name reads it."""
+    from tree_sitter import Parser
+
+    # A zero byte would end the text.
+    return Parser(grammar(name)).parse(text.replace("\0", " ").encode("utf-8", "surrogatepass"))
 
 
-class _Python:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.spans: list[Span] = []
-        self.lost = 0
+def captures(name: str, query: str, tree: Tree) -> list[dict[str, list[Node]]]:
+    """What a query finds: of each match, the nodes by the names that it gives them."""
+    from tree_sitter import QueryCursor
 
-    def read(self) -> Spans:
-        position = depth = 0
-        while self.lost < _LOST and (match := _PYTHON.search(self.text, position)):
-            position = match.end()
-            if match[0] in ("(", "[", "{"):
-                depth += 1
-            elif match[0] in (")", "]", "}"):
-                depth -= 1
-            elif match["quote"] or match[0] in ("'", '"'):
-                position = self._string_or_not(match, statement=depth == 0)
-            else:
-                self.spans.append(Span(match.start(), match.end(), Kind.COMMENT))
-        return Spans(tuple(self.spans), sure=not self.lost and depth == 0)
-
-    def _string_or_not(self, match: re.Match[str], *, statement: bool) -> int:
-        kept = len(self.spans)
-        try:
-            end = self._string(match)
-        except (_Unclosed, RecursionError):
-            del self.spans[kept:]
-            self.lost += 1
-            return match.end()
-        if statement and len(self.spans) == kept + 1 and self._documents(match.start(), end):
-            self.spans[kept] = Span(match.start(), end, Kind.COMMENT)
-        return end
-
-    def _documents(self, start: int, end: int) -> bool:
-        """Whether a string is a statement of its own, as a docstring is: nothing ever reads it."""
-        line = self.text.rfind("\n", 0, start) + 1
-        after = self.text.find("\n", end)
-        rest = self.text[end : len(self.text) if after < 0 else after].strip()
-        alone = not self.text[line:start].strip() and (not rest or rest.startswith("#"))
-        return alone and not self.text.endswith("\\\n", 0, line)
-
-    def _string(self, match: re.Match[str]) -> int:
-        """The end of the string that begins at ``match``; its spans are noted. Raises _Unclosed."""
-        quote, prefix = match["quote"] or match[0], (match["prefix"] or "").lower()
-        if "f" in prefix or prefix in ("t", "tr", "rt"):
-            return self._formatted(match.start(), match.end(), quote)
-        rest = _REST[quote].match(self.text, match.end())
-        if rest is None:
-            raise _Unclosed
-        self.spans.append(Span(match.start(), rest.end(), Kind.STRING))
-        return rest.end()
-
-    def _formatted(self, start: int, position: int, quote: str, *, field: bool = False) -> int:
-        """The end of an f-string, or of the format at the end of a replacement field, up to its brace."""
-        ends = "}" if field else quote
-        pattern = re.compile(rf"\\.|\{{\{{|\{{|\n|{re.escape(ends)}" if not field else r"\\.|\{|\n|\}", re.DOTALL)
-        while match := pattern.search(self.text, position):
-            position = match.end()
-            if match[0] == ends:
-                stop = match.start() if field else position
-                if stop > start:
-                    self.spans.append(Span(start, stop, Kind.STRING))
-                return stop
-            if match[0] == "\n" and len(quote) == 1:
-                break
-            if match[0] == "{":
-                self.spans.append(Span(start, position, Kind.STRING))
-                start = position = self._field(position, quote)
-        raise _Unclosed
-
-    def _field(self, position: int, quote: str) -> int:
-        """The offset of the brace that closes the replacement field whose text begins here."""
-        depth = 0
-        while match := _IN_FIELD.search(self.text, position):
-            position, token = match.end(), match[0]
-            if token in ("(", "[", "{"):
-                depth += 1
-            elif token == "}" and depth == 0:
-                return match.start()
-            elif token in (")", "]", "}"):
-                depth -= 1
-            elif token == ":":
-                if depth == 0:
-                    return self._formatted(position, position, quote, field=True)
-            elif token in ("!", "!="):
-                pass  # a conversion such as !r, or a comparison
-            elif token.startswith("#"):
-                if len(quote) == 1:  # a field on one line can hold no comment: the text is not what it seems
-                    raise _Unclosed
-                self.spans.append(Span(match.start(), position, Kind.COMMENT))
-            elif match["quote"] == quote and depth == 0 and len(quote) == 1 and self._ends_early(match):
-                raise _Unclosed
-            else:
-                position = self._string(match)
-        raise _Unclosed
-
-    def _ends_early(self, match: re.Match[str]) -> bool:
-        return _REST[match["quote"]].match(self.text, match.end()) is None
+    return [match for _, match in QueryCursor(_query(name, query)).matches(tree.root_node)]
 
 
-def python_spans(text: str) -> Spans:
-    """Strings and comments of Python. A string that is a whole statement (a docstring) counts as a comment."""
-    return _Python(text).read()
+@cache
+def _query(name: str, query: str) -> Query:
+    from tree_sitter import Query
 
+    return Query(grammar(name), query)
+
+
+_MARKS = (Kind.CODE, Kind.STRING, Kind.COMMENT)
+
+
+def grammar_spans(text: str, *, name: str) -> Spans:
+    """Strings (templates, regular expressions and JSX text too) and comments, by one of tree-sitter's grammars."""
+    tree = parsed(name, text)
+    found: dict[str, list[Node]] = {}
+    for match in captures(name, f"{_QUERIES[name]} (ERROR) @error", tree):
+        for kind, nodes in match.items():
+            found.setdefault(kind, []).extend(nodes)
+    errors = found.pop("error", [])
+    # A string that is a statement on a line of its own (a docstring) is never read: it counts as a comment.
+    alone = [node for node in found.pop("docstring", []) if ";" not in (_beside(node, -1), _beside(node, 1))]
+    comments = found["comment"] = [*found.get("comment", ()), *alone]
+    data = text.encode("utf-8", "surrogatepass")
+    marks = bytearray(len(data))
+    places = sorted((node.start_byte, -node.end_byte, _MARKS.index(kind)) for kind in found for node in found[kind])
+    for start, minus_end, mark in places:  # what is inside comes later; of two on one node, the comment
+        marks[start:-minus_end] = bytes([mark]) * (-minus_end - start)
+    if not text.isascii():
+        marks = bytearray(mark for mark, byte in zip(marks, data, strict=True) if byte & 0xC0 != 0x80)
+    spans = [Span(*run.span(), _MARKS[run[0][0]]) for run in re.finditer(rb"\x01+|\x02+", marks)]
+    inside = any(error.start_byte <= node.start_byte < error.end_byte for error in errors for node in comments)
+    code = "".join(character for character, mark in zip(text, marks, strict=True) if not mark) if errors else ""
+    return Spans(tuple(spans), sure=not (inside or _UNCLOSED.search(code)))
+
+
+def _beside(node: Node, way: int) -> str:
+    """The kind of what is before (-1) or behind (1) the statement that is this node."""
+    statement = node.parent
+    sibling = statement and (statement.prev_sibling if way < 0 else statement.next_sibling)
+    return sibling.type if sibling else ""
+
+
+# SQL, GraphQL, Prisma, JSON, YAML and markup: a few patterns and one speciality each. PostgreSQL's dollar quotes hold
+# SQL, YAML's block scalars hold anything.
 
 # ---- SQL -----------------------------------------------------------------------------------------------
 
@@ -329,283 +299,6 @@ def _block_end(text: str, mark: int, position: int) -> int:
     return position
 
 
-# JavaScript and TypeScript, with and without JSX: where their strings and comments are.
-#
-# Three things make it more than a list of patterns. A slash divides or begins a regular expression, which the token
-# before it decides. A template literal holds code, which holds template literals. JSX text is no code: an apostrophe in
-# it begins no string. An element is tried where an expression may begin; one whose tags do not match was a type
-# argument after all, and is read again as such.
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<comment>//[^\n]*|/\*.*?\*/)
-      | (?P<word>[\w$]+)
-      | (?P<string>'[^'\\\n]*(?:\\.[^'\\\n]*)*'|"[^"\\\n]*(?:\\.[^"\\\n]*)*")
-      | (?P<mark>=>|\+\+|--|.)""",
-    re.VERBOSE | re.DOTALL,
-)
-_REGEX = re.compile(r"/(?![*/])(?:[^\\/\[\n]|\\[^\n]|\[(?:[^\]\\\n]|\\[^\n])*\])+/\w*")
-_TEMPLATE_TEXT = re.compile(r"[^`\\$]*(?:(?:\\.|\$(?!\{))[^`\\$]*)*", re.DOTALL)
-_TAG_START = re.compile(r"<(?P<name>[A-Za-z_$][\w$.:-]*)?")
-_TYPE_PARAMETER = re.compile(r"<\s*(?:const\s+[\w$]+|[\w$]+\s*(?:,|extends\s+[^=>\s/]))")
-_TYPE_ARGUMENTS = re.compile(r"<[^<>{}]*(?:<[^<>{}]*>[^<>{}]*)*>")
-_TAG_PART = re.compile(
-    r"""(?P<space>\s+) | (?P<string>"[^"]*"|'[^']*') | (?P<comment>/\*.*?\*/|//[^\n]*)
-      | (?P<end>/>|>) | (?P<brace>\{) | (?P<other>[\w$:.=-]+)""",
-    re.VERBOSE | re.DOTALL,
-)
-_CLOSING_TAG = re.compile(r"</\s*(?P<name>[\w$.:-]*)\s*>")
-_TEXT = re.compile(r"[^<{]*")
-
-# An expression follows these words; any other word is one, or ends one.
-_BEFORE_EXPRESSION = frozenset(
-    """return typeof instanceof in of new delete void throw case do else yield await default""".split()  # noqa: SIM905
-)
-_BEFORE_BLOCK = frozenset({"", ";", "{", "}", ")", "=>", "else", "do"})
-_CONDITIONS = frozenset({"if", "while", "for", "with"})
-_ATTEMPTS = 12  # each may read the rest of the text
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """One thing that is open: ``(``, ``{`` or code's own brackets; a template; a tag or an element of JSX.
-
-    ``value`` says for a bracket whether its end ends a value; ``name`` is an element's; the rest is how
-    things stood where an element in code begins (``start``), so that it can be read again.
-    """
-
-    kind: str  # '(' '{' '${' '{jsx' '`' 'tag' 'element'
-    value: bool = False
-    name: str = ""
-    start: int = -1
-    spans: int = 0
-    sure: bool = True
-
-
-class _Lost(Exception):
-    """The tags do not match, or end too early."""
-
-
-class _Reader:
-    def __init__(self, text: str, *, jsx: bool) -> None:
-        self.text = text
-        self.jsx = jsx
-        self.position = 0
-        self.spans: list[Span] = []
-        self.open: list[_Frame] = []
-        self.before = ""  # the last mark or word
-        self.value = False  # whether it ends a value: a slash after it divides, a < compares
-        self.member = False  # whether it is a dot: a word after it is a name, whatever it says
-        self.sure = True
-        self.no_elements: set[int] = set()  # where a < was taken for an element and was none
-
-    def read(self) -> Spans:
-        if self.text.startswith("#!"):
-            self._span(self.text.find("\n") if "\n" in self.text else len(self.text), Kind.COMMENT)
-        while True:
-            try:
-                while self.position < len(self.text):
-                    self._step()
-                if any(frame.kind in ("tag", "element") for frame in self.open):
-                    raise _Lost
-                break
-            except _Lost:
-                self._read_again()
-        return Spans(tuple(self.spans), sure=self.sure and not self.open)
-
-    def _step(self) -> None:
-        kind = self.open[-1].kind if self.open else ""
-        if kind == "`":
-            self._template()
-        elif kind == "tag":
-            self._tag()
-        elif kind == "element":
-            self._children()
-        else:
-            self._code()
-
-    def _span(self, end: int, kind: Kind) -> None:
-        if end > self.position:
-            self.spans.append(Span(self.position, end, kind))
-        self.position = end
-
-    def _after(self, before: str, *, value: bool) -> None:
-        self.before, self.value, self.member = before, value, False
-
-    # ---- code ----------------------------------------------------------------------------------------------
-
-    def _code(self) -> None:
-        match = _TOKEN.match(self.text, self.position)
-        assert match is not None  # the last alternative takes anything
-        kind, token = match.lastgroup, match[0]
-        if kind == "space":
-            self.position = match.end()
-        elif kind == "comment":
-            self._span(match.end(), Kind.COMMENT)
-        elif kind == "word":
-            self.position = match.end()
-            self._after(token, value=self.member or token not in _BEFORE_EXPRESSION)
-        elif kind == "string":
-            self._span(match.end(), Kind.STRING)
-            self._after("'", value=True)
-        else:
-            self._mark(token)
-
-    def _mark(self, token: str) -> None:
-        if token == "/" and not self.value and (regex := _REGEX.match(self.text, self.position)):
-            self._span(regex.end(), Kind.STRING)
-            self._after("'", value=True)
-            return
-        if token == "<" and self._begins_element():
-            self._open_tag()
-            return
-        if token == "/" and self.text.startswith("/*", self.position):
-            self.sure = False  # a comment that never ends
-        if token in ("'", '"'):
-            self.sure = False  # a string that does not end on its line
-        if token == "`":
-            self._span(self.position + 1, Kind.STRING)
-            self.open.append(_Frame("`"))
-            return
-        self.position += len(token)
-        if token in ("(", "{"):
-            self._open(token)
-        elif token in (")", "}"):
-            self._close(token)
-        elif token == "!" and self.value and not self.text[self.position - 2 : self.position - 1].isspace():
-            pass  # TypeScript's own: it says that the value before it is there
-        else:
-            self._after(token, value=token in ("]", "++", "--", "'", '"'))
-            self.member = token == "."
-
-    def _open(self, token: str) -> None:
-        if token == "(":
-            frame = _Frame("(", value=self.before not in _CONDITIONS)
-        else:
-            block = self.before in _BEFORE_BLOCK or (self.value and self.before not in ("'", "]"))
-            frame = _Frame("{", value=not block)
-        self.open.append(frame)
-        self._after(token, value=False)
-
-    def _close(self, token: str) -> None:
-        if token == ")":
-            if self.open and self.open[-1].kind == "(":
-                self._after(")", value=self.open.pop().value)
-            else:
-                self.sure = False
-            return
-        while self.open and self.open[-1].kind == "(":
-            self.open.pop()
-            self.sure = False
-        if not self.open:
-            self.sure = False
-            return
-        frame = self.open.pop()
-        if frame.kind == "${":
-            self.position -= 1
-            self._span(self.position + 1, Kind.STRING)
-        else:
-            self._after("}", value=frame.value)
-
-    def _template(self) -> None:
-        match = _TEMPLATE_TEXT.match(self.text, self.position)
-        assert match is not None  # it matches the empty string
-        end = match.end()
-        if self.text.startswith("${", end):
-            self._span(end + 2, Kind.STRING)
-            self.open.append(_Frame("${"))
-            self._after("{", value=False)
-            return
-        self._span(min(end + 1, len(self.text)), Kind.STRING)
-        if end < len(self.text) and self.text[end] == "`":
-            self.open.pop()
-            self._after("'", value=True)
-
-    # ---- JSX -----------------------------------------------------------------------------------------------
-
-    def _begins_element(self) -> bool:
-        if not self.jsx or self.value or self.position in self.no_elements:
-            return False
-        follows = self.text[self.position + 1 : self.position + 2]
-        if not (follows.isalpha() or follows in ("_", "$", ">")):
-            return False
-        return _TYPE_PARAMETER.match(self.text, self.position) is None
-
-    def _open_tag(self) -> None:
-        match = _TAG_START.match(self.text, self.position)
-        assert match is not None  # called where a < stands
-        in_code = not self.open or self.open[-1].kind != "element"
-        name = match["name"] or ""
-        if in_code:
-            frame = _Frame("tag", name=name, start=self.position, spans=len(self.spans), sure=self.sure)
-        else:
-            frame = _Frame("tag", name=name)
-        self.position = match.end()
-        if name and (arguments := _TYPE_ARGUMENTS.match(self.text, self.position)):
-            self.position = arguments.end()
-        self.open.append(frame)
-
-    def _tag(self) -> None:
-        match = _TAG_PART.match(self.text, self.position)
-        if match is None:
-            raise _Lost
-        kind = match.lastgroup
-        if kind == "string":
-            self._span(match.end(), Kind.STRING)
-        elif kind == "comment":
-            self._span(match.end(), Kind.COMMENT)
-        else:
-            self.position = match.end()
-        if kind == "brace":
-            self.open.append(_Frame("{jsx"))
-            self._after("{", value=False)
-        elif kind == "end":
-            frame = self.open.pop()
-            if match[0] == ">":
-                self.open.append(replace(frame, kind="element"))
-            else:
-                self._after("'", value=True)
-
-    def _children(self) -> None:
-        match = _TEXT.match(self.text, self.position)
-        assert match is not None  # it matches the empty string
-        self._span(match.end(), Kind.STRING)
-        if self.text.startswith("{", self.position):
-            self.position += 1
-            self.open.append(_Frame("{jsx"))
-            self._after("{", value=False)
-        elif closing := _CLOSING_TAG.match(self.text, self.position):
-            if closing["name"] != self.open[-1].name:
-                raise _Lost
-            self.open.pop()
-            self.position = closing.end()
-            self._after("'", value=True)
-        elif self.text[self.position + 1 : self.position + 2].isalpha() or self.text.startswith("<>", self.position):
-            self._open_tag()
-        else:
-            raise _Lost
-
-    def _read_again(self) -> None:
-        """Go back to where the innermost element that stands in code began; its < was an operator."""
-        starts = [place for place, frame in enumerate(self.open) if frame.start >= 0]
-        if len(self.no_elements) >= _ATTEMPTS or not starts:
-            again = _Reader(self.text, jsx=False)
-            self.spans, self.sure = list(again.read().spans), False
-            self.position, self.open = len(self.text), []
-            return
-        frame = self.open[starts[-1]]
-        self.no_elements.add(frame.start)
-        del self.open[starts[-1] :]
-        del self.spans[frame.spans :]
-        self.position, self.sure = frame.start, frame.sure
-        self._after("", value=False)
-
-
-def script_spans(text: str, *, jsx: bool) -> Spans:
-    """The strings (templates and regular expressions too, and JSX text) and comments of a script."""
-    return _Reader(text, jsx=jsx).read()
-
-
 # Which language a file is in, by its name, and what its strings and comments are.
 
 _MARKUP = re.compile(
@@ -619,41 +312,71 @@ _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 def _component(text: str) -> Spans:
     """A Vue, Svelte or HTML file: what stands in its script is read as such, its markup is code."""
     spans: list[Span] = []
-    position, sure = 0, True
-    while match := _MARKUP.search(text, position):
-        position = match.end()
+    sure = True
+    for match, inside in _elements(text):
         if match["lost"]:
             return Spans(tuple(spans), sure=False)
         elif match["comment"]:
-            spans.append(Span(match.start(), position, Kind.COMMENT))
-        elif not match["attributes"].endswith("/"):
-            closing = re.compile(rf"</{match['tag']}\s*>", re.IGNORECASE).search(text, position)
-            end = closing.start() if closing else len(text)
-            inside = text[position:end]
-            if match["tag"].lower() == "script":
-                read = script_spans(inside, jsx=bool(re.search(r"""lang=["']?[jt]sx""", match["attributes"])))
-                sure = sure and read.sure
-                spans += shifted(read, position)
-            else:
-                comments = _CSS_COMMENT.finditer(inside)
-                spans += (
-                    Span(position + comment.start(), position + comment.end(), Kind.COMMENT) for comment in comments
-                )
-            position = end
+            spans.append(Span(*match.span(), Kind.COMMENT))
+        elif match["tag"].lower() == "script":
+            read = grammar_spans(inside, name=_script_grammar(match))
+            sure = sure and read.sure
+            spans += shifted(read, match.end())
+        else:
+            comments = Spans(tuple(Span(*comment.span(), Kind.COMMENT) for comment in _CSS_COMMENT.finditer(inside)))
+            spans += shifted(comments, match.end())
     return Spans(tuple(spans), sure=sure)
 
 
+def _elements(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The comments, scripts and styles of markup, each with what is inside it."""
+    position = 0
+    while match := _MARKUP.search(text, position):
+        position = match.end()
+        inside = ""
+        if match["tag"] and not match["attributes"].endswith("/"):
+            closing = re.compile(rf"</{match['tag']}\s*>", re.IGNORECASE).search(text, position)
+            inside = text[position : closing.start() if closing else len(text)]
+        yield match, inside
+        position += len(inside)
+
+
+def _script_grammar(match: re.Match[str]) -> str:
+    return "tsx" if re.search(r"""lang=["']?[jt]sx""", match["attributes"]) else "typescript"
+
+
+def scripts(name: str, text: str) -> Iterator[tuple[int, str, str]]:
+    """What a file of this name holds in a language of tree-sitter's: where it begins, its grammar, its text."""
+    grammar = grammar_of(name)
+    if grammar:
+        yield 0, grammar, text
+    elif reader(name) is _component:
+        for match, inside in _elements(text):
+            if inside and match["tag"].lower() == "script":
+                yield match.end(), _script_grammar(match), inside
+
+
+_GRAMMARS = {
+    **dict.fromkeys((".ts", ".mts", ".cts"), "typescript"),
+    **dict.fromkeys((".tsx", ".js", ".jsx", ".mjs", ".cjs"), "tsx"),
+    **dict.fromkeys((".py", ".pyi"), "python"),
+}
+
+
+def grammar_of(name: str) -> str | None:
+    """The grammar of tree-sitter for a file of this name, if that is what reads it as a whole."""
+    return _GRAMMARS.get(PurePath(name).suffix.lower())
+
+
 _READERS: tuple[tuple[str, Callable[[str], Spans]], ...] = (
-    (".ts .mts .cts", partial(script_spans, jsx=False)),
-    (".tsx .js .jsx .mjs .cjs", partial(script_spans, jsx=True)),
     (".vue .svelte .html .htm", _component),
-    (".py .pyi", python_spans),
     (".sql .psql .pgsql .ddl", sql_spans),
     (".graphql .graphqls .gql", graphql_spans),
     (".json .jsonc .json5 .prisma", json_spans),
     (".yaml .yml", yaml_spans),
 )
 READERS = {suffix: read for suffixes, read in _READERS for suffix in suffixes.split()}
+READERS |= {suffix: partial(grammar_spans, name=name) for suffix, name in _GRAMMARS.items()}
 
 
 def reader(name: str) -> Callable[[str], Spans] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
 
-from callctl.coderefs.languages import Kind, Spans, reader
-from callctl.errors import Refused, UsageError
+from callctl.coderefs.imports import Link, links, renamed
+from callctl.coderefs.languages import Kind, Spans, reader, scripts
+from callctl.errors import Code, Refused, UsageError
 from callctl.redaction import redact
 
 # A column's name as programmers write it: chatbot_type, chatbotType, ChatbotType, CHATBOT_TYPE, chatbot-type.
@@ -53,6 +55,10 @@ class Spellings:
         """Whether these bytes, in an encoding that contains ASCII, can name a column at all. Quick."""
         low = data.lower()
         return any(first in low for first in self._firsts) and self._low.search(low) is not None
+
+    def name(self, text: str) -> bool:
+        """Whether ``text`` is a column's name and nothing more."""
+        return self._name.fullmatch(text) is not None
 
     def find(self, text: str) -> Iterator[Named]:
         """Every identifier of a text that is or contains a column's name, each once, in order."""
@@ -124,7 +130,9 @@ def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
         root = Path(given)
         closed: list[tuple[str, str]] = []
         if not root.exists():
-            raise UsageError(f"there is no {given}", hint="name the files or directories that hold your source")
+            raise UsageError(
+                Code.FILE_UNREADABLE, f"there is no {given}", hint="name the files or directories that hold your source"
+            )
         real_root = os.path.realpath(root)
         if root.is_file():
             below = [] if _excluded(root.name, globs) else [""]
@@ -271,11 +279,15 @@ class CodeRefs:
 
 @dataclass(frozen=True)
 class FileRefs:
-    """What one file holds."""
+    """What one file holds. ``counting``: where in ``text`` the references are that count; ``links``: what
+    it imports and exports, if there are any."""
 
     references: tuple[Reference, ...]
     allowed: int
     sure: bool
+    text: str
+    counting: frozenset[int]
+    links: tuple[Link, ...]
 
 
 def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclude: Sequence[str] = ()) -> CodeRefs:
@@ -288,14 +300,15 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
         spellings = Spellings(tuple(dict.fromkeys(columns)))
     except ValueError as error:
         raise UsageError(
+            Code.OPTION_VALUE,
             f"--column is not the name of a column: {str(error)!r}",
             hint=f"give it as the database or the code has it, such as {COLUMN}",
         ) from None
     source_tree = tree(tuple(paths), tuple(exclude))
-    references: list[Reference] = []
     skipped = [Skipped(name, why) for name, why in source_tree.unread]
+    held: dict[str, FileRefs] = {}
     unread: list[str] = []
-    files = allowed = 0
+    files = 0
     for name in source_tree.files:
         known = reader(name) is not None
         try:
@@ -316,48 +329,88 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
             unread.append(name)
             continue
         text, odd = _text(data)
-        held = file_refs(name, text, spellings)
-        if not held.sure:
-            odd = odd or "a quote or a bracket in it never closes, so its comments count as code"
+        held[name] = file_refs(name, text, spellings)
+        if not held[name].sure:
+            odd = odd or "a part of it cannot be parsed, so its comments count as code"
         if odd:
             skipped.append(Skipped(name, odd, read=True))
-        references += held.references
-        allowed += held.allowed
     if not files:
         raise Refused(
+            Code.NO_SOURCE_FILES,
             f"there is no source file to read in {', '.join(paths)}",
             hint="name the directories that hold your source; finding nothing in nothing would prove nothing",
         )
-    return CodeRefs(spellings.columns, files, tuple(references), allowed, tuple(skipped), tuple(unread))
+    _follow_names(source_tree.files, held, spellings)
+    references = tuple(reference for name in source_tree.files if name in held for reference in held[name].references)
+    allowed = sum(of_file.allowed for of_file in held.values())
+    return CodeRefs(spellings.columns, files, references, allowed, tuple(skipped), tuple(unread))
 
 
-def file_refs(name: str, text: str, spellings: Spellings) -> FileRefs:
-    """What one text names, read as a file of this name. Its kind of file is one that ``coderefs.languages`` reads."""
+def _follow_names(files: Sequence[str], held: dict[str, FileRefs], spellings: Spellings) -> None:
+    """Add to ``held`` who imports a symbol of the column's under the other name that a module gives it."""
+
+    def bears(file: str, link: Link) -> bool:
+        named = spellings.name(link.name.rpartition(".")[2]) and not spellings.name(link.alias)
+        return named and link.start in held[file].counting
+
+    if not any(bears(name, link) for name, of_file in held.items() for link in of_file.links):
+        return
+    texts = {name: of_file.text for name, of_file in held.items()}
+    for name in files:
+        if name not in held and any(scripts(name, "<script>;</script>")):
+            with contextlib.suppress(OSError):  # it is among those that could not be read
+                texts[name] = _normal(_text(_bytes(Path(name), spellings)[0] or b"")[0])
+    modules = {name: [*links(name, text)] for name, text in texts.items()}
+    for name, found in renamed(modules, lambda file, link: file in held and bears(file, link)).items():
+        held[name] = file_refs(name, texts[name], spellings, also=[Named(link.start, link.end, True) for link in found])
+
+
+def _normal(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def file_refs(name: str, text: str, spellings: Spellings, *, also: Sequence[Named] = ()) -> FileRefs:
+    """What one text names, read as a file of this name. Its kind of file is one that ``coderefs.languages`` reads.
+
+    ``also``: what else in it is the column, under another name.
+    """
     read = reader(name)
     assert read is not None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _normal(text)
     spans = read(text)
     starts = [0, *(newline.end() for newline in re.finditer("\n", text))]
     allowed_lines = set(_allowed_lines(text, spans, starts))
+    names = {named.start: named for named in (*spellings.find(text), *also)}
+    lines = {start: bisect_right(starts, start) for start in names}
+    code = {start for start in names if spans.kind(start) is not Kind.COMMENT}
+    counting = {start for start in code if names[start].exact and lines[start] not in allowed_lines}
+    # A longer name that such a line uses: who changes the line takes back its import, too.
+    beside = {lines[start] for start in counting}
+    used = {text[start : named.end] for start, named in names.items() if not named.exact and lines[start] in beside}
+    here = tuple(links(name, text)) if counting else ()
+    imports = (link.start for link in here if link.source is not None and link.alias in used)
+    counting |= {start for start in imports if start in code and lines[start] not in allowed_lines}
     references: list[Reference] = []
     allowed = 0
-    for named in spellings.find(text):
-        line = bisect_right(starts, named.start)
-        begin, end = starts[line - 1], (starts[line] - 1 if line < len(starts) else len(text))
-        reference = Reference(
-            file=name,
-            line=line,
-            column=named.start - begin + 1,
-            kind=spans.kind(named.start),
-            identifier=text[named.start : named.end],
-            related=not named.exact,
-            text=_shown(text, named.start, named.end, (begin, end)),
-        )
-        if reference.counts and line in allowed_lines:
+    for start, named in sorted(names.items()):
+        exact = named.exact or start in counting
+        if exact and start in code and start not in counting:
             allowed += 1
-        else:
-            references.append(reference)
-    return FileRefs(tuple(references), allowed, spans.sure)
+            continue
+        line = lines[start]
+        begin, end = starts[line - 1], (starts[line] - 1 if line < len(starts) else len(text))
+        references.append(
+            Reference(
+                file=name,
+                line=line,
+                column=start - begin + 1,
+                kind=spans.kind(start),
+                identifier=text[start : named.end],
+                related=not exact,
+                text=_shown(text, start, named.end, (begin, end)),
+            )
+        )
+    return FileRefs(tuple(references), allowed, spans.sure, text, frozenset(counting), here)
 
 
 def _allowed_lines(text: str, spans: Spans, starts: list[int]) -> Iterator[int]:

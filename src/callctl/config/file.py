@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from callctl.errors import CallctlError, ConfigError, UsageError
+from callctl.errors import CallctlError, Code, ConfigError, UsageError
 from callctl.redaction import is_utf8, name_shown, without_quotes
 
 # callctl.yaml: which file it is, and its keys with their places in it.
@@ -26,7 +26,9 @@ def assert_not_empty(variable: str, environ: Mapping[str, str]) -> None:
     to look may name another database.
     """
     if not environ[variable].strip():
-        raise ConfigError(f"{variable} is set and empty", hint=f"set {variable} to a value, or unset it")
+        raise ConfigError(
+            Code.VARIABLE_EMPTY, f"{variable} is set and empty", hint=f"set {variable} to a value, or unset it"
+        )
 
 
 def config_path(option: str | None, environ: Mapping[str, str], directory: Path) -> Path | None:
@@ -45,7 +47,9 @@ def config_path(option: str | None, environ: Mapping[str, str], directory: Path)
         path = directory / FILE_NAME
         return path if path.is_file() else None
     if not path.is_file():
-        raise error(f"{source}: there is no file {path}", hint=f"create it, or leave {source} out")
+        raise error(
+            Code.FILE_UNREADABLE, f"{source}: there is no file {path}", hint=f"create it, or leave {source} out"
+        )
     return path
 
 
@@ -69,7 +73,9 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
-        raise ConfigError(f"cannot read {path}: {reason}", hint="make it a readable UTF-8 file") from None
+        raise ConfigError(
+            Code.FILE_UNREADABLE, f"cannot read {path}: {reason}", hint="make it a readable UTF-8 file"
+        ) from None
     try:
         return _entries(text, path, known)
     except yaml.YAMLError as problem:
@@ -78,14 +84,19 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
         line, column = _line_and_column(text, position) if mark is None else (mark.line, mark.column)
         reason = getattr(problem, "problem", None) or getattr(problem, "reason", "it cannot be read")
         raise ConfigError(
+            Code.CONFIG_SYNTAX,
             f"{path}:{line + 1}:{column + 1}: not YAML: {without_quotes(str(reason))}",
             hint="write one `key: value` a line, spaces instead of tabs",
         ) from None
     except (ValueError, RecursionError) as problem:  # a date such as 2026-13-45; a thousand brackets
         reason = without_quotes(str(problem))
-        raise ConfigError(f"{path}: a value cannot be read: {reason}", hint="put the value in quotes") from None
+        raise ConfigError(
+            Code.CONFIG_SYNTAX, f"{path}: a value cannot be read: {reason}", hint="put the value in quotes"
+        ) from None
     except (AttributeError, LookupError, TypeError):  # !!timestamp x, !!bool x: the parser's own mistakes
-        raise ConfigError(f"{path}: a value does not fit its tag", hint="leave tags such as !!int out") from None
+        raise ConfigError(
+            Code.CONFIG_SYNTAX, f"{path}: a value does not fit its tag", hint="leave tags such as !!int out"
+        ) from None
 
 
 # The scalars of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), by the characters that they
@@ -162,16 +173,21 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{path}:1:1: the file is not a list of `key: value` lines", hint=_keys_hint(known))
+        raise ConfigError(
+            Code.CONFIG_SYNTAX, f"{path}:1:1: the file is not a list of `key: value` lines", hint=_keys_hint(known)
+        )
     entries: dict[str, tuple[object, str]] = {}
-    _assert_utf8(root, path)
+    if re.search(r"\\u", text, re.IGNORECASE):
+        _assert_utf8(root, path)
     for key_node, value_node in root.value:
         place = f"{path}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
         key = str(construct(key_node))
         if key not in known:
-            raise ConfigError(f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known))
+            raise ConfigError(Code.CONFIG_KEY, f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known))
         if key in entries:
-            raise ConfigError(f"{place}: the key {key!r} stands twice", hint="keep one of the two lines")
+            raise ConfigError(
+                Code.CONFIG_KEY, f"{place}: the key {key!r} stands twice", hint="keep one of the two lines"
+            )
         no_entry_twice(value_node, path, key)
         entries[key] = (construct(value_node), place)
     # `schema:` with nothing behind it is a setting left open.
@@ -194,7 +210,9 @@ def _assert_utf8(root: Any, path: Path) -> None:
             ahead += node.value
         elif not is_utf8(node.value):
             place = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
-            raise ConfigError(f"{place}: a value holds half a surrogate pair", hint="write the character in UTF-8")
+            raise ConfigError(
+                Code.CONFIG_SYNTAX, f"{place}: a value holds half a surrogate pair", hint="write the character in UTF-8"
+            )
 
 
 def no_entry_twice(node: Any, path: Path | str, key: str) -> None:
@@ -214,7 +232,9 @@ def no_entry_twice(node: Any, path: Path | str, key: str) -> None:
             for name_node, value_node in current.value:
                 if isinstance(name_node, yaml.ScalarNode) and name_node.value in names:
                     place = f"{path}:{name_node.start_mark.line + 1}:{name_node.start_mark.column + 1}"
-                    raise ConfigError(f"{place}: an entry of {key} stands twice", hint="keep one of the two")
+                    raise ConfigError(
+                        Code.CONFIG_KEY, f"{place}: an entry of {key} stands twice", hint="keep one of the two"
+                    )
                 names.add(name_node.value if isinstance(name_node, yaml.ScalarNode) else id(name_node))
                 ahead.append(value_node)
 

@@ -23,10 +23,10 @@ SourceKind: TypeAlias = Literal["env", "file", "command"]
 COMMAND_SECONDS = 30.0
 
 # What may stand in a message, a table and an envelope: short, one word, ASCII.
-_KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
-_MEMBER = re.compile(r"[^\s.\[\]\\\x00-\x1f]{1,100}")
+MEMBER = re.compile(r"[^\s.\[\]\\\x00-\x1f]{1,100}")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def is_key_id(value: object) -> bool:
 
 @lru_cache(maxsize=256)  # the same few ids stand in millions of envelopes
 def _fits(text: str) -> bool:
-    return bool(_KEY_ID.fullmatch(text)) and not looks_like_a_key(text)
+    return bool(KEY_ID.fullmatch(text)) and not looks_like_a_key(text)
 
 
 # ---- keys ----------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def _location(kind: SourceKind, value: object, where: str, directory: Path) -> t
     if looks_like_a_key(first) or all(_HEX.fullmatch(str(part)) for part in parts):
         hint = "name where the key is, not the key; if it stood in a file that others can read, make a new one"
         raise Unusable(f"{where}.{kind} looks like a key itself", hint)
-    if kind == "env" and not _VARIABLE.fullmatch(first):
+    if kind == "env" and not VARIABLE.fullmatch(first):
         raise Unusable(f"{where}.env is not the name of a variable", "write env: ENCRYPTION_KEY, without $ or braces")
     if kind == "file":
         try:
@@ -196,7 +196,7 @@ def _field(value: object, where: str) -> SecretField:
     if not isinstance(optional, bool):
         raise Unusable(f"{where}.optional is neither true nor false", "use true or false")
     for name in ("table", "column", "account_type"):
-        if entry.get(name) is not None and not _MEMBER.fullmatch(str(entry[name])):
+        if entry.get(name) is not None and not MEMBER.fullmatch(str(entry[name])):
             raise Unusable(f"{where}.{name} is not one name", "leave the schema out, and dots, brackets and spaces")
     account_type = entry.get("account_type")
     return SecretField(
@@ -218,7 +218,7 @@ def _path(value: object, where: str) -> tuple[str, ...]:
         arrays = 0
         while name.endswith("[]"):
             name, arrays = name[:-2], arrays + 1
-        if not _MEMBER.fullmatch(name):
+        if not MEMBER.fullmatch(name):
             hint = "write the members with dots between them, [] behind an array: servers[].password"
             raise Unusable(f"{where} is not a path", hint)
         parts += [name, *["[]"] * arrays]
@@ -292,7 +292,8 @@ def _accept_entry(value: object, where: str) -> Accepted:
     return Accepted(*texts)
 
 
-# The parts of callctl.yaml that have entries of their own. The reference page is made from this table, too.
+# The parts of callctl.yaml that have entries of their own. The reference page and the
+# published schema are made from this table, too.
 
 
 @dataclass(frozen=True)
@@ -303,8 +304,6 @@ class Section:
     field: str  # its field in Settings
     help: str
     entries: tuple[tuple[str, str, str], ...]  # entry, value, what it means: for the reference page
-    notes: tuple[str, ...]  # lines of the reference page, below the table
-    example: str
     parse: Callable[[object, Path], object]  # the second is the directory of the file
 
 
@@ -335,23 +334,6 @@ SECTIONS: tuple[Section, ...] = (
             ),
             ("ring[].legacy", "true or false", "Tried for values that carry no key id; false if left out."),
         ),
-        notes=(
-            "A key is 64 hexadecimal digits; white space around them is passed over. callctl makes one with",
-            "`callctl keys generate`. A file must be closed to everyone but its owner (`chmod 600`). What a command",
-            "prints is not shown: of one that fails, the error gives the exit code. With `show_stderr: true` it also",
-            "gives the last line of stderr; what looks like a key, a token or a part of one is hidden. No rule knows",
-            "every form, so leave it out where the command can print the key there. Two keys have neither one id nor",
-            "one value. What the ids stand for in the database is in",
-            "[the envelope](envelope.md); who could see what, in [the threat model](../explanation/threat-model.md).",
-        ),
-        example="""\
-keys:
-  primary: k2
-  ring:
-    - {id: k2, file: secrets/k2.key}
-    - {id: k1, env: ENCRYPTION_KEY, legacy: true}
-    - {id: k0, command: [vault, kv, get, -field=key, secret/callctl], show_stderr: false}
-""",
         parse=parse_keys,
     ),
     Section(
@@ -374,24 +356,6 @@ keys:
                 "No error where no row has the path; false if left out.",
             ),
         ),
-        notes=(
-            "The fields of the specification: in `integration_accounts.credentials` `authToken` and `apiKeySecret`",
-            "(twilio), `accessToken` and `appSecret` (whatsapp), `password` and `turnServers[].credential` (custom);",
-            "and the columns `access_token` and `refresh_token`.",
-            "",
-            "A field that matches nothing is an error (exit code 4) of every command that uses it: `rotate-secrets`,",
-            "`keys list`, `keys retire` and `verify`. It matches nothing where the table, the column or the column",
-            "`account_type` is not there; and where documents are stored that could have the path, and none has it. An",
-            "empty table, an empty object or an empty list could not have it. A table that a step makes may be missing",
-            "until then.",
-        ),
-        example="""\
-secrets:
-  fields:
-    - {table: integrations, column: config, path: apiKey}
-    - {table: integration_accounts, account_type: custom, column: credentials, path: "backup[].password",
-       optional: true}
-""",
         parse=parse_secrets,
     ),
     Section(
@@ -407,17 +371,6 @@ secrets:
             ),
             ("[].reason", "text", "Why; verify shows it."),
         ),
-        notes=(
-            "verify prints the entry for each difference. One entry accepts one difference of one object: where the",
-            "object changes again, verify fails again. An entry that matches nothing is a warning. What differs in",
-            "callctl's own schema cannot be accepted.",
-        ),
-        example="""\
-accept:
-  - object: column chatapp.calls.recording_url
-    difference: type is character varying(1000)
-    reason: signed URLs of the new storage are longer
-""",
         parse=parse_accept,
     ),
 )

@@ -32,7 +32,7 @@ from callctl.config.file import (
     uncollected,
 )
 from callctl.config.sections import SECTIONS, Accepted, KeyConfig, SecretField
-from callctl.errors import CallctlError, ConfigError, UsageError
+from callctl.errors import CallctlError, Code, ConfigError, UsageError
 from callctl.redaction import has_password, is_utf8
 
 Output: TypeAlias = Literal["text", "json"]
@@ -279,7 +279,7 @@ def _loaded(options: Mapping[str, object | None], environ: Mapping[str, str], pa
                 values[section.field] = section.parse(value, path.absolute().parent)
             except Unusable as problem:
                 name = f"{source}: {section.name}{'' if problem.message.startswith('.') else ' '}"
-                raise ConfigError(f"{name}{problem.message}", hint=problem.hint) from None
+                raise ConfigError(Code.CONFIG_VALUE, f"{name}{problem.message}", hint=problem.hint) from None
     return Settings(**cast(dict[str, Any], values), warnings=tuple(warnings))
 
 
@@ -290,7 +290,8 @@ def _parsed(setting: Setting, value: object, source: str, error: type[CallctlErr
         return setting.parse(value)
     except Unusable as problem:
         name = source if source in (setting.option, *setting.variables) else f"{source}: {setting.name}"
-        raise error(f"{name} {problem.message}", hint=problem.hint) from None
+        code = Code.OPTION_VALUE if error is UsageError else Code.CONFIG_VALUE
+        raise error(code, f"{name} {problem.message}", hint=problem.hint) from None
 
 
 def _password_warnings(value: str, source: str, setting: Setting, path: Path | None) -> list[str]:

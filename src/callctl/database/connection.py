@@ -10,16 +10,17 @@ import select as sockets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, LiteralString, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from callctl import stored_bytes
 from callctl.config.database_url import Target, address_variables, refused, server
-from callctl.errors import ConfigError, ConnectionFailed, Refused, StepFailed
+from callctl.errors import Code, ConfigError, ConnectionFailed, Refused, State, StepFailed
 from callctl.files import read_sql
 from callctl.redaction import HIDDEN, in_utf8, is_utf8, redact
-from callctl.server_errors import outline
+from callctl.server_errors import code_of, outline
 
 if TYPE_CHECKING:
     import psycopg
@@ -77,11 +78,13 @@ def pooler_refusal(connection: Connection, session_kind: Sessions) -> Refused:
     hint = f"connect to the server itself ({place}), or through a pooler in session mode"
     if session_kind == "one":
         return Refused(
+            Code.POOLER,
             f"the pooler gives callctl no second server connection in {ANSWER_SECONDS:g} s, and it needs one for the"
             " migration lock; nothing was changed",
             hint=hint,
         )
     return Refused(
+        Code.POOLER,
         "a pooler in transaction mode stands before the server: a lock and settings would end up in other clients'"
         " sessions; nothing was changed",
         hint=hint,
@@ -97,6 +100,7 @@ def assert_transactions(connection: Connection) -> None:
             _pooler_ask(connection)
     except psycopg.Error:
         raise ConnectionFailed(
+            Code.POOLER,
             "a pooler that allows no transactions stands before the server (statement mode)",
             hint="connect to the server itself (usually port 5432), or through a pooler in session mode",
         ) from None
@@ -299,7 +303,7 @@ def _assert_given(settings: Settings) -> None:
     hint = "set CALLCTL_DATABASE_URL, or give --database URL; PGSERVICE, PGHOST and PGDATABASE name one as well"
     if os.environ.get("PGSERVICEFILE"):
         hint = "PGSERVICEFILE names a file of services: set PGSERVICE to one of them, or give --database service=NAME"
-    raise ConfigError("no database given", hint=hint)
+    raise ConfigError(Code.NO_DATABASE, "no database given", hint=hint)
 
 
 def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]:
@@ -308,11 +312,13 @@ def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]
     name = str(row[0]) if row else "something unknown"
     if not name.startswith("PostgreSQL"):
         raise ConnectionFailed(
+            Code.NOT_POSTGRESQL,
             f"this is not PostgreSQL but {name.split(' on ')[0][:60]}{_asked(connection.pgconn)}",
             hint="callctl needs PostgreSQL 12 or later",
         )
     if connection.info.server_version < OLDEST_SERVER:
         raise ConnectionFailed(
+            Code.SERVER_TOO_OLD,
             f"the server is {' '.join(name.split()[:2])}; callctl needs PostgreSQL 12 or later"
             f"{_asked(connection.pgconn)}",
             hint="upgrade the server first; nothing was changed",
@@ -345,7 +351,7 @@ def _answered(connection: Connection, settings: Settings) -> tuple[int, Target]:
 def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     problem = None if error.sqlstate else refused(settings.database_url or "", str(error))
     if problem is not None:
-        return ConnectionFailed(f"{settings.database_source} {problem.message}", hint=problem.hint)
+        return ConnectionFailed(Code.URL_MALFORMED, f"{settings.database_source} {problem.message}", hint=problem.hint)
     source = settings.database_source
     if settings.database_url is None:
         source = ", ".join(address_variables(os.environ)) or source
@@ -354,14 +360,17 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     # The first line is the reason; those after it are libpq's guesses.
     reason = lines[0] if lines else type(error).__name__
     reason = reason.removeprefix("connection failed: ").removeprefix("connection is bad: ")
+    code = code_of(error) if error.sqlstate else Code.CANNOT_CONNECT
     hint = f"the address comes from {source}; is it the right one?"
     if "password authentication failed" in text or "no password supplied" in text:
-        hint = "put the right password into .pgpass or CALLCTL_DATABASE_URL"
+        code, hint = Code.LOGIN_REFUSED, "put the right password into .pgpass or CALLCTL_DATABASE_URL"
     elif "does not exist" in text and "database" in text:
+        code = Code.DATABASE_MISSING
         hint = f"the database's name comes from {source}; psql -l lists those the server has"
     elif "role" in text and "does not exist" in text:
-        hint = f"the user's name comes from {source}"
+        code, hint = Code.LOGIN_REFUSED, f"the user's name comes from {source}"
     elif (full := _FULL.search(text)) is not None:
+        code = Code.TOO_MANY_CONNECTIONS
         needed = f"callctl migrate opens up to {most_connections(settings)} connections at once"
         hint = (
             f'ALTER {full["kind"].upper()} "{full["name"]}" CONNECTION LIMIT -1 takes the limit away; {needed}'
@@ -369,11 +378,13 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
             else f"close idle sessions, or raise max_connections of the server; {needed}"
         )
     elif "query_wait_timeout" in text:
+        code = Code.POOLER
         hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
+        code = Code.NOT_POSTGRESQL
         reason, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
     place = _asked(error.pgconn or _address(settings), _ATTEMPT.findall(str(error)))
-    return ConnectionFailed(f"cannot connect to the database: {reason}{place}", hint=hint)
+    return ConnectionFailed(code, f"cannot connect to the database: {reason}{place}", hint=hint)
 
 
 # psycopg lists what it has tried where a name has several addresses, or several hosts are named.
@@ -413,6 +424,7 @@ def _not_utf8(settings: Settings) -> ConnectionFailed:
     variables = [name for name, value in os.environ.items() if name.startswith("PG") and not is_utf8(value)]
     source = ", ".join(variables) or settings.database_source
     return ConnectionFailed(
+        Code.URL_MALFORMED,
         f"cannot connect to the database: {source} holds what no address can: a byte that is not UTF-8, or an empty or"
         " overlong part of a host name",
         hint=f"write {source} in UTF-8",
@@ -489,12 +501,12 @@ def read_only(connection: Connection) -> Iterator[None]:
                 raise lost(error) from error
     except psycopg.errors.InsufficientPrivilege as error:
         if hidden := _hidden_rows(connection, error):
-            raise Refused(hidden[0], hint=hidden[1]) from error
+            raise Refused(Code.ROWS_HIDDEN, hidden[0], hint=hidden[1]) from error
         raise
 
 
 @contextmanager
-def read_in_time(connection: Connection, settings: Settings, where: str, state: str) -> Iterator[None]:
+def read_in_time(connection: Connection, settings: Settings, where: str, state: State) -> Iterator[None]:
     """As :func:`read_only`, and no statement waits for a lock longer than ``lock_wait_ms``.
 
     Raises StepFailed where one would; ``where`` and ``state`` are as in :func:`translated`.
@@ -543,6 +555,7 @@ def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str
 def lost(error: psycopg.Error) -> ConnectionFailed:
     """The error for a connection that broke while it was in use."""
     return ConnectionFailed(
+        Code.CONNECTION_LOST,
         f"the server ended the connection: {outline(error)}",
         hint=AGAIN,
     )
@@ -568,6 +581,7 @@ def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
     row = connection.execute("SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'").fetchone()
     if row is None or row[0] != milliseconds:
         raise Refused(
+            Code.POOLER,
             "lock_timeout does not stay set on this connection",
             hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
         )
@@ -587,7 +601,7 @@ class NotStored(Exception):
         self.relation = relation
         self.ids = ids
 
-    def explained(self, connection: Connection, where: str, state: str) -> StepFailed:
+    def explained(self, connection: Connection, where: str, state: State) -> StepFailed:
         """As :func:`not_stored`."""
         sample = ", ".join(self.ids[:5]) + (", …" if len(self.ids) > 5 else "")
         return not_stored(connection, where, self.relation, len(self.ids), sample, state)
@@ -630,7 +644,7 @@ def not_stored(
     relation: tuple[str, str],
     number: int,
     sample: str,
-    state: str,
+    state: State,
     again: str = AGAIN,
 ) -> StepFailed:
     """The StepFailed for rows that are not stored as they were written: which, and what could have done it.
@@ -643,8 +657,10 @@ def not_stored(
         rows, wrote = f"{number:,} rows", "are not stored as callctl wrote them"
     others = in_the_way(connection, schema, table)
     return StepFailed(
+        Code.NOT_STORED,
         f"{where}: {rows} of {schema}.{table} {wrote} ({sample}); {others}\n{state}",
         hint=f"{unhindered(connection, schema, [table])} {again}",
+        state=state,
     )
 
 
@@ -652,7 +668,7 @@ def translated(
     error: psycopg.Error,
     where: str,
     sql: str,
-    state: str,
+    state: State,
     connection: Connection | None = None,
     again: str = AGAIN,
     *,
@@ -667,7 +683,7 @@ def translated(
     import psycopg
 
     if connection is not None and (hidden := _hidden_rows(connection, error)):
-        return StepFailed(f"{where}: {hidden[0]}\n{state}", hint=hidden[1])
+        return StepFailed(Code.ROWS_HIDDEN, f"{where}: {hidden[0]}\n{state}", hint=hidden[1], state=state)
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
         hint = f"callctl was silent for too long, so the server freed its locks; {again}"
     elif isinstance(error, psycopg.errors.LockNotAvailable):
@@ -684,4 +700,7 @@ def translated(
     else:
         hint = f"fix what the server names, then {again}"
     message = f"{error_text(error)}{caret(error, sql)}" if quoted else outline(error)
-    return StepFailed(f"{where}: {message}\n{state}", hint=hint)
+    code = code_of(error)
+    if code is Code.CONNECTION_LOST:  # perhaps while the server was at the commit
+        state = replace(state, database="unknown")
+    return StepFailed(code, f"{where}: {message}\n{state}", hint=hint, state=state)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from callctl.database import lock
 from callctl.database.connection import NotStored, select, translated
 from callctl.database.lock import BATCH_CLASS, WORK_CLASS, holders
-from callctl.errors import LockHeld, StepFailed
+from callctl.errors import UNKNOWN, Code, LockHeld, State, StepFailed
 from callctl.events import OnEvent, Waiting, ignore
 from callctl.files import read_sql
 
@@ -37,7 +37,7 @@ class Failing:
     """What is said where a transaction fails: as ``connection.translated`` has it; ``state`` is asked only then."""
 
     where: str
-    state: Callable[[], str]
+    state: Callable[[], State]
     quoted: bool = False
 
     def error(self, error: psycopg.Error, connection: Connection) -> StepFailed:
@@ -152,6 +152,7 @@ def guard_transaction(
         raise WorkLockBusy(lambda: in_the_middle(connection, schema))
     if not guard.lock_timeout_stays:
         raise StepFailed(
+            Code.POOLER,
             "lock_timeout does not stay set on this connection; stopped before the next statement",
             hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
         )
@@ -162,8 +163,10 @@ def in_the_middle(connection: Connection, schema: str) -> LockHeld:
     others = holders(connection, WORK_CLASS, schema)
     holder = f" (pid {others[0].pid}, {others[0].application_name or 'unknown'}, for {others[0].age})" if others else ""
     return LockHeld(
+        Code.LOCK_HELD,
         f"another callctl{holder} is in the middle of a statement on schema {schema}",
         hint="run the same command again when it has finished: it goes on from what was committed",
+        state=UNKNOWN,
     )
 
 

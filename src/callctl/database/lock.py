@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from callctl.database.connection import connect, error_text, select
-from callctl.errors import LockHeld, StepFailed
+from callctl.errors import UNKNOWN, Code, LockHeld, State, StepFailed
 from callctl.events import Notice, OnEvent, Waiting, ignore
 from callctl.files import read_sql
 
@@ -163,7 +163,10 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
 
 @dataclass(frozen=True)
 class Holder:
-    """A session that has an advisory lock of callctl's. ``word`` is the first of its statement."""
+    """A session that has an advisory lock of callctl's. ``word`` is the first of its statement.
+
+    ``doing``: the mark under which it says what it does; None where it says nothing.
+    """
 
     pid: int
     application_name: str | None
@@ -172,6 +175,15 @@ class Holder:
     age: str
     state: str
     word: str
+    doing: int | None
+
+    @property
+    def name(self) -> str:
+        """The command and its step, such as 'migrate up, step 4'; else the application's name."""
+        command, step = (None, None) if self.doing is None else marked(self.doing)
+        if command is None:
+            return self.application_name or "unknown"
+        return command if step is None else f"{command}, step {step}"
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,7 @@ class _Orphan:
 
 
 def holders(connection: Connection, classid: int, schema: str) -> list[Holder]:
-    values = {"classid": classid, "schema": schema}
+    values = {"classid": classid, "doing": DOING_CLASS, "schema": schema}
     return select(connection, Holder, read_sql("database/lock_holder.sql"), values)
 
 
@@ -204,6 +216,7 @@ def _named(orphans: list[_Orphan]) -> str:
 def _will_not_end(orphans: list[_Orphan], why: str) -> LockHeld:
     pids = ", ".join(str(orphan.pid) for orphan in orphans) or "PID"
     return LockHeld(
+        Code.SESSION_LEFT,
         f"an earlier callctl's session is still at work on the server and {why}: {_named(orphans) or 'nobody seen'}",
         hint=f"end it as its owner or superuser, SELECT pg_terminate_backend({pids}), then run the same command again",
     )
@@ -304,7 +317,7 @@ class MigrationLock:
         if kind is None and not held:
             self._on_event(Notice("the migration lock was lost before the end: another callctl may have run meanwhile"))
 
-    def assert_held(self, state: Callable[[], str] | None = None) -> None:
+    def assert_held(self, state: Callable[[], State] | None = None) -> None:
         """Raise StepFailed where the lock's session is gone: somebody else may have the lock by now.
 
         ``state`` says how far the step has come, for the message; it is asked only then.
@@ -317,13 +330,15 @@ class MigrationLock:
             problem = "the migration lock's connection changed its server process (a pooler?)"
         except psycopg.Error as error:
             problem = f"the connection that holds the migration lock broke: {error_text(error)}"
-        stands = ""
+        stands = UNKNOWN
         if state is not None:
             with contextlib.suppress(psycopg.Error):  # the same fate may have met the other connection
-                stands = f"\n{state()}"
+                stands = state()
         raise StepFailed(
-            f"{problem}; stopped before the next statement{stands}",
+            Code.LOCK_LOST,
+            f"{problem}; stopped before the next statement\n{stands}".rstrip(),
             hint="run the same command again: it goes on from what was committed",
+            state=stands,
         )
 
     def ask(self, query: str, values: dict[str, object]) -> tuple[Any, ...] | None:
@@ -345,6 +360,7 @@ def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, 
         if not wait or waited * 1000 >= settings.lock_wait_ms:
             holder = _holder(connection, settings.schema)
             raise LockHeld(
+                Code.LOCK_HELD,
                 f"another callctl is at work on schema {settings.schema}{holder}",
                 hint="wait for it to finish, or run with --wait; a run that was killed lets go by itself",
             )
@@ -393,5 +409,4 @@ def _holder(connection: Connection, schema: str) -> str:
     if not lock_holders:
         return ""
     holder = lock_holders[0]
-    name = holder.application_name or "unknown"
-    return f" (pid {holder.pid}, {name}, from {holder.address} as {holder.role}, for {holder.age})"
+    return f" (pid {holder.pid}, {holder.name}, from {holder.address} as {holder.role}, for {holder.age})"

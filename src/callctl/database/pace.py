@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callctl.errors import StepFailed
+from callctl.errors import Code, StepFailed
 from callctl.events import OnEvent, Waiting
 from callctl.files import read_sql
 
@@ -74,6 +74,7 @@ class Pace:
             waited = time.monotonic() - began
             if waited * 1000 >= self._settings.lock_wait_ms:
                 raise StepFailed(
+                    Code.REPLICA_BEHIND,
                     f"replica {name} has been more than {self._settings.max_replication_lag_ms / 1000:g} s behind"
                     f" (max_replication_lag) for {waited:.0f} s; stopped between two batches",
                     hint="let it catch up, or give a larger --max-replication-lag; the same command goes on from there",

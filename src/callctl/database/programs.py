@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from callctl.errors import ConfigError
+from callctl.errors import Code, ConfigError
 from callctl.redaction import redact
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ def find_binaries() -> Binaries:
     named = os.environ.get("CALLCTL_PG_BIN")
     if named:
         if not _has_programs(Path(named)):
-            raise ConfigError(f"no initdb and postgres in CALLCTL_PG_BIN ({named})", hint=INSTALL_HINT)
+            raise ConfigError(
+                Code.PROGRAM_MISSING, f"no initdb and postgres in CALLCTL_PG_BIN ({named})", hint=INSTALL_HINT
+            )
         return Binaries(Path(named).resolve(), "CALLCTL_PG_BIN")
     for place in of_the_wheel():
         if _has_programs(place.bin):
@@ -104,7 +106,7 @@ def find_binaries() -> Binaries:
     for place in of_the_system():
         if _has_programs(place.bin):
             return place
-    raise ConfigError("no PostgreSQL programs found for the sandbox", hint=INSTALL_HINT)
+    raise ConfigError(Code.PROGRAM_MISSING, "no PostgreSQL programs found for the sandbox", hint=INSTALL_HINT)
 
 
 def of_the_wheel() -> Iterator[Binaries]:
@@ -145,6 +147,7 @@ def server_user() -> ServerUser:
             if shutil.which("unshare") and _runs([*prefix, "true"], None):
                 return ServerUser(None, prefix)
     raise ConfigError(
+        Code.RUNNING_AS_ROOT,
         "PostgreSQL does not run as root, and there is no other user to run it as",
         hint="run callctl as an ordinary user",
     )
@@ -277,6 +280,7 @@ def find_program(name: str, major: int, what_for: str) -> Program:
     named = os.environ.get("CALLCTL_PG_BIN")
     nothing = f"none in CALLCTL_PG_BIN ({named})" if named else "none"
     raise ConfigError(
+        Code.PROGRAM_MISSING,
         f"{what_for} needs {name} {major} or later; found {seen or nothing}",
         hint=f"install PostgreSQL's client programs {major} (Debian, Ubuntu: postgresql-client-{major} from"
         " apt.postgresql.org, which /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh of postgresql-common adds;"

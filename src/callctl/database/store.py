@@ -14,7 +14,7 @@ from callctl import __version__
 from callctl.database import connection as database
 from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import STORE_CLASS, at_work
-from callctl.errors import Refused, StepFailed
+from callctl.errors import Code, Refused, State, StepFailed
 from callctl.events import Direction, OnEvent, ignore
 from callctl.files import read_sql, sql_names
 from callctl.redaction import in_utf8
@@ -182,6 +182,7 @@ def _assert_layout(connection: Connection) -> None:
     old = connection.execute(read_sql("database/old_layout.sql")).fetchone()
     if old is not None:
         raise Refused(
+            Code.STORE_VERSION,
             "schema callctl was made by an earlier development version, which kept saved values in another form",
             hint="take the steps back with that version (migrate down --all), then DROP SCHEMA callctl CASCADE",
         )
@@ -193,6 +194,7 @@ def _assert_own_writes(connection: Connection) -> None:
     if hooks:
         are, verb = ("is", "it may change") if len(hooks) == 1 else ("are", "they may change")
         raise Refused(
+            Code.STORE_HOOKED,
             f"{'; '.join(hook for hook, _ in hooks)} {are} not callctl's: {verb} or swallow what callctl records;"
             " nothing was changed",
             hint=f"run {' '.join(statement for _, statement in hooks)} then the same command again",
@@ -219,6 +221,7 @@ def assert_recognised(connection: Connection) -> bool:
     """
     for problem in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
         raise Unreadable(
+            Code.STORE_UNREADABLE,
             f"callctl's own schema here belongs to role {problem.owner}, and role {problem.reader} may not read it",
             hint=problem.remedy,
         )
@@ -228,6 +231,7 @@ def assert_recognised(connection: Connection) -> bool:
     ).fetchall()
     if 0 < len(there) < len(names):
         raise Refused(
+            Code.STORE_NAME_TAKEN,
             f"schema callctl of this database is somebody else's: it has callctl.{there[0][0]}, but not all of"
             f" {', '.join(names)}",
             hint="rename that schema: callctl keeps its history and what it saves in a schema of that name",
@@ -242,6 +246,7 @@ def assert_owner(connection: Connection, platform_schema: str) -> None:
     row = connection.execute("SELECT platform_schema FROM callctl.installation").fetchone()
     if row and row[0] != platform_schema:
         raise Refused(
+            Code.STORE_OTHER_SCHEMA,
             f'schema callctl of this database belongs to the migration of schema "{row[0]}", not "{platform_schema}"',
             hint=f"name it with --schema {shlex.quote(row[0])}; one database holds one migration",
         )
@@ -284,6 +289,7 @@ def record(
 def _not_recorded(stored: str, table: str) -> StepFailed:
     """The error for a row of callctl's own that is not stored as it was written."""
     return StepFailed(
+        Code.NOT_STORED,
         f"{stored} is not stored in {table} as it was written; this transaction was rolled back",
         hint=f"callctl verify names the trigger or rule on {table}; drop it, then run the same command again",
     )
@@ -409,7 +415,7 @@ def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
                 connection.execute(read_sql("database/purge.sql"))
             return summary
 
-        failing = Failing("database/purge.sql", lambda: "nothing was deleted")
+        failing = Failing("database/purge.sql", lambda: State("unchanged", "nothing was deleted"))
         return in_transaction(connection, settings, delete, failing=failing, on_event=on_event)
 
 

@@ -17,7 +17,7 @@ from callctl.database import actions, store
 from callctl.database import connection as database
 from callctl.database.guarded import guarded, in_transaction, with_retries
 from callctl.database.store import in_store
-from callctl.errors import Refused, quoted
+from callctl.errors import Code, Refused, quoted
 from callctl.events import OnEvent, ignore
 from callctl.files import sql_names
 from callctl.loadtest.measure import Removed
@@ -191,6 +191,7 @@ class Rows:
             raise
         except psycopg.Error as error:
             raise Refused(
+                Code.LOADTEST_IMPOSSIBLE,
                 f"a load test cannot run here: {doing}: {database.error_text(error)}; nothing was changed",
                 hint="it writes a company of its own with documented columns only; a rule or trigger of the platform's,"
                 " or a column that has to be filled, is in the way",
@@ -309,6 +310,7 @@ class Rows:
                 for table, ids in others
             )
             raise NotItsOwn(
+                Code.LOADTEST_ROWS_MIXED,
                 f"rows that the load test did not make belong to its company: {named}",
                 hint="give them to another company, or delete them, then run callctl loadtest --clean",
             )
@@ -380,6 +382,7 @@ class Rows:
         self._own("remove_company", company=own.company, slug=own.slug)
         if self._own("still_there", company=own.company):
             raise Refused(
+                Code.LOADTEST_IMPOSSIBLE,
                 "the load test's company is still there after it was deleted: a trigger or a rule of the platform keeps"
                 " rows; a load test cannot run here",
                 hint="load test a copy of the database that has no such trigger",

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.lock import LOADTEST_CLASS, MigrationLock, lock_alone
-from callctl.errors import Interrupted, LockHeld, Refused, StepFailed
+from callctl.errors import Code, Interrupted, LockHeld, Refused, State, StepFailed
 from callctl.events import LoadProgress, Notice, OnEvent, ignore
 from callctl.loadtest import measure as loadtest_measure
 from callctl.loadtest.measure import LoadTest, Removed, Server, Wait
 from callctl.loadtest.rows import Own, Query, Rows, documented_queries, new, run_own
 from callctl.loadtest.sessions import SESSION, Load, Workload
+from callctl.server_errors import code_of
 from callctl.statements.naming import Naming, read_naming
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def ready(connection: Connection, settings: Settings) -> Naming:
     for table in TABLES:
         if where := store.absence(connection, settings.schema, table):
             raise Refused(
+                Code.STEP_NOT_APPLIED,
                 f"table {settings.schema}.{table} {where}: a load test needs steps 9 to 11; nothing was changed",
                 hint="run callctl migrate up first",
             )
@@ -118,6 +120,7 @@ def assert_room(connection: Connection, naming: Naming, workload: Workload, othe
             else "wait for others to go"
         )
         raise Refused(
+            Code.TOO_MANY_CONNECTIONS,
             f"{workload.sessions} sessions need {needed} more connections, and there is room for {room} ({bound};"
             f" max_connections is {most}); nothing was changed",
             hint=f"{hint}, or use fewer --sessions, or raise the limit",
@@ -351,17 +354,22 @@ def _loaded(run: _Run, runner: asyncio.Runner) -> LoadTest:
         result = _result(run, started_at, removed, sampler, cpu)
     except psycopg.Error as error:
         _remove(run, has_rows, {"failed": type(error).__name__})
-        outcome = "its rows are removed" if has_rows else "nothing of it was written"
+        outcome = State("unchanged", "its rows are removed" if has_rows else "nothing of it was written")
         raise StepFailed(
+            code_of(error),
             f"the load test stopped: {database.error_text(error)}; {outcome}",
             hint="callctl preflight looks at connection, privileges and locks",
+            state=outcome,
         ) from error
     except BaseException as error:
         _remove(run, has_rows, {"failed": type(error).__name__})
         if isinstance(error, KeyboardInterrupt):
-            outcome = "its rows are removed" if has_rows else "nothing of it was written"
+            outcome = State("unchanged", "its rows are removed" if has_rows else "nothing of it was written")
             raise Interrupted(
-                f"interrupted before the load began; {outcome}", hint="run the same command again"
+                Code.INTERRUPTED,
+                f"interrupted before the load began; {outcome}",
+                hint="run the same command again",
+                state=outcome,
             ) from None
         raise
     _remove(run, has_rows, _detail(result))
@@ -436,7 +444,12 @@ def _remove(run: _Run, has_rows: bool, detail: dict[str, Any]) -> None:
     try:
         run.rows.remove(run.own.company, "loadtest", detail)
     except KeyboardInterrupt:
-        raise Interrupted("interrupted while its rows were being removed; some are left", hint=_HINT) from None
+        raise Interrupted(
+            Code.LOADTEST_ROWS_LEFT,
+            "interrupted while its rows were being removed; some are left",
+            hint=_HINT,
+            state=State("partly done"),
+        ) from None
     except psycopg.Error as error:
         raise _rows_are_left(error) from error
 
@@ -445,7 +458,12 @@ _HINT = "callctl loadtest --clean removes what is left, and so does the next cal
 
 
 def _rows_are_left(error: psycopg.Error) -> StepFailed:
-    return StepFailed(f"a load test's rows could not be removed: {database.error_text(error)}", hint=_HINT)
+    return StepFailed(
+        Code.LOADTEST_ROWS_LEFT,
+        f"a load test's rows could not be removed: {database.error_text(error)}",
+        hint=_HINT,
+        state=State("partly done"),
+    )
 
 
 @contextmanager
@@ -459,6 +477,7 @@ def _alone(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[
     ):
         store.assert_owner(connection, settings.schema)
         held_by_another = LockHeld(
+            Code.LOCK_HELD,
             "another load test is running on this database",
             hint="wait for it to finish, or run with --wait; two of them would measure each other",
         )

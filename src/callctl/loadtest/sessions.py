@@ -106,6 +106,7 @@ class Load:
         for problem in opened:
             if isinstance(problem, ConnectionFailed):
                 raise ConnectionFailed(
+                    problem.code,
                     f"after {len(self._connections)} of {self.workload.connections} connections: {problem.message}",
                     hint="--connections N lets the sessions share fewer; nothing was changed",
                 )

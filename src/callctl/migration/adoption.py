@@ -13,13 +13,14 @@ from callctl.database.actions import record_action
 from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import at_work
 from callctl.database.store import ChangedRecords
-from callctl.errors import Refused, StepFailed
+from callctl.errors import Code, Refused, State, StepFailed
 from callctl.events import Notice, OnEvent, ignore
 from callctl.migration.checks.findings import DEFINITIONS
 from callctl.migration.checks.preflight import definitions_lost
 from callctl.migration.checks.verify import CheckResult, step_checks
 from callctl.migration.migrate import make_ready, status
 from callctl.migration.steps.numbered import Status, Step, wanted_steps
+from callctl.server_errors import code_of
 from callctl.statements.adaptation import adapt
 from callctl.statements.naming import Naming
 
@@ -73,6 +74,7 @@ def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[Chang
     with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, _):
         if not store.exists(connection):
             raise Refused(
+                Code.NOTHING_RECORDED,
                 "callctl has recorded nothing in this database",
                 hint="callctl migrate status shows which steps are applied",
             )
@@ -90,6 +92,7 @@ def _assert_definitions(connection: Connection, settings: Settings, current: Sta
     lost = definitions_lost(connection, settings, current.naming, set(current.applied) - half_down)
     if lost:
         raise Refused(
+            Code.RECORDS_LOST,
             "callctl.definition was changed by hand, and migrate down could not end by what it holds now: this is not"
             f" accepted, and nothing was recorded: {'; '.join(finding.what for finding in lost)}",
             hint="restore schema callctl from a backup taken before the change: nothing else has what is gone"
@@ -106,7 +109,9 @@ def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> 
         return changed
 
     awaited = "a lock on callctl's own tables"
-    failing = Failing("callctl's own tables", lambda: "what they hold was not recorded", quoted=True)
+    failing = Failing(
+        "callctl's own tables", lambda: State("unchanged", "what they hold was not recorded"), quoted=True
+    )
     return in_transaction(connection, settings, accept, awaited=awaited, failing=failing, on_event=on_event)
 
 
@@ -160,8 +165,10 @@ def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Ste
         return Adopted(step.number, step.name, False, refused.failing)
     except psycopg.Error as error:
         raise StepFailed(
+            code_of(error),
             f"step {step.number} could not be adopted: {database.error_text(error)}; nothing of it was recorded",
             hint="callctl preflight looks for what could be in the way",
+            state=State("unknown"),
         ) from error
     on_event(Notice(f"step {step.number} {step.name} is there, and recorded"))
     return Adopted(step.number, step.name, True, ())

@@ -16,7 +16,7 @@ from callctl.database.guarded import guarded, in_transaction, with_retries
 from callctl.database.lock import at_work
 from callctl.database.pace import Pace
 from callctl.database.store import HistoryRow, Saved
-from callctl.errors import Interrupted, Refused
+from callctl.errors import Code, Interrupted, Refused, State
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
 from callctl.files import read_sql
 from callctl.migration.checks.preflight import MATTERS, Finding, preflight
@@ -178,7 +178,10 @@ def take(
     except KeyboardInterrupt:
         # Before the first step, or after the last: no step is under way.
         raise Interrupted(
-            "interrupted between two steps; every step stands as it did", hint="run the same command again"
+            Code.INTERRUPTED,
+            "interrupted between two steps; every step stands as it did",
+            hint="run the same command again",
+            state=State("partly done"),
         ) from None
 
 
@@ -355,7 +358,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
         except (psycopg.Error, transactions.Failed) as error:
             if not failures:
                 raise
-            stands = "all of it was rolled back: this run was one transaction"
+            stands = State("unchanged", "all of it was rolled back: this run was one transaction")
             raise failure(run, failures[0], "the end of a step", stands, database.AGAIN) from error
         _flush(run, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
@@ -370,8 +373,10 @@ def _flush(run: transactions.Run, committed: str) -> None:
             store.flush(run.connection, committed)
     except KeyboardInterrupt:
         raise Interrupted(
+            Code.INTERRUPTED,
             f"interrupted after the commit of {committed}; it may not be on disk or on a synchronous standby yet",
             hint="callctl migrate status says which steps are applied; run the same command again to resume",
+            state=State("unknown"),
         ) from None
 
 
@@ -384,10 +389,14 @@ def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Read
         yield
     except KeyboardInterrupt:
         if at_once:
-            raise Interrupted(f"interrupted; {_all_stands(run, at_once)}", hint=database.AGAIN) from None
+            state = _all_stands(run, at_once)
+            raise Interrupted(Code.INTERRUPTED, f"interrupted; {state}", hint=database.AGAIN, state=state) from None
+        state = _stands(run, step)
         raise Interrupted(
-            f"interrupted in step {step.number} {run.direction}; {_stands(run.connection, step)}",
+            Code.INTERRUPTED,
+            f"interrupted in step {step.number} {run.direction}; {state}",
             hint=f"run the same command again: it goes on from there ({run.command})",
+            state=state,
         ) from None
     except psycopg.OperationalError as error:
         # The runner reports what fails in a statement.
@@ -425,7 +434,7 @@ def _refuse_blocked(
             f"{id}: {texts[0]}" + (f" (and {len(texts) - 1} more)" if texts[1:] else "")
             for id, texts in found_by.items()
         )
-        raise Refused(f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
+        raise Refused(Code.PREFLIGHT_BLOCKERS, f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
     if call_models.STEP in numbers and wish.direction == "up":
         call_models.assert_it_fits(connection, call_models.load_catalogue(), current.naming)
 
@@ -463,7 +472,7 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
         for statement in load_script("store_keys.sql").statements:
             execute([adapt(statement, naming).sql])
     except psycopg.Error as error:
-        where, stands = "callctl's own schema", "no step was begun"
+        where, stands = "callctl's own schema", State("unchanged", "no step was begun")
         raise translated(connection, settings.schema, error, where, "", stands, database.AGAIN) from error
 
 
@@ -485,7 +494,7 @@ def _give_up(connection: Connection, settings: Settings, current: Status, on_eve
             in_transaction(connection, settings, undo, on_event=on_event)
         except psycopg.Error as error:
             again = f"{database.AGAIN}; or finish the step: {finishing(step.number, 'up', current.applied)}"
-            stands = f"step {step.number} is half way up as before"
+            stands = State("partly applied", f"step {step.number} is half way up as before", step.number, "up")
             place = f"{step.directory}/undo.sql"
             raise translated(connection, settings.schema, error, place, "", stands, again) from error
         on_event(Notice(f"step {step.number} was not finished: it is pending again"))
@@ -512,23 +521,26 @@ def _take(
     return MigratedStep(step.number, step.name, time.monotonic() - began, rows)
 
 
-def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> str:
+def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> State:
     import psycopg
 
     try:
         applied = applied_steps(store.history(run.connection))
     except psycopg.Error:
-        return "callctl migrate status shows whether its one transaction was committed"
+        return State("unknown", "callctl migrate status shows whether its one transaction was committed")
     if all((step.number in applied) == (run.direction == "up") for step, *_ in ready):
-        return "its one transaction is committed"
-    return "all of it was rolled back: this run is one transaction"
+        return State("partly done", "its one transaction is committed")
+    return State("unchanged", "all of it was rolled back: this run is one transaction")
 
 
-def _stands(connection: Connection, step: Step) -> str:
+def _stands(run: transactions.Run, step: Step) -> State:
     import psycopg
 
+    kept = "what it had committed stands"
     try:
-        half = any(number == step.number for number, _ in store.started(connection))
+        way = dict(store.started(run.connection)).get(step.number)
     except psycopg.Error:
-        return "what it had committed stands"
-    return "what it had committed stands" if half else "that step was rolled back, earlier ones stand"
+        return State("unknown", kept, step.number, run.direction)
+    if way is None:
+        return State("partly done", "that step was rolled back, earlier ones stand")
+    return State("partly applied", kept, step.number, way)

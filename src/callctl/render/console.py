@@ -25,6 +25,7 @@ from callctl.redaction import hide_keys, printable, redact
 if TYPE_CHECKING:
     from callctl.config.database_url import Target
     from callctl.config.settings import Output
+    from callctl.errors import CallctlError, Code, State
 
 # The only place that prints: stdout is the result, stderr is progress, warnings and errors.
 
@@ -168,10 +169,41 @@ def _located(text: str, stream: TextIO) -> str:
     return folded(text, stream, hanging=2) if is_terminal(stream) else text
 
 
-def error(message: str, hint: str | None = None) -> None:
-    _labelled("error", message)
+def error(code: Code, message: str, hint: str | None = None) -> None:
+    """Say what failed, with its code at the end of the first line, and what to do next."""
+    first, newline, rest = message.partition("\n")
+    _labelled("error", f"{first} [{code}]{newline}{rest}")
     if hint:
         _labelled("hint", hint)
+
+
+class _Answer:
+    """Whether this run has printed its result."""
+
+    printed = False
+
+
+def begin() -> None:
+    """Nothing of this run has been printed yet."""
+    _Answer.printed = False
+
+
+def failed(error: CallctlError, state: State, target: Target | None, output: Output) -> None:
+    """But as text, end stdout with the error; not where the result is there: it says itself how the run ended."""
+    if output == "text" or _Answer.printed:
+        return
+    result(
+        {
+            "event": "failed",
+            "code": error.code,
+            "message": redact(error.message),
+            "hint": redact(error.hint) if error.hint else None,
+            "state": {"database": state.database, "step": state.step, "direction": state.direction},
+            "exit_code": error.exit_code,
+            "target": target,
+        },
+        output=output,
+    )
 
 
 def _labelled(label: str, text: str) -> None:
@@ -229,6 +261,7 @@ def result(document: object, following: Next | None = None, output: Output = "js
 
     It gets the version of the output and the command to run next.
     """
+    _Answer.printed = True
     fields = plain(document)
     assert isinstance(fields, dict)
     whole = {"version": VERSION, **fields, "next": plain(following.command if following is not None else None)}
@@ -353,26 +386,45 @@ def annotation_property(text: str) -> str:
 Row = Sequence[str]
 
 
-def table(headings: Row, rows: Iterable[Row], *, right: Iterable[str] = ()) -> None:
-    """Rows under headings, wrapped to a terminal's width; in a pipe a row stays on its line."""
+_GAP = 3  # between two columns of a table
+
+
+def table(
+    headings: Row, rows: Iterable[Row], *, right: Iterable[str] = (), spare: Sequence[str] = (), wide: bool = False
+) -> None:
+    """Rows under headings, wrapped to a terminal's width; in a pipe a row stays on its line.
+
+    ``spare`` are columns that a terminal without room for all leaves out, the first of them first. ``wide``: none is.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    # rich drops trailing columns when it has no room; a pipe gets all the room it wants.
-    width = None if is_terminal(sys.stdout) else 1000
+    cells = [headings, *rows]
+    in_full = wide or not is_terminal(sys.stdout)
+    shown, left_out = list(range(len(headings))), []
+    for name in spare:
+        widths = [max(Text(row[column]).cell_len for row in cells) for column in shown]
+        if in_full or sum(widths) + _GAP * (len(shown) - 1) <= width(sys.stdout):
+            break
+        shown.remove(headings.index(name))
+        left_out.append(name)
+    # rich drops trailing columns when it has no room.
     console = Console(
-        width=width,
+        width=1000 if in_full else None,
         no_color=not has_colour(sys.stdout),
         force_terminal=has_colour(sys.stdout),
         highlight=False,
     )
-    drawn = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for heading in headings:
+    drawn = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for column in shown:
+        heading = headings[column]
         drawn.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+    for row in cells[1:]:
+        drawn.add_row(*(Text(row[column]) for column in shown))
     with console.capture() as capture:
         console.print(drawn)
     for text in capture.get().splitlines():
         out(text.rstrip())
+    if left_out:
+        told(f"no room for: {', '.join(left_out)}; --wide shows every column")

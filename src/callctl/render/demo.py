@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from callctl.sandbox.demo import (
     Verified,
     Writes,
 )
+from callctl.sandbox.lifecycle import DEFAULT_SEED
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -216,9 +218,15 @@ def json_line(told: Told | Event, output: Output = "json") -> None:
     if isinstance(told, Proof | Again):
         line["holds"] = told.holds
     if isinstance(told, Story):
-        render.result(line, render.Next("callctl sandbox start"), output)
+        render.result(line, render.Next(f"callctl {_sandbox(told)}"), output)
     else:
         render.event(line, output)
+
+
+def _sandbox(story: Story) -> str:
+    """The command that makes a database like the one of the story."""
+    seed = f" --seed {story.seed}" if story.seed != DEFAULT_SEED else ""
+    return f"sandbox start --baseline {story.baseline.name} --rows {story.chatbots}{seed}"
 
 
 class Screen:
@@ -422,10 +430,10 @@ class Screen:
             )
         else:
             self._print(styled_text("The proof does not hold.", "bold red", " Something is not as it was; see above."))
-        self._print(
-            styled_text("Next  ", "bold", "callctl sandbox start   a database like this one, to try the commands on")
-        )
-        self._print(styled_text("      callctl preflight       asks a database of yours, and changes nothing"))
+        # Where callctl is not on PATH, whoever has called it says how to.
+        callctl = os.environ.get("CALLCTL_CALLED_AS", "callctl")
+        self._print(styled_text("Next  ", "bold", "a database like this one, to try the commands on:"))
+        self._print(styled_text(f"      {callctl} {_sandbox(story)}"))
 
     def _print(self, part: RenderableType) -> None:
         with self._console.capture() as captured:

@@ -24,7 +24,9 @@ from callctl.backup.take import PlannedBackup
 from callctl.coderefs.search import Skipped
 from callctl.config.database_url import Target
 from callctl.database.store import ChangedRecords, Saved
+from callctl.errors import Code, Remains
 from callctl.events import Direction, Event, Holder
+from callctl.explanations import Explanation
 from callctl.loadtest.measure import Client, QueryTimes, Removed, Server, Wait
 from callctl.loadtest.run import Leftover
 from callctl.migration.adoption import Adopted
@@ -42,6 +44,13 @@ from callctl.secrets.webhooks.accounts import NotPutBack
 from callctl.tenants.accounts import DevelopmentAccount as DevAccount
 from callctl.tenants.call_settings import Offence, Unlisted
 from callctl.tenants.seeding import Difference
+
+# ---- explain -------------------------------------------------------------------------------------------
+
+
+class Explanations(TypedDict):
+    explanations: Sequence[Explanation]
+
 
 # ---- migrate -------------------------------------------------------------------------------------------
 
@@ -191,12 +200,20 @@ class FinishedAcceptance(TypedDict):
     target: Target | None
 
 
+class FailedState(TypedDict):
+    database: Remains
+    step: int | None
+    direction: Direction | None
+
+
 class Failed(TypedDict):
-    """The last line of work that failed or was refused."""
+    """An error: the one line of a command that failed or was refused, or the last line of long work."""
 
     event: Literal["failed"]
+    code: Code
     message: str
     hint: str | None
+    state: FailedState
     exit_code: int
     target: Target | None
 
@@ -852,11 +869,30 @@ a comment nor `related`. Those are listed with `--comments` and `--related` only
         "The file that holds it.",
     ),
     Document(
+        "explain",
+        "explain",
+        Explanations,
+        """`id` is a code, or that of a finding of preflight or of a check of verify; there `database` and `then` are
+null, and `customers` is why it matters. Without a CODE all codes are in it.""",
+    ),
+    Document(
         "sandbox",
         "sandbox start, url, reset",
         RunningSandbox,
         "The sandbox that runs.",
     ),
+)
+ERROR = Document(
+    "error",
+    "errors",
+    Failed,
+    """A command that fails or refuses ends stdout with this line, in place of its document, or behind the lines of
+long work; a command line that cannot be understood, too, if it or `CALLCTL_OUTPUT` asks for JSON. A run that was
+interrupted behind its result has none: the result says so. `code` is one of [these](errors.md). `state.database` is
+`not touched` (callctl was not connected), `unchanged` (nothing of this command's work is in it), `partly done` (what
+was committed before stays, the rest was rolled back), `partly applied` (so is `step`, in its `direction`) or
+`unknown`: no more is said than callctl knows or has looked at. Whatever it says, callctl's own schema may have been
+made.""",
 )
 LINES = "lines.schema.json"
 DEMO = "demo-lines.schema.json"
@@ -886,6 +922,7 @@ _NEXT = {
 def schemas() -> dict[str, dict[str, Any]]:
     """Each published schema, by the name of its file."""
     published = {document.file: _document(document) for document in DOCUMENTS}
+    published[ERROR.file] = _document(ERROR)
     published[LINES] = _lines()
     published[DEMO] = _demo_lines()
     manifest = _of(Manifest)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from callctl.migration.live_runs import Live
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 # How a run looks that another callctl is at, as ``migrate status`` sees it.
 
 _TIME = "%Y-%m-%d %H:%M:%S%z"
+_SHORT_TIME = "%Y-%m-%d %H:%M"
 # A run at work is silent for as long as it takes to send the next statement, or pauses between two attempts at a lock.
 _SILENT_SECONDS = 5.0
 
@@ -303,13 +304,13 @@ def _every_step(status: Status) -> None:
             render.item(f"{step.number:>2}", "strong", text, sys.stdout, columns=4)
         return
     table(
-        ("step", "name", "state", "at", "by"),
+        ("step", "name", "state", "at (UTC)", "by"),
         (
             (
                 str(step.number),
                 step.name,
                 step_state(step) + (" (deferred)" if step.deferred else ""),
-                f"{step.at:{_TIME}}" if step.at else "",
+                f"{step.at.astimezone(UTC):{_SHORT_TIME}}" if step.at else "",
                 step.by or "",
             )
             for step in status.steps
@@ -546,9 +547,9 @@ def _accepted_text(changed: Sequence[ChangedRecords], target: Target | None) -> 
     render.written(target)
 
 
-def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output) -> None:
+def history(rows: Sequence[HistoryRow], deferred: Sequence[int], output: Output, *, wide: bool = False) -> None:
     """Every step taken; ``deferred`` are the pending ones that the list passes over."""
-    render.answer(output, lambda: history_document(rows, deferred), lambda: _history_text(rows, deferred))
+    render.answer(output, lambda: history_document(rows, deferred), lambda: _history_text(rows, deferred, wide=wide))
 
 
 def history_document(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> documents.History:
@@ -574,18 +575,18 @@ def history_document(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> doc
     }
 
 
-def _history_text(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> None:
+def _history_text(rows: Sequence[HistoryRow], deferred: Sequence[int], *, wide: bool) -> None:
     if not rows:
         render.out("no step has been taken on this database")
         return
     table(
-        ("id", "step", "direction", "finished", "seconds", "role", "client", "callctl", "file", "sha256"),
+        ("id", "step", "direction", "finished (UTC)", "seconds", "role", "client", "callctl", "file", "sha256"),
         (
             (
                 str(row.id),
                 str(row.step),
                 f"{row.direction}, adopted" if row.adopted else row.direction,
-                f"{row.finished_at:{_TIME}}",
+                f"{row.finished_at.astimezone(UTC):{_SHORT_TIME}}",
                 f"{row.seconds:.2f}",
                 row.database_role,
                 row.client,
@@ -596,6 +597,8 @@ def _history_text(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> None:
             for row in rows
         ),
         right=("id", "step", "seconds"),
+        spare=("sha256", "file", "id", "callctl", "client"),
+        wide=wide,
     )
     _deferred(deferred)
 

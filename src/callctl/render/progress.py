@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from callctl.errors import CallctlError
 from callctl.events import (
     BackupProgress,
     BatchFinished,
@@ -30,13 +29,11 @@ from callctl.events import (
 from callctl.migration.steps.numbered import all_steps
 from callctl.redaction import redact
 from callctl.render import console as render
-from callctl.server_errors import outline
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.spinner import Spinner
 
-    from callctl.config.database_url import Target
     from callctl.config.settings import Output
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -67,17 +64,6 @@ def until_answered(output: Output) -> Iterator[OnEvent]:
             yield on_event
 
 
-@contextmanager
-def json_failure(output: Output, target: Callable[[], Target | None] = lambda: None) -> Iterator[None]:
-    """But as text, long work that fails or is refused ends with a line that says why, and on which ``target``."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:
-        if output != "text":
-            render.result(failed_document(error, target()), output=output)
-        raise
-
-
 def json_event(event: Event, output: Output = "json") -> None:
     render.event(event_document(event), output)
 
@@ -86,25 +72,6 @@ def event_document(event: Event) -> dict[str, object]:
     """{"event": "step_started", …}: the event's class in snake case, then its fields."""
     fields = render.plain(event)
     return {"event": render.event_name(type(event)), **(fields if isinstance(fields, dict) else {})}
-
-
-def failed_document(error: BaseException, target: Target | None = None) -> dict[str, object]:
-    """The last line of work that failed; ``target`` is the database that it had connected to."""
-    hint, code = None, 130 if isinstance(error, KeyboardInterrupt) else 1
-    psycopg = sys.modules.get("psycopg")
-    if isinstance(error, CallctlError):
-        message, hint, code = error.message, error.hint, error.exit_code
-    elif psycopg is not None and isinstance(error, psycopg.Error):
-        message = f"the server refused it: {outline(error)}"
-    else:
-        message = "interrupted" if code == 130 else f"{type(error).__name__}: {error}"
-    return {
-        "event": "failed",
-        "message": redact(message),
-        "hint": redact(hint) if hint else None,
-        "exit_code": code,
-        "target": target,
-    }
 
 
 class PlainLines:

@@ -504,7 +504,7 @@ def secrets_document(secrets: Secrets) -> documents.Secrets:
     }
 
 
-def secrets(secrets: Secrets, output: Output) -> None:
+def secrets(secrets: Secrets, output: Output, *, wide: bool = False) -> None:
     """The secrets counted, and what a rotation would do with them."""
     counted = secrets.counted
     if counted.unbound:
@@ -512,10 +512,10 @@ def secrets(secrets: Secrets, output: Output) -> None:
         following = _next_of_unbound(listed[0] if listed else "ID")
     else:
         following = render.Next("callctl rotate-secrets" if counted.due else "callctl keys list")
-    render.answer(output, lambda: secrets_document(secrets), lambda: _secrets_text(secrets), following)
+    render.answer(output, lambda: secrets_document(secrets), lambda: _secrets_text(secrets, wide=wide), following)
 
 
-def _secrets_text(secrets: Secrets) -> None:
+def _secrets_text(secrets: Secrets, *, wide: bool) -> None:
     counted = secrets.counted
     table(
         ("where", "account type", "field", "under", "version", "values", "to rotate"),
@@ -532,6 +532,8 @@ def _secrets_text(secrets: Secrets) -> None:
             for use, number in sorted(counted.uses.items(), key=_sorted)
         ),
         right=("values", "to rotate"),
+        spare=("version", "where", "account type"),
+        wide=wide,
     )
     render.out()
     tenants = [tenant for tenant in counted.by_tenant() if tenant.due or tenant.unreadable or tenant.unbound]
@@ -612,9 +614,9 @@ def _outside(outside: Scan) -> None:
 # ---- keys ----------------------------------------------------------------------------------------------
 
 
-def keys(keys: Keys, output: Output) -> None:
+def keys(keys: Keys, output: Output, *, wide: bool = False) -> None:
     """The keys, and what is under each."""
-    render.answer(output, lambda: keys, lambda: _keys_text(keys), _after_keys(keys))
+    render.answer(output, lambda: keys, lambda: _keys_text(keys, wide=wide), _after_keys(keys))
 
 
 def _after_keys(keys: Keys) -> render.Next | None:
@@ -628,7 +630,7 @@ def _after_keys(keys: Keys) -> render.Next | None:
     return None
 
 
-def _keys_text(keys: Keys) -> None:
+def _keys_text(keys: Keys, *, wide: bool) -> None:
     table(
         ("key", "state", "source", "check value", "live", "archived", "saved", "encryptions"),
         (
@@ -642,6 +644,8 @@ def _keys_text(keys: Keys) -> None:
             for key in keys.keys
         ),
         right=("live", "archived", "saved", "encryptions"),
+        spare=("encryptions", "check value"),
+        wide=wide,
     )
     if keys.plaintext:
         render.note(f"{render.counted(keys.plaintext, 'value')} in plaintext, under no key")

@@ -44,14 +44,14 @@ def withheld_lines(models: Sequence[Withheld]) -> None:
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-def accounts(listed: Sequence[Account], output: Output, *, problems: bool) -> None:
+def accounts(listed: Sequence[Account], output: Output, *, problems: bool, wide: bool = False) -> None:
     """The accounts, or those with a problem; what each problem is stands below."""
     troubled = [account for account in listed if account.troubles]
     shown = troubled if problems else listed
     render.answer(
         output,
         lambda: accounts_document(shown, total=len(listed), with_problems=len(troubled)),
-        lambda: _accounts_text(shown, troubled, total=len(listed)),
+        lambda: _accounts_text(shown, troubled, total=len(listed), wide=wide),
     )
 
 
@@ -83,12 +83,12 @@ def accounts_document(shown: Sequence[Account], *, total: int, with_problems: in
     }
 
 
-def _accounts_text(shown: Sequence[Account], troubled: Sequence[Account], *, total: int) -> None:
+def _accounts_text(shown: Sequence[Account], troubled: Sequence[Account], *, total: int, wide: bool) -> None:
     if shown:
-        # A narrow terminal has no room for ids, which the problems below name anyway.
-        room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
-        columns = ("company", "type", "status", "error", "verified", "token", "webhook") + ("account",) * (room >= 105)
-        table(columns, ([_account_cells(account)[name] for name in columns] for account in shown))
+        columns = ("company", "type", "status", "error", "verified", "token", "webhook", "account")
+        cells = ([_account_cells(account)[name] for name in columns] for account in shown)
+        # The problems below name the accounts anyway.
+        table(columns, cells, spare=("account", "webhook", "verified"), wide=wide)
         render.out()
     for account in troubled:
         label = render.styled(f"{account.account_type} account {account.id}", "strong", sys.stdout)
@@ -166,12 +166,16 @@ def _span(seconds: float) -> str:
 _COMPANIES_SHOWN = 20
 
 
-def companies_listed(companies: Sequence[Company], output: Output, *, only_enabled: bool = False) -> None:
+def companies_listed(
+    companies: Sequence[Company], output: Output, *, only_enabled: bool = False, wide: bool = False
+) -> None:
     """The companies, or those that are switched on; and what all of them add up to."""
     on = [company for company in companies if company.call_enabled]
     listed = on if only_enabled else companies
     render.answer(
-        output, lambda: listed_document(companies, listed, len(on)), lambda: _listed_text(companies, listed, len(on))
+        output,
+        lambda: listed_document(companies, listed, len(on)),
+        lambda: _listed_text(companies, listed, len(on), wide=wide),
     )
 
 
@@ -185,17 +189,15 @@ def listed_document(companies: Sequence[Company], listed: Sequence[Company], on:
     }
 
 
-def _listed_text(companies: Sequence[Company], listed: Sequence[Company], on: int) -> None:
+def _listed_text(companies: Sequence[Company], listed: Sequence[Company], on: int, *, wide: bool) -> None:
     if listed:
-        # What a narrow terminal has no room for goes: names are told apart by their slugs, and ids are in the JSON.
-        room = render.width(sys.stdout) if render.is_terminal(sys.stdout) else 1000
-        shown = (
-            ("company", "calls", "call chatbots", "taking calls") + ("name",) * (room >= 80) + ("id",) * (room >= 105)
-        )
+        shown = ("company", "calls", "call chatbots", "taking calls", "name", "id")
         table(
             shown,
             ([_company_cells(company)[name] for name in shown] for company in listed),
             right=("call chatbots", "taking calls"),
+            spare=("id", "name"),
+            wide=wide,
         )
         render.out()
     for company in listed:

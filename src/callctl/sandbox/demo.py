@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from callctl.config.settings import Settings
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.errors import CallctlError, Interrupted
+from callctl.errors import CallctlError, Code, Interrupted, State
 from callctl.events import Direction, Event
 from callctl.files import read_sql
 from callctl.migration import migrate
@@ -305,8 +305,10 @@ def demo(
             holds = _play(server, tell, baseline, rows, seed)
     except (KeyboardInterrupt, Interrupted):
         raise Interrupted(
+            Code.INTERRUPTED,
             "the demo was interrupted; its PostgreSQL is stopped and deleted",
             hint="callctl demo begins again from the start",
+            state=State("not touched"),
         ) from None
     story = Story(holds, baseline, rows, seed, time.monotonic() - began)
     tell(story)

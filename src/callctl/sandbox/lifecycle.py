@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl import files
 from callctl.database import programs
-from callctl.errors import ConfigError, LockHeld, Refused
+from callctl.errors import Code, ConfigError, LockHeld, Refused
 from callctl.files import read_sql
 from callctl.sandbox import server as postgres
 
@@ -240,6 +240,7 @@ def start(
             has = getattr(state, name)
             if value is not None and value != has:
                 raise Refused(
+                    Code.SANDBOX_DIFFERS,
                     f"the sandbox that is there has {name.replace('_', ' ')} {has}, not {value}",
                     hint="callctl sandbox stop deletes it; start again afterwards",
                 )
@@ -255,9 +256,10 @@ def current() -> Sandbox:
     """Return the sandbox that runs. Raises Refused if none does."""
     state = _read(_home())
     if state is None or _postmaster(state) is None:
-        raise Refused("no sandbox runs", hint="callctl sandbox start")
+        raise Refused(Code.SANDBOX_MISSING, "no sandbox runs", hint="callctl sandbox start")
     if not state.ready:
         raise Refused(
+            Code.SANDBOX_DAMAGED,
             "the sandbox is not finished: its start was killed",
             hint="run callctl sandbox start, which removes what is left and makes a new one",
         )
@@ -307,6 +309,7 @@ def _locked() -> Iterator[Path]:
         lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(
+            Code.SANDBOX_DIRECTORY,
             f"cannot keep the sandbox's state in {home}: {error.strerror}",
             hint="set CALLCTL_SANDBOX_DIR to a directory that can be written",
         ) from error
@@ -315,7 +318,9 @@ def _locked() -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise LockHeld(
-                "another callctl is starting or stopping the sandbox", hint="wait for it, then try again"
+                Code.SANDBOX_BUSY,
+                "another callctl is starting or stopping the sandbox",
+                hint="wait for it, then try again",
             ) from error
         yield home
     finally:
@@ -330,18 +335,23 @@ def _read(home: Path) -> _State | None:
     except FileNotFoundError:
         document = None
     except (OSError, ValueError):
-        raise Refused(f"callctl did not write {path}: it is left as it is", hint=hint) from None
+        raise Refused(
+            Code.NOT_MADE_BY_CALLCTL, f"callctl did not write {path}: it is left as it is", hint=hint
+        ) from None
     if document is None and not os.path.lexists(path):
         return None
     if path.is_symlink() or not isinstance(document, dict) or document.pop("callctl_sandbox", None) != _FORMAT:
         raise Refused(
+            Code.NOT_MADE_BY_CALLCTL,
             f"this callctl did not write {path}: it is left as it is",
             hint=f"{hint}; a sandbox of another version of callctl is stopped by that version",
         )
     try:
         return _State(**document)
     except TypeError:
-        raise Refused(f"{path} is damaged", hint="delete the file and what it names, then start again") from None
+        raise Refused(
+            Code.SANDBOX_DAMAGED, f"{path} is damaged", hint="delete the file and what it names, then start again"
+        ) from None
 
 
 def _write(home: Path, state: _State) -> None:
@@ -376,6 +386,7 @@ def _make(home: Path, state: _State) -> Sandbox:
     if os.path.lexists(directory):
         if not files.is_marked(directory):
             raise Refused(
+                Code.NOT_MADE_BY_CALLCTL,
                 f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is",
                 hint="set CALLCTL_SANDBOX_DIR to a directory that has nothing of that name",
             )
@@ -427,7 +438,9 @@ def _run(home: Path, state: _State) -> _State:
     data = directory / "data"
     if not data.is_dir():
         raise ConfigError(
-            f"the sandbox's data is gone from {data}", hint="callctl sandbox stop, then start makes a new one"
+            Code.SANDBOX_DAMAGED,
+            f"the sandbox's data is gone from {data}",
+            hint="callctl sandbox stop, then start makes a new one",
         )
     binaries = programs.find_binaries()
     if (directory / "install").is_dir():

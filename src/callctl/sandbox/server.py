@@ -30,7 +30,7 @@ from callctl.database.programs import (
     run_as,
     server_user,
 )
-from callctl.errors import ConfigError, Refused
+from callctl.errors import Code, ConfigError, Refused
 
 SUPERUSER = "postgres"
 PORT = 5432  # only part of the socket's file name
@@ -59,6 +59,7 @@ def make_directory(user: ServerUser, *, parent: Path | None = None) -> Path:
             return directory
     names = ", ".join(str(candidate) for candidate in candidates)
     raise ConfigError(
+        Code.SANDBOX_DIRECTORY,
         f"no directory that a server could use can be made in {names}",
         hint="set TMPDIR to a directory with a short path that can be written",
     )
@@ -82,10 +83,13 @@ def initialise(binaries: Binaries, data: Path, user: ServerUser) -> None:
     try:
         process = run_as(argv, user.ids, env=binaries.environment(), cwd=data.parent)
     except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"initdb of {binaries.source} does not run: {error}", hint=INSTALL_HINT) from error
+        raise ConfigError(
+            Code.PROGRAM_MISSING, f"initdb of {binaries.source} does not run: {error}", hint=INSTALL_HINT
+        ) from error
     if process.returncode != 0:
         output = (process.stderr or process.stdout).strip()
         raise ConfigError(
+            Code.SANDBOX_START,
             f"initdb could not make a data directory in {data}: {output[-600:]}",
             hint="see that the disk is not full and the directory can be written, or set CALLCTL_PG_BIN",
         )
@@ -125,6 +129,7 @@ def start_failed(log: Path, detail: str) -> ConfigError:
     except OSError:
         lines = []
     return ConfigError(
+        Code.SANDBOX_START,
         f"the sandbox's server did not start ({detail}): {' | '.join(lines) or 'it wrote nothing'}",
         hint="check free disk space and memory; CALLCTL_PG_BIN=DIRECTORY runs another PostgreSQL",
     )

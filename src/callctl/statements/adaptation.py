@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from sqlglot import TokenType, exp
 
-from callctl.errors import Refused
+from callctl.errors import Code, Refused
 from callctl.statements.naming import DOCUMENTED_SCHEMA, Naming, TableNaming
 from callctl.statements.resolve import Resolver, Use, start_of
 from callctl.statements.scope import Exposed, Outputs, Scope, Source, folded, table_outputs
@@ -391,7 +391,7 @@ class _Analysis:
     def refuse(self, offset: int, why: str, hint: str | None = None) -> Refused:
         """The error for something at an offset of the statement."""
         line = self.statement.line + line_of(self.sql, offset) - 1
-        return Refused(f"{self.statement.source}:{line}: {why}", hint=hint)
+        return Refused(Code.STATEMENT_UNFIT, f"{self.statement.source}:{line}: {why}", hint=hint)
 
     def _opaque(self, node: exp.Expr | None) -> None:
         if not self.tokens[0].says("alter", "vacuum", "create"):

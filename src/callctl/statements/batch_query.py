@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlglot import exp
 
-from callctl.errors import ConfigError
+from callctl.errors import Code, ConfigError
 from callctl.statements.resolve import start_of
 from callctl.statements.scope import folded
 from callctl.statements.script import Statement, tree
@@ -43,10 +43,12 @@ def _table(statement: Statement) -> tuple[exp.Table, bool]:
     """The table whose keys are the batches, and whether it is the target of an UPDATE: docs/reference/sql-format.md."""
     node = tree(statement.sql)
     if node is None or isinstance(node, exp.Command):
-        raise ConfigError(f"{statement.place}: a batched statement must be one that callctl can read")
+        raise ConfigError(Code.SQL_FILE, f"{statement.place}: a batched statement must be one that callctl can read")
     locking = [select for select in node.find_all(exp.Select) if select.args.get("locks")]
     if len(locking) > 1:
-        raise ConfigError(f"{statement.place}: a batched statement has one SELECT … FOR UPDATE, not {len(locking)}")
+        raise ConfigError(
+            Code.SQL_FILE, f"{statement.place}: a batched statement has one SELECT … FOR UPDATE, not {len(locking)}"
+        )
     table: object = None
     updated = False
     if locking:
@@ -62,6 +64,7 @@ def _table(statement: Statement) -> tuple[exp.Table, bool]:
             table = from_.this if from_ is not None else None
     if not isinstance(table, exp.Table) or not isinstance(table.this, exp.Identifier):
         raise ConfigError(
+            Code.SQL_FILE,
             f"{statement.place}: cannot tell which table a batch of this statement walks over",
             hint="it has one SELECT … FOR UPDATE of a table, or is an UPDATE or an INSERT … SELECT",
         )

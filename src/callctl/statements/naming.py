@@ -13,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from callctl.errors import ConfigError, Refused
+from callctl.errors import Code, ConfigError, Refused
 from callctl.files import read_sql
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ def read_naming(connection: psycopg.Connection[Any], schema: str) -> Naming:
         tables[name] = TableNaming(name, True, MappingProxyType(actual_names), absent, MappingProxyType(units))
     if problems:
         raise Refused(
+            Code.NAMES_UNCLEAR,
             f"callctl cannot tell what this database calls things: {'; '.join(problems)}",
             hint="settle it in the database, then run this again; nothing has been changed",
         )
@@ -190,6 +191,7 @@ def assert_platform(connection: psycopg.Connection[Any], schema: str) -> None:
     """Raise ConfigError where ``schema`` has no table chatbots; otherwise as :func:`read_naming`."""
     if not read_naming(connection, schema).tables["chatbots"].exists:
         raise ConfigError(
+            Code.WRONG_SCHEMA,
             f'schema "{schema}" has no table chatbots, so it is not the platform\'s; nothing was changed',
             hint=_schema_hint([row[0] for row in _rows(connection, "statements/naming_schemas.sql", {})]),
         )
@@ -205,9 +207,13 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> dict[str, Columns
     if not rows:
         schemas = [row[0] for row in _rows(connection, "statements/naming_schemas.sql", {})]
         if schema not in {row[0] for row in _rows(connection, "statements/naming_exists.sql", {"schema": schema})}:
-            raise ConfigError(f'there is no schema "{schema}" in this database', hint=_schema_hint(schemas))
+            raise ConfigError(
+                Code.WRONG_SCHEMA, f'there is no schema "{schema}" in this database', hint=_schema_hint(schemas)
+            )
         if schemas:
-            raise ConfigError(f'schema "{schema}" has none of the platform\'s tables', hint=_schema_hint(schemas))
+            raise ConfigError(
+                Code.WRONG_SCHEMA, f'schema "{schema}" has none of the platform\'s tables', hint=_schema_hint(schemas)
+            )
     for relation, column, type_name, category in rows:
         facts.setdefault(relation, {})
         if column is not None:

@@ -13,7 +13,7 @@ from typing import Literal, NoReturn
 
 from sqlglot import exp
 
-from callctl.errors import Refused
+from callctl.errors import Code, Refused
 from callctl.statements.naming import DOCUMENTED_SCHEMA, Naming, TableNaming
 from callctl.statements.scope import Exposed, Outputs, Scope, Source, folded, output_name, table_outputs
 from callctl.statements.tokens import identifier, line_of
@@ -55,7 +55,7 @@ class Names:
 
     def refuse(self, node: exp.Identifier, why: str, hint: str | None = None) -> NoReturn:
         line = self.line + line_of(self.sql, start_of(node)) - 1
-        raise Refused(f"{self.source}:{line}: {why}", hint=hint)
+        raise Refused(Code.STATEMENT_UNFIT, f"{self.source}:{line}: {why}", hint=hint)
 
     def leave(self, *nodes: object) -> None:
         """These identifiers are names of something else."""

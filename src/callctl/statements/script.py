@@ -19,7 +19,7 @@ from typing import LiteralString
 from sqlglot import TokenType, exp, parse_one
 from sqlglot.errors import SqlglotError
 
-from callctl.errors import ConfigError
+from callctl.errors import Code, ConfigError
 from callctl.files import read_sql
 from callctl.statements.tokens import Token, Unreadable, line_of, tokens
 
@@ -157,7 +157,7 @@ def parse_script(text: LiteralString, name: str) -> Script:
     try:
         stream = tokens(text)
     except Unreadable as error:
-        raise ConfigError(f"{name}: cannot be read as SQL: {error}") from error
+        raise ConfigError(Code.SQL_FILE, f"{name}: cannot be read as SQL: {error}") from error
     header: Mapping[str, str] = MappingProxyType({})
     statements: list[Statement] = []
     gap = 0
@@ -294,7 +294,7 @@ def _statement(
         else:
             rest.append(body)
     if len(checks) > 1:
-        raise ConfigError(f"{name}:{line}: one statement has {len(checks)} checks above it")
+        raise ConfigError(Code.SQL_FILE, f"{name}:{line}: one statement has {len(checks)} checks above it")
     return Statement(
         text[start:end],
         name,
@@ -309,6 +309,7 @@ def _statement(
 def _no_directive(comment: str, place: str) -> None:
     if comment.strip().startswith("callctl:") or _CHECK.fullmatch(comment.strip()):
         raise ConfigError(
+            Code.SQL_FILE,
             f"{place}: '{comment.strip()}' does not stand directly above a statement",
             hint="move it to the line above the statement, without a blank line between",
         )
@@ -319,19 +320,22 @@ def _directives(body: str, place: str) -> set[str]:
     unknown = sorted(named - DIRECTIVES)
     if unknown:
         raise ConfigError(
+            Code.SQL_FILE,
             f"{place}: unknown directive '{unknown[0]}'",
             hint=f"the directives are {', '.join(sorted(DIRECTIVES))}",
         )
     others = named & {"no-transaction", "generated", "commit"}
     if "batched" in named and others:
-        raise ConfigError(f"{place}: 'batched' does not go with {', '.join(sorted(others))}")
+        raise ConfigError(Code.SQL_FILE, f"{place}: 'batched' does not go with {', '.join(sorted(others))}")
     if "again" in named and not named & {"batched", "no-transaction"}:
-        raise ConfigError(f"{place}: 'again' goes with 'batched' or 'no-transaction'")
+        raise ConfigError(Code.SQL_FILE, f"{place}: 'again' goes with 'batched' or 'no-transaction'")
     return named
 
 
 def _check(body: str, place: str) -> Check:
     match = _CHECK.fullmatch(body)
     if match is None:
-        raise ConfigError(f"{place}: '{body}' is not a check", hint="write '-- check: some-id: what is true'")
+        raise ConfigError(
+            Code.SQL_FILE, f"{place}: '{body}' is not a check", hint="write '-- check: some-id: what is true'"
+        )
     return Check(match["id"], match["sentence"], match["warns"] is not None)

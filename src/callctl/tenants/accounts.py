@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from callctl.database import connection as database
 from callctl.database.connection import is_sandbox
-from callctl.errors import Refused, StepFailed
+from callctl.errors import Code, Refused, State, StepFailed
 from callctl.files import read_sql
 from callctl.migration.checks.row_checks import unbound_rows
 from callctl.redaction import without_query
@@ -159,6 +159,7 @@ def needs_name(connection: Connection, settings: Settings) -> bool:
     if settings.environment != DEVELOPMENT or not settings.environment_in_file:
         name_clause = f"; it is called {settings.environment}" if settings.environment else ""
         raise Refused(
+            Code.NOT_DEVELOPMENT,
             f"this database is not marked as a development database{name_clause}; nothing was written",
             hint="development accounts are for callctl sandbox start, or where callctl.yaml itself says"
             " `environment: development` (an option or a variable does not count)",
@@ -179,11 +180,13 @@ def assert_development(connection: Connection, settings: Settings, name: str | N
     actual = database_name(connection)
     if name is None:
         raise Refused(
+            Code.CONFIRMATION_NEEDED,
             "the name of the development database was not given; nothing was written",
             hint=f"if {actual} is the one, add --development-database {actual}",
         )
     if name != actual:
         raise Refused(
+            Code.WRONG_DATABASE,
             f"this database is not called {name!r}; nothing was written",
             hint="development accounts go only where you name the database that you are connected to",
         )
@@ -198,7 +201,11 @@ def look_at_development(connection: Connection, naming: Naming) -> tuple[Develop
     Raises Refused where there is no table for them, or one is missing and there is no company to give it to.
     """
     if not database.relation_exists(connection, naming.schema, ACCOUNTS):
-        raise Refused(f"table {naming.schema}.{ACCOUNTS} is not there; nothing was written", hint="run callctl verify")
+        raise Refused(
+            Code.STEP_NOT_APPLIED,
+            f"table {naming.schema}.{ACCOUNTS} is not there; nothing was written",
+            hint="run callctl verify",
+        )
     keys = {
         "types": [documented.type for documented in _ACCOUNTS],
         "names": [documented.name for documented in _ACCOUNTS],
@@ -226,7 +233,11 @@ def _company(connection: Connection, naming: Naming) -> str:
     (statement,) = load_script("tenants/seed/company.sql").statements
     row = connection.execute(adapt(statement, naming).sql).fetchone()
     if row is None:
-        raise Refused("there is no company that an account could belong to; nothing was written", hint="make one first")
+        raise Refused(
+            Code.NO_COMPANY,
+            "there is no company that an account could belong to; nothing was written",
+            hint="make one first",
+        )
     return str(row[0])
 
 
@@ -272,8 +283,10 @@ def encrypt(
         written = read_envelope(encrypted)
         if written is None or decrypter.decrypt(written, place).plaintext != str(value):
             raise StepFailed(
+                Code.ROUND_TRIP_FAILED,
                 "a secret did not decrypt again to what it was; nothing was written",
                 hint="this is a bug in callctl, or in the machine's memory",
+                state=State("unchanged", "nothing was written"),
             )
         container[key] = encrypted
     return {name: Encrypted(ids[name], company, json.dumps(document)) for name, document in documents.items()}
@@ -289,6 +302,7 @@ def write_development(
         if account.outcome == "insert":
             if account.name not in encrypted:
                 raise Refused(
+                    Code.ROW_DELETED,
                     f"account {account.name} was deleted meanwhile; nothing was written",
                     hint="run the same command again",
                 )
@@ -301,6 +315,7 @@ def write_development(
             if stored != (True,):
                 others = database.in_the_way(connection, naming.schema, ACCOUNTS)
                 raise Refused(
+                    Code.NOT_STORED,
                     f"account {account.name} is not stored as callctl wrote it; {others}; nothing was written",
                     hint=database.UNHINDERED,
                 )

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from callctl.database.actions import record_action
 from callctl.database.pace import Pace
-from callctl.errors import Interrupted, Refused
+from callctl.errors import UNCHANGED, Code, Interrupted, Refused, State
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.files import read_sql
 from callctl.statements.naming import Naming, read_naming
 from callctl.tenants.operation import (
-    NOTHING,
     Operation,
     assert_applied,
     assert_stored,
@@ -303,7 +302,8 @@ def missing(connection: Connection, settings: Settings) -> Missing:
     if odd:
         number = "1 chatbot" if len(odd) == 1 else f"{len(odd):,} chatbots"
         raise Refused(
-            f"the settings of {number} cannot hold call settings; {NOTHING}{''.join(odd)}",
+            Code.SETTINGS_UNFIT,
+            f"the settings of {number} cannot hold call settings; {UNCHANGED}{''.join(odd)}",
             hint="UPDATE these chatbots' settings to an object, then run the same command again",
         )
     return Missing(tuple(row[0] for row in records), sum(row[2] for row in records))
@@ -324,8 +324,9 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
         pace = Pace(settings, running.connection, on_event)
         naming = read_naming(running.connection, settings.schema)
 
-        def state() -> str:
-            return f"{len(ids):,} of {len(gaps.chatbots):,} chatbots have the defaults" if ids else NOTHING
+        def state() -> State:
+            done = f"{len(ids):,} of {len(gaps.chatbots):,} chatbots have the defaults"
+            return State("partly done", done) if ids else UNCHANGED
 
         try:
             while True:
@@ -337,7 +338,10 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
                 on_event(RotationProgress(len(ids), max(len(ids), len(gaps.chatbots)), 0, 0.0))
                 pace.keep()
         except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None
+            stands = state()
+            raise Interrupted(
+                Code.INTERRUPTED, f"interrupted; {stands}", hint="run the same command again", state=stands
+            ) from None
 
 
 def _batch(running: Operation, naming: Naming, above: str | None) -> list[str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from callctl.database.actions import record_action
-from callctl.errors import Refused
+from callctl.errors import UNCHANGED, Code, Refused
 from callctl.events import OnEvent, ignore
 from callctl.redaction import is_utf8, printable
 from callctl.statements.naming import read_naming
 from callctl.stored_bytes import unknown_encoding
-from callctl.tenants.operation import NOTHING, Operation, assert_applied, assert_stored, operation, question, rows
+from callctl.tenants.operation import Operation, assert_applied, assert_stored, operation, question, rows
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -204,7 +204,8 @@ def _refusal(problems: Iterable[str], named: int, enable: bool) -> Refused:
     which = f"{len(listed)} of {named} companies" if named > 1 else "this company"
     lines = "".join(f"\n  {line}" for line in listed)
     return Refused(
-        f"{which} cannot be switched {'on' if enable else 'off'}; {NOTHING}{lines}",
+        Code.COMPANY_UNFIT,
+        f"{which} cannot be switched {'on' if enable else 'off'}; {UNCHANGED}{lines}",
         hint="callctl companies list shows those that can; mend the settings named, or leave these companies out",
     )
 

@@ -15,7 +15,7 @@ from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import OPERATE_SESSION, MigrationLock
-from callctl.errors import Interrupted, Refused
+from callctl.errors import UNCHANGED, Code, Interrupted, Refused, State
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.migration.steps.numbered import all_steps, applied_steps, finishing
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-NOTHING = "nothing was changed"
 
 Result = TypeVar("Result")
 
@@ -83,6 +82,7 @@ def question(connection: Connection, settings: Settings) -> Iterator[None]:
             yield
         except psycopg.errors.QueryCanceled as error:
             raise Refused(
+                Code.STATEMENT_TIMEOUT,
                 f"no answer in time: {database.error_text(error)}",
                 hint="--statement-timeout sets how long one question may take",
             ) from error
@@ -95,11 +95,13 @@ def assert_applied(connection: Connection, settings: Settings, number: int, feat
     half_done = dict(store.started(connection)).get(number)
     if half_done is not None:
         raise Refused(
+            Code.STEP_PARTLY_APPLIED,
             f"step {number}, which brings {feature}, is half way {half_done}",
             hint=f"finish that first: {finishing(number, half_done, applied)}",
         )
     if number not in applied:
         raise Refused(
+            Code.STEP_NOT_APPLIED,
             f"step {number} ({all_steps()[number - 1].name}), which brings {feature}, is not applied here",
             hint="run callctl migrate up first; callctl migrate status shows where each step stands",
         )
@@ -119,7 +121,7 @@ class Operation:
         make_ready(self.connection, self.settings, None, self.on_event)
 
     def transaction(
-        self, awaited: str, work: Callable[[], Result], state: Callable[[], str] = lambda: NOTHING
+        self, awaited: str, work: Callable[[], Result], state: Callable[[], State] = lambda: UNCHANGED
     ) -> Result:
         """Do ``work`` in one transaction, again from its beginning where it does not get a lock on what is ``awaited``.
 
@@ -137,7 +139,10 @@ class Operation:
                 on_event=self.on_event,
             )
         except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; {state()}", hint="run the same command again") from None
+            stands = state()
+            raise Interrupted(
+                Code.INTERRUPTED, f"interrupted; {stands}", hint="run the same command again", state=stands
+            ) from None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from callctl.database import store
 from callctl.database.actions import record_action
 from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import at_work
-from callctl.errors import Refused
+from callctl.errors import Code, Refused, State
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.migration.steps import call_models
@@ -164,7 +164,9 @@ def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> di
             f"model {key}: {len(ids)} rows have this key ({', '.join(ids)})" for key, ids in twice.items()
         )
         raise Refused(
-            f"{listed}; nothing was written", hint="delete all but one of them, or give the others another key"
+            Code.MODEL_DUPLICATE,
+            f"{listed}; nothing was written",
+            hint="delete all but one of them, or give the others another key",
         )
     return rows_by_key
 
@@ -246,7 +248,9 @@ def _insert(connection: Connection, naming: Naming, model: Model, stamps: Sequen
     row = connection.execute(query, _parameters(naming, fields)).fetchone()
     if row is None:
         raise Refused(
-            f"model {model.key}: a trigger or a rule of the table did not let it in; nothing was written", hint=_LOOK
+            Code.NOT_STORED,
+            f"model {model.key}: a trigger or a rule of the table did not let it in; nothing was written",
+            hint=_LOOK,
         )
     return str(row[0])
 
@@ -278,7 +282,7 @@ def _assert_written(connection: Connection, naming: Naming, seeds: Sequence[Seed
             if difference.field not in kept[again.model.key]
         ]
     if wrong:
-        raise Refused(f"{'; '.join(wrong)}; nothing was written", hint=_LOOK)
+        raise Refused(Code.NOT_STORED, f"{'; '.join(wrong)}; nothing was written", hint=_LOOK)
 
 
 def _parameters(naming: Naming, fields: Mapping[str, Value]) -> dict[str, str]:
@@ -376,7 +380,7 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
             seed_plan = _found(connection, naming, options)
         if not seed_plan.writes:
             return seed_plan
-        failing = Failing(COMMAND, lambda: "nothing was written", quoted=not options.dev_accounts)
+        failing = Failing(COMMAND, lambda: State("unchanged", "nothing was written"), quoted=not options.dev_accounts)
         encrypted: Mapping[str, Encrypted] = {}
         if ring is not None and any(account.outcome == "insert" for account in seed_plan.accounts or ()):
             encrypted = _encrypted(connection, settings, naming, ring, failing, on_event)
@@ -389,6 +393,7 @@ def _naming(connection: Connection, settings: Settings) -> Naming:
     migration_status = status(connection, settings)
     if STEP not in migration_status.applied or STEP in migration_status.half_done:
         raise Refused(
+            Code.STEP_NOT_APPLIED,
             f"step {STEP} is not applied: the columns that a catalogue needs may not be there; nothing was written",
             hint="run callctl migrate up first (callctl migrate status shows where it stands)",
         )

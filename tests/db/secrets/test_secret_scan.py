@@ -12,7 +12,7 @@ from tests.conftest import connect
 from tests.support.db import accounts
 
 from callctl.database import connection as database
-from callctl.errors import ConnectionFailed
+from callctl.errors import Code, ConnectionFailed
 from callctl.secrets.envelope.cipher import Encrypter, Place
 from callctl.secrets.inventory import scan as inventory_scan
 from callctl.secrets.inventory.scan import scan, warnings
@@ -148,7 +148,9 @@ def test_a_rotation_that_gets_no_session_for_the_scan_does_it_afterwards(
     url: str, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
-        raise ConnectionFailed("cannot connect to the database: too many connections for role")
+        raise ConnectionFailed(
+            Code.TOO_MANY_CONNECTIONS, "cannot connect to the database: too many connections for role"
+        )
 
     with connect(url) as db:
         db.execute("CREATE TABLE chatapp.hooks (n int PRIMARY KEY, api_key text)")

@@ -27,14 +27,16 @@ SETTLE = """
 
 @dataclass(frozen=True)
 class State:
-    """A baseline, up to a step."""
+    """A baseline, up to a step; and back to one, with what that archives."""
 
     baseline: str
     to: int = LAST
     deferred: bool = False
+    back: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.baseline}-{self.to}{'-deferred' * self.deferred}"
+        back = "" if self.back is None else f"-back-{self.back}"
+        return f"{self.baseline}-{self.to}{'-deferred' * self.deferred}{back}"
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Migrated:
             with connect(self.server.url(name)) as db:
                 self.objects_before[state] = objects(db)
             migrate.up(Settings(database_url=self.server.url(name)), to=state.to, defer_drops=state.deferred)
+            if state.back is not None:
+                migrate.down(Settings(database_url=self.server.url(name)), to=state.back)
             if state.to > 5 and not state.deferred:
                 with connect(self.server.url(name)) as db:
                     db.execute(SETTLE)

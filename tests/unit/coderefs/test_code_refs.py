@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callctl.coderefs.languages import READERS, python_spans
+from callctl.coderefs.languages import READERS
 from callctl.coderefs.search import CodeRefs, Spellings, code_refs, file_refs
 from callctl.errors import Refused, UsageError
 
@@ -145,7 +145,7 @@ def test_python_agrees_with_pythons_own_tokenizer() -> None:
     for file in files:
         text = file.read_text(encoding="utf-8")
         starts = [0, *(found.end() for found in re.finditer("\n", text))]
-        own = {(span.start, span.end) for span in python_spans(text).spans}
+        own = {(span.start, span.end) for span in READERS[".py"](text).spans}
         comments, strings = set(), set()
         for each in tokenize.generate_tokens(io.StringIO(text).readline):
             place = (starts[each.start[0] - 1] + each.start[1], starts[each.end[0] - 1] + each.end[1])
@@ -235,6 +235,107 @@ def test_lines_and_columns(newline: str) -> None:
     assert (only.line, only.column, only.text) == (3, 3, "é.chatbot_type")
 
 
+# ---- imports -------------------------------------------------------------------------------------------
+
+# By what is imported: the files of a tree, and the lines that count. A line that names the column itself counts anyway.
+IMPORTS: dict[str, tuple[dict[str, str], list[str]]] = {
+    "the name": (
+        {"a.ts": "import { type chatbotType } from 's'\nimport chatbot_type, * as n from 's'"},
+        ["a.ts:1", "a.ts:2"],
+    ),
+    "required": ({"a.js": "const { chatbotType: k } = require('s')"}, ["a.js:1"]),
+    "on lines of its own": ({"a.ts": "import type {\n  Other,\n  ChatbotType as K,\n} from 's'"}, ["a.ts:3"]),
+    "renamed on the way out": (
+        {"db/index.ts": "export { chatbotType as kind } from './s'", "a.ts": "import { kind } from './db'"},
+        ["a.ts:1", "db/index.ts:1"],
+    ),
+    "renamed on the way in": (
+        {
+            "i.ts": "import { chatbotType as kind } from 's'\nexport { kind }",
+            "b/a.ts": "import {\n  kind as k\n} from '../i.js'",
+        },
+        ["b/a.ts:2", "i.ts:1", "i.ts:2"],
+    ),
+    "passed on, and renamed again": (
+        {
+            "i.ts": "export { chatbotType as kind } from 's'",
+            "j.ts": "export * from './i'",
+            "k.ts": "export { kind as sort } from './j'",
+            "a.tsx": "import { sort } from './k'\nexport const A = () => <p>{sort}</p>",
+        },
+        ["a.tsx:1", "i.ts:1", "k.ts:1"],
+    ),
+    "the default": (
+        {
+            "i.ts": "export default chatbotType",
+            "j.ts": "export { default } from './i'",
+            "a.ts": "import kind from './j'",
+        },
+        ["a.ts:1", "i.ts:1", "j.ts:1"],
+    ),
+    "another constant or type": (
+        {
+            "src/i.ts": "export const kind = schema.chatbotType\nexport type Kind = ChatbotType",
+            "a.ts": "import { kind } from '@/i'\nimport type { Kind } from 'src/i'",
+        },
+        ["a.ts:1", "a.ts:2", "src/i.ts:1", "src/i.ts:2"],
+    ),
+    "into a component": (
+        {
+            "i.ts": "export { chatbotType as kind }",
+            "a.vue": "<p>it's</p>\n<script setup lang='ts'>\nimport { kind } from './i'\n</script>",
+        },
+        ["a.vue:3", "i.ts:1"],
+    ),
+    "in Python": (
+        {
+            "pkg/__init__.py": "from .models import chatbot_type as kind",
+            "pkg/b.py": "from . import kind",
+            "a.py": "from pkg import (\n    other,\n    kind as k,\n)",
+        },
+        ["a.py:3", "pkg/__init__.py:1", "pkg/b.py:1"],
+    ),
+    "by a longer name, for a line that counts": (
+        {"a.ts": "import { chatbotTypeEnum } from 'e'\nconst t = { chatbotType: chatbotTypeEnum('x') }"},
+        ["a.ts:1", "a.ts:2"],
+    ),
+    "by a longer name, in Python": (
+        {"a.py": "from e import ChatbotTypeEnum\nclass A:\n    chatbot_type = Column(Enum(ChatbotTypeEnum))"},
+        ["a.py:1", "a.py:3"],
+    ),
+    "by a longer name, for anything else": (
+        {"a.ts": "import { chatbotTypes } from 'e'\nf(chatbotTypes)\nb.chatbotType"},
+        ["a.ts:3"],
+    ),
+    "another thing of that name": (
+        {
+            "i.ts": "export { chatbotType as kind } from 's'",
+            "a.ts": "import { kind } from './j'\nimport { other } from './i'\n// import { kind } from './i'",
+            "b.ts": "function f() { const kind = b.chatbotType }\nexport const other = i.kind",
+            "c.ts": "import { kind, other } from './b'",
+        },
+        ["b.ts:1", "i.ts:1"],
+    ),
+    "and allowed": (
+        {
+            "i.ts": "export { chatbotType as kind } from 's' // callctl: allow",
+            "a.ts": "// callctl: allow - until May\nimport { kind } from './i'",
+        },
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", IMPORTS)
+def test_imports(what: str, tmp_path: Path) -> None:
+    files, expected = IMPORTS[what]
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    counting = [each for each in code_refs([str(tmp_path)]).references if each.counts]
+    assert sorted({f"{Path(each.file).relative_to(tmp_path).as_posix()}:{each.line}" for each in counting}) == expected
+
+
 # ---- the tree ------------------------------------------------------------------------------------------
 
 
@@ -314,7 +415,7 @@ def test_odd_files(tmp_path: Path) -> None:
         "latin.py": "is not UTF-8 and was read as Latin-1",
         "video.ts": "is binary",
         "large.json": "is over 5 MB and names the column: look for yourself",
-        "lost.js": "a quote or a bracket in it never closes, so its comments count as code",
+        "lost.js": "a part of it cannot be parsed, so its comments count as code",
     }
     assert answer.references[0].column == 1
     assert answer.not_read == 2

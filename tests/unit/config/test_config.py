@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import cProfile
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.settings_schema import problems
 
 from callctl.config.file import yaml_document
 from callctl.config.sections import SECTIONS, Accepted, KeyConfig, KeyEntry, SecretField
 from callctl.config.settings import SETTINGS, Settings, load_settings
 from callctl.errors import CallctlError, ConfigError, UsageError
+
+REFERENCE_PAGE = (Path(__file__).parents[3] / "docs/reference/configuration.md").read_text(encoding="utf-8")
 
 # A value of each setting, as text, and what it becomes.
 EXAMPLES: dict[str, tuple[str, object]] = {
@@ -41,7 +45,9 @@ EXAMPLES: dict[str, tuple[str, object]] = {
 def load(directory: Path, text: str | None = None, environ: object = None, **options: object) -> Settings:
     if text is not None:
         (directory / "callctl.yaml").write_text(text, encoding="utf-8")
-    return load_settings(options, environ=environ if isinstance(environ, dict) else {}, directory=directory)
+    settings = load_settings(options, environ=environ if isinstance(environ, dict) else {}, directory=directory)
+    assert text is None or problems(text) == []  # what callctl takes, its schema takes
+    return settings
 
 
 def error(kind: type[CallctlError], *arguments: object, **named: object) -> CallctlError:
@@ -233,9 +239,17 @@ def test_a_message_shows_no_password_and_no_more_than_a_line(tmp_path: Path) -> 
 HEX = "00112233445566778899aabbccddeeff" * 2
 
 
+# The example of each section, as the reference page has it.
+EXAMPLE = {
+    section.name: "\n".join(
+        re.findall(rf"^```yaml\n({section.name}:\n.*?)```", REFERENCE_PAGE, re.DOTALL | re.MULTILINE)
+    )
+    for section in SECTIONS
+}
+
+
 def test_each_section_is_read_as_its_example_says(tmp_path: Path) -> None:
-    keys, secrets, accept = SECTIONS
-    settings = load(tmp_path, keys.example + secrets.example + accept.example)
+    settings = load(tmp_path, "".join(EXAMPLE.values()))
     ring = (
         KeyEntry("k2", "file", (str(tmp_path / "secrets/k2.key"),)),
         KeyEntry("k1", "env", ("ENCRYPTION_KEY",), legacy=True),
@@ -265,7 +279,7 @@ def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
     """Each is refused by nobody, and stands in its section's example; any other is refused."""
     for section in SECTIONS:
         for entry, _, _ in section.entries:
-            assert f"{entry.rpartition('.')[2]}:" in section.example, entry
+            assert f"{entry.rpartition('.')[2]}:" in EXAMPLE[section.name], entry
         for prefix in {entry.rpartition(".")[0] for entry, _, _ in section.entries}:
             hint = ", ".join(e.rpartition(".")[2] for e, _, _ in section.entries if e.rpartition(".")[0] == prefix)
             nonsense = "{nonsense: 1}" if not prefix else f"{{primary: k1, {prefix[:-2]}: [{{nonsense: 1}}]}}"

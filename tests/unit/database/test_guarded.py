@@ -15,7 +15,7 @@ from psycopg import errors
 from callctl.config.settings import Settings
 from callctl.database import guarded
 from callctl.database.guarded import Failing, WorkLockBusy, in_transaction, with_retries
-from callctl.errors import LockHeld, StepFailed
+from callctl.errors import Code, LockHeld, State, StepFailed
 from callctl.events import Event, Waiting
 
 SOURCE = Path(guarded.__file__).parents[1]
@@ -109,7 +109,7 @@ def test_it_gives_up_after_lock_wait(pauses: list[float]) -> None:
 
 def test_the_work_lock_is_asked_for_five_seconds_at_most(pauses: list[float]) -> None:
     with pytest.raises(LockHeld, match="pid 7"):
-        with_retries(SETTINGS, "a lock", Failures(WorkLockBusy(lambda: LockHeld("pid 7")), 1000))
+        with_retries(SETTINGS, "a lock", Failures(WorkLockBusy(lambda: LockHeld(Code.LOCK_HELD, "pid 7")), 1000))
     assert guarded.BUSY_SECONDS <= sum(pauses) < guarded.BUSY_SECONDS + 2.0
 
 
@@ -132,11 +132,12 @@ def test_nothing_is_done_again_behind_a_commit_whose_outcome_is_unknown() -> Non
             connection,
             SETTINGS,
             lambda: times.append(1),
-            failing=Failing("purge.sql", lambda: "the state is told"),
+            failing=Failing("purge.sql", lambda: State("unchanged", "the state is told")),
         )
     assert times == [1]
     assert caught.value.message == "purge.sql: the connection to the server was lost\nthe state is told"
     assert "the server ended the connection" in (caught.value.hint or "")
+    assert (caught.value.code, caught.value.state.database) == (Code.CONNECTION_LOST, "unknown")
 
 
 def test_without_words_for_it_the_servers_error_goes_through() -> None:

@@ -247,12 +247,13 @@ def expected() -> dict[str, list[Listed]]:
         "prepared-transactions": [everything],
         "publications": [
             written() - FEW_ROWS - SINCE_STEP_4,
+            names_of(written()),
             columns_changed(),
             names_of(work),
         ],
         "removed-dependents": [flags],
         "replica-identity-down": [flags],
-        "restored-objects": [archived],
+        "restored-objects": [archived, archived, archived],
         "row-security": [
             (work | read()) - READ_ONLY_IN_PASSING,
             # The tables whose policies the new ones' are told apart by.

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from callctl.errors import Interrupted, LockHeld, Refused, StepFailed
+from callctl.errors import Code, Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, MigrationStarted, Notice, StatementStarted, StepFinished, StepStarted, Waiting
 from callctl.migration.checks.findings import Finding
 from callctl.migration.run_record import RunRecord
@@ -97,8 +97,8 @@ def test_a_run_that_arrives(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (StepFailed("steps/2/up.sql:3: no lock\nstep 2 was rolled back", hint="end it"), "failed"),
-        (Interrupted("interrupted in step 2", hint="run it again"), "interrupted"),
+        (StepFailed(Code.LOCK_TIMEOUT, "steps/2/up.sql:3: no lock\nstep 2 was rolled back", hint="end it"), "failed"),
+        (Interrupted(Code.INTERRUPTED, "interrupted in step 2", hint="run it again"), "interrupted"),
         (RuntimeError("a bug"), "failed"),
         (KeyboardInterrupt(), "interrupted"),
     ],
@@ -132,7 +132,7 @@ def test_a_run_that_stops_between_batches_says_what_is_committed() -> None:
     for number in range(1, 25):
         record(BatchFinished(2, "steps/2/up.sql", 3, number * 200, 10_000, number * 193 + 5, 1.0))
     record(Waiting("a lock", 0.2))
-    record.end(Interrupted("interrupted in step 2", hint="run it again"))
+    record.end(Interrupted(Code.INTERRUPTED, "interrupted in step 2", hint="run it again"))
     text = text_of(record)
     assert "Step 2 is partly applied: 4,637 rows in 24 batches are committed, the rest is pending" in text
     assert "partly applied: 4,637 rows in 24 batches are committed" in text
@@ -141,7 +141,11 @@ def test_a_run_that_stops_between_batches_says_what_is_committed() -> None:
     assert "0.2 s of waiting for others" in text
 
 
-@pytest.mark.parametrize("error", [Refused("preflight blocks: x", hint="mend it"), LockHeld("held by ann")], ids=str)
+@pytest.mark.parametrize(
+    "error",
+    [Refused(Code.PREFLIGHT_BLOCKERS, "preflight blocks: x", hint="mend it"), LockHeld(Code.LOCK_HELD, "held by ann")],
+    ids=str,
+)
 def test_a_run_that_is_refused(error: Refused | LockHeld) -> None:
     record = RunRecord()
     record.add_findings([Finding("x", "blocks", "it blocks", "why", "do")])
@@ -178,5 +182,9 @@ def test_steps_of_one_transaction_that_begins_again() -> None:
 def test_a_password_in_a_message_does_not_reach_the_page() -> None:
     record = RunRecord()
     record(Notice("lost postgresql://ann:hunter2@db/shop"))
-    record.end(StepFailed("lost postgresql://ann:hunter2@db/shop", hint="see postgresql://ann:hunter2@db/shop"))
+    record.end(
+        StepFailed(
+            Code.CONNECTION_LOST, "lost postgresql://ann:hunter2@db/shop", hint="see postgresql://ann:hunter2@db/shop"
+        )
+    )
     assert "hunter2" not in render_run.write(record)

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from callctl.database.store import Saved
-from callctl.errors import StepFailed
+from callctl.errors import UNCHANGED, Code, Interrupted, State, StepFailed
 from callctl.events import BatchFinished, IndexProgress, Notice, StatementStarted, StepFinished, StepStarted, Waiting
 from callctl.migration.checks.findings import Finding
 from callctl.migration.checks.verify import CheckResult, Report
@@ -52,7 +52,7 @@ def test_plain_keeps_the_order_of_fields_and_the_exactness_of_values() -> None:
 
 
 def test_errors_and_warnings_hide_passwords(capsys: pytest.CaptureFixture[str]) -> None:
-    render.error("no postgresql://me:s3cret@db/x", "try password=s3cret")
+    render.error(Code.CANNOT_CONNECT, "no postgresql://me:s3cret@db/x", "try password=s3cret")
     render.warning("postgresql://me:s3cret@db/x")
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -416,23 +416,31 @@ def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "message"),
-    [
-        (StepFailed("no password=s3cret", hint="again"), 5, "no password=***"),
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (ValueError("x"), 1, "ValueError: x"),
-    ],
-)
-def test_a_failed_run_ends_with_a_line_that_says_so(
-    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(type(error)), render_progress.json_failure("json"):
-        raise error
-    last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (last["event"], last["exit_code"], last["message"]) == ("failed", code, message)
-    with pytest.raises(type(error)), render_progress.json_failure("text"):
-        raise error
+def test_an_error_is_the_last_line_of_json_and_of_json_only(capsys: pytest.CaptureFixture[str]) -> None:
+    error = StepFailed(Code.DISK_FULL, "no password=s3cret", hint="again")
+    state = State("partly applied", "what was committed stays", 4, "up")
+    render.begin()
+    render.failed(error, state, None, "text")
+    assert capsys.readouterr().out == ""
+    render.failed(error, state, None, "json")
+    assert json.loads(capsys.readouterr().out) == {
+        "version": 1,
+        "event": "failed",
+        "code": "CALLCTL-DISK-FULL",
+        "message": "no password=***",
+        "hint": "again",
+        "state": {"database": "partly applied", "step": 4, "direction": "up"},
+        "exit_code": 5,
+        "target": None,
+        "next": None,
+    }
+
+
+def test_no_error_follows_a_result_that_says_how_the_run_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    render.begin()
+    render.result({"event": "load_tested", "interrupted": True})
+    capsys.readouterr()
+    render.failed(Interrupted(Code.INTERRUPTED, "interrupted"), UNCHANGED, None, "json")
     assert capsys.readouterr().out == ""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from callctl.config.settings import Settings
-from callctl.errors import CallctlError, ConfigError
+from callctl.errors import CallctlError, Code, ConfigError
 from callctl.secrets.rotation import worker as rotation_worker
 from callctl.secrets.rotation.worker import Job, Stopped, work
 
@@ -52,7 +52,7 @@ def test_a_bug_is_said_by_its_kind_and_place(
 
 
 def test_an_error_of_callctls_own_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = ConfigError("no key k2")
+    error = ConfigError(Code.NO_KEYS, "no key k2")
     assert ended_with(monkeypatch, error) == [error]
 
 

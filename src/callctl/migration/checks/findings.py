@@ -13,11 +13,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from callctl.database import connection as database
-from callctl.errors import ConfigError
+from callctl.errors import Code, ConfigError
+from callctl.explanations import Explanation
 from callctl.files import read_sql, sql_names
 from callctl.migration.steps.contract import HOOK, hooks_sql
 from callctl.migration.steps.numbered import all_steps
-from callctl.statements.script import Statement, parse_script
+from callctl.statements.script import Statement, load_script, parse_script
 from callctl.statements.tokens import with_query
 
 if TYPE_CHECKING:
@@ -108,17 +109,23 @@ def parse_question(text: str, name: str) -> Question:
     header = script.header
     for key in header:
         if key not in _KEYS:
-            raise ConfigError(f"{name}: unknown header '{key}'", hint=f"one of: {', '.join(sorted(_KEYS))}")
+            raise ConfigError(
+                Code.SQL_FILE, f"{name}: unknown header '{key}'", hint=f"one of: {', '.join(sorted(_KEYS))}"
+            )
     for key in _REQUIRED:
         if not header.get(key):
-            raise ConfigError(f"{name}: the header has no '{key}'", hint="see docs/reference/sql-format.md")
+            raise ConfigError(
+                Code.SQL_FILE, f"{name}: the header has no '{key}'", hint="see docs/reference/sql-format.md"
+            )
     if header["finding"] != PurePosixPath(name).stem:
-        raise ConfigError(f"{name}: the finding is called '{header['finding']}'; the file must have the same name")
+        raise ConfigError(
+            Code.SQL_FILE, f"{name}: the finding is called '{header['finding']}'; the file must have the same name"
+        )
     direction = header.get("direction", "up")
     if direction not in ("up", "down", "both"):
-        raise ConfigError(f"{name}: direction is '{direction}'", hint="one of: up, down, both")
+        raise ConfigError(Code.SQL_FILE, f"{name}: direction is '{direction}'", hint="one of: up, down, both")
     if header.get("begun", "skip") != "skip":
-        raise ConfigError(f"{name}: begun is '{header['begun']}'", hint="the one value is: skip")
+        raise ConfigError(Code.SQL_FILE, f"{name}: begun is '{header['begun']}'", hint="the one value is: skip")
     return Question(
         id=header["finding"],
         name=name,
@@ -139,11 +146,11 @@ def numbers(value: str, name: str) -> frozenset[int]:
     for part in value.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if match is None:
-            raise ConfigError(f"{name}: steps are '{value}'", hint="numbers and ranges, such as 1-6, 9")
+            raise ConfigError(Code.SQL_FILE, f"{name}: steps are '{value}'", hint="numbers and ranges, such as 1-6, 9")
         steps.update(range(int(match[1]), int(match[2] or match[1]) + 1))
     known = frozenset(step.number for step in all_steps())
     if not steps or not steps <= known:
-        raise ConfigError(f"{name}: steps are '{value}'", hint=f"steps are numbered 1 to {max(known)}")
+        raise ConfigError(Code.SQL_FILE, f"{name}: steps are '{value}'", hint=f"steps are numbered 1 to {max(known)}")
     return frozenset(steps)
 
 
@@ -156,14 +163,18 @@ def _query(statement: Statement) -> Query:
         if key == "versions":
             match = re.fullmatch(r"(\d+)?-(\d+)?", value)
             if match is None:
-                raise ConfigError(f"{statement.place}: versions are '{value}'", hint="such as 15- or 12-14")
+                raise ConfigError(
+                    Code.SQL_FILE, f"{statement.place}: versions are '{value}'", hint="such as 15- or 12-14"
+                )
             oldest, newest = int(match[1] or oldest), int(match[2] or newest)
             continue
         for part in value.split(","):
             match = _RELATION.fullmatch(part.strip())
             if match is None:
                 raise ConfigError(
-                    f"{statement.place}: needs are '{value}'", hint="such as chatapp.chatbots.chatbotType"
+                    Code.SQL_FILE,
+                    f"{statement.place}: needs are '{value}'",
+                    hint="such as chatapp.chatbots.chatbotType",
                 )
             column = match["column"]
             needs.append(Need(match["schema"], match["table"], column and column.lower()))
@@ -181,7 +192,7 @@ def row_finding(question: Question, row: Mapping[str, object]) -> Finding:
     """A row of a question's query as a finding. Raises ConfigError for a row that is none."""
     level, text = row.get("level"), row.get("what")
     if level not in LEVELS or not isinstance(text, str):
-        raise ConfigError(f"{question.name}: a row has level {level!r} and what {text!r}")
+        raise ConfigError(Code.SQL_FILE, f"{question.name}: a row has level {level!r} and what {text!r}")
     subject = row.get("object")
     objects = tuple(map(str, subject)) if isinstance(subject, list) else () if subject is None else (str(subject),)
     fix = row.get("fix")
@@ -221,6 +232,21 @@ def reference() -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def described() -> Iterator[Explanation]:
+    """What the files say of each finding of preflight and of each check of verify."""
+    for question in (*questions(), *ASKED_IN_PYTHON):
+        yield Explanation(
+            question.id, f"A finding of preflight. It is ok where {question.ok}.", question.why, question.do
+        )
+    for name in (*sql_names("verify"), *(f"{step.directory}/verify.sql" for step in all_steps())):
+        script = load_script(name)
+        means, fix = script.header.get("means", ""), script.header.get("mends", "")
+        for statement in script.statements:
+            if statement.check is not None:
+                sentence = f"A check of verify. It passes where {statement.check.sentence}."
+                yield Explanation(statement.check.id, sentence, means, fix)
 
 
 def _asked_in_python(

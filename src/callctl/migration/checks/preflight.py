@@ -18,7 +18,7 @@ from sqlglot import exp
 from callctl.database import connection as database
 from callctl.database.actions import LAST_BACKUP, LastBackup
 from callctl.database.connection import error_text
-from callctl.errors import ConnectionFailed, Refused
+from callctl.errors import Code, ConnectionFailed, Refused
 from callctl.events import Direction
 from callctl.files import read_sql
 from callctl.migration.checks.findings import (
@@ -417,7 +417,9 @@ def _present(ask: _Asker) -> Present:
         rows = ask.rows(read_sql("migration/checks/preflight_present.sql"), {"schema": ask.naming.schema})
     except _Unanswered as error:
         raise Refused(
-            f"preflight could not read the catalog: {error}", hint="nothing was changed; run it again"
+            Code.CATALOG_UNREADABLE,
+            f"preflight could not read the catalog: {error}",
+            hint="nothing was changed; run it again",
         ) from None
     names = [(row["schema"], row["relation"], row["column"]) for row in rows]
     return Present(frozenset(name[:2] for name in names), frozenset(name for name in names if name[2]))
@@ -470,6 +472,7 @@ class _Asker:
         except psycopg.Error as error:
             if self.connection.closed:
                 raise ConnectionFailed(
+                    Code.CONNECTION_LOST,
                     f"the connection was lost during preflight: {_said(error)}",
                     hint="nothing was changed; see whether the server is up and run preflight again",
                 ) from error
@@ -588,6 +591,7 @@ def _tried(ask: _Asker, question: Question, trial: Callable[[], Iterable[Finding
     except psycopg.Error as error:
         if ask.connection.closed:
             raise ConnectionFailed(
+                Code.CONNECTION_LOST,
                 f"the connection was lost during preflight: {_said(error)}",
                 hint="nothing was changed; see whether the server is up and run preflight again",
             ) from error

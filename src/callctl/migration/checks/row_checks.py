@@ -199,7 +199,7 @@ def _text(sql: str, items: Sequence[Token]) -> str:
 # The rows against their rules: which checks are asked, in as few passes as they can be, and what they find.
 
 # The line in the header of a file whose checks read no table that grows.
-FAST = "\n-- fast: yes\n"
+FAST = "-- fast: yes\n"
 
 
 @dataclass(frozen=True)

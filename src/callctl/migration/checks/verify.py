@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.errors import Refused
+from callctl.errors import Code, Refused
 from callctl.files import read_sql
 from callctl.migration.checks.findings import CONTRACT_COLUMNS, SAMPLE, CheckResult, Report, ask
 from callctl.migration.checks.row_checks import (
@@ -319,6 +319,11 @@ def _unused(entries: Sequence[Accepted]) -> CheckResult:
 # Whether the database is as it should be: the catalog against the contract, and every row against its invariants.
 
 
+_WHAT_IS_APPLIED = (
+    "callctl migrate status shows what is; callctl migrate adopt records a migration done without callctl"
+)
+
+
 def verify(
     connection: Connection,
     settings: Settings,
@@ -341,6 +346,7 @@ def verify(
             return examine(connection, settings, steps=steps, fast=fast)
         except psycopg.errors.QueryCanceled as error:
             raise Refused(
+                Code.CATALOG_UNREADABLE,
                 f"the catalog gave no answer in time: {database.error_text(error)}",
                 hint="--statement-timeout sets how long one query may take",
             ) from error
@@ -368,12 +374,9 @@ def examine(
         with connection.transaction():
             store.assert_owner(connection, settings.schema)
             wanted = tuple(sorted(steps)) if steps is not None else applied_steps(store.history(connection))
-            if not wanted:
-                raise Refused(
-                    "there is nothing to verify: no step is applied here",
-                    hint="callctl migrate status shows what is; callctl migrate adopt records a migration done without"
-                    " callctl",
-                )
+            if not wanted and not store.exists(connection):
+                text = "there is nothing to verify: no step is applied here"
+                raise Refused(Code.NOTHING_TO_VERIFY, text, hint=_WHAT_IS_APPLIED)
             naming = read_naming(connection, settings.schema)
             connection.execute("SELECT kind, relation, name FROM callctl.made LIMIT 0")  # which the contract asks
             bound = tables.bound_fields(connection)
@@ -386,7 +389,11 @@ def examine(
         if all(check.passed for check in damaged):
             raise
         return Report((), tuple(damaged), objects, fast)
-    objects, of_catalog, accepted, reshaped = conformance(connection, wanted, naming, settings.accept)
+    objects, of_catalog, accepted, reshaped = (
+        conformance(connection, wanted, naming, settings.accept)
+        if wanted
+        else (*store_conformance(connection, settings.schema), (), frozenset())
+    )
     checks = asked(wanted, naming, fast=fast)
     # Fields of the accounts alone are nowhere before step 9.
     if not fast and any(secret_field.table != ACCOUNTS or 9 in wanted for secret_field in settings.secret_fields):
@@ -394,7 +401,15 @@ def examine(
     if not fast and bound:
         checks = _asked_of(checks, BOUND_CHECKS, bound_secrets(connection, settings, bound))
     of_rows = (_comparable(result, reshaped) for result in answers(connection, checks, naming))
-    return Report(wanted, (*of_catalog, *of_rows), objects, fast, accepted)
+    report = Report(wanted, (*of_catalog, *of_rows), objects, fast, accepted)
+    if not wanted and report.passed:
+        raise Refused(
+            Code.NOTHING_TO_VERIFY,
+            "no step is applied here, so no table of the platform was compared; callctl's own schema, with what is"
+            f" archived there, passed {len(report.checks)} checks",
+            hint=_WHAT_IS_APPLIED,
+        )
+    return report
 
 
 def _comparable(check: CheckResult, reshaped: Collection[str]) -> CheckResult:

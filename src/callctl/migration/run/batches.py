@@ -19,7 +19,7 @@ from callctl.database import store
 from callctl.database.connection import connect
 from callctl.database.lock import WORK_SESSION
 from callctl.database.pace import BatchSize, Pace
-from callctl.errors import CallctlError, Refused
+from callctl.errors import CallctlError, Code, Refused
 from callctl.events import BatchFinished, Event, Notice
 from callctl.files import read_sql
 from callctl.migration.run.failures import NotStored, assert_stored, waits_for
@@ -177,6 +177,7 @@ def _assert_key(run: Run, statement: Statement, target: work_list.BatchedTable) 
     ).fetchone()
     if row is None or not row[0]:
         raise Refused(
+            Code.NO_BATCH_KEY,
             f"{statement.place}: table {target.schema}.{target.table} has no uuid column {target.key} to batch by",
             hint="callctl preflight says what the tables must have",
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.errors import CallctlError, StepFailed
+from callctl.errors import CallctlError, Code, State, StepFailed
 from callctl.events import Holder, Waiting
 from callctl.files import read_sql
 from callctl.migration.run.transactions import OVERRUNS, Failed, HeldTooLong, Run
@@ -70,7 +70,7 @@ def resumes(run: Run) -> str:
     return f"{advice}; or take the step back (callctl migrate down --to {run.step - 1})"
 
 
-def failure(run: Run, failed: Failed, otherwise: str, stands: str, again: str | None = None) -> CallctlError:
+def failure(run: Run, failed: Failed, otherwise: str, stands: State, again: str | None = None) -> CallctlError:
     """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands.
 
     ``again`` is what the hint ends with; by default the commands that go on and back.
@@ -96,7 +96,7 @@ def failure(run: Run, failed: Failed, otherwise: str, stands: str, again: str | 
 
 
 def translated(
-    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: str, again: str
+    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: State, again: str
 ) -> StepFailed:
     """As :func:`database.translated`; the hint has the statements that disable the triggers which refused.
 
@@ -107,7 +107,7 @@ def translated(
 
 
 def _of_others(
-    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: str, again: str
+    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: State, again: str
 ) -> StepFailed | None:
     """The error for what a trigger of the platform's raised, or what a role that is not the owner may not do."""
     import psycopg
@@ -124,25 +124,32 @@ def _of_others(
     message = f"{place}: {database.error_text(cause)}"
     if _HINDERED.search(cause.diag.message_primary or ""):
         return StepFailed(
-            f"{message}\n{stands}", hint=f"{database.unhindered(connection, schema, _tables(schema, sql))} {again}"
+            Code.TRIGGER_INTERFERES,
+            f"{message}\n{stands}",
+            state=stands,
+            hint=f"{database.unhindered(connection, schema, _tables(schema, sql))} {again}",
         )
     if raised:
         named = ", ".join(f"{name} ({function})" for name, function, _ in raised)
         first = "give its function the right that it lacks" if refused else "change what its function refuses"
         disable = "; ".join(statement for *_, statement in raised)
         return StepFailed(
+            Code.TRIGGER_REFUSED,
             f"{message}; raised in {named}\n{stands}",
+            state=stands,
             hint=f"{first}, or disable it until the run is over ({disable};), then {again}",
         )
     if refused and owners:
         return StepFailed(
+            Code.PERMISSION_DENIED,
             f"{message}{database.caret(cause, sql)}\n{stands}",
+            state=stands,
             hint=f"connect as {' or '.join(row[0] for row in owners)}, the owner, then {again}",
         )
     return None
 
 
-def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str, again: str) -> StepFailed:
+def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: State, again: str) -> StepFailed:
     """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
     # A function of callctl's says in its context which table it was at.
     inside = re.findall(rf'\b{re.escape(run.schema)}"?\."?(\w+)', cause.diag.context or "")
@@ -156,8 +163,10 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: str, again: str
     waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
     problem = "no lock on" if cause.sqlstate == "55P03" else "deadlock after deadlock on"
     return StepFailed(
+        Code.LOCK_TIMEOUT,
         f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'no session holds one any more'}"
         f" (SQLSTATE {cause.sqlstate})\n{stands}",
+        state=stands,
         hint=f"end that transaction ({ends};), then {again}" if ends else again,
     )
 
@@ -196,30 +205,34 @@ def _holders(connection: Connection, schema: str, tables: list[str]) -> list[tup
     return connection.execute(read_sql("migration/run/blockers.sql"), {"schema": schema, "tables": tables}).fetchall()
 
 
-def _rewritten(run: Run, cause: Any, statement: Statement, stands: str, again: str) -> StepFailed:
+def _rewritten(run: Run, cause: Any, statement: Statement, stands: State, again: str) -> StepFailed:
     schema, table = written_table(statement, run.schema)
     others = database.in_the_way(run.connection, schema, table)
     return StepFailed(
+        Code.TRIGGER_INTERFERES,
         f"{statement.place}: {database.error_text(cause)}; {schema}.{table}: {others}\n{stands}",
+        state=stands,
         hint=f"{database.unhindered(run.connection, schema, [table])} {again}",
     )
 
 
-def _not_stored(run: Run, cause: NotStored, stands: str, again: str) -> StepFailed:
+def _not_stored(run: Run, cause: NotStored, stands: State, again: str) -> StepFailed:
     relation = written_table(cause.statement, run.schema)
     place = cause.statement.place
     return database.not_stored(run.connection, place, relation, cause.rows, cause.sample, stands, again)
 
 
-def _held_too_long(run: Run, place: str, stands: str, again: str) -> StepFailed:
+def _held_too_long(run: Run, place: str, stands: State, again: str) -> StepFailed:
     return StepFailed(
+        Code.LOCK_HOLD,
         f"{place}: held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), {OVERRUNS} times"
         f"\n{stands}",
+        state=stands,
         hint=f"wait until the server is less busy, then {again}",
     )
 
 
-def _check_failed(failed: CheckFailed, stands: str, again: str) -> StepFailed:
+def _check_failed(failed: CheckFailed, stands: State, again: str) -> StepFailed:
     check = failed.statement.check
     assert check is not None
     if failed.statement.source.startswith(CONTRACT):
@@ -227,14 +240,18 @@ def _check_failed(failed: CheckFailed, stands: str, again: str) -> StepFailed:
         fixes = "; ".join(dict.fromkeys(row[1] for row in failed.rows if row[1]))
         fixed = f", fix it ({fixes};)" if fixes else ""
         return StepFailed(
+            Code.STEP_RESULT_DIFFERS,
             f"{failed.statement.place}: check {check.id} failed: the step made something else than it should"
             f" ({failed.offenders}: {differences})\n{stands}",
+            state=stands,
             hint=f"find out what changed it (an event trigger, another session){fixed}, then {again}",
         )
     rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
     sample = "; ".join(", ".join(map(str, row)) for row in failed.rows)
     return StepFailed(
+        Code.CHECK_FAILED,
         f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({sample})\n{stands}",
+        state=stands,
         hint=f"{_fix(failed.statement)}correct those rows, then {again}",
     )
 

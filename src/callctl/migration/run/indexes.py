@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from callctl.errors import StepFailed
+from callctl.errors import Code, StepFailed
 from callctl.events import IndexProgress, Notice, OnEvent, Waiting
 from callctl.files import read_sql
 from callctl.statements.script import Statement, tree
@@ -80,6 +80,7 @@ def build(
     connection.execute(statement.sql)
     if not _valid(connection, index):
         raise StepFailed(
+            Code.INDEX_INVALID,
             f"{statement.place}: index {index.name} is not valid after it was built",
             hint="run the same command again: the invalid index is dropped and built anew",
         )

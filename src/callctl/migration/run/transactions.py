@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.guarded import guarded, with_retries
+from callctl.errors import State
 from callctl.events import Direction, Notice, OnEvent, Waiting
 from callctl.files import read_sql
 from callctl.statements.script import Statement
@@ -49,16 +50,19 @@ class Run:
     beside: int | None = None
 
 
-def state(run: Run) -> str:
-    """What now stands in the database, for the message."""
+def state(run: Run) -> State:
+    """What is in the database now that a step has stopped."""
     if run.connection.closed:
-        return f"step {run.step} {run.direction} is not done; what it committed before stands"
+        text = f"step {run.step} {run.direction} is not done; what it committed before stands"
+        return State("unknown", text, run.step, run.direction)
     way = dict(store.started(run.connection)).get(run.step)
     if way == run.direction:
-        return f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
+        text = f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
+        return State("partly applied", text, run.step, run.direction)
+    text = f"step {run.step} {run.direction} was rolled back as a whole"
     if way is not None:
-        return f"step {run.step} {run.direction} was rolled back as a whole; the step is half way {way} as before"
-    return f"step {run.step} {run.direction} was rolled back as a whole; earlier steps stand"
+        return State("partly applied", f"{text}; the step is half way {way} as before", run.step, way)
+    return State("partly done", f"{text}; earlier steps stand")
 
 
 class Failed(Exception):

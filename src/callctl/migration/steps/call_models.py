@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from callctl.database import connection as database
-from callctl.errors import ConfigError, Refused, UsageError
+from callctl.errors import Code, ConfigError, Refused, UsageError
 from callctl.files import read_sql
 from callctl.statements.naming import DOCUMENTED, Naming, TableNaming, has_type
 from callctl.statements.script import Script, parse_script
@@ -121,10 +121,14 @@ def read_catalogue(file: str) -> tuple[Model, ...]:
     try:
         text = Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UsageError(f"--catalog: there is no file {file}", hint="leave --catalog out for callctl's own") from None
+        raise UsageError(
+            Code.FILE_UNREADABLE, f"--catalog: there is no file {file}", hint="leave --catalog out for callctl's own"
+        ) from None
     except (OSError, ValueError) as problem:  # ValueError: not UTF-8, or a name with a NUL in it
         reason = problem.strerror.lower() if isinstance(problem, OSError) and problem.strerror else "it is not UTF-8"
-        raise ConfigError(f"cannot read {file}: {reason}", hint="make it a readable UTF-8 file") from None
+        raise ConfigError(
+            Code.FILE_UNREADABLE, f"cannot read {file}: {reason}", hint="make it a readable UTF-8 file"
+        ) from None
     return load_catalogue(text, file)
 
 
@@ -314,6 +318,7 @@ def raise_misfits(problems: Sequence[str], catalogue: str) -> None:
     """Raise Refused with these problems, if there are any."""
     if problems:
         raise Refused(
+            Code.MODELS_DO_NOT_FIT,
             f"the models of {catalogue} do not fit table {TABLE}: {'; '.join(problems)}",
             hint="widen the column, give it a default, or change the catalogue; nothing was written",
         )

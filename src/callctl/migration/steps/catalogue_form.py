@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from callctl.config.file import no_entry_twice, yaml_document
-from callctl.errors import ConfigError
+from callctl.errors import Code, ConfigError
 
 # What one file may hold, in characters: far more than any list of models.
 LONGEST = 1_000_000
@@ -145,7 +145,7 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     document = _yaml(text, name)
     listed = document.get("models") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not listed:
-        raise ConfigError(f"{name}: there is no list of models under 'models:'", hint=HINT)
+        raise ConfigError(Code.MODEL_CATALOG, f"{name}: there is no list of models under 'models:'", hint=HINT)
     try:
         entries = Catalogue.model_validate(document).models
     except ValidationError as error:
@@ -163,7 +163,9 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
 
 def _yaml(text: str, name: str) -> object:
     if len(text) > LONGEST:
-        raise ConfigError(f"{name}: more than {LONGEST:,} characters are no list of models", hint=HINT)
+        raise ConfigError(
+            Code.MODEL_CATALOG, f"{name}: more than {LONGEST:,} characters are no list of models", hint=HINT
+        )
     try:
         root, construct = yaml_document(text)
         if root is None:
@@ -175,16 +177,20 @@ def _yaml(text: str, name: str) -> object:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark is not None else name
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-        raise ConfigError(f"{place}: not YAML: {reason}", hint=HINT) from None
+        raise ConfigError(Code.MODEL_CATALOG, f"{place}: not YAML: {reason}", hint=HINT) from None
     except (ValueError, RecursionError) as error:  # a date such as 2026-13-45; a thousand brackets
-        raise ConfigError(f"{name}: a value cannot be read: {error}", hint="put the value in quotes") from None
+        raise ConfigError(
+            Code.MODEL_CATALOG, f"{name}: a value cannot be read: {error}", hint="put the value in quotes"
+        ) from None
     except (AttributeError, LookupError, TypeError):  # !!timestamp x, !!bool x: the parser's own mistakes
-        raise ConfigError(f"{name}: a value does not fit its tag", hint="leave tags such as !!int out") from None
+        raise ConfigError(
+            Code.MODEL_CATALOG, f"{name}: a value does not fit its tag", hint="leave tags such as !!int out"
+        ) from None
 
 
 def _unusable(name: str, problems: list[str]) -> ConfigError:
     others = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-    return ConfigError(f"{name}: {'; '.join(problems[:SHOWN])}{others}", hint=HINT)
+    return ConfigError(Code.MODEL_CATALOG, f"{name}: {'; '.join(problems[:SHOWN])}{others}", hint=HINT)
 
 
 def _said(error: ErrorDetails, listed: list[Any]) -> str:

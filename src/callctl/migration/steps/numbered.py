@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from callctl.database import store
 from callctl.database.store import HistoryRow
-from callctl.errors import Refused
+from callctl.errors import Code, Refused
 from callctl.events import Direction
 from callctl.files import sql_root, step_directories
 from callctl.migration.steps import call_models
@@ -111,6 +111,7 @@ def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
     unknown = sorted({row.step for row in history} - known)
     if unknown:
         raise Refused(
+            Code.HISTORY_UNKNOWN_STEPS,
             f"the history has steps that this callctl does not know: {', '.join(map(str, unknown))}",
             hint="a newer callctl has been at work here (callctl migrate history shows which); use that one",
         )
@@ -118,6 +119,7 @@ def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
     # The second drop may be all that is deferred, never the first alone: they are taken in order.
     if missing and (applied[-1] <= DROPS[-1] or tuple(missing) not in (DROPS, DROPS[1:])):
         raise Refused(
+            Code.HISTORY_GAP,
             f"the history has a gap: step {applied[-1]} is applied, but not {', '.join(map(str, missing))}",
             hint="somebody has changed callctl.history; callctl migrate history shows what is there",
         )
@@ -150,7 +152,9 @@ def wanted_steps(
     for number, way in half_done.items():
         if way == "down":
             raise Refused(
-                f"step {number} is half way down", hint=f"finish that first: {finishing(number, way, applied)}"
+                Code.STEP_PARTLY_APPLIED,
+                f"step {number} is half way down",
+                hint=f"finish that first: {finishing(number, way, applied)}",
             )
     last = all_steps()[-1].number if to is None else to
     # An applied step is half way up where a way down of it was given up: it goes up again.

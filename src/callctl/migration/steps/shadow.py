@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from callctl.database import store
 from callctl.database.guarded import Failing, in_transaction
-from callctl.errors import Refused
+from callctl.errors import Code, Refused, State
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
 from callctl.migration.steps.numbered import SHADOWED, all_steps
@@ -103,6 +103,7 @@ def choice(
     never = "; ".join(sorted(by_kind.get("never", ())))
     if wanted and never:
         raise Refused(
+            Code.SHADOW_IMPOSSIBLE,
             f"--shadow cannot be used: {never}",
             hint="leave --shadow out: avatar_url gets its old type in place, while clients wait",
         )
@@ -186,6 +187,6 @@ def remove(
 
 def _at_once(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
     """Do ``work`` in one transaction, again where it does not get its lock. Raises StepFailed."""
-    stands = "no step was begun; what is left of the shadow column, the next run finds"
+    stands = State("unchanged", "no step was begun; what is left of the shadow column, the next run finds")
     failing = Failing("the shadow column of users", lambda: stands, quoted=True)
     in_transaction(connection, settings, work, awaited="a lock on users", failing=failing, on_event=on_event)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from callctl.database import connection as database
 from callctl.database.guarded import in_transaction
 from callctl.database.store import in_store
-from callctl.errors import ConfigError, Refused
+from callctl.errors import UNKNOWN, Code, ConfigError, Refused
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
 from callctl.secrets.envelope.cipher import Encrypter
@@ -50,6 +50,7 @@ def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
         before = known.get(key.id)
         if before is not None and before.check_value != key.check_value:
             raise ConfigError(
+                Code.KEY_MISMATCH,
                 f"key {key.id} ({key.source}) is another key than the one of that id that this database knows: its"
                 f" check value is {key.check_value}, and was {before.check_value}; nothing was done",
                 hint="give the id its own key again, or the new key an id of its own",
@@ -66,6 +67,7 @@ def assert_known(connection: Connection, ring: KeyRing) -> None:
     for key in known.values():
         if key.retired_at is not None and key.check_value == ring.primary.check_value:
             raise ConfigError(
+                Code.KEY_RETIRED,
                 f"key {ring.primary.id} is primary in callctl.yaml, and is the same key as {key.id}, which was retired"
                 f" here at {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
                 hint="make another key primary; callctl keys generate makes one",
@@ -82,6 +84,7 @@ def _assert_not_retired(known: Mapping[str, KnownKey], primary: str) -> None:
     key = known.get(primary)
     if key is not None and key.retired_at is not None:
         raise ConfigError(
+            Code.KEY_RETIRED,
             f"key {primary} is primary in callctl.yaml, and was retired here at"
             f" {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
             hint="make another key primary; callctl keys generate makes one",
@@ -159,11 +162,15 @@ class Encryptions:
         known = known_keys(self._connection).get(self._key.id)
         if known is not None and known.retired_at is not None:
             return Refused(
+                Code.KEY_RETIRED,
                 f"key {self._key.id} was retired while this run was under way; what is committed stands",
                 hint="make another key primary, then run the same command again",
+                state=UNKNOWN,
             )
         return Refused(
+            Code.KEY_EXHAUSTED,
             f"key {self._key.id} has encrypted {Encrypter.MOST_ENCRYPTIONS:,} values, the most that is safe under one"
             " key (NIST SP 800-38D, 8.3); what is committed stands",
             hint="make a new key primary (callctl keys generate), then run the same command again",
+            state=UNKNOWN,
         )

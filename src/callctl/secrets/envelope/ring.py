@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from callctl.config.sections import COMMAND_SECONDS, KeyEntry
-from callctl.errors import ConfigError
+from callctl.errors import Code, ConfigError
 from callctl.redaction import hide_tokens
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def read_source(entry: KeyEntry, environ: Mapping[str, str], *, seconds: float =
 
 def source_failed(entry: KeyEntry, problem: str, hint: str) -> ConfigError:
     """The error that names a key's id and source."""
-    return ConfigError(f"key {entry.id} ({entry.source}): {problem}", hint=hint)
+    return ConfigError(Code.KEY_UNREADABLE, f"key {entry.id} ({entry.source}): {problem}", hint=hint)
 
 
 def _variable(entry: KeyEntry, environ: Mapping[str, str]) -> str:
@@ -265,7 +265,7 @@ def load_key_ring(
     message names its id and its source.
     """
     if settings.keys is None:
-        raise ConfigError("callctl.yaml names no keys", hint=_NO_KEYS_HINT)
+        raise ConfigError(Code.NO_KEYS, "callctl.yaml names no keys", hint=_NO_KEYS_HINT)
     forbid_core_dumps()
     environ = os.environ if environ is None else environ
     keys: dict[str, Key] = {}

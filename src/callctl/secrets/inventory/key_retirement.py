@@ -16,7 +16,7 @@ from callctl.database import store
 from callctl.database.actions import last_backup
 from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import at_work
-from callctl.errors import Refused, UsageError
+from callctl.errors import Code, Refused, State, UsageError
 from callctl.events import OnEvent, ignore
 from callctl.files import read_sql
 from callctl.secrets.envelope import key_ledger
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-NOTHING = "nothing was recorded"
+NOTHING = State("unchanged", "nothing was recorded")
 UNDER_UNBOUND = "under it, and unbound in a bound field, where a rotation leaves it"
 
 
@@ -78,6 +78,7 @@ def retire(
     ring = load_key_ring(settings)
     if id == ring.primary.id:
         raise Refused(
+            Code.KEY_PRIMARY,
             f"key {id} is primary: it encrypts what is written from here on",
             hint="make another key primary in callctl.yaml, run callctl rotate-secrets, then retire this one",
         )
@@ -90,6 +91,7 @@ def retire(
             mine = ring.keys.get(id)
             if mine is None and id not in known:
                 raise Refused(
+                    Code.KEY_UNKNOWN,
                     f"no key {id} is known, neither to callctl.yaml nor to this database",
                     hint="callctl keys list shows the keys that are",
                 )
@@ -104,7 +106,9 @@ def retire(
         _assert_left_out(scanned.not_looked_into, not_scanned)
         if unnamed:
             raise Refused(
-                f"key {id} cannot be retired: {_unnamed(unnamed)}", hint=_naming_hint(id, scanned.not_looked_into)
+                Code.TABLES_NOT_SCANNED,
+                f"key {id} cannot be retired: {_unnamed(unnamed)}",
+                hint=_naming_hint(id, scanned.not_looked_into),
             )
         check_value = mine.check_value if mine is not None else known[id].check_value
         record = partial(_record, connection, settings, id, check_value)
@@ -200,7 +204,7 @@ def _assert_unused(id: str, counts: Counter[tuple[str, str, str]], unnamed: Sequ
     holding = [Holding(place, field, number, why) for (place, field, why), number in sorted(counts.items())]
     if holding:
         also = f"\nalso, {_unnamed(unnamed)}" if unnamed else ""
-        raise Refused(_refusal(id, holding) + also, hint=_hint(id, holding))
+        raise Refused(Code.KEY_IN_USE, _refusal(id, holding) + also, hint=_hint(id, holding))
 
 
 def _assert_known(connection: Connection, settings: Settings, names: Sequence[str]) -> None:
@@ -210,6 +214,7 @@ def _assert_known(connection: Connection, settings: Settings, names: Sequence[st
     for name in names:
         if name not in known:
             raise UsageError(
+                Code.OPTION_VALUE,
                 f"--not-scanned {name}: there is no such table that a scan could leave out; nothing was recorded",
                 hint="name it as schema.table, as the list of what was not looked into does",
             )
@@ -221,6 +226,7 @@ def _assert_left_out(unscanned: Sequence[NotLookedInto], names: Sequence[str]) -
     for name in names:
         if name not in listed:
             raise UsageError(
+                Code.OPTION_VALUE,
                 f"--not-scanned {name}: it was looked into to its end, and holds no value under the key;"
                 " nothing was recorded",
                 hint=f"leave out --not-scanned {shlex.quote(name)}",

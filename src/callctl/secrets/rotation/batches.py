@@ -21,7 +21,7 @@ from callctl.database import connection as database
 from callctl.database.guarded import given_way, in_transaction, with_retries
 from callctl.database.lock import WORK_CLASS
 from callctl.database.pace import BatchSize
-from callctl.errors import StepFailed
+from callctl.errors import Code, State, StepFailed
 from callctl.events import OnEvent
 from callctl.files import read_sql
 from callctl.secrets.envelope.cipher import NotTheSame
@@ -285,9 +285,11 @@ class Swaps:
             return Batch(secret_table, rows, results)
         except NotTheSame:
             raise StepFailed(
+                Code.ROUND_TRIP_FAILED,
                 f"a value of {secret_table.name} did not decrypt again to what it was, before it was written;"
                 " nothing of this batch was written",
                 hint="this is a bug in callctl, or in the machine's memory; earlier batches stand",
+                state=State("partly done"),
             ) from None
 
     # ---- by compare and swap -----------------------------------------------------------------------------

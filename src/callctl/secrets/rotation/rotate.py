@@ -20,7 +20,7 @@ from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.guarded import WorkLockBusy, in_transaction
 from callctl.database.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS, MigrationLock
-from callctl.errors import ConnectionFailed, Interrupted, LockHeld, StepFailed
+from callctl.errors import UNCHANGED, Code, ConnectionFailed, Interrupted, LockHeld, State, StepFailed
 from callctl.events import Notice, OnEvent, RotationProgress, Waiting, ignore
 from callctl.files import read_sql
 from callctl.secrets.envelope import key_ledger
@@ -248,10 +248,14 @@ def rotate(
             placed = copies(connection, settings, found_tables)
             return _result(connection, rotation, joined, outside, placed, time.monotonic() - began)
     except KeyboardInterrupt:
-        stands = f"{progress[-1][0]:,} of {progress[-1][1]:,} rows are done" if progress else "nothing was changed"
+        stands = UNCHANGED
+        if progress:
+            stands = State("partly done", f"{progress[-1][0]:,} of {progress[-1][1]:,} rows are done")
         raise Interrupted(
+            Code.INTERRUPTED,
             f"interrupted; {stands}, and every value can be read",
             hint="run the same command again: it goes on from there",
+            state=stands,
         ) from None
 
 
@@ -316,7 +320,12 @@ def _begin(
         give_up = partial(_give_up, connection, row)
         in_transaction(connection, settings, give_up, awaited="another rotation to end", shared=True, on_event=on_event)
         on_event(Notice(f"rotation {number} to key {to_key} was not finished; this one takes its place"))
-    raise StepFailed("cannot begin: other rotations begin and end all the time", hint="run the same command again")
+    raise StepFailed(
+        Code.ROTATION_BUSY,
+        "cannot begin: other rotations begin and end all the time",
+        hint="run the same command again",
+        state=UNCHANGED,
+    )
 
 
 def _digest(
@@ -340,6 +349,7 @@ def _give_up(connection: Connection, row: tuple[Any, ...]) -> None:
     if not (alone and alone[0]):
         raise WorkLockBusy(
             lambda: LockHeld(
+                Code.ROTATION_BUSY,
                 f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
                 hint="wait for it to finish, or run it with the same keys and options to join it",
             )

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from callctl.database import connection as database
 from callctl.database.lock import RANGE_CLASS, ROTATE_SESSION, ROTATION_CLASS, let_go, lock
 from callctl.database.pace import Pace
-from callctl.errors import CallctlError
+from callctl.errors import CallctlError, Code, State
 from callctl.events import Event, Notice, OnEvent
 from callctl.secrets.envelope.key_ledger import Encryptions, assert_known
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
 
 
-STATE = "the batch under way was rolled back, what was committed stands; every value can be read"
+STATE = State("partly done", "the batch under way was rolled back, what was committed stands; every value can be read")
 
 
 @dataclass(frozen=True)
@@ -269,6 +269,7 @@ def _internal(error: Exception) -> CallctlError:
         f"{Path(place.tb_frame.f_code.co_filename).name}, line {place.tb_lineno}" if place is not None else "unknown"
     )
     return CallctlError(
+        Code.INTERNAL,
         f"internal error in a process of the rotation: {type(error).__name__} ({where})\n{STATE}",
         hint="this is a bug in callctl; report this message, then run the same command again with one worker",
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from callctl.config.sections import SecretField
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.errors import ConfigError, Refused
+from callctl.errors import Code, ConfigError, Refused
 from callctl.files import read_sql
 from callctl.secrets.envelope.cipher import Place
 from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, DECLARED, WEBHOOK_SECRET, declared
@@ -116,6 +116,7 @@ def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTab
         found_tables += _saved(connection, settings, fields, relations)
     if not found_tables:
         raise Refused(
+            Code.STEP_NOT_APPLIED,
             f"schema {settings.schema} has no integration_accounts and no other declared field, and no archive of them",
             hint="run callctl migrate up first, or declare fields in callctl.yaml under `secrets:`",
         )
@@ -150,7 +151,9 @@ def _assert_there(connection: Connection, settings: Settings, relations: Mapping
     if problems:
         meant = f"did you mean {' and '.join(dict.fromkeys(near))}? " if near else ""
         raise ConfigError(
-            f"callctl.yaml: {'; '.join(problems)}", hint=f"{meant}fix the fields in callctl.yaml under `secrets:`"
+            Code.FIELD_UNKNOWN,
+            f"callctl.yaml: {'; '.join(problems)}",
+            hint=f"{meant}fix the fields in callctl.yaml under `secrets:`",
         )
 
 
@@ -162,6 +165,7 @@ def _assert_writable(connection: Connection, found_tables: Iterable[SecretTable]
     row = connection.execute(read_sql("secrets/rows/unwritable.sql"), values).fetchone() if columns else None
     if row is not None:
         raise Refused(
+            Code.FIELD_UNFIT,
             f"the declared field {row[0]} cannot be encrypted: {row[1]}",
             hint="take the field out of callctl.yaml, or change the column",
         )
@@ -192,6 +196,7 @@ def _of_table(
     keys = [name for name, (_, is_key) in columns.items() if is_key]
     if len(keys) != 1:
         raise Refused(
+            Code.FIELD_UNFIT,
             f"table {schema}.{table} has {'no primary key' if not keys else 'a primary key of several columns'}, and"
             " callctl goes through a table of secrets by its primary key",
             hint="give it a primary key of one column, or take its fields out of callctl.yaml",
@@ -224,6 +229,7 @@ def _parts(table: str, columns: _Columns, fields: Iterable[SecretField]) -> tupl
         if not (kind in _JSON and len(inside) == len(own)) and not (kind in _TEXT and not inside):
             wanted = "a jsonb column, since a path leads into it" if inside else "a text column"
             raise Refused(
+                Code.FIELD_UNFIT,
                 f"the declared field {table}.{own[0].text} needs {wanted}; it is of type {columns[column][0]}",
                 hint="mend the field in callctl.yaml under `secrets:`",
             )
@@ -502,6 +508,7 @@ def named_rows(
     tables = {secret_table.table for secret_table in searched}
     if not searched:
         raise Refused(
+            Code.BIND_NEW,
             "--bind-new is for rows that came after a rotation with --bind, and no field of this database is recorded"
             " as bound; nothing was changed",
             hint="run callctl rotate-secrets --bind without --bind-new: the first time, it binds every value",
@@ -518,11 +525,13 @@ def named_rows(
         if not there:
             where = table or ", ".join(sorted({secret_table.table for secret_table in searched}))
             raise Refused(
+                Code.BIND_NEW,
                 f"--bind-new {name}: no row of {where} has the id {row_id}; nothing was changed",
                 hint="callctl rotate-secrets --status lists the rows with unbound values, and their ids",
             )
         if len(there) > 1:
             raise Refused(
+                Code.BIND_NEW,
                 f"--bind-new {name}: tables {' and '.join(there)} have a row of that id; nothing was changed",
                 hint=f"name the table too: --bind-new {there[0]}:{row_id}",
             )
@@ -577,6 +586,7 @@ def assert_matched(connection: Connection, settings: Settings, secret_tables: Se
                 problem = _problem(connection, field, places)
         except psycopg.errors.QueryCanceled:
             raise Refused(
+                Code.STATEMENT_TIMEOUT,
                 f"no answer in time whether a row of {field.table} has {field.text}",
                 hint="--statement-timeout sets how long one query may take; `optional: true` leaves this one out",
             ) from None
@@ -584,6 +594,7 @@ def assert_matched(connection: Connection, settings: Settings, secret_tables: Se
             problems.append(f"secrets.fields[{number}] matches nothing: {problem}")
     if problems:
         raise ConfigError(
+            Code.FIELD_UNKNOWN,
             f"callctl.yaml: {'; '.join(problems)}",
             hint="fix the fields in callctl.yaml under `secrets:`, or add `optional: true` to one that no row has yet",
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from callctl import __version__
 from callctl.database import connection as database
 from callctl.database import store
-from callctl.errors import Refused
+from callctl.errors import Code, Refused
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
 from callctl.secrets.envelope.fields import ACCOUNTS, WEBHOOK_SECRET
@@ -99,15 +99,25 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
         problem = (
             f"there is no integration account {scope.account}" if scope.account else f"{scope.text} has no account"
         )
-        return Refused(f"{problem}; nothing was changed", hint="ids are those of integration_accounts and companies")
+        return Refused(
+            Code.ACCOUNT_UNKNOWN,
+            f"{problem}; nothing was changed",
+            hint="ids are those of integration_accounts and companies",
+        )
     if direction == "back":
         return Refused(
+            Code.NO_WEBHOOK_SECRET,
             f"no webhook secret is kept of {scope.text}, or no longer; nothing was changed",
             hint="callctl rotate-secrets --status lists what is kept, and until when",
         )
     if scope.account and deleted:
-        return Refused(f"{scope.text} is soft-deleted, and left alone; nothing was changed", hint="name another one")
+        return Refused(
+            Code.ACCOUNT_UNKNOWN,
+            f"{scope.text} is soft-deleted, and left alone; nothing was changed",
+            hint="name another one",
+        )
     return Refused(
+        Code.NO_WEBHOOK_SECRET,
         f"{scope.text} has no webhook secret to replace; nothing was changed",
         hint="the application gives an account its first one",
     )
@@ -118,7 +128,9 @@ def assert_accounts(connection: Connection, settings: Settings) -> None:
     assert_platform(connection, settings.schema)
     if where := store.absence(connection, settings.schema, ACCOUNTS):
         raise Refused(
-            f"table {settings.schema}.{ACCOUNTS} {where}; nothing was changed", hint="run callctl migrate up first"
+            Code.STEP_NOT_APPLIED,
+            f"table {settings.schema}.{ACCOUNTS} {where}; nothing was changed",
+            hint="run callctl migrate up first",
         )
 
 

@@ -16,7 +16,7 @@ from callctl.database import store
 from callctl.database.guarded import guarded, with_retries
 from callctl.database.lock import ROTATE_SESSION, WEBHOOK_CLASS, MigrationLock, lock_alone
 from callctl.database.pace import Pace
-from callctl.errors import ConfigError, Interrupted, LockHeld, StepFailed
+from callctl.errors import UNCHANGED, Code, ConfigError, Interrupted, LockHeld, State, StepFailed
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.files import PrivateFile, read_sql
 from callctl.secrets.envelope import key_ledger
@@ -135,23 +135,27 @@ class Replacement:
         try:
             return self._run()
         except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; {self._state()}", hint=self._again()) from None
+            state = self._state()
+            raise Interrupted(Code.INTERRUPTED, f"interrupted; {state}", hint=self._again(), state=state) from None
         except ConfigError as error:  # the file cannot be written to
-            raise ConfigError(f"{error.message}; {self._state()}", hint=self._again()) from None
+            state = self._state()
+            raise ConfigError(error.code, f"{error.message}; {state}", hint=self._again(), state=state) from None
         except database.NotStored as wrong:
             raise wrong.explained(self._connection, "webhook secrets", self._state()) from None
         except psycopg.Error as error:
             state = self._state()
             raise database.translated(error, "webhook secrets", "", state, self._connection, quoted=False) from error
 
-    def _state(self) -> str:
+    def _state(self) -> State:
         uncertain = self._committing and self._file is not None and self._file.unsettled
         if not self._done and not uncertain:
-            return "nothing was changed"
-        state = f"{len(self._done):,} of {self._total:,} accounts are done"
+            return UNCHANGED
+        done = f"{len(self._done):,} of {self._total:,} accounts are done"
         if self._file is not None:
-            state += f", and their new secrets are in {self._file.path}"
-        return f"{state}; whether its last lines are in force, the next run finds out" if uncertain else state
+            done += f", and their new secrets are in {self._file.path}"
+        if uncertain:
+            return State("unknown", f"{done}; whether its last lines are in force, the next run finds out")
+        return State("partly done", done)
 
     def _again(self) -> str:
         if self._file is None:
@@ -355,9 +359,11 @@ class Replacement:
         """Decrypt again what will be kept."""
         if self._opened(encrypted, place) != secret:
             raise StepFailed(
+                Code.ROUND_TRIP_FAILED,
                 "a webhook secret did not decrypt again to what it was, before it was kept; nothing of this batch was"
                 " written",
                 hint="this is a bug in callctl, or in the machine's memory; earlier batches stand",
+                state=State("partly done"),
             )
 
 
@@ -405,6 +411,7 @@ def _at_work(
         store.assert_owner(connection, settings.schema)
         key_ledger.assert_known(connection, ring)
         held = LockHeld(
+            Code.LOCK_HELD,
             "another callctl is replacing webhook secrets, or putting them back",
             hint="wait for it to finish, or run with --wait",
         )

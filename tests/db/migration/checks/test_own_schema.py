@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -239,3 +240,44 @@ def test_grants_of_archived_tables_are_the_platforms(documented: str) -> None:
             assert failing == ["secrets-closed"]
         finally:
             db.execute("DROP OWNED BY application_of_archive; DROP ROLE application_of_archive")
+
+
+def test_an_archived_table_that_is_gone_is_missed(documented: str) -> None:
+    """It would be made anew, empty, by the next up."""
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    migrate.down(settings, to=8)
+    with connect(documented) as db:
+        db.execute("DROP TABLE callctl.calls CASCADE")
+        failing = {check.id: check for check in verify(db, settings).checks if not check.passed and not check.warns}
+        assert set(failing) == {"archive-kept"}
+        said = [row[:4] for row in failing["archive-kept"].sample]
+        assert ("callctl.calls", "the table", "a table", None) in said
+        assert any(row[:2] == ("callctl.call_transcripts", "constraint call_transcripts_call_id_fkey") for row in said)
+        blocking = [finding for finding in ask(db, (9, 10, 11, 12, 13)) if finding.level == "blocks"]
+        assert ("archived-tables", ("callctl.calls",)) in [(finding.id, finding.objects) for finding in blocking]
+        with pytest.raises(Refused):
+            migrate.up(settings)
+        (statement,) = [
+            re.findall(r"DELETE FROM .*;", finding.do)[0]
+            for finding in blocking
+            if finding.objects == ("callctl.calls",)
+        ]
+        db.execute(statement.encode())
+    migrate.up(settings)
+
+
+def test_after_the_whole_way_back_verify_still_looks_at_what_callctl_keeps(documented: str) -> None:
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    migrate.down(settings, to=0)
+    with connect(documented) as db:
+        with pytest.raises(
+            Refused, match=r"no table of the platform was compared; callctl's own schema, .* passed \d+ checks"
+        ):
+            verify(db, settings)
+        db.execute(
+            "GRANT SELECT ON callctl.integration_accounts TO PUBLIC; ALTER TABLE callctl.calls DROP COLUMN direction"
+        )
+        failing = [check.id for check in verify(db, settings).checks if not check.passed and not check.warns]
+        assert failing == ["archive-kept", "secrets-closed"]

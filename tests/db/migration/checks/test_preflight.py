@@ -32,6 +32,8 @@ class Case:
     pending: Sequence[int] = ALL
     direction: str = "up"
     before: Sequence[str] = field(default=())
+    # The oldest major version that can be set up so.
+    oldest: int = 12
 
     def __str__(self) -> str:
         return f"{self.id}-{self.baseline}-{self.object or self.level}".replace(" ", "_")
@@ -524,6 +526,15 @@ CASES = (
            CREATE PUBLICATION one FOR TABLE chatapp.companies""",
         says="no replica identity",
     ),
+    Case(
+        "publications",
+        "blocks",
+        "callctl.saved_value",
+        "CREATE PUBLICATION p FOR TABLE callctl.saved_value WHERE (value IS NOT NULL)",
+        says="refuses UPDATE and DELETE",
+        before=("store",),
+        oldest=15,
+    ),
     Case("publications", "warns", "everything", "CREATE PUBLICATION everything FOR ALL TABLES"),
     Case(
         "publications",
@@ -768,11 +779,46 @@ CASES = (
     ),
     Case(
         "archived-tables",
-        "warns",
+        "blocks",
         "calls_agent_fkey on callctl.calls",
         f"{AGENT_KEY} CREATE TABLE chatapp.agents (id uuid PRIMARY KEY)",
         says="was written down and is gone",
         before=("store",),
+    ),
+    Case(
+        "archived-tables",
+        "blocks",
+        "callctl.calls",
+        "INSERT INTO callctl.definition (step, ordinal, relation, kind, name, ddl)"
+        " VALUES (10, 1, 'calls', 'archived table', 'calls', '')",
+        says="which going down from step 10 archived with its rows, is not there",
+        before=("store",),
+    ),
+    Case(
+        "restored-objects",
+        "blocks",
+        "callctl.calls",
+        f"{CALLS} CREATE TYPE callctl.calls AS ENUM ('x')",
+        says="moves chatapp.calls, with its type calls",
+        before=("store",),
+        direction="down",
+    ),
+    Case(
+        "restored-objects",
+        "blocks",
+        "callctl.action_pkey",
+        f"{CALLS} CREATE INDEX action_pkey ON chatapp.calls (status)",
+        says="moves chatapp.calls, with action_pkey",
+        before=("store",),
+        direction="down",
+    ),
+    Case(
+        "applied-tables",
+        "blocks",
+        "chatapp.calls",
+        "CREATE TABLE chatapp.calls (id uuid) PARTITION BY HASH (id)",
+        says="chatapp.calls is a partitioned table, where step 10 made a table",
+        direction="down",
     ),
     Case("type-column-in-use", "warns", None, FLAGS, says="only code-refs", pending=(6,), baseline="deployed"),
 )
@@ -794,6 +840,8 @@ def prepare(connection: Connection, names: Sequence[str]) -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_question(case: Case, database: Callable[[str], str]) -> None:
     with connect(database(case.baseline)) as connection:
+        if connection.info.server_version < case.oldest * 10_000:
+            pytest.skip(f"PostgreSQL {case.oldest} and later can be set up so")
         prepare(connection, case.before)
         connection.execute(case.setup.encode())
         findings = ask(connection, case.pending, case.direction)
