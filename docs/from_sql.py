@@ -109,7 +109,7 @@ def checks(generated: str) -> str:
         "A check is a query for offenders: no rows is a pass. The sentence says what is true when it passes.",
         "One that only *warns* is reported and fails nothing.",
         "",
-        "Each says in its report what a failure means for customers, and what mends it.",
+        "Each says in its report what a failure means for customers, and how to fix it.",
         "",
         "## Of the catalog",
         "",

@@ -1,9 +1,9 @@
 -- finding: active-calls
 -- direction: both
 -- ok: no call is pending, ringing or in progress
--- absent: there is no calls table yet, so no call can be under way
--- why: a call that is under way when its tables change may lose its end, its duration or its transcript
--- do: wait until they have ended; switch calls off in the application meanwhile
+-- absent: there is no calls table yet, so there can be no call in progress
+-- why: a call in progress may lose its end, its duration or its transcript when its tables change
+-- do: switch calls off in the application, and wait until these calls have ended
 
 -- needs: chatapp.calls
 SELECT

@@ -1,9 +1,9 @@
 -- finding: applied-tables
 -- direction: down
 -- steps: 9-11
--- ok: the tables that the applied steps made are there
--- why: going down sets these tables aside with their rows; one that somebody dropped or moved would stop it half way
--- do: bring it back from a backup (callctl restore restores one beside this database), then go down
+-- ok: the tables that the applied steps made exist
+-- why: migrate down sets these tables aside with their rows; it would stop part-way at a table that was dropped or moved
+-- do: restore the table from a backup (callctl restore restores it into another database), then run migrate down
 
 SELECT
     'blocks' AS level,

@@ -1,10 +1,10 @@
 -- finding: archived-dependents
 -- steps: 9-11
 -- direction: down
--- ok: nothing outside callctl refers to the three tables that going down archives
+-- ok: nothing outside callctl refers to the three tables that migrate down archives
 -- why: the tables move to the schema callctl with their rows; a view or foreign key follows them there,
---      code that names them in chatapp does not
--- do: drop the view or the foreign key before going down, if it should not use the archive
+--      but code that names them in chatapp does not
+-- do: drop the view or the foreign key before migrate down, if it should not use the archive
 
 SELECT
     'warns' AS level,

@@ -1,14 +1,14 @@
 -- finding: archived-tables
 -- steps: 9-11
--- ok: every archived table can return: its names are free, and what its foreign keys refer to is there
--- why: the tables return from schema callctl with their rows, indexes and foreign keys; a name that is taken, or a foreign key whose
---      partner is gone, stops the step
--- do: rename what has taken the name; bring the partner back, or let the table return without that foreign key
+-- ok: every archived table can return: its names are free, and its foreign keys refer to existing tables
+-- why: the tables return from schema callctl with their rows, indexes and foreign keys; a used name, or a foreign key whose
+--      other table is gone, stops the step
+-- do: rename the object that has the name; restore the other table, or let the table return without that foreign key
 
--- A table, its indexes and its sequences take their names along.
+-- The names of a table's indexes and sequences move with the table.
 SELECT
     'blocks' AS level,
-    format('%s %s has the name of %s, which step %s brings back from the archive',
+    format('%s %s has the name of %s, which step %s restores from the archive',
            CASE x.relkind WHEN 'r' THEN 'table' WHEN 'i' THEN 'index' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' ELSE 'relation' END,
            x.oid::regclass, m.oid::regclass, t.step) AS what,
     x.oid::regclass::text AS object,
@@ -31,18 +31,18 @@ WHERE m.relkind IN ('r', 'i', 'S');
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
-    format('table callctl.%I, which going down from step %s archived with its rows, is not there', f.name, f.step) AS what,
+    format('table callctl.%I, which migrate down from step %s archived with its rows, is not there', f.name, f.step) AS what,
     format('callctl.%I', f.name) AS object,
     ARRAY[f.step] AS steps,
     coalesce(
         (SELECT format('ALTER TABLE %s SET SCHEMA callctl;', o.oid::regclass) FROM pg_catalog.pg_class AS o
          WHERE o.relname = f.name AND o.relkind = 'r' ORDER BY o.oid LIMIT 1),
-        format('bring it back from a backup (callctl restore restores one beside this database); or give up its rows: DELETE FROM'
+        format('restore it from a backup (callctl restore restores into another database); or give up its rows: DELETE FROM'
                ' callctl.definition WHERE set_config(''callctl.writes'', ''on'', true) = ''on'' AND step = %s;', f.step)) AS fix
 FROM callctl.definition AS f
 WHERE f.kind = 'archived table' AND to_regclass(format('callctl.%I', f.name)) IS NULL;
 
--- Going down has written its foreign keys down, and the step makes them again by that text.
+-- migrate down recorded its foreign keys, and the step makes them again from that text.
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
@@ -64,11 +64,11 @@ FROM (
     WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11) AND a.attname IS NULL
 ) AS q;
 
--- While it was gone no one kept the rows' partners from being deleted.
+-- While the foreign key did not exist, rows that it refers to could be deleted.
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
-    format('foreign key %I of %s was written down and is gone; step %s makes it again, and would stop where a row has no partner', f.name,
+    format('foreign key %I of %s was recorded and is gone; step %s makes it again, and would stop at a row whose other row is gone', f.name,
            c.oid::regclass, f.step) AS what,
     format('%I on %s', f.name, c.oid::regclass) AS object,
     ARRAY[f.step] AS steps,
@@ -83,7 +83,7 @@ WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11)
 -- So does its type, and the type of its arrays.
 SELECT
     'blocks' AS level,
-    format('type %s has the name of a type of %s, which step %s brings back from the archive', taken.oid::regtype, c.oid::regclass, t.step)
+    format('type %s has the name of a type of %s, which step %s restores from the archive', taken.oid::regtype, c.oid::regclass, t.step)
         AS what,
     taken.oid::regtype::text AS object,
     ARRAY[t.step] AS steps,
@@ -97,7 +97,7 @@ JOIN pg_catalog.pg_type AS taken
 
 SELECT
     'blocks' AS level,
-    format('archived %s belongs to %s, and role %s may not bring it back', c.oid::regclass, pg_get_userbyid(c.relowner), current_user) AS what,
+    format('archived %s belongs to %s, and role %s may not restore it', c.oid::regclass, pg_get_userbyid(c.relowner), current_user) AS what,
     c.oid::regclass::text AS object,
     ARRAY[t.step] AS steps,
     format('ALTER TABLE %s OWNER TO %I;', c.oid::regclass, current_user) AS fix

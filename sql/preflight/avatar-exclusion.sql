@@ -2,8 +2,8 @@
 -- steps: 1
 -- direction: both
 -- ok: no exclusion constraint on users.avatar_url has its index in a tablespace
--- why: PostgreSQL forgets that tablespace when it changes the column's type, and looks for the index where it is not: from then
---      on every write to users fails with "could not open file"
+-- why: PostgreSQL loses that tablespace when it changes the column's type, and then looks for the index in the wrong place: from
+--      then on every write to users fails with "could not open file"
 -- do: move the index to the default tablespace before the step, and back after it
 
 -- needs: chatapp.users.avatar_url

@@ -1,9 +1,9 @@
 -- finding: avatar-indexes
 -- steps: 1
 -- ok: no B-tree index holds users.avatar_url
--- why: a B-tree entry holds at most about 2,700 bytes; once the column is text, a longer address is refused by the
---      index, and the user's update fails
--- do: drop the index, or index md5(avatar_url) instead, before the application stores longer addresses
+-- why: a B-tree entry holds at most about 2,700 bytes; once the column is text, the index refuses a longer URL, and the
+--      update of the user fails
+-- do: drop the index, or index md5(avatar_url) instead, before the application stores longer URLs
 
 -- needs: chatapp.users.avatar_url
 SELECT

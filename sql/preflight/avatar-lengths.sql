@@ -1,9 +1,9 @@
 -- finding: avatar-lengths
 -- steps: 1
 -- ok: there are no users yet
--- why: addresses near the limit show that the longer column is needed; after step 1, one longer than the
---      old limit stands in the way of going down
--- do: nothing now; before migrate down, see whether --truncate-avatars is acceptable
+-- why: URLs near the limit show that the longer column is needed; after step 1, a URL longer than the old limit
+--      is a blocker for migrate down
+-- do: nothing now; before migrate down, decide whether --truncate-avatars is acceptable
 
 -- needs: chatapp.users.avatar_url
 SELECT

@@ -2,8 +2,8 @@
 -- steps: 1
 -- direction: down
 -- ok: every avatar_url fits the length it had before
--- why: the old type cannot hold a longer address, so going down either stops or cuts it off
--- do: shorten these addresses, or give --truncate-avatars, which saves the full ones first; migrate down
+-- why: the old type cannot hold a longer URL, so migrate down either stops or shortens it
+-- do: shorten these URLs, or add --truncate-avatars, which saves the full ones first; migrate down
 --      --to 1 leaves the column as it is
 
 -- needs: chatapp.users.avatar_url, callctl.definition

@@ -1,9 +1,9 @@
 -- finding: changed-records-down
 -- direction: down
--- ok: what was saved to take the steps back is what callctl wrote
+-- ok: the values saved to take the steps back are as callctl wrote them
 -- absent: callctl has not begun to count what it saves
--- why: going down puts back the values and definitions that callctl saved; rows that are gone from its tables do not come back, and
---      rows that another hand changed there would be put back as they are now
+-- why: migrate down restores the values and definitions that callctl saved; it cannot restore rows that were deleted from its
+--      tables, and it would restore rows that were changed by hand with their present content
 -- do: restore schema callctl from a backup taken before the change; or accept the loss with callctl migrate adopt --changed-records,
 --      then run migrate down again
 
@@ -14,7 +14,7 @@ SELECT
            CASE WHEN r.recorded IS NOT NULL THEN format(' (%s recorded, %s present)', r.recorded, r.present) END) AS what,
     'callctl.' || r.relation AS object
 FROM callctl.changed_records() AS r
--- What no step reads: the audit trail, load tests, keys and rotations.
+-- No step reads these: the audit trail, load tests, keys and rotations.
 WHERE r.relation NOT IN ('action', 'bound_field', 'encryption_key', 'kept_webhook_secret', 'load_test', 'rotation', 'rotation_failure',
                          'rotation_range');
 

@@ -1,8 +1,8 @@
 -- finding: changed-records
 -- direction: up
--- ok: what an earlier way down saved for this one is what callctl wrote
+-- ok: the values that an earlier migrate down saved are as callctl wrote them
 -- absent: callctl has not begun to count what it saves
--- why: going up puts back the rows and values that an earlier way down saved; what is gone from callctl's tables does not come back
+-- why: migrate up restores the rows and values that an earlier migrate down saved; it cannot restore what was deleted from callctl's tables
 -- do: restore schema callctl from a backup taken before the change; or accept the loss with callctl migrate adopt --changed-records
 
 -- needs: callctl.tally

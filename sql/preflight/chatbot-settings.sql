@@ -1,8 +1,8 @@
 -- finding: chatbot-settings
 -- steps: 12
--- ok: every chatbot's settings can take the call settings
+-- ok: every chatbot's settings can hold the call settings
 -- why: step 12 writes the default call settings into each call bot's settings; an array or a single value
---      cannot hold them, and call settings that are there already are never overwritten
+--      cannot hold them, and existing call settings are never overwritten
 -- do: UPDATE these chatbots' settings to an object; settings.call to an object, or remove it to get the
 --      defaults
 

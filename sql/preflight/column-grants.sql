@@ -1,8 +1,8 @@
 -- finding: column-grants
 -- steps: 2-3, 5-7
--- ok: no role's rights are given column by column on the tables that get new columns
--- why: a role that was given single columns cannot read the new flags, and its grant on the type column
---      goes with the column
+-- ok: no role has privileges on single columns of the tables that get new columns
+-- why: a role with privileges on single columns cannot read the new flags, and its grant on the type column
+--      is dropped with the column
 -- do: after the step, GRANT the new columns to that role too
 
 SELECT

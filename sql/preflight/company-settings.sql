@@ -1,8 +1,8 @@
 -- finding: company-settings
 -- steps: 12
--- ok: every company's settings can take the flag features.callEnabled
--- why: step 12 writes features.callEnabled into each company's settings; into an array, a string or a
---      number it cannot be written without losing what is there
+-- ok: every company's settings can hold the flag features.callEnabled
+-- why: step 12 writes features.callEnabled into each company's settings; it cannot write it into an array, a string or a
+--      number without losing the present value
 -- do: UPDATE these companies' settings to an object (or NULL), with "features" an object and "callEnabled"
 --      true or false
 

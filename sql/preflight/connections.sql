@@ -1,9 +1,9 @@
 -- finding: connections
 -- direction: both
 -- ok: the role, the database and the server allow as many connections as a migration opens
--- why: a migration works on one connection and holds its lock on another; without both it does not begin, and long lists are
---      written by as many sessions as batch_workers says
--- do: raise the limit that is named, or close sessions that are idle
+-- why: a migration works on one connection and holds its lock on another; without both it does not begin, and up to
+--      batch_workers sessions write long lists
+-- do: raise the named limit, or close idle sessions
 
 SELECT
     CASE WHEN q.most - q.others < 2 THEN 'blocks' ELSE 'warns' END AS level,

@@ -2,8 +2,8 @@
 -- steps: 9-11
 -- ok: every role that uses chatbots will be able to use the new tables
 -- why: a new table has no grants of its own, so the application gets "permission denied for table calls"
---      with its first call
--- do: run that GRANT when the steps are done, before calls are switched on
+--      at its first call
+-- do: run that GRANT after the steps, before calls are switched on
 
 SELECT
     'warns' AS level,

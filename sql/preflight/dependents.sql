@@ -1,10 +1,10 @@
 -- finding: dependents
 -- steps: 1, 5-6
 -- direction: both
--- ok: nothing depends on a column that changes its type or goes
+-- ok: nothing depends on a column whose type changes or that is dropped
 -- why: PostgreSQL refuses to change the type of a column, or to drop it, while a view, rule, policy,
---      generated column, trigger, publication or SQL-body function uses it; a sequence would go with the column
--- do: keep the definition, drop the object, run the step, and create the object again on the new columns
+--      generated column, trigger, publication or SQL-body function uses it; a sequence would be dropped with the column
+-- do: save the definition, drop the object, run the step, and create the object again on the new columns
 
 -- needs: chatapp.users.avatar_url
 SELECT
@@ -105,7 +105,7 @@ LEFT JOIN (
     SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
     FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
 ) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
--- A constraint goes with its columns, but not with one that only an expression of its index asks for.
+-- A constraint is dropped with its columns, but not with a column that only an expression of its index uses.
 LEFT JOIN pg_catalog.pg_constraint AS x
     ON d.classid = 'pg_catalog.pg_class'::regclass AND x.conindid = d.objid AND x.conrelid = a.attrelid AND x.contype IN ('p', 'u', 'x')
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS o
@@ -171,7 +171,7 @@ LEFT JOIN (
     SELECT 'pg_catalog.pg_class'::regclass, i.attrelid, i.attnum::integer, i.attrelid, i.attname
     FROM pg_catalog.pg_attribute AS i WHERE i.attgenerated <> ''
 ) AS f ON f.classid = d.classid AND f.objid = d.objid AND f.objsubid = d.objsubid
--- A constraint goes with its columns, but not with one that only an expression of its index asks for.
+-- A constraint is dropped with its columns, but not with a column that only an expression of its index uses.
 LEFT JOIN pg_catalog.pg_constraint AS x
     ON d.classid = 'pg_catalog.pg_class'::regclass AND x.conindid = d.objid AND x.conrelid = a.attrelid AND x.contype IN ('p', 'u', 'x')
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS o

@@ -1,9 +1,9 @@
 -- finding: expected-columns
 -- direction: both
--- ok: the columns that the pending steps use are there, with types they can work with
--- why: a foreign key needs a uuid key that is unique, a backfill goes along a one-column key, and the flags
+-- ok: the columns that the pending steps use exist, with suitable types
+-- why: a foreign key needs a unique uuid key, a backfill follows a key of one column, and the flags
 --      are written into jsonb
--- do: compare the table with the platform's schema; change the column, or tell callctl the right schema
+-- do: compare the table with the platform's schema; change the column, or name the right schema
 --      with --schema
 
 SELECT
@@ -68,7 +68,7 @@ SELECT
     format('%s.id', c.oid::regclass) AS object,
     t.steps
 FROM (VALUES
-    ('users', 'a way back saves long addresses by it', ARRAY[1]),
+    ('users', 'migrate down saves long addresses by it', ARRAY[1]),
     ('chatbots', 'the new tables refer to it, and the backfill goes along it', ARRAY[4, 6, 10, 12]),
     ('chatbot_packages', 'the backfill goes along it', ARRAY[4, 5]),
     ('companies', 'the new tables refer to it, and the backfill goes along it', ARRAY[9, 10, 12]),

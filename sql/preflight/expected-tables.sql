@@ -1,9 +1,9 @@
 -- finding: expected-tables
 -- direction: both
--- ok: every table that the pending steps work on is there, as an ordinary table
+-- ok: every table that the pending steps work on exists, as an ordinary table
 -- why: the steps alter and refer to these tables; a partitioned, inherited, foreign or unlogged one behaves
 --      differently under ALTER TABLE and foreign keys
--- do: check --schema and the database name; a table of another kind has to be turned into an ordinary one
+-- do: check --schema and the database name; turn a table of another kind into an ordinary one
 --      first
 
 SELECT

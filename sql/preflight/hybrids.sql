@@ -4,7 +4,7 @@
 -- ok: no chatbot and no package does both chat and call
 -- why: the old type column can hold only one of the two; a hybrid becomes a chat bot, and its flags are
 --      saved for the next up
--- do: nothing, if that is wanted; otherwise decide for one capability before going down
+-- do: nothing, if you accept that; otherwise choose one capability before migrate down
 
 -- needs: chatapp.chatbot_packages.enable_call
 SELECT

@@ -1,9 +1,9 @@
 -- finding: idle-in-transaction
 -- direction: both
--- ok: no session sits idle in a transaction
--- why: an idle transaction keeps the locks of everything it has read or written, for as long as its
---      application forgets about it
--- do: find the application and end the session; idle_in_transaction_session_timeout keeps it from happening again
+-- ok: no session is idle in a transaction
+-- why: an idle transaction keeps the locks of everything it has read or written until its application
+--      ends it
+-- do: find the application and end the session; idle_in_transaction_session_timeout prevents it in future
 
 SELECT
     'warns' AS level,

@@ -1,10 +1,10 @@
 -- finding: inheritance-children
 -- steps: 1-7, 9-10, 12
 -- direction: both
--- ok: no table to be touched has children, parents or partitions
--- why: ALTER TABLE reaches into every child, locks it as well, and cannot change a column that a table
---      inherits; a foreign key sees no row of a child
--- do: take the table out of the inheritance first, or migrate a copy without it
+-- ok: no table to be changed has children, parents or partitions
+-- why: ALTER TABLE also changes and locks every child, and cannot change an inherited column of a
+--      table; a foreign key does not see the rows of a child
+-- do: remove the table from the inheritance first, or migrate a copy without it
 
 SELECT
     'blocks' AS level,

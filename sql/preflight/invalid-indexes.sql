@@ -1,6 +1,6 @@
 -- finding: invalid-indexes
 -- direction: both
--- ok: every index of the tables to be touched is valid
+-- ok: every index of the tables to be changed is valid
 -- why: an invalid index, left by a concurrent build that failed, slows every write and serves no query
 -- do: REINDEX INDEX CONCURRENTLY it, or DROP INDEX CONCURRENTLY it
 

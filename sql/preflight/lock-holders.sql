@@ -1,8 +1,8 @@
 -- finding: lock-holders
 -- direction: both
--- ok: nobody holds a lock on the tables to be touched that would stand in the way
--- why: a dump, a vacuum, an index build or a long read holds its lock to the end; a step asks again and
---      again until it is gone, and gives up in the end
+-- ok: no other session holds a lock on the tables to be changed that a step would wait for
+-- why: a dump, a vacuum, an index build or a long read holds its lock to the end; a step requests its lock again and
+--      again until then, and stops after --lock-wait
 -- do: wait until it has finished, or end its session
 
 SELECT

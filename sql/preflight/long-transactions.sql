@@ -1,7 +1,7 @@
 -- finding: long-transactions
 -- direction: both
 -- ok: no transaction is older than a minute
--- why: a step's lock request queues behind it, every other query of the table queues behind the lock
+-- why: a step's lock request waits for it, every other query of the table waits for the lock
 --      request, and an index built concurrently waits for it to end
 -- do: wait until it has finished, or end its session
 

@@ -1,9 +1,9 @@
 -- finding: model-columns
 -- steps: 7, 13
--- ok: the columns of ai_models that hold the call models have suitable types, and the catalogue fills every
+-- ok: the columns of ai_models that hold the call models have suitable types, and the catalog fills every
 --      required one
--- why: step 7 uses an existing column as it is and adds only what is missing; step 13 inserts three models,
---      and a required column that it does not know stops it
+-- why: step 7 uses an existing column as it is and adds only missing ones; step 13 inserts three models,
+--      and an unknown required column stops it
 -- do: change the column's type, give the unknown column a default, or add the missing label to the enum
 
 -- needs: chatapp.ai_models

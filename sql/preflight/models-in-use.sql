@@ -1,8 +1,8 @@
 -- finding: models-in-use
 -- steps: 13
 -- direction: down
--- ok: nothing uses the models that callctl inserted
--- why: a row that a foreign key points at cannot be taken away without breaking whatever uses it
+-- ok: no row uses the models that callctl inserted
+-- why: a row that a foreign key refers to cannot be deleted without breaking the row that uses it
 -- do: give those rows another model first, then run migrate down again
 
 -- needs: callctl.made, chatapp.ai_models

@@ -1,7 +1,7 @@
 -- finding: ownership
 -- direction: both
--- ok: this role owns, or belongs to the owner of, everything the pending steps alter
--- why: PostgreSQL lets only the owner alter a table, so the step would stop at its first statement
+-- ok: this role owns, or is a member of the owner of, everything that the pending steps alter
+-- why: only the owner can alter a table, so the step would stop at its first statement
 -- do: connect as the owner, or as a superuser GRANT the owner role to the role that migrates
 
 SELECT

@@ -1,8 +1,8 @@
 -- finding: package-rule
 -- steps: 4-6
 -- ok: no chatbot has a capability that its package does not allow
--- why: step 6 brings a trigger that refuses such a chatbot when it is written; rows that break the rule
---      already are recorded and stay as they are
+-- why: step 6 creates a trigger that refuses such a chatbot when it is written; rows that already break the rule
+--      are recorded and stay as they are
 -- do: allow the capability in the package, or move the chatbot to another package, before step 6
 
 -- needs: chatapp.chatbots.chatbotType, chatapp.chatbot_packages.chatbotType

@@ -2,13 +2,13 @@
 -- steps: 1-7, 12-13
 -- direction: both
 -- ok: no trigger or rule of the platform is on the tables whose rows the steps write
--- why: it fires for every row that a step writes: columns that it writes (such as updated_at) change too, and do not
---      go back; one that swallows or changes a write stops the step, which compares what is stored with what it wrote;
---      and one that fires behind callctl's own can make the type column and the flags contradict each other
--- do: read its function; if it does more than set updated_at (sends something, writes an audit row), plan
+-- why: it fires for every row that a step writes: columns that it writes (such as updated_at) change too, and a rollback does
+--      not restore them; a trigger that drops or changes a write stops the step, which compares the stored rows with what it
+--      wrote; and a trigger that fires after callctl's own can make the type column and the flags contradict each other
+-- do: read its function; if it does more than set updated_at (sends a message, writes an audit row), plan
 --      for that many calls
 
--- What its text says of the row: migration/steps/hooks.sql, which callctl puts in the place of the query 'hook'.
+-- migration/steps/hooks.sql reads what its text does with the row; callctl puts it in place of the query 'hook'.
 WITH hook AS (
     SELECT NULL::oid AS oid, NULL::text AS writes, NULL::text AS because
 )

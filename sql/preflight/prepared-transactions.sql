@@ -1,8 +1,8 @@
 -- finding: prepared-transactions
 -- direction: both
 -- ok: no prepared transaction is waiting to be committed
--- why: a prepared transaction keeps its locks through restarts until somebody commits it, and a step waits
---      for them
+-- why: a prepared transaction keeps its locks, also over a restart, until it is committed or rolled back, and a step waits
+--      for it
 -- do: COMMIT PREPARED or ROLLBACK PREPARED it, as its owner, in this database
 
 SELECT

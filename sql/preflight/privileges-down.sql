@@ -1,12 +1,12 @@
 -- finding: privileges-down
 -- steps: 1-3, 5-7, 9-11, 13
 -- direction: down
--- ok: this role has the rights on the platform's tables by which going down reads and writes rows and makes triggers
--- why: an owner may have lost a right by REVOKE, and a step would stop half way through its statements
--- do: GRANT what is named to the role that migrates
+-- ok: this role has the privileges on the platform's tables by which migrate down reads and writes rows and makes triggers
+-- why: an owner may have lost a privilege by REVOKE, and a step would stop part-way through its statements
+-- do: GRANT the named privilege to the role that migrates
 
--- What privileges asks of both directions, and what only the way down needs: the steps' own statements, and what callctl's
--- functions do for them (triggers in 5 and 6, models in 13; at the end the rows of what is archived are counted).
+-- The checks of privileges for both directions, and those for migrate down alone: the steps' own statements, and what callctl's
+-- functions do for them (triggers in 5 and 6, models in 13; at the end the archived rows are counted).
 SELECT
     'blocks' AS level,
     format('role %s has no %s on %s', current_user, p.privilege, c.oid::regclass) AS what,

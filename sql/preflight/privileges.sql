@@ -1,8 +1,8 @@
 -- finding: privileges
 -- direction: both
 -- ok: this role has the privileges that the pending steps need
--- why: without them a step stops half way through its statements
--- do: GRANT what is named to the role that migrates, or connect as the owner of the schema
+-- why: without them a step stops part-way through its statements
+-- do: GRANT the named privilege to the role that migrates, or connect as the owner of the schema
 
 SELECT
     'blocks' AS level,
@@ -47,7 +47,7 @@ FROM (VALUES
 JOIN pg_catalog.pg_class AS c ON c.relname = p.name AND c.relnamespace = 'chatapp'::regnamespace
 WHERE NOT has_table_privilege(c.oid, p.privilege);
 
--- The enum type goes with step 6, unless something else uses it. Going down makes it again, in its schema and for its owner.
+-- Step 6 drops the enum type, unless another object uses it. migrate down makes it again, in its schema and for its owner.
 -- needs: chatapp.chatbots.chatbotType
 SELECT
     'blocks' AS level,
@@ -100,7 +100,7 @@ WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
 -- needs: callctl.definition
 SELECT DISTINCT
     'blocks' AS level,
-    format('role %s has no CREATE on schema %I, where going down makes the enum %s again', r.rolname, n.nspname, f.detail ->> 'type')
+    format('role %s has no CREATE on schema %I, where migrate down makes the enum %s again', r.rolname, n.nspname, f.detail ->> 'type')
         AS what,
     n.nspname::text AS object,
     ARRAY[6] AS steps,
@@ -113,7 +113,7 @@ WHERE f.kind = 'type'
   AND NOT has_schema_privilege(r.oid, n.oid, 'CREATE')
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS m WHERE m.rolname = current_user AND m.rolsuper);
 
--- A statistics object goes with the type column. Going down makes it again, in its schema.
+-- A statistics object is dropped with the type column. migrate down makes it again, in its schema.
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT
     'blocks' AS level,
@@ -132,7 +132,7 @@ WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
                 AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
   AND NOT has_schema_privilege(n.oid, 'CREATE');
 
--- So does an index. Going down builds it again, in its tablespace.
+-- So is an index. migrate down builds it again, in its tablespace.
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT
     'blocks' AS level,
@@ -154,7 +154,7 @@ WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass
                      OR d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid))
   AND NOT has_tablespace_privilege(s.oid, 'CREATE');
 
--- A statistics object goes with the type column. Going down makes it again, in its schema.
+-- A statistics object is dropped with the type column. migrate down makes it again, in its schema.
 -- needs: chatapp.chatbots.chatbotType
 SELECT
     'blocks' AS level,
@@ -173,7 +173,7 @@ WHERE a.attrelid = 'chatapp.chatbots'::regclass
                 AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
   AND NOT has_schema_privilege(n.oid, 'CREATE');
 
--- So does an index. Going down builds it again, in its tablespace.
+-- So is an index. migrate down builds it again, in its tablespace.
 -- needs: chatapp.chatbots.chatbotType
 SELECT
     'blocks' AS level,
@@ -198,7 +198,7 @@ WHERE a.attrelid = 'chatapp.chatbots'::regclass
 -- needs: callctl.definition
 SELECT DISTINCT
     'blocks' AS level,
-    format('role %s has no CREATE on schema %s, where going down makes statistics object %I again', current_user, f.detail ->> 'schema', f.name)
+    format('role %s has no CREATE on schema %s, where migrate down makes statistics object %I again', current_user, f.detail ->> 'schema', f.name)
         AS what,
     f.detail ->> 'schema' AS object,
     ARRAY[f.step] AS steps,
@@ -211,8 +211,8 @@ WHERE f.kind = 'statistics' AND f.detail ? 'schema' AND f.step IN (5, 6)
 SELECT DISTINCT
     'blocks' AS level,
     CASE WHEN s.oid IS NULL
-         THEN format('there is no tablespace %I, where going down builds index %I again', f.detail ->> 'tablespace', f.name)
-         ELSE format('role %s has no CREATE on tablespace %I, where going down builds index %I again', current_user, s.spcname, f.name)
+         THEN format('there is no tablespace %I, where migrate down builds index %I again', f.detail ->> 'tablespace', f.name)
+         ELSE format('role %s has no CREATE on tablespace %I, where migrate down builds index %I again', current_user, s.spcname, f.name)
     END AS what,
     f.detail ->> 'tablespace' AS object,
     ARRAY[f.step] AS steps,

@@ -1,10 +1,10 @@
 -- finding: publications
 -- steps: 1-7, 9-13
 -- direction: both
--- ok: none of the tables to be touched takes part in logical replication
--- why: logical replication carries rows and no DDL, so a subscriber stops at the first row with a column it
+-- ok: none of the tables to be changed takes part in logical replication
+-- why: logical replication carries rows and no DDL, so a subscriber stops at the first row with a column that it
 --      does not have; and a published table without a replica identity refuses every UPDATE
--- do: callctl migrate plan, and with --down, prints what each subscriber needs, before or after which step
+-- do: run callctl migrate plan, and with --down: it prints what each subscriber needs, before or after which step
 
 SELECT
     'blocks' AS level,
@@ -26,7 +26,7 @@ WHERE c.relreplident = 'n'
    OR (c.relreplident = 'd' AND NOT EXISTS (
           SELECT 1 FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary));
 
--- A row filter or a column list that does not go with the replica identity: the server refuses every UPDATE then, and every DELETE.
+-- With a row filter or a column list outside of the replica identity, the server refuses every UPDATE and every DELETE.
 -- versions: 15-
 SELECT DISTINCT
     'blocks' AS level,
@@ -90,7 +90,7 @@ WHERE s.pnnspid = 'chatapp'::regnamespace;
 
 SELECT
     'warns' AS level,
-    format('%s is filled by a subscription of this database, which goes on writing while the steps run', c.oid::regclass)
+    format('%s is filled by a subscription of this database, which keeps writing while the steps run', c.oid::regclass)
         AS what,
     c.oid::regclass::text AS object
 FROM pg_catalog.pg_subscription_rel AS s

@@ -1,15 +1,15 @@
 -- finding: removed-dependents
 -- steps: 2-3, 7
 -- direction: down
--- ok: nothing has come to depend on the columns that going down removes
+-- ok: nothing has come to depend on the columns that migrate down removes
 -- why: PostgreSQL refuses to drop a column that a view, policy, trigger, generated column or SQL-body
---      function uses; a function that only mentions it fails when it is next called
--- do: keep the definition and drop the object before going down, or change it to do without the column
+--      function uses; a function that only mentions it fails at its next call
+-- do: save the definition and drop the object before migrate down, or change it so that it does not use the column
 
 -- needs: callctl.made
 SELECT
     'blocks' AS level,
-    format('%s depends on column %s.%I, which going down from step %s removes',
+    format('%s depends on column %s.%I, which migrate down from step %s removes',
         CASE
             WHEN r.rulename = '_RETURN' AND v.relkind = 'm' THEN format('materialized view %s', v.oid::regclass)
             WHEN r.rulename = '_RETURN' THEN format('view %s', v.oid::regclass)
@@ -72,7 +72,7 @@ GROUP BY d.classid, d.objid, d.objsubid, r.rulename, v.oid, v.relkind, f.attreli
 
 SELECT
     'warns' AS level,
-    format('the text of function %s mentions %s, which going down from step %s removes', p.oid::regprocedure,
+    format('the text of function %s mentions %s, which migrate down from step %s removes', p.oid::regprocedure,
            string_agg(w.name, ', ' ORDER BY w.name), w.step) AS what,
     p.oid::regprocedure::text AS object,
     ARRAY[w.step] AS steps

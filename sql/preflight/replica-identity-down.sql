@@ -1,16 +1,16 @@
 -- finding: replica-identity-down
 -- steps: 2-3, 7
 -- direction: down
--- ok: no table is identified on its replicas by an index that holds a column which going down removes
--- why: the index goes with the column, and a published table without a replica identity refuses every UPDATE and DELETE of the
+-- ok: no table has a replica identity by an index with a column that migrate down removes
+-- why: the index is dropped with the column, and a published table without a replica identity refuses every UPDATE and DELETE of the
 --      application from then on; while the table is in no publication this is a warning
--- do: give the table another replica identity before going down
+-- do: give the table another replica identity before migrate down
 
 SELECT
     CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS b JOIN pg_catalog.pg_publication AS p ON p.pubname = b.pubname
                       WHERE to_regclass(format('%I.%I', b.schemaname, b.tablename)) = c.oid AND (p.pubupdate OR p.pubdelete))
          THEN 'blocks' ELSE 'warns' END AS level,
-    format('the replica identity of %s is index %s, which holds column %I and goes with it', c.oid::regclass, i.indexrelid::regclass,
+    format('the replica identity of %s is index %s, which holds column %I and is dropped with it', c.oid::regclass, i.indexrelid::regclass,
            a.attname) AS what,
     i.indexrelid::regclass::text AS object,
     ARRAY[t.step] AS steps,

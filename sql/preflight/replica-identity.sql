@@ -1,7 +1,7 @@
 -- finding: replica-identity
 -- steps: 5-6
--- ok: no table is identified on its replicas by an index that holds the type column
--- why: the index goes with the column, and a published table without a replica identity refuses every UPDATE and DELETE of the
+-- ok: no table has a replica identity by an index with the type column
+-- why: the index is dropped with the column, and a published table without a replica identity refuses every UPDATE and DELETE of the
 --      application from then on; while the table is in no publication this is a warning
 -- do: give the table another replica identity before the step
 
@@ -10,7 +10,7 @@ SELECT
     CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS b JOIN pg_catalog.pg_publication AS p ON p.pubname = b.pubname
                       WHERE to_regclass(format('%I.%I', b.schemaname, b.tablename)) = c.oid AND (p.pubupdate OR p.pubdelete))
          THEN 'blocks' ELSE 'warns' END AS level,
-    format('the replica identity of %s is index %s, which holds column %I and goes with it', c.oid::regclass, i.indexrelid::regclass,
+    format('the replica identity of %s is index %s, which holds column %I and is dropped with it', c.oid::regclass, i.indexrelid::regclass,
            a.attname) AS what,
     i.indexrelid::regclass::text AS object,
     ARRAY[6] AS steps,
@@ -27,7 +27,7 @@ SELECT
     CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS b JOIN pg_catalog.pg_publication AS p ON p.pubname = b.pubname
                       WHERE to_regclass(format('%I.%I', b.schemaname, b.tablename)) = c.oid AND (p.pubupdate OR p.pubdelete))
          THEN 'blocks' ELSE 'warns' END AS level,
-    format('the replica identity of %s is index %s, which holds column %I and goes with it', c.oid::regclass, i.indexrelid::regclass,
+    format('the replica identity of %s is index %s, which holds column %I and is dropped with it', c.oid::regclass, i.indexrelid::regclass,
            a.attname) AS what,
     i.indexrelid::regclass::text AS object,
     ARRAY[5] AS steps,

@@ -1,9 +1,9 @@
 -- finding: replication-lag
 -- direction: both
 -- ok: no replica is behind
--- why: the backfills add WAL; a replica that is behind already falls further back, and queries it answers
---      show old data
--- do: let it catch up first, or stop sending reads to it for the time of the migration
+-- why: the backfills write WAL; a replica that is already behind falls further back, and its queries
+--      return old data
+-- do: wait until it has caught up, or send no reads to it during the migration
 
 SELECT
     CASE WHEN r.state IS NULL THEN 'unknown' ELSE 'warns' END AS level,

@@ -1,7 +1,7 @@
 -- finding: replication-slots
 -- direction: both
 -- ok: every replication slot is in use
--- why: a slot that nobody reads keeps all WAL since it was last read, and the backfills add to it until the
+-- why: an unused slot keeps all WAL since it was last read, and the backfills add to it until the
 --      disk is full
 -- do: start its consumer, or drop it with pg_drop_replication_slot()
 

@@ -2,15 +2,15 @@
 -- steps: 5-6, 9-11
 -- direction: down
 -- begun: skip
--- ok: nothing stands where going down puts something back
--- why: going down makes the type columns again with all that they had, and moves three tables into the schema callctl; where
---      a name is taken it stops part-way, or takes what has the name now for what was there before
--- do: rename what has taken the name
+-- ok: no object has a name that migrate down needs
+-- why: migrate down makes the type columns again with everything that depended on them, and moves three tables into the schema callctl;
+--      at a used name it stops part-way, or takes the present object for the earlier one
+-- do: rename the object that has the name
 
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
-    format('column %s.%I is there already, and going down from step %s makes it', c.oid::regclass, a.attname, f.step) AS what,
+    format('column %s.%I exists already, and migrate down from step %s makes it', c.oid::regclass, a.attname, f.step) AS what,
     format('%s.%I', c.oid::regclass, a.attname) AS object,
     ARRAY[f.step] AS steps,
     format('ALTER TABLE %s RENAME COLUMN %I TO %I;', c.oid::regclass, a.attname, left(a.attname, 58) || '_new') AS fix
@@ -22,7 +22,7 @@ WHERE f.kind = 'column' AND f.step IN (5, 6);
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
-    format('%s has the name of an index that going down from step %s builds again', c.oid::regclass, f.step) AS what,
+    format('%s has the name of an index that migrate down from step %s builds again', c.oid::regclass, f.step) AS what,
     c.oid::regclass::text AS object,
     ARRAY[f.step] AS steps,
     format('ALTER %s %s RENAME TO %I;',
@@ -36,7 +36,7 @@ WHERE f.kind = 'index' AND f.step IN (5, 6);
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
-    format('constraint %I of %s has the name of one that going down from step %s adds again', k.conname, c.oid::regclass, f.step) AS what,
+    format('constraint %I of %s has the name of one that migrate down from step %s adds again', k.conname, c.oid::regclass, f.step) AS what,
     format('%I on %s', k.conname, c.oid::regclass) AS object,
     ARRAY[f.step] AS steps,
     format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I;', c.oid::regclass, k.conname, left(k.conname, 58) || '_new') AS fix
@@ -48,7 +48,7 @@ WHERE f.kind = 'constraint' AND f.step IN (5, 6);
 -- needs: callctl.definition
 SELECT DISTINCT
     'blocks' AS level,
-    format('a type %s is there already, and going down from step %s makes it', f.detail ->> 'type', f.step) AS what,
+    format('a type %s exists already, and migrate down from step %s makes it', f.detail ->> 'type', f.step) AS what,
     f.detail ->> 'type' AS object,
     ARRAY[f.step] AS steps,
     format('ALTER %s %s RENAME TO %I;', CASE WHEN t.typrelid = 0 THEN 'TYPE' ELSE (
@@ -61,7 +61,7 @@ WHERE f.kind = 'type' AND f.step IN (5, 6);
 
 SELECT
     'blocks' AS level,
-    format('an archived table %s is there already, and going down from step %s would make it', c.oid::regclass, t.step) AS what,
+    format('an archived table %s exists already, and migrate down from step %s would make it', c.oid::regclass, t.step) AS what,
     c.oid::regclass::text AS object,
     ARRAY[t.step] AS steps,
     format('ALTER TABLE %s RENAME TO %I;', c.oid::regclass, t.name || '_old') AS fix
@@ -70,10 +70,10 @@ JOIN pg_catalog.pg_class AS c ON c.relname = t.name
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = 'callctl';
 
--- A table takes the names of its indexes, its sequences and its type along.
+-- The names of a table's indexes, its sequences and its type move with the table.
 SELECT
     'blocks' AS level,
-    format('%s is there already, and going down from step %s moves %s, with %s, into schema callctl', x.oid::regclass, t.step, c.oid::regclass,
+    format('%s exists already, and migrate down from step %s moves %s, with %s, into schema callctl', x.oid::regclass, t.step, c.oid::regclass,
            m.relname) AS what,
     x.oid::regclass::text AS object,
     ARRAY[t.step] AS steps,
@@ -92,7 +92,7 @@ WHERE m.relkind IN ('i', 'S');
 
 SELECT
     'blocks' AS level,
-    format('a type %s is there already, and going down from step %s moves %s, with its type %I, into schema callctl', taken.oid::regtype, t.step,
+    format('a type %s exists already, and migrate down from step %s moves %s, with its type %I, into schema callctl', taken.oid::regtype, t.step,
            c.oid::regclass, moves.typname) AS what,
     taken.oid::regtype::text AS object,
     ARRAY[t.step] AS steps,
@@ -105,5 +105,5 @@ JOIN pg_catalog.pg_type AS moves ON moves.oid IN (own.oid, own.typarray)
 JOIN pg_catalog.pg_type AS taken
     ON taken.typname = moves.typname AND taken.typnamespace = to_regnamespace('callctl')
 LEFT JOIN pg_catalog.pg_class AS behind ON behind.oid = taken.typrelid
--- The type of a relation goes by the relation's name; that of an array makes room by itself.
+-- The type of a relation has the relation's name; that of an array is renamed by the server.
 WHERE taken.typelem = 0 AND (taken.typrelid = 0 OR behind.relkind = 'c');

@@ -1,9 +1,9 @@
 -- finding: restored-roles
 -- steps: 5-6
 -- direction: down
--- ok: every role that going down gives something back to is there
--- why: going down grants again what roles had on the type column and its enum type, and stops where a role is gone
--- do: make the role that is named again; it may be dropped after migrate down
+-- ok: every role to which migrate down gives something back exists
+-- why: migrate down grants again what roles had on the type column and its enum type, and stops if a role is gone
+-- do: create the named role again; you can drop it after migrate down
 
 -- needs: callctl.definition
 SELECT DISTINCT

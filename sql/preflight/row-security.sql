@@ -1,12 +1,12 @@
 -- finding: row-security
 -- steps: 1-13
 -- direction: both
--- ok: no row-level security hides rows from this role, and no neighbour of the new tables has it
--- why: where a policy applies to the role that migrates, the backfills pass over the rows it hides, without an error;
+-- ok: no row-level security hides rows from this role, and no neighbouring table of the new tables has it
+-- why: if a policy applies to the role that migrates, the backfills skip the rows that it hides, without an error;
 --      and a new table has no policy: with row-level security only its owner reads it, and without it every role with a
 --      grant reads the rows of all companies
 -- do: connect as a role with BYPASSRLS, or as the owner of a table without FORCE; for the new tables prepare policies like
---      those of their neighbours, and create them right after the steps (new_tables_row_security: inherit, on or off)
+--      those of the neighbouring tables, and create them right after the steps (new_tables_row_security: inherit, on or off)
 
 SELECT
     'blocks' AS level,
@@ -50,7 +50,7 @@ FROM pg_catalog.pg_class AS c
 WHERE c.relnamespace = 'chatapp'::regnamespace
   AND c.relname IN ('chatbots', 'companies', 'conversations', 'end_users')
   AND c.relrowsecurity
-  -- A table that is archived comes back as it was archived.
+  -- A table that is archived is restored as it was archived.
   AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_class AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
     WHERE t.relname = 'call_transcripts' AND (n.oid = c.relnamespace OR n.nspname = 'callctl'));

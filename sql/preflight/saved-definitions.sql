@@ -2,16 +2,16 @@
 -- steps: 1, 5-6
 -- direction: down
 -- begun: skip
--- ok: the definition of each column that going down makes again, or gives its type back, is in callctl.definition
--- why: going down makes the type columns again, and gives avatar_url its old type, by what callctl wrote down before it changed
---      them; where that is gone it would stop part-way, or say that it is done and leave the column as it is
--- do: restore schema callctl from a backup taken before the definition was lost: nothing else has it
+-- ok: callctl.definition has the definition of each column that migrate down makes again, or whose type it restores
+-- why: migrate down makes the type columns again, and restores the old type of avatar_url, from the definitions that callctl recorded;
+--      without a definition it would stop part-way, or report success and leave the column as it is
+-- do: restore schema callctl from a backup taken before the definition was lost: no other copy exists
 
--- Where step 1 was done without callctl and adopted, there may be none of it: the column stays as it is.
+-- If step 1 was done without callctl and adopted, there may be no definition: the column stays as it is.
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
-    format('callctl.definition has lost the %s of %I, by which going down from step %s %s', t.kind, t.relation, t.step, t.use) AS what,
+    format('callctl.definition has lost the %s of %I, by which migrate down from step %s %s', t.kind, t.relation, t.step, t.use) AS what,
     format('%s of %I', t.kind, t.relation) AS object,
     ARRAY[t.step] AS steps
 FROM (VALUES

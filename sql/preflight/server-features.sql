@@ -1,7 +1,7 @@
 -- finding: server-features
 -- steps: 2-6, 9-11
 -- direction: both
--- ok: the procedural language and the text search configuration that the steps use are there
+-- ok: the procedural language and the text search configuration that the steps use exist
 -- why: the triggers are written in PL/pgSQL, and the index for searching transcripts uses the configuration
 --      "english"
 -- do: CREATE EXTENSION plpgsql, or restore the text search configuration pg_catalog.english, as a superuser

@@ -1,8 +1,8 @@
 -- finding: session-settings
 -- direction: both
--- ok: no setting of this role or database gets in the way of the steps
--- why: outside session_replication_role = origin no trigger fires, so the two forms of a chatbot's type
---      would drift apart; a server that cuts names short would give two indexes one name
+-- ok: no setting of this role or database disturbs the steps
+-- why: if session_replication_role is not origin, no trigger fires, so the type and the flags of a chatbot
+--      would contradict each other; a server that shortens names more would give two indexes one name
 -- do: set it for the role that migrates in this database, and run preflight again
 
 SELECT

@@ -1,9 +1,9 @@
 -- finding: settings-shapes
 -- steps: 12
 -- direction: down
--- ok: every setting that going down puts back fits into the settings that are stored now
--- why: going down puts features.callEnabled and settings.call back where they were before up; into an array, a string or a number
---      they cannot be written, and step 12 stops there
+-- ok: every setting that migrate down restores fits into the present settings
+-- why: migrate down restores features.callEnabled and settings.call as they were before up; it cannot write them into an array, a string
+--      or a number, and step 12 stops there
 -- do: turn these settings into an object, or give up the saved value: the newer settings then stay as they are
 
 -- needs: chatapp.companies.settings, callctl.saved_value

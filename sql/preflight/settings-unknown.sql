@@ -1,15 +1,15 @@
 -- finding: settings-unknown
 -- steps: 12
 -- direction: down
--- ok: for every setting that going down takes back, callctl knows what was there before
--- why: callctl purge has deleted what was saved, or step 12 was done without callctl: whether a setting was written by the
---      step or by the platform can not be told any more, so going down leaves it as it is
--- do: nothing, or remove what you know to be the step's after going down
+-- ok: for every setting that migrate down takes back, callctl knows the earlier value
+-- why: callctl purge has deleted the saved values, or step 12 was done without callctl: callctl no longer knows whether the step or
+--      the platform wrote a setting, so migrate down leaves it as it is
+-- do: nothing; or after migrate down, remove the settings that you know the step wrote
 
 -- needs: callctl.history
 SELECT
     'warns' AS level,
-    format('going down leaves features.callEnabled of %s companies and the call settings of %s chatbots as they are',
+    format('migrate down leaves features.callEnabled of %s companies and the call settings of %s chatbots as they are',
            (SELECT count(*) FROM chatapp.companies AS c
             WHERE c.settings #> '{features,callEnabled}' IS NOT NULL
               AND NOT EXISTS (SELECT FROM callctl.saved_value AS s

@@ -1,14 +1,14 @@
 -- finding: statistics-objects
 -- steps: 5-6
--- ok: no extended statistics are kept on the type column
--- why: PostgreSQL drops them with the column without a word, and plans that relied on them may change;
---      callctl makes them again on the way down
+-- ok: there are no extended statistics on the type column
+-- why: PostgreSQL drops them with the column without a notice, and plans that relied on them may change;
+--      migrate down makes them again
 -- do: CREATE STATISTICS on the capability flags if the plans need it
 
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT
     'warns' AS level,
-    format('statistics object %I.%I goes with column %s.%I', n.nspname, e.stxname, a.attrelid::regclass, a.attname) AS what,
+    format('statistics object %I.%I is dropped with column %s.%I', n.nspname, e.stxname, a.attrelid::regclass, a.attname) AS what,
     format('%I.%I', n.nspname, e.stxname) AS object,
     ARRAY[5] AS steps
 FROM pg_catalog.pg_statistic_ext AS e
@@ -22,7 +22,7 @@ WHERE a.attrelid = 'chatapp.chatbot_packages'::regclass AND a.attname = 'chatbot
 -- needs: chatapp.chatbots.chatbotType
 SELECT
     'warns' AS level,
-    format('statistics object %I.%I goes with column %s.%I', n.nspname, e.stxname, a.attrelid::regclass, a.attname) AS what,
+    format('statistics object %I.%I is dropped with column %s.%I', n.nspname, e.stxname, a.attrelid::regclass, a.attname) AS what,
     format('%I.%I', n.nspname, e.stxname) AS object,
     ARRAY[6] AS steps
 FROM pg_catalog.pg_statistic_ext AS e

@@ -1,10 +1,10 @@
 -- finding: statistics-owners
 -- steps: 1, 5-6
 -- direction: both
--- ok: every statistics object on the columns to be changed or dropped comes back with its owner
+-- ok: every statistics object on the columns to be changed or dropped can be restored with its owner
 -- why: a statistics object belongs to the role that creates it; only a member of its owner's role can give it back, and only
---      where the owner has CREATE on its schema
--- do: grant what is named to the role that migrates; or let a superuser give the object back after the step
+--      if the owner has CREATE on its schema
+-- do: grant the named privilege to the role that migrates; or let a superuser give the object back after the step
 
 -- needs: chatapp.users.avatar_url
 SELECT

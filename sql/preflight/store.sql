@@ -1,13 +1,13 @@
 -- finding: store
 -- direction: both
 -- ok: the schema callctl is free, or is callctl's own and belongs to this platform
--- why: callctl keeps its history and everything it saved in the schema callctl, one for each database
--- do: give the schema of the platform that was migrated with --schema; a foreign schema named callctl has
---      to be renamed
+-- why: callctl keeps its history and all saved values in the schema callctl, one for each database
+-- do: name the schema of the migrated platform with --schema; rename a schema callctl of another
+--      program
 
 SELECT
     'blocks' AS level,
-    format('schema callctl is somebody else''s: it holds %s relations, and no callctl.history', count(*)) AS what,
+    format('schema callctl belongs to another program: it holds %s relations, and no callctl.history', count(*)) AS what,
     'callctl' AS object
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -24,7 +24,7 @@ FROM callctl.installation AS i
 JOIN pg_catalog.pg_namespace AS n ON n.oid = 'chatapp'::regnamespace
 WHERE i.platform_schema <> n.nspname;
 
--- A later callctl brings its tables and functions up to date, which only their owner may.
+-- A later callctl updates its tables and functions, which only their owner may.
 SELECT
     'blocks' AS level,
     format('%s belongs to role %s, and role %s is not one of its members', n.part, n.owner, current_user) AS what,

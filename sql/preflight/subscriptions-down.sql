@@ -2,9 +2,9 @@
 -- steps: 2-3
 -- direction: down
 -- ok: no subscription of this database writes to a table that loses its capability flags
--- why: before the capability flags go, a CHECK on the table proves that the other form says the same; it binds every writer, and an
---      error of the apply worker would stop the replication
--- do: disable the subscription before the step and enable it after; the publisher keeps what was written meanwhile
+-- why: before the capability flags are dropped, a CHECK on the table proves that the type column agrees; it applies to every writer, and
+--      an error of the apply worker would stop the replication
+-- do: disable the subscription before the step and enable it after; the publisher keeps what is written in between
 
 SELECT
     'blocks' AS level,

@@ -2,9 +2,9 @@
 -- steps: 5-6
 -- direction: up
 -- ok: no subscription of this database writes to a table that loses its type column
--- why: before the type column goes, a CHECK on the table proves that the other form says the same; it binds every writer, and an
+-- why: before the type column is dropped, a CHECK on the table proves that the flags agree; it applies to every writer, and an
 --      error of the apply worker would stop the replication
--- do: disable the subscription before the step and enable it after; the publisher keeps what was written meanwhile
+-- do: disable the subscription before the step and enable it after; the publisher keeps what is written in between
 
 SELECT
     'blocks' AS level,

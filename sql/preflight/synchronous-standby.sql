@@ -1,9 +1,9 @@
 -- finding: synchronous-standby
 -- direction: both
 -- ok: no commit waits for a standby that is not connected
--- why: with synchronous_standby_names a commit waits until as many standbys as it names have confirmed it; while they are not
---      connected it waits for ever, without an error
--- do: start the standby; callctl asks again under its lock
+-- why: with synchronous_standby_names a commit waits until that number of standbys has confirmed it; while they are not
+--      connected it waits forever, without an error
+-- do: start the standby; callctl checks again under its lock
 
 SELECT
     CASE WHEN q.hidden THEN 'unknown' ELSE 'blocks' END AS level,
@@ -15,7 +15,7 @@ SELECT
     END AS what,
     'synchronous_standby_names' AS object,
     CASE WHEN q.hidden THEN format('GRANT pg_read_all_stats TO %I; then run preflight again', current_user)
-         ELSE 'start the standby; or, if it does not come back, as a superuser: ALTER SYSTEM SET synchronous_standby_names = '''';'
+         ELSE 'start the standby; or, if it does not return, as a superuser: ALTER SYSTEM SET synchronous_standby_names = '''';'
               ' SELECT pg_reload_conf();' END AS fix
 FROM (
     SELECT

@@ -1,10 +1,10 @@
 -- finding: table-sizes
 -- steps: 4-6, 12
--- ok: the tables to be touched are empty
--- why: a row that is updated is written again, each index and each saved value takes its own room, and a
---      server whose disk is full stops for everybody
--- do: look at the free space of the data directory (df) and of the WAL directory; a database with less than
---      twice the estimate wants more disk first
+-- ok: the tables to be changed are empty
+-- why: an updated row is written again, each index and each saved value needs space, and a server
+--      with a full disk stops for every client
+-- do: check the free space of the data directory (df) and of the WAL directory; a database with less than
+--      twice the estimate needs a larger disk first
 
 SELECT
     'ok' AS level,

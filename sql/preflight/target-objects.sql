@@ -1,9 +1,9 @@
 -- finding: target-objects
 -- begun: skip
--- ok: nothing that the pending steps make is there already
--- why: the step would stop at its first CREATE, and callctl cannot tell a half-done migration from somebody
---      else's object
--- do: callctl migrate adopt, if the step was done by hand; otherwise rename or drop the object
+-- ok: no object that the pending steps make exists already
+-- why: the step would stop at its first CREATE, and callctl cannot tell a partly applied migration from an
+--      object of another program
+-- do: run callctl migrate adopt, if the step was done by hand; otherwise rename or drop the object
 
 SELECT
     'blocks' AS level,
@@ -23,7 +23,7 @@ JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = t.col AN
 
 SELECT
     'blocks' AS level,
-    format('%s %s is there already, and step %s is still to make it',
+    format('%s %s exists already, and step %s is still to make it',
            CASE c.relkind WHEN 'r' THEN 'table' WHEN 'i' THEN 'index' WHEN 'v' THEN 'view' ELSE 'relation' END,
            c.oid::regclass, t.step) AS what,
     c.oid::regclass::text AS object,
@@ -65,7 +65,7 @@ JOIN pg_catalog.pg_type AS y
 
 SELECT
     'blocks' AS level,
-    format('constraint %I on %s is there already, and step %s is still to make it', k.conname, k.conrelid::regclass, t.step)
+    format('constraint %I on %s exists already, and step %s is still to make it', k.conname, k.conrelid::regclass, t.step)
         AS what,
     format('%I on %s', k.conname, k.conrelid::regclass) AS object,
     ARRAY[t.step] AS steps
@@ -79,7 +79,7 @@ JOIN pg_catalog.pg_constraint AS k ON k.conrelid = c.oid AND k.conname = t.con;
 
 SELECT
     'blocks' AS level,
-    format('function %s is there already, and step 6 is still to make it', p.oid::regprocedure) AS what,
+    format('function %s exists already, and step 6 is still to make it', p.oid::regprocedure) AS what,
     p.oid::regprocedure::text AS object,
     ARRAY[6] AS steps
 FROM pg_catalog.pg_proc AS p
@@ -87,7 +87,7 @@ WHERE p.proname = 'check_chatbot_capabilities' AND p.pronamespace = 'chatapp'::r
 
 SELECT
     'blocks' AS level,
-    format('trigger %I on %s is there already, and step 6 is still to make it', g.tgname, c.oid::regclass) AS what,
+    format('trigger %I on %s exists already, and step 6 is still to make it', g.tgname, c.oid::regclass) AS what,
     format('%I on %s', g.tgname, c.oid::regclass) AS object,
     ARRAY[6] AS steps
 FROM pg_catalog.pg_class AS c

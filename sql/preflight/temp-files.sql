@@ -1,8 +1,8 @@
 -- finding: temp-files
 -- steps: 4-6, 12
 -- direction: both
--- ok: temp_file_limit leaves room for what the sorts of the steps do not hold in memory
--- why: a sort larger than maintenance_work_mem (of an index build) or work_mem (of a list of rows) goes to temporary files; the
+-- ok: temp_file_limit is large enough for the sorts of the steps that do not fit into memory
+-- why: a sort larger than maintenance_work_mem (of an index build) or work_mem (of a list of rows) uses temporary files; the
 --      server ends a statement whose files exceed temp_file_limit, and the step stops there
 -- do: raise maintenance_work_mem or work_mem for the role that migrates; only a superuser may raise temp_file_limit
 

@@ -1,10 +1,10 @@
 -- finding: type-column-in-use
 -- steps: 5-6
 -- ok: no code is known to name the type column
--- why: from the moment the column is dropped, every statement that names it fails; the database cannot see the code, only
---      what a session has said last
--- do: run callctl code-refs PATH over the application's code and go on when it finds nothing; restart every instance that
---     still runs the old code; callctl migrate up --defer-drops leaves the column for as long as that takes
+-- why: from the moment the column is dropped, every statement that names it fails; the database does not show the code, only
+--      the last statement of each session
+-- do: run callctl code-refs PATH over the application's code, and continue when it finds nothing; restart every instance that
+--     still runs the old code; callctl migrate up --defer-drops leaves the column until then
 
 -- needs: chatapp.chatbots.chatbotType, chatapp.chatbots.enabled_call
 SELECT

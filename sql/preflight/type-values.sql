@@ -2,14 +2,14 @@
 -- steps: 4
 -- ok: there are no chatbots and no packages yet
 -- why: step 4 turns "call" into a call bot and everything else, NULL and misspellings too, into a chat bot;
---      the old value is saved and comes back on the way down
--- do: if one of them was meant to be a call bot, UPDATE its type to "call" before step 4
+--      callctl saves the old value, and migrate down restores it
+-- do: if one of them should be a call bot, UPDATE its type to "call" before step 4
 
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT
     CASE WHEN q.value IN ('chat', 'call') THEN 'ok' ELSE 'warns' END AS level,
     format('chatbot_packages of type %s: %s%s', coalesce('"' || q.value || '"', 'NULL'), q.amount,
-           CASE WHEN q.value IN ('chat', 'call') THEN '' ELSE ', a value nobody documented; they become packages for chat' END) AS what,
+           CASE WHEN q.value IN ('chat', 'call') THEN '' ELSE ', an undocumented value; they become packages for chat' END) AS what,
     'chatbot_packages' AS object
 FROM (
     SELECT x.chatbotType::text AS value, count(*) AS amount
@@ -23,7 +23,7 @@ FROM (
 SELECT
     CASE WHEN q.value IN ('chat', 'call') THEN 'ok' ELSE 'warns' END AS level,
     format('chatbots of type %s: %s%s', coalesce('"' || q.value || '"', 'NULL'), q.amount,
-           CASE WHEN q.value IN ('chat', 'call') THEN '' ELSE ', a value nobody documented; they become chat bots' END) AS what,
+           CASE WHEN q.value IN ('chat', 'call') THEN '' ELSE ', an undocumented value; they become chat bots' END) AS what,
     'chatbots' AS object
 FROM (
     SELECT x.chatbotType::text AS value, count(*) AS amount

@@ -1,6 +1,6 @@
 -- finding: unvalidated-constraints
 -- direction: both
--- ok: every constraint of the tables to be touched is validated
+-- ok: every constraint of the tables to be changed is validated
 -- why: a row that breaks a NOT VALID constraint is refused as soon as a backfill updates it, and the step
 --      stops there
 -- do: fix the rows that break it, then validate it

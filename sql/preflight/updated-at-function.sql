@@ -3,7 +3,7 @@
 -- ok: update_updated_at_column() is a trigger function, or callctl will create it
 -- why: the triggers of the new tables call it, and CREATE TRIGGER refuses a function that does not return
 --      trigger
--- do: rename the function that has taken its name, or make it return trigger
+-- do: rename the function that has this name, or change it to return trigger
 
 SELECT
     'blocks' AS level,

@@ -1,8 +1,8 @@
 -- finding: uuid-function
 -- steps: 9-11
 -- ok: gen_random_uuid() resolves without a schema name
--- why: the keys of the new tables default to gen_random_uuid(); PostgreSQL has it built in since 13, on 12
---      it comes with the extension pgcrypto
+-- why: the keys of the new tables default to gen_random_uuid(), which is built in since PostgreSQL 13; on 12
+--      the extension pgcrypto has it
 -- do: CREATE EXTENSION pgcrypto in a schema that is on this role's search_path
 
 SELECT

@@ -1,10 +1,9 @@
 -- steps: 9
--- means: calls through this account fail, and have failed for a while
--- mends: callctl accounts --problems; test the connection in the administration, which clears the error
+-- means: calls through this account have been failing for more than an hour
+-- fix: run callctl accounts --problems; then test the connection in the administration, which clears the error
 
--- L1056-1072: an error is cleared when the connection is verified again; one that persists for more than an hour is to alert
--- somebody. An account that is switched off takes no calls. An error of which the time is not known counts as old, and so does
--- one of a time that has not come yet.
+-- L1056-1072: the application clears an error when the connection is verified again; an alert is due after more than an hour.
+-- An account that is switched off takes no calls. An error with an unknown time, or a time in the future, counts as old.
 -- check (warns): accounts-errors: no active account has been in error for more than an hour
 SELECT a.id AS account, a.account_type, a.last_error_at::text AS last_error_at FROM chatapp.integration_accounts AS a
 WHERE a.is_active AND a.deleted_at IS NULL

@@ -1,6 +1,6 @@
 -- steps: 9
--- means: the application can't sign in to the provider: calls through this account fail
--- mends: complete the account in the administration
+-- means: the application cannot sign in to the provider: calls through this account fail
+-- fix: complete the account in the administration
 
 -- check (warns): accounts-complete: the credentials of every active account have the fields of its type
 SELECT a.id AS account, a.account_type, a.status

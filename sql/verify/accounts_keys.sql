@@ -1,10 +1,10 @@
 -- steps: 9
--- means: the application can't read the secret: calls through this account fail
--- mends: put the key back into callctl.yaml, or store the secret anew through the application
+-- means: the application cannot decrypt the secret: calls through this account fail
+-- fix: add the key to callctl.yaml again, or store the secret again through the application
 
--- callctl.known_keys holds the ids of the key ring, as a JSON array, and an empty one where a key is tried for secrets
--- without an id; where there is no key ring it is not set, and nothing is asked.
--- accounts_secrets.sql reads the secrets in the same words, so that one pass does for both.
+-- callctl.known_keys holds the ids of the key ring as a JSON array. The array is empty if a key is tried for secrets without
+-- an id. Without a key ring it is not set, and this check is skipped.
+-- accounts_secrets.sql reads the secrets in the same words, so that one scan does both.
 -- check: accounts-secrets-known-key: every encrypted secret names a key of the key ring
 SELECT a.id AS account, a.account_type, secrets.strange AS fields
 FROM chatapp.integration_accounts AS a

@@ -1,6 +1,6 @@
 -- steps: 9
 -- means: an account with its secrets belongs to no company: no administrator sees it, and it is not deleted with its customer
--- mends: restore the missing company from a backup; or run the statement beside it, which does what deleting the company would have done
+-- fix: restore the missing company from a backup; or run the statement in the row, which does what deleting the company would have done
 
 -- check: accounts-orphans: the company of every integration account exists
 SELECT a.id AS account, a.company_id, format('DELETE FROM %s WHERE id = %L;', a.tableoid::regclass, a.id) AS statement

@@ -1,10 +1,10 @@
 -- steps: 9
--- means: a secret of a customer's telephony account can be read by whoever can read the table or a backup
--- mends: callctl rotate-secrets encrypts what stands there as text; what is damaged is stored anew through the application
+-- means: any reader of the table or of a backup can read a secret of a customer's telephony account
+-- fix: run callctl rotate-secrets to encrypt plaintext; store a damaged secret again through the application
 
 -- An encrypted secret is {"encrypted", "iv", "authTag"} in hex, as L1113-1145 makes it, or the same with "v", "alg" and
--- "kid"; in the two text columns it is that object as text. This looks at the form. The secret is never shown.
--- accounts_keys.sql reads the secrets in the same words, so that one pass does for both.
+-- "kid". In the two text columns it is that object as text. This checks the form. The secret is never shown.
+-- accounts_keys.sql reads the secrets in the same words, so that one scan does both.
 -- check: accounts-secrets-encrypted: every secret of an integration account is encrypted
 SELECT a.id AS account, a.account_type, secrets.plain AS fields
 FROM chatapp.integration_accounts AS a

@@ -1,6 +1,6 @@
 -- steps: 9
--- means: the application can't sign in to the provider, or soon can't: calls through this account fail
--- mends: connect the account again in the administration, or see why the application does not refresh its token
+-- means: the application cannot sign in to the provider, or soon cannot: calls through this account fail
+-- fix: connect the account again in the administration, or find out why the application does not refresh its token
 
 -- check (warns): accounts-tokens: no token of an active account has expired, or expires within a week
 SELECT a.id AS account, a.account_type, a.token_expires_at::text AS token_expires_at FROM chatapp.integration_accounts AS a

@@ -1,13 +1,13 @@
 -- steps: 9
--- means: the provider's calls go nowhere, or to another account
--- mends: UPDATE the account's webhook_url to the documented form, and enter it at the provider
+-- means: the provider sends calls to no account, or to another one
+-- fix: UPDATE the account's webhook_url to the documented form, and enter it at the provider
 
 -- L1030-1036: https://HOST/api/webhooks/twilio/voice/ACCOUNT, and .../whatsapp/call/ACCOUNT. The document's own development
--- accounts end in a name, not in the account's id, so that the end is only asked for where it looks like an id. The host is a name or
+-- accounts end in a name, not in the account's id, so the end is checked only if it looks like an id. The host is a name or
 -- an address, without a user before it: of https://chat.example@evil.example/ the host is evil.example. The rest has the
--- characters of a URL: no {{accountId}} that was left as it is, no control character. Nowhere is the id of another account. A regular
--- expression works its way through an address letter by letter: one that is of the form and ends in the id is known by sight.
--- check: accounts-webhooks: webhook addresses have the documented form, and lead to their own account
+-- characters of a URL: no {{accountId}} that was not filled in, no control character. No part is the id of another account. A regular
+-- expression reads an address letter by letter, so a comparison first accepts one that has the form and ends in the id.
+-- check: accounts-webhooks: webhook URLs have the documented form, and lead to their own account
 SELECT a.id AS account, a.account_type, a.webhook_url
 FROM chatapp.integration_accounts AS a
 WHERE a.webhook_url IS NOT NULL

@@ -1,7 +1,7 @@
 -- steps: 9-11
 -- fast: yes
--- means: calls, transcripts or accounts from before a way back are not where the application looks for them
--- mends: no command of callctl: compare callctl's table with the platform's, and move the rows
+-- means: calls, transcripts or accounts from before a rollback are not where the application looks for them
+-- fix: no command of callctl: compare callctl's table with the platform's, and move the rows
 
 -- check: nothing-left-in-archive: no table of calls is still in the archive
 SELECT c.oid::regclass AS table FROM pg_class AS c

@@ -1,9 +1,9 @@
--- means: a secret may have been copied from another row, or put there by hand: rotations leave it as it is, under its key
--- mends: check each secret with the customer; then callctl rotate-secrets --bind-new ID binds it, or store it anew through the application
+-- means: a secret may have been copied from another row, or inserted by hand: rotations leave it as it is, under its key
+-- fix: check each secret with the customer; then bind it with callctl rotate-secrets --bind-new ID, or store it again through the application
 
--- The fields are those that callctl.bound_field records: after a rotation with --bind every value in them was bound (version 2).
--- callctl puts what stands in them, live, archived and saved, in the place of the one row here, which is no secret: table, row,
--- field, whether it is a whole text column, value. Whether a bound value opens at its place, only who has the keys can say:
+-- The fields are those that callctl.bound_field records: a rotation with --bind has bound every value in them (version 2).
+-- callctl puts their contents (live, archived and saved) in place of the one row here, which holds no secret: table, row,
+-- field, whether it is a whole text column, value. Only a holder of the keys can tell whether a bound value opens at its place:
 -- callctl rotate-secrets --dry-run.
 -- check: secrets-bound: no field that rotate-secrets --bind has bound holds an unbound value
 SELECT secret.relation, secret.row_id, secret.field,

@@ -1,13 +1,12 @@
 -- steps: 12
 -- means: the voice provider refuses the call's session, or the widget shows nothing
--- mends: correct the chatbot's call settings in the administration; callctl settings check says what is wrong with each
+-- fix: correct the chatbot's call settings in the administration; callctl settings check names each error
 
--- Ranges of sql/call-settings.schema.json, which has them from L2418-2528 and L2689-2700; a test holds the two against each other.
--- A field that is absent takes its default and is no offence.
--- jsonb is ordered by type first (null, string, number, boolean, array, object), so that BETWEEN two numbers is said of a
--- number alone. Settings that are the very defaults of step 12, as most are, are known by sight:
--- migration/checks/verify_session.sql says
--- what the defaults are; where it has not, all are looked at. Other questions about call settings begin in the same words.
+-- The ranges are those of sql/call-settings.schema.json (L2418-2528 and L2689-2700); a test compares the two.
+-- An absent field takes its default, and is no offence.
+-- jsonb is ordered by type first (null, string, number, boolean, array, object), so BETWEEN two numbers is true of numbers
+-- only. Most settings equal the defaults of step 12, and one comparison accepts them. migration/checks/verify_session.sql
+-- sets the defaults; without them, every row is checked. The other checks of call settings begin in the same words.
 -- check: call-settings-in-range: the call settings of every call-enabled chatbot are within their documented ranges
 SELECT c.id, (
   SELECT string_agg(r.field, ', ' ORDER BY r.field)

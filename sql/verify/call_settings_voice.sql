@@ -1,9 +1,9 @@
 -- steps: 12
 -- means: such a chatbot answers calls in the application's default voice
--- mends: choose a voice for the chatbot in the administration
+-- fix: choose a voice for the chatbot in the administration
 
--- L2424, L2432: both are required where a chatbot takes calls. Settings that were there before the migration are left as
--- they are, so that this is a warning.
+-- L2424, L2432: a chatbot that takes calls needs both. Settings from before the migration are left as they are, so this is
+-- a warning.
 -- check (warns): call-settings-voice: every call-enabled chatbot with call settings names a voice and its provider
 SELECT c.id, c.settings #> '{call,voiceId}' AS voice_id, c.settings #> '{call,voiceProvider}' AS provider
 FROM chatapp.chatbots AS c

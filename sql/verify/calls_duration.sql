@@ -1,6 +1,6 @@
 -- steps: 10
 -- means: a customer is billed for the wrong time
--- mends: no command of callctl: UPDATE the call's duration to the seconds from answered_at to ended_at
+-- fix: no command of callctl: UPDATE the call's duration to the seconds from answered_at to ended_at
 
 -- L1470: in seconds, from answered_at to ended_at. The application may round either way.
 -- check: calls-duration: a call's duration is the seconds between answer and end, and only an answered call has one

@@ -1,8 +1,8 @@
 -- steps: 10
--- means: nothing, if calls may fail after they were answered; the document says they do not
--- mends: settle with the application's developers what the status of a call is that breaks off
+-- means: nothing, if calls can fail after they were answered; the specification says that they do not
+-- fix: ask the application's developers for the status of an interrupted call
 
--- L1444: only a pending call fails. A real one may break off, so that this is a warning.
+-- L1444: only a pending call fails. A real call may be interrupted, so this is a warning.
 -- check (warns): calls-failed-unanswered: a call that failed was never answered
 SELECT c.id AS call, c.answered_at, c.error_code
 FROM chatapp.calls AS c

@@ -1,9 +1,9 @@
 -- steps: 10
--- means: the caller is not recognised, and can't be called back
--- mends: no command of callctl: UPDATE the call's numbers to E.164 (+ and up to 15 digits)
+-- means: the application does not recognise the caller, and cannot call back
+-- fix: no command of callctl: UPDATE the call's numbers to E.164 (+ and up to 15 digits)
 
--- The numbers themselves are personal data, and are not shown. A plus sign, and 2 to 15 digits of which the first is not 0:
--- said of bytes, in comparisons; a regular expression takes ten times as long. '+:' comes next behind all that begin with '+9'.
+-- The numbers themselves are personal data, and are not shown. A plus sign, and 2 to 15 digits of which the first is not 0.
+-- Comparisons of bytes do this; a regular expression takes ten times as long. '+:' follows every text that begins with '+9'.
 -- check: calls-e164: telephone numbers of calls are in E.164 form
 SELECT c.id AS call, c.source FROM chatapp.calls AS c
 WHERE c.from_number COLLATE "C" NOT BETWEEN '+1' AND '+:' OR octet_length(c.from_number) NOT BETWEEN 3 AND 16

@@ -1,9 +1,9 @@
 -- steps: 9-10
 -- means: a call names a company, chatbot, end user, conversation or account that does not exist, so lists leave it out or fail
--- mends: restore the missing row from a backup; or run the statement beside it, which does what deleting that row would have done
+-- fix: restore the missing row from a backup; or run the statement in the row, which does what deleting that row would have done
 
--- A foreign key is checked when a row is written. Where its triggers were off, only a look at the rows finds what came in.
--- The joins are those of calls_tenant.sql, so that one pass does for both.
+-- A foreign key is checked when a row is written. If its triggers were off, only a scan finds the rows without a parent.
+-- The joins are those of calls_tenant.sql, so that one scan does both.
 -- check: calls-orphans: every company, chatbot, end user, conversation and account that a call names exists
 SELECT c.id AS call,
        concat_ws(', ', CASE WHEN c.company_id IS NOT NULL AND o.id IS NULL THEN 'company_id' END,

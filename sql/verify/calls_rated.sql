@@ -1,6 +1,6 @@
 -- steps: 10
 -- means: averages of quality and mood are wrong
--- mends: no command of callctl: UPDATE the rating; the CHECK that should have refused it is reported as well
+-- fix: no command of callctl: UPDATE the rating; verify also reports the CHECK that should have refused it
 
 -- check: calls-rated: ratings of calls are 1 to 5, and sentiments -100 to 100
 SELECT c.id AS call, c.call_quality, c.sentiment_score

@@ -1,9 +1,9 @@
 -- steps: 10
--- means: the call history and its numbers are wrong: a call shows as running, answered or ended that is not
--- mends: no command of callctl: UPDATE the call's status or its times from the provider's record
+-- means: the call history and its numbers are wrong: they show a call as running, answered or ended that is not
+-- fix: no command of callctl: UPDATE the call's status or its times from the provider's record
 
--- The transitions of L1443-1447, and what L1573-1589 says of the times, as far as one row can tell.
--- check: calls-status: a call's times are those of its status: none before it is answered, no end while it runs, all when completed
+-- The transitions of L1443-1447, and the times of L1573-1589, as far as one row shows them.
+-- check: calls-status: a call's times match its status: none before it is answered, no end while it runs, all when completed
 SELECT c.id AS call, c.status, c.started_at, c.answered_at, c.ended_at
 FROM chatapp.calls AS c
 WHERE CASE c.status

@@ -1,9 +1,9 @@
 -- steps: 9-10
--- means: one customer sees, and pays for, a call of another
--- mends: no command of callctl: find out which company the call belongs to, and UPDATE its company_id or the reference
+-- means: a customer sees and pays for a call of another customer
+-- fix: no command of callctl: find out which company the call belongs to, and UPDATE its company_id or the reference
 
--- The document's third integrity test can't fail: a foreign key holds it. What can be wrong is whose row it is.
--- check: calls-one-tenant: a call, its chatbot, end user, conversation and account are of one company
+-- The document's third integrity test can't fail, because a foreign key ensures it. The owner of the row can still be wrong.
+-- check: calls-one-tenant: a call, its chatbot, end user, conversation and account belong to one company
 SELECT c.id AS call, c.company_id, b.company_id AS of_chatbot, e.company_id AS of_end_user, v.company_id AS of_conversation,
        a.company_id AS of_account
 FROM chatapp.calls AS c

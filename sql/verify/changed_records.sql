@@ -1,8 +1,8 @@
--- means: migrate down cannot put back what is gone from callctl's own tables, or puts back what another hand wrote there
--- mends: restore schema callctl from a backup taken before the change; or accept the loss with callctl migrate adopt
---        --changed-records: what is gone then stays gone
+-- means: migrate down cannot restore what was deleted from callctl's own tables, or restores what was written there by hand
+-- fix: restore schema callctl from a backup taken before the change; or accept the loss with callctl migrate adopt
+--        --changed-records: the deleted values are not restored
 
 -- callctl.tally counts what callctl writes, and what clients write through its triggers and foreign keys.
--- check: records-unchanged: callctl's own tables hold what was written to them, and nothing else
+-- check: records-unchanged: callctl's own tables hold what callctl wrote to them, and nothing else
 SELECT r.relation, r.part, r.recorded, r.present, r.difference FROM callctl.changed_records() AS r
 WHERE r.difference <> 'it is no table';  -- that is for store-tables to say

@@ -1,6 +1,6 @@
 -- steps: 2-4
 -- means: such a chatbot answers neither chats nor calls
--- mends: UPDATE the chatbot: set enabled_chat or enabled_call
+-- fix: UPDATE the chatbot: set enabled_chat or enabled_call
 
 -- check: chatbots-capable: every chatbot, deleted or not, handles chat or call
 SELECT c.id, c.enabled_chat, c.enabled_call FROM chatapp.chatbots AS c

@@ -1,9 +1,9 @@
--- means: a secret can be read by whoever can read the table or a backup; or the application can't read it any more
--- mends: callctl rotate-secrets encrypts what stands there as text; put a missing key back into callctl.yaml
+-- means: any reader of the table or of a backup can read a secret; or the application cannot decrypt it any more
+-- fix: run callctl rotate-secrets to encrypt plaintext; add a missing key to callctl.yaml again
 
--- The fields are those of `secrets:` in callctl.yaml. They may be in any table, so callctl puts what stands in them in the
--- place of the one row here, which is no secret: table, row, field, whether it is a whole text column, value.
--- What is an encrypted secret: accounts_secrets.sql. A key of callctl.yaml: accounts_keys.sql.
+-- The fields are those of `secrets:` in callctl.yaml. They may be in any table, so callctl puts their contents in place of
+-- the one row here, which holds no secret: table, row, field, whether it is a whole text column, value.
+-- accounts_secrets.sql defines an encrypted secret, accounts_keys.sql a key of callctl.yaml.
 -- check: declared-secrets-encrypted: every secret in a field that callctl.yaml declares is encrypted
 SELECT secret.relation, secret.row_id, secret.field
 FROM (SELECT NULL::text AS relation, NULL::text AS row_id, NULL::text AS field, false AS whole, NULL::jsonb AS value) AS secret

@@ -1,11 +1,11 @@
 -- steps: 9-11
 -- fast: yes
--- means: the application gets "permission denied" with its first call: a new table has no grants of its own
--- mends: run the GRANT beside it, if that role is to work with calls
+-- means: the application gets "permission denied" at its first call: a new table has no grants of its own
+-- fix: run the GRANT in the row, if that role works with calls
 
--- What a role has by a grant on chatbots it should have on the three tables, by whatever way: its own grant, a role it
--- is a member of, or PUBLIC. A role that reads other tables of the platform under row-level security is left out: what it may
--- read of the new ones is for their policies to say. Accounts hold secrets, so PUBLIC gets nothing of them (secrets-closed).
+-- A role's privileges from a grant on chatbots should also hold on the three tables, however it gets them: its own grant, a
+-- role it is a member of, or PUBLIC. A role that reads other tables of the platform under row-level security is left out: the
+-- policies of the new tables decide what it may read. Accounts hold secrets, so PUBLIC gets no access to them (secrets-closed).
 -- check (warns): new-tables-granted: every role that may use chatbots may use the three new tables in the same way
 SELECT CASE WHEN granted.grantee = 0 THEN 'public' ELSE pg_get_userbyid(granted.grantee)::text END AS role,
        format('GRANT %s ON %s TO %s', string_agg(granted.privilege_type, ', ' ORDER BY granted.privilege_type), made.oid::regclass,

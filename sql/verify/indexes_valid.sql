@@ -1,7 +1,7 @@
 -- steps: 1
 -- fast: yes
--- means: lists are slow, and a unique rule may not hold
--- mends: run the statement beside it
+-- means: lists are slow, and a unique rule may not be enforced
+-- fix: run the statement in the row
 
 -- check: indexes-valid: no index of the platform is invalid
 SELECT format('%I.%I', n.nspname, c.relname) AS index, i.indrelid::regclass AS table,

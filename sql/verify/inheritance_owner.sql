@@ -1,9 +1,9 @@
 -- steps: 6
 -- fast: yes
 -- means: saving a chatbot fails: the function of the inheritance rule may not read the package
--- mends: run the statement beside it, or GRANT the function's owner SELECT and UPDATE on the packages and USAGE on their schema
+-- fix: run the statement in the row, or GRANT the function's owner SELECT and UPDATE on the packages and USAGE on their schema
 
--- The function runs as its owner, and FOR SHARE takes the right to update as well.
+-- The function runs as its owner, and FOR SHARE needs the UPDATE privilege as well.
 -- check: inheritance-rule-may-read: the owner of the inheritance rule's function may read and lock packages
 SELECT p.oid::regprocedure AS function, pg_get_userbyid(p.proowner) AS owner,
        format('ALTER FUNCTION %s OWNER TO %I;', p.oid::regprocedure, pg_get_userbyid(c.relowner)) AS statement

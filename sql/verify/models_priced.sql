@@ -1,6 +1,6 @@
 -- steps: 7
--- means: what a call costs is counted in part: one direction has a price, the other has none
--- mends: callctl seed-models --overwrite, or UPDATE the model's missing price
+-- means: only a part of a call's cost is counted: one direction has a price, the other has none
+-- fix: run callctl seed-models --overwrite, or UPDATE the model's missing price
 
 -- check (warns): models-priced: a model for calls has both prices of a pair, or neither
 SELECT m.model_name, p.pair, CASE WHEN p.input IS NULL THEN 'input' ELSE 'output' END AS missing

@@ -1,10 +1,10 @@
 -- steps: 9
 -- fast: yes
--- means: deleting a company, a chatbot, an end user or a conversation fails, and so does moving its id
--- mends: run the statement beside it
+-- means: deleting a company, a chatbot, an end user or a conversation fails, and so does changing its id
+-- fix: run the statement in the row
 
--- What a foreign key does to the rows that follow, it does as the owner of their table (PostgreSQL manual, 5.5.5), who names that
--- table by its schema.
+-- A foreign key changes the dependent rows as the owner of their table (PostgreSQL manual, 5.5.5), and names that table by its
+-- schema.
 -- check: owners-reach-their-tables: the owner of each table of the migration may use the schema that the table is in
 SELECT c.oid::regclass AS table, pg_get_userbyid(c.relowner) AS owner,
        format('GRANT USAGE ON SCHEMA %s TO %I;', c.relnamespace::regnamespace, pg_get_userbyid(c.relowner)) AS statement

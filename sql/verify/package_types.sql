@@ -1,9 +1,9 @@
 -- steps: 5
--- means: nothing is wrong: somebody has decided otherwise since, and a way back would not give the old type back
--- mends: nothing needs to be mended; callctl migrate down derives the type from the flags
+-- means: nothing is wrong: an administrator has changed the flags since, and a rollback would not restore the old type
+-- fix: no fix is needed; callctl migrate down derives the type from the flags
 
--- The row is looked up only where there is a value to compare: saved values are read once, for all that is asked of them.
--- check (warns): package-types-current: the flags of every package whose type was an unusual one are still what step 4 made of it
+-- The row is looked up only for a value to compare: the saved values are read once for all checks.
+-- check (warns): package-types-current: the flags of every package with an undocumented type are as step 4 set them
 SELECT s.row_id AS id, s.value AS type, s.left_there AS flags_then
 FROM callctl.saved_value AS s
 WHERE s.field = 'chatbot_type' AND s.saved_by = 'up' AND s.superseded_at IS NULL AND s.relation = 'chatbot_packages'

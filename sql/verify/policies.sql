@@ -1,7 +1,7 @@
 -- steps: 9-11
 -- fast: yes
--- means: no role but the owner reads or writes that table, so the application finds no calls, or cannot record one
--- mends: CREATE POLICY on that table, as chatbots and companies have policies
+-- means: only the owner can read and write that table, so the application finds no calls, or cannot record one
+-- fix: CREATE POLICY on that table, like the policies of chatbots and companies
 
 -- check (warns): new-tables-policies: every new table with row-level security has a policy
 SELECT c.oid::regclass AS table, pg_get_userbyid(c.relowner) AS only_reader

@@ -1,9 +1,9 @@
 -- steps: 1
 -- fast: yes
--- means: callctl's record of a rotation of secrets is incomplete: which run wrote this row can't be said any more
--- mends: no command of callctl: restore callctl.rotation from a backup, or delete the rows when it is known what they were
+-- means: callctl's record of a secret rotation is incomplete: it no longer says which run wrote this row
+-- fix: no command of callctl: restore callctl.rotation from a backup; or find out what the rows were, and delete them
 
--- check: rotation-orphans: the rotation of everything that callctl recorded of one exists
+-- check: rotation-orphans: the rotation that a recorded row names exists
 SELECT x.of AS table, x.rotation, count(*) AS rows
 FROM (SELECT 'bound_field' AS of, b.rotation FROM callctl.bound_field AS b
       UNION ALL SELECT 'kept_webhook_secret', k.rotation FROM callctl.kept_webhook_secret AS k

@@ -1,8 +1,8 @@
 -- steps: 1
--- means: a saved value has lost its row; a new row with the same id could get it. The next run of callctl deletes it first
--- mends: run the statement beside it, or let the next callctl migrate up or down delete it
+-- means: a saved value has no row any more; a new row with the same id could get it. The next run of callctl deletes it first
+-- fix: run the statement in the row, or let the next callctl migrate up or down delete it
 
--- Each table by itself, along the index of its saved values: of a table that has few, only those rows are looked up.
+-- Each table by itself, along the index of its saved values: for a table with few saved values, only those rows are looked up.
 -- check (warns): saved-values-orphans: the row of every saved value exists
 SELECT s.relation, s.field, s.row_id, format('DELETE FROM callctl.saved_value WHERE id = %s;', s.id) AS statement
 FROM (

@@ -1,15 +1,15 @@
 -- fast: yes
--- means: a role that has no business with them may read or change secrets of customers, or what callctl saved of their rows
--- mends: run the statement beside it, as a superuser; or, for accounts, GRANT the role the same on chatbots if it is one of the application's
+-- means: a role outside the application may read or change secrets of customers, or what callctl saved of their rows
+-- fix: run the statement in the row, as a superuser; or, for accounts, GRANT the role the same on chatbots if it is one of the application's
 
--- Whoever may do the same with all of chatbots is one of the application's roles (new-tables-granted goes by that as well); for
--- callctl's tables it has to be a reader of chatbots, and may only read. PUBLIC never may. Columns count where they hold secrets.
--- The tables that inherit from accounts hold rows of accounts. In schema callctl no one but its owner makes anything, and no one else
--- puts a trigger function that runs as its owner on a table.
--- A REVOKE takes back what the role that runs it has granted; a superuser's, or a member of the owner's, what the owner has. So another
--- role's grant is taken back as that role; where that role cannot name the table, its right to grant goes, with all that it has granted.
--- Grants that rest on others come first.
--- check: secrets-closed: accounts and callctl's own schema, with what is kept and saved there, are open to no role but the application's
+-- A role that may do the same with all of chatbots is one of the application's roles (new-tables-granted uses the same rule). On
+-- callctl's tables, such a role may only read. PUBLIC never may. Columns count if they hold secrets.
+-- Tables that inherit from accounts hold rows of accounts. In schema callctl only its owner may create objects, or put a
+-- trigger function that runs as its owner on a table.
+-- A REVOKE takes back only what the role that runs it has granted; run by a superuser or a member of the owner, what the owner has
+-- granted. So another role's grant is revoked as that role. If that role cannot name the table, its grant option is revoked, with
+-- all that it has granted. Grants that depend on others come first.
+-- check: secrets-closed: only the application's roles may use accounts and callctl's own schema, with everything kept and saved there
 WITH RECURSIVE accounts AS (
   SELECT c.oid FROM pg_class AS c
   WHERE c.relname = 'integration_accounts' AND c.relnamespace IN ('chatapp'::regnamespace, 'callctl'::regnamespace)
@@ -74,8 +74,8 @@ FROM (
 LEFT JOIN pg_roles AS o ON o.oid = f.grantor
 ORDER BY (SELECT max(l.hands) FROM lent AS l WHERE l.object = f.object AND l.role = f.grantor) DESC, 1, 2;
 
--- The owner of callctl's own schema and tables is compared by store-tables.
--- check: secrets-owned: accounts, and what inherits from them, belong to a role that owns tables of the platform, or to callctl's owner
+-- store-tables compares the owner of callctl's own schema and tables.
+-- check: secrets-owned: accounts, and tables that inherit from them, belong to a role that owns tables of the platform, or to callctl's owner
 WITH RECURSIVE accounts AS (
   SELECT c.oid FROM pg_class AS c
   WHERE c.relname = 'integration_accounts' AND c.relnamespace IN ('chatapp'::regnamespace, 'callctl'::regnamespace)
@@ -93,8 +93,8 @@ WHERE NOT r.rolsuper AND NOT pg_has_role(r.oid, p.relowner, 'USAGE')
   AND r.oid <> (SELECT o.relowner FROM pg_class AS o WHERE o.oid = 'callctl.installation'::regclass)
 ORDER BY 1;
 
--- Step 9 has given them what their neighbours had.
--- check (warns): secrets-row-security: accounts have row-level security where chatbots and companies have it
+-- Step 9 gave them the row security of the neighbouring tables.
+-- check (warns): secrets-row-security: accounts have row-level security if chatbots and companies have it
 SELECT c.oid::regclass AS table, format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass) AS statement
 FROM pg_class AS c
 WHERE c.relname = 'integration_accounts' AND c.relnamespace IN ('chatapp'::regnamespace, 'callctl'::regnamespace)

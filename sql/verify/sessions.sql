@@ -1,15 +1,15 @@
 -- steps: 1
 -- fast: yes
--- means: sessions that start with this setting write rows that nothing has checked, or cannot write at all
--- mends: do what the row says, as a superuser; let those sessions connect again; then verify once more, rows and all
+-- means: sessions that start with this setting write rows that no trigger has checked, or cannot write at all
+-- fix: do what the row says, as a superuser; let those sessions connect again; then run verify again, without --fast
 
--- Settings of the server, a database, a role, or a role in a database; a function with such a setting has it for as long as it runs.
--- A role's settings are read when that role logs in: not by SET ROLE, and not by its members. So a role counts that may log in here,
--- and that may write the platform's tables or callctl's, also after SET ROLE. What it may do by a function with its owner's rights
--- is not looked at. callctl sets callctl.writes for its own transactions, and never for good.
--- Of the server's own setting this session sees the source, unless the database or its role has another value; only
--- pg_read_all_settings sees the file. ALTER SYSTEM writes postgresql.auto.conf, and takes back nothing else. Two SETs come
--- first, for a session that is read only itself: one for what is pasted line by line, one for what is sent as one.
+-- Settings of the server, a database, a role, or a role in a database; a function with such a setting has it while it runs.
+-- The server reads a role's settings when that role logs in: not at SET ROLE, and not for its members. So a role counts if it may
+-- log in here, and may write the platform's tables or callctl's, also after SET ROLE. What it may do through a function with its
+-- owner's rights is not checked. callctl sets callctl.writes only for its own transactions.
+-- This session sees the source of the server's own setting unless the database or its role has another value; only
+-- pg_read_all_settings sees the file. ALTER SYSTEM writes postgresql.auto.conf, and resets nothing else. Two SETs come
+-- first, for a session that is read only itself: one for pasting line by line, one for sending all at once.
 -- check: sessions-checked: no database, no function, and no role that may write here is set to session_replication_role = replica, or to callctl.writes = on
 SELECT x.of,
        CASE x.name WHEN 'callctl.writes'
@@ -55,8 +55,8 @@ FROM (
 WHERE (x.name, x.value) IN (('session_replication_role', 'replica'), ('callctl.writes', 'on'))
 ORDER BY 1;
 
--- A role that may not write the platform's tables may well be set to read only: a report's, for example. transaction_read_only is no
--- such setting: each transaction begins with default_transaction_read_only.
+-- A role that may not write the platform's tables may be set to read only: a role for reports, for example. transaction_read_only
+-- has no effect as such a setting: each transaction begins with default_transaction_read_only.
 -- check: sessions-write: no database is set to read only by default, nor any role that logs in and may write the platform's tables
 SELECT x.of, 'no write: the application''s inserts and updates fail, and calls are not recorded' AS keeps_out, x.statement
 FROM (

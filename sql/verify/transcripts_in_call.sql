@@ -1,10 +1,10 @@
 -- steps: 10-11
--- means: a transcript runs beside its recording, or belongs to another call
--- mends: no command of callctl: correct the line's times from the provider's transcript
+-- means: a transcript does not match its recording, or belongs to another call
+-- fix: no command of callctl: correct the line's times from the provider's transcript
 
--- Milliseconds from answered_at (L1844); the clocks of provider and application may differ by a second. How long a call may
--- be spoken in is worked out once a call: not at all before it is answered, without end while it runs.
--- check: transcripts-in-call: every line of a transcript is within its call, which was answered
+-- Milliseconds from answered_at (L1844); the clocks of provider and application may differ by a second. The time in which a
+-- line can be spoken is computed once a call: none before it is answered, without end while it runs.
+-- check: transcripts-in-call: every line of a transcript is within its call, and the call was answered
 SELECT t.id AS transcript, t.call_id, t.start_time, t.end_time
 FROM chatapp.call_transcripts AS t
 LEFT JOIN (

@@ -1,12 +1,12 @@
 -- steps: 11
--- means: the two lines are shown in either order, or one of them twice
--- mends: no command of callctl: delete the line that came twice, or correct its times from the provider's transcript
+-- means: the application shows the two lines in either order, or one of them twice
+-- fix: no command of callctl: delete the repeated line, or correct its times from the provider's transcript
 
--- A transcript is read by start_time alone (L1852, L2004); created_at says when a line was saved, not when it was spoken
--- (L1961). What rows can tell is that the order is one: a speaker does not begin two lines at once. Two speakers, and two
--- events of the system, may. The index on (call_id, start_time) has the answer in order, so that nothing is sorted; the lines
--- themselves are looked up only where two begin at once. Calls' ids are random: a third of them each, so that three processes
--- can read at once what one would have to read in order.
+-- A transcript is ordered by start_time alone (L1852, L2004); created_at is the time when a line was saved, not when it was spoken
+-- (L1961). The rows can only show that the order is unique: a speaker does not begin two lines at once. Two speakers, and two
+-- events of the system, may. The index on (call_id, start_time) returns the lines in order, so that no sort is needed; the lines
+-- themselves are looked up only if two begin at once. The ids of calls are random: each query takes a third of them, so that three
+-- processes can read at the same time.
 -- check: transcripts-ordered: no two lines of one speaker begin at the same moment of a call
 WITH at_once AS MATERIALIZED (
   SELECT t.call_id, t.start_time, count(*) AS lines FROM chatapp.call_transcripts AS t

@@ -1,8 +1,8 @@
 -- steps: 10-11
 -- means: a line of a transcript belongs to no call: no page shows it, and it is not deleted with its customer
--- mends: restore the missing call from a backup; or run the statement beside it, which does what deleting the call would have done
+-- fix: restore the missing call from a backup; or run the statement in the row, which does what deleting the call would have done
 
--- The join is that of transcripts_in_call.sql, so that one pass does for both.
+-- The join is that of transcripts_in_call.sql, so that one scan does both.
 -- check: transcripts-orphans: the call of every line of a transcript exists
 SELECT t.id AS transcript, t.call_id, format('DELETE FROM %s WHERE id = %L;', t.tableoid::regclass, t.id) AS statement
 FROM chatapp.call_transcripts AS t

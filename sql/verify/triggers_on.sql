@@ -1,9 +1,9 @@
 -- fast: yes
--- means: rows come in that nothing has checked, and deletions leave behind what belongs to the deleted row
--- mends: run the statement beside it, which takes a superuser for a foreign key's trigger; then verify again, rows and all
+-- means: rows are written that no trigger has checked, and deletions leave rows that belonged to the deleted one
+-- fix: run the statement in the row (as a superuser for a foreign key's trigger); then run verify again, without --fast
 
--- What DISABLE TRIGGER ALL leaves: the server's own triggers, two on each side of a foreign key, are off, too.
--- check: foreign-keys-watched: every foreign key of a table that callctl relies on has its triggers switched on
+-- DISABLE TRIGGER ALL also disables the server's own triggers, two on each side of a foreign key.
+-- check: foreign-keys-watched: the triggers of every foreign key are enabled, on each table that callctl relies on
 SELECT c.oid::regclass AS table, format('%I of %s', k.conname, k.conrelid::regclass) AS foreign_key,
        CASE t.tgenabled WHEN 'R' THEN 'on replicas only' ELSE 'off' END AS is,
        format('ALTER TABLE %s ENABLE TRIGGER %I;', c.oid::regclass, t.tgname) AS statement
@@ -17,8 +17,8 @@ WHERE t.tgisinternal AND t.tgenabled NOT IN ('O', 'A')
                             'integration_accounts', 'calls', 'call_transcripts'))
 ORDER BY 1, 2, 4;
 
--- Those of the contract are compared by the checks of their tables, and fail there.
--- check (warns): triggers-enabled: no trigger of the platform's is switched off on a table that callctl relies on
+-- The checks of the contract's tables compare the contract's triggers, and fail there.
+-- check (warns): triggers-enabled: no trigger of the platform is disabled on a table that callctl relies on
 SELECT c.oid::regclass AS table, t.tgname AS trigger, CASE t.tgenabled WHEN 'R' THEN 'on replicas only' ELSE 'off' END AS is,
        format('ALTER TABLE %s ENABLE TRIGGER %I;', c.oid::regclass, t.tgname) AS statement
 FROM pg_trigger AS t

@@ -28,7 +28,7 @@ def test_preflight(deployed: str, columns: int) -> None:
     screen.assert_fits(columns)
     words = [line.split()[0] for line in screen.lines if line and not line.startswith(" ")]
     assert words[:2] == ["warns", "warns"]
-    assert "unknown backup: nobody has said when the last backup was taken" in screen.text
+    assert "unknown backup: the time of the last backup is not known" in screen.text
     assert "statements sees one error after the step; client sessions connected now: 0" in screen.text
     assert re.search(r"ready: 0 block, \d+ warn, 3 unknown, \d+ ok", screen.text)
     assert not any(line.startswith("ok ") for line in screen.lines)

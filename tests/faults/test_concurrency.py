@@ -135,7 +135,7 @@ def test_with_yes_preflight_asks_once_under_the_lock(chain: MakeChain) -> None:
     ended = database.nursery.run(arguments, database.proxy.url(database.database))
     database.proxy.watch(None)
     assert ended.code == 0, ended.errors
-    assert "unknown  backup: nobody has said when the last backup was taken" in ended.errors
+    assert "unknown  backup: the time of the last backup is not known" in ended.errors
     locked = next(number for number, text in enumerate(seen.texts) if "pg_try_advisory_lock" in text)
     questions = Counter(query.statement.sql for question in findings.questions() for query in question.queries)
     asked = Counter(text for text in seen.texts[locked:] if text in questions)

@@ -18,7 +18,7 @@ from callctl.database.lock import MigrationLock
 from callctl.errors import Refused
 from callctl.migration import migrate
 
-REFUSED = "callctl: error: a pooler in transaction mode stands before the server"
+REFUSED = "callctl: error: a pooler in transaction mode is in front of the server"
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_reading_leaves_no_settings_to_other_clients(transactions: str) -> None:
             assert code in (0, 3), (command, err)
             assert out, command
         assert other.execute("SHOW client_min_messages").fetchone() == before
-    assert "a pooler in transaction mode stands before the server" in out  # preflight's finding
+    assert "a pooler in transaction mode is in front of the server" in out  # preflight's finding
     assert "services call it the direct connection" in out
 
 

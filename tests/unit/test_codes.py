@@ -186,6 +186,15 @@ def test_what_a_page_says_to_run_is_a_command_with_options_that_it_has(page: Exp
     assert set(re.findall(r"CALLCTL-[A-Z0-9-]+", text)) <= set(Code)
 
 
+def test_no_page_of_the_docs_names_a_code_that_there_is_not() -> None:
+    named = {
+        (path.name, code)
+        for path in (*(PACKAGE.parents[1] / "docs").rglob("*.md"), PACKAGE.parents[1] / "README.md")
+        for code in re.findall(r"CALLCTL-[A-Z0-9]+(?:-[A-Z0-9]+)*", path.read_text(encoding="utf-8"))
+    }
+    assert {entry for entry in named if entry[1] not in set(Code)} == set()
+
+
 @pytest.mark.parametrize(
     "text", ["callctl bogus", "callctl migrate sideways", "callctl verify --bogus", "callctl verify x"]
 )

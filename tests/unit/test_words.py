@@ -45,7 +45,7 @@ FOREIGN = (
     r"```console[^\n]*\n.*?^```",  # a page: the program's own output, whose words are in src
     r"`[^`\n]*`",  # an identifier, a path or a command
     r'"(mends|catalogue|resealed)"',  # keys of the JSON that callctl prints: a contract with its users
-    r"-- mends:",  # the directive of sql/verify
+    r"-- (check|finding)( \(warns\))?: [\w-]+",  # the id of a check
     r"model-catalogue[\w.-]*",  # a published address
     r"\(#[\w-]+\)",  # an anchor
     r":(func|class|mod|data):`[^`]+`",  # a cross-reference

@@ -1,3 +1,3 @@
--- Step 1: what is true once it is done, beside what sql/contract says of the catalog.
--- means: addresses of avatars over the old length are refused, and an upload fails
--- mends: callctl migrate down --to 0, then callctl migrate up: it loses nothing
+-- Step 1: the rules for the rows after the step; sql/contract has the catalog.
+-- means: the application cannot store an avatar URL over the old length, and an upload fails
+-- fix: run callctl migrate down --to 0, then callctl migrate up: it loses nothing

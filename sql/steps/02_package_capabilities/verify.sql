@@ -1,3 +1,3 @@
--- Step 2: what is true once it is done, beside what sql/contract says of the catalog.
+-- Step 2: the rules for the rows after the step; sql/contract has the catalog.
 -- means: a package says wrongly, or not at all, whether it allows chat and calls
--- mends: callctl migrate down --to 1, then callctl migrate up: it loses nothing
+-- fix: run callctl migrate down --to 1, then callctl migrate up: it loses nothing

@@ -1,3 +1,3 @@
--- Step 3: what is true once it is done, beside what sql/contract says of the catalog.
+-- Step 3: the rules for the rows after the step; sql/contract has the catalog.
 -- means: a chatbot answers chats or calls that it should not, or answers none
--- mends: callctl migrate down --to 2, then callctl migrate up: it loses nothing
+-- fix: run callctl migrate down --to 2, then callctl migrate up: it loses nothing

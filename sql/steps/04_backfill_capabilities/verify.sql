@@ -1,3 +1,3 @@
--- Step 4: what is true once it is done, beside what sql/contract says of the catalog.
--- means: rows that allow neither chat nor calls can be written, or lists of chatbots are slow to come
--- mends: callctl migrate down --to 3, then callctl migrate up: it loses nothing
+-- Step 4: the rules for the rows after the step; sql/contract has the catalog.
+-- means: the application can write rows that allow neither chat nor calls, or lists of chatbots are slow
+-- fix: run callctl migrate down --to 3, then callctl migrate up: it loses nothing

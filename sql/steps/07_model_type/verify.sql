@@ -1,3 +1,3 @@
--- Step 7: what is true once it is done, beside what sql/contract says of the catalog.
--- means: no model can be chosen for calls, or the administration's list of models fails
--- mends: callctl migrate down --to 6, then callctl migrate up: it loses nothing
+-- Step 7: the rules for the rows after the step; sql/contract has the catalog.
+-- means: customers cannot choose a model for calls, or the administration's list of models fails
+-- fix: run callctl migrate down --to 6, then callctl migrate up: it loses nothing

@@ -1,6 +1,6 @@
--- Step 8: what is true once it is done, beside what sql/contract says of the catalog.
--- means: a model that is neither for chat nor for calls is offered to nobody
--- mends: run the statement beside it, or set 'call' or 'both' in it if the model takes calls
+-- Step 8: the rules for the rows after the step; sql/contract has the catalog.
+-- means: the application offers a model that is neither for chat nor for calls to no customer
+-- fix: run the statement in the row, or set 'call' or 'both' in it if the model takes calls
 
 -- check: every-model-typed: every model's model_type is chat, call or both
 SELECT m.id, m.model_name, m.model_type,

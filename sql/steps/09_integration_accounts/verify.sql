@@ -1,3 +1,3 @@
--- Step 9: what is true once it is done, beside what sql/contract says of the catalog.
--- means: accounts of telephony providers can't be read or written as the application expects: calls do not come in
--- mends: make it as 09_integration_accounts/up.sql does; or, if the platform changed it, accept the difference in callctl.yaml (accept:)
+-- Step 9: the rules for the rows after the step; sql/contract has the catalog.
+-- means: the application cannot read or write the accounts of telephony providers as it expects, and receives no calls
+-- fix: change it to what 09_integration_accounts/up.sql makes; or, if the platform changed it, accept the difference in callctl.yaml (accept:)

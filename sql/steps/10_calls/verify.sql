@@ -1,3 +1,3 @@
--- Step 10: what is true once it is done, beside what sql/contract says of the catalog.
--- means: calls can't be recorded as the application expects, or are slow to list
--- mends: make it as 10_calls/up.sql does; or, if the platform changed it, accept the difference in callctl.yaml (accept:)
+-- Step 10: the rules for the rows after the step; sql/contract has the catalog.
+-- means: the application cannot record calls as it expects, or lists them slowly
+-- fix: change it to what 10_calls/up.sql makes; or, if the platform changed it, accept the difference in callctl.yaml (accept:)

@@ -1,3 +1,3 @@
--- Step 11: what is true once it is done, beside what sql/contract says of the catalog.
--- means: what was said in a call can't be recorded as the application expects, or is slow to find
--- mends: make it as 11_call_transcripts/up.sql does; or, if the platform changed it, accept the difference in callctl.yaml (accept:)
+-- Step 11: the rules for the rows after the step; sql/contract has the catalog.
+-- means: the application cannot record transcripts as it expects, or finds them slowly
+-- fix: change it to what 11_call_transcripts/up.sql makes; or, if the platform changed it, accept the difference in callctl.yaml (accept:)

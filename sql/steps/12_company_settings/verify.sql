@@ -1,11 +1,11 @@
--- Step 12: what is true once it is done, beside what sql/contract says of the catalog.
--- means: calls are off for a company, also where they had been switched on; or a call bot has no voice to answer with
--- mends: callctl settings init for chatbots; callctl companies disable --without-flag for companies, then callctl companies enable for those that were on
+-- Step 12: the rules for the rows after the step; sql/contract has the catalog.
+-- means: calls are off for a company, even if they had been switched on; or a call bot has no voice to answer with
+-- fix: run callctl settings init for chatbots; for companies, callctl companies disable --without-flag, then callctl companies enable for those that were on
 
--- A company that was there: step 12 has saved something of it, or it is no younger than the newest that the step met, and was made
--- well before the step began. Times without a time zone may be in any, so that a company of that very day counts only if
--- something is saved of it. The newest, since the clock may have run ahead when the step was recorded.
--- check: company-flags: every company that was there, deleted or not, has features.callEnabled, true or false
+-- A company counts if it existed before step 12: the step has saved a value of it, or the company is no younger than the newest
+-- one that the step found, and was made well before the step began. Times without a time zone may be in any zone, so a company of
+-- the same day counts only if a value of it is saved. The newest is used because the clock may have been fast at the step.
+-- check: company-flags: every company from before the step, deleted or not, has features.callEnabled, true or false
 SELECT c.id, c.settings #> '{features,callEnabled}' AS call_enabled
 FROM chatapp.companies AS c
 WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean'
@@ -18,7 +18,7 @@ WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boo
                        WHERE d.step = 12 AND d.kind = 'newest row'))
          FROM callctl.history AS h WHERE h.step = 12 AND h.direction = 'up'));
 
--- While the type column is there, an application that knows of no call settings makes call bots; step 6 gives them theirs.
+-- While the type column exists, the old application makes call bots without call settings; step 6 adds them.
 -- check: call-settings-present: every call-enabled chatbot has call settings
 SELECT c.id FROM chatapp.chatbots AS c
 WHERE c.enabled_call

@@ -1,9 +1,9 @@
--- Step 13: what is true once it is done, beside what sql/contract says of the catalog.
+-- Step 13: the rules for the rows after the step; sql/contract has the catalog.
 -- means: a model for calls is missing from the list that customers choose from
--- mends: callctl seed-models inserts it again. A model that is not to be offered keeps its row, with is_active = false or deleted_at set, whichever ai_models has
+-- fix: run callctl seed-models, which inserts it again. To stop offering a model, keep its row and set is_active = false or deleted_at, whichever ai_models has
 
--- While chatbots has its type column, models wait in callctl.saved_row where the table has no is_active.
--- check: call-models: the catalogue's three models are there, or wait for step 6
+-- While chatbots has its type column, models wait in callctl.saved_row if the table has no is_active.
+-- check: call-models: the catalog's three models exist, or wait for step 6
 SELECT wanted.name
 FROM (VALUES ('gpt-4o-realtime-preview-2024-10-01'), ('gpt-4o-realtime-preview'), ('gemini-2.0-flash-exp')) AS wanted (name)
 LEFT JOIN chatapp.ai_models AS m ON m.model_name = wanted.name

@@ -266,6 +266,20 @@ def step_number(text: str | None, *, lowest: int) -> int | None:
     return int(text)
 
 
+def command_line() -> str:
+    """What was typed, for a report: where the database is named, it is left out, since that may hold a password."""
+    import shlex
+
+    words = list(sys.argv[1:])
+    for place, word in enumerate(words):
+        name, equals, _ = word.partition("=")
+        if name == "--database" and equals:
+            words[place] = "--database=..."
+        elif word == "--database" and place + 1 < len(words):
+            words[place + 1] = "..."
+    return redact(printable(shlex.join(["callctl", *words])))
+
+
 def writable(name: str) -> Path:
     """The file to write a report to; found out before the work, not after it. Raises UsageError."""
     from pathlib import Path

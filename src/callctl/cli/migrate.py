@@ -83,7 +83,7 @@ class RunReport:
         from callctl.migration.run_record import RunRecord
 
         self._file, self._on_event = file.resolve() if file is not None else None, on_event
-        self._record = RunRecord()
+        self._record = RunRecord(common.command_line())
 
     @property
     def wanted(self) -> bool:

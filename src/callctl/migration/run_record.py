@@ -75,9 +75,13 @@ class WaitRecord:
 
 
 class RunRecord:
-    """Listens to a run of ``migrate up`` or ``migrate down``; all times are seconds since it began."""
+    """Listens to a run of ``migrate up`` or ``migrate down``; all times are seconds since it began.
 
-    def __init__(self) -> None:
+    ``command`` is the command line, without secrets; empty where the run has none.
+    """
+
+    def __init__(self, command: str = "") -> None:
+        self.command = command
         self.began_at = datetime.now(UTC)
         self.about: MigrationStarted | None = None
         self.findings: tuple[Finding, ...] = ()

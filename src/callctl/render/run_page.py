@@ -91,6 +91,8 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
             ("took", f"{record.seconds - record.waited:.1f} s of work and {record.waited:.1f} s of waiting for others"),
         ]
     facts.append(("callctl", __version__))
+    if record.command:
+        facts.append(("command", record.command))
     if record.about is not None:
         about = record.about
         names = ", ".join(f"{table}.{documented} is {here}" for table, documented, here in about.names if table)

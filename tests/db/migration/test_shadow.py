@@ -694,11 +694,11 @@ def test_preflight_says_which_way_it_would_be(documented: Db, monkeypatch: pytes
 
     level, what = said()
     assert level == "warns"
-    assert what.startswith("going down from step 1 rewrites chatapp.users: ")
+    assert what.startswith("migrate down from step 1 rewrites chatapp.users: ")
     small_is_large(monkeypatch)
     level, what = said()
     assert level == "warns"
-    assert what.startswith("going down from step 1 fills a shadow column of chatapp.users")
+    assert what.startswith("migrate down from step 1 fills a shadow column of chatapp.users")
     level, what = said(through_shadow=False)
     assert "clients wait for it about " in what
     documented.execute("CREATE PUBLICATION p FOR ALL TABLES")

@@ -693,7 +693,7 @@ def _added(own: Collection[str]) -> Iterator[Mutation]:
             (
                 f"foreign key public.extra.extra on {table}",
                 f"ALTER TABLE {table} ADD COLUMN more int UNIQUE;"
-                f" CREATE TABLE public.extra (id int CONSTRAINT extra REFERENCES {table} (more))",
+                f" CREATE UNLOGGED TABLE public.extra (id int CONSTRAINT extra REFERENCES {table} (more))",
             ),
             (
                 f"function {STORE}.extra()",

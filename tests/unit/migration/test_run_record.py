@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from callctl.cli.common import command_line
 from callctl.errors import Code, Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, MigrationStarted, Notice, StatementStarted, StepFinished, StepStarted, Waiting
 from callctl.migration.checks.findings import Finding
@@ -40,7 +41,7 @@ def text_of(record: RunRecord) -> str:
     page = render_run.write(record)
     assert "<script" not in page
     assert not re.findall(r"(?:src|href)=", page)
-    tree = ElementTree.fromstring(page.replace("<!doctype html>", "").replace('<meta charset="utf-8">', "")
+    tree = ElementTree.fromstring(re.sub("<!doctype html>|<meta [^>]*>", "", page)
                                   .replace("&nbsp;", " ").replace("<br>", "<br/>").replace(" open>", ">"))  # fmt: skip
     return " ".join(" ".join(tree.itertext()).split())
 
@@ -188,3 +189,28 @@ def test_a_password_in_a_message_does_not_reach_the_page() -> None:
         )
     )
     assert "hunter2" not in render_run.write(record)
+
+
+def test_the_page_fits_a_phone_a_dark_screen_and_paper() -> None:
+    record = RunRecord("callctl migrate up --yes")
+    record.end(None)
+    page = render_run.write(record)
+    assert '<meta name="viewport"' in page
+    assert "@media (prefers-color-scheme: dark)" in page
+    assert "@media print" in page
+    assert "<dt>command</dt><dd>callctl migrate up --yes</dd>" in page
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["--database", "postgresql://me:hunter2@db/platform", "migrate", "up", "--yes"],
+        ["migrate", "up", "--database=host=db password=hunter2", "--yes"],
+        ["migrate", "up", "--yes", "--pause-file", "postgresql://me:hunter2@db/platform"],
+    ],
+)
+def test_the_command_on_the_page_has_no_secret(monkeypatch: pytest.MonkeyPatch, typed: list[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["/home/me/bin/callctl", *typed])
+    assert command_line().startswith("callctl ")
+    assert "hunter2" not in command_line()
+    assert "--yes" in command_line()

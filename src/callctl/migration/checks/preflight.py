@@ -395,7 +395,7 @@ def preflight(
 def definitions_lost(
     connection: psycopg.Connection[Any], settings: Settings, naming: Naming, applied: Collection[int]
 ) -> tuple[Finding, ...]:
-    """What blocks the way down from these steps because of what ``callctl.definition`` has, or has not, of them.
+    """The blockers of migrate down from these steps in what ``callctl.definition`` has, or has not, of them.
 
     Raises ConnectionFailed when the server is gone.
     """
@@ -439,7 +439,7 @@ class _Asker:
 
     @property
     def lock_timeout_ms(self) -> int:
-        """Longer than a step's: nobody waits behind a session that waits for ACCESS SHARE."""
+        """Longer than a step's: no client waits behind a session that waits for ACCESS SHARE."""
         return 10 * self.settings.lock_timeout_ms
 
     @property
@@ -464,7 +464,8 @@ class _Asker:
                 cursor.execute(read_sql("migration/checks/asking.sql"), self.limits)
                 return cursor.execute(sql, parameters).fetchall()
         except errors.LockNotAvailable:
-            raise _Unanswered(f"somebody holds a lock on a table it reads (waited {self.lock_timeout_ms} ms)") from None
+            waited = f"waited {self.lock_timeout_ms} ms"
+            raise _Unanswered(f"another session holds a lock on a table that it reads ({waited})") from None
         except errors.QueryCanceled:
             raise _Unanswered(
                 f"the query was cut short after at most {self.settings.statement_timeout_ms} ms"
@@ -546,7 +547,7 @@ _HINDERS = frozenset({"column", "constraint", "index", "foreign"})
 
 
 def _own_schema(ask: _Asker) -> Iterator[Finding]:
-    """What of callctl's own schema would stop a run, with the statement that mends it."""
+    """What of callctl's own schema would stop a run, with the statement that fixes it."""
     try:
         rows = ask.rows(differences_sql(expected_of_step(0), Naming(ask.naming.schema, {})))
     except _Unanswered as error:
@@ -612,7 +613,7 @@ def _demoted(finding: Finding) -> Finding:
 
 
 def _recorded(ask: _Asker, present: Present) -> LastBackup | None:
-    """The last backup of callctl's own; None also where nobody may know."""
+    """The last backup of callctl's own; None also if the role may not read it."""
     if ("callctl", "action") not in present.relations:
         return None
     try:
@@ -628,7 +629,7 @@ def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
     if recorded is not None and (taken is None or recorded.taken_at > taken):
         taken, source = recorded.taken_at, f": {recorded.text}"
     if taken is None:
-        return BACKUP.finding("unknown", "nobody has said when the last backup was taken")
+        return BACKUP.finding("unknown", "the time of the last backup is not known")
     age = datetime.now(UTC) - taken.astimezone(UTC)
     if age < -timedelta(minutes=5):
         return BACKUP.finding("warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}")
@@ -653,10 +654,10 @@ def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterat
 
 
 def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
-    """What going down makes again, tried on empty copies of the tables."""
+    """What migrate down makes again, tried on empty copies of the tables."""
     if set(steps) & (DEFINITIONS.steps or set()):
         trial = partial(definitions_tried, ask.connection, ask.naming.schema, steps, ask.limits)
-        yield from _tried(ask, DEFINITIONS, trial, "what going down makes again")
+        yield from _tried(ask, DEFINITIONS, trial, "what migrate down makes again")
 
 
 # In front of the statement that does with the rows what their foreign key would have done.
@@ -664,7 +665,7 @@ _AS_DELETED = "restore what is named from a backup; or do what deleting it would
 
 
 def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
-    """The rows at which going down would stop when it validates the foreign keys of what it archives."""
+    """The rows at which migrate down would stop when it validates the foreign keys of what it archives."""
     looked_at = sorted(set(steps) & (ORPHANS.steps or set()))
     if not looked_at:
         return
@@ -695,7 +696,7 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
             rows = "1 row names" if orphans["rows"] == 1 else f"{orphans['rows']} rows name"
             yield ORPHANS.finding(
                 "blocks",
-                f"{rows} no row of {key['refers_to']} by {named}, and going down from step {key['step']} would stop"
+                f"{rows} no row of {key['refers_to']} by {named}, and migrate down from step {key['step']} would stop"
                 f" there: {', '.join(orphans['names'])}{others}",
                 tuple(orphans["names"]),
                 key["statement"] and f"{_AS_DELETED} {key['statement']}",
@@ -706,10 +707,10 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
 
 def _maintenance(settings: Settings) -> Finding:
     if settings.maintenance_notified is None:
-        return MAINTENANCE.finding("unknown", "nobody has said whether the maintenance notice has gone out")
+        return MAINTENANCE.finding("unknown", "it is not known whether the maintenance notice was sent")
     if settings.maintenance_notified:
-        return MAINTENANCE.finding("ok", "the maintenance notice has gone out, as the operator says")
-    return MAINTENANCE.finding("warns", "the maintenance notice has not gone out, as the operator says")
+        return MAINTENANCE.finding("ok", "the maintenance notice was sent, as the operator says")
+    return MAINTENANCE.finding("warns", "the maintenance notice was not sent, as the operator says")
 
 
 def _pooler(ask: _Asker) -> Finding:
@@ -722,9 +723,9 @@ def _pooler(ask: _Asker) -> Finding:
     except (_Unanswered, psycopg.Error) as error:
         return POOLER.finding("unknown", f"could not be looked at: {error}")
     if sessions == "shared":
-        return POOLER.finding("blocks", "a pooler in transaction mode stands before the server")
+        return POOLER.finding("blocks", "a pooler in transaction mode is in front of the server")
     if sessions == "one":
-        return POOLER.finding("blocks", "a pooler stands before the server, and has no second connection to give")
+        return POOLER.finding("blocks", "a pooler is in front of the server, and has no second connection to give")
     if sessions == "own":
-        return POOLER.finding("ok", "a pooler stands before the server, and leaves each client its session")
+        return POOLER.finding("ok", "a pooler is in front of the server, and leaves each client its session")
     return POOLER.finding("ok", POOLER.ok)

@@ -1,4 +1,4 @@
-"""Can going down make again what it has to? The saved definitions, tried on empty copies of their tables.
+"""Can migrate down make again what it has to? The saved definitions, tried on empty copies of their tables.
 
 A definition is a statement of ``callctl.definition``. What it names may have been dropped, renamed or given another
 type since it was written down, and only the server can say whether it still runs. So it runs here, in a transaction
@@ -85,7 +85,7 @@ class _Trial:
                 step = next(definition.step for definition in self.saved if definition.relation == relation)
                 yield DEFINITIONS.finding(
                     "unknown",
-                    f"what going down from step {step} makes again could not be tried: no empty copy of"
+                    f"what migrate down from step {step} makes again could not be tried: no empty copy of"
                     f" {self._named(relation)}: {why}",
                     (self._named(relation),),
                 )
@@ -162,7 +162,7 @@ class _Trial:
             )
             return DEFINITIONS.finding(
                 "blocks",
-                f"going down from step {definition.step} cannot make {definition.label}{where}: {_said(error)};"
+                f"migrate down from step {definition.step} cannot make {definition.label}{where}: {_said(error)};"
                 f" the statement is: {definition.ddl}",
                 (definition.name,),
             )
@@ -176,7 +176,7 @@ class _Trial:
         if row is not None and row[0]:
             return DEFINITIONS.finding(
                 "blocks",
-                f"going down from step {definition.step} cannot make {definition.label}: {table}, to which it refers,"
+                f"migrate down from step {definition.step} cannot make {definition.label}: {table}, to which it refers,"
                 f" is not there; the statement is: {definition.ddl}",
                 (definition.name,),
             )
@@ -184,7 +184,7 @@ class _Trial:
         if role is not None:
             return DEFINITIONS.finding(
                 "blocks",
-                f"going down from step {definition.step} cannot make {definition.label}: role {role} may not refer to"
+                f"migrate down from step {definition.step} cannot make {definition.label}: role {role} may not refer to"
                 f" {table}",
                 (definition.name,),
                 f"GRANT REFERENCES ON {table} TO {identifier(role)};",
@@ -197,8 +197,8 @@ class _Trial:
     def _unknown(self, definition: _Saved, why: str) -> Finding:
         return DEFINITIONS.finding(
             "unknown",
-            f"whether going down from step {definition.step} can make {definition.label} could not be tried on an empty"
-            f" copy of {self._named(definition.relation)}: {why}",
+            f"whether migrate down from step {definition.step} can make {definition.label} could not be tried on an"
+            f" empty copy of {self._named(definition.relation)}: {why}",
             (definition.name,),
         )
 
@@ -235,7 +235,7 @@ class _Trial:
 def definitions_tried(
     connection: psycopg.Connection[Any], schema: str, steps: Collection[int], limits: dict[str, object]
 ) -> tuple[Finding, ...]:
-    """What going down from these steps makes again, tried on empty copies in a transaction that is rolled back.
+    """What migrate down from these steps makes again, tried on empty copies in a transaction that is rolled back.
 
     ``limits`` are the parameters of ``migration/checks/asking.sql``: timeouts in milliseconds. Raises psycopg.Error
     where callctl's tables cannot be read or the connection breaks.

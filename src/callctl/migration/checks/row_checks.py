@@ -39,7 +39,7 @@ _MORE = frozenset("group having order limit offset union intersect except window
 class Question:
     """A check taken apart: the table with its alias, the LEFT JOINs beside it, the condition of an offender.
 
-    ``conjuncts``: the conditions that this one is an AND of, in their order; itself alone where it is none.
+    ``conjuncts``: the conditions that this one is an AND of, in their order; only itself if it is not an AND.
     """
 
     selected: str
@@ -304,7 +304,7 @@ def _result(
         check.statement.place,
         error,
         check.header.get("means", ""),
-        tuple(filter(None, (check.header.get("mends"),))),
+        tuple(filter(None, (check.header.get("fix"),))),
     )
 
 
@@ -330,7 +330,7 @@ _NO_SECRET = (
 
 
 def declared_secrets(connection: Connection, settings: Settings) -> str:
-    """The query for what stands in the fields that ``settings`` declare and this database has, as CHECKS ask it.
+    """The query for the contents of the fields that ``settings`` declare and this database has, as CHECKS use it.
 
     Raises Refused where one of them is in a table or a column that callctl can't go through; ConfigError where one
     matches nothing.
@@ -350,7 +350,7 @@ def declared_secrets(connection: Connection, settings: Settings) -> str:
 
 
 def bound_secrets(connection: Connection, settings: Settings, bound: frozenset[FieldName]) -> str:
-    """The query for what stands in the fields that are bound: live, archived and saved, as BOUND_CHECKS ask it.
+    """The query for the contents of the bound fields: live, archived and saved, as BOUND_CHECKS ask it.
 
     Raises Refused as :func:`declared_secrets`.
     """
@@ -377,7 +377,7 @@ def unbound_rows(connection: Connection, settings: Settings, table: str) -> set[
 
 
 def _values(secret_table: SecretTable, part: Part, field: SecretField) -> str:
-    """The query for what stands in one field: table, row, field, whether it is a whole text column, value."""
+    """The query for the contents of one field: table, row, field, whether it is a whole text column, value."""
     from psycopg import sql
 
     relation = sql.Identifier(*secret_table.relation).as_string(None)

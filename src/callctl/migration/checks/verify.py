@@ -162,7 +162,7 @@ def _result(
     # A check may speak of what more than one step has left: then the one whose work is not as it should be counts.
     step = max(row[6] for row in differences) if differences else max(expectation.step for expectation in objects)
     header = _header(step)
-    mends = tuple(dict.fromkeys(f"{row[5]};" for row in differences if row[5])) or (header.get("mends", ""),)
+    mends = tuple(dict.fromkeys(f"{row[5]};" for row in differences if row[5])) or (header.get("fix", ""),)
     if step:
         mends += tuple(_acceptance(row) for row in differences[:SAMPLE])
     are, them = ("is", "it") if len(objects) == 1 else ("are", "them")
@@ -196,9 +196,9 @@ def _what(objects: Sequence[Expected]) -> str:
 def _header(step: int) -> Mapping[str, str]:
     if not step:
         return {
-            "means": "nothing yet; but a way back may not find what it has to put back",
-            "mends": "callctl migrate up, with no step pending, too: it makes the tables that are not there, and each"
-            " function anew; a column that is gone comes back from a backup",
+            "means": "nothing yet; but a rollback may not find what it has to restore",
+            "fix": "run callctl migrate up, with no step pending, too: it makes missing tables, and all functions"
+            " again; restore a missing column from a backup",
         }
     return load_script(f"{all_steps()[step - 1].directory}/verify.sql").header
 
@@ -229,8 +229,8 @@ _OF_THE_STORE = (
         False,
         "a write to callctl's tables, and with it the application's own, may be refused; what is saved there may be"
         " copied, or read by others; with another column every row seems changed",
-        "run the statement beside it; what is missed under its own name is renamed back; a table that is needed goes"
-        " to another schema",
+        "run the statement in the row; an object that is missing under its own name is renamed back; move a table that"
+        " you need to another schema",
     ),
 )
 _OF_THE_PLATFORM = (
@@ -420,7 +420,7 @@ def _comparable(check: CheckResult, reshaped: Collection[str]) -> CheckResult:
         (*row[:4], "not compared: its columns differ") if row[0] in reshaped and row[4] == _CHANGED else row
         for row in check.sample
     )
-    first = "mend the columns that store-tables and store-additions name, then verify again"
+    first = "fix the columns that store-tables and store-additions name, then verify again"
     lost = any(not row[4].startswith("not compared") for row in sample)
     return replace(check, sample=sample, mends=(first, *(check.mends if lost else ())))
 

@@ -57,16 +57,16 @@ class Choice:
         size = f"{rows}, {_size(self.bytes)} with its indexes"
         if self.shadow:
             return (
-                f"going down from step 1 fills a shadow column of {self.table} ({size}), and needs up to that much free"
-                " disk; clients do not wait for it. avatar_url becomes the last column: SELECT * returns another order"
-                " of columns, INSERT and COPY without a column list expect another, and while the shadow column is"
-                " there, COPY without a list fails"
+                f"migrate down from step 1 fills a shadow column of {self.table} ({size}), and needs up to that much"
+                " free disk; clients do not wait for it. avatar_url becomes the last column: SELECT * returns another"
+                " order of columns, INSERT and COPY without a column list expect another, and while the shadow column"
+                " is there, COPY without a list fails"
             )
         if not self.seconds:
-            return f"going down from step 1 rewrites no row of {self.table}"
+            return f"migrate down from step 1 rewrites no row of {self.table}"
         why = f"; no shadow column: {self.because}" if self.because else ""
         return (
-            f"going down from step 1 rewrites {self.table}: {size}, and needs that much free disk;"
+            f"migrate down from step 1 rewrites {self.table}: {size}, and needs that much free disk;"
             f" clients wait for it {self.hold}{why}"
         )
 

@@ -707,7 +707,7 @@ def test_every_check_has_a_breakage() -> None:
 
 def test_every_check_says_what_it_means_and_what_mends_it() -> None:
     names = [f"steps/{step.name}/verify.sql" for step in step_directories()] + list(sql_names("verify"))
-    assert [name for name in names if not {"means", "mends"} <= set(load_script(name).header)] == []
+    assert [name for name in names if not {"means", "fix"} <= set(load_script(name).header)] == []
 
 
 @pytest.mark.parametrize(

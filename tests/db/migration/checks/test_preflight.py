@@ -383,7 +383,7 @@ CASES = (
         "blocks",
         "callctl",
         "CREATE SCHEMA callctl; CREATE TABLE callctl.theirs ()",
-        says="somebody else's",
+        says="belongs to another program",
     ),
     Case(
         "store",
@@ -398,7 +398,7 @@ CASES = (
         "chatbots",
         """INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, superseded_at)
            VALUES (gen_random_uuid(), 'chatbot_type', 'up', now())""",
-        says="chatbots.chatbot_type that were overtaken by a newer write: 1",
+        says="chatbots.chatbot_type that were replaced by a newer write: 1",
         before=["store"],
     ),
     # What the rows say.
@@ -574,7 +574,7 @@ CASES = (
         "blocks",
         "callers",
         FLAGS + "CREATE VIEW public.callers AS SELECT id FROM chatapp.chatbots WHERE enabled_call",
-        says="going down from step 3 removes",
+        says="migrate down from step 3 removes",
         direction="down",
         before=["store"],
     ),
@@ -760,7 +760,7 @@ CASES = (
         "chatapp.calls_made",
         """CREATE TABLE callctl.calls (id uuid PRIMARY KEY, made int); CREATE INDEX calls_made ON callctl.calls (made);
            CREATE TABLE chatapp.calls_made ()""",
-        says="table chatapp.calls_made has the name of callctl.calls_made, which step 10 brings back",
+        says="table chatapp.calls_made has the name of callctl.calls_made, which step 10 restores",
         before=("store",),
     ),
     *(
@@ -782,7 +782,7 @@ CASES = (
         "blocks",
         "calls_agent_fkey on callctl.calls",
         f"{AGENT_KEY} CREATE TABLE chatapp.agents (id uuid PRIMARY KEY)",
-        says="was written down and is gone",
+        says="was recorded and is gone",
         before=("store",),
     ),
     Case(
@@ -791,7 +791,7 @@ CASES = (
         "callctl.calls",
         "INSERT INTO callctl.definition (step, ordinal, relation, kind, name, ddl)"
         " VALUES (10, 1, 'calls', 'archived table', 'calls', '')",
-        says="which going down from step 10 archived with its rows, is not there",
+        says="which migrate down from step 10 archived with its rows, is not there",
         before=("store",),
     ),
     Case(

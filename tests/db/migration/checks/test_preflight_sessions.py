@@ -137,7 +137,7 @@ def test_down_asks_for_the_schema_of_the_type_that_it_makes(deployed: str, role:
         role_settings = replace(settings, database_url=deployed.replace("user=postgres", f"user={role}"))
         migrate.up(role_settings)
         connection.execute(f"REVOKE CREATE ON SCHEMA public FROM {role}")
-        with pytest.raises(Refused, match="no CREATE on schema public, where going down makes the enum") as refused:
+        with pytest.raises(Refused, match="no CREATE on schema public, where migrate down makes the enum") as refused:
             migrate.down(role_settings, to=0)
         assert refused.value.hint == f"GRANT CREATE ON SCHEMA public TO {role};"
         connection.execute(refused.value.hint)

@@ -163,7 +163,7 @@ def test_a_definition_that_no_longer_runs_blocks_before_the_first_step(documente
         blocking = of(ask(db, ALL, "down"), "restored-definitions", "blocks")
         assert objects(blocking) == {case.object}
         assert case.says in blocking[0].what
-        with pytest.raises(Refused, match="restored-definitions: going down from step"):
+        with pytest.raises(Refused, match="restored-definitions: migrate down from step"):
             migrate.down(settings, to=0)
         snapshot.assert_same(before, snapshot.take(db))
         assert migrate.status(db, settings).applied == ALL
@@ -302,7 +302,7 @@ def test_rows_at_which_a_foreign_key_would_stop_down_block_it(
         db.execute("RESET session_replication_role")
         (finding,) = of(ask(db, ALL, "down"), "orphans", "blocks")
         assert finding.what.startswith(f"12 rows name no row of chatapp.{refers_to} by foreign key ")
-        assert f" of chatapp.{table}, and going down from step " in finding.what
+        assert f" of chatapp.{table}, and migrate down from step " in finding.what
         assert finding.what.endswith("and 2 more")
         assert len(finding.objects) == 10
         with pytest.raises(Refused, match="orphans: 12 rows name no row"):
