@@ -44,7 +44,7 @@ _SAY = tuple(WORDS.values())
 FOREIGN = (
     r"```console[^\n]*\n.*?^```",  # a page: the program's own output, whose words are in src
     r"`[^`\n]*`",  # an identifier, a path or a command
-    r'"(mends|catalogue|resealed)"',  # keys of the JSON that callctl prints: a contract with its users
+    r'"(mends|catalogue|resealed|sealed)"',  # keys and states of the JSON that callctl prints: a contract with its users
     r"-- (check|finding)( \(warns\))?: [\w-]+",  # the id of a check
     r"model-catalogue[\w.-]*",  # a published address
     r"\(#[\w-]+\)",  # an anchor

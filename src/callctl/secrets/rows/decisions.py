@@ -54,10 +54,10 @@ class Decider:
     def decided(self, secret_table: SecretTable, rows: Sequence[Row]) -> list[Decided]:
         """What is in each row. The envelopes of all rows are opened together, which takes less time for each."""
         results = [self._taken_apart(secret_table, row) for row in rows]
-        sealed = [secret for result in results for secret in result.secrets if secret.envelope is not None]
+        envelopes = [secret for result in results for secret in result.secrets if secret.envelope is not None]
         if self._decrypter is not None:
-            self._open(self._decrypter, secret_table, sealed)
-        for secret in sealed:
+            self._open(self._decrypter, secret_table, envelopes)
+        for secret in envelopes:
             if secret.state == "sealed":
                 self._decide_envelope(secret_table, secret)
         return results
@@ -119,10 +119,10 @@ class Decider:
         else:
             secret.wanted, secret.plaintext = wanted, text.encode()
 
-    def _open(self, decrypter: Decrypter, secret_table: SecretTable, sealed: Sequence[Secret]) -> None:
-        envelopes: list[Any] = [secret.envelope for secret in sealed]
-        opened = decrypter.decrypt_all(envelopes, lambda number: place(secret_table, sealed[number]))
-        for secret, result in zip(sealed, opened, strict=True):
+    def _open(self, decrypter: Decrypter, secret_table: SecretTable, secrets: Sequence[Secret]) -> None:
+        envelopes: list[Any] = [secret.envelope for secret in secrets]
+        opened = decrypter.decrypt_all(envelopes, lambda number: place(secret_table, secrets[number]))
+        for secret, result in zip(secrets, opened, strict=True):
             if isinstance(result, NotDecrypted):
                 secret.state, secret.reason = "unreadable", str(result)
             else:
@@ -147,8 +147,8 @@ class Decider:
         key_id: str | None,
     ) -> int | None:
         """The version that a value is to be encrypted in, by the one that it has and the key that it names (0 and None
-        for plaintext); None where it is as it should be. Raises Unbound: always, where ``row_id`` is None and only a
-        named row's value is bound.
+        for plaintext); None where it is as it should be. Without a ``row_id`` no operator has named the row. Raises
+        Unbound.
         """
         wanted: int | None = self._wanted[version]
         if self._rule.bound:

@@ -49,7 +49,7 @@ class Reencrypter:
         named: frozenset[RowName] = frozenset(),
         encrypt_foreign: bool = False,
     ) -> None:
-        """``allowance`` is asked for so many more encryptions whenever those it gave are used up; it may raise.
+        """``allowance`` is asked for more encryptions whenever those it gave are used up; it may raise.
         ``elsewhere`` and ``encrypt_foreign``: as :class:`Decider` has them. ``bound`` and ``named``: as :class:`Rule`.
         """
         self._allowance = allowance
@@ -85,7 +85,7 @@ class Reencrypter:
         return [_reencrypted(secret_table, result) for result in decided]
 
     def _allow(self, number: int) -> None:
-        """So many more encryptions are made now."""
+        """Take this number of encryptions from the allowance."""
         while self.unused < number:
             self.unused += self._allowance()
         self.unused -= number

@@ -163,7 +163,7 @@ class NotReadable(ValueError):
         self.reason = f"malformed: {reason}"
 
 
-# sealed: it opens, or (without a key ring) has the shape of an envelope. unreadable: it does not open, or is neither.
+# `sealed`: it opens, or (without a key ring) has the shape of an envelope. unreadable: it does not open, or is neither.
 # foreign: it has the form of another tool's ciphertext. misshapen: no declared path reaches it, see credentials.strays.
 State: TypeAlias = Literal["sealed", "plaintext", "unreadable", "foreign", "misshapen"]
 
