@@ -1,4 +1,4 @@
-"""The published schema of a model catalogue, and the reference page that is made from it."""
+"""The published schema of a model catalog, and the reference page that is made from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def page(generated: str) -> str:
     generated_schema = catalogue_form.schema()
     entry = generated_schema["$defs"]["Entry"]
     lines = [
-        "# The model catalogue",
+        "# The model catalog",
         "",
         generated,
         "The YAML file that `callctl seed-models --catalog FILE` reads: `models:`, and below it a list of models with",
@@ -40,17 +40,17 @@ def page(generated: str) -> str:
     lines += [
         "",
         "- Prices are decimals **in quotes**, without an exponent: YAML would make a binary fraction of a number.",
-        "- A pair of prices is given whole: with an input price goes an output price.",
-        "- No key, and no field of a model, stands there twice.",
+        "- Prices come in pairs: an input price needs an output price.",
+        "- No key, and no field of a model, is repeated.",
         "",
-        "A table may keep another unit or go by other names (`input_price_per_million`, `input_limit`); the values are",
-        "converted, exactly. What a column can't keep to the last digit is refused, with the model, the field and the",
-        "column, and nothing is written. So is a new model that the catalogue gives too little of: a column that is",
-        "NOT NULL and has no default needs its field.",
+        "A table may keep another unit or have other names (`input_price_per_million`, `input_limit`); the values are",
+        "converted, exactly. callctl refuses a value that a column cannot hold to the last digit, names the model, the",
+        "field and the column, and writes nothing. It also refuses a new model without a required field: each column",
+        "that is NOT NULL and has no default needs its field.",
         "",
         f"## callctl's own: `{OWN}`",
         "",
-        "What step 13 inserts, and `callctl seed-models` without a catalogue takes.",
+        "Step 13 inserts these models, and so does `callctl seed-models` without a catalog.",
         "",
         "```yaml",
         read_sql(OWN).rstrip(),

@@ -112,7 +112,7 @@ def page(generated: str) -> str:
         "```",
     ]
     for section in SECTIONS:
-        lines += ["", f"## The section {section.name}", "", section.help, "It stands in the file only.", ""]
+        lines += ["", f"## The section {section.name}", "", section.help, "It is in the file only.", ""]
         lines += ["| entry | value | means |", "|---|---|---|"]
         for entry, kind, text in section.entries:
             name = f"{section.name}{'' if entry.startswith('[') else '.'}{entry}"

@@ -132,7 +132,7 @@ def checks(generated: str) -> str:
         "",
         "## Inside a step",
         "",
-        "They are in the step's own files, where going on would lose something. One that fails stops it.",
+        "They are in the step's own files, where continuing would lose data. A failed check stops the step.",
         "",
         *_table(
             (step.number, load_script(name))
@@ -254,7 +254,7 @@ def call_settings(generated: str) -> str:
         "# Call settings",
         "",
         generated,
-        "What may stand in `chatbots.settings.call`, as `sql/call-settings.schema.json` says (JSON Schema, for an",
+        "The allowed contents of `chatbots.settings.call`, from `sql/call-settings.schema.json` (JSON Schema, for an",
         "application to use as it is). Step 12 and `callctl settings init` write the defaults; `callctl verify` and",
         "`callctl settings check` hold every call-enabled chatbot against it. A field that is absent takes its",
         "default.",

@@ -1,6 +1,6 @@
 """Writes what the code and the measurements know (./dev docs), or says which pages are stale (--check).
 
-That is all of docs/reference but three pages, and in docs/explanation what benchmarks/results holds.
+That is all of docs/reference but four pages, and in docs/explanation what benchmarks/results holds.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def exit_codes() -> str:
         4: "configuration or connection, or the answer could not be written to stdout",
         5: "a step failed; the message says in what state the database is",
         6: "another run holds the migration lock",
-        130: "interrupted; the next run goes on from there",
+        130: "interrupted; the next run resumes",
     }
     lines = ["# Exit codes", "", GENERATED, "| code | means | raised as |", "|---|---|---|"]
     for code, text in meaning.items():
@@ -105,7 +105,7 @@ def commands() -> str:
 
 
 def _helps(command: Any, path: list[str], parent: Any) -> Iterator[tuple[str, str]]:
-    # Not the terminal of whoever runs this.
+    # Not the terminal of the caller.
     settings = {**command.context_settings, "terminal_width": 100}
     context = command.context_class(command, info_name=path[-1], parent=parent, **settings)
     text = command.get_help(context)
@@ -119,7 +119,7 @@ def preflight() -> str:
 
 
 def performance() -> str:
-    """The page as it stands, with the tables of the newest results between their markers."""
+    """The page as it is, with the tables of the newest results between their markers."""
     page = (EXPLANATION / "performance.md").read_text(encoding="utf-8")
     for kind, table in (
         ("online", tables.online),
@@ -136,31 +136,31 @@ def performance() -> str:
 
 
 def verify_page() -> str:
-    """The page as it stands, with the newest score between its markers."""
+    """The page as it is, with the newest score between its markers."""
     page = (EXPLANATION / "verify.md").read_text(encoding="utf-8")
     return tables.replace(page, "mutations", tables.mutations(saved.newest("mutations")))
 
 
 def locks_page() -> str:
-    """The page as it stands, with the holds measured last between its markers."""
+    """The page as it is, with the holds measured last between its markers."""
     page = (EXPLANATION / "locks.md").read_text(encoding="utf-8")
     return tables.replace(page, "holds", tables.holds(saved.newest("holds")))
 
 
 def faults_page() -> str:
-    """The page as it stands, with what was tried last between its markers."""
+    """The page as it is, with what was tried last between its markers."""
     page = (EXPLANATION / "faults.md").read_text(encoding="utf-8")
     return tables.replace(page, "faults", fault_table.faults(saved.newest("faults")))
 
 
 def mutants_page() -> str:
-    """The page as it stands, with what the last sample of mutants found between its markers."""
+    """The page as it is, with what the last sample of mutants found between its markers."""
     page = (EXPLANATION / "mutants.md").read_text(encoding="utf-8")
     return tables.replace(page, "mutants", mutants_table.mutants(saved.newest("mutants")))
 
 
 def architecture() -> str:
-    """The page as it stands, with the rooms and their modules between their markers."""
+    """The page as it is, with the rooms and their modules between their markers."""
     page = (EXPLANATION / "architecture.md").read_text(encoding="utf-8")
     return tables.replace(page, "rooms", from_rooms.rooms())
 

@@ -383,7 +383,7 @@ def _webhooks() -> None:
     account = _account("9193d0e209b5")
     replaced = Done("new", "all accounts", 7, _AT, (account,), 0, (), 1, 1, Path("new-secrets.jsonl"), _AT)
     render_secrets.webhooks_done(replaced, "json", _TARGET)
-    not_put_back = NotPutBack(_ROW, "its secret has been changed since, by somebody else")
+    not_put_back = NotPutBack(_ROW, "another program has changed its secret since")
     back = Done("back", "all accounts", 8, _AT, (_account(None),), 0, (not_put_back,), 1, 1, None, None)
     render_secrets.webhooks_done(back, "json", _TARGET)
 
@@ -596,7 +596,7 @@ def page(generated: str) -> str:
         "",
         *_block(_accepted),
         "",
-        "`rotate-secrets` tells how far the rotation has come, whoever works at it, and ends with what was done;",
+        "`rotate-secrets` reports the progress of the rotation, of all its processes, and ends with a summary;",
         "`left` and `outside` as in `--status`; `misshapen` counts by type the accounts whose credentials differ from",
         "the specification's; `bound` are the fields that this rotation was the first to bind:",
         "",

@@ -1,4 +1,4 @@
--- What stands in a database that should be empty, by kind. Extensions and what belongs to them may stand there: a server's
+-- The objects in a database that should be empty, by kind. Extensions and their objects are allowed: a server's
 -- template may bring them, and a dump makes only those that are missing.
 SELECT thing.kind, count(*), (array_agg(thing.name ORDER BY thing.name))[1:3]
 FROM (

@@ -1,4 +1,4 @@
--- For this transaction, which only stands there while pg_dump works: no limit but that on waiting for a lock; and a table
+-- For this transaction, which is idle while pg_dump works: no limit but that on waiting for a lock; and a table
 -- whose rows this role may see only in part is an error. A server that does not know a setting yet does without.
 SELECT set_config(s.name, v.value, true)
 FROM (VALUES

@@ -1,4 +1,4 @@
--- The platform's schema as it really stands: the database before the call feature, as its ORM made it.
+-- The platform's schema as it is deployed: the database before the call feature, as its ORM made it.
 -- Timestamps carry no time zone, every enum is in public, indexes are <table>_<column>_idx, no triggers.
 
 CREATE SCHEMA chatapp;

@@ -1,6 +1,6 @@
--- What a transaction begins with: the work lock, for this transaction too, shared where several callctl may work at once; how
--- long a statement may wait for a lock, and for how long the server suffers a silent callctl before it ends the transaction and
--- frees its locks. Whether the lock was to be had, and whether the first setting stands.
+-- The beginning of a transaction: the work lock, for this transaction too, shared where several callctl may work at once; how
+-- long a statement may wait for a lock, and after which time the server ends the transaction of a silent callctl, to
+-- free its locks. Returns whether the lock was free, and whether the first setting is in force.
 -- Beside another session, %(beside)s, it is that one's work lock which counts; %(batch)s says that this one is at work too, and
 -- is taken first, so that who has taken the work lock since either sees it or is seen.
 -- %(classid)s, %(schema)s, %(shared)s, %(lock_timeout)s, %(idle)s

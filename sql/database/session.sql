@@ -7,7 +7,7 @@ SELECT pg_catalog.set_config('search_path',
   false);
 
 -- No timeout of its own (the migration lock's session idles while an index is built), READ COMMITTED (what is read behind
--- a lock is what stands there then), literals as the SQL standard has them, names and times as callctl reads them, = NULL as the
+-- a lock is what is stored then), literals as the SQL standard has them, names and times as callctl reads them, = NULL as the
 -- standard has it, and no notices: what a step wants to say is a warning. Rows that a policy hides are refused, not passed over:
 -- row_security = off makes the server answer 42501 (PostgreSQL manual, "Row Security Policies"). A server that does not know a
 -- setting yet does without. One that can (PostgreSQL 14, on Linux) looks every second whether callctl is still there, and ends the

@@ -3,7 +3,7 @@
 -- parameters: company, conversation
 -- index: idx_calls_conversation_id
 
--- The calls that a conversation went on as.
+-- The calls into which a conversation continued.
 SELECT id, status, duration, summary, created_at
 FROM chatapp.calls
 WHERE company_id = $1::uuid

@@ -15,7 +15,7 @@ DO $$ BEGIN
     CREATE SCHEMA callctl;
   END IF;
 END $$;
-COMMENT ON SCHEMA callctl IS 'callctl: history of the voice call migration, and what it saved so that it can go back';
+COMMENT ON SCHEMA callctl IS 'callctl: history of the voice call migration, and what it saved for a rollback';
 
 CREATE TABLE IF NOT EXISTS callctl.installation (
   only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),

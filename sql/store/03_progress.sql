@@ -24,7 +24,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS callctl.work_list (
   key uuid NOT NULL
 );
 COMMENT ON TABLE callctl.work_list IS
-  'The rows that the batched statement under way has to touch; made anew when a run goes on, and lost in a crash without harm';
+  'The rows that the current batched statement has to write; made again when a run resumes, and lost in a crash without harm';
 COMMENT ON COLUMN callctl.work_list.ordinal IS 'Order in which they are touched, from 1: that of the table on disk';
 COMMENT ON COLUMN callctl.work_list.key IS 'Primary key of the row';
 

@@ -8,7 +8,7 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE callctl.lock_table(regclass) IS
-  'Locks a table until the transaction ends; unlike LOCK TABLE it may stand in a file that psql runs statement by statement';
+  'Locks a table until the transaction ends; unlike LOCK TABLE it can be in a file that psql runs statement by statement';
 
 CREATE OR REPLACE FUNCTION callctl.with_children(p_table regclass) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

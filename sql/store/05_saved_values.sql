@@ -75,7 +75,7 @@ COMMENT ON COLUMN callctl.saved_value.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.saved_value.field IS 'The column or settings path: chatbot_type, capabilities, avatar_url, settings.call, and so on';
 COMMENT ON COLUMN callctl.saved_value.saved_by IS 'The direction that took the value away; the other one puts it back';
 COMMENT ON COLUMN callctl.saved_value.value IS 'The value that was there; NULL for SQL NULL';
-COMMENT ON COLUMN callctl.saved_value.left_there IS 'What callctl left in its place; the value goes back only where this is still stored';
+COMMENT ON COLUMN callctl.saved_value.left_there IS 'What callctl left in its place; the value is restored only if this is still stored';
 COMMENT ON COLUMN callctl.saved_value.saved_at IS 'When it was saved';
 COMMENT ON COLUMN callctl.saved_value.superseded_at IS 'When a newer write was found in its place; listed until purge, never put back';
 

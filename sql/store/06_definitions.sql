@@ -341,7 +341,7 @@ BEGIN
     LEFT JOIN pg_constraint n ON n.conrelid = att.attrelid AND n.contype = 'n' AND n.conkey = ARRAY[att.attnum]
    WHERE att.attrelid = p_table AND att.attname = p_column AND NOT att.attisdropped;
   IF NOT FOUND THEN
-    -- Dropped already, perhaps by hand: what was written down stands; failing that, the document's own column.
+    -- Dropped already, perhaps by hand: the recorded definition is used; without one, the document's own column.
     IF NOT EXISTS (SELECT FROM callctl.definition WHERE step = p_step AND kind = 'column') THEN
       PERFORM callctl.write_definition(p_step, c.relname, 'column', p_column,
           format('ALTER TABLE %s ADD COLUMN %I character varying(50) DEFAULT ''chat''', p_table, p_column)),
@@ -497,7 +497,7 @@ DECLARE
   t record;
   g record;
 BEGIN
-  -- The type goes in step 6, whichever table used it, and so it comes back before either column does. It
+  -- The type is dropped in step 6, whichever table used it, and so it is made again before either column. It
   -- counts as gone only when drop_unused_types() turns these into kind 'type'.
   SELECT ty.oid, format_type(ty.oid, NULL) AS name, ty.typname, pg_get_userbyid(ty.typowner) AS owner, ty.typacl,
          obj_description(ty.oid, 'pg_type') AS remark,
@@ -580,7 +580,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION callctl.leave_room(integer, regclass, integer) IS
-  'Rows written from here on leave room on their page for a later version that is larger by so many bytes, so that it needs no new index entries';
+  'Rows written from here on leave room on their page for a later version that is larger by this number of bytes, so that it needs no new index entries';
 
 CREATE OR REPLACE FUNCTION callctl.leave_no_more_room(p_step integer)
 RETURNS void LANGUAGE plpgsql AS $$

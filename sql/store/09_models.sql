@@ -22,9 +22,9 @@ CREATE TABLE IF NOT EXISTS callctl.seeded_model (
   seeded_at timestamp with time zone NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE callctl.seeded_model IS
-  'What seed-models last wrote into each model: a field that still says so is the catalogue''s, another an administrator''s';
+  'What seed-models last wrote into each model: an equal field is the catalog''s, any other an administrator''s';
 COMMENT ON COLUMN callctl.seeded_model.model_id IS 'Primary key of the model';
-COMMENT ON COLUMN callctl.seeded_model.contents IS 'The fields that it wrote, in the names and units of the catalogue';
+COMMENT ON COLUMN callctl.seeded_model.contents IS 'The fields that it wrote, in the names and units of the catalog';
 COMMENT ON COLUMN callctl.seeded_model.seeded_at IS 'When it last wrote one';
 
 CREATE TABLE IF NOT EXISTS callctl.withheld_model (

@@ -115,7 +115,7 @@ BEGIN
   FOR o IN SELECT d.ddl FROM callctl.definition d WHERE d.step = p_step AND d.kind = 'column type' ORDER BY d.ordinal LOOP
     EXECUTE format('ALTER TABLE %s %s', form, callctl.behind(o.ddl, format('ALTER TABLE %s ', p_table)));
   END LOOP;
-  -- Those that nobody has changed since the step are made by the definitions of before: to text and back, an IN or a coalesce()
+  -- Those that were not changed since the step are made by the definitions of before: to text and back, an IN or a coalesce()
   -- is printed in another form.
   FOR o IN
     SELECT p.number, p.kind, b.ddl
@@ -183,7 +183,7 @@ BEGIN
        SELECT 2, '', format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', p_table, p_shadow, array_to_string(a.attoptions, ', '))
         WHERE a.attoptions IS NOT NULL
        UNION ALL
-       -- At once, so that SELECT * of a role with grants on single columns goes on.
+       -- At once, so that SELECT * of a role with grants on single columns keeps working.
        SELECT 3, x.grantee::text, format('GRANT %s (%I) ON %s TO %s%s', x.privilege_type, p_shadow, p_table,
                 CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,
                 CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
@@ -285,7 +285,7 @@ BEGIN
 END
 $body$ $make$, 'shadow_' || relation, p_column, p_shadow, most);
   EXECUTE format('COMMENT ON FUNCTION callctl.%I() IS %L', 'shadow_' || relation,
-    'Keeps the shadow column the same as the column it will replace, whoever writes');
+    'Keeps the shadow column the same as the column it will replace, whichever session writes');
 
   FOR o IN SELECT d.ddl FROM callctl.definition d WHERE d.step = p_step AND d.kind = 'shadow column' ORDER BY d.ordinal LOOP
     EXECUTE o.ddl;

@@ -45,7 +45,7 @@ BEGIN
   EXECUTE format($make$
 CREATE FUNCTION callctl.%1$I() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
--- The argument says what the statement names: type, flags; insert: nobody can tell; other: neither, another trigger wrote.
+-- The argument says what the statement names: type, flags; insert: it cannot be known; other: neither, another trigger wrote.
 DECLARE
   kind text := NEW.%3$I;
   chat boolean := NEW.%4$I;
@@ -201,7 +201,7 @@ CREATE OR REPLACE PROCEDURE callctl.prove_forms(
   p_step integer, p_direction text, p_table regclass, p_type name, p_chat name, p_call name)
 LANGUAGE plpgsql AS $$
 DECLARE
-  -- In one transaction for all steps (--atomic) nobody else writes: no commit, and no lock to let go of.
+  -- In one transaction for all steps (--atomic) no other session writes: no commit, and no lock to release.
   alone constant boolean := coalesce(pg_catalog.current_setting('callctl.atomic', true), '') = 'on';
   wait constant text := coalesce(nullif(pg_catalog.current_setting('callctl.lock_timeout', true), ''), '200ms');
   named name;
@@ -316,7 +316,7 @@ BEGIN
                      ELSE format('jsonb_build_object(''chat'', t.%I, ''call'', t.%I)', p_chat, p_call) END)
     INTO total, found;
   IF total = 0 THEN
-    -- A saved value that the row does not hold any more, though both forms are filled: it would come back over a newer one.
+    -- A saved value that the row does not hold any more, though both forms are filled: it would replace a newer one.
     EXECUTE format('SELECT count(*), string_agg(CASE WHEN number <= 5 THEN id::text END, '', '') FROM (
         SELECT row_number() OVER () AS number, t.id FROM callctl.saved_value AS s JOIN %1$s AS t ON t.id = s.row_id
          WHERE s.relation = %2$L AND s.field = %3$L AND s.saved_by = %4$L AND s.superseded_at IS NULL

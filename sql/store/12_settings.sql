@@ -21,7 +21,7 @@ LANGUAGE sql IMMUTABLE AS $$
               ELSE jsonb_set('{}', '{callEnabled}', p_settings #> '{features,callEnabled}') END
 $$;
 COMMENT ON FUNCTION callctl.call_flag_before(jsonb) IS
-  'How features.callEnabled stood in company settings: its value, or which container was missing';
+  'The earlier features.callEnabled of company settings: its value, or which container was missing';
 
 CREATE OR REPLACE FUNCTION callctl.without_call_flag(p_settings jsonb, p_before jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE AS $$
@@ -35,7 +35,7 @@ LANGUAGE sql IMMUTABLE AS $$
   FROM (SELECT p_settings #- '{features,callEnabled}' AS bare) AS without
 $$;
 COMMENT ON FUNCTION callctl.without_call_flag(jsonb, jsonb) IS
-  'Company settings with features.callEnabled as it stood before, empty containers that callctl made taken away again';
+  'Company settings with the earlier features.callEnabled; empty containers that callctl made are removed';
 
 CREATE OR REPLACE FUNCTION callctl.default_call_settings() RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -73,4 +73,4 @@ LANGUAGE sql IMMUTABLE AS $$
     ELSE p_settings - 'call' END
 $$;
 COMMENT ON FUNCTION callctl.without_call_settings(jsonb, jsonb) IS
-  'Chatbot settings with call as it stood before: its value, or gone';
+  'Chatbot settings with the earlier call: its value, or none';

@@ -44,7 +44,7 @@ COMMENT ON COLUMN callctl.rotation.counts IS
   'Rows read and written; values by account type, field and what they were under before; accounts of another shape; the rows that --bind-new named. Of webhook secrets: accounts done, the last of them';
 COMMENT ON COLUMN callctl.rotation.failures IS 'Values left as they were because they do not open, or hold something else';
 
--- Its index comes with the table: CREATE INDEX, even of one that is there, would wait for a batch of somebody's.
+-- Its index comes with the table: CREATE INDEX, even of an existing one, would wait for a batch of another session.
 CREATE TABLE IF NOT EXISTS callctl.rotation_range (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   rotation bigint NOT NULL REFERENCES callctl.rotation ON DELETE CASCADE,

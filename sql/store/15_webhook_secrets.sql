@@ -22,8 +22,8 @@ COMMENT ON COLUMN callctl.kept_webhook_secret.id IS 'Order in which they were re
 COMMENT ON COLUMN callctl.kept_webhook_secret.rotation IS 'The run that replaced it';
 COMMENT ON COLUMN callctl.kept_webhook_secret.account_id IS 'Primary key of the integration account';
 COMMENT ON COLUMN callctl.kept_webhook_secret.company_id IS 'Whose account it was then; the envelope is bound to both';
-COMMENT ON COLUMN callctl.kept_webhook_secret.webhook_secret IS 'The secret that stood there, as the JSON text of an envelope; never in plaintext';
+COMMENT ON COLUMN callctl.kept_webhook_secret.webhook_secret IS 'The replaced secret, as the JSON text of an envelope; never in plaintext';
 COMMENT ON COLUMN callctl.kept_webhook_secret.left_there IS
-  'SHA-256, in hex, of the random secret in its place; it goes back only where that still stands';
+  'SHA-256, in hex, of the random secret in its place; the kept one is restored only if that is still stored';
 COMMENT ON COLUMN callctl.kept_webhook_secret.kept_at IS 'When it was replaced';
 COMMENT ON COLUMN callctl.kept_webhook_secret.keep_until IS 'Until when it can be put back';

@@ -78,7 +78,7 @@ DECLARE
   k record;
 BEGIN
   IF TG_TABLE_SCHEMA <> 'callctl' THEN
-    RAISE EXCEPTION 'callctl.count_rows() counts the rows of callctl''s own tables, and % is none', TG_RELID::regclass;
+    RAISE EXCEPTION 'callctl.count_rows() counts the rows of callctl''s own tables, and % is not one of them', TG_RELID::regclass;
   END IF;
   IF current_setting('callctl.writes', true) = 'on' THEN
     IF TG_TABLE_NAME = 'saved_value' THEN
@@ -210,7 +210,7 @@ BEGIN
        SELECT FROM callctl.counted_tables() AS c WHERE NOT EXISTS (SELECT FROM callctl.installation AS i WHERE c.relation = ANY (i.counted))) THEN
     RETURN;
   END IF;
-  -- One callctl at a time; clients go on adding rows.
+  -- One callctl at a time; clients continue to add rows.
   LOCK TABLE callctl.tally IN SHARE UPDATE EXCLUSIVE MODE;
   SELECT sum(callctl.settle_removed_rows(c.relation)) INTO back FROM callctl.counted_tables() AS c;
   IF back > 0 THEN

@@ -1,5 +1,5 @@
--- Removed rows: what left callctl's tables with rows of the platform, or so it seemed. Each is settled: it is gone rightfully, where
--- the platform's row is gone, too, and otherwise it comes back. Until then it counts as present (callctl.compare_rows).
+-- Removed rows: rows that left callctl's tables with rows of the platform, or seemed to. Each is settled: it is deleted if
+-- the platform's row is gone, too, and restored otherwise. Until then it counts as present (callctl.compare_rows).
 
 CREATE TABLE IF NOT EXISTS callctl.removed_row (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -39,7 +39,7 @@ BEGIN
     INTO names, fields, superseded
     FROM pg_attribute AS a WHERE a.attrelid = of_table AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
   FOR k IN SELECT * FROM callctl.followed_tables(of_table) AS f WHERE f.seen LOOP
-    -- The platform's row is there: what belongs to it comes back. It was counted when it was saved, and has not been taken off since.
+    -- The platform's row is there: its rows are restored. They were counted when they were saved, and have not been subtracted since.
     writes := callctl.set_writes('');
     EXECUTE format(
       'INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE
@@ -71,13 +71,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION callctl.settle_removed_rows(text) IS
-  'Brings back the removed rows of one table whose rows of the platform are there, and counts the others as gone; those whose rows the current role does not see stay. Returns how many came back';
+  'Restores the removed rows of one table whose rows of the platform exist, and counts the others as gone; those whose rows the current role does not see stay. Returns the number restored';
 
 CREATE OR REPLACE FUNCTION callctl.spare_rows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, MDY' SET "TimeZone" = 'UTC' AS $$
 BEGIN
   IF TG_TABLE_SCHEMA <> 'callctl' THEN
-    RAISE EXCEPTION 'callctl.spare_rows() keeps rows of callctl''s own tables, and % is none', TG_RELID::regclass;
+    RAISE EXCEPTION 'callctl.spare_rows() keeps rows of callctl''s own tables, and % is not one of them', TG_RELID::regclass;
   END IF;
   IF TG_WHEN = 'BEFORE' THEN
     EXECUTE format('INSERT INTO callctl.removed_row (relation, part, contents) SELECT %L, %s, r::text FROM %s AS r',

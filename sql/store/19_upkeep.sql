@@ -3,7 +3,7 @@
 
 CREATE OR REPLACE FUNCTION callctl.give_to_owner() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
--- Where another role goes on with a migration, what it makes would be its own, and the functions of the rest could not write there.
+-- If another role continues a migration, what it makes would be its own, and the functions of the rest could not write there.
 DECLARE
   owner constant oid := (
     SELECT mode() WITHIN GROUP (ORDER BY o.owner)
@@ -49,7 +49,7 @@ BEGIN
     statement := format('SELECT setval(%L, (SELECT coalesce(max(%I), 0) + 1 FROM %s), false);', s.name, s.attname, s.of_table);
     EXECUTE format('SELECT q.last_value::numeric + CASE WHEN q.is_called THEN %s ELSE 0 END, (SELECT max(%I) FROM %s) FROM %s AS q',
                    s.seqincrement, s.attname, s.of_table, s.name) INTO next, highest;
-    -- A number near the end is none that callctl has come to.
+    -- callctl has not come to a number near the end.
     IF next <= coalesce(highest, 0) OR next > s.seqmax - 1000000000 THEN
       RETURN NEXT;
     END IF;
@@ -60,7 +60,7 @@ COMMENT ON FUNCTION callctl.sequences_behind() IS
   'The sequences of this schema''s tables whose next number is not above those that are there, or is at the end, as far as the role may read them, and the statement that sets each';
 
 SELECT callctl.give_to_owner();
--- A function that runs as its owner does so on whatever table somebody puts it as a trigger: so no one else may. A trigger that is
+-- A function that runs as its owner does so on any table that has it as a trigger: so no other role may use it. A trigger that is
 -- there fires without that right.
 DO $$
 DECLARE

@@ -1,5 +1,5 @@
--- The integration accounts that are not deleted, and how each is. No secret is read, and no error's text, which may hold one.
--- A time that is infinite, or that no calendar has, is none; nor is one of an error that has not come yet.
+-- The integration accounts that are not deleted, and the state of each. No secret is read, and no error's text, which may hold one.
+-- A time that is infinite, or that no calendar has, is NULL; so is one of an error in the future.
 SELECT a.id::text, a.account_type, a.account_name, a.company_id::text, to_jsonb(c) ->> 'slug' AS slug,
        to_jsonb(c) ->> 'name' AS company_name, a.status, a.is_active,
        CASE WHEN (a.last_error IS NOT NULL OR a.status = 'error') AND a.last_error_at BETWEEN '0001-01-02' AND now()

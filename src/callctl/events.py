@@ -1,4 +1,4 @@
-"""What long work says while it runs: plain values, drawn by ``render`` and by nobody else."""
+"""What long work says while it runs: plain values, which only ``render`` draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPARING_SECONDS = 0.25
 class MigrationStarted:
     """A run holds the migration lock and knows what it will do: the ``steps``, in the order they are taken.
 
-    ``server`` is "host:port", ``client`` the operator as the history names him; ``names`` are (table, documented name,
+    ``server`` is "host:port", ``client`` the operator as the history names them; ``names`` are (table, documented name,
     name here) where the database calls something otherwise than the specification.
     """
 
@@ -96,7 +96,7 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class RotationProgress:
-    """How far a rotation has come, whoever works at it: ``done`` of ``total`` rows, and the values left as they were.
+    """How far a rotation has come, of all its processes: ``done`` of ``total`` rows, and the values left as they were.
 
     ``seconds_left`` is what the rest would take at the pace so far.
     """

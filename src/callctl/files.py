@@ -73,7 +73,7 @@ class PrivateFile:
         os.fchmod(self._descriptor, 0o600)  # whatever the umask takes away
 
     def add(self, text: str) -> None:
-        """Raises ConfigError; of this text nothing stands then."""
+        """Raises ConfigError; nothing of this text is in the file then."""
         data = memoryview(text.encode())
         try:
             while data:
@@ -112,6 +112,18 @@ class PrivateFile:
         os.close(self._descriptor)
         if not self._size:
             self.path.unlink(missing_ok=True)
+
+
+def size(number: int) -> str:
+    """'812 bytes', '64.0 kB', '1.2 GB': in powers of 1024, as PostgreSQL prints them."""
+    if number < 1024:
+        return f"{number} byte{'' if number == 1 else 's'}"
+    value = float(number)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1024
+        if value < 1024 or unit == "TB":
+            break
+    return f"{value:.1f} {unit}"
 
 
 def create_private(name: str, text: str) -> Path:

@@ -68,7 +68,7 @@ _GROUPS = re.compile(
 _UUID = re.compile(
     r"(?<![0-9A-Za-z-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9A-Za-z]|-[0-9A-Za-z])", re.IGNORECASE
 )
-# So many digits in groups are a key, or one of which a part was lost. Timestamps, pids and lists of numbers in a row
+# Digits in groups that make a key, or one of which a part was lost. Timestamps, pids and lists of numbers in a row
 # have hardly a letter among them; of a key's digits more than a third are letters.
 _IN_GROUPS, _LETTERS = 48, 6
 
@@ -85,7 +85,7 @@ def _digits(text: str) -> tuple[int, int]:
 
 
 def _hide_groups(text: str, digits: int, letters: int) -> str:
-    """A run of groups with the parts hidden that have so many digits; a UUID is none, and parts them."""
+    """A run of groups with the parts of that number of digits hidden; a UUID is kept, and separates them."""
     parts: list[str] = []
     end = 0
     for start, stop in [*(match.span() for match in _UUID.finditer(text)), (len(text), len(text))]:
@@ -124,7 +124,7 @@ def hide_keys(text: str) -> str:
 
 
 def looks_like_a_key(text: str) -> bool:
-    """Whether ``text`` holds what may be a key in hexadecimal or base64, or is half of one. A UUID is none."""
+    """Whether ``text`` holds what may be a key in hexadecimal or base64, or is half of one. A UUID is not one."""
     if hide_keys(text) != text:
         return True
     run = _GROUPS.fullmatch(text.strip())
@@ -143,7 +143,7 @@ def redact(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A name that somebody typed, without what a terminal would obey."""
+    """A typed name, without characters that a terminal would obey."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 

@@ -149,8 +149,8 @@ def test_the_plan_shows_no_concurrently(documented: str) -> None:
         for direction in ("up", "down"):
             if direction == "down":
                 migrate.up(settings)
-            online = migrate.plan(connection, settings, direction=direction, atomic=False)
-            atomic = migrate.plan(connection, settings, direction=direction, atomic=True)
+            online = migrate.plan(connection, settings, migrate.Wish(direction))
+            atomic = migrate.plan(connection, settings, migrate.Wish(direction, atomic=True))
             online_sql = [statement.sql for step in online.steps for statement in step.statements]
             atomic_sql = [statement.sql for step in atomic.steps for statement in step.statements]
             assert any("CONCURRENTLY" in sql for sql in online_sql)

@@ -83,7 +83,7 @@ def watched(chain: Chain, direction: Direction, *, through_shadow: bool | None =
     """Run it; the transactions that hold such locks on more than one table, or for more than one statement."""
     settings = Settings(database_url=chain.server.url(chain.database))
     with administer(chain.server.url(chain.database)) as admin:
-        planned = planning.plan(admin, settings, direction=direction, through_shadow=through_shadow)
+        planned = planning.plan(admin, settings, planning.Wish(direction, through_shadow=through_shadow))
         found = status(admin, settings)
         watch = Watch(admin)
         chain.proxy.watch(watch)

@@ -169,7 +169,7 @@ def test_a_subscriber_without_callctl_follows_the_plan(pair: tuple[str, str], ru
             numbers = range(1, 8) if direction == "up" else range(7, 0, -1)
             for number in numbers:
                 to = number if direction == "up" else number - 1
-                plan = migrate.plan(publisher, here, direction=direction, to=to)
+                plan = migrate.plan(publisher, here, migrate.Wish(direction, to))
                 (step,) = plan.steps
                 assert step.number == number
                 needed = step.subscribers

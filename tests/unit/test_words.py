@@ -33,7 +33,7 @@ WORDS = {
     r"ways? back": "the rollback, the steps down",
     r"so many(?! that)": "the number",
     r"to be had": "available; timed out after N s",
-    r"(?<!there )(is|are|was|were) none": "no ..., not a ...",
+    r"(?<!there )(is|are|was|were) (?-i:none)": "no ..., not a ...",
     r"(is|are|was|were) nothing (but|else)": "only",
     r"upon|thereof|hence|lest|nought|naught|whence|thence|whilst|hitherto": "the present-day word",
 }
@@ -44,7 +44,7 @@ _SAY = tuple(WORDS.values())
 FOREIGN = (
     r"```console[^\n]*\n.*?^```",  # a page: the program's own output, whose words are in src
     r"`[^`\n]*`",  # an identifier, a path or a command
-    r'"(mends|catalogue|resealed|sealed)"',  # keys and states of the JSON that callctl prints: a contract with its users
+    r'"(mends|catalogue|resealed|sealed)"',  # keys and states of callctl's JSON: a contract with its users
     r"-- (check|finding)( \(warns\))?: [\w-]+",  # the id of a check
     r"model-catalogue[\w.-]*",  # a published address
     r"\(#[\w-]+\)",  # an anchor

@@ -1,4 +1,4 @@
 -- parameters: company, conversation
 
--- Before the chatbot: on the platform as it stands, a chatbot with a conversation cannot go.
+-- Before the chatbot: on the deployed platform, a chatbot with a conversation cannot be deleted.
 DELETE FROM chatapp.conversations WHERE id = $2::uuid AND company_id = $1::uuid

@@ -1,6 +1,6 @@
--- What verify's transaction goes by: nothing of the session's stands before what the server brings, no query takes longer
--- than it may, the ids of the keys that there are (none: not set), and the defaults of step 12, byte for byte, which the checks
--- of call settings know by sight.
+-- The settings of verify's transaction: no object of the session hides the server's own, no query takes longer than its
+-- timeout, the ids of the keys that there are (none: not set), and the defaults of step 12, byte for byte, with which the checks
+-- of call settings compare first.
 -- Then what a few long scans with large hash tables need: memory for the tables, and nothing compiled.
 SELECT set_config('search_path', 'pg_catalog', true), set_config('quote_all_identifiers', 'off', true), set_config('TimeZone', 'UTC', true),
        set_config('statement_timeout', %(timeout)s, true),

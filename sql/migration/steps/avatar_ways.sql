@@ -111,7 +111,7 @@ SELECT 'unwise', w.what, NULL, NULL, NULL
 FROM t
 CROSS JOIN LATERAL (
   -- A body that calls, selects or writes nothing only sets columns of NEW, which callctl puts back.
-  SELECT format('trigger %I runs %s for each row that fills it, and what that does elsewhere would not go back', f.tgname, f.function)
+  SELECT format('trigger %I runs %s for each row that fills it, and what that does elsewhere would not be undone', f.tgname, f.function)
   FROM fills AS f
   WHERE f.lanname <> 'plpgsql'
      OR f.body ~ '\y(select|insert|update|delete|merge|perform|execute|call|notify|copy|truncate|raise|table|into|open|fetch|alter|create|drop|lock|set)\y'

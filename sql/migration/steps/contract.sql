@@ -3,8 +3,8 @@
 -- objects of this database, in its own names: {"check", "step", "relation", "kind", "name", "facts": {property: value} or null
 -- where the object must be gone, "made": [kind, relation, name] where the facts count only if callctl made it, "always":
 -- the facts that count in any case, "while": [schema, table, column] where it is expected only while that column is there}.
--- "whole" lists the tables that are the migration's own: what else stands on them is "added". "own" lists callctl's own tables:
--- nothing else belongs on them, nor in their schema but "archived", the platform's tables that a way down has put there, and
+-- "whole" lists the tables that are the migration's own: anything else on them is "added". "own" lists callctl's own tables:
+-- nothing else belongs on them, nor in their schema but "archived", the platform's tables that migrate down has put there, and
 -- the functions that a step under way has made, which a trigger of callctl's runs. "relied" lists the platform's tables that the migration relies on: no other
 -- trigger or rule may keep a row of theirs from being written.
 WITH contract AS (

@@ -1,7 +1,7 @@
 -- What the catalog says of tables and functions, a fact a row: relation (of a function its schema), kind, name, property,
 -- value; all as PostgreSQL prints it, names with their quotes where they need them, whatever the search_path. 'asked' says
 -- of which: {"tables": [[schema, table], ...], "functions": [[schema, name], ...]}; a null in the place of a name is every one.
--- What is left out is nobody's promise: grants, comments, tablespaces, statistics targets, storage parameters of tables, the
+-- Not included, because no step promises them: grants, comments, tablespaces, statistics targets, storage parameters of tables, the
 -- order of columns, the names of NOT NULL constraints; of the platform's schema owners, too. No lock beyond ACCESS SHARE.
 WITH asked AS (
   SELECT '{}'::jsonb AS what
@@ -24,7 +24,7 @@ WITH asked AS (
   JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
   WHERE e.extname = 'pgcrypto'
 ), own AS (
-  -- callctl's schema, and the role that most of its tables belong to: whoever took over a part is not taken for its owner.
+  -- callctl's schema, and the role that most of its tables belong to: a role that took over a part is not taken for its owner.
   SELECT n.oid AS schema, n.nspname, n.nspowner, (
            SELECT mode() WITHIN GROUP (ORDER BY o.owner)
            FROM (SELECT n.nspowner AS owner

@@ -1,7 +1,7 @@
 -- What the new application would write, in a small way: a pilot of the call feature. The comment over a statement is
 -- what the demo calls its rows. Documented names; callctl adapts them.
 -- Two kinds of rows are left alone, since the application's newer write stays in them on the way down, and the demo
--- compares with what was there before: rows whose old type nobody documented, and chatbots whose settings were NULL.
+-- compares with what was there before: rows whose old type is undocumented, and chatbots whose settings were NULL.
 
 -- companies switched on
 UPDATE chatapp.companies

@@ -1,4 +1,4 @@
--- The end of a rotation, written once, by whoever comes first after its last range; the ranges go,
+-- The end of a rotation, written once, by the first process after its last range; the ranges go,
 -- and say which targets were gone through: no row where another run had ended it.
 -- %(rotation)s, %(counts)s, %(from_keys)s, %(failures)s
 WITH ended AS (

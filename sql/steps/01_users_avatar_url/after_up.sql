@@ -1,4 +1,4 @@
--- Step 1, after: addresses that an earlier down shortened come back in full, where the shortened one is still stored.
+-- Step 1, after: URLs that an earlier down shortened are restored in full, if the shortened one is still stored.
 
 -- For the new type PostgreSQL has made the column's indexes and statistics objects again, without all that they had.
 SELECT callctl.put_back_settings(1);

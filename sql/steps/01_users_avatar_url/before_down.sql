@@ -26,5 +26,5 @@ CALL callctl.lock_table('chatapp.users'::regclass);
 SELECT callctl.remember_settings(1, 'chatapp.users'::regclass, 'avatar_url'::name);
 
 -- fix: callctl migrate down --to 0 --truncate-avatars saves each address that is too long, and shortens it
--- check: avatars-fit: every avatar_url fits the type it goes back to
+-- check: avatars-fit: every avatar_url fits the type that the column gets back
 SELECT id, length(avatar_url) AS characters FROM chatapp.users WHERE length(avatar_url) > (SELECT callctl.remembered_length(1));

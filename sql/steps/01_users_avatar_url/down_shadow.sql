@@ -34,7 +34,7 @@ UPDATE chatapp.users AS u SET avatar_url = left(found.avatar_url, (SELECT callct
 FROM found WHERE u.id = found.id;
 
 -- fix: callctl migrate down --to 0 --truncate-avatars saves each address that is too long, and shortens it
--- check: avatars-fit: every avatar_url fits the type it goes back to
+-- check: avatars-fit: every avatar_url fits the type that the column gets back
 -- callctl: commit
 SELECT id, length(avatar_url) AS characters FROM chatapp.users WHERE length(avatar_url) > (SELECT callctl.remembered_length(1));
 

@@ -1,5 +1,5 @@
--- Step 4, after: flags that an earlier down took away come back, where the type is still the one it left and no write of
--- either form was seen since. The others are marked superseded: they are listed, and never put back.
+-- Step 4, after: flags that an earlier down removed are restored, if the type is still the one it left and no write of
+-- either form was seen since. The others are marked superseded: they are listed, and never restored.
 
 -- callctl: no-transaction
 SELECT callctl.leave_no_more_room(4);

@@ -1,5 +1,5 @@
--- Step 5 down, before: the type column comes back as it was written down, every row reading 'chat' at once, with the triggers
--- that keep both forms in step from that transaction on.
+-- Step 5 down, before: the type column is made again from its recorded definition. Every row reads 'chat' at once, and triggers
+-- keep both forms in step from that transaction on.
 
 -- callctl: generated
 SELECT ddl FROM callctl.definition WHERE step = 5 AND kind IN ('column', 'default', 'setting') ORDER BY ordinal;

@@ -1,4 +1,4 @@
--- Step 6 down, after: unknown types go back where the flags are still the ones that were stored beside them and no write of
+-- Step 6 down, after: unknown types are restored if the flags are still those that were stored with them and no write of
 -- either form was seen since; then everything else that the column had: indexes, constraints, statistics, comments, grants.
 
 -- Who broke the inheritance rule is recorded for as long as there is a rule; behind no lock, since they may be many.

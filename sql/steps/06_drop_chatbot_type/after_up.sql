@@ -1,4 +1,4 @@
--- Step 6, after: who broke the inheritance rule already is recorded; the enum type goes too, if nothing else uses it.
+-- Step 6, after: chatbots that already break the inheritance rule are recorded; the enum type is dropped, too, if nothing else uses it.
 
 -- Hybrids were saved beside the type; their flags are in their columns, and no type says otherwise any more.
 DELETE FROM callctl.saved_value
@@ -15,7 +15,7 @@ WHERE ((c.enabled_chat AND NOT p.enable_chat) OR (c.enabled_call AND NOT p.enabl
 ON CONFLICT (chatbot_id) DO NOTHING;
 
 -- Where step 12 is applied already (the drops were deferred), the old application has made call bots behind it, and knew
--- of no call settings. They get the defaults as step 12 gives them. Its way down takes them back: what stood there before
+-- of no call settings. They get the defaults as step 12 gives them. Step 12 down takes them back: what was stored before
 -- up it has saved already, and of what it has not, nothing did.
 -- callctl: batched
 WITH found AS (

@@ -1,5 +1,5 @@
--- Step 6 down, before: the type column comes back as it was written down, every row reading 'chat' at once, with the triggers
--- that keep both forms in step from that transaction on.
+-- Step 6 down, before: the type column is made again from its recorded definition. Every row reads 'chat' at once, and triggers
+-- keep both forms in step from that transaction on.
 
 -- callctl: commit
 DROP TRIGGER IF EXISTS check_chatbot_capabilities ON chatapp.chatbots;

@@ -4,7 +4,7 @@
 -- callctl: no-transaction
 DROP INDEX CONCURRENTLY IF EXISTS chatapp.idx_ai_models_model_type;
 
--- Nobody writes between the saving and the dropping; the table has tens of rows.
+-- No session writes between the saving and the dropping; the table has tens of rows.
 CALL callctl.lock_table('chatapp.ai_models'::regclass);
 
 SELECT callctl.save_made_columns(7, 'chatapp.ai_models'::regclass);

@@ -1,5 +1,5 @@
--- Step 9, again: integration_accounts comes back from the archive as it was archived, rows, columns, indexes, constraints and policies, before
--- anyone can write. Run in place of up.sql where callctl.integration_accounts is there; nothing of up.sql is made again.
+-- Step 9, again: integration_accounts returns from the archive as it was archived, rows, columns, indexes, constraints and policies, before
+-- any session can write. Runs in place of up.sql if callctl.integration_accounts exists; nothing of up.sql is made again.
 
 -- Its foreign keys become what they were.
 -- callctl: generated, commit

@@ -1,5 +1,5 @@
--- Step 10, again: calls comes back from the archive as it was archived, rows, columns, indexes, constraints and policies, before
--- anyone can write. Run in place of up.sql where callctl.calls is there; nothing of up.sql is made again.
+-- Step 10, again: calls returns from the archive as it was archived, rows, columns, indexes, constraints and policies, before
+-- any session can write. Runs in place of up.sql if callctl.calls exists; nothing of up.sql is made again.
 
 -- Its foreign keys become what they were.
 -- callctl: generated, commit

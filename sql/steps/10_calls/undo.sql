@@ -1,5 +1,5 @@
--- Step 10, given up before its end: calls goes, which nothing was written into, and the step is pending again. Where it was
--- to come back from the archive, it is there still.
+-- Step 10, given up before its end: calls, still empty, is dropped, and the step is pending again. If it was
+-- about to return from the archive, it is still there.
 
 SELECT callctl.drop_unfinished_table(10, to_regclass('chatapp.calls'));
 

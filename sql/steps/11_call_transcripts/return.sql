@@ -1,5 +1,5 @@
--- Step 11, again: call_transcripts comes back from the archive as it was archived, rows, columns, indexes, constraints and policies, before
--- anyone can write. Run in place of up.sql where callctl.call_transcripts is there; nothing of up.sql is made again.
+-- Step 11, again: call_transcripts returns from the archive as it was archived, rows, columns, indexes, constraints and policies, before
+-- any session can write. Runs in place of up.sql if callctl.call_transcripts exists; nothing of up.sql is made again.
 
 ALTER TABLE callctl.call_transcripts SET SCHEMA chatapp;
 

@@ -1,5 +1,5 @@
--- Step 11, given up before its end: call_transcripts goes, which nothing was written into, and the step is pending again. Where it was
--- to come back from the archive, it is there still.
+-- Step 11, given up before its end: call_transcripts, still empty, is dropped, and the step is pending again. If it was
+-- about to return from the archive, it is still there.
 
 SELECT callctl.drop_unfinished_table(11, to_regclass('chatapp.call_transcripts'));
 

@@ -1,4 +1,4 @@
--- Step 12, after: flags and call settings that an earlier down took away come back, where no one has written others since.
+-- Step 12, after: flags and call settings that an earlier down removed are restored, if there was no other write since.
 
 -- callctl: batched
 WITH kept AS (

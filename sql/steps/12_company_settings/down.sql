@@ -39,7 +39,7 @@ WITH found AS (
   INSERT INTO callctl.saved_value (chatbot_id, field, saved_by, value, left_there)
   SELECT id, 'settings.call', 'down', held, goes_back
   FROM found
-  -- The defaults of a call-enabled chatbot come back by themselves where there was nothing.
+  -- The defaults of a call-enabled chatbot return by themselves if it had no call settings.
   WHERE NOT (enabled_call AND COALESCE(goes_back, '{}') IN ('{}', 'null') AND COALESCE(held, '{}') = callctl.default_call_settings())
   ON CONFLICT (relation, field, saved_by, row_id) WHERE superseded_at IS NULL
   DO UPDATE SET value = EXCLUDED.value, left_there = EXCLUDED.left_there, saved_at = now()

@@ -1,4 +1,4 @@
--- The companies that somebody named, soft-deleted ones too, or where nobody named any, all that are not deleted: what stands
+-- The named companies, soft-deleted ones too, or if none is named, all that are not deleted: the value
 -- at features.callEnabled, what keeps the flag from being written there, and how many call-enabled chatbots each has. A call
 -- is taken where company and chatbot both say so (specification, L2285).
 -- The slug is read from the row, so that a platform without such a column is served by id.

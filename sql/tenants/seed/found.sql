@@ -1,5 +1,5 @@
 -- The models of some keys: id, key, whether it is there for customers, whether callctl inserted it, and the columns that a
--- catalogue can fill, as text. The soft-delete column may be absent, and columns may have other names: those are put in.
+-- catalog can fill, as text. The soft-delete column may be absent, and columns may have other names: those are put in.
 -- A model may wait for step 6 in callctl's schema: it is in none of the platform's tables then, and is as it will be inserted.
 SELECT t.id::text, t.{key}::text, {live},
        EXISTS (SELECT FROM callctl.made AS r WHERE r.kind = 'row' AND r.relation = 'ai_models' AND r.name = t.id::text),

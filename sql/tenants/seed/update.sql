@@ -1,2 +1,2 @@
--- The fields of a model that the catalogue has otherwise.
+-- The fields of a model whose values differ from the catalog.
 UPDATE {models} SET {changes} WHERE id = %(id)s::uuid

@@ -1,5 +1,5 @@
 -- The documented defaults for some call-enabled chatbots that have no call settings, in the order of their ids; everything else
--- in their settings stays. What stood there is saved, as step 12 does, so that a way down puts it back.
+-- in their settings stays. The earlier value is saved, as step 12 does, so that migrate down restores it.
 -- %(above)s: the last id that is done, or NULL; %(limit)s. Of each chatbot: whether its settings are stored as they were meant,
 -- which a trigger may have prevented; and what they are.
 WITH found AS (

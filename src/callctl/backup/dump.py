@@ -55,7 +55,7 @@ class Source:
 
 
 class DumpLockTimeout(Exception):
-    """pg_dump did not get a lock in time: somebody asked for a stronger one after ours."""
+    """pg_dump did not get a lock in time: another session requested a stronger one after ours."""
 
 
 def tables_of(connection: Connection, left_out: Sequence[str]) -> tuple[Table, ...]:

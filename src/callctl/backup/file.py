@@ -191,7 +191,7 @@ _CHUNK = 1 << 20
 class BackupFile:
     """FILE.partial, mode 0600, until it is ``kept``: named FILE, and not to be removed any more.
 
-    It is locked for as long as somebody writes to it, so that what a killed run left is told from what is under way.
+    It is locked while a run writes to it, which tells the file of a killed run from one in progress.
     FILE.manifest.json.partial says meanwhile, by its inode, that it is callctl's: another file of that name is refused.
     """
 
@@ -239,7 +239,7 @@ class BackupFile:
             self.descriptor = os.open(self._partial, flags)
 
     def _assert_own(self) -> None:
-        """What is there already was left by a killed run of ours: nobody else has it open, or under another name."""
+        """Check that a killed run of ours left the existing file: no other process has it open, and it has one name."""
         there = os.fstat(self.descriptor)
         if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid() or there.st_nlink != 1:
             raise OSError(0, "it is there already, and is not a file of yours alone")
@@ -342,7 +342,7 @@ def digest(descriptor: int, on_bytes: Callable[[int], None]) -> str:
 
 
 def open_dump(file: Path) -> int:
-    """A descriptor of a dump in pg_dump's custom format, to read from. Raises ConfigError where it is none."""
+    """A descriptor of a dump in pg_dump's custom format, to read from. Raises ConfigError if it is not one."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as problem:

@@ -109,7 +109,7 @@ class Replay:
                 self._send_rows(lines, total)
             except (psycopg.Error, _EndedEarly):
                 if lines.ended:
-                    self._assert_whole(child)  # half a line, because pg_restore could not go on
+                    self._assert_whole(child)  # half a line, because pg_restore could not continue
                 raise
             self._assert_whole(child)
 

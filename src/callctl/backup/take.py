@@ -1,4 +1,4 @@
-"""A backup: one file of pg_dump's that everything can come back from, and a manifest beside it."""
+"""A backup: one file of pg_dump's that can restore everything, with a manifest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# Nobody waits behind a session that waits for ACCESS SHARE.
+# No session waits behind one that waits for ACCESS SHARE.
 _PATIENCE = 10
 
 
@@ -146,7 +146,7 @@ NO_FILE = State("unchanged", "no file was left")
 
 
 def _begin(connection: Connection, settings: Settings, left_out: Sequence[str]) -> tuple[Source, Program]:
-    """What stands in the way is found out before anything is locked or written; no query waits long for a lock."""
+    """Find obstacles before anything is locked or written; no query waits long for a lock."""
     database.set_lock_timeout(connection, _PATIENCE * settings.lock_timeout_ms)
     _assert_may_be_left_out(connection, settings, left_out)
     _assert_readable(connection, settings, left_out)
@@ -204,7 +204,7 @@ def _assert_readable(connection: Connection, settings: Settings, left_out: Seque
 def _take(
     connection: Connection, settings: Settings, file: BackupFile, left_out: Sequence[str], on_event: OnEvent
 ) -> Manifest:
-    """Dump, count, and name both files. A lock that is not to be had is asked for again, from the beginning."""
+    """Dump, count, and name both files. A lock that is not available is asked for again, from the beginning."""
     import psycopg
 
     _, program = _begin(connection, settings, left_out)

@@ -149,7 +149,7 @@ _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")
 
 
 def globals_first(arguments: Sequence[str]) -> list[str]:
-    """``arguments`` with the global options moved before the command, so that they may stand anywhere."""
+    """``arguments`` with the global options moved before the command, so that they may be anywhere."""
     first: list[str] = []
     rest: list[str] = []
     remaining = iter(arguments)
@@ -169,7 +169,7 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run callctl and exit with its code. Whatever happens, nobody but a developer sees a traceback."""
+    """Run callctl and exit with its code. Only a developer ever sees a traceback."""
     # What fails while Python throws something away, such as a pipeline that a second Ctrl-C has interrupted at its
     # end: what there is to say of it has been said by then.
     output.protect()

@@ -44,7 +44,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Globals:
-    """What stood in the global options; the command adds its own and turns them into Settings."""
+    """The values of the global options; the command adds its own and turns them into Settings."""
 
     config: str | None = None
     options: Mapping[str, object | None] = field(default_factory=dict)
@@ -170,7 +170,7 @@ def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connectio
 
 
 def asks(connection: Connection, *, yes: bool) -> bool:
-    """Whether somebody is asked before something is written: a sandbox and ``--yes`` need no asking."""
+    """Whether to ask for confirmation before a write: not for a sandbox, and not with ``--yes``."""
     from callctl.database.connection import is_sandbox
 
     return not (yes or is_sandbox(connection))
@@ -184,7 +184,7 @@ def can_ask() -> bool:
 def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool) -> None:
     """Ask before something is written; ``text`` says what, as the start of a question.
 
-    Raises Refused where the answer is no or nobody can be asked.
+    Raises Refused if the answer is no, or if there is no terminal to ask at.
     """
     if not asks(connection, yes=yes):
         return
@@ -203,7 +203,7 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
 def assert_named(
     connection: Connection, settings: Settings, given: str | None, *, yes: bool, needed: bool, command: str
 ) -> None:
-    """Raise Refused where the database's name does not let a command go on, before it looks at anything else.
+    """Raise Refused where the database's name does not let a command continue, before it looks at anything else.
 
     ``given`` is the value of --confirm-database: it must be the name, whether a name is ``needed`` or not. Where one is
     needed and none is given, :func:`confirm_name` asks for it at a terminal; --yes is not a name.
@@ -246,7 +246,7 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
 
 
 def place(connection: Connection, settings: Settings) -> str:
-    """What somebody who is asked must know of a database: 'platform on db.example:5432 (production)'."""
+    """What a person must know of a database to confirm: 'platform on db.example:5432 (production)'."""
     from callctl.database import connection as database
 
     return printable(database.target_of(connection, settings).place)

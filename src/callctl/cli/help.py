@@ -1,4 +1,4 @@
-"""How --help looks: options and commands in groups, in the order in which somebody looks for them.
+"""How --help looks: options and commands in groups, in the order in which a reader looks for them.
 
 It is click's own text, and not typer's with rich: importing what that needs takes longer than all the rest of --help.
 """
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 HELP_NAMES = ["-h", "--help"]
-# The commands in the groups in which somebody looks for one.
+# The commands in the groups in which a reader looks for one.
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Migrate": ("preflight", "migrate", "verify", "backup", "restore", "purge", "code-refs"),
     "Secrets": ("rotate-secrets", "webhooks", "keys", "accounts"),

@@ -107,7 +107,7 @@ class RunReport:
             self._write()
 
     def _write(self) -> None:
-        """Never half a page. A disk that is full stops no migration: somebody is told, and the run goes on."""
+        """Never half a page. A full disk stops no migration: the user is told, and the run continues."""
         from callctl.render import run_page as render_run
 
         assert self._file is not None
@@ -125,7 +125,7 @@ class RunReport:
 def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str | None = None) -> None:
     """Look, ask, run, and show what was done. ``named`` is the database that is meant, where a name was given.
 
-    Whoever is asked sees first what preflight finds; the run looks again, under the lock. Where nobody is asked, the
+    A person who is asked first sees what preflight finds; the run looks again, under the lock. Without a question, the
     run alone looks, and shows it.
     """
     from callctl.config.database_url import is_production
@@ -140,7 +140,7 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
         common.answering()
         with common.connected(settings) as connection:
             common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
-            render_answers.plan(_plan(connection, settings, wish), settings.output)
+            render_answers.plan(migrate.plan(connection, settings, wish), settings.output)
         return
     asked = False
     if not options.yes or by_name or named is not None:
@@ -162,20 +162,6 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
     render_answers.run(run, settings.output, common.target())
 
 
-def _plan(connection: common.Connection, settings: Settings, wish: Wish) -> Plan:
-    from callctl.migration import migrate
-
-    return migrate.plan(
-        connection,
-        settings,
-        direction=wish.direction,
-        to=wish.to,
-        defer_drops=wish.defer_drops,
-        atomic=wish.atomic,
-        through_shadow=wish.through_shadow,
-    )
-
-
 def _look_and_ask(
     connection: common.Connection, settings: Settings, wish: Wish, options: RunOptions, *, by_name: bool
 ) -> None:
@@ -183,17 +169,18 @@ def _look_and_ask(
 
     Raises LockHeld where another callctl is at work; Refused.
 
-    What another callctl is in the middle of would only mislead, so nobody may be at work when it looks, and what blocks
-    counts only if nobody is afterwards. ``--wait`` waits for that.
+    The state in the middle of another run would mislead, so no other run may be active when it looks, and what blocks
+    counts only if none is active afterwards. ``--wait`` waits for that.
     """
     from callctl.database import lock
+    from callctl.migration import migrate
     from callctl.migration.checks.preflight import MATTERS, preflight
     from callctl.render import progress as render_progress
 
     while True:
         with render_progress.running(settings.output) as on_event:
             lock.let_others_finish(connection, settings, wait=options.wait, on_event=on_event)
-        planned = _plan(connection, settings, wish)
+        planned = migrate.plan(connection, settings, wish)
         if not planned.steps:
             return
         findings = preflight(
@@ -336,14 +323,13 @@ def plan(
     from callctl.render import migration as render_answers
 
     with common.connected(settings) as connection:
-        planned = migrate.plan(
-            connection,
-            settings,
-            direction="down" if down else "up",
-            to=target,
+        wish = migrate.Wish(
+            "down" if down else "up",
+            target,
             defer_drops=defer_drops,
             through_shadow=_through_shadow(shadow, in_place),
         )
+        planned = migrate.plan(connection, settings, wish)
     render_answers.plan(planned, settings.output)
 
 

@@ -44,7 +44,7 @@ ANSWER_SECONDS = 3.0
 
 
 def pooler_sessions(connection: Connection, pid: int, another: Callable[[], Connection]) -> Sessions:
-    """What stands between ``connection`` and the server that has just said its process is ``pid``.
+    """Whatever is between ``connection`` and the server, whose process is ``pid`` by its own answer.
 
     A pooler makes up a process number when a client connects; the server's own answer then differs. Behind one a
     second connection, ``another``, is opened, and both ask in turn: with sessions of their own, each always gets its
@@ -189,7 +189,7 @@ def most_connections(settings: Settings) -> int:
 
 
 def sessions(connection: Connection, settings: Settings, pid: int) -> Sessions:
-    """Whether a client of what stands at that address has a session of its own; ``pid`` is the process that answers."""
+    """Whether each client of the program at that address has its own session; ``pid`` is the process that answers."""
     return pooler_sessions(connection, pid, partial(_open, settings, "callctl"))
 
 
@@ -575,7 +575,7 @@ def fire_deferred(connection: Connection) -> None:
 def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
     """Bound how long the session's next statements wait for a lock, and read it back.
 
-    Behind a pooler a setting can land on another server connection; then this refuses to go on.
+    Behind a pooler a setting can land on another server connection; then this refuses to continue.
     """
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{milliseconds}ms",))
     row = connection.execute("SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'").fetchone()
@@ -585,12 +585,6 @@ def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
             "lock_timeout does not stay set on this connection",
             hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
         )
-
-
-def server_of(connection: Connection) -> str:
-    """Where its server is, for a person: "host:port"."""
-    info = connection.info
-    return server(info.host or "the local socket", info.port)
 
 
 class NotStored(Exception):

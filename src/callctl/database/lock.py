@@ -1,6 +1,6 @@
 """One callctl at a time on a schema: the migration lock, the work lock, and the orphans of a killed run.
 
-The migration lock says who is at work. It stands on a session of its own, so it can be lost while the work goes on.
+The migration lock says which run is active. A session of its own holds it, so it can be lost while the work continues.
 The work lock is therefore held by the session that works, and taken again by each of its transactions: a server process
 that still runs the last statement of a killed callctl still holds it.
 """
@@ -36,7 +36,7 @@ ROTATION_CLASS = LOCK_CLASS + 4
 STORE_CLASS = LOCK_CLASS + 5
 # Of webhook secrets, which one callctl at a time replaces or puts back.
 WEBHOOK_CLASS = LOCK_CLASS + 6
-# Of a load test, one at a time: whose rows are there while nobody has it, were left by one that was killed.
+# Of a load test, one at a time: rows that are there while no process holds it were left by a killed one.
 LOADTEST_CLASS = LOCK_CLASS + 7
 # What the holder of the migration lock is doing, as a number (:func:`mark`). Every role sees pg_locks whole.
 DOING_CLASS = LOCK_CLASS + 8
@@ -71,7 +71,7 @@ RESTORE_SESSION = "callctl restore"
 # And those of a command that writes the platform's rows outside of steps and rotations.
 OPERATE_SESSION = "callctl operate"
 
-# How long a transaction may stand open with nobody talking to the server: a frozen or cut-off callctl holds locks.
+# How long a transaction may be open without a word to the server: a frozen or cut-off callctl holds locks.
 IDLE_MS = 10_000
 # How long an orphan may finish its statement before it is ended, and how long it may take to end.
 ORPHAN_SECONDS = 10.0
@@ -318,7 +318,7 @@ class MigrationLock:
             self._on_event(Notice("the migration lock was lost before the end: another callctl may have run meanwhile"))
 
     def assert_held(self, state: Callable[[], State] | None = None) -> None:
-        """Raise StepFailed where the lock's session is gone: somebody else may have the lock by now.
+        """Raise StepFailed where the lock's session is gone: another session may have the lock by now.
 
         ``state`` says how far the step has come, for the message; it is asked only then.
         """

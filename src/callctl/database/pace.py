@@ -51,15 +51,15 @@ class BatchSize:
 class Pace:
     """Waits, between two transactions, while the operator or a replica asks for it.
 
-    How far a replica is behind is measured here, by when this server stood where the replica stands now: the server's
-    own replay_lag stops moving when a replica stops replaying.
+    The lag of a replica is the time since this server had the replica's present position: the server's own replay_lag
+    stops moving when a replica stops replaying.
     """
 
     def __init__(self, settings: Settings, connection: Connection, on_event: OnEvent) -> None:
         self._settings = settings
         self._connection = connection
         self._on_event = on_event
-        self._stood: deque[tuple[int, float]] = deque()  # (WAL position, when this server stood there)
+        self._stood: deque[tuple[int, float]] = deque()  # (WAL position, when this server had it)
         self._looked = -LOOK_SECONDS
 
     def keep(self) -> None:
@@ -112,7 +112,7 @@ class Pace:
         return worst[1], worst[0]
 
     def _when(self, replayed: int) -> float:
-        """When this server stood where a replica stands now, as far as has been watched."""
+        """When this server had a replica's present position, as far as has been watched."""
         when = self._stood[0][1]
         for position, seen in self._stood:
             if position > replayed:

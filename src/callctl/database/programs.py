@@ -76,7 +76,7 @@ class ServerUser:
     """Whom the server runs as: PostgreSQL refuses to run as root.
 
     ``ids`` is the user and group to change to, or None to stay. ``prefix`` is a command that makes the server
-    see itself as somebody else in a user namespace, where root can't change its user.
+    see itself as another user in a user namespace, where root can't change its user.
     """
 
     ids: tuple[int, int] | None = None
@@ -180,7 +180,7 @@ def run_as(
         try:
             out, err = process.communicate()
         except BaseException:
-            # initdb has a server of its own, which would go on writing where callctl cleans up.
+            # initdb has a server of its own, which would keep writing while callctl cleans up.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()  # to the end of what each of them had open
@@ -365,7 +365,7 @@ def reaching(connection: Connection, program: Program, application_name: str) ->
 
 # How long it may take to end by itself once it was asked to.
 _PATIENCE_SECONDS = 5.0
-# Of what it says, so much is kept: the reason stands at the end.
+# Characters of its output that are kept: the reason is at the end.
 _KEPT_LINES = 40
 _LONGEST = 600
 # Not "detail: Query was: ...", which is long and says nothing to who runs it.

@@ -118,7 +118,7 @@ def is_archived(connection: Connection, table: str) -> bool:
 
 
 def has_schema(connection: Connection) -> bool:
-    """Whether this database has a schema callctl, whoever made it."""
+    """Whether this database has a schema callctl, of any owner."""
     row = connection.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone()
     return bool(row and row[0])
 
@@ -341,7 +341,7 @@ def flush(connection: Connection, committed: str) -> None:
 
 
 def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
-    """Whether this step is half done by a file that is no longer the one here: callctl was upgraded in the middle."""
+    """Whether this step is partly applied by another file than the one here: callctl was upgraded in between."""
     row = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE sha256 = %s) FROM callctl.checkpoint"
         " WHERE step = %s AND direction = %s",
@@ -375,7 +375,7 @@ def has_shadow(connection: Connection) -> bool:
 
 
 def saved_summary(connection: Connection) -> tuple[Saved, ...]:
-    """What callctl keeps for a way back, and what :func:`purge` would delete."""
+    """The records that callctl keeps for a rollback, and that :func:`purge` would delete."""
     if not exists(connection):
         return ()
     tables = connection.execute(read_sql("database/archived_tables.sql")).fetchall()
@@ -404,7 +404,7 @@ def _count(connection: Connection, table: str) -> int:
 def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
     """Delete everything that is saved; returns what it was. The one way to delete it.
 
-    Raises LockHeld where a run is at work, StepFailed where a lock is not to be had; nothing is deleted then.
+    Raises LockHeld where a run is at work, StepFailed where a lock is not available; nothing is deleted then.
     """
     with at_work(settings, command="purge", on_event=on_event) as (connection, _):
 

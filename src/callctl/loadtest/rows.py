@@ -1,8 +1,8 @@
 """The rows of a load test and the queries it runs: a company of its own; made, found again, removed.
 
-Its id is written down in ``callctl.load_test`` by the transaction that makes it, and stands in its slug; the ids of its
-other rows follow from it. Only a company that has both is ever removed, so a killed load test leaves nothing that the
-next one does not find. What else has come to belong to it is named, and then nothing of it is removed.
+The transaction that makes it writes its id to ``callctl.load_test``. The id is part of its slug, and the ids of its other
+rows follow from it. Only a company that has both is ever removed, so the next load test finds everything that a killed
+one left. Rows of others that now belong to it are named, and then nothing of it is removed.
 """
 
 from __future__ import annotations

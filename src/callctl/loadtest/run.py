@@ -41,7 +41,7 @@ OTHER_SESSIONS = 3
 
 @dataclass(frozen=True)
 class Leftover:
-    """A company that a load test has left; ``removable`` is false where somebody has made it his own since."""
+    """A company that a load test has left; ``removable`` is false if it now has rows of others."""
 
     company_id: str
     started_at: datetime
@@ -184,7 +184,7 @@ class Sampler(threading.Thread):
     def __init__(
         self, connection: Connection, naming: Naming, alive: Callable[[], None], stop: Callable[[str], None]
     ) -> None:
-        """``alive`` raises when the load may not go on; then ``stop`` is called with why."""
+        """``alive`` raises when the load may not continue; then ``stop`` is called with why."""
         super().__init__(daemon=True)
         self._connection = connection
         self._naming = naming
@@ -386,7 +386,7 @@ def _under_load(run: _Run, runner: asyncio.Runner, looking: Connection) -> tuple
     try:
         runner.run(run.load.run())
     except KeyboardInterrupt:
-        # One that comes before the load's first moment is noted by nobody else; after its last, all was measured.
+        # Nothing else records one before the load's first moment; after its last, all was measured.
         run.load.interrupted |= not run.load.ended
     finally:
         cpu = (time.process_time() - before) / max(time.perf_counter() - began, 0.001)

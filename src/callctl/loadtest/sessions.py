@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SESSION = "callctl loadtest"
 LINES = 20
-# One dashboard for so many sessions; each asks one query after another, so many seconds apart.
+# Sessions for each dashboard; seconds between its queries.
 SESSIONS_OF_A_DASHBOARD = 10
 DASHBOARD_SECONDS = 0.2
 DASHBOARD = (
@@ -272,4 +272,4 @@ def script() -> Iterator[tuple[float, str, int | None]]:
 
 
 class _Lost(Exception):
-    """A connection is gone, or somebody has stopped the load: it cannot go on."""
+    """A connection is gone, or the load was stopped: it cannot continue."""

@@ -1,5 +1,5 @@
 """The numbered steps, up and down: plan, run, adopt, look at a live run. Promises that what is reported as done is
-committed and was checked. May import secrets, statements, database, config; inside, this folder stands over run and
+committed and was checked. May import secrets, statements, database, config; inside, this folder is above run and
 checks, and these over steps.
 """
 

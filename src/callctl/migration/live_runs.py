@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# A session that waits for a lock gives up after lock_timeout and pauses for two seconds at most (with_retries): whoever
-# looks for longer than that sees it wait.
+# A session that waits for a lock gives up after lock_timeout and pauses for two seconds at most (with_retries): a look
+# that lasts longer sees it wait.
 LOOK_SECONDS = 2.5
 _BETWEEN_SECONDS = 0.03
 # A statement that has run for so long is no passing one between two attempts at a lock.

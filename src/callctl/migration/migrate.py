@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -109,12 +109,11 @@ def up(
     to: int | None = None,
     defer_drops: bool = False,
     atomic: bool = False,
-    dry_run: bool = False,
     wait: bool = False,
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
 ) -> Migrated:
-    """Apply the pending steps, up to ``to``. Goes on where an earlier run stopped.
+    """Apply the pending steps, up to ``to``. Resumes where an earlier run stopped.
 
     ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
     later run without it takes them. ``atomic`` takes all steps in one transaction, behind whose locks clients
@@ -123,7 +122,7 @@ def up(
     LockHeld; StepFailed; Interrupted.
     """
     wish = Wish("up", to, defer_drops=defer_drops, atomic=atomic)
-    return take(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event, on_findings=on_findings)
+    return take(settings, wish, wait=wait, on_event=on_event, on_findings=on_findings)
 
 
 def down(
@@ -133,7 +132,6 @@ def down(
     truncate_avatars: bool = False,
     through_shadow: bool | None = None,
     atomic: bool = False,
-    dry_run: bool = False,
     wait: bool = False,
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
@@ -145,34 +143,19 @@ def down(
     ``atomic``, ``on_findings`` and what it raises are as in :func:`up`.
     """
     wish = Wish("down", to, atomic=atomic, truncate_avatars=truncate_avatars, through_shadow=through_shadow)
-    return take(settings, wish, dry_run=dry_run, wait=wait, on_event=on_event, on_findings=on_findings)
+    return take(settings, wish, wait=wait, on_event=on_event, on_findings=on_findings)
 
 
 def take(
     settings: Settings,
     wish: Wish,
     *,
-    dry_run: bool = False,
     wait: bool = False,
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
 ) -> Migrated:
     """Take the steps that the operator asked for: :func:`up` or :func:`down`, with what they raise."""
     began = time.monotonic()
-    direction, to = wish.direction, wish.to
-    if dry_run:
-        with closing(database.connect(settings)) as connection:
-            planned = plan(
-                connection,
-                settings,
-                direction=direction,
-                to=to,
-                defer_drops=wish.defer_drops,
-                atomic=wish.atomic,
-                through_shadow=wish.through_shadow,
-            )
-        steps = tuple(MigratedStep(step.number, step.name, 0.0, 0) for step in planned.steps)
-        return Migrated(direction, steps, 0.0, planned.deferred)
     try:
         return _at_work(settings, wish, began, wait=wait, on_event=on_event, on_findings=on_findings)
     except KeyboardInterrupt:
@@ -348,7 +331,7 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
                     taken.append(_take(replace(run, step=step.number), step, script, checks, runner.run_whole))
         except transactions.Failed as failed:
             failures[:] = [failed]
-            # A lock that was not to be had is asked for again, from the first step on.
+            # A lock that was not available is asked for again, from the first step on.
             raise failed.cause if isinstance(failed.cause, psycopg.Error) else failed from None
         return taken
 
@@ -382,7 +365,7 @@ def _flush(run: transactions.Run, committed: str) -> None:
 
 @contextmanager
 def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Ready] = ()) -> Iterator[None]:
-    """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what stands."""
+    """Turn Ctrl-C, and a connection that breaks between two statements, into errors that say what is committed."""
     import psycopg
 
     try:

@@ -118,10 +118,13 @@ def _changes(
 
 @dataclass(frozen=True)
 class Wish:
-    """Which steps the operator asked for, and how to take them: as :func:`plan` and ``migrate.down`` have it."""
+    """Which steps the operator asked for, and how to take them: as ``migrate.up`` and ``migrate.down`` have it.
+
+    ``to`` is the last step to apply, or the step to go back to; None is all the way.
+    """
 
     direction: Direction
-    to: int | None
+    to: int | None = None
     defer_drops: bool = False
     atomic: bool = False
     truncate_avatars: bool = False
@@ -155,31 +158,22 @@ class Plan:
     avatar: shadow.Choice | None = None
 
 
-def plan(
-    connection: Connection,
-    settings: Settings,
-    *,
-    direction: Direction = "up",
-    to: int | None = None,
-    defer_drops: bool = False,
-    atomic: bool = False,
-    through_shadow: bool | None = None,
-) -> Plan:
-    """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing.
-
-    ``to`` is the last step to apply, or the step to go back to; None is all the way. ``defer_drops``,
-    ``atomic`` and ``through_shadow`` as in ``migrate.up`` and ``migrate.down``. Raises Refused.
-    """
+def plan(connection: Connection, settings: Settings, wish: Wish) -> Plan:
+    """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing. Raises Refused."""
+    direction, to = wish.direction, wish.to
     with database.read_only(connection):
         current = status(connection, settings)
         has_store = store.exists(connection)
-        as_sent = in_a_transaction if atomic else lambda statement: statement
+        as_sent = in_a_transaction if wish.atomic else lambda statement: statement
         tables = published(connection, current.naming)
         steps = []
-        wanted = wanted_steps(current.applied, current.to_finish(direction), direction, to, defer_drops=defer_drops)
+        wanted = wanted_steps(
+            current.applied, current.to_finish(direction), direction, to, defer_drops=wish.defer_drops
+        )
         avatar = None
         if direction == "down" and any(step.number == SHADOWED for step in wanted):
-            avatar = shadow.choose(connection, settings, current.naming, wanted=through_shadow, atomic=atomic)
+            way, atomic = wish.through_shadow, wish.atomic
+            avatar = shadow.choose(connection, settings, current.naming, wanted=way, atomic=atomic)
         for step in wanted:
             shadowed = step.number == SHADOWED and avatar is not None and avatar.shadow
             script, _ = prepared(step, direction, current, shadowed=shadowed)
@@ -192,7 +186,7 @@ def plan(
             columns = store.made_columns(connection, step.number) if has_store and direction == "down" else ()
             others = for_subscribers(statements, direction, current.naming, tables, columns)
             steps.append(PlannedStep(step.number, step.name, direction, tuple(map(as_sent, statements)), others))
-        deferred, notices = deferral(current, to) if defer_drops else ((), ())
+        deferred, notices = deferral(current, to) if wish.defer_drops else ((), ())
         if avatar is not None:
             notices += (avatar.what,)
         if current.shadow and (direction == "up" or not (avatar is not None and avatar.shadow)):
@@ -212,9 +206,9 @@ def prepared(
 ) -> tuple[Script, tuple[Statement, ...]]:
     """A step's file and what is checked at its end, every statement in the names of this database.
 
-    What a step makes is compared when it makes it. A table that comes back from the archive, or that an earlier run
+    What a step makes is compared when it makes it. A table that returns from the archive, or that an earlier run
     made, is the platform's: where it differs from the document, that is a warning. Step 13's statements come from the
-    catalogue where the table keeps another unit. ``shadowed``: the file of the way down through a shadow column.
+    catalog where the table keeps another unit. ``shadowed``: the file of the way down through a shadow column.
     Raises Refused where a statement cannot be adapted; nothing has run by then.
     """
     naming = current.naming

@@ -26,7 +26,7 @@ Outcome: TypeAlias = Literal["under way", "done", "refused", "interrupted", "fai
 
 @dataclass
 class StatementRecord:
-    """One statement, sent first at ``at`` and ``tries`` times in all, since a lock may not be to be had.
+    """One statement, sent first at ``at`` and ``tries`` times in all, since a lock may not be available.
 
     ``seconds`` add up the time from each try to the statement behind it: statements of one transaction are sent
     together, and the last of them has its time. ``batches`` of ``rows`` in all are those of a batched one.
@@ -66,7 +66,7 @@ class StepRecord:
 
 @dataclass
 class WaitRecord:
-    """Something that somebody else held: from ``at`` on for ``seconds``, in step ``step`` or before the first (0)."""
+    """A lock that another session held: from ``at`` on for ``seconds``, in step ``step`` or before the first (0)."""
 
     step: int
     what: str
@@ -149,7 +149,7 @@ class RunRecord:
         return next((step for step in reversed(self.steps) if step.seconds is None), None)
 
     def _begin(self, step: StepRecord) -> None:
-        # In one transaction they all begin again if a lock was not to be had.
+        # In one transaction they all begin again if a lock was not available.
         again = next(
             (number for number, step_record in enumerate(self.steps) if step_record.number == step.number), None
         )

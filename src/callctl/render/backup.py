@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from callctl.files import size
 from callctl.redaction import redact
 from callctl.render import console as render
 
@@ -26,7 +27,7 @@ def plan(planned: PlannedBackup, output: Output) -> None:
 def _plan_text(planned: PlannedBackup) -> None:
     render.out(
         f"database {planned.database} (PostgreSQL {planned.server}): {render.counted(planned.tables, 'table')},"
-        f" {render.size(planned.bytes)} before compression"
+        f" {size(planned.bytes)} before compression"
     )
     render.out(f"by pg_dump {planned.pg_dump} ({planned.pg_dump_source}); nothing was written")
     _left_out(planned.left_out_schemas, planned.left_out_tables)
@@ -69,7 +70,7 @@ def _backed_up_text(result: Backup, target: Target | None) -> None:
         f"{label}: {render.counted(result.rows, 'row')} of {render.counted(result.tables, 'table')}"
         f" as of {result.taken_at.isoformat(sep=' ', timespec='seconds')}, in {result.seconds:.1f} s"
     )
-    render.own(f"{redact(str(result.file))}: {render.size(result.bytes)}, SHA-256 {result.sha256}")
+    render.own(f"{redact(str(result.file))}: {size(result.bytes)}, SHA-256 {result.sha256}")
     render.out(f"{result.manifest.name}: rows by table, versions, {_steps(result.steps)}")
     render.written(target, "taken of")
     _left_out(result.left_out_schemas, result.left_out_tables)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROBLEMS = ("blocks", "warns", "unknown")
 LEVELS = (*PROBLEMS, "ok")
 _STYLES = {"ok": "good", "unknown": "hint", "warns": "warning", "blocks": "error"}
-# Where nobody asked for all: so many answers of one question stand on its line; of more, the first alone, or the first
+# Without --all: answers of one question that its line shows; of more, the first alone, or the first
 # few that block, each with its fix.
 _TOGETHER = 2
 _SHOWN = 3
@@ -124,7 +124,7 @@ def findings_document(findings: Sequence[Finding], pending: Sequence[int]) -> do
 
 
 def _finding_line(group: Sequence[Finding], stream: TextIO, *, names: bool) -> None:
-    """A question's answers on one line; below it what mends what blocks."""
+    """A question's answers on one line; below it the fixes of the blockers."""
     level = group[0].level
     shown = group if names or len(group) <= _TOGETHER else group[: _SHOWN if level == "blocks" else 1]
     others = f"; and {len(group) - len(shown)} more" if len(group) > len(shown) else ""
@@ -186,7 +186,7 @@ def _fix(text: str, stream: TextIO) -> None:
 
 # What is no pass, the worst first, and how it looks.
 _WORDS = {"failed": "error", "warns": "warning"}
-# Of one check so many fixes are shown where nobody asked for all.
+# Fixes of one check that are shown without --all.
 _FIXES = 2
 _LONG = 160
 # What XML 1.0 has no way to say, not even escaped.
@@ -382,7 +382,7 @@ def _difference(problem: str, object: str, property: str, expected: str, here: s
 
 
 def _part(text: str, start: int) -> str:
-    """What stands around the place where two long texts part."""
+    """The text around the place where two long texts begin to differ."""
     return ("…" if start else "") + text[start : start + _LONG] + ("…" if len(text) > start + _LONG else "")
 
 

@@ -1,7 +1,7 @@
 """What all answers share: lines and tables on stdout, notes and errors on stderr, JSON, the frame of a page.
 
 This module holds what every command needs, without importing rich: lines, errors, JSON. How each answer
-looks stands in ``render.migration``, how long work looks in ``render.progress``.
+looks is decided in ``render.migration``, how long work looks in ``render.progress``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # The version of the JSON output: another one where a key was renamed, removed or changed in meaning.
 VERSION = 1
-# Members of callctl's documents that look like a key and are none.
+# Members of callctl's documents that look like a key and are not.
 _DIGESTS = ("sha256",)
 # Fewer columns than these leave no room for a wide indentation.
 _NARROW = 60
@@ -67,7 +67,7 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 def folded(text: str, stream: TextIO, *, indent: int = 0, hanging: int = 0) -> str:
     """``text`` in lines that fit ``stream``, each indented; all but the first by ``hanging`` more.
 
-    On a terminal a word that is longer than a line goes on in the next one; elsewhere it stays whole.
+    On a terminal a word that is longer than a line continues in the next one; elsewhere it stays whole.
     """
     lines = textwrap.wrap(
         text,
@@ -81,12 +81,12 @@ def folded(text: str, stream: TextIO, *, indent: int = 0, hanging: int = 0) -> s
 
 
 def hanging(columns: int, stream: TextIO) -> int:
-    """How far to indent below a label of so many columns: less where the terminal has no room to give away."""
+    """How far to indent below a label of this number of columns: less where the terminal has no room to give away."""
     return columns if width(stream) >= _NARROW else min(columns, 2)
 
 
 def item(label: str, style: str, text: str, stream: TextIO, *, columns: int = 9) -> None:
-    """A line that begins with a label, folded; what is folded stands below the text."""
+    """A line that begins with a label, folded; what is folded is below the text."""
     lines = folded(f"{label:<{columns}}{text}", stream, hanging=hanging(columns, stream))
     _write(stream, _safe(styled(label, style, stream) + lines[len(label) :], stream))
 
@@ -226,7 +226,7 @@ def ask(question: str) -> bool:
 
 
 def ask_for(question: str) -> str:
-    """What somebody types on the terminal."""
+    """The line that the user types on the terminal."""
     sys.stderr.write(f"{redact(question)} ")
     sys.stderr.flush()
     return sys.stdin.readline().strip()
@@ -269,7 +269,7 @@ def result(document: object, following: Next | None = None, output: Output = "js
 
 
 def event(fields: Mapping[str, object], output: Output = "json") -> None:
-    """A line of work that goes on."""
+    """A line of work that continues."""
     line = plain(fields)
     assert isinstance(line, dict)
     own(WRITTEN[output]({"version": VERSION, **line}, True))
@@ -288,7 +288,7 @@ def _json(value: object, one_line: bool) -> str:
 
 
 WRITTEN: Mapping[Output, Callable[[object, bool], str]] = MappingProxyType({"json": _json})
-"""How each output but text writes a value; whether on one line, for work that goes on. No other file knows a format."""
+"""How each output but text writes a value; whether on one line, for long work. No other file knows a format."""
 
 
 class Shown(str):
@@ -324,25 +324,13 @@ def plain(value: object) -> object:
 def _field(name: str, value: object) -> object:
     if name in _DIGESTS and isinstance(value, str):
         return value
-    # Nobody measures a statement to the picosecond.
+    # Times of a statement need no picoseconds.
     return round(value, 3) if name == "seconds" and isinstance(value, float) else plain(value)
 
 
 def counted(number: int, noun: str) -> str:
     """'1 step', '1,200 steps'."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def size(number: int) -> str:
-    """'812 bytes', '64.0 kB', '1.2 GB': in powers of 1024, as PostgreSQL prints them."""
-    if number < 1024:
-        return counted(number, "byte")
-    value = float(number)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1024
-        if value < 1024 or unit == "TB":
-            break
-    return f"{value:.1f} {unit}"
 
 
 def steps(numbers: Sequence[int]) -> str:

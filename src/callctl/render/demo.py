@@ -193,7 +193,7 @@ _DOING = {
     "writes": "writing as the new application would",
     "proof": "comparing every row with the copy",
 }
-# What stands in for a character that the terminal's encoding lacks.
+# Replacements of characters that the terminal's encoding does not have.
 _PLAIN = {"✓": "+", "✗": "x", "→": "->", "·": "-", "…": "...", "│": "|", "●": "*"}
 
 
@@ -230,7 +230,7 @@ def _sandbox(story: Story) -> str:
 
 
 class Screen:
-    """The story as text. On a terminal, what goes on moves below what has been told."""
+    """The story as text. On a terminal, current work moves below finished lines."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -430,7 +430,7 @@ class Screen:
             )
         else:
             self._print(styled_text("The proof does not hold.", "bold red", " Something is not as it was; see above."))
-        # Where callctl is not on PATH, whoever has called it says how to.
+        # If callctl is not on PATH, the caller says how to run it.
         callctl = os.environ.get("CALLCTL_CALLED_AS", "callctl")
         self._print(styled_text("Next  ", "bold", "a database like this one, to try the commands on:"))
         self._print(styled_text(f"      {callctl} {_sandbox(story)}"))

@@ -18,12 +18,14 @@ from callctl.render.pages import AMBER, BAD, GOOD, INK
 if TYPE_CHECKING:
     from callctl.config.database_url import Target
     from callctl.config.settings import Output
-    from callctl.loadtest.measure import LoadTest, QueryTimes, Removed, Spread
+    from callctl.loadtest.measure import LoadTest, QueryTimes, Removed
     from callctl.loadtest.run import Preview
     from callctl.render import documents
 
 # How a load test looks: what it would do, what it has found, what was removed.
 
+# Times of a query from which on its 95th and 99th percentiles are shown: of fewer they are single times.
+ENOUGH = 100
 UNKNOWN = "unknown: the server's processes cannot be seen from here"
 
 
@@ -125,8 +127,8 @@ def _measured_text(result: LoadTest, target: Target | None) -> None:
             (
                 query.query + (" (over)" if query.over_limit else ""),
                 f"{query.times:,}" + (f", {sum(query.errors.values()):,} failed" if query.errors else ""),
-                *_cells(query.response),
-                _ms(query.server.p95_ms),
+                *_cells(query),
+                _ms(query.server.p95_ms) if many(query) else "-",
             )
             for query in result.queries
         ),
@@ -140,8 +142,15 @@ def _measured_text(result: LoadTest, target: Target | None) -> None:
     render.written(target, "ran against")
 
 
-def _cells(spread: Spread) -> tuple[str, str, str, str]:
-    return _ms(spread.p50_ms), _ms(spread.p95_ms), _ms(spread.p99_ms), _ms(spread.max_ms)
+def many(query: QueryTimes) -> bool:
+    """Whether the query ran often enough for its 95th and 99th percentiles to say something."""
+    return query.times >= ENOUGH
+
+
+def _cells(query: QueryTimes) -> tuple[str, str, str, str]:
+    spread = query.response
+    high = (_ms(spread.p95_ms), _ms(spread.p99_ms)) if many(query) else ("-", "-")
+    return _ms(spread.p50_ms), *high, _ms(spread.max_ms)
 
 
 def facts(result: LoadTest) -> list[tuple[str, str]]:
@@ -175,6 +184,15 @@ def facts(result: LoadTest) -> list[tuple[str, str]]:
         ),
         ("locks", _locks(result)),
     ]
+    few = [query.query for query in result.queries if not many(query)]
+    if few:
+        labelled.append(
+            (
+                "percentiles",
+                f"not shown of {len(few)} {'query' if len(few) == 1 else 'queries'} with fewer than {ENOUGH} times, whose"
+                f" 95th percentile says little beside the limit: {', '.join(few)}",
+            )
+        )
     others = [wait for wait in result.waits if wait.type != "Lock" and wait.ours]
     if others:
         listed = ", ".join(f"{wait.event} ({wait.type}) {wait.ours:,}" for wait in others[:5])
@@ -287,7 +305,9 @@ def write_picture(result: LoadTest, suffix: str) -> str:
     from markupsafe import Markup
 
     picture = Markup(svg(result, titled=False))
-    return pages.written("loadtest.html", title=_title(result), result=result, picture=picture, facts=facts(result))
+    return pages.written(
+        "loadtest.html", title=_title(result), result=result, picture=picture, facts=facts(result), enough=ENOUGH
+    )
 
 
 def svg(result: LoadTest, *, titled: bool = True) -> str:
@@ -345,11 +365,11 @@ def _bar(query: QueryTimes, middle: float, across: Callable[[float], float]) -> 
         query.query,
         middle,
         p50,
-        across(query.response.p95_ms),
-        round(max(p99 - p50, 2.0), 1),
+        across(query.response.p95_ms if many(query) else query.response.p50_ms),
+        round(max(p99 - p50, 2.0), 1) if many(query) else 2.0,
         across(query.response.max_ms),
         BAD if query.over_limit else GOOD,
-        _milliseconds(query.response.p95_ms),
+        _milliseconds(query.response.p95_ms) if many(query) else "few times",
     )
 
 

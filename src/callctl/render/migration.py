@@ -208,7 +208,7 @@ def status_document(status: Status, settings: Settings, live: Live) -> documents
 
 
 def step_state(step: StepState) -> documents.State:
-    """'pending', 'applied', 'adopted', 'edited' (its file has changed since), 'half up', or 'half down'."""
+    """'pending', 'applied', 'adopted', 'edited' (its file has changed since), `half up`, or `half down`."""
     if step.half_done:
         return "half up" if step.half_done == "up" else "half down"
     if not step.applied:

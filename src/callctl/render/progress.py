@@ -26,6 +26,7 @@ from callctl.events import (
     Waiting,
     ignore,
 )
+from callctl.files import size
 from callctl.migration.steps.numbered import all_steps
 from callctl.redaction import redact
 from callctl.render import console as render
@@ -114,7 +115,7 @@ class PlainLines:
 
 
 def waiting(event: Waiting, seconds: float) -> list[str]:
-    """What is waited for, for so many seconds, and who holds it; then how to end it, if that is known."""
+    """What a run waits for, for how many seconds, and which session holds it; then how to end it, if that is known."""
     limit = f" of {event.limit:.0f} s" if event.limit is not None else ""
     held = "; ".join(
         f"pid {holder.pid} ({holder.application}, {holder.state}, for {holder.age})" for holder in event.holders
@@ -245,9 +246,9 @@ _PHASES = {
 
 
 def _backup(event: BackupProgress) -> str:
-    unit = render.size if event.unit == "bytes" else "{:,}".format
+    unit = size if event.unit == "bytes" else "{:,}".format
     share = f"{unit(event.done)} of {unit(event.total)}{'' if event.unit == 'bytes' else f' {event.unit}'}"
-    written = f", {render.size(event.written)} written" if event.phase in ("dump", "count") else ""
+    written = f", {size(event.written)} written" if event.phase in ("dump", "count") else ""
     return f"{_PHASES[event.phase]} {event.what or 'the definitions'}: {share}{written}"
 
 

@@ -45,7 +45,7 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def accounts(listed: Sequence[Account], output: Output, *, problems: bool, wide: bool = False) -> None:
-    """The accounts, or those with a problem; what each problem is stands below."""
+    """The accounts, or those with a problem; each problem is explained below."""
     troubled = [account for account in listed if account.troubles]
     shown = troubled if problems else listed
     render.answer(
@@ -320,7 +320,7 @@ def _switch_document(company: Company) -> documents.CompanyFacts:
     }
 
 
-# How the answers about call settings look. Never what stands in a setting, unless it is a number.
+# How the answers about call settings look. Never the value of a setting, unless it is a number.
 
 _CHATBOTS_SHOWN = 50
 _NARROW = 100
@@ -529,7 +529,7 @@ def _seeded_summary(seeded: Seeded, words: dict[str, str], *, dry_run: bool) -> 
 
 
 def _shown(value: str | None) -> str:
-    """A value that somebody may have typed, without what a terminal would obey."""
+    """A value that may have been typed, without characters that a terminal would obey."""
     if value is None:
         return "nothing"
     text = printable(value)

@@ -199,7 +199,7 @@ class Verified:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed; a warning is none."""
+        """Whether no check failed; a warning is not one."""
         return all(check.warns for check in self.failing)
 
 
@@ -229,7 +229,7 @@ class Writes:
 
 @dataclass(frozen=True)
 class Down:
-    """The way back. ``kept`` are the archived tables and the rows they hold for the next up."""
+    """The rollback. ``kept`` are the archived tables and the rows they hold for the next up."""
 
     run: Migrated
     kept: tuple[Counted, ...]
@@ -246,7 +246,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing of before is lost, and nothing is there that nobody wrote."""
+        """Whether nothing from before is lost, and no unexpected row is there."""
         new = {table.table: table.new for table in self.comparison.tables if table.new}
         return self.comparison.nothing_lost and new == ({"chatbots": self.written} if self.written else {})
 
@@ -317,7 +317,7 @@ def demo(
 
 def _read_steps() -> None:
     """Read and parse the steps while the server starts, which is only waiting: it saves a second."""
-    with suppress(CallctlError):  # whoever needs the file reports it
+    with suppress(CallctlError):  # the reader of the file reports it
         for step in all_steps():
             for direction in DIRECTIONS:
                 for statement in step.script(direction).statements:
@@ -380,7 +380,7 @@ def _preflight(connection: Connection, settings: Settings, naming: Naming) -> Pr
 
 
 def _plan(connection: Connection, settings: Settings) -> Planned:
-    planned = migrate.plan(connection, settings)
+    planned = migrate.plan(connection, settings, migrate.Wish("up"))
     statements = [statement for step in planned.steps for statement in step.statements]
     return Planned(len(planned.steps), len(statements), planned.naming.describe(), _sample(statements))
 

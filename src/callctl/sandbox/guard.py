@@ -6,7 +6,7 @@ only.
 
 Its standard input is a pipe that the owner holds open. The one line in it is a JSON object: ``argv`` and
 ``env`` of the server, ``log`` for what it prints, ``user`` as null or [uid, gid]. When the pipe closes,
-whoever closed it and whether the line has come or not, the server is shut down at once and DIRECTORY
+whichever side closed it, and with or without the line, the server is shut down at once and DIRECTORY
 removed. Its standard output says ``pid N`` once, and ``exit N`` if the server ends before the owner does; the
 directory then stays until the owner has read the log.
 """
@@ -72,7 +72,7 @@ def _start(settings: dict[str, Any], directory: str) -> subprocess.Popen[bytes]:
 
 
 def _say(line: str) -> None:
-    with contextlib.suppress(OSError):  # nobody may listen any more
+    with contextlib.suppress(OSError):  # the other side may be gone
         os.write(1, f"{line}\n".encode())
 
 

@@ -131,7 +131,7 @@ def fill(
     """Make the schema of ``baseline`` in an empty database and fill it; ``rows`` is the number of chatbots.
 
     The same seed gives the same rows, ids included. ``refused_shapes`` adds settings that the migration
-    refuses. Raises KeyError for a name that is none of a baseline.
+    refuses. Raises KeyError for a name of no baseline.
     """
     baseline = Baseline[baseline]
     with connect(url) as connection:
@@ -155,7 +155,7 @@ DATABASE = "sandbox"
 BEFORE = "before"
 
 _STOP_SECONDS = 30.0
-# A big load: WAL is not worth checkpoints on the way, and nobody streams it.
+# A big load: WAL is not worth checkpoints on the way, and no replica reads it.
 _SETTINGS: Mapping[str, str] = {
     **postgres.THROWAWAY,
     "shared_buffers": "256MB",
@@ -267,7 +267,7 @@ def current() -> Sandbox:
 
 
 def reset() -> Sandbox:
-    """Make the working database again as it was at the start; whoever is connected to it is thrown out."""
+    """Make the working database again as it was at the start; its other sessions are ended."""
     with _locked():
         sandbox = current()
         with _administer(sandbox) as admin:
@@ -397,7 +397,7 @@ def _make(home: Path, state: _State) -> Sandbox:
         directory.mkdir(mode=0o700)
         files.mark(directory)
         postgres.give(directory, user)
-    else:  # root's home, most likely, and the server is nobody
+    else:  # root's home, most likely, and the server runs as `nobody`
         directory = postgres.make_directory(user)
         state = replace(state, directory=str(directory))
         _write(home, state)
@@ -446,7 +446,7 @@ def _run(home: Path, state: _State) -> _State:
     if (directory / "install").is_dir():
         binaries = replace(binaries, bin=directory / "install" / "bin")
     sockets = postgres.make_directory(user)
-    (data / "postmaster.pid").unlink(missing_ok=True)  # nobody's: _postmaster has looked
+    (data / "postmaster.pid").unlink(missing_ok=True)  # no server has it: _postmaster has looked
     _forget_sockets(state)
     state = replace(state, sockets=str(sockets), pid=0)
     _write(home, state)

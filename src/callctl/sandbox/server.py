@@ -1,6 +1,6 @@
 """A PostgreSQL server of our own, from the programs that ``database.programs`` found.
 
-The server listens on no TCP port. Its socket stands in a directory that only its user (and root) can
+The server listens on no TCP port. Its socket is in a directory that only its user (and root) can
 enter, and therefore every local connection is trusted.
 """
 

@@ -1,6 +1,6 @@
 """Integration secrets: opened, encrypted, counted, rotated, replaced. Promises that no value leaves it but as an
 envelope, except in the file that new webhook secrets are written to. May import statements, database, config; inside,
-webhooks stands over rotation, then inventory, rows, envelope.
+webhooks is above rotation, then inventory, rows, envelope.
 """
 
 from importlib import import_module

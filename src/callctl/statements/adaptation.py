@@ -118,7 +118,7 @@ def literal_edits(
 
 
 def _row_type(items: Sequence[Token], index: int) -> str | None:
-    """The table of ``NULL::schema.table`` whose ``NULL`` stands here."""
+    """The table of ``NULL::schema.table`` whose ``NULL`` is at this place."""
     after = items[index + 1 : index + 5]
     if items[index].word != "null" or len(after) < 4 or (after[0].text, after[2].text) != ("::", "."):
         return None
@@ -250,7 +250,7 @@ def _analyze(resolver: Resolver, node: exp.Expr) -> None:
 def _alter(resolver: Resolver, action: exp.Expr, target: Source) -> None:
     scope = Scope([target])
     if isinstance(action, exp.ColumnDef):
-        # ADD COLUMN IF NOT EXISTS of a column that stands under another name does nothing, and that is right.
+        # ADD COLUMN IF NOT EXISTS of a column that has another name does nothing, and that is right.
         _column_name(resolver, action.this, target, adding=bool(action.args.get("exists")))
         for constraint in action.args.get("constraints") or ():
             _action(resolver, constraint, target, scope)
@@ -337,7 +337,7 @@ def words_of_alter(resolver: Resolver, items: tuple[Token, ...]) -> list[tuple[T
 
 
 def _table_at(items: tuple[Token, ...], place: int) -> tuple[str, str, int]:
-    """The table name that begins here, its schema, and where to go on."""
+    """The table name that begins here, its schema, and where to continue."""
     if place + 2 < len(items) and items[place + 1].text == ".":
         return items[place + 2].word, items[place].word, place + 3
     return (items[place].word if place < len(items) else ""), "", place + 1
@@ -364,7 +364,7 @@ def adapt(statement: Statement, naming: Naming) -> Statement:
         removal = analysis.removal()
         if removal is None:
             break
-        # A filter goes, and the rest is looked at afresh: what stands beside it may go next.
+        # A filter goes, and the rest is looked at afresh: its neighbour may go next.
         sql = splice(sql, [removal])
     sql = splice(sql, analysis.edits())
     return statement if sql == statement.sql else replace(statement, sql=sql)

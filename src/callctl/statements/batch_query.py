@@ -34,7 +34,7 @@ class _Place:
 
     last: int  # the last token before what ends a WHERE
     where: int | None
-    reading: str  # FROM … WHERE …, as it stands; or put together from an UPDATE
+    reading: str  # FROM … WHERE …, as it is; or put together from an UPDATE
     alias: str
 
 

@@ -76,7 +76,7 @@ class TableNaming:
 
     @cached_property
     def moved(self) -> frozenset[str]:
-        """The documented names that cannot stand as they are."""
+        """The documented names that this database spells differently."""
         renamed = {name for name, actual in self.columns.items() if name != actual}
         return frozenset(renamed | self.absent | set(self.units))
 

@@ -29,7 +29,7 @@ Ctes = Mapping[str, Outputs]
 
 @dataclass(frozen=True)
 class Use:
-    """A place where a column of a platform table stands.
+    """A place that names a column of a platform table.
 
     ``mode``: in an expression (``read``), as the target of a write, or as a bare ``name`` in a column list.
     ``node`` is the Column around the identifier, where there is one; ``qualifier`` is what must be put
@@ -193,7 +193,7 @@ class Names:
 
 
 def start_of(node: exp.Expr) -> int:
-    """Where an identifier stands in the statement's text."""
+    """Where an identifier is in the statement's text."""
     return int(node.meta.get("start", -1))
 
 
@@ -297,7 +297,7 @@ class Writes(Names):
         ctes: Ctes,
         unqualified: Scope | None = None,
     ) -> None:
-        """SET: what stands left of = is a column of the target, whatever else is in scope."""
+        """SET: what is left of = is a column of the target, whatever else is in scope."""
         # In DO UPDATE an unqualified name is the target's; EXCLUDED is only reached by its name.
         reading = scope if unqualified is None else Scope(unqualified.sources, Scope(scope.sources, scope.outer))
         for item in items:
@@ -330,7 +330,7 @@ class Resolver(Writes):
     """Resolves one statement."""
 
     def query(self, node: exp.Expr | None, outer: Scope | None, ctes: Ctes) -> Outputs:
-        """Resolve a query or a statement that can stand in WITH; the answer is what it shows."""
+        """Resolve a query or a statement that can be in WITH; the answer is what it shows."""
         if node is None:
             return Outputs()
         ctes = self.with_(node, outer, ctes)
@@ -522,7 +522,7 @@ class Resolver(Writes):
             outputs = self.query(node.this, Scope(list(scope.sources), scope.outer), ctes)
             self._derived(node, outputs, scope)
         else:
-            # A function, unnest, VALUES: it sees what stands before it.
+            # A function, unnest, VALUES: it sees what is before it.
             for key, value in node.args.items():
                 if key not in ("alias", "joins"):
                     self.visit_any(value, scope, ctes)

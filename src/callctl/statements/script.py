@@ -46,7 +46,7 @@ class Statement:
     """One statement of a file, without the ``;``.
 
     ``number`` counts the statements of the file and ``line`` the lines, both from 1. ``comment`` is what
-    stands above it, without directives and without ``--``.
+    is above it, without directives and without ``--``.
     """
 
     sql: LiteralString
@@ -212,7 +212,7 @@ class _Comment:
 
 
 def _comments(text: str, start: int, end: int) -> list[_Comment]:
-    """The comments between two tokens; nothing but white space and semicolons stands beside them."""
+    """The comments between two tokens; nothing but white space and semicolons is beside them."""
     comments: list[_Comment] = []
     position = start
     while position < end:

@@ -102,7 +102,7 @@ def position(items: Sequence[Token], offset: int) -> int:
 
 
 def qualified_names(sql: str) -> set[tuple[str, str]]:
-    """The names with a schema before them, as (schema, name). A name in a string is none of them."""
+    """The names with a schema before them, as (schema, name). A name in a string is not one of them."""
     items = tokens(sql)
     return {
         (first.word, second.word)
@@ -112,13 +112,13 @@ def qualified_names(sql: str) -> set[tuple[str, str]]:
 
 
 def line_of(text: str, offset: int) -> int:
-    """The line, from 1, that an offset stands on."""
+    """The line, from 1, that an offset is on."""
     return text.count("\n", 0, offset) + 1
 
 
 @dataclass(frozen=True, order=True)
 class Edit:
-    """Put ``text`` in the place of what stands from ``start`` up to ``end``."""
+    """Put ``text`` in the place of what is from ``start`` up to ``end``."""
 
     start: int
     end: int

@@ -53,7 +53,7 @@ _CHECKS: dict[Trouble, str] = {
 class Account:
     """An account that is not deleted, as it was at ``seen_at``, the server's time.
 
-    ``last_error_at`` is None where there is no error, or where nobody knows since when. ``webhook_url`` is without what
+    ``last_error_at`` is None where there is no error, or where its time is not known. ``webhook_url`` is without what
     may be a secret in it.
     """
 
@@ -150,7 +150,7 @@ class DevelopmentAccount:
 
 
 def needs_name(connection: Connection, settings: Settings) -> bool:
-    """Whether somebody has to type the database's name first: everywhere but in a sandbox.
+    """Whether the user has to type the database's name first: everywhere but in a sandbox.
 
     Raises Refused where the database is marked as a development database by neither a sandbox nor callctl.yaml.
     """

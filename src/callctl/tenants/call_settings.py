@@ -49,7 +49,7 @@ KEYWORDS = frozenset("description type default enum minimum maximum maxLength pa
 
 
 class Problem(NamedTuple):
-    """What is wrong with one field. ``reason`` never holds what stands there, unless it is a number."""
+    """What is wrong with one field. ``reason`` never holds what is there, unless it is a number."""
 
     path: str
     reason: str
@@ -76,7 +76,7 @@ class Field:
         return ".".join(self.path)
 
     def problem(self, value: Any) -> str | None:
-        """Why ``value`` (JSON with numbers as Decimal) may not stand there; None where it may."""
+        """Why ``value`` (JSON with numbers as Decimal) may not are there; None where it may."""
         if not _is(self.kind, value):
             actual = f" but {_number(value)}" if isinstance(value, Decimal) else ""
             return f"is not {_IN_WORDS[self.kind]}{actual}"
@@ -100,7 +100,7 @@ class Schema:
 
     @property
     def unlisted(self) -> tuple[str, ...]:
-        """The providers whose voices nobody has listed."""
+        """The providers for which there is no list of voices."""
         providers = next(field.one_of for field in self.fields if field.path == ("voiceProvider",))
         return tuple(name for name in providers if name not in self.voices)
 
@@ -187,7 +187,7 @@ def _number(value: Decimal) -> str:
 
 
 def _at(call: Mapping[str, Any], path: tuple[str, ...]) -> tuple[bool, Any]:
-    """Whether something stands at a path, and what."""
+    """Whether something is at a path, and what."""
     value: Any = call
     for part in path:
         if not isinstance(value, Mapping) or part not in value:
@@ -218,7 +218,7 @@ class Offence:
 
 @dataclass(frozen=True)
 class Unlisted:
-    """So many chatbots have a voice of a provider whose voices nobody has listed: those were not checked."""
+    """The number of chatbots with a voice of a provider without a list of voices: those were not checked."""
 
     provider: str
     chatbots: int
@@ -312,8 +312,8 @@ def missing(connection: Connection, settings: Settings) -> Missing:
 def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) -> Given:
     """Give every call-enabled chatbot without call settings the defaults of the schema, ``batch_size`` a transaction.
 
-    Each transaction adds its own row to the audit trail. What stands is left alone. Raises as :func:`missing`, and
-    LockHeld, StepFailed, Interrupted: the message says how many have them; the same command goes on from there.
+    Each transaction adds its own row to the audit trail. What is is left alone. Raises as :func:`missing`, and
+    LockHeld, StepFailed, Interrupted: the message says how many have them; the same command resumes from there.
     """
     with operation(settings, "settings init", wait=wait, on_event=on_event) as running:
         gaps = missing(running.connection, settings)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STEP = 12
 _BRINGS = "the companies' flag"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# A name is somebody's input: of a file that is no list of names, messages show the beginnings of its lines.
+# A name is a user's input: of a file that is no list of names, messages show the beginnings of its lines.
 _LONGEST_NAME = 60
 
 
@@ -31,7 +31,7 @@ class Company:
     """A company as its row says.
 
     ``call_enabled`` is None where the flag is not set, which is as good as false, or is no boolean: then ``problem``
-    says what stands there. ``call_chatbots`` are enabled for calls and not deleted.
+    says what is committed there. ``call_chatbots`` are enabled for calls and not deleted.
     """
 
     id: str

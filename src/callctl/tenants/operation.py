@@ -1,6 +1,6 @@
 """What the commands share that write to the platform's rows outside of the steps and the rotations.
 
-They hold the migration lock shared: no migration runs meanwhile, and rotations and their like go on. Each transaction
+They hold the migration lock shared: no migration can run, and rotations and similar commands continue. Each transaction
 gives up a lock that it does not get, is tried again, and adds its own row to the audit trail.
 """
 
@@ -109,7 +109,7 @@ def assert_applied(connection: Connection, settings: Settings, number: int, feat
 
 @dataclass(frozen=True)
 class Operation:
-    """A command that writes, with its connection and nobody at a migration beside it."""
+    """A command that writes, with its connection, while no migration runs."""
 
     settings: Settings
     connection: Connection
@@ -125,7 +125,7 @@ class Operation:
     ) -> Result:
         """Do ``work`` in one transaction, again from its beginning where it does not get a lock on what is ``awaited``.
 
-        ``state`` says what stands when it fails. Raises StepFailed, Interrupted, LockHeld, and what ``work`` raises.
+        ``state`` says what is committed when it fails. Raises StepFailed, Interrupted, LockHeld, and errors of ``work``.
         """
         failing = Failing(self.command, state, quoted=True)
         try:

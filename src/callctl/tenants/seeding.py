@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 # The rows of a catalog: what is stored, what of it differs, and writing what the catalog decides.
 #
-# A field that callctl wrote, and that nobody has changed since, follows the catalogue. A field that somebody else has
+# A field that only callctl has written follows the catalog. A field that an administrator has
 # written is an administrator's: it is kept and shown, unless the run overwrites.
 
 _LOOK = "look at the triggers, the rules and the column types of ai_models"
@@ -63,9 +63,9 @@ Outcome: TypeAlias = Literal["insert", "update", "unchanged", "kept", "deleted"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that the database has otherwise than the catalogue, both in the catalogue's unit.
+    """One field that the database has otherwise than the catalog, both in the catalog's unit.
 
-    ``written``: it gets the catalogue's value; otherwise it is an administrator's, and kept.
+    ``written``: it gets the catalog's value; otherwise it is an administrator's, and kept.
     """
 
     field: str
@@ -76,7 +76,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Seed:
-    """One model of the catalogue, and what it needs.
+    """One model of the catalog, and what it needs.
 
     ``insert`` and ``update`` write; an update may keep differences, too. ``kept`` has nothing but such. ``deleted`` is
     soft-deleted, and left alone. ``id`` is None for one that is not there yet.
@@ -89,7 +89,7 @@ class Seed:
 
 
 class _Row(NamedTuple):
-    """A row under one of the catalogue's keys; ``values`` by field, as the columns give them as text."""
+    """A row under one of the catalog's keys; ``values`` by field, as the columns give them as text."""
 
     id: str
     live: bool
@@ -100,9 +100,9 @@ class _Row(NamedTuple):
 def look_at_rows(
     connection: Connection, naming: Naming, models: Sequence[Model], catalogue: str, *, overwrite: bool
 ) -> tuple[Seed, ...]:
-    """What each model of the catalogue needs, in its order. Reads only.
+    """What each model of the catalog needs, in its order. Reads only.
 
-    Raises Refused, naming model and field, where the table would not keep what the catalogue says, where a new row
+    Raises Refused, naming model and field, where the table would not keep what the catalog says, where a new row
     would lack something, and where two rows have the same key.
     """
     table = naming.tables[TABLE]
@@ -174,7 +174,7 @@ def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> di
 def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict[str, Value]]:
     """What callctl last wrote into each row, by id and field.
 
-    Step 13 writes its rows from callctl's own catalogue, and keeps no record of it.
+    Step 13 writes its rows from callctl's own catalog, and keeps no record of it.
     """
     own = {model.key: model.fields() for model in load_catalogue(name=OWN)}
     written_values = {row.id: dict(own.get(key, {})) if row.is_made else {} for key, row in rows.items()}
@@ -188,7 +188,7 @@ def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict
 
 
 def _read(field: str, value: Any) -> Value:
-    """A value of the record: prices stand there as text, so that they are exact."""
+    """A value of the record: prices are there as text, so that they are exact."""
     read: Value = Decimal(value) if "_price_" in field else value
     return read
 
@@ -316,7 +316,7 @@ def _composed(file: str, naming: Naming, **parts: Any) -> sql.Composed:
     return composed
 
 
-# seed-models: the models of a catalogue into the database, and on request the development accounts.
+# seed-models: the models of a catalog into the database, and on request the development accounts.
 
 COMMAND = "seed-models"
 
@@ -325,7 +325,7 @@ COMMAND = "seed-models"
 class SeedOptions:
     """What is to be seeded. ``catalogue`` names it in messages and in the audit trail.
 
-    ``development_database`` is the name that somebody typed; a sandbox does not ask for it.
+    ``development_database`` is the typed name; a sandbox does not ask for it.
     """
 
     catalogue: str
@@ -337,9 +337,9 @@ class SeedOptions:
 
 @dataclass(frozen=True)
 class Seeded:
-    """What a run has written, or would; ``accounts`` is None where nobody asked for them.
+    """What a run has written, or would; ``accounts`` is None if they were not requested.
 
-    ``withheld`` are the models that wait for step 6, whichever catalogue they came from.
+    ``withheld`` are the models that wait for step 6, whichever catalog they came from.
     """
 
     catalogue: str
@@ -358,14 +358,14 @@ class Seeded:
 def look(connection: Connection, settings: Settings, options: SeedOptions) -> Seeded:
     """What :func:`seed` would write. Changes nothing, and does not ask whether the database is there to develop on.
 
-    Raises Refused where step 13 is not applied, and as :func:`seed` where the table does not fit the catalogue.
+    Raises Refused where step 13 is not applied, and as :func:`seed` where the table does not fit the catalog.
     """
     with database.read_only(connection):
         return _found(connection, _naming(connection, settings), options)
 
 
 def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_event: OnEvent = ignore) -> Seeded:
-    """Insert the models that are missing, and bring up to date what callctl wrote and nobody has changed since.
+    """Insert the models that are missing, and update the fields that only callctl has written.
 
     One transaction, with its row in the audit trail; none where there is nothing to write. Raises Refused, naming model
     and field, where the table would round a price, lacks a value or has a key twice; ConfigError where development
@@ -443,7 +443,7 @@ def _write(
 
 
 def _detail(seeded: Seeded, options: SeedOptions) -> Mapping[str, Any]:
-    """What was written, for the audit trail: values of the catalogue, and those that they took the place of."""
+    """What was written, for the audit trail: values of the catalog, and those that they took the place of."""
     updated = {
         model_seed.model.key: {
             difference.field: {"before": difference.here, "after": difference.catalogue}

@@ -16,6 +16,7 @@ from tests.support.steps import ALL, LAST
 
 from callctl.config.settings import Settings
 from callctl.errors import CallctlError, ConfigError, Refused
+from callctl.events import Direction
 from callctl.migration import migrate
 from callctl.migration.checks.preflight import preflight
 from callctl.statements.naming import read_naming
@@ -247,17 +248,14 @@ def test_a_schema_that_is_not_the_one_migrated(documented: str) -> None:
 
 
 @pytest.mark.parametrize("direction", ["up", "down"])
-def test_a_dry_run_writes_nothing(database: MakeDatabase, direction: str) -> None:
+def test_a_plan_writes_nothing(database: MakeDatabase, direction: Direction) -> None:
     url = database("deployed")
     settings = Settings(database_url=url)
     with connect(url) as db:
         if direction == "down":
             migrate.up(settings)
         before, store = take(db), has_store(db)
-        if direction == "up":
-            assert len(migrate.up(settings, dry_run=True).steps) == LAST
-        else:
-            assert len(migrate.down(settings, to=0, dry_run=True).steps) == LAST
+        assert len(migrate.plan(db, settings, migrate.Wish(direction)).steps) == LAST
         assert_same(before, take(db))
         assert has_store(db) == store
 

@@ -711,10 +711,10 @@ def test_who_is_asked_is_asked_for_the_wait(documented: Db, monkeypatch: pytest.
 
     small_is_large(monkeypatch)
     run = settings_of(documented)
-    planned = planning.plan(documented, run, direction="down", through_shadow=False)
+    planned = planning.plan(documented, run, planning.Wish("down", through_shadow=False))
     assert planned.avatar is not None
     assert _how(planned, atomic=False) == f"; clients wait for chatapp.users {planned.avatar.hold} meanwhile"
-    assert _how(planning.plan(documented, run, direction="down"), atomic=False) == ""
+    assert _how(planning.plan(documented, run, planning.Wish("down")), atomic=False) == ""
 
 
 # ---- going on, and giving up ---------------------------------------------------------------------------
@@ -779,8 +779,8 @@ def test_up_removes_it_where_nothing_else_is_pending(documented: Db) -> None:
     run = settings_of(documented)
     stop_at(documented, run, "swap")
     documented.execute("CREATE VIEW public.faces AS SELECT avatar_url FROM chatapp.users")
-    assert [step.number for step in planning.plan(documented, run, to=1).steps] == [1]
-    assert any("shadow" in notice for notice in planning.plan(documented, run, to=1).notices)
+    assert [step.number for step in planning.plan(documented, run, planning.Wish("up", to=1)).steps] == [1]
+    assert any("shadow" in notice for notice in planning.plan(documented, run, planning.Wish("up", to=1)).notices)
     migrate.up(run, to=1)  # the view stands in the way of a change of type, and there is none
     assert leftovers(documented) == []
     assert migrate.status(documented, run).applied == (1,)

@@ -41,7 +41,7 @@ def result(**changes: Any) -> LoadTest:
         "calls_started": 300,
         "calls_completed": 250,
         "lines": 5200,
-        "queries": (QueryTimes("search", 60, {}, FAST, FAST, False),),
+        "queries": (QueryTimes("search", 600, {}, FAST, FAST, False),),
         "client": Client(Spread(0.2, 0.9, 2.0, 5.0), Spread(0.0, 0.0, 0.0, 0.0), 0.2),
         "server": Server(4, 0.8, 1.2, 310.0),
         "samples": 290,
@@ -191,14 +191,26 @@ def shown(done: LoadTest, capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_the_verdict_is_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(result(), capsys).endswith("load test passed: 1 queries within 100 ms (p95)")
-    over = (QueryTimes("search", 60, {}, SLOW, SLOW, True), QueryTimes("ring", 60, {}, FAST, FAST, False))
+    over = (QueryTimes("search", 600, {}, SLOW, SLOW, True), QueryTimes("ring", 600, {}, FAST, FAST, False))
     text = shown(result(queries=over), capsys)
     assert text.endswith("load test failed: 1 of 2 queries over 100 ms (p95): search")
-    assert "search (over) 60 50.0 120 180 900" in text
-    failed = (QueryTimes("ring", 60, {"DeadlockDetected": 2}, FAST, FAST, False),)
+    assert "search (over) 600 50.0 120 180 900" in text
+    failed = (QueryTimes("ring", 600, {"DeadlockDetected": 2}, FAST, FAST, False),)
     assert "failed: ring: DeadlockDetected 2" in shown(result(queries=failed), capsys)
     assert shown(result(interrupted=True), capsys).endswith("load test interrupted after 30.0 s")
     assert shown(result(queries=()), capsys).endswith("load test measured nothing")
+
+
+def test_percentiles_are_shown_from_a_hundred_times_on(capsys: pytest.CaptureFixture[str]) -> None:
+    few = result(
+        queries=(QueryTimes("ring", 99, {}, FAST, FAST, False), QueryTimes("search", 100, {}, FAST, FAST, False))
+    )
+    text = shown(few, capsys)
+    assert "ring 99 1.0 - - 4.0 - search 100 1.0 2.0 3.0 4.0 2.0" in text
+    assert "percentiles: not shown of 1 query with fewer than 100 times" in text
+    page = render_loadtest.write_picture(few, ".html")
+    assert page.count("<td>–</td>") == 2
+    assert "few times" in page
 
 
 def test_what_is_not_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -225,7 +237,7 @@ def test_the_document_has_everything(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("cpus", [(), (0.5, 1.2)])
 def test_the_picture_is_drawn(cpus: tuple[float, ...]) -> None:
-    over = (QueryTimes("search", 60, {}, SLOW, SLOW, True), QueryTimes("ring", 60, {}, FAST, FAST, False))
+    over = (QueryTimes("search", 600, {}, SLOW, SLOW, True), QueryTimes("ring", 600, {}, FAST, FAST, False))
     done = result(queries=over, cpus=cpus, database="<b>", slowest_ms=(1.0, 150.0, 0.0))
     root = ElementTree.fromstring(render_loadtest.write_picture(done, ".svg"))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]

@@ -1,6 +1,6 @@
 -- The rows of one table in which something looks like an envelope. Only they leave the server. What is looked through is put
 -- together once a row; OFFSET 0 keeps the planner from doing it once a condition. (LATERAL would do the same, but not in several
--- processes.) Each column is shown by its type's output function, never by a cast that somebody has defined.
+-- processes.) Each column is shown by its type's output function, never by a user-defined cast.
 SELECT {row_id}, {account_type}, {base}, {columns}
 FROM (
   SELECT t.ctid, t.*, ({texts}) COLLATE "C" AS "callctl texts", ({documents}) COLLATE "C" AS "callctl documents",

@@ -1,4 +1,4 @@
--- A batch in a statement of its own, which is a transaction: nobody holds its rows while callctl does something else. It has the
+-- A batch in a statement of its own, which is a transaction: no lock on its rows lasts while callctl does something else. It has the
 -- work lock, shared, or does nothing; writes by compare and swap, as write.sql does, and fails where a row is not stored as meant;
 -- and says how far the range has come: past the batch if no row has lost, otherwise what was written of it, each change of it in
 -- a place of its own. It also fails where a trigger fires after it, which could still change what it has looked at: it must not

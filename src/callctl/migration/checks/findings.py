@@ -242,7 +242,7 @@ def described() -> Iterator[Explanation]:
         )
     for name in (*sql_names("verify"), *(f"{step.directory}/verify.sql" for step in all_steps())):
         script = load_script(name)
-        means, fix = script.header.get("means", ""), script.header.get("mends", "")
+        means, fix = script.header.get("means", ""), script.header.get("fix", "")
         for statement in script.statements:
             if statement.check is not None:
                 sentence = f"A check of verify. It passes where {statement.check.sentence}."

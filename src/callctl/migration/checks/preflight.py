@@ -356,7 +356,7 @@ def preflight(
 
     Each query runs in a READ ONLY transaction of its own under ``settings.statement_timeout_ms`` and ten times
     ``settings.lock_timeout_ms``, and takes no lock beyond ACCESS SHARE. One that times out, or that this role
-    may not run, is an ``unknown`` finding; the others go on. Raises ConnectionFailed when the server is gone.
+    may not run, is an ``unknown`` finding; the others continue. Raises ConnectionFailed when the server is gone.
     """
     ask = _Asker(connection, settings, naming)
     present = _present(ask)

@@ -1,5 +1,5 @@
 """One step file at work: statements, batches, transactions, index builds, failures. Promises that a run that stops
-goes on from its last checkpoint. May import steps, and the rooms below migration; not checks.
+resumes from its last checkpoint. May import steps, and the rooms below migration; not checks.
 """
 
 __all__ = [

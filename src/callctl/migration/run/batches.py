@@ -1,7 +1,7 @@
 """A batched statement: its rows are listed once, then written a few thousand at a time, on one session or several.
 
 The list comes from one reading of the table under one snapshot, in the order of the table on disk, so that a pass
-costs one sequential scan and what it changes, however large the table is. Rows written later are in nobody's list: a
+costs one sequential scan and what it changes, however large the table is. Rows written later are in no list: a
 trigger or a repetition (``again``) takes care of them, and the step's checks prove it.
 """
 
@@ -41,7 +41,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
 
     ``work`` takes its share until none is left. Each of its transactions on another session makes sure that the run's
     own session still holds the work lock. Where one fails, or the operator interrupts, the others stop after the
-    transaction under way, and its error is raised. A session that is not to be had is done without; behind a pooler
+    transaction under way, and its error is raised. A session that is not available is done without; behind a pooler
     there is only the run's own.
     """
     if count < 2 or not _direct(run):
@@ -52,7 +52,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
     raised: list[BaseException] = []
 
     def say(event: Event) -> None:
-        # Every wait says that it waits, so nobody waits on when there is nothing left to wait for.
+        # Every wait says that it waits, so no wait lasts when there is nothing left to wait for.
         if stop.is_set():
             raise _Stopped
         with one_at_a_time:
@@ -115,7 +115,7 @@ SHORT_SECONDS = 10.0
 # Stands for the rows of a batch while its statement is put together; no SQL holds it.
 _ROWS = "\x00"
 PASSES = 10
-# Rows that so many passes have written, and that are listed still: a trigger or a rule is in the way.
+# Passes after which a row that is still listed is not stored as written: because of a trigger or a rule.
 STAYED = 2
 _LIST_ROWS = "migration/run/list_rows.sql"
 
@@ -190,7 +190,7 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Batc
 
     def attempt() -> _Listed:
         with transaction(run):
-            # Begun: from here on the step is half done until it is done.
+            # From here on the step is partly applied until it is done.
             reached = store.Checkpoint(statement.number, False, changed)
             store.checkpoint(run.connection, run.step, run.direction, script.sha256, reached)
             run.connection.execute(read_sql("migration/run/whole_tables.sql"))
@@ -239,7 +239,7 @@ class _Shares:
         self.changed = changed
 
     def work(self, run: Run) -> None:
-        """Write batches until nobody has any left to take. Raises Failed."""
+        """Write batches until none is left to take. Raises Failed."""
         size = BatchSize(run.settings)
         while (share := self._take(size.rows)) is not None:
             start, end = share
@@ -255,9 +255,9 @@ class _Shares:
             return (start, self._taken) if start < self._taken else None
 
     def _batch(self, run: Run, start: int, end: int, smallest: int) -> tuple[int, float]:
-        """Write the listed rows behind ``start``, up to ``end`` or as far as their locks are to be had.
+        """Write the listed rows behind ``start``, up to ``end`` or as far as their locks are available.
 
-        One row by itself may take as long as it takes: it holds nobody up but its own writers. Returns how far that
+        One row by itself may take as long as it takes: only its own writers wait for it. Returns how far that
         was, and how many milliseconds it took.
         """
         import psycopg

@@ -1,4 +1,4 @@
-"""What failed in a step, as the error that says where, why, who was in the way and what stands."""
+"""What failed in a step, as the error that says where, why, which session was in the way, and what is committed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Where the checks of the catalog come from: a row is a difference as a sentence, and the statement that removes it.
 CONTRACT = "contract/"
-# An operator who waits so many seconds for a lock wants to know whose it is.
+# Seconds of waiting for a lock after which its holder is named.
 NAMED_AFTER = 1.0
 
 
@@ -62,7 +62,8 @@ def assert_stored(statement: Statement, answer: Any) -> None:
 def resumes(run: Run) -> str:
     """What a hint ends with where a run commits step by step; one that is a single transaction has database.AGAIN.
 
-    It names the command that goes on, and where the step has committed something on the way up, the one that goes back.
+    It names the command that resumes, and if the step has committed something on the way up, the one that takes it
+    back.
     """
     advice = f"{database.AGAIN} ({run.command}): it resumes from what was committed"
     if run.connection.closed or dict(store.started(run.connection)).get(run.step) != "up":
@@ -71,9 +72,9 @@ def resumes(run: Run) -> str:
 
 
 def failure(run: Run, failed: Failed, otherwise: str, stands: State, again: str | None = None) -> CallctlError:
-    """The error for what failed: where (``otherwise``, if in no statement), what the server said, and what stands.
+    """The error for what failed: where (``otherwise``, if in no statement), the server's message, what is committed.
 
-    ``again`` is what the hint ends with; by default the commands that go on and back.
+    ``again`` is what the hint ends with; by default the commands for each direction.
     """
     from psycopg import errors
 
@@ -150,7 +151,7 @@ def _of_others(
 
 
 def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: State, again: str) -> StepFailed:
-    """The error for a lock that was not to be had in time, or only at the price of a deadlock, naming who holds one."""
+    """The error for a lock that was not available in time, or only at the price of a deadlock, naming who holds one."""
     # A function of callctl's says in its context which table it was at.
     inside = re.findall(rf'\b{re.escape(run.schema)}"?\."?(\w+)', cause.diag.context or "")
     tables = sorted({*_tables(run.schema, sql), *inside})

@@ -138,7 +138,7 @@ def standby_awaited(run: Run) -> Iterator[None]:
 
 @contextmanager
 def _looking(look: Callable[[], None], seconds: float) -> Iterator[None]:
-    """While the body runs, call ``look`` every so many seconds, in a thread.
+    """While the body runs, call ``look`` at this interval, in seconds, in a thread.
 
     It asks on the migration lock's connection, which is idle meanwhile. Where that breaks nothing is reported, and the
     run finds out before its next statement. What a listener raises is raised at the end.

@@ -1,6 +1,6 @@
 """Runs the statements of one file: transactions, batches, statements outside a transaction, checkpoints.
 
-What to run, and in which names, is ``migrate``'s to decide. A run that stops anywhere goes on from its last checkpoint.
+What to run, and in which names, ``migrate`` decides. A stopped run resumes from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Way: TypeAlias = Callable[[Run, Script, Sequence[Statement], Callable[[], None]]
 
 
 def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Callable[[], None]) -> int:
-    """Run a file from where its checkpoints stand; ``checks`` and ``record`` run at the end of its last transaction.
+    """Run a file from where its checkpoints are; ``checks`` and ``record`` run at the end of its last transaction.
 
     Returns the number of rows that batches and statements have changed. Raises StepFailed.
     """

@@ -34,7 +34,7 @@ EXAMPLES = "models-examples.yaml"
 
 Value: TypeAlias = str | bool | int | Decimal
 
-# Field of the catalogue -> column of the specification.
+# Field of the catalog -> column of the specification.
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
         "provider": "provider",
@@ -56,7 +56,7 @@ _MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True)
 class Model:
-    """One model of the catalogue. Prices in US dollars; limits in tokens. None: the catalogue does not say."""
+    """One model of the catalog. Prices in US dollars; limits in tokens. None: the catalog does not say."""
 
     key: str
     provider: Literal["openai", "google", "anthropic"]
@@ -72,7 +72,7 @@ class Model:
     max_output_tokens: int | None = None
 
     def fields(self) -> dict[str, Value]:
-        """What the catalogue says of it, in the catalogue's own units."""
+        """What the catalog says of it, in the catalog's own units."""
         return {field: value for field in COLUMNS if (value := getattr(self, field)) is not None}
 
     def documented(self) -> Mapping[str, Value]:
@@ -107,7 +107,7 @@ def _documented(field: str, value: Value) -> Value:
 
 
 def load_catalogue(text: str | None = None, name: str = OWN) -> tuple[Model, ...]:
-    """The models of a catalogue; where ``text`` is None, of the file ``name`` that comes with callctl.
+    """The models of a catalog; where ``text`` is None, of the file ``name`` that comes with callctl.
 
     Raises ConfigError naming the file, the model and the field.
     """
@@ -257,7 +257,7 @@ WHERE m.model_name IN ({keys})
 # The columns of ai_models as they are, and whether they keep what a catalog says, to the last digit.
 
 TABLE = "ai_models"
-# What every insert fills beside the catalogue's fields.
+# What every insert fills beside the catalog's fields.
 STAMPS = ("created_at", "updated_at")
 _WHOLE = MappingProxyType({"smallint": 2**15, "integer": 2**31, "bigint": 2**63})
 
@@ -382,7 +382,7 @@ def says(text: str | None, value: Value) -> bool:
 
 
 def in_catalogue(field: str, text: str | None, table: TableNaming) -> str | None:
-    """What a column gives as text, in the catalogue's unit for this field, to be shown."""
+    """What a column gives as text, in the catalog's unit for this field, to be shown."""
     column = COLUMNS[field]
     number = _number(text) if text is not None and column.endswith("_per_token") else None
     if number is None or not number.is_finite():

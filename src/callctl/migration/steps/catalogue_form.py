@@ -1,4 +1,4 @@
-"""A model catalogue as somebody writes it: YAML, and the form that it must have.
+"""A model catalog as an operator writes it: YAML, and the form that it must have.
 
 The published schema (docs/reference/model-catalogue.schema.json) is made from the classes here. Importing this is slow.
 """
@@ -29,7 +29,7 @@ from callctl.errors import Code, ConfigError
 
 # What one file may hold, in characters: far more than any list of models.
 LONGEST = 1_000_000
-# A message names so many problems, and counts the rest.
+# Problems that a message names; it counts the rest.
 SHOWN = 10
 HINT = "docs/reference/model-catalogue.md has every field, its type and its range; nothing was written"
 
@@ -133,12 +133,12 @@ class Catalogue(BaseModel):
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a catalogue, for editors and other programs."""
+    """The JSON Schema of a catalog, for editors and other programs."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Catalogue.model_json_schema()}
 
 
 def read(text: str, name: str) -> list[dict[str, Any]]:
-    """The models of a catalogue, each as its fields; a field that is not given is None.
+    """The models of a catalog, each as its fields; a field that is not given is None.
 
     Raises ConfigError naming the file, the model and the field of everything that is wrong.
     """

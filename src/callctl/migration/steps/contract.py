@@ -145,14 +145,14 @@ def differences_sql(
     relied: Collection[str] = (),
     alone: bool = False,
 ) -> str:
-    """The query for what differs: check, problem, object, property, expected, found, what mends it, its step.
+    """The query for what differs: check, problem, object, property, expected, found, what fixes it, its step.
 
-    ``whole`` are the tables on which nothing else should stand; with callctl's own tables among the ``expected``, its
+    ``whole`` are the tables on which nothing else should be; with callctl's own tables among the ``expected``, its
     whole schema is asked. ``relied`` are the platform's whose rows nothing else
     should keep from being written. ``alone``: no other step is known to be applied, so
     what a later step removes is expected only while the column is there that goes with it.
     """
-    # A step's own check asks of its own objects alone; callctl's own tables are none of them.
+    # A step's own check asks of its own objects alone; callctl's own tables are not among them.
     own = sorted(
         {expectation.relation for expectation in expected if expectation.step == 0 and expectation.kind == "table"}
     )

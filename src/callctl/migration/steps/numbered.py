@@ -140,9 +140,9 @@ def wanted_steps(
     *,
     defer_drops: bool = False,
 ) -> tuple[Step, ...]:
-    """The steps between where a database stands and where it should go, in the order they run.
+    """The steps from a database's present state to its target, in the order in which they run.
 
-    ``to`` is the last step to apply or the one to go back to; None is all the way. Up with ``defer_drops`` leaves
+    ``to`` is the last step to apply or the one to roll back to; None is all the way. Up with ``defer_drops`` leaves
     steps 5 and 6 out. Down takes a step back that stopped half way up, too. Raises Refused up where a step is half way
     down.
     """
@@ -205,11 +205,11 @@ class StepState:
 
 @dataclass(frozen=True)
 class Status:
-    """What this database is called things, and where each step stands."""
+    """The names of this database, and the state of each step."""
 
     naming: Naming
     steps: tuple[StepState, ...]
-    # The steps whose table is archived: it comes back as it was archived.
+    # The steps whose table is archived: it returns as it was archived.
     returning: frozenset[int] = frozenset()
     # The steps that stopped on the way up and are made pending by their undo.sql, before a way down: those that drop a
     # column and have not, and those that make a table.
@@ -240,7 +240,7 @@ class Status:
         return {step.number: step.half_done for step in self.steps if step.half_done}
 
     def to_finish(self, direction: Direction) -> Mapping[int, Direction]:
-        """Those of them that a run in this direction would have to finish, to go on with or to take back. Up also
+        """Those of them that a run in this direction would have to finish, to continue with or to take back. Up also
         removes a shadow column, and takes step 1 up again.
         """
         given_up = self.undropped if direction == "down" else frozenset()
@@ -249,7 +249,7 @@ class Status:
 
 
 def status(connection: Connection, settings: Settings) -> Status:
-    """Where each step stands. Reads only.
+    """The state of each step. Reads only.
 
     Raises Refused where the naming cannot be decided or the history contradicts itself.
     """

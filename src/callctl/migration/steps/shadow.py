@@ -14,7 +14,7 @@ from callctl.database import store
 from callctl.database.guarded import Failing, in_transaction
 from callctl.errors import Code, Refused, State
 from callctl.events import Notice, OnEvent
-from callctl.files import read_sql
+from callctl.files import read_sql, size
 from callctl.migration.steps.numbered import SHADOWED, all_steps
 from callctl.statements.adaptation import adapt
 from callctl.statements.naming import Naming
@@ -54,10 +54,10 @@ class Choice:
     def what(self) -> str:
         """What is done, in one sentence."""
         rows = "rows not counted yet" if self.rows is None else f"about {self.rows:,} rows"
-        size = f"{rows}, {_size(self.bytes)} with its indexes"
+        room = f"{rows}, {size(self.bytes)} with its indexes"
         if self.shadow:
             return (
-                f"migrate down from step 1 fills a shadow column of {self.table} ({size}), and needs up to that much"
+                f"migrate down from step 1 fills a shadow column of {self.table} ({room}), and needs up to that much"
                 " free disk; clients do not wait for it. avatar_url becomes the last column: SELECT * returns another"
                 " order of columns, INSERT and COPY without a column list expect another, and while the shadow column"
                 " is there, COPY without a list fails"
@@ -66,17 +66,9 @@ class Choice:
             return f"migrate down from step 1 rewrites no row of {self.table}"
         why = f"; no shadow column: {self.because}" if self.because else ""
         return (
-            f"migrate down from step 1 rewrites {self.table}: {size}, and needs that much free disk;"
+            f"migrate down from step 1 rewrites {self.table}: {room}, and needs that much free disk;"
             f" clients wait for it {self.hold}{why}"
         )
-
-
-def _size(amount: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 10_240:
-            return f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.0f} GB"
 
 
 def query(naming: Naming) -> str:
@@ -138,7 +130,7 @@ def choose(
 
 
 def resume(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:
-    """Make a shadow column that is under way ready to go on: from the first statement of its file, which may run again.
+    """Prepare a shadow column in progress to continue: from the first statement of its file, which may run again.
 
     One that no longer fits (an index was added to the column meanwhile) is removed, and made again by the run. Nothing
     is done where none is under way.
@@ -163,8 +155,8 @@ def remove(
 ) -> None:
     """Remove the shadow column that a run down has left, with its triggers, CHECKs and indexes, in one transaction.
 
-    With ``then_up`` step 1 has begun its way up when it returns: what the run down had shortened comes back by that.
-    Raises StepFailed where the lock is not to be had.
+    With ``then_up`` step 1 has begun its way up when it returns: it restores what the run down had shortened.
+    Raises StepFailed where the lock is not available.
     """
     (dropping,) = load_script("migration/steps/drop_shadow.sql").statements
     drop = adapt(dropping, naming)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # The envelope's form: what is stored in the database in place of a secret, and how it is read.
 #
 # It is specified in docs/reference/envelope.md. Version 1 is what the specification's helper writes, plus the key's id.
-# Version 2 also authenticates the place where the value stands. No other file knows which versions do.
+# Version 2 also authenticates the place where the value is. No other file knows which versions do.
 
 ALGORITHM: Final = "A256GCM"
 # The versions that authenticate the place, each with its label. What is to be bound gets the newest.
@@ -47,7 +47,7 @@ _ALL = _BARE | {"v", "alg", "kid"}
 
 
 class Place(NamedTuple):
-    """Where a value stands. Ids as PostgreSQL prints them; ``table`` without a schema, as the specification calls it.
+    """The place of a value. Ids as PostgreSQL prints them; ``table`` without a schema, as the specification calls it.
 
     ``path`` is the column and what is inside it: 'access_token', 'credentials.turnServers[].credential'.
     """
@@ -69,7 +69,7 @@ class Envelope(NamedTuple):
 
 
 class Malformed(ValueError):
-    """It looks like an envelope, and is none. ``reason`` says why and repeats nothing of it."""
+    """It looks like an envelope, and is not one. ``reason`` says why and repeats nothing of it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -77,7 +77,7 @@ class Malformed(ValueError):
 
 
 def read_envelope(value: object) -> Envelope | None:
-    """The envelope that stands in a field, or None: the value is plaintext.
+    """The envelope in a field, or None: the value is plaintext.
 
     A string is plaintext unless it is the JSON text of an envelope; JSON text that has none of the members
     ``encrypted``, ``iv`` and ``authTag`` is a secret like any other text. Raises Malformed for what has one of
@@ -147,7 +147,7 @@ def _is_key_id(text: str) -> bool:
 
 
 class _Twice(ValueError):
-    """A member stands twice in JSON text: readers differ in which one counts."""
+    """A member is repeated in JSON text: readers differ in which one counts."""
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def head(version: int, key_id: str) -> str:
 
 
 def envelope_text(envelope: Mapping[str, Any]) -> str:
-    """An envelope as it stands in a text column: JSON on one line, without spaces."""
+    """An envelope in a text column: JSON on one line, without spaces."""
     return json.dumps(envelope, separators=(",", ":"))
 
 
@@ -229,7 +229,7 @@ class Decrypter:
 
     ``elsewhere`` gives other places where a value may have come from (the same row under another company, say),
     beside the other secrets of its row. It is asked only about a value of version 2 that does not open, and only
-    to say ``moved`` of it: what does not belong where it stands is never given out.
+    to say ``moved`` of it: a value that belongs to another place is never given out.
     """
 
     def __init__(self, ring: KeyRing, elsewhere: Callable[[Place], Iterable[Place]] | None = None) -> None:
@@ -347,7 +347,7 @@ class NotTheSame(Exception):
 
 
 class Encrypter:
-    """Encrypts secrets under one key. Counting them is for whoever calls: see MOST_ENCRYPTIONS."""
+    """Encrypts secrets under one key. The caller counts them: see MOST_ENCRYPTIONS."""
 
     # SP 800-38D section 8.3: at most 2^32 values under one key where IVs are random.
     MOST_ENCRYPTIONS: Final = 2**32

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# So many encryptions are counted at once, before they are made; twice as many the next time.
+# Encryptions that are counted at once, before they are made; twice as many the next time.
 FIRST_ALLOWANCE = 1_000
 LARGEST_ALLOWANCE = 65_536
 
@@ -127,7 +127,7 @@ class Encryptions:
         self._warned = False
 
     def reserve(self) -> int:
-        """So many more encryptions are allowed. Raises Refused where the key has none left, or is retired."""
+        """Allow this number of further encryptions. Raises Refused where the key has none left, or is retired."""
         asked = self._next
         while (total := self._write(asked)) is None:
             if asked == 1:
@@ -145,7 +145,7 @@ class Encryptions:
         return asked
 
     def give_back(self, unused: int) -> None:
-        """Of those allowed, so many were not made."""
+        """Of those allowed, this number was not made."""
         if unused:
             self._write(-unused)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Where the value of a key comes from: a variable, a file, or what a command prints.
 #
-# The value goes to whoever asked and nowhere else: no message holds it, and of a command nothing is repeated but its
+# Only the caller gets the value: no message holds it, and of a command nothing is repeated but its
 # program's name, its exit code and, if its entry says ``show_stderr: true``, the end of what it wrote to stderr with
 # what may be a secret hidden.
 
@@ -72,7 +72,7 @@ def _file(entry: KeyEntry) -> str:
             entry, f"the file cannot be opened: {reason}", "let the user who runs callctl read it"
         ) from None
     try:
-        # Asked of what is open, not of the name: nobody can change it in between.
+        # Asked of the open file, not of the name: nothing can change it in between.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise source_failed(entry, "it is not a regular file", "name a file that holds the key and nothing else")

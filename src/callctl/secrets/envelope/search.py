@@ -22,7 +22,7 @@ from callctl.secrets.envelope.cipher import VERSIONS, Envelope, Malformed, read_
 
 # Envelopes inside other text: JSON in a JSON string, a row or an array as PostgreSQL shows it, hex, base64.
 
-# whole: a well-formed envelope. broken: JSON with members of an envelope that is none, or the beginning of one.
+# whole: a well-formed envelope. broken: JSON with members of an envelope in another form, or the beginning of one.
 # unread: it has the members of an envelope, and cannot be parsed.
 State: TypeAlias = Literal["whole", "broken", "unread"]
 
@@ -68,7 +68,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=Members, parse_float=Number, parse
 
 
 def parsed(text: str) -> Any | None:
-    """JSON of any size: objects as :class:`Members`, numbers as text. None where it is none, or nested too deeply."""
+    """JSON of any size: objects as :class:`Members`, numbers as text. None if it is not JSON, or nested too deeply."""
     try:
         return _DECODER.decode(text)
     except (ValueError, RecursionError):
@@ -410,7 +410,7 @@ def _fits(lengths: list[int], *, least: int) -> bool:
 
 
 def _decoded(text: str, *, url: bool = False) -> bytes | None:
-    """The bytes of base64, of either alphabet if ``url``; None where it is none."""
+    """The bytes of base64, of either alphabet if ``url``; None if it is not base64."""
     padded = text + "=" * (-len(text) % 4)
     if url:
         padded = padded.replace("-", "+").replace("_", "/")

@@ -35,7 +35,7 @@ UNDER_UNBOUND = "under it, and unbound in a bound field, where a rotation leaves
 
 @dataclass(frozen=True)
 class Holding:
-    """So many values that need the key, or may: where they are, and why they count."""
+    """The number of values that need the key, or may: where they are, and why they count."""
 
     place: str
     field: str

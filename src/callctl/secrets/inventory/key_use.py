@@ -103,7 +103,7 @@ class Tenant(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Credentials that are not as the specification has them: so many accounts of a type have this trouble there."""
+    """Credentials that differ from the specification: the number of accounts of a type with this problem."""
 
     account_type: str
     field: str
@@ -337,7 +337,7 @@ def keys(connection: Connection, settings: Settings, *, on_event: OnEvent = igno
 
 @dataclass(frozen=True)
 class Secrets:
-    """How the secrets of a database stand: counted, and what is outside the declared fields.
+    """The state of a database's secrets: counts, and what is outside the declared fields.
 
     ``under_way`` and ``last`` are the rotation that is not finished, and the last that is; ``kept`` are webhook secrets
     that were replaced and can be put back.
@@ -424,7 +424,7 @@ def look(
     encrypt_foreign: bool = False,
     on_event: OnEvent = ignore,
 ) -> Secrets:
-    """How the secrets stand, and what a rotation would write. Writes nothing: its transactions are READ ONLY.
+    """The state of the secrets, and what a rotation would write. Writes nothing: its transactions are READ ONLY.
 
     Without keys in callctl.yaml nothing is decrypted. Raises ConfigError for the keys; Refused where there are none,
     and where ``bind_new`` names no row.

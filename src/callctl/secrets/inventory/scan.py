@@ -81,7 +81,6 @@ def scan(
     ring: KeyRing | None = None,
     *,
     timeout_ms: int | None = None,
-    lock_timeout_ms: int = 0,
     thorough: bool = True,
     plaintext: bool = True,
     stopped: Callable[[], bool] = lambda: False,
@@ -89,12 +88,12 @@ def scan(
 ) -> Scan:
     """Scan, in transactions of its own: ``connection`` is in none. A table may take ``timeout_ms`` (None: no limit).
 
-    ``ring`` tells under which key an envelope without a key id is, where it opens. Without ``thorough`` what stands
+    ``ring`` tells under which key an envelope without a key id is, where it opens. Without ``thorough`` what is
     beside a declared field in the same member of a document is passed over: every row would have to leave the server.
     ``stopped``: asked before each table, whether the result is still wanted. A row that is written meanwhile may be
-    missed. Raises ConnectionFailed; LockNotAvailable of psycopg, after ``lock_timeout_ms``.
+    missed. Raises ConnectionFailed.
     """
-    scanner = _Scanner(connection, settings, ring, timeout_ms, lock_timeout_ms, thorough, plaintext, stopped, on_event)
+    scanner = _Scanner(connection, settings, ring, timeout_ms, 0, thorough, plaintext, stopped, on_event)
     tables, unscanned = tables_to_scan(connection, settings)
     scanner.look(tables)
     return scanner.result(tables, unscanned)
@@ -445,7 +444,7 @@ class _Beside:
         return self._found
 
     def stop(self) -> None:
-        """Have the server cancel it, if it is still at work: nobody asks for it any more."""
+        """Have the server cancel it, if it is still at work: its result is not needed any more."""
         import psycopg
 
         self._stopped.set()

@@ -282,7 +282,7 @@ def _together(texts: Sequence[sql.Composable]) -> sql.Composable:
 
 
 def _without(column: sql.Composable, fields: Sequence[SecretField], typed: bool) -> sql.Composable:
-    """A jsonb column without the members that declared fields are in: in a row of another type they are none."""
+    """A jsonb column without the members of declared fields: in a row of another type they are not declared."""
     from psycopg import sql
 
     types = sorted({field.account_type for field in fields if field.account_type is not None}) if typed else []
@@ -347,7 +347,7 @@ class Outside:
 
 
 class Finder:
-    """Looks at the rows that the server let through. What a statement finds counts once it is through."""
+    """Looks at the rows that the server let through. What a statement finds counts once it is finished."""
 
     def __init__(self, settings: Settings, decrypter: Decrypter | None) -> None:
         self._decrypter = decrypter
@@ -382,7 +382,7 @@ class Finder:
         self._new, self._new_unread = {}, Counter()
 
     def keep(self, table: Table) -> None:
-        """The statement is through."""
+        """The statement is finished."""
         kept = self.by_table.setdefault(table.oid, {})
         for identity, outside in self._new.items():
             if identity in kept:

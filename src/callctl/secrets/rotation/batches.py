@@ -588,7 +588,7 @@ class Batches:
         self._swaps.mark(taken, None, taken.tally, (), finished=True)
 
     def _stop(self) -> None:
-        """End what is under way: nobody asks for it any more."""
+        """End what is under way: its result is not needed any more."""
         for writing in (self._writing, self._ahead):
             if writing is not None and writing.sent is not None:
                 writing.sent.stop()

@@ -94,7 +94,7 @@ def _choose(connection: Connection, settings: Settings, scope: Scope, direction:
 
 
 def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int) -> Refused:
-    """Somebody named an account or a company, and there is nothing to do about it."""
+    """The named account or company has nothing to do."""
     if not all_of_them:
         problem = (
             f"there is no integration account {scope.account}" if scope.account else f"{scope.text} has no account"
@@ -161,7 +161,7 @@ KINDS = {"new": "webhook_secrets", "back": "webhook_secrets_back"}
 
 @dataclass(frozen=True)
 class Begun:
-    """A run, and where it goes on: behind the account ``reached``, with so many ``accounts`` done before."""
+    """A run, and where it continues: behind the account ``reached``, after this number of ``accounts``."""
 
     rotation: int
     started_at: datetime
@@ -170,7 +170,7 @@ class Begun:
 
 
 def begin_run(connection: Connection, direction: Direction, scope: str, key: str, on_event: OnEvent) -> Begun:
-    """Go on with the run that was stopped, if it is the same; else begin one, and give the other up."""
+    """Continue with the run that was stopped, if it is the same; else begin one, and give the other up."""
     kind = KINDS[direction]
     begun = None
     for id, old_kind, old_scope, counts, started_at, client in connection.execute(

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 # One run about webhook secrets: accounts locked, written and committed a hundred at a time.
 #
 # A new secret is in the operator's file, and on the disk, before the transaction that puts it into the database
-# commits: no secret is in the database alone. The other way round may happen to whoever is killed in between: the next
+# commits: no secret is in the database alone. The reverse can happen to a run that is killed in between: the next
 # run makes another one for that account, in a file of its own, and of two lines about an account the later one counts.
 #
 # No secret is in a statement or a parameter, which servers log: new ones travel by COPY in binary, previous ones are
@@ -296,7 +296,7 @@ class Replacement:
         return json.dumps(members, ensure_ascii=False) + "\n"
 
     def _put_back(self, batch: _Batch) -> None:
-        """The newest secret that is kept of each account, where what callctl left there still stands."""
+        """The newest secret that is kept of each account, if what callctl left there is unchanged."""
         accounts = [row[0] for row in batch.rows]
         # Read behind the locks: what is kept cannot change now, but for the key that it is under.
         rows = self._connection.execute(read_sql("secrets/webhooks/newest.sql"), {"accounts": accounts}).fetchall()
@@ -309,7 +309,7 @@ class Replacement:
             number, company_then, encrypted, left_there = newest[id]
             reason = None
             if tables.digest(secret or "") != left_there:
-                reason = "its secret has been changed since, by somebody else"
+                reason = "another program has changed its secret since"
             elif company != company_then:
                 reason = "it belongs to another company now"
             else:
@@ -389,7 +389,7 @@ def replace(
 def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: OnEvent = ignore) -> Done:
     """Put back the previous webhook secrets that are still kept, of each account the last one.
 
-    An account whose secret has been changed since, by somebody else, is left as it is and listed. Raises as
+    An account whose secret another program has changed since is left as it is and listed. Raises as
     :func:`replace`.
     """
     with _at_work(settings, "webhooks restore", wait, on_event) as (connection, reader, ring):
@@ -401,7 +401,7 @@ def put_back(settings: Settings, scope: Scope, *, wait: bool = False, on_event: 
 def _at_work(
     settings: Settings, command: str, wait: bool, on_event: OnEvent
 ) -> Iterator[tuple[Connection, Connection, KeyRing]]:
-    """Two connections and the ring, with nobody else at webhook secrets and no migration under way."""
+    """Two connections and the ring, with no other run on webhook secrets and no migration in progress."""
     ring = load_key_ring(settings)
     with (
         MigrationLock(settings, wait=wait, shared=True, command=command, on_event=on_event),
