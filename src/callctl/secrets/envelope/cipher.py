@@ -240,7 +240,6 @@ class Decrypter:
         self._elsewhere = elsewhere
         # One object a key: making one costs as much as a value does.
         self._keys: dict[str, tuple[Key, AESGCM]] = {key.id: (key, AESGCM(key.secret)) for key in ring.keys.values()}
-        self._decrypt: dict[str | None, Any] = {key_id: cipher.decrypt for key_id, (_, cipher) in self._keys.items()}
         order = dict.fromkeys([*(key.id for key in ring.legacy), ring.primary.id])
         self._without_id = tuple(self._keys[key_id] for key_id in order)
 
@@ -266,34 +265,6 @@ class Decrypter:
             except UnicodeDecodeError:
                 raise NotDecrypted("malformed", "what it holds is not UTF-8 text") from None
         raise self._why(envelope, place, ciphertext, data)
-
-    def decrypt_all(
-        self, envelopes: Sequence[Envelope], place: Callable[[int], Place]
-    ) -> list[tuple[bytes, str] | NotDecrypted]:
-        """What each envelope holds, as UTF-8, and the id of the key that opens it; or why it does not open. ``place``
-        gives that of an envelope by its number.
-        """
-        try:
-            plaintexts: list[Any] = [
-                (
-                    self._decrypt[key_id](
-                        iv, encrypted + auth_tag, associated_data(place(number), version) if version in LABELS else None
-                    ),
-                    key_id,
-                )
-                for number, (version, key_id, encrypted, iv, auth_tag) in enumerate(envelopes)
-            ]
-            b"\n".join([plaintext for plaintext, _ in plaintexts]).decode()
-        except (KeyError, self._invalid, UnicodeDecodeError):  # one of them: each by itself
-            return [self._decrypt_alone(envelope, place(number)) for number, envelope in enumerate(envelopes)]
-        return plaintexts
-
-    def _decrypt_alone(self, envelope: Envelope, place: Place) -> tuple[bytes, str] | NotDecrypted:
-        try:
-            opened = self.decrypt(envelope, place)
-        except NotDecrypted as problem:
-            return problem
-        return opened.plaintext.encode(), opened.key.id
 
     def _why(self, envelope: Envelope, place: Place, ciphertext: bytes, data: bytes | None) -> NotDecrypted:
         """Why none of the keys that should open it does, as far as that can be found out. Not a hot path."""

@@ -20,7 +20,7 @@ from callctl.secrets.inventory.plaintext_copies import Copy, copies
 from callctl.secrets.inventory.scan import Scan, scan
 from callctl.secrets.rows import tables
 from callctl.secrets.rows.credentials import Trouble, problems
-from callctl.secrets.rows.decisions import Decider
+from callctl.secrets.rows.decisions import Decided, Decider
 from callctl.secrets.rows.row import (
     MOST_LISTED,
     Binding,
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 # Every declared secret of a database, counted: in which state, under which key, in which version. Reads only.
 
 ROWS_AT_ONCE = 1_000
-TOGETHER = 50  # rows whose envelopes are opened together
 
 # How many rows are named of those that are counted together.
 FIRST_ROWS = 5
@@ -176,8 +175,8 @@ def census(
         for rows in (
             _pages(connection, secret_table) if apart is None else _pages_apart(connection, secret_table, apart)
         ):
-            for start in range(0, len(rows), TOGETHER):
-                _count(counted, decider, secret_table, rows[start : start + TOGETHER])
+            for row in rows:
+                _count(counted, secret_table, decider.decided(secret_table, row))
             on_event(RotationProgress(counted.rows, 0, counted.left_count, 0.0))
     return counted
 
@@ -209,14 +208,14 @@ def _pages_apart(
         yield page
 
 
-def _count(counted: Census, decider: Decider, secret_table: SecretTable, rows: Sequence[Row]) -> None:
-    counted.rows += len(rows)
-    for row, _, secrets, _ in decider.decided(secret_table, rows):
-        for part, raw in zip(secret_table.parts, row.values, strict=True):
-            if part.is_credentials and raw is not None:
-                _count_shape(counted, row, raw)
-        for secret in secrets:
-            _add(counted, secret_table, row, secret)
+def _count(counted: Census, secret_table: SecretTable, decided: Decided) -> None:
+    counted.rows += 1
+    row = decided.row
+    for part, raw in zip(secret_table.parts, row.values, strict=True):
+        if part.is_credentials and raw is not None:
+            _count_shape(counted, row, raw)
+    for secret in decided.secrets:
+        _add(counted, secret_table, row, secret)
 
 
 def _count_shape(counted: Census, row: Row, raw: str) -> None:

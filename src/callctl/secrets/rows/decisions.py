@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callctl.redaction import is_utf8
-from callctl.secrets.envelope.cipher import VERSIONS, Decrypter, Malformed, NotDecrypted, Place, read_envelope
+from callctl.secrets.envelope.cipher import VERSIONS, Decrypter, Envelope, Malformed, NotDecrypted, Place, read_envelope
 from callctl.secrets.envelope.search import foreign
 from callctl.secrets.rows.credentials import SHAPES, fit
 from callctl.secrets.rows.row import NotReadable, Row, RowName, Rule, Secret, SecretTable, State, unbound
@@ -51,18 +51,8 @@ class Decider:
         self._wanted = {version: rule.wanted(version) for version in (0, *VERSIONS)}
         self._encrypt_foreign = encrypt_foreign
 
-    def decided(self, secret_table: SecretTable, rows: Sequence[Row]) -> list[Decided]:
-        """What is in each row. The envelopes of all rows are opened together, which takes less time for each."""
-        results = [self._taken_apart(secret_table, row) for row in rows]
-        envelopes = [secret for result in results for secret in result.secrets if secret.envelope is not None]
-        if self._decrypter is not None:
-            self._open(self._decrypter, secret_table, envelopes)
-        for secret in envelopes:
-            if secret.state == "sealed":
-                self._decide_envelope(secret_table, secret)
-        return results
-
-    def _taken_apart(self, secret_table: SecretTable, row: Row) -> Decided:
+    def decided(self, secret_table: SecretTable, row: Row) -> Decided:
+        """What is in a row, and what becomes of it."""
         account_type = row.account_type
         roots: list[Any] = []
         secrets: list[Secret] = []
@@ -95,14 +85,14 @@ class Decider:
                     secret.state, secret.reason = "unreadable", NOT_UTF8
                     continue
                 try:
-                    secret.envelope = envelope = read_envelope(value)
+                    envelope = read_envelope(value)
                 except Malformed as problem:
                     secret.state, secret.reason = "unreadable", f"malformed: {problem.reason}"
                     continue
                 if envelope is None:
                     self._decide_text(secret_table, secret, str(value))
                 else:
-                    secret.key_id = envelope[1]
+                    self._decide_envelope(secret_table, secret, envelope)
         return Decided(row, roots, secrets, misshapen)
 
     def _decide_text(self, secret_table: SecretTable, secret: Secret, text: str) -> None:
@@ -119,19 +109,16 @@ class Decider:
         else:
             secret.wanted, secret.plaintext = wanted, text.encode()
 
-    def _open(self, decrypter: Decrypter, secret_table: SecretTable, secrets: Sequence[Secret]) -> None:
-        envelopes: list[Any] = [secret.envelope for secret in secrets]
-        opened = decrypter.decrypt_all(envelopes, lambda number: place(secret_table, secrets[number]))
-        for secret, result in zip(secrets, opened, strict=True):
-            if isinstance(result, NotDecrypted):
-                secret.state, secret.reason = "unreadable", str(result)
-            else:
-                secret.plaintext, secret.key_id = result
-
-    def _decide_envelope(self, secret_table: SecretTable, secret: Secret) -> None:
-        assert secret.envelope is not None
-        version, key_id, *_ = secret.envelope
-        row = secret.row
+    def _decide_envelope(self, secret_table: SecretTable, secret: Secret, envelope: Envelope) -> None:
+        version, key_id, row = envelope.version, envelope.key_id, secret.row
+        secret.envelope, secret.key_id = envelope, key_id
+        if self._decrypter is not None:
+            try:
+                opened = self._decrypter.decrypt(envelope, place(secret_table, secret))
+            except NotDecrypted as problem:
+                secret.state, secret.reason = "unreadable", str(problem)
+                return
+            secret.plaintext, secret.key_id = opened.plaintext.encode(), opened.key.id
         try:
             secret.wanted = self.wanted(secret_table, row.row_id, row.account_type, secret.path, version, key_id)
         except Unbound:

@@ -69,7 +69,7 @@ class Reencrypter:
         return [next(thorough) if result is None else result for result in quick]
 
     def _thoroughly(self, secret_table: SecretTable, rows: Sequence[Row]) -> list[Reencrypted]:
-        decided = self._decider.decided(secret_table, rows)
+        decided = [self._decider.decided(secret_table, row) for row in rows]
         # Nothing is encrypted before all is opened: what is encrypted in vain would count as an encryption.
         due = [secret for result in decided for secret in result.secrets if secret.wanted is not None]
         if due:
