@@ -383,7 +383,7 @@ def _webhooks() -> None:
     account = _account("9193d0e209b5")
     replaced = Done("new", "all accounts", 7, _AT, (account,), 0, (), 1, 1, Path("new-secrets.jsonl"), _AT)
     render_secrets.webhooks_done(replaced, "json", _TARGET)
-    not_put_back = NotPutBack(_ROW, "another program has changed its secret since")
+    not_put_back = NotPutBack(_ROW, "its secret was changed since, not by callctl")
     back = Done("back", "all accounts", 8, _AT, (_account(None),), 0, (not_put_back,), 1, 1, None, None)
     render_secrets.webhooks_done(back, "json", _TARGET)
 

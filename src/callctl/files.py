@@ -154,7 +154,7 @@ def assert_new(name: str) -> None:
 
 def _there_already(path: Path) -> Refused:
     return Refused(
-        Code.FILE_EXISTS, f"{path} is there already; nothing was written", hint="name a file that is not there"
+        Code.FILE_EXISTS, f"{path} already exists; nothing was written", hint="name a file that does not exist"
     )
 
 
@@ -174,7 +174,7 @@ def unwritable(path: Path, problem: Exception) -> ConfigError:
     return ConfigError(
         Code.FILE_UNWRITABLE,
         f"cannot write {path}: {reason}",
-        hint="name a file in a directory that exists and is yours",
+        hint="name a file in a directory that you can write to",
     )
 
 

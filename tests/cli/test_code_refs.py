@@ -51,6 +51,21 @@ def test_comments_and_longer_names(tree: Path, capsys: pytest.CaptureFixture[str
         )
 
 
+def test_imports_say_why_they_count(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "src" / "bot.ts").write_text("export { chatbotType as kind } from './schema'\n")
+    (tree / "src" / "a.ts").write_text(
+        "import { kind } from './bot'\nimport { chatbotTypeEnum } from './e'\nb = { chatbotType: chatbotTypeEnum() }\n"
+    )
+    assert run(["code-refs", "--exclude", "*.py", "--exclude", "*.sh", "src"]) == 3
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "src/a.ts:1:10: code, by another name: import { kind } from './bot'",
+        "src/a.ts:2:10: code, imported for a line that counts: import { chatbotTypeEnum } from './e'",
+        "src/a.ts:3:7: code: b = { chatbotType: chatbotTypeEnum() }",
+    ]
+    assert run(["code-refs", "--github", "--exclude", "*.py", "--exclude", "*.sh", "src"]) == 3
+    assert "title=kind%2C by another name::code: import { kind }" in capsys.readouterr().out
+
+
 def test_other_columns(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "src" / "user.ts").write_text("u.avatarUrl; u.deletedAt; b.chatbotType\n")
     assert run(["code-refs", "--column", "avatar_url", "--column", "deletedAt", "src"]) == 3

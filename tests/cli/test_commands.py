@@ -226,7 +226,7 @@ def test_a_blocking_finding_stops_up(documented: str, ask: Callable[..., tuple[i
     started, failed = (json.loads(line) for line in out.splitlines())
     assert (started["event"], started["steps"]) == ("migration_started", STEPS)
     assert (failed["event"], failed["exit_code"]) == ("failed", 3)
-    assert "callctl: error: preflight blocks: " in err
+    assert "callctl: error: preflight found blockers: " in err
     assert applied(documented) == 0
 
 
@@ -304,7 +304,7 @@ def test_a_role_that_may_not_write(documented: str, ask: Callable[..., tuple[int
         url = documented.replace("user=postgres", f"user={name}")
         code, _, err = ask(url, "migrate", "up", "--yes")
         assert code == 3
-        assert "callctl: error: preflight blocks: " in err
+        assert "callctl: error: preflight found blockers: " in err
         assert "callctl: hint: " in err
         assert applied(documented) == 0
     finally:

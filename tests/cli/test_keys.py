@@ -34,5 +34,5 @@ def test_a_key_is_written_to_a_new_file(tmp_path: Path, capsys: pytest.CaptureFi
     assert run(["keys", "generate", "--out", str(file)]) == 3
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert f"callctl: error: {file} is there already; nothing was written" in captured.err
+    assert f"callctl: error: {file} already exists; nothing was written" in captured.err
     assert file.read_text() == key

@@ -49,7 +49,7 @@ WRONG = {
     "--calls -1": "--calls is not a whole number",
     "--history 100001": "--history is not a whole number from 0 to 100000",
     "--limit fast": "--limit is not a duration",
-    "--report load.png": "--report does not know what to draw",
+    "--report load.png": "--report is not the name of an .html or .svg file",
     "--report /no/such/directory/load.svg": "cannot write /no/such/directory/load.svg",
     "--clean --sessions 3": "--clean runs no load, and --sessions is about one",
     "--clean --dry-run": "--clean runs no load, and --dry-run is about one",
@@ -80,8 +80,8 @@ def test_a_database_is_named_before_it_is_loaded(
     name = db.info.dbname
     written = "SELECT count(*) FROM callctl.action"
     # A pipe: by its name, and by nothing else.
-    refused(capsys, said="only if its name is given")
-    refused(capsys, "--yes", said="only if its name is given")
+    refused(capsys, said="needs its name")
+    refused(capsys, "--yes", said="needs its name")
     refused(capsys, "--confirm", "production", said=f"this is not database 'production' but {name}")
     refused(capsys, "--confirm", "", said="not confirmed")
     # A terminal: typed.
@@ -96,7 +96,7 @@ def test_a_database_is_named_before_it_is_loaded(
     assert run(["loadtest", *SHORT, "--limit", "1min", "--report", str(report)]) == 0
     captured = capsys.readouterr()
     assert "load test passed: " in captured.out
-    assert "Type the database's name to go on: " in captured.err
+    assert "Type the name of the database to continue: " in captured.err
     assert "<svg" in report.read_text()
     assert db.execute(written).fetchone() == (1,)
 
@@ -119,7 +119,7 @@ def test_leftovers_are_shown_and_cleaned(db: psycopg.Connection[Any], capsys: py
     assert run(["loadtest", *SHORT, "--dry-run"]) == 0
     assert "(kept: its slug was changed since)" in capsys.readouterr().out
     assert run(["loadtest", "--clean"]) == 3
-    assert "nobody can be asked" in capsys.readouterr().err
+    assert "confirmation needed, but this is not a terminal" in capsys.readouterr().err
     assert run(["loadtest", "--clean", "--confirm", "production"]) == 3
     assert "this is not database 'production'" in capsys.readouterr().err
     assert run(["loadtest", "--clean", "--confirm", db.info.dbname]) == 3
@@ -143,13 +143,13 @@ def test_a_report_that_is_there(
         assert run([*load, "--report", str(file)]) == 0
         first = file.read_text()
         assert run([*load, "--report", str(file)]) == 3
-        assert f"{file} is there already; nothing was changed" in capsys.readouterr().err
+        assert f"{file} already exists; nothing was changed" in capsys.readouterr().err
         assert file.read_text() == first
         assert run([*load, "--report", str(file), "--overwrite"]) == 0
         assert file.read_text() != first
         file.write_text("<html>mine</html>")
         assert run([*load, "--report", str(file), "--overwrite"]) == 3
-        assert f"{file} is there, and is not a report of callctl's" in capsys.readouterr().err
+        assert f"{file} exists, and is not a report that callctl wrote" in capsys.readouterr().err
         assert file.read_text() == "<html>mine</html>"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["load.html", "load.svg"]
     assert run([*load, "--overwrite"]) == 2

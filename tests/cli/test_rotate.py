@@ -99,7 +99,7 @@ def test_the_whole_way_and_no_secret_anywhere(ask: Ask, url: str, keys: Path, lo
 
     assert "to encrypt under key k2" in says("rotate-secrets --status", 3)
     assert "next: callctl rotate-secrets" in says("rotate-secrets --dry-run")
-    assert "nobody can be asked" in says("rotate-secrets", 3)
+    assert "confirmation needed, but this is not a terminal" in says("rotate-secrets", 3)
     found = json.loads(ask("rotate-secrets --dry-run --bind --output json")[0])
     assert found["due"] == sum(each["values"] for each in found["fields"] if each["due"])
     assert "cannot be retired" in says("keys retire k1 --yes", 3)
@@ -153,14 +153,14 @@ def test_webhook_secrets_and_none_of_them_anywhere(
         ids = "SELECT array_agg(id::text ORDER BY id) FROM chatapp.integration_accounts WHERE deleted_at IS NULL"
         live = (db.execute(ids).fetchone() or [[]])[0]
         assert f"{len(live)} accounts would get a new webhook secret" in says(f"{replace} --dry-run")
-        assert "nobody can be asked" in says(replace, 3)
+        assert "confirmation needed, but this is not a terminal" in says(replace, 3)
         assert not file.exists()
         assert "kept until" in says(f"{replace} --yes --grace 1h")
         assert "hooks.example" in said[-2]
         assert "\x1b" not in said[-2]
         new = [json.loads(line)["webhook_secret"] for line in file.read_text().splitlines()]
         assert len(new) == len(live)
-        assert "is there already" in says(f"{replace} --yes", 3)
+        assert "already exists" in says(f"{replace} --yes", 3)
         assert live[0] in says("--status", 3)
         status = json.loads(says("--status --output json", 3))
         assert [each["account_id"] for each in status["kept_webhook_secrets"]] == live
@@ -190,9 +190,9 @@ def test_webhook_secrets_asked_for_wrongly(ask: Ask, url: str, tmp_path: Path) -
     id = "00000000-0000-4000-8000-000000000001"
     needs_one = "--webhook-secrets needs --account, --company or --all"
     wrong = {
-        "--all": "--all is about webhook secrets",
-        f"--to-file {file}": "--to-file is about webhook secrets",
-        "--put-back": "--put-back is about webhook secrets",
+        "--all": "--all is for webhook secrets",
+        f"--to-file {file}": "--to-file is for webhook secrets",
+        "--put-back": "--put-back is for webhook secrets",
         "--webhook-secrets": needs_one,
         f"--webhook-secrets --to-file {file}": needs_one,
         f"--webhook-secrets --all --account {id} --to-file {file}": needs_one,

@@ -92,7 +92,7 @@ def test_an_operators_catalogue(url: str, directory: Path, ask: Ask) -> None:  #
     assert beside_target(dry[2]) == []
     code, out, err = ask(url, "seed-models", "--catalog", "our.yaml")
     assert (code, out) == (3, "")
-    assert "nobody can be asked (this is not a terminal), and this command writes; nothing was changed" in err
+    assert "confirmation needed, but this is not a terminal; nothing was changed" in err
     assert count(url) == before
     code, out, err = ask(url, "seed-models", "--catalog", "our.yaml", "--yes")
     assert (code, beside_target(err)) == (0, [])

@@ -445,7 +445,7 @@ def test_a_terminal_has_it_typed(case: str, purgeable: str, ask: Run, monkeypatc
         code, out, err = ask(*command.split())
         assert (code, out) == (3, "")
         assert f"of {name} on /" in err
-        assert "Type the name of the database to go on: " in err
+        assert "Type the name of the database to continue: " in err
         assert state(purgeable) == before
     # --yes answers no question here.
     type_(monkeypatch, f"{name}\n")

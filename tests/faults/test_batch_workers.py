@@ -121,7 +121,7 @@ def test_an_error_in_one_session_stops_the_others_and_the_next_run_goes_on(many:
         with pytest.raises(StepFailed, match="not this one") as failed:
             migrate.up(settings_of(many))
         assert "12_company_settings/up.sql" in failed.value.message
-        assert "step 12 up is half done" in failed.value.message
+        assert "step 12 up is partly applied" in failed.value.message
         other.execute("DROP TRIGGER refuse ON chatapp.companies")
     assert left_behind(many) == []
     migrate.up(settings_of(many))

@@ -187,7 +187,7 @@ def test_a_lost_lock_says_how_far_the_step_came(documented: str, watch: Watch) -
 
     with pytest.raises(StepFailed, match="migration lock broke") as failed:
         migrate.up(replace(Settings(database_url=documented), batch_size=60), on_event=rob)
-    assert "step 4 up is half done: what it committed stands" in failed.value.message
+    assert "step 4 up is partly applied: what it committed stays" in failed.value.message
     assert "stopped before the next statement" in failed.value.message
 
 
@@ -398,7 +398,7 @@ def test_the_server_frees_the_locks_of_a_callctl_that_falls_silent(
     with pytest.raises(StepFailed) as failed:
         migrate.up(Settings(database_url=documented), on_event=fall_silent)
     assert set(ended) == {9}
-    assert "step 9 up is not done; what it committed before stands" in failed.value.message
+    assert "step 9 up is not finished; what it committed before stays" in failed.value.message
     migrate.up(Settings(database_url=documented))
     assert_all_done(documented)
 

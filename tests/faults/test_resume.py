@@ -101,7 +101,7 @@ def test_a_step_that_fails_leaves_what_came_before_and_goes_on_after(documented:
         assert "steps/04_backfill_capabilities/up.sql:" in failed.value.message
         assert "no indexes today" in failed.value.message
         assert "P0001" in failed.value.message
-        assert "half done" in failed.value.message
+        assert "partly applied" in failed.value.message
         found = migrate.status(connection, settings)
         assert found.pending == ALL[3:]
         assert found.steps[3].half_done == "up"
@@ -141,7 +141,7 @@ def test_half_way_up_is_taken_back_by_going_down(documented: str) -> None:
         with pytest.raises(Interrupted):
             migrate.down(settings, to=0, on_event=stop_down)
         assert dict(store.started(connection)) == {4: "down"}
-        with pytest.raises(Refused, match="step 4 is half way down"):
+        with pytest.raises(Refused, match="step 4 is partly applied"):
             migrate.up(settings)
         migrate.down(settings, to=0)
         snapshot.assert_same(before, snapshot.take(connection), snapshot.touched_columns(before))
@@ -283,7 +283,7 @@ def test_half_way_down_is_finished_before_adopting(documented: str) -> None:
             "INSERT INTO callctl.history (step, direction, file, sha256, started_at, client,"
             " callctl_version) VALUES (12, 'down', '', '', now(), '', '')"
         )
-    with pytest.raises(Refused, match="step 12 is half way down"):
+    with pytest.raises(Refused, match="step 12 is partly applied"):
         adoption.adopt(settings)
 
 

@@ -211,14 +211,14 @@ def _hint(failure: str) -> str:
     if "row-level security" in failure:
         return "connect as the tables' owner, or as a role with BYPASSRLS: this one sees only some of the rows"
     if "conflict with recovery" in failure:
-        return "the standby had to go on: raise max_standby_streaming_delay, or take the backup from the primary"
+        return "raise max_standby_streaming_delay, or take the backup from the primary: the standby ended the dump"
     if KILLED in failure:
         return (
             "see the system's log for who killed it, the out-of-memory killer for one; then run the same command again"
         )
     if "No space left" in failure:
         return "make room, or name a file on another disk"
-    return "mend what it names, then run the same command again"
+    return "fix what it names, then run the same command again"
 
 
 @contextlib.contextmanager

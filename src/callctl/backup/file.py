@@ -310,8 +310,8 @@ def _marked(path: Path) -> dict[str, object] | None:
 def _not_own(path: Path) -> Refused:
     return Refused(
         Code.FILE_EXISTS,
-        f"{path} is there, and nothing says that callctl made it; it is left as it is",
-        hint="name another file for the backup, or remove that one if nobody needs it",
+        f"{path} exists, and nothing shows that callctl wrote it; it was left as it is",
+        hint="name another file for the backup, or remove that one if it is not needed",
     )
 
 

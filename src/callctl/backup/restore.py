@@ -369,7 +369,7 @@ def _opened(name: str) -> Iterator[_Dump]:
         if size != manifest.bytes:
             raise ConfigError(
                 Code.BACKUP_DAMAGED,
-                f"{file} is not whole: it has {size:,} bytes, and {manifest.bytes:,} were written",
+                f"{file} is incomplete: it has {size:,} bytes, and {manifest.bytes:,} were written",
                 hint="copy it again from where the backup was made",
             )
         major = int(manifest.pg_dump.split(".")[0]) if manifest.pg_dump[:1].isdigit() else 0
@@ -446,7 +446,7 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
         raise Refused(
             Code.BACKUP_UNFIT,
             f"the dump's encoding is {manifest.encoding}, and that of {where} is {target.encoding}",
-            hint=f"createdb --template=template0 --encoding={manifest.encoding} NEW_DATABASE",
+            hint=f"run createdb --template=template0 --encoding={manifest.encoding} NEW_DATABASE",
         )
     may = connection.execute(read_sql("backup/may_create.sql")).fetchone()
     if not (may and may[0]):
@@ -556,14 +556,14 @@ def _restore(replay: Replay, dump: _Dump, there: frozenset[str]) -> None:
             _assert_same_grants(connection, dump.manifest, there, no_owner=replay.no_owner)
             doing = _COMMIT
     except psycopg.Error as error:
-        stands = _UNKNOWN if doing == _COMMIT and connection.closed else _STANDS
+        state = _UNKNOWN if doing == _COMMIT and connection.closed else _STANDS
         raise StepFailed(
-            code_of(error), f"{doing}: {database.error_text(error)}; {stands}", hint=_hint(error), state=stands
+            code_of(error), f"{doing}: {database.error_text(error)}; {state}", hint=_hint(error), state=state
         ) from error
     except KeyboardInterrupt:
-        stands = _UNKNOWN if doing == _COMMIT else _STANDS
+        state = _UNKNOWN if doing == _COMMIT else _STANDS
         raise Interrupted(
-            Code.INTERRUPTED, f"interrupted; {stands}", hint="run the same command again", state=stands
+            Code.INTERRUPTED, f"interrupted; {state}", hint="run the same command again", state=state
         ) from None
 
 
@@ -583,7 +583,7 @@ def _hint(error: Exception) -> str:
         return "raise max_locks_per_transaction on the server: everything is restored in one transaction"
     if isinstance(error, errors.DiskFull):
         return "make room on the server's disk, then run the same command again"
-    return "mend what the server names, then run the same command again"
+    return "fix what the server names, then run the same command again"
 
 
 def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEvent) -> None:
@@ -606,7 +606,7 @@ def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEv
         raise StepFailed(
             Code.RESTORE_DIFFERS,
             f"what was restored is not what was dumped: {quoted(wrong)}; {_STANDS}",
-            hint="the dump and its manifest do not belong together, or the dump is damaged: copy both again",
+            hint="copy the dump and its manifest again: they do not belong together, or the dump is damaged",
             state=_STANDS,
         )
 

@@ -119,7 +119,7 @@ def backup(
                 raise Interrupted(
                     Code.INTERRUPTED,
                     f"interrupted; {name} is whole, but perhaps not on record in the database",
-                    hint="tell preflight of it with --backup-taken-at, or take another one",
+                    hint="give preflight its time with --backup-taken-at, or take another one",
                     state=State("unknown"),
                 ) from None
             raise Interrupted(
@@ -162,7 +162,7 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
             raise Refused(
                 Code.SCHEMA_NEEDED,
                 f"there is no schema {name} to leave out",
-                hint="psql's \\dn lists those of the database",
+                hint="name one that psql's \\dn lists",
             )
         if name in (settings.schema, "callctl"):
             raise Refused(

@@ -191,8 +191,8 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
     if not can_ask():
         raise Refused(
             Code.CONFIRMATION_NEEDED,
-            "nobody can be asked (this is not a terminal), and this command writes; nothing was changed",
-            hint="add --yes after the command",
+            "confirmation needed, but this is not a terminal; nothing was changed",
+            hint="add --yes",
         )
     if not render.ask(f"{text} in schema {settings.schema} of {place(connection, settings)}?"):
         raise Refused(
@@ -217,7 +217,7 @@ def assert_named(
                 Code.WRONG_DATABASE,
                 f"--confirm-database names {name_shown(given)}, but this is database {name_shown(target.database)};"
                 " nothing was changed",
-                hint="look at the target above: give its name, or connect to the other database",
+                hint="give the name in the target line above, or connect to the other database",
             )
     elif needed and (yes or not can_ask()):
         why = "--yes does not confirm it" if yes else "this is not a terminal, so it cannot be typed"
@@ -237,7 +237,7 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
 
     target = database.target_of(connection, settings)
     render.note(f"{text} in schema {settings.schema} of {printable(target.place)}.")
-    typed = render.ask_for("Type the name of the database to go on:")
+    typed = render.ask_for("Type the name of the database to continue:")
     if typed != target.database:
         # What was typed is not repeated: it may be a password.
         why = f"the name that was typed is not {name_shown(target.database)}" if typed else "not confirmed"
@@ -290,7 +290,7 @@ def writable(name: str) -> Path:
         raise UsageError(
             Code.FILE_UNWRITABLE,
             f"cannot write {path}",
-            hint="name a file in a directory that exists and is yours to write",
+            hint="name a file in a directory that you can write to",
         )
     return path
 
@@ -302,8 +302,8 @@ def assert_report(path: Path) -> None:
     if path.exists() and not is_report(path):
         raise Refused(
             Code.FILE_EXISTS,
-            f"{path} is there, and is not a report of callctl's; nothing was changed",
-            hint="name a file that is not there, or an earlier report",
+            f"{path} exists, and is not a report that callctl wrote; nothing was changed",
+            hint="name a file that does not exist, or an earlier report",
         )
 
 
@@ -381,7 +381,7 @@ def as_error(error: BaseException) -> CallctlError:
     psycopg = sys.modules.get("psycopg")  # not imported yet: then it cannot be one of its errors
     if psycopg is not None and isinstance(error, psycopg.Error):
         # Its words are not repeated: it may have come while secrets were read or written.
-        hint = "look for the message in the server's log; callctl preflight looks at connection, privileges and locks"
+        hint = "look for the SQLSTATE in the server's log; callctl preflight checks connection, privileges and locks"
         return ConnectionFailed(code_of(error), f"the database answered: {outline(error)}", hint=hint)
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror.lower()
@@ -400,7 +400,7 @@ def as_error(error: BaseException) -> CallctlError:
     return CallctlError(
         Code.INTERNAL,
         f"internal error: {detail}",
-        hint="this is a bug in callctl; run the command again with CALLCTL_DEBUG=1 and report what it prints",
+        hint="run the command again with CALLCTL_DEBUG=1 and report what it prints: this is a bug in callctl",
     )
 
 

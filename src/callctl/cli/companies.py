@@ -146,7 +146,7 @@ def _switch(
     if without_flag and (given or file is not None):
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--without-flag takes no names: it is about every company without a flag",
+            "--without-flag takes no names: it selects every company without a flag",
             hint="name companies, or give --without-flag",
         )
     if not names and not without_flag:

@@ -157,7 +157,7 @@ def _report(name: str, *, overwrite: bool) -> Path:
     if not name.endswith(SUFFIXES):
         raise UsageError(
             Code.OPTION_VALUE,
-            f"--report does not know what to draw: {name!r}",
+            f"--report is not the name of an .html or .svg file: {name!r}",
             hint="name a file that ends in .html or .svg",
         )
     file = common.writable(name)
@@ -165,13 +165,13 @@ def _report(name: str, *, overwrite: bool) -> Path:
         raise UsageError(
             Code.FILE_UNWRITABLE,
             f"cannot write {file}",
-            hint="name a file in a directory that exists and is yours to write",
+            hint="name a file in a directory that you can write to",
         )
     if not overwrite and os.path.lexists(file):
         raise Refused(
             Code.FILE_EXISTS,
-            f"{file} is there already; nothing was changed",
-            hint="name a file that is not there, or add --overwrite to replace an earlier report",
+            f"{file} already exists; nothing was changed",
+            hint="name a file that does not exist, or add --overwrite to replace an earlier report",
         )
     common.assert_report(file)
     return file
@@ -274,12 +274,12 @@ def _confirm(connection: Connection, settings: Settings, name: str | None) -> No
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused(
             Code.CONFIRMATION_NEEDED,
-            "a load test writes to a database that is no sandbox only if its name is given; nothing was changed",
+            "a load test on a database that is not a sandbox needs its name; nothing was changed",
             hint="add --confirm and the database's name after the command",
         )
     where = common.place(connection, settings)
     render.note(f"A load test writes made-up calls to {where}, slows it down, and removes them again.")
-    _assert_name(connection, settings, render.ask_for("Type the database's name to go on:"))
+    _assert_name(connection, settings, render.ask_for("Type the name of the database to continue:"))
 
 
 def _assert_name(connection: Connection, settings: Settings, name: str) -> None:

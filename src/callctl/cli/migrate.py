@@ -46,19 +46,21 @@ def report_file(options: RunOptions) -> Path | None:
     if options.dry_run:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--report tells of a run, and --dry-run runs nothing",
+            "--report is for a run, and --dry-run runs nothing",
             hint="leave one of them out; callctl migrate plan prints what would run",
         )
     if not options.report.endswith((".html", ".htm")):
         raise UsageError(
-            Code.OPTION_VALUE, f"--report writes a page: {options.report!r}", hint="name a file that ends in .html"
+            Code.OPTION_VALUE,
+            f"--report is not the name of an .html file: {options.report!r}",
+            hint="name a file that ends in .html",
         )
     file = common.writable(options.report)
     if not os.access(file.resolve().parent, os.W_OK):
         raise UsageError(
             Code.FILE_UNWRITABLE,
-            f"cannot write {file}: it is written anew in its directory, which is not yours to write",
-            hint="name a file in a directory that is",
+            f"cannot write {file}: no write permission on its directory",
+            hint="name a file in a directory that you can write to",
         )
     common.assert_report(file)
     return file
@@ -214,8 +216,8 @@ def _show(findings: Sequence[Finding], wish: Wish, *, asks: bool = False) -> Non
     if blocking := _blocking(findings):
         raise Refused(
             Code.PREFLIGHT_BLOCKERS,
-            f"preflight blocks: {', '.join(blocking)}; nothing was changed",
-            hint=f"do what it says above, then run callctl migrate {wish.direction} again",
+            f"preflight found blockers: {', '.join(blocking)}; nothing was changed",
+            hint=f"follow each fix above, then run callctl migrate {wish.direction} again",
         )
 
 
@@ -315,7 +317,7 @@ def plan(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--defer-drops is for the way up",
-            hint="down takes back what is applied; a deferred step is not",
+            hint="leave it out: down takes back applied steps only",
         )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
@@ -429,7 +431,7 @@ def down(
     if shadow and run.atomic:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--shadow is many transactions, --atomic is one",
+            "--shadow takes many transactions, --atomic takes one",
             hint="use either --shadow or --atomic",
         )
     settings = common.settings(context, **run.settings())
@@ -443,7 +445,7 @@ def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
     """What the two options say together; None where neither is given."""
     if shadow and in_place:
         raise UsageError(
-            Code.OPTIONS_CONFLICT, "--shadow and --in-place are two different ways", hint="use either, or neither"
+            Code.OPTIONS_CONFLICT, "--shadow and --in-place exclude each other", hint="use one of them, or neither"
         )
     return shadow if shadow or in_place else None
 
@@ -454,7 +456,7 @@ step only if its checks pass, and writes only to its own tables. Exit code 3 if 
 
 If verify reports that callctl's own tables were changed by hand (records-unchanged), restore schema callctl
 from a backup. Without a backup, --changed-records accepts what the tables hold: migrate down works again, but
-missing rows do not come back. It records no step.
+missing rows are not restored. It records no step.
 
 \b
 Next: callctl migrate status

@@ -56,7 +56,7 @@ def preflight(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--defer-drops is for the way up",
-            hint="down takes back what is applied; a deferred step is not",
+            hint="leave it out: down takes back applied steps only",
         )
     direction: Direction = "down" if down else "up"
     target = common.step_number(to, lowest=0 if down else 1)

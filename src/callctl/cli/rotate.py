@@ -125,7 +125,7 @@ def rotate_secrets(
     given = [name for name, there in about_webhooks.items() if there]
     if given and not webhook_secrets:
         raise UsageError(
-            Code.OPTIONS_CONFLICT, f"{given[0]} is about webhook secrets", hint="add --webhook-secrets, or leave it out"
+            Code.OPTIONS_CONFLICT, f"{given[0]} is for webhook secrets", hint="add --webhook-secrets, or leave it out"
         )
     if bind and unbind:
         raise UsageError(Code.OPTIONS_CONFLICT, "--bind and --unbind are opposites", hint="use one of them")
@@ -135,7 +135,7 @@ def rotate_secrets(
         raise UsageError(
             Code.OPTION_MISSING,
             "--bind-new needs the id of a row",
-            hint="callctl rotate-secrets --status lists the ids",
+            hint="run callctl rotate-secrets --status to see the ids",
         )
     if webhook_secrets and (bind or bind_new or unbind or encrypt_foreign or workers is not None):
         raise UsageError(
@@ -153,7 +153,7 @@ def rotate_secrets(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--status only counts, and lists the webhook secrets that are kept",
-            hint="for what a run would do, use --dry-run with the other options, without --status",
+            hint="use --dry-run with the other options, without --status, to see what a run would do",
         )
     processes = _processes(workers or "1")
     settings = common.settings(

@@ -175,8 +175,8 @@ def replace(
     if to_file is None and not dry_run:
         raise UsageError(
             Code.OPTION_MISSING,
-            "new webhook secrets need a file to go to",
-            hint="name one that does not exist yet: --to-file FILE",
+            "new webhook secrets need a file",
+            hint="add --to-file FILE, with the name of a file that does not exist",
         )
     kept_for = _grace(grace or GRACE)
     if to_file is not None:

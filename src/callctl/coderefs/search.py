@@ -218,8 +218,8 @@ _ALLOW = re.compile(r"\bcallctl:\s*allow\b")
 class Reference:
     """One place that names a column. ``line`` and ``column`` count from 1, ``column`` in characters.
 
-    ``related`` says that the identifier only contains the name. ``text`` is the line without the space
-    around it, cut to 120 characters.
+    ``related`` says that the identifier only contains the name. ``why`` one counts that is not the column's name.
+    ``text`` is the line without the space around it, cut to 120 characters.
     """
 
     file: str
@@ -229,6 +229,7 @@ class Reference:
     identifier: str
     related: bool
     text: str
+    why: str = ""
 
     @property
     def counts(self) -> bool:
@@ -408,9 +409,15 @@ def file_refs(name: str, text: str, spellings: Spellings, *, also: Sequence[Name
                 identifier=text[start : named.end],
                 related=not exact,
                 text=_shown(text, start, named.end, (begin, end)),
+                why=_another_name(named, also) if exact else "",
             )
         )
     return FileRefs(tuple(references), allowed, spans.sure, text, frozenset(counting), here)
+
+
+def _another_name(named: Named, also: Sequence[Named]) -> str:
+    """Why a name counts that is not the column's; '' where it is."""
+    return "by another name" if named in also else "" if named.exact else "imported for a line that counts"
 
 
 def _allowed_lines(text: str, spans: Spans, starts: list[int]) -> Iterator[int]:

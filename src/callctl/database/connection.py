@@ -85,7 +85,7 @@ def pooler_refusal(connection: Connection, session_kind: Sessions) -> Refused:
         )
     return Refused(
         Code.POOLER,
-        "a pooler in transaction mode stands before the server: a lock and settings would end up in other clients'"
+        "a pooler in transaction mode is in front of the server: a lock and settings would reach other clients'"
         " sessions; nothing was changed",
         hint=hint,
     )
@@ -101,7 +101,7 @@ def assert_transactions(connection: Connection) -> None:
     except psycopg.Error:
         raise ConnectionFailed(
             Code.POOLER,
-            "a pooler that allows no transactions stands before the server (statement mode)",
+            "a pooler that allows no transactions is in front of the server (statement mode)",
             hint="connect to the server itself (usually port 5432), or through a pooler in session mode",
         ) from None
 
@@ -583,7 +583,7 @@ def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
         raise Refused(
             Code.POOLER,
             "lock_timeout does not stay set on this connection",
-            hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
+            hint="use the server's own port, or a pooler in session mode",
         )
 
 

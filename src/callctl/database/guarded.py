@@ -154,7 +154,7 @@ def guard_transaction(
         raise StepFailed(
             Code.POOLER,
             "lock_timeout does not stay set on this connection; stopped before the next statement",
-            hint="callctl needs PostgreSQL itself, or a pooler in session mode: use the server's own port",
+            hint="use the server's own port, or a pooler in session mode",
         )
 
 
@@ -165,7 +165,7 @@ def in_the_middle(connection: Connection, schema: str) -> LockHeld:
     return LockHeld(
         Code.LOCK_HELD,
         f"another callctl{holder} is in the middle of a statement on schema {schema}",
-        hint="run the same command again when it has finished: it goes on from what was committed",
+        hint="wait for it to finish, then run the same command again: it resumes from what was committed",
         state=UNKNOWN,
     )
 

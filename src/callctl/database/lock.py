@@ -158,7 +158,7 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
             on_event(Waiting("an earlier callctl's statement to end", waited))
         time.sleep(_POLL_SECONDS)
     if announced:
-        on_event(Notice("it has ended; going on from what was committed"))
+        on_event(Notice("it has ended; resuming from what was committed"))
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,10 @@ def _named(orphans: list[_Orphan]) -> str:
 
 def _will_not_end(orphans: list[_Orphan], why: str) -> LockHeld:
     pids = ", ".join(str(orphan.pid) for orphan in orphans) or "PID"
+    named = _named(orphans) or "no session is visible"
     return LockHeld(
         Code.SESSION_LEFT,
-        f"an earlier callctl's session is still at work on the server and {why}: {_named(orphans) or 'nobody seen'}",
+        f"a session of an earlier callctl is still at work on the server and {why}: {named}",
         hint=f"end it as its owner or superuser, SELECT pg_terminate_backend({pids}), then run the same command again",
     )
 
@@ -330,15 +331,15 @@ class MigrationLock:
             problem = "the migration lock's connection changed its server process (a pooler?)"
         except psycopg.Error as error:
             problem = f"the connection that holds the migration lock broke: {error_text(error)}"
-        stands = UNKNOWN
+        left = UNKNOWN
         if state is not None:
             with contextlib.suppress(psycopg.Error):  # the same fate may have met the other connection
-                stands = state()
+                left = state()
         raise StepFailed(
             Code.LOCK_LOST,
-            f"{problem}; stopped before the next statement\n{stands}".rstrip(),
-            hint="run the same command again: it goes on from what was committed",
-            state=stands,
+            f"{problem}; stopped before the next statement\n{left}".rstrip(),
+            hint="run the same command again: it resumes from what was committed",
+            state=left,
         )
 
     def ask(self, query: str, values: dict[str, object]) -> tuple[Any, ...] | None:
@@ -362,7 +363,7 @@ def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, 
             raise LockHeld(
                 Code.LOCK_HELD,
                 f"another callctl is at work on schema {settings.schema}{holder}",
-                hint="wait for it to finish, or run with --wait; a run that was killed lets go by itself",
+                hint="wait for it to finish, or run with --wait; the lock of a killed run is released by itself",
             )
         on_event(Waiting("another callctl to finish", waited))
         time.sleep(_POLL_SECONDS)

@@ -232,7 +232,7 @@ def assert_recognised(connection: Connection) -> bool:
     if 0 < len(there) < len(names):
         raise Refused(
             Code.STORE_NAME_TAKEN,
-            f"schema callctl of this database is somebody else's: it has callctl.{there[0][0]}, but not all of"
+            f"schema callctl of this database is not callctl's own: it has callctl.{there[0][0]}, but not all of"
             f" {', '.join(names)}",
             hint="rename that schema: callctl keeps its history and what it saves in a schema of that name",
         )
@@ -291,7 +291,7 @@ def _not_recorded(stored: str, table: str) -> StepFailed:
     return StepFailed(
         Code.NOT_STORED,
         f"{stored} is not stored in {table} as it was written; this transaction was rolled back",
-        hint=f"callctl verify names the trigger or rule on {table}; drop it, then run the same command again",
+        hint=f"run callctl verify to see the trigger or rule on {table}; drop it, then run the same command again",
     )
 
 

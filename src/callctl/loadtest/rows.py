@@ -1,8 +1,8 @@
 """The rows of a load test and the queries it runs: a company of its own; made, found again, removed.
 
-The transaction that makes it writes its id to ``callctl.load_test``. The id is part of its slug, and the ids of its other
-rows follow from it. Only a company that has both is ever removed, so the next load test finds everything that a killed
-one left. Rows of others that now belong to it are named, and then nothing of it is removed.
+The transaction that makes it writes its id to ``callctl.load_test``. The id is part of its slug, and the ids of its
+other rows follow from it. Only a company that has both is ever removed, so the next load test finds everything that a
+killed one left. Rows of others that now belong to it are named, and then nothing of it is removed.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class Rows:
 
     def _leftover(self, company: str, started_at: Any, client: str, there: bool, is_own: bool) -> Removed:
         if there and not is_own:
-            return Removed(company, started_at, client, 0, "its slug was changed since: it may be somebody's now")
+            return Removed(company, started_at, client, 0, "its slug was changed since: it may be a real company now")
         try:
             calls = self.remove(company, "loadtest --clean")
         except NotItsOwn as others:
@@ -385,7 +385,7 @@ class Rows:
                 Code.LOADTEST_IMPOSSIBLE,
                 "the load test's company is still there after it was deleted: a trigger or a rule of the platform keeps"
                 " rows; a load test cannot run here",
-                hint="load test a copy of the database that has no such trigger",
+                hint="run the load test on a copy of the database that has no such trigger",
             )
 
     def _own(self, name: str, **values: object) -> int:

@@ -115,9 +115,9 @@ def assert_room(connection: Connection, naming: Naming, workload: Workload, othe
     if needed > room:
         fewer = room - others
         hint = (
-            f"--connections {fewer} lets the sessions share so many, as behind an application's pool"
+            f"add --connections {fewer}: the sessions share them, as behind an application's pool"
             if fewer > 0
-            else "wait for others to go"
+            else "wait for other sessions to end"
         )
         raise Refused(
             Code.TOO_MANY_CONNECTIONS,
@@ -358,7 +358,7 @@ def _loaded(run: _Run, runner: asyncio.Runner) -> LoadTest:
         raise StepFailed(
             code_of(error),
             f"the load test stopped: {database.error_text(error)}; {outcome}",
-            hint="callctl preflight looks at connection, privileges and locks",
+            hint="run callctl preflight: it checks the connection, privileges and locks",
             state=outcome,
         ) from error
     except BaseException as error:

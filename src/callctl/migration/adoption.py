@@ -76,7 +76,7 @@ def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[Chang
             raise Refused(
                 Code.NOTHING_RECORDED,
                 "callctl has recorded nothing in this database",
-                hint="callctl migrate status shows which steps are applied",
+                hint="run callctl migrate status to see which steps are applied",
             )
         current = status(connection, settings)
         make_ready(connection, settings, current.naming, on_event)
@@ -167,7 +167,7 @@ def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Ste
         raise StepFailed(
             code_of(error),
             f"step {step.number} could not be adopted: {database.error_text(error)}; nothing of it was recorded",
-            hint="callctl preflight looks for what could be in the way",
+            hint="run callctl preflight to see what could be in the way",
             state=State("unknown"),
         ) from error
     on_event(Notice(f"step {step.number} {step.name} is there, and recorded"))

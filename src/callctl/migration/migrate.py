@@ -162,7 +162,7 @@ def take(
         # Before the first step, or after the last: no step is under way.
         raise Interrupted(
             Code.INTERRUPTED,
-            "interrupted between two steps; every step stands as it did",
+            "interrupted between two steps; no step was under way",
             hint="run the same command again",
             state=State("partly done"),
         ) from None
@@ -341,8 +341,8 @@ def _at_once(run: transactions.Run, ready: Sequence[_Ready]) -> list[MigratedSte
         except (psycopg.Error, transactions.Failed) as error:
             if not failures:
                 raise
-            stands = State("unchanged", "all of it was rolled back: this run was one transaction")
-            raise failure(run, failures[0], "the end of a step", stands, database.AGAIN) from error
+            state = State("unchanged", "all of it was rolled back: this run was one transaction")
+            raise failure(run, failures[0], "the end of a step", state, database.AGAIN) from error
         _flush(run, f"{len(taken)} steps {run.direction}, at once")
     for step in taken:
         run.on_event(StepFinished(step.number, step.name, run.direction, step.seconds, step.rows))
@@ -358,7 +358,7 @@ def _flush(run: transactions.Run, committed: str) -> None:
         raise Interrupted(
             Code.INTERRUPTED,
             f"interrupted after the commit of {committed}; it may not be on disk or on a synchronous standby yet",
-            hint="callctl migrate status says which steps are applied; run the same command again to resume",
+            hint="run callctl migrate status to see the applied steps, then run the same command again: it resumes",
             state=State("unknown"),
         ) from None
 
@@ -372,13 +372,13 @@ def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Read
         yield
     except KeyboardInterrupt:
         if at_once:
-            state = _all_stands(run, at_once)
+            state = _state_of_all(run, at_once)
             raise Interrupted(Code.INTERRUPTED, f"interrupted; {state}", hint=database.AGAIN, state=state) from None
-        state = _stands(run, step)
+        state = _state_of(run, step)
         raise Interrupted(
             Code.INTERRUPTED,
             f"interrupted in step {step.number} {run.direction}; {state}",
-            hint=f"run the same command again: it goes on from there ({run.command})",
+            hint=f"run the same command again: it resumes from there ({run.command})",
             state=state,
         ) from None
     except psycopg.OperationalError as error:
@@ -417,7 +417,9 @@ def _refuse_blocked(
             f"{id}: {texts[0]}" + (f" (and {len(texts) - 1} more)" if texts[1:] else "")
             for id, texts in found_by.items()
         )
-        raise Refused(Code.PREFLIGHT_BLOCKERS, f"preflight blocks, nothing was changed: {listed}", hint=blocking[0].do)
+        raise Refused(
+            Code.PREFLIGHT_BLOCKERS, f"preflight found blockers, nothing was changed: {listed}", hint=blocking[0].do
+        )
     if call_models.STEP in numbers and wish.direction == "up":
         call_models.assert_it_fits(connection, call_models.load_catalogue(), current.naming)
 
@@ -455,8 +457,8 @@ def make_ready(connection: Connection, settings: Settings, naming: Naming, on_ev
         for statement in load_script("store_keys.sql").statements:
             execute([adapt(statement, naming).sql])
     except psycopg.Error as error:
-        where, stands = "callctl's own schema", State("unchanged", "no step was begun")
-        raise translated(connection, settings.schema, error, where, "", stands, database.AGAIN) from error
+        where, state = "callctl's own schema", State("unchanged", "no step was begun")
+        raise translated(connection, settings.schema, error, where, "", state, database.AGAIN) from error
 
 
 def _give_up(connection: Connection, settings: Settings, current: Status, on_event: OnEvent) -> None:
@@ -477,9 +479,9 @@ def _give_up(connection: Connection, settings: Settings, current: Status, on_eve
             in_transaction(connection, settings, undo, on_event=on_event)
         except psycopg.Error as error:
             again = f"{database.AGAIN}; or finish the step: {finishing(step.number, 'up', current.applied)}"
-            stands = State("partly applied", f"step {step.number} is half way up as before", step.number, "up")
+            state = State("partly applied", f"step {step.number} is still partly applied (up)", step.number, "up")
             place = f"{step.directory}/undo.sql"
-            raise translated(connection, settings.schema, error, place, "", stands, again) from error
+            raise translated(connection, settings.schema, error, place, "", state, again) from error
         on_event(Notice(f"step {step.number} was not finished: it is pending again"))
 
 
@@ -504,7 +506,7 @@ def _take(
     return MigratedStep(step.number, step.name, time.monotonic() - began, rows)
 
 
-def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> State:
+def _state_of_all(run: transactions.Run, ready: Sequence[_Ready]) -> State:
     import psycopg
 
     try:
@@ -516,14 +518,14 @@ def _all_stands(run: transactions.Run, ready: Sequence[_Ready]) -> State:
     return State("unchanged", "all of it was rolled back: this run is one transaction")
 
 
-def _stands(run: transactions.Run, step: Step) -> State:
+def _state_of(run: transactions.Run, step: Step) -> State:
     import psycopg
 
-    kept = "what it had committed stands"
+    kept = "what it committed stays"
     try:
         way = dict(store.started(run.connection)).get(step.number)
     except psycopg.Error:
         return State("unknown", kept, step.number, run.direction)
     if way is None:
-        return State("partly done", "that step was rolled back, earlier ones stand")
+        return State("partly done", "that step was rolled back; earlier steps stay as they are")
     return State("partly applied", kept, step.number, way)

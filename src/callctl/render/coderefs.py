@@ -25,7 +25,7 @@ def code_refs(answer: CodeRefs, shown: Iterable[Reference], output: Output) -> N
 def _code_refs_text(answer: CodeRefs, shown: Iterable[Reference]) -> None:
     for reference in shown:
         place = f"{reference.file}:{reference.line}:{reference.column}"
-        related = ", related" if reference.related else ""
+        related = ", related" if reference.related else f", {reference.why}" if reference.why else ""
         render.out(_printable(f"{place}: {reference.kind}{related}: {reference.text}"))
     _summary(answer)
 
@@ -37,6 +37,8 @@ def github(answer: CodeRefs, shown: Iterable[Reference], workspace: str) -> None
     """
     for reference in shown:
         title = f"{reference.identifier} is dropped" if reference.counts else f"names {reference.identifier}"
+        if reference.why:
+            title = f"{reference.identifier}, {reference.why}"
         properties = {
             "file": _from(workspace, reference.file),
             "line": str(reference.line),

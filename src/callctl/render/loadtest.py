@@ -189,8 +189,8 @@ def facts(result: LoadTest) -> list[tuple[str, str]]:
         labelled.append(
             (
                 "percentiles",
-                f"not shown of {len(few)} {'query' if len(few) == 1 else 'queries'} with fewer than {ENOUGH} times, whose"
-                f" 95th percentile says little beside the limit: {', '.join(few)}",
+                f"not shown of {len(few)} {'query' if len(few) == 1 else 'queries'} with fewer than {ENOUGH} times,"
+                f" whose 95th percentile says little beside the limit: {', '.join(few)}",
             )
         )
     others = [wait for wait in result.waits if wait.type != "Lock" and wait.ours]

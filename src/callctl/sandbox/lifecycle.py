@@ -241,8 +241,8 @@ def start(
             if value is not None and value != has:
                 raise Refused(
                     Code.SANDBOX_DIFFERS,
-                    f"the sandbox that is there has {name.replace('_', ' ')} {has}, not {value}",
-                    hint="callctl sandbox stop deletes it; start again afterwards",
+                    f"the existing sandbox has {name.replace('_', ' ')} {has}, not {value}",
+                    hint="run callctl sandbox stop, which deletes it, then start again",
                 )
         if _postmaster(state) is None:
             state = _run(home, state)
@@ -256,7 +256,7 @@ def current() -> Sandbox:
     """Return the sandbox that runs. Raises Refused if none does."""
     state = _read(_home())
     if state is None or _postmaster(state) is None:
-        raise Refused(Code.SANDBOX_MISSING, "no sandbox runs", hint="callctl sandbox start")
+        raise Refused(Code.SANDBOX_MISSING, "no sandbox runs", hint="run callctl sandbox start")
     if not state.ready:
         raise Refused(
             Code.SANDBOX_DAMAGED,
@@ -440,7 +440,7 @@ def _run(home: Path, state: _State) -> _State:
         raise ConfigError(
             Code.SANDBOX_DAMAGED,
             f"the sandbox's data is gone from {data}",
-            hint="callctl sandbox stop, then start makes a new one",
+            hint="run callctl sandbox stop, then callctl sandbox start",
         )
     binaries = programs.find_binaries()
     if (directory / "install").is_dir():

@@ -310,7 +310,7 @@ def _no_directive(comment: str, place: str) -> None:
     if comment.strip().startswith("callctl:") or _CHECK.fullmatch(comment.strip()):
         raise ConfigError(
             Code.SQL_FILE,
-            f"{place}: '{comment.strip()}' does not stand directly above a statement",
+            f"{place}: '{comment.strip()}' is not directly above a statement",
             hint="move it to the line above the statement, without a blank line between",
         )
 

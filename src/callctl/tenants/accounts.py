@@ -188,7 +188,7 @@ def assert_development(connection: Connection, settings: Settings, name: str | N
         raise Refused(
             Code.WRONG_DATABASE,
             f"this database is not called {name!r}; nothing was written",
-            hint="development accounts go only where you name the database that you are connected to",
+            hint="give the name of the database that you are connected to",
         )
 
 
@@ -235,8 +235,8 @@ def _company(connection: Connection, naming: Naming) -> str:
     if row is None:
         raise Refused(
             Code.NO_COMPANY,
-            "there is no company that an account could belong to; nothing was written",
-            hint="make one first",
+            "there is no company for the accounts; nothing was written",
+            hint="create a company first",
         )
     return str(row[0])
 
@@ -284,8 +284,8 @@ def encrypt(
         if written is None or decrypter.decrypt(written, place).plaintext != str(value):
             raise StepFailed(
                 Code.ROUND_TRIP_FAILED,
-                "a secret did not decrypt again to what it was; nothing was written",
-                hint="this is a bug in callctl, or in the machine's memory",
+                "a secret did not decrypt to the original plaintext; nothing was written",
+                hint="report this: it is a bug in callctl, or the memory of this machine is faulty",
                 state=State("unchanged", "nothing was written"),
             )
         container[key] = encrypted

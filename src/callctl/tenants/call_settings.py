@@ -83,7 +83,7 @@ class Field:
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             return f"is {_number(value)}, not from {self.low} to {self.high}"
         if self.one_of and value not in self.one_of:
-            return f"is none of {', '.join(self.one_of)}"
+            return f"is not one of {', '.join(self.one_of)}"
         if self.longest is not None and len(value) > self.longest:
             return f"has {len(value):,} characters, and at most {self.longest} are allowed"
         if self.pattern is not None and not re.fullmatch(self.pattern.removeprefix("^").removesuffix("$"), value):
@@ -134,7 +134,7 @@ class Schema:
         provider, voice = call.get("voiceProvider"), call.get("voiceId")
         voices = self.voices.get(provider) if isinstance(provider, str) else None
         if voices is not None and isinstance(voice, str) and voice not in voices:
-            yield Problem("voiceId", f"is none of {provider}'s voices: {', '.join(voices)}")
+            yield Problem("voiceId", f"is not one of {provider}'s voices: {', '.join(voices)}")
 
 
 @cache
@@ -304,7 +304,7 @@ def missing(connection: Connection, settings: Settings) -> Missing:
         raise Refused(
             Code.SETTINGS_UNFIT,
             f"the settings of {number} cannot hold call settings; {UNCHANGED}{''.join(odd)}",
-            hint="UPDATE these chatbots' settings to an object, then run the same command again",
+            hint="change the settings of these chatbots to an object, then run the same command again",
         )
     return Missing(tuple(row[0] for row in records), sum(row[2] for row in records))
 
@@ -338,9 +338,9 @@ def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) 
                 on_event(RotationProgress(len(ids), max(len(ids), len(gaps.chatbots)), 0, 0.0))
                 pace.keep()
         except KeyboardInterrupt:
-            stands = state()
+            left = state()
             raise Interrupted(
-                Code.INTERRUPTED, f"interrupted; {stands}", hint="run the same command again", state=stands
+                Code.INTERRUPTED, f"interrupted; {left}", hint="run the same command again", state=left
             ) from None
 
 

@@ -206,7 +206,7 @@ def _refusal(problems: Iterable[str], named: int, enable: bool) -> Refused:
     return Refused(
         Code.COMPANY_UNFIT,
         f"{which} cannot be switched {'on' if enable else 'off'}; {UNCHANGED}{lines}",
-        hint="callctl companies list shows those that can; mend the settings named, or leave these companies out",
+        hint="run callctl companies list to see those that can be; fix the settings, or leave these companies out",
     )
 
 

@@ -84,7 +84,7 @@ def question(connection: Connection, settings: Settings) -> Iterator[None]:
             raise Refused(
                 Code.STATEMENT_TIMEOUT,
                 f"no answer in time: {database.error_text(error)}",
-                hint="--statement-timeout sets how long one question may take",
+                hint="set a longer --statement-timeout: it is how long one query may take",
             ) from error
 
 
@@ -96,14 +96,14 @@ def assert_applied(connection: Connection, settings: Settings, number: int, feat
     if half_done is not None:
         raise Refused(
             Code.STEP_PARTLY_APPLIED,
-            f"step {number}, which brings {feature}, is half way {half_done}",
-            hint=f"finish that first: {finishing(number, half_done, applied)}",
+            f"step {number}, which brings {feature}, is partly applied ({half_done})",
+            hint=f"finish it first: {finishing(number, half_done, applied)}",
         )
     if number not in applied:
         raise Refused(
             Code.STEP_NOT_APPLIED,
             f"step {number} ({all_steps()[number - 1].name}), which brings {feature}, is not applied here",
-            hint="run callctl migrate up first; callctl migrate status shows where each step stands",
+            hint="run callctl migrate up first; callctl migrate status shows the state of each step",
         )
 
 
@@ -125,7 +125,8 @@ class Operation:
     ) -> Result:
         """Do ``work`` in one transaction, again from its beginning where it does not get a lock on what is ``awaited``.
 
-        ``state`` says what is committed when it fails. Raises StepFailed, Interrupted, LockHeld, and errors of ``work``.
+        ``state`` says what is committed when it fails. Raises StepFailed, Interrupted,
+        LockHeld, and what ``work`` raises.
         """
         failing = Failing(self.command, state, quoted=True)
         try:
@@ -139,9 +140,9 @@ class Operation:
                 on_event=self.on_event,
             )
         except KeyboardInterrupt:
-            stands = state()
+            left = state()
             raise Interrupted(
-                Code.INTERRUPTED, f"interrupted; {stands}", hint="run the same command again", state=stands
+                Code.INTERRUPTED, f"interrupted; {left}", hint="run the same command again", state=left
             ) from None
 
 

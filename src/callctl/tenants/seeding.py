@@ -394,8 +394,8 @@ def _naming(connection: Connection, settings: Settings) -> Naming:
     if STEP not in migration_status.applied or STEP in migration_status.half_done:
         raise Refused(
             Code.STEP_NOT_APPLIED,
-            f"step {STEP} is not applied: the columns that a catalogue needs may not be there; nothing was written",
-            hint="run callctl migrate up first (callctl migrate status shows where it stands)",
+            f"step {STEP} is not applied: the columns that a catalog needs may be missing; nothing was written",
+            hint="run callctl migrate up first; callctl migrate status shows the state of each step",
         )
     return migration_status.naming
 

@@ -71,7 +71,7 @@ def _manifest(file: Path, text: str) -> None:
     ("damage", "message"),
     [
         (_flip, "a.dump is damaged: its SHA-256 begins with "),
-        (_cut, "a.dump is not whole: it has "),
+        (_cut, "a.dump is incomplete: it has "),
         (lambda file: file.write_bytes(b""), "is not a dump in pg_dump's custom format"),
         (lambda file: file.write_text("-- PostgreSQL database dump\n"), "is not a dump in pg_dump's custom format"),
         (lambda file: file.unlink(), "cannot read "),
@@ -365,7 +365,7 @@ def test_what_is_there_is_not_overwritten(documented: str, tmp_path: Path) -> No
     for name in ("a.dump", "b.dump"):
         with pytest.raises(Refused) as caught:
             backups.take(documented, tmp_path / name)
-        assert "is there already; nothing was written" in caught.value.message
+        assert "already exists; nothing was written" in caught.value.message
     with pytest.raises(ConfigError):
         backups.take(documented, tmp_path / "no" / "a.dump")
     assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
@@ -402,7 +402,7 @@ def test_a_file_of_the_name_of_a_leftover_is_left_as_it_is(mark: str | None, tmp
     partial.write_text("mine")
     if mark is not None:
         beside.write_text(mark)
-    with pytest.raises(Refused, match=r"a\.dump\.partial is there, and nothing says that callctl made it"):
+    with pytest.raises(Refused, match=r"a\.dump\.partial exists, and nothing shows that callctl wrote it"):
         BackupFile(str(tmp_path / "a.dump"))
     assert partial.read_text() == "mine"
     assert mark is None or beside.read_text() == mark
@@ -411,7 +411,7 @@ def test_a_file_of_the_name_of_a_leftover_is_left_as_it_is(mark: str | None, tmp
 def test_a_file_of_the_name_of_the_mark_is_left_as_it_is(tmp_path: Path) -> None:
     beside = tmp_path / "a.dump.manifest.json.partial"
     beside.write_text("mine")
-    with pytest.raises(Refused, match=r"a\.dump\.manifest\.json\.partial is there, and nothing says"):
+    with pytest.raises(Refused, match=r"a\.dump\.manifest\.json\.partial exists, and nothing shows"):
         BackupFile(str(tmp_path / "a.dump"))
     assert [path.name for path in tmp_path.iterdir()] == [beside.name]
     assert beside.read_text() == "mine"

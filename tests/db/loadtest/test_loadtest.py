@@ -202,7 +202,7 @@ def test_what_a_killed_one_leaves_is_reported_and_removed(db: psycopg.Connection
     assert everything(db) == before
     assert left(db) == 1
     assert [each.kept for each in loadtest_run.clean(settings(db))] == [
-        "its slug was changed since: it may be somebody's now"
+        "its slug was changed since: it may be a real company now"
     ]
     assert len(actions(db, "loadtest --clean")) == 2
 

@@ -327,7 +327,7 @@ def test_another_key_under_a_known_id_is_refused_before_anything(url: str, keys:
     with connect(url) as db:
         before = accounts.versions(db)
         for ask in (lambda: rotate(settings), lambda: key_use.look(db, settings), lambda: key_use.keys(db, settings)):
-            with pytest.raises(ConfigError, match=r"key k1 .* is another key"):
+            with pytest.raises(ConfigError, match=r"key k1 .* does not match the key recorded under that id"):
                 ask()
         assert accounts.versions(db) == before
         assert one(db, "SELECT count(*) FROM callctl.rotation") == 1

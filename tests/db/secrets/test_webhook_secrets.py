@@ -419,8 +419,8 @@ def test_what_is_refused_changes_nothing(url: str, keys: Path, tmp_path: Path) -
             (Refused, "company .* has no account", tmp_path / "new", Scope(company=nobody)),
             (Refused, "has no webhook secret to replace", tmp_path / "new", Scope(account=empty)),
             (Refused, "is soft-deleted, and left alone", tmp_path / "new", Scope(account=deleted)),
-            (Refused, "is there already", there, ALL),
-            (Refused, "is there already", tmp_path / "link", ALL),
+            (Refused, "already exists", there, ALL),
+            (Refused, "already exists", tmp_path / "link", ALL),
             (ConfigError, "cannot write .*no such file or directory", tmp_path / "no" / "new", ALL),
         )
         for kind, text, file, scope in refusals:

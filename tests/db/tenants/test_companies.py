@@ -263,7 +263,7 @@ def test_before_step_12_and_half_way(database: Callable[[str], str], applied: st
         )
         code, _, err = callctl(applied, "companies", "enable", live(db)[0], "--yes")
         assert (code, everything(db)) == (3, before)
-        assert "step 12, which brings the companies' flag, is half way down" in err
+        assert "step 12, which brings the companies' flag, is partly applied (down)" in err
         assert "callctl migrate down --to 11" in err
 
 

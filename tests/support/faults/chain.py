@@ -309,7 +309,7 @@ class Chain:
             assert "callctl: hint: " in ended.errors, f"no word of what to do: {place}"
         if ended.code == 5:
             state = re.search(
-                r"is not done|half done|rolled back|stopped before the next statement|stands|no step was begun",
+                r"is not finished|partly applied|rolled back|stopped before the next statement|stays|no step was begun",
                 ended.errors,
             )
             assert state, f"no word of what stands: {place}"

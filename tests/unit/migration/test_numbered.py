@@ -106,7 +106,7 @@ def test_down_takes_a_step_back_that_stopped_half_way(
 def test_up_waits_for_a_step_that_stopped_half_way_down() -> None:
     with pytest.raises(Refused) as refused:
         wanted_steps(EXPANDED[:7], {9: "down"}, "up", None)
-    assert refused.value.hint == "finish that first: callctl migrate down --to 8"
+    assert refused.value.hint == "finish it first: callctl migrate down --to 8"
     assert finishing(9, "down", EXPANDED[:7]) == "callctl migrate down --to 8"
     assert finishing(8, "up", EXPANDED[:5]) == "callctl migrate up --to 8 --defer-drops"
     assert finishing(8, "up", ALL[:7]) == "callctl migrate up --to 8"

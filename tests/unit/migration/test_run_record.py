@@ -144,7 +144,10 @@ def test_a_run_that_stops_between_batches_says_what_is_committed() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [Refused(Code.PREFLIGHT_BLOCKERS, "preflight blocks: x", hint="mend it"), LockHeld(Code.LOCK_HELD, "held by ann")],
+    [
+        Refused(Code.PREFLIGHT_BLOCKERS, "preflight found blockers: x", hint="mend it"),
+        LockHeld(Code.LOCK_HELD, "held by ann"),
+    ],
     ids=str,
 )
 def test_a_run_that_is_refused(error: Refused | LockHeld) -> None:

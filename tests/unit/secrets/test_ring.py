@@ -269,7 +269,7 @@ def test_a_private_file_is_new_and_closed(tmp_path: Path) -> None:
     path = files.create_private(str(tmp_path / "new"), "text\n")
     assert path.read_text() == "text\n"
     assert path.stat().st_mode & 0o777 == 0o600
-    with pytest.raises(Refused, match="is there already; nothing was written"):
+    with pytest.raises(Refused, match="already exists; nothing was written"):
         files.create_private(str(path), "other\n")
     assert path.read_text() == "text\n"
     (tmp_path / "link").symlink_to(tmp_path / "gone")

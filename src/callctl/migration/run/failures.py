@@ -71,7 +71,7 @@ def resumes(run: Run) -> str:
     return f"{advice}; or take the step back (callctl migrate down --to {run.step - 1})"
 
 
-def failure(run: Run, failed: Failed, otherwise: str, stands: State, again: str | None = None) -> CallctlError:
+def failure(run: Run, failed: Failed, otherwise: str, state: State, again: str | None = None) -> CallctlError:
     """The error for what failed: where (``otherwise``, if in no statement), the server's message, what is committed.
 
     ``again`` is what the hint ends with; by default the commands for each direction.
@@ -82,33 +82,33 @@ def failure(run: Run, failed: Failed, otherwise: str, stands: State, again: str 
 
     cause = failed.cause
     if isinstance(cause, CheckFailed):
-        return _check_failed(cause, stands, again)
+        return _check_failed(cause, state, again)
     if isinstance(cause, NotStored):
-        return _not_stored(run, cause, stands, again)
+        return _not_stored(run, cause, state, again)
     place = failed.statement.place if failed.statement else otherwise
     if isinstance(cause, HeldTooLong):
-        return _held_too_long(run, place, stands, again)
+        return _held_too_long(run, place, state, again)
     if isinstance(cause, errors.FeatureNotSupported) and failed.statement and failed.statement.kind == "update":
         # A rule makes something else of the UPDATE, which then has no rows to return and to compare.
-        return _rewritten(run, cause, failed.statement, stands, again)
+        return _rewritten(run, cause, failed.statement, state, again)
     if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected) and not run.connection.closed:
-        return _no_lock(run, cause, place, failed.sql, stands, again)
-    return translated(run.connection, run.schema, cause, place, failed.sql, stands, again)
+        return _no_lock(run, cause, place, failed.sql, state, again)
+    return translated(run.connection, run.schema, cause, place, failed.sql, state, again)
 
 
 def translated(
-    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: State, again: str
+    connection: Connection, schema: str, cause: Any, place: str, sql: str, state: State, again: str
 ) -> StepFailed:
     """As :func:`database.translated`; the hint has the statements that disable the triggers which refused.
 
     Where the role is not the owner of a table, it names the owner.
     """
-    step_failed = _of_others(connection, schema, cause, place, sql, stands, again)
-    return step_failed or database.translated(cause, place, sql, stands, connection, again)
+    step_failed = _of_others(connection, schema, cause, place, sql, state, again)
+    return step_failed or database.translated(cause, place, sql, state, connection, again)
 
 
 def _of_others(
-    connection: Connection, schema: str, cause: Any, place: str, sql: str, stands: State, again: str
+    connection: Connection, schema: str, cause: Any, place: str, sql: str, state: State, again: str
 ) -> StepFailed | None:
     """The error for what a trigger of the platform's raised, or what a role that is not the owner may not do."""
     import psycopg
@@ -126,8 +126,8 @@ def _of_others(
     if _HINDERED.search(cause.diag.message_primary or ""):
         return StepFailed(
             Code.TRIGGER_INTERFERES,
-            f"{message}\n{stands}",
-            state=stands,
+            f"{message}\n{state}",
+            state=state,
             hint=f"{database.unhindered(connection, schema, _tables(schema, sql))} {again}",
         )
     if raised:
@@ -136,21 +136,21 @@ def _of_others(
         disable = "; ".join(statement for *_, statement in raised)
         return StepFailed(
             Code.TRIGGER_REFUSED,
-            f"{message}; raised in {named}\n{stands}",
-            state=stands,
+            f"{message}; raised in {named}\n{state}",
+            state=state,
             hint=f"{first}, or disable it until the run is over ({disable};), then {again}",
         )
     if refused and owners:
         return StepFailed(
             Code.PERMISSION_DENIED,
-            f"{message}{database.caret(cause, sql)}\n{stands}",
-            state=stands,
+            f"{message}{database.caret(cause, sql)}\n{state}",
+            state=state,
             hint=f"connect as {' or '.join(row[0] for row in owners)}, the owner, then {again}",
         )
     return None
 
 
-def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: State, again: str) -> StepFailed:
+def _no_lock(run: Run, cause: Any, place: str, sql: str, state: State, again: str) -> StepFailed:
     """The error for a lock that was not available in time, or only at the price of a deadlock, naming who holds one."""
     # A function of callctl's says in its context which table it was at.
     inside = re.findall(rf'\b{re.escape(run.schema)}"?\."?(\w+)', cause.diag.context or "")
@@ -166,8 +166,8 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, stands: State, again: s
     return StepFailed(
         Code.LOCK_TIMEOUT,
         f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'no session holds one any more'}"
-        f" (SQLSTATE {cause.sqlstate})\n{stands}",
-        state=stands,
+        f" (SQLSTATE {cause.sqlstate})\n{state}",
+        state=state,
         hint=f"end that transaction ({ends};), then {again}" if ends else again,
     )
 
@@ -206,34 +206,34 @@ def _holders(connection: Connection, schema: str, tables: list[str]) -> list[tup
     return connection.execute(read_sql("migration/run/blockers.sql"), {"schema": schema, "tables": tables}).fetchall()
 
 
-def _rewritten(run: Run, cause: Any, statement: Statement, stands: State, again: str) -> StepFailed:
+def _rewritten(run: Run, cause: Any, statement: Statement, state: State, again: str) -> StepFailed:
     schema, table = written_table(statement, run.schema)
     others = database.in_the_way(run.connection, schema, table)
     return StepFailed(
         Code.TRIGGER_INTERFERES,
-        f"{statement.place}: {database.error_text(cause)}; {schema}.{table}: {others}\n{stands}",
-        state=stands,
+        f"{statement.place}: {database.error_text(cause)}; {schema}.{table}: {others}\n{state}",
+        state=state,
         hint=f"{database.unhindered(run.connection, schema, [table])} {again}",
     )
 
 
-def _not_stored(run: Run, cause: NotStored, stands: State, again: str) -> StepFailed:
+def _not_stored(run: Run, cause: NotStored, state: State, again: str) -> StepFailed:
     relation = written_table(cause.statement, run.schema)
     place = cause.statement.place
-    return database.not_stored(run.connection, place, relation, cause.rows, cause.sample, stands, again)
+    return database.not_stored(run.connection, place, relation, cause.rows, cause.sample, state, again)
 
 
-def _held_too_long(run: Run, place: str, stands: State, again: str) -> StepFailed:
+def _held_too_long(run: Run, place: str, state: State, again: str) -> StepFailed:
     return StepFailed(
         Code.LOCK_HOLD,
         f"{place}: held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), {OVERRUNS} times"
-        f"\n{stands}",
-        state=stands,
+        f"\n{state}",
+        state=state,
         hint=f"wait until the server is less busy, then {again}",
     )
 
 
-def _check_failed(failed: CheckFailed, stands: State, again: str) -> StepFailed:
+def _check_failed(failed: CheckFailed, state: State, again: str) -> StepFailed:
     check = failed.statement.check
     assert check is not None
     if failed.statement.source.startswith(CONTRACT):
@@ -242,17 +242,17 @@ def _check_failed(failed: CheckFailed, stands: State, again: str) -> StepFailed:
         fixed = f", fix it ({fixes};)" if fixes else ""
         return StepFailed(
             Code.STEP_RESULT_DIFFERS,
-            f"{failed.statement.place}: check {check.id} failed: the step made something else than it should"
-            f" ({failed.offenders}: {differences})\n{stands}",
-            state=stands,
+            f"{failed.statement.place}: check {check.id} failed: the catalog is not what the step makes"
+            f" ({failed.offenders}: {differences})\n{state}",
+            state=state,
             hint=f"find out what changed it (an event trigger, another session){fixed}, then {again}",
         )
     rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
     sample = "; ".join(", ".join(map(str, row)) for row in failed.rows)
     return StepFailed(
         Code.CHECK_FAILED,
-        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({sample})\n{stands}",
-        state=stands,
+        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({sample})\n{state}",
+        state=state,
         hint=f"{_fix(failed.statement)}correct those rows, then {again}",
     )
 

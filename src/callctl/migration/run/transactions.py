@@ -53,16 +53,16 @@ class Run:
 def state(run: Run) -> State:
     """What is in the database now that a step has stopped."""
     if run.connection.closed:
-        text = f"step {run.step} {run.direction} is not done; what it committed before stands"
+        text = f"step {run.step} {run.direction} is not finished; what it committed before stays"
         return State("unknown", text, run.step, run.direction)
     way = dict(store.started(run.connection)).get(run.step)
     if way == run.direction:
-        text = f"step {run.step} {run.direction} is half done: what it committed stands, this part was rolled back"
+        text = f"step {run.step} {run.direction} is partly applied: what it committed stays, this part was rolled back"
         return State("partly applied", text, run.step, run.direction)
     text = f"step {run.step} {run.direction} was rolled back as a whole"
     if way is not None:
-        return State("partly applied", f"{text}; the step is half way {way} as before", run.step, way)
-    return State("partly done", f"{text}; earlier steps stand")
+        return State("partly applied", f"{text}; the step is still partly applied ({way})", run.step, way)
+    return State("partly done", f"{text}; earlier steps stay as they are")
 
 
 class Failed(Exception):

@@ -320,7 +320,7 @@ def raise_misfits(problems: Sequence[str], catalogue: str) -> None:
         raise Refused(
             Code.MODELS_DO_NOT_FIT,
             f"the models of {catalogue} do not fit table {TABLE}: {'; '.join(problems)}",
-            hint="widen the column, give it a default, or change the catalogue; nothing was written",
+            hint="widen the column, give it a default, or change the catalog; nothing was written",
         )
 
 
@@ -334,7 +334,7 @@ def unfilled(models: Sequence[Model], columns: Mapping[str, Column], table: Tabl
         field = known.get(column.name)
         without = [model.key for model in models if field is None or getattr(model, field) is None]
         if without:
-            problem = f"the catalogue has no {field}" if field else "nothing in a catalogue fills it"
+            problem = f"the catalog has no {field}" if field else "nothing in a catalog fills it"
             problems.append(f"{_named(without)}: column {column.name} is NOT NULL without a default, and {problem}")
     return problems
 

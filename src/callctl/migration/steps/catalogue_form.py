@@ -121,7 +121,7 @@ class Entry(BaseModel):
             given = [name for name in pair if getattr(self, name) is not None]
             if len(given) == 1:
                 (other,) = set(pair) - set(given)
-                raise PydanticCustomError("pair", f"{other} is missing: {given[0]} stands there without it")
+                raise PydanticCustomError("pair", f"{other} is missing: {given[0]} is given without it")
         return self
 
 

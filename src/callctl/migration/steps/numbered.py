@@ -113,7 +113,7 @@ def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
         raise Refused(
             Code.HISTORY_UNKNOWN_STEPS,
             f"the history has steps that this callctl does not know: {', '.join(map(str, unknown))}",
-            hint="a newer callctl has been at work here (callctl migrate history shows which); use that one",
+            hint="use the newer callctl that has run here: callctl migrate history shows its version",
         )
     missing = sorted(set(range(1, max(applied, default=0) + 1)) - set(applied))
     # The second drop may be all that is deferred, never the first alone: they are taken in order.
@@ -121,7 +121,7 @@ def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
         raise Refused(
             Code.HISTORY_GAP,
             f"the history has a gap: step {applied[-1]} is applied, but not {', '.join(map(str, missing))}",
-            hint="somebody has changed callctl.history; callctl migrate history shows what is there",
+            hint="restore schema callctl from a backup: its history was changed (see callctl migrate history)",
         )
     return applied
 
@@ -153,8 +153,8 @@ def wanted_steps(
         if way == "down":
             raise Refused(
                 Code.STEP_PARTLY_APPLIED,
-                f"step {number} is half way down",
-                hint=f"finish that first: {finishing(number, way, applied)}",
+                f"step {number} is partly applied: its way down is not finished",
+                hint=f"finish it first: {finishing(number, way, applied)}",
             )
     last = all_steps()[-1].number if to is None else to
     # An applied step is half way up where a way down of it was given up: it goes up again.

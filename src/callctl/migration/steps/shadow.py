@@ -179,6 +179,6 @@ def remove(
 
 def _at_once(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
     """Do ``work`` in one transaction, again where it does not get its lock. Raises StepFailed."""
-    stands = State("unchanged", "no step was begun; what is left of the shadow column, the next run finds")
-    failing = Failing("the shadow column of users", lambda: stands, quoted=True)
+    state = State("unchanged", "no step was begun; what is left of the shadow column, the next run finds")
+    failing = Failing("the shadow column of users", lambda: state, quoted=True)
     in_transaction(connection, settings, work, awaited="a lock on users", failing=failing, on_event=on_event)

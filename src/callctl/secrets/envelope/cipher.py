@@ -166,7 +166,7 @@ def _object(text: str) -> dict[str, Any] | None:
         value = _DECODER.decode(text)
     except _Twice:
         if any(f'"{name}"' in text for name in _BARE):
-            raise Malformed("a member stands twice") from None
+            raise Malformed("a member is repeated") from None
         return None
     except (ValueError, RecursionError):
         if '"encrypted"' in text or '"iv"' in text:

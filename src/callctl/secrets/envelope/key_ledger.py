@@ -51,9 +51,9 @@ def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
         if before is not None and before.check_value != key.check_value:
             raise ConfigError(
                 Code.KEY_MISMATCH,
-                f"key {key.id} ({key.source}) is another key than the one of that id that this database knows: its"
-                f" check value is {key.check_value}, and was {before.check_value}; nothing was done",
-                hint="give the id its own key again, or the new key an id of its own",
+                f"key {key.id} ({key.source}) does not match the key recorded under that id (check value"
+                f" {key.check_value}, recorded {before.check_value}); nothing was done",
+                hint="give the id its own key again, or give the new key another id",
             )
 
 
@@ -163,14 +163,14 @@ class Encryptions:
         if known is not None and known.retired_at is not None:
             return Refused(
                 Code.KEY_RETIRED,
-                f"key {self._key.id} was retired while this run was under way; what is committed stands",
+                f"key {self._key.id} was retired while this run was under way; what was committed stays",
                 hint="make another key primary, then run the same command again",
                 state=UNKNOWN,
             )
         return Refused(
             Code.KEY_EXHAUSTED,
             f"key {self._key.id} has encrypted {Encrypter.MOST_ENCRYPTIONS:,} values, the most that is safe under one"
-            " key (NIST SP 800-38D, 8.3); what is committed stands",
+            " key (NIST SP 800-38D, 8.3); what was committed stays",
             hint="make a new key primary (callctl keys generate), then run the same command again",
             state=UNKNOWN,
         )

@@ -93,7 +93,7 @@ def retire(
                 raise Refused(
                     Code.KEY_UNKNOWN,
                     f"no key {id} is known, neither to callctl.yaml nor to this database",
-                    hint="callctl keys list shows the keys that are",
+                    hint="run callctl keys list to see the known keys",
                 )
             _assert_known(connection, settings, not_scanned)
             since = horizon(connection)
@@ -245,7 +245,7 @@ def _naming_hint(id: str, unscanned: Sequence[NotLookedInto]) -> str:
         f"--not-scanned {shlex.quote(name)}" for name in dict.fromkeys(table.name for table in unscanned)
     )
     return (
-        "look into them yourself, or connect as a role that can read them; to go on without, name each: callctl keys"
+        "look into them yourself, or connect as a role that can read them; or name each of them: callctl keys"
         f" retire {id} {options}"
     )
 
@@ -271,7 +271,7 @@ def _hint(id: str, holding: list[Holding]) -> str:
             "delete those values, or have the application write them under the new key; or, in the platform's tables,"
             " declare those fields in callctl.yaml under `secrets:`, and run callctl rotate-secrets; then retire it"
         )
-    return "callctl rotate-secrets --status lists those values; mend them or write them anew, then retire it"
+    return "run callctl rotate-secrets --status to see those values; fix them or write them again, then retire it"
 
 
 def _record(

@@ -102,13 +102,13 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
         return Refused(
             Code.ACCOUNT_UNKNOWN,
             f"{problem}; nothing was changed",
-            hint="ids are those of integration_accounts and companies",
+            hint="give an id of integration_accounts or of companies",
         )
     if direction == "back":
         return Refused(
             Code.NO_WEBHOOK_SECRET,
             f"no webhook secret is kept of {scope.text}, or no longer; nothing was changed",
-            hint="callctl rotate-secrets --status lists what is kept, and until when",
+            hint="run callctl rotate-secrets --status to see what is kept, and until when",
         )
     if scope.account and deleted:
         return Refused(
@@ -119,7 +119,7 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
     return Refused(
         Code.NO_WEBHOOK_SECRET,
         f"{scope.text} has no webhook secret to replace; nothing was changed",
-        hint="the application gives an account its first one",
+        hint="let the application give the account its first one",
     )
 
 
@@ -181,9 +181,7 @@ def begin_run(connection: Connection, direction: Direction, scope: str, key: str
             begun = Begun(id, started_at, counts.get("reached"), count)
             if count:
                 on_event(
-                    Notice(
-                        f"going on with run {id}, begun by {client}: {count:,} accounts are done, and stay as they are"
-                    )
+                    Notice(f"resuming run {id}, begun by {client}: {count:,} accounts are done, and stay as they are")
                 )
         else:
             end_run(connection, id, "given up")

@@ -159,9 +159,9 @@ class Replacement:
 
     def _again(self) -> str:
         if self._file is None:
-            return "run the same command again: it goes on from there"
+            return "run the same command again: it resumes from there"
         return (
-            "run the same command again with another file: it goes on from there, and its lines count before older ones"
+            "run the same command again with another file: it resumes from there, and its lines count before older ones"
         )
 
     def _run(self) -> Done:
@@ -309,7 +309,7 @@ class Replacement:
             number, company_then, encrypted, left_there = newest[id]
             reason = None
             if tables.digest(secret or "") != left_there:
-                reason = "another program has changed its secret since"
+                reason = "its secret was changed since, not by callctl"
             elif company != company_then:
                 reason = "it belongs to another company now"
             else:
@@ -360,9 +360,9 @@ class Replacement:
         if self._opened(encrypted, place) != secret:
             raise StepFailed(
                 Code.ROUND_TRIP_FAILED,
-                "a webhook secret did not decrypt again to what it was, before it was kept; nothing of this batch was"
+                "a webhook secret did not decrypt to the original plaintext, before it was kept; the batch was not"
                 " written",
-                hint="this is a bug in callctl, or in the machine's memory; earlier batches stand",
+                hint="report this: a bug in callctl, or the memory of this machine is faulty; earlier batches stay",
                 state=State("partly done"),
             )
 
