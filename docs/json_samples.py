@@ -67,8 +67,8 @@ from callctl.secrets.inventory.plaintext_copies import Copy
 from callctl.secrets.inventory.scan import Scan
 from callctl.secrets.inventory.scan_finder import NotLookedInto, Outside
 from callctl.secrets.rotation.rotate import Changed, ForeignLeft, Left, Rotated
+from callctl.secrets.rows.decisions import foreign_text
 from callctl.secrets.rows.row import FieldName, unbound
-from callctl.secrets.rows.slow_path import foreign_text
 from callctl.secrets.rows.tables import Kept
 from callctl.secrets.webhooks.accounts import Account, Chosen, NotPutBack
 from callctl.secrets.webhooks.replace import Done

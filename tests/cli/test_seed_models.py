@@ -201,7 +201,7 @@ def test_development_accounts(url: str, directory: Path, ask: Ask) -> None:  # n
     assert "this database is not called 'platform'" in err
     code, _, err = ask(url, *command, "--development-database", name)
     assert code == 3
-    assert "add --yes after the command" in err
+    assert "add --yes" in err
     code, out, _ = ask(url, *command, "--dry-run")
     assert code == 0
     assert "2 development accounts to insert; nothing was written" in out

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
+from unittest import mock
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.unit.crypto_vectors import Vector, all_vectors
 
+from callctl.secrets.envelope import cipher
 from callctl.secrets.envelope.cipher import (
     LABELS,
     READ_IV_BYTES,
@@ -200,6 +202,30 @@ def test_any_text_is_plaintext_an_envelope_or_refused(text: str) -> None:
         assert any(name in text for name in ("encrypted", "iv", "authTag"))
     else:
         assert found is None
+
+
+@given(st.text(max_size=9), versions, st.data())
+def test_text_that_is_known_at_a_glance_is_read_as_the_parser_reads_it(
+    plaintext: str, version: int, data: st.DataObject
+) -> None:
+    """As callctl writes it, or with some characters changed, left out or repeated."""
+    text = envelope_text(Encrypter(KEY).encrypt(plaintext, HERE, version))
+    for _ in range(data.draw(st.integers(0, 2))):
+        start = data.draw(st.integers(0, len(text)))
+        piece = data.draw(
+            st.sampled_from(("", "0", "2", "k", "A", '"', "\\", " ", ",", "\n", "é", "\\u0030", '","iv":"'))
+        )
+        text = text[:start] + piece + text[start + data.draw(st.integers(0, 2)) :]
+
+    def read() -> object:
+        try:
+            return read_envelope(text)
+        except Malformed:
+            return "malformed"
+
+    at_a_glance = read()
+    with mock.patch.object(cipher, "_WRITTEN", re.compile("(?!)")):
+        assert read() == at_a_glance
 
 
 def test_no_repr_shows_what_was_opened() -> None:

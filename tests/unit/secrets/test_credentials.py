@@ -20,7 +20,7 @@ from callctl.secrets.envelope.fields import (
     declared,
     walk,
 )
-from callctl.secrets.rows.credentials import SHAPES, fit, problems
+from callctl.secrets.rows.credentials import SHAPES, fit, problems, strays
 from callctl.secrets.rows.row import Number
 
 # As the specification shows them (L966-1028).
@@ -231,3 +231,5 @@ def test_a_quick_look_says_the_same(account_type: str, data: st.DataObject) -> N
     member = SOME | st.lists(SOME | turn, max_size=3)
     credentials = {**example, **data.draw(st.dictionaries(st.sampled_from((*example, "extra")), member, max_size=3))}
     assert fit(account_type, credentials) == (problems(account_type, credentials) == ())
+    if fit(account_type, credentials):  # then no rotation looks for one
+        assert strays(credentials, fields(account_type), ACCOUNTS, CREDENTIALS, whatever=True) == []

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted, Place, read_envelope
+from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted, NotTheSame, Place, read_envelope
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
-from callctl.secrets.rows.fast_path import LONGEST_DOCUMENT, NotTheSame
+from callctl.secrets.rows.fast_path import LONGEST_DOCUMENT
+from callctl.secrets.rows.reencrypt import Reencrypter
 from callctl.secrets.rows.row import NotReadable, Part, Row, SecretTable, decode, encode
-from callctl.secrets.rows.slow_path import Reencrypter
 
 KEYS = {
     id: Key(id, f"test {id}", id == "k1", bytes([n] * 32), check_value(bytes([n] * 32)))
@@ -82,7 +82,7 @@ def exact(text: str) -> Any:
 
 def reencrypted(credentials: str, account_type: str) -> Any:
     row = Row("key", "1", "row", "company", account_type, (credentials,))
-    return Reencrypter(RING, "keep", lambda: 1000).reencrypt(TARGET, row)
+    return Reencrypter(RING, "keep", lambda: 1000).reencrypt(TARGET, [row])[0]
 
 
 @given(st.dictionaries(TEXTS, VALUES, max_size=4), SECRETS, st.lists(st.tuples(SECRETS, VALUES), max_size=3))
@@ -229,13 +229,13 @@ def test_a_form_learned_from_one_document_holds_for_another(
     row = Row("key", "1", "row", "company", "custom", (first,))
     reencrypter = Reencrypter(RING, "keep", lambda: 1000)
     with mock.patch.object(Reencrypter, "_thoroughly", side_effect=AssertionError("not of a form")):
-        reencrypter.reencrypt(TARGET, row)
+        reencrypter.reencrypt(TARGET, [row])
         with mock.patch(
             "callctl.secrets.rows.fast_path.form_of_document", side_effect=AssertionError("not of that form")
         ):
-            found = reencrypter.reencrypt(TARGET, row._replace(values=(second,)))
+            (found,) = reencrypter.reencrypt(TARGET, [row._replace(values=(second,))])
     with mock.patch("callctl.secrets.rows.fast_path.Quick.reencrypt", lambda self, target, rows: [None] * len(rows)):
-        parsed = reencrypter.reencrypt(TARGET, row._replace(values=(second,)))
+        (parsed,) = reencrypter.reencrypt(TARGET, [row._replace(values=(second,))])
     assert opened(found, second) == opened(parsed, second)
 
 
@@ -252,7 +252,7 @@ def test_rows_together_come_out_as_each_alone() -> None:
 
     forms = ["k1", "broken", "k2", "plaintext", "broken", "k1"]
     reencrypter = Reencrypter(RING, "keep", lambda: 1)
-    together = reencrypter.reencrypt_all(TARGET, [row(number, form) for number, form in enumerate(forms)])
+    together = reencrypter.reencrypt(TARGET, [row(number, form) for number, form in enumerate(forms)])
     assert [len(each.changes) for each in together] == [1, 0, 0, 1, 0, 1]
     assert [len(each.failures) for each in together] == [0, 1, 0, 0, 1, 0]
     assert reencrypter.unused == 0
@@ -263,6 +263,19 @@ def test_rows_together_come_out_as_each_alone() -> None:
             assert envelope is not None
             opened = decrypter.decrypt(envelope, Place("", "", "", ""))
             assert (opened.plaintext, opened.key.id) == ("a plaintext" if form == "plaintext" else form, "k2")
+
+
+@pytest.mark.parametrize(
+    "first", [json.dumps(Encrypter(KEYS["k1"]).encrypt("a", Place("", "", "", ""), 1)), "authTag", ""]
+)
+def test_a_secret_that_no_path_reaches_is_listed_whatever_a_like_row_had_there(first: str) -> None:
+    """The form of a row that has an envelope under another type's field also fits one that has plaintext there."""
+    reencrypter = Reencrypter(RING, "keep", lambda: 1000)
+    for password, listed in ((first, 0), ("plaintext", 1)):
+        row = Row("key", "1", "row", "company", "twilio", (json.dumps({"authToken": "b", "password": password}),))
+        (result,) = reencrypter.reencrypt(TARGET, [row])
+        assert [each.path for each in result.failures] == ["credentials.password"] * listed
+        assert [each.path for each in result.changes] == ["credentials.authToken"]
 
 
 @given(VALUES)
@@ -307,5 +320,5 @@ def test_encryptions_are_asked_for_before_they_are_made() -> None:
         "custom",
         ('{"password": "a", "turnServers": [{"credential": "b"}, {"credential": "c"}]}',),
     )
-    reencrypter.reencrypt(TARGET, row)
+    reencrypter.reencrypt(TARGET, [row])
     assert (len(asked), reencrypter.unused) == (2, 1)

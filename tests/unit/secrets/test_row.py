@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from callctl.secrets.envelope.cipher import BOUND, VERSIONS, Decrypter, Encrypter, Place, envelope_text, read_envelope
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
+from callctl.secrets.rows.reencrypt import Reencrypter
 from callctl.secrets.rows.row import Binding, FieldName, Part, Reencrypted, Row, RowName, Rule, SecretTable
-from callctl.secrets.rows.slow_path import Reencrypter
 
 TABLE = "integration_accounts"
 KEYS = {
@@ -90,9 +90,9 @@ def test_no_unbound_value_of_a_bound_field_is_touched_unless_its_row_is_named(
     rows = [row(f"row {number}", each) for number, each in enumerate(forms)]
     reencrypter = Reencrypter(RING, binding, lambda: 1000, bound=bound, named=named | others)
     with mock.patch("callctl.secrets.rows.fast_path.Quick.reencrypt", lambda self, target, rows: [None] * len(rows)):
-        parsed = reencrypter.reencrypt_all(TARGET, rows)
+        parsed = reencrypter.reencrypt(TARGET, rows)
     decrypter = Decrypter(RING)
-    for results in (reencrypter.reencrypt_all(TARGET, rows), parsed):
+    for results in (reencrypter.reencrypt(TARGET, rows), parsed):
         for number, result in enumerate(results):
             new, left = written(result), {each.path: each.reason.split(":")[0] for each in result.failures}
             for path, form in zip(PATHS, forms[number], strict=True):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from binascii import unhexlify
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
@@ -33,6 +35,12 @@ IV_BYTES: Final = 12
 TAG_BYTES: Final = 16
 # 16: the specification's helper. SP 800-38D allows others; nothing here has ever written them.
 READ_IV_BYTES: Final = (12, 16)
+
+# The text that callctl itself writes: known at a glance, where other text is parsed.
+_WRITTEN = re.compile(
+    rf'\{{"v":([{"".join(map(str, VERSIONS))}]),"alg":"{ALGORITHM}","kid":"([A-Za-z0-9._-]+)",'
+    rf'"iv":"([^"\\]{{{2 * IV_BYTES}}})","encrypted":"([^"\\]*)","authTag":"([^"\\]{{{2 * TAG_BYTES}}})"\}}'
+)
 
 _BARE = frozenset({"encrypted", "iv", "authTag"})
 _ALL = _BARE | {"v", "alg", "kid"}
@@ -77,6 +85,11 @@ def read_envelope(value: object) -> Envelope | None:
     string nor an object.
     """
     if type(value) is str:
+        written = _WRITTEN.fullmatch(value)
+        if written is not None:
+            number, kid, iv, encrypted, auth_tag = written.groups()
+            if _is_key_id(kid):
+                return _envelope(int(number), kid, encrypted, iv, auth_tag)
         first = value[:1]
         if first == "{" or (first.isspace() and value.lstrip()[:1] == "{"):
             members = _object(value)
@@ -110,7 +123,16 @@ def _well_formed(members: Mapping[str, Any]) -> Envelope:
                 raise Malformed("a kid that cannot be the id of a key")
         if version in LABELS and len(members) < len(_ALL):
             raise Malformed(f"version {version} needs alg and kid")
-    envelope = Envelope(version, key_id, _hex(encrypted), _hex(iv), _hex(auth_tag))
+    return _envelope(version, key_id, encrypted, iv, auth_tag)
+
+
+def _envelope(version: int, key_id: str | None, encrypted: object, iv: object, auth_tag: object) -> Envelope:
+    if not (type(encrypted) is str and type(iv) is str and type(auth_tag) is str):
+        raise Malformed("encrypted, iv or authTag is not text")
+    try:
+        envelope = Envelope(version, key_id, unhexlify(encrypted), unhexlify(iv), unhexlify(auth_tag))
+    except ValueError:
+        raise Malformed("encrypted, iv or authTag is not hexadecimal") from None
     if len(envelope.iv) not in READ_IV_BYTES:
         raise Malformed("an iv that is neither 12 nor 16 bytes long")
     if len(envelope.auth_tag) != TAG_BYTES:
@@ -122,18 +144,6 @@ def _well_formed(members: Mapping[str, Any]) -> Envelope:
 def _is_key_id(text: str) -> bool:
     """As is_key_id; a database's values name few ids, over and over."""
     return is_key_id(text)
-
-
-def _hex(text: object) -> bytes:
-    if type(text) is not str:
-        raise Malformed("encrypted, iv or authTag is not text")
-    try:
-        decoded = bytes.fromhex(text)
-    except ValueError:
-        raise Malformed("encrypted, iv or authTag is not hexadecimal") from None
-    if 2 * len(decoded) != len(text):  # fromhex passes over white space
-        raise Malformed("encrypted, iv or authTag is not hexadecimal")
-    return decoded
 
 
 class _Twice(ValueError):
@@ -303,6 +313,10 @@ def _difference(place: Place, other: Place) -> str:
 # ---- encrypting ---------------------------------------------------------------------------------------
 
 
+class NotTheSame(Exception):
+    """What would be written does not say what was read. Nothing has been written."""
+
+
 class Encrypter:
     """Encrypts secrets under one key. The caller counts them: see MOST_ENCRYPTIONS."""
 
@@ -311,8 +325,10 @@ class Encrypter:
     WARN_ENCRYPTIONS: Final = 2**30
 
     def __init__(self, key: Key) -> None:
+        from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+        self._invalid = InvalidTag
         self._key_id = key.id
         self._cipher = AESGCM(key.secret)
         self._heads = {version: head(version, key.id) for version in VERSIONS}
@@ -346,6 +362,23 @@ class Encrypter:
             f'{heads[version]}{iv}","encrypted":"{digits[:_BEFORE_TAG]}","authTag":"{digits[_BEFORE_TAG:]}"}}'
             for version, iv, digits in zip(versions, map(bytes.hex, ivs), ciphertext, strict=True)
         ]
+
+    def checked_texts(
+        self, plaintexts: Sequence[bytes], versions: Sequence[int], data: Sequence[bytes | None]
+    ) -> list[str]:
+        """As :meth:`encrypt_texts`; each has been opened again from its text, and compared. Raises NotTheSame."""
+        texts = self.encrypt_texts(plaintexts, versions, data)
+        written = [match.groups() for match in map(_WRITTEN.fullmatch, texts) if match]
+        try:
+            again = [
+                (version, key_id, self._cipher.decrypt(unhexlify(iv), unhexlify(encrypted + auth_tag), authenticated))
+                for (version, key_id, iv, encrypted, auth_tag), authenticated in zip(written, data, strict=True)
+            ]
+        except (self._invalid, ValueError):
+            raise NotTheSame from None
+        if again != [(str(number), self._key_id, text) for number, text in zip(versions, plaintexts, strict=True)]:
+            raise NotTheSame
+        return texts
 
     def _drawn(self) -> bytes:
         """An IV, and more for later: a call of the system's costs more than an encryption."""

@@ -8,33 +8,31 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from callctl.database import connection as database
 from callctl.database import store
 from callctl.events import OnEvent, RotationProgress, ignore
 from callctl.files import read_sql
 from callctl.secrets.envelope import key_ledger
-from callctl.secrets.envelope.cipher import Decrypter, Malformed, NotDecrypted, Place, read_envelope
 from callctl.secrets.envelope.ring import KeyRing, load_key_ring
-from callctl.secrets.envelope.search import foreign
 from callctl.secrets.inventory.plaintext_copies import Copy, copies
 from callctl.secrets.inventory.scan import Scan, scan
 from callctl.secrets.rows import tables
 from callctl.secrets.rows.credentials import Trouble, problems
+from callctl.secrets.rows.decisions import Decided, Decider
 from callctl.secrets.rows.row import (
     MOST_LISTED,
-    UNBOUND,
     Binding,
     NotReadable,
     Row,
-    RowName,
     Rule,
+    Secret,
     SecretTable,
+    State,
     Where,
     as_row,
     decode,
-    unbound,
 )
 from callctl.secrets.rows.tables import Kept, OtherCompanies, assert_matched, bound_fields, query, secret_tables
 
@@ -48,10 +46,6 @@ ROWS_AT_ONCE = 1_000
 
 # How many rows are named of those that are counted together.
 FIRST_ROWS = 5
-
-# `sealed`: it opens, or (without a key ring) has the shape of an envelope. unreadable: it does not open, or is neither.
-# foreign: it has the form of another tool's ciphertext. misshapen: no declared path reaches it, see secret_shapes.
-State: TypeAlias = Literal["sealed", "plaintext", "unreadable", "foreign", "misshapen"]
 
 
 class Use(NamedTuple):
@@ -176,14 +170,13 @@ def census(
         rule = rule or Rule(bound=bound_fields(connection))
         found_tables = secret_tables(connection, settings)
         assert_matched(connection, settings, found_tables)
-    decrypter = Decrypter(ring, OtherCompanies(connection, settings)) if ring is not None else None
-    reader = _Reader(ring, decrypter, rule, encrypt_foreign, counted)
+    decider = Decider(ring, rule, OtherCompanies(connection, settings), encrypt_foreign=encrypt_foreign)
     for secret_table in found_tables:
         for rows in (
             _pages(connection, secret_table) if apart is None else _pages_apart(connection, secret_table, apart)
         ):
             for row in rows:
-                reader.row(secret_table, row)
+                _count(counted, secret_table, decider.decided(secret_table, row))
             on_event(RotationProgress(counted.rows, 0, counted.left_count, 0.0))
     return counted
 
@@ -215,106 +208,47 @@ def _pages_apart(
         yield page
 
 
-class _Reader:
-    def __init__(
-        self, ring: KeyRing | None, decrypter: Decrypter | None, rule: Rule, encrypt_foreign: bool, counted: Census
-    ) -> None:
-        self._encrypt_foreign = encrypt_foreign
-        self._decrypter = decrypter
-        self._primary = ring.primary.id if ring is not None else None
-        self._rule = rule
-        self._counted = counted
+def _count(counted: Census, secret_table: SecretTable, decided: Decided) -> None:
+    counted.rows += 1
+    row = decided.row
+    for part, raw in zip(secret_table.parts, row.values, strict=True):
+        if part.is_credentials and raw is not None:
+            _count_shape(counted, row, raw)
+    for secret in decided.secrets:
+        _add(counted, secret_table, row, secret)
 
-    def row(self, secret_table: SecretTable, row: Row) -> None:
-        counted = self._counted
-        counted.rows += 1
-        for part, raw in zip(secret_table.parts, row.values, strict=True):
-            if raw is None:
-                continue
-            if part.is_credentials:
-                self._shape(row, raw)
-            try:
-                root, slots = part.take_apart(raw, row.account_type)
-            except NotReadable as problem:
-                self._add(secret_table, row, part.column, "unreadable", None, None, False, problem.reason)
-                continue
-            for path, reason in part.strays(root, row.account_type):
-                self._add(secret_table, row, path, "misshapen", None, None, False, reason)
-            for slot in slots:
-                if slot.value != "":
-                    self._value(secret_table, row, slot.path, slot.value)
 
-    def _shape(self, row: Row, raw: str) -> None:
-        try:
-            credentials = decode(raw)
-        except NotReadable:
-            return
-        for path, trouble in problems(row.account_type or "", credentials):
-            self._counted.shapes[Shape(row.account_type or "", path, trouble)] += 1
+def _count_shape(counted: Census, row: Row, raw: str) -> None:
+    try:
+        credentials = decode(raw)
+    except NotReadable:
+        return
+    for path, trouble in problems(row.account_type or "", credentials):
+        counted.shapes[Shape(row.account_type or "", path, trouble)] += 1
 
-    def _value(self, secret_table: SecretTable, row: Row, path: str, value: object) -> None:
-        try:
-            envelope = read_envelope(value)
-        except Malformed as problem:
-            self._add(secret_table, row, path, "unreadable", None, None, False, f"malformed: {problem.reason}")
-            return
-        name = RowName(secret_table.table, row.row_id)
-        if envelope is None:
-            form = foreign(str(value))
-            if self._rule.version(secret_table.recorded, name, row.account_type, path, 0) is None:
-                state: State = "plaintext" if form is None else "foreign"
-                self._add(secret_table, row, path, state, None, None, False, unbound(None, None, form))
-            elif form is None:
-                self._add(secret_table, row, path, "plaintext", None, None, True)
-            else:
-                self._add(secret_table, row, path, "foreign", None, None, self._encrypt_foreign)
-                self._foreign(secret_table, row, path, form)
-            return
-        key = envelope.key_id
-        if self._decrypter is not None:
-            try:
-                opened = self._decrypter.decrypt(envelope, Place(row.company_id, secret_table.table, row.row_id, path))
-            except NotDecrypted as problem:
-                self._add(secret_table, row, path, "unreadable", key, envelope.version, False, str(problem))
-                return
-            key = opened.key.id
-        wanted = self._rule.version(secret_table.recorded, name, row.account_type, path, envelope.version)
-        if wanted is None:
-            self._add(secret_table, row, path, "sealed", key, envelope.version, False, unbound(envelope.version, key))
-            return
-        due = envelope.key_id != self._primary or envelope.version != wanted
-        self._add(secret_table, row, path, "sealed", key, envelope.version, due)
 
-    def _foreign(self, secret_table: SecretTable, row: Row, path: str, form: str) -> None:
-        entry = self._counted.foreign.setdefault(
-            (secret_table.name, path, form), Foreign(secret_table.name, path, form)
-        )
-        entry.values += 1
-        if len(entry.rows) < FIRST_ROWS and row.row_id not in entry.rows:
-            entry.rows.append(row.row_id)
+def _add(counted: Census, secret_table: SecretTable, row: Row, secret: Secret) -> None:
+    state, key, due, is_unbound = secret.state, secret.key_id, secret.wanted is not None, secret.unbound
+    version = secret.envelope.version if secret.envelope is not None else None
+    where = (secret_table.name, secret_table.where, row.account_type, secret.path)
+    use = Use(*where, state, key, version, due, is_unbound)
+    counted.uses[use] += 1
+    tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0, 0])
+    tenant[0] += 1
+    tenant[1] += due
+    tenant[2] += state in ("unreadable", "misshapen", "foreign") and not due and not is_unbound
+    tenant[3] += is_unbound
+    if secret.form is not None and not is_unbound:
+        _add_foreign(counted, secret_table, row, secret.path, secret.form)
+    elif secret.reason is not None and len(counted.unreadable) < MOST_LISTED:
+        counted.unreadable.append(Unreadable(secret_table.name, row.row_id, secret.path, secret.reason))
 
-    def _add(
-        self,
-        secret_table: SecretTable,
-        row: Row,
-        path: str,
-        state: State,
-        key: str | None,
-        version: int | None,
-        due: bool,
-        reason: str | None = None,
-    ) -> None:
-        counted = self._counted
-        is_unbound = reason is not None and reason.startswith(UNBOUND)
-        use = Use(secret_table.name, secret_table.where, row.account_type, path, state, key, version, due, is_unbound)
-        counted.uses[use] += 1
-        tenant = counted.tenants.setdefault(row.company_id, [0, 0, 0, 0])
-        tenant[0] += 1
-        tenant[1] += due
-        tenant[2] += state in ("unreadable", "misshapen", "foreign") and not due and not is_unbound
-        tenant[3] += is_unbound
-        if reason is not None and len(counted.unreadable) < MOST_LISTED:
-            counted.unreadable.append(Unreadable(secret_table.name, row.row_id, path, reason))
+
+def _add_foreign(counted: Census, secret_table: SecretTable, row: Row, path: str, form: str) -> None:
+    entry = counted.foreign.setdefault((secret_table.name, path, form), Foreign(secret_table.name, path, form))
+    entry.values += 1
+    if len(entry.rows) < FIRST_ROWS and row.row_id not in entry.rows:
+        entry.rows.append(row.row_id)
 
 
 # Under which key every declared secret of a database is, and what a rotation would do about it. Reads only.

@@ -24,10 +24,10 @@ from callctl.database.pace import BatchSize
 from callctl.errors import Code, State, StepFailed
 from callctl.events import OnEvent
 from callctl.files import read_sql
+from callctl.secrets.envelope.cipher import NotTheSame
 from callctl.secrets.rotation.ranges import LeftValue, Range, Tally, reached
-from callctl.secrets.rows.fast_path import NotTheSame
+from callctl.secrets.rows.reencrypt import Reencrypter
 from callctl.secrets.rows.row import Change, Failure, Reencrypted, Row, SecretTable, as_row
-from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.tables import merged, numbered, query
 from callctl.server_errors import is_canceled, is_rewritten
 from callctl.stored_bytes import as_text, stored
@@ -280,7 +280,7 @@ class Swaps:
         results: list[Reencrypted] = []
         try:
             for start in range(0, len(rows), TAKE_IN):
-                results += self._reencrypter.reencrypt_all(secret_table, rows[start : start + TAKE_IN])
+                results += self._reencrypter.reencrypt(secret_table, rows[start : start + TAKE_IN])
                 now_and_then()
             return Batch(secret_table, rows, results)
         except NotTheSame:

@@ -26,8 +26,8 @@ from callctl.secrets.envelope.ring import KeyRing, load_key_ring
 from callctl.secrets.rotation.batches import Batches
 from callctl.secrets.rotation.ranges import take
 from callctl.secrets.rows import tables
+from callctl.secrets.rows.reencrypt import Reencrypter
 from callctl.secrets.rows.row import Binding, RowName, SecretTable
-from callctl.secrets.rows.slow_path import Reencrypter
 from callctl.secrets.rows.tables import OtherCompanies, secret_tables
 
 if TYPE_CHECKING:

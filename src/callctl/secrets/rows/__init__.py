@@ -4,8 +4,9 @@ change nothing else of a document. May import envelope.
 
 __all__ = [
     "credentials",
+    "decisions",
     "fast_path",
+    "reencrypt",
     "row",
-    "slow_path",
     "tables",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -140,19 +140,21 @@ def strays(
     fields: Iterable[SecretField],
     table: str,
     column: str,
-    holds: Callable[[Any], bool] = could_hold,
+    *,
+    whatever: bool = False,
 ) -> list[Stray]:
     """Where the document of a column could hold a secret that none of its ``fields`` reaches: each place once.
 
     That is so where a path meets another type than it says; and, in the credentials of an account, under the name of a
-    secret in a place that no path leads to.
+    secret in a place that no path leads to. ``whatever`` the texts there are: also where these hold nothing, or hold
+    an envelope, and those of a like document may be plaintext.
     """
     paths = [secret_field for secret_field in fields if secret_field.path]
     reasons: dict[str, str] = {}
     met: list[Any] = []
     for field in paths:
         for place, value, wanted in _other_types(document, field.path, column):
-            if holds(value):
+            if whatever or could_hold(value):
                 met.append(value)
                 reasons[place] = (
                     f"misshapen: {wanted} is declared here, and {_type(value)} is stored; it was not encrypted"
@@ -160,7 +162,7 @@ def strays(
     if (table, column) == (ACCOUNTS, CREDENTIALS):
         reached = {(id(container), key) for _, container, key, _ in walk(document, paths)}
         for place, value in _named(document, column, reached, met):
-            if holds(value):
+            if whatever or (could_hold(value) and not _is_envelope(value)):
                 reasons.setdefault(place, "misshapen: no declared path leads to a secret here; it was not encrypted")
     return list(reasons.items())
 
@@ -196,7 +198,7 @@ def _named(value: Any, place: str, reached: set[tuple[int, str | int]], met: lis
                 if (id(value), name) in reached:
                     continue
                 where = f"{place}.{shown(name)}"
-                if name not in STRAY_NAMES or isinstance(member, dict) or _is_envelope(member):
+                if name not in STRAY_NAMES or isinstance(member, dict):
                     waiting.append((member, where))
                 else:
                     yield where, member

@@ -1,7 +1,7 @@
 """Rows in numbers, whose secrets are callctl's own or plaintext: all opened, then all encrypted, then all opened again.
 
 Made for millions of rows. One that has something else in it, or a secret that does not open, is not for here:
-``rows.slow_path`` looks at each value of it.
+``rows.reencrypt`` looks at each value of it. What becomes of a value is decided in ``rows.decisions``, here as there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from binascii import unhexlify
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import call, itemgetter
+from operator import call
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from callctl.config.sections import SecretField
@@ -22,26 +22,23 @@ from callctl.secrets.envelope.cipher import (
     TAG_BYTES,
     VERSIONS,
     Encrypter,
-    Malformed,
     Place,
     associated_data,
     head,
-    read_envelope,
 )
 from callctl.secrets.envelope.fields import walk
-from callctl.secrets.envelope.search import foreign
 from callctl.secrets.rows.credentials import fit
+from callctl.secrets.rows.decisions import Decider, Unbound, is_plaintext
 from callctl.secrets.rows.row import (
     PLAINTEXT,
     Change,
-    Changes,
     NotReadable,
     Number,
     Part,
     Reencrypted,
     Row,
-    Rule,
     SecretTable,
+    change,
     decode,
     encode,
 )
@@ -49,91 +46,8 @@ from callctl.secrets.rows.row import (
 if TYPE_CHECKING:
     from callctl.secrets.envelope.ring import KeyRing
 
-# Opens envelopes that callctl itself wrote, and encrypts again, many at once.
-#
-# Made for a loop over millions of values: what Python does about one costs more than the cipher, so that each step is
-# done to all of them before the next.
-
-_IV_DIGITS, _TAG_DIGITS = 2 * IV_BYTES, 2 * TAG_BYTES  # in hexadecimal digits
-_BEFORE_CIPHERTEXT, _BEFORE_TAG, _END = map(len, ('","encrypted":"', '","authTag":"', '"}'))
-
 # What decrypts: of an IV, a ciphertext with its tag, and what version 2 authenticates with them.
 Decrypt: TypeAlias = Callable[[bytes, bytes, "bytes | None"], bytes]
-
-
-class NotTheSame(Exception):
-    """What would be written does not say what was read. Nothing has been written."""
-
-
-def encoded(document: dict[str, Any] | list[Any]) -> str:
-    """A document as JSON text that says what the document says, envelopes and all. Raises NotTheSame."""
-    text = encode(document)
-    if decode(text) != document:
-        raise NotTheSame
-    return text
-
-
-def _digits(version: int, key_id: str) -> Callable[[str], tuple[str, str, str]]:
-    """Takes IV, ciphertext and tag out of an envelope's text, by where they are."""
-    iv = len(head(version, key_id))
-    ciphertext = iv + _IV_DIGITS + _BEFORE_CIPHERTEXT
-    tag = -(_TAG_DIGITS + _END)
-    return itemgetter(slice(iv, iv + _IV_DIGITS), slice(ciphertext, tag - _BEFORE_TAG), slice(tag, -_END))
-
-
-class BulkCipher:
-    """Decrypts what callctl wrote with the keys of a ring, and encrypts under the primary one."""
-
-    def __init__(self, ring: KeyRing) -> None:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        self._invalid = InvalidTag
-        # What decrypts under a key of the ring, by the key's id.
-        self.decrypt: dict[str, Decrypt] = {key.id: AESGCM(key.secret).decrypt for key in ring.keys.values()}
-        self._primary = self.decrypt[ring.primary.id]
-        self._encrypter = Encrypter(ring.primary)
-        self._digits = {version: _digits(version, ring.primary.id) for version in VERSIONS}
-
-    def opened(
-        self, decrypts: Sequence[Decrypt], digits: Sequence[str], data: Sequence[bytes | None]
-    ) -> list[bytes | None]:
-        """The plaintexts of envelopes; None where one does not open, or is no text. ``digits`` are three of each: IV,
-        ciphertext, tag.
-        """
-        ciphertexts = map(str.__add__, digits[1::3], digits[2::3])
-        try:
-            plaintexts: list[Any] = list(
-                map(call, decrypts, map(unhexlify, digits[::3]), map(unhexlify, ciphertexts), data)
-            )
-            b"\n".join(plaintexts).decode()  # with a character between them, that is as one by one
-        except (self._invalid, ValueError):
-            envelopes = zip(decrypts, digits[::3], digits[1::3], digits[2::3], data, strict=True)
-            return [self._opened_alone(*envelope) for envelope in envelopes]
-        return plaintexts
-
-    def _opened_alone(self, decrypt: Decrypt, iv: str, ciphertext: str, tag: str, data: bytes | None) -> bytes | None:
-        try:
-            plaintext = decrypt(unhexlify(iv), unhexlify(ciphertext + tag), data)
-            plaintext.decode()
-        except (self._invalid, ValueError):
-            return None
-        return plaintext
-
-    def encrypted(self, plaintexts: list[bytes], versions: Sequence[int], data: Sequence[bytes | None]) -> list[str]:
-        """The JSON texts of envelopes, each of which has been opened again from that text. Raises NotTheSame."""
-        texts = self._encrypter.encrypt_texts(plaintexts, versions, data)
-        digits = [self._digits[version](text) for version, text in zip(versions, texts, strict=True)]
-        try:
-            ivs = [unhexlify(iv) for iv, _, _ in digits]
-            again = [unhexlify(ciphertext + tag) for _, ciphertext, tag in digits]
-            opened = list(map(self._primary, ivs, again, data))
-        except (self._invalid, ValueError):
-            raise NotTheSame from None
-        if opened != plaintexts:
-            raise NotTheSame
-        return texts
-
 
 # Columns that are written alike, in all but the digits of their envelopes and the letters of their strings.
 #
@@ -209,7 +123,7 @@ def form_of_document(raw: str, part: Part, account_type: str | None, key_ids: It
     try:
         root = decode(raw)
         # What a path does not reach, the thorough way reports; a text that is empty here may be none in the next row.
-        if type(root) is not dict or part.strays(root, account_type, lambda _: True):
+        if type(root) is not dict or part.strays(root, account_type, whatever=True):
             raise Unlike
         making = _Making(root, part.of_type(account_type), frozenset(key_ids))
         match = re.compile(making.document()).fullmatch
@@ -300,7 +214,7 @@ class _Making:
         whole = self._group() if inside else 0
         self._members[-1][1].append((len(self._met), whole))
         if type(value) is str:
-            if not _is_plaintext(value):
+            if not is_plaintext(value):
                 raise Unlike
             self._met.append((Secret(path, 0, ""), (self._group(),)))
             text = f'"((?!"){_LETTERS})"'
@@ -334,17 +248,9 @@ def plaintexts_of(form: Form, match: re.Match[str]) -> list[str]:
     texts = [match[group] for group in form.plain]
     if form.quoted:
         texts = [decode(f'"{text}"') if "\\" in text else text for text in texts]
-    if not all(map(_is_plaintext, texts)):
+    if not all(map(is_plaintext, texts)):
         raise Unlike
     return texts
-
-
-def _is_plaintext(value: str) -> bool:
-    """Whether a secret's text is neither an envelope nor holds a piece of one, and no other tool's ciphertext."""
-    try:
-        return read_envelope(value) is None and foreign(value) is None
-    except Malformed:
-        return False
 
 
 # Rows in numbers: all opened, then all encrypted, then all opened again.
@@ -357,7 +263,8 @@ MOST_FORMS = 32
 class _Known:
     """A form, and what is to be done about what is like it.
 
-    ``due`` are the numbers of its secrets that are to be encrypted, with the versions that they are to have.
+    ``due`` are the numbers of its secrets that are to be encrypted, with the versions that they are to have;
+    ``unbound``: one is unbound in a bound field, which is not for here.
     ``written`` is the text that is written, with {0} and so on for those; then the groups of ``between``.
     """
 
@@ -366,6 +273,7 @@ class _Known:
     take: tuple[int, ...]
     due: tuple[int, ...]
     versions: tuple[int, ...]
+    unbound: bool
     written: str
     between: tuple[int, ...]
 
@@ -375,8 +283,7 @@ class _Alike:
     """Rows whose columns are of the same forms.
 
     ``opens`` are what decrypts their envelopes. ``due`` are the secrets that are to be encrypted: the number of an
-    envelope, or -1 and less for plaintext. ``bound``: those of which the place counts, before or after. ``unbound``:
-    one of the values is unbound in a bound field, which is not for here.
+    envelope, or -1 and less for plaintext. ``bound``: those of which the place counts, before or after.
     """
 
     columns: tuple[tuple[_Known, int] | None, ...]  # with the number of its first secret that is due
@@ -386,7 +293,6 @@ class _Alike:
     bound: tuple[_Bound, ...]
     changes: tuple[Change, ...]
     misshapen: bool
-    unbound: bool
 
 
 # Its path; a version that binds; its number among those opened, and among those due, if it has that version there.
@@ -408,17 +314,17 @@ class _Column:
 class Quick:
     """Encrypts rows under the primary key of a ring, some dozens at a time."""
 
-    def __init__(self, ring: KeyRing, rule: Rule, allow: Callable[[int], None], changes: Changes) -> None:
-        """``rule``: which version a value is to have. ``allow`` is asked before so many values are encrypted; it may
-        raise.
-        """
-        self._rule = rule
-        # The version that a value is to have, by the one that it has; 0 is plaintext.
-        self._wanted = tuple(rule.wanted(version) for version in (0, *VERSIONS))
+    def __init__(self, ring: KeyRing, decider: Decider, encrypter: Encrypter, allow: Callable[[int], None]) -> None:
+        """``allow`` is asked before so many values are encrypted; it may raise."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._invalid = InvalidTag
+        # What decrypts under a key of the ring, by the key's id.
+        self._decrypt: dict[str, Decrypt] = {key.id: AESGCM(key.secret).decrypt for key in ring.keys.values()}
+        self._decider = decider
+        self._encrypter = encrypter
         self._allow = allow
-        self._changes = changes
-        self._primary = ring.primary.id
-        self._bulk = BulkCipher(ring)
         self._secret_table: SecretTable | None = None
         self._columns: dict[str | None, tuple[_Column, ...]] = {}
         self._alike: dict[tuple[_Known | None, ...], _Alike] = {}
@@ -449,7 +355,7 @@ class Quick:
         for position, row in enumerate(rows):
             planned.append(None if position in leave else self._planned(secret_table, row))
             ends.append(len(self._opens))
-        opened = self._bulk.opened(self._opens, self._digits, _spread(self._data, len(self._opens)))
+        opened = self._opened()
         if None in opened:  # without the rows where that is so
             starts = [0, *ends]
             broken = [index for index, end in enumerate(ends) if None in opened[starts[index] : end]]
@@ -459,11 +365,32 @@ class Quick:
             # Nothing is encrypted before all is opened: what is encrypted in vain would count as an encryption.
             self._allow(len(due))
         plaintexts: Any = [opened[entry] if type(entry) is int else entry for entry in due]
-        encrypted = self._bulk.encrypted(plaintexts, self._versions, _spread(self._due_data, len(due)))
+        encrypted = self._encrypter.checked_texts(plaintexts, self._versions, _spread(self._due_data, len(due)))
         return [
             None if plan is None else _result(*plan, row.account_type, encrypted)
             for plan, row in zip(planned, rows, strict=True)
         ]
+
+    def _opened(self) -> list[bytes | None]:
+        """The plaintexts of the envelopes; None where one does not open, or is no text."""
+        digits, data = self._digits, _spread(self._data, len(self._opens))
+        ciphertexts = list(map(str.__add__, digits[1::3], digits[2::3]))
+        try:
+            plaintexts: list[Any] = list(
+                map(call, self._opens, map(unhexlify, digits[::3]), map(unhexlify, ciphertexts), data)
+            )
+            b"\n".join(plaintexts).decode()  # with a character between them, that is as one by one
+        except (self._invalid, ValueError):
+            return list(map(self._opened_alone, self._opens, digits[::3], ciphertexts, data))
+        return plaintexts
+
+    def _opened_alone(self, decrypt: Decrypt, iv: str, ciphertext: str, data: bytes | None) -> bytes | None:
+        try:
+            plaintext = decrypt(unhexlify(iv), unhexlify(ciphertext), data)
+            plaintext.decode()
+        except (self._invalid, ValueError):
+            return None
+        return plaintext
 
     def _planned(self, secret_table: SecretTable, row: Row) -> tuple[_Alike, _Matches, int] | None:
         """List what is to be opened and encrypted. None, and nothing is listed, where that is not for here."""
@@ -482,7 +409,9 @@ class Quick:
                 known = column.last
                 match = known.match(raw) if known else None
                 if not known or not match:
-                    known, match = self._other(column, raw)
+                    known, match = self._other(secret_table, column, raw)
+                if known.unbound:
+                    return None
                 if known.take:
                     digits += match.group(*known.take)
                 if known.form.plain:
@@ -493,8 +422,6 @@ class Quick:
         except (Unlike, UnicodeEncodeError):
             return None
         alike = self._alike.get(tuple(key)) or self._of_forms(secret_table, tuple(key), account_type)
-        if alike.unbound:
-            return None
         first_opened, first = len(self._opens), len(self._due)
         self._digits += digits
         self._opens += alike.opens
@@ -523,12 +450,14 @@ class Quick:
             fields = part.of_type(account_type)
             if not fields:
                 raise Unlike
-            *known, other = map(self._known, form_of_text(fields[0].text, self._bulk.decrypt))
+            *known, other = [
+                self._known(form, secret_table, account_type) for form in form_of_text(fields[0].text, self._decrypt)
+            ]
             columns.append(_Column(part, account_type, known, other))
         self._columns[account_type] = own_columns = tuple(columns)
         return own_columns
 
-    def _other(self, column: _Column, raw: str) -> tuple[_Known, re.Match[str]]:
+    def _other(self, secret_table: SecretTable, column: _Column, raw: str) -> tuple[_Known, re.Match[str]]:
         """Another form, which a text is of. Raises Unlike."""
         for known in column.known:
             match = known.match(raw)
@@ -538,7 +467,8 @@ class Quick:
         if column.other is not None:
             known = column.other
         elif len(column.known) < MOST_FORMS:
-            known = self._known(form_of_document(raw, column.part, column.account_type, self._bulk.decrypt))
+            form = form_of_document(raw, column.part, column.account_type, self._decrypt)
+            known = self._known(form, secret_table, column.account_type)
             column.known.append(known)
             column.last = known
         else:
@@ -547,14 +477,17 @@ class Quick:
         assert match is not None
         return known, match
 
-    def _known(self, form: Form) -> _Known:
-        due = tuple([
-            number
-            for number, (_, version, key_id) in enumerate(form.secrets)
-            if (version, key_id) != (self._wanted[version], self._primary)
-        ])  # fmt: skip
-        versions = tuple([self._wanted[form.secrets[number].version] for number in due])
-        return _Known(form, form.match, form.take, due, versions, *_written(form, due))
+    def _known(self, form: Form, secret_table: SecretTable, account_type: str | None) -> _Known:
+        wanted: list[int | None] = []
+        is_unbound = False
+        for path, version, key_id in form.secrets:
+            try:
+                wanted.append(self._decider.wanted(secret_table, None, account_type, path, version, key_id))
+            except Unbound:
+                is_unbound = True
+        due = tuple([number for number, version in enumerate(wanted) if version is not None])
+        versions = tuple([version for version in wanted if version is not None])
+        return _Known(form, form.match, form.take, due, versions, is_unbound, *_written(form, due))
 
     def _of_forms(self, secret_table: SecretTable, key: tuple[_Known | None, ...], account_type: str | None) -> _Alike:
         columns: list[tuple[_Known, int] | None] = []
@@ -569,18 +502,19 @@ class Quick:
                 continue
             columns.append((known, len(due)))
             for number, (path, version, key_id) in enumerate(known.form.secrets):
-                wanted = self._wanted[version]
+                wanted = 0
                 after = None
                 if version:
                     here = len(opens)
-                    opens.append(self._bulk.decrypt[key_id])
+                    opens.append(self._decrypt[key_id])
                 else:
                     plain += 1
                     here = -plain
                 if number in known.due:
                     after = len(due)
+                    wanted = known.versions[known.due.index(number)]
                     due.append(here)
-                    changes.append(self._changes[account_type, path][key_id if version else PLAINTEXT])
+                    changes.append(change(account_type, path, key_id if version else PLAINTEXT))
                 for binding in sorted({version, wanted} & LABELS.keys()):
                     before, written = here if binding == version else None, after if binding == wanted else None
                     if (before, written) != (None, None):
@@ -593,12 +527,6 @@ class Quick:
             tuple(bound),
             tuple(changes),
             any(known.form.misshapen for known in key if known),
-            any(
-                version not in LABELS and self._rule.requires_bound(secret_table.recorded, account_type, path)
-                for known in key
-                if known
-                for path, version, _ in known.form.secrets
-            ),
         )
         return alike
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from callctl.config.sections import SecretField
-from callctl.secrets.envelope.cipher import BOUND, LABELS
-from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, CREDENTIALS, applicable, walk
+from callctl.secrets.envelope.cipher import BOUND, LABELS, Envelope
+from callctl.secrets.envelope.fields import ACCOUNTS, ARRAY, CREDENTIALS, DECLARED, applicable, walk
 from callctl.secrets.rows.credentials import Stray, could_hold, strays
 
 # Which version a value is to have, and which values a rotation must leave: those that a bound field should not have.
@@ -163,14 +163,40 @@ class NotReadable(ValueError):
         self.reason = f"malformed: {reason}"
 
 
-class Slot(NamedTuple):
-    """Where one secret stands: ``container[key]``. ``as_text``: an envelope goes there as JSON text."""
+# `sealed`: it opens, or (without a key ring) has the shape of an envelope. unreadable: it does not open, or is neither.
+# foreign: it has the form of another tool's ciphertext. misshapen: no declared path reaches it, see credentials.strays.
+State: TypeAlias = Literal["sealed", "plaintext", "unreadable", "foreign", "misshapen"]
 
-    path: str
-    container: Any
-    key: str | int
-    value: object
-    as_text: bool
+
+class Secret:
+    """One value of a row, where it is, and what becomes of it: ``rows.decisions`` fills that in.
+
+    It is ``container[key]``; ``as_text``: an envelope goes there as JSON text. ``key_id`` is the id that the value
+    names, or that of the key that opens it; None where neither is known. ``wanted`` is the version that it is to be
+    encrypted in; None where it is left. ``reason``: why it is left though it is not as it should be; it begins with one
+    of a few words, and repeats no value. ``unbound``: because it is unbound in a bound field. ``form`` is that of
+    another tool's ciphertext. ``text`` is the new envelope.
+    """
+
+    # Most keep most of these: a loop over millions sets only what differs.
+    state: State = "sealed"
+    reason: str | None = None
+    envelope: Envelope | None = None
+    key_id: str | None = None
+    form: str | None = None
+    wanted: int | None = None
+    unbound: bool = False
+    plaintext: bytes = b""
+    text: str = ""
+    row: Row
+    column: int
+
+    def __init__(self, path: str, container: Any, key: str | int, value: object, as_text: bool) -> None:
+        self.path = path
+        self.container = container
+        self.key = key
+        self.value = value
+        self.as_text = as_text
 
 
 @dataclass(frozen=True)
@@ -202,6 +228,11 @@ class Part:
         """Whether a new value takes the old one's place; otherwise its members are merged into it."""
         return self.form in ("text", "value") or any(secret_field.path[:1] == (ARRAY,) for secret_field in self.fields)
 
+    @cached_property
+    def as_specified(self) -> bool:
+        """Whether all of its fields are the specification's."""
+        return set(self.fields) <= set(DECLARED)
+
     @property
     def _whole(self) -> bool:
         """Whether a saved value is itself the secret."""
@@ -227,13 +258,12 @@ class Part:
         self.of_type(account_type)
         return self._flat[account_type], self._deep[account_type]
 
-    def take_apart(self, raw: str, account_type: str | None) -> tuple[Any, list[Slot]]:
+    def take_apart(self, raw: str, account_type: str | None) -> tuple[Any, list[Secret]]:
         """The column's value, and the secrets in it. Raises NotReadable."""
         if self.form == "text":
+            fields = self.of_type(account_type)
             root: Any = [raw]
-            return root, [
-                Slot(secret_field.text, root, 0, raw, True) for secret_field in self.of_type(account_type)[:1]
-            ]
+            return root, [Secret(fields[0].text, root, 0, raw, True)] if fields else []
         root = decode(raw)
         if self.form == "json":
             if not isinstance(root, list if self.replaces else dict):
@@ -241,13 +271,13 @@ class Part:
                     return root, []
                 raise NotReadable("not an object")
             flat, deep = self.members(account_type)
-            slots = []
+            found = []
             for path, name in flat:  # none, in a list
                 value = root.get(name)  # type: ignore[union-attr, unused-ignore]
                 if value is not None:
-                    slots.append(Slot(path, root, name, value, False))
-            slots += [Slot(*location, False) for location in walk(root, deep)]
-            return root, slots
+                    found.append(Secret(path, root, name, value, False))
+            found += [Secret(*location, False) for location in walk(root, deep)]
+            return root, found
         if self.form == "row":
             return root, self._of_a_row(root, account_type)
         for name in reversed(self.inside):
@@ -255,42 +285,42 @@ class Part:
         if self._whole:
             root = [root]
             return root, [
-                Slot(secret_field.text, root, 0, root[0], True) for secret_field in self.of_type(account_type)[:1]
+                Secret(secret_field.text, root, 0, root[0], True) for secret_field in self.of_type(account_type)[:1]
             ]
-        return root, [Slot(*location, False) for location in walk(root, self.of_type(account_type))]
+        return root, [Secret(*location, False) for location in walk(root, self.of_type(account_type))]
 
-    def strays(self, root: Any, account_type: str | None, holds: Callable[[Any], bool] = could_hold) -> list[Stray]:
+    def strays(self, root: Any, account_type: str | None, *, whatever: bool = False) -> list[Stray]:
         """Where the column's value, taken apart, could hold a secret that no path reaches: see :func:`strays`."""
         fields = self.of_type(account_type)
         if self.form == "text" or self._whole:
             return []
         if self.form != "row":
             column = self.column if self.form == "json" else self.fields[0].column
-            return strays(root, fields, self.table, column, holds)
+            return strays(root, fields, self.table, column, whatever=whatever)
         stray_places: list[Stray] = []
         for column in dict.fromkeys(secret_field.column for secret_field in self.fields if secret_field.path):
             own = applicable(self.fields, self.table, column, account_type)
-            stray_places += strays(root.get(column), own, self.table, column, holds)
+            stray_places += strays(root.get(column), own, self.table, column, whatever=whatever)
         return stray_places
 
-    def _of_a_row(self, row: Any, account_type: str | None) -> list[Slot]:
+    def _of_a_row(self, row: Any, account_type: str | None) -> list[Secret]:
         if not isinstance(row, dict):
             raise NotReadable("not an object")
-        slots: list[Slot] = []
+        found: list[Secret] = []
         for column in dict.fromkeys(secret_field.column for secret_field in self.fields):
             value = row.get(column)
             if value is None:
                 continue
             fields = applicable(self.fields, self.table, column, account_type)
             if any(not secret_field.path for secret_field in fields):
-                slots.append(Slot(column, row, column, value, True))
-            slots += [
-                Slot(*location, False)
+                found.append(Secret(column, row, column, value, True))
+            found += [
+                Secret(*location, False)
                 for location in walk(value, [secret_field for secret_field in fields if secret_field.path])
             ]
-        return slots
+        return found
 
-    def written(self, root: Any, changed: Iterable[Slot]) -> Any:
+    def written(self, root: Any, changed: Iterable[Secret]) -> Any:
         """What is written where some of its secrets have been replaced: as little as it takes."""
         if self.form == "value":
             if self._whole:
@@ -302,7 +332,7 @@ class Part:
             return root
         # 'credentials.turnServers[].credential' is written with the rest of turnServers, and with nothing else.
         skip = 0 if self.form == "row" else len(self.column) + 1
-        return {top: root[top] for top in {_first(slot.path[skip:]) for slot in changed}}
+        return {top: root[top] for top in {_first(secret.path[skip:]) for secret in changed}}
 
 
 def _first(path: str) -> str:
@@ -380,6 +410,10 @@ class Change(NamedTuple):
         return {"account_type": self.account_type, "field": self.path, "from": self.was}
 
 
+# One object for all changes that are the same: they are counted by the million.
+change = lru_cache(maxsize=4_096)(Change)
+
+
 class Failure(NamedTuple):
     """One value left as it was. ``reason`` begins with one of a few words; never a value."""
 
@@ -397,21 +431,3 @@ class Reencrypted(NamedTuple):
     changes: tuple[Change, ...]
     failures: tuple[Failure, ...]
     misshapen: str | None = None
-
-
-class Changes(dict[tuple[str | None, str], "dict[str, Change]"]):
-    """One object for all changes that are the same: by account type and path, and then by what the value was."""
-
-    def __missing__(self, place: tuple[str | None, str]) -> dict[str, Change]:
-        changes = self[place] = _AtOnePlace(place)
-        return changes
-
-
-class _AtOnePlace(dict[str, Change]):
-    def __init__(self, place: tuple[str | None, str]) -> None:
-        super().__init__()
-        self._place = place
-
-    def __missing__(self, was: str) -> Change:
-        change = self[was] = Change(*self._place, was)
-        return change
