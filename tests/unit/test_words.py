@@ -52,7 +52,6 @@ FOREIGN = (
     r"\(#[\w-]+\)",  # an anchor
     r":(func|class|mod|data):`[^`]+`",  # a cross-reference
     r"https?://\S+",
-    r"\ban(y|other) (person|hand)\b",
 )
 _FOREIGN = re.compile("|".join(FOREIGN), re.DOTALL | re.MULTILINE)
 
