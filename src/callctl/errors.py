@@ -1,4 +1,4 @@
-"""What can go wrong: a code for each situation, the exit code, and what is in the database then.
+"""The possible errors: a code for each situation, the exit code, and what is in the database then.
 
 Every error a person or a server can cause is one of these: a code, a message that names the thing, a hint that says
 what to do next, and an exit code. Anything else that escapes is a bug (exit code 1).

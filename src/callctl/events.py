@@ -1,4 +1,4 @@
-"""What long work says while it runs: plain values, which only ``render`` draws."""
+"""The reports of long work: plain values, which only ``render`` draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share: options, settings, the database, the question before a write, errors to exit codes."""
+"""The shared parts of the commands: options, settings, the database, the confirmation, errors to exit codes."""
 
 from __future__ import annotations
 

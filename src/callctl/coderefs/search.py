@@ -1,4 +1,4 @@
-"""What in a source tree still names a column that the migration drops. Needs no database."""
+"""The code in a source tree that still names a column that the migration drops. Needs no database."""
 
 from __future__ import annotations
 

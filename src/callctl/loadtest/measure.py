@@ -1,4 +1,4 @@
-"""What a load test measures, and how it is summed up. Times are milliseconds where a name ends in ``_ms``."""
+"""The measurements of a load test, and their summary. Times are milliseconds where a name ends in ``_ms``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would do on this database: its steps, their statements in the names found, what subscribers need."""
+"""The plan of a run on this database: its steps, their statements in the names found, what subscribers need."""
 
 from __future__ import annotations
 

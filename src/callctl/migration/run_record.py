@@ -1,4 +1,4 @@
-"""What happened in a run, in order: the events put together, for the page that ``--report`` writes."""
+"""The record of a run, in order: its events put together, for the page that ``--report`` writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all answers share: lines and tables on stdout, notes and errors on stderr, JSON, the frame of a page.
+"""The shared parts of all answers: lines and tables on stdout, notes and errors on stderr, JSON, the frame of a page.
 
 This module holds what every command needs, without importing rich: lines, errors, JSON. How each answer
 looks is decided in ``render.migration``, how long work looks in ``render.progress``.

@@ -1,4 +1,4 @@
-"""What a name in a query can mean: tables, derived tables, and the columns they show to the rest of it."""
+"""The possible meanings of a name in a query: tables, derived tables, and the columns they show to the rest of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share that write to the platform's rows outside of the steps and the rotations.
+"""The shared parts of the commands that write to the platform's rows outside of the steps and the rotations.
 
 They hold the migration lock shared: no migration can run, and rotations and similar commands continue. Each transaction
 gives up a lock that it does not get, is tried again, and adds its own row to the audit trail.

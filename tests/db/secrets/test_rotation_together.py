@@ -133,7 +133,7 @@ def test_killed_in_the_middle_it_goes_on_from_there(url: str, keys: Path, tmp_pa
         events: list[Event] = []
         rotated = rotate(settings, on_event=events.append)
         assert rotated.joined
-        assert any(isinstance(event, Notice) and "going on with rotation" in event.text for event in events)
+        assert any(isinstance(event, Notice) and "resuming rotation" in event.text for event in events)
         after = accounts.seen(watch, ring)
         assert {where: (each.plaintext, each.key) for where, each in after.items()} == {
             where: (each.plaintext, "k2") for where, each in before.items()

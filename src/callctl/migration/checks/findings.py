@@ -1,4 +1,4 @@
-"""What the checks have found: the queries of preflight and their findings, the results of verify.
+"""The results of the checks: the queries of preflight and their findings, the results of verify.
 
 The format is docs/reference/sql-format.md, "Findings".
 """

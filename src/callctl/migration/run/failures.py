@@ -1,4 +1,4 @@
-"""What failed in a step, as the error that says where, why, which session was in the way, and what is committed."""
+"""The failure of a step, as the error that says where, why, which session was in the way, and what is committed."""
 
 from __future__ import annotations
 

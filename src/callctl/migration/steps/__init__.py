@@ -1,4 +1,4 @@
-"""What the steps are and where each is in a database: files, contract, model catalog, ways down. Promises
+"""The steps, and the state of each in a database: files, contract, model catalog, ways down. Promises
 to run no step. May import the rooms below migration.
 """
 

@@ -1,4 +1,4 @@
-"""What is stored in place of a secret: the key ring, the ledger of keys, which fields hold one, opening and encrypting.
+"""The stored form of a secret: the key ring, the ledger of keys, which fields hold one, opening and encrypting.
 Promises that what belongs elsewhere is not given out. May import the rooms below secrets.
 """
 

@@ -1,4 +1,4 @@
-"""What callctl's schema knows of the keys: their check values, what they have encrypted, which are retired."""
+"""The records of the keys in callctl's schema: their check values, what they have encrypted, which are retired."""
 
 from __future__ import annotations
 

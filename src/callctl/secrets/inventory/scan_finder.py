@@ -1,4 +1,4 @@
-"""What a scan for secrets looks at and finds: the tables, their rows, and what is in a row."""
+"""The input and the results of a scan for secrets: the tables, their rows, and what is in a row."""
 
 from __future__ import annotations
 

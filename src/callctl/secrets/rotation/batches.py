@@ -1,6 +1,6 @@
 """The batches of a rotation: in the hot loop, and in transactions of their own where rows have lost.
 
-A batch is written by compare and swap: only where the version of the row that was read (``xmin``) still stands. So an
+A batch is written by compare and swap: only where the row still has the version that was read (``xmin``). So an
 application's write is never overwritten. Rows that lost are done again: ``rotation.batches``.
 """
 
@@ -66,7 +66,7 @@ class Sent:
                 self._raw.consume_input()
 
     def take_in(self) -> None:
-        """Take what has come so far, so that the server can go on; does not wait."""
+        """Take what has come so far, so that the server can continue; does not wait."""
         self._raw.consume_input()
 
     def complete(self) -> None:
@@ -240,13 +240,13 @@ class Batch:
 
 Result = TypeVar("Result")
 
-# Rows that lost are done again so many at a time, so many times without a lock.
+# Rows of a lost batch are done again in parts of this size, and this number of times without a lock.
 AGAIN = 100
 AGAIN_TIMES = 2
 LOCKED = 10
-# A statement that the server cut short is tried again with a quarter of its rows, so many times.
+# A statement that the server cut short is tried again with a quarter of its rows, this number of times.
 CUT_SHORT = 4
-# After so many rows there is a moment for something else: what the server has read meanwhile is taken in.
+# Rows after which there is a moment for something else: what the server has read meanwhile is taken in.
 TAKE_IN = 50
 
 
@@ -286,9 +286,8 @@ class Swaps:
         except NotTheSame:
             raise StepFailed(
                 Code.ROUND_TRIP_FAILED,
-                f"a value of {secret_table.name} did not decrypt again to what it was, before it was written;"
-                " nothing of this batch was written",
-                hint="this is a bug in callctl, or in the machine's memory; earlier batches stand",
+                f"a value of {secret_table.name} did not decrypt to the original plaintext; the batch was not written",
+                hint="report it as a bug of callctl, or check the machine's memory; earlier batches are committed",
                 state=State("partly done"),
             ) from None
 
@@ -338,8 +337,8 @@ class Swaps:
                     return tally, batch.versions(changed)
 
     def _counted(self, taken: Range, batch: Batch, tally: Tally, written: frozenset[str]) -> Tally:
-        """Count what this transaction has written of a batch that is not done yet. Whoever goes on from here finds
-        those rows done: nobody would count them then.
+        """Count what this transaction has written of a batch that is not done yet. A run that resumes here finds
+        those rows done, and would not count them.
         """
         new_tally = tally.written_only(batch.of(written))
         if written:
@@ -431,8 +430,8 @@ class Swaps:
     def _last(
         self, taken: Range, secret_table: SecretTable, keys: list[str], tally: Tally
     ) -> tuple[Tally, list[Batch]]:
-        """Rows whose writing was cut short, or which somebody writes all the time: together; or each by itself, which
-        may take ``statement_timeout``. One that takes longer is left, and listed.
+        """Rows whose writing was cut short, or which another session writes all the time: together; or each by itself,
+        which may take ``statement_timeout``. One that takes longer is left, and listed.
         """
         import psycopg
 
@@ -525,7 +524,7 @@ class _Writing:
 
 @dataclass
 class _Ahead:
-    """Rows that are read while others are worked at; ``sent`` is sent once more where somebody was in the way."""
+    """Rows that are read while others are worked at; ``sent`` is sent once more after a conflict."""
 
     above: str | None
     up_to: str | None
@@ -555,8 +554,8 @@ class Batches:
         self._size = BatchSize(settings)
 
     def run(self, taken: Range, secret_table: SecretTable, between: Callable[[int], None]) -> Tally:
-        """Do a range from where it stands to its end. ``between`` is called with the rows of each batch once they are
-        committed; what it raises ends the run, with what is committed standing.
+        """Do a range from its present position to its end. ``between`` is called with the rows of each batch once
+        they are committed; an error of it ends the run, and committed rows stay.
 
         Raises StepFailed, LockHeld, psycopg.Error; NotStored, with the batch rolled back, where what is stored is not
         what was meant.
@@ -627,7 +626,7 @@ class Batches:
     # ---- writing -----------------------------------------------------------------------------------------
 
     def _start(self, taken: Range, batch: Batch) -> None:
-        """Have the server write a batch, while this thread goes on."""
+        """Have the server write a batch, while this thread continues."""
         tally, changed = taken.tally.plus(batch.results), batch.changed()
         # Nothing to write, or more to write down.
         if not changed or tally.failures != taken.tally.failures or batch.secret_table.name in self._not_at_once:
@@ -682,7 +681,7 @@ class Batches:
                     written = frozenset(json.loads(versions))
                     return taken.tally.written_only(batch.of(written)), batch.versions(writing.changed) - written
                 again = True
-        # Somebody is in the way, or there is more to it.
+        # Another session is in the way, or there is another cause.
         began = time.monotonic()
         tally, lost = self._swaps.swap(taken, batch, writing.changed, taken.tally, last=True, again=again)
         self._size.took(len(batch.rows), (time.monotonic() - began) * 1000)

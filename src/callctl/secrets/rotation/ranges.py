@@ -67,7 +67,7 @@ class Tally:
         self.misshapen.update(other.misshapen)
 
     def as_json(self) -> dict[str, Any]:
-        """As it stands in the store."""
+        """As the store has it."""
         changes = sorted(self.changes.items(), key=lambda item: [part or "" for part in item[0]])
         return {
             "read": self.read,
@@ -107,7 +107,7 @@ class LeftValue:
 
 
 def take(connection: Connection, rotation: int) -> Range | None:
-    """A range that is not done and that nobody else has; None where there is none at the moment."""
+    """A range that is not done and that no other process has; None if there is no such range at the moment."""
     for (number,) in connection.execute(
         read_sql("secrets/rotation/open_ranges.sql"), {"rotation": rotation}
     ).fetchall():
@@ -119,7 +119,7 @@ def take(connection: Connection, rotation: int) -> Range | None:
             tally = Tally.of(counts, failures)
             tally.read = rows_done
             return Range(id, rotation, table, reached or above, up_to, tally)
-        let_go(connection, RANGE_CLASS, number)  # somebody has finished it meanwhile
+        let_go(connection, RANGE_CLASS, number)  # another process has finished it
     return None
 
 

@@ -1,6 +1,6 @@
 """Every secret under the primary key: begins a rotation or joins one, works at it to its end, and tells how far it is.
 
-Whatever it is stopped by, and wherever, every value can be read with the keys of the ring, and the next run goes on
+After any stop, every value can be read with the keys of the ring, and the next run resumes
 from the last batch.
 """
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
-# How far a rotation has come, whoever works at it, and who is waited for: told now and then.
+# The progress of a rotation, of all its processes, and the sessions that it waits for: told now and then.
 
 SECONDS_BETWEEN = 0.5
 POLL_SECONDS = 0.2
@@ -48,7 +48,7 @@ SILENT_SECONDS = 20.0
 
 
 class Watch:
-    """How far the rotation has come, whoever works at it, told now and then."""
+    """The progress of the rotation, of all its processes, told now and then."""
 
     def __init__(
         self, connection: Connection, rotation: int, on_event: OnEvent, progress: list[tuple[int, int]]
@@ -84,7 +84,7 @@ class Watch:
         time.sleep(POLL_SECONDS)
 
     def _holders(self) -> str:
-        """The sessions that have what is left; of one that has long been silent, how to go on without it."""
+        """The sessions that have what is left; of one that has long been silent, how to continue without it."""
         values = {"classid": RANGE_CLASS, "rotation": self._rotation}
         rows = self._connection.execute(read_sql("secrets/rotation/holders.sql"), values).fetchall()
         named = []
@@ -158,7 +158,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class Rotated:
-    """A rotation that is done, whoever worked at it.
+    """A rotation that is done, by all its processes.
 
     ``left`` holds the first of the ``failures``; ``misshapen`` how many accounts of a type have credentials that differ
     from the specification's; ``foreign`` what was left because another tool has encrypted it; ``outside`` what a scan
@@ -213,7 +213,7 @@ def rotate(
     ``wait`` waits for a migration to end. Raises ConfigError for the keys, and for a declared field that matches
     nothing; Refused where there is nothing to rotate, where ``bind_new`` names no row, or behind a pooler in
     transaction mode; LockHeld; StepFailed;
-    Interrupted. What was committed stands then, and the next run goes on from there.
+    Interrupted. What was committed stays, and the next run resumes.
     """
     began = time.monotonic()
     ring = load_key_ring(settings)
@@ -254,7 +254,7 @@ def rotate(
         raise Interrupted(
             Code.INTERRUPTED,
             f"interrupted; {stands}, and every value can be read",
-            hint="run the same command again: it goes on from there",
+            hint="run the same command again to resume",
             state=stands,
         ) from None
 
@@ -270,7 +270,7 @@ def _assert_matched(
 def _work(
     connection: Connection, job: Job, ring: KeyRing, workers: int, on_event: OnEvent, progress: list[tuple[int, int]]
 ) -> None:
-    """Work at a rotation, with ``workers`` - 1 other processes, until nobody has anything of it left to do."""
+    """Work at a rotation, with ``workers`` - 1 other processes, until nothing of it is left to do."""
     watch = Watch(connection, job.rotation, on_event, progress)
     with at_the_rotation(job, ring, on_event) as worker, others(job, workers - 1) as started:
         while watch.remaining():
@@ -315,7 +315,7 @@ def _begin(
             continue
         number, to_key, old_binding, fields, client = row
         if {"to_key": to_key, "binding": old_binding, "fields": fields} == wanted:
-            on_event(Notice(f"going on with rotation {number}, begun by {client}"))
+            on_event(Notice(f"resuming rotation {number}, begun by {client}"))
             return int(number), True
         give_up = partial(_give_up, connection, row)
         in_transaction(connection, settings, give_up, awaited="another rotation to end", shared=True, on_event=on_event)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
 
 
-STATE = State("partly done", "the batch under way was rolled back, what was committed stands; every value can be read")
+STATE = State("partly done", "the current batch was rolled back, earlier ones are committed; every value can be read")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Job:
 
 
 class Stopped(Exception):
-    """This process was asked to stop; what it committed stands."""
+    """This process was asked to stop; what it committed stays."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Worker:
     secret_tables: Mapping[str, SecretTable]
 
     def step(self, between: Callable[[], None]) -> bool:
-        """Take a range and do it. False where there is none to be had at the moment. ``between`` is called after each
+        """Take a range and do it. False if none is available at the moment. ``between`` is called after each
         batch; what it raises ends the range there.
         """
         taken = take(self.writer, self.job.rotation)
@@ -154,7 +154,7 @@ class Other:
 
 @contextmanager
 def others(job: Job, number: int) -> Iterator[list[Other]]:
-    """So many more processes at the same rotation; asked to stop, and waited for, at the end."""
+    """Further processes at the same rotation; asked to stop, and waited for, at the end."""
     import multiprocessing
     from multiprocessing import resource_tracker
 
@@ -230,7 +230,7 @@ def _main(pipe: Pipe, job: Job) -> None:
     lock_pipe = threading.Lock()
 
     def say(event: Event | CallctlError | None) -> None:
-        with lock_pipe, contextlib.suppress(OSError):  # nobody hears it any more
+        with lock_pipe, contextlib.suppress(OSError):  # the reader may be gone
             pipe.send(event)
 
     work(job, say, stop)

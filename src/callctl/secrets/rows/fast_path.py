@@ -244,7 +244,7 @@ class _Making:
 
 
 def plaintexts_of(form: Form, match: re.Match[str]) -> list[str]:
-    """The plaintexts in a text of this form. Raises Unlike where one is none."""
+    """The plaintexts in a text of this form. Raises Unlike if one is not an envelope."""
     texts = [match[group] for group in form.plain]
     if form.quoted:
         texts = [decode(f'"{text}"') if "\\" in text else text for text in texts]
@@ -255,7 +255,7 @@ def plaintexts_of(form: Form, match: re.Match[str]) -> list[str]:
 
 # Rows in numbers: all opened, then all encrypted, then all opened again.
 
-# So many forms of a column are known, for each type of row; what is like none of them is left to the thorough way.
+# Forms of a column that are known, for each type of row; a document of another form is left to the thorough way.
 MOST_FORMS = 32
 
 
@@ -315,7 +315,7 @@ class Quick:
     """Encrypts rows under the primary key of a ring, some dozens at a time."""
 
     def __init__(self, ring: KeyRing, decider: Decider, encrypter: Encrypter, allow: Callable[[int], None]) -> None:
-        """``allow`` is asked before so many values are encrypted; it may raise."""
+        """``allow`` is called with the number of values before they are encrypted; it may raise."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -441,7 +441,7 @@ class Quick:
     # ---- forms -------------------------------------------------------------------------------------------
 
     def _of_type(self, secret_table: SecretTable, account_type: str | None) -> tuple[_Column, ...]:
-        """The columns of a row of this type. Raises Unlike where one is none for here."""
+        """The columns of a row of this type. Raises Unlike if one is not handled here."""
         columns = []
         for part in secret_table.parts:
             if part.form != "text":
@@ -532,7 +532,7 @@ class Quick:
 
 
 def _spread(data: Mapping[int, bytes], number: int) -> list[bytes | None]:
-    """As a list of so many."""
+    """As a list of this length."""
     listed: list[bytes | None] = [None] * number
     for position, datum in data.items():
         listed[position] = datum
@@ -543,7 +543,7 @@ def _written(form: Form, due: Sequence[int]) -> tuple[str, tuple[int, ...]]:
     """What is written of a column, and the groups of what stays in it: see :class:`_Known`.
 
     Of a document the members that are a secret each; and those that hold some, with new envelopes in their own text. No
-    more of it is sent than it takes: what else is in it may be a secret that nobody declared.
+    more of it is sent than it takes: the rest of it may be an undeclared secret.
     """
     if not form.members:
         return "{0}", ()

@@ -108,7 +108,7 @@ def unbound(version: int | None, key_id: str | None, foreign: str | None = None)
 Form: TypeAlias = Literal["json", "text", "row", "value"]
 Where: TypeAlias = Literal["live", "archived", "saved"]
 
-# What stands for a number while Python has it, until it is written: nobody else can know it.
+# What stands for a number while Python has it, until it is written: no one else can know it.
 _MARK = secrets.token_hex(16)
 _MARKED = re.compile(f'"{_MARK}([-+0-9.eE]*){_MARK}"')
 
@@ -201,7 +201,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class Part:
-    """One column of a target. ``inside``, of a saved value: where in its column it stood ('settings.call': 'call')."""
+    """One column of a target. ``inside``, of a saved value: its place in its column ('settings.call': 'call')."""
 
     table: str
     column: str
@@ -394,7 +394,7 @@ def as_row(fetched: tuple[Any, ...]) -> Row:
 PLAINTEXT = "plaintext"
 # What another tool has encrypted, where it was to be encrypted once more. No id of a key has a space.
 FOREIGN = "foreign ciphertext"
-# So many failures are listed, of a range or of all; all are counted.
+# Failures that are listed, of a range or of all; all are counted.
 MOST_LISTED = 1_000
 
 
@@ -406,7 +406,7 @@ class Change(NamedTuple):
     was: str
 
     def as_json(self) -> dict[str, Any]:
-        """As it stands in the store, without how many there are."""
+        """As the store has it, without the count."""
         return {"account_type": self.account_type, "field": self.path, "from": self.was}
 
 

@@ -56,7 +56,7 @@ def kept_webhook_secrets(connection: Connection) -> tuple[Kept, ...]:
 
 
 def digest(secret: str) -> str:
-    """SHA-256 of a secret in hexadecimal. Only of random ones: nobody can try them out."""
+    """SHA-256 of a secret in hexadecimal. Only of random secrets, which cannot be guessed."""
     import hashlib
 
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -74,7 +74,7 @@ ARCHIVED = ("call_transcripts", "calls", "integration_accounts")
 _JSON = ("jsonb",)
 _TEXT = ("text", "character varying", "character")
 
-# So many times in all a value is tried under another company.
+# Times in all that a value is tried under another company.
 MOST_TRIED = 500_000
 
 _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary key)
@@ -231,7 +231,7 @@ def _parts(table: str, columns: _Columns, fields: Iterable[SecretField]) -> tupl
             raise Refused(
                 Code.FIELD_UNFIT,
                 f"the declared field {table}.{own[0].text} needs {wanted}; it is of type {columns[column][0]}",
-                hint="mend the field in callctl.yaml under `secrets:`",
+                hint="fix the field in callctl.yaml under `secrets:`",
             )
         parts.append(Part(table, column, "json" if inside else "text", tuple(own)))
     return tuple(parts)
