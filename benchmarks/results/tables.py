@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.online.report import BASE, medians
 
 NAMES = {
-    "floor": "nobody: the load alone",
+    "floor": "no migration: the load alone",
     "script": "the document's script, one transaction",
     "script-reader": "the document's script, one transaction, with the reader",
     "statements": "the document's script, statement by statement",

@@ -125,7 +125,7 @@ def test_a_pipe_is_refused_without_yes(command: str, real: str) -> None:
     )
     assert done.returncode == 3
     assert done.stdout == ""
-    assert "callctl: hint: add --yes after the command" in done.stderr
+    assert "callctl: hint: add --yes" in done.stderr
     assert applied(real) == 0
 
 

@@ -199,7 +199,7 @@ def test_webhook_secrets_asked_for_wrongly(ask: Ask, url: str, tmp_path: Path) -
         f"--webhook-secrets --account {id} --company {id} --to-file {file}": needs_one,
         f"--webhook-secrets --account 1 --to-file {file}": "--account is not a UUID",
         f"--webhook-secrets --company it --to-file {file}": "--company is not a UUID",
-        "--webhook-secrets --all": "need a file to go to",
+        "--webhook-secrets --all": "new webhook secrets need a file",
         f"--webhook-secrets --all --to-file {file} --grace 3": "--grace is not a duration",
         f"--webhook-secrets --all --to-file {file} --grace 0s": "--grace is not between",
         f"--webhook-secrets --all --put-back --to-file {file}": "--to-file has no meaning with --put-back",

@@ -44,7 +44,9 @@ _SAY = tuple(WORDS.values())
 FOREIGN = (
     r"```console[^\n]*\n.*?^```",  # a page: the program's own output, whose words are in src
     r"`[^`\n]*`",  # an identifier, a path or a command
-    r'"(mends|catalogue|resealed|sealed)"',  # keys and states of callctl's JSON: a contract with its users
+    r'"(mends|catalogue|sealed|resealed|half up|half down)"',  # keys and values of callctl's JSON: a contract
+    r'"nobody"',  # the user of the operating system
+    r"\{[\w.,:!()\[\] -]*\}",  # a value in a string
     r"-- (check|finding)( \(warns\))?: [\w-]+",  # the id of a check
     r"model-catalogue[\w.-]*",  # a published address
     r"\(#[\w-]+\)",  # an anchor

@@ -81,7 +81,7 @@ def rotate_secrets(
             help="Bind the unbound values of this row, in a field that was bound before; repeatable.",
         ),
     ] = None,
-    unbind: Annotated[bool, typer.Option("--unbind", help="Go back to version 1, which binds nothing.")] = False,
+    unbind: Annotated[bool, typer.Option("--unbind", help="Return to version 1, which binds nothing.")] = False,
     encrypt_foreign: Annotated[
         bool,
         typer.Option("--encrypt-foreign", help="Also encrypt values that look like another tool's ciphertext."),

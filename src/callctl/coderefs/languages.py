@@ -62,7 +62,7 @@ class Spans:
 
 
 def shifted(spans: Spans, by: int) -> tuple[Span, ...]:
-    """The spans of a text that stands ``by`` characters into a larger one."""
+    """The spans of a text that begins ``by`` characters into a larger one."""
     return tuple(Span(span.start + by, span.end + by, span.kind) for span in spans.spans)
 
 
@@ -246,7 +246,7 @@ def json_spans(text: str) -> Spans:
 
 
 def graphql_spans(text: str) -> Spans:
-    """Strings and comments of GraphQL. A description counts as a comment; a value stands after a mark."""
+    """Strings and comments of GraphQL. A description counts as a comment; a value follows a mark."""
     all_spans = _patterned(_GRAPHQL, text)
     spans = tuple(
         replace(span, kind=Kind.COMMENT)
@@ -285,7 +285,7 @@ def yaml_spans(text: str) -> Spans:
 
 
 def _block_end(text: str, mark: int, position: int) -> int:
-    """Where the block scalar ends whose ``|`` or ``>`` stands at ``mark``: at a line no deeper than its own."""
+    """Where the block scalar ends whose ``|`` or ``>`` is at ``mark``: at a line no deeper than its own."""
     line = text[text.rfind("\n", 0, mark) + 1 : mark]
     own = len(line) - len(line.lstrip(" "))
     while position < len(text):
@@ -310,7 +310,7 @@ _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def _component(text: str) -> Spans:
-    """A Vue, Svelte or HTML file: what stands in its script is read as such, its markup is code."""
+    """A Vue, Svelte or HTML file: its script is read as such, its markup is code."""
     spans: list[Span] = []
     sure = True
     for match, inside in _elements(text):

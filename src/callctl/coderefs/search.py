@@ -94,7 +94,7 @@ def _words(column: str) -> list[str]:
 
 # The files below a directory: what git knows and does not ignore, or else what is there, in order.
 
-# Other people's code, and what programs wrote. git may know some of it; it is nobody's to change all the same.
+# Other people's code, and generated code, which is not to be changed, though git may know some of it.
 _NEVER = frozenset(
     """.git .hg .svn .bzr .jj node_modules bower_components .venv venv __pycache__ site-packages .tox .nox .mypy_cache
     .pytest_cache .ruff_cache .yarn .pnpm-store""".split()  # noqa: SIM905
@@ -108,7 +108,7 @@ _BUILT = frozenset(
 
 @dataclass(frozen=True)
 class Tree:
-    """The files of all paths asked for, each once, sorted, as the path given goes on; and the directories that were not
+    """The files of all paths asked for, each once, sorted, below the given path; and the directories that were not
     looked into, with the reason."""
 
     files: tuple[str, ...]
@@ -207,7 +207,7 @@ def _walked(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
 # What in a source tree still names a column that the migration drops. Needs no database.
 
 COLUMN = "chatbot_type"  # the column of chatbots and chatbot_packages, and the enum type of that name
-LARGEST = 5_000_000  # bytes; what is larger is data or a bundle, and nobody edits it by hand
+LARGEST = 5_000_000  # bytes; what is larger is data or a bundle, and not edited by hand
 _WIDTH = 120
 _AROUND = 200
 _LARGE = "is over 5 MB and names the column: look for yourself"
@@ -421,7 +421,7 @@ def _another_name(named: Named, also: Sequence[Named]) -> str:
 
 
 def _allowed_lines(text: str, spans: Spans, starts: list[int]) -> Iterator[int]:
-    """The lines that a comment ``callctl: allow`` speaks of: its own, and the next if it stands alone."""
+    """The lines that a comment ``callctl: allow`` speaks of: its own, and the next if it is alone."""
     for span in spans.comments():
         if _ALLOW.search(text, span.start, span.end):
             first, last = bisect_right(starts, span.start), bisect_right(starts, span.end - 1)
@@ -486,7 +486,7 @@ def _text(data: bytes) -> tuple[str, str]:
 
 
 def _shown(text: str, start: int, end: int, line: tuple[int, int]) -> str:
-    """The identifier at ``text[start:end]`` and what stands around it on its line: 120 characters, no password."""
+    """The identifier at ``text[start:end]`` and its line around it: 120 characters, no password."""
     # Only so much is looked at: minified code has all of it on one line.
     before = redact(text[max(start - _AROUND, line[0]) : start]).lstrip()
     after = redact(text[end : min(end + _AROUND, line[1])]).rstrip()

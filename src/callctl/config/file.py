@@ -185,9 +185,7 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
         if key not in known:
             raise ConfigError(Code.CONFIG_KEY, f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known))
         if key in entries:
-            raise ConfigError(
-                Code.CONFIG_KEY, f"{place}: the key {key!r} stands twice", hint="keep one of the two lines"
-            )
+            raise ConfigError(Code.CONFIG_KEY, f"{place}: duplicate key {key!r}", hint="keep one of the two lines")
         no_entry_twice(value_node, path, key)
         entries[key] = (construct(value_node), place)
     # `schema:` with nothing behind it is a setting left open.
@@ -216,7 +214,7 @@ def _assert_utf8(root: Any, path: Path) -> None:
 
 
 def no_entry_twice(node: Any, path: Path | str, key: str) -> None:
-    """Raise ConfigError for what YAML lets pass: an entry of ``key`` that stands twice, of which one would count."""
+    """Raise ConfigError for what YAML lets pass: a duplicate entry of ``key``, of which one would count."""
     import yaml
 
     ahead, seen = [node], set()
@@ -232,9 +230,7 @@ def no_entry_twice(node: Any, path: Path | str, key: str) -> None:
             for name_node, value_node in current.value:
                 if isinstance(name_node, yaml.ScalarNode) and name_node.value in names:
                     place = f"{path}:{name_node.start_mark.line + 1}:{name_node.start_mark.column + 1}"
-                    raise ConfigError(
-                        Code.CONFIG_KEY, f"{place}: an entry of {key} stands twice", hint="keep one of the two"
-                    )
+                    raise ConfigError(Code.CONFIG_KEY, f"{place}: duplicate entry of {key}", hint="keep one of the two")
                 names.add(name_node.value if isinstance(name_node, yaml.ScalarNode) else id(name_node))
                 ahead.append(value_node)
 

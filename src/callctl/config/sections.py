@@ -14,7 +14,7 @@ from callctl.redaction import looks_like_a_key
 
 # The sections of callctl.yaml about secrets: where keys come from, and which fields hold a secret.
 #
-# A key's value never stands here, and no message repeats what may be one: a name is shown only where it cannot be
+# A key's value is never here, and no message repeats what may be one: a name is shown only where it cannot be
 # mistaken for a key.
 
 SourceKind: TypeAlias = Literal["env", "file", "command"]
@@ -22,7 +22,7 @@ SourceKind: TypeAlias = Literal["env", "file", "command"]
 # How long a key command may take.
 COMMAND_SECONDS = 30.0
 
-# What may stand in a message, a table and an envelope: short, one word, ASCII.
+# The form of an id in a message, a table and an envelope: short, one word, ASCII.
 KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
@@ -84,7 +84,7 @@ def is_key_id(value: object) -> bool:
     return isinstance(value, str) and _fits(value)
 
 
-@lru_cache(maxsize=256)  # the same few ids stand in millions of envelopes
+@lru_cache(maxsize=256)  # the same few ids are in millions of envelopes
 def _fits(text: str) -> bool:
     return bool(KEY_ID.fullmatch(text)) and not looks_like_a_key(text)
 
@@ -152,14 +152,14 @@ def _location(kind: SourceKind, value: object, where: str, directory: Path) -> t
         raise Unusable(f"{where}.command is not a list", hint)
     first = str(parts[0])
     if looks_like_a_key(first) or all(_HEX.fullmatch(str(part)) for part in parts):
-        hint = "name where the key is, not the key; if it stood in a file that others can read, make a new one"
+        hint = "name where the key is, not the key; if it was in a file that others can read, make a new one"
         raise Unusable(f"{where}.{kind} looks like a key itself", hint)
     if kind == "env" and not VARIABLE.fullmatch(first):
         raise Unusable(f"{where}.env is not the name of a variable", "write env: ENCRYPTION_KEY, without $ or braces")
     if kind == "file":
         try:
             return (str(directory / Path(first).expanduser()),)
-        except RuntimeError:  # ~somebody
+        except RuntimeError:  # an unknown ~user
             raise Unusable(f"{where}.file begins with a home directory that is not there", _RING_HINT) from None
     return tuple(str(part) for part in parts)
 
@@ -240,7 +240,7 @@ def _mapping(value: object, where: str, known: tuple[str, ...], hint: str) -> Ma
         raise Unusable(f"{where} is not a list of `key: value` entries".lstrip(), hint)
     for name in value:
         if name not in known:
-            # What stands in place of a name may be a key.
+            # The text in place of a name may be a key.
             shown = f"entry {name!r}" if is_key_id(name) else "entry"
             raise Unusable(f"{where} has an unknown {shown}".lstrip(), f"the entries are {', '.join(known)}")
     return value
@@ -298,7 +298,7 @@ def _accept_entry(value: object, where: str) -> Accepted:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of callctl.yaml with entries of its own. It stands in the file only, with no option or variable."""
+    """A part of callctl.yaml with entries of its own. It is in the file only, with no option or variable."""
 
     name: str  # its key in callctl.yaml
     field: str  # its field in Settings

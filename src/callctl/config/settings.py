@@ -151,7 +151,7 @@ SETTINGS: tuple[Setting, ...] = (
         "lock_wait",
         "duration",
         "5min",
-        "How long a run goes on attempting, and how long --wait waits for another run, before it gives up.",
+        "How long a run keeps trying, and how long --wait waits for another run, before it gives up.",
         duration,
         field="lock_wait_ms",
     ),

@@ -120,7 +120,7 @@ def _changes(
 class Wish:
     """Which steps the operator asked for, and how to take them: as ``migrate.up`` and ``migrate.down`` have it.
 
-    ``to`` is the last step to apply, or the step to go back to; None is all the way.
+    ``to`` is the last step to apply, or the step to roll back to; None is all the way.
     """
 
     direction: Direction

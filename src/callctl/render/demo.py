@@ -80,7 +80,7 @@ def before_lines(told: Before) -> list[RenderableType]:
     return [
         styled_text(f"PostgreSQL {told.postgresql} of its own, the platform's schema {told.baseline.described}"),
         styled_text(rows),
-        styled_text(f"a copy is put aside: what comes back is compared with it ({told.seconds:.1f} s)", "dim"),
+        styled_text(f"a copy is kept, to compare the restored rows with it ({told.seconds:.1f} s)", "dim"),
     ]
 
 

@@ -761,7 +761,7 @@ secrets in it need, `settings_left` what was set for the old database and is not
         Seeded,
         """`outcome` of a model is `insert`, `update` (at least one field was written), `unchanged`, `kept` (nothing was
 written, something differs) or `deleted` (soft-deleted, left alone); with `dry_run` nothing was written yet.
-`differences` are in the units of the [catalogue](model-catalogue.md), `here` null where the database has nothing; one
+`differences` are in the units of the [catalog](model-catalogue.md), `here` null where the database has nothing; one
 that is not `written` is an administrator's, and kept. `accounts` is null without `--dev-accounts`.""",
     ),
     Document(
@@ -830,9 +830,9 @@ cease to take calls.""",
         "accounts",
         Accounts,
         """`troubles` are any of `error`, `token`, `webhook missing`, `webhook malformed`, `status` and `unbound`;
-`problems` say the same in words. `last_error_at` and `error_seconds`, its age, are null where there is no error, or
-nobody knows since when. A URL is shown without its password and its query. With `--problems` only accounts with one are
-listed; `total` counts all.""",
+`problems` say the same in words. `last_error_at` and `error_seconds`, its age, are null if there is no error, or
+if its time is not known. A URL is shown without its password and its query. `--problems` lists only accounts with
+a problem; `total` counts all.""",
     ),
     Document(
         "settings-check",
@@ -949,7 +949,7 @@ def _lines() -> dict[str, Any]:
     return {
         "$schema": _DIALECT,
         "title": "A line of callctl's long work",
-        "description": "An event while it goes on; the last line says how it ended, and has a key `next`.",
+        "description": "An event of the work; the last line says how it ended, and has a key `next`.",
         "anyOf": branches,
         "$defs": definitions,
     }

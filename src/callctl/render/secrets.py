@@ -47,7 +47,7 @@ def key_generated(key: str, path: Path | None, output: Output) -> None:
     if path is not None:
         render.note("The new key is in this file, which only you can read; keep a copy elsewhere before you use it")
     elif render.is_terminal(sys.stdout):
-        render.warning("the key now stands in the terminal's scrollback; --out FILE puts it into a file instead")
+        render.warning("the key is now in the terminal's scrollback; --out FILE puts it into a file instead")
 
 
 # How the answers about webhook secrets look: which providers have to be told. Never a value.
@@ -167,7 +167,7 @@ def _webhook_accounts(accounts: Sequence[Account]) -> None:
                 account.company_id,
                 account.account_type,
                 printable(account.account_name),
-                printable(without_query(account.webhook_url) or "none: nobody has to be told"),
+                printable(without_query(account.webhook_url) or "none: no provider has to be told"),
             )
             for account in accounts
         ),

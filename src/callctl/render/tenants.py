@@ -126,7 +126,7 @@ def _problems(account: Account) -> Iterator[str]:
     for trouble in account.troubles:
         if trouble == "error":
             since = _ago(account.last_error_at, account)
-            yield f"in error, the last one {since}" if since else "in error, and nobody knows since when"
+            yield f"in error, the last one {since}" if since else "in error, since an unknown time"
         elif trouble == "token":
             yield f"its token {_expiry(account) or 'has expired'}"
         elif trouble == "webhook missing":
@@ -439,7 +439,7 @@ def _counted(missing: Missing) -> str:
 
 _DONE = {"insert": "inserted", "update": "updated", "unchanged": "unchanged", "kept": "kept", "deleted": "deleted"}
 _PLANNED = {**_DONE, "insert": "to insert", "update": "to update"}
-OVERWRITE = "callctl seed-models --overwrite takes the catalogue's"
+OVERWRITE = "callctl seed-models --overwrite takes the catalog's"
 
 
 def seeded_document(seeded: Seeded, *, dry_run: bool, target: Target | None = None) -> documents.Seeded:
@@ -507,7 +507,7 @@ def _differences(models: tuple[Seed, ...], words: dict[str, str]) -> None:
     ]
     if rows:
         render.out()
-        table(("model", "field", "in the database", "in the catalogue", ""), rows)
+        table(("model", "field", "in the database", "in the catalog", ""), rows)
 
 
 def _seeded_summary(seeded: Seeded, words: dict[str, str], *, dry_run: bool) -> None:

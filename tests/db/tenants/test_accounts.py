@@ -152,7 +152,7 @@ def test_each_problem_is_found_and_no_secret_shown(applied: str, callctl: Callct
     text = outputs[1]
     for said in (
         "in error, the last one 1 h ago",
-        "in error, and nobody knows since when",
+        "in error, since an unknown time",
         "its token expires in 5 d",
         "its token has expired",
         "it has no webhook URL",

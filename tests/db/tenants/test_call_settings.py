@@ -216,7 +216,7 @@ def test_init_gives_the_defaults_to_who_has_none(applied: str, callctl: Callctl)
         before = rows(db)
         code, out, err = callctl(applied, "settings", "init")
         assert (code, out) == (3, "")
-        assert "add --yes after the command" in err
+        assert "add --yes" in err
         code, out, _ = callctl(applied, "settings", "init", "--dry-run")
         assert code == 0
         assert f"{len(bots)} chatbots" in out
@@ -290,7 +290,7 @@ def test_init_refuses_what_cannot_hold_them(applied: str, callctl: Callctl) -> N
             assert "the settings of 2 chatbots cannot hold call settings; nothing was changed" in err
             assert f"  {array}: settings is not an object but array" in err
             assert f"  {text}: settings is not an object but string" in err
-            assert "UPDATE these chatbots' settings to an object" in err
+            assert "change the settings of these chatbots to an object" in err
             assert "sk-canary" not in err
         assert (rows(db), actions(db)) == (before, ())
 

@@ -393,13 +393,13 @@ def test_the_record_of_a_model_goes_with_it(url: str, name: Baseline) -> None:
         (
             "deployed",
             ("    context_window_tokens: 1000\n", ""),
-            "model our-text-1: column input_limit is NOT NULL without a default, and the catalogue has no context_window_tokens",
+            "model our-text-1: column input_limit is NOT NULL without a default, and the catalog has no context_window_tokens",
         ),
         (
             "ALTER TABLE chatapp.ai_models ADD vendor_code text NOT NULL DEFAULT 'none';"
             "ALTER TABLE chatapp.ai_models ALTER vendor_code DROP DEFAULT",
             ("", ""),
-            "models our-voice-1, our-text-1: column vendor_code is NOT NULL without a default, and nothing in a catalogue fills it",
+            "models our-voice-1, our-text-1: column vendor_code is NOT NULL without a default, and nothing in a catalog fills it",
         ),
         (
             "UPDATE chatapp.ai_models SET display_name = 'x';"

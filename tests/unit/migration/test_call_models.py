@@ -169,7 +169,7 @@ def test_a_price_is_converted_to_the_unit_of_its_column() -> None:
         (ENTRY, "", ["there is no list of models under 'models:'"]),
         (ENTRY, "7", ["there is no list of models under 'models:'"]),
         ("models:", "models: [", [":3:3: not YAML"]),
-        ("type: call", "type: call\n    type: chat", [":6:5: an entry of a model stands twice"]),
+        ("type: call", "type: call\n    type: chat", [":6:5: duplicate entry of a model"]),
         ("description: It's one", "description: !!timestamp 2026-13-45", ["a value cannot be read"]),
         ("description: It's one", "description: !!timestamp x", ["a value does not fit its tag"]),
         ("description: It's one", "description: !!python/name:os.system", [":7:18: not YAML"]),

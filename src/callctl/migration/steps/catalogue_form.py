@@ -128,7 +128,7 @@ class Entry(BaseModel):
 class Catalogue(BaseModel):
     """The models that callctl seed-models writes."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, title="Model catalogue of callctl")
+    model_config = ConfigDict(extra="forbid", strict=True, title="Model catalog of callctl")
     models: Annotated[list[Entry], Field(min_length=1)] = Field(description="The models, in the order of the list.")
 
 
