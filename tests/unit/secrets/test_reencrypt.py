@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from callctl.secrets.envelope.cipher import Decrypter, Encrypter, NotDecrypted, NotTheSame, Place, read_envelope
 from callctl.secrets.envelope.fields import DECLARED
 from callctl.secrets.envelope.ring import Key, KeyRing, check_value
+from callctl.secrets.rows.decisions import Decider
 from callctl.secrets.rows.fast_path import LONGEST_DOCUMENT
 from callctl.secrets.rows.reencrypt import Reencrypter
-from callctl.secrets.rows.row import NotReadable, Part, Row, SecretTable, decode, encode
+from callctl.secrets.rows.row import NotReadable, Part, Row, Rule, SecretTable, decode, encode
 
 KEYS = {
     id: Key(id, f"test {id}", id == "k1", bytes([n] * 32), check_value(bytes([n] * 32)))
@@ -276,6 +277,16 @@ def test_a_secret_that_no_path_reaches_is_listed_whatever_a_like_row_had_there(f
         (result,) = reencrypter.reencrypt(TARGET, [row])
         assert [each.path for each in result.failures] == ["credentials.password"] * listed
         assert [each.path for each in result.changes] == ["credentials.authToken"]
+
+
+def test_the_census_calls_unreadable_what_a_rotation_leaves_for_its_bytes() -> None:
+    """In a database of encoding SQL_ASCII: it was counted as plaintext that a rotation would encrypt."""
+    row = Row("key", "1", "row", "company", "custom", ('{"password": "caf\udce9"}',))
+    for decider in (Decider(RING, Rule()), Decider(None, Rule())):
+        ((secret,),) = (decider.decided(TARGET, row).secrets,)
+        assert (secret.state, secret.wanted) == ("unreadable", None)
+    (left,) = Reencrypter(RING, "keep", lambda: 1).reencrypt(TARGET, [row])[0].failures
+    assert left.reason == secret.reason
 
 
 @given(VALUES)
