@@ -2,7 +2,7 @@
 -- steps: 5-6
 -- ok: no function's text mentions the type column
 -- why: PostgreSQL does not check a function's text; the function remains, and its next call fails
--- do: read it, and change it to the capability flags in the same release as the application
+-- do: change the function to use the capability flags, in the same release as the application
 
 -- needs: chatapp.chatbot_packages.chatbotType
 SELECT

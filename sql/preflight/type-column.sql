@@ -1,7 +1,7 @@
 -- finding: type-column
 -- steps: 4-6
 -- ok: the type column of both tables is text, varchar or an enum that knows "chat" and "call", with a deterministic collation
--- why: callctl reads the capability flags from it, and migrate down makes it again, so it must be able to hold both values
+-- why: callctl derives the capability flags from the type column, and migrate down restores the column; so it must hold both values
 -- do: add the missing label, or turn the column into varchar(50) with a deterministic collation; then run preflight again
 
 -- needs: chatapp.chatbots.chatbotType

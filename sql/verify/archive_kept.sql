@@ -1,6 +1,6 @@
 -- fast: yes
 -- means: archived accounts, calls or transcripts are lost, or migrate up stops at them, or deleting the platform's rows fails
--- fix: run the statement in the row; restore a missing table or column from a backup; callctl preflight says how to give up a table's rows
+-- fix: run the statement in the row, or restore a missing table or column from a backup. To discard a table's rows instead, run callctl preflight
 
 -- The rows are not compared.
 -- check: archive-kept: every table that migrate down archived exists, with its columns, constraints, indexes, triggers, rules, policies and row security

@@ -1,6 +1,6 @@
 -- steps: 9-10
 -- means: a call names a company, chatbot, end user, conversation or account that does not exist, so lists leave it out or fail
--- fix: restore the missing row from a backup; or run the statement in the row, which does what deleting that row would have done
+-- fix: restore the missing row from a backup; or run the statement in the row: it applies the ON DELETE action of the foreign key
 
 -- A foreign key is checked when a row is written. If its triggers were off, only a scan finds the rows without a parent.
 -- The joins are those of calls_tenant.sql, so that one scan does both.

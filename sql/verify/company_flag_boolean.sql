@@ -10,7 +10,7 @@ WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boo
 
 -- The application treats any other shape as off, and callctl companies cannot switch it on. If the flag is true or false,
 -- the shape is right.
--- check: company-settings-shape: the settings of every company can hold the flag: an object or NULL, and features an object
+-- check: company-settings-shape: every company's settings are an object or NULL, and features in them is an object, null or absent
 SELECT c.id, jsonb_typeof(c.settings) AS settings, jsonb_typeof(c.settings -> 'features') AS features FROM chatapp.companies AS c
 WHERE jsonb_typeof(c.settings #> '{features,callEnabled}') IS DISTINCT FROM 'boolean'
   AND (jsonb_typeof(c.settings) <> 'object' OR jsonb_typeof(c.settings -> 'features') NOT IN ('object', 'null'));

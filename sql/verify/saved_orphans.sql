@@ -1,5 +1,5 @@
 -- steps: 1
--- means: a saved value has no row any more; a new row with the same id could get it. The next run of callctl deletes it first
+-- means: the row of a saved value was deleted; a new row with the same id could get the value. The next run of callctl deletes the value
 -- fix: run the statement in the row, or let the next callctl migrate up or down delete it
 
 -- Each table by itself, along the index of its saved values: for a table with few saved values, only those rows are looked up.

@@ -80,8 +80,8 @@ def test_a_database_is_named_before_it_is_loaded(
     name = db.info.dbname
     written = "SELECT count(*) FROM callctl.action"
     # A pipe: by its name, and by nothing else.
-    refused(capsys, said="needs its name")
-    refused(capsys, "--yes", said="needs its name")
+    refused(capsys, said="confirmation needed")
+    refused(capsys, "--yes", said="confirmation needed")
     refused(capsys, "--confirm", "production", said=f"this is not database 'production' but {name}")
     refused(capsys, "--confirm", "", said="not confirmed")
     # A terminal: typed.

@@ -48,7 +48,7 @@ def test_deadlock_after_deadlock_names_who_holds_a_lock(documented: str) -> None
         with pytest.raises(StepFailed) as failed:
             migrate.up(settings, to=1)
         pid = holder.info.backend_pid
-    assert "deadlock after deadlock on users in 0.3 s (lock_wait)" in failed.value.message
+    assert "repeated deadlocks on users in 0.3 s (lock_wait)" in failed.value.message
     assert f"pid {pid} (worker 7, idle in transaction" in failed.value.message
     assert "SQLSTATE 40P01" in failed.value.message
     assert "rolled back as a whole" in failed.value.message

@@ -635,7 +635,7 @@ def _assert_same_grants(connection: Connection, manifest: Manifest, there: froze
         raise StepFailed(
             Code.RESTORE_DIFFERS,
             "the grants are not those of the manifest: "
-            + quoted(f"{line} {'is missing' if line in expected else 'is too much'}" for line in wrong)
+            + quoted(f"{line} {'is missing' if line in expected else 'is not in the manifest'}" for line in wrong)
             + f"; {_STANDS}",
             hint="restore into a database made with createdb --template=template0: another template may grant more",
             state=_STANDS,

@@ -59,7 +59,7 @@ def code_refs(
     if github and settings.output != "text":
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            f"--github and --output {settings.output} are two different outputs",
+            f"--github and --output {settings.output} cannot be combined",
             hint="choose one",
         )
     from callctl.coderefs import search as use_case

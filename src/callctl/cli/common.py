@@ -468,7 +468,7 @@ LockTimeout: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="Longest wait for a lock in one attempt, before clients may pass [default: 50ms].",
+        help="Longest wait for a lock in one attempt; clients run between attempts [default: 50ms].",
     ),
 ]
 LockWait: TypeAlias = Annotated[
@@ -505,7 +505,9 @@ DryRun: TypeAlias = Annotated[
     bool,
     typer.Option("--dry-run", help="Show what would run. Takes no lock and writes nothing."),
 ]
-Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Show each finding in full, and what is ok.")]
+Everything: TypeAlias = Annotated[
+    bool, typer.Option("--all", help="Show each finding in full, including those that are ok.")
+]
 Names: TypeAlias = Annotated[
     bool, typer.Option("--names", help="List the tables, rows and sessions behind each count.")
 ]

@@ -67,7 +67,7 @@ def loadtest(
     ] = None,
     history: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER", help="Earlier calls for the dashboards to show [default: 1000]."),
+        typer.Option(metavar="NUMBER", help="Past calls to insert first, for the dashboard queries [default: 1000]."),
     ] = None,
     limit: Annotated[
         str | None,
@@ -235,7 +235,7 @@ def _load(
         # Behind the result, which is whole: no line of a failure follows it in JSON.
         raise Interrupted(
             Code.INTERRUPTED,
-            f"interrupted after {result.seconds:.1f} s; its rows are removed",
+            f"interrupted after {result.seconds:.1f} s; the load test removed its rows",
             hint="run the same command again",
             state=UNCHANGED,
         )
@@ -274,7 +274,7 @@ def _confirm(connection: Connection, settings: Settings, name: str | None) -> No
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused(
             Code.CONFIRMATION_NEEDED,
-            "a load test on a database that is not a sandbox needs its name; nothing was changed",
+            "confirmation needed: this database is not a sandbox; nothing was changed",
             hint="add --confirm and the database's name after the command",
         )
     where = common.place(connection, settings)

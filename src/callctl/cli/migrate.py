@@ -304,7 +304,7 @@ def plan(
         str | None,
         typer.Option(
             metavar="N",
-            help="Last step to apply; with --down, the step to roll back to (0: all the way).",
+            help="Last step to apply; with --down, the step to roll back to (0: roll back all).",
         ),
     ] = None,
     defer_drops: DeferDrops = False,

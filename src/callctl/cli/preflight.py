@@ -55,7 +55,7 @@ def preflight(
     if down and defer_drops:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--defer-drops is for the way up",
+            "--defer-drops applies to migrate up only",
             hint="leave it out: down takes back applied steps only",
         )
     direction: Direction = "down" if down else "up"

@@ -131,7 +131,9 @@ def tree(paths: tuple[str, ...], exclude: tuple[str, ...] = ()) -> Tree:
         closed: list[tuple[str, str]] = []
         if not root.exists():
             raise UsageError(
-                Code.FILE_UNREADABLE, f"there is no {given}", hint="name the files or directories that hold your source"
+                Code.FILE_UNREADABLE,
+                f"no such file or directory: {given}",
+                hint="name the files or directories that hold your source",
             )
         real_root = os.path.realpath(root)
         if root.is_file():

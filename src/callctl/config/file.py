@@ -74,7 +74,9 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8"
         raise ConfigError(
-            Code.FILE_UNREADABLE, f"cannot read {path}: {reason}", hint="make it a readable UTF-8 file"
+            Code.FILE_UNREADABLE,
+            f"cannot read {path}: {reason}",
+            hint="check the path, the read permission and the encoding (UTF-8)",
         ) from None
     try:
         return _entries(text, path, known)
@@ -86,7 +88,7 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
         raise ConfigError(
             Code.CONFIG_SYNTAX,
             f"{path}:{line + 1}:{column + 1}: not YAML: {without_quotes(str(reason))}",
-            hint="write one `key: value` a line, spaces instead of tabs",
+            hint="write one `key: value` on each line, and use spaces, not tabs",
         ) from None
     except (ValueError, RecursionError) as problem:  # a date such as 2026-13-45; a thousand brackets
         reason = without_quotes(str(problem))

@@ -184,7 +184,7 @@ def _assert_layout(connection: Connection) -> None:
         raise Refused(
             Code.STORE_VERSION,
             "schema callctl was made by an earlier development version, which kept saved values in another form",
-            hint="take the steps back with that version (migrate down --all), then DROP SCHEMA callctl CASCADE",
+            hint="roll back all steps with that version (migrate down --all), then run DROP SCHEMA callctl CASCADE;",
         )
 
 
@@ -195,9 +195,9 @@ def _assert_own_writes(connection: Connection) -> None:
         are, verb = ("is", "it may change") if len(hooks) == 1 else ("are", "they may change")
         raise Refused(
             Code.STORE_HOOKED,
-            f"{'; '.join(hook for hook, _ in hooks)} {are} not callctl's: {verb} or swallow what callctl records;"
+            f"{'; '.join(hook for hook, _ in hooks)} {are} not callctl's: {verb} or discard what callctl records;"
             " nothing was changed",
-            hint=f"run {' '.join(statement for _, statement in hooks)} then the same command again",
+            hint=f"run {' '.join(statement for _, statement in hooks)} then run the same command again",
         )
 
 

@@ -123,7 +123,7 @@ def assert_room(connection: Connection, naming: Naming, workload: Workload, othe
             Code.TOO_MANY_CONNECTIONS,
             f"{workload.sessions} sessions need {needed} more connections, and there is room for {room} ({bound};"
             f" max_connections is {most}); nothing was changed",
-            hint=f"{hint}, or use fewer --sessions, or raise the limit",
+            hint=f"{hint}; or use fewer --sessions, or raise the limit",
         )
 
 

@@ -418,7 +418,7 @@ def _refuse_blocked(
             for id, texts in found_by.items()
         )
         raise Refused(
-            Code.PREFLIGHT_BLOCKERS, f"preflight found blockers, nothing was changed: {listed}", hint=blocking[0].do
+            Code.PREFLIGHT_BLOCKERS, f"preflight found blockers: {listed}; nothing was changed", hint=blocking[0].do
         )
     if call_models.STEP in numbers and wish.direction == "up":
         call_models.assert_it_fits(connection, call_models.load_catalogue(), current.naming)

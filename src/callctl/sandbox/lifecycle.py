@@ -260,7 +260,7 @@ def current() -> Sandbox:
     if not state.ready:
         raise Refused(
             Code.SANDBOX_DAMAGED,
-            "the sandbox is not finished: its start was killed",
+            "the sandbox is incomplete: callctl sandbox start was killed before it finished",
             hint="run callctl sandbox start, which removes what is left and makes a new one",
         )
     return _describe(state)

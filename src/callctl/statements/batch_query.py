@@ -66,7 +66,7 @@ def _table(statement: Statement) -> tuple[exp.Table, bool]:
         raise ConfigError(
             Code.SQL_FILE,
             f"{statement.place}: cannot tell which table a batch of this statement walks over",
-            hint="it has one SELECT … FOR UPDATE of a table, or is an UPDATE or an INSERT … SELECT",
+            hint="write one SELECT … FOR UPDATE of a table, one UPDATE, or one INSERT … SELECT",
         )
     return table, updated
 

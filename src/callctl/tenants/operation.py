@@ -83,7 +83,7 @@ def question(connection: Connection, settings: Settings) -> Iterator[None]:
         except psycopg.errors.QueryCanceled as error:
             raise Refused(
                 Code.STATEMENT_TIMEOUT,
-                f"no answer in time: {database.error_text(error)}",
+                f"the server canceled the query: {database.error_text(error)}",
                 hint="set a longer --statement-timeout: it is how long one query may take",
             ) from error
 

@@ -223,7 +223,7 @@ def test_ctrl_c_ends_it_reports_and_removes(db: psycopg.Connection[Any]) -> None
     last = json.loads(out.splitlines()[-1])
     assert (last["event"], last["interrupted"], last["passed"]) == ("load_tested", True, False)
     assert last["calls_started"] > 0
-    assert "; its rows are removed\ncallctl: hint: " in err
+    assert "; the load test removed its rows\ncallctl: hint: " in err
     assert "Traceback" not in err
     assert everything(db) == before
     assert left(db) == 0
@@ -284,7 +284,7 @@ def test_a_signal_that_ends_programs_ends_it_in_order(db: psycopg.Connection[Any
     process.send_signal(signal.SIGTERM)
     code, _, err = processes.finish(process)
     assert code == 130, err
-    assert "; its rows are removed" in err
+    assert "; the load test removed its rows" in err
     assert everything(db) == before
     assert left(db) == 0
 

@@ -59,7 +59,7 @@ def test_a_broken_header_is_an_error(text: str, says: str) -> None:
 
 @pytest.mark.parametrize("row", [{"level": "fatal", "what": "w"}, {"level": "ok"}, {"level": "ok", "what": 1}])
 def test_a_row_that_is_no_finding_is_an_error(row: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="a row has level"):
+    with pytest.raises(ConfigError, match="unusable row: column level is"):
         row_finding(parse_question(HEADER + QUERY, "f.sql"), row)
 
 

@@ -125,7 +125,9 @@ def parse_question(text: str, name: str) -> Question:
     if direction not in ("up", "down", "both"):
         raise ConfigError(Code.SQL_FILE, f"{name}: direction is '{direction}'", hint="one of: up, down, both")
     if header.get("begun", "skip") != "skip":
-        raise ConfigError(Code.SQL_FILE, f"{name}: begun is '{header['begun']}'", hint="the one value is: skip")
+        raise ConfigError(
+            Code.SQL_FILE, f"{name}: begun is '{header['begun']}'", hint="write 'begun: skip', or remove the line"
+        )
     return Question(
         id=header["finding"],
         name=name,
@@ -192,7 +194,9 @@ def row_finding(question: Question, row: Mapping[str, object]) -> Finding:
     """A row of a question's query as a finding. Raises ConfigError for a row that has not the form of one."""
     level, text = row.get("level"), row.get("what")
     if level not in LEVELS or not isinstance(text, str):
-        raise ConfigError(Code.SQL_FILE, f"{question.name}: a row has level {level!r} and what {text!r}")
+        raise ConfigError(
+            Code.SQL_FILE, f"{question.name}: unusable row: column level is {level!r}, column what is {text!r}"
+        )
     subject = row.get("object")
     objects = tuple(map(str, subject)) if isinstance(subject, list) else () if subject is None else (str(subject),)
     fix = row.get("fix")

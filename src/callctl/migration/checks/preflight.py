@@ -419,7 +419,7 @@ def _present(ask: _Asker) -> Present:
         raise Refused(
             Code.CATALOG_UNREADABLE,
             f"preflight could not read the catalog: {error}",
-            hint="nothing was changed; run it again",
+            hint="run the same command again; nothing was changed",
         ) from None
     names = [(row["schema"], row["relation"], row["column"]) for row in rows]
     return Present(frozenset(name[:2] for name in names), frozenset(name for name in names if name[2]))

@@ -162,10 +162,10 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, state: State, again: st
     )
     ends = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid, *_ in holders if pid is not None)
     waited = f"{run.settings.lock_wait_ms / 1000:g} s (lock_wait)"
-    problem = "no lock on" if cause.sqlstate == "55P03" else "deadlock after deadlock on"
+    problem = "no lock on" if cause.sqlstate == "55P03" else "repeated deadlocks on"
     return StepFailed(
         Code.LOCK_TIMEOUT,
-        f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'no session holds one any more'}"
+        f"{place}: {problem} {', '.join(tables) or 'the table'} in {waited}; {named or 'no session holds a lock now'}"
         f" (SQLSTATE {cause.sqlstate})\n{state}",
         state=state,
         hint=f"end that transaction ({ends};), then {again}" if ends else again,
@@ -247,11 +247,11 @@ def _check_failed(failed: CheckFailed, state: State, again: str) -> StepFailed:
             state=state,
             hint=f"find out what changed it (an event trigger, another session){fixed}, then {again}",
         )
-    rows = "1 row says" if failed.offenders == 1 else f"{failed.offenders} rows say"
+    rows = "1 row breaks" if failed.offenders == 1 else f"{failed.offenders} rows break"
     sample = "; ".join(", ".join(map(str, row)) for row in failed.rows)
     return StepFailed(
         Code.CHECK_FAILED,
-        f"{failed.statement.place}: check {check.id} failed: {check.sentence}; {rows} otherwise ({sample})\n{state}",
+        f"{failed.statement.place}: check {check.id} failed: {rows} the rule '{check.sentence}' ({sample})\n{state}",
         state=state,
         hint=f"{_fix(failed.statement)}correct those rows, then {again}",
     )

@@ -127,7 +127,9 @@ def read_catalogue(file: str) -> tuple[Model, ...]:
     except (OSError, ValueError) as problem:  # ValueError: not UTF-8, or a name with a NUL in it
         reason = problem.strerror.lower() if isinstance(problem, OSError) and problem.strerror else "it is not UTF-8"
         raise ConfigError(
-            Code.FILE_UNREADABLE, f"cannot read {file}: {reason}", hint="make it a readable UTF-8 file"
+            Code.FILE_UNREADABLE,
+            f"cannot read {file}: {reason}",
+            hint="check the path, the read permission and the encoding (UTF-8)",
         ) from None
     return load_catalogue(text, file)
 

@@ -237,7 +237,7 @@ def _unnamed(unscanned: Sequence[NotLookedInto]) -> str:
     number = len({table.name for table in unscanned})
     tables = "1 table was" if number == 1 else f"{number:,} tables were"
     lines = "".join(f"\n  {table.name}: {table.why}" for table in unscanned)
-    return f"{tables} not looked into, and may hold values under it{lines}"
+    return f"{tables} not scanned, and may hold values under this key{lines}"
 
 
 def _naming_hint(id: str, unscanned: Sequence[NotLookedInto]) -> str:

@@ -351,7 +351,7 @@ def _give_up(connection: Connection, row: tuple[Any, ...]) -> None:
             lambda: LockHeld(
                 Code.ROTATION_BUSY,
                 f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
-                hint="wait for it to finish, or run it with the same keys and options to join it",
+                hint="wait for that rotation to finish, or join it: run the command with the same keys and options",
             )
         )
     connection.execute(read_sql("secrets/rotation/give_up.sql"), {"rotation": number})

@@ -271,7 +271,7 @@ def _internal(error: Exception) -> CallctlError:
     return CallctlError(
         Code.INTERNAL,
         f"internal error in a process of the rotation: {type(error).__name__} ({where})\n{STATE}",
-        hint="this is a bug in callctl; report this message, then run the same command again with one worker",
+        hint="report this message as a bug in callctl, then run the same command again with --workers 1",
     )
 
 

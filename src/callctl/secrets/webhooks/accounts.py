@@ -113,13 +113,13 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
     if scope.account and deleted:
         return Refused(
             Code.ACCOUNT_UNKNOWN,
-            f"{scope.text} is soft-deleted, and left alone; nothing was changed",
+            f"{scope.text} is soft-deleted, and callctl skips such accounts; nothing was changed",
             hint="name another one",
         )
     return Refused(
         Code.NO_WEBHOOK_SECRET,
         f"{scope.text} has no webhook secret to replace; nothing was changed",
-        hint="let the application give the account its first one",
+        hint="create the account's first webhook secret in the application",
     )
 
 

@@ -360,8 +360,7 @@ class Replacement:
         if self._opened(encrypted, place) != secret:
             raise StepFailed(
                 Code.ROUND_TRIP_FAILED,
-                "a webhook secret did not decrypt to the original plaintext, before it was kept; the batch was not"
-                " written",
+                "a webhook secret did not decrypt to the original plaintext; the batch was not written",
                 hint="report this: a bug in callctl, or the memory of this machine is faulty; earlier batches stay",
                 state=State("partly done"),
             )
