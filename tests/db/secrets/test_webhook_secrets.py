@@ -168,8 +168,8 @@ def test_what_the_application_changed_since_is_not_overwritten(url: str, keys: P
         db.execute("UPDATE chatapp.integration_accounts SET webhook_secret = NULL WHERE id = %s", (forgotten,))
         back = put_back(settings, ALL)
         assert {each.account_id: each.reason.split(",")[0].split(":")[0] for each in back.left} == {
-            changed: "its secret has been changed since",
-            forgotten: "its secret has been changed since",
+            changed: "its secret was changed since",
+            forgotten: "its secret was changed since",
             moved: "it belongs to another company now",
             tampered: "what is kept does not open",
             unknown: "what is kept does not open",
@@ -418,7 +418,7 @@ def test_what_is_refused_changes_nothing(url: str, keys: Path, tmp_path: Path) -
             (Refused, "there is no integration account", tmp_path / "new", Scope(account=nobody)),
             (Refused, "company .* has no account", tmp_path / "new", Scope(company=nobody)),
             (Refused, "has no webhook secret to replace", tmp_path / "new", Scope(account=empty)),
-            (Refused, "is soft-deleted, and left alone", tmp_path / "new", Scope(account=deleted)),
+            (Refused, "is soft-deleted, and callctl skips such accounts", tmp_path / "new", Scope(account=deleted)),
             (Refused, "already exists", there, ALL),
             (Refused, "already exists", tmp_path / "link", ALL),
             (ConfigError, "cannot write .*no such file or directory", tmp_path / "no" / "new", ALL),
