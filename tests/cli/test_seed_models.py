@@ -107,7 +107,7 @@ def test_an_operators_catalogue(url: str, directory: Path, ask: Ask) -> None:  #
     # A difference that is kept is told, and is no failure; there is nothing to ask for either.
     code, out, err = ask(url, "seed-models", "--catalog", "our.yaml")
     assert code == 0
-    assert "our-voice-1   input_price_usd_per_million_tokens   0.5               0.30               kept" in out
+    assert "our-voice-1   input_price_usd_per_million_tokens   0.5               0.30             kept" in out
     assert "\x1b" not in out
     assert beside_target(err) == [
         "2 fields kept as the database has them; callctl seed-models --overwrite takes the catalog's"

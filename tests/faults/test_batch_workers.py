@@ -168,7 +168,7 @@ def test_without_another_session_the_batches_go_on_with_one(documented: str, mon
         notices = []
         settings = replace(settings_of(documented), database_url=documented.replace("user=postgres", "user=few"))
         migrate.up(settings, on_event=lambda event: notices.append(event) if isinstance(event, Notice) else None)
-        assert any("go on with one session less" in notice.text for notice in notices)
+        assert any("continue with one session less" in notice.text for notice in notices)
         assert verify(other, settings_of(documented)).passed
         other.execute("DROP OWNED BY few; DROP ROLE few")
 
