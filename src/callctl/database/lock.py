@@ -179,11 +179,11 @@ class Holder:
 
     @property
     def name(self) -> str:
-        """The command and its step, such as 'migrate up, step 4'; else the application's name."""
+        """The command and its step, such as 'callctl migrate up, step 4'; else the application's name."""
         command, step = (None, None) if self.doing is None else marked(self.doing)
         if command is None:
             return self.application_name or "unknown"
-        return command if step is None else f"{command}, step {step}"
+        return f"callctl {command}" + ("" if step is None else f", step {step}")
 
 
 @dataclass(frozen=True)

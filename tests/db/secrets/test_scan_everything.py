@@ -219,10 +219,10 @@ def test_what_cannot_be_parsed_is_not_looked_into(
     monkeypatch.setattr(secret_scan_finder, "LONGEST", 10_000)
     monkeypatch.setattr(secret_scan_finder, "LONGEST", 10_000)
     message = refused(settings)
-    assert "2 tables were not looked into" in message
+    assert "2 tables were not scanned" in message
     assert "\n  public.long: 1 value of column z could not be parsed" in message
     assert "\n  public.odd: 2 values of column x could not be parsed" in message
-    assert "under it" not in message.split("\n  ")[0].replace("may hold values under it", "")
+    assert "under it" not in message.split("\n  ")[0].replace("may hold values under this key", "")
     assert "--not-scanned public.long --not-scanned public.odd" in message
     done = key_retirement.retire(settings, "k1", not_scanned=["public.odd", "public.long"])
     assert [each.name for each in done.not_scanned] == ["public.long", "public.odd"]
@@ -277,7 +277,7 @@ def test_what_is_elsewhere_has_to_be_named(settings: Settings, db: Database, url
     names = ["ext.bits", "ext.linked", "ext.over", "ext.remote", "ext.twice", "pg_catalog.pg_largeobject"]
     try:
         message = refused(settings)
-        assert "6 tables were not looked into" in message
+        assert "6 tables were not scanned" in message
         assert "\n  ext.remote: it is a foreign table: its rows are on another server" in message
         assert "\n  ext.twice: it is a view of rows that are on another server" in message
         assert "\n  ext.bits: column b is a bit string" in message
