@@ -68,7 +68,7 @@ WITH hooked AS (
   UNION ALL
   SELECT b.oid, 'not known', 'FOR ' || upper(m.found[1]) || ' IN'
   FROM body AS b
-  CROSS JOIN LATERAL regexp_matches(b.text, '\mfor(?:each)?\s+(new|old)\M', 'gi') AS m (found)
+  CROSS JOIN LATERAL regexp_matches(b.text, '\mfor(?:each)?\s+(new|old)\s+(?:slice\s+\d+\s+)?in\M', 'gi') AS m (found)
   WHERE b.before_row
   UNION ALL
   -- A comment in a comment, a string in dollars with one in it: the words may be others. So may NEW in quotes.

@@ -71,6 +71,7 @@ HOOKS = {
     "new_is_old": Hook("BEGIN NEW := OLD; RETURN NEW; END", UNKNOWN, "NEW := OLD", events="UPDATE"),
     "new_is_else": Hook("BEGIN NEW = jsonb_populate_record(NEW, '{}'); RETURN NEW; END", UNKNOWN, "NEW := jsonb_populate_record"),
     "into": Hook("BEGIN SELECT NEW.* INTO STRICT NEW; RETURN NEW; END", UNKNOWN, "INTO NEW"),
+    "loop": Hook("BEGIN FOR NEW IN SELECT NEW.* LOOP NULL; END LOOP; RETURN NEW; END", UNKNOWN, "FOR NEW IN"),
     "nested": Hook("BEGIN /* a /* b */ c */ RETURN NEW; END", UNKNOWN, "quotes or comments"),
     "quoted_new": Hook('BEGIN RETURN "new"; END', UNKNOWN, "RETURN"),
     "takes_back": Hook("BEGIN DELETE FROM ONLY chatapp.\"{table}\" WHERE id = NEW.id; RETURN NULL; END", UNKNOWN, "DELETE FROM ",
