@@ -78,6 +78,7 @@ SELECT
 FROM callctl.definition AS f
 JOIN pg_catalog.pg_class AS c ON c.relname = f.relation AND c.relnamespace = to_regnamespace('callctl') AND c.relkind = 'r'
 WHERE f.kind = 'foreign key' AND f.step IN (9, 10, 11)
+  AND to_regclass((regexp_match(f.ddl, 'REFERENCES ((?:"[^"]*"|[^"(])+)\('))[1]) IS NOT NULL
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conrelid = c.oid AND k.conname = f.name);
 
 -- So does its type, and the type of its arrays.
