@@ -63,7 +63,7 @@ def test_a_life(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not sandbox.stop()
     with pytest.raises(Refused) as caught:
         sandbox.current()
-    assert caught.value.hint == "callctl sandbox start"
+    assert caught.value.hint == "run callctl sandbox start"
 
     running, new = sandbox.start("deployed", rows=100)
     assert new
