@@ -535,7 +535,7 @@ def test_what_postgresql_refuses_in_place_is_refused_before_anything_changes(
     documented.execute(setup)
     before = take(documented)
     for through_shadow in (None, False):
-        with pytest.raises(Refused, match="preflight found blockers: .*; nothing was changed"):
+        with pytest.raises(Refused, match=r"preflight found blockers: .*; nothing was changed"):
             migrate.down(settings_of(documented), to=0, through_shadow=through_shadow)
     assert_same(before, take(documented))
 

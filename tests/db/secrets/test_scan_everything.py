@@ -283,7 +283,9 @@ def test_what_is_elsewhere_has_to_be_named(settings: Settings, db: Database, url
         assert "\n  ext.bits: column b is a bit string" in message
         assert "\n  pg_catalog.pg_largeobject: 1 large object" in message
         assert " ".join(f"--not-scanned {name}" for name in names) in message
-        assert "1 table was not scanned, and may hold values under this key\n  ext.bits:" in refused(settings, *names[1:])
+        assert "1 table was not scanned, and may hold values under this key\n  ext.bits:" in refused(
+            settings, *names[1:]
+        )
         listed = key_use.look(db, settings).outside
         assert listed.cut_short == tuple(names)
         with pytest.raises(UsageError, match=r"--not-scanned ext\.nothing: there is no such table"):
@@ -305,7 +307,9 @@ def test_at_the_terminal(
     command = ("--config", configuration(tmp_path, keys), "keys", "retire", "k1", "--yes")
     code, out, err = callctl(url, *command)
     assert (code, out) == (3, "")
-    assert "error: key k1 cannot be retired: 1 table was not scanned, and may hold values under this key [CALLCTL-" in err
+    assert (
+        "error: key k1 cannot be retired: 1 table was not scanned, and may hold values under this key [CALLCTL-" in err
+    )
     assert "\n  public.bits: column b is a bit string\n" in err
     assert "callctl keys retire k1 --not-scanned public.bits" in err
     assert callctl(url, *command, "--not-scanned", "public.bits", "--not-scanned", "chatapp.users")[0] == 2
