@@ -316,7 +316,7 @@ def plan(
     if down and defer_drops:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--defer-drops is for the way up",
+            "--defer-drops applies to migrate up only",
             hint="leave it out: down takes back applied steps only",
         )
     target = common.step_number(to, lowest=0 if down else 1)
