@@ -165,7 +165,7 @@ def test_no_migration_meanwhile(documented: str, tmp_path: Path) -> None:
             backups.take(documented, tmp_path / "b.dump")
 
     backups.take(documented, tmp_path / "a.dump", on_event=meanwhile)
-    assert ", backup, from " in problems[0]
+    assert ", callctl backup, from " in problems[0]
     assert (tmp_path / "b.dump").exists()
 
 

@@ -350,7 +350,7 @@ def test_a_migration_and_a_rotation_hold_each_other_off(url: str, keys: Path) ->
             refusals.append(refused)
 
     rotate(settings, on_event=migrating)
-    assert ", rotate-secrets, " in refusals[0].message
+    assert ", callctl rotate-secrets, " in refusals[0].message
 
 
 def test_a_rotation_that_was_left_for_another_key_is_given_up(url: str, keys: Path) -> None:
