@@ -164,7 +164,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
          CASE
            WHEN t.oid IS NULL THEN (
              SELECT format('ALTER TABLE %s SET SCHEMA callctl;', c.oid::regclass) FROM pg_class AS c
-              WHERE c.relname = d.name AND c.relkind = 'r' AND callctl.table_shape(c.oid) = d.detail)
+              WHERE c.relname = d.name AND c.relkind = 'r' AND callctl.table_shape(c.oid) = d.detail ORDER BY c.oid LIMIT 1)
            WHEN o.object = 'row security' THEN format('ALTER TABLE %s %s ROW LEVEL SECURITY;', t.oid, CASE d.detail ->> o.object
              WHEN 'off' THEN 'NO FORCE ROW LEVEL SECURITY, DISABLE' WHEN 'on' THEN 'ENABLE ROW LEVEL SECURITY, NO FORCE' ELSE 'ENABLE ROW LEVEL SECURITY, FORCE' END)
            WHEN d.detail ? o.object THEN NULL
@@ -176,8 +176,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     CROSS JOIN LATERAL (SELECT to_regclass(format('callctl.%I', d.name)) AS oid) AS t
     CROSS JOIN LATERAL (SELECT callctl.table_shape(t.oid) AS shape) AS now
     LEFT JOIN LATERAL (SELECT jsonb_object_keys(d.detail || now.shape) AS object) AS o ON t.oid IS NOT NULL
-   WHERE d.kind = 'archived table' AND (d.detail -> o.object) IS DISTINCT FROM (now.shape -> o.object)
-      OR d.kind = 'archived table' AND t.oid IS NULL
+   WHERE d.kind = 'archived table' AND (t.oid IS NULL OR (d.detail -> o.object) IS DISTINCT FROM (now.shape -> o.object))
    ORDER BY 1, 3
 $$;
 COMMENT ON FUNCTION callctl.archive_changes() IS

@@ -281,3 +281,28 @@ def test_after_the_whole_way_back_verify_still_looks_at_what_callctl_keeps(docum
         )
         failing = [check.id for check in verify(db, settings).checks if not check.passed and not check.warns]
         assert failing == ["archive-kept", "secrets-closed"]
+
+
+def test_two_tables_that_could_be_the_archived_one(documented: str) -> None:
+    """Each is as the archived one was: verify names one, and says no more than that it is missing."""
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    migrate.down(settings, to=8)
+    with connect(documented) as db:
+        db.execute("ALTER TABLE callctl.call_transcripts SET SCHEMA public; CREATE SCHEMA copies")
+        db.execute(
+            "CREATE TABLE copies.call_transcripts (LIKE public.call_transcripts INCLUDING ALL EXCLUDING INDEXES)"
+        )
+        db.execute(
+            "DO $$ DECLARE ddl text; BEGIN FOR ddl IN"
+            " SELECT format('ALTER TABLE copies.call_transcripts ADD CONSTRAINT %I %s',"
+            "               conname, pg_get_constraintdef(oid))"
+            " FROM pg_constraint WHERE conrelid = 'public.call_transcripts'::regclass AND contype IN ('p', 'u', 'f')"
+            " UNION ALL SELECT replace(pg_get_indexdef(indexrelid), ' ON public.', ' ON copies.')"
+            " FROM pg_index"
+            " WHERE indrelid = 'public.call_transcripts'::regclass AND NOT indisprimary AND NOT indisunique"
+            " LOOP EXECUTE ddl; END LOOP; END $$"
+        )
+        (check,) = [check for check in verify(db, settings).checks if check.id == "archive-kept"]
+        assert (check.error, check.passed) == (None, False)
+        assert check.sample[0][-1] == "ALTER TABLE public.call_transcripts SET SCHEMA callctl;"
