@@ -391,12 +391,13 @@ def table(
     cells = [headings, *rows]
     in_full = wide or not is_terminal(sys.stdout)
     shown, left_out = list(range(len(headings))), []
-    for name in spare:
+    if spare and not in_full:
         widths = [max(Text(row[column]).cell_len for row in cells) for column in shown]
-        if in_full or sum(widths) + _GAP * (len(shown) - 1) <= width(sys.stdout):
-            break
-        shown.remove(headings.index(name))
-        left_out.append(name)
+        for name in spare:
+            if sum(widths[column] for column in shown) + _GAP * (len(shown) - 1) <= width(sys.stdout):
+                break
+            shown.remove(headings.index(name))
+            left_out.append(name)
     # rich drops trailing columns when it has no room.
     console = Console(
         width=1000 if in_full else None,
