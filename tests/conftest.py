@@ -198,8 +198,8 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 def server(_own_environment: None, request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server of its own, gone at the end of the run however it ends."""
     major: str | None = getattr(request, "param", None)
-    # Prepared transactions are something that preflight looks for.
-    settings = {"max_prepared_transactions": "10", "max_connections": "200"}
+    # Prepared transactions are something that preflight looks for. A database lives for seconds: nothing to vacuum.
+    settings = {"max_prepared_transactions": "10", "max_connections": "200", "autovacuum": "off", "jit": "off"}
     with start_server(binaries_of(major) if major else None, settings=settings) as running:
         yield running
 

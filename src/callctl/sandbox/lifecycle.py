@@ -157,7 +157,6 @@ BEFORE = "before"
 _STOP_SECONDS = 30.0
 # A big load: WAL is not worth checkpoints on the way, and no replica reads it.
 _SETTINGS: Mapping[str, str] = {
-    **postgres.THROWAWAY,
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "wal_level": "minimal",

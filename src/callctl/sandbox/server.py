@@ -98,13 +98,20 @@ def initialise(binaries: Binaries, data: Path, user: ServerUser) -> None:
 def server_argv(
     binaries: Binaries, data: Path, sockets: Path, user: ServerUser, settings: Mapping[str, str]
 ) -> list[str]:
-    """Return the command line of a server on a socket in ``sockets`` and nowhere else."""
+    """Return the command line of a server on a socket in ``sockets`` and nowhere else, with nothing to lose.
+
+    ``settings`` are added to THROWAWAY, and win over it.
+    """
+    # From 18 on, three processes read pages for the sessions by default. What is in memory is read sooner without them.
+    reads = {"io_method": "sync"} if int((data / "PG_VERSION").read_text()) >= 18 else {}
     options = {
         "listen_addresses": "",
         "unix_socket_directories": str(sockets),
         "port": str(PORT),
         "timezone": "UTC",
         "log_timezone": "UTC",
+        **THROWAWAY,
+        **reads,
         **settings,
     }
     argv = [*user.prefix, str(binaries.bin / "postgres"), "-D", str(data)]
@@ -195,7 +202,7 @@ def start_server(binaries: Binaries | None = None, *, settings: Mapping[str, str
         give(directory / "socket", user)
         initialise(usable, data, user)
         order = {
-            "argv": server_argv(usable, data, directory / "socket", user, {**THROWAWAY, **(settings or {})}),
+            "argv": server_argv(usable, data, directory / "socket", user, settings or {}),
             "env": usable.environment(),
             "log": str(directory / "log"),
             "user": user.ids,
