@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from callctl.backup.file import BackupFile, TableRows
+from callctl.database import connection as database
 from callctl.database.lock import BACKUP_SESSION
 from callctl.database.programs import KILLED, Child, Program, reaching
 from callctl.errors import Code, State, StepFailed
@@ -95,9 +96,7 @@ def one_snapshot(connection: Connection, left_out: Sequence[str]) -> Iterator[tu
             if {table.full_name for table in tables} <= {table.full_name for table in seen}:
                 break
             connection.execute("ROLLBACK")  # one was made in between
-        row = connection.execute(read_sql("backup/snapshot.sql")).fetchone()
-        assert row is not None
-        yield str(row[0]), tables
+        yield str(database.value(connection, read_sql("backup/snapshot.sql"))), tables
     finally:
         if not connection.closed:
             with contextlib.suppress(psycopg.Error):
@@ -199,8 +198,8 @@ def _options(connection: Connection) -> str:
 
     pg_dump hands standard_conforming_strings = off on to the dump, and PostgreSQL 19 refuses it.
     """
-    row = connection.execute(read_sql("backup/literals.sql")).fetchone()
-    return "-c standard_conforming_strings=on" if row and row[0] else ""
+    on = database.value(connection, read_sql("backup/literals.sql"))
+    return "-c standard_conforming_strings=on" if on else ""
 
 
 def _hint(failure: str) -> str:
@@ -257,9 +256,7 @@ def rows_of(connection: Connection, schema: str, table: str) -> int:
     from psycopg import sql
 
     query = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, table))
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
+    return int(database.value(connection, query))
 
 
 class _Progress:

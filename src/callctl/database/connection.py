@@ -24,7 +24,7 @@ from callctl.server_errors import code_of, outline
 
 if TYPE_CHECKING:
     import psycopg
-    from psycopg import Pipeline
+    from psycopg import Pipeline, sql
     from psycopg.abc import Params
     from psycopg.pq.abc import PGconn
 
@@ -107,8 +107,7 @@ def assert_transactions(connection: Connection) -> None:
 
 
 def _pooler_ask(connection: Connection) -> int:
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return int(row[0]) if row else 0
+    return int(value(connection, "SELECT pg_backend_pid()") or 0)
 
 
 def _pooler_ask_in_time(connection: Connection) -> int | None:
@@ -308,8 +307,7 @@ def _assert_given(settings: Settings) -> None:
 
 def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]:
     """The server process that answers, where it is a PostgreSQL that callctl knows, and where it is."""
-    row = connection.execute("SELECT version()").fetchone()
-    name = str(row[0]) if row else "something unknown"
+    name = str(value(connection, "SELECT version()") or "something unknown")
     if not name.startswith("PostgreSQL"):
         raise ConnectionFailed(
             Code.NOT_POSTGRESQL,
@@ -459,8 +457,7 @@ def caret(error: psycopg.Error, sql: str) -> str:
 
 def is_sandbox(connection: Connection) -> bool:
     """True if callctl made this database to play with, and everything in it can be made again."""
-    row = connection.execute(read_sql("database/is_sandbox.sql")).fetchone()
-    return row is not None and bool(row[0])
+    return bool(value(connection, read_sql("database/is_sandbox.sql")))
 
 
 def select(connection: Connection, shape: type[Row], query: LiteralString, values: Params | None = None) -> list[Row]:
@@ -471,12 +468,16 @@ def select(connection: Connection, shape: type[Row], query: LiteralString, value
         return cursor.execute(query, values).fetchall()
 
 
+def value(connection: Connection, query: LiteralString | sql.Composed, values: Params | None = None) -> Any:
+    """The one value that a query gives: the first column of its first row, None where it gives none."""
+    row = connection.execute(query, values).fetchone()
+    return row[0] if row else None
+
+
 def relation_exists(connection: Connection, schema: str, name: str) -> bool:
     """Whether there is a table, view or the like of this name; both as they are, unquoted."""
-    row = connection.execute(
-        "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", (schema, name)
-    ).fetchone()
-    return bool(row and row[0])
+    query = "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL"
+    return bool(value(connection, query, (schema, name)))
 
 
 @contextmanager
@@ -578,8 +579,8 @@ def set_lock_timeout(connection: Connection, milliseconds: int) -> None:
     Behind a pooler a setting can land on another server connection; then this refuses to continue.
     """
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{milliseconds}ms",))
-    row = connection.execute("SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'").fetchone()
-    if row is None or row[0] != milliseconds:
+    stands = value(connection, "SELECT setting::bigint FROM pg_settings WHERE name = 'lock_timeout'")
+    if stands != milliseconds:
         raise Refused(
             Code.POOLER,
             "lock_timeout does not stay set on this connection",
@@ -609,12 +610,10 @@ def in_the_way(connection: Connection, schema: str, table: str) -> str:
     import psycopg
 
     try:
-        row = connection.execute(
-            "SELECT callctl.in_the_way(to_regclass(format('%%I.%%I', %s::text, %s::text)))", (schema, table)
-        ).fetchone()
+        query = "SELECT callctl.in_the_way(to_regclass(format('%%I.%%I', %s::text, %s::text)))"
+        return str(value(connection, query, (schema, table)))
     except psycopg.Error:  # the message is worth more than what could have done it
-        row = None
-    return row[0] if row else "which triggers and rules are on it could not be read"
+        return "which triggers and rules are on it could not be read"
 
 
 def unhindered(connection: Connection, schema: str, tables: Sequence[str]) -> str:
@@ -629,7 +628,7 @@ def unhindered(connection: Connection, schema: str, tables: Sequence[str]) -> st
     if not rows:
         return UNHINDERED
     before, after = UNHINDERED.rsplit(",", 1)
-    return f"{before} ({'; '.join(row[0] for row in rows)};),{after}"
+    return f"{before} ({'; '.join(statement for (statement,) in rows)};),{after}"
 
 
 def not_stored(

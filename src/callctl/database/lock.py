@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from callctl.database.connection import connect, error_text, select
+from callctl.database.connection import connect, error_text, select, value
 from callctl.errors import UNKNOWN, Code, LockHeld, State, StepFailed
 from callctl.events import Notice, OnEvent, Waiting, ignore
 from callctl.files import read_sql
@@ -225,8 +225,7 @@ def _will_not_end(orphans: list[_Orphan], why: str) -> LockHeld:
 
 def _try(connection: Connection, classid: int, schema: str, *, shared: bool = False) -> bool:
     query = "SELECT pg_try_advisory_lock_shared(%s, hashtext(%s))" if shared else _TRY
-    row = connection.execute(query, (classid, schema)).fetchone()
-    return bool(row and row[0])
+    return bool(value(connection, query, (classid, schema)))
 
 
 def _let_go(connection: Connection, classid: int, schema: str, *, shared: bool = False) -> bool:
@@ -238,10 +237,9 @@ def _let_go(connection: Connection, classid: int, schema: str, *, shared: bool =
         return False  # it goes with the connection
     query = "SELECT pg_advisory_unlock_shared(%s, hashtext(%s))" if shared else _UNLOCK
     try:
-        row = connection.execute(query, (classid, schema)).fetchone()
+        return bool(value(connection, query, (classid, schema)))
     except psycopg.Error:
         return False
-    return bool(row and row[0])
 
 
 class MigrationLock:
@@ -349,8 +347,7 @@ class MigrationLock:
 
     def _backend_pid(self) -> int:
         assert self._connection is not None
-        row = self._connection.execute("SELECT pg_backend_pid()").fetchone()
-        return int(row[0]) if row else 0
+        return int(value(self._connection, "SELECT pg_backend_pid()") or 0)
 
 
 def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, wait: bool, on_event: OnEvent) -> None:
@@ -372,8 +369,7 @@ def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, 
 def lock(connection: Connection, classid: int, number: int, *, shared: bool = False) -> bool:
     """Take an advisory lock of the session's, if it is free."""
     values = {"classid": classid, "number": number, "shared": shared}
-    row = connection.execute(read_sql("database/advisory_lock.sql"), values).fetchone()
-    return bool(row and row[0])
+    return bool(value(connection, read_sql("database/advisory_lock.sql"), values))
 
 
 def lock_alone(

@@ -119,8 +119,7 @@ def is_archived(connection: Connection, table: str) -> bool:
 
 def has_schema(connection: Connection) -> bool:
     """Whether this database has a schema callctl, of any owner."""
-    row = connection.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone()
-    return bool(row and row[0])
+    return bool(database.value(connection, "SELECT to_regnamespace('callctl') IS NOT NULL"))
 
 
 def drop(connection: Connection, settings: Settings, on_event: OnEvent = ignore) -> None:
@@ -243,12 +242,12 @@ def assert_owner(connection: Connection, platform_schema: str) -> None:
     """Raise Refused where the store belongs to another schema of this database, or is no store of callctl's."""
     if not assert_recognised(connection):
         return
-    row = connection.execute("SELECT platform_schema FROM callctl.installation").fetchone()
-    if row and row[0] != platform_schema:
+    recorded = database.value(connection, "SELECT platform_schema FROM callctl.installation")
+    if recorded is not None and recorded != platform_schema:
         raise Refused(
             Code.STORE_OTHER_SCHEMA,
-            f'schema callctl of this database belongs to the migration of schema "{row[0]}", not "{platform_schema}"',
-            hint=f"name it with --schema {shlex.quote(row[0])}; one database holds one migration",
+            f'schema callctl of this database belongs to the migration of schema "{recorded}", not "{platform_schema}"',
+            hint=f"name it with --schema {shlex.quote(recorded)}; one database holds one migration",
         )
 
 
@@ -342,12 +341,8 @@ def flush(connection: Connection, committed: str) -> None:
 
 def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
     """Whether this step is partly applied by another file than the one here: callctl was upgraded in between."""
-    row = connection.execute(
-        "SELECT count(*), count(*) FILTER (WHERE sha256 = %s) FROM callctl.checkpoint"
-        " WHERE step = %s AND direction = %s",
-        (sha256, step, direction),
-    ).fetchone()
-    return row is not None and row[0] > 0 and row[1] == 0
+    query = "SELECT count(*) > 0 AND bool_and(sha256 <> %s) FROM callctl.checkpoint WHERE step = %s AND direction = %s"
+    return bool(database.value(connection, query, (sha256, step, direction)))
 
 
 def started(connection: Connection) -> tuple[tuple[int, Direction], ...]:
@@ -355,7 +350,7 @@ def started(connection: Connection) -> tuple[tuple[int, Direction], ...]:
     if not exists(connection):
         return ()
     rows = connection.execute("SELECT DISTINCT step, direction FROM callctl.checkpoint ORDER BY 1").fetchall()
-    return tuple((row[0], row[1]) for row in rows)
+    return tuple((step, direction) for step, direction in rows)
 
 
 def made_columns(connection: Connection, step: int) -> tuple[tuple[str, str], ...]:
@@ -363,15 +358,14 @@ def made_columns(connection: Connection, step: int) -> tuple[tuple[str, str], ..
     rows = connection.execute(
         "SELECT relation, name FROM callctl.made WHERE step = %s AND kind = 'column' ORDER BY 1, 2", (step,)
     ).fetchall()
-    return tuple((row[0], row[1]) for row in rows)
+    return tuple((relation, name) for relation, name in rows)
 
 
 def has_shadow(connection: Connection) -> bool:
     """Whether the shadow column of an unfinished way down of step 1 is there."""
     if not exists(connection):
         return False
-    row = connection.execute("SELECT EXISTS (SELECT FROM callctl.definition WHERE kind = 'shadow')").fetchone()
-    return row is not None and bool(row[0])
+    return bool(database.value(connection, "SELECT EXISTS (SELECT FROM callctl.definition WHERE kind = 'shadow')"))
 
 
 def saved_summary(connection: Connection) -> tuple[Saved, ...]:
@@ -397,8 +391,9 @@ def _count(connection: Connection, table: str) -> int:
     """The rows of a table of callctl's: counted, because what purge deletes is no place for an estimate."""
     from psycopg import sql
 
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("callctl", table))).fetchone()
-    return int(row[0]) if row else 0
+    return int(
+        database.value(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("callctl", table))) or 0
+    )
 
 
 def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:

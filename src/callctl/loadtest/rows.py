@@ -228,9 +228,9 @@ class Rows:
 
     def unrecorded(self) -> list[str]:
         """Companies that are called like a load test's, and that no load test has written down."""
-        recorded = {row[0] for row in self.leftovers()}
+        recorded = {company for company, *_ in self.leftovers()}
         unrecorded_rows = run_own(self._connection, self._naming, "unrecorded").fetchall()
-        return [row[0] for row in unrecorded_rows if row[0] not in recorded]
+        return [company for (company,) in unrecorded_rows if company not in recorded]
 
     def remove_leftovers(self) -> tuple[Removed, ...]:
         """Remove what killed load tests have left. The caller makes sure that none is running."""

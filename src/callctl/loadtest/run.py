@@ -73,7 +73,7 @@ def preview(connection: Connection, settings: Settings, workload: Workload, hist
         naming = ready(connection, settings)
         most, room, _ = _room(connection, naming)
         rows = Rows(connection, settings, naming).leftovers()
-        leftovers = tuple(Leftover(row[0], row[1], row[2], row[4] or not row[3]) for row in rows)
+        leftovers = tuple(Leftover(company, at, by, same or not there) for company, at, by, there, same in rows)
     queries = tuple(query for query in documented_queries(naming).values() if query.loaded)
     return Preview(database.target_of(connection, settings).database, workload, history, room, most, leftovers, queries)
 
@@ -102,10 +102,14 @@ def _room(connection: Connection, naming: Naming) -> tuple[int, int, str]:
     """max_connections; how many more can be opened, and what sets that bound."""
     row = run_own(connection, naming, "room").fetchone()
     assert row is not None
-    bounds = {"max_connections of the server": row[1], "the connection limit of this role": row[2]}
-    bounds["the connection limit of this database"] = row[3]
-    room, name = min((room, name) for name, room in bounds.items() if room is not None)
-    return row[0], max(room, 0), name
+    most, *rooms = row
+    names = (
+        "max_connections of the server",
+        "the connection limit of this role",
+        "the connection limit of this database",
+    )
+    room, name = min((room, name) for room, name in zip(rooms, names, strict=True) if room is not None)
+    return most, max(room, 0), name
 
 
 def assert_room(connection: Connection, naming: Naming, workload: Workload, others: int) -> None:
@@ -141,12 +145,13 @@ def postmaster(connection: Connection) -> int | None:
     row = connection.execute("SELECT pg_backend_pid(), current_user, current_database()").fetchone()
     if row is None or not (info.host or "/").startswith(_LOOPBACK):
         return None
+    pid, user, database_name = row
     try:
-        title = (PROC / str(row[0]) / "cmdline").read_bytes()
+        title = (PROC / str(pid) / "cmdline").read_bytes()
         # A tunnel ends here, too; then a process of that number is not the one that serves this connection.
-        if not title.startswith(f"postgres: {row[1]} {row[2]} ".encode()):
+        if not title.startswith(f"postgres: {user} {database_name} ".encode()):
             return None
-        return int(_stat(PROC / str(row[0]))[1])
+        return int(_stat(PROC / str(pid))[1])
     except (OSError, ValueError, IndexError):
         return None
 

@@ -147,8 +147,7 @@ def _settled(live: Live) -> bool:
 
 
 def _in_recovery(connection: Connection) -> bool:
-    row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
-    return bool(row and row[0])
+    return bool(database.value(connection, "SELECT pg_is_in_recovery()"))
 
 
 def _look(connection: Connection, settings: Settings) -> Live:

@@ -426,8 +426,7 @@ def _refuse_blocked(
 
 def _may_write(connection: Connection) -> bool:
     """Whether it may: not on a standby, not where a role's transactions are read-only."""
-    row = connection.execute("SELECT current_setting('transaction_read_only') = 'off'").fetchone()
-    return row is not None and bool(row[0])
+    return bool(database.value(connection, "SELECT current_setting('transaction_read_only') = 'off'"))
 
 
 def make_ready(connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent) -> None:

@@ -169,8 +169,7 @@ def needs_name(connection: Connection, settings: Settings) -> bool:
 
 def database_name(connection: Connection) -> str:
     """What the database that this connection leads to is called."""
-    row = connection.execute("SELECT current_database()").fetchone()
-    return str(row[0]) if row else ""
+    return str(database.value(connection, "SELECT current_database()"))
 
 
 def assert_development(connection: Connection, settings: Settings, name: str | None) -> None:
@@ -231,14 +230,14 @@ def _account(documented: _Documented, stored_account: tuple[str, bool] | None) -
 
 def _company(connection: Connection, naming: Naming) -> str:
     (statement,) = load_script("tenants/seed/company.sql").statements
-    row = connection.execute(adapt(statement, naming).sql).fetchone()
-    if row is None:
+    company = database.value(connection, adapt(statement, naming).sql)
+    if company is None:
         raise Refused(
             Code.NO_COMPANY,
             "there is no company for the accounts; nothing was written",
             hint="create a company first",
         )
-    return str(row[0])
+    return str(company)
 
 
 # ---- writing -------------------------------------------------------------------------------------------

@@ -306,7 +306,7 @@ def missing(connection: Connection, settings: Settings) -> Missing:
             f"the settings of {number} cannot hold call settings; {UNCHANGED}{''.join(odd)}",
             hint="change the settings of these chatbots to an object, then run the same command again",
         )
-    return Missing(tuple(row[0] for row in records), sum(row[2] for row in records))
+    return Missing(tuple(id for id, *_ in records), sum(deleted for _, _, deleted, _ in records))
 
 
 def init(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore) -> Given:
@@ -348,6 +348,7 @@ def _batch(running: Operation, naming: Naming, above: str | None) -> list[str]:
     values = {"above": above, "limit": running.settings.batch_size}
     written = sorted(rows(running.connection, naming, "tenants/settings/init.sql", values))
     assert_stored(running, "chatbots", written)
-    if written:
-        record_action(running.connection, running.command, {"chatbots": [row[0] for row in written]})
-    return [row[0] for row in written]
+    ids = [id for id, *_ in written]
+    if ids:
+        record_action(running.connection, running.command, {"chatbots": ids})
+    return ids

@@ -44,7 +44,7 @@ def offenders(connection: Connection, naming: Naming, names: Iterable[str]) -> s
     for name in names:
         for statement in load_script(name).statements:
             sql = f"SELECT offender.id::text FROM (\n{adapt(statement, naming).sql}\n) AS offender (id)"
-            ids |= {row[0] for row in connection.execute(sql).fetchall()}
+            ids |= {id for (id,) in connection.execute(sql).fetchall()}
     return ids
 
 
@@ -58,14 +58,14 @@ def assert_stored(running: Operation, table: str, answer: Iterable[tuple[Any, ..
 
     connection, schema = running.connection, running.settings.schema
     answer = list(answer)
-    wrong = [row[0] for row in answer if not row[1]]
+    wrong = [id for id, as_meant, _ in answer if not as_meant]
     if answer and not wrong:
         database.fire_deferred(connection)
         statement = sql.SQL("SELECT t.id::text, t.settings::text FROM {} AS t WHERE t.id = ANY (%s::uuid[])")
-        ids = [row[0] for row in answer]
+        ids = [id for id, *_ in answer]
         again = connection.execute(statement.format(sql.Identifier(schema, table)), (ids,))
         there: dict[str, str | None] = dict(again.fetchall())
-        wrong = [row[0] for row in answer if there.get(row[0]) != row[2]]
+        wrong = [id for id, _, settings in answer if there.get(id) != settings]
     if wrong:
         raise database.NotStored((schema, table), wrong)
 

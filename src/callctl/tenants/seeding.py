@@ -245,14 +245,14 @@ def _insert(connection: Connection, naming: Naming, model: Model, stamps: Sequen
     columns = [*(_column(naming, field) for field in fields), *map(sql.Identifier, stamps)]
     values = [*map(sql.Placeholder, fields), *(sql.SQL("NOW()") for _ in stamps)]
     query = _composed("tenants/seed/insert.sql", naming, columns=_listed(columns), values=_listed(values))
-    row = connection.execute(query, _parameters(naming, fields)).fetchone()
-    if row is None:
+    id = database.value(connection, query, _parameters(naming, fields))
+    if id is None:
         raise Refused(
             Code.NOT_STORED,
             f"model {model.key}: a trigger or a rule of the table did not let it in; nothing was written",
             hint=_LOOK,
         )
-    return str(row[0])
+    return str(id)
 
 
 def _update(connection: Connection, naming: Naming, seed: Seed, fields: Sequence[str], stamps: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from sqlglot import TokenType
 
+from callctl.database import connection as database
 from callctl.database.connection import select
 from callctl.files import read_sql
 from callctl.migration.checks.findings import DEFINITIONS, Finding
@@ -172,8 +173,7 @@ class _Trial:
         """Copy the table that a foreign key refers to, with its keys."""
         if table in self.copies:
             return None
-        row = self.connection.execute("SELECT to_regclass(%s) IS NULL", (table,)).fetchone()
-        if row is not None and row[0]:
+        if database.value(self.connection, "SELECT to_regclass(%s) IS NULL", (table,)):
             return DEFINITIONS.finding(
                 "blocks",
                 f"migrate down from step {definition.step} cannot make {definition.label}: {table}, to which it refers,"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from callctl.database import connection as database
 from callctl.database import store
@@ -59,6 +59,34 @@ _CHANGED = "contents were changed"  # as callctl.changed_records() puts it
 STORE_CHECKS = frozenset({"store-additions", "store-functions", "store-tables", "store-writes"})
 
 
+class Difference(NamedTuple):
+    """What differs from the contract, as ``differences_sql`` returns it; ``fix`` is the statement that removes it."""
+
+    check: str
+    problem: str
+    object: str
+    property: str | None
+    expected: str | None
+    found: str | None
+    fix: str | None
+    step: int | None
+
+    def shown(self) -> tuple[str | None, ...]:
+        """The values of CONTRACT_COLUMNS."""
+        return self.problem, self.object, self.property, self.expected, self.found
+
+    def named(self) -> tuple[str, str]:
+        """The object and the difference, as an entry of ``accept`` names them."""
+        difference = f"{self.property} is {self.found}" if self.problem == "differs" else self.problem
+        return _spaced(self.object), _spaced(difference)
+
+
+def _differences(connection: Connection, query: str) -> tuple[list[Difference], str | None]:
+    """The differences, or why they could not be asked for."""
+    rows, problem = ask(connection, query)
+    return [Difference(*row) for row in rows], problem
+
+
 def conformance(
     connection: Connection, applied: Collection[int], naming: Naming, accept: Sequence[Accepted] = ()
 ) -> tuple[int, list[CheckResult], tuple[Accepted, ...], frozenset[str]]:
@@ -68,29 +96,32 @@ def conformance(
     alone. A difference that ``accept`` names fails nothing.
     """
     expected, whole = expected_of(applied), own_tables(applied)
-    rows, problem = ask(connection, differences_sql(expected, naming, whole, relied=RELIED_ON))
-    remaining, accepted = _without(rows, accept)
+    differences, problem = _differences(connection, differences_sql(expected, naming, whole, relied=RELIED_ON))
+    remaining, accepted = _without(differences, accept)
     added = (*_OF_THE_STORE, *_OF_THE_PLATFORM, *_OF_ADDITIONS * bool(whole))
     results = _compared(expected, remaining, added, problem)
     unused = [entry for entry in accept if entry not in accepted]
     if accept and problem is None:
         results.append(_unused(unused))
+    of_column = f"column {STORE}."
     columns = (
-        row[2].removeprefix(f"column {STORE}.").split(".")[0] for row in rows if row[2].startswith(f"column {STORE}.")
+        difference.object.removeprefix(of_column).split(".")[0]
+        for difference in differences
+        if difference.object.startswith(of_column)
     )
     return len(expected), results, tuple(entry for entry in accept if entry in accepted), frozenset(columns)
 
 
 def _without(
-    rows: Sequence[tuple[Any, ...]], accept: Sequence[Accepted]
-) -> tuple[list[tuple[Any, ...]], frozenset[Accepted]]:
+    differences: Sequence[Difference], accept: Sequence[Accepted]
+) -> tuple[list[Difference], frozenset[Accepted]]:
     """The differences that no entry accepts, and the entries that accept one."""
     entries = {(entry.object, entry.difference): entry for entry in accept}
     remaining, accepted = [], set()
-    for row in rows:
-        entry = entries.get((_spaced(row[2]), difference(*row[1:6]))) if row[0] not in STORE_CHECKS else None
+    for difference in differences:
+        entry = entries.get(difference.named()) if difference.check not in STORE_CHECKS else None
         if entry is None:
-            remaining.append(row)
+            remaining.append(difference)
         else:
             accepted.add(entry)
     return remaining, frozenset(accepted)
@@ -104,28 +135,28 @@ def step_conformance(
     if statement is None or statement.check is None:
         return None
     expected = expected_of_step(step)
-    rows, problem = ask(connection, differences_sql(expected, naming, alone=True))
-    remaining, _ = _without([row for row in rows if row[0] != ADDITIONS], accept)
-    result = _result(statement.check.id, expected, [row[1:] for row in remaining], problem)
+    differences, problem = _differences(connection, differences_sql(expected, naming, alone=True))
+    remaining, _ = _without([difference for difference in differences if difference.check != ADDITIONS], accept)
+    result = _result(statement.check.id, expected, remaining, problem)
     return replace(result, sentence=statement.check.sentence, step=step)
 
 
 def store_conformance(connection: Connection, platform_schema: str) -> tuple[int, list[CheckResult]]:
     """The same of callctl's own schema alone, none of whose rows it reads."""
     expected = expected_of_step(0)
-    rows, problem = ask(connection, differences_sql(expected, Naming(platform_schema, {}), ()))
-    return len(expected), _compared(expected, rows, _OF_THE_STORE, problem)
+    differences, problem = _differences(connection, differences_sql(expected, Naming(platform_schema, {}), ()))
+    return len(expected), _compared(expected, differences, _OF_THE_STORE, problem)
 
 
 def _compared(
     expected: Sequence[Expected],
-    rows: Sequence[tuple[Any, ...]],
+    differences: Sequence[Difference],
     added: Collection[_Addition],
     problem: str | None,
 ) -> list[CheckResult]:
-    different: dict[str, list[tuple[Any, ...]]] = {}
-    for row in rows:
-        different.setdefault(row[0], []).append(row[1:])
+    different: dict[str, list[Difference]] = {}
+    for difference in differences:
+        different.setdefault(difference.check, []).append(difference)
     ordered = sorted(expected, key=lambda expectation: expectation.check)
     results = [
         _result(check, list(objects), different.get(check, []), problem)
@@ -144,27 +175,24 @@ def _spaced(text: str) -> str:
     return " ".join(text.split())
 
 
-def difference(problem: str, object: str, property: str | None, expected: str | None, actual: str | None) -> str:
-    """What differs, as an entry of ``accept`` names it."""
-    return _spaced(f"{property} is {actual}") if problem == "differs" else problem
-
-
-def _acceptance(row: Sequence[Any]) -> str:
+def _acceptance(difference: Difference) -> str:
     """The entry of callctl.yaml that accepts a difference. A JSON text is one of YAML's."""
-    entry = {"object": _spaced(row[1]), "difference": difference(*row[:5]), "reason": "..."}
+    object, named_difference = difference.named()
+    entry = {"object": object, "difference": named_difference, "reason": "..."}
     named = ", ".join(f"{name}: {json.dumps(text, ensure_ascii=False)}" for name, text in entry.items())
     return f"or, if it is meant, in callctl.yaml: accept: [{{{named}}}]"
 
 
 def _result(
-    check: str, objects: Sequence[Expected], differences: Sequence[tuple[Any, ...]], problem: str | None
+    check: str, objects: Sequence[Expected], differences: Sequence[Difference], problem: str | None
 ) -> CheckResult:
     # A check may speak of what more than one step has left: then the one whose work is not as it should be counts.
-    step = max(row[6] for row in differences) if differences else max(expectation.step for expectation in objects)
+    step = max(difference.step or 0 for difference in differences) if differences else max(o.step for o in objects)
     header = _header(step)
-    mends = tuple(dict.fromkeys(f"{row[5]};" for row in differences if row[5])) or (header.get("fix", ""),)
+    fixes = dict.fromkeys(f"{difference.fix};" for difference in differences if difference.fix)
+    mends = tuple(fixes) or (header.get("fix", ""),)
     if step:
-        mends += tuple(_acceptance(row) for row in differences[:SAMPLE])
+        mends += tuple(map(_acceptance, differences[:SAMPLE]))
     are, them = ("is", "it") if len(objects) == 1 else ("are", "them")
     return CheckResult(
         check,
@@ -174,7 +202,7 @@ def _result(
         False,
         len(differences),
         CONTRACT_COLUMNS,
-        tuple(row[:5] for row in differences[:SAMPLE]),
+        tuple(difference.shown() for difference in differences[:SAMPLE]),
         f"contract/{step:02}",
         problem,
         header.get("means", ""),
@@ -274,7 +302,7 @@ _OF_ADDITIONS = (
 )
 
 
-def _added(addition: _Addition, differences: Sequence[tuple[Any, ...]]) -> CheckResult:
+def _added(addition: _Addition, differences: Sequence[Difference]) -> CheckResult:
     return CheckResult(
         addition.id,
         addition.sentence,
@@ -283,18 +311,14 @@ def _added(addition: _Addition, differences: Sequence[tuple[Any, ...]]) -> Check
         addition.warns,
         len(differences),
         CONTRACT_COLUMNS,
-        tuple(row[:5] for row in differences[:SAMPLE]),
+        tuple(difference.shown() for difference in differences[:SAMPLE]),
         "contract",
         None,
         addition.means,
         (
-            *(f"{row[5]};" for row in differences if row[5] and not addition.warns),
+            *(f"{difference.fix};" for difference in differences if difference.fix and not addition.warns),
             addition.fix,
-            *(
-                ()
-                if addition.warns or addition.id in STORE_CHECKS
-                else (_acceptance(row) for row in differences[:SAMPLE])
-            ),
+            *(() if addition.warns or addition.id in STORE_CHECKS else map(_acceptance, differences[:SAMPLE])),
         ),
     )
 

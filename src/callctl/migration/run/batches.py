@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 
+from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.connection import connect
 from callctl.database.lock import WORK_SESSION
@@ -100,8 +101,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
 
 def _direct(run: Run) -> bool:
     """Whether the run's session is the server's own: a pooler says another process number than the server."""
-    row = run.connection.execute("SELECT pg_backend_pid()").fetchone()
-    return row is not None and row[0] == run.connection.info.backend_pid
+    return bool(database.value(run.connection, "SELECT pg_backend_pid()") == run.connection.info.backend_pid)
 
 
 # A batched statement: the rows that it has to touch are listed once, then written a few thousand at a time.
@@ -170,12 +170,11 @@ def _finish(run: Run, script: Script, statement: Statement, changed: int) -> Non
 
 
 def _assert_key(run: Run, statement: Statement, target: work_list.BatchedTable) -> None:
-    row = run.connection.execute(
+    query = (
         "SELECT a.atttypid = 'uuid'::regtype FROM pg_attribute AS a"
-        " WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND a.attname = %s",
-        (target.schema, target.table, target.key),
-    ).fetchone()
-    if row is None or not row[0]:
+        " WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND a.attname = %s"
+    )
+    if not database.value(run.connection, query, (target.schema, target.table, target.key)):
         raise Refused(
             Code.NO_BATCH_KEY,
             f"{statement.place}: table {target.schema}.{target.table} has no uuid column {target.key} to batch by",
@@ -197,9 +196,10 @@ def _list(run: Run, script: Script, statement: Statement, target: work_list.Batc
             cursor = run.connection.execute(with_query(making, "listing", listing))
             row = run.connection.execute(listed_before).fetchone()
             assert row is not None
+            listed_again, sample = row
             for sql in rest:
                 run.connection.execute(sql)
-        return _Listed(cursor.rowcount, row[0], row[1] or "")
+        return _Listed(cursor.rowcount, listed_again, sample or "")
 
     work = attempted(run, attempt)
     if work.total and naming.reads_values(listing):

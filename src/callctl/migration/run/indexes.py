@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from callctl.database import connection as database
 from callctl.errors import Code, StepFailed
 from callctl.events import IndexProgress, Notice, OnEvent, Waiting
 from callctl.files import read_sql
@@ -87,8 +88,7 @@ def build(
 
 
 def _valid(connection: Connection, index: Index) -> bool:
-    row = connection.execute(read_sql("migration/run/index_state.sql"), asdict(index)).fetchone()
-    return bool(row and row[0])
+    return bool(database.value(connection, read_sql("migration/run/index_state.sql"), asdict(index)))
 
 
 def _unquoted(name: str) -> str:

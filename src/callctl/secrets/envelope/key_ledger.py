@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from callctl.database import connection as database
 from callctl.database.guarded import in_transaction
@@ -41,7 +41,7 @@ def known_keys(connection: Connection) -> dict[str, KnownKey]:
     if not database.relation_exists(connection, "callctl", "encryption_key"):
         return {}
     rows = connection.execute(read_sql("secrets/envelope/keys.sql")).fetchall()
-    return {row[0]: KnownKey(*row) for row in rows}
+    return {id: KnownKey(id, *rest) for id, *rest in rows}
 
 
 def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
@@ -152,11 +152,11 @@ class Encryptions:
     def _write(self, number: int) -> int | None:
         values = {"id": self._key.id, "encryptions": number, "most": Encrypter.MOST_ENCRYPTIONS}
 
-        def reserve() -> tuple[Any, ...] | None:
-            return self._connection.execute(read_sql("secrets/envelope/key_reserve.sql"), values).fetchone()
+        def reserve() -> int | None:
+            encryptions = database.value(self._connection, read_sql("secrets/envelope/key_reserve.sql"), values)
+            return None if encryptions is None else int(encryptions)
 
-        row = in_transaction(self._connection, self._settings, reserve, shared=True, on_event=self._on_event)
-        return None if row is None else int(row[0])
+        return in_transaction(self._connection, self._settings, reserve, shared=True, on_event=self._on_event)
 
     def _used_up(self) -> Refused:
         known = known_keys(self._connection).get(self._key.id)

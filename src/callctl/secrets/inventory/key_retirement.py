@@ -279,14 +279,12 @@ def _record(
 ) -> tuple[datetime, datetime | None, datetime | None]:
     """Record it. When the key was retired, when the last backup was taken, and when the last rotation ended."""
     store.create(connection, settings.schema)
-    row = connection.execute(
-        read_sql("secrets/inventory/key_retire.sql"), {"id": id, "check_value": check_value}
-    ).fetchone()
+    values = {"id": id, "check_value": check_value}
+    retired_at: datetime | None = database.value(connection, read_sql("secrets/inventory/key_retire.sql"), values)
+    assert retired_at is not None
     # Read in the same transaction: a lock that times out leaves nothing recorded.
-    last = connection.execute(read_sql("secrets/inventory/last_rotation.sql")).fetchone()
-    taken_at = _last_backup(connection, settings)
-    assert row is not None
-    return row[0], taken_at, last[0] if last else None
+    rotated_at = database.value(connection, read_sql("secrets/inventory/last_rotation.sql"))
+    return retired_at, _last_backup(connection, settings), rotated_at
 
 
 def _warnings(taken_at: datetime | None, id: str, rotated_at: datetime | None) -> Iterator[str]:

@@ -408,10 +408,10 @@ def plan(
             if count
             else None
         )
-        row = None
-        if database.relation_exists(connection, "callctl", "rotation"):
-            row = connection.execute(read_sql("secrets/inventory/finished_before.sql")).fetchone()
-    return Planned(counted, not (row and row[0]), placed)
+        finished_before = database.relation_exists(connection, "callctl", "rotation") and bool(
+            database.value(connection, read_sql("secrets/inventory/finished_before.sql"))
+        )
+    return Planned(counted, not finished_before, placed)
 
 
 def look(

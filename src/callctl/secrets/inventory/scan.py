@@ -141,9 +141,7 @@ def settled_scan(
 
 def horizon(connection: Connection) -> str:
     """The oldest transaction that is not finished, as a row's xmin would have it. Raises psycopg.Error."""
-    row = connection.execute(read_sql("secrets/inventory/scan/horizon.sql")).fetchone()
-    assert row is not None
-    return str(row[0])
+    return str(database.value(connection, read_sql("secrets/inventory/scan/horizon.sql")))
 
 
 class _TooLong(Exception):
@@ -292,12 +290,10 @@ class _Scanner:
         milliseconds = self._timeout_ms or SNAPSHOT_MS
         try:
             with self._reading(milliseconds):
-                row = self._connection.execute(
-                    read_sql("secrets/inventory/scan/pages.sql"), {"oid": table.oid}
-                ).fetchone()
+                query = read_sql("secrets/inventory/scan/pages.sql")
+                return int(database.value(self._connection, query, {"oid": table.oid}) or 0)
         except _TooLong:
             raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout") from None
-        return int(row[0]) if row and row[0] is not None else 0
 
     def _attempt(self, table: Table, where: sql.Composable | None, milliseconds: int, *, again: bool = False) -> bool:
         """Look at the rows of which ``where`` holds; whether that took no longer. Raises _NotScanned."""

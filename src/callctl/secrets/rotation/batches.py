@@ -370,19 +370,19 @@ class Swaps:
                 raise
             # A rule makes something else of it, with nothing to return.
             raise database.NotStored(batch.secret_table.relation, [batch.rows[index].key for index in chosen]) from None
-        wrong = [row[2] or "" for row in written if row[1] != "true"]
+        wrong = [key or "" for _, as_meant, key, *_ in written if as_meant != "true"]
         if written and not wrong:
-            wrong = self._changed_after(batch.secret_table, [(row[2] or "", row[3:]) for row in written])
+            returned = [(key or "", tuple(values)) for _, _, key, *values in written]
+            wrong = self._changed_after(batch.secret_table, returned)
         if wrong:
             raise database.NotStored(batch.secret_table.relation, wrong)
-        return frozenset([row[0] or "" for row in written])
+        return frozenset([version or "" for version, *_ in written])
 
     def _changed_after(
         self, secret_table: SecretTable, written: Sequence[tuple[str, tuple[str | None, ...]]]
     ) -> list[str]:
         """The keys of rows that are no longer as the statement that wrote them returned them, by a trigger after it."""
-        after = self._writer.execute(query("fires_after", secret_table), {}).fetchone()
-        if not (after and after[0]):
+        if not database.value(self._writer, query("fires_after", secret_table), {}):
             return []
         database.fire_deferred(self._writer)
         keys = [key for key, _ in written]

@@ -296,13 +296,13 @@ def _begin(
 
     def begin() -> int | None:
         values = {**wanted, "client": store.client(), "version": __version__}
-        row = connection.execute(read_sql("secrets/rotation/begin.sql"), values).fetchone()
-        if row is not None:
+        number: int | None = database.value(connection, read_sql("secrets/rotation/begin.sql"), values)
+        if number is not None:
             if binding == "unbind":  # from its first batch on there are unbound values
                 tables.forget_bound(connection, found_tables)
             for secret_table in found_tables:
-                _add_ranges(connection, int(row[0]), secret_table, workers)
-        return None if row is None else int(row[0])
+                _add_ranges(connection, number, secret_table, workers)
+        return number
 
     for _ in range(BEGIN_TIMES):
         begun = in_transaction(
@@ -366,7 +366,7 @@ def _add_ranges(connection: Connection, rotation: int, secret_table: SecretTable
         size = max(total // (workers * 4) + 1, SMALLEST_RANGE)
         row = connection.execute(query("bounds", secret_table), {"rows": size}).fetchone()
         assert row is not None
-        bounds = row[1]
+        _, bounds = row
     values = {
         "rotation": rotation,
         "target": secret_table.name,

@@ -162,11 +162,11 @@ def _assert_writable(connection: Connection, found_tables: Iterable[SecretTable]
     columns = [(*secret_table.relation, part.column) for secret_table in found_tables for part in secret_table.parts]
     names = zip(("schemas", "tables", "columns"), zip(*columns, strict=True), strict=False)
     values = {name: list(listed) for name, listed in names}
-    row = connection.execute(read_sql("secrets/rows/unwritable.sql"), values).fetchone() if columns else None
-    if row is not None:
+    rows = connection.execute(read_sql("secrets/rows/unwritable.sql"), values).fetchall() if columns else []
+    for field, why in rows:
         raise Refused(
             Code.FIELD_UNFIT,
-            f"the declared field {row[0]} cannot be encrypted: {row[1]}",
+            f"the declared field {field} cannot be encrypted: {why}",
             hint="take the field out of callctl.yaml, or change the column",
         )
 
@@ -446,8 +446,7 @@ class OtherCompanies:
         from psycopg import sql
 
         readable = read_sql("secrets/rows/companies_readable.sql")
-        row = self._connection.execute(readable, {"schema": self._schema}).fetchone()
-        if row and row[0]:
+        if database.value(self._connection, readable, {"schema": self._schema}):
             table = sql.Identifier(self._schema, "companies")
             statement = sql.SQL(read_sql("secrets/rows/companies.sql")).format(companies=table)
             yield from (name for (name,) in self._connection.execute(statement).fetchall())

@@ -283,11 +283,10 @@ class Replacement:
             "left_there": left_there,
             "seconds": self._grace.total_seconds(),
         }
-        row = self._connection.execute(read_sql("secrets/webhooks/keep.sql"), values).fetchone()
-        assert row is not None
+        until: datetime | None = database.value(self._connection, read_sql("secrets/webhooks/keep.sql"), values)
+        assert until is not None
         file.add("".join(self._line(batch_row, batch.values[batch_row[0]]) for batch_row in batch.rows))
         self._write(batch)
-        until: datetime = row[0]
         return until
 
     def _line(self, row: tuple[Any, ...], new: str) -> str:
