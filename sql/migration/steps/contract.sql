@@ -32,23 +32,11 @@ WITH contract AS (
            WHERE m.kind = w.made ->> 0 AND m.relation = w.made ->> 1 AND m.name = w.made ->> 2) AS whole
   FROM wanted AS w
   LEFT JOIN found AS f ON f.relation = w.relation AND f.kind = w.kind AND f.name = w.name
-), difference AS (
-  SELECT "check", step, relation, kind, name, 'missing' AS problem, NULL AS property, NULL AS expected, NULL AS found, facts
-  FROM judged WHERE NOT there AND NOT gone
-  UNION ALL
-  SELECT "check", step, relation, kind, name, 'not gone', NULL, NULL, NULL, NULL FROM judged WHERE there AND gone
-  UNION ALL
-  SELECT CASE WHEN j."check" = 'store-tables' AND e.property = 'inherits' THEN 'store-additions' ELSE j."check" END,
-         j.step, j.relation, j.kind, j.name, 'differs', e.property, e.value, j.found ->> e.property, j.facts
-  FROM judged AS j
-  CROSS JOIN LATERAL jsonb_each_text(j.facts) AS e (property, value)
-  WHERE j.there AND NOT j.gone AND (j.whole OR coalesce(j.always, '[]') ? e.property)
-    AND e.value IS DISTINCT FROM j.found ->> e.property
-    AND (e.property <> 'row security' OR j."check" = 'store-tables')
-    AND (e.property <> 'writes' OR j.found ->> e.property <> 'not known')
-  UNION ALL
+), addition AS (
+  -- What the steps do not make: asked for when all of them are judged together.
   -- Row-level security is the platform's to switch on; a step does it where a neighbour has it.
-  SELECT 'additions', NULL, j.relation, j.kind, j.name, 'row-level security is on', NULL, NULL, NULL, NULL
+  SELECT 'additions' AS "check", NULL::integer AS step, j.relation, j.kind, j.name, 'row-level security is on' AS problem, NULL AS property,
+         NULL AS expected, NULL AS found, NULL::jsonb AS facts
   FROM judged AS j
   WHERE j.kind = 'table' AND j."check" <> 'store-tables' AND j.there AND NOT j.gone AND j.found ->> 'row security' = 'on'
     AND NOT EXISTS (
@@ -93,6 +81,22 @@ WITH contract AS (
   FROM contract
   CROSS JOIN LATERAL (SELECT jsonb_array_elements_text(what -> 'relied') UNION SELECT jsonb_array_elements_text(what -> 'whole')) AS t (relation)
   JOIN found AS f ON f.relation = t.relation AND f.kind = 'trigger' AND f.facts ->> 'writes' = 'not known'
+), difference AS (
+  SELECT "check", step, relation, kind, name, 'missing' AS problem, NULL AS property, NULL AS expected, NULL AS found, facts
+  FROM judged WHERE NOT there AND NOT gone
+  UNION ALL
+  SELECT "check", step, relation, kind, name, 'not gone', NULL, NULL, NULL, NULL FROM judged WHERE there AND gone
+  UNION ALL
+  SELECT CASE WHEN j."check" = 'store-tables' AND e.property = 'inherits' THEN 'store-additions' ELSE j."check" END,
+         j.step, j.relation, j.kind, j.name, 'differs', e.property, e.value, j.found ->> e.property, j.facts
+  FROM judged AS j
+  CROSS JOIN LATERAL jsonb_each_text(j.facts) AS e (property, value)
+  WHERE j.there AND NOT j.gone AND (j.whole OR coalesce(j.always, '[]') ? e.property)
+    AND e.value IS DISTINCT FROM j.found ->> e.property
+    AND (e.property <> 'row security' OR j."check" = 'store-tables')
+    AND (e.property <> 'writes' OR j.found ->> e.property <> 'not known')
+  UNION ALL
+  SELECT * FROM addition
 )
 SELECT "check", problem, concat_ws(' ', kind, CASE
          WHEN kind = 'table' THEN relation

@@ -1,12 +1,14 @@
 -- Of each trigger that is not known to keep the row whose writing fires it: what is not known ('writes': 'may be swallowed', 'not known')
 -- and the words of its function that say so ('because'). callctl puts it in the place of the query 'hook' of facts.sql and of a
--- question of preflight. Nothing is run, and what a function calls is not followed.
+-- question of preflight, with the tables to look at in the place of 'watched'. Nothing is run, and what a function calls is not followed.
 -- A BEFORE ROW trigger keeps the row if it returns NEW, for a DELETE if it returns OLD. Known are RETURN NEW and OLD, COALESCE of the two,
 -- and CASE over TG_OP of the two with an ELSE (for which operation which of them is not looked at); an alias for NEW or OLD counts as that.
 -- NULL anywhere in what is returned may swallow the row.
 -- Not known is any other RETURN, a NEW or OLD that is assigned as a whole, and what is not written in PL/pgSQL: save the server's own
 -- functions and those of contrib that always return their row. An AFTER trigger shows it where its text deletes from its own table.
-WITH hooked AS (
+WITH watched AS (
+  SELECT oid FROM pg_catalog.pg_class
+), hooked AS (
   SELECT t.oid, l.lanname AS language, c.relname AS own,
          t.tgtype::integer & 3 = 3 AS before_row, t.tgtype::integer & 66 = 0 AS after,
          t.tgtype::integer & 4 <> 0 AS inserts, t.tgtype::integer & 8 <> 0 AS deletes, t.tgtype::integer & 16 <> 0 AS updates,
@@ -21,7 +23,7 @@ WITH hooked AS (
   JOIN pg_catalog.pg_proc AS p ON p.oid = t.tgfoid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
   JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
-  WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
+  WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgrelid IN (SELECT oid FROM watched)
     AND (t.tgtype::integer & 3 = 3 OR t.tgtype::integer & 66 = 0 AND t.tgtype::integer & 20 <> 0 AND p.prosrc ~* '\mdelete\M')
 ), body AS (
   SELECT f.*,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, LiteralString
@@ -140,12 +140,26 @@ def splice(sql: LiteralString, edits: Iterable[Edit]) -> LiteralString:
     return "".join((*parts, sql[last:]))
 
 
-def with_query(sql: LiteralString, name: str, query: str) -> LiteralString:
-    """The text with another query in the parentheses that it names: ``name AS (…)``, or ``(…) AS name``.
+def with_queries(sql: LiteralString, queries: Mapping[str, str]) -> LiteralString:
+    """The text with other queries in the parentheses that it names: ``name AS (…)``, or ``(…) AS name``.
 
-    Raises ValueError where it names none so, or more than one.
+    Raises ValueError if it names one of them nowhere, or more than once.
     """
     stream = tokens(sql)
+    edits = []
+    for name, query in queries.items():
+        opening, closing = _named(stream, name)
+        edits.append(Edit(stream[opening].end, stream[closing].start, f"\n{query}\n"))
+    return splice(sql, edits)
+
+
+def with_query(sql: LiteralString, name: str, query: str) -> LiteralString:
+    """As :func:`with_queries`, for one."""
+    return with_queries(sql, {name: query})
+
+
+def _named(stream: Sequence[Token], name: str) -> tuple[int, int]:
+    """Where the parentheses around the query of this name are."""
     spans = []
     for index, token in enumerate(stream):
         if not token.says(name):
@@ -157,8 +171,7 @@ def with_query(sql: LiteralString, name: str, query: str) -> LiteralString:
             spans.append((_partner(stream, index - 2, -1), index - 2))
     if len(spans) != 1:
         raise ValueError(f"{len(spans)} queries are named {name}")
-    ((opening, closing),) = spans
-    return splice(sql, [Edit(stream[opening].end, stream[closing].start, f"\n{query}\n")])
+    return spans[0]
 
 
 def _partner(stream: Sequence[Token], index: int, direction: int) -> int:

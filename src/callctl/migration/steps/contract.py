@@ -19,7 +19,7 @@ from sqlglot import TokenType
 from callctl.files import read_sql, sql_root
 from callctl.statements.naming import DOCUMENTED_SCHEMA, SOFT_DELETE, Naming, TableNaming
 from callctl.statements.script import Check, Statement
-from callctl.statements.tokens import Edit, identifier, literal, splice, tokens, with_query
+from callctl.statements.tokens import Edit, identifier, literal, splice, tokens, with_queries, with_query
 
 STORE = "callctl"
 # The query in whose place hooks_sql() is put.
@@ -34,12 +34,30 @@ KINDS = MappingProxyType(
         "function": "functions",
     }
 )
+# The query of facts.sql for the facts of each kind.
+FACTS = MappingProxyType(
+    {
+        **KINDS,
+        "schema": "schemas",
+        "child table": "child_tables",
+        "foreign key": "foreign_keys",
+        "extension": "extensions",
+        "sequence": "sequences",
+        "rule": "rules",
+        "policy": "policies",
+    }
+)
 # The platform's tables, beside its new ones, whose rows the migration writes or refers to.
 RELIED_ON = tuple(
     f"{DOCUMENTED_SCHEMA}.{table}"
     for table in ("users", "companies", "chatbot_packages", "chatbots", "ai_models", "end_users", "conversations")
 )
 _NOTHING_MADE = "SELECT NULL::text AS kind, NULL::text AS relation, NULL::text AS name"
+_NO_FACT = """SELECT NULL::text AS relation, NULL::text AS kind, NULL::text AS name, NULL::text AS property,
+  NULL::text AS value WHERE false"""
+_NO_DIFFERENCE = """SELECT NULL::text AS "check", NULL::integer AS step, NULL::text AS relation, NULL::text AS kind,
+  NULL::text AS name, NULL::text AS problem, NULL::text AS property, NULL::text AS expected, NULL::text AS found,
+  NULL::jsonb AS facts WHERE false"""
 _PLATFORM_FUNCTION = "update_updated_at_column()"
 # What pg_catalog.quote_ident() puts in quotes although lexer.identifier() need not.
 _KEYWORDS = frozenset(
@@ -180,22 +198,31 @@ def differences_sql(
         "relied": [_Names(naming, table).adapted(table) for table in relied],
         "objects": [_wanted(expectation, naming, alone) for expectation in expected],
     }
-    text = json.dumps(asked, ensure_ascii=False)
-    facts = with_query(_facts(), "asked", "SELECT what FROM contract")
-    query = with_query(read_sql("migration/steps/contract.sql"), "fact", facts)
+    together = bool(own or whole or relied)
+    kinds = set(FACTS) if together else {expectation.kind for expectation in expected}
+    queries = {
+        "contract": f"SELECT {literal(json.dumps(asked, ensure_ascii=False))}::jsonb AS what",
+        "fact": _facts("SELECT what FROM contract", kinds),
+    }
     if all(expectation.always is None for expectation in expected):
-        query = with_query(query, "made", _NOTHING_MADE)  # the table callctl.made may be what is wrong
-    return with_query(query, "contract", f"SELECT {literal(text)}::jsonb AS what")
+        queries["made"] = _NOTHING_MADE  # the table callctl.made may be what is wrong
+    if not together:
+        queries["addition"] = _NO_DIFFERENCE
+    return with_queries(read_sql("migration/steps/contract.sql"), queries)
 
 
 def facts_sql(schemas: Collection[str]) -> str:
     """The query for every fact of these schemas: relation, kind, name, property, value."""
     asked = {"tables": [(name, None) for name in schemas], "functions": [(name, None) for name in schemas]}
-    return with_query(_facts(), "asked", f"SELECT {literal(json.dumps(asked))}::jsonb AS what")
+    return _facts(f"SELECT {literal(json.dumps(asked))}::jsonb AS what", FACTS)
 
 
-def _facts() -> LiteralString:
-    return with_query(read_sql("migration/steps/facts.sql"), HOOK, hooks_sql())
+def _facts(asked: str, kinds: Collection[str]) -> LiteralString:
+    """The query for the facts of these kinds: to plan the others takes as long as to read these."""
+    queries = {query: _NO_FACT for kind, query in FACTS.items() if kind not in kinds}
+    if "trigger" in kinds:
+        queries[HOOK] = with_query(hooks_sql(), "watched", "SELECT oid FROM relation")
+    return with_queries(read_sql("migration/steps/facts.sql"), {"asked": asked, **queries})
 
 
 def hooks_sql() -> LiteralString:
