@@ -92,6 +92,8 @@ class Code(StrEnum):
     CATALOG_UNREADABLE = auto()
     # The steps.
     PREFLIGHT_BLOCKERS = auto()
+    PLAN_OUTDATED = auto()
+    PLAN_FILE = auto()
     STEP_NOT_APPLIED = auto()
     STEP_PARTLY_APPLIED = auto()
     CHECK_FAILED = auto()

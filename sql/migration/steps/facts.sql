@@ -3,7 +3,7 @@
 -- of which: {"tables": [[schema, table], ...], "functions": [[schema, name], ...]}; a null in the place of a name is every one.
 -- Not included, because no step promises them: grants, comments, tablespaces, statistics targets, storage parameters of tables, the
 -- order of columns, the names of NOT NULL constraints; of the platform's schema owners, too. No lock beyond ACCESS SHARE.
--- Each kind is a query of its own, so that callctl can leave out those that nobody asks for.
+-- Each kind is a query of its own, so that callctl can leave out those that a check does not need.
 WITH asked AS (
   SELECT '{}'::jsonb AS what
 ), relation AS (

@@ -532,6 +532,21 @@ InPlace: TypeAlias = Annotated[
     bool,
     typer.Option("--in-place", help="Take back step 1 in place; clients wait while PostgreSQL rewrites users."),
 ]
+TruncateAvatars: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--truncate-avatars",
+        help="Cut avatar URLs over 500 characters to fit the old column; callctl saves the full ones.",
+    ),
+]
+PlanFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE.json",
+        help="Run this plan of migrate plan --out, and only if nothing that it depends on has changed.",
+    ),
+]
 RunReport: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="FILE.html", help="Also write an HTML report of the run, however it ends."),
@@ -556,10 +571,11 @@ class RunOptions:
     pause_file: PauseFile = None
     new_tables_row_security: NewTablesRowSecurity = None
     report: RunReport = None
+    plan: PlanFile = None
 
     def settings(self) -> dict[str, object]:
         """Those that are settings, by their names there."""
-        asked_here = ("atomic", "dry_run", "wait", "yes", "report")
+        asked_here = ("atomic", "dry_run", "wait", "yes", "report", "plan")
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in asked_here}
 
 

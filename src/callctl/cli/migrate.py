@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 from callctl import files
 from callctl.cli import common
 from callctl.cli.common import (
+    Atomic,
     BackupTakenAt,
     ConfirmDatabase,
     DeferDrops,
@@ -20,6 +22,7 @@ from callctl.cli.common import (
     RunOptions,
     Shadow,
     StatementTimeout,
+    TruncateAvatars,
     Wide,
     Yes,
     with_run_options,
@@ -32,9 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callctl.config.settings import Settings
-    from callctl.events import Event, OnEvent
+    from callctl.events import Direction, Event, OnEvent
     from callctl.migration.checks.findings import Finding
     from callctl.migration.planning import Plan, Wish
+    from callctl.migration.reviewed import ReviewedPlan
 
 # ``--report``: the page of a run, written when it begins, after each step, and however it ends.
 
@@ -121,17 +125,54 @@ class RunReport:
                 render.warning(f"the report could not be written: {reason}: {self._file}")
 
 
+# ``--plan``: the plan that was reviewed, in the place of the options that say what to do.
+
+
+def reviewed_plan(options: RunOptions, direction: Direction, given: Mapping[str, bool]) -> ReviewedPlan | None:
+    """The plan that ``--plan`` names, if it is there. Raises UsageError where ``given`` options would say otherwise."""
+    if options.plan is None:
+        return None
+    from pathlib import Path
+
+    from callctl.migration import reviewed
+
+    contradicting = [name for name, is_given in ({**given, "--atomic": options.atomic}).items() if is_given]
+    if contradicting:
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--plan says what to do, and so does {contradicting[0]}",
+            hint=f"leave out {contradicting[0]}, or make a plan with it: callctl migrate plan --out FILE",
+        )
+    plan = reviewed.read(Path(options.plan))
+    if plan.direction != direction:
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"{options.plan} is a plan for migrate {plan.direction}",
+            hint=f"run callctl migrate {plan.direction} --plan {shlex.quote(options.plan)}",
+        )
+    return plan
+
+
 # What ``migrate up`` and ``migrate down`` have in common: look, ask, run, show what was done.
 
 
-def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str | None = None) -> None:
+def take_steps(
+    settings: Settings,
+    wish: Wish,
+    options: RunOptions,
+    named: str | None = None,
+    reviewed: ReviewedPlan | None = None,
+) -> None:
     """Look, ask, run, and show what was done. ``named`` is the database that is meant, where a name was given.
+
+    ``reviewed``: the plan that the wish is from, compared under the lock.
 
     A person who is asked first sees what preflight finds; the run looks again, under the lock. Without a question, the
     run alone looks, and shows it.
     """
     from callctl.config.database_url import is_production
     from callctl.migration import migrate
+    from callctl.migration import reviewed as review
     from callctl.render import migration as render_answers
     from callctl.render import progress as render_progress
 
@@ -142,7 +183,10 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
         common.answering()
         with common.connected(settings) as connection:
             common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
-            render_answers.plan(migrate.plan(connection, settings, wish), settings.output)
+            planned = migrate.plan(connection, settings, wish)
+            if reviewed is not None:
+                review.assert_unchanged(reviewed, review.make(connection, settings, wish))
+            render_answers.plan(planned, settings.output)
         return
     asked = False
     if not options.yes or by_name or named is not None:
@@ -160,7 +204,9 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
                 _show(findings, wish)
 
         on_findings = show if report.wanted or not asked else None
-        run = migrate.take(settings, wish, wait=options.wait, on_event=report, on_findings=on_findings)
+        run = migrate.take(
+            settings, wish, reviewed=reviewed, wait=options.wait, on_event=report, on_findings=on_findings
+        )
     render_answers.run(run, settings.output, common.target())
 
 
@@ -293,6 +339,8 @@ Examples:
   callctl migrate plan --to 4                   up to and including step 4
   callctl migrate plan --defer-drops            keep the old type columns
   callctl migrate plan --down > rollback.sql    the rollback
+  callctl migrate plan --out plan.json          a file to review
+  callctl migrate up --plan plan.json           run just that
 """
 
 
@@ -308,8 +356,14 @@ def plan(
         ),
     ] = None,
     defer_drops: DeferDrops = False,
+    atomic: Atomic = False,
+    truncate_avatars: TruncateAvatars = False,
     shadow: Shadow = False,
     in_place: InPlace = False,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.json", help="Also write the plan to a file, for migrate up --plan or down --plan."),
+    ] = None,
 ) -> None:
     """Show the SQL that would run on this database. Changes nothing."""
     common.answering()
@@ -319,9 +373,17 @@ def plan(
             "--defer-drops applies to migrate up only",
             hint="leave it out: down takes back applied steps only",
         )
+    if truncate_avatars and not down:
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            "--truncate-avatars applies to migrate down only",
+            hint="leave it out: up makes the column wider",
+        )
     target = common.step_number(to, lowest=0 if down else 1)
+    if out is not None:
+        files.assert_new(out)
     settings = common.settings(context)
-    from callctl.migration import migrate
+    from callctl.migration import migrate, reviewed
     from callctl.render import migration as render_answers
 
     with common.connected(settings) as connection:
@@ -329,10 +391,15 @@ def plan(
             "down" if down else "up",
             target,
             defer_drops=defer_drops,
+            atomic=atomic,
+            truncate_avatars=truncate_avatars,
             through_shadow=_through_shadow(shadow, in_place),
         )
         planned = migrate.plan(connection, settings, wish)
+        on_file = reviewed.make(connection, settings, wish) if out is not None else None
     render_answers.plan(planned, settings.output)
+    if out is not None and on_file is not None:
+        render_answers.plan_on_file(on_file, files.create_private(out, reviewed.write(on_file)))
 
 
 UP_EPILOG = """
@@ -375,7 +442,9 @@ def up(
     )
     from callctl.migration.migrate import Wish
 
-    take_steps(settings, Wish("up", target, defer_drops=defer_drops, atomic=run.atomic), run)
+    reviewed = reviewed_plan(run, "up", {"--to": to is not None, "--defer-drops": defer_drops})
+    wish = Wish("up", target, defer_drops=defer_drops, atomic=run.atomic) if reviewed is None else reviewed.wish
+    take_steps(settings, wish, run, reviewed=reviewed)
 
 
 DOWN_EPILOG = """
@@ -407,13 +476,7 @@ def down(
         typer.Option(metavar="N", help="Roll back to this step, which stays applied."),
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Roll back every step; the same as --to 0.")] = False,
-    truncate_avatars: Annotated[
-        bool,
-        typer.Option(
-            "--truncate-avatars",
-            help="Cut avatar URLs over 500 characters to fit the old column; callctl saves the full ones.",
-        ),
-    ] = False,
+    truncate_avatars: TruncateAvatars = False,
     shadow: Shadow = False,
     in_place: InPlace = False,
     *,
@@ -421,11 +484,19 @@ def down(
     confirm_database: ConfirmDatabase = None,
 ) -> None:
     """Roll back applied steps without losing rows. Needs --to N or --all."""
-    if (to is None) == (not all_):
+    if run.plan is None and (to is None) == (not all_):
         code, problem = Code.OPTIONS_CONFLICT, "--to N and --all contradict each other"
         if to is None:
             code, problem = Code.OPTION_MISSING, "down needs --to N or --all"
         raise UsageError(code, problem, hint="use either --to N, which keeps steps 1 to N, or --all")
+    given = {
+        "--to": to is not None,
+        "--all": all_,
+        "--truncate-avatars": truncate_avatars,
+        "--shadow": shadow,
+        "--in-place": in_place,
+    }
+    reviewed = reviewed_plan(run, "down", given)
     target = common.step_number(to, lowest=0) or 0
     through_shadow = _through_shadow(shadow, in_place)
     if shadow and run.atomic:
@@ -438,7 +509,7 @@ def down(
     from callctl.migration.migrate import Wish
 
     wish = Wish("down", target, atomic=run.atomic, truncate_avatars=truncate_avatars, through_shadow=through_shadow)
-    take_steps(settings, wish, run, confirm_database)
+    take_steps(settings, wish if reviewed is None else reviewed.wish, run, confirm_database, reviewed)
 
 
 def _through_shadow(shadow: bool, in_place: bool) -> bool | None:

@@ -17,6 +17,7 @@ __all__ = [
     "plan",
     "planning",
     "preflight",
+    "reviewed",
     "run",
     "run_record",
     "status",

@@ -20,7 +20,8 @@ from callctl.errors import Code, Interrupted, Refused, State
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
 from callctl.files import read_sql
 from callctl.migration.checks.preflight import MATTERS, Finding, preflight
-from callctl.migration.planning import Plan, PlannedStep, Wish, deferral, plan, prepared
+from callctl.migration.planning import Plan, PlannedStep, Wish, command, deferral, plan
+from callctl.migration.reviewed import ReviewedPlan, assert_unchanged, plan_as_read, prepared_steps
 from callctl.migration.run import script as runner
 from callctl.migration.run import transactions
 from callctl.migration.run.failures import failure, translated, waits_for
@@ -150,14 +151,19 @@ def take(
     settings: Settings,
     wish: Wish,
     *,
+    reviewed: ReviewedPlan | None = None,
     wait: bool = False,
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
 ) -> Migrated:
-    """Take the steps that the operator asked for: :func:`up` or :func:`down`, with what they raise."""
+    """Take the steps that the operator asked for: :func:`up` or :func:`down`, with what they raise.
+
+    ``reviewed``: the plan that this wish is from. Raises Refused, with nothing
+    changed, unless everything that it depends on is as it was.
+    """
     began = time.monotonic()
     try:
-        return _at_work(settings, wish, began, wait=wait, on_event=on_event, on_findings=on_findings)
+        return _at_work(settings, wish, reviewed, began, wait=wait, on_event=on_event, on_findings=on_findings)
     except KeyboardInterrupt:
         # Before the first step, or after the last: no step is under way.
         raise Interrupted(
@@ -169,7 +175,14 @@ def take(
 
 
 def _at_work(
-    settings: Settings, wish: Wish, began: float, *, wait: bool, on_event: OnEvent, on_findings: OnFindings | None
+    settings: Settings,
+    wish: Wish,
+    reviewed: ReviewedPlan | None,
+    began: float,
+    *,
+    wait: bool,
+    on_event: OnEvent,
+    on_findings: OnFindings | None,
 ) -> Migrated:
     direction, to = wish.direction, wish.to
     with at_work(settings, command=f"migrate {direction}", wait=wait, on_event=on_event) as (connection, lock):
@@ -186,10 +199,9 @@ def _at_work(
             if state.edited:
                 on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
-        ready = [
-            (step, *prepared(step, direction, current, shadowed=shadowed and step.number == SHADOWED))
-            for step in wanted
-        ]
+        ready = prepared_steps(wanted, direction, current, shadowed=shadowed)
+        if reviewed is not None:
+            assert_unchanged(reviewed, plan_as_read(connection, settings, wish, current.naming, ready))
         if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
             make_ready(connection, settings, current.naming, on_event)  # it may be an older callctl's, or damaged
         if wanted:
@@ -218,9 +230,7 @@ def _at_work(
                 ),
             )
         pace = Pace(settings, connection, on_event)
-        run = transactions.Run(
-            connection, lock, pace, settings, settings.schema, 0, direction, on_event, _command(wish)
-        )
+        run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event, command(wish))
         taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
@@ -255,18 +265,6 @@ def _notes(connection: Connection, naming: Naming, taken: Sequence[MigratedStep]
         " BYPASSRLS read it"
         for table, owner in rows
     )
-
-
-def _command(wish: Wish) -> str:
-    """The command that resumes what this wish began."""
-    words = ["callctl migrate", wish.direction]
-    if wish.to is not None:
-        words += ["--to", str(wish.to)] if wish.to or wish.direction == "up" else ["--all"]
-    words += ["--defer-drops"] if wish.defer_drops else []
-    words += ["--truncate-avatars"] if wish.truncate_avatars else []
-    if wish.through_shadow is not None:
-        words.append("--shadow" if wish.through_shadow else "--in-place")
-    return " ".join([*words, *(["--atomic"] if wish.atomic else [])])
 
 
 def _on(yes: bool) -> str:

@@ -131,6 +131,18 @@ class Wish:
     through_shadow: bool | None = None
 
 
+def command(wish: Wish) -> str:
+    """The command that resumes what this wish began."""
+    words = ["callctl migrate", wish.direction]
+    if wish.to is not None:
+        words += ["--to", str(wish.to)] if wish.to or wish.direction == "up" else ["--all"]
+    words += ["--defer-drops"] if wish.defer_drops else []
+    words += ["--truncate-avatars"] if wish.truncate_avatars else []
+    if wish.through_shadow is not None:
+        words.append("--shadow" if wish.through_shadow else "--in-place")
+    return " ".join([*words, *(["--atomic"] if wish.atomic else [])])
+
+
 @dataclass(frozen=True)
 class PlannedStep:
     """One step and its statements as they will be sent to this database; and what subscribers of its tables need."""

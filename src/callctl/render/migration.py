@@ -5,6 +5,7 @@ The functions that make the documents (``*_document``) fill the shapes of ``rend
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, timedelta
@@ -17,6 +18,8 @@ from callctl.render import tenants as render_tenants
 from callctl.render.console import table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from callctl.config.database_url import Target
     from callctl.config.settings import Output, Settings
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from callctl.migration.live_runs import Committed, LiveRun, Session
     from callctl.migration.migrate import Migrated
     from callctl.migration.planning import Plan, PlannedStep
+    from callctl.migration.reviewed import ReviewedPlan
     from callctl.migration.steps.numbered import Status, StepState
     from callctl.render import documents
 
@@ -395,6 +399,15 @@ def plan(plan: Plan, output: Output) -> None:
     for notice in plan.notices:
         render.note(f"note: {notice}")
     render.answer(output, lambda: plan_document(plan), lambda: _plan_text(plan))
+
+
+def plan_on_file(plan: ReviewedPlan, file: Path) -> None:
+    """Where the plan was written, and how to run it."""
+    if plan.blockers:
+        blockers = render.counted(len(plan.blockers), "blocker")
+        render.warning(f"preflight found {blockers}, so migrate {plan.direction} refuses: see callctl preflight")
+    run = f"callctl migrate {plan.direction} --plan {shlex.quote(str(file))}"
+    render.note(f"plan written to {file}; to run it: {run}")
 
 
 def _plan_text(plan: Plan) -> None:

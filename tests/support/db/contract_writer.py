@@ -23,6 +23,7 @@ from callctl.sandbox.lifecycle import create_database, fill
 from callctl.sandbox.server import Server, start_server
 from callctl.statements.naming import DOCUMENTED_SCHEMA
 
+SCHEMAS = ((DOCUMENTED_SCHEMA, None), (STORE, None))
 Object: TypeAlias = tuple[str, str, str]  # relation, kind, name
 Catalog: TypeAlias = dict[Object, dict[str, str]]
 
@@ -42,7 +43,7 @@ ALWAYS = {f"function {DOCUMENTED_SCHEMA} update_updated_at_column()": ["returns"
 def look(connection: psycopg.Connection[Any]) -> Catalog:
     """Every fact of the platform's schema and of callctl's."""
     catalog: Catalog = {}
-    rows = connection.execute(facts_sql((DOCUMENTED_SCHEMA, STORE))).fetchall()
+    rows = connection.execute(facts_sql(SCHEMAS, SCHEMAS)).fetchall()
     for relation, kind, name, fact, value in rows:
         if fact in ("writes", "events", "callctl's owner"):  # of what others have added; of this database
             continue

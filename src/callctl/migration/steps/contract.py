@@ -175,14 +175,14 @@ def differences_sql(
         {expectation.relation for expectation in expected if expectation.step == 0 and expectation.kind == "table"}
     )
     everything = [(STORE, None)] if own else []
-    tables = {_pair(relation, naming) for relation in relied}
+    tables = {named(relation, naming) for relation in relied}
     tables |= {
-        _pair(expectation.relation, naming)
+        named(expectation.relation, naming)
         for expectation in expected
         if expectation.kind not in ("function", "schema")
     }
     functions = {
-        (_pair(expectation.relation, naming)[0], expectation.name.partition("(")[0])
+        (named(expectation.relation, naming)[0], expectation.name.partition("(")[0])
         for expectation in expected
         if expectation.kind == "function"
     }
@@ -192,7 +192,7 @@ def differences_sql(
         "whole": [_Names(naming, table).adapted(table) for table in whole],
         "own": own,
         "archived": [
-            f"{STORE}.{_pair(table, naming)[1]}"
+            f"{STORE}.{named(table, naming)[1]}"
             for table in own_tables({expectation.step for expectation in expectations()})
         ],
         "relied": [_Names(naming, table).adapted(table) for table in relied],
@@ -211,9 +211,12 @@ def differences_sql(
     return with_queries(read_sql("migration/steps/contract.sql"), queries)
 
 
-def facts_sql(schemas: Collection[str]) -> str:
-    """The query for every fact of these schemas: relation, kind, name, property, value."""
-    asked = {"tables": [(name, None) for name in schemas], "functions": [(name, None) for name in schemas]}
+def facts_sql(tables: Collection[tuple[str, str | None]], functions: Collection[tuple[str, str | None]]) -> str:
+    """The query for every fact of these: relation, kind, name, property, value.
+
+    Each is a schema and a name as the catalog holds them; None is every table or function of the schema.
+    """
+    asked = {"tables": list(tables), "functions": list(functions)}
     return _facts(f"SELECT {literal(json.dumps(asked))}::jsonb AS what", FACTS)
 
 
@@ -268,7 +271,7 @@ def _wanted(expectation: Expected, naming: Naming, alone: bool) -> dict[str, Any
         name = expectation.name.partition("(")[0] if expectation.kind == "function" else names.plain(expectation.name)
         wanted["made"], wanted["always"] = [expectation.kind, owner, name], expectation.always
     if alone and (column := _goes_with(expectation)) is not None:
-        wanted["while"] = [*_pair(column.relation, naming), _Names(naming, column.relation).plain(column.name)]
+        wanted["while"] = [*named(column.relation, naming), _Names(naming, column.relation).plain(column.name)]
     return wanted
 
 
@@ -304,7 +307,7 @@ def _table_of(expectation: Expected) -> str:
     )
 
 
-def _pair(relation: str, naming: Naming) -> tuple[str, str]:
+def named(relation: str, naming: Naming) -> tuple[str, str]:
     """The schema and the table, as the catalog holds their names."""
     schema, _, table = relation.partition(".")
     return (naming.schema if schema == DOCUMENTED_SCHEMA else schema), table
