@@ -149,7 +149,7 @@ def assert_new(name: str) -> None:
     if there:
         raise _there_already(path)
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-        raise unwritable(path, OSError(0, "its directory is not there, or not yours to write to"))
+        raise unwritable(path, OSError(0, "its directory does not exist, or you have no write permission"))
 
 
 def _there_already(path: Path) -> Refused:
@@ -207,7 +207,7 @@ def write_whole(path: Path, text: str, *, replace: bool) -> None:
             file.flush()
             os.fsync(file.fileno())
         if not replace and os.path.lexists(path):
-            raise FileExistsError(17, "it is there already", str(path))
+            raise FileExistsError(17, "the file exists already", str(path))
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -246,7 +246,7 @@ def assert_marked(directory: Path, hint: str) -> None:
     if os.path.lexists(directory) and not is_marked(directory):
         raise Refused(
             Code.NOT_MADE_BY_CALLCTL,
-            f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is",
+            f"callctl did not make {directory}, which has no mark of callctl; it was not changed",
             hint=hint,
         )
 

@@ -205,20 +205,21 @@ def _options(connection: Connection) -> str:
 
 def _hint(failure: str) -> str:
     if "SSL support is not compiled in" in failure:
-        return "install PostgreSQL's client programs of your system, or set CALLCTL_PG_BIN: this pg_dump has no TLS"
+        return "install your system's PostgreSQL client programs, or set CALLCTL_PG_BIN: this pg_dump has no TLS"
     if "permission denied" in failure:
-        return "connect as a role that may read everything in the database (pg_read_all_data), or leave schemas out"
+        return "connect as a role that may read all tables (pg_read_all_data), or leave schemas out"
     if "row-level security" in failure:
-        return "connect as the tables' owner, or as a role with BYPASSRLS: this one sees only some of the rows"
+        return "connect as the tables' owner, or as a role with BYPASSRLS: row-level security hides rows from this role"
     if "conflict with recovery" in failure:
         return "raise max_standby_streaming_delay, or take the backup from the primary: the standby ended the dump"
     if KILLED in failure:
         return (
-            "see the system's log for who killed it, the out-of-memory killer for one; then run the same command again"
+            "find in the system's log what killed pg_dump (often the out-of-memory killer), then run the same"
+            " command again"
         )
     if "No space left" in failure:
-        return "make room, or name a file on another disk"
-    return "fix what it names, then run the same command again"
+        return "free disk space, or name a file on another disk"
+    return "fix the cause that pg_dump names, then run the same command again"
 
 
 @contextlib.contextmanager

@@ -46,8 +46,8 @@ def report_file(options: RunOptions) -> Path | None:
     if options.dry_run:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--report is for a run, and --dry-run runs nothing",
-            hint="leave one of them out; callctl migrate plan prints what would run",
+            "--report needs a run, and --dry-run runs nothing",
+            hint="give only one of the two options; callctl migrate plan prints what would run",
         )
     if not options.report.endswith((".html", ".htm")):
         raise UsageError(
@@ -317,7 +317,7 @@ def plan(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--defer-drops applies to migrate up only",
-            hint="leave it out: down takes back applied steps only",
+            hint="remove --defer-drops: down takes back applied steps only",
         )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
@@ -445,7 +445,9 @@ def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
     """What the two options say together; None where neither is given."""
     if shadow and in_place:
         raise UsageError(
-            Code.OPTIONS_CONFLICT, "--shadow and --in-place exclude each other", hint="use one of them, or neither"
+            Code.OPTIONS_CONFLICT,
+            "--shadow and --in-place exclude each other",
+            hint="give one of the two options, or neither",
         )
     return shadow if shadow or in_place else None
 
@@ -481,7 +483,7 @@ def adopt(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--changed-records records no step, so none can be deferred",
-            hint="use one of the two",
+            hint="give only one of the two options",
         )
     settings = common.settings(context)
     if changed_records:
@@ -492,7 +494,7 @@ def adopt(
     from callctl.render import progress as render_progress
 
     with common.connected(settings, writes=True) as connection:
-        common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
+        common.confirm(connection, settings, "Record the steps whose checks pass", yes=yes)
     with render_progress.running(settings.output) as on_event:
         adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
     exit_code = 0 if all(step.adopted for step in adopted) else 3
@@ -513,7 +515,9 @@ def _accept(settings: Settings, *, yes: bool) -> None:
             changed = store.changed_records(connection)
         if changed:
             render_answers.changed_records(changed)
-            common.confirm(connection, settings, "Accept this: what is gone from these tables stays gone", yes=yes)
+            common.confirm(
+                connection, settings, "Accept this: the lost rows of these tables cannot be restored", yes=yes
+            )
     with render_progress.running(settings.output) as on_event:
         accepted = adoption.adopt_records(settings, on_event)
     render_answers.accepted(accepted, settings.output, common.target())

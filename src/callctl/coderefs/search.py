@@ -212,7 +212,7 @@ COLUMN = "chatbot_type"  # the column of chatbots and chatbot_packages, and the 
 LARGEST = 5_000_000  # bytes; what is larger is data or a bundle, and not edited by hand
 _WIDTH = 120
 _AROUND = 200
-_LARGE = "is over 5 MB and names the column: look for yourself"
+_LARGE = "is larger than 5 MB and names the column: search it by hand"
 _ALLOW = re.compile(r"\bcallctl:\s*allow\b")
 
 
@@ -304,8 +304,8 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
     except ValueError as error:
         raise UsageError(
             Code.OPTION_VALUE,
-            f"--column is not the name of a column: {str(error)!r}",
-            hint=f"give it as the database or the code has it, such as {COLUMN}",
+            f"--column is not a column name: {str(error)!r}",
+            hint=f"give the column as the database or the code spells it, such as {COLUMN}",
         ) from None
     source_tree = tree(tuple(paths), tuple(exclude))
     skipped = [Skipped(name, why) for name, why in source_tree.unread]
@@ -334,14 +334,14 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
         text, odd = _text(data)
         held[name] = file_refs(name, text, spellings)
         if not held[name].sure:
-            odd = odd or "a part of it cannot be parsed, so its comments count as code"
+            odd = odd or "a part of the file cannot be parsed, so its comments count as code"
         if odd:
             skipped.append(Skipped(name, odd, read=True))
     if not files:
         raise Refused(
             Code.NO_SOURCE_FILES,
-            f"there is no source file to read in {', '.join(paths)}",
-            hint="name the directories that hold your source; finding nothing in nothing would prove nothing",
+            f"found no source file in {', '.join(paths)}",
+            hint="name the directories that hold your source: an empty search proves nothing",
         )
     _follow_names(source_tree.files, held, spellings)
     references = tuple(reference for name in source_tree.files if name in held for reference in held[name].references)
@@ -441,7 +441,7 @@ def _bytes(path: Path, spellings: Spellings) -> tuple[bytes | None, str]:
         wide = _wide(data)
         if wide is not None:
             if len(data) == LARGEST:
-                return None, f"is {wide.upper()} and over 5 MB"
+                return None, f"is {wide.upper()} and larger than 5 MB"
             return data.decode(wide, errors="replace").encode(), ""
         if b"\0" in data and not _is_text(data):
             return None, "is binary"
@@ -484,7 +484,7 @@ def _text(data: bytes) -> tuple[str, str]:
     try:
         return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError:
-        return data.decode("latin-1"), "is not UTF-8 and was read as Latin-1"
+        return data.decode("latin-1"), "is not in UTF-8 and was read as Latin-1"
 
 
 def _shown(text: str, start: int, end: int, line: tuple[int, int]) -> str:

@@ -164,8 +164,8 @@ def in_the_middle(connection: Connection, schema: str) -> LockHeld:
     holder = f" (pid {others[0].pid}, {others[0].application_name or 'unknown'}, for {others[0].age})" if others else ""
     return LockHeld(
         Code.LOCK_HELD,
-        f"another callctl{holder} is in the middle of a statement on schema {schema}",
-        hint="wait for it to finish, then run the same command again: it resumes from what was committed",
+        f"another callctl{holder} is running a statement on schema {schema}",
+        hint="wait for that callctl to finish, then run the same command again: it resumes from the committed work",
         state=UNKNOWN,
     )
 

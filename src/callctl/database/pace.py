@@ -77,7 +77,7 @@ class Pace:
                     Code.REPLICA_BEHIND,
                     f"replica {name} has been more than {self._settings.max_replication_lag_ms / 1000:g} s behind"
                     f" (max_replication_lag) for {waited:.0f} s; stopped between two batches",
-                    hint="wait for it, or set a larger --max-replication-lag; then run the same command again",
+                    hint="wait for the replica, or set a larger --max-replication-lag; then run the same command again",
                 )
             self._on_event(Waiting(f"replica {name}, {seconds:.0f} s behind", waited))
             time.sleep(POLL_SECONDS)

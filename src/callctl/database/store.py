@@ -183,8 +183,8 @@ def _assert_layout(connection: Connection) -> None:
     if old is not None:
         raise Refused(
             Code.STORE_VERSION,
-            "schema callctl was made by an earlier development version, which kept saved values in another form",
-            hint="roll back all steps with that version (migrate down --all), then run DROP SCHEMA callctl CASCADE;",
+            "an earlier development version made schema callctl and stored saved values in another form",
+            hint="run migrate down --all with that version, then DROP SCHEMA callctl CASCADE;",
         )
 
 
@@ -222,7 +222,7 @@ def assert_recognised(connection: Connection) -> bool:
     for problem in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
         raise Unreadable(
             Code.STORE_UNREADABLE,
-            f"callctl's own schema here belongs to role {problem.owner}, and role {problem.reader} may not read it",
+            f"role {problem.reader} may not read schema callctl, which role {problem.owner} owns",
             hint=problem.remedy,
         )
     names = ("history", "installation", "definition")
@@ -232,9 +232,9 @@ def assert_recognised(connection: Connection) -> bool:
     if 0 < len(there) < len(names):
         raise Refused(
             Code.STORE_NAME_TAKEN,
-            f"schema callctl of this database is not callctl's own: it has callctl.{there[0][0]}, but not all of"
+            f"schema callctl of this database was not made by callctl: it has callctl.{there[0][0]}, but not all of"
             f" {', '.join(names)}",
-            hint="rename that schema: callctl keeps its history and what it saves in a schema of that name",
+            hint="rename that schema: callctl keeps its history and its saved values in a schema named callctl",
         )
     return bool(there)
 
@@ -248,7 +248,7 @@ def assert_owner(connection: Connection, platform_schema: str) -> None:
         raise Refused(
             Code.STORE_OTHER_SCHEMA,
             f'schema callctl of this database belongs to the migration of schema "{row[0]}", not "{platform_schema}"',
-            hint=f"name it with --schema {shlex.quote(row[0])}; one database holds one migration",
+            hint=f"add --schema {shlex.quote(row[0])}; a database holds one migration",
         )
 
 
@@ -290,8 +290,8 @@ def _not_recorded(stored: str, table: str) -> StepFailed:
     """The error for a row of callctl's own that is not stored as it was written."""
     return StepFailed(
         Code.NOT_STORED,
-        f"{stored} is not stored in {table} as it was written; this transaction was rolled back",
-        hint=f"run callctl verify to see the trigger or rule on {table}; drop it, then run the same command again",
+        f"{table} does not hold {stored} as callctl wrote it; this transaction was rolled back",
+        hint=f"drop the trigger or rule on {table} that callctl verify names, then run the same command again",
     )
 
 

@@ -129,7 +129,7 @@ def look(connection: Connection, settings: Settings) -> Live:
     ``connection`` is in autocommit. Reads only.
     """
     if _in_recovery(connection):
-        return Live(unseen="this server is a standby: a run on its primary cannot be seen from here")
+        return Live(unseen="this server is a standby, which does not show a run on its primary")
     live = _look(connection, settings)
     deadline = time.monotonic() + LOOK_SECONDS
     while live.runs and not _settled(live) and time.monotonic() < deadline:

@@ -162,7 +162,7 @@ def take(
         # Before the first step, or after the last: no step is under way.
         raise Interrupted(
             Code.INTERRUPTED,
-            "interrupted between two steps; no step was under way",
+            "interrupted between two steps",
             hint="run the same command again",
             state=State("partly done"),
         ) from None
@@ -184,7 +184,7 @@ def _at_work(
             on_event(Notice(notice))
         for state in current.steps:
             if state.edited:
-                on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
+                on_event(Notice(f"the file of step {state.number} was edited after the step was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
         ready = [
             (step, *prepared(step, direction, current, shadowed=shadowed and step.number == SHADOWED))
@@ -238,8 +238,8 @@ def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
     for company, when, client in connection.execute(read_sql("migration/load_tests_left.sql")).fetchall():
         on_event(
             Notice(
-                f"the load test of {when} by {client} has left company {company} with the platform:"
-                " callctl loadtest --clean removes it"
+                f"the load test of {when} by {client} left company {company} in the "
+                "platform's tables: run callctl loadtest --clean"
             )
         )
 
@@ -378,7 +378,7 @@ def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Read
         raise Interrupted(
             Code.INTERRUPTED,
             f"interrupted in step {step.number} {run.direction}; {state}",
-            hint=f"run the same command again: it resumes from there ({run.command})",
+            hint=f"run the same command again to resume ({run.command})",
             state=state,
         ) from None
     except psycopg.OperationalError as error:
@@ -498,9 +498,7 @@ def _take(
 
     if store.begun_by_another_file(run.connection, step.number, run.direction, script.sha256):
         run.on_event(
-            Notice(
-                f"step {step.number} was begun by another version of its file; it starts again from the first statement"
-            )
+            Notice(f"another version of its file began step {step.number}; it starts again from the first statement")
         )
     rows = way(run, script, checks, record)
     return MigratedStep(step.number, step.name, time.monotonic() - began, rows)
@@ -521,7 +519,7 @@ def _state_of_all(run: transactions.Run, ready: Sequence[_Ready]) -> State:
 def _state_of(run: transactions.Run, step: Step) -> State:
     import psycopg
 
-    kept = "what it committed stays"
+    kept = "its committed work stays"
     try:
         way = dict(store.started(run.connection)).get(step.number)
     except psycopg.Error:

@@ -190,7 +190,7 @@ def plan(connection: Connection, settings: Settings, wish: Wish) -> Plan:
         if avatar is not None:
             notices += (avatar.what,)
         if current.shadow and (direction == "up" or not (avatar is not None and avatar.shadow)):
-            notices += ("first the shadow column of users is removed that an unfinished migrate down has left",)
+            notices += ("callctl first removes the shadow column of users that an unfinished migrate down left",)
         return Plan(direction, current.naming, tuple(steps), deferred, notices, avatar)
 
 

@@ -307,7 +307,7 @@ def demo(
         raise Interrupted(
             Code.INTERRUPTED,
             "the demo was interrupted; its PostgreSQL is stopped and deleted",
-            hint="run callctl demo again: it begins from the start",
+            hint="run callctl demo again: it starts from the beginning",
             state=State("not touched"),
         ) from None
     story = Story(holds, baseline, rows, seed, time.monotonic() - began)

@@ -181,8 +181,8 @@ def read_naming(connection: psycopg.Connection[Any], schema: str) -> Naming:
     if problems:
         raise Refused(
             Code.NAMES_UNCLEAR,
-            f"callctl cannot tell what this database calls things: {'; '.join(problems)}",
-            hint="settle it in the database, then run this again; nothing has been changed",
+            f"callctl cannot tell how this database names the platform's columns: {'; '.join(problems)}",
+            hint="change the schema so that the names are clear, then run the same command again; nothing was changed",
         )
     return Naming(schema, MappingProxyType(tables), tuple(notes))
 
@@ -223,7 +223,7 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> dict[str, Columns
 
 def _schema_hint(schemas: Sequence[str]) -> str:
     if not schemas:
-        return "no schema of this database has a table chatbots; is it the right database?"
+        return "no schema of this database has a table chatbots; check that it is the right database"
     return f"a table chatbots is in {', '.join(schemas)}; name the schema with --schema or CALLCTL_SCHEMA"
 
 

@@ -311,7 +311,7 @@ def _no_directive(comment: str, place: str) -> None:
         raise ConfigError(
             Code.SQL_FILE,
             f"{place}: '{comment.strip()}' is not directly above a statement",
-            hint="move it to the line above the statement, without a blank line between",
+            hint="move the comment to the line above the statement, without a blank line between them",
         )
 
 
@@ -322,7 +322,7 @@ def _directives(body: str, place: str) -> set[str]:
         raise ConfigError(
             Code.SQL_FILE,
             f"{place}: unknown directive '{unknown[0]}'",
-            hint=f"the directives are {', '.join(sorted(DIRECTIVES))}",
+            hint=f"use one of the directives {', '.join(sorted(DIRECTIVES))}",
         )
     others = named & {"no-transaction", "generated", "commit"}
     if "batched" in named and others:

@@ -87,7 +87,7 @@ class Field:
         if self.longest is not None and len(value) > self.longest:
             return f"has {len(value):,} characters, and at most {self.longest} are allowed"
         if self.pattern is not None and not re.fullmatch(self.pattern.removeprefix("^").removesuffix("$"), value):
-            return f"is not of the form of {self.default}"
+            return f"does not have the form of {self.default}"
         return None
 
 
@@ -130,7 +130,7 @@ class Schema:
                 if reason is not None:
                     yield Problem(field.name, reason)
             elif field.required:
-                yield Problem(field.name, "is missing, and a chatbot that takes calls needs it")
+                yield Problem(field.name, "is missing, and a chatbot that takes calls needs the setting")
         provider, voice = call.get("voiceProvider"), call.get("voiceId")
         voices = self.voices.get(provider) if isinstance(provider, str) else None
         if voices is not None and isinstance(voice, str) and voice not in voices:
@@ -277,7 +277,7 @@ def check(connection: Connection, settings: Settings) -> Checked:
 
 def _without(shape: str | None) -> tuple[str, str]:
     if shape is not None:
-        return "settings", f"is not an object but {shape}"
+        return "settings", f"is {shape}, not an object"
     (problem,) = load_schema().problems(None)
     return problem
 
@@ -298,7 +298,7 @@ def missing(connection: Connection, settings: Settings) -> Missing:
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
         records = rows(connection, read_naming(connection, settings.schema), "tenants/settings/missing.sql", {})
-    odd = [f"\n  {id}: settings is not an object but {shape}" for id, _, _, shape in records if shape is not None]
+    odd = [f"\n  {id}: settings is {shape}, not an object" for id, _, _, shape in records if shape is not None]
     if odd:
         number = "1 chatbot" if len(odd) == 1 else f"{len(odd):,} chatbots"
         raise Refused(

@@ -190,7 +190,7 @@ def _one(name: str, by_name: Mapping[str, Sequence[Company]]) -> Company | str:
     """The company of an id or a slug, or why there is none. One that is not deleted goes before one that is."""
     candidates = by_name.get(name.lower() if _UUID.fullmatch(name) else name) or by_name.get(name, ())
     if not candidates:
-        return "there is no company of this id or slug"
+        return "no company has this id or slug"
     live = [candidate for candidate in candidates if not candidate.deleted]
     if len(live) > 1:
         return (
@@ -206,7 +206,8 @@ def _refusal(problems: Iterable[str], named: int, enable: bool) -> Refused:
     return Refused(
         Code.COMPANY_UNFIT,
         f"{which} cannot be switched {'on' if enable else 'off'}; {UNCHANGED}{lines}",
-        hint="run callctl companies list to see those that can be; fix the settings, or leave these companies out",
+        hint="fix the settings of these companies or remove them from the list; callctl companies list shows the"
+        " state of each",
     )
 
 

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 # A field that only callctl has written follows the catalog. A field that an administrator has
 # written is an administrator's: it is kept and shown, unless the run overwrites.
 
-_LOOK = "look at the triggers, the rules and the column types of ai_models"
+_LOOK = "check the triggers, the rules and the column types of ai_models"
 Outcome: TypeAlias = Literal["insert", "update", "unchanged", "kept", "deleted"]
 
 
@@ -166,7 +166,7 @@ def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> di
         raise Refused(
             Code.MODEL_DUPLICATE,
             f"{listed}; nothing was written",
-            hint="delete all but one of them, or give the others another key",
+            hint="delete the duplicate models, or give each model a different key",
         )
     return rows_by_key
 
@@ -249,7 +249,7 @@ def _insert(connection: Connection, naming: Naming, model: Model, stamps: Sequen
     if row is None:
         raise Refused(
             Code.NOT_STORED,
-            f"model {model.key}: a trigger or a rule of the table did not let it in; nothing was written",
+            f"model {model.key}: a trigger or a rule of the table refused the row; nothing was written",
             hint=_LOOK,
         )
     return str(row[0])
@@ -275,9 +275,10 @@ def _assert_written(connection: Connection, naming: Naming, seeds: Sequence[Seed
     }
     for again in look_at_rows(connection, naming, models, catalogue, overwrite=False) if models else ():
         if again.id is None:
-            wrong.append(f"model {again.model.key} is not there after it was written")
+            wrong.append(f"model {again.model.key} was written, but the table does not have it")
         wrong += [
-            f"model {again.model.key}: {difference.field}: the table made {difference.here} of {difference.catalogue}"
+            f"model {again.model.key}: {difference.field}: the table stored {difference.here} instead of"
+            f" {difference.catalogue}"
             for difference in again.differences
             if difference.field not in kept[again.model.key]
         ]

@@ -249,7 +249,7 @@ def test_a_run_that_names_rows_is_not_joined_by_one_that_does_not(url: str, keys
         events: list[Event] = []
         rotated = rotate(settings, on_event=events.append)
         assert (left(rotated), rotated.joined) == ({id: "unbound"}, False)
-        assert any(isinstance(event, Notice) and "takes its place" in event.text for event in events)
+        assert any(isinstance(event, Notice) and "replaces it" in event.text for event in events)
 
 
 def test_a_field_that_is_declared_later_is_bound_the_first_time(url: str, keys: Path) -> None:
@@ -511,7 +511,10 @@ def test_a_retired_primary_key_is_refused_wherever_it_would_encrypt_or_be_taken_
             )
             more = ("--development-database", one(db, "SELECT current_database()")) if "seed" in command else ()
             code, out, err = callctl(url, "--config", config, *command.split(), *more)
-            assert (code, "key k1 is primary in callctl.yaml, and was retired here at" in err) == (4, True), (
+            assert (code, "key k1 is primary in callctl.yaml but was retired in this database at" in err) == (
+                4,
+                True,
+            ), (
                 command,
                 out,
                 err,

@@ -279,7 +279,7 @@ def _refused(
     guilty = [trigger for trigger in triggers if re.search(rf"\b{re.escape(trigger.function)}\(", context)]
     if not needing or (error.sqlstate in _NOT_TRIED and not guilty):
         return question.finding(
-            "unknown", f"whether the event triggers let the steps through could not be tried: {error_text(error)}"
+            "unknown", f"could not try the steps' DDL against the event triggers: {error_text(error)}"
         )
     names = ", ".join(trigger.name for trigger in guilty or triggers)
     refusal = f"event trigger {names} refuses" if guilty else f"one of the event triggers ({names}) refuses"
@@ -465,7 +465,7 @@ class _Asker:
                 return cursor.execute(sql, parameters).fetchall()
         except errors.LockNotAvailable:
             waited = f"waited {self.lock_timeout_ms} ms"
-            raise _Unanswered(f"another session holds a lock on a table that it reads ({waited})") from None
+            raise _Unanswered(f"another session holds a lock on a table that the query reads ({waited})") from None
         except errors.QueryCanceled:
             raise _Unanswered(
                 f"the query was cut short after at most {self.settings.statement_timeout_ms} ms"
@@ -475,7 +475,7 @@ class _Asker:
                 raise ConnectionFailed(
                     Code.CONNECTION_LOST,
                     f"the connection was lost during preflight: {_said(error)}",
-                    hint="nothing was changed; see whether the server is up and run preflight again",
+                    hint="check that the server is up, then run preflight again; nothing was changed",
                 ) from error
             raise _Unanswered(_said(error)) from None
 
@@ -498,7 +498,7 @@ def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Pr
             rows = ask.rows(_adapted(query, ask.naming))
         except _Unanswered as error:
             silent = False
-            yield question.finding("unknown", f"could not be looked at: {error}")
+            yield question.finding("unknown", f"could not be checked: {error}")
             continue
         for row in rows:
             if row.get("steps") is None or set(row["steps"]) & set(steps):
@@ -533,7 +533,7 @@ def _needed(
         full_name = f"{relation}.{identifier(column)}" if column else relation
         yield NEEDED.finding(
             "blocks",
-            f"step {requirement.step} {direction} reads {full_name} ({requirement.place}), which is not there",
+            f"step {requirement.step} {direction} reads {full_name} ({requirement.place}), which does not exist",
             (full_name,),
             _renamed(ask, need.table, column) if column else None,
         )
@@ -551,7 +551,7 @@ def _own_schema(ask: _Asker) -> Iterator[Finding]:
     try:
         rows = ask.rows(differences_sql(expected_of_step(0), Naming(ask.naming.schema, {})))
     except _Unanswered as error:
-        yield OWN_SCHEMA.finding("unknown", f"could not be looked at: {error}")
+        yield OWN_SCHEMA.finding("unknown", f"could not be checked: {error}")
         return
     silent = True
     for row in rows:
@@ -594,7 +594,7 @@ def _tried(ask: _Asker, question: Question, trial: Callable[[], Iterable[Finding
             raise ConnectionFailed(
                 Code.CONNECTION_LOST,
                 f"the connection was lost during preflight: {_said(error)}",
-                hint="nothing was changed; see whether the server is up and run preflight again",
+                hint="check that the server is up, then run preflight again; nothing was changed",
             ) from error
         yield question.finding("unknown", f"{text} could not be tried: {_said(error)}")
 
@@ -629,7 +629,7 @@ def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
     if recorded is not None and (taken is None or recorded.taken_at > taken):
         taken, source = recorded.taken_at, f": {recorded.text}"
     if taken is None:
-        return BACKUP.finding("unknown", "the time of the last backup is not known")
+        return BACKUP.finding("unknown", "the time of the last backup is unknown")
     age = datetime.now(UTC) - taken.astimezone(UTC)
     if age < -timedelta(minutes=5):
         return BACKUP.finding("warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}")
@@ -647,7 +647,7 @@ def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterat
     except Refused as error:
         yield AVATAR.finding("blocks", error.message)
     except _Unanswered as error:
-        yield AVATAR.finding("unknown", f"could not be looked at: {error}")
+        yield AVATAR.finding("unknown", f"could not be checked: {error}")
     else:
         if way is not None:
             yield AVATAR.finding("warns" if way.shadow or way.seconds else "ok", way.what, (way.table,))
@@ -657,7 +657,7 @@ def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
     """What migrate down makes again, tried on empty copies of the tables."""
     if set(steps) & (DEFINITIONS.steps or set()):
         trial = partial(definitions_tried, ask.connection, ask.naming.schema, steps, ask.limits)
-        yield from _tried(ask, DEFINITIONS, trial, "what migrate down makes again")
+        yield from _tried(ask, DEFINITIONS, trial, "the definitions that migrate down restores")
 
 
 # In front of the statement that does with the rows what their foreign key would have done.
@@ -674,7 +674,7 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
     try:
         keys = ask.rows(query, {"schema": ask.naming.schema, "steps": looked_at})
     except _Unanswered as error:
-        yield ORPHANS.finding("unknown", f"could not be looked at: {error}")
+        yield ORPHANS.finding("unknown", f"could not be checked: {error}")
         return
     for key in keys:
         named = f"foreign key {identifier(key['name'])} of {key['relation']}"
@@ -684,7 +684,7 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
             (orphans,) = ask.rows(key["query"])
         except _Unanswered as error:
             silent = False
-            yield ORPHANS.finding("unknown", f"{named} could not be looked at: {error}")
+            yield ORPHANS.finding("unknown", f"{named} could not be checked: {error}")
             continue
         if orphans["rows"]:
             silent = False
@@ -707,7 +707,7 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
 
 def _maintenance(settings: Settings) -> Finding:
     if settings.maintenance_notified is None:
-        return MAINTENANCE.finding("unknown", "it is not known whether the maintenance notice was sent")
+        return MAINTENANCE.finding("unknown", "nothing says whether the maintenance notice was sent")
     if settings.maintenance_notified:
         return MAINTENANCE.finding("ok", "the maintenance notice was sent, as the operator says")
     return MAINTENANCE.finding("warns", "the maintenance notice was not sent, as the operator says")
@@ -721,11 +721,11 @@ def _pooler(ask: _Asker) -> Finding:
         pid = ask.rows(read_sql("migration/checks/preflight_session.sql"))[0]["pg_backend_pid"]
         sessions = database.sessions(ask.connection, ask.settings, pid)
     except (_Unanswered, psycopg.Error) as error:
-        return POOLER.finding("unknown", f"could not be looked at: {error}")
+        return POOLER.finding("unknown", f"could not be checked: {error}")
     if sessions == "shared":
         return POOLER.finding("blocks", "a pooler in transaction mode is in front of the server")
     if sessions == "one":
-        return POOLER.finding("blocks", "a pooler is in front of the server, and has no second connection to give")
+        return POOLER.finding("blocks", "a pooler is in front of the server and has no second connection for callctl")
     if sessions == "own":
-        return POOLER.finding("ok", "a pooler is in front of the server, and leaves each client its session")
+        return POOLER.finding("ok", "a pooler is in front of the server and gives each client its own session")
     return POOLER.finding("ok", POOLER.ok)

@@ -118,7 +118,7 @@ class _Trial:
         values = {"table": table, "keys": keys}
         row = self.connection.execute(read_sql("migration/checks/empty_copy.sql"), values).fetchone()
         if row is None:
-            return "the table is not there", None
+            return "the table does not exist", None
         ddl, may_refer, role = row
         try:
             with self.connection.transaction():
@@ -176,8 +176,8 @@ class _Trial:
         if row is not None and row[0]:
             return DEFINITIONS.finding(
                 "blocks",
-                f"migrate down from step {definition.step} cannot make {definition.label}: {table}, to which it refers,"
-                f" is not there; the statement is: {definition.ddl}",
+                f"migrate down from step {definition.step} cannot make {definition.label}: {table}, to which it "
+                f"refers, does not exist; the statement is: {definition.ddl}",
                 (definition.name,),
             )
         why, role = self._copy(table, keys=True)

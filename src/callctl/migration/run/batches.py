@@ -62,7 +62,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
         try:
             connection = connect(run.settings, application_name=WORK_SESSION, session=True)
         except CallctlError as error:
-            say(Notice(f"the batches continue with one session less: {error.message}"))
+            say(Notice(f"the batches continue with one session fewer: {error.message}"))
             return
         with closing(connection):
             for name, value in settings:
@@ -179,7 +179,7 @@ def _assert_key(run: Run, statement: Statement, target: work_list.BatchedTable) 
         raise Refused(
             Code.NO_BATCH_KEY,
             f"{statement.place}: table {target.schema}.{target.table} has no uuid column {target.key} to batch by",
-            hint="run callctl preflight to see what the tables must have",
+            hint="run callctl preflight to see the required keys of the tables",
         )
 
 

@@ -68,7 +68,7 @@ def resumes(run: Run) -> str:
     advice = f"{database.AGAIN} ({run.command}): it resumes from what was committed"
     if run.connection.closed or dict(store.started(run.connection)).get(run.step) != "up":
         return advice
-    return f"{advice}; or take the step back (callctl migrate down --to {run.step - 1})"
+    return f"{advice}; or take back the step (callctl migrate down --to {run.step - 1})"
 
 
 def failure(run: Run, failed: Failed, otherwise: str, state: State, again: str | None = None) -> CallctlError:
@@ -132,13 +132,15 @@ def _of_others(
         )
     if raised:
         named = ", ".join(f"{name} ({function})" for name, function, _ in raised)
-        first = "give its function the right that it lacks" if refused else "change what its function refuses"
+        first = (
+            "grant its function the missing privilege" if refused else "change the function so that it allows the write"
+        )
         disable = "; ".join(statement for *_, statement in raised)
         return StepFailed(
             Code.TRIGGER_REFUSED,
             f"{message}; raised in {named}\n{state}",
             state=state,
-            hint=f"{first}, or disable it until the run is over ({disable};), then {again}",
+            hint=f"{first}, or disable the trigger until the run is over ({disable};), then {again}",
         )
     if refused and owners:
         return StepFailed(
@@ -242,10 +244,10 @@ def _check_failed(failed: CheckFailed, state: State, again: str) -> StepFailed:
         fixed = f", fix it ({fixes};)" if fixes else ""
         return StepFailed(
             Code.STEP_RESULT_DIFFERS,
-            f"{failed.statement.place}: check {check.id} failed: the catalog is not what the step makes"
-            f" ({failed.offenders}: {differences})\n{state}",
+            f"{failed.statement.place}: check {check.id} failed: the catalog differs from the "
+            f"step's result ({failed.offenders}: {differences})\n{state}",
             state=state,
-            hint=f"find out what changed it (an event trigger, another session){fixed}, then {again}",
+            hint=f"find the event trigger or the session that changed it{fixed}, then {again}",
         )
     rows = "1 row breaks" if failed.offenders == 1 else f"{failed.offenders} rows break"
     sample = "; ".join(", ".join(map(str, row)) for row in failed.rows)

@@ -122,7 +122,9 @@ def read_catalogue(file: str) -> tuple[Model, ...]:
         text = Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(
-            Code.FILE_UNREADABLE, f"--catalog: there is no file {file}", hint="leave --catalog out for callctl's own"
+            Code.FILE_UNREADABLE,
+            f"--catalog: no such file: {file}",
+            hint="remove --catalog to use callctl's own catalog",
         ) from None
     except (OSError, ValueError) as problem:  # ValueError: not UTF-8, or a name with a NUL in it
         reason = problem.strerror.lower() if isinstance(problem, OSError) and problem.strerror else "it is not UTF-8"
@@ -155,8 +157,8 @@ CONTRADICTIONS = (
 def contradictions(models: Sequence[Model]) -> tuple[str, ...]:
     """What to warn of: prices of these models that the specification contradicts itself on."""
     return tuple(
-        f"model {known.key}: {known.field} is {known.of_its_sql}, as the specification's SQL has it; its comment beside"
-        f" it (L{known.line}) says {known.of_its_comment}: ask the provider which is right"
+        f"model {known.key}: {known.field} is {known.of_its_sql} in the specification's SQL, but the comment beside "
+        f"it (L{known.line}) says {known.of_its_comment}: ask the provider which is right"
         for model in models
         for known in CONTRADICTIONS
         if model.key == known.key and getattr(model, known.field) == known.of_its_sql
@@ -284,18 +286,18 @@ class Column:
             if self.labels is not None and value not in self.labels:
                 return f"has no label {value} (its labels are {', '.join(self.labels)})"
             if self.length is not None and len(value) > self.length:
-                return f"keeps {self.length} characters, and this has {len(value)}"
+                return f"stores {self.length} characters, and the value has {len(value)}"
             return None
         number = Decimal(value)
         if self.length is not None and len(as_sent(number)) > self.length:
-            return f"keeps {self.length} characters, too few for {_short(number)}"
+            return f"stores {self.length} characters, too few for {_short(number)}"
         if self.type in _WHOLE:
             if number != number.to_integral_value():
-                return f"keeps whole numbers and would round {_short(number)}"
+                return f"stores whole numbers and would round {_short(number)}"
             return None if abs(number) < _WHOLE[self.type] else f"is {self.type}, too small for {_short(number)}"
         if self.precision is not None and self.scale is not None:
             if number != round(number, self.scale):
-                return f"keeps {self.scale} decimals and would round {_short(number)}"
+                return f"stores {self.scale} decimals and would round {_short(number)}"
             if abs(number) >= Decimal(10) ** (self.precision - self.scale):
                 return (
                     f"has room for {self.precision - self.scale} digits before the point, too few for {_short(number)}"

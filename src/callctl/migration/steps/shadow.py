@@ -97,7 +97,7 @@ def choice(
         raise Refused(
             Code.SHADOW_IMPOSSIBLE,
             f"--shadow cannot be used: {never}",
-            hint="leave --shadow out: avatar_url gets its old type in place, while clients wait",
+            hint="remove --shadow: avatar_url then gets its old type in place, while clients wait",
         )
     unwise = "; ".join(sorted(by_kind.get("unwise", ())))
     begun = by_kind.get("begun", [])
@@ -140,7 +140,7 @@ def resume(connection: Connection, settings: Settings, naming: Naming, on_event:
     if row is None:
         return
     if row[0]:
-        on_event(Notice("avatar_url has changed since its shadow column was added: the shadow is made again"))
+        on_event(Notice("avatar_url has changed since its shadow column was added: callctl makes a new shadow column"))
         remove(connection, settings, naming, on_event)
         return
 

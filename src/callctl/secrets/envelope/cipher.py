@@ -96,7 +96,7 @@ def read_envelope(value: object) -> Envelope | None:
             if members is not None and not _BARE.isdisjoint(members):
                 return _well_formed(members)
         if "authTag" in value:  # the end of one, one inside something else, one encoded twice
-            raise Malformed("text that holds a piece of an envelope")
+            raise Malformed("text that contains a part of an envelope")
         return None
     if isinstance(value, dict):
         return _well_formed(value)
@@ -110,7 +110,7 @@ def _well_formed(members: Mapping[str, Any]) -> Envelope:
     version, key_id = 0, None
     if len(members) > len(_BARE):
         if not _ALL.issuperset(members):
-            raise Malformed("a member that no version has")
+            raise Malformed("a member that belongs to no version")
         if "v" in members:
             version = members["v"]
             if type(version) is not int or version not in VERSIONS:
@@ -170,7 +170,7 @@ def _object(text: str) -> dict[str, Any] | None:
         return None
     except (ValueError, RecursionError):
         if '"encrypted"' in text or '"iv"' in text:
-            raise Malformed("text that holds a piece of an envelope") from None
+            raise Malformed("text that contains a part of an envelope") from None
         return None
     return value if isinstance(value, dict) else None
 
@@ -263,7 +263,7 @@ class Decrypter:
             try:
                 return Decrypted(plaintext.decode("utf-8"), key, version)
             except UnicodeDecodeError:
-                raise NotDecrypted("malformed", "what it holds is not UTF-8 text") from None
+                raise NotDecrypted("malformed", "its plaintext is not UTF-8") from None
         raise self._why(envelope, place, ciphertext, data)
 
     def _why(self, envelope: Envelope, place: Place, ciphertext: bytes, data: bytes | None) -> NotDecrypted:
@@ -272,11 +272,12 @@ class Decrypter:
             if self._opens(cipher, envelope.iv, ciphertext, data):
                 if envelope.key_id is None:
                     return NotDecrypted(
-                        "wrong-key", f"it carries no key id, and only key {key.id} opens it; not legacy"
+                        "wrong-key",
+                        f"it has no key id; only key {key.id} decrypts it, and that key is not marked legacy",
                     )
-                return NotDecrypted("wrong-key", f"it names key {envelope.key_id}, and key {key.id} opens it")
+                return NotDecrypted("wrong-key", f"it names key {envelope.key_id}, but key {key.id} decrypts it")
         if envelope.key_id is None:
-            return NotDecrypted("unknown-key", "it carries no key id, and no key of the ring opens it")
+            return NotDecrypted("unknown-key", "it has no key id, and no key of the ring decrypts it")
         if data is not None:
             cipher = self._keys[envelope.key_id][1]
             for other in (*_siblings(place), *(self._elsewhere(place) if self._elsewhere else ())):
@@ -338,7 +339,7 @@ class Encrypter:
     def encrypt(self, plaintext: str, place: Place, version: int) -> dict[str, Any]:
         """An envelope of one of VERSIONS with a fresh random IV, as the object that goes into a jsonb column."""
         if version not in VERSIONS:
-            raise ValueError(f"there is no version {version}")
+            raise ValueError(f"unknown version {version}")
         iv = self._ivs.pop() if self._ivs else self._drawn()
         data = associated_data(place, version) if version in LABELS else None
         ciphertext = self._cipher.encrypt(iv, plaintext.encode("utf-8"), data)

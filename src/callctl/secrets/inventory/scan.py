@@ -132,7 +132,7 @@ def settled_scan(
     scanner.look_again([table for table in tables if table.version in scanner.read], horizon)
     tables, unscanned = tables_to_scan(connection, settings)
     unscanned += [
-        NotLookedInto(table.full_name, "it was made or rewritten while the scan was under way")
+        NotLookedInto(table.full_name, "it was created or rewritten during the scan")
         for table in tables
         if table.version not in scanner.read
     ]
@@ -196,8 +196,7 @@ class _Scanner:
         def changed(table: Table, told: Callable[[int], None]) -> None:
             if not self._attempt(table, where, SNAPSHOT_MS, again=True):
                 raise _NotScanned(
-                    "the rows that were written while the scan was under way take longer than"
-                    f" {SNAPSHOT_MS // 1000} s to find"
+                    f"finding the rows that were written during the scan takes longer than {SNAPSHOT_MS // 1000} s"
                 )
             told(table.pages)
 
@@ -271,7 +270,7 @@ class _Scanner:
             if deadline is not None:
                 milliseconds = min(milliseconds, round((deadline - began) * 1000))
             if milliseconds <= 0:
-                raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout")
+                raise _NotScanned("the scan of it takes longer than statement_timeout")
             past = min(start + size, total)
             everything = start == 0 and past == total
             if not self._attempt(table, None if everything else pages(self._connection, start, past), milliseconds):
@@ -296,7 +295,7 @@ class _Scanner:
                     read_sql("secrets/inventory/scan/pages.sql"), {"oid": table.oid}
                 ).fetchone()
         except _TooLong:
-            raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout") from None
+            raise _NotScanned("the scan of it takes longer than statement_timeout") from None
         return int(row[0]) if row and row[0] is not None else 0
 
     def _attempt(self, table: Table, where: sql.Composable | None, milliseconds: int, *, again: bool = False) -> bool:
@@ -388,7 +387,7 @@ def warnings(scanned: Scan) -> Iterable[str]:
         by_reason.setdefault(table.why, []).append(table.name)
     for why, names in by_reason.items():
         others = f" and {len(names) - SAMPLE:,} more" if len(names) > SAMPLE else ""
-        yield f"not looked into: {', '.join(names[:SAMPLE])}{others}: {why}"
+        yield f"not scanned: {', '.join(names[:SAMPLE])}{others}: {why}"
 
 
 # The scan for secrets outside the declared fields, on a session and a thread of its own while a rotation works.

@@ -465,7 +465,7 @@ class Swaps:
         batch = self.prepared(secret_table, [as_row(row) for row in rows])
         if leave:
             return tally, batch.unwritten(
-                f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
+                f"too slow: the write of the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
             )
         written = self._update(batch, changed := batch.changed())
         swallowed = batch.keys(batch.versions(changed) - written)

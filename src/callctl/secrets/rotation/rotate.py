@@ -253,7 +253,7 @@ def rotate(
             stands = State("partly done", f"{progress[-1][0]:,} of {progress[-1][1]:,} rows are done")
         raise Interrupted(
             Code.INTERRUPTED,
-            f"interrupted; {stands}, and every value can be read",
+            f"interrupted; {stands}, and every value can be decrypted",
             hint="run the same command again to resume",
             state=stands,
         ) from None
@@ -315,14 +315,14 @@ def _begin(
             continue
         number, to_key, old_binding, fields, client = row
         if {"to_key": to_key, "binding": old_binding, "fields": fields} == wanted:
-            on_event(Notice(f"resuming rotation {number}, begun by {client}"))
+            on_event(Notice(f"resuming rotation {number}, which {client} began"))
             return int(number), True
         give_up = partial(_give_up, connection, row)
         in_transaction(connection, settings, give_up, awaited="another rotation to end", shared=True, on_event=on_event)
-        on_event(Notice(f"rotation {number} to key {to_key} was not finished; this one takes its place"))
+        on_event(Notice(f"rotation {number} to key {to_key} was not finished; this rotation replaces it"))
     raise StepFailed(
         Code.ROTATION_BUSY,
-        "cannot begin: other rotations begin and end all the time",
+        "cannot begin: another rotation began at each of callctl's attempts",
         hint="run the same command again",
         state=UNCHANGED,
     )
@@ -350,8 +350,9 @@ def _give_up(connection: Connection, row: tuple[Any, ...]) -> None:
         raise WorkLockBusy(
             lambda: LockHeld(
                 Code.ROTATION_BUSY,
-                f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
-                hint="wait for that rotation to finish, or join it: run the command with the same keys and options",
+                f"another callctl is running rotation {number} to key {to_key}, which {client} began",
+                hint="wait for that rotation to finish, or join it by running the command with the same keys and"
+                " options",
             )
         )
     connection.execute(read_sql("secrets/rotation/give_up.sql"), {"rotation": number})

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
 
 
-STATE = State("partly done", "the current batch was rolled back, earlier ones are committed; every value can be read")
+STATE = State(
+    "partly done", "the current batch was rolled back, earlier batches are committed; every value can be decrypted"
+)
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ def heard(started: list[Other], on_event: OnEvent) -> None:
             other.over = True
             other.process.join()
             code = other.process.exitcode
-            on_event(Notice(f"one of the processes ended before its time ({_how(code)}); the others do its work"))
+            on_event(Notice(f"a process of the rotation ended early ({_how(code)}); the others do its work"))
 
 
 def _how(code: int | None) -> str:

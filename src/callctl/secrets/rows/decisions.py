@@ -166,9 +166,9 @@ def _left(path: str, state: State, reason: str) -> Secret:
     return secret
 
 
-NOT_UTF8 = "it holds bytes that are not UTF-8, and an envelope holds UTF-8"
+NOT_UTF8 = "it has bytes that are not UTF-8, and an envelope needs UTF-8"
 
 
 def foreign_text(form: str) -> str:
     """What is said of a value that has the ``form`` of another tool's ciphertext, and was left."""
-    return f"it has the form of ciphertext of {form}, and is not encrypted again without --encrypt-foreign"
+    return f"it looks like ciphertext of {form}; only --encrypt-foreign encrypts it again"

@@ -93,7 +93,7 @@ def unbound(version: int | None, key_id: str | None, foreign: str | None = None)
     plaintext, or in the form of ``foreign``, which is another tool's ciphertext.
     """
     if foreign is not None:
-        return f"{UNBOUND}: ciphertext of {foreign} in a bound field; --bind-new binds it with --encrypt-foreign only"
+        return f"{UNBOUND}: ciphertext of {foreign} in a bound field; --bind-new binds it only with --encrypt-foreign"
     if version is None:
         return f"{UNBOUND}: plaintext in a bound field"
     form = f"version {version}" if version else "an envelope without a version"

@@ -107,8 +107,8 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
     if direction == "back":
         return Refused(
             Code.NO_WEBHOOK_SECRET,
-            f"no webhook secret is kept of {scope.text}, or no longer; nothing was changed",
-            hint="run callctl rotate-secrets --status to see what is kept, and until when",
+            f"callctl keeps no webhook secret of {scope.text}; nothing was changed",
+            hint="run callctl rotate-secrets --status to see the kept webhook secrets and until when",
         )
     if scope.account and deleted:
         return Refused(
@@ -181,11 +181,11 @@ def begin_run(connection: Connection, direction: Direction, scope: str, key: str
             begun = Begun(id, started_at, counts.get("reached"), count)
             if count:
                 on_event(
-                    Notice(f"resuming run {id}, begun by {client}: {count:,} accounts are done, and stay as they are")
+                    Notice(f"resuming run {id}, which {client} began: {count:,} accounts are done and stay as they are")
                 )
         else:
             end_run(connection, id, "given up")
-            on_event(Notice(f"run {id} ({old_scope}) was not finished; this one takes its place"))
+            on_event(Notice(f"run {id} ({old_scope}) was not finished; this run replaces it"))
     if begun is not None:
         return begun
     values = {"kind": kind, "to_key": key, "scope": scope, "client": store.client(), "version": __version__}

@@ -154,14 +154,15 @@ class Replacement:
         if self._file is not None:
             done += f", and their new secrets are in {self._file.path}"
         if uncertain:
-            return State("unknown", f"{done}; whether its last lines are in force, the next run finds out")
+            return State("unknown", f"{done}; the next run finds out whether the secrets of its last lines are stored")
         return State("partly done", done)
 
     def _again(self) -> str:
         if self._file is None:
-            return "run the same command again: it resumes from there"
+            return "run the same command again to resume"
         return (
-            "run the same command again with another file: it resumes from there, and its lines count before older ones"
+            "run the same command again with another file: it resumes, and for an account in both files the new"
+            " line counts"
         )
 
     def _run(self) -> Done:
@@ -309,7 +310,7 @@ class Replacement:
             number, company_then, encrypted, left_there = newest[id]
             reason = None
             if tables.digest(secret or "") != left_there:
-                reason = "its secret was changed since, not by callctl"
+                reason = "another program changed its secret since"
             elif company != company_then:
                 reason = "it belongs to another company now"
             else:
@@ -319,7 +320,7 @@ class Replacement:
                     batch.values[id] = self._opened(encrypted, Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text))
                     used.append(number)
                 except (Malformed, NotDecrypted) as problem:
-                    reason = f"what is kept does not open: {problem}"
+                    reason = f"the kept secret does not decrypt: {problem}"
             if reason is not None:
                 batch.not_put_back.append(NotPutBack(id, reason))
         self._write(batch)
@@ -333,7 +334,7 @@ class Replacement:
             return None
         if envelope is None or envelope.version in LABELS or not rule.requires_bound(KEPT, None, WEBHOOK_SECRET.text):
             return None
-        return f"what is kept is {unbound(envelope.version, envelope.key_id)}"
+        return f"the kept secret is {unbound(envelope.version, envelope.key_id)}"
 
     def _opened(self, encrypted: str, place: Place) -> str:
         envelope = read_envelope(encrypted)
@@ -361,7 +362,7 @@ class Replacement:
             raise StepFailed(
                 Code.ROUND_TRIP_FAILED,
                 "a webhook secret did not decrypt to the original plaintext; the batch was not written",
-                hint="report this: a bug in callctl, or the memory of this machine is faulty; earlier batches stay",
+                hint="report this as a bug in callctl, or check this machine's memory; earlier batches are committed",
                 state=State("partly done"),
             )
 
@@ -411,8 +412,8 @@ def _at_work(
         key_ledger.assert_known(connection, ring)
         held = LockHeld(
             Code.LOCK_HELD,
-            "another callctl is replacing webhook secrets, or putting them back",
-            hint="wait for it to finish, or run with --wait",
+            "another callctl is replacing or restoring webhook secrets",
+            hint="wait for that callctl to finish, or run with --wait",
         )
         awaited = "another callctl to finish"
         lock_alone(connection, settings, WEBHOOK_CLASS, wait=wait, held=held, awaited=awaited, on_event=on_event)
