@@ -1,4 +1,7 @@
-"""Where ``sql/`` is: in the wheel, or in the checkout. Files that their owner alone can read. Whose a file is."""
+"""Finds ``sql/`` in the wheel or the checkout, and handles files that only their owner can read.
+
+Files that their owner alone can read. Whose a file is.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,7 @@ class PrivateFile:
         self._size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def settle(self) -> None:
-        """What was added counts from here on; see :meth:`take_back`."""
+        """Keep the lines added so far: :meth:`take_back` no longer removes them."""
         self._settled = self._size
 
     @property
@@ -186,7 +189,7 @@ _MARKED_BYTES = 4096
 
 
 def is_report(path: Path) -> bool:
-    """Whether callctl has written this file: it begins as its reports do."""
+    """Return whether callctl has written this file: it begins as its reports do."""
     try:
         with path.open("rb") as file:
             return REPORT_MARK.encode() in file.read(_MARKED_BYTES)
@@ -228,7 +231,7 @@ def mark(directory: Path) -> None:
 
 
 def is_marked(directory: Path) -> bool:
-    """Whether callctl has made this directory; not where the path is a symbolic link, even to one that it made."""
+    """Return whether callctl made this directory; not if the path is a symbolic link, even to such a directory."""
     try:
         document = json.loads((directory / _MARK).read_text(encoding="utf-8"))
         return bool(

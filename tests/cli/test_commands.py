@@ -283,7 +283,7 @@ def test_nothing_is_purged_while_another_session_holds_what_it_needs(
         assert (code, out) == (5, ""), err
         assert "a lock was not available in time (SQLSTATE 55P03)" in err
         assert "nothing was deleted" in err
-        assert "callctl: hint: another session holds a lock on the table" in err
+        assert "callctl: hint: wait for the session that holds a lock on the table" in err
         assert store.saved_summary(connection) == saved
         with lock.MigrationLock(settings, shared=True):
             code, out, err = ask(documented, "purge", "--yes")

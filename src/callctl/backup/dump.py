@@ -65,7 +65,7 @@ def tables_of(connection: Connection, left_out: Sequence[str]) -> tuple[Table, .
 
 
 def source_of(connection: Connection) -> Source:
-    """What a restore will compare with."""
+    """Return the facts of the database that a restore compares with its target."""
     row = connection.execute(read_sql("backup/server.sql")).fetchone()
     assert row is not None
     return Source(*row)
@@ -114,7 +114,7 @@ def _lock(connection: Connection, tables: Sequence[Table]) -> None:
 
 @dataclass(frozen=True)
 class DumpOptions:
-    """What pg_dump is asked for, beside the whole."""
+    """The options of a pg_dump beyond the whole database."""
 
     program: Program
     left_out: Sequence[str]
@@ -195,7 +195,7 @@ def dump(
 
 
 def _options(connection: Connection) -> str:
-    """What pg_dump's session needs beside what callctl's was opened with.
+    """Return the PGOPTIONS that pg_dump's session needs beyond those of callctl's session.
 
     pg_dump hands standard_conforming_strings = off on to the dump, and PostgreSQL 19 refuses it.
     """
@@ -264,7 +264,10 @@ def rows_of(connection: Connection, schema: str, table: str) -> int:
 
 
 class _Progress:
-    """What pg_dump says, as bytes: those of the tables that it is done with. Then the tables that are counted."""
+    """Reads pg_dump's messages, as bytes, and reports the tables that it has finished.
+
+    Then the tables that are counted.
+    """
 
     def __init__(self, tables: Collection[Table], file: BackupFile, on_event: OnEvent) -> None:
         self.counted = 0

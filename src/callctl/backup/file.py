@@ -301,7 +301,7 @@ class BackupFile:
 
 
 def _marked(path: Path) -> dict[str, object] | None:
-    """What a run that is under way, or was killed, has put down; None where the file is not such a one."""
+    """Return the mark of a run that is under way or was killed; None if the file has no such mark."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -72,7 +72,7 @@ class Replay:
         return [line.split(" ", 3)[3] for line in lines if not line.startswith(";") and line.count(" ") > 3]
 
     def escapes(self) -> bool:
-        """Whether the dump turns standard_conforming_strings off."""
+        """Return whether the dump turns standard_conforming_strings off."""
         with self._restoring("pre-data") as child:
             for line in child.output:
                 if line == _ESCAPES:
@@ -135,7 +135,7 @@ class Replay:
         self._send(b"".join(statement))
 
     def indexes(self) -> None:
-        """What comes after the rows: indexes, constraints, triggers, publications."""
+        """Restore everything that follows the rows: indexes, constraints, triggers, publications."""
         text = self._text("post-data")
         objects = _objects(text)
         self._send(text[: objects[0][1]] if objects else text)
@@ -283,13 +283,16 @@ class _Dump:
 
 
 def examine(name: str) -> Manifest:
-    """What a dump's manifest says, where both are there and the dump has its size. Raises ConfigError."""
+    """Return the manifest of a dump, if both exist and the dump has the manifest's size. Raises ConfigError."""
     with _opened(name) as dump:
         return dump.manifest
 
 
 def check(settings: Settings, name: str, *, no_owner: bool = False, on_event: OnEvent = ignore) -> Restored:
-    """Whether :func:`restore` would begin: everything it checks before, and nothing changed. Raises what it would."""
+    """Return whether :func:`restore` would begin: everything it checks before, and nothing changed.
+
+    Raises what it would.
+    """
     began, on_event = time.monotonic(), sparing(on_event)
     with (
         _opened(name) as dump,

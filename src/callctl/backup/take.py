@@ -33,7 +33,7 @@ _PATIENCE = 10
 
 @dataclass(frozen=True)
 class PlannedBackup:
-    """What a backup would hold."""
+    """The contents of a backup that was not taken."""
 
     database: str
     server: str
@@ -68,7 +68,7 @@ class Backup:
 
 
 def look(settings: Settings, name: str, exclude_schemas: Sequence[str] = ()) -> PlannedBackup:
-    """What :func:`backup` would do. Reads only; raises what it would raise before it begins."""
+    """Return the plan of :func:`backup`. Reads only; raises what it would raise before it begins."""
     for path in (Path(name), manifest_beside(Path(name))):
         files.assert_new(str(path))
     with closing(database.connect(settings, application_name=BACKUP_SESSION, session=True)) as connection:

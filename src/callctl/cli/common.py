@@ -51,7 +51,7 @@ class Globals:
 
 
 class _Work:
-    """What this process has been asked for: a command (``begun``), which does nothing but answer (``answers``).
+    """The request of this process: a command (``begun``), perhaps one that only answers (``answers``).
 
     ``target`` is the database that it has connected to, once it has; ``warnings`` about the settings wait for that.
     ``output`` is how results, and so errors, are printed.
@@ -79,7 +79,7 @@ def begin(arguments: Sequence[str]) -> None:
 
 
 def output() -> Output:
-    """How results are printed, as far as the command line and the environment say; no file is read."""
+    """Return the output format that the command line and the environment ask for; no file is read."""
     return _Work.output
 
 
@@ -172,14 +172,14 @@ def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connectio
 
 
 def asks(connection: Connection, *, yes: bool) -> bool:
-    """Whether to ask for confirmation before a write: not for a sandbox, and not with ``--yes``."""
+    """Return whether to ask for confirmation before a write: not for a sandbox, and not with ``--yes``."""
     from callctl.database.connection import is_sandbox
 
     return not (yes or is_sandbox(connection))
 
 
 def can_ask() -> bool:
-    """Whether there is a terminal to ask on."""
+    """Return whether there is a terminal to ask on."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -248,7 +248,7 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
 
 
 def place(connection: Connection, settings: Settings) -> str:
-    """What a person must know of a database to confirm: 'platform on db.example:5432 (production)'."""
+    """Return the database as a question names it: 'platform on db.example:5432 (production)'."""
     from callctl.database import connection as database
 
     return printable(database.target_of(connection, settings).place)
@@ -269,7 +269,7 @@ def step_number(text: str | None, *, lowest: int) -> int | None:
 
 
 def command_line() -> str:
-    """What was typed, for a report: where the database is named, it is left out, since that may hold a password."""
+    """Return the command line for a report, without the database, which may contain a password."""
     import shlex
 
     words = list(sys.argv[1:])

@@ -79,7 +79,7 @@ def reported(file: Path | None, on_event: OnEvent) -> Iterator[RunReport]:
 
 
 class RunReport:
-    """What a run tells, passed on, and put on record if there is a ``file`` to write it to."""
+    """Passes on the events of a run, and records them if there is a ``file`` to write."""
 
     def __init__(self, file: Path | None, on_event: OnEvent) -> None:
         from callctl.migration.run_record import RunRecord
@@ -99,7 +99,7 @@ class RunReport:
                 self._write()
 
     def add_findings(self, findings: Sequence[Finding]) -> None:
-        """What preflight found before anything was changed."""
+        """Record the findings of preflight before anything was changed."""
         self._record.add_findings(findings)
 
     def end(self, error: BaseException | None) -> None:
@@ -442,7 +442,7 @@ def down(
 
 
 def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
-    """What the two options say together; None where neither is given."""
+    """Return the choice that the two options make together; None if neither is given."""
     if shadow and in_place:
         raise UsageError(
             Code.OPTIONS_CONFLICT,

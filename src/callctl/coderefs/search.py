@@ -28,7 +28,7 @@ _ESCAPES = "abfnrtv0"
 
 @dataclass(frozen=True)
 class Named:
-    """Where a text names a column: ``text[start:end]`` is the whole identifier.
+    """A place in a text that names a column: ``text[start:end]`` is the whole identifier.
 
     ``exact`` says that it is the column's name and nothing more; otherwise it only contains it, such as
     ``chatbotTypes``.
@@ -52,12 +52,12 @@ class Spellings:
         self._low = re.compile(every.encode())
 
     def may_name(self, data: bytes) -> bool:
-        """Whether these bytes, in an encoding that contains ASCII, can name a column at all. Quick."""
+        """Return whether these bytes, in an encoding that contains ASCII, can name a column at all. Quick."""
         low = data.lower()
         return any(first in low for first in self._firsts) and self._low.search(low) is not None
 
     def name(self, text: str) -> bool:
-        """Whether ``text`` is a column's name and nothing more."""
+        """Return whether ``text`` is a column's name and nothing more."""
         return self._name.fullmatch(text) is not None
 
     def find(self, text: str) -> Iterator[Named]:
@@ -182,7 +182,7 @@ def _below(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _known_to_git(root: Path) -> set[str]:
-    """What git tracks or would add here; nothing where there is no git, or all of it is ignored."""
+    """Return the files that git tracks or would add here; nothing without git, or if git ignores all of them."""
     command = ("git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     # A hook's own variables speak of the repository that is being committed to, not of this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -265,7 +265,7 @@ class CodeRefs:
 
     @property
     def not_read(self) -> int:
-        """How many source files and directories were not read."""
+        """The number of source files and directories that were not read."""
         return sum(not skipped.read for skipped in self.skipped)
 
     @property
@@ -282,8 +282,11 @@ class CodeRefs:
 
 @dataclass(frozen=True)
 class FileRefs:
-    """What one file holds. ``counting``: where in ``text`` the references are that count; ``links``: what
-    it imports and exports, if there are any."""
+    """The references in one file.
+
+    ``counting``: where in ``text`` the references are that count; ``links``: what it imports and exports, if there are
+    any.
+    """
 
     references: tuple[Reference, ...]
     allowed: int
@@ -373,7 +376,9 @@ def _normal(text: str) -> str:
 
 
 def file_refs(name: str, text: str, spellings: Spellings, *, also: Sequence[Named] = ()) -> FileRefs:
-    """What one text names, read as a file of this name. Its kind of file is one that ``coderefs.languages`` reads.
+    """Return the references in one text, read as a file of this name.
+
+    Its kind of file is one that ``coderefs.languages`` reads.
 
     ``also``: what else in it is the column, under another name.
     """
@@ -435,7 +440,7 @@ def _allowed_lines(text: str, spans: Spans, starts: list[int]) -> Iterator[int]:
 
 
 def _bytes(path: Path, spellings: Spellings) -> tuple[bytes | None, str]:
-    """What a file holds, in an encoding that contains ASCII, or None and why it is not read. Raises OSError."""
+    """Return a file's contents in an encoding that contains ASCII, or None and why it is not read. Raises OSError."""
     with path.open("rb") as file:
         data = file.read(LARGEST)
         wide = _wide(data)
@@ -470,7 +475,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether it is UTF-8 with the control characters of text, and some zero bytes: JavaScript and SQL read on."""
+    """Return whether the bytes are UTF-8 with text's control characters and some zero bytes, as JavaScript reads."""
     try:
         # A character may be cut where the reading was.
         text = getincrementaldecoder("utf-8")().decode(data, final=len(data) < LARGEST)

@@ -84,7 +84,7 @@ def database(value: object) -> str:
 
 
 def _decodes(text: str) -> bool:
-    """Whether what is percent-encoded in ``text`` is UTF-8."""
+    """Return whether what is percent-encoded in ``text`` is UTF-8."""
     try:
         unquote_to_bytes(text).decode()
     except UnicodeError:
@@ -274,5 +274,5 @@ def server(host: str, port: int | str) -> str:
 
 
 def is_production(environment: str | None) -> bool:
-    """Whether a database of this ``environment`` is changed only by who names it: 'production' or 'prod', any case."""
+    """Return whether only a typed name changes a database of this ``environment``: 'production' or 'prod', any case."""
     return (environment or "").strip().casefold() in _PRODUCTION

@@ -153,7 +153,7 @@ def yaml_document(text: str) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def _is_flat(text: str) -> bool:
-    """Whether nothing is nested deeper than a person writes: PyYAML's C code does not survive a million brackets."""
+    """Return whether nothing is nested deeper than a person writes: a million brackets crash PyYAML's C code."""
     import yaml
 
     depth = 0

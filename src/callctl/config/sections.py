@@ -46,7 +46,7 @@ class KeyEntry:
 
     @property
     def source(self) -> str:
-        """Where the value comes from, as messages say it: 'env NAME', 'file PATH', 'command PROGRAM'."""
+        """The source of the value in messages: 'env NAME', 'file PATH', 'command PROGRAM'."""
         return f"{self.kind} {self.location[0]}"
 
 
@@ -80,7 +80,7 @@ class SecretField:
 
 
 def is_key_id(value: object) -> bool:
-    """Whether ``value`` can be a key's id: 1 to 40 ASCII letters, digits, dots, underscores and hyphens."""
+    """Return whether ``value`` can be a key's id: 1 to 40 ASCII letters, digits, dots, underscores and hyphens."""
     return isinstance(value, str) and _fits(value)
 
 

@@ -41,7 +41,7 @@ NewTablesRowSecurity: TypeAlias = Literal["inherit", "on", "off"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What one run of callctl goes by. Times end in ``_ms`` and are milliseconds."""
+    """The settings of one run of callctl. Times end in ``_ms`` and are milliseconds."""
 
     # Never in a repr: a URL may hold a password.
     database_url: str | None = field(default=None, repr=False)

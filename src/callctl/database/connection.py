@@ -184,12 +184,12 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
 
 
 def most_connections(settings: Settings) -> int:
-    """How many connections a migration opens at most: one that holds its lock, and those that work."""
+    """Return the largest number of connections of a migration: one for its lock, and those that work."""
     return 1 + settings.batch_workers
 
 
 def sessions(connection: Connection, settings: Settings, pid: int) -> Sessions:
-    """Whether each client of the program at that address has its own session; ``pid`` is the process that answers."""
+    """Return whether each client at that address has its own session; ``pid`` is the process that answers."""
     return pooler_sessions(connection, pid, partial(_open, settings, "callctl"))
 
 
@@ -327,7 +327,7 @@ def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]
 
 
 def target_of(connection: Connection, settings: Settings) -> Target:
-    """Where an open connection leads to, as the server says."""
+    """Return the target of an open connection, as the server reports it."""
     return _answered(connection, settings)[1]
 
 
@@ -415,7 +415,7 @@ def _shown(host: str, port: str) -> str:
 
 
 def _address(settings: Settings) -> PGconn | None:
-    """What libpq makes of the address, its variables and service files, where the error does not say (a timeout)."""
+    """Return libpq's reading of the address, variables and service files, for an error without it (a timeout)."""
     from psycopg import pq
 
     connection = pq.PGconn.connect_start((settings.database_url or "").encode())
@@ -475,7 +475,7 @@ def select(connection: Connection, shape: type[Row], query: LiteralString, value
 
 
 def relation_exists(connection: Connection, schema: str, name: str) -> bool:
-    """Whether there is a table, view or the like of this name; both as they are, unquoted."""
+    """Return whether there is a table, view or the like of this name; both as they are, unquoted."""
     row = connection.execute(
         "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL", (schema, name)
     ).fetchone()
@@ -525,8 +525,9 @@ def read_in_time(connection: Connection, settings: Settings, where: str, state: 
 
 
 def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str] | None:
-    """What to say of a query that row-level security would answer with some rows only, and a hint that names what to
-    grant; None if it failed otherwise. ``connection`` is in no transaction that failed.
+    """Return an explanation and a hint if row-level security caused the error; None otherwise.
+
+    ``connection`` is in no transaction that failed.
     """
     import psycopg
     from psycopg.pq import TransactionStatus
@@ -621,7 +622,7 @@ def in_the_way(connection: Connection, schema: str, table: str) -> str:
 
 
 def unhindered(connection: Connection, schema: str, tables: Sequence[str]) -> str:
-    """What a hint begins with where a trigger or a rule of others changed a write: the statements that disable them."""
+    """Return the beginning of a hint: the statements that disable the triggers and rules in the way."""
     import psycopg
 
     try:

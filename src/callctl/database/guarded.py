@@ -34,7 +34,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Failing:
-    """What is said where a transaction fails: as ``connection.translated`` has it; ``state`` is asked only then."""
+    """The parts of the error for a failed transaction, as in ``connection.translated``.
+
+    ``state`` is called only then.
+    """
 
     where: str
     state: Callable[[], State]
@@ -115,7 +118,7 @@ def guarded(
 
 @dataclass(frozen=True)
 class _Guard:
-    """What the first statement of a transaction says: whether it has the work lock, and which timeouts hold."""
+    """The answer of a transaction's first statement: whether it has the work lock, and its timeouts."""
 
     locked: bool
     lock_timeout: str

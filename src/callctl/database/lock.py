@@ -87,7 +87,7 @@ def mark(command: str, step: int = 0) -> int:
 
 
 def marked(number: int) -> tuple[str | None, int | None]:
-    """What a mark says: the command, and its step; None for what this version does not know."""
+    """Return the command and the step that a mark contains; None if this version does not know the mark."""
     place, step = divmod(number, _STEPS_A_COMMAND)
     return COMMANDS[place - 1] if 0 < place <= len(COMMANDS) else None, step or None
 
@@ -123,7 +123,7 @@ def let_others_finish(
 
 
 def somebody_at_work(connection: Connection, settings: Settings) -> bool:
-    """Whether another callctl has the migration lock of this schema."""
+    """Return whether another callctl has the migration lock of this schema."""
     return bool(_holder(connection, settings.schema))
 
 

@@ -407,13 +407,13 @@ class Child:
 
     @property
     def output(self) -> IO[bytes]:
-        """What it writes, where that is a pipe."""
+        """The program's output, if it goes to a pipe."""
         assert self._process is not None
         assert self._process.stdout is not None
         return self._process.stdout
 
     def ended(self, seconds: float) -> bool:
-        """Whether it has ended by then; waits no longer than that."""
+        """Return whether it has ended by then; waits no longer than that."""
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)

@@ -42,13 +42,13 @@ class HistoryRow:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration of the step."""
         return (self.finished_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What the history row of a step says of it."""
+    """The history row of a step, as a message describes it."""
 
     step: int
     direction: Direction
@@ -71,7 +71,7 @@ class _Recorded(_Step):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far one statement of the step under way has come."""
+    """The progress of one statement of the step under way."""
 
     statement: int
     finished: bool
@@ -108,17 +108,17 @@ class ChangedRecords:
 
 
 def exists(connection: Connection) -> bool:
-    """Whether callctl has ever written to this database."""
+    """Return whether callctl has ever written to this database."""
     return database.relation_exists(connection, "callctl", "history")
 
 
 def is_archived(connection: Connection, table: str) -> bool:
-    """Whether a way down has put this table of the platform's into callctl's schema."""
+    """Return whether a way down has put this table of the platform's into callctl's schema."""
     return exists(connection) and database.relation_exists(connection, "callctl", table)
 
 
 def has_schema(connection: Connection) -> bool:
-    """Whether this database has a schema callctl, of any owner."""
+    """Return whether this database has a schema callctl, of any owner."""
     row = connection.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone()
     return bool(row and row[0])
 
@@ -140,7 +140,7 @@ def absence(connection: Connection, platform_schema: str, table: str) -> str | N
 
 
 def schema_sql() -> LiteralString:
-    """What makes callctl's schema, or brings it up to date: the files of ``sql/store`` in order, as one script."""
+    """Return the script that makes or updates callctl's schema: the files of ``sql/store`` in order."""
     return "\n".join(read_sql(name) for name in sql_names("store"))
 
 
@@ -203,7 +203,7 @@ def _assert_own_writes(connection: Connection) -> None:
 
 @dataclass(frozen=True)
 class _NotReadable:
-    """Who owns callctl's schema, who may not read it, and the statement that lets them."""
+    """The owner of callctl's schema, the role that may not read it, and the statement that grants the access."""
 
     owner: str
     remedy: str
@@ -215,7 +215,7 @@ class Unreadable(Refused):
 
 
 def assert_recognised(connection: Connection) -> bool:
-    """Whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's.
+    """Return whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's.
 
     Raises Unreadable where this role may not read it.
     """
@@ -305,7 +305,7 @@ def client() -> str:
 
 
 def checkpoints(connection: Connection, step: int, direction: Direction, sha256: str) -> dict[int, Checkpoint]:
-    """How far this step came before, by statement; those of another file do not count.
+    """Return the earlier progress of this step, by statement; checkpoints of another file do not count.
 
     They stay until the step is done, because they say that it has begun.
     """
@@ -341,7 +341,7 @@ def flush(connection: Connection, committed: str) -> None:
 
 
 def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
-    """Whether this step is partly applied by another file than the one here: callctl was upgraded in between."""
+    """Return whether this step is partly applied by another file than the one here: callctl was upgraded in between."""
     row = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE sha256 = %s) FROM callctl.checkpoint"
         " WHERE step = %s AND direction = %s",
@@ -367,7 +367,7 @@ def made_columns(connection: Connection, step: int) -> tuple[tuple[str, str], ..
 
 
 def has_shadow(connection: Connection) -> bool:
-    """Whether the shadow column of an unfinished way down of step 1 is there."""
+    """Return whether the shadow column of an unfinished way down of step 1 is there."""
     if not exists(connection):
         return False
     row = connection.execute("SELECT EXISTS (SELECT FROM callctl.definition WHERE kind = 'shadow')").fetchone()

@@ -152,7 +152,7 @@ def of(company: str) -> Own:
 
 
 class Rows:
-    """What a load test writes beside its load; ``connection`` is in autocommit, and nothing else uses it."""
+    """The rows that a load test writes beside its load, on a ``connection`` of its own in autocommit."""
 
     def __init__(self, connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent = ignore) -> None:
         self._connection = connection
@@ -221,7 +221,7 @@ class Rows:
                 self._transaction(lambda name=name: self._own(name))  # type: ignore[misc]
 
     def leftovers(self) -> list[tuple[Any, ...]]:
-        """What load tests have left: company, when, by whom, whether it is there and still what was made."""
+        """Return the companies that load tests left: when, by which client, and whether each is unchanged."""
         if not database.relation_exists(self._connection, "callctl", "load_test"):
             return []
         return run_own(self._connection, self._naming, "leftovers").fetchall()

@@ -51,7 +51,7 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a load test would do: nothing was changed. ``room`` is how many connections can still be opened."""
+    """The plan of a load test; nothing was changed. ``room`` is how many connections can still be opened."""
 
     database: str
     workload: Workload

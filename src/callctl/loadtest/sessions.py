@@ -58,7 +58,7 @@ _SAID = (
 
 @dataclass(frozen=True)
 class Workload:
-    """How much load for how long. ``calls`` bounds the number of calls; None for no bound but the time."""
+    """The load and its duration. ``calls`` bounds the number of calls; None for no bound but the time."""
 
     sessions: int
     connections: int

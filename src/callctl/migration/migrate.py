@@ -82,7 +82,7 @@ class MigratedStep:
 
 @dataclass(frozen=True)
 class Migrated:
-    """What a run has done; ``deferred`` are the pending steps that it left out to be taken later.
+    """The result of a run; ``deferred`` are the pending steps that it left for later.
 
     ``kept``: after a way down, what callctl's schema holds for the next up, counted once the last step was committed.
     """
@@ -245,7 +245,7 @@ def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
 
 
 def _notes(connection: Connection, naming: Naming, taken: Sequence[MigratedStep]) -> tuple[str, ...]:
-    """Which of the new tables no application can read yet; none where no step of this run has made or returned one."""
+    """Yield a note for each new table of this run that no application can read yet."""
     if not {step.number for step in taken} & set(ARCHIVED):
         return ()
     query = read_sql("migration/unread_tables.sql")
@@ -274,7 +274,7 @@ def _on(yes: bool) -> str:
 
 
 def _shadowed(connection: Connection, settings: Settings, current: Status, wanted: Sequence[Step], wish: Wish) -> bool:
-    """Whether step 1 is taken back, and through a shadow column. Raises Refused."""
+    """Return whether step 1 is taken back, and through a shadow column. Raises Refused."""
     if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
         return False
     way = shadow.choose(connection, settings, current.naming, wanted=wish.through_shadow, atomic=wish.atomic)
@@ -425,7 +425,7 @@ def _refuse_blocked(
 
 
 def _may_write(connection: Connection) -> bool:
-    """Whether it may: not on a standby, not where a role's transactions are read-only."""
+    """Return whether it may: not on a standby, not where a role's transactions are read-only."""
     row = connection.execute("SELECT current_setting('transaction_read_only') = 'off'").fetchone()
     return row is not None and bool(row[0])
 

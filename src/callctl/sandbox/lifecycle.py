@@ -185,7 +185,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class _State:
-    """What sandbox.json holds. ``pid`` is that of the server that was started last; ``ready`` once all is made."""
+    """The contents of sandbox.json. ``pid`` is that of the server that was started last; ``ready`` once all is made."""
 
     baseline: str
     rows: int
@@ -487,7 +487,7 @@ def _postmaster(state: _State) -> int | None:
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Whether a process is PostgreSQL's server on that data directory: its program, and its arguments one by one."""
+    """Return whether a process is PostgreSQL's server on that data directory, by its program and its arguments."""
     if sys.platform.startswith("linux"):
         process = Path("/proc") / str(pid)
         try:

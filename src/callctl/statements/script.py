@@ -64,7 +64,7 @@ class Statement:
 
     @cached_property
     def kind(self) -> str:
-        """What it is, in lower case: ``alter table``, ``update``, ``select``, ``create index``, ``do``, …
+        """The kind of the statement in lower case: ``alter table``, ``update``, ``select``, ``create index``, ``do``, …
 
         ``unknown`` is what sqlglot cannot read at all.
         """

@@ -150,7 +150,7 @@ class DevelopmentAccount:
 
 
 def needs_name(connection: Connection, settings: Settings) -> bool:
-    """Whether the user has to type the database's name first: everywhere but in a sandbox.
+    """Return whether the user has to type the database's name first: everywhere but in a sandbox.
 
     Raises Refused where the database is marked as a development database by neither a sandbox nor callctl.yaml.
     """
@@ -168,7 +168,7 @@ def needs_name(connection: Connection, settings: Settings) -> bool:
 
 
 def database_name(connection: Connection) -> str:
-    """What the database that this connection leads to is called."""
+    """Return the name of the connected database."""
     row = connection.execute("SELECT current_database()").fetchone()
     return str(row[0]) if row else ""
 
@@ -245,9 +245,7 @@ def _company(connection: Connection, naming: Naming) -> str:
 
 
 class Encrypted(NamedTuple):
-    """What a missing account gets: its id, its company, and its credentials as JSON, with an envelope in place of each
-    secret.
-    """
+    """The values of a missing account: id, company, and credentials as JSON with envelopes as secrets."""
 
     id: str
     company: str
@@ -257,7 +255,7 @@ class Encrypted(NamedTuple):
 def encrypt(
     connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
 ) -> dict[str, Encrypted]:
-    """What each account would get, by name. Every envelope opens again, and is bound where its field is.
+    """Return the new values of each account, by name. Every envelope opens again, and is bound where its field is.
 
     To be called outside of the transaction that writes: encryptions are counted, and the count committed, before they
     are made. Raises Refused where the primary key has none left.

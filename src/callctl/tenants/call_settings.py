@@ -49,7 +49,7 @@ KEYWORDS = frozenset("description type default enum minimum maximum maxLength pa
 
 
 class Problem(NamedTuple):
-    """What is wrong with one field. ``reason`` never holds what is there, unless it is a number."""
+    """A fault of one field. ``reason`` never holds what is there, unless it is a number."""
 
     path: str
     reason: str
@@ -116,7 +116,7 @@ class Schema:
         return document
 
     def problems(self, call: Any) -> Iterator[Problem]:
-        """What is wrong with these call settings (JSON with numbers as Decimal), field by field."""
+        """Yield the faults of these call settings (JSON with numbers as Decimal), field by field."""
         if call is None or call == {}:
             yield Problem("call", "is missing: the chatbot has no call settings")
             return
@@ -187,7 +187,7 @@ def _number(value: Decimal) -> str:
 
 
 def _at(call: Mapping[str, Any], path: tuple[str, ...]) -> tuple[bool, Any]:
-    """Whether something is at a path, and what."""
+    """Return whether something is at a path, and what."""
     value: Any = call
     for part in path:
         if not isinstance(value, Mapping) or part not in value:
@@ -226,7 +226,7 @@ class Unlisted:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check of all call-enabled chatbots, ``chatbots`` of them, has found."""
+    """The result of a check of all call-enabled chatbots, ``chatbots`` of them."""
 
     chatbots: int
     offences: tuple[Offence, ...]
@@ -277,7 +277,7 @@ def check(connection: Connection, settings: Settings) -> Checked:
 
 def _without(shape: str | None) -> tuple[str, str]:
     if shape is not None:
-        return "settings", f"is {shape}, not an object"
+        return "settings", f"is not an object but {shape}"
     (problem,) = load_schema().problems(None)
     return problem
 
@@ -298,7 +298,7 @@ def missing(connection: Connection, settings: Settings) -> Missing:
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
         records = rows(connection, read_naming(connection, settings.schema), "tenants/settings/missing.sql", {})
-    odd = [f"\n  {id}: settings is {shape}, not an object" for id, _, _, shape in records if shape is not None]
+    odd = [f"\n  {id}: settings is not an object but {shape}" for id, _, _, shape in records if shape is not None]
     if odd:
         number = "1 chatbot" if len(odd) == 1 else f"{len(odd):,} chatbots"
         raise Refused(

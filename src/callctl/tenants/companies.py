@@ -44,12 +44,12 @@ class Company:
 
     @property
     def taking_calls(self) -> int:
-        """How many chatbots would really take calls: those enabled for them, in a company that is."""
+        """The number of chatbots that would take calls: enabled for calls, in an enabled company."""
         return self.call_chatbots if self.call_enabled else 0
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The company's name in messages."""
         return self.slug or self.id
 
 
@@ -66,7 +66,7 @@ class Switch:
 
     @property
     def call_chatbots(self) -> int:
-        """How many call-enabled chatbots begin or cease to take calls."""
+        """The number of call-enabled chatbots that begin or cease to take calls."""
         return sum(company.call_chatbots if self.enable else company.taking_calls for company in self.changing)
 
 
@@ -212,7 +212,7 @@ def _refusal(problems: Iterable[str], named: int, enable: bool) -> Refused:
 
 
 def _can_be_sent(connection: Connection, name: str) -> bool:
-    """Whether this server can have such text: no NUL, and bytes that are not UTF-8 only in SQL_ASCII."""
+    """Return whether this server can have such text: no NUL, and bytes that are not UTF-8 only in SQL_ASCII."""
     return "\0" not in name and (is_utf8(name) or unknown_encoding(connection))
 
 

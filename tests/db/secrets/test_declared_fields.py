@@ -116,7 +116,7 @@ def test_a_table_that_a_step_makes_or_a_down_archives_is_no_mistake(tokens: str,
         (['{"servers": [{"x": 1}, {"password": "y"}]}'], ("servers", "[]", "password"), None),
         # Rows could have it, and none has.
         (['{"apiKey": "x"}'], ("apiKye",), "config of tokens has members, but no row has the member apiKye"),
-        (['{"apiKey": "x"}', "{}"], ("apikey",), "in no row the member apikey"),
+        (['{"apiKey": "x"}', "{}"], ("apikey",), "no row has the member apikey"),
         (['{"a": {"b": 1}}', '{"c": 1}'], ("a", "x"), "config.a of tokens has members, but no row has the member x"),
         (
             ['{"servers": [{"password": "x"}]}'],
@@ -189,7 +189,7 @@ def test_at_the_terminal_it_is_a_fault_of_the_configuration(
         ("DROP TABLE chatapp.chatbots CASCADE", "has no table chatbots"),
         ("ALTER TABLE chatapp.chatbots DROP COLUMN chatbottype CASCADE", "no type column"),
         ("ALTER TABLE chatapp.chatbots ADD COLUMN chatbot_type text", "has 2 type columns"),
-        ("CREATE SCHEMA callctl CREATE TABLE history (a integer)", "schema callctl of this database is"),
+        ("CREATE SCHEMA callctl CREATE TABLE history (a integer)", "schema callctl of this database was not made"),
     ],
 )
 def test_a_database_that_every_other_command_refuses_gets_no_schema(

@@ -198,7 +198,7 @@ def test_check_says_which_field_of_which_chatbot_is_wrong(applied: str, callctl:
         put(db, missing, "[]")
         code, out, _ = callctl(applied, "settings", "check", "--output", "json")
         (odd,) = (each for each in json.loads(out)["offences"] if each["chatbot_id"] == missing)
-        assert (odd["path"], odd["reason"]) == ("settings", "is a, not an object …ALLrray")
+        assert (odd["path"], odd["reason"]) == ("settings", "is not an object but array")
 
 
 # ---- init ------------------------------------------------------------------------------------------------
@@ -288,8 +288,8 @@ def test_init_refuses_what_cannot_hold_them(applied: str, callctl: Callctl) -> N
             code, out, err = callctl(applied, "settings", "init", *options)
             assert (code, out) == (3, "")
             assert "the settings of 2 chatbots cannot hold call settings; nothing was changed" in err
-            assert f"  {array}: settings is a, not an object …ALLrray" in err
-            assert f"  {text}: settings is s, not an object …ALLtring" in err
+            assert f"  {array}: settings is not an object but array" in err
+            assert f"  {text}: settings is not an object but string" in err
             assert "change the settings of these chatbots to an object" in err
             assert "sk-canary" not in err
         assert (rows(db), actions(db)) == (before, ())

@@ -223,7 +223,7 @@ def test_all_or_none_and_every_problem_is_named(applied: str, callctl: Callctl, 
                 said = [line.strip() for line in err.splitlines()]
                 for expected in (
                     f"{array}: its settings are not an object but array",
-                    f"{text}: its settings.features is s, not an object …ALLtring",
+                    f"{text}: its settings.features is not an object but string",
                     f"{flag}: its settings.features.callEnabled is not true or false but string",
                     f"{null}: its settings.features.callEnabled is not true or false but null",
                     f"{unknown}: no company has this id or slug",

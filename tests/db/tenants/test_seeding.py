@@ -391,7 +391,7 @@ def test_the_record_of_a_model_goes_with_it(url: str, name: Baseline) -> None:
         (
             "documented",
             ('"0.000001"', '"0.0000001"'),
-            "model our-voice-1: audio_input_price_usd_per_second: column audio_cost_per_second_input keeps 6 decimals",
+            "model our-voice-1: audio_input_price_usd_per_second: column audio_cost_per_second_input stores 6 decimals",
         ),
         (
             "deployed",

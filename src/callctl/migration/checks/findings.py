@@ -89,7 +89,7 @@ class Question:
     queries: tuple[Query, ...]
 
     def may_say(self, *levels: Level) -> bool:
-        """Whether any row can have one of these levels: they are literals in its SQL."""
+        """Return whether any row can have one of these levels: they are literals in its SQL."""
         return any(f"'{level}'" in query.statement.sql for query in self.queries for level in levels)
 
     def finding(self, level: Level, text: str, objects: tuple[str, ...] = (), fix: str | None = None) -> Finding:
@@ -243,7 +243,7 @@ def reference() -> str:
 
 
 def described() -> Iterator[Explanation]:
-    """What the files say of each finding of preflight and of each check of verify."""
+    """Yield the texts in the files for each finding of preflight and each check of verify."""
     for question in (*questions(), *ASKED_IN_PYTHON):
         yield Explanation(
             question.id, f"A finding of preflight. It is ok where {question.ok}.", question.why, question.do

@@ -79,7 +79,7 @@ class Needed:
 
 
 def needed(steps: Sequence[Step], direction: Direction) -> tuple[Needed, ...]:
-    """What these steps need to find in the database when they run in this order; each table and column once."""
+    """Return the tables and columns that these steps read before one of them makes them, each once."""
     provided: set[Need] = set()
     by_need: dict[Need, Needed] = {}
     for step in steps:
@@ -320,13 +320,13 @@ BACKUP_AGE = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Present:
-    """What is there: relations as (schema, name), columns as (schema, name, column), by actual names."""
+    """The present relations as (schema, name) and columns as (schema, name, column), by actual names."""
 
     relations: frozenset[tuple[str, str]]
     columns: frozenset[tuple[str, str, str]]
 
     def has(self, need: Need, naming: Naming) -> bool:
-        """Whether what a query needs is there, whatever this database calls it."""
+        """Return whether what a query needs is there, whatever this database calls it."""
         schema = "callctl" if need.schema == "callctl" else naming.schema
         if need.column is None:
             return (schema, need.table) in self.relations
@@ -514,7 +514,10 @@ def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Pr
 def _needed(
     ask: _Asker, pending: Sequence[int], begun: Collection[int], direction: Direction, present: Present
 ) -> Iterator[Finding]:
-    """What the steps' own statements read that is not there. A step that has begun may have removed it itself."""
+    """Yield a finding for each table or column that the steps' statements read and that does not exist.
+
+    A step that has begun may have removed it itself.
+    """
     ordered = all_steps() if direction == "up" else tuple(reversed(all_steps()))
     silent = True
     for requirement in needed([step for step in ordered if step.number in pending], direction):
@@ -547,7 +550,7 @@ _HINDERS = frozenset({"column", "constraint", "index", "foreign"})
 
 
 def _own_schema(ask: _Asker) -> Iterator[Finding]:
-    """What of callctl's own schema would stop a run, with the statement that fixes it."""
+    """Yield the faults of callctl's own schema that would stop a run, with the statement that fixes each."""
     try:
         rows = ask.rows(differences_sql(expected_of_step(0), Naming(ask.naming.schema, {})))
     except _Unanswered as error:
@@ -584,7 +587,10 @@ def _renamed(ask: _Asker, table: str, column: str) -> str | None:
 
 
 def _tried(ask: _Asker, question: Question, trial: Callable[[], Iterable[Finding]], text: str) -> Iterator[Finding]:
-    """What a trial on the server finds; unknown, said as ``text``, if the server ends it. Raises ConnectionFailed."""
+    """Yield the findings of a trial on the server; unknown, with ``text``, if the server ends it.
+
+    Raises ConnectionFailed.
+    """
     import psycopg
 
     try:
@@ -640,7 +646,7 @@ def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
 
 
 def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterator[Finding]:
-    """Which way step 1 is taken back, and what clients notice of it."""
+    """Yield a finding about the way in which step 1 is rolled back, and its effect on clients."""
     try:
         answer = ask.rows(shadow.query(ask.naming))
         way = shadow.choice(answer, ask.settings, wanted=through_shadow, atomic=atomic)
@@ -654,7 +660,7 @@ def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterat
 
 
 def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
-    """What migrate down makes again, tried on empty copies of the tables."""
+    """Yield the findings for the definitions that migrate down restores, tried on empty copies of the tables."""
     if set(steps) & (DEFINITIONS.steps or set()):
         trial = partial(definitions_tried, ask.connection, ask.naming.schema, steps, ask.limits)
         yield from _tried(ask, DEFINITIONS, trial, "the definitions that migrate down restores")
@@ -714,7 +720,7 @@ def _maintenance(settings: Settings) -> Finding:
 
 
 def _pooler(ask: _Asker) -> Finding:
-    """Whether callctl would have a session of its own."""
+    """Return whether callctl would have a session of its own."""
     import psycopg
 
     try:

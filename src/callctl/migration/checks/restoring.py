@@ -54,7 +54,7 @@ class _Saved:
 
 @dataclass
 class _Trial:
-    """What has been tried so far, in one transaction."""
+    """The trials so far, in one transaction."""
 
     connection: psycopg.Connection[Any]
     schema: str
@@ -235,7 +235,7 @@ class _Trial:
 def definitions_tried(
     connection: psycopg.Connection[Any], schema: str, steps: Collection[int], limits: dict[str, object]
 ) -> tuple[Finding, ...]:
-    """What migrate down from these steps makes again, tried on empty copies in a transaction that is rolled back.
+    """Try the definitions that migrate down from these steps restores on empty copies, and roll back.
 
     ``limits`` are the parameters of ``migration/checks/asking.sql``: timeouts in milliseconds. Raises psycopg.Error
     where callctl's tables cannot be read or the connection breaks.

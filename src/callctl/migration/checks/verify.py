@@ -1,4 +1,4 @@
-"""Whether the database is as it should be: the catalog against the contract, and every row against its invariants."""
+"""Checks that the database is as it should be: the catalog against the contract, each row against its invariants."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _spaced(text: str) -> str:
 
 
 def difference(problem: str, object: str, property: str | None, expected: str | None, actual: str | None) -> str:
-    """What differs, as an entry of ``accept`` names it."""
+    """Return the difference as an entry of ``accept`` names it."""
     return _spaced(f"{property} is {actual}") if problem == "differs" else problem
 
 
@@ -360,7 +360,7 @@ def examine(
     steps: Iterable[int] | None = None,
     fast: bool = False,
 ) -> Report:
-    """What :func:`verify` does, in the caller's transaction, whose settings it changes."""
+    """Verify as :func:`verify` does, in the caller's transaction, whose settings this changes."""
     import psycopg
 
     connection.execute(
@@ -414,7 +414,7 @@ def examine(
 
 
 def _comparable(check: CheckResult, reshaped: Collection[str]) -> CheckResult:
-    """What ``records-unchanged`` says where tables have other columns: each row differs, and none may have changed."""
+    """Return the ``records-unchanged`` result for tables with other columns: every row differs, perhaps unchanged."""
     if check.id != "records-unchanged" or not any(row[0] in reshaped for row in check.sample):
         return check
     sample = tuple(

@@ -99,7 +99,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
 
 
 def _direct(run: Run) -> bool:
-    """Whether the run's session is the server's own: a pooler says another process number than the server."""
+    """Return whether the run's session is the server's own: a pooler says another process number than the server."""
     row = run.connection.execute("SELECT pg_backend_pid()").fetchone()
     return row is not None and row[0] == run.connection.info.backend_pid
 
@@ -155,7 +155,7 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
 
 @dataclass(frozen=True)
 class _Listed:
-    """How many rows a statement has to touch, how many of them were listed for the pass before, and five of those."""
+    """The number of rows to touch, the number that the pass before listed, and five of those rows."""
 
     total: int
     before: int

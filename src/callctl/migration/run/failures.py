@@ -60,7 +60,7 @@ def assert_stored(statement: Statement, answer: Any) -> None:
 
 
 def resumes(run: Run) -> str:
-    """What a hint ends with where a run commits step by step; one that is a single transaction has database.AGAIN.
+    """Return the end of a hint for a run that commits step by step; for one transaction it is database.AGAIN.
 
     It names the command that resumes, and if the step has committed something on the way up, the one that takes it
     back.
@@ -175,7 +175,7 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, state: State, again: st
 
 
 def waits_for(connection: Connection, settings: Settings, sql: str | None, seconds: float) -> Waiting:
-    """What a statement, which has just given up a lock, has waited for so long; after a second, who holds it, too."""
+    """Return the lock that a statement timed out on and, after a second, the sessions that hold it."""
     import psycopg
 
     limit = settings.lock_wait_ms / 1000
@@ -204,7 +204,7 @@ def _tables(schema: str, sql: str) -> list[str]:
 
 
 def _holders(connection: Connection, schema: str, tables: list[str]) -> list[tuple[Any, ...]]:
-    """Who holds a lock on one of them: pid, application, state, for how long, first word of the last query, modes."""
+    """Return the sessions that hold a lock on one of the tables: pid, application, state, age, last query, modes."""
     return connection.execute(read_sql("migration/run/blockers.sql"), {"schema": schema, "tables": tables}).fetchall()
 
 
@@ -260,6 +260,6 @@ def _check_failed(failed: CheckFailed, state: State, again: str) -> StepFailed:
 
 
 def _fix(check: Statement) -> str:
-    """What the file of a check says that removes its offenders, as the beginning of a hint."""
+    """Return the fix in a check's file as the beginning of a hint."""
     fix = next((line for line in check.comment.splitlines() if line.startswith("fix: ")), None)
     return f"{fix.removeprefix('fix: ')}; or " if fix else ""

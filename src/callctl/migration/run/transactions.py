@@ -51,7 +51,7 @@ class Run:
 
 
 def state(run: Run) -> State:
-    """What is in the database now that a step has stopped."""
+    """Return the state of the database after a step stopped."""
     if run.connection.closed:
         text = f"step {run.step} {run.direction} is not finished; its committed work stays"
         return State("unknown", text, run.step, run.direction)

@@ -172,7 +172,7 @@ def finishing(number: int, way: Direction, applied: Collection[int]) -> str:
 
 
 def not_deferrable(applied: Collection[int]) -> str | None:
-    """What to say to ``--defer-drops`` where a drop is applied already; None where none is."""
+    """Return the error text for ``--defer-drops`` if a drop is applied already; None otherwise."""
     applied_drops = [number for number in DROPS if number in applied]
     if len(applied_drops) == len(DROPS):
         return "steps 5 and 6 are applied already: no step can be deferred"

@@ -176,10 +176,10 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def associated_data(place: Place, version: int) -> bytes:
-    """What a version of LABELS authenticates with the ciphertext: its label and the four parts, each behind its length.
+    """Return the data authenticated with the ciphertext: the version's label and four parts, each after its length.
 
-    A length is four bytes, the most significant first, and counts the bytes of the part in UTF-8; so no two
-    places have the same encoding.
+    A length is four bytes, the most significant first, and counts the bytes of the part in UTF-8; so no two places have
+    the same encoding.
     """
     company_id, table, row_id, path = place
     parts = (LABELS[version], company_id.encode(), table.encode(), row_id.encode(), path.encode())
@@ -187,7 +187,7 @@ def associated_data(place: Place, version: int) -> bytes:
 
 
 def head(version: int, key_id: str) -> str:
-    """How the text of an envelope begins, up to its IV."""
+    """Return the beginning of an envelope's text, up to its IV."""
     return f'{{"v":{version},"alg":"{ALGORITHM}","kid":"{key_id}","iv":"'
 
 
@@ -205,7 +205,7 @@ Reason: TypeAlias = Literal["unknown-key", "wrong-key", "tampered", "moved", "ma
 
 
 class Decrypted(NamedTuple):
-    """What an envelope held, and the key that opened it."""
+    """The plaintext of an envelope, and the key that decrypted it."""
 
     plaintext: str
     key: Key
@@ -244,7 +244,7 @@ class Decrypter:
         self._without_id = tuple(self._keys[key_id] for key_id in order)
 
     def decrypt(self, envelope: Envelope, place: Place) -> Decrypted:
-        """What the envelope holds. Raises NotDecrypted, never with a value in it."""
+        """Return the plaintext of the envelope. Raises NotDecrypted, never with a value in it."""
         version, key_id, encrypted, iv, auth_tag = envelope
         ciphertext = encrypted + auth_tag
         data = associated_data(place, version) if version in LABELS else None
@@ -302,7 +302,7 @@ def _siblings(place: Place) -> Iterator[Place]:
 
 
 def _difference(place: Place, other: Place) -> str:
-    """What is different about the other place: 'company_id 4f…, path credentials.appSecret'."""
+    """Return the parts in which the other place differs: 'company_id 4f…, path credentials.appSecret'."""
     names = Place._fields
     return ", ".join(
         f"{name.removesuffix('_id')} {there}"
@@ -315,7 +315,7 @@ def _difference(place: Place, other: Place) -> str:
 
 
 class NotTheSame(Exception):
-    """What would be written does not say what was read. Nothing has been written."""
+    """A new envelope does not decrypt to the original plaintext. Nothing has been written."""
 
 
 class Encrypter:

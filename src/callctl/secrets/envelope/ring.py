@@ -150,7 +150,10 @@ def _command(entry: KeyEntry, environ: Mapping[str, str], seconds: float) -> str
 
 
 def _bounded_output(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes, bool]:
-    """What a process writes to stdout and stderr, the end of each in time or not. Too much is cut off, and ends it."""
+    """Return the end of a process's stdout and stderr, even if it does not end in time.
+
+    Too much is cut off, and ends it.
+    """
     import selectors
     import time
 

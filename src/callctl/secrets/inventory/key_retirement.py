@@ -180,7 +180,7 @@ def _scanned(connection: Connection, settings: Settings, ring: KeyRing, id: str,
 
 
 def _outside(scanned: Scan, id: str) -> Counter[tuple[str, str, str]]:
-    """What the scan found that needs the key, or may."""
+    """Count the values outside of declared fields that need the key, or may need it."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for outside in scanned.places:
         why = _why(outside, id)
@@ -291,7 +291,7 @@ def _record(
 
 
 def _warnings(taken_at: datetime | None, id: str, rotated_at: datetime | None) -> Iterator[str]:
-    """What no scan of this database can say."""
+    """Yield warnings about backups, which no scan of this database reaches."""
     keep = f"do not destroy key {id} while a backup that needs it is kept"
     if taken_at is None:
         yield f"callctl does not know when the last backup was taken (callctl backup, or --backup-taken-at); {keep}"

@@ -1,4 +1,4 @@
-"""Where copies of a plaintext are that a rotation encrypts: what the catalogs say, and what callctl knows of backups.
+"""Finds copies of a plaintext that a rotation encrypts, from the catalogs and callctl's record of backups.
 
 An UPDATE hands the row as it was to triggers and rules, and to logical replication where the replica identity is FULL.
 What was there before is in WAL, replicas and backups all the same.
@@ -60,7 +60,7 @@ class Copy:
 
 
 def copies(connection: Connection, settings: Settings, secret_tables: Iterable[SecretTable]) -> tuple[Copy, ...]:
-    """What fires on the rows that a rotation writes, and what holds or gets copies of their plaintext. Reads only.
+    """Find triggers and rules that fire on a rotation's writes, and places that hold or get copies. Reads only.
 
     What cannot be read within ``lock_timeout_ms``, or by this role, is ``unknown``.
     """
@@ -166,7 +166,7 @@ def _replicas(asked: _Asked) -> Iterator[Copy]:
 
 
 def _backups(asked: _Asked, settings: Settings) -> Iterator[Copy]:
-    """How far back backups hold it, as far as callctl knows."""
+    """Return the age of the oldest known backup that contains the plaintext."""
     phrases = []
     rows = asked.rows("backups") if database.relation_exists(asked.connection, "callctl", "action") else []
     for row in rows:

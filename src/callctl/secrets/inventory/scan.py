@@ -58,7 +58,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Scan:
-    """What was found, and what was not looked into; ``tables`` in ``schemas`` were read to their end."""
+    """The result of a scan; ``tables`` in ``schemas`` were read completely."""
 
     places: tuple[Outside, ...]
     not_looked_into: tuple[NotLookedInto, ...]
@@ -203,12 +203,12 @@ class _Scanner:
         self._each([table for table in tables if table.oid not in self._left], "look again", changed)
 
     def places(self, tables: Iterable[Table]) -> Iterator[Outside]:
-        """What was found in these tables."""
+        """Yield the values found in these tables."""
         for table in tables:
             yield from self._finder.by_table.get(table.oid, {}).values()
 
     def result(self, tables: list[Table], unscanned: list[NotLookedInto]) -> Scan:
-        """What was found in these tables; ``unscanned`` was not looked into before."""
+        """Return the result for these tables; ``unscanned`` were skipped before."""
         for table in tables:
             if table.oid in self._left:
                 unscanned.append(NotLookedInto(table.full_name, self._left[table.oid]))
@@ -287,7 +287,7 @@ class _Scanner:
                 size = min(size * 2, MOST_PAGES)
 
     def _pages(self, table: Table) -> int:
-        """How large it is now: rows that come later are on later pages, or written since."""
+        """Return the present size in pages: later rows are on later pages, or were written since."""
         milliseconds = self._timeout_ms or SNAPSHOT_MS
         try:
             with self._reading(milliseconds):
@@ -370,7 +370,7 @@ class _Reading:
 
 
 def warnings(scanned: Scan) -> Iterable[str]:
-    """What a person should read of it: a line each, without a value."""
+    """Yield a line for each thing that a person should read, without a value."""
     for outside in scanned.places:
         rows = f"row {', '.join(outside.rows)}{' and others' if outside.values > len(outside.rows) else ''}"
         place = f"{outside.table}, {outside.field}, {rows}"

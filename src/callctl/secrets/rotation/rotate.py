@@ -64,7 +64,7 @@ class Watch:
         self._named: set[int] = set()
 
     def remaining(self) -> int:
-        """How many ranges are not done; tells how far it has come."""
+        """Return the number of ranges that are not done, and report the progress."""
         return self._look()[2]
 
     def between(self, started: list[Other]) -> None:
@@ -186,12 +186,12 @@ class Rotated:
 
     @property
     def plaintext(self) -> int:
-        """How many values were in plaintext before."""
+        """The number of values that were in plaintext before."""
         return sum(change.values for change in self.changed if change.was == PLAINTEXT)
 
     @property
     def values(self) -> int:
-        """How many values were encrypted under the primary key."""
+        """The number of values that were encrypted under the primary key."""
         return sum(change.values for change in self.changed)
 
 

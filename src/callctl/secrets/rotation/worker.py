@@ -44,7 +44,7 @@ STATE = State(
 
 @dataclass(frozen=True)
 class Job:
-    """What a process has to know."""
+    """The input of a process of a rotation."""
 
     settings: Settings
     rotation: int
@@ -183,7 +183,7 @@ def others(job: Job, number: int) -> Iterator[list[Other]]:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """What is started meanwhile hears of no Ctrl-C until it is ready to ignore it, not while it still imports."""
+    """Start processes that ignore Ctrl-C from their first moment, even while they import."""
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):
@@ -221,7 +221,7 @@ def _how(code: int | None) -> str:
 
 
 def _main(pipe: Pipe, job: Job) -> None:
-    """What a process started by :func:`others` does."""
+    """Run one process that :func:`others` started."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it decides

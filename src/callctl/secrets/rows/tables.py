@@ -1,4 +1,4 @@
-"""Where declared secrets may be: live and archived tables, saved values, kept secrets; bound fields, unmatched ones."""
+"""Finds the places of declared secrets: live and archived tables, saved values, kept secrets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Kept:
 
 
 def keeps_webhook_secrets(connection: Connection) -> bool:
-    """Whether callctl's schema has a place for them; an older one has none."""
+    """Return whether callctl's schema has a place for them; an older one has none."""
     return database.relation_exists(connection, "callctl", "kept_webhook_secret")
 
 
@@ -81,7 +81,7 @@ _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary 
 
 
 def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTable, ...]:
-    """Where declared secrets are in this database, in the order of their tables' names.
+    """Return the tables with declared secrets in this database, in the order of their names.
 
     Raises Refused where a declared column cannot hold an envelope, where this is no database of the platform's, where
     there is no such place, and where one cannot be gone through, naming it; ConfigError where a field of callctl.yaml
@@ -244,7 +244,7 @@ def _saved(
     fields: Iterable[SecretField],
     relations: Mapping[tuple[str, str], _Columns],
 ) -> list[SecretTable]:
-    """What callctl saved of tables with declared fields: whole rows, and values of settings."""
+    """Return callctl's saved rows and saved setting values of tables with declared fields."""
     by_table: dict[str, list[SecretField]] = {}
     for field in fields:
         by_table.setdefault(field.table, []).append(field)
@@ -412,7 +412,7 @@ def merged(name: str, secret_table: SecretTable, parts: Sequence[int], first: in
 
 
 def _stored(part: Part, meant: str) -> str:
-    """Whether a column holds what was meant; of text to the last byte, whatever its collation takes for equal."""
+    """Return whether a column holds the intended value; text is compared byte by byte, whatever its collation."""
     column = f"t.{_quoted(part.column)}"
     if part.form == "text":
         return f'{column}::text COLLATE "C" IS NOT DISTINCT FROM ({meant})::text COLLATE "C"'
@@ -420,7 +420,7 @@ def _stored(part: Part, meant: str) -> str:
 
 
 class OtherCompanies:
-    """Where a bound value may have come from that does not open: the same row, under another company."""
+    """The possible origins of a bound value that does not decrypt: the same row under another company."""
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         """The connection is used when the first value is asked about; it is to have nothing else to do then."""
@@ -640,7 +640,7 @@ def _numbers(row: Sequence[int | None]) -> Iterator[int]:
 
 
 def _document(field: SecretField, part: Part) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Where the document of a field is, as SQL about the row ``t``, and the rest of the path from there."""
+    """Return the place of a field's document as SQL about the row ``t``, and the rest of the path from there."""
     from psycopg import sql
 
     if part.form == "json":

@@ -1,4 +1,7 @@
-"""Which accounts a run about webhook secrets is to write, and how far such a run has come. Never a value."""
+"""Selects the accounts of a run about webhook secrets, and records the progress of the run.
+
+Never a value. Never a value.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ CHOSEN = {"new": "secrets/webhooks/chosen.sql", "back": "secrets/webhooks/chosen
 
 
 class Scope(NamedTuple):
-    """Which accounts: one, those of one company, or all. Ids are UUIDs as PostgreSQL prints them."""
+    """The chosen accounts: one, those of one company, or all.
+
+    Ids are UUIDs as PostgreSQL prints them. Ids are UUIDs as PostgreSQL prints them.
+    """
 
     account: str | None = None
     company: str | None = None
@@ -65,7 +71,7 @@ class NotPutBack:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a run would do: nothing was changed. ``deleted`` are soft-deleted, ``without`` have no webhook secret."""
+    """The plan of a run; nothing was changed. ``deleted`` are soft-deleted, ``without`` have no webhook secret."""
 
     direction: Direction
     scope: str

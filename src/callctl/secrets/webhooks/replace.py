@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run has done. ``before`` accounts were done by an earlier run that was stopped; they are not listed.
+    """The result of a run. ``before`` accounts were done by an earlier run that was stopped; they are not listed.
 
     ``keep_until`` is for the previous secrets of this run's ``accounts``; ``file`` holds their new ones.
     """
@@ -87,7 +87,7 @@ class Done:
 
 @dataclass
 class _Batch:
-    """What one transaction does: the accounts it writes and the values they get; those it leaves."""
+    """The work of one transaction: the accounts with their new values, and the accounts that it skips."""
 
     rows: list[tuple[Any, ...]]
     values: dict[str, str] = field(default_factory=dict, repr=False)
@@ -95,7 +95,7 @@ class _Batch:
 
 
 class Replacement:
-    """What :func:`replace` and :func:`put_back` of ``webhooks.replace`` do; with a file, the former."""
+    """The work of :func:`replace` (with a file) and of :func:`put_back`."""
 
     def __init__(
         self,

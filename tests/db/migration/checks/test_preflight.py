@@ -480,7 +480,7 @@ CASES = (
             for problem, value in (
                 ("not an object but array", "[1]"),
                 ("not an object but string", '"on"'),
-                ("settings.features is n, not an object …ALLumber", '{"features": 3}'),
+                ("settings.features is not an object but number", '{"features": 3}'),
                 ("callEnabled is not true or false but string", '{"features": {"callEnabled": "yes"}}'),
             )
         )
