@@ -162,7 +162,9 @@ Remains: TypeAlias = Literal["not touched", "unchanged", "partly done", "partly 
 
 @dataclass(frozen=True)
 class State:
-    """What is in the database after a command that did not finish: only what was looked at. ``text`` is for messages.
+    """The state of the database after a command that did not finish, as far as callctl checked it.
+
+    ``text`` is for messages.
 
     ``not touched``: no connection. ``unchanged``: nothing of this command's work is in it. ``partly done``: what was
     committed before stays, the rest was rolled back. ``partly applied``: so is ``step``, in its ``direction``.

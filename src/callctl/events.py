@@ -73,8 +73,11 @@ class BatchFinished:
 
 @dataclass(frozen=True)
 class IndexProgress:
-    """How far an index build has come: ``done`` of ``total`` of whatever its ``phase`` counts; 0 of 0 where it counts
-    nothing. ``waiting_for`` is the number of transactions it has to see end."""
+    """The progress of an index build: ``done`` of ``total`` units of its ``phase``; 0 of 0 if the phase counts nothing.
+
+    ``waiting_for`` is the number of transactions that have to end first. ``waiting_for`` is the number of transactions
+    it has to see end.
+    """
 
     step: int
     phase: str
@@ -96,7 +99,7 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class RotationProgress:
-    """How far a rotation has come, of all its processes: ``done`` of ``total`` rows, and the values left as they were.
+    """The progress of a rotation, of all its processes: ``done`` of ``total`` rows, and the values left as they were.
 
     ``seconds_left`` is what the rest would take at the pace so far.
     """
@@ -109,7 +112,7 @@ class RotationProgress:
 
 @dataclass(frozen=True)
 class ScanProgress:
-    """How far a scan of every table has come: ``tables`` of ``of_tables`` are read, and ``done`` of ``total`` pages.
+    """The progress of a scan of every table: ``tables`` of ``of_tables`` are read, and ``done`` of ``total`` pages.
 
     ``phase``: "look" reads all of a table, "look again" the rows that were written meanwhile. ``table`` is under way.
     """
@@ -124,7 +127,7 @@ class ScanProgress:
 
 @dataclass(frozen=True)
 class BackupProgress:
-    """How far a backup or a restore has come: ``done`` of ``total`` of a ``unit`` (bytes, rows, tables, objects).
+    """The progress of a backup or a restore: ``done`` of ``total`` of a ``unit`` (bytes, rows, tables, objects).
 
     ``what`` is the table or the kind of thing under way; ``written`` are the bytes of the file so far.
     """
@@ -139,7 +142,7 @@ class BackupProgress:
 
 @dataclass(frozen=True)
 class LoadProgress:
-    """How far a load test has come: ``calls`` are completed; ``seconds_left`` until its time is over."""
+    """The progress of a load test: ``calls`` are completed; ``seconds_left`` until its time is over."""
 
     calls: int
     seconds: float

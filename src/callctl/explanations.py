@@ -64,4 +64,4 @@ def explained(name: str, others: Iterable[Explanation]) -> Explanation:
     names = {**{code.removeprefix(_PREFIX): page for code, page in known.items()}, **known}
     near = dict.fromkeys(names[match].id for match in difflib.get_close_matches(asked, names, 3))
     hint = f"run callctl explain {' or '.join(near)}" if near else "run callctl explain, which lists all codes"
-    raise Refused(Code.NO_SUCH_CODE, f"there is no code, finding or check {name!r}", hint=hint)
+    raise Refused(Code.NO_SUCH_CODE, f"no code, finding or check is called {name!r}", hint=hint)

@@ -1,4 +1,7 @@
-"""Where ``sql/`` is: in the wheel, or in the checkout. Files that their owner alone can read. Whose a file is."""
+"""Finds ``sql/`` in the wheel or the checkout, and handles files that only their owner can read.
+
+Files that their owner alone can read. Whose a file is.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,7 @@ class PrivateFile:
         self._size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def settle(self) -> None:
-        """What was added counts from here on; see :meth:`take_back`."""
+        """Keep the lines added so far: :meth:`take_back` no longer removes them."""
         self._settled = self._size
 
     @property
@@ -149,7 +152,7 @@ def assert_new(name: str) -> None:
     if there:
         raise _there_already(path)
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-        raise unwritable(path, OSError(0, "its directory is not there, or not yours to write to"))
+        raise unwritable(path, OSError(0, "its directory does not exist, or you have no write permission"))
 
 
 def _there_already(path: Path) -> Refused:
@@ -186,7 +189,7 @@ _MARKED_BYTES = 4096
 
 
 def is_report(path: Path) -> bool:
-    """Whether callctl has written this file: it begins as its reports do."""
+    """Return whether callctl has written this file: it begins as its reports do."""
     try:
         with path.open("rb") as file:
             return REPORT_MARK.encode() in file.read(_MARKED_BYTES)
@@ -207,7 +210,7 @@ def write_whole(path: Path, text: str, *, replace: bool) -> None:
             file.flush()
             os.fsync(file.fileno())
         if not replace and os.path.lexists(path):
-            raise FileExistsError(17, "it is there already", str(path))
+            raise FileExistsError(17, "the file exists already", str(path))
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -228,7 +231,7 @@ def mark(directory: Path) -> None:
 
 
 def is_marked(directory: Path) -> bool:
-    """Whether callctl has made this directory; not where the path is a symbolic link, even to one that it made."""
+    """Return whether callctl made this directory; not if the path is a symbolic link, even to such a directory."""
     try:
         document = json.loads((directory / _MARK).read_text(encoding="utf-8"))
         return bool(
@@ -246,7 +249,7 @@ def assert_marked(directory: Path, hint: str) -> None:
     if os.path.lexists(directory) and not is_marked(directory):
         raise Refused(
             Code.NOT_MADE_BY_CALLCTL,
-            f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is",
+            f"callctl did not make {directory}, which has no mark of callctl; it was not changed",
             hint=hint,
         )
 

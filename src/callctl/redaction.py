@@ -45,7 +45,7 @@ def without_query(url: str | None) -> str | None:
 
 
 def has_password(conninfo: str) -> bool:
-    """Whether a URL or a libpq connection string holds a password."""
+    """Return whether a URL or a libpq connection string holds a password."""
     return _without_passwords(conninfo) != conninfo
 
 
@@ -97,7 +97,7 @@ def _hide_groups(text: str, digits: int, letters: int) -> str:
 
 
 def _is_base64(run: str) -> bool:
-    """Whether a run of base64's characters holds 32 random bytes, and is not a path or a long name."""
+    """Return whether a run of base64's characters holds 32 random bytes, and is not a path or a long name."""
     body = run.rstrip("=")
     if body != run:
         return _mixed(body[-_BASE64_LENGTH:], 3)
@@ -110,7 +110,7 @@ def _mixed(text: str, least: int) -> bool:
 
 
 def _restless(text: str) -> bool:
-    """Whether capitals, small letters and digits take turns as in random text; in the names of a path they do less."""
+    """Return whether capitals, small letters and digits alternate as in random text, unlike those of a path."""
     longest = max(text.split("/"), key=len)
     kinds = [(letter.isupper(), letter.islower(), letter.isdigit()) for letter in longest]
     return len(longest) >= 12 and sum(a != b for a, b in pairwise(kinds)) >= 0.4 * len(longest)
@@ -124,7 +124,10 @@ def hide_keys(text: str) -> str:
 
 
 def looks_like_a_key(text: str) -> bool:
-    """Whether ``text`` holds what may be a key in hexadecimal or base64, or is half of one. A UUID is not one."""
+    """Return whether ``text`` holds what may be a key in hexadecimal or base64, or is half of one.
+
+    A UUID is not one.
+    """
     if hide_keys(text) != text:
         return True
     run = _GROUPS.fullmatch(text.strip())
@@ -148,7 +151,7 @@ def printable(text: str) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether ``text`` can be sent to a server, or written as UTF-8: a byte that Python could not decode cannot."""
+    """Return whether ``text`` can be sent to a server or written as UTF-8: an undecodable byte cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

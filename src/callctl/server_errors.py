@@ -89,7 +89,7 @@ def _is_lost(error: psycopg.Error) -> bool:
 
 
 def is_canceled(error: psycopg.Error) -> bool:
-    """Whether the server cut the statement short, by its timeout or for an administrator.
+    """Return whether the server cut the statement short, by its timeout or for an administrator.
 
     A function can raise that condition, too; the server names the file of the source where an error came from.
     """
@@ -97,12 +97,15 @@ def is_canceled(error: psycopg.Error) -> bool:
 
 
 def is_rewritten(error: psycopg.Error) -> bool:
-    """Whether the server refused a statement because a rule makes something else of it. As :func:`is_canceled`."""
+    """Return whether the server refused a statement because a rule makes something else of it.
+
+    As :func:`is_canceled`.
+    """
     return error.sqlstate == "0A000" and error.diag.source_file == "rewriteHandler.c"
 
 
 def outline(error: psycopg.Error) -> str:
-    """What an error is and what it is about, without anything that the server wrote in words.
+    """Return the kind and the objects of an error, without the words of the server's message.
 
     'a check constraint is violated: chatapp.integration_accounts, constraint short (SQLSTATE 23514)'
     """

@@ -65,8 +65,8 @@ def test_there_and_back(real: str, empty_database: str, tmp_path: Path, capsys: 
         (4, "backup {}/no/a.dump", "cannot write {}/no/a.dump: "),
         (3, "backup {}/a.dump --exclude-schema nowhere", "there is no schema nowhere to leave out"),
         (2, "backup", "missing argument"),
-        (2, "backup -", "a backup is not written to stdout"),
-        (2, "backup --dry-run -", "a backup is not written to stdout"),
+        (2, "backup -", "cannot write a backup to stdout"),
+        (2, "backup --dry-run -", "cannot write a backup to stdout"),
     ],
 )
 def test_what_cannot_be_done(

@@ -62,7 +62,7 @@ def callctl(tmp_path: Path) -> Run:
 def test_an_option_is_named(documented: str, callctl: Run, arguments: tuple[str | bytes, ...], name: str) -> None:
     code, said = callctl(documented, *arguments)
     assert code == 2
-    assert f"callctl: error: {name} holds bytes that are not UTF-8" in said
+    assert f"callctl: error: {name} has bytes that are not UTF-8" in said
 
 
 @pytest.mark.parametrize("name", ["CALLCTL_SCHEMA", "CALLCTL_ENVIRONMENT", "CALLCTL_DATABASE_URL", "PGHOST"])
@@ -80,7 +80,7 @@ def test_a_variable_is_named(documented: str, callctl: Run, name: str) -> None:
 def test_percent_encoded_bytes_are_looked_at_too(callctl: Run, url: str) -> None:
     code, said = callctl(url, "migrate", "status")
     assert code == 4
-    assert "CALLCTL_DATABASE_URL holds percent-encoded bytes that are not UTF-8" in said
+    assert "CALLCTL_DATABASE_URL has percent-encoded bytes that are not UTF-8" in said
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_half_a_surrogate_pair_in_the_file(documented: str, callctl: Run, tmp_pa
     code, said = callctl(documented, "migrate", "status")
     assert code == 4
     assert "callctl.yaml:" in said
-    assert "half a surrogate pair" in said
+    assert "an unpaired surrogate" in said
 
 
 def test_a_file_that_is_not_utf8_is_refused_by_its_name(documented: str, callctl: Run, tmp_path: Path) -> None:

@@ -132,11 +132,11 @@ def test_a_file_cannot_command_the_terminal_or_github(tree: Path, capsys: pytest
         ("code-refs", 2, "missing argument 'PATH'"),
         ("code-refs none", 2, "no such file or directory: none"),
         ("code-refs src none", 2, "no such file or directory: none"),
-        ("code-refs --column 1st src", 2, "--column is not the name of a column: '1st'"),
-        ("code-refs --column chatapp.x src", 2, "--column is not the name of a column: 'chatapp.x'"),
+        ("code-refs --column 1st src", 2, "--column is not a column name: '1st'"),
+        ("code-refs --column chatapp.x src", 2, "--column is not a column name: 'chatapp.x'"),
         ("code-refs --github --output json src", 2, "cannot be combined"),
-        ("code-refs --exclude * src", 3, "there is no source file to read in src"),
-        ("code-refs src/run.sh", 3, "there is no source file to read in src/run.sh"),
+        ("code-refs --exclude * src", 3, "found no source file in src"),
+        ("code-refs src/run.sh", 3, "found no source file in src/run.sh"),
     ],
 )
 @pytest.mark.usefixtures("tree")

@@ -283,12 +283,12 @@ def test_nothing_is_purged_while_another_session_holds_what_it_needs(
         assert (code, out) == (5, ""), err
         assert "a lock was not available in time (SQLSTATE 55P03)" in err
         assert "nothing was deleted" in err
-        assert "callctl: hint: another session holds a lock on the table" in err
+        assert "callctl: hint: wait for the session that holds a lock on the table" in err
         assert store.saved_summary(connection) == saved
         with lock.MigrationLock(settings, shared=True):
             code, out, err = ask(documented, "purge", "--yes")
         assert (code, out) == (6, ""), err
-        assert "callctl: error: another callctl is at work on schema chatapp (pid " in err
+        assert "callctl: error: another callctl is running on schema chatapp (pid " in err
         assert store.saved_summary(connection) == saved
         assert ask(documented, "purge", "--yes")[0] == 0
         assert store.saved_summary(connection) == ()
@@ -387,14 +387,14 @@ def test_the_drops_are_deferred_and_taken_later(baseline: str, ask: Callable[...
     code, out, err = ask(baseline, "migrate", "plan", "--defer-drops")
     assert (code, out) == (0, "")
     assert err.splitlines()[1:] == [
-        "note: steps 5 and 6 are applied already: there is nothing to defer",
+        "note: steps 5 and 6 are applied already: no step can be deferred",
         "nothing to do: no step is pending",
     ]
     events = ask(baseline, "migrate", "up", "--defer-drops", "--yes", "--output", "json")[1].splitlines()
     assert json.loads(events[1]) == {
         "version": 1,
         "event": "notice",
-        "text": "steps 5 and 6 are applied already: there is nothing to defer",
+        "text": "steps 5 and 6 are applied already: no step can be deferred",
     }
     assert document(ask(baseline, "verify", "--output", "json"))["passed"] is True
 

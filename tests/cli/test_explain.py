@@ -56,5 +56,5 @@ def test_without_a_code_all_are_listed(tmp_path: Path) -> None:
 def test_a_code_that_there_is_not_names_the_nearest(tmp_path: Path) -> None:
     done = explain(tmp_path, "lock-hled")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "there is no code, finding or check 'lock-hled' [CALLCTL-NO-SUCH-CODE]" in done.stderr
+    assert "no code, finding or check is called 'lock-hled' [CALLCTL-NO-SUCH-CODE]" in done.stderr
     assert "CALLCTL-LOCK-HELD" in done.stderr

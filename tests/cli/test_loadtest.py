@@ -51,8 +51,8 @@ WRONG = {
     "--limit fast": "--limit is not a duration",
     "--report load.png": "--report is not the name of an .html or .svg file",
     "--report /no/such/directory/load.svg": "cannot write /no/such/directory/load.svg",
-    "--clean --sessions 3": "--clean runs no load, and --sessions is about one",
-    "--clean --dry-run": "--clean runs no load, and --dry-run is about one",
+    "--clean --sessions 3": "--clean runs no load, so --sessions has no meaning",
+    "--clean --dry-run": "--clean runs no load, so --dry-run has no meaning",
 }
 
 
@@ -149,7 +149,7 @@ def test_a_report_that_is_there(
         assert file.read_text() != first
         file.write_text("<html>mine</html>")
         assert run([*load, "--report", str(file), "--overwrite"]) == 3
-        assert f"{file} exists, and is not a report that callctl wrote" in capsys.readouterr().err
+        assert f"{file} exists and is not a report by callctl" in capsys.readouterr().err
         assert file.read_text() == "<html>mine</html>"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["load.html", "load.svg"]
     assert run([*load, "--overwrite"]) == 2

@@ -131,7 +131,8 @@ SITUATIONS = (
     Situation("1", "migrate up --yes --lock-wait 1s", held, 5, Code.LOCK_TIMEOUT, r"rolled back as a whole",
               r"no lock on users in 1 s .*; pid \d+ \(", r"SELECT pg_terminate_backend\(\d+\);"),
     Situation("2", "migrate up --yes --batch-size 20", at_a_row("PERFORM pg_terminate_backend(pg_backend_pid());"), 5,
-              Code.CONNECTION_LOST, r"step 4 up is not finished; what it committed before stays", r"connection", r"migrate (up|status)"),
+              Code.CONNECTION_LOST, r"step 4 up is not finished; its committed work"
+              r" stays", r"connection", r"migrate (up|status)"),
     Situation("3", "preflight", nothing, 4, Code.DATABASE_MISSING, r"cannot connect", r"database \"?no_such_database\"? does not exist",
               r"comes from CALLCTL_DATABASE_URL"),
     Situation("4", "migrate up --yes --batch-size 20", at_a_row("RAISE EXCEPTION 'not on my watch';"), 5, Code.TRIGGER_REFUSED,

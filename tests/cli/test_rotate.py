@@ -190,9 +190,9 @@ def test_webhook_secrets_asked_for_wrongly(ask: Ask, url: str, tmp_path: Path) -
     id = "00000000-0000-4000-8000-000000000001"
     needs_one = "--webhook-secrets needs --account, --company or --all"
     wrong = {
-        "--all": "--all is for webhook secrets",
-        f"--to-file {file}": "--to-file is for webhook secrets",
-        "--put-back": "--put-back is for webhook secrets",
+        "--all": "--all needs --webhook-secrets",
+        f"--to-file {file}": "--to-file needs --webhook-secrets",
+        "--put-back": "--put-back needs --webhook-secrets",
         "--webhook-secrets": needs_one,
         f"--webhook-secrets --to-file {file}": needs_one,
         f"--webhook-secrets --all --account {id} --to-file {file}": needs_one,

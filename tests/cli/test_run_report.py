@@ -79,7 +79,7 @@ def test_a_refusal_is_on_the_page(documented: str, tmp_path: Path, ask: Ask) -> 
     [
         (("--report", "run.pdf"), "--report is not the name of an .html file: 'run.pdf'"),
         (("--report", "there-is-none/run.html"), "cannot write there-is-none/run.html"),
-        (("--report", "run.html", "--dry-run"), "--report is for a run, and --dry-run runs nothing"),
+        (("--report", "run.html", "--dry-run"), "--report needs a run, and --dry-run runs nothing"),
     ],
     ids=["suffix", "directory", "dry run"],
 )

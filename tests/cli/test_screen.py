@@ -28,7 +28,7 @@ def test_preflight(deployed: str, columns: int) -> None:
     screen.assert_fits(columns)
     words = [line.split()[0] for line in screen.lines if line and not line.startswith(" ")]
     assert words[:2] == ["warns", "warns"]
-    assert "unknown backup: the time of the last backup is not known" in screen.text
+    assert "unknown backup: the time of the last backup is unknown" in screen.text
     assert "statements sees one error after the step; client sessions connected now: 0" in screen.text
     assert re.search(r"ready: 0 block, \d+ warn, 3 unknown, \d+ ok", screen.text)
     assert not any(line.startswith("ok ") for line in screen.lines)
@@ -150,5 +150,5 @@ def test_an_error_and_its_hint(documented: str, columns: int) -> None:
     screen = Screen(documented, columns, "verify")
     assert screen.code == 3
     screen.assert_fits(columns)
-    assert "callctl: error: there is nothing to verify: no step is applied here" in screen.text
-    assert "callctl migrate adopt records a migration done without callctl" in screen.text
+    assert "callctl: error: nothing to verify: no step is applied in this database" in screen.text
+    assert "callctl migrate adopt to record a migration without callctl" in screen.text

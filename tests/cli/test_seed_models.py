@@ -146,8 +146,8 @@ def test_the_contradictions_are_warned_of_on_every_run(url: str, ask: Ask) -> No
     ("change", "code", "said"),
     [
         (("google", "gogle"), 4, "our.yaml: model our-voice-1: provider: input should be 'openai', 'google' or"),
-        (('"0.30"', "0.30"), 4, "our.yaml: model our-voice-1: input_price_usd_per_million_tokens: a price is a"),
-        (('"0.30"', '"0.0000001"'), 3, "input_price_usd_per_million_tokens: column input_cost_per_token keeps 12"),
+        (('"0.30"', "0.30"), 4, "our.yaml: model our-voice-1: input_price_usd_per_million_tokens: the price is not a"),
+        (('"0.30"', '"0.0000001"'), 3, "input_price_usd_per_million_tokens: column input_cost_per_token stores 12"),
         (("models:", "models: ["), 4, "our.yaml:2:3: not YAML: "),
     ],
 )  # fmt: skip
@@ -183,7 +183,7 @@ def test_development_accounts(url: str, directory: Path, ask: Ask) -> None:  # n
     command = ("seed-models", "--dev-accounts")
     code, _, err = ask(url, *command, "--yes", "--environment", "development")
     assert code == 3
-    assert "this database is not marked as a development database; it is called development" in err
+    assert "this database is not marked as a development database; its environment is development" in err
     assert "an option or a variable does not count" in err
     (directory / "callctl.yaml").write_text("environment: development\n")
     code, _, err = ask(url, *command, "--yes", "--development-database", name)

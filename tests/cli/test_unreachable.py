@@ -116,7 +116,7 @@ def listening() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
         ),
         pytest.param(
             speaks_as("13.0.0", "CockroachDB CCL v23.1.1 (x86_64-pc-linux-gnu)"),
-            "this is not PostgreSQL but CockroachDB",
+            "the server is not PostgreSQL but CockroachDB",
             "PostgreSQL 12 or later",
             id="something like PostgreSQL",
         ),

@@ -129,7 +129,7 @@ def test_no_command_passes_over_hidden_rows(
     code, out, err = callctl(as_role(url, owner), *command)
     said = " ".join((out + err).split())
     assert code == 3, said
-    assert f"row-level security hides rows of {TABLE} from role {owner} (no policy shows it any)" in said
+    assert f"row-level security hides rows of {TABLE} from role {owner} (no policy shows rows to this role)" in said
 
 
 def test_a_trigger_of_the_platforms_that_runs_as_this_role_is_named(url: str, keys: Path, owner: str) -> None:

@@ -83,7 +83,7 @@ def test_foreign_ciphertext_is_left_and_named_until_it_is_asked_for(url: str, ke
         done = rotate(settings)
         assert (done.values, done.failures) == (2, 4)
         assert {(each.field, each.values, tuple(sorted(each.rows))) for each in done.foreign} == found
-        assert all(each.reason.startswith("foreign: it has the form of ciphertext of ") for each in done.left)
+        assert all(each.reason.startswith("foreign: it looks like ciphertext of ") for each in done.left)
         after = stored(db)
         assert after[ids[0]][0] == before[ids[0]][0]
         assert after[ids[1]][1] == FOREIGN["vault"]
@@ -297,7 +297,7 @@ def test_foreign_ciphertext_in_a_bound_field_needs_its_row_named_and_the_option(
         cases: list[tuple[dict[str, Any], str]] = [
             ({}, "unbound: ciphertext of Vault transit"),
             ({"encrypt_foreign": True}, "unbound: ciphertext of Vault transit"),
-            ({"bind_new": [id]}, "foreign: it has the form of ciphertext of Vault transit"),
+            ({"bind_new": [id]}, "foreign: it looks like ciphertext of Vault transit"),
         ]
         for options, reason in cases:
             counted = key_use.look(db, settings, **options).counted

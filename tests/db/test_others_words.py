@@ -212,7 +212,7 @@ def test_an_error_that_no_command_expected_is_not_repeated_either(
 def test_a_key_is_no_id(url: str, keys: Path, say: Say) -> None:
     key = (keys / "k1").read_text()
     for id in (key, key.upper(), "-".join(key[at : at + 8] for at in range(0, 64, 8)), f"0x{key}"):
-        assert "ID is not the id of a key" in say(f"keys retire {id} --yes", 2)
+        assert "ID is not a key id" in say(f"keys retire {id} --yes", 2)
     say(f"keys retire {' '.join(key[at : at + 16] for at in range(0, 64, 16))}", 2)
     say(f"keys {key}", 2)
     say(f"keys list --{key}", 2)

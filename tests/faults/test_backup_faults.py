@@ -127,7 +127,7 @@ def interrupt(session: Session) -> Outcome:
     return "go on"
 
 
-UNKNOWN = "whether it was restored is not known: see whether the database is empty"
+UNKNOWN = "the connection was lost during COMMIT: check whether the database is empty"
 NOTHING = "nothing was restored: the database is as empty as before"
 
 
@@ -257,7 +257,7 @@ def test_on_a_standby(tmp_path: Path) -> None:
             done = backups.take(replica, file, on_event=heard)
     assert (done.recorded, done.left_out_tables) == (False, ("chatapp.cache",))
     assert backups.manifest_of(file)["standby"]
-    assert any("not on record in the database" in text for text in said)
+    assert any("could not record the restore in the database" in text for text in said)
     with start_server() as later:  # no older than the primary, whatever the other tests run on
         restore.restore(Settings(database_url=later.url()), str(file))
         with connect(later.url()) as connection:

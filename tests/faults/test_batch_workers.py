@@ -168,7 +168,7 @@ def test_without_another_session_the_batches_go_on_with_one(documented: str, mon
         notices = []
         settings = replace(settings_of(documented), database_url=documented.replace("user=postgres", "user=few"))
         migrate.up(settings, on_event=lambda event: notices.append(event) if isinstance(event, Notice) else None)
-        assert any("continue with one session less" in notice.text for notice in notices)
+        assert any("continue with one session fewer" in notice.text for notice in notices)
         assert verify(other, settings_of(documented)).passed
         other.execute("DROP OWNED BY few; DROP ROLE few")
 
@@ -185,7 +185,7 @@ def test_beside_a_session_that_has_lost_the_work_lock_nothing_begins(documented:
 
         assert with_retries(settings, "a lock", attempt) == (1,)
         connection.execute("SELECT pg_advisory_unlock_all()")
-        with pytest.raises(Exception, match="in the middle of a statement"):
+        with pytest.raises(Exception, match="running a statement"):
             with_retries(settings, "a lock", attempt)
 
 

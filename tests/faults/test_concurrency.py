@@ -36,9 +36,9 @@ def test_one_works_and_the_others_name_it(documented: str) -> None:
         for process in started:
             code, out, err = processes.finish(process)
             assert (code, out) == (6, ""), err
-            assert f"another callctl is at work on schema chatapp (pid {holder}, callctl lock, from local" in err
+            assert f"another callctl is running on schema chatapp (pid {holder}, callctl lock, from local" in err
             assert " as postgres, for " in err
-            assert "callctl: hint: wait for it to finish, or run with --wait" in err
+            assert "callctl: hint: wait for that callctl to finish, or run with --wait" in err
         assert watch.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
 
 
@@ -63,7 +63,7 @@ def test_who_waits_for_another_gives_up_after_lock_wait(documented: str) -> None
         assert code == 6, err
         first, *_, last = [json.loads(line) for line in out.splitlines()]
         assert (first["event"], first["what"]) == ("waiting", "another callctl to finish")
-        assert f"another callctl is at work on schema chatapp (pid {holder}, callctl lock, from local" in str(last)
+        assert f"another callctl is running on schema chatapp (pid {holder}, callctl lock, from local" in str(last)
         assert watch.execute("SELECT to_regnamespace('callctl')").fetchone() == (None,)
 
 
@@ -85,7 +85,7 @@ def test_without_yes_nobody_looks_while_another_is_in_the_middle(real: str, tmp_
     with in_the_middle(real, pause) as first, connect(real) as other:
         code, out, err = processes.run(real, "migrate", "up")
         assert (code, out) == (6, ""), err
-        assert err.splitlines()[1].startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
+        assert err.splitlines()[1].startswith("callctl: error: another callctl is running on schema chatapp (pid ")
         assert "preflight" not in err  # nothing was looked at, so nothing is said that will not be so
         second = processes.start(real, "migrate", "up", "--wait", "--output", "json")
         assert second.stdout is not None
@@ -109,7 +109,7 @@ def test_what_blocks_counts_only_if_nobody_has_begun_meanwhile(real: str) -> Non
             slow.rollback()
             code, _, err = processes.finish(looking)
         assert code == 6, err
-        assert err.splitlines()[1].startswith("callctl: error: another callctl is at work on schema chatapp (pid ")
+        assert err.splitlines()[1].startswith("callctl: error: another callctl is running on schema chatapp (pid ")
 
 
 class Counted:
@@ -135,7 +135,7 @@ def test_with_yes_preflight_asks_once_under_the_lock(chain: MakeChain) -> None:
     ended = database.nursery.run(arguments, database.proxy.url(database.database))
     database.proxy.watch(None)
     assert ended.code == 0, ended.errors
-    assert "unknown  backup: the time of the last backup is not known" in ended.errors
+    assert "unknown  backup: the time of the last backup is unknown" in ended.errors
     locked = next(number for number, text in enumerate(seen.texts) if "pg_try_advisory_lock" in text)
     questions = Counter(query.statement.sql for question in findings.questions() for query in question.queries)
     asked = Counter(text for text in seen.texts[locked:] if text in questions)

@@ -62,8 +62,8 @@ def test_once_cancels_the_statement_and_says_what_stands(documented: str, watch:
     # Nothing is left behind by the time it says so.
     assert processes.sessions(watch) == []
     assert (code, out) == (130, ""), err
-    assert "callctl: error: interrupted in step 4 up; what it committed stays" in err
-    assert "callctl: hint: run the same command again: it resumes from there" in err
+    assert "callctl: error: interrupted in step 4 up; its committed work stays" in err
+    assert "callctl: hint: run the same command again to resume" in err
     assert "Traceback" not in err
     watch.execute("DROP TRIGGER slow ON chatapp.chatbots")
     assert processes.run(documented, "migrate", "up", "--yes")[0] == 0
@@ -95,7 +95,7 @@ def test_it_ends_though_the_server_does_not_heed_it(
         process.send_signal(signal.SIGINT)
     code, out, err = processes.finish(process)
     assert (code, out) == (130, ""), err
-    assert "interrupted in step 4 up; what it committed stays" in err
+    assert "interrupted in step 4 up; its committed work stays" in err
     assert all(line.startswith(("callctl: ", "step ", "note: ", "waiting ")) for line in err.splitlines()[-2:]), err
     assert "query" not in err  # the driver's own log
     assert "Traceback" not in err

@@ -156,7 +156,7 @@ def test_frozen_and_robbed_of_its_lock(documented: str, watch: Watch, started: S
     run = Mending(watch, pid)
     migrate.up(short(documented), on_event=run)
     assert run.mended
-    assert run.notices[0].startswith(f"an earlier callctl's session is still at work: pid {pid} (active, ")
+    assert run.notices[0].startswith(f"a session of an earlier callctl is still running: pid {pid} (active, ")
     assert_all_done(documented)
 
     process.send_signal(signal.SIGCONT)
@@ -187,7 +187,7 @@ def test_a_lost_lock_says_how_far_the_step_came(documented: str, watch: Watch) -
 
     with pytest.raises(StepFailed, match="migration lock broke") as failed:
         migrate.up(replace(Settings(database_url=documented), batch_size=60), on_event=rob)
-    assert "step 4 up is partly applied: what it committed stays" in failed.value.message
+    assert "step 4 up is partly applied: its committed work stays" in failed.value.message
     assert "stopped before the next statement" in failed.value.message
 
 
@@ -323,7 +323,7 @@ def test_one_that_is_not_callctl_is_not_ended(documented: str) -> None:
     with connect(documented, application_name="psql") as stranger:
         take_work_lock(stranger)
         stranger.execute("SET application_name = 'psql'")
-        with pytest.raises(LockHeld, match="not known to be callctl's"):
+        with pytest.raises(LockHeld, match="may belong to another program"):
             migrate.up(short(documented), to=1)
         assert stranger.execute("SELECT 1").fetchone() == (1,)
 
@@ -346,7 +346,7 @@ def test_no_transaction_begins_without_the_work_lock(documented: str) -> None:
             with_retries(settings, "a lock", attempt)
         assert len(tries) > 1
         assert f"another callctl (pid {other.info.backend_pid}, callctl migrate, for " in refused.value.message
-        assert "is in the middle of a statement on schema chatapp" in refused.value.message
+        assert "is running a statement on schema chatapp" in refused.value.message
 
 
 def test_the_guard_sets_its_timeouts_for_the_transaction_alone(documented: str) -> None:
@@ -398,7 +398,7 @@ def test_the_server_frees_the_locks_of_a_callctl_that_falls_silent(
     with pytest.raises(StepFailed) as failed:
         migrate.up(Settings(database_url=documented), on_event=fall_silent)
     assert set(ended) == {9}
-    assert "step 9 up is not finished; what it committed before stays" in failed.value.message
+    assert "step 9 up is not finished; its committed work stays" in failed.value.message
     migrate.up(Settings(database_url=documented))
     assert_all_done(documented)
 

@@ -65,10 +65,10 @@ def test_one_works_and_the_others_are_refused_by_name(documented: str) -> None:
     for code, errors in finish(refused):
         assert code == 6, errors
         assert re.search(
-            r"another callctl is at work on schema chatapp \(pid \d+, callctl migrate up(, step \d+)?, from local as ",
+            r"another callctl is running on schema chatapp \(pid \d+, callctl migrate up(, step \d+)?, from local as ",
             errors,
         )
-        assert "callctl: hint: wait for it to finish, or run with --wait" in errors
+        assert "callctl: hint: wait for that callctl to finish, or run with --wait" in errors
     assert steps_taken(documented) == [(step, "up") for step in STEPS]
 
 

@@ -66,7 +66,7 @@ def tables_of(connection: Connection, left_out: Sequence[str]) -> tuple[Table, .
 
 
 def source_of(connection: Connection) -> Source:
-    """What a restore will compare with."""
+    """Return the facts of the database that a restore compares with its target."""
     row = connection.execute(read_sql("backup/server.sql")).fetchone()
     assert row is not None
     return Source(*row)
@@ -113,7 +113,7 @@ def _lock(connection: Connection, tables: Sequence[Table]) -> None:
 
 @dataclass(frozen=True)
 class DumpOptions:
-    """What pg_dump is asked for, beside the whole."""
+    """The options of a pg_dump beyond the whole database."""
 
     program: Program
     left_out: Sequence[str]
@@ -194,7 +194,7 @@ def dump(
 
 
 def _options(connection: Connection) -> str:
-    """What pg_dump's session needs beside what callctl's was opened with.
+    """Return the PGOPTIONS that pg_dump's session needs beyond those of callctl's session.
 
     pg_dump hands standard_conforming_strings = off on to the dump, and PostgreSQL 19 refuses it.
     """
@@ -204,20 +204,21 @@ def _options(connection: Connection) -> str:
 
 def _hint(failure: str) -> str:
     if "SSL support is not compiled in" in failure:
-        return "install PostgreSQL's client programs of your system, or set CALLCTL_PG_BIN: this pg_dump has no TLS"
+        return "install your system's PostgreSQL client programs, or set CALLCTL_PG_BIN: this pg_dump has no TLS"
     if "permission denied" in failure:
-        return "connect as a role that may read everything in the database (pg_read_all_data), or leave schemas out"
+        return "connect as a role that may read all tables (pg_read_all_data), or leave schemas out"
     if "row-level security" in failure:
-        return "connect as the tables' owner, or as a role with BYPASSRLS: this one sees only some of the rows"
+        return "connect as the tables' owner, or as a role with BYPASSRLS: row-level security hides rows from this role"
     if "conflict with recovery" in failure:
         return "raise max_standby_streaming_delay, or take the backup from the primary: the standby ended the dump"
     if KILLED in failure:
         return (
-            "see the system's log for who killed it, the out-of-memory killer for one; then run the same command again"
+            "find in the system's log what killed pg_dump (often the out-of-memory killer), then run the same"
+            " command again"
         )
     if "No space left" in failure:
-        return "make room, or name a file on another disk"
-    return "fix what it names, then run the same command again"
+        return "free disk space, or name a file on another disk"
+    return "fix the cause that pg_dump names, then run the same command again"
 
 
 @contextlib.contextmanager
@@ -260,7 +261,10 @@ def rows_of(connection: Connection, schema: str, table: str) -> int:
 
 
 class _Progress:
-    """What pg_dump says, as bytes: those of the tables that it is done with. Then the tables that are counted."""
+    """Reads pg_dump's messages, as bytes, and reports the tables that it has finished.
+
+    Then the tables that are counted.
+    """
 
     def __init__(self, tables: Collection[Table], file: BackupFile, on_event: OnEvent) -> None:
         self.counted = 0

@@ -97,8 +97,8 @@ def read_manifest(file: Path) -> Manifest:
     except FileNotFoundError:
         raise ConfigError(
             Code.BACKUP_MANIFEST_MISSING,
-            f"{file} has no manifest beside it ({path.name}): nothing says what should be in it",
-            hint="copy the manifest along with the dump; a dump of another tool's is for pg_restore:"
+            f"{file} has no manifest beside it ({path.name}), so its contents cannot be checked",
+            hint="copy the manifest to the dump's directory; for a dump of another tool run"
             " pg_restore --exit-on-error --single-transaction --dbname=NEW_DATABASE FILE",
         ) from None
     except OSError as problem:
@@ -108,7 +108,7 @@ def read_manifest(file: Path) -> Manifest:
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise manifest_damaged(path, "it is not JSON") from None
     if not isinstance(document, dict) or "callctl_backup" not in document:
-        raise manifest_damaged(path, "it is not a manifest of callctl's")
+        raise manifest_damaged(path, "callctl did not write it")
     if document["callctl_backup"] != MANIFEST_FORMAT:
         raise ConfigError(
             Code.BACKUP_FORMAT,
@@ -126,13 +126,15 @@ def read_manifest(file: Path) -> Manifest:
     except KeyError as missing:
         raise manifest_damaged(path, f"it lacks {missing}") from None
     except (TypeError, ValueError):
-        raise manifest_damaged(path, "a value is of another kind than it should be") from None
+        raise manifest_damaged(path, "a value has the wrong type") from None
 
 
 def manifest_damaged(path: Path, why: str) -> ConfigError:
     """The error for a manifest that is not what was written."""
     return ConfigError(
-        Code.BACKUP_DAMAGED, f"{path} is damaged: {why}", hint="copy it again from where the backup was made"
+        Code.BACKUP_DAMAGED,
+        f"{path} is damaged: {why}",
+        hint="copy the manifest again from the place where the backup was made",
     )
 
 
@@ -220,7 +222,7 @@ class BackupFile:
             raise LockHeld(
                 Code.BACKUP_BUSY,
                 f"another backup is being written to {self.path}",
-                hint="wait for it, or name another file",
+                hint="wait for that backup to finish, or name another file",
             ) from None
         except OSError as problem:
             os.close(self.descriptor)
@@ -242,7 +244,7 @@ class BackupFile:
         """Check that a killed run of ours left the existing file: no other process has it open, and it has one name."""
         there = os.fstat(self.descriptor)
         if not stat.S_ISREG(there.st_mode) or there.st_uid != os.geteuid() or there.st_nlink != 1:
-            raise OSError(0, "it is there already, and is not a file of yours alone")
+            raise OSError(0, "the file exists, and other users may write to it")
 
     def _mark(self) -> None:
         """Put down that FILE.partial is callctl's, by its inode. Raises Refused where what is there is not."""
@@ -299,7 +301,7 @@ class BackupFile:
 
 
 def _marked(path: Path) -> dict[str, object] | None:
-    """What a run that is under way, or was killed, has put down; None where the file is not such a one."""
+    """Return the mark of a run that is under way or was killed; None if the file has no such mark."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -310,8 +312,8 @@ def _marked(path: Path) -> dict[str, object] | None:
 def _not_own(path: Path) -> Refused:
     return Refused(
         Code.FILE_EXISTS,
-        f"{path} exists, and nothing shows that callctl wrote it; it was left as it is",
-        hint="name another file for the backup, or remove that one if it is not needed",
+        f"{path} exists, and nothing shows that callctl wrote it; the file was not changed",
+        hint="name another file for the backup, or remove the existing file if it is not needed",
     )
 
 

@@ -72,7 +72,7 @@ class Replay:
         return [line.split(" ", 3)[3] for line in lines if not line.startswith(";") and line.count(" ") > 3]
 
     def escapes(self) -> bool:
-        """Whether the dump turns standard_conforming_strings off."""
+        """Return whether the dump turns standard_conforming_strings off."""
         with self._restoring("pre-data") as child:
             for line in child.output:
                 if line == _ESCAPES:
@@ -135,7 +135,7 @@ class Replay:
         self._send(b"".join(statement))
 
     def indexes(self) -> None:
-        """What comes after the rows: indexes, constraints, triggers, publications."""
+        """Restore everything that follows the rows: indexes, constraints, triggers, publications."""
         text = self._text("post-data")
         objects = _objects(text)
         self._send(text[: objects[0][1]] if objects else text)
@@ -176,7 +176,8 @@ class Replay:
                 Code.PG_RESTORE_FAILED,
                 f"pg_restore {self.program.version} ({self.program.source}) cannot read the dump: {failure};"
                 " nothing was restored",
-                hint="see whether the file is what was written (sha256sum), and pg_restore not older than its pg_dump",
+                hint="compare the file's sha256sum with its manifest, and use a pg_restore that is not older than"
+                " the pg_dump",
                 state=_STANDS,
             )
 
@@ -251,7 +252,7 @@ class _Lines:
 
 _STANDS = State("unchanged", "nothing was restored: the database is as empty as before")
 _COMMIT = "the commit"
-_UNKNOWN = State("unknown", "whether it was restored is not known: see whether the database is empty")
+_UNKNOWN = State("unknown", "the connection was lost during COMMIT: check whether the database is empty")
 
 
 @dataclass(frozen=True)
@@ -282,13 +283,16 @@ class _Dump:
 
 
 def examine(name: str) -> Manifest:
-    """What a dump's manifest says, where both are there and the dump has its size. Raises ConfigError."""
+    """Return the manifest of a dump, if both exist and the dump has the manifest's size. Raises ConfigError."""
     with _opened(name) as dump:
         return dump.manifest
 
 
 def check(settings: Settings, name: str, *, no_owner: bool = False, on_event: OnEvent = ignore) -> Restored:
-    """Whether :func:`restore` would begin: everything it checks before, and nothing changed. Raises what it would."""
+    """Return whether :func:`restore` would begin: everything it checks before, and nothing changed.
+
+    Raises what it would.
+    """
     began, on_event = time.monotonic(), sparing(on_event)
     with (
         _opened(name) as dump,
@@ -370,7 +374,7 @@ def _opened(name: str) -> Iterator[_Dump]:
             raise ConfigError(
                 Code.BACKUP_DAMAGED,
                 f"{file} is incomplete: it has {size:,} bytes, and {manifest.bytes:,} were written",
-                hint="copy it again from where the backup was made",
+                hint="copy the dump again from the place where the backup was made",
             )
         major = int(manifest.pg_dump.split(".")[0]) if manifest.pg_dump[:1].isdigit() else 0
         program = find_program("pg_restore", major, f"a dump by pg_dump {manifest.pg_dump}")
@@ -388,9 +392,9 @@ def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
     if actual != dump.manifest.sha256:
         raise ConfigError(
             Code.BACKUP_DAMAGED,
-            f"{dump.file} is damaged: its SHA-256 begins with {actual[:12]},"
-            f" that of the file that was written with {dump.manifest.sha256[:12]}",
-            hint=f"copy it again from where the backup was made, together with {manifest_beside(dump.file).name}",
+            f"{dump.file} is damaged: its SHA-256 begins "
+            f"with {actual[:12]}, the manifest has {dump.manifest.sha256[:12]}",
+            hint=f"copy the dump and {manifest_beside(dump.file).name} again from the place where the backup was made",
         )
 
 
@@ -401,7 +405,7 @@ def _assert_contents(replay: Replay, dump: _Dump) -> None:
     with_rows = sum(line.startswith("TABLE DATA ") for line in contents)
     if with_rows and not manifest.tables:
         raise manifest_damaged(
-            manifest_beside(dump.file), f"it names no table, and the dump has the rows of {with_rows:,}"
+            manifest_beside(dump.file), f"it names no table, but the dump has the rows of {with_rows:,} tables"
         )
     known = tuple(f"EXTENSION - {name} " for name in manifest.extensions)
     unknown = [
@@ -415,8 +419,8 @@ def _assert_contents(replay: Replay, dump: _Dump) -> None:
         raise Refused(
             Code.BACKUP_UNFIT,
             f"{dump.file} was written with standard_conforming_strings = off, which PostgreSQL 19 refuses",
-            hint="take another backup: this callctl sets it on. Where only this file is left, a server of version 18 or"
-            " older takes it: pg_restore --exit-on-error --single-transaction --dbname=NEW_DATABASE FILE",
+            hint="take another backup: this callctl sets the parameter to on; or restore this file "
+            "into PostgreSQL 18 or older: pg_restore --exit-on-error --single-transaction --dbname=NEW_DATABASE FILE",
         )
 
 
@@ -425,7 +429,7 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
     manifest, target = dump.manifest, source_of(connection)
     where = f"database {target.database}"
     if target.standby:
-        raise Refused(Code.READ_ONLY, f"{where} is on a standby, which takes no writes", hint="restore on a primary")
+        raise Refused(Code.READ_ONLY, f"{where} is on a standby, which is read-only", hint="restore on a primary")
     occupied = connection.execute(read_sql("backup/occupied.sql")).fetchall()
     if occupied:
         held = "; ".join(
@@ -434,7 +438,7 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
         raise Refused(
             Code.DATABASE_NOT_EMPTY,
             f"{where} is not empty: {held}",
-            hint="restore into a new one: createdb --template=template0 NEW_DATABASE, and give it with --database",
+            hint="run createdb --template=template0 NEW_DATABASE, then restore into it with --database",
         )
     if target.version_num // 10000 < manifest.server_version_num // 10000:
         raise Refused(
@@ -452,7 +456,7 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
     if not (may and may[0]):
         raise Refused(
             Code.PERMISSION_DENIED,
-            f"this role may not create anything in {where}",
+            f"this role has no CREATE privilege on {where}",
             hint="connect as the database's owner",
         )
     _assert_nothing_lacks(connection, manifest, no_owner=no_owner)
@@ -460,16 +464,15 @@ def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_o
     if privileges:
         raise Refused(
             Code.DATABASE_NOT_EMPTY,
-            f"{where} has default privileges, which everything restored by this role would get: {quoted(privileges)}",
-            hint="restore into a new one (createdb --template=template0 NEW_DATABASE), or take them back with"
-            " ALTER DEFAULT PRIVILEGES … REVOKE (psql's \\ddp lists them)",
+            f"{where} has default privileges, which every object that this role restores would get:"
+            f" {quoted(privileges)}",
+            hint="run createdb --template=template0 NEW_DATABASE and restore into it, or revoke "
+            "them with ALTER DEFAULT PRIVILEGES … REVOKE (psql's \\ddp lists them)",
         )
     _tell_needs(manifest, on_event, no_owner=no_owner)
     if (target.collate, target.ctype) != (manifest.collate, manifest.ctype):
         on_event(
-            Notice(
-                f"the dump's locale is {manifest.collate}, {where} has {target.collate}: texts may be in another order"
-            )
+            Notice(f"the dump's locale is {manifest.collate}, {where} has {target.collate}: texts may sort differently")
         )
     return target
 
@@ -496,15 +499,16 @@ def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owne
         "extension",
         True,
         "the dump needs extensions that this server does not have",
-        "install them on the server (on Debian most are in postgresql-contrib), or restore on another one",
+        "install the extensions on the server (Debian has most of them in postgresql-contrib), or restore on another"
+        " server",
     )
     lacking(
         "extension",
         False,
         "the dump needs extensions that this role may not create",
-        "connect as a superuser, or let one run CREATE EXTENSION in the new database first",
+        "connect as a superuser, or have a superuser run CREATE EXTENSION in the new database first",
     )
-    create = "create them (pg_dumpall --roles-only on the old server), connect as a superuser"
+    create = "create the roles (pg_dumpall --roles-only on the old server) and connect as a superuser"
     create += (
         "; policies name them, so --no-owner does not help"
         if no_owner
@@ -515,8 +519,8 @@ def _assert_nothing_lacks(connection: Connection, manifest: Manifest, *, no_owne
         if no_owner
         else "the dump's objects belong to roles, or grant to roles,"
     )
-    lacking("role", True, f"{roles} that are not on this server", create)
-    lacking("role", False, f"{roles} that cannot be given anything by this role", create)
+    lacking("role", True, f"{roles} that do not exist on this server", create)
+    lacking("role", False, f"{roles} to which this role cannot grant anything", create)
     if problems:
         raise Refused(Code.RESTORE_NEEDS, "; ".join(problems), hint="; ".join(hints))
 
@@ -526,7 +530,7 @@ def _tell_needs(manifest: Manifest, on_event: OnEvent, *, no_owner: bool) -> Non
     roles = {*manifest.policy_roles, *(() if no_owner else manifest.grantees)}
     for kind, names in (("extensions", manifest.extensions), ("roles", sorted(roles))):
         if names:
-            on_event(Notice(f"the dump needs {kind} that are there: {', '.join(names)}"))
+            on_event(Notice(f"the dump needs these {kind}, and the server has them: {', '.join(names)}"))
 
 
 # ---- the restore itself ---------------------------------------------------------------------------------
@@ -576,11 +580,11 @@ def _hint(error: Exception) -> str:
         return "create the role, or leave owners and grants out with --no-owner"
     if isinstance(error, errors.UndefinedFunction | errors.UndefinedTable | errors.UndefinedObject):
         return (
-            "where a function looks for a name without a schema, give it its own search_path on the old server"
-            " (ALTER FUNCTION … SET search_path = …), and take another backup"
+            "run ALTER FUNCTION … SET search_path = … on the old server for each function "
+            "that uses a name without its schema, then take another backup"
         )
     if isinstance(error, errors.OutOfMemory):
-        return "raise max_locks_per_transaction on the server: everything is restored in one transaction"
+        return "raise max_locks_per_transaction on the server: the restore is one transaction"
     if isinstance(error, errors.DiskFull):
         return "make room on the server's disk, then run the same command again"
     return "fix what the server names, then run the same command again"
@@ -605,8 +609,8 @@ def _assert_same_rows(connection: Connection, manifest: Manifest, on_event: OnEv
     if wrong:
         raise StepFailed(
             Code.RESTORE_DIFFERS,
-            f"what was restored is not what was dumped: {quoted(wrong)}; {_STANDS}",
-            hint="copy the dump and its manifest again: they do not belong together, or the dump is damaged",
+            f"the restored rows differ from the manifest: {quoted(wrong)}; {_STANDS}",
+            hint="copy the dump and its manifest again: the dump is damaged, or the manifest is of another dump",
             state=_STANDS,
         )
 
@@ -634,10 +638,10 @@ def _assert_same_grants(connection: Connection, manifest: Manifest, there: froze
     if wrong:
         raise StepFailed(
             Code.RESTORE_DIFFERS,
-            "the grants are not those of the manifest: "
+            "the restored grants differ from the manifest: "
             + quoted(f"{line} {'is missing' if line in expected else 'is not in the manifest'}" for line in wrong)
             + f"; {_STANDS}",
-            hint="restore into a database made with createdb --template=template0: another template may grant more",
+            hint="restore into a database that createdb --template=template0 made: other templates may grant more",
             state=_STANDS,
         )
 
@@ -656,7 +660,7 @@ def _record(connection: Connection, settings: Settings, dump: _Dump, on_event: O
         actions.record_backup(connection, settings, "restore", detail, on_event)
     except (psycopg.Error, CallctlError) as error:
         why = error.message if isinstance(error, CallctlError) else database.error_text(error)
-        on_event(Notice(f"everything is restored, but that is not on record in the database: {why}"))
+        on_event(Notice(f"everything is restored, but callctl could not record the restore in the database: {why}"))
 
 
 def _analyze(connection: Connection, manifest: Manifest, on_event: OnEvent) -> None:

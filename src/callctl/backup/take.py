@@ -33,7 +33,7 @@ _PATIENCE = 10
 
 @dataclass(frozen=True)
 class PlannedBackup:
-    """What a backup would hold."""
+    """The contents of a backup that was not taken."""
 
     database: str
     server: str
@@ -68,7 +68,7 @@ class Backup:
 
 
 def look(settings: Settings, name: str, exclude_schemas: Sequence[str] = ()) -> PlannedBackup:
-    """What :func:`backup` would do. Reads only; raises what it would raise before it begins."""
+    """Return the plan of :func:`backup`. Reads only; raises what it would raise before it begins."""
     for path in (Path(name), manifest_beside(Path(name))):
         files.assert_new(str(path))
     with closing(database.connect(settings, application_name=BACKUP_SESSION, session=True)) as connection:
@@ -118,8 +118,8 @@ def backup(
             if file.kept:
                 raise Interrupted(
                     Code.INTERRUPTED,
-                    f"interrupted; {name} is whole, but perhaps not on record in the database",
-                    hint="give preflight its time with --backup-taken-at, or take another one",
+                    f"interrupted; {name} is complete, but the database may have no record of it",
+                    hint="take another backup, or give preflight the time of this one with --backup-taken-at",
                     state=State("unknown"),
                 ) from None
             raise Interrupted(
@@ -162,13 +162,13 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
             raise Refused(
                 Code.SCHEMA_NEEDED,
                 f"there is no schema {name} to leave out",
-                hint="name one that psql's \\dn lists",
+                hint="name a schema that psql's \\dn lists",
             )
         if name in (settings.schema, "callctl"):
             raise Refused(
                 Code.SCHEMA_NEEDED,
-                f"schema {name} cannot be left out: a backup is for what the platform and callctl have there",
-                hint="leave that --exclude-schema out",
+                f"schema {name} cannot be left out: it holds the platform's tables or callctl's records",
+                hint="remove that --exclude-schema from the command",
             )
     rows = connection.execute(read_sql("backup/dependents.sql"), {"left_out": list(left_out)}).fetchall()
     if rows:
@@ -176,8 +176,8 @@ def _assert_may_be_left_out(connection: Connection, settings: Settings, left_out
         others = f"\n  and {len(rows) - 5} more" if len(rows) > 5 else ""
         raise Refused(
             Code.SCHEMA_NEEDED,
-            f"without {quoted(left_out)} the rest could not be restored:{needs}{others}",
-            hint="leave that --exclude-schema out",
+            f"the backup could not be restored without {quoted(left_out)}:{needs}{others}",
+            hint="remove that --exclude-schema from the command",
         )
 
 
@@ -189,10 +189,10 @@ def _assert_readable(connection: Connection, settings: Settings, left_out: Seque
     hidden = [(schema, f"{schema}.{name}") for schema, name, _, reason in rows if reason == "hidden"]
     names = quoted(name for _, name in denied or hidden)
     schemas = dict.fromkeys(schema for schema, _ in (*denied, *hidden) if schema not in (settings.schema, "callctl"))
-    leave = f", or leave out what is not needed: {' '.join(f'--exclude-schema {name}' for name in schemas)}"
+    leave = f", or leave out schemas that are not needed: {' '.join(f'--exclude-schema {name}' for name in schemas)}"
     if denied:
         problem = f"permission denied for {names}"
-        hint = "connect as a role that may read everything in the database (GRANT pg_read_all_data TO that role)"
+        hint = "connect as a role that may read all tables (GRANT pg_read_all_data TO that role)"
     else:
         problem = f"row-level security may hide rows of {names} from this role"
         hint = "connect as a superuser, or as a role with BYPASSRLS"
@@ -339,5 +339,10 @@ def _record(connection: Connection, settings: Settings, file: Path, manifest: Ma
         why = error.message
     else:
         return True
-    on_event(Notice(f"the backup is taken, but not on record in the database, so preflight will not know it: {why}"))
+    on_event(
+        Notice(
+            f"the backup is complete, but callctl could not record it in the database, so preflight will not find"
+            f" it: {why}"
+        )
+    )
     return False

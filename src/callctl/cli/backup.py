@@ -69,7 +69,7 @@ def backup(
     if file == "-":
         raise UsageError(
             Code.OPTION_VALUE,
-            "a backup is not written to stdout: it is a file, with a manifest beside it",
+            "cannot write a backup to stdout: it is a file with a manifest beside it",
             hint="name a FILE",
         )
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)

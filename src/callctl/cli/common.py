@@ -51,7 +51,7 @@ class Globals:
 
 
 class _Work:
-    """What this process has been asked for: a command (``begun``), which does nothing but answer (``answers``).
+    """The request of this process: a command (``begun``), perhaps one that only answers (``answers``).
 
     ``target`` is the database that it has connected to, once it has; ``warnings`` about the settings wait for that.
     ``output`` is how results, and so errors, are printed.
@@ -79,7 +79,7 @@ def begin(arguments: Sequence[str]) -> None:
 
 
 def output() -> Output:
-    """How results are printed, as far as the command line and the environment say; no file is read."""
+    """Return the output format that the command line and the environment ask for; no file is read."""
     return _Work.output
 
 
@@ -154,7 +154,9 @@ def _assert_utf8(context: typer.Context) -> None:
         if metavar not in _ANY_BYTES and not all(is_utf8(text) for text in texts if isinstance(text, str)):
             option = parameter.opts[0]
             name = option if option.startswith("-") else metavar or option.upper()
-            raise UsageError(Code.OPTION_VALUE, f"{name} holds bytes that are not UTF-8", hint="write it in UTF-8")
+            raise UsageError(
+                Code.OPTION_VALUE, f"{name} has bytes that are not UTF-8", hint="write the argument in UTF-8"
+            )
 
 
 @contextmanager
@@ -170,14 +172,14 @@ def connected(settings: Settings, *, writes: bool = False) -> Iterator[Connectio
 
 
 def asks(connection: Connection, *, yes: bool) -> bool:
-    """Whether to ask for confirmation before a write: not for a sandbox, and not with ``--yes``."""
+    """Return whether to ask for confirmation before a write: not for a sandbox, and not with ``--yes``."""
     from callctl.database.connection import is_sandbox
 
     return not (yes or is_sandbox(connection))
 
 
 def can_ask() -> bool:
-    """Whether there is a terminal to ask on."""
+    """Return whether there is a terminal to ask on."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -217,14 +219,14 @@ def assert_named(
                 Code.WRONG_DATABASE,
                 f"--confirm-database names {name_shown(given)}, but this is database {name_shown(target.database)};"
                 " nothing was changed",
-                hint="give the name in the target line above, or connect to the other database",
+                hint="type the database name in the target line above, or connect to the other database",
             )
     elif needed and (yes or not can_ask()):
         why = "--yes does not confirm it" if yes else "this is not a terminal, so it cannot be typed"
         raise Refused(
             Code.CONFIRMATION_NEEDED,
             f"{command} needs the name of the database: {why}; nothing was changed",
-            hint="add --confirm-database NAME, with the name of the database that is meant",
+            hint="add --confirm-database NAME with the name of the database that you mean",
         )
 
 
@@ -240,13 +242,13 @@ def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
     typed = render.ask_for("Type the name of the database to continue:")
     if typed != target.database:
         # What was typed is not repeated: it may be a password.
-        why = f"the name that was typed is not {name_shown(target.database)}" if typed else "not confirmed"
-        hint = "check the target above, and run the same command again if it is the database that is meant"
+        why = f"the typed name is not {name_shown(target.database)}" if typed else "not confirmed"
+        hint = "check the target above, and run the same command again if it is the right database"
         raise Refused(Code.NOT_CONFIRMED, f"{why}; nothing was changed", hint=hint)
 
 
 def place(connection: Connection, settings: Settings) -> str:
-    """What a person must know of a database to confirm: 'platform on db.example:5432 (production)'."""
+    """Return the database as a question names it: 'platform on db.example:5432 (production)'."""
     from callctl.database import connection as database
 
     return printable(database.target_of(connection, settings).place)
@@ -267,7 +269,7 @@ def step_number(text: str | None, *, lowest: int) -> int | None:
 
 
 def command_line() -> str:
-    """What was typed, for a report: where the database is named, it is left out, since that may hold a password."""
+    """Return the command line for a report, without the database, which may contain a password."""
     import shlex
 
     words = list(sys.argv[1:])
@@ -302,7 +304,7 @@ def assert_report(path: Path) -> None:
     if path.exists() and not is_report(path):
         raise Refused(
             Code.FILE_EXISTS,
-            f"{path} exists, and is not a report that callctl wrote; nothing was changed",
+            f"{path} exists and is not a report by callctl; nothing was changed",
             hint="name a file that does not exist, or an earlier report",
         )
 
@@ -381,7 +383,9 @@ def as_error(error: BaseException) -> CallctlError:
     psycopg = sys.modules.get("psycopg")  # not imported yet: then it cannot be one of its errors
     if psycopg is not None and isinstance(error, psycopg.Error):
         # Its words are not repeated: it may have come while secrets were read or written.
-        hint = "look for the SQLSTATE in the server's log; callctl preflight checks connection, privileges and locks"
+        hint = (
+            "find the SQLSTATE in the server's log, or run callctl preflight to check connection, privileges and locks"
+        )
         return ConnectionFailed(code_of(error), f"the database answered: {outline(error)}", hint=hint)
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror.lower()
@@ -391,16 +395,16 @@ def as_error(error: BaseException) -> CallctlError:
         # A name or a row in another encoding, at a place that does not know of it; the text itself may be a secret.
         return ConfigError(
             Code.NOT_UTF8,
-            "a name or a value holds bytes that are not UTF-8, and cannot be sent or shown",
-            hint="run the command again with CALLCTL_DEBUG=1 and report what it prints; look for such names in the"
-            " database",
+            "a name or a value has bytes that are not UTF-8, so callctl cannot send or print it",
+            hint="run the command again with CALLCTL_DEBUG=1 and report its output; look for such "
+            "names in the database",
             state=UNKNOWN,
         )
     detail = " ".join(f"{type(error).__name__}: {error}".split())
     return CallctlError(
         Code.INTERNAL,
         f"internal error: {detail}",
-        hint="run the command again with CALLCTL_DEBUG=1 and report what it prints: this is a bug in callctl",
+        hint="run the command again with CALLCTL_DEBUG=1 and report its output: this is a bug in callctl",
     )
 
 

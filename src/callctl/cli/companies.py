@@ -152,7 +152,7 @@ def _switch(
     if not names and not without_flag:
         raise UsageError(
             Code.OPTION_MISSING,
-            "no company is named" + (f": {file} has no line with an id or a slug" if file else ""),
+            "no company given" + (f": {file} has no line with an id or a slug" if file else ""),
             hint="give ids or slugs, or a file of them with --file; callctl companies list shows them",
         )
     if dry_run:

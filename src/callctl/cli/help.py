@@ -1,4 +1,4 @@
-"""How --help looks: options and commands in groups, in the order in which a reader looks for them.
+"""Draws --help: options and commands in groups, in the order in which a reader looks for them.
 
 It is click's own text, and not typer's with rich: importing what that needs takes longer than all the rest of --help.
 """

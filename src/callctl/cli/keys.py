@@ -59,7 +59,7 @@ def generate(
 
 @app.command(
     "list",
-    epilog="callctl decrypts every secret, archived and saved ones too, to find its key. This takes a while.",
+    epilog="callctl decrypts every secret, including archived and saved secrets, to find its key. This takes a while.",
 )
 def list_(context: typer.Context, wide: Wide = False) -> None:
     """List the keys of callctl.yaml and the number of values under each. Changes nothing."""
@@ -106,8 +106,8 @@ def retire(
     from callctl.config.sections import is_key_id
 
     if not is_key_id(id):
-        hint = "callctl keys list shows the ids; the key itself is never an argument"
-        raise UsageError(Code.OPTION_VALUE, "ID is not the id of a key", hint=hint)
+        hint = "run callctl keys list to see the ids; the key itself is never an argument"
+        raise UsageError(Code.OPTION_VALUE, "ID is not a key id", hint=hint)
     settings = common.settings(context, backup_taken_at=backup_taken_at, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import progress as render_progress
     from callctl.render import secrets as render_secrets

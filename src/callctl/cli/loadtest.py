@@ -95,8 +95,8 @@ def loadtest(
     if clean and (given or dry_run):
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            f"--clean runs no load, and {given[0] if given else '--dry-run'} is about one",
-            hint="leave one of them out",
+            f"--clean runs no load, so {given[0] if given else '--dry-run'} has no meaning",
+            hint="give only one of the two options",
         )
     number = _number("--sessions", sessions or "100", 1, MOST_SESSIONS)
     shared = number if connections is None else _number("--connections", connections, 1, MOST_SESSIONS)
@@ -104,7 +104,7 @@ def loadtest(
         raise UsageError(
             Code.OPTION_VALUE,
             f"{shared} connections are more than {number} sessions can use",
-            hint="use at most as many as --sessions",
+            hint="give --connections a number that is not larger than --sessions",
         )
     most = None if calls is None else _number("--calls", calls, 1, MOST_CALLS)
     seconds = _duration("--duration", duration or (LONGEST if most is not None else "30s"))
@@ -112,9 +112,7 @@ def loadtest(
     before = _number("--history", history or "1000", 0, MOST_HISTORY)
     limit_ms = _duration("--limit", limit or "100ms") * 1000
     if overwrite and report is None:
-        raise UsageError(
-            Code.OPTION_MISSING, "--overwrite replaces a report, and --report names none", hint="add --report FILE"
-        )
+        raise UsageError(Code.OPTION_MISSING, "--overwrite needs --report", hint="add --report FILE")
     file = None if report is None else _report(report, overwrite=overwrite)
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.loadtest.sessions import Workload
@@ -136,7 +134,7 @@ def _number(option: str, text: str, lowest: int, highest: int) -> int:
         raise UsageError(
             Code.OPTION_VALUE,
             f"{option} is not a whole number from {lowest} to {highest}: {text[:40]!r}",
-            hint="give it in digits",
+            hint="write the number in digits",
         )
     return int(text)
 
@@ -255,7 +253,7 @@ def _written(file: Path, text: str) -> bool:
         files.write_whole(file, text, replace=files.is_report(file))
     except OSError as problem:
         reason = (problem.strerror or "it cannot be written").lower()
-        render.warning(f"the report could not be written: {reason}: {file}; the result above is whole")
+        render.warning(f"the report could not be written: {reason}: {file}; the result above is complete")
         return False
     render.note(f"the picture is in {file}")
     return True
@@ -292,5 +290,5 @@ def _assert_name(connection: Connection, settings: Settings, name: str) -> None:
             f"this is not database {name!r} but {actual}; nothing was changed"
             if name
             else "not confirmed; nothing was changed",
-            hint="give the name of the database that the load test is for",
+            hint="give --confirm the name of the database that the load test is for",
         )

@@ -50,8 +50,8 @@ def report_file(options: RunOptions) -> Path | None:
     if options.dry_run:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--report is for a run, and --dry-run runs nothing",
-            hint="leave one of them out; callctl migrate plan prints what would run",
+            "--report needs a run, and --dry-run runs nothing",
+            hint="give only one of the two options; callctl migrate plan prints what would run",
         )
     if not options.report.endswith((".html", ".htm")):
         raise UsageError(
@@ -83,7 +83,7 @@ def reported(file: Path | None, on_event: OnEvent) -> Iterator[RunReport]:
 
 
 class RunReport:
-    """What a run tells, passed on, and put on record if there is a ``file`` to write it to."""
+    """Passes on the events of a run, and records them if there is a ``file`` to write."""
 
     def __init__(self, file: Path | None, on_event: OnEvent) -> None:
         from callctl.migration.run_record import RunRecord
@@ -103,7 +103,7 @@ class RunReport:
                 self._write()
 
     def add_findings(self, findings: Sequence[Finding]) -> None:
-        """What preflight found before anything was changed."""
+        """Record the findings of preflight before anything was changed."""
         self._record.add_findings(findings)
 
     def end(self, error: BaseException | None) -> None:
@@ -371,7 +371,7 @@ def plan(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--defer-drops applies to migrate up only",
-            hint="leave it out: down takes back applied steps only",
+            hint="remove --defer-drops: down takes back applied steps only",
         )
     if truncate_avatars and not down:
         raise UsageError(
@@ -513,10 +513,12 @@ def down(
 
 
 def _through_shadow(shadow: bool, in_place: bool) -> bool | None:
-    """What the two options say together; None where neither is given."""
+    """Return the choice that the two options make together; None if neither is given."""
     if shadow and in_place:
         raise UsageError(
-            Code.OPTIONS_CONFLICT, "--shadow and --in-place exclude each other", hint="use one of them, or neither"
+            Code.OPTIONS_CONFLICT,
+            "--shadow and --in-place exclude each other",
+            hint="give one of the two options, or neither",
         )
     return shadow if shadow or in_place else None
 
@@ -552,7 +554,7 @@ def adopt(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--changed-records records no step, so none can be deferred",
-            hint="use one of the two",
+            hint="give only one of the two options",
         )
     settings = common.settings(context)
     if changed_records:
@@ -563,7 +565,7 @@ def adopt(
     from callctl.render import progress as render_progress
 
     with common.connected(settings, writes=True) as connection:
-        common.confirm(connection, settings, "Record the steps that prove to be there", yes=yes)
+        common.confirm(connection, settings, "Record the steps whose checks pass", yes=yes)
     with render_progress.running(settings.output) as on_event:
         adopted = adoption.adopt(settings, on_event, defer_drops=defer_drops)
     exit_code = 0 if all(step.adopted for step in adopted) else 3
@@ -584,7 +586,9 @@ def _accept(settings: Settings, *, yes: bool) -> None:
             changed = store.changed_records(connection)
         if changed:
             render_answers.changed_records(changed)
-            common.confirm(connection, settings, "Accept this: what is gone from these tables stays gone", yes=yes)
+            common.confirm(
+                connection, settings, "Accept this: the lost rows of these tables cannot be restored", yes=yes
+            )
     with render_progress.running(settings.output) as on_event:
         accepted = adoption.adopt_records(settings, on_event)
     render_answers.accepted(accepted, settings.output, common.target())

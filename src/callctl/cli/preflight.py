@@ -56,7 +56,7 @@ def preflight(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--defer-drops applies to migrate up only",
-            hint="leave it out: down takes back applied steps only",
+            hint="remove --defer-drops: down takes back applied steps only",
         )
     direction: Direction = "down" if down else "up"
     target = common.step_number(to, lowest=0 if down else 1)

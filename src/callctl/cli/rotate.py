@@ -125,12 +125,16 @@ def rotate_secrets(
     given = [name for name, there in about_webhooks.items() if there]
     if given and not webhook_secrets:
         raise UsageError(
-            Code.OPTIONS_CONFLICT, f"{given[0]} is for webhook secrets", hint="add --webhook-secrets, or leave it out"
+            Code.OPTIONS_CONFLICT, f"{given[0]} needs --webhook-secrets", hint="add --webhook-secrets, or leave it out"
         )
     if bind and unbind:
-        raise UsageError(Code.OPTIONS_CONFLICT, "--bind and --unbind are opposites", hint="use one of them")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT, "--bind and --unbind are opposites", hint="give only one of the two options"
+        )
     if bind_new and unbind:
-        raise UsageError(Code.OPTIONS_CONFLICT, "--bind-new and --unbind are opposites", hint="use one of them")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT, "--bind-new and --unbind are opposites", hint="give only one of the two options"
+        )
     if bind_new and "" in bind_new:
         raise UsageError(
             Code.OPTION_MISSING,
@@ -140,19 +144,21 @@ def rotate_secrets(
     if webhook_secrets and (bind or bind_new or unbind or encrypt_foreign or workers is not None):
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--bind, --bind-new, --unbind, --encrypt-foreign and --workers are about encrypted secrets; webhook secrets"
-            " are not encrypted",
-            hint="leave out --webhook-secrets, or the other option",
+            "--bind, --bind-new, --unbind, --encrypt-foreign and --workers apply to encrypted secrets, and webhook "
+            "secrets are not encrypted",
+            hint="remove --webhook-secrets or the other option",
         )
     for option in ("--to-file", "--grace") if put_back else ():
         if option in given:
             raise UsageError(
-                Code.OPTIONS_CONFLICT, f"{option} has no meaning with --put-back", hint="leave one of the two out"
+                Code.OPTIONS_CONFLICT,
+                f"{option} has no meaning with --put-back",
+                hint="give only one of the two options",
             )
     if status and (dry_run or bind or bind_new or unbind or encrypt_foreign or webhook_secrets):
         raise UsageError(
             Code.OPTIONS_CONFLICT,
-            "--status only counts, and lists the webhook secrets that are kept",
+            "--status only counts values and lists the kept webhook secrets",
             hint="use --dry-run with the other options, without --status, to see what a run would do",
         )
     processes = _processes(workers or "1")
@@ -204,7 +210,7 @@ def _processes(text: str) -> int:
         raise UsageError(
             Code.OPTION_VALUE,
             f"--workers is not a number of processes: {text!r}",
-            hint=f"give one from 1 to {MOST_WORKERS}",
+            hint=f"give a number from 1 to {MOST_WORKERS}",
         )
     return int(text)
 

@@ -109,5 +109,5 @@ def reset(context: typer.Context) -> None:
 
     sandbox.ignore_environment()
     running = sandbox.reset()
-    render.note("The sandbox is as it was at the start")
+    render.note("The sandbox is reset to its first state")
     render_sandbox.sandbox(running, settings.output)

@@ -68,12 +68,16 @@ def seed_models(
 ) -> None:
     """Insert and update the AI models of a catalog."""
     if catalog is not None and examples:
-        raise UsageError(Code.OPTIONS_CONFLICT, "--catalog and --examples are two catalogs", hint="use one of them")
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            "--catalog and --examples exclude each other",
+            hint="give only one of the two options",
+        )
     if development_database is not None and not dev_accounts:
         raise UsageError(
             Code.OPTION_MISSING,
             "--development-database needs --dev-accounts",
-            hint="add --dev-accounts, or leave --development-database out",
+            hint="add --dev-accounts, or remove --development-database",
         )
     settings = common.settings(context, lock_timeout=lock_timeout, lock_wait=lock_wait)
     from callctl.render import console as render

@@ -144,7 +144,7 @@ def scope(account: str | None, company: str | None, all_accounts: bool, command:
         raise UsageError(
             Code.OPTION_MISSING,
             f"{command} needs --account, --company or --all",
-            hint="use one of --account ID, --company ID and --all",
+            hint="give one of --account ID, --company ID and --all",
         )
     return Scope(
         account=None if account is None else _uuid("--account", account),
@@ -159,7 +159,7 @@ def _uuid(option: str, text: str) -> str:
         return str(UUID(text.strip()))
     except ValueError:
         raise UsageError(
-            Code.OPTION_VALUE, f"{option} is not a UUID", hint="give the id of the row, as psql prints it"
+            Code.OPTION_VALUE, f"{option} is not a UUID", hint="give the row's id as psql prints it"
         ) from None
 
 

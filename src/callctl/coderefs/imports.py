@@ -1,4 +1,4 @@
-"""How modules pass names on to one another, and who imports a symbol of the column's name under another one."""
+"""Follows names through modules, and finds files that import a symbol of the column's name under another one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ class Link:
 
 
 def links(file: str, text: str) -> Iterator[Link]:
-    """What a source file imports, exports, and calls by another name. None of a language without modules."""
+    """Yield the imports and exports of a source file, and the names that it uses for them.
+
+    None of a language without modules.
+    """
     for offset, grammar, script in scripts(file, text):
         data = script.encode("utf-8", "replace")
         for match in captures(grammar, _QUERIES[grammar], parsed(grammar, script)):
@@ -88,7 +91,10 @@ def renamed(files: Mapping[str, list[Link]], bears: Callable[[str, Link], bool])
 
 
 def _is_module(source: str, importer: str, file: str) -> bool:
-    """Whether ``source``, as ``importer`` writes it, is this file. Of a path that a setting resolves, by its end."""
+    """Return whether ``source``, as ``importer`` writes it, is this file.
+
+    Of a path that a setting resolves, by its end.
+    """
     stem = re.sub(r"(/index|/__init__)$", "", os.path.splitext(file)[0])  # noqa: PTH122
     if grammar_of(importer) == "python":
         dots = len(source) - len(source.lstrip("."))

@@ -1,4 +1,4 @@
-"""Where the strings and comments of a source file are, in each language that callctl reads."""
+"""Finds the strings and comments of a source file, in each language that callctl reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What a stretch of source text is to the language it is written in."""
+    """The role of a stretch of source text in its language."""
 
     CODE = "code"
     STRING = "string"
@@ -48,7 +48,7 @@ class Spans:
     sure: bool = True
 
     def kind(self, offset: int) -> Kind:
-        """What the character at ``offset`` belongs to."""
+        """Return the role of the character at ``offset``."""
         # One end mark serves all comparisons: a span that starts here has a lower one.
         place = bisect_right(self.spans, offset, key=lambda span: span.start) - 1
         if place < 0 or self.spans[place].end <= offset:
@@ -57,7 +57,7 @@ class Spans:
         return self.between if kind is Kind.COMMENT and not self.sure else kind
 
     def comments(self) -> tuple[Span, ...]:
-        """What is surely a comment."""
+        """Return the stretches that are certainly comments."""
         return tuple(span for span in self.spans if span.kind is Kind.COMMENT) if self.sure else ()
 
 
@@ -112,7 +112,7 @@ def parsed(name: str, text: str) -> Tree:
 
 
 def captures(name: str, query: str, tree: Tree) -> list[dict[str, list[Node]]]:
-    """What a query finds: of each match, the nodes by the names that it gives them."""
+    """Return the matches of a query: for each match its nodes, by the names in the query."""
     from tree_sitter import QueryCursor
 
     return [match for _, match in QueryCursor(_query(name, query)).matches(tree.root_node)]
@@ -214,7 +214,7 @@ def _sql(text: str, *, bodies: bool) -> Spans:
 
 
 def _comment_end(text: str, position: int) -> int | None:
-    """Where a comment ends that holds comments; None if it does not."""
+    """Return the end of a comment that may contain comments; None if it does not end."""
     depth = 1
     while match := _SQL_COMMENT.search(text, position):
         position = match.end()
@@ -285,7 +285,7 @@ def yaml_spans(text: str) -> Spans:
 
 
 def _block_end(text: str, mark: int, position: int) -> int:
-    """Where the block scalar ends whose ``|`` or ``>`` is at ``mark``: at a line no deeper than its own."""
+    """Return the end of the block scalar whose ``|`` or ``>`` is at ``mark``: a line no deeper than its own."""
     line = text[text.rfind("\n", 0, mark) + 1 : mark]
     own = len(line) - len(line.lstrip(" "))
     while position < len(text):
@@ -346,7 +346,7 @@ def _script_grammar(match: re.Match[str]) -> str:
 
 
 def scripts(name: str, text: str) -> Iterator[tuple[int, str, str]]:
-    """What a file of this name holds in a language of tree-sitter's: where it begins, its grammar, its text."""
+    """Yield the parts of a file in languages of tree-sitter: offset, grammar and text of each."""
     grammar = grammar_of(name)
     if grammar:
         yield 0, grammar, text
@@ -380,5 +380,5 @@ READERS |= {suffix: partial(grammar_spans, name=name) for suffix, name in _GRAMM
 
 
 def reader(name: str) -> Callable[[str], Spans] | None:
-    """What finds the strings and comments in a file of this name; None for a kind that callctl cannot read."""
+    """Return the function that finds strings and comments in such a file; None for an unknown kind of file."""
     return READERS.get(PurePath(name).suffix.lower())

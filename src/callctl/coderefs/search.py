@@ -28,7 +28,7 @@ _ESCAPES = "abfnrtv0"
 
 @dataclass(frozen=True)
 class Named:
-    """Where a text names a column: ``text[start:end]`` is the whole identifier.
+    """A place in a text that names a column: ``text[start:end]`` is the whole identifier.
 
     ``exact`` says that it is the column's name and nothing more; otherwise it only contains it, such as
     ``chatbotTypes``.
@@ -52,12 +52,12 @@ class Spellings:
         self._low = re.compile(every.encode())
 
     def may_name(self, data: bytes) -> bool:
-        """Whether these bytes, in an encoding that contains ASCII, can name a column at all. Quick."""
+        """Return whether these bytes, in an encoding that contains ASCII, can name a column at all. Quick."""
         low = data.lower()
         return any(first in low for first in self._firsts) and self._low.search(low) is not None
 
     def name(self, text: str) -> bool:
-        """Whether ``text`` is a column's name and nothing more."""
+        """Return whether ``text`` is a column's name and nothing more."""
         return self._name.fullmatch(text) is not None
 
     def find(self, text: str) -> Iterator[Named]:
@@ -182,7 +182,7 @@ def _below(root: Path, closed: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _known_to_git(root: Path) -> set[str]:
-    """What git tracks or would add here; nothing where there is no git, or all of it is ignored."""
+    """Return the files that git tracks or would add here; nothing without git, or if git ignores all of them."""
     command = ("git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     # A hook's own variables speak of the repository that is being committed to, not of this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -212,7 +212,7 @@ COLUMN = "chatbot_type"  # the column of chatbots and chatbot_packages, and the 
 LARGEST = 5_000_000  # bytes; what is larger is data or a bundle, and not edited by hand
 _WIDTH = 120
 _AROUND = 200
-_LARGE = "is over 5 MB and names the column: look for yourself"
+_LARGE = "is larger than 5 MB and names the column: search it by hand"
 _ALLOW = re.compile(r"\bcallctl:\s*allow\b")
 
 
@@ -265,7 +265,7 @@ class CodeRefs:
 
     @property
     def not_read(self) -> int:
-        """How many source files and directories were not read."""
+        """The number of source files and directories that were not read."""
         return sum(not skipped.read for skipped in self.skipped)
 
     @property
@@ -282,8 +282,11 @@ class CodeRefs:
 
 @dataclass(frozen=True)
 class FileRefs:
-    """What one file holds. ``counting``: where in ``text`` the references are that count; ``links``: what
-    it imports and exports, if there are any."""
+    """The references in one file.
+
+    ``counting``: where in ``text`` the references are that count; ``links``: what it imports and exports, if there are
+    any.
+    """
 
     references: tuple[Reference, ...]
     allowed: int
@@ -304,8 +307,8 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
     except ValueError as error:
         raise UsageError(
             Code.OPTION_VALUE,
-            f"--column is not the name of a column: {str(error)!r}",
-            hint=f"give it as the database or the code has it, such as {COLUMN}",
+            f"--column is not a column name: {str(error)!r}",
+            hint=f"give the column as the database or the code spells it, such as {COLUMN}",
         ) from None
     source_tree = tree(tuple(paths), tuple(exclude))
     skipped = [Skipped(name, why) for name, why in source_tree.unread]
@@ -334,14 +337,14 @@ def code_refs(paths: Sequence[str], *, columns: Sequence[str] = (COLUMN,), exclu
         text, odd = _text(data)
         held[name] = file_refs(name, text, spellings)
         if not held[name].sure:
-            odd = odd or "a part of it cannot be parsed, so its comments count as code"
+            odd = odd or "a part of the file cannot be parsed, so its comments count as code"
         if odd:
             skipped.append(Skipped(name, odd, read=True))
     if not files:
         raise Refused(
             Code.NO_SOURCE_FILES,
-            f"there is no source file to read in {', '.join(paths)}",
-            hint="name the directories that hold your source; finding nothing in nothing would prove nothing",
+            f"found no source file in {', '.join(paths)}",
+            hint="name the directories that hold your source: an empty search proves nothing",
         )
     _follow_names(source_tree.files, held, spellings)
     references = tuple(reference for name in source_tree.files if name in held for reference in held[name].references)
@@ -373,7 +376,9 @@ def _normal(text: str) -> str:
 
 
 def file_refs(name: str, text: str, spellings: Spellings, *, also: Sequence[Named] = ()) -> FileRefs:
-    """What one text names, read as a file of this name. Its kind of file is one that ``coderefs.languages`` reads.
+    """Return the references in one text, read as a file of this name.
+
+    Its kind of file is one that ``coderefs.languages`` reads.
 
     ``also``: what else in it is the column, under another name.
     """
@@ -435,13 +440,13 @@ def _allowed_lines(text: str, spans: Spans, starts: list[int]) -> Iterator[int]:
 
 
 def _bytes(path: Path, spellings: Spellings) -> tuple[bytes | None, str]:
-    """What a file holds, in an encoding that contains ASCII, or None and why it is not read. Raises OSError."""
+    """Return a file's contents in an encoding that contains ASCII, or None and why it is not read. Raises OSError."""
     with path.open("rb") as file:
         data = file.read(LARGEST)
         wide = _wide(data)
         if wide is not None:
             if len(data) == LARGEST:
-                return None, f"is {wide.upper()} and over 5 MB"
+                return None, f"is {wide.upper()} and larger than 5 MB"
             return data.decode(wide, errors="replace").encode(), ""
         if b"\0" in data and not _is_text(data):
             return None, "is binary"
@@ -470,7 +475,7 @@ def _wide(data: bytes) -> str | None:
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether it is UTF-8 with the control characters of text, and some zero bytes: JavaScript and SQL read on."""
+    """Return whether the bytes are UTF-8 with text's control characters and some zero bytes, as JavaScript reads."""
     try:
         # A character may be cut where the reading was.
         text = getincrementaldecoder("utf-8")().decode(data, final=len(data) < LARGEST)
@@ -484,7 +489,7 @@ def _text(data: bytes) -> tuple[str, str]:
     try:
         return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError:
-        return data.decode("latin-1"), "is not UTF-8 and was read as Latin-1"
+        return data.decode("latin-1"), "is not in UTF-8 and was read as Latin-1"
 
 
 def _shown(text: str, start: int, end: int, line: tuple[int, int]) -> str:

@@ -29,16 +29,16 @@ _ASSIGNMENT = re.compile(
 )
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 
-_SCHEMA = "the schema is a setting of its own: take {name} out of the URL, and give --schema (or CALLCTL_SCHEMA)"
-_POOL = "callctl opens the few sessions that it needs: take {name} out of the URL"
-_TLS = "write sslmode=require, or sslmode=verify-full with sslrootcert, in its place"
+_SCHEMA = "remove {name} from the URL, and give --schema or CALLCTL_SCHEMA"
+_POOL = "remove {name} from the URL: callctl opens only the few sessions that it needs"
+_TLS = "write sslmode=require, or sslmode=verify-full with sslrootcert, instead"
 # Parameters that other tools put into a URL, and what to do about each.
 _OTHER_TOOLS = {
     "schema": _SCHEMA,
     "currentSchema": _SCHEMA,
     "search_path": _SCHEMA,
     "searchpath": _SCHEMA,
-    "pgbouncer": "take {name} out of the URL; callctl needs the server's own port, or a pooler in session mode",
+    "pgbouncer": "remove {name} from the URL, and use the server's own port or a pooler in session mode",
     "connection_limit": _POOL,
     "pool_timeout": _POOL,
     "pool_size": _POOL,
@@ -51,8 +51,8 @@ _OTHER_TOOLS = {
     "ssl": _TLS,
     "sslaccept": _TLS,
     "sslidentity": _TLS,
-    "statement_timeout": "take {name} out of the URL, and give --statement-timeout",
-    "lock_timeout": "take {name} out of the URL, and give --lock-timeout",
+    "statement_timeout": "remove {name} from the URL, and give --statement-timeout",
+    "lock_timeout": "remove {name} from the URL, and give --lock-timeout",
 }
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -60,31 +60,31 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 def database(value: object) -> str:
     """A URL or a libpq connection string, cleaned of what is around it. Raises Unusable, which quotes nothing of it."""
     if not isinstance(value, str) or not value.strip(_AROUND) or "\x00" in value:
-        raise Unusable("is not text", f"{EXAMPLE}, or a libpq connection string")
+        raise Unusable("is not text", f"write {EXAMPLE}, or a libpq connection string")
     if "://" in value and not _decodes(value):
-        hint = "write %XX of UTF-8 bytes; a password that is not UTF-8 goes into .pgpass or PGPASSWORD"
-        raise Unusable("holds percent-encoded bytes that are not UTF-8", hint)
+        hint = "write %XX of UTF-8 bytes; put a password that is not UTF-8 into .pgpass or PGPASSWORD"
+        raise Unusable("has percent-encoded bytes that are not UTF-8", hint)
     text = value.strip(_AROUND)
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].strip(_AROUND)
     if text[:1] in _QUOTES or text[:1] == "<":
-        raise Unusable("begins with a quotation mark or a bracket that is no part of a URL", EXAMPLE)
+        raise Unusable("begins with a quotation mark or a bracket", EXAMPLE)
     if text.startswith("$") or "${" in text.partition("://")[0]:
-        hint = "write it in double quotes, so that the shell puts the URL there"
-        raise Unusable("holds the name of a variable in place of a URL", hint)
+        hint = "write the variable in double quotes, so that the shell replaces it by the URL"
+        raise Unusable("is the name of a variable, not a URL", hint)
     if text == "psql" or re.match(r"psql\s", text):
-        raise Unusable("begins with the command psql", "give what follows it: the URL alone, without quotes")
+        raise Unusable("begins with the command psql", "give only the URL that follows, without quotes")
     named = _ASSIGNMENT.match(text)
     if named is not None and named["name"] not in _libpq_parameters():
         name = named["name"]
         shown = f" ({name})" if name.isupper() and not looks_like_a_key(name) else ""
-        raise Unusable(f"begins with the name of a variable{shown}", "give what follows it: the URL alone")
+        raise Unusable(f"begins with the name of a variable{shown}", "give only the URL that follows")
     match = _SCHEME.match(text)
     return text if match is None else _url(text, match)
 
 
 def _decodes(text: str) -> bool:
-    """Whether what is percent-encoded in ``text`` is UTF-8."""
+    """Return whether what is percent-encoded in ``text`` is UTF-8."""
     try:
         unquote_to_bytes(text).decode()
     except UnicodeError:
@@ -98,11 +98,11 @@ def _url(text: str, match: re.Match[str]) -> str:
         hint = "write postgresql://user@host:5432/database: in JDBC the user and the password are parameters"
         raise Unusable("is a JDBC URL, which libpq does not read", hint)
     if scheme not in _OURS or (driver is not None and driver.lower() not in _DRIVERS):
-        raise Unusable("is a URL of another kind: it does not begin with postgresql://", EXAMPLE)
+        raise Unusable("does not begin with postgresql://", EXAMPLE)
     behind_user = rest.rpartition("@")[2]
     if driver is not None and "%" in behind_user.partition("?")[0].partition("/")[2]:
         # SQLAlchemy takes the database's name as it is written, libpq decodes it.
-        hint = f"{EXAMPLE}, without +driver, and the database's name as libpq reads it"
+        hint = f"write {EXAMPLE}, without +driver, and the database's name as libpq reads it"
         raise Unusable("names a driver, and its database's name has a % in it", hint)
     if re.search(r"[\s\x00-\x1f\ufeff\u200b]", rest):
         raise Unusable("has white space in it", "write a space as %20; a URL is one line")
@@ -110,8 +110,8 @@ def _url(text: str, match: re.Match[str]) -> str:
         raise Unusable("has a % in it that is not followed by two hexadecimal digits", "write a % as %25")
     if rest.count("@") > 1 or ("@" in rest and "@" not in rest.partition("/")[0]):
         # libpq ends the password at the first @ or /, and takes what follows for the host or the database.
-        hint = "in a user or a password write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23 and % as %25"
-        raise Unusable("has an @ in it that does not part the password from the host", hint)
+        hint = "write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23 and % as %25 in a user name or a password"
+        raise Unusable("has an @ before the one that separates the password from the host", hint)
     url = f"{scheme}://{rest}"
     _check_parameters(behind_user.partition("?")[2])
     return url
@@ -132,7 +132,9 @@ def _check_parameters(query: str) -> None:
     seen: set[str] = set()
     for name, equals, value in parts:
         if name in known and name in seen:  # libpq would take the last of them without a word
-            raise Unusable(f"has the parameter {name} more than once", "leave one; several hosts are host=a,b")
+            raise Unusable(
+                f"has the parameter {name} more than once", "keep one of them; write several hosts as host=a,b"
+            )
         seen.add(name)
         if name == "sslmode" and equals and value not in SSL_MODES:
             raise Unusable("has an sslmode that libpq does not know", f"use one of {', '.join(SSL_MODES)}")
@@ -140,10 +142,14 @@ def _check_parameters(query: str) -> None:
             plain = equals and _PARAMETER.fullmatch(name) and not looks_like_a_key(name)
             shown = f" {name}" if plain and not names_may_be_secret else ""
             close = difflib.get_close_matches(name, known, n=1) if shown else []
-            hint = f"did you mean {close[0]}? If not, take it out" if close else "take it out of the URL"
+            hint = (
+                f"write {close[0]} if you meant that; otherwise remove {name} from the URL"
+                if close
+                else "remove the parameter from the URL"
+            )
             raise Unusable(f"has a parameter{shown} that libpq does not have", hint)
         if not equals or "=" in value:
-            hint = "write name=value, with & between two; in a value write = as %3D and & as %26"
+            hint = "write name=value with & between parameters; in a value write = as %3D and & as %26"
             raise Unusable(f"has no single = in its parameter {name}", hint)
 
 
@@ -184,14 +190,16 @@ def unreadable(conninfo: str) -> Unusable | None:
     if message.startswith('missing "="'):
         return Unusable(
             "is not a connection string: a word in it has no =",
-            f"put a value with a space in single quotes; or {EXAMPLE}",
+            f"put a value with a space in single quotes, or write {EXAMPLE}",
         )
     if "unterminated quoted string" in message:
         return Unusable("has a single quote in it that is not closed", r"in a quoted value write ' as \' and \ as \\")
     if "invalid connection option" in message:
         name = next((option for option in _OTHER_TOOLS if f'"{option}"' in message), None)
         if name is None:
-            return Unusable("has an option that libpq does not have", "use libpq's own: host, port, user, dbname, …")
+            return Unusable(
+                "has an option that libpq does not have", "use an option of libpq: host, port, user, dbname, …"
+            )
         return _not_libpqs("option", [name])
     if '"]"' in message or "IPv6" in message:
         return Unusable("has an IPv6 address in it that is not closed", "write postgresql://user@[::1]:5432/database")
@@ -217,8 +225,8 @@ def refused(conninfo: str, message: str) -> Unusable | None:
         return None
     known = f": {', '.join(SSL_MODES)}" if name == "sslmode" else ""
     return Unusable(
-        f"(or the service file, or a variable of libpq's) gives {name} a value that libpq does not take",
-        f"give {name} another value{known}; or leave it out",
+        f"(or the service file, or a variable of libpq) gives {name} a value that libpq does not accept",
+        f"give {name} another value{known}; or remove {name}",
     )
 
 
@@ -266,5 +274,5 @@ def server(host: str, port: int | str) -> str:
 
 
 def is_production(environment: str | None) -> bool:
-    """Whether a database of this ``environment`` is changed only by who names it: 'production' or 'prod', any case."""
+    """Return whether only a typed name changes a database of this ``environment``: 'production' or 'prod', any case."""
     return (environment or "").strip().casefold() in _PRODUCTION

@@ -27,7 +27,7 @@ def assert_not_empty(variable: str, environ: Mapping[str, str]) -> None:
     """
     if not environ[variable].strip():
         raise ConfigError(
-            Code.VARIABLE_EMPTY, f"{variable} is set and empty", hint=f"set {variable} to a value, or unset it"
+            Code.VARIABLE_EMPTY, f"{variable} is set but empty", hint=f"set {variable} to a value, or unset it"
         )
 
 
@@ -48,7 +48,7 @@ def config_path(option: str | None, environ: Mapping[str, str], directory: Path)
         return path if path.is_file() else None
     if not path.is_file():
         raise error(
-            Code.FILE_UNREADABLE, f"{source}: there is no file {path}", hint=f"create it, or leave {source} out"
+            Code.FILE_UNREADABLE, f"{source}: no such file: {path}", hint=f"create the file, or remove {source}"
         )
     return path
 
@@ -97,7 +97,7 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
         ) from None
     except (AttributeError, LookupError, TypeError):  # !!timestamp x, !!bool x: the parser's own mistakes
         raise ConfigError(
-            Code.CONFIG_SYNTAX, f"{path}: a value does not fit its tag", hint="leave tags such as !!int out"
+            Code.CONFIG_SYNTAX, f"{path}: a value does not fit its tag", hint="remove tags such as !!int"
         ) from None
 
 
@@ -153,7 +153,7 @@ def yaml_document(text: str) -> tuple[Any, Callable[[Any], Any]]:
 
 
 def _is_flat(text: str) -> bool:
-    """Whether nothing is nested deeper than a person writes: PyYAML's C code does not survive a million brackets."""
+    """Return whether nothing is nested deeper than a person writes: a million brackets crash PyYAML's C code."""
     import yaml
 
     depth = 0
@@ -187,7 +187,7 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
         if key not in known:
             raise ConfigError(Code.CONFIG_KEY, f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known))
         if key in entries:
-            raise ConfigError(Code.CONFIG_KEY, f"{place}: duplicate key {key!r}", hint="keep one of the two lines")
+            raise ConfigError(Code.CONFIG_KEY, f"{place}: duplicate key {key!r}", hint="remove one of the two lines")
         no_entry_twice(value_node, path, key)
         entries[key] = (construct(value_node), place)
     # `schema:` with nothing behind it is a setting left open.
@@ -211,7 +211,9 @@ def _assert_utf8(root: Any, path: Path) -> None:
         elif not is_utf8(node.value):
             place = f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
             raise ConfigError(
-                Code.CONFIG_SYNTAX, f"{place}: a value holds half a surrogate pair", hint="write the character in UTF-8"
+                Code.CONFIG_SYNTAX,
+                f"{place}: a value has an unpaired surrogate escape",
+                hint="write the character itself, in UTF-8",
             )
 
 
@@ -232,7 +234,9 @@ def no_entry_twice(node: Any, path: Path | str, key: str) -> None:
             for name_node, value_node in current.value:
                 if isinstance(name_node, yaml.ScalarNode) and name_node.value in names:
                     place = f"{path}:{name_node.start_mark.line + 1}:{name_node.start_mark.column + 1}"
-                    raise ConfigError(Code.CONFIG_KEY, f"{place}: duplicate entry of {key}", hint="keep one of the two")
+                    raise ConfigError(
+                        Code.CONFIG_KEY, f"{place}: duplicate entry of {key}", hint="remove one of the two entries"
+                    )
                 names.add(name_node.value if isinstance(name_node, yaml.ScalarNode) else id(name_node))
                 ahead.append(value_node)
 
@@ -274,7 +278,7 @@ class Unusable(ValueError):
 def text(value: object) -> str:
     if isinstance(value, str) and value.strip() and "\x00" not in value:
         return value
-    raise Unusable(f"is not text: {shown(value)}", "give a text that is not empty")
+    raise Unusable(f"is not text: {shown(value)}", "write a text that is not empty")
 
 
 def schema(value: object) -> str:
@@ -285,7 +289,9 @@ def schema(value: object) -> str:
             "give the schema's name as psql's \\dn shows it",
         )
     if name in {"callctl", "information_schema"} or name.startswith("pg_"):
-        raise Unusable(f"is a schema that cannot hold the platform: {name}", "give the schema of the platform's tables")
+        raise Unusable(
+            f"names a schema that cannot hold the platform's tables: {name}", "give the schema of the platform's tables"
+        )
     return name
 
 
@@ -326,7 +332,7 @@ def batch_size(value: object) -> int:
         return int(text)
     raise Unusable(
         f"is not a whole number from {BATCH_SIZES.start} to {BATCH_SIZES.stop - 1}: {shown(value)}",
-        "2000 is a good start: larger batches gain nothing and hold row locks longer",
+        "use 2000 to begin with: larger batches are not faster and hold row locks longer",
     )
 
 
@@ -336,7 +342,7 @@ def batch_workers(value: object) -> int:
         return int(text)
     raise Unusable(
         f"is not a whole number from {BATCH_WORKERS.start} to {BATCH_WORKERS.stop - 1}: {shown(value)}",
-        "2 is a good start; each takes a core of the server, and a connection",
+        "use 2 to begin with: each session takes a core of the server and a connection",
     )
 
 
@@ -350,9 +356,9 @@ def moment(value: object) -> datetime:
         except ValueError:
             raise Unusable(f"is not a time: {shown(value)}", hint) from None
     if moment.tzinfo is None:
-        raise Unusable(f"does not say its offset from UTC: {shown(value)}", hint)
+        raise Unusable(f"has no offset from UTC: {shown(value)}", hint)
     if moment > datetime.now(UTC):
-        raise Unusable(f"is in the future: {shown(value)}", "give the time the last backup was finished")
+        raise Unusable(f"is in the future: {shown(value)}", "give the time at which the last backup finished")
     return moment
 
 
@@ -364,7 +370,7 @@ def boolean(value: object) -> bool:
         return True
     if word in {"0", "false", "no", "off"}:
         return False
-    raise Unusable(f"is neither true nor false: {shown(value)}", "use true or false")
+    raise Unusable(f"is not true or false: {shown(value)}", "use true or false")
 
 
 def shown(value: object) -> str:

@@ -46,7 +46,7 @@ class KeyEntry:
 
     @property
     def source(self) -> str:
-        """Where the value comes from, as messages say it: 'env NAME', 'file PATH', 'command PROGRAM'."""
+        """The source of the value in messages: 'env NAME', 'file PATH', 'command PROGRAM'."""
         return f"{self.kind} {self.location[0]}"
 
 
@@ -80,7 +80,7 @@ class SecretField:
 
 
 def is_key_id(value: object) -> bool:
-    """Whether ``value`` can be a key's id: 1 to 40 ASCII letters, digits, dots, underscores and hyphens."""
+    """Return whether ``value`` can be a key's id: 1 to 40 ASCII letters, digits, dots, underscores and hyphens."""
     return isinstance(value, str) and _fits(value)
 
 
@@ -95,7 +95,7 @@ KEY_ENTRIES = ("primary", "ring")
 RING_ENTRIES = ("id", "env", "file", "command", "legacy", "show_stderr")
 _SOURCES: tuple[SourceKind, ...] = ("env", "file", "command")
 _RING_HINT = "write a key as {id: k1, env: ENCRYPTION_KEY}, with env, file or command"
-_ID_HINT = "an id is 1 to 40 letters, digits, dots, underscores and hyphens, in quotes if it is a number"
+_ID_HINT = "give an id of 1 to 40 letters, digits, dots, underscores and hyphens, in quotes if it is a number"
 
 
 def parse_keys(value: object, directory: Path) -> KeyConfig:
@@ -108,7 +108,7 @@ def parse_keys(value: object, directory: Path) -> KeyConfig:
     number = _repeated([entry.id for entry in ring])
     if number is not None:
         raise Unusable(
-            f".ring[{number}] has the id of another key: {ring[number].id}", "give each key an id of its own"
+            f".ring[{number}] repeats the id of another key: {ring[number].id}", "give each key a different id"
         )
     primary = section.get("primary")
     if primary is None:
@@ -130,13 +130,13 @@ def _key(value: object, where: str, directory: Path) -> KeyEntry:
     where = f"{where} ({key_id})"
     for name in ("legacy", "show_stderr"):
         if not isinstance(entry.get(name, False), bool):
-            raise Unusable(f"{where}.{name} is neither true nor false", "use true or false")
+            raise Unusable(f"{where}.{name} is not true or false", "use true or false")
     kinds = [kind for kind in _SOURCES if entry.get(kind) is not None]
     if len(kinds) != 1:
         named = " and ".join(kinds) if kinds else "none"
-        raise Unusable(f"{where} needs one source, and has {named}", _RING_HINT)
+        raise Unusable(f"{where} needs exactly one source, but has {named}", _RING_HINT)
     if "show_stderr" in entry and kinds[0] != "command":
-        raise Unusable(f"{where}.show_stderr is about a command", "leave it out")
+        raise Unusable(f"{where}.show_stderr applies to a command only", "leave it out")
     location = _location(kinds[0], entry[kinds[0]], where, directory)
     return KeyEntry(
         str(key_id), kinds[0], location, bool(entry.get("legacy")), show_stderr=bool(entry.get("show_stderr"))
@@ -148,19 +148,19 @@ def _location(kind: SourceKind, value: object, where: str, directory: Path) -> t
     if not parts or not all(isinstance(part, str) and part.strip() and "\x00" not in part for part in parts):
         raise Unusable(f"{where}.{kind} is not {'a list of' if kind == 'command' else 'a'} text", _RING_HINT)
     if kind == "command" and not isinstance(value, list):
-        hint = "a command runs without a shell; write its parts as a list: command: [vault, kv, get, …]"
+        hint = "write the command's parts as a list, since it runs without a shell: command: [vault, kv, get, …]"
         raise Unusable(f"{where}.command is not a list", hint)
     first = str(parts[0])
     if looks_like_a_key(first) or all(_HEX.fullmatch(str(part)) for part in parts):
-        hint = "name where the key is, not the key; if it was in a file that others can read, make a new one"
-        raise Unusable(f"{where}.{kind} looks like a key itself", hint)
+        hint = "name the place of the key, not the key; if other users could read the file, make a new key"
+        raise Unusable(f"{where}.{kind} looks like a key, not the place of a key", hint)
     if kind == "env" and not VARIABLE.fullmatch(first):
         raise Unusable(f"{where}.env is not the name of a variable", "write env: ENCRYPTION_KEY, without $ or braces")
     if kind == "file":
         try:
             return (str(directory / Path(first).expanduser()),)
         except RuntimeError:  # an unknown ~user
-            raise Unusable(f"{where}.file begins with a home directory that is not there", _RING_HINT) from None
+            raise Unusable(f"{where}.file begins with a home directory that does not exist", _RING_HINT) from None
     return tuple(str(part) for part in parts)
 
 
@@ -180,7 +180,7 @@ def parse_secrets(value: object, directory: Path) -> tuple[SecretField, ...]:
     fields = tuple(_field(entry, f".fields[{number}]") for number, entry in enumerate(fields_value))
     number = _repeated(fields)
     if number is not None:
-        raise Unusable(f".fields[{number}] is a duplicate of a field above it", "keep one of the two")
+        raise Unusable(f".fields[{number}] is a duplicate of a field above it", "remove one of the two entries")
     return fields
 
 
@@ -194,10 +194,12 @@ def _field(value: object, where: str) -> SecretField:
             raise Unusable(f"{where}.{name} is not text", _FIELD_HINT)
     optional = entry.get("optional", False)
     if not isinstance(optional, bool):
-        raise Unusable(f"{where}.optional is neither true nor false", "use true or false")
+        raise Unusable(f"{where}.optional is not true or false", "use true or false")
     for name in ("table", "column", "account_type"):
         if entry.get(name) is not None and not MEMBER.fullmatch(str(entry[name])):
-            raise Unusable(f"{where}.{name} is not one name", "leave the schema out, and dots, brackets and spaces")
+            raise Unusable(
+                f"{where}.{name} is not a single name", "give the name without a schema, dots, brackets or spaces"
+            )
     account_type = entry.get("account_type")
     return SecretField(
         table=str(entry["table"]),
@@ -219,7 +221,7 @@ def _path(value: object, where: str) -> tuple[str, ...]:
         while name.endswith("[]"):
             name, arrays = name[:-2], arrays + 1
         if not MEMBER.fullmatch(name):
-            hint = "write the members with dots between them, [] behind an array: servers[].password"
+            hint = "write a dot between members and [] after an array: servers[].password"
             raise Unusable(f"{where} is not a path", hint)
         parts += [name, *["[]"] * arrays]
     return tuple(parts)
@@ -242,7 +244,7 @@ def _mapping(value: object, where: str, known: tuple[str, ...], hint: str) -> Ma
         if name not in known:
             # The text in place of a name may be a key.
             shown = f"entry {name!r}" if is_key_id(name) else "entry"
-            raise Unusable(f"{where} has an unknown {shown}".lstrip(), f"the entries are {', '.join(known)}")
+            raise Unusable(f"{where} has an unknown {shown}".lstrip(), f"use one of the entries {', '.join(known)}")
     return value
 
 
@@ -273,21 +275,23 @@ def parse_accept(value: object, directory: Path) -> tuple[Accepted, ...]:
     entries = tuple(_accept_entry(entry, f"[{number}]") for number, entry in enumerate(value))
     number = _repeated([(entry.object, entry.difference) for entry in entries])
     if number is not None:
-        raise Unusable(f"[{number}] is a duplicate of an entry above it", "keep one of the two")
+        raise Unusable(f"[{number}] is a duplicate of an entry above it", "remove one of the two entries")
     return entries
 
 
 def _accept_entry(value: object, where: str) -> Accepted:
     if not isinstance(value, dict):
-        raise Unusable(f"{where} is not an entry of object, difference and reason", _ACCEPT_HINT)
+        raise Unusable(f"{where} needs the entries object, difference and reason", _ACCEPT_HINT)
     for name in value:
         if name not in _ACCEPT_ENTRIES:
-            raise Unusable(f"{where} has an unknown entry {name!r}", f"the entries are {', '.join(_ACCEPT_ENTRIES)}")
+            raise Unusable(
+                f"{where} has an unknown entry {name!r}", f"use one of the entries {', '.join(_ACCEPT_ENTRIES)}"
+            )
     texts = []
     for name in _ACCEPT_ENTRIES:
         text = value.get(name)
         if not isinstance(text, str) or not text.strip():
-            raise Unusable(f"{where} has no {name}", "give it a text, in quotes where it holds `: ` or ` #`")
+            raise Unusable(f"{where} has no {name}", "add the text, in quotes if it contains `: ` or ` #`")
         texts.append(" ".join(text.split()))
     return Accepted(*texts)
 
@@ -314,25 +318,31 @@ SECTIONS: tuple[Section, ...] = (
         help="The keys of the integration secrets: where they come from, never what they are.",
         entries=(
             ("primary", "id", "The key that encrypts."),
-            ("ring", "list", "The keys that decrypt, the primary among them. An entry has an id and one source."),
-            ("ring[].id", "text", "What the envelopes call the key: 1 to 40 letters, digits, `.`, `_` and `-`."),
+            ("ring", "list", "The keys that decrypt, including the primary key. An entry has an id and one source."),
+            ("ring[].id", "text", "The id of the key in its envelopes: 1 to 40 letters, digits, `.`, `_` and `-`."),
             ("ring[].env", "name", "The source is an environment variable."),
             (
                 "ring[].file",
                 "path",
-                "The source is a file that only its owner may use; its path starts at the settings file's directory.",
+                "The source is a file that only its owner may use; a relative path starts at the settings file's"
+                " directory.",
             ),
             (
                 "ring[].command",
                 "list",
-                f"The source is what a command prints, run without a shell, in {COMMAND_SECONDS:g} seconds at most.",
+                f"The source is the output of a command, which callctl runs without a shell, in {COMMAND_SECONDS:g}"
+                f" seconds at most.",
             ),
             (
                 "ring[].show_stderr",
                 "true or false",
-                "Of a command that fails, show the last line that it wrote to stderr; false if left out.",
+                "Whether to show the last line of stderr if the command fails; false if left out.",
             ),
-            ("ring[].legacy", "true or false", "Tried for values that carry no key id; false if left out."),
+            (
+                "ring[].legacy",
+                "true or false",
+                "Whether to try this key for values without a key id; false if left out.",
+            ),
         ),
         parse=parse_keys,
     ),
@@ -345,15 +355,15 @@ SECTIONS: tuple[Section, ...] = (
             (
                 "fields[].table",
                 "name",
-                "The table, without a schema; one that the specification has by its name there.",
+                "The table, without a schema; a table of the specification by its name there.",
             ),
-            ("fields[].column", "name", "The column: text or varchar as a whole, or jsonb with a path."),
+            ("fields[].column", "name", "The column: of type text or varchar, or of type jsonb with a path."),
             ("fields[].path", "path", "The place in a jsonb column: `apiKey`, `servers[].password`."),
-            ("fields[].account_type", "text", "Only rows whose `account_type` is this; rows of any type if left out."),
+            ("fields[].account_type", "text", "The `account_type` of the rows; all rows if left out."),
             (
                 "fields[].optional",
                 "true or false",
-                "No error where no row has the path; false if left out.",
+                "Whether rows may lack the path without an error; false if left out.",
             ),
         ),
         parse=parse_secrets,
@@ -369,7 +379,7 @@ SECTIONS: tuple[Section, ...] = (
                 "text",
                 "The difference, as verify prints it: `type is character varying(1000)`, `missing`, `added`.",
             ),
-            ("[].reason", "text", "Why; verify shows it."),
+            ("[].reason", "text", "The reason, which verify prints."),
         ),
         parse=parse_accept,
     ),

@@ -41,7 +41,7 @@ NewTablesRowSecurity: TypeAlias = Literal["inherit", "on", "off"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What one run of callctl goes by. Times end in ``_ms`` and are milliseconds."""
+    """The settings of one run of callctl. Times end in ``_ms`` and are milliseconds."""
 
     # Never in a repr: a URL may hold a password.
     database_url: str | None = field(default=None, repr=False)
@@ -108,7 +108,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "database",
         "URL",
-        "libpq's own: PGSERVICE, PGHOST, PGDATABASE and so on, .pgpass; an error where none is set",
+        "libpq's own: PGSERVICE, PGHOST, PGDATABASE and so on, and .pgpass; an error if none is set",
         "The database to work on: a postgresql:// URL or a libpq connection string.",
         database,
         field="database_url",
@@ -119,9 +119,9 @@ SETTINGS: tuple[Setting, ...] = (
         "environment",
         "text",
         "not set",
-        "What this database is, such as staging; part of the target that each command names first. Where it is"
-        " `production` or `prod`, in any case, `migrate down` has the name of the database typed, or given with"
-        " `--confirm-database NAME`. `seed-models --dev-accounts` wants `development` in the file itself.",
+        "What this database is, such as staging; part of the target that each command names first. If it is "
+        "`production` or `prod`, in any case, `migrate down` asks for the database's name or needs"
+        " `--confirm-database NAME`. `seed-models --dev-accounts` needs `development` in the file itself.",
         text,
     ),
     _setting(
@@ -143,7 +143,8 @@ SETTINGS: tuple[Setting, ...] = (
         "lock_hold",
         "duration",
         "500ms",
-        "How long a transaction may hold a lock on a table that clients wait behind; longer, and it is rolled back.",
+        "How long a transaction may hold a lock while clients wait for it. After that callctl rolls the transaction"
+        " back.",
         duration,
         field="lock_hold_ms",
     ),
@@ -151,7 +152,7 @@ SETTINGS: tuple[Setting, ...] = (
         "lock_wait",
         "duration",
         "5min",
-        "How long a run keeps trying, and how long --wait waits for another run, before it gives up.",
+        "How long a run tries to get a lock, and how long --wait waits for another run.",
         duration,
         field="lock_wait_ms",
     ),
@@ -159,8 +160,9 @@ SETTINGS: tuple[Setting, ...] = (
         "statement_timeout",
         "duration",
         "30s",
-        "How long one query of preflight or verify may run; one cut short is reported as unknown, or as not passed."
-        " In a rotation, how long the write of one row may take by itself; a row that takes longer is left and listed.",
+        "How long one query of preflight or verify may run. A query that takes longer is reported as unknown, or "
+        "as not passed. In a rotation: how long the write of one row may take. A row that takes longer is skipped"
+        " and listed.",
         duration,
         field="statement_timeout_ms",
     ),
@@ -175,7 +177,7 @@ SETTINGS: tuple[Setting, ...] = (
         "batch_time",
         "duration",
         "50ms",
-        "How long a batch may take, about: the number of its rows adapts, up to batch_size.",
+        "About how long a batch may take. callctl adapts the number of its rows, up to batch_size.",
         duration,
         field="batch_time_ms",
     ),
@@ -198,30 +200,30 @@ SETTINGS: tuple[Setting, ...] = (
         "pause_file",
         "path",
         "not set",
-        "A file that makes a run wait between two transactions for as long as it exists.",
+        "A file that pauses a run between two transactions for as long as the file exists.",
         text,
     ),
     _setting(
         "backup_taken_at",
         "time",
         "not set",
-        "When the last backup was finished that callctl has not taken itself, in ISO 8601 with an offset.",
+        "The time at which another tool finished the last backup, in ISO 8601 with an offset.",
         moment,
     ),
     _setting(
         "maintenance_notified",
         "true or false",
         "not set",
-        "Whether the maintenance notice to the platform's users has gone out.",
+        "Whether the platform's users have received the maintenance notice.",
         boolean,
     ),
     _setting(
         "new_tables_row_security",
         "inherit, on or off",
         "inherit",
-        "Whether integration_accounts, calls and call_transcripts get row-level security when they are created: where"
-        " chatbots or companies has it (inherit), always (on), or never (off). Without a policy only their owner reads"
-        " them.",
+        "Whether integration_accounts, calls and call_transcripts get row-level security when they are created: "
+        "if chatbots or companies has it (inherit), always (on), or never (off). Without a policy only the owner can"
+        " read them.",
         switch("inherit"),
     ),
 )
@@ -286,7 +288,7 @@ def _loaded(options: Mapping[str, object | None], environ: Mapping[str, str], pa
 def _parsed(setting: Setting, value: object, source: str, error: type[CallctlError]) -> object:
     try:
         if isinstance(value, str) and setting.kind != "path" and not is_utf8(value):
-            raise Unusable("holds bytes that are not UTF-8", "write it in UTF-8")
+            raise Unusable("holds bytes that are not UTF-8", "write the value in UTF-8")
         return setting.parse(value)
     except Unusable as problem:
         name = source if source in (setting.option, *setting.variables) else f"{source}: {setting.name}"
@@ -298,8 +300,8 @@ def _password_warnings(value: str, source: str, setting: Setting, path: Path | N
     if not has_password(value):
         return []
     if source == setting.option:
-        danger = "the password in --database can be read by everyone on this machine (ps)"
-        return [f"{danger}; put it into .pgpass or CALLCTL_DATABASE_URL instead"]
+        danger = "every user of this machine can read the password in --database (ps)"
+        return [f"{danger}; use .pgpass or CALLCTL_DATABASE_URL instead"]
     if source not in setting.variables and path is not None and path.stat().st_mode & 0o077:
-        return [f"{path} holds a password and can be read by others; run: chmod 600 {path}"]
+        return [f"{path} holds a password, and other users can read the file; run: chmod 600 {path}"]
     return []

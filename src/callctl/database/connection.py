@@ -79,8 +79,8 @@ def pooler_refusal(connection: Connection, session_kind: Sessions) -> Refused:
     if session_kind == "one":
         return Refused(
             Code.POOLER,
-            f"the pooler gives callctl no second server connection in {ANSWER_SECONDS:g} s, and it needs one for the"
-            " migration lock; nothing was changed",
+            f"the pooler gave callctl no second server connection in {ANSWER_SECONDS:g} s, and the "
+            "migration lock needs one; nothing was changed",
             hint=hint,
         )
     return Refused(
@@ -183,12 +183,12 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
 
 
 def most_connections(settings: Settings) -> int:
-    """How many connections a migration opens at most: one that holds its lock, and those that work."""
+    """Return the largest number of connections of a migration: one for its lock, and those that work."""
     return 1 + settings.batch_workers
 
 
 def sessions(connection: Connection, settings: Settings, pid: int) -> Sessions:
-    """Whether each client of the program at that address has its own session; ``pid`` is the process that answers."""
+    """Return whether each client at that address has its own session; ``pid`` is the process that answers."""
     return pooler_sessions(connection, pid, partial(_open, settings, "callctl"))
 
 
@@ -299,9 +299,9 @@ def _assert_given(settings: Settings) -> None:
     """Raise ConfigError where no setting and no variable of libpq's names a database: libpq would take a default."""
     if settings.database_url is not None or address_variables(os.environ):
         return
-    hint = "set CALLCTL_DATABASE_URL, or give --database URL; PGSERVICE, PGHOST and PGDATABASE name one as well"
+    hint = "set CALLCTL_DATABASE_URL, or give --database URL, or set PGSERVICE, or PGHOST and PGDATABASE"
     if os.environ.get("PGSERVICEFILE"):
-        hint = "PGSERVICEFILE names a file of services: set PGSERVICE to one of them, or give --database service=NAME"
+        hint = "set PGSERVICE to a service of the file in PGSERVICEFILE, or give --database service=NAME"
     raise ConfigError(Code.NO_DATABASE, "no database given", hint=hint)
 
 
@@ -311,21 +311,21 @@ def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]
     if not name.startswith("PostgreSQL"):
         raise ConnectionFailed(
             Code.NOT_POSTGRESQL,
-            f"this is not PostgreSQL but {name.split(' on ')[0][:60]}{_asked(connection.pgconn)}",
-            hint="callctl needs PostgreSQL 12 or later",
+            f"the server is not PostgreSQL but {name.split(' on ')[0][:60]}{_asked(connection.pgconn)}",
+            hint="connect to a PostgreSQL server of version 12 or later",
         )
     if connection.info.server_version < OLDEST_SERVER:
         raise ConnectionFailed(
             Code.SERVER_TOO_OLD,
             f"the server is {' '.join(name.split()[:2])}; callctl needs PostgreSQL 12 or later"
             f"{_asked(connection.pgconn)}",
-            hint="upgrade the server first; nothing was changed",
+            hint="upgrade the server, or connect to another one; nothing was changed",
         )
     return _answered(connection, settings)
 
 
 def target_of(connection: Connection, settings: Settings) -> Target:
-    """Where an open connection leads to, as the server says."""
+    """Return the target of an open connection, as the server reports it."""
     return _answered(connection, settings)[1]
 
 
@@ -359,28 +359,31 @@ def _unreachable(error: psycopg.Error, settings: Settings) -> ConnectionFailed:
     reason = lines[0] if lines else type(error).__name__
     reason = reason.removeprefix("connection failed: ").removeprefix("connection is bad: ")
     code = code_of(error) if error.sqlstate else Code.CANNOT_CONNECT
-    hint = f"the address comes from {source}; is it the right one?"
+    hint = f"check the address, which comes from {source}"
     if "password authentication failed" in text or "no password supplied" in text:
         code, hint = Code.LOGIN_REFUSED, "put the right password into .pgpass or CALLCTL_DATABASE_URL"
     elif "does not exist" in text and "database" in text:
         code = Code.DATABASE_MISSING
-        hint = f"the database's name comes from {source}; psql -l lists those the server has"
+        hint = f"check the database's name, which comes from {source}; psql -l lists the databases of the server"
     elif "role" in text and "does not exist" in text:
-        code, hint = Code.LOGIN_REFUSED, f"the user's name comes from {source}"
+        code, hint = Code.LOGIN_REFUSED, f"check the user's name, which comes from {source}"
     elif (full := _FULL.search(text)) is not None:
         code = Code.TOO_MANY_CONNECTIONS
         needed = f"callctl migrate opens up to {most_connections(settings)} connections at once"
         hint = (
-            f'ALTER {full["kind"].upper()} "{full["name"]}" CONNECTION LIMIT -1 takes the limit away; {needed}'
+            f'run ALTER {full["kind"].upper()} "{full["name"]}" CONNECTION LIMIT -1 to remove the limit; {needed}'
             if full["kind"]
             else f"close idle sessions, or raise max_connections of the server; {needed}"
         )
     elif "query_wait_timeout" in text:
         code = Code.POOLER
-        hint = "the pooler has no server connection to give; use the server's own port (usually 5432)"
+        hint = "use the server's own port (usually 5432): the pooler has no free server connection"
     elif "SSL negotiation" in text or "expected authentication request" in text or "protocol" in text:
         code = Code.NOT_POSTGRESQL
-        reason, hint = "what answers there does not speak PostgreSQL's protocol", "is the port PostgreSQL's?"
+        reason, hint = (
+            "the program that answers does not speak PostgreSQL's protocol",
+            "check the port: PostgreSQL usually has 5432",
+        )
     place = _asked(error.pgconn or _address(settings), _ATTEMPT.findall(str(error)))
     return ConnectionFailed(code, f"cannot connect to the database: {reason}{place}", hint=hint)
 
@@ -410,7 +413,7 @@ def _shown(host: str, port: str) -> str:
 
 
 def _address(settings: Settings) -> PGconn | None:
-    """What libpq makes of the address, its variables and service files, where the error does not say (a timeout)."""
+    """Return libpq's reading of the address, variables and service files, for an error without it (a timeout)."""
     from psycopg import pq
 
     connection = pq.PGconn.connect_start((settings.database_url or "").encode())
@@ -423,8 +426,8 @@ def _not_utf8(settings: Settings) -> ConnectionFailed:
     source = ", ".join(variables) or settings.database_source
     return ConnectionFailed(
         Code.URL_MALFORMED,
-        f"cannot connect to the database: {source} holds what no address can: a byte that is not UTF-8, or an empty or"
-        " overlong part of a host name",
+        f"cannot connect to the database: {source} has a byte that is not UTF-8, or an empty or "
+        "overlong part of a host name",
         hint=f"write {source} in UTF-8",
     )
 
@@ -475,7 +478,7 @@ def value(connection: Connection, query: LiteralString | sql.Composed, values: P
 
 
 def relation_exists(connection: Connection, schema: str, name: str) -> bool:
-    """Whether there is a table, view or the like of this name; both as they are, unquoted."""
+    """Return whether there is a table, view or the like of this name; both as they are, unquoted."""
     query = "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text)) IS NOT NULL"
     return bool(value(connection, query, (schema, name)))
 
@@ -523,8 +526,9 @@ def read_in_time(connection: Connection, settings: Settings, where: str, state: 
 
 
 def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str] | None:
-    """What to say of a query that row-level security would answer with some rows only, and a hint that names what to
-    grant; None if it failed otherwise. ``connection`` is in no transaction that failed.
+    """Return an explanation and a hint if row-level security caused the error; None otherwise.
+
+    ``connection`` is in no transaction that failed.
     """
     import psycopg
     from psycopg.pq import TransactionStatus
@@ -545,7 +549,7 @@ def _hidden_rows(connection: Connection, error: psycopg.Error) -> tuple[str, str
         return None
     _, table, owned, policies, functions, role = hidden_row
     triggers = [trigger for function, trigger in functions if function in context]
-    named = f"policy {', '.join(policies)}" if policies else "no policy shows it any"
+    named = f"policy {', '.join(policies)}" if policies else "no policy shows rows to this role"
     by = f"; trigger {', '.join(triggers)} runs as this role" if triggers else ""
     cure = f"ask a superuser to run ALTER ROLE {role} BYPASSRLS;"
     if owned:
@@ -613,11 +617,11 @@ def in_the_way(connection: Connection, schema: str, table: str) -> str:
         query = "SELECT callctl.in_the_way(to_regclass(format('%%I.%%I', %s::text, %s::text)))"
         return str(value(connection, query, (schema, table)))
     except psycopg.Error:  # the message is worth more than what could have done it
-        return "which triggers and rules are on it could not be read"
+        return "the table's triggers and rules could not be read"
 
 
 def unhindered(connection: Connection, schema: str, tables: Sequence[str]) -> str:
-    """What a hint begins with where a trigger or a rule of others changed a write: the statements that disable them."""
+    """Return the beginning of a hint: the statements that disable the triggers and rules in the way."""
     import psycopg
 
     try:
@@ -678,20 +682,20 @@ def translated(
     if connection is not None and (hidden := _hidden_rows(connection, error)):
         return StepFailed(Code.ROWS_HIDDEN, f"{where}: {hidden[0]}\n{state}", hint=hidden[1], state=state)
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
-        hint = f"callctl was silent for too long, so the server freed its locks; {again}"
+        hint = f"{again}: the server ended the session because callctl sent nothing for too long"
     elif isinstance(error, psycopg.errors.LockNotAvailable):
-        hint = f"another session holds a lock on the table (callctl preflight names it); {again}"
+        hint = f"wait for the session that holds a lock on the table (callctl preflight names it), then {again}"
     elif isinstance(error, psycopg.errors.InsufficientPrivilege):
-        hint = f"give the role the right that the server names, or connect as one that has it; then {again}"
+        hint = f"grant the role the privilege that the server names, or connect as a role that has it; then {again}"
     elif isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08")[:3] in ("08", "57P", "080"):
-        hint = f"the server ended the connection; {again}"
+        hint = f"{again}: the server ended the connection"
     elif not quoted:
         hint = (
-            "look for the message in the server's log (it may hold a secret, so callctl does not repeat it); fix the"
-            f" cause, then {again}"
+            "find the message in the server's log (callctl does not print it, since it may contain a "
+            f"secret), fix the cause, then {again}"
         )
     else:
-        hint = f"fix what the server names, then {again}"
+        hint = f"fix the cause that the server names, then {again}"
     message = f"{error_text(error)}{caret(error, sql)}" if quoted else outline(error)
     code = code_of(error)
     if code is Code.CONNECTION_LOST:  # perhaps while the server was at the commit

@@ -34,7 +34,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Failing:
-    """What is said where a transaction fails: as ``connection.translated`` has it; ``state`` is asked only then."""
+    """The parts of the error for a failed transaction, as in ``connection.translated``.
+
+    ``state`` is called only then.
+    """
 
     where: str
     state: Callable[[], State]
@@ -115,7 +118,7 @@ def guarded(
 
 @dataclass(frozen=True)
 class _Guard:
-    """What the first statement of a transaction says: whether it has the work lock, and which timeouts hold."""
+    """The answer of a transaction's first statement: whether it has the work lock, and its timeouts."""
 
     locked: bool
     lock_timeout: str
@@ -164,8 +167,8 @@ def in_the_middle(connection: Connection, schema: str) -> LockHeld:
     holder = f" (pid {others[0].pid}, {others[0].application_name or 'unknown'}, for {others[0].age})" if others else ""
     return LockHeld(
         Code.LOCK_HELD,
-        f"another callctl{holder} is in the middle of a statement on schema {schema}",
-        hint="wait for it to finish, then run the same command again: it resumes from what was committed",
+        f"another callctl{holder} is running a statement on schema {schema}",
+        hint="wait for that callctl to finish, then run the same command again: it resumes from the committed work",
         state=UNKNOWN,
     )
 

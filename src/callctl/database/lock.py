@@ -87,7 +87,7 @@ def mark(command: str, step: int = 0) -> int:
 
 
 def marked(number: int) -> tuple[str | None, int | None]:
-    """What a mark says: the command, and its step; None for what this version does not know."""
+    """Return the command and the step that a mark contains; None if this version does not know the mark."""
     place, step = divmod(number, _STEPS_A_COMMAND)
     return COMMANDS[place - 1] if 0 < place <= len(COMMANDS) else None, step or None
 
@@ -123,7 +123,7 @@ def let_others_finish(
 
 
 def somebody_at_work(connection: Connection, settings: Settings) -> bool:
-    """Whether another callctl has the migration lock of this schema."""
+    """Return whether another callctl has the migration lock of this schema."""
     return bool(_holder(connection, settings.schema))
 
 
@@ -143,22 +143,27 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
         waited = time.monotonic() - began
         if orphans and not announced:
             announced = True
-            on_event(Notice(f"an earlier callctl's session is still at work: {_named(orphans)}; waiting for it to end"))
+            on_event(
+                Notice(
+                    f"a session of an earlier callctl is still running: {_named(orphans)}; waiting for the end of"
+                    f" that session"
+                )
+            )
         if waited >= bound + ORPHAN_SECONDS:
             raise _will_not_end(orphans, "does not end")
         if waited >= bound:
             for orphan in orphans:
                 if not orphan.is_callctl:
-                    raise _will_not_end(orphans, "is not known to be callctl's, so it was not ended")
+                    raise _will_not_end(orphans, "may belong to another program, so callctl did not end it")
                 try:
                     connection.execute("SELECT pg_terminate_backend(%s)", (orphan.pid,))
                 except psycopg.errors.InsufficientPrivilege:
-                    raise _will_not_end(orphans, "may not be ended by this role") from None
+                    raise _will_not_end(orphans, "cannot be ended by this role") from None
         elif waited:
             on_event(Waiting("an earlier callctl's statement to end", waited))
         time.sleep(_POLL_SECONDS)
     if announced:
-        on_event(Notice("it has ended; resuming from what was committed"))
+        on_event(Notice("the earlier session has ended; resuming from the committed work"))
 
 
 @dataclass(frozen=True)
@@ -218,8 +223,9 @@ def _will_not_end(orphans: list[_Orphan], why: str) -> LockHeld:
     named = _named(orphans) or "no session is visible"
     return LockHeld(
         Code.SESSION_LEFT,
-        f"a session of an earlier callctl is still at work on the server and {why}: {named}",
-        hint=f"end it as its owner or superuser, SELECT pg_terminate_backend({pids}), then run the same command again",
+        f"a session of an earlier callctl is still running on the server and {why}: {named}",
+        hint=f"run SELECT pg_terminate_backend({pids}) as the session's owner or a superuser, then run the same"
+        f" command again",
     )
 
 
@@ -326,7 +332,7 @@ class MigrationLock:
         try:
             if self._backend_pid() == self._pid:
                 return
-            problem = "the migration lock's connection changed its server process (a pooler?)"
+            problem = "the connection of the migration lock got another server process, as behind a pooler"
         except psycopg.Error as error:
             problem = f"the connection that holds the migration lock broke: {error_text(error)}"
         left = UNKNOWN
@@ -336,7 +342,7 @@ class MigrationLock:
         raise StepFailed(
             Code.LOCK_LOST,
             f"{problem}; stopped before the next statement\n{left}".rstrip(),
-            hint="run the same command again: it resumes from what was committed",
+            hint="run the same command again: it resumes from the committed work",
             state=left,
         )
 
@@ -359,8 +365,9 @@ def _poll(free: Callable[[], bool], connection: Connection, settings: Settings, 
             holder = _holder(connection, settings.schema)
             raise LockHeld(
                 Code.LOCK_HELD,
-                f"another callctl is at work on schema {settings.schema}{holder}",
-                hint="wait for it to finish, or run with --wait; the lock of a killed run is released by itself",
+                f"another callctl is running on schema {settings.schema}{holder}",
+                hint="wait for that callctl to finish, or run with --wait; the server releases the lock of a killed"
+                " run",
             )
         on_event(Waiting("another callctl to finish", waited))
         time.sleep(_POLL_SECONDS)

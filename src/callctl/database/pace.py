@@ -1,4 +1,4 @@
-"""How fast a run goes: how many rows a batch has, a pause file, and replicas that fall behind."""
+"""Sets the pace of a run: the number of rows in a batch, a pause file, and replicas that fall behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALLEST = 20
 
 
 class BatchSize:
-    """How many rows the next batch has: what fits ``batch_time``, as the last ones took; ``batch_size`` at most.
+    """The number of rows of the next batch: as many as fit ``batch_time`` at the last pace, at most ``batch_size``.
 
     One measurement says little, so there are no leaps: a batch that took too long is followed by what fits, and by no
     less than half of it; a whole one that took less than half of the time is followed by twice as many.
@@ -77,7 +77,7 @@ class Pace:
                     Code.REPLICA_BEHIND,
                     f"replica {name} has been more than {self._settings.max_replication_lag_ms / 1000:g} s behind"
                     f" (max_replication_lag) for {waited:.0f} s; stopped between two batches",
-                    hint="wait for it, or set a larger --max-replication-lag; then run the same command again",
+                    hint="wait for the replica, or set a larger --max-replication-lag; then run the same command again",
                 )
             self._on_event(Waiting(f"replica {name}, {seconds:.0f} s behind", waited))
             time.sleep(POLL_SECONDS)
@@ -112,7 +112,7 @@ class Pace:
         return worst[1], worst[0]
 
     def _when(self, replayed: int) -> float:
-        """When this server had a replica's present position, as far as has been watched."""
+        """Return the time at which this server had a replica's present position, as far as callctl watched it."""
         when = self._stood[0][1]
         for position, seen in self._stood:
             if position > replayed:

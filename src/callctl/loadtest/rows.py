@@ -152,7 +152,7 @@ def of(company: str) -> Own:
 
 
 class Rows:
-    """What a load test writes beside its load; ``connection`` is in autocommit, and nothing else uses it."""
+    """The rows that a load test writes beside its load, on a ``connection`` of its own in autocommit."""
 
     def __init__(self, connection: Connection, settings: Settings, naming: Naming, on_event: OnEvent = ignore) -> None:
         self._connection = connection
@@ -193,8 +193,8 @@ class Rows:
             raise Refused(
                 Code.LOADTEST_IMPOSSIBLE,
                 f"a load test cannot run here: {doing}: {database.error_text(error)}; nothing was changed",
-                hint="it writes a company of its own with documented columns only; a rule or trigger of the platform's,"
-                " or a column that has to be filled, is in the way",
+                hint="check for a trigger, a rule, or a NOT NULL column without a default: "
+                "the load test fills documented columns only",
             ) from error
 
     def make_ready(self) -> None:
@@ -221,7 +221,7 @@ class Rows:
                 self._transaction(lambda name=name: self._own(name))  # type: ignore[misc]
 
     def leftovers(self) -> list[tuple[Any, ...]]:
-        """What load tests have left: company, when, by whom, whether it is there and still what was made."""
+        """Return the companies that load tests left: when, by which client, and whether each is unchanged."""
         if not database.relation_exists(self._connection, "callctl", "load_test"):
             return []
         return run_own(self._connection, self._naming, "leftovers").fetchall()
@@ -238,7 +238,9 @@ class Rows:
 
     def _leftover(self, company: str, started_at: Any, client: str, there: bool, is_own: bool) -> Removed:
         if there and not is_own:
-            return Removed(company, started_at, client, 0, "its slug was changed since: it may be a real company now")
+            return Removed(
+                company, started_at, client, 0, "its slug was changed since, so it may be a real company now"
+            )
         try:
             calls = self.remove(company, "loadtest --clean")
         except NotItsOwn as others:
@@ -312,7 +314,7 @@ class Rows:
             raise NotItsOwn(
                 Code.LOADTEST_ROWS_MIXED,
                 f"rows that the load test did not make belong to its company: {named}",
-                hint="give them to another company, or delete them, then run callctl loadtest --clean",
+                hint="move those rows to another company or delete them, then run callctl loadtest --clean",
             )
 
     def _others(self, own: Own, written_by: str) -> list[tuple[str, list[str]]]:
@@ -383,8 +385,8 @@ class Rows:
         if self._own("still_there", company=own.company):
             raise Refused(
                 Code.LOADTEST_IMPOSSIBLE,
-                "the load test's company is still there after it was deleted: a trigger or a rule of the platform keeps"
-                " rows; a load test cannot run here",
+                "the load test's company still exists after its deletion: a trigger or a rule of the "
+                "platform keeps rows; a load test cannot run here",
                 hint="run the load test on a copy of the database that has no such trigger",
             )
 

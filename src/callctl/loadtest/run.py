@@ -51,7 +51,7 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a load test would do: nothing was changed. ``room`` is how many connections can still be opened."""
+    """The plan of a load test; nothing was changed. ``room`` is how many connections can still be opened."""
 
     database: str
     workload: Workload
@@ -221,7 +221,7 @@ class Sampler(threading.Thread):
             if self._server and time.perf_counter() - measured >= CPU_SECONDS / 4:
                 self._measure(used, time.perf_counter() - measured)
         except psycopg.Error as error:
-            self._stop_load(f"the connection that looks on broke: {type(error).__name__}")
+            self._stop_load(f"the observing connection broke: {type(error).__name__}")
         except Exception as error:
             self._stop_load(str(error))
 
@@ -286,8 +286,8 @@ def clean(settings: Settings, *, wait: bool = False, on_event: OnEvent = ignore)
             for company in rows.unrecorded():
                 on_event(
                     Notice(
-                        f"company {company} is called like a load test's and is not on record in callctl.load_test:"
-                        " it is left as it is"
+                        f"company {company} has a name like a load test's but no record in "
+                        "callctl.load_test; it was not changed"
                     )
                 )
             return removed
@@ -359,7 +359,7 @@ def _loaded(run: _Run, runner: asyncio.Runner) -> LoadTest:
         result = _result(run, started_at, removed, sampler, cpu)
     except psycopg.Error as error:
         _remove(run, has_rows, {"failed": type(error).__name__})
-        outcome = State("unchanged", "its rows are removed" if has_rows else "nothing of it was written")
+        outcome = State("unchanged", "its rows are removed" if has_rows else "it wrote no rows")
         raise StepFailed(
             code_of(error),
             f"the load test stopped: {database.error_text(error)}; {outcome}",
@@ -369,7 +369,7 @@ def _loaded(run: _Run, runner: asyncio.Runner) -> LoadTest:
     except BaseException as error:
         _remove(run, has_rows, {"failed": type(error).__name__})
         if isinstance(error, KeyboardInterrupt):
-            outcome = State("unchanged", "its rows are removed" if has_rows else "nothing of it was written")
+            outcome = State("unchanged", "its rows are removed" if has_rows else "it wrote no rows")
             raise Interrupted(
                 Code.INTERRUPTED,
                 f"interrupted before the load began; {outcome}",
@@ -383,7 +383,7 @@ def _loaded(run: _Run, runner: asyncio.Runner) -> LoadTest:
 
 def _under_load(run: _Run, runner: asyncio.Runner, looking: Connection) -> tuple[Sampler, float]:
     if run.history:
-        run.on_event(Notice(f"writing {run.history:,} calls that were over before, for the dashboards to show"))
+        run.on_event(Notice(f"writing {run.history:,} finished calls, which the dashboards show"))
         run.rows.history(run.own, run.history)
     sampler = Sampler(looking, run.naming, run.held.assert_held, run.load.stop)
     before, began = time.process_time(), time.perf_counter()
@@ -451,7 +451,7 @@ def _remove(run: _Run, has_rows: bool, detail: dict[str, Any]) -> None:
     except KeyboardInterrupt:
         raise Interrupted(
             Code.LOADTEST_ROWS_LEFT,
-            "interrupted while its rows were being removed; some are left",
+            "interrupted while the load test removed its rows; some rows are left",
             hint=_HINT,
             state=State("partly done"),
         ) from None
@@ -459,7 +459,7 @@ def _remove(run: _Run, has_rows: bool, detail: dict[str, Any]) -> None:
         raise _rows_are_left(error) from error
 
 
-_HINT = "callctl loadtest --clean removes what is left, and so does the next callctl loadtest"
+_HINT = "run callctl loadtest --clean to remove the rest; the next callctl loadtest does the same"
 
 
 def _rows_are_left(error: psycopg.Error) -> StepFailed:
@@ -484,7 +484,7 @@ def _alone(settings: Settings, wait: bool, on_event: OnEvent) -> Iterator[tuple[
         held_by_another = LockHeld(
             Code.LOCK_HELD,
             "another load test is running on this database",
-            hint="wait for it to finish, or run with --wait; two of them would measure each other",
+            hint="wait for that load test to finish, or run with --wait: two load tests would measure each other",
         )
         awaited = "another load test to finish"
         lock_alone(

@@ -58,7 +58,7 @@ _SAID = (
 
 @dataclass(frozen=True)
 class Workload:
-    """How much load for how long. ``calls`` bounds the number of calls; None for no bound but the time."""
+    """The load and its duration. ``calls`` bounds the number of calls; None for no bound but the time."""
 
     sessions: int
     connections: int
@@ -108,7 +108,7 @@ class Load:
                 raise ConnectionFailed(
                     problem.code,
                     f"after {len(self._connections)} of {self.workload.connections} connections: {problem.message}",
-                    hint="add --connections N, so that the sessions share fewer; nothing was changed",
+                    hint="add --connections N, so that the sessions share fewer connections; nothing was changed",
                 )
             if problem is not None:
                 raise problem

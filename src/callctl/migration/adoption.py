@@ -93,9 +93,9 @@ def _assert_definitions(connection: Connection, settings: Settings, current: Sta
     if lost:
         raise Refused(
             Code.RECORDS_LOST,
-            "callctl.definition was changed by hand, and migrate down could not end by what it holds now: this is not"
-            f" accepted, and nothing was recorded: {'; '.join(finding.what for finding in lost)}",
-            hint="restore schema callctl from a backup taken before the change: nothing else has what is gone"
+            "callctl.definition was changed by hand, and migrate down could not finish with "
+            f"its present rows; nothing was recorded: {'; '.join(finding.what for finding in lost)}",
+            hint="restore schema callctl from a backup taken before the change: no other place has the lost rows"
             + (f"; or {lost[0].do}" if lost[0].id == DEFINITIONS.id else ""),
         )
 
@@ -110,7 +110,7 @@ def _accepted(connection: Connection, settings: Settings, on_event: OnEvent) -> 
 
     awaited = "a lock on callctl's own tables"
     failing = Failing(
-        "callctl's own tables", lambda: State("unchanged", "what they hold was not recorded"), quoted=True
+        "callctl's own tables", lambda: State("unchanged", "their contents were not recorded"), quoted=True
     )
     return in_transaction(connection, settings, accept, awaited=awaited, failing=failing, on_event=on_event)
 
@@ -167,8 +167,8 @@ def _adopt(connection: Connection, settings: Settings, naming: Naming, step: Ste
         raise StepFailed(
             code_of(error),
             f"step {step.number} could not be adopted: {database.error_text(error)}; nothing of it was recorded",
-            hint="run callctl preflight to see what could be in the way",
+            hint="run callctl preflight to see possible obstacles",
             state=State("unknown"),
         ) from error
-    on_event(Notice(f"step {step.number} {step.name} is there, and recorded"))
+    on_event(Notice(f"recorded step {step.number} {step.name}"))
     return Adopted(step.number, step.name, True, ())

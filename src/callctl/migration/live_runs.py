@@ -1,4 +1,4 @@
-"""Which callctl is at work on this schema now: who, since when, at which step, how far, and what it waits for.
+"""Finds the callctl that works on this schema now: client, start, step, progress, and its wait.
 
 Everything is read from the server: the migration lock and the marks beside it in ``pg_locks``, which every role may
 see; the sessions in ``pg_stat_activity``, of which a role without ``pg_read_all_stats`` sees little of another role's;
@@ -63,9 +63,10 @@ class Session:
 
 @dataclass(frozen=True)
 class Committed:
-    """How far a step has come, as committed: the last statement with a checkpoint, and ``rows`` of ``of_rows`` of it
-    where it is a batched one that is not finished. ``of_statements`` is None where another version of the step's file
-    began it.
+    """The committed progress of a step: the last statement with a checkpoint, and its rows.
+
+    ``rows`` of ``of_rows`` are set for a batched statement that is not finished. ``of_statements`` is None where
+    another version of the step's file began it.
     """
 
     step: int
@@ -109,8 +110,9 @@ class LiveRun:
 
 @dataclass(frozen=True)
 class Live:
-    """What is at work: the holders of the migration lock; ``left``, the sessions of a run that does not hold it any
-    more; and ``unseen``, why a run could not be seen from here.
+    """The running callctl: the holders of the migration lock, and the sessions ``left`` by a run without the lock.
+
+    ``unseen`` says why a run cannot be seen from here.
     """
 
     runs: tuple[LiveRun, ...] = ()
@@ -129,7 +131,7 @@ def look(connection: Connection, settings: Settings) -> Live:
     ``connection`` is in autocommit. Reads only.
     """
     if _in_recovery(connection):
-        return Live(unseen="this server is a standby: a run on its primary cannot be seen from here")
+        return Live(unseen="this server is a standby, which does not show a run on its primary")
     live = _look(connection, settings)
     deadline = time.monotonic() + LOOK_SECONDS
     while live.runs and not _settled(live) and time.monotonic() < deadline:
@@ -139,7 +141,7 @@ def look(connection: Connection, settings: Settings) -> Live:
 
 
 def _settled(live: Live) -> bool:
-    """Whether another look would show no more: a session waits, or has been at one statement for a while."""
+    """Return whether another look would show no more: a session waits, or has been at one statement for a while."""
     sessions = [session for run in live.runs for session in run.sessions]
     return not any(session.seen for session in sessions) or any(
         session.waits_for or (session.active and (session.seconds or 0) >= _SETTLED_SECONDS) for session in sessions
@@ -254,7 +256,7 @@ def _waits_for(wanted: str | None, relation: str | None, wait_event: str | None)
 
 
 def _committed(connection: Connection) -> tuple[bool, Committed | None]:
-    """Whether it could be read how far the step under way has come; and how far, None where it committed nothing."""
+    """Return whether the progress of the step under way is readable, and the progress; None if nothing is committed."""
     import psycopg
 
     try:

@@ -83,7 +83,7 @@ class MigratedStep:
 
 @dataclass(frozen=True)
 class Migrated:
-    """What a run has done; ``deferred`` are the pending steps that it left out to be taken later.
+    """The result of a run; ``deferred`` are the pending steps that it left for later.
 
     ``kept``: after a way down, what callctl's schema holds for the next up, counted once the last step was committed.
     """
@@ -168,7 +168,7 @@ def take(
         # Before the first step, or after the last: no step is under way.
         raise Interrupted(
             Code.INTERRUPTED,
-            "interrupted between two steps; no step was under way",
+            "interrupted between two steps",
             hint="run the same command again",
             state=State("partly done"),
         ) from None
@@ -197,7 +197,7 @@ def _at_work(
             on_event(Notice(notice))
         for state in current.steps:
             if state.edited:
-                on_event(Notice(f"the file of step {state.number} has been edited since it was applied"))
+                on_event(Notice(f"the file of step {state.number} was edited after the step was applied"))
         # Everything is adapted before anything runs: what cannot be decided is refused with nothing changed.
         ready = prepared_steps(wanted, direction, current, shadowed=shadowed)
         if reviewed is not None:
@@ -248,14 +248,14 @@ def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
     for company, when, client in connection.execute(read_sql("migration/load_tests_left.sql")).fetchall():
         on_event(
             Notice(
-                f"the load test of {when} by {client} has left company {company} with the platform:"
-                " callctl loadtest --clean removes it"
+                f"the load test of {when} by {client} left company {company} in the "
+                "platform's tables: run callctl loadtest --clean"
             )
         )
 
 
 def _notes(connection: Connection, naming: Naming, taken: Sequence[MigratedStep]) -> tuple[str, ...]:
-    """Which of the new tables no application can read yet; none where no step of this run has made or returned one."""
+    """Yield a note for each new table of this run that no application can read yet."""
     if not {step.number for step in taken} & set(ARCHIVED):
         return ()
     query = read_sql("migration/unread_tables.sql")
@@ -272,7 +272,7 @@ def _on(yes: bool) -> str:
 
 
 def _shadowed(connection: Connection, settings: Settings, current: Status, wanted: Sequence[Step], wish: Wish) -> bool:
-    """Whether step 1 is taken back, and through a shadow column. Raises Refused."""
+    """Return whether step 1 is taken back, and through a shadow column. Raises Refused."""
     if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
         return False
     way = shadow.choose(connection, settings, current.naming, wanted=wish.through_shadow, atomic=wish.atomic)
@@ -376,7 +376,7 @@ def _interruptible(run: transactions.Run, step: Step, *, at_once: Sequence[_Read
         raise Interrupted(
             Code.INTERRUPTED,
             f"interrupted in step {step.number} {run.direction}; {state}",
-            hint=f"run the same command again: it resumes from there ({run.command})",
+            hint=f"run the same command again to resume ({run.command})",
             state=state,
         ) from None
     except psycopg.OperationalError as error:
@@ -423,7 +423,7 @@ def _refuse_blocked(
 
 
 def _may_write(connection: Connection) -> bool:
-    """Whether it may: not on a standby, not where a role's transactions are read-only."""
+    """Return whether it may: not on a standby, not where a role's transactions are read-only."""
     return bool(database.value(connection, "SELECT current_setting('transaction_read_only') = 'off'"))
 
 
@@ -495,9 +495,7 @@ def _take(
 
     if store.begun_by_another_file(run.connection, step.number, run.direction, script.sha256):
         run.on_event(
-            Notice(
-                f"step {step.number} was begun by another version of its file; it starts again from the first statement"
-            )
+            Notice(f"another version of its file began step {step.number}; it starts again from the first statement")
         )
     rows = way(run, script, checks, record)
     return MigratedStep(step.number, step.name, time.monotonic() - began, rows)
@@ -518,7 +516,7 @@ def _state_of_all(run: transactions.Run, ready: Sequence[_Ready]) -> State:
 def _state_of(run: transactions.Run, step: Step) -> State:
     import psycopg
 
-    kept = "what it committed stays"
+    kept = "its committed work stays"
     try:
         way = dict(store.started(run.connection)).get(step.number)
     except psycopg.Error:

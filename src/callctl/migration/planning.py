@@ -70,7 +70,7 @@ def for_subscribers(
     tables: dict[str, tuple[str, ...]],
     columns: Sequence[tuple[str, str]],
 ) -> ForSubscribers | None:
-    """What subscribers need for a step, whose statements these are; None where it changes no published table.
+    """Return the statements that subscribers need for a step; None if it changes no published table.
 
     ``columns`` are the columns (table, name) that the step takes back without naming them in a statement.
     """
@@ -118,7 +118,7 @@ def _changes(
 
 @dataclass(frozen=True)
 class Wish:
-    """Which steps the operator asked for, and how to take them: as ``migrate.up`` and ``migrate.down`` have it.
+    """The steps that the operator asked for, and how to take them: as in ``migrate.up`` and ``migrate.down``.
 
     ``to`` is the last step to apply, or the step to roll back to; None is all the way.
     """
@@ -156,7 +156,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do, in order.
+    """The plan of a run, in order.
 
     ``deferred`` are the pending steps that it leaves out to be taken later; ``notices`` are for the operator.
     ``avatar`` is which way step 1 is taken back; None where it is not.
@@ -171,7 +171,10 @@ class Plan:
 
 
 def plan(connection: Connection, settings: Settings, wish: Wish) -> Plan:
-    """What would run: the adapted statements of each step. READ ONLY: takes no lock, makes nothing. Raises Refused."""
+    """Return the plan of a run: the adapted statements of each step.
+
+    READ ONLY: takes no lock, makes nothing. Raises Refused.
+    """
     direction, to = wish.direction, wish.to
     with database.read_only(connection):
         current = status(connection, settings)
@@ -202,7 +205,7 @@ def plan(connection: Connection, settings: Settings, wish: Wish) -> Plan:
         if avatar is not None:
             notices += (avatar.what,)
         if current.shadow and (direction == "up" or not (avatar is not None and avatar.shadow)):
-            notices += ("first the shadow column of users is removed that an unfinished migrate down has left",)
+            notices += ("callctl first removes the shadow column of users that an unfinished migrate down left",)
         return Plan(direction, current.naming, tuple(steps), deferred, notices, avatar)
 
 

@@ -117,7 +117,7 @@ class RunRecord:
                 self.notices.append((now, event.text))
 
     def add_findings(self, findings: Sequence[Finding]) -> None:
-        """What preflight found before anything was changed."""
+        """Record the findings of preflight before anything was changed."""
         self.findings = tuple(findings)
 
     def end(self, error: BaseException | None) -> None:

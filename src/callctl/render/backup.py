@@ -1,4 +1,4 @@
-"""How the answers about backups look."""
+"""Draws the answers about backups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def plan(planned: PlannedBackup, output: Output) -> None:
-    """What a backup would hold."""
+    """Print the contents of a backup that was not taken."""
     render.answer(output, lambda: planned, lambda: _plan_text(planned))
 
 
@@ -58,7 +58,7 @@ def backup_document(result: Backup, target: Target | None = None) -> documents.B
 
 
 def backed_up(result: Backup, output: Output, target: Target | None = None) -> None:
-    """What was taken, and where it is."""
+    """Print the contents and the place of a backup."""
     command = f"callctl restore {shlex.quote(str(result.file))} --database URL"
     following = render.Next(command, f"{command}, into an empty database, to see that it can be")
     render.answer(output, lambda: backup_document(result, target), lambda: _backed_up_text(result, target), following)
@@ -99,7 +99,7 @@ def restored_document(result: Restored, target: Target | None = None) -> documen
 
 
 def restored(result: Restored, output: Output, target: Target | None = None) -> None:
-    """What was restored, or could be."""
+    """Print the result of a restore, or of its dry run."""
     render.answer(
         output,
         lambda: result if result.dry_run else restored_document(result, target),

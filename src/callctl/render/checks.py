@@ -1,4 +1,4 @@
-"""How the findings of preflight and the report of verify look."""
+"""Draws the findings of preflight and the report of verify."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _findings_text(findings: Sequence[Finding], naming: Naming | None, *, everyt
 
 
 def before_run(findings: Sequence[Finding], *, asks: bool = False) -> None:
-    """What matters of a preflight before a run, on stderr: in full what blocks, a line a question for the rest.
+    """Print the findings that matter before a run to stderr: blockers in full, the others in a line each.
 
     ``asks``: a person is about to answer, and sees the rest in full, too.
     """
@@ -157,7 +157,7 @@ def _findings_in_full(group: Sequence[Finding], stream: TextIO, *, names: bool =
 
 
 def _finding_counted(finding: Finding, *, names: bool) -> str:
-    """What was found, and the number of names left out, where the sentence does not say it."""
+    """Return the finding, with the number of names left out if its sentence lacks it."""
     left_out = len(_not_said(finding))
     if names or not left_out or str(left_out) in finding.what:
         return finding.what
@@ -175,7 +175,7 @@ def _names(names: Sequence[str], stream: TextIO) -> None:
 
 
 def _fix(text: str, stream: TextIO) -> None:
-    """What to do about it. A statement is for a terminal to be copied from."""
+    """Print the fix of a finding. A statement is for a terminal to be copied from."""
     if ";" in text and any(word in text for word in _STATEMENTS):
         render.copied("fix: ", text, stream)
     elif text:

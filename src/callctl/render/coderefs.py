@@ -1,4 +1,4 @@
-"""How the list of what still names a dropped column looks: as text, as JSON, as annotations of GitHub."""
+"""Draws the list of references to a dropped column: as text, as JSON, as annotations of GitHub."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def code_refs_document(answer: CodeRefs, shown: Iterable[Reference]) -> document
 
 
 def warnings(answer: CodeRefs) -> None:
-    """What the answer does not cover, on stderr."""
+    """Print the gaps of the answer to stderr."""
     for skipped in answer.skipped:
         hint = "" if skipped.read else "; --exclude leaves it out"
         render.warning(_printable(f"{skipped.file}: {skipped.why}{hint}"))

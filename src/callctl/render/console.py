@@ -45,7 +45,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def has_colour(stream: TextIO) -> bool:
-    """Whether ANSI sequences may go to ``stream``. NO_COLOR, a pipe and a dumb terminal all say no."""
+    """Return whether ANSI sequences may go to ``stream``. NO_COLOR, a pipe and a dumb terminal all say no."""
     return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
@@ -81,7 +81,7 @@ def folded(text: str, stream: TextIO, *, indent: int = 0, hanging: int = 0) -> s
 
 
 def hanging(columns: int, stream: TextIO) -> int:
-    """How far to indent below a label of this number of columns: less where the terminal has no room to give away."""
+    """Return the indent below a label of this number of columns: less if the terminal is narrow."""
     return columns if width(stream) >= _NARROW else min(columns, 2)
 
 
@@ -119,7 +119,7 @@ def copied(label: str, text: str, stream: TextIO, *, indent: int = 9) -> None:
 
 
 def called(names: Iterable[tuple[str, str, str]]) -> None:
-    """What this database calls otherwise than the specification: (table, documented name, name here)."""
+    """Print the names that differ from the specification: (table, documented name, name here)."""
     for table, documented, actual in names:
         copied("", f"{table}: {documented} is called {actual} here", sys.stdout, indent=0)
 
@@ -234,7 +234,7 @@ def ask_for(question: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Next:
-    """What to do after a command: a ``command`` line of callctl's, and ``text`` where a person is told more than that.
+    """The next step after a command: a ``command`` line of callctl, and a ``text`` if a person needs more.
 
     ``command`` is None where a person has to decide something first; capital letters in it stand for what only a person
     knows.

@@ -1,4 +1,4 @@
-"""How the demo looks: one screen, drawn part by part; in JSON, a line for each thing told."""
+"""Draws the demo: one screen, part by part; in JSON, a line for each scene."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def styled_text(*parts: str) -> Text:
 
 
 def columns_wide(cells: Sequence[Sequence[Text]]) -> int:
-    """How wide a column of these cells is, a space between their parts."""
+    """Return the width of a column of these cells, with a space between their parts."""
     parts = list(zip(*cells, strict=True))
     widest: list[int] = [max(part.cell_len for part in column) for column in parts]
     return sum(widest) + len(parts) - 1
@@ -332,7 +332,7 @@ class Screen:
         return self._row(Group(*parts))
 
     def _tell(self, parts: Sequence[RenderableType]) -> None:
-        """What a scene has come to, for good."""
+        """Print the result of a finished scene."""
         from rich.console import Group
 
         self.clear()

@@ -1000,7 +1000,7 @@ def _put_first(schema: dict[str, Any], key: str, facts: dict[str, Any]) -> None:
 
 
 class _EveryKey(GenerateJsonSchema):
-    """What is printed has every key, also one with a default."""
+    """A document that always prints every key, even one with a default."""
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""How the explanation of a code looks."""
+"""Draws the explanation of a code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a load test looks: as text, as JSON, and as a picture."""
+"""Draws a load test: as text, as JSON, and as a picture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ UNKNOWN = "unknown: the server's processes cannot be seen from here"
 
 
 def preview(preview: Preview, output: Output) -> None:
-    """What a load test would do."""
+    """Print the plan of a load test."""
     render.answer(output, lambda: preview_document(preview), lambda: _preview_text(preview))
 
 
@@ -82,7 +82,7 @@ def preview_document(preview: Preview) -> documents.LoadPreview:
 
 
 def cleaned(removed: Sequence[Removed], output: Output, target: Target | None = None) -> None:
-    """What was removed of killed load tests."""
+    """Print the rows that were removed after killed load tests."""
     render.answer(
         output,
         lambda: cleaned_document(removed, target),
@@ -143,7 +143,7 @@ def _measured_text(result: LoadTest, target: Target | None) -> None:
 
 
 def many(query: QueryTimes) -> bool:
-    """Whether the query ran often enough for its 95th and 99th percentiles to say something."""
+    """Return whether the query ran often enough for its 95th and 99th percentiles to say something."""
     return query.times >= ENOUGH
 
 

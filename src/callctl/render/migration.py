@@ -1,4 +1,4 @@
-"""How the answers of the migrate commands look, as text and as JSON documents.
+"""Draws the answers of the migrate commands, as text and as JSON documents.
 
 The functions that make the documents (``*_document``) fill the shapes of ``render.documents``.
 """
@@ -88,7 +88,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def live_run(live: Live) -> None:
-    """What is at work, on stdout; nothing where nothing is."""
+    """Print the running callctl to stdout; nothing if there is no run."""
     if live.unseen:
         render.item("unseen", "hint", live.unseen, sys.stdout)
     for run in live.runs:
@@ -152,7 +152,7 @@ def _committed(committed: Committed) -> str:
 
 
 def _live_at(session: Session) -> str:
-    """What a session is at, or waits for; empty where it is between two statements."""
+    """Return the statement or the wait of a session; empty between two statements."""
     if session.waits_for:
         by = f", held by {_holders(session.holders)}" if session.holders else ""
         return f"waits for {session.waits_for}{by}"
@@ -324,7 +324,7 @@ def _every_step(status: Status) -> None:
 
 
 def _deferred(numbers: Sequence[int]) -> None:
-    """What it means that these steps wait."""
+    """Print the effect of deferring these steps."""
     if numbers:
         which = f"{render.steps(numbers)} {'is' if len(numbers) == 1 else 'are'}"
         render.told(f"{which} deferred: a type column stays, in step with the flags, until callctl migrate up drops it")
@@ -378,7 +378,7 @@ def plan_sql(plan: Plan) -> str:
 
 
 def _on_subscribers(step: PlannedStep, when: str) -> list[str]:
-    """What to run on each subscriber of published tables, as comments: it is not for this server."""
+    """Return the statements for each subscriber of published tables, as comments: they are not for this server."""
     needed = step.subscribers
     if needed is None or needed.when != when:
         return []
@@ -481,7 +481,7 @@ def _run_text(run: Migrated, target: Target | None) -> None:
 
 
 def _kept(kept: Sequence[Saved]) -> None:
-    """What a way down kept, and how it is put back."""
+    """Print the rows and values that a rollback kept, and how the next run restores them."""
     if not any(saved.rows for saved in kept):
         return
     render.out("kept in schema callctl, for the next migrate up or down:")
@@ -532,7 +532,7 @@ def _adopted_text(steps: Sequence[Adopted], target: Target | None) -> None:
 
 
 def changed_records(changed: Sequence[ChangedRecords]) -> None:
-    """What was changed in callctl's own tables, for the person who is about to be asked."""
+    """Print the changes in callctl's own tables before the question."""
     for record in changed:
         render.note(str(record))
 
@@ -620,14 +620,14 @@ def _history_text(rows: Sequence[HistoryRow], deferred: Sequence[int], *, wide: 
 
 
 def saved(things: Sequence[Saved]) -> None:
-    """What purge would delete, for the person who is about to be asked."""
+    """Print the rows and values that purge would delete before the question."""
     for thing in things:
         old = f", {thing.superseded:,} of them superseded" if thing.superseded else ""
         render.note(f"{thing.kind} {thing.name}: {render.counted(thing.rows, 'row')}{old}")
 
 
 def purged(things: Sequence[Saved], output: Output, target: Target | None = None) -> None:
-    """What purge has deleted."""
+    """Print the rows and values that purge deleted."""
     render.answer(output, lambda: purged_document(things, target), lambda: _purged_text(things, target))
 
 

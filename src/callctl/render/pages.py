@@ -18,7 +18,7 @@ GOOD, BAD, AMBER, PAPER = "#047857", "#b91c1c", "#b45309", "#ffffff"
 
 
 def written(template: str, **values: object) -> str:
-    """What a template of ``render/templates`` makes of ``values``; all but Markup among them is escaped."""
+    """Return the template of ``render/templates`` filled with ``values``, all escaped except Markup."""
     return _environment().get_template(template).render(**values)
 
 

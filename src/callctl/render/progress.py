@@ -115,7 +115,7 @@ class PlainLines:
 
 
 def waiting(event: Waiting, seconds: float) -> list[str]:
-    """What a run waits for, for how many seconds, and which session holds it; then how to end it, if that is known."""
+    """Return the wait of a run: its object, its seconds, the session that holds it and how to end that session."""
     limit = f" of {event.limit:.0f} s" if event.limit is not None else ""
     held = "; ".join(
         f"pid {holder.pid} ({holder.application}, {holder.state}, for {holder.age})" for holder in event.holders

@@ -39,7 +39,7 @@ def _title(record: RunRecord) -> str:
 
 
 def _sentences(record: RunRecord) -> Iterator[str]:
-    """How the database is after the run: text, with commands as Markup."""
+    """Yield the state of the database after the run: text, with commands as Markup."""
     from markupsafe import Markup
 
     committed = [step.number for step in record.steps if step.seconds is not None]

@@ -1,4 +1,4 @@
-"""How a sandbox looks that runs."""
+"""Draws a running sandbox."""
 
 from __future__ import annotations
 

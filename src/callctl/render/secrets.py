@@ -1,4 +1,4 @@
-"""How the answers about secrets look: rotations, keys, webhook secrets. Never a value."""
+"""Draws the answers about secrets: rotations, keys, webhook secrets. Never a value. Never a value."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _account_document(account: Account) -> documents.WebhookAccount:
 
 
 def webhooks_chosen(chosen: Chosen, output: Output) -> None:
-    """What a run would do."""
+    """Print the plan of a run."""
     render.answer(output, lambda: chosen_document(chosen), lambda: _chosen_text(chosen))
 
 
@@ -111,7 +111,7 @@ def webhooks_done_document(result: Done, target: Target | None = None) -> docume
 
 
 def webhooks_done(result: Done, output: Output, target: Target | None = None) -> None:
-    """What a run has done, and whom to tell."""
+    """Print the result of a run, and who needs the new secrets."""
     render.answer(
         output, lambda: webhooks_done_document(result, target), lambda: _done_text(result, target), _after_run(result)
     )
@@ -235,7 +235,7 @@ def _fire(copies: Sequence[Copy], tense: str) -> None:
 
 
 def rotation_planned(plan: Planned, *, encrypt_foreign: bool) -> None:
-    """What a rotation would do, and what gets copies of it, before the question."""
+    """Print the plan of a rotation, and the places that get copies, before the question."""
     counted = plan.counted
     if counted is not None:
         rows = f"{render.counted(counted.uses.total(), 'value')} in {render.counted(counted.rows, 'row')}"
@@ -260,7 +260,7 @@ def _in_plaintext(number: int) -> str:
 
 
 def _to_do(counted: Census, to: str = "") -> str:
-    """How many values a rotation encrypts under the primary key, and how many it leaves."""
+    """Return the number of values that a rotation encrypts under the primary key, and that it leaves."""
     text = f"{counted.due:,} to encrypt{to}, {counted.total('unreadable'):,} that do not open"
     foreign = sum(
         number for use, number in counted.uses.items() if use.state == "foreign" and not (use.due or use.unbound)
@@ -275,7 +275,7 @@ def _to_do(counted: Census, to: str = "") -> str:
 
 
 def _foreign(counted: Census, *, encrypt_foreign: bool) -> None:
-    """What another tool seems to have encrypted already."""
+    """Print the values that another tool seems to have encrypted."""
     effect = "to be encrypted once more" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
     for foreign in counted.foreign.values():
         number = f"{render.counted(foreign.values, 'value')} with the form of ciphertext of {foreign.form}"
@@ -324,7 +324,7 @@ def rotated_document(result: Rotated, target: Target | None = None) -> documents
 
 
 def rotated(result: Rotated, output: Output, target: Target | None = None) -> None:
-    """What a rotation has done."""
+    """Print the result of a rotation."""
     render.answer(
         output, lambda: rotated_document(result, target), lambda: _rotated_text(result, target), _after_rotation(result)
     )
@@ -409,7 +409,7 @@ _WERE_COPIED = "No copy was removed. These hold copies, got copies, or fired on 
 
 
 def _rotation_answer(result: Rotated) -> str:
-    """What was done. That every value is under the key is said only where nothing else was found."""
+    """Return the result in one line. That every value is under the key is said only where nothing else was found."""
     if result.values:
         written = f"{render.counted(result.values, 'value')} in {render.counted(result.rows_written, 'row')}"
         return f"{written} encrypted under key {result.key}"

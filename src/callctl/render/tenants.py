@@ -1,4 +1,7 @@
-"""How the answers about the platform's rows look: accounts, companies, call settings, seeded models. Never a secret."""
+"""Draws the answers about the platform's rows: accounts, companies, call settings, models.
+
+Never a secret. Never a secret.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def models_documents(models: Sequence[Withheld]) -> list[documents.WithheldModel
 
 
 def withheld_lines(models: Sequence[Withheld]) -> None:
-    """Which models wait, and how."""
+    """Yield the models that wait, and how each waits."""
     for inserted, how in ((True, "inactive until"), (False, "not inserted before")):
         keys = [printable(model.key) for model in models if model.inserted is inserted]
         if keys:
@@ -243,7 +246,7 @@ def switch_question(switch: Switch) -> str:
 
 
 def switched(switch: Switch, output: Output, *, dry_run: bool = False, target: Target | None = None) -> None:
-    """What was changed, or with ``dry_run`` would be."""
+    """Print the changes, or with ``dry_run`` the planned changes."""
     wrote = switch.changing and not dry_run
     render.answer(
         output,
@@ -327,7 +330,7 @@ _NARROW = 100
 
 
 def settings_checked(checked: Checked, output: Output) -> None:
-    """What is wrong, row by row."""
+    """Print the faults, row by row."""
     wrong = len({offence.chatbot_id for offence in checked.offences})
     following = None
     if checked.missing:
@@ -384,7 +387,7 @@ def _settings_reason(offence: Offence) -> str:
 
 
 def settings_missing(missing: Missing, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
-    """What ``settings init`` would do, or that there is nothing to do."""
+    """Print the plan of ``settings init``, or that there is nothing to do."""
     render.answer(
         output,
         lambda: initial_document(missing.chatbots, dry_run=dry_run, target=target),
@@ -414,7 +417,7 @@ def settings_question(missing: Missing) -> str:
 
 
 def settings_given(result: Given, output: Output, target: Target | None = None) -> None:
-    """What was done."""
+    """Print the result of ``settings init``."""
     render.answer(
         output,
         lambda: initial_document(result.chatbots, dry_run=False, target=target),
@@ -466,7 +469,7 @@ def seeded_document(seeded: Seeded, *, dry_run: bool, target: Target | None = No
 
 
 def seeded(seeded: Seeded, output: Output, *, dry_run: bool, target: Target | None = None) -> None:
-    """What was written, or would be, and what is kept. The warnings are said before anything is written."""
+    """Print the written (or planned) rows, and the kept values. The warnings are said before anything is written."""
     render.answer(
         output,
         lambda: seeded_document(seeded, dry_run=dry_run, target=target),

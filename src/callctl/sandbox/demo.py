@@ -78,7 +78,7 @@ class Comparison:
 
     @property
     def rows(self) -> int:
-        """How many rows were there before, in all tables."""
+        """The number of rows before, in all tables."""
         return sum(table.rows for table in self.tables)
 
     @property
@@ -109,7 +109,7 @@ def fingerprint(connection: psycopg.Connection[Any], schema: str) -> Fingerprint
 
 
 def compare(before: Fingerprint, after: Fingerprint) -> Comparison:
-    """What of ``before`` is still so in ``after``. A table that is gone has lost its rows."""
+    """Return the rows of ``before`` that ``after`` still has unchanged. A table that is gone has lost its rows."""
     old, new = before.definitions, after.definitions
     return Comparison(
         tables=tuple(
@@ -170,7 +170,7 @@ class Before:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What preflight found."""
+    """The findings of preflight."""
 
     findings: tuple[Finding, ...]
     seconds: float
@@ -178,7 +178,7 @@ class Preflight:
 
 @dataclass(frozen=True)
 class Planned:
-    """What will run.
+    """The plan of the run.
 
     ``renamed`` holds (table, documented, actual); ``sample`` is one statement, in its file and as it runs.
     """
@@ -191,7 +191,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Verified:
-    """How many checks there were, and those that did not pass."""
+    """The number of checks, and the checks that did not pass."""
 
     checks: int
     failing: tuple[CheckResult, ...]
@@ -214,14 +214,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """What up has changed, in numbers."""
+    """The changes of migrate up, in numbers."""
 
     numbers: tuple[Change, ...]
 
 
 @dataclass(frozen=True)
 class Writes:
-    """What was written as the new application would, and whether verify passes with it."""
+    """The rows written as the new application would, and whether verify passes with them."""
 
     rows: tuple[Counted, ...]
     verified: Verified
@@ -307,7 +307,7 @@ def demo(
         raise Interrupted(
             Code.INTERRUPTED,
             "the demo was interrupted; its PostgreSQL is stopped and deleted",
-            hint="run callctl demo again: it begins from the start",
+            hint="run callctl demo again: it starts from the beginning",
             state=State("not touched"),
         ) from None
     story = Story(holds, baseline, rows, seed, time.monotonic() - began)

@@ -184,7 +184,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class _State:
-    """What sandbox.json holds. ``pid`` is that of the server that was started last; ``ready`` once all is made."""
+    """The contents of sandbox.json. ``pid`` is that of the server that was started last; ``ready`` once all is made."""
 
     baseline: str
     rows: int
@@ -241,7 +241,7 @@ def start(
                 raise Refused(
                     Code.SANDBOX_DIFFERS,
                     f"the existing sandbox has {name.replace('_', ' ')} {has}, not {value}",
-                    hint="run callctl sandbox stop, which deletes it, then start again",
+                    hint="run callctl sandbox stop, which deletes the sandbox, then start again",
                 )
         if _postmaster(state) is None:
             state = _run(home, state)
@@ -260,7 +260,7 @@ def current() -> Sandbox:
         raise Refused(
             Code.SANDBOX_DAMAGED,
             "the sandbox is incomplete: callctl sandbox start was killed before it finished",
-            hint="run callctl sandbox start, which removes what is left and makes a new one",
+            hint="run callctl sandbox start, which removes the rest of the old sandbox and makes a new one",
         )
     return _describe(state)
 
@@ -310,7 +310,7 @@ def _locked() -> Iterator[Path]:
         raise ConfigError(
             Code.SANDBOX_DIRECTORY,
             f"cannot keep the sandbox's state in {home}: {error.strerror}",
-            hint="set CALLCTL_SANDBOX_DIR to a directory that can be written",
+            hint="set CALLCTL_SANDBOX_DIR to a directory that you can write to",
         ) from error
     try:
         try:
@@ -319,7 +319,7 @@ def _locked() -> Iterator[Path]:
             raise LockHeld(
                 Code.SANDBOX_BUSY,
                 "another callctl is starting or stopping the sandbox",
-                hint="wait for it, then try again",
+                hint="wait for that command to finish, then run this one again",
             ) from error
         yield home
     finally:
@@ -335,21 +335,23 @@ def _read(home: Path) -> _State | None:
         document = None
     except (OSError, ValueError):
         raise Refused(
-            Code.NOT_MADE_BY_CALLCTL, f"callctl did not write {path}: it is left as it is", hint=hint
+            Code.NOT_MADE_BY_CALLCTL, f"callctl did not write {path}; the file was not changed", hint=hint
         ) from None
     if document is None and not os.path.lexists(path):
         return None
     if path.is_symlink() or not isinstance(document, dict) or document.pop("callctl_sandbox", None) != _FORMAT:
         raise Refused(
             Code.NOT_MADE_BY_CALLCTL,
-            f"this callctl did not write {path}: it is left as it is",
-            hint=f"{hint}; a sandbox of another version of callctl is stopped by that version",
+            f"another program or version wrote {path}; the file was not changed",
+            hint=f"{hint}; stop a sandbox of another version of callctl with that version",
         )
     try:
         return _State(**document)
     except TypeError:
         raise Refused(
-            Code.SANDBOX_DAMAGED, f"{path} is damaged", hint="delete the file and what it names, then start again"
+            Code.SANDBOX_DAMAGED,
+            f"{path} is damaged",
+            hint="delete the file and the directory that it names, then start again",
         ) from None
 
 
@@ -386,8 +388,8 @@ def _make(home: Path, state: _State) -> Sandbox:
         if not files.is_marked(directory):
             raise Refused(
                 Code.NOT_MADE_BY_CALLCTL,
-                f"callctl did not make {directory}: it has no mark of callctl's, and is left as it is",
-                hint="set CALLCTL_SANDBOX_DIR to a directory that has nothing of that name",
+                f"callctl did not make {directory}, which has no mark of callctl; it was not changed",
+                hint="set CALLCTL_SANDBOX_DIR to a directory without a file of that name",
             )
         files.remove_marked(directory, _hint(home))
     if programs.reachable(home, user.ids):
@@ -438,7 +440,7 @@ def _run(home: Path, state: _State) -> _State:
     if not data.is_dir():
         raise ConfigError(
             Code.SANDBOX_DAMAGED,
-            f"the sandbox's data is gone from {data}",
+            f"the sandbox's data directory {data} does not exist",
             hint="run callctl sandbox stop, then callctl sandbox start",
         )
     binaries = programs.find_binaries()
@@ -484,7 +486,7 @@ def _postmaster(state: _State) -> int | None:
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Whether a process is PostgreSQL's server on that data directory: its program, and its arguments one by one."""
+    """Return whether a process is PostgreSQL's server on that data directory, by its program and its arguments."""
     if sys.platform.startswith("linux"):
         process = Path("/proc") / str(pid)
         try:
@@ -533,7 +535,7 @@ def _end(state: _State) -> None:
 
 def _forget_sockets(state: _State) -> None:
     if state.sockets:
-        files.remove_marked(Path(state.sockets), "delete it yourself if it is not in use")
+        files.remove_marked(Path(state.sockets), "delete the directory by hand if it is not in use")
 
 
 def _remove(home: Path, state: _State) -> None:

@@ -60,8 +60,8 @@ def make_directory(user: ServerUser, *, parent: Path | None = None) -> Path:
     names = ", ".join(str(candidate) for candidate in candidates)
     raise ConfigError(
         Code.SANDBOX_DIRECTORY,
-        f"no directory that a server could use can be made in {names}",
-        hint="set TMPDIR to a directory with a short path that can be written",
+        f"cannot make a directory for the server in {names}",
+        hint="set TMPDIR to a directory with a short path that you can write to",
     )
 
 
@@ -91,7 +91,7 @@ def initialise(binaries: Binaries, data: Path, user: ServerUser) -> None:
         raise ConfigError(
             Code.SANDBOX_START,
             f"initdb could not make a data directory in {data}: {output[-600:]}",
-            hint="see that the disk is not full and the directory can be written, or set CALLCTL_PG_BIN",
+            hint="check that the disk has space and that you can write to the directory, or set CALLCTL_PG_BIN",
         )
 
 
@@ -138,7 +138,7 @@ def start_failed(log: Path, detail: str) -> ConfigError:
     return ConfigError(
         Code.SANDBOX_START,
         f"the sandbox's server did not start ({detail}): {' | '.join(lines) or 'it wrote nothing'}",
-        hint="check free disk space and memory; CALLCTL_PG_BIN=DIRECTORY runs another PostgreSQL",
+        hint="check free disk space and memory, or set CALLCTL_PG_BIN to run another PostgreSQL",
     )
 
 

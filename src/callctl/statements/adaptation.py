@@ -35,7 +35,7 @@ def _pattern(words: frozenset[str]) -> re.Pattern[str]:
 
 
 def mentioned(sql: str, naming: Naming) -> bool:
-    """Whether a name that moves, or that one moves to, occurs in the text at all, if only in a comment."""
+    """Return whether a name that moves, or that one moves to, occurs in the text at all, if only in a comment."""
     words = {*naming.moved, *naming.actual}
     if naming.schema_moved:
         words.add(DOCUMENTED_SCHEMA)

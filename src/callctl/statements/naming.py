@@ -86,7 +86,7 @@ class TableNaming:
         return self.columns.get(SOFT_DELETE[0])
 
     def is_documented_spelling(self, name: str) -> bool:
-        """Whether the specification uses this spelling for this table (it has two for soft delete)."""
+        """Return whether the specification uses this spelling for this table (it has two for soft delete)."""
         if name not in SOFT_DELETE:
             return True
         if self.name in _NO_SOFT_DELETE:
@@ -96,7 +96,7 @@ class TableNaming:
 
 @dataclass(frozen=True)
 class Naming:
-    """What this database calls things. ``notes`` are decisions the operator should read."""
+    """The names of this database. ``notes`` are decisions the operator should read."""
 
     schema: str
     tables: Mapping[str, TableNaming]
@@ -109,7 +109,7 @@ class Naming:
 
     @cached_property
     def actual(self) -> frozenset[str]:
-        """What the moved names are called here."""
+        """The moved names, as this database spells them."""
         tables = self.tables.values()
         return frozenset(table.columns[name] for table in tables for name in table.moved - table.absent)
 
@@ -181,8 +181,8 @@ def read_naming(connection: psycopg.Connection[Any], schema: str) -> Naming:
     if problems:
         raise Refused(
             Code.NAMES_UNCLEAR,
-            f"callctl cannot tell what this database calls things: {'; '.join(problems)}",
-            hint="settle it in the database, then run this again; nothing has been changed",
+            f"callctl cannot tell how this database names the platform's columns: {'; '.join(problems)}",
+            hint="change the schema so that the names are clear, then run the same command again; nothing was changed",
         )
     return Naming(schema, MappingProxyType(tables), tuple(notes))
 
@@ -223,7 +223,7 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> dict[str, Columns
 
 def _schema_hint(schemas: Sequence[str]) -> str:
     if not schemas:
-        return "no schema of this database has a table chatbots; is it the right database?"
+        return "no schema of this database has a table chatbots; check that it is the right database"
     return f"a table chatbots is in {', '.join(schemas)}; name the schema with --schema or CALLCTL_SCHEMA"
 
 
@@ -266,7 +266,7 @@ def _package_column(connection: psycopg.Connection[Any], schema: str, columns: C
 
 
 def _remembered(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    """What the type columns were called before callctl removed them, as its own store has it."""
+    """Return the names of the removed type columns, as callctl's store recorded them."""
     if _rows(connection, "statements/naming_store.sql", {}) != [(True,)]:
         return {}
     return {row[0]: row[1] for row in _rows(connection, "statements/naming_remembered.sql", {})}
@@ -317,7 +317,7 @@ def _soft_delete(
 
 
 def has_type(connection: psycopg.Connection[Any], naming: Naming, table: str) -> bool:
-    """Whether ``chatbots`` or ``chatbot_packages`` has its type column still, or again."""
+    """Return whether ``chatbots`` or ``chatbot_packages`` has its type column still, or again."""
     column = naming.tables[table].columns.get(TYPE_COLUMN)  # None where the table is gone
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
@@ -338,19 +338,19 @@ _READ_VALUES = frozenset({VALUES, (STORE, "changed_records")})
 
 
 def is_saved(schema: str, table: str) -> bool:
-    """Whether the rows of a table are what callctl saved of another table's rows."""
+    """Return whether the rows of a table are what callctl saved of another table's rows."""
     return (schema, table) in (VALUES, ROWS)
 
 
 def reads_values(sql: str) -> bool:
-    """Whether a statement names the saved values, or the function that reads them all."""
+    """Return whether a statement names the saved values, or the function that reads them all."""
     from callctl.statements.tokens import qualified_names
 
     return not _READ_VALUES.isdisjoint(qualified_names(sql))
 
 
 def adds_values(sql: str) -> bool:
-    """Whether a statement inserts into the saved values."""
+    """Return whether a statement inserts into the saved values."""
     from callctl.statements.tokens import tokens
 
     items = tokens(sql)

@@ -1,7 +1,7 @@
-"""Which table each column of a statement belongs to, in what it reads and in what it writes.
+"""Finds the table of each column that a statement reads or writes.
 
-A walk over sqlglot's tree by PostgreSQL's rules of visibility. What the walk does not come to is neither
-used nor left, and ``callctl.statements.adaptation`` refuses it.
+A walk over sqlglot's tree by PostgreSQL's rules of visibility. What the walk does not come to is neither used nor left,
+and ``callctl.statements.adaptation`` refuses it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Use:
 
 
 class Names:
-    """What is found of one statement: ``uses``, ``other_names``, and in ``titled`` what names an output."""
+    """The names of one statement: ``uses``, ``other_names``, and in ``titled`` the names of outputs."""
 
     def __init__(self, sql: str, source: str, line: int, naming: Naming) -> None:
         self.sql, self.source, self.line, self.naming = sql, source, line, naming
@@ -193,7 +193,7 @@ class Names:
 
 
 def start_of(node: exp.Expr) -> int:
-    """Where an identifier is in the statement's text."""
+    """Return the offset of an identifier in the statement's text."""
     return int(node.meta.get("start", -1))
 
 

@@ -113,16 +113,16 @@ class Scope:
 
 
 def table_outputs(table: TableNaming) -> Outputs:
-    """What a table of the platform shows: every documented name it knows, or is known not to have."""
+    """Return the names that a table of the platform shows: each known documented name, or that it is absent."""
     names = (*table.columns, *sorted(table.absent))
     return Outputs({name: [Exposed(name, table)] for name in names})
 
 
 def output_name(item: exp.Expr) -> tuple[str, exp.Identifier | None]:
-    """What PostgreSQL calls an item of a select list, and the column that gave it the name, if one did.
+    """Return PostgreSQL's name for an item of a select list, and the column that gave the name, if any.
 
-    Follows FigureColname of its parser: a cast, a collation, a subscript or CASE … ELSE takes the name of the
-    column inside.
+    Follows FigureColname of its parser: a cast, a collation, a subscript or CASE … ELSE takes the name of the column
+    inside.
     """
     if isinstance(item, exp.Alias):
         return folded(item.args.get("alias")), None

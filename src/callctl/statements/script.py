@@ -64,7 +64,7 @@ class Statement:
 
     @cached_property
     def kind(self) -> str:
-        """What it is, in lower case: ``alter table``, ``update``, ``select``, ``create index``, ``do``, …
+        """The kind of the statement in lower case: ``alter table``, ``update``, ``select``, ``create index``, ``do``, …
 
         ``unknown`` is what sqlglot cannot read at all.
         """
@@ -311,7 +311,7 @@ def _no_directive(comment: str, place: str) -> None:
         raise ConfigError(
             Code.SQL_FILE,
             f"{place}: '{comment.strip()}' is not directly above a statement",
-            hint="move it to the line above the statement, without a blank line between",
+            hint="move the comment to the line above the statement, without a blank line between them",
         )
 
 
@@ -322,7 +322,7 @@ def _directives(body: str, place: str) -> set[str]:
         raise ConfigError(
             Code.SQL_FILE,
             f"{place}: unknown directive '{unknown[0]}'",
-            hint=f"the directives are {', '.join(sorted(DIRECTIVES))}",
+            hint=f"use one of the directives {', '.join(sorted(DIRECTIVES))}",
         )
     others = named & {"no-transaction", "generated", "commit"}
     if "batched" in named and others:

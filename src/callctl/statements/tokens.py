@@ -64,7 +64,7 @@ class Token:
     depth: int
 
     def says(self, *words: str) -> bool:
-        """Whether it is one of these key words, unquoted."""
+        """Return whether it is one of these key words, unquoted."""
         return not self.quoted and self.word in words
 
 
@@ -175,7 +175,7 @@ def _named(stream: Sequence[Token], name: str) -> tuple[int, int]:
 
 
 def _partner(stream: Sequence[Token], index: int, direction: int) -> int:
-    """Where the parenthesis at ``index`` is closed (1) or was opened (-1)."""
+    """Return the index at which the parenthesis at ``index`` is closed (1) or was opened (-1)."""
     depth = 0
     while True:
         depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(stream[index].type, 0)

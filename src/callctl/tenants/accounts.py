@@ -150,25 +150,25 @@ class DevelopmentAccount:
 
 
 def needs_name(connection: Connection, settings: Settings) -> bool:
-    """Whether the user has to type the database's name first: everywhere but in a sandbox.
+    """Return whether the user has to type the database's name first: everywhere but in a sandbox.
 
     Raises Refused where the database is marked as a development database by neither a sandbox nor callctl.yaml.
     """
     if is_sandbox(connection):
         return False
     if settings.environment != DEVELOPMENT or not settings.environment_in_file:
-        name_clause = f"; it is called {settings.environment}" if settings.environment else ""
+        name_clause = f"; its environment is {settings.environment}" if settings.environment else ""
         raise Refused(
             Code.NOT_DEVELOPMENT,
             f"this database is not marked as a development database{name_clause}; nothing was written",
-            hint="development accounts are for callctl sandbox start, or where callctl.yaml itself says"
-            " `environment: development` (an option or a variable does not count)",
+            hint="use a database of callctl sandbox start, or write `environment: "
+            "development` in callctl.yaml (an option or a variable does not count)",
         )
     return True
 
 
 def database_name(connection: Connection) -> str:
-    """What the database that this connection leads to is called."""
+    """Return the name of the connected database."""
     return str(database.value(connection, "SELECT current_database()"))
 
 
@@ -181,13 +181,13 @@ def assert_development(connection: Connection, settings: Settings, name: str | N
         raise Refused(
             Code.CONFIRMATION_NEEDED,
             "the name of the development database was not given; nothing was written",
-            hint=f"if {actual} is the one, add --development-database {actual}",
+            hint=f"add --development-database {actual} if this is the development database",
         )
     if name != actual:
         raise Refused(
             Code.WRONG_DATABASE,
             f"this database is not called {name!r}; nothing was written",
-            hint="give the name of the database that you are connected to",
+            hint="give the name of the connected database",
         )
 
 
@@ -202,7 +202,7 @@ def look_at_development(connection: Connection, naming: Naming) -> tuple[Develop
     if not database.relation_exists(connection, naming.schema, ACCOUNTS):
         raise Refused(
             Code.STEP_NOT_APPLIED,
-            f"table {naming.schema}.{ACCOUNTS} is not there; nothing was written",
+            f"table {naming.schema}.{ACCOUNTS} does not exist; nothing was written",
             hint="run callctl verify",
         )
     keys = {
@@ -244,9 +244,7 @@ def _company(connection: Connection, naming: Naming) -> str:
 
 
 class Encrypted(NamedTuple):
-    """What a missing account gets: its id, its company, and its credentials as JSON, with an envelope in place of each
-    secret.
-    """
+    """The values of a missing account: id, company, and credentials as JSON with envelopes as secrets."""
 
     id: str
     company: str
@@ -256,7 +254,7 @@ class Encrypted(NamedTuple):
 def encrypt(
     connection: Connection, settings: Settings, naming: Naming, ring: KeyRing, on_event: OnEvent
 ) -> dict[str, Encrypted]:
-    """What each account would get, by name. Every envelope opens again, and is bound where its field is.
+    """Return the new values of each account, by name. Every envelope opens again, and is bound where its field is.
 
     To be called outside of the transaction that writes: encryptions are counted, and the count committed, before they
     are made. Raises Refused where the primary key has none left.
@@ -284,7 +282,7 @@ def encrypt(
             raise StepFailed(
                 Code.ROUND_TRIP_FAILED,
                 "a secret did not decrypt to the original plaintext; nothing was written",
-                hint="report this: it is a bug in callctl, or the memory of this machine is faulty",
+                hint="report this as a bug in callctl, or check this machine's memory",
                 state=State("unchanged", "nothing was written"),
             )
         container[key] = encrypted
@@ -302,7 +300,7 @@ def write_development(
             if account.name not in encrypted:
                 raise Refused(
                     Code.ROW_DELETED,
-                    f"account {account.name} was deleted meanwhile; nothing was written",
+                    f"another session deleted account {account.name}; nothing was written",
                     hint="run the same command again",
                 )
             id, company, credentials = encrypted[account.name]

@@ -49,7 +49,7 @@ KEYWORDS = frozenset("description type default enum minimum maximum maxLength pa
 
 
 class Problem(NamedTuple):
-    """What is wrong with one field. ``reason`` never holds what is there, unless it is a number."""
+    """A fault of one field. ``reason`` never holds what is there, unless it is a number."""
 
     path: str
     reason: str
@@ -87,7 +87,7 @@ class Field:
         if self.longest is not None and len(value) > self.longest:
             return f"has {len(value):,} characters, and at most {self.longest} are allowed"
         if self.pattern is not None and not re.fullmatch(self.pattern.removeprefix("^").removesuffix("$"), value):
-            return f"is not of the form of {self.default}"
+            return f"does not have the form of {self.default}"
         return None
 
 
@@ -116,7 +116,7 @@ class Schema:
         return document
 
     def problems(self, call: Any) -> Iterator[Problem]:
-        """What is wrong with these call settings (JSON with numbers as Decimal), field by field."""
+        """Yield the faults of these call settings (JSON with numbers as Decimal), field by field."""
         if call is None or call == {}:
             yield Problem("call", "is missing: the chatbot has no call settings")
             return
@@ -130,7 +130,7 @@ class Schema:
                 if reason is not None:
                     yield Problem(field.name, reason)
             elif field.required:
-                yield Problem(field.name, "is missing, and a chatbot that takes calls needs it")
+                yield Problem(field.name, "is missing, and a chatbot that takes calls needs the setting")
         provider, voice = call.get("voiceProvider"), call.get("voiceId")
         voices = self.voices.get(provider) if isinstance(provider, str) else None
         if voices is not None and isinstance(voice, str) and voice not in voices:
@@ -187,7 +187,7 @@ def _number(value: Decimal) -> str:
 
 
 def _at(call: Mapping[str, Any], path: tuple[str, ...]) -> tuple[bool, Any]:
-    """Whether something is at a path, and what."""
+    """Return whether something is at a path, and what."""
     value: Any = call
     for part in path:
         if not isinstance(value, Mapping) or part not in value:
@@ -226,7 +226,7 @@ class Unlisted:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check of all call-enabled chatbots, ``chatbots`` of them, has found."""
+    """The result of a check of all call-enabled chatbots, ``chatbots`` of them."""
 
     chatbots: int
     offences: tuple[Offence, ...]

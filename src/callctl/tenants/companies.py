@@ -44,12 +44,12 @@ class Company:
 
     @property
     def taking_calls(self) -> int:
-        """How many chatbots would really take calls: those enabled for them, in a company that is."""
+        """The number of chatbots that would take calls: enabled for calls, in an enabled company."""
         return self.call_chatbots if self.call_enabled else 0
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The company's name in messages."""
         return self.slug or self.id
 
 
@@ -66,7 +66,7 @@ class Switch:
 
     @property
     def call_chatbots(self) -> int:
-        """How many call-enabled chatbots begin or cease to take calls."""
+        """The number of call-enabled chatbots that begin or cease to take calls."""
         return sum(company.call_chatbots if self.enable else company.taking_calls for company in self.changing)
 
 
@@ -190,7 +190,7 @@ def _one(name: str, by_name: Mapping[str, Sequence[Company]]) -> Company | str:
     """The company of an id or a slug, or why there is none. One that is not deleted goes before one that is."""
     candidates = by_name.get(name.lower() if _UUID.fullmatch(name) else name) or by_name.get(name, ())
     if not candidates:
-        return "there is no company of this id or slug"
+        return "no company has this id or slug"
     live = [candidate for candidate in candidates if not candidate.deleted]
     if len(live) > 1:
         return (
@@ -206,12 +206,13 @@ def _refusal(problems: Iterable[str], named: int, enable: bool) -> Refused:
     return Refused(
         Code.COMPANY_UNFIT,
         f"{which} cannot be switched {'on' if enable else 'off'}; {UNCHANGED}{lines}",
-        hint="run callctl companies list to see those that can be; fix the settings, or leave these companies out",
+        hint="fix the settings of these companies or remove them from the list; callctl companies list shows the"
+        " state of each",
     )
 
 
 def _can_be_sent(connection: Connection, name: str) -> bool:
-    """Whether this server can have such text: no NUL, and bytes that are not UTF-8 only in SQL_ASCII."""
+    """Return whether this server can have such text: no NUL, and bytes that are not UTF-8 only in SQL_ASCII."""
     return "\0" not in name and (is_utf8(name) or unknown_encoding(connection))
 
 

@@ -84,7 +84,7 @@ def question(connection: Connection, settings: Settings) -> Iterator[None]:
             raise Refused(
                 Code.STATEMENT_TIMEOUT,
                 f"the server canceled the query: {database.error_text(error)}",
-                hint="set a longer --statement-timeout: it is how long one query may take",
+                hint="set a longer --statement-timeout, the limit of one query",
             ) from error
 
 
@@ -97,7 +97,7 @@ def assert_applied(connection: Connection, settings: Settings, number: int, feat
         raise Refused(
             Code.STEP_PARTLY_APPLIED,
             f"step {number}, which brings {feature}, is partly applied ({half_done})",
-            hint=f"finish it first: {finishing(number, half_done, applied)}",
+            hint=f"finish the step first: {finishing(number, half_done, applied)}",
         )
     if number not in applied:
         raise Refused(

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 # A field that only callctl has written follows the catalog. A field that an administrator has
 # written is an administrator's: it is kept and shown, unless the run overwrites.
 
-_LOOK = "look at the triggers, the rules and the column types of ai_models"
+_LOOK = "check the triggers, the rules and the column types of ai_models"
 Outcome: TypeAlias = Literal["insert", "update", "unchanged", "kept", "deleted"]
 
 
@@ -100,10 +100,10 @@ class _Row(NamedTuple):
 def look_at_rows(
     connection: Connection, naming: Naming, models: Sequence[Model], catalogue: str, *, overwrite: bool
 ) -> tuple[Seed, ...]:
-    """What each model of the catalog needs, in its order. Reads only.
+    """Return the action for each model of the catalog, in its order. Reads only.
 
-    Raises Refused, naming model and field, where the table would not keep what the catalog says, where a new row
-    would lack something, and where two rows have the same key.
+    Raises Refused, naming model and field, where the table would not keep what the catalog says, where a new row would
+    lack something, and where two rows have the same key.
     """
     table = naming.tables[TABLE]
     columns = read_columns(connection, naming)
@@ -166,13 +166,13 @@ def _rows(connection: Connection, naming: Naming, models: Sequence[Model]) -> di
         raise Refused(
             Code.MODEL_DUPLICATE,
             f"{listed}; nothing was written",
-            hint="delete all but one of them, or give the others another key",
+            hint="delete the duplicate models, or give each model a different key",
         )
     return rows_by_key
 
 
 def _written(connection: Connection, rows: Mapping[str, _Row]) -> dict[str, dict[str, Value]]:
-    """What callctl last wrote into each row, by id and field.
+    """Return the values that callctl last wrote into each row, by id and field.
 
     Step 13 writes its rows from callctl's own catalog, and keeps no record of it.
     """
@@ -249,7 +249,7 @@ def _insert(connection: Connection, naming: Naming, model: Model, stamps: Sequen
     if id is None:
         raise Refused(
             Code.NOT_STORED,
-            f"model {model.key}: a trigger or a rule of the table did not let it in; nothing was written",
+            f"model {model.key}: a trigger or a rule of the table refused the row; nothing was written",
             hint=_LOOK,
         )
     return str(id)
@@ -275,9 +275,10 @@ def _assert_written(connection: Connection, naming: Naming, seeds: Sequence[Seed
     }
     for again in look_at_rows(connection, naming, models, catalogue, overwrite=False) if models else ():
         if again.id is None:
-            wrong.append(f"model {again.model.key} is not there after it was written")
+            wrong.append(f"model {again.model.key} was written, but the table does not have it")
         wrong += [
-            f"model {again.model.key}: {difference.field}: the table made {difference.here} of {difference.catalogue}"
+            f"model {again.model.key}: {difference.field}: the table stored {difference.here} instead of"
+            f" {difference.catalogue}"
             for difference in again.differences
             if difference.field not in kept[again.model.key]
         ]
@@ -323,7 +324,7 @@ COMMAND = "seed-models"
 
 @dataclass(frozen=True)
 class SeedOptions:
-    """What is to be seeded. ``catalogue`` names it in messages and in the audit trail.
+    """The options of a seeding. ``catalogue`` names it in messages and in the audit trail.
 
     ``development_database`` is the typed name; a sandbox does not ask for it.
     """
@@ -337,7 +338,7 @@ class SeedOptions:
 
 @dataclass(frozen=True)
 class Seeded:
-    """What a run has written, or would; ``accounts`` is None if they were not requested.
+    """The result or the plan of a run; ``accounts`` is None if they were not requested.
 
     ``withheld`` are the models that wait for step 6, whichever catalog they came from.
     """
@@ -356,7 +357,7 @@ class Seeded:
 
 
 def look(connection: Connection, settings: Settings, options: SeedOptions) -> Seeded:
-    """What :func:`seed` would write. Changes nothing, and does not ask whether the database is there to develop on.
+    """Return the plan of :func:`seed`. Changes nothing, and does not ask whether the database is there to develop on.
 
     Raises Refused where step 13 is not applied, and as :func:`seed` where the table does not fit the catalog.
     """
@@ -389,7 +390,7 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
 
 
 def _naming(connection: Connection, settings: Settings) -> Naming:
-    """What this database calls things, if its models can be seeded."""
+    """Return the names of this database, if its models can be seeded."""
     migration_status = status(connection, settings)
     if STEP not in migration_status.applied or STEP in migration_status.half_done:
         raise Refused(
@@ -443,7 +444,7 @@ def _write(
 
 
 def _detail(seeded: Seeded, options: SeedOptions) -> Mapping[str, Any]:
-    """What was written, for the audit trail: values of the catalog, and those that they took the place of."""
+    """Return the written values and the values that they replaced, for the audit trail."""
     updated = {
         model_seed.model.key: {
             difference.field: {"before": difference.here, "after": difference.catalogue}

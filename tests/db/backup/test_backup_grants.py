@@ -72,7 +72,7 @@ def test_grants_come_back(granted: str, database: MakeDatabase, tmp_path: Path) 
             said.append(event.text)
 
     restore.restore(Settings(database_url=copy), str(tmp_path / "a.dump"), on_event=heard)
-    assert f"the dump needs roles that are there: {ROLE}" in said
+    assert f"the dump needs these roles, and the server has them: {ROLE}" in said
     with connect(granted) as one, connect(copy) as other:
         assert acls(one) == acls(other)
 
@@ -99,7 +99,7 @@ def test_default_privileges_of_the_target(
         connection.execute(f"ALTER DEFAULT PRIVILEGES {default}".encode())
     with pytest.raises(Refused) as caught:
         restore.restore(Settings(database_url=copy), str(file), no_owner=no_owner)
-    assert "has default privileges, which everything restored by this role would get: " in caught.value.message
+    assert "has default privileges, which every object that this role restores would get: " in caught.value.message
     assert "template0" in (caught.value.hint or "")
     assert backups.held(copy) == []
     with pytest.raises(Refused):
@@ -146,7 +146,7 @@ def test_a_manifest_whose_grants_are_gone(granted: str, database: MakeDatabase, 
     copy, file = database(None), tmp_path / "a.dump"
     backups.take(granted, file)
     backups.amend(file, grants=[])
-    with pytest.raises(StepFailed, match="the grants are not those of the manifest"):
+    with pytest.raises(StepFailed, match="the restored grants differ from the manifest"):
         restore.restore(Settings(database_url=copy), str(file))
     assert backups.held(copy) == []
 
@@ -162,7 +162,7 @@ def test_a_role_that_a_policy_names(no_owner: bool, documented: str, database: M
     assert backups.manifest_of(file)["policy_roles"] == [ROLE]
     with pytest.raises(Refused) as caught:
         restore.restore(Settings(database_url=copy), str(file), no_owner=no_owner)
-    assert f"that are not on this server: {ROLE}" in caught.value.message
+    assert f"that do not exist on this server: {ROLE}" in caught.value.message
     assert ("--no-owner does not help" in (caught.value.hint or "")) == no_owner
     with connect(copy) as connection:
         connection.execute(f"CREATE ROLE {ROLE}".encode())

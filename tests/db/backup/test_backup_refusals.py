@@ -78,11 +78,11 @@ def _manifest(file: Path, text: str) -> None:
         (lambda file: (file.unlink(), file.mkdir()), "is not a dump in pg_dump's custom format"),
         (lambda file: file.with_name("a.dump.manifest.json").unlink(), "has no manifest beside it"),
         (lambda file: _manifest(file, "{"), "it is not JSON"),
-        (lambda file: _manifest(file, "[]"), "it is not a manifest of callctl's"),
+        (lambda file: _manifest(file, "[]"), "callctl did not write it"),
         (lambda file: _manifest(file, '{"callctl_backup": 2, "callctl_version": "9"}'), "of format 2; this callctl"),
         (lambda file: _manifest(file, '{"callctl_backup": 1}'), "it lacks 'bytes'"),
-        (lambda file: backups.amend(file, owners="postgres"), "a value is of another kind"),
-        (lambda file: backups.amend(file, taken_at="yesterday"), "a value is of another kind"),
+        (lambda file: backups.amend(file, owners="postgres"), "a value has the wrong type"),
+        (lambda file: backups.amend(file, taken_at="yesterday"), "a value has the wrong type"),
         (
             lambda file: backups.amend(file, pg_dump="99.1"),
             "a dump by pg_dump 99.1 needs pg_restore 99 or later; found 1",
@@ -99,8 +99,8 @@ def test_a_file_that_is_not_what_was_written(
 @pytest.mark.parametrize(
     ("changes", "message", "hint"),
     [
-        ({"owners": ["nobody_here"]}, "that are not on this server: nobody_here", "--no-owner"),
-        ({"grantees": ["nobody_here", "postgres"]}, "that are not on this server: nobody_here", "--no-owner"),
+        ({"owners": ["nobody_here"]}, "that do not exist on this server: nobody_here", "--no-owner"),
+        ({"grantees": ["nobody_here", "postgres"]}, "that do not exist on this server: nobody_here", "--no-owner"),
         ({"extensions": ["no_such_thing"]}, "extensions that this server does not have: no_such_thing", "install"),
         ({"server_version_num": 990000, "server_version": "99.0"}, "the dump is from PostgreSQL 99.0", "later one"),
         ({"encoding": "LATIN1"}, "the dump's encoding is LATIN1", "--encoding=LATIN1"),
@@ -149,7 +149,7 @@ def test_a_manifest_that_names_no_table(dry: bool, file: Path, empty_database: s
     act = restore.check if dry else restore.restore
     with pytest.raises(ConfigError) as caught:
         act(Settings(database_url=empty_database), str(file))
-    assert "it names no table, and the dump has the rows of 8" in caught.value.message
+    assert "it names no table, but the dump has the rows of 8 tables" in caught.value.message
     assert backups.held(empty_database) == []
 
 
@@ -263,7 +263,7 @@ def test_a_role_that_may_not(documented: str, server: Server, file: Path, empty_
             assert "permission denied for table" in caught.value.message
             assert "no file was left" in caught.value.message
             reader = empty_database.replace("user=postgres", "user=backup_reader")
-            assert "may not create anything" in refused(Refused, reader, file).message
+            assert "has no CREATE privilege" in refused(Refused, reader, file).message
         finally:
             connection.execute("DROP OWNED BY backup_reader; DROP ROLE backup_reader")
     assert not (tmp_path / "b.dump").exists()
@@ -334,7 +334,7 @@ def test_a_table_that_cannot_be_read(
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ("public", "without public the rest could not be restored:"),
+        ("public", "the backup could not be restored without public:"),
         ("nowhere", "there is no schema nowhere to leave out"),
         ("chatapp", "schema chatapp cannot be left out"),
     ],

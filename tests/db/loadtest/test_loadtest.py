@@ -202,7 +202,7 @@ def test_what_a_killed_one_leaves_is_reported_and_removed(db: psycopg.Connection
     assert everything(db) == before
     assert left(db) == 1
     assert [each.kept for each in loadtest_run.clean(settings(db))] == [
-        "its slug was changed since: it may be a real company now"
+        "its slug was changed since, so it may be a real company now"
     ]
     assert len(actions(db, "loadtest --clean")) == 2
 
@@ -339,7 +339,7 @@ def test_it_is_cleaned_in_every_state(db: psycopg.Connection[Any], to: int) -> N
     said: list[str] = []
     if to < LAST:
         migrate.down(settings(db), to=to, on_event=lambda event: said.append(getattr(event, "text", "")))
-        assert [text for text in said if f"has left company {company} with the platform" in text]
+        assert [text for text in said if f"left company {company} with the platform" in text]
         assert [text for text in said if "callctl loadtest --clean" in text]
     if to:
         failing = [check for check in verify.verify(db, Settings()).checks if not check.passed and not check.warns]
@@ -458,7 +458,7 @@ def test_a_company_that_is_not_on_record_is_named(db: psycopg.Connection[Any]) -
     db.execute("UPDATE chatapp.companies SET slug = 'callctl-loadtest-' || id WHERE slug = 'company-1'")
     said: list[str] = []
     assert loadtest_run.clean(settings(db), on_event=lambda event: said.append(getattr(event, "text", ""))) == ()
-    assert [text for text in said if "is not on record in callctl.load_test: it is left as it is" in text]
+    assert [text for text in said if "no record in callctl.load_test; it was not changed" in text]
 
 
 # ---- what is refused, with nothing changed ---------------------------------------------------------------
@@ -491,7 +491,7 @@ IN_THE_WAY = {
         'null value in column "tenant_key"',
     "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
     "CREATE TRIGGER keep BEFORE DELETE ON chatapp.companies FOR EACH ROW EXECUTE FUNCTION public.keep()":
-        "still there after it was deleted",
+        "still exists after its deletion",
     "CREATE TABLE public.bills (company_id uuid REFERENCES chatapp.companies);"
     "CREATE FUNCTION public.bill() RETURNS trigger LANGUAGE plpgsql AS"
     " 'BEGIN INSERT INTO public.bills VALUES (NEW.id); RETURN NEW; END';"

@@ -33,8 +33,8 @@ def test_prices_arrive_in_the_tables_own_unit(deployed: str) -> None:
     [
         (
             "ALTER TABLE chatapp.ai_models ALTER input_cost_per_token TYPE numeric(10,4)",
-            "model gemini-2.0-flash-exp: input_price_usd_per_million_tokens: column input_cost_per_token keeps 4"
-            " decimals and would round 0.00000075",
+            "model gemini-2.0-flash-exp: input_price_usd_per_million_tokens: column input_cost_per_token stores "
+            "4 decimals and would round 0.00000075",
         ),
         (
             "ALTER TABLE chatapp.ai_models ADD COLUMN vendor_code text NOT NULL DEFAULT 'none';"

@@ -204,9 +204,7 @@ def test_what_the_state_file_names_has_to_be_its_own(field: str, kind: str, home
     for act in (sandbox.start, sandbox.stop):
         with pytest.raises(Refused) as caught:
             act()
-        assert (
-            caught.value.message == f"callctl did not make {other}: it has no mark of callctl's, and is left as it is"
-        )
+        assert caught.value.message == f"callctl did not make {other}, which has no mark of callctl; it was not changed"
     assert (other / ("PG_VERSION" if kind == "link to its own" else "mine")).exists() or kind == "link to its own"
     assert (running.directory / "data").is_dir()
     (home / "sandbox.json").write_text(json.dumps(state))

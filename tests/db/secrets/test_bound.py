@@ -249,7 +249,7 @@ def test_a_run_that_names_rows_is_not_joined_by_one_that_does_not(url: str, keys
         events: list[Event] = []
         rotated = rotate(settings, on_event=events.append)
         assert (left(rotated), rotated.joined) == ({id: "unbound"}, False)
-        assert any(isinstance(event, Notice) and "takes its place" in event.text for event in events)
+        assert any(isinstance(event, Notice) and "replaces it" in event.text for event in events)
 
 
 def test_a_field_that_is_declared_later_is_bound_the_first_time(url: str, keys: Path) -> None:
@@ -289,7 +289,7 @@ def test_names_that_say_no_one_row_are_refused_before_anything(url: str, keys: P
         for name, said in (
             ("8", "no row of hooks, integration_accounts, tokens has the id 8"),
             ("hooks:8", "no row of hooks has the id 8"),
-            ("7", "tables hooks and tokens have a row of that id"),
+            ("7", r"more than one table has a row of that id \(hooks, tokens\)"),
         ):
             for ask in (
                 lambda name=name: rotate(settings, bind_new=[name]),
@@ -406,7 +406,7 @@ def test_archived_saved_and_kept_values_are_guarded_too(url: str, keys: Path, tm
         assert {tuple(row[:3]) for row in failed.sample} == wanted
         # It is not put back either: it may be another account's secret.
         done = webhook_secrets.put_back(settings, Scope(account=account))
-        said = "what is kept is unbound: version 1 under key k1 in a bound field"
+        said = "the kept secret is unbound: version 1 under key k1 in a bound field"
         assert [each.reason for each in done.left] == [said]
         assert one(db, "SELECT webhook_secret FROM callctl.kept_webhook_secret") == moved
         rotated = rotate(settings, bind_new=[account, f"chatbots:{bot}", model])
@@ -511,7 +511,10 @@ def test_a_retired_primary_key_is_refused_wherever_it_would_encrypt_or_be_taken_
             )
             more = ("--development-database", one(db, "SELECT current_database()")) if "seed" in command else ()
             code, out, err = callctl(url, "--config", config, *command.split(), *more)
-            assert (code, "key k1 is primary in callctl.yaml, and was retired here at" in err) == (4, True), (
+            assert (code, "key k1 is primary in callctl.yaml but was retired in this database at" in err) == (
+                4,
+                True,
+            ), (
                 command,
                 out,
                 err,
@@ -527,7 +530,7 @@ def test_a_retired_key_under_another_id_is_refused(url: str, keys: Path, tmp_pat
     key_retirement.retire(settings, "k1")
     (tmp_path / "k9").symlink_to(accounts.key_file(keys, "k1"))
     (tmp_path / "k2").symlink_to(accounts.key_file(keys, "k2"))
-    with pytest.raises(ConfigError, match="is the same key as k1, which was retired here"):
+    with pytest.raises(ConfigError, match="is the same key as k1, which was retired in this database"):
         rotate(accounts.settings_of(url, tmp_path, "k9", "k2"))
 
 

@@ -62,8 +62,8 @@ def tokens(documented: str) -> str:
         (field("Tokens", "token"), "schema chatapp has no table Tokens", "did you mean tokens?"),
         (field("tokens", "tokn"), "table tokens has no column tokn", "did you mean token?"),
         (field("tokens", "confg", "apiKey"), "table tokens has no column confg", "did you mean config?"),
-        (field("tokens_view", "token"), "tokens_view is a view, and not a table", "did you mean"),
-        (field("parts_1", "token"), "parts_1 is a partition of parts", "did you mean parts?"),
+        (field("tokens_view", "token"), "tokens_view is a view, not a table", "did you mean"),
+        (field("parts_1", "token"), "parts_1 is a partition: name its parent, parts", "did you mean parts?"),
         (field("chatbots", "settings_", "a"), "table chatbots has no column settings_", "did you mean settings?"),
         (field("parts", "token", account_type="twilio"), "table parts has no column account_type", "fix the fields"),
     ],
@@ -115,13 +115,13 @@ def test_a_table_that_a_step_makes_or_a_down_archives_is_no_mistake(tokens: str,
         (['{"apiKy": "x"}', '{"apiKey": null}'], ("apiKey",), None),
         (['{"servers": [{"x": 1}, {"password": "y"}]}'], ("servers", "[]", "password"), None),
         # Rows could have it, and none has.
-        (['{"apiKey": "x"}'], ("apiKye",), "config of tokens has members, and in no row the member apiKye"),
-        (['{"apiKey": "x"}', "{}"], ("apikey",), "in no row the member apikey"),
-        (['{"a": {"b": 1}}', '{"c": 1}'], ("a", "x"), "config.a of tokens has members, and in no row the member x"),
+        (['{"apiKey": "x"}'], ("apiKye",), "config of tokens has members, but no row has the member apiKye"),
+        (['{"apiKey": "x"}', "{}"], ("apikey",), "no row has the member apikey"),
+        (['{"a": {"b": 1}}', '{"c": 1}'], ("a", "x"), "config.a of tokens has members, but no row has the member x"),
         (
             ['{"servers": [{"password": "x"}]}'],
             ("servers", "[]", "pasword"),
-            "config.servers[] of tokens has members, and in no row the member pasword",
+            "config.servers[] of tokens has members, but no row has the member pasword",
         ),
         (['{"servers": [{"password": "x"}]}'], ("server", "[]", "password"), "the member server"),
         # A name is a name.
@@ -156,7 +156,7 @@ def test_an_account_type_that_no_row_has(tokens: str, keys: Path) -> None:
     with connect(tokens) as db:
         rotate(settings)
         db.execute("INSERT INTO chatapp.tokens (id, account_type) VALUES (1, 'twilio')")
-        with pytest.raises(ConfigError, match="tokens has rows, and none has the account_type twillo"):
+        with pytest.raises(ConfigError, match="tokens has rows, but no row has the account_type twillo"):
             rotate(settings)
 
 
@@ -189,7 +189,7 @@ def test_at_the_terminal_it_is_a_fault_of_the_configuration(
         ("DROP TABLE chatapp.chatbots CASCADE", "has no table chatbots"),
         ("ALTER TABLE chatapp.chatbots DROP COLUMN chatbottype CASCADE", "no type column"),
         ("ALTER TABLE chatapp.chatbots ADD COLUMN chatbot_type text", "has 2 type columns"),
-        ("CREATE SCHEMA callctl CREATE TABLE history (a integer)", "schema callctl of this database is"),
+        ("CREATE SCHEMA callctl CREATE TABLE history (a integer)", "schema callctl of this database was not made"),
     ],
 )
 def test_a_database_that_every_other_command_refuses_gets_no_schema(

@@ -91,14 +91,14 @@ def test_what_fires_and_what_holds_copies_is_read_from_the_catalog(url: str, key
             " plaintext, and inserts into chatapp.audit"
         )
     assert fires["touched"].endswith("(BEFORE UPDATE, function chatapp.quiet()) fires for each row written")
-    assert fires["in_c"].endswith("what it does with the old row cannot be read")
+    assert fires["in_c"].endswith("cannot read what its function does with the old row")
     assert told(found, "rule") == {
         "kept": f"rule kept on {ON} rewrites an UPDATE (ALSO) and reads OLD, the row with its plaintext"
     }
     assert set(told(found, "publication")) == {"published"}
     assert set(told(found, "materialized view")) == {"chatapp.tokens"}
     (whole,) = told(found, "replica identity").values()
-    assert whole.startswith(f"replica identity FULL of {ON}: every logical slot gets each row as it was")
+    assert whole.startswith(f"replica identity FULL of {ON}: every logical slot gets the old version of each row")
     assert {each.table for each in found if each.kind in ("trigger", "rule", "publication")} == {ON}
 
 
@@ -123,7 +123,9 @@ def test_nothing_of_the_kind(url: str, keys: Path) -> None:
     """But for callctl's own trigger of updated_at, and what it knows of backups."""
     found = [each for each in copies(url, keys) if each.kind not in ("slot", "replica", "archive")]
     assert [each.name for each in found] == ["update_integration_accounts_updated_at", None]
-    assert found[-1].text == "backups hold the plaintext for as long as they are kept: callctl knows of none"
+    assert (
+        found[-1].text == "backups hold the plaintext for as long as they are kept: callctl has no record of a backup"
+    )
 
 
 def test_how_far_back_backups_hold_it_as_far_as_callctl_knows(url: str, keys: Path) -> None:
@@ -161,7 +163,7 @@ def test_a_slot_and_the_archive_are_named(keys: Path) -> None:
             )
             assert slots["standby"].startswith("physical replication slot standby, not in use, keeps ")
             assert [each.text for each in found if each.kind == "archive"] == [
-                "the WAL archive holds plaintext from before (archive_mode is on)"
+                "the WAL archive already holds plaintext (archive_mode is on)"
             ]
             db.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
 
@@ -222,7 +224,7 @@ def test_before_and_after_the_first_encryption_and_in_one_line_later(
             assert "values in plaintext. Encrypting removes no copy of a plaintext." in err
             assert audit in err
             assert "replica identity FULL" in err
-            assert "callctl knows of none" in err
+            assert "callctl has no record of a backup" in err
         code, _out, err = callctl(
             url, "--config", config, "rotate-secrets", "--yes", "--backup-taken-at", "2026-02-01T00:00:00Z"
         )

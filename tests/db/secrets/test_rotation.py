@@ -297,7 +297,7 @@ def test_saved_rows_and_values_are_rotated_and_counted(url: str, keys: Path) -> 
 def test_declared_fields_of_other_tables_are_rotated_where_there_are_no_accounts(documented: str, keys: Path) -> None:
     settings = accounts.settings_of(documented, keys)
     with connect(documented) as db:
-        with pytest.raises(Refused, match="no integration_accounts"):
+        with pytest.raises(Refused, match="no table integration_accounts"):
             rotate(settings)
         db.execute('CREATE TABLE chatapp.tokens (id text PRIMARY KEY, "Odd % name" text, config jsonb)')
         db.execute(
@@ -364,7 +364,7 @@ def test_a_rotation_that_was_left_for_another_key_is_given_up(url: str, keys: Pa
     events: list[Event] = []
     rotated: Rotated = rotate(second, on_event=events.append)
     assert rotated.failures == 0
-    assert any(isinstance(event, Notice) and "this one takes its place" in event.text for event in events)
+    assert any(isinstance(event, Notice) and "this rotation replaces it" in event.text for event in events)
     with connect(url) as db:
         outcomes = "SELECT array_agg(outcome ORDER BY id) FROM callctl.rotation"
         assert one(db, outcomes) == ["given up", "done"]

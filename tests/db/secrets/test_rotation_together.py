@@ -153,7 +153,7 @@ def test_interrupted_it_says_what_stands(url: str, keys: Path, tmp_path: Path) -
     code, out, err = processes.finish(process)
     assert (code, out) == (130, ""), err
     assert "callctl: error: interrupted; " in err
-    assert "rows are done, and every value can be read" in err
+    assert "rows are done, and every value can be decrypted" in err
     code, out, err = processes.run(url, "--config", config, "rotate-secrets", "--yes")
     assert code == 0, err
 
@@ -169,7 +169,7 @@ def test_interrupted_during_its_scan_it_leaves_nothing_running(url: str, keys: P
             process.send_signal(signal.SIGINT)
             code, out, err = processes.finish(process)
             assert (code, out) == (130, ""), err
-            assert f"{ACCOUNTS:,} of {ACCOUNTS:,} rows are done, and every value can be read" in err
+            assert f"{ACCOUNTS:,} of {ACCOUNTS:,} rows are done, and every value can be decrypted" in err
             assert not db.execute(SCAN_WAITS).rowcount  # it was cancelled, not left to find out
             processes.until(lambda: not db.execute(AT_IT).rowcount, "its sessions to end")
 
@@ -436,7 +436,7 @@ def test_a_process_that_dies_leaves_its_work_to_the_others(
         )
         assert rotated.rows_read >= ACCOUNTS + MORE
         assert [event.text for event in events if isinstance(event, Notice)] == [
-            "one of the processes ended before its time (signal 9); the others do its work"
+            "a process of the rotation ended early (signal 9); the others do its work"
         ]
         assert {each.key for each in accounts.seen(db, accounts.ring_of(settings)).values()} == {"k2"}
 

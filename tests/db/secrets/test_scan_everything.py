@@ -288,7 +288,7 @@ def test_what_is_elsewhere_has_to_be_named(settings: Settings, db: Database, url
         )
         listed = key_use.look(db, settings).outside
         assert listed.cut_short == tuple(names)
-        with pytest.raises(UsageError, match=r"--not-scanned ext\.nothing: there is no such table"):
+        with pytest.raises(UsageError, match=r"--not-scanned ext\.nothing: the scan did not skip such a table"):
             key_retirement.retire(settings, "k1", not_scanned=[*names, "ext.nothing"])
         with pytest.raises(UsageError, match=r"--not-scanned chatapp\.users: it was looked into to its end"):
             key_retirement.retire(settings, "k1", not_scanned=[*names, "chatapp.users"])
@@ -434,11 +434,7 @@ def test_what_moves_behind_the_scan_is_found(
             patched.setattr(secret_scan._Scanner, "look", looked)
             message = refused(settings)
         table, field, _ = place.split(", ")
-        late = (
-            "written while this scan was under way"
-            if table == "integration_accounts"
-            else "outside the declared fields"
-        )
+        late = "written during this scan" if table == "integration_accounts" else "outside the declared fields"
         assert f"\n  1 in {table}, {field}: under it, {late}" in message, message
         db.execute(undo.encode())
     # A table that is rewritten all the time cannot be concluded from.
@@ -449,7 +445,7 @@ def test_what_moves_behind_the_scan_is_found(
             db.execute("VACUUM FULL public.b")
 
         patched.setattr(secret_scan._Scanner, "look", rewritten)
-        assert "\n  public.b: it was made or rewritten while the scan was under way" in refused(settings)
+        assert "\n  public.b: it was created or rewritten during the scan" in refused(settings)
     assert key_retirement.retire(settings, "k1").not_scanned == ()
 
 

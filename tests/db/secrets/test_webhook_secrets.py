@@ -168,11 +168,11 @@ def test_what_the_application_changed_since_is_not_overwritten(url: str, keys: P
         db.execute("UPDATE chatapp.integration_accounts SET webhook_secret = NULL WHERE id = %s", (forgotten,))
         back = put_back(settings, ALL)
         assert {each.account_id: each.reason.split(",")[0].split(":")[0] for each in back.left} == {
-            changed: "its secret was changed since",
-            forgotten: "its secret was changed since",
+            changed: "another program changed its secret since",
+            forgotten: "another program changed its secret since",
             moved: "it belongs to another company now",
-            tampered: "what is kept does not open",
-            unknown: "what is kept does not open",
+            tampered: "the kept secret does not decrypt",
+            unknown: "the kept secret does not decrypt",
         }
         expected = {**before, changed: "own", moved: after[moved], tampered: after[tampered], unknown: after[unknown]}
         del expected[forgotten]
@@ -388,7 +388,7 @@ def test_one_at_a_time_and_never_beside_a_migration(url: str, keys: Path, tmp_pa
         with connect(url) as other:
             other.execute("SELECT pg_advisory_lock(%s, 0)", (WEBHOOK_CLASS,))
             for wait in (False, True):
-                with pytest.raises(LockHeld, match="another callctl is replacing webhook secrets"):
+                with pytest.raises(LockHeld, match="another callctl is replacing or restoring webhook secrets"):
                     new(settings, tmp_path / "new", wait=wait)
             with pytest.raises(LockHeld):
                 put_back(settings, ALL)
@@ -427,7 +427,7 @@ def test_what_is_refused_changes_nothing(url: str, keys: Path, tmp_path: Path) -
             with pytest.raises(kind, match=text) as refused:
                 new(settings, file, scope)
             assert getattr(refused.value, "hint", None)
-        with pytest.raises(Refused, match="no webhook secret is kept of"):
+        with pytest.raises(Refused, match="callctl keeps no webhook secret of"):
             put_back(settings, Scope(account=min(before)))
         assert there.read_text() == "mine"
         assert not (tmp_path / "new").exists()
@@ -450,7 +450,7 @@ def test_a_grace_period_ends(url: str, keys: Path, tmp_path: Path) -> None:
         soon, later = sorted(before)[:2]
         new(settings, tmp_path / "1", Scope(account=soon), grace=timedelta(milliseconds=1))
         new(settings, tmp_path / "2", Scope(account=later))
-        with pytest.raises(Refused, match="or no longer"):
+        with pytest.raises(Refused, match="callctl keeps no webhook secret"):
             put_back(settings, Scope(account=soon))
         assert [each.account_id for each in tables.kept_webhook_secrets(db)] == [later]  # the second run took it away
         new(settings, tmp_path / "3", Scope(account=soon), grace=timedelta(milliseconds=1))

@@ -141,7 +141,7 @@ def test_an_empty_database_says_so(database: MakeDatabase) -> None:
     with connect(database(None)) as db, pytest.raises(ConfigError) as refused:
         read_naming(db, "chatapp")
     assert refused.value.hint is not None
-    assert "is it the right database" in refused.value.hint
+    assert "check that it is the right database" in refused.value.hint
 
 
 def test_reading_needs_no_right_to_write(baseline: str) -> None:

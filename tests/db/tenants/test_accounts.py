@@ -94,8 +94,8 @@ TROUBLES: dict[str, tuple[dict[str, str], list[str]]] = {
         {"webhook_url": "E'https://evil.example\\\\@chat.example/api/webhooks/twilio/voice/one'"},
         ["webhook malformed"],
     ),
-    "a control character": ({"webhook_url": f"E'{HOOK}one\\x1b[2J'"}, ["webhook malformed"]),
-    "a control character of two bytes": ({"webhook_url": f"E'{HOOK}one\\u009b2J'"}, ["webhook malformed"]),
+    "control characters": ({"webhook_url": f"E'{HOOK}one\\x1b[2J'"}, ["webhook malformed"]),
+    "control characters of two bytes": ({"webhook_url": f"E'{HOOK}one\\u009b2J'"}, ["webhook malformed"]),
     "a bidirectional character": ({"webhook_url": f"E'{HOOK}one\\u202e'"}, ["webhook malformed"]),
     "a line break": ({"webhook_url": f"E'{HOOK}one\\n'"}, ["webhook malformed"]),
     "another's, without hyphens": (

@@ -226,19 +226,19 @@ def test_all_or_none_and_every_problem_is_named(applied: str, callctl: Callctl, 
                     f"{text}: its settings.features is not an object but string",
                     f"{flag}: its settings.features.callEnabled is not true or false but string",
                     f"{null}: its settings.features.callEnabled is not true or false but null",
-                    f"{unknown}: there is no company of this id or slug",
+                    f"{unknown}: no company has this id or slug",
                     f"{gone[0]}: is deleted",
-                    "no;drop: there is no company of this id or slug",
-                    "a\ufffdb: there is no company of this id or slug",
-                    "\ufffd: there is no company of this id or slug",
-                    "\ufffd[31mred: there is no company of this id or slug",
-                    f"{'x' * 59}\u2026: there is no company of this id or slug",
+                    "no;drop: no company has this id or slug",
+                    "a\ufffdb: no company has this id or slug",
+                    "\ufffd: no company has this id or slug",
+                    "\ufffd[31mred: no company has this id or slug",
+                    f"{'x' * 59}\u2026: no company has this id or slug",
                 ):
                     assert expected in said
                 assert any(
                     line.startswith(f"{twin}: 2 companies have this slug; name one by its id: ") for line in said
                 )
-                assert "callctl: hint: run callctl companies list" in err
+                assert "callctl: hint: fix the settings" in err
         assert everything(db) == before
         assert actions(db) == ()
         # The list says which of them cannot be switched, too.
@@ -292,7 +292,7 @@ def test_nobody_is_asked_in_a_pipe(applied_documented: str, callctl: Callctl, mo
         assert (code, "stdin is not UTF-8 text" in err) == (2, True)
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"# nothing\n")))
         code, _, err = callctl(applied_documented, "companies", "enable", "--file", "-", "--yes")
-        assert (code, "no company is named: - has no line" in err) == (2, True)
+        assert (code, "no company given: - has no line" in err) == (2, True)
 
 
 def test_down_and_up_again_lose_no_switch(baseline: str, callctl: Callctl) -> None:
@@ -359,7 +359,7 @@ def test_a_migration_holds_it_off_and_a_rotation_does_not(applied_documented: st
         with lock.MigrationLock(settings):
             code, _, err = callctl(applied_documented, "companies", "enable", slug, "--yes")
         assert (code, everything(db)) == (6, before)
-        assert "another callctl is at work on schema chatapp" in err
+        assert "another callctl is running on schema chatapp" in err
         with lock.MigrationLock(settings, shared=True):
             assert callctl(applied_documented, "companies", "enable", slug, "--yes")[0] == 0
         assert flags(db)[slug] is True

@@ -350,7 +350,8 @@ def test_down_puts_seeded_models_away_and_up_brings_them_back(name: Baseline, da
         assert everything(db) == kept
         # A model in use is named, whoever seeded it, and whatever for.
         db.execute(
-            sql.SQL("UPDATE chatapp.chatbots SET ai_model_id = (SELECT id FROM chatapp.ai_models WHERE {} = 'our-text-1')")
+            sql.SQL("UPDATE chatapp.chatbots SET ai_model_id = (SELECT id FROM chatapp.ai_models WHERE {} ="
+            " 'our-text-1')")
             .format(sql.Identifier(KEY[name]))
         )  # fmt: skip
         with pytest.raises(Refused, match=r"model our-text-1 \(.*is used by 200 rows of chatapp.chatbots"):
@@ -378,37 +379,42 @@ def test_the_record_of_a_model_goes_with_it(url: str, name: Baseline) -> None:
         (
             "deployed",
             ('"0.0001"', '"0.00001"'),
-            "model our-voice-1: input_price_usd_per_million_tokens: column input_price_per_million keeps 4 decimals and would round 0.00001",
+            "model our-voice-1: input_price_usd_per_million_tokens: column input_price_per_million stores 4 decimals"
+            " and would round 0.00001",
         ),
         (
             "documented",
             ('"0.0001"', '"0.0000001"'),
-            "model our-voice-1: input_price_usd_per_million_tokens: column input_cost_per_token keeps 12 decimals and would round 0.0000000000001",
+            "model our-voice-1: input_price_usd_per_million_tokens: column input_cost_per_token stores 12 decimals"
+            " and would round 0.0000000000001",
         ),
         (
             "documented",
             ('"0.000001"', '"0.0000001"'),
-            "model our-voice-1: audio_input_price_usd_per_second: column audio_cost_per_second_input keeps 6 decimals",
+            "model our-voice-1: audio_input_price_usd_per_second: column audio_cost_per_second_input stores 6 decimals",
         ),
         (
             "deployed",
             ("    context_window_tokens: 1000\n", ""),
-            "model our-text-1: column input_limit is NOT NULL without a default, and the catalog has no context_window_tokens",
+            "model our-text-1: column input_limit is NOT NULL without a default, and the catalog has no"
+            " context_window_tokens",
         ),
         (
             "ALTER TABLE chatapp.ai_models ADD vendor_code text NOT NULL DEFAULT 'none';"
             "ALTER TABLE chatapp.ai_models ALTER vendor_code DROP DEFAULT",
             ("", ""),
-            "models our-voice-1, our-text-1: column vendor_code is NOT NULL without a default, and nothing in a catalog fills it",
+            "models our-voice-1, our-text-1: column vendor_code is NOT NULL without a default, and nothing in a"
+            " catalog fills it",
         ),
         (
             "UPDATE chatapp.ai_models SET display_name = 'x';"
             "ALTER TABLE chatapp.ai_models ALTER display_name TYPE varchar(12)",
             ("", ""),
-            "model our-voice-1: display_name: column display_name keeps 12 characters, and this has 26",
+            "model our-voice-1: display_name: column display_name stores 12 characters, and the value has 26",
         ),
         (
-            "ALTER TABLE chatapp.ai_models ALTER max_output_tokens TYPE smallint USING 1, ALTER context_window TYPE smallint USING 1",
+            "ALTER TABLE chatapp.ai_models ALTER max_output_tokens TYPE smallint USING 1, ALTER context_window TYPE"
+            " smallint USING 1",
             ("", ""),
             "model our-voice-1: context_window_tokens: column context_window is smallint, too small for 2147483647",
         ),
@@ -428,21 +434,21 @@ def test_the_record_of_a_model_goes_with_it(url: str, name: Baseline) -> None:
         (
             "ALTER TABLE chatapp.ai_models ALTER audio_cost_per_second_output TYPE real",
             ('"999"', '"0.1234567891"'),
-            "model our-voice-1: audio_output_price_usd_per_second: the table made 0.12345679 of 0.1234567891",
+            "model our-voice-1: audio_output_price_usd_per_second: the table stored 0.12345679 instead of 0.1234567891",
         ),
         (
             "CREATE FUNCTION chatapp.shout() RETURNS trigger LANGUAGE plpgsql AS"
             " 'BEGIN NEW.display_name := upper(NEW.display_name); RETURN NEW; END';"
             "CREATE TRIGGER shout BEFORE INSERT ON chatapp.ai_models FOR EACH ROW EXECUTE FUNCTION chatapp.shout()",
             ("", ""),
-            "model our-text-1: display_name: the table made OUR TEXT of Our text",
+            "model our-text-1: display_name: the table stored OUR TEXT instead of Our text",
         ),
         (
             "CREATE FUNCTION chatapp.no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
             "CREATE TRIGGER no BEFORE INSERT ON chatapp.ai_models FOR EACH ROW WHEN (NEW.model_type = 'chat')"
             " EXECUTE FUNCTION chatapp.no()",
             ("", ""),
-            "model our-text-1: a trigger or a rule of the table did not let it in; nothing was written",
+            "model our-text-1: a trigger or a rule of the table refused the row; nothing was written",
         ),
         (
             "CREATE FUNCTION chatapp.no() RETURNS trigger LANGUAGE plpgsql AS"
@@ -450,7 +456,7 @@ def test_the_record_of_a_model_goes_with_it(url: str, name: Baseline) -> None:
             "CREATE TRIGGER no AFTER INSERT ON chatapp.ai_models FOR EACH ROW WHEN (NEW.model_type = 'chat')"
             " EXECUTE FUNCTION chatapp.no()",
             ("", ""),
-            "model our-text-1 is not there after it was written",
+            "model our-text-1 was written, but the table does not have it",
         ),
     ],
 )  # fmt: skip
@@ -635,7 +641,8 @@ def test_development_accounts_are_encrypted_and_made_once(url: str, name: Baseli
         assert done.accounts is not None
         assert [(each.type, each.outcome) for each in done.accounts] == [("twilio", "insert"), ("whatsapp", "insert")]
         rows = db.execute(
-            "SELECT account_type, account_name, description, credentials, webhook_url, webhook_secret, status, is_active,"
+            "SELECT account_type, account_name, description, credentials, webhook_url, webhook_secret, status,"
+            " is_active,"
             " id::text FROM chatapp.integration_accounts ORDER BY account_type"
         ).fetchall()
         assert [row[-1] for row in rows] == [each.id for each in done.accounts]
@@ -766,5 +773,5 @@ def test_a_price_is_written_as_it_is(type: str, plain_url: str) -> None:
 def test_a_price_that_a_text_column_has_no_room_for(plain_url: str) -> None:
     with connect(plain_url) as db:
         db.execute("ALTER TABLE chatapp.ai_models ALTER audio_cost_per_second_input TYPE varchar(4) USING NULL")
-    with pytest.raises(Refused, match=r"column audio_cost_per_second_input keeps 4 characters, too few for 0\.000001"):
+    with pytest.raises(Refused, match=r"column audio_cost_per_second_input stores 4 characters, too few for 0\.000001"):
         seed(Settings(database_url=plain_url), custom())

@@ -412,10 +412,10 @@ def test_odd_files(tmp_path: Path) -> None:
         *("bom.ts", "latin.py", "lost.js", "plain.ts", "utf16.sql", "wide.ts", "wider.ts", "zero.ts")
     ]
     assert {Path(each.file).name: each.why for each in answer.skipped} == {
-        "latin.py": "is not UTF-8 and was read as Latin-1",
+        "latin.py": "is not in UTF-8 and was read as Latin-1",
         "video.ts": "is binary",
-        "large.json": "is over 5 MB and names the column: look for yourself",
-        "lost.js": "a part of it cannot be parsed, so its comments count as code",
+        "large.json": "is larger than 5 MB and names the column: search it by hand",
+        "lost.js": "a part of the file cannot be parsed, so its comments count as code",
     }
     assert answer.references[0].column == 1
     assert answer.not_read == 2
@@ -476,7 +476,7 @@ def test_what_may_not_be_opened_is_not_clear(name: str, tmp_path: Path, monkeypa
 
 
 def test_nothing_to_read_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="there is no source file to read"):
+    with pytest.raises(Refused, match="found no source file"):
         code_refs([str(tmp_path)])
     write(tmp_path, "a.txt", "b.ts")
     with pytest.raises(Refused):

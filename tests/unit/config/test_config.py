@@ -119,9 +119,9 @@ def test_the_file_is_the_one_named(tmp_path: Path) -> None:
     assert load_settings(environ={}, directory=tmp_path, config="other.yaml").schema == "other"
     named = {"CALLCTL_CONFIG": str(tmp_path / "other.yaml")}
     assert load_settings(environ=named, directory=tmp_path).schema == "other"
-    with pytest.raises(UsageError, match="--config: there is no file"):
+    with pytest.raises(UsageError, match="--config: no such file:"):
         load_settings(environ={}, directory=tmp_path, config="gone.yaml")
-    with pytest.raises(ConfigError, match="CALLCTL_CONFIG: there is no file"):
+    with pytest.raises(ConfigError, match="CALLCTL_CONFIG: no such file:"):
         load_settings(environ={"CALLCTL_CONFIG": "gone.yaml"}, directory=tmp_path)
 
 
@@ -185,8 +185,8 @@ def test_a_backup_in_the_future_is_refused(tmp_path: Path) -> None:
         ("backup_taken_at: !!timestamp 2026-13-45", "callctl.yaml", "quotes"),
         ("schema: a\n# \x01", "callctl.yaml:2:3: not YAML", "key: value"),
         ("schema: " + "[" * 3000, "callctl.yaml", "quotes"),
-        ("schema: !!timestamp x", "a value does not fit its tag", "leave tags"),
-        ("schema: !!bool x", "a value does not fit its tag", "leave tags"),
+        ("schema: !!timestamp x", "a value does not fit its tag", "remove tags"),
+        ("schema: !!bool x", "a value does not fit its tag", "remove tags"),
         ("schema: *nothing", "callctl.yaml:1:9: not YAML: found undefined alias '…'", "key: value"),
         ("? [a, b]\n: c", "unknown key", "the keys are"),
     ],
@@ -289,7 +289,7 @@ def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
                 nonsense = "[{nonsense: 1}]"
             found = error(ConfigError, tmp_path, f"{section.name}: {nonsense}")
             assert found.message.endswith("has an unknown entry 'nonsense'")
-            assert set(str(found.hint).removeprefix("the entries are ").split(", ")) == set(hint.split(", "))
+            assert set(str(found.hint).removeprefix("use one of the entries ").split(", ")) == set(hint.split(", "))
 
 
 @pytest.mark.parametrize(
@@ -312,15 +312,21 @@ def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
         (f"keys: {{primary: a, ring: [{{id: '{HEX[:32]}', env: A}}]}}", "keys.ring[0] has an id that cannot be used"),
         (
             "keys: {primary: k1, ring: [{id: k1, env: A}, {id: k1, env: B}]}",
-            "keys.ring[1] has the id of another key: k1",
+            "keys.ring[1] repeats the id of another key: k1",
         ),
-        ("keys: {primary: k1, ring: [{id: k1}]}", "keys.ring[0] (k1) needs one source, and has none"),
-        ("keys: {primary: k1, ring: [{id: k1, env:}]}", "keys.ring[0] (k1) needs one source, and has none"),
-        ("keys: {primary: k1, ring: [{id: k1, env: A, file: b}]}", "needs one source, and has env and file"),
+        ("keys: {primary: k1, ring: [{id: k1}]}", "keys.ring[0] (k1) needs exactly one source, but has none"),
+        ("keys: {primary: k1, ring: [{id: k1, env:}]}", "keys.ring[0] (k1) needs exactly one source, but has none"),
+        ("keys: {primary: k1, ring: [{id: k1, env: A, file: b}]}", "needs exactly one source, but has env and file"),
         ("keys: {primary: k1, ring: [{id: k1, env: [A]}]}", "keys.ring[0] (k1).env is not a text"),
         ("keys: {primary: k1, ring: [{id: k1, env: $KEY}]}", "keys.ring[0] (k1).env is not the name of a variable"),
-        (f"keys: {{primary: k1, ring: [{{id: k1, env: '{HEX}'}}]}}", "keys.ring[0] (k1).env looks like a key itself"),
-        (f"keys: {{primary: k1, ring: [{{id: k1, file: '{HEX}'}}]}}", "keys.ring[0] (k1).file looks like a key itself"),
+        (
+            f"keys: {{primary: k1, ring: [{{id: k1, env: '{HEX}'}}]}}",
+            "keys.ring[0] (k1).env looks like a key, not the place of a key",
+        ),
+        (
+            f"keys: {{primary: k1, ring: [{{id: k1, file: '{HEX}'}}]}}",
+            "keys.ring[0] (k1).file looks like a key, not the place of a key",
+        ),
         (f"keys: {{primary: k1, ring: [{{id: k1, value: '{HEX}'}}]}}", "keys.ring[0] has an unknown entry 'value'"),
         (f"keys: {{primary: k1, ring: [{{'{HEX}': k1}}]}}", "keys.ring[0] has an unknown entry"),
         (f"keys: {{'{HEX}': k1}}", "keys has an unknown entry"),
@@ -329,15 +335,18 @@ def test_the_entries_in_the_tables_are_the_entries(tmp_path: Path) -> None:
         ("keys: {primary: k1, ring: [{id: k1, command: vault read}]}", "keys.ring[0] (k1).command is not a list"),
         ("keys: {primary: k1, ring: [{id: k1, command: []}]}", "keys.ring[0] (k1).command is not a list of text"),
         ("keys: {primary: k1, ring: [{id: k1, command: [a, 1]}]}", "keys.ring[0] (k1).command is not a list of text"),
-        ("keys: {primary: k1, ring: [{id: k1, env: A, legacy: 1}]}", "(k1).legacy is neither true nor false"),
-        ("keys: {primary: k1, ring: [{id: k1, env: A, show_stderr: true}]}", "(k1).show_stderr is about a command"),
+        ("keys: {primary: k1, ring: [{id: k1, env: A, legacy: 1}]}", "(k1).legacy is not true or false"),
+        (
+            "keys: {primary: k1, ring: [{id: k1, env: A, show_stderr: true}]}",
+            "(k1).show_stderr applies to a command only",
+        ),
         ("keys: {primary: k1, ring: [{id: k1, command: [a], show_stderr: 1}]}", "show_stderr is neither true nor"),
         ("keys:\n  primary: k1\n  ring:\n  - id: k1\n    env: A\n    env: B\n", "6:5: duplicate entry of keys"),
         ("secrets: {}", "secrets.fields is not a list of fields"),
         ("secrets: {fields: apiKey}", "secrets.fields is not a list of fields"),
         ("secrets: {fields: [{column: a}]}", "secrets.fields[0] has no table"),
         ("secrets: {fields: [{table: a}]}", "secrets.fields[0] has no column"),
-        ("secrets: {fields: [{table: chatapp.a, column: b}]}", "secrets.fields[0].table is not one name"),
+        ("secrets: {fields: [{table: chatapp.a, column: b}]}", "secrets.fields[0].table is not a single name"),
         ("secrets: {fields: [{table: a, column: 1}]}", "secrets.fields[0].column is not text"),
         ("secrets: {fields: [{table: a, column: b, path: 'a..b'}]}", "secrets.fields[0].path is not a path"),
         ("secrets: {fields: [{table: a, column: b, path: '[]'}]}", "secrets.fields[0].path is not a path"),
@@ -376,7 +385,7 @@ def test_a_variable_that_is_set_and_empty_is_an_error(tmp_path: Path, variable: 
     environ = {"DATABASE_URL": "postgresql://production/chat", variable: value}
     with pytest.raises(ConfigError) as refused:
         load_settings(environ=environ, directory=tmp_path)
-    assert refused.value.message == f"{variable} is set and empty"
+    assert refused.value.message == f"{variable} is set but empty"
     assert "unset it" in (refused.value.hint or "")
 
 

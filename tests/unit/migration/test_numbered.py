@@ -106,7 +106,7 @@ def test_down_takes_a_step_back_that_stopped_half_way(
 def test_up_waits_for_a_step_that_stopped_half_way_down() -> None:
     with pytest.raises(Refused) as refused:
         wanted_steps(EXPANDED[:7], {9: "down"}, "up", None)
-    assert refused.value.hint == "finish it first: callctl migrate down --to 8"
+    assert refused.value.hint == "finish the step first: callctl migrate down --to 8"
     assert finishing(9, "down", EXPANDED[:7]) == "callctl migrate down --to 8"
     assert finishing(8, "up", EXPANDED[:5]) == "callctl migrate up --to 8 --defer-drops"
     assert finishing(8, "up", ALL[:7]) == "callctl migrate up --to 8"
@@ -115,7 +115,7 @@ def test_up_waits_for_a_step_that_stopped_half_way_down() -> None:
 def test_what_can_no_longer_be_deferred_is_said() -> None:
     assert not_deferrable(EXPANDED) is None
     assert not_deferrable(BETWEEN) == "step 5 is applied already: only step 6 is deferred"
-    assert not_deferrable(ALL) == "steps 5 and 6 are applied already: there is nothing to defer"
+    assert not_deferrable(ALL) == "steps 5 and 6 are applied already: no step can be deferred"
 
 
 @pytest.mark.parametrize(

@@ -418,7 +418,7 @@ def test_events_as_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_error_is_the_last_line_of_json_and_of_json_only(capsys: pytest.CaptureFixture[str]) -> None:
     error = StepFailed(Code.DISK_FULL, "no password=s3cret", hint="again")
-    state = State("partly applied", "what was committed stays", 4, "up")
+    state = State("partly applied", "its committed work stays", 4, "up")
     render.begin()
     render.failed(error, state, None, "text")
     assert capsys.readouterr().out == ""

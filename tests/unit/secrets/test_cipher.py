@@ -252,7 +252,7 @@ def test_no_two_values_of_a_batch_have_one_iv() -> None:
 
 def test_there_is_no_other_version() -> None:
     for version in (0, 3):
-        with pytest.raises(ValueError, match=f"there is no version {version}"):
+        with pytest.raises(ValueError, match=f"unknown version {version}"):
             Encrypter(KEY).encrypt("x", HERE, version)
 
 

@@ -124,10 +124,10 @@ def test_no_section(tmp_path: Path) -> None:
         (ONE[:32] + " " + ONE[32:], "it has 65 characters instead of 64"),
         ("0x" + ONE, "it has 66 characters instead of 64"),
         ("ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8=", "it has 44 characters instead of 64"),
-        (ONE[:-1] + "g", "it holds something else than hexadecimal digits"),
-        (ONE[:-1] + "é", "it holds something else than hexadecimal digits"),
-        (ONE[:-1] + "٣", "it holds something else than hexadecimal digits"),
-        (ONE[:31] + "  " + ONE[33:], "it holds something else than hexadecimal digits"),
+        (ONE[:-1] + "g", "it contains characters that are not hexadecimal digits"),
+        (ONE[:-1] + "é", "it contains characters that are not hexadecimal digits"),
+        (ONE[:-1] + "٣", "it contains characters that are not hexadecimal digits"),
+        (ONE[:31] + "  " + ONE[33:], "it contains characters that are not hexadecimal digits"),
     ],
 )
 def test_what_is_no_key(value: str, problem: str, tmp_path: Path) -> None:
@@ -149,15 +149,17 @@ def test_two_ids_for_one_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o666])
 def test_a_file_that_is_not_closed(mode: int, tmp_path: Path) -> None:
     text = refused(tmp_path, key_file(tmp_path, ONE, mode))
-    assert f"key k1 (file {tmp_path}/k1.key): others than its owner can use the file (mode {mode:o})" in text
+    assert f"key k1 (file {tmp_path}/k1.key): users other than its owner can use the file (mode {mode:o})" in text
     assert f"run: chmod 600 {tmp_path}/k1.key" in text
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    assert "there is no such file\ncallctl keys generate --out" in refused(tmp_path, "{id: k1, file: k1.key}")
-    assert "the file holds nothing" in refused(tmp_path, key_file(tmp_path, "\n"))
-    assert "the file holds more than a key" in refused(tmp_path, key_file(tmp_path, ONE * 100))
-    assert "it holds something else than hexadecimal" in refused(tmp_path, key_file(tmp_path, b"\xff" * 64))
+    assert "no such file\ncheck the path, or make a new key with callctl keys generate --out" in refused(
+        tmp_path, "{id: k1, file: k1.key}"
+    )
+    assert "the file is empty" in refused(tmp_path, key_file(tmp_path, "\n"))
+    assert "the file contains more than a key" in refused(tmp_path, key_file(tmp_path, ONE * 100))
+    assert "it contains characters that are not hexadecimal" in refused(tmp_path, key_file(tmp_path, b"\xff" * 64))
     assert "it is not a regular file" in refused(tmp_path, "{id: k1, file: .}")
     os.mkfifo(tmp_path / "pipe", 0o600)
     assert "it is not a regular file" in refused(tmp_path, "{id: k1, file: pipe}")
@@ -178,7 +180,7 @@ def test_white_space_around_a_key_has_an_end(tmp_path: Path) -> None:
     """4,096 bytes are read, and no more: what goes on is no key."""
     most = ONE + " " * (4096 - len(ONE))
     assert load(tmp_path, key_file(tmp_path, most)).primary.secret == bytes.fromhex(ONE)
-    with pytest.raises(ConfigError, match="the file holds more than a key"):
+    with pytest.raises(ConfigError, match="the file contains more than a key"):
         load(tmp_path, key_file(tmp_path, most + " "))
 
 
@@ -188,7 +190,7 @@ def test_a_command_that_does_not_do_it(tmp_path: Path) -> None:
     assert "the command printed nothing" in refused(tmp_path, printing("pass"))
     assert "was ended by signal 9" in refused(tmp_path, printing("import os; os.kill(os.getpid(), 9)"))
     assert "it has 3 characters instead of 64" in refused(tmp_path, printing("print('abc')"))
-    assert "key k1 (command no-such-program): there is no such program" in refused(
+    assert "key k1 (command no-such-program): no such program" in refused(
         tmp_path, "{id: k1, command: [no-such-program, --token, s3cret]}"
     )
     (tmp_path / "script").write_text("#!/bin/sh\n")

@@ -46,7 +46,7 @@ def test_a_bug_is_said_by_its_kind_and_place(
     assert said.exit_code == 1
     kind = type(error).__name__
     assert said.message.startswith(f"internal error in a process of the rotation: {kind} ({Path(__file__).name}, ")
-    assert "every value can be read" in said.message
+    assert "every value can be decrypted" in said.message
     assert SECRET not in said.message + (said.hint or "")
     assert capfd.readouterr() == ("", "")
 

@@ -89,7 +89,7 @@ class Question:
     queries: tuple[Query, ...]
 
     def may_say(self, *levels: Level) -> bool:
-        """Whether any row can have one of these levels: they are literals in its SQL."""
+        """Return whether any row can have one of these levels: they are literals in its SQL."""
         return any(f"'{level}'" in query.statement.sql for query in self.queries for level in levels)
 
     def finding(self, level: Level, text: str, objects: tuple[str, ...] = (), fix: str | None = None) -> Finding:
@@ -110,7 +110,7 @@ def parse_question(text: str, name: str) -> Question:
     for key in header:
         if key not in _KEYS:
             raise ConfigError(
-                Code.SQL_FILE, f"{name}: unknown header '{key}'", hint=f"one of: {', '.join(sorted(_KEYS))}"
+                Code.SQL_FILE, f"{name}: unknown header '{key}'", hint=f"use one of {', '.join(sorted(_KEYS))}"
             )
     for key in _REQUIRED:
         if not header.get(key):
@@ -123,7 +123,7 @@ def parse_question(text: str, name: str) -> Question:
         )
     direction = header.get("direction", "up")
     if direction not in ("up", "down", "both"):
-        raise ConfigError(Code.SQL_FILE, f"{name}: direction is '{direction}'", hint="one of: up, down, both")
+        raise ConfigError(Code.SQL_FILE, f"{name}: direction is '{direction}'", hint="use one of up, down, both")
     if header.get("begun", "skip") != "skip":
         raise ConfigError(
             Code.SQL_FILE, f"{name}: begun is '{header['begun']}'", hint="write 'begun: skip', or remove the line"
@@ -148,11 +148,13 @@ def numbers(value: str, name: str) -> frozenset[int]:
     for part in value.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if match is None:
-            raise ConfigError(Code.SQL_FILE, f"{name}: steps are '{value}'", hint="numbers and ranges, such as 1-6, 9")
+            raise ConfigError(
+                Code.SQL_FILE, f"{name}: steps are '{value}'", hint="write numbers and ranges, such as 1-6, 9"
+            )
         steps.update(range(int(match[1]), int(match[2] or match[1]) + 1))
     known = frozenset(step.number for step in all_steps())
     if not steps or not steps <= known:
-        raise ConfigError(Code.SQL_FILE, f"{name}: steps are '{value}'", hint=f"steps are numbered 1 to {max(known)}")
+        raise ConfigError(Code.SQL_FILE, f"{name}: steps are '{value}'", hint=f"use steps from 1 to {max(known)}")
     return frozenset(steps)
 
 
@@ -166,7 +168,9 @@ def _query(statement: Statement) -> Query:
             match = re.fullmatch(r"(\d+)?-(\d+)?", value)
             if match is None:
                 raise ConfigError(
-                    Code.SQL_FILE, f"{statement.place}: versions are '{value}'", hint="such as 15- or 12-14"
+                    Code.SQL_FILE,
+                    f"{statement.place}: versions are '{value}'",
+                    hint="write a range such as 15- or 12-14",
                 )
             oldest, newest = int(match[1] or oldest), int(match[2] or newest)
             continue
@@ -239,7 +243,7 @@ def reference() -> str:
 
 
 def described() -> Iterator[Explanation]:
-    """What the files say of each finding of preflight and of each check of verify."""
+    """Yield the texts in the files for each finding of preflight and each check of verify."""
     for question in (*questions(), *ASKED_IN_PYTHON):
         yield Explanation(
             question.id, f"A finding of preflight. It is ok where {question.ok}.", question.why, question.do

@@ -79,7 +79,7 @@ class Needed:
 
 
 def needed(steps: Sequence[Step], direction: Direction) -> tuple[Needed, ...]:
-    """What these steps need to find in the database when they run in this order; each table and column once."""
+    """Return the tables and columns that these steps read before one of them makes them, each once."""
     provided: set[Need] = set()
     by_need: dict[Need, Needed] = {}
     for step in steps:
@@ -279,7 +279,7 @@ def _refused(
     guilty = [trigger for trigger in triggers if re.search(rf"\b{re.escape(trigger.function)}\(", context)]
     if not needing or (error.sqlstate in _NOT_TRIED and not guilty):
         return question.finding(
-            "unknown", f"whether the event triggers let the steps through could not be tried: {error_text(error)}"
+            "unknown", f"could not try the steps' DDL against the event triggers: {error_text(error)}"
         )
     names = ", ".join(trigger.name for trigger in guilty or triggers)
     refusal = f"event trigger {names} refuses" if guilty else f"one of the event triggers ({names}) refuses"
@@ -320,13 +320,13 @@ BACKUP_AGE = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Present:
-    """What is there: relations as (schema, name), columns as (schema, name, column), by actual names."""
+    """The present relations as (schema, name) and columns as (schema, name, column), by actual names."""
 
     relations: frozenset[tuple[str, str]]
     columns: frozenset[tuple[str, str, str]]
 
     def has(self, need: Need, naming: Naming) -> bool:
-        """Whether what a query needs is there, whatever this database calls it."""
+        """Return whether what a query needs is there, whatever this database calls it."""
         schema = "callctl" if need.schema == "callctl" else naming.schema
         if need.column is None:
             return (schema, need.table) in self.relations
@@ -465,7 +465,7 @@ class _Asker:
                 return cursor.execute(sql, parameters).fetchall()
         except errors.LockNotAvailable:
             waited = f"waited {self.lock_timeout_ms} ms"
-            raise _Unanswered(f"another session holds a lock on a table that it reads ({waited})") from None
+            raise _Unanswered(f"another session holds a lock on a table that the query reads ({waited})") from None
         except errors.QueryCanceled:
             raise _Unanswered(
                 f"the query was cut short after at most {self.settings.statement_timeout_ms} ms"
@@ -475,7 +475,7 @@ class _Asker:
                 raise ConnectionFailed(
                     Code.CONNECTION_LOST,
                     f"the connection was lost during preflight: {_said(error)}",
-                    hint="nothing was changed; see whether the server is up and run preflight again",
+                    hint="check that the server is up, then run preflight again; nothing was changed",
                 ) from error
             raise _Unanswered(_said(error)) from None
 
@@ -498,7 +498,7 @@ def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Pr
             rows = ask.rows(_adapted(query, ask.naming))
         except _Unanswered as error:
             silent = False
-            yield question.finding("unknown", f"could not be looked at: {error}")
+            yield question.finding("unknown", f"could not be checked: {error}")
             continue
         for row in rows:
             if row.get("steps") is None or set(row["steps"]) & set(steps):
@@ -514,7 +514,10 @@ def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Pr
 def _needed(
     ask: _Asker, pending: Sequence[int], begun: Collection[int], direction: Direction, present: Present
 ) -> Iterator[Finding]:
-    """What the steps' own statements read that is not there. A step that has begun may have removed it itself."""
+    """Yield a finding for each table or column that the steps' statements read and that does not exist.
+
+    A step that has begun may have removed it itself.
+    """
     ordered = all_steps() if direction == "up" else tuple(reversed(all_steps()))
     silent = True
     for requirement in needed([step for step in ordered if step.number in pending], direction):
@@ -533,7 +536,7 @@ def _needed(
         full_name = f"{relation}.{identifier(column)}" if column else relation
         yield NEEDED.finding(
             "blocks",
-            f"step {requirement.step} {direction} reads {full_name} ({requirement.place}), which is not there",
+            f"step {requirement.step} {direction} reads {full_name} ({requirement.place}), which does not exist",
             (full_name,),
             _renamed(ask, need.table, column) if column else None,
         )
@@ -547,11 +550,11 @@ _HINDERS = frozenset({"column", "constraint", "index", "foreign"})
 
 
 def _own_schema(ask: _Asker) -> Iterator[Finding]:
-    """What of callctl's own schema would stop a run, with the statement that fixes it."""
+    """Yield the faults of callctl's own schema that would stop a run, with the statement that fixes each."""
     try:
         rows = ask.rows(differences_sql(expected_of_step(0), Naming(ask.naming.schema, {})))
     except _Unanswered as error:
-        yield OWN_SCHEMA.finding("unknown", f"could not be looked at: {error}")
+        yield OWN_SCHEMA.finding("unknown", f"could not be checked: {error}")
         return
     silent = True
     for row in rows:
@@ -584,7 +587,10 @@ def _renamed(ask: _Asker, table: str, column: str) -> str | None:
 
 
 def _tried(ask: _Asker, question: Question, trial: Callable[[], Iterable[Finding]], text: str) -> Iterator[Finding]:
-    """What a trial on the server finds; unknown, said as ``text``, if the server ends it. Raises ConnectionFailed."""
+    """Yield the findings of a trial on the server; unknown, with ``text``, if the server ends it.
+
+    Raises ConnectionFailed.
+    """
     import psycopg
 
     try:
@@ -594,7 +600,7 @@ def _tried(ask: _Asker, question: Question, trial: Callable[[], Iterable[Finding
             raise ConnectionFailed(
                 Code.CONNECTION_LOST,
                 f"the connection was lost during preflight: {_said(error)}",
-                hint="nothing was changed; see whether the server is up and run preflight again",
+                hint="check that the server is up, then run preflight again; nothing was changed",
             ) from error
         yield question.finding("unknown", f"{text} could not be tried: {_said(error)}")
 
@@ -629,7 +635,7 @@ def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
     if recorded is not None and (taken is None or recorded.taken_at > taken):
         taken, source = recorded.taken_at, f": {recorded.text}"
     if taken is None:
-        return BACKUP.finding("unknown", "the time of the last backup is not known")
+        return BACKUP.finding("unknown", "the time of the last backup is unknown")
     age = datetime.now(UTC) - taken.astimezone(UTC)
     if age < -timedelta(minutes=5):
         return BACKUP.finding("warns", f"the last backup is said to be taken in the future, at {taken.isoformat()}")
@@ -640,24 +646,24 @@ def _backup(settings: Settings, recorded: LastBackup | None) -> Finding:
 
 
 def _avatar(ask: _Asker, through_shadow: bool | None, *, atomic: bool) -> Iterator[Finding]:
-    """Which way step 1 is taken back, and what clients notice of it."""
+    """Yield a finding about the way in which step 1 is rolled back, and its effect on clients."""
     try:
         answer = ask.rows(shadow.query(ask.naming))
         way = shadow.choice(answer, ask.settings, wanted=through_shadow, atomic=atomic)
     except Refused as error:
         yield AVATAR.finding("blocks", error.message)
     except _Unanswered as error:
-        yield AVATAR.finding("unknown", f"could not be looked at: {error}")
+        yield AVATAR.finding("unknown", f"could not be checked: {error}")
     else:
         if way is not None:
             yield AVATAR.finding("warns" if way.shadow or way.seconds else "ok", way.what, (way.table,))
 
 
 def _definitions(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
-    """What migrate down makes again, tried on empty copies of the tables."""
+    """Yield the findings for the definitions that migrate down restores, tried on empty copies of the tables."""
     if set(steps) & (DEFINITIONS.steps or set()):
         trial = partial(definitions_tried, ask.connection, ask.naming.schema, steps, ask.limits)
-        yield from _tried(ask, DEFINITIONS, trial, "what migrate down makes again")
+        yield from _tried(ask, DEFINITIONS, trial, "the definitions that migrate down restores")
 
 
 # In front of the statement that does with the rows what their foreign key would have done.
@@ -674,7 +680,7 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
     try:
         keys = ask.rows(query, {"schema": ask.naming.schema, "steps": looked_at})
     except _Unanswered as error:
-        yield ORPHANS.finding("unknown", f"could not be looked at: {error}")
+        yield ORPHANS.finding("unknown", f"could not be checked: {error}")
         return
     for key in keys:
         named = f"foreign key {identifier(key['name'])} of {key['relation']}"
@@ -684,7 +690,7 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
             (orphans,) = ask.rows(key["query"])
         except _Unanswered as error:
             silent = False
-            yield ORPHANS.finding("unknown", f"{named} could not be looked at: {error}")
+            yield ORPHANS.finding("unknown", f"{named} could not be checked: {error}")
             continue
         if orphans["rows"]:
             silent = False
@@ -707,25 +713,25 @@ def _orphans(ask: _Asker, steps: Collection[int]) -> Iterator[Finding]:
 
 def _maintenance(settings: Settings) -> Finding:
     if settings.maintenance_notified is None:
-        return MAINTENANCE.finding("unknown", "it is not known whether the maintenance notice was sent")
+        return MAINTENANCE.finding("unknown", "nothing says whether the maintenance notice was sent")
     if settings.maintenance_notified:
         return MAINTENANCE.finding("ok", "the maintenance notice was sent, as the operator says")
     return MAINTENANCE.finding("warns", "the maintenance notice was not sent, as the operator says")
 
 
 def _pooler(ask: _Asker) -> Finding:
-    """Whether callctl would have a session of its own."""
+    """Return whether callctl would have a session of its own."""
     import psycopg
 
     try:
         pid = ask.rows(read_sql("migration/checks/preflight_session.sql"))[0]["pg_backend_pid"]
         sessions = database.sessions(ask.connection, ask.settings, pid)
     except (_Unanswered, psycopg.Error) as error:
-        return POOLER.finding("unknown", f"could not be looked at: {error}")
+        return POOLER.finding("unknown", f"could not be checked: {error}")
     if sessions == "shared":
         return POOLER.finding("blocks", "a pooler in transaction mode is in front of the server")
     if sessions == "one":
-        return POOLER.finding("blocks", "a pooler is in front of the server, and has no second connection to give")
+        return POOLER.finding("blocks", "a pooler is in front of the server and has no second connection for callctl")
     if sessions == "own":
-        return POOLER.finding("ok", "a pooler is in front of the server, and leaves each client its session")
+        return POOLER.finding("ok", "a pooler is in front of the server and gives each client its own session")
     return POOLER.finding("ok", POOLER.ok)

@@ -55,7 +55,7 @@ class _Saved:
 
 @dataclass
 class _Trial:
-    """What has been tried so far, in one transaction."""
+    """The trials so far, in one transaction."""
 
     connection: psycopg.Connection[Any]
     schema: str
@@ -119,7 +119,7 @@ class _Trial:
         values = {"table": table, "keys": keys}
         row = self.connection.execute(read_sql("migration/checks/empty_copy.sql"), values).fetchone()
         if row is None:
-            return "the table is not there", None
+            return "the table does not exist", None
         ddl, may_refer, role = row
         try:
             with self.connection.transaction():
@@ -176,8 +176,8 @@ class _Trial:
         if database.value(self.connection, "SELECT to_regclass(%s) IS NULL", (table,)):
             return DEFINITIONS.finding(
                 "blocks",
-                f"migrate down from step {definition.step} cannot make {definition.label}: {table}, to which it refers,"
-                f" is not there; the statement is: {definition.ddl}",
+                f"migrate down from step {definition.step} cannot make {definition.label}: {table}, to which it "
+                f"refers, does not exist; the statement is: {definition.ddl}",
                 (definition.name,),
             )
         why, role = self._copy(table, keys=True)
@@ -235,7 +235,7 @@ class _Trial:
 def definitions_tried(
     connection: psycopg.Connection[Any], schema: str, steps: Collection[int], limits: dict[str, object]
 ) -> tuple[Finding, ...]:
-    """What migrate down from these steps makes again, tried on empty copies in a transaction that is rolled back.
+    """Try the definitions that migrate down from these steps restores on empty copies, and roll back.
 
     ``limits`` are the parameters of ``migration/checks/asking.sql``: timeouts in milliseconds. Raises psycopg.Error
     where callctl's tables cannot be read or the connection breaks.

@@ -50,7 +50,7 @@ class Question:
 
     @property
     def alias(self) -> str:
-        """What the question calls the table."""
+        """The alias of the table in the question."""
         return self.table.rsplit(" ", 1)[-1]
 
 
@@ -90,7 +90,7 @@ def shared_queries(statements: Iterable[Statement], schema: str, sample: int) ->
 
 
 def reads_rows(statement: Statement, schema: str) -> bool:
-    """Whether it names a table of this schema, or reads callctl's saved values: its time grows with them."""
+    """Return whether it names a table of this schema, or reads callctl's saved values: its time grows with them."""
     # Tokens are enough, and read in a tenth of the time.
     return naming.reads_values(statement.sql) or any(first == schema for first, _ in qualified_names(statement.sql))
 
@@ -238,7 +238,7 @@ def passes(checks: Iterable[Asked], naming: Naming) -> tuple[SharedQuery, ...]:
 
 
 def answers(connection: Connection, checks: Sequence[Asked], naming: Naming) -> list[CheckResult]:
-    """What each check finds, in their order. In the caller's transaction, which must see one snapshot."""
+    """Return the result of each check, in their order. In the caller's transaction, which must see one snapshot."""
     by_statement = {check.statement: check for check in checks}
     results: dict[Statement, CheckResult] = {}
     for scan in passes(checks, naming):

@@ -1,4 +1,4 @@
-"""Whether the database is as it should be: the catalog against the contract, and every row against its invariants."""
+"""Checks that the database is as it should be: the catalog against the contract, each row against its invariants."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ STORE_CHECKS = frozenset({"store-additions", "store-functions", "store-tables", 
 
 
 class Difference(NamedTuple):
-    """What differs from the contract, as ``differences_sql`` returns it; ``fix`` is the statement that removes it."""
+    """A difference from the contract, as ``differences_sql`` returns it; ``fix`` is the statement that removes it."""
 
     check: str
     problem: str
@@ -224,9 +224,9 @@ def _what(objects: Sequence[Expected]) -> str:
 def _header(step: int) -> Mapping[str, str]:
     if not step:
         return {
-            "means": "nothing yet; but a rollback may not find what it has to restore",
-            "fix": "run callctl migrate up, with no step pending, too: it makes missing tables, and all functions"
-            " again; restore a missing column from a backup",
+            "means": "no effect yet; but a rollback may lack the rows that it has to restore",
+            "fix": "run callctl migrate up, even if no step is pending: it makes missing tables and "
+            "all functions; restore a missing column from a backup",
         }
     return load_script(f"{all_steps()[step - 1].directory}/verify.sql").header
 
@@ -245,20 +245,19 @@ class _Addition:
 _OF_THE_STORE = (
     _Addition(
         "store-writes",
-        "no trigger or rule but callctl's own is on its tables",
+        "callctl's tables have only callctl's own triggers and rules",
         False,
-        "callctl's history, or what it saved, may not be stored as it was written: the history has a step"
-        " that was not taken, or lacks one that was, and rolling back loses rows",
+        "callctl's history or saved values may be lost or changed: the "
+        "history may have a wrong step, and a rollback may lose rows",
         "drop it",
     ),
     _Addition(
         "store-additions",
-        "nothing but callctl's own is in schema callctl, on its tables, or refers to them from another schema",
+        "schema callctl and its tables have only callctl's own objects, and no object of another schema refers to them",
         False,
-        "a write to callctl's tables, and with it the application's own, may be refused; what is saved there may be"
-        " copied, or read by others; with another column every row seems changed",
-        "run the statement in the row; an object that is missing under its own name is renamed back; move a table that"
-        " you need to another schema",
+        "the server may refuse a write to callctl's tables, and with it the application's write; others "
+        "may read the saved values; an added column makes every row seem changed",
+        "run the statement in the row; move a table that you need to another schema; rename a renamed object back",
     ),
 )
 _OF_THE_PLATFORM = (
@@ -266,38 +265,39 @@ _OF_THE_PLATFORM = (
         "writes-kept",
         "no trigger or rule may keep a row of the platform's tables from being inserted or updated",
         False,
-        "a chatbot, a company or a model is not stored as it was written, without an error",
-        "drop that trigger or rule, or let its function raise an error in place of RETURN NULL",
+        "the database loses or changes a chatbot, a company or a model without an error",
+        "drop that trigger or rule, or make its function raise an error instead of RETURN NULL",
     ),
     _Addition(
         "deletes-kept",
         "no trigger or rule may keep a row of the platform's tables from being deleted",
         True,
-        "nothing, if it marks the row as deleted in place of deleting it; else a deleted customer's rows stay",
-        "nothing, if it is meant to be there",
+        "no effect if it marks the row as deleted; otherwise the rows of a deleted customer stay",
+        "do nothing if it is intended",
     ),
     _Addition(
         "writes-unknown",
-        "the text of every trigger on the platform's tables and the new ones says that it keeps the row",
+        "the text of every trigger on the platform's tables and the new tables says that the trigger keeps the row",
         True,
-        "nothing, if it keeps the row; else a row is not stored as it was written, without an error",
-        "read the words named; with RETURN NEW (for a DELETE, RETURN OLD) it is known",
+        "no effect if it keeps the row; otherwise the database loses or changes a written row without an error",
+        "read the named words of the function; callctl recognizes RETURN NEW (for a DELETE, RETURN OLD)",
     ),
 )
 _OF_ADDITIONS = (
     _Addition(
         ADDITIONS,
-        "nothing was added to the migration's own tables",
+        "no object was added to the migration's own tables",
         True,
-        "nothing, if the platform has changed since; a rule, policy or trigger may change what is written and read",
-        "nothing, if it is meant to be there",
+        "no effect if the platform has changed since; but a rule, policy or trigger may change the rows written and"
+        " read",
+        "do nothing if it is intended",
     ),
     _Addition(
         "additions-swallow",
         "no trigger or rule that was added to the migration's own tables may keep a row from being written",
         False,
-        "a call, a transcript or an account may be lost when it is written, without an error",
-        "drop that trigger or rule, or let its function raise an error in place of RETURN NULL",
+        "a write of a call, a transcript or an account may be lost without an error",
+        "drop that trigger or rule, or make its function raise an error instead of RETURN NULL",
     ),
 )
 
@@ -335,7 +335,7 @@ def _unused(entries: Sequence[Accepted]) -> CheckResult:
         tuple((entry.object, entry.difference, entry.reason) for entry in entries[:SAMPLE]),
         "contract",
         None,
-        "nothing; but an entry for a difference that is gone hides the next one",
+        "no effect now; but an entry for a difference that no longer exists hides the next difference",
         ("remove the entry, or write object and difference as verify prints them",),
     )
 
@@ -344,7 +344,8 @@ def _unused(entries: Sequence[Accepted]) -> CheckResult:
 
 
 _WHAT_IS_APPLIED = (
-    "callctl migrate status shows what is; callctl migrate adopt records a migration done without callctl"
+    "run callctl migrate status to see the applied steps, or callctl migrate adopt to record a"
+    " migration without callctl"
 )
 
 
@@ -371,8 +372,8 @@ def verify(
         except psycopg.errors.QueryCanceled as error:
             raise Refused(
                 Code.CATALOG_UNREADABLE,
-                f"the catalog gave no answer in time: {database.error_text(error)}",
-                hint="--statement-timeout sets how long one query may take",
+                f"the query of the catalog timed out: {database.error_text(error)}",
+                hint="set a longer --statement-timeout, the limit of one query",
             ) from error
 
 
@@ -383,7 +384,7 @@ def examine(
     steps: Iterable[int] | None = None,
     fast: bool = False,
 ) -> Report:
-    """What :func:`verify` does, in the caller's transaction, whose settings it changes."""
+    """Verify as :func:`verify` does, in the caller's transaction, whose settings this changes."""
     import psycopg
 
     connection.execute(
@@ -399,7 +400,7 @@ def examine(
             store.assert_owner(connection, settings.schema)
             wanted = tuple(sorted(steps)) if steps is not None else applied_steps(store.history(connection))
             if not wanted and not store.exists(connection):
-                text = "there is nothing to verify: no step is applied here"
+                text = "nothing to verify: no step is applied in this database"
                 raise Refused(Code.NOTHING_TO_VERIFY, text, hint=_WHAT_IS_APPLIED)
             naming = read_naming(connection, settings.schema)
             connection.execute("SELECT kind, relation, name FROM callctl.made LIMIT 0")  # which the contract asks
@@ -429,22 +430,22 @@ def examine(
     if not wanted and report.passed:
         raise Refused(
             Code.NOTHING_TO_VERIFY,
-            "no step is applied here, so no table of the platform was compared; callctl's own schema, with what is"
-            f" archived there, passed {len(report.checks)} checks",
+            "no step is applied in this database, so no table of the platform was compared; callctl's "
+            f"schema and its archive passed {len(report.checks)} checks",
             hint=_WHAT_IS_APPLIED,
         )
     return report
 
 
 def _comparable(check: CheckResult, reshaped: Collection[str]) -> CheckResult:
-    """What ``records-unchanged`` says where tables have other columns: each row differs, and none may have changed."""
+    """Return the ``records-unchanged`` result for tables with other columns: every row differs, perhaps unchanged."""
     if check.id != "records-unchanged" or not any(row[0] in reshaped for row in check.sample):
         return check
     sample = tuple(
         (*row[:4], "not compared: its columns differ") if row[0] in reshaped and row[4] == _CHANGED else row
         for row in check.sample
     )
-    first = "fix the columns that store-tables and store-additions name, then verify again"
+    first = "fix the columns that store-tables and store-additions name, then run callctl verify again"
     lost = any(not row[4].startswith("not compared") for row in sample)
     return replace(check, sample=sample, mends=(first, *(check.mends if lost else ())))
 

@@ -63,7 +63,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
         try:
             connection = connect(run.settings, application_name=WORK_SESSION, session=True)
         except CallctlError as error:
-            say(Notice(f"the batches continue with one session less: {error.message}"))
+            say(Notice(f"the batches continue with one session fewer: {error.message}"))
             return
         with closing(connection):
             for name, value in settings:
@@ -100,7 +100,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
 
 
 def _direct(run: Run) -> bool:
-    """Whether the run's session is the server's own: a pooler says another process number than the server."""
+    """Return whether the run's session is the server's own: a pooler says another process number than the server."""
     return bool(database.value(run.connection, "SELECT pg_backend_pid()") == run.connection.info.backend_pid)
 
 
@@ -155,7 +155,7 @@ def run_batches(run: Run, script: Script, statement: Statement, changed: int) ->
 
 @dataclass(frozen=True)
 class _Listed:
-    """How many rows a statement has to touch, how many of them were listed for the pass before, and five of those."""
+    """The number of rows to touch, the number that the pass before listed, and five of those rows."""
 
     total: int
     before: int
@@ -178,7 +178,7 @@ def _assert_key(run: Run, statement: Statement, target: work_list.BatchedTable) 
         raise Refused(
             Code.NO_BATCH_KEY,
             f"{statement.place}: table {target.schema}.{target.table} has no uuid column {target.key} to batch by",
-            hint="run callctl preflight to see what the tables must have",
+            hint="run callctl preflight to see the required keys of the tables",
         )
 
 

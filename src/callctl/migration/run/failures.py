@@ -60,7 +60,7 @@ def assert_stored(statement: Statement, answer: Any) -> None:
 
 
 def resumes(run: Run) -> str:
-    """What a hint ends with where a run commits step by step; one that is a single transaction has database.AGAIN.
+    """Return the end of a hint for a run that commits step by step; for one transaction it is database.AGAIN.
 
     It names the command that resumes, and if the step has committed something on the way up, the one that takes it
     back.
@@ -68,7 +68,7 @@ def resumes(run: Run) -> str:
     advice = f"{database.AGAIN} ({run.command}): it resumes from what was committed"
     if run.connection.closed or dict(store.started(run.connection)).get(run.step) != "up":
         return advice
-    return f"{advice}; or take the step back (callctl migrate down --to {run.step - 1})"
+    return f"{advice}; or take back the step (callctl migrate down --to {run.step - 1})"
 
 
 def failure(run: Run, failed: Failed, otherwise: str, state: State, again: str | None = None) -> CallctlError:
@@ -132,13 +132,15 @@ def _of_others(
         )
     if raised:
         named = ", ".join(f"{name} ({function})" for name, function, _ in raised)
-        first = "give its function the right that it lacks" if refused else "change what its function refuses"
+        first = (
+            "grant its function the missing privilege" if refused else "change the function so that it allows the write"
+        )
         disable = "; ".join(statement for *_, statement in raised)
         return StepFailed(
             Code.TRIGGER_REFUSED,
             f"{message}; raised in {named}\n{state}",
             state=state,
-            hint=f"{first}, or disable it until the run is over ({disable};), then {again}",
+            hint=f"{first}, or disable the trigger until the run is over ({disable};), then {again}",
         )
     if refused and owners:
         return StepFailed(
@@ -173,7 +175,7 @@ def _no_lock(run: Run, cause: Any, place: str, sql: str, state: State, again: st
 
 
 def waits_for(connection: Connection, settings: Settings, sql: str | None, seconds: float) -> Waiting:
-    """What a statement, which has just given up a lock, has waited for so long; after a second, who holds it, too."""
+    """Return the lock that a statement timed out on and, after a second, the sessions that hold it."""
     import psycopg
 
     limit = settings.lock_wait_ms / 1000
@@ -202,7 +204,7 @@ def _tables(schema: str, sql: str) -> list[str]:
 
 
 def _holders(connection: Connection, schema: str, tables: list[str]) -> list[tuple[Any, ...]]:
-    """Who holds a lock on one of them: pid, application, state, for how long, first word of the last query, modes."""
+    """Return the sessions that hold a lock on one of the tables: pid, application, state, age, last query, modes."""
     return connection.execute(read_sql("migration/run/blockers.sql"), {"schema": schema, "tables": tables}).fetchall()
 
 
@@ -242,10 +244,10 @@ def _check_failed(failed: CheckFailed, state: State, again: str) -> StepFailed:
         fixed = f", fix it ({fixes};)" if fixes else ""
         return StepFailed(
             Code.STEP_RESULT_DIFFERS,
-            f"{failed.statement.place}: check {check.id} failed: the catalog is not what the step makes"
-            f" ({failed.offenders}: {differences})\n{state}",
+            f"{failed.statement.place}: check {check.id} failed: the catalog differs from the "
+            f"step's result ({failed.offenders}: {differences})\n{state}",
             state=state,
-            hint=f"find out what changed it (an event trigger, another session){fixed}, then {again}",
+            hint=f"find the event trigger or the session that changed it{fixed}, then {again}",
         )
     rows = "1 row breaks" if failed.offenders == 1 else f"{failed.offenders} rows break"
     sample = "; ".join(", ".join(map(str, row)) for row in failed.rows)
@@ -258,6 +260,6 @@ def _check_failed(failed: CheckFailed, state: State, again: str) -> StepFailed:
 
 
 def _fix(check: Statement) -> str:
-    """What the file of a check says that removes its offenders, as the beginning of a hint."""
+    """Return the fix in a check's file as the beginning of a hint."""
     fix = next((line for line in check.comment.splitlines() if line.startswith("fix: ")), None)
     return f"{fix.removeprefix('fix: ')}; or " if fix else ""

@@ -83,7 +83,7 @@ def build(
         raise StepFailed(
             Code.INDEX_INVALID,
             f"{statement.place}: index {index.name} is not valid after it was built",
-            hint="run the same command again: it drops the invalid index and builds it again",
+            hint="run the same command again: callctl drops the invalid index and builds a new one",
         )
 
 

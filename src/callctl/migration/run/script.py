@@ -166,7 +166,7 @@ def _groups(statements: tuple[Statement, ...]) -> Iterator[list[Statement]]:
 
 
 def expand(connection: Connection, statement: Statement) -> tuple[Statement, ...]:
-    """What is sent for a statement: itself, or the statements that a ``generated`` query returns, each in its place."""
+    """Return the statements to send: the statement itself, or those that a ``generated`` query returns."""
     if "generated" not in statement.directives:
         return (statement,)
     rows = connection.execute(statement.sql).fetchall()
@@ -284,7 +284,7 @@ def _read(
 
 
 def _changed(statement: Statement, answer: Cursor, on_event: OnEvent) -> int:
-    """How many rows a statement changed; a check with offenders raises CheckFailed."""
+    """Return the number of rows that a statement changed; a check with offenders raises CheckFailed."""
     if statement.check is None:
         return max(answer.rowcount, 0) if statement.kind in ("insert", "update", "delete", "merge") else 0
     offenders = answer.fetchmany(SAMPLE)

@@ -51,13 +51,16 @@ class Run:
 
 
 def state(run: Run) -> State:
-    """What is in the database now that a step has stopped."""
+    """Return the state of the database after a step stopped."""
     if run.connection.closed:
-        text = f"step {run.step} {run.direction} is not finished; what it committed before stays"
+        text = f"step {run.step} {run.direction} is not finished; its committed work stays"
         return State("unknown", text, run.step, run.direction)
     way = dict(store.started(run.connection)).get(run.step)
     if way == run.direction:
-        text = f"step {run.step} {run.direction} is partly applied: what it committed stays, this part was rolled back"
+        text = (
+            f"step {run.step} {run.direction} is partly applied: its committed work stays, the current"
+            f" transaction was rolled back"
+        )
         return State("partly applied", text, run.step, run.direction)
     text = f"step {run.step} {run.direction} was rolled back as a whole"
     if way is not None:
@@ -156,8 +159,8 @@ def attempted(run: Run, attempt: Callable[[], Result], awaited: Callable[[float]
                 raise HeldTooLong from error
             run.on_event(
                 Notice(
-                    f"step {run.step} held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), or"
-                    " was cancelled; it was rolled back and is tried again"
+                    f"step {run.step} held a lock longer than {run.settings.lock_hold_ms / 1000:g} s (lock_hold), or "
+                    "was canceled; it was rolled back, and callctl tries it again"
                 )
             )
             time.sleep(random.uniform(0.5, 1.0))

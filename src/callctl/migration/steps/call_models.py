@@ -72,7 +72,7 @@ class Model:
     max_output_tokens: int | None = None
 
     def fields(self) -> dict[str, Value]:
-        """What the catalog says of it, in the catalog's own units."""
+        """Return the model's values in the catalog's own units."""
         return {field: value for field in COLUMNS if (value := getattr(self, field)) is not None}
 
     def documented(self) -> Mapping[str, Value]:
@@ -122,7 +122,9 @@ def read_catalogue(file: str) -> tuple[Model, ...]:
         text = Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(
-            Code.FILE_UNREADABLE, f"--catalog: there is no file {file}", hint="leave --catalog out for callctl's own"
+            Code.FILE_UNREADABLE,
+            f"--catalog: no such file: {file}",
+            hint="remove --catalog to use callctl's own catalog",
         ) from None
     except (OSError, ValueError) as problem:  # ValueError: not UTF-8, or a name with a NUL in it
         reason = problem.strerror.lower() if isinstance(problem, OSError) and problem.strerror else "it is not UTF-8"
@@ -153,10 +155,10 @@ CONTRADICTIONS = (
 
 
 def contradictions(models: Sequence[Model]) -> tuple[str, ...]:
-    """What to warn of: prices of these models that the specification contradicts itself on."""
+    """Return a warning for each price of these models on which the specification contradicts itself."""
     return tuple(
-        f"model {known.key}: {known.field} is {known.of_its_sql}, as the specification's SQL has it; its comment beside"
-        f" it (L{known.line}) says {known.of_its_comment}: ask the provider which is right"
+        f"model {known.key}: {known.field} is {known.of_its_sql} in the specification's SQL, but the comment beside "
+        f"it (L{known.line}) says {known.of_its_comment}: ask the provider which is right"
         for model in models
         for known in CONTRADICTIONS
         if model.key == known.key and getattr(model, known.field) == known.of_its_sql
@@ -284,18 +286,18 @@ class Column:
             if self.labels is not None and value not in self.labels:
                 return f"has no label {value} (its labels are {', '.join(self.labels)})"
             if self.length is not None and len(value) > self.length:
-                return f"keeps {self.length} characters, and this has {len(value)}"
+                return f"stores {self.length} characters, and the value has {len(value)}"
             return None
         number = Decimal(value)
         if self.length is not None and len(as_sent(number)) > self.length:
-            return f"keeps {self.length} characters, too few for {_short(number)}"
+            return f"stores {self.length} characters, too few for {_short(number)}"
         if self.type in _WHOLE:
             if number != number.to_integral_value():
-                return f"keeps whole numbers and would round {_short(number)}"
+                return f"stores whole numbers and would round {_short(number)}"
             return None if abs(number) < _WHOLE[self.type] else f"is {self.type}, too small for {_short(number)}"
         if self.precision is not None and self.scale is not None:
             if number != round(number, self.scale):
-                return f"keeps {self.scale} decimals and would round {_short(number)}"
+                return f"stores {self.scale} decimals and would round {_short(number)}"
             if abs(number) >= Decimal(10) ** (self.precision - self.scale):
                 return (
                     f"has room for {self.precision - self.scale} digits before the point, too few for {_short(number)}"
@@ -327,7 +329,7 @@ def raise_misfits(problems: Sequence[str], catalogue: str) -> None:
 
 
 def unfilled(models: Sequence[Model], columns: Mapping[str, Column], table: TableNaming) -> list[str]:
-    """What a new row of each of these models would lack: a model, and the field or column that needs a value."""
+    """Return the columns that a new row of these models would leave without a needed value."""
     known = {table.columns.get(column, column): field for field, column in COLUMNS.items()}
     problems = []
     for column in columns.values():
@@ -344,7 +346,7 @@ def unfilled(models: Sequence[Model], columns: Mapping[str, Column], table: Tabl
 def misfits(
     models: Iterable[Model], columns: Mapping[str, Column], table: TableNaming, *, missing: bool = True
 ) -> list[str]:
-    """What the columns would not keep as it is: model, field, column, why. ``missing`` columns count as well."""
+    """Return the values that the columns would change: model, field, column, why. ``missing`` columns count as well."""
     problems = []
     for model in models:
         for field, value in model.fields().items():
@@ -375,7 +377,7 @@ def as_text(value: Value) -> str:
 
 
 def says(text: str | None, value: Value) -> bool:
-    """Whether what a column gives as text is this value; 5 and 5.0000 are the same."""
+    """Return whether what a column gives as text is this value; 5 and 5.0000 are the same."""
     if text is None:
         return False
     if isinstance(value, bool):
@@ -384,7 +386,7 @@ def says(text: str | None, value: Value) -> bool:
 
 
 def in_catalogue(field: str, text: str | None, table: TableNaming) -> str | None:
-    """What a column gives as text, in the catalog's unit for this field, to be shown."""
+    """Return a column's value as text in the catalog's unit for this field."""
     column = COLUMNS[field]
     number = _number(text) if text is not None and column.endswith("_per_token") else None
     if number is None or not number.is_finite():
@@ -427,7 +429,7 @@ class Withheld:
 
 
 def waits(connection: Connection, naming: Naming) -> bool:
-    """Whether a model for calls that is inserted now has to wait for step 6."""
+    """Return whether a model for calls that is inserted now has to wait for step 6."""
     return has_type(connection, naming, "chatbots")
 
 

@@ -41,12 +41,11 @@ def _as_price(value: object) -> object:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise PydanticCustomError(
-            "price", 'a price is a decimal in quotes, such as "0.75", so that no digit is lost; this is not in quotes'
-        )
+        raise PydanticCustomError("price", 'the price is not a decimal in quotes, such as "0.75"')
     if not _PRICE.fullmatch(value):
         raise PydanticCustomError(
-            "price", 'a price is a plain decimal from "0" to "999999.999999999999", without a unit or an exponent'
+            "price",
+            'the price is not a plain decimal from "0" to "999999.999999999999", without a unit or an exponent',
         )
     return Decimal(value)
 
@@ -63,7 +62,7 @@ def _visible(value: str) -> str:
         if category in ("Cc", "Cf", "Zl", "Zp") or selector or character in _BLANK:
             raise PydanticCustomError(
                 "invisible",
-                "an invisible or bidirectional character where none may be: {code}",
+                "an invisible or bidirectional character is not allowed: {code}",
                 {"code": f"U+{ord(character):04X}"},
             )
     return value
@@ -90,30 +89,34 @@ class Entry(BaseModel):
     )
     key: Annotated[
         str, Field(min_length=1, max_length=100, pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+$"), AfterValidator(_visible)
-    ] = Field(description="The provider's name of the model, by which the table knows it. No two models have the same.")
+    ] = Field(description="The provider's name of the model, unique in the table.")
     provider: Literal["openai", "google", "anthropic"] = Field(description="Who runs it.")
-    type: Literal["chat", "call", "both"] = Field(description="What it can do.")
+    type: Literal["chat", "call", "both"] = Field(description="The capability of the model.")
     display_name: Annotated[
         str, Field(min_length=1, max_length=100, pattern=rf"^{_NO_CONTROL}+$"), AfterValidator(_visible)
-    ] = Field(description="What customers read when they choose a model.")
+    ] = Field(description="The name that customers see when they choose a model.")
     description: Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")] | None = Field(
-        default=None, description="What they read below it."
+        default=None, description="The description that customers see below the name."
     )
-    supports_audio: bool | None = Field(default=None, description="Whether it takes and gives audio.")
+    supports_audio: bool | None = Field(default=None, description="Whether the model takes and gives audio.")
     input_price_usd_per_million_tokens: _Price = Field(
-        default=None, description="US dollars for a million tokens that it reads."
+        default=None, description="US dollars for a million input tokens."
     )
     output_price_usd_per_million_tokens: _Price = Field(
-        default=None, description="US dollars for a million tokens that it writes."
+        default=None, description="US dollars for a million output tokens."
     )
     audio_input_price_usd_per_second: _Price = Field(
-        default=None, description="US dollars for a second of audio that it hears."
+        default=None, description="US dollars for a second of audio input."
     )
     audio_output_price_usd_per_second: _Price = Field(
-        default=None, description="US dollars for a second of audio that it speaks."
+        default=None, description="US dollars for a second of audio output."
     )
-    context_window_tokens: _Tokens | None = Field(default=None, description="The most tokens that it reads at once.")
-    max_output_tokens: _Tokens | None = Field(default=None, description="The most tokens that it writes in an answer.")
+    context_window_tokens: _Tokens | None = Field(
+        default=None, description="The largest number of input tokens of a request."
+    )
+    max_output_tokens: _Tokens | None = Field(
+        default=None, description="The largest number of output tokens of an answer."
+    )
 
     @model_validator(mode="after")
     def _whole_pairs(self) -> Self:
@@ -121,7 +124,7 @@ class Entry(BaseModel):
             given = [name for name in pair if getattr(self, name) is not None]
             if len(given) == 1:
                 (other,) = set(pair) - set(given)
-                raise PydanticCustomError("pair", f"{other} is missing: {given[0]} is given without it")
+                raise PydanticCustomError("pair", f"{other} is missing, although {given[0]} is given")
         return self
 
 
@@ -145,14 +148,14 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     document = _yaml(text, name)
     listed = document.get("models") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not listed:
-        raise ConfigError(Code.MODEL_CATALOG, f"{name}: there is no list of models under 'models:'", hint=HINT)
+        raise ConfigError(Code.MODEL_CATALOG, f"{name}: no list of models under 'models:'", hint=HINT)
     try:
         entries = Catalogue.model_validate(document).models
     except ValidationError as error:
         problems = [_said(detail, listed) for detail in error.errors(include_url=False)]
         raise _unusable(name, problems) from None
     shared = [
-        f"model {key}: key: {number} models have it"
+        f"model {key}: key: {number} models have this key"
         for key, number in Counter(entry.key for entry in entries).items()
         if number > 1
     ]
@@ -163,9 +166,7 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
 
 def _yaml(text: str, name: str) -> object:
     if len(text) > LONGEST:
-        raise ConfigError(
-            Code.MODEL_CATALOG, f"{name}: more than {LONGEST:,} characters are no list of models", hint=HINT
-        )
+        raise ConfigError(Code.MODEL_CATALOG, f"{name}: the catalog is larger than {LONGEST:,} characters", hint=HINT)
     try:
         root, construct = yaml_document(text)
         if root is None:
@@ -184,7 +185,7 @@ def _yaml(text: str, name: str) -> object:
         ) from None
     except (AttributeError, LookupError, TypeError):  # !!timestamp x, !!bool x: the parser's own mistakes
         raise ConfigError(
-            Code.MODEL_CATALOG, f"{name}: a value does not fit its tag", hint="leave tags such as !!int out"
+            Code.MODEL_CATALOG, f"{name}: a value does not fit its tag", hint="remove tags such as !!int"
         ) from None
 
 
@@ -202,7 +203,7 @@ def _said(error: ErrorDetails, listed: list[Any]) -> str:
     elif error["type"] == "extra_forbidden":
         message = "no such field"
     elif error["type"] == "string_pattern_mismatch":
-        message = "white space or a control character where none may be"
+        message = "white space and control characters are not allowed"
     if len(where) < 2:
         return f"{where[0] if where else 'the file'}: {message}"
     index = int(where[1])

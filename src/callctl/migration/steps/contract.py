@@ -87,7 +87,7 @@ class Expected:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from the others."""
+        """The identity of the object among the others."""
         return self.relation, self.kind, self.name
 
     @property
@@ -122,7 +122,7 @@ def expectations() -> tuple[Expected, ...]:
 
 
 def expected_of(applied: Collection[int]) -> tuple[Expected, ...]:
-    """What must be there, and what must be gone, where these steps are applied (with their checks' steps)."""
+    """Return the objects that must exist, and those that must not, while these steps are applied."""
     standing: dict[tuple[str, str, str], Expected] = {}
     for expectation in expectations():
         if expectation.step in applied or expectation.step == 0:
@@ -142,7 +142,7 @@ def expected_of(applied: Collection[int]) -> tuple[Expected, ...]:
 
 
 def expected_of_step(step: int) -> tuple[Expected, ...]:
-    """What one step leaves."""
+    """Return the objects that one step leaves."""
     return tuple(expectation for expectation in expectations() if expectation.step == step)
 
 
@@ -319,7 +319,7 @@ def as_printed(name: str) -> str:
 
 
 class _Names:
-    """What a printed definition in documented names says in this database's."""
+    """Translates a printed definition from documented names into this database's names."""
 
     def __init__(self, naming: Naming, relation: str) -> None:
         self.naming = naming

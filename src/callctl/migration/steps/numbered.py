@@ -113,7 +113,7 @@ def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
         raise Refused(
             Code.HISTORY_UNKNOWN_STEPS,
             f"the history has steps that this callctl does not know: {', '.join(map(str, unknown))}",
-            hint="use the newer callctl that has run here: callctl migrate history shows its version",
+            hint="use the newer callctl that ran here; callctl migrate history shows its version",
         )
     missing = sorted(set(range(1, max(applied, default=0) + 1)) - set(applied))
     # The second drop may be all that is deferred, never the first alone: they are taken in order.
@@ -153,8 +153,8 @@ def wanted_steps(
         if way == "down":
             raise Refused(
                 Code.STEP_PARTLY_APPLIED,
-                f"step {number} is partly applied: its way down is not finished",
-                hint=f"finish it first: {finishing(number, way, applied)}",
+                f"step {number} is partly applied: its rollback is not finished",
+                hint=f"finish the step first: {finishing(number, way, applied)}",
             )
     last = all_steps()[-1].number if to is None else to
     # An applied step is half way up where a way down of it was given up: it goes up again.
@@ -172,10 +172,10 @@ def finishing(number: int, way: Direction, applied: Collection[int]) -> str:
 
 
 def not_deferrable(applied: Collection[int]) -> str | None:
-    """What to say to ``--defer-drops`` where a drop is applied already; None where none is."""
+    """Return the error text for ``--defer-drops`` if a drop is applied already; None otherwise."""
     applied_drops = [number for number in DROPS if number in applied]
     if len(applied_drops) == len(DROPS):
-        return "steps 5 and 6 are applied already: there is nothing to defer"
+        return "steps 5 and 6 are applied already: no step can be deferred"
     return f"step {applied_drops[0]} is applied already: only step {DROPS[-1]} is deferred" if applied_drops else None
 
 

@@ -31,7 +31,7 @@ WAYS = "migration/steps/avatar_ways.sql"
 
 @dataclass(frozen=True)
 class Choice:
-    """Which way step 1 is taken back.
+    """The chosen way to roll back step 1.
 
     ``shadow``: through a shadow column. ``because``: why not, where that would have been quieter. ``seconds``: how long
     clients would wait for ``table`` in place; 0 where no row is rewritten. ``rows`` is the planner's number; None where
@@ -47,12 +47,12 @@ class Choice:
 
     @property
     def hold(self) -> str:
-        """How long clients wait, for people."""
+        """The time for which clients wait, as text."""
         return "less than a second" if self.seconds < 1 else f"about {self.seconds:.0f} s"
 
     @property
     def what(self) -> str:
-        """What is done, in one sentence."""
+        """The action, in one sentence."""
         rows = "rows not counted yet" if self.rows is None else f"about {self.rows:,} rows"
         room = f"{rows}, {size(self.bytes)} with its indexes"
         if self.shadow:
@@ -72,7 +72,7 @@ class Choice:
 
 
 def query(naming: Naming) -> str:
-    """What has to be asked before :func:`choice`, in the names of this database. Raises Refused where it cannot be."""
+    """Return the query that :func:`choice` needs, in the names of this database. Raises Refused where it cannot be."""
     (statement,) = load_script(WAYS).statements
     return adapt(statement, naming).sql
 
@@ -80,7 +80,7 @@ def query(naming: Naming) -> str:
 def choice(
     answer: Sequence[Mapping[str, Any]], settings: Settings, *, wanted: bool | None = None, atomic: bool = False
 ) -> Choice | None:
-    """Which way it is, by the rows of :func:`query`; None where there is no such column.
+    """Return the chosen way by the rows of :func:`query`; None if there is no such column.
 
     ``wanted``: through a shadow column (True) or in place (False), as the operator says. ``atomic``: everything in one
     transaction, which is in place. Raises Refused where a shadow column is wanted and cannot be.
@@ -97,7 +97,7 @@ def choice(
         raise Refused(
             Code.SHADOW_IMPOSSIBLE,
             f"--shadow cannot be used: {never}",
-            hint="leave --shadow out: avatar_url gets its old type in place, while clients wait",
+            hint="remove --shadow: avatar_url then gets its old type in place, while clients wait",
         )
     unwise = "; ".join(sorted(by_kind.get("unwise", ())))
     begun = by_kind.get("begun", [])
@@ -140,7 +140,7 @@ def resume(connection: Connection, settings: Settings, naming: Naming, on_event:
     if row is None:
         return
     if row[0]:
-        on_event(Notice("avatar_url has changed since its shadow column was added: the shadow is made again"))
+        on_event(Notice("avatar_url has changed since its shadow column was added: callctl makes a new shadow column"))
         remove(connection, settings, naming, on_event)
         return
 

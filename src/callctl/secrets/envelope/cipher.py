@@ -96,7 +96,7 @@ def read_envelope(value: object) -> Envelope | None:
             if members is not None and not _BARE.isdisjoint(members):
                 return _well_formed(members)
         if "authTag" in value:  # the end of one, one inside something else, one encoded twice
-            raise Malformed("text that holds a piece of an envelope")
+            raise Malformed("text that contains a part of an envelope")
         return None
     if isinstance(value, dict):
         return _well_formed(value)
@@ -110,7 +110,7 @@ def _well_formed(members: Mapping[str, Any]) -> Envelope:
     version, key_id = 0, None
     if len(members) > len(_BARE):
         if not _ALL.issuperset(members):
-            raise Malformed("a member that no version has")
+            raise Malformed("a member that belongs to no version")
         if "v" in members:
             version = members["v"]
             if type(version) is not int or version not in VERSIONS:
@@ -170,16 +170,16 @@ def _object(text: str) -> dict[str, Any] | None:
         return None
     except (ValueError, RecursionError):
         if '"encrypted"' in text or '"iv"' in text:
-            raise Malformed("text that holds a piece of an envelope") from None
+            raise Malformed("text that contains a part of an envelope") from None
         return None
     return value if isinstance(value, dict) else None
 
 
 def associated_data(place: Place, version: int) -> bytes:
-    """What a version of LABELS authenticates with the ciphertext: its label and the four parts, each behind its length.
+    """Return the data authenticated with the ciphertext: the version's label and four parts, each after its length.
 
-    A length is four bytes, the most significant first, and counts the bytes of the part in UTF-8; so no two
-    places have the same encoding.
+    A length is four bytes, the most significant first, and counts the bytes of the part in UTF-8; so no two places have
+    the same encoding.
     """
     company_id, table, row_id, path = place
     parts = (LABELS[version], company_id.encode(), table.encode(), row_id.encode(), path.encode())
@@ -187,7 +187,7 @@ def associated_data(place: Place, version: int) -> bytes:
 
 
 def head(version: int, key_id: str) -> str:
-    """How the text of an envelope begins, up to its IV."""
+    """Return the beginning of an envelope's text, up to its IV."""
     return f'{{"v":{version},"alg":"{ALGORITHM}","kid":"{key_id}","iv":"'
 
 
@@ -205,7 +205,7 @@ Reason: TypeAlias = Literal["unknown-key", "wrong-key", "tampered", "moved", "ma
 
 
 class Decrypted(NamedTuple):
-    """What an envelope held, and the key that opened it."""
+    """The plaintext of an envelope, and the key that decrypted it."""
 
     plaintext: str
     key: Key
@@ -244,7 +244,7 @@ class Decrypter:
         self._without_id = tuple(self._keys[key_id] for key_id in order)
 
     def decrypt(self, envelope: Envelope, place: Place) -> Decrypted:
-        """What the envelope holds. Raises NotDecrypted, never with a value in it."""
+        """Return the plaintext of the envelope. Raises NotDecrypted, never with a value in it."""
         version, key_id, encrypted, iv, auth_tag = envelope
         ciphertext = encrypted + auth_tag
         data = associated_data(place, version) if version in LABELS else None
@@ -263,7 +263,7 @@ class Decrypter:
             try:
                 return Decrypted(plaintext.decode("utf-8"), key, version)
             except UnicodeDecodeError:
-                raise NotDecrypted("malformed", "what it holds is not UTF-8 text") from None
+                raise NotDecrypted("malformed", "its plaintext is not UTF-8") from None
         raise self._why(envelope, place, ciphertext, data)
 
     def _why(self, envelope: Envelope, place: Place, ciphertext: bytes, data: bytes | None) -> NotDecrypted:
@@ -272,11 +272,12 @@ class Decrypter:
             if self._opens(cipher, envelope.iv, ciphertext, data):
                 if envelope.key_id is None:
                     return NotDecrypted(
-                        "wrong-key", f"it carries no key id, and only key {key.id} opens it; not legacy"
+                        "wrong-key",
+                        f"it has no key id; only key {key.id} decrypts it, and that key is not marked legacy",
                     )
-                return NotDecrypted("wrong-key", f"it names key {envelope.key_id}, and key {key.id} opens it")
+                return NotDecrypted("wrong-key", f"it names key {envelope.key_id}, but key {key.id} decrypts it")
         if envelope.key_id is None:
-            return NotDecrypted("unknown-key", "it carries no key id, and no key of the ring opens it")
+            return NotDecrypted("unknown-key", "it has no key id, and no key of the ring decrypts it")
         if data is not None:
             cipher = self._keys[envelope.key_id][1]
             for other in (*_siblings(place), *(self._elsewhere(place) if self._elsewhere else ())):
@@ -301,7 +302,7 @@ def _siblings(place: Place) -> Iterator[Place]:
 
 
 def _difference(place: Place, other: Place) -> str:
-    """What is different about the other place: 'company_id 4f…, path credentials.appSecret'."""
+    """Return the parts in which the other place differs: 'company_id 4f…, path credentials.appSecret'."""
     names = Place._fields
     return ", ".join(
         f"{name.removesuffix('_id')} {there}"
@@ -314,7 +315,7 @@ def _difference(place: Place, other: Place) -> str:
 
 
 class NotTheSame(Exception):
-    """What would be written does not say what was read. Nothing has been written."""
+    """A new envelope does not decrypt to the original plaintext. Nothing has been written."""
 
 
 class Encrypter:
@@ -338,7 +339,7 @@ class Encrypter:
     def encrypt(self, plaintext: str, place: Place, version: int) -> dict[str, Any]:
         """An envelope of one of VERSIONS with a fresh random IV, as the object that goes into a jsonb column."""
         if version not in VERSIONS:
-            raise ValueError(f"there is no version {version}")
+            raise ValueError(f"unknown version {version}")
         iv = self._ivs.pop() if self._ivs else self._drawn()
         data = associated_data(place, version) if version in LABELS else None
         ciphertext = self._cipher.encrypt(iv, plaintext.encode("utf-8"), data)

@@ -1,4 +1,4 @@
-"""Which fields hold a secret, and how to find them in a row."""
+"""Declares the fields that hold a secret, and finds them in a row."""
 
 from __future__ import annotations
 

@@ -51,9 +51,9 @@ def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
         if before is not None and before.check_value != key.check_value:
             raise ConfigError(
                 Code.KEY_MISMATCH,
-                f"key {key.id} ({key.source}) does not match the key recorded under that id (check value"
-                f" {key.check_value}, recorded {before.check_value}); nothing was done",
-                hint="give the id its own key again, or give the new key another id",
+                f"key {key.id} ({key.source}) does not match the key recorded under that id (check "
+                f"value {key.check_value}, recorded {before.check_value}); nothing was changed",
+                hint="restore the recorded key under that id, or give the new key another id",
             )
 
 
@@ -68,9 +68,9 @@ def assert_known(connection: Connection, ring: KeyRing) -> None:
         if key.retired_at is not None and key.check_value == ring.primary.check_value:
             raise ConfigError(
                 Code.KEY_RETIRED,
-                f"key {ring.primary.id} is primary in callctl.yaml, and is the same key as {key.id}, which was retired"
-                f" here at {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
-                hint="make another key primary; callctl keys generate makes one",
+                f"key {ring.primary.id} is primary in callctl.yaml, and is the same key as {key.id}, which was retired "
+                f"in this database at {key.retired_at.isoformat(timespec='seconds')}; nothing was changed",
+                hint="make another key primary; callctl keys generate makes a new key",
             )
 
 
@@ -85,9 +85,9 @@ def _assert_not_retired(known: Mapping[str, KnownKey], primary: str) -> None:
     if key is not None and key.retired_at is not None:
         raise ConfigError(
             Code.KEY_RETIRED,
-            f"key {primary} is primary in callctl.yaml, and was retired here at"
-            f" {key.retired_at.isoformat(timespec='seconds')}; nothing was done",
-            hint="make another key primary; callctl keys generate makes one",
+            f"key {primary} is primary in callctl.yaml but was retired in this "
+            f"database at {key.retired_at.isoformat(timespec='seconds')}; nothing was changed",
+            hint="make another key primary; callctl keys generate makes a new key",
         )
 
 
@@ -138,8 +138,8 @@ class Encryptions:
             self._warned = True
             self._on_event(
                 Notice(
-                    f"key {self._key.id} has encrypted {total:,} values here; past {Encrypter.MOST_ENCRYPTIONS:,} it is"
-                    " refused (NIST SP 800-38D, 8.3): make a new key primary before that"
+                    f"key {self._key.id} has encrypted {total:,} values in this database; callctl refuses it after "
+                    "{Encrypter.MOST_ENCRYPTIONS:,} (NIST SP 800-38D, 8.3): make a new key primary before"
                 )
             )
         return asked
@@ -163,14 +163,14 @@ class Encryptions:
         if known is not None and known.retired_at is not None:
             return Refused(
                 Code.KEY_RETIRED,
-                f"key {self._key.id} was retired while this run was under way; what was committed stays",
+                f"another command retired key {self._key.id} during this run; earlier batches are committed",
                 hint="make another key primary, then run the same command again",
                 state=UNKNOWN,
             )
         return Refused(
             Code.KEY_EXHAUSTED,
-            f"key {self._key.id} has encrypted {Encrypter.MOST_ENCRYPTIONS:,} values, the most that is safe under one"
-            " key (NIST SP 800-38D, 8.3); what was committed stays",
+            f"key {self._key.id} has encrypted {Encrypter.MOST_ENCRYPTIONS:,} values, the safe limit of one "
+            "key (NIST SP 800-38D, 8.3); earlier batches are committed",
             hint="make a new key primary (callctl keys generate), then run the same command again",
             state=UNKNOWN,
         )

@@ -64,39 +64,39 @@ def _file(entry: KeyEntry) -> str:
         # Without O_NONBLOCK a named pipe would hold callctl up for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        hint = f"callctl keys generate --out {path} makes one, if this is to be a new key"
-        raise source_failed(entry, "there is no such file", hint) from None
+        hint = f"check the path, or make a new key with callctl keys generate --out {path}"
+        raise source_failed(entry, "no such file", hint) from None
     except (OSError, ValueError) as problem:
         reason = (getattr(problem, "strerror", None) or "it has no usable name").lower()
         raise source_failed(
-            entry, f"the file cannot be opened: {reason}", "let the user who runs callctl read it"
+            entry, f"the file cannot be opened: {reason}", "give the user who runs callctl permission to read the file"
         ) from None
     try:
         # Asked of the open file, not of the name: nothing can change it in between.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise source_failed(entry, "it is not a regular file", "name a file that holds the key and nothing else")
+            raise source_failed(entry, "it is not a regular file", "name a file that contains only the key")
         if status.st_mode & 0o077:
             mode = f"{stat.S_IMODE(status.st_mode):03o}"
             raise source_failed(
-                entry, f"others than its owner can use the file (mode {mode})", f"run: chmod 600 {path}"
+                entry, f"users other than its owner can use the file (mode {mode})", f"run: chmod 600 {path}"
             )
         content = os.read(descriptor, _MOST_BYTES + 1)
     except OSError as problem:
         reason = (problem.strerror or "it failed").lower()
-        raise source_failed(entry, f"the file cannot be read: {reason}", "look at the disk it is on") from None
+        raise source_failed(entry, f"the file cannot be read: {reason}", "check the disk that holds the file") from None
     finally:
         os.close(descriptor)
     return _decoded(content, entry)
 
 
 def _decoded(content: bytes, entry: KeyEntry) -> str:
-    hint = "it has to give the 64 hexadecimal digits of one key and nothing else"
+    hint = "make it give only the 64 hexadecimal digits of one key"
     if not content.strip():
-        problem = "the file holds nothing" if entry.kind == "file" else "the command printed nothing"
+        problem = "the file is empty" if entry.kind == "file" else "the command printed nothing"
         raise source_failed(entry, problem, hint)
     if len(content) > _MOST_BYTES:
-        problem = "the file holds more than a key" if entry.kind == "file" else "the command prints more than a key"
+        problem = "the file contains more than a key" if entry.kind == "file" else "the command prints more than a key"
         raise source_failed(entry, problem, hint)
     # What is not ASCII is not hexadecimal, and is refused as such.
     return content.decode("ascii", errors="replace")
@@ -121,11 +121,11 @@ def _command(entry: KeyEntry, environ: Mapping[str, str], seconds: float) -> str
         )
     except FileNotFoundError:
         hint = f"install {program}, or give its full path; a command runs without a shell"
-        raise source_failed(entry, "there is no such program", hint) from None
+        raise source_failed(entry, "no such program", hint) from None
     except OSError as problem:
         reason = (problem.strerror or "it failed").lower()
         raise source_failed(
-            entry, f"the command cannot be run: {reason}", "name a program that can be executed"
+            entry, f"the command cannot be run: {reason}", "name a program that this user can run"
         ) from None
     code: int | None = None
     try:
@@ -138,17 +138,22 @@ def _command(entry: KeyEntry, environ: Mapping[str, str], seconds: float) -> str
             if stream is not None:
                 stream.close()
     if code is None:
-        hint = "run it by hand; it must not wait for a person: it has no terminal"
+        hint = "run the command by hand, and check that it asks for no input: callctl gives it no terminal"
         raise source_failed(entry, f"the command did not end in {seconds:g} seconds{_last_words(entry, stderr)}", hint)
     if len(content) <= _MOST_BYTES and code != 0:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        hint = "run it by hand to see why" + ("" if entry.show_stderr else "; or add show_stderr: true to its entry")
+        hint = "run the command by hand to see why" + (
+            "" if entry.show_stderr else "; or add show_stderr: true to its entry"
+        )
         raise source_failed(entry, f"the command {how}{_last_words(entry, stderr)}", hint)
     return _decoded(content, entry)
 
 
 def _bounded_output(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes, bool]:
-    """What a process writes to stdout and stderr, the end of each in time or not. Too much is cut off, and ends it."""
+    """Return the end of a process's stdout and stderr, even if it does not end in time.
+
+    Too much is cut off, and ends it.
+    """
     import selectors
     import time
 
@@ -214,7 +219,7 @@ def _last_words(entry: KeyEntry, stderr: bytes) -> str:
 
 KEY_BYTES = 32
 _CHECK_LABEL = b"callctl key check value 1"
-_NO_KEYS_HINT = "name the keys in callctl.yaml under `keys:`; callctl keys generate makes one"
+_NO_KEYS_HINT = "name the keys in callctl.yaml under `keys:`; callctl keys generate makes a new key"
 
 
 @dataclass(frozen=True)
@@ -273,19 +278,19 @@ def load_key_ring(
         secret = _secret(read_source(entry, environ, seconds=command_seconds), entry)
         for other in keys.values():
             if other.secret == secret:
-                hint = "two ids for one key say nothing about which values a leak of it opens; take one of them out"
+                hint = "remove one of the two ids: a leak of this key exposes the values of both"
                 raise source_failed(entry, f"it has the same value as key {other.id} ({other.source})", hint)
         keys[entry.id] = Key(entry.id, entry.source, entry.legacy, secret, check_value(secret))
     return KeyRing(keys[settings.keys.primary], MappingProxyType(keys))
 
 
 def _secret(text: str, entry: KeyEntry) -> bytes:
-    hint = "a key is 64 hexadecimal digits and nothing else; callctl keys generate makes one"
+    hint = "give a key of exactly 64 hexadecimal digits; callctl keys generate makes one"
     digits = 2 * KEY_BYTES
     if len(text) != digits:
         raise source_failed(entry, f"it has {len(text)} characters instead of {digits}", hint)
     if not all(character in "0123456789abcdefABCDEF" for character in text):
-        raise source_failed(entry, "it holds something else than hexadecimal digits", hint)
+        raise source_failed(entry, "it contains characters that are not hexadecimal digits", hint)
     return bytes.fromhex(text)
 
 

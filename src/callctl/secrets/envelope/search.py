@@ -57,7 +57,7 @@ class Number(str):
 
 
 class Found(NamedTuple):
-    """What was found, and the key id that it names."""
+    """The kind of envelope found, and the key id that it names."""
 
     state: State
     envelope: Envelope | None
@@ -102,7 +102,7 @@ def of_text(text: str, *, depth: int = 0) -> Iterator[Found]:
 
 
 def may_hold(text: str) -> bool:
-    """Whether it is worth looking: it is long enough."""
+    """Return whether it is worth looking: it is long enough."""
     return len(text) >= SHORTEST or "authTag" in text
 
 
@@ -166,9 +166,7 @@ def _of_fragment(text: str) -> Iterator[Found]:
 
 
 def _complete(text: str) -> bool:
-    """Whether the members of an envelope are in it, and digits that could be an IV or a tag: in code that names them,
-    there are none.
-    """
+    """Return whether a text has an envelope's members and digits for an IV or a tag, unlike code that names them."""
     return all(name in text for name in _MEMBERS) and _DIGITS.search(text) is not None
 
 
@@ -241,7 +239,7 @@ _TEXT = re.compile(rb"[0-9A-Za-z+/=_\s-]{%d}" % SHORTEST)
 
 
 def _printable(decoded: bytes) -> bool:
-    """Whether a run of hex or base64 is in it."""
+    """Return whether a run of hex or base64 is in it."""
     return _TEXT.search(decoded) is not None
 
 
@@ -310,7 +308,7 @@ _RAILS = "--"
 
 
 def foreign(text: str) -> str | None:
-    """What has encrypted a text, in a few words, as far as its form says; None where it may be plaintext."""
+    """Return the tool that seems to have encrypted a text, by its form; None if it may be plaintext."""
     text = text.strip()
     match = _BEGINNING.match(text)
     if match is not None:
@@ -398,7 +396,7 @@ def _base64_length(part: str) -> int | None:
 
 
 def _fits(lengths: list[int], *, least: int) -> bool:
-    """Whether the parts can be an IV, a tag and ciphertext; or, if there are two, an IV and whole blocks."""
+    """Return whether the parts can be an IV, a tag and ciphertext; or, if there are two, an IV and whole blocks."""
     if len(lengths) < least:
         return False
     if len(lengths) == 2:

@@ -1,5 +1,6 @@
-"""Which secret is under which key, and what looks like a secret elsewhere. Promises to read only, but where
-it records that a key is retired. May import rows and envelope.
+"""Counts secrets by key, and finds text that looks like a secret elsewhere.
+
+Promises to read only, but where it records that a key is retired. May import rows and envelope.
 """
 
 __all__ = [

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
 
 NOTHING = State("unchanged", "nothing was recorded")
-UNDER_UNBOUND = "under it, and unbound in a bound field, where a rotation leaves it"
+UNDER_UNBOUND = "under it, and unbound in a bound field, so that a rotation skips it"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def retire(
     if id == ring.primary.id:
         raise Refused(
             Code.KEY_PRIMARY,
-            f"key {id} is primary: it encrypts what is written from here on",
+            f"key {id} is primary: it encrypts new values",
             hint="make another key primary in callctl.yaml, run callctl rotate-secrets, then retire this one",
         )
     with at_work(settings, command="keys retire", wait=wait, on_event=on_event) as (connection, _):
@@ -92,7 +92,7 @@ def retire(
             if mine is None and id not in known:
                 raise Refused(
                     Code.KEY_UNKNOWN,
-                    f"no key {id} is known, neither to callctl.yaml nor to this database",
+                    f"neither callctl.yaml nor this database has a key {id}",
                     hint="run callctl keys list to see the known keys",
                 )
             _assert_known(connection, settings, not_scanned)
@@ -139,10 +139,10 @@ def _in_fields(counted: Census, id: str) -> Counter[tuple[str, str, str]]:
     counts: Counter[tuple[str, str, str]] = Counter()
     for use, number in counted.uses.items():
         if use.key == id:
-            why = "under it" if use.state == "sealed" else "names it, and does not open"
+            why = "under it" if use.state == "sealed" else "names this key, and does not decrypt"
             counts[use.table, use.field, UNDER_UNBOUND if use.unbound else why] += number
         elif use.state == "unreadable" and use.key is None and use.version is not None:
-            counts[use.table, use.field, "carries no key id, and opens under no key of the ring"] += number
+            counts[use.table, use.field, "has no key id, and no key of the ring decrypts it"] += number
     return counts
 
 
@@ -180,7 +180,7 @@ def _scanned(connection: Connection, settings: Settings, ring: KeyRing, id: str,
 
 
 def _outside(scanned: Scan, id: str) -> Counter[tuple[str, str, str]]:
-    """What the scan found that needs the key, or may."""
+    """Count the values outside of declared fields that need the key, or may need it."""
     counts: Counter[tuple[str, str, str]] = Counter()
     for outside in scanned.places:
         why = _why(outside, id)
@@ -190,13 +190,13 @@ def _outside(scanned: Scan, id: str) -> Counter[tuple[str, str, str]]:
 
 
 def _why(outside: Outside, id: str) -> str | None:
-    place = "written while this scan was under way" if outside.declared else "outside the declared fields"
+    place = "written during this scan" if outside.declared else "outside the declared fields"
     if outside.kind == "plaintext":
         return None
     if outside.key == id:
         return f"under it, {place}"
     if outside.key is None and outside.well_formed:
-        return f"{place}, without a key id, and does not open"
+        return f"{place}, without a key id, and no key decrypts it"
     return None
 
 
@@ -215,8 +215,8 @@ def _assert_known(connection: Connection, settings: Settings, names: Sequence[st
         if name not in known:
             raise UsageError(
                 Code.OPTION_VALUE,
-                f"--not-scanned {name}: there is no such table that a scan could leave out; nothing was recorded",
-                hint="name it as schema.table, as the list of what was not looked into does",
+                f"--not-scanned {name}: the scan did not skip such a table; nothing was recorded",
+                hint="name a table as schema.table, as the list of unscanned tables does",
             )
 
 
@@ -227,9 +227,8 @@ def _assert_left_out(unscanned: Sequence[NotLookedInto], names: Sequence[str]) -
         if name not in listed:
             raise UsageError(
                 Code.OPTION_VALUE,
-                f"--not-scanned {name}: it was looked into to its end, and holds no value under the key;"
-                " nothing was recorded",
-                hint=f"leave out --not-scanned {shlex.quote(name)}",
+                f"--not-scanned {name}: the table was scanned and holds no value under the key; nothing was recorded",
+                hint=f"remove --not-scanned {shlex.quote(name)}",
             )
 
 
@@ -245,8 +244,8 @@ def _naming_hint(id: str, unscanned: Sequence[NotLookedInto]) -> str:
         f"--not-scanned {shlex.quote(name)}" for name in dict.fromkeys(table.name for table in unscanned)
     )
     return (
-        "look into them yourself, or connect as a role that can read them; or name each of them: callctl keys"
-        f" retire {id} {options}"
+        "search these tables by hand, or connect as a role that can read them; then name each: "
+        f"callctl keys retire {id} {options}"
     )
 
 
@@ -259,19 +258,21 @@ def _refusal(id: str, holding: list[Holding]) -> str:
 def _hint(id: str, holding: list[Holding]) -> str:
     if any(entry.why == UNDER_UNBOUND for entry in holding):
         return (
-            "callctl rotate-secrets --status lists the unbound values; check each with the customer, run callctl"
-            f" rotate-secrets --bind-new ID with the id of each row, then callctl keys retire {id}"
+            "check each unbound value that callctl rotate-secrets --status lists with the customer, run "
+            f"callctl rotate-secrets --bind-new ID with the id of each row, then callctl keys retire {id}"
         )
     if any(entry.why == "under it" for entry in holding):
         return "run callctl rotate-secrets, then retire it"
     if any("written while" in entry.why for entry in holding):
-        return "an application still encrypts with it: give it the new key first; then run callctl rotate-secrets"
+        return "give the new key to the application that still encrypts with this one, then run callctl rotate-secrets"
     if any("outside" in entry.why for entry in holding):
         return (
-            "delete those values, or have the application write them under the new key; or, in the platform's tables,"
-            " declare those fields in callctl.yaml under `secrets:`, and run callctl rotate-secrets; then retire it"
+            "delete those values, or have the application write them under the new key; or declare "
+            "those fields of the platform's tables in callctl.yaml under `secrets:` and run callctl rotate-secrets"
         )
-    return "run callctl rotate-secrets --status to see those values; fix them or write them again, then retire it"
+    return (
+        "fix or rewrite the values that callctl rotate-secrets --status lists, then run callctl keys retire {id} again"
+    )
 
 
 def _record(
@@ -288,7 +289,7 @@ def _record(
 
 
 def _warnings(taken_at: datetime | None, id: str, rotated_at: datetime | None) -> Iterator[str]:
-    """What no scan of this database can say."""
+    """Yield warnings about backups, which no scan of this database reaches."""
     keep = f"do not destroy key {id} while a backup that needs it is kept"
     if taken_at is None:
         yield f"callctl does not know when the last backup was taken (callctl backup, or --backup-taken-at); {keep}"

@@ -49,7 +49,7 @@ FIRST_ROWS = 5
 
 
 class Use(NamedTuple):
-    """What is counted together: where, which field, in which state, under which key and in which version.
+    """The group in which a value is counted: place, field, state, key and version.
 
     ``key`` is the id that the value names, or the key that opens it; None where neither is known. ``due``: a rotation
     would write it. ``unbound``: it would not, because the value is unbound in a bound field.
@@ -123,23 +123,23 @@ class Census:
     foreign: dict[tuple[str, str, str], Foreign] = field(default_factory=dict)
 
     def total(self, state: State) -> int:
-        """How many values are in a state."""
+        """Return the number of values in a state."""
         return sum(number for use, number in self.uses.items() if use.state == state)
 
     @property
     def left_count(self) -> int:
-        """How many values a rotation would leave as they are, and list."""
+        """The number of values that a rotation would leave as they are, and list."""
         kept = ("unreadable", "misshapen", "foreign")
         return sum(number for use, number in self.uses.items() if use.unbound or (use.state in kept and not use.due))
 
     @property
     def due(self) -> int:
-        """How many values a rotation would write."""
+        """The number of values that a rotation would write."""
         return sum(number for use, number in self.uses.items() if use.due)
 
     @property
     def unbound(self) -> int:
-        """How many values are unbound in a bound field."""
+        """The number of values that are unbound in a bound field."""
         return sum(number for use, number in self.uses.items() if use.unbound)
 
     def by_tenant(self) -> tuple[Tenant, ...]:
@@ -354,8 +354,10 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Planned:
-    """What is known before a rotation. ``counted`` is None where nothing was counted: then ``first`` says whether no
-    rotation of this database has finished yet. ``copies``: what fires on the rows written, and where plaintext is.
+    """The facts known before a rotation.
+
+    ``counted`` is None where nothing was counted: then ``first`` says whether no rotation of this database has finished
+    yet. ``copies``: what fires on the rows written, and where plaintext is.
     """
 
     counted: Census | None
@@ -364,7 +366,7 @@ class Planned:
 
     @property
     def plaintext(self) -> int | None:
-        """How many values are in plaintext; None where that is not known."""
+        """The number of values in plaintext; None if it is not known."""
         return None if self.counted is None else self.counted.total("plaintext")
 
 
@@ -391,7 +393,9 @@ def plan(
     count: bool = True,
     on_event: OnEvent = ignore,
 ) -> Planned:
-    """What a rotation would write, and what gets copies of it. Without ``count`` no row is read. Writes nothing.
+    """Return the values that a rotation would write, and the places that get copies of them.
+
+    Without ``count`` no row is read. Writes nothing.
 
     Raises ConfigError for the keys and the fields; Refused where this is no database to rotate, and where ``bind_new``
     names no row.

@@ -1,4 +1,4 @@
-"""Where copies of a plaintext are that a rotation encrypts: what the catalogs say, and what callctl knows of backups.
+"""Finds copies of a plaintext that a rotation encrypts, from the catalogs and callctl's record of backups.
 
 An UPDATE hands the row as it was to triggers and rules, and to logical replication where the replica identity is FULL.
 What was there before is in WAL, replicas and backups all the same.
@@ -60,7 +60,7 @@ class Copy:
 
 
 def copies(connection: Connection, settings: Settings, secret_tables: Iterable[SecretTable]) -> tuple[Copy, ...]:
-    """What fires on the rows that a rotation writes, and what holds or gets copies of their plaintext. Reads only.
+    """Find triggers and rules that fire on a rotation's writes, and places that hold or get copies. Reads only.
 
     What cannot be read within ``lock_timeout_ms``, or by this role, is ``unknown``.
     """
@@ -109,7 +109,7 @@ def _triggers(asked: _Asked) -> Iterator[Copy]:
         elif row["readable"]:
             description += " fires for each row written"
         else:
-            description += " fires for each row written; what it does with the old row cannot be read"
+            description += " fires for each row written; callctl cannot read what its function does with the old row"
         if row["inserts"]:
             description += f", and inserts into {', '.join(row['inserts'])}"
         yield Copy("trigger", row["relation"], row["name"], description)
@@ -126,7 +126,7 @@ def _rules(asked: _Asked) -> Iterator[Copy]:
 
 def _views(asked: _Asked) -> Iterator[Copy]:
     for row in asked.rows("views"):
-        description = f"materialized view {row['name']} holds values of {row['relation']} until it is refreshed"
+        description = f"materialized view {row['name']} holds values of {row['relation']} until the next REFRESH"
         yield Copy("materialized view", row["relation"], row["name"], description)
 
 
@@ -138,11 +138,12 @@ def _publications(asked: _Asked) -> Iterator[Copy]:
                 "publication",
                 table,
                 name,
-                f"publication {name} carries {table}: its subscribers have copies of the plaintext from before",
+                f"publication {name} includes {table}: its subscribers already have copies of the plaintext",
             )
         if row["whole_rows"]:
             description = (
-                f"replica identity FULL of {table}: every logical slot gets each row as it was, with its plaintext"
+                f"replica identity FULL of {table}: every logical slot gets the old version of each row,"
+                f" with its plaintext"
             )
             yield Copy("replica identity", table, None, description)
 
@@ -158,14 +159,14 @@ def _slots(asked: _Asked) -> Iterator[Copy]:
 def _replicas(asked: _Asked) -> Iterator[Copy]:
     for row in asked.rows("replicas"):
         for name in row["replicas"]:
-            description = f"{name} receives this server's changes, and has copies of the plaintext from before"
+            description = f"{name} receives this server's changes, and already has copies of the plaintext"
             yield Copy("replica", None, name, description)
         if row["archived"]:
-            yield Copy("archive", None, None, "the WAL archive holds plaintext from before (archive_mode is on)")
+            yield Copy("archive", None, None, "the WAL archive already holds plaintext (archive_mode is on)")
 
 
 def _backups(asked: _Asked, settings: Settings) -> Iterator[Copy]:
-    """How far back backups hold it, as far as callctl knows."""
+    """Return the age of the oldest known backup that contains the plaintext."""
     phrases = []
     rows = asked.rows("backups") if database.relation_exists(asked.connection, "callctl", "action") else []
     for row in rows:
@@ -175,7 +176,7 @@ def _backups(asked: _Asked, settings: Settings) -> Iterator[Copy]:
             phrases.append(f"callctl took {row['backups']:,}, from {_at(row['oldest'])} to {_at(row['newest'])}")
     if settings.backup_taken_at is not None:
         phrases.append(f"--backup-taken-at names one of {_at(settings.backup_taken_at)}")
-    known = "; ".join(phrases) if phrases else "callctl knows of none"
+    known = "; ".join(phrases) if phrases else "callctl has no record of a backup"
     yield Copy("backup", None, None, f"backups hold the plaintext for as long as they are kept: {known}")
 
 

@@ -58,7 +58,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Scan:
-    """What was found, and what was not looked into; ``tables`` in ``schemas`` were read to their end."""
+    """The result of a scan; ``tables`` in ``schemas`` were read completely."""
 
     places: tuple[Outside, ...]
     not_looked_into: tuple[NotLookedInto, ...]
@@ -132,7 +132,7 @@ def settled_scan(
     scanner.look_again([table for table in tables if table.version in scanner.read], horizon)
     tables, unscanned = tables_to_scan(connection, settings)
     unscanned += [
-        NotLookedInto(table.full_name, "it was made or rewritten while the scan was under way")
+        NotLookedInto(table.full_name, "it was created or rewritten during the scan")
         for table in tables
         if table.version not in scanner.read
     ]
@@ -194,20 +194,19 @@ class _Scanner:
         def changed(table: Table, told: Callable[[int], None]) -> None:
             if not self._attempt(table, where, SNAPSHOT_MS, again=True):
                 raise _NotScanned(
-                    "the rows that were written while the scan was under way take longer than"
-                    f" {SNAPSHOT_MS // 1000} s to find"
+                    f"finding the rows that were written during the scan takes longer than {SNAPSHOT_MS // 1000} s"
                 )
             told(table.pages)
 
         self._each([table for table in tables if table.oid not in self._left], "look again", changed)
 
     def places(self, tables: Iterable[Table]) -> Iterator[Outside]:
-        """What was found in these tables."""
+        """Yield the values found in these tables."""
         for table in tables:
             yield from self._finder.by_table.get(table.oid, {}).values()
 
     def result(self, tables: list[Table], unscanned: list[NotLookedInto]) -> Scan:
-        """What was found in these tables; ``unscanned`` was not looked into before."""
+        """Return the result for these tables; ``unscanned`` were skipped before."""
         for table in tables:
             if table.oid in self._left:
                 unscanned.append(NotLookedInto(table.full_name, self._left[table.oid]))
@@ -269,7 +268,7 @@ class _Scanner:
             if deadline is not None:
                 milliseconds = min(milliseconds, round((deadline - began) * 1000))
             if milliseconds <= 0:
-                raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout")
+                raise _NotScanned("the scan of it takes longer than statement_timeout")
             past = min(start + size, total)
             everything = start == 0 and past == total
             if not self._attempt(table, None if everything else pages(self._connection, start, past), milliseconds):
@@ -286,14 +285,14 @@ class _Scanner:
                 size = min(size * 2, MOST_PAGES)
 
     def _pages(self, table: Table) -> int:
-        """How large it is now: rows that come later are on later pages, or written since."""
+        """Return the present size in pages: later rows are on later pages, or were written since."""
         milliseconds = self._timeout_ms or SNAPSHOT_MS
         try:
             with self._reading(milliseconds):
                 query = read_sql("secrets/inventory/scan/pages.sql")
                 return int(database.value(self._connection, query, {"oid": table.oid}) or 0)
         except _TooLong:
-            raise _NotScanned("it was not scanned to its end: it takes longer than statement_timeout") from None
+            raise _NotScanned("the scan of it takes longer than statement_timeout") from None
 
     def _attempt(self, table: Table, where: sql.Composable | None, milliseconds: int, *, again: bool = False) -> bool:
         """Look at the rows of which ``where`` holds; whether that took no longer. Raises _NotScanned."""
@@ -367,7 +366,7 @@ class _Reading:
 
 
 def warnings(scanned: Scan) -> Iterable[str]:
-    """What a person should read of it: a line each, without a value."""
+    """Yield a line for each thing that a person should read, without a value."""
     for outside in scanned.places:
         rows = f"row {', '.join(outside.rows)}{' and others' if outside.values > len(outside.rows) else ''}"
         place = f"{outside.table}, {outside.field}, {rows}"
@@ -384,7 +383,7 @@ def warnings(scanned: Scan) -> Iterable[str]:
         by_reason.setdefault(table.why, []).append(table.name)
     for why, names in by_reason.items():
         others = f" and {len(names) - SAMPLE:,} more" if len(names) > SAMPLE else ""
-        yield f"not looked into: {', '.join(names[:SAMPLE])}{others}: {why}"
+        yield f"not scanned: {', '.join(names[:SAMPLE])}{others}: {why}"
 
 
 # The scan for secrets outside the declared fields, on a session and a thread of its own while a rotation works.

@@ -236,7 +236,7 @@ def rows_statement(
 
 
 def is_saved(table: Table) -> bool:
-    """Whether its rows are what callctl saved of another table's."""
+    """Return whether its rows are what callctl saved of another table's."""
     return naming.is_saved(table.schema, table.name)
 
 
@@ -362,7 +362,7 @@ class Finder:
         self.unread: dict[int, Counter[str]] = {}
 
     def has_plaintext(self, table: Table) -> bool:
-        """Whether plaintext is looked for in it: elsewhere callctl does not know what is a secret."""
+        """Return whether plaintext is looked for in it: elsewhere callctl does not know what is a secret."""
         return table.is_platforms or is_saved(table) or (table.schema == STORE and table.declared_as is not None)
 
     def columns(self, table: Table) -> tuple[Column, ...]:
@@ -392,7 +392,7 @@ class Finder:
         self.unread.setdefault(table.oid, Counter()).update(self._new_unread)
 
     def forget(self, table: Table) -> None:
-        """What was found in a table that is read from its beginning."""
+        """Forget the values found in a table, which is then read from its beginning."""
         self.by_table.pop(table.oid, None)
         self.unread.pop(table.oid, None)
 
@@ -491,7 +491,7 @@ class Finder:
 
 
 def _shown(table: Table, base: list[str] | None) -> str:
-    """What a table is called: the platform's by its name alone."""
+    """Return a table's name for messages: a platform table without its schema."""
     if base is not None:
         return f"{table.name} of {base[0]}"
     if table.schema == STORE and table.declared_as is not None:

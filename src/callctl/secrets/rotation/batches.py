@@ -178,7 +178,7 @@ class Batch:
         return frozenset([self.rows[index].version for index in chosen])
 
     def of(self, versions: Collection[str]) -> Iterator[Reencrypted]:
-        """What is done about the rows with these versions."""
+        """Return the decisions about the rows with these versions."""
         return (result for row, result in zip(self.rows, self.results, strict=True) if row.version in versions)
 
     def keys(self, lost: Collection[str]) -> list[str]:
@@ -222,8 +222,10 @@ class Batch:
         return parts, values
 
     def kinds(self, chosen: Sequence[int]) -> tuple[list[list[dict[str, Any]]], bytes]:
-        """What these rows count for, if not all of them are written: each kind of row once, as :meth:`Tally.as_json`
-        has changes; and a parameter with the position of each row's kind there.
+        """Return the changes that these rows count for if not all of them are written.
+
+        Each kind of row is there once, as :meth:`Tally.as_json` has changes, with a parameter that has the position of
+        each row's kind.
         """
         known: dict[tuple[Change, ...], int] = {}
         numbers = [known.setdefault(self.results[index].changes, len(known)) for index in chosen]
@@ -276,7 +278,7 @@ class Swaps:
     def prepared(
         self, secret_table: SecretTable, rows: Sequence[Row], now_and_then: Callable[[], None] = lambda: None
     ) -> Batch:
-        """What is to be done about rows. Raises StepFailed where the check of a result fails."""
+        """Return the decisions about rows. Raises StepFailed where the check of a result fails."""
         results: list[Reencrypted] = []
         try:
             for start in range(0, len(rows), TAKE_IN):
@@ -465,7 +467,7 @@ class Swaps:
         batch = self.prepared(secret_table, [as_row(row) for row in rows])
         if leave:
             return tally, batch.unwritten(
-                f"too slow: writing the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
+                f"too slow: the write of the row took longer than {most_ms / 1000:g} s (--statement-timeout)"
             )
         written = self._update(batch, changed := batch.changed())
         swallowed = batch.keys(batch.versions(changed) - written)

@@ -25,8 +25,9 @@ RANGE_ROWS = 20_000
 
 @dataclass
 class Tally:
-    """What has been counted: rows read and written, values by what they were under before; and by their type accounts
-    whose credentials have not the shape of it.
+    """Counts rows read and written, and values by their earlier state.
+
+    Also counts, by type, the accounts whose credentials do not have the type's shape.
     """
 
     read: int = 0

@@ -64,7 +64,7 @@ class Watch:
         self._named: set[int] = set()
 
     def remaining(self) -> int:
-        """How many ranges are not done; tells how far it has come."""
+        """Return the number of ranges that are not done, and report the progress."""
         return self._look()[2]
 
     def between(self, started: list[Other]) -> None:
@@ -186,12 +186,12 @@ class Rotated:
 
     @property
     def plaintext(self) -> int:
-        """How many values were in plaintext before."""
+        """The number of values that were in plaintext before."""
         return sum(change.values for change in self.changed if change.was == PLAINTEXT)
 
     @property
     def values(self) -> int:
-        """How many values were encrypted under the primary key."""
+        """The number of values that were encrypted under the primary key."""
         return sum(change.values for change in self.changed)
 
 
@@ -253,7 +253,7 @@ def rotate(
             stands = State("partly done", f"{progress[-1][0]:,} of {progress[-1][1]:,} rows are done")
         raise Interrupted(
             Code.INTERRUPTED,
-            f"interrupted; {stands}, and every value can be read",
+            f"interrupted; {stands}, and every value can be decrypted",
             hint="run the same command again to resume",
             state=stands,
         ) from None
@@ -315,14 +315,14 @@ def _begin(
             continue
         number, to_key, old_binding, fields, client = row
         if {"to_key": to_key, "binding": old_binding, "fields": fields} == wanted:
-            on_event(Notice(f"resuming rotation {number}, begun by {client}"))
+            on_event(Notice(f"resuming rotation {number}, which {client} began"))
             return int(number), True
         give_up = partial(_give_up, connection, row)
         in_transaction(connection, settings, give_up, awaited="another rotation to end", shared=True, on_event=on_event)
-        on_event(Notice(f"rotation {number} to key {to_key} was not finished; this one takes its place"))
+        on_event(Notice(f"rotation {number} to key {to_key} was not finished; this rotation replaces it"))
     raise StepFailed(
         Code.ROTATION_BUSY,
-        "cannot begin: other rotations begin and end all the time",
+        "cannot begin: another rotation began at each of callctl's attempts",
         hint="run the same command again",
         state=UNCHANGED,
     )
@@ -350,8 +350,9 @@ def _give_up(connection: Connection, row: tuple[Any, ...]) -> None:
         raise WorkLockBusy(
             lambda: LockHeld(
                 Code.ROTATION_BUSY,
-                f"another callctl is at work at rotation {number} to key {to_key}, begun by {client}",
-                hint="wait for that rotation to finish, or join it: run the command with the same keys and options",
+                f"another callctl is running rotation {number} to key {to_key}, which {client} began",
+                hint="wait for that rotation to finish, or join it by running the command with the same keys and"
+                " options",
             )
         )
     connection.execute(read_sql("secrets/rotation/give_up.sql"), {"rotation": number})

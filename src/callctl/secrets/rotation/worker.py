@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection
 
 
-STATE = State("partly done", "the current batch was rolled back, earlier ones are committed; every value can be read")
+STATE = State(
+    "partly done", "the current batch was rolled back, earlier batches are committed; every value can be decrypted"
+)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a process has to know."""
+    """The input of a process of a rotation."""
 
     settings: Settings
     rotation: int
@@ -181,7 +183,7 @@ def others(job: Job, number: int) -> Iterator[list[Other]]:
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """What is started meanwhile hears of no Ctrl-C until it is ready to ignore it, not while it still imports."""
+    """Start processes that ignore Ctrl-C from their first moment, even while they import."""
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):
@@ -211,7 +213,7 @@ def heard(started: list[Other], on_event: OnEvent) -> None:
             other.over = True
             other.process.join()
             code = other.process.exitcode
-            on_event(Notice(f"one of the processes ended before its time ({_how(code)}); the others do its work"))
+            on_event(Notice(f"a process of the rotation ended early ({_how(code)}); the others do its work"))
 
 
 def _how(code: int | None) -> str:
@@ -219,7 +221,7 @@ def _how(code: int | None) -> str:
 
 
 def _main(pipe: Pipe, job: Job) -> None:
-    """What a process started by :func:`others` does."""
+    """Run one process that :func:`others` started."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it decides

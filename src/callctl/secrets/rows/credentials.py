@@ -50,10 +50,10 @@ SHAPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 def problems(account_type: str, credentials: object) -> tuple[tuple[str, Trouble], ...]:
-    """Where the credentials of an account differ from its type's shape: each path with what is wrong there.
+    """Yield the differences between the credentials of an account and its type's shape: each path with its fault.
 
-    Null counts as missing. Whether an object in place of a secret is an envelope that opens is not asked here.
-    Of an account type that the specification does not have there is nothing to say.
+    Null counts as missing. Whether an object in place of a secret is an envelope that opens is not asked here. Of an
+    account type that the specification does not have there is nothing to say.
     """
     shape = SHAPES.get(account_type)
     return () if shape is None else tuple(_object("credentials", shape, credentials))
@@ -65,7 +65,7 @@ _MOST_KNOWN = 4_096
 
 
 def fit(account_type: str, credentials: Mapping[str, Any]) -> bool:
-    """Whether there are no :func:`problems`. For a loop over very many, most of them alike."""
+    """Return whether there are no :func:`problems`. For a loop over very many, most of them alike."""
     types = tuple(map(type, credentials.values()))
     alike = (account_type, (tuple(credentials), types, _in_lists(credentials) if list in types else None))
     known = _known.get(alike)
@@ -129,7 +129,7 @@ Stray = tuple[str, str]
 
 
 def could_hold(value: Any) -> bool:
-    """Whether there is a text or a number anywhere in a value."""
+    """Return whether there is a text or a number anywhere in a value."""
     if isinstance(value, dict | list):
         return any(map(could_hold, value.values() if isinstance(value, dict) else value))
     return value is not None and value != "" and not isinstance(value, bool)
@@ -143,11 +143,11 @@ def strays(
     *,
     whatever: bool = False,
 ) -> list[Stray]:
-    """Where the document of a column could hold a secret that none of its ``fields`` reaches: each place once.
+    """Yield the places in a column's document that could hold a secret outside of its ``fields``, each once.
 
     That is so where a path meets another type than it says; and, in the credentials of an account, under the name of a
-    secret in a place that no path leads to. ``whatever`` the texts there are: also where these hold nothing, or hold
-    an envelope, and those of a like document may be plaintext.
+    secret in a place that no path leads to. ``whatever`` the texts there are: also where these hold nothing, or hold an
+    envelope, and those of a like document may be plaintext.
     """
     paths = [secret_field for secret_field in fields if secret_field.path]
     reasons: dict[str, str] = {}
@@ -168,7 +168,7 @@ def strays(
 
 
 def _other_types(value: Any, path: tuple[str, ...], place: str) -> Iterator[tuple[str, Any, str]]:
-    """Where a path meets another type than it says: the place, what is there, and what should be."""
+    """Yield the places at which a path meets another type than it says: place, present type, expected type."""
     if not path or value is None:
         return
     name, *rest = path

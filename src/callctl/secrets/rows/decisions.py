@@ -1,4 +1,7 @@
-"""What each secret of some rows is, what it holds, and what a rotation does about it. The one place that decides."""
+"""Decides about each secret of some rows: its state, its plaintext, and the action of a rotation.
+
+The one place that decides.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class Decider:
         self._encrypt_foreign = encrypt_foreign
 
     def decided(self, secret_table: SecretTable, row: Row) -> Decided:
-        """What is in a row, and what becomes of it."""
+        """Return the secrets of a row and the action for each."""
         account_type = row.account_type
         roots: list[Any] = []
         secrets: list[Secret] = []
@@ -147,7 +150,7 @@ class Decider:
 
 
 def is_plaintext(text: str) -> bool:
-    """Whether a secret's text is neither an envelope nor holds a piece of one, and no other tool's ciphertext."""
+    """Return whether a secret's text is not an envelope, contains no part of one, and is no other tool's ciphertext."""
     try:
         return read_envelope(text) is None and foreign(text) is None
     except Malformed:
@@ -155,7 +158,7 @@ def is_plaintext(text: str) -> bool:
 
 
 def place(secret_table: SecretTable, secret: Secret) -> Place:
-    """Where a secret is, as an envelope of version 2 has it."""
+    """Return the place of a secret, as an envelope of version 2 has it."""
     return Place(secret.row.company_id, secret_table.table, secret.row.row_id, secret.path)
 
 
@@ -166,9 +169,9 @@ def _left(path: str, state: State, reason: str) -> Secret:
     return secret
 
 
-NOT_UTF8 = "it holds bytes that are not UTF-8, and an envelope holds UTF-8"
+NOT_UTF8 = "it has bytes that are not UTF-8, and an envelope needs UTF-8"
 
 
 def foreign_text(form: str) -> str:
-    """What is said of a value that has the ``form`` of another tool's ciphertext, and was left."""
-    return f"it has the form of ciphertext of {form}, and is not encrypted again without --encrypt-foreign"
+    """Return the reason for leaving a value that has the ``form`` of another tool's ciphertext."""
+    return f"it looks like ciphertext of {form}; only --encrypt-foreign encrypts it again"

@@ -86,7 +86,7 @@ class Member(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How some values of a column are written.
+    """The way in which some values of a column are written.
 
     ``take`` are the groups of ``match`` with IV, ciphertext and tag of each envelope; ``plain`` those with plaintext,
     as JSON has it if ``quoted``. ``secrets`` are in that order. ``members`` are those of a document that hold any.
@@ -167,7 +167,7 @@ class _Making:
         return rf"\{{{', '.join(texts)}\}}"
 
     def form(self, match: Callable[[str], re.Match[str] | None], misshapen: bool) -> Form:
-        """What has been met, envelopes first."""
+        """Return the forms met so far, envelopes first."""
         order = sorted(range(len(self._met)), key=lambda index: self._met[index][0].version == 0)
         number = {old: new for new, old in enumerate(order)} | {-1: -1}
         met = [self._met[index] for index in order]
@@ -343,7 +343,7 @@ class Quick:
     def reencrypt(
         self, secret_table: SecretTable, rows: Sequence[Row], leave: Collection[int] = frozenset()
     ) -> list[Reencrypted | None]:
-        """What each row needs; None for one that is not for here, as those to ``leave`` are, by their position.
+        """Return the changes of each row; None for a row of another path, such as the positions in ``leave``.
 
         Raises NotTheSame where the check of a result fails, and what ``allow`` raises.
         """
@@ -540,7 +540,7 @@ def _spread(data: Mapping[int, bytes], number: int) -> list[bytes | None]:
 
 
 def _written(form: Form, due: Sequence[int]) -> tuple[str, tuple[int, ...]]:
-    """What is written of a column, and the groups of what stays in it: see :class:`_Known`.
+    """Return the new text of a column, and the groups that stay in it: see :class:`_Known`.
 
     Of a document the members that are a secret each; and those that hold some, with new envelopes in their own text. No
     more of it is sent than it takes: the rest of it may be an undeclared secret.

@@ -59,7 +59,7 @@ class Reencrypter:
         self._quick = Quick(ring, self._decider, self._encrypter, self._allow)
 
     def reencrypt(self, secret_table: SecretTable, rows: Sequence[Row]) -> list[Reencrypted]:
-        """What each row needs; some dozens together take less time for each.
+        """Return the changes of each row; some dozens of rows together take less time for each.
 
         Raises NotTheSame where the check of a result fails, and what the allowance raises.
         """

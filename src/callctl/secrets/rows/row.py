@@ -54,8 +54,10 @@ class RowName(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What a rotation does about versions. ``bound``: the fields that an earlier one has bound; ``named``: the rows
-    whose unbound values an operator wants bound.
+    """The rule of a rotation about envelope versions.
+
+    ``bound``: the fields that an earlier one has bound; ``named``: the rows whose unbound values an operator wants
+    bound.
     """
 
     binding: Binding = "keep"
@@ -63,7 +65,7 @@ class Rule:
     named: frozenset[RowName] = frozenset()
 
     def requires_bound(self, table: str, account_type: str | None, path: str) -> bool:
-        """Whether an unbound value of this field is left as it is, unless its row is named."""
+        """Return whether an unbound value of this field is left as it is, unless its row is named."""
         if self.binding == "unbind" or not self.bound:
             return False
         return FieldName(table, "", path) in self.bound or FieldName(table, account_type or "", path) in self.bound
@@ -93,7 +95,7 @@ def unbound(version: int | None, key_id: str | None, foreign: str | None = None)
     plaintext, or in the form of ``foreign``, which is another tool's ciphertext.
     """
     if foreign is not None:
-        return f"{UNBOUND}: ciphertext of {foreign} in a bound field; --bind-new binds it with --encrypt-foreign only"
+        return f"{UNBOUND}: ciphertext of {foreign} in a bound field; --bind-new binds it only with --encrypt-foreign"
     if version is None:
         return f"{UNBOUND}: plaintext in a bound field"
     form = f"version {version}" if version else "an envelope without a version"
@@ -290,7 +292,7 @@ class Part:
         return root, [Secret(*location, False) for location in walk(root, self.of_type(account_type))]
 
     def strays(self, root: Any, account_type: str | None, *, whatever: bool = False) -> list[Stray]:
-        """Where the column's value, taken apart, could hold a secret that no path reaches: see :func:`strays`."""
+        """The places in the parsed column that could hold a secret and that no path reaches: see :func:`strays`."""
         fields = self.of_type(account_type)
         if self.form == "text" or self._whole:
             return []
@@ -321,7 +323,7 @@ class Part:
         return found
 
     def written(self, root: Any, changed: Iterable[Secret]) -> Any:
-        """What is written where some of its secrets have been replaced: as little as it takes."""
+        """Return the smallest text to write after some of its secrets were replaced."""
         if self.form == "value":
             if self._whole:
                 return root[0]
@@ -422,7 +424,7 @@ class Failure(NamedTuple):
 
 
 class Reencrypted(NamedTuple):
-    """What is to be done about one row: a new text for each column, or None to leave it.
+    """The changes of one row: a new text for each column, or None to leave the column.
 
     ``misshapen`` is the account type whose shape its credentials do not have: see credentials.problems.
     """

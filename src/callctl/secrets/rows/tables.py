@@ -1,4 +1,4 @@
-"""Where declared secrets may be: live and archived tables, saved values, kept secrets; bound fields, unmatched ones."""
+"""Finds the places of declared secrets: live and archived tables, saved values, kept secrets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Kept:
 
 
 def keeps_webhook_secrets(connection: Connection) -> bool:
-    """Whether callctl's schema has a place for them; an older one has none."""
+    """Return whether callctl's schema has a place for them; an older one has none."""
     return database.relation_exists(connection, "callctl", "kept_webhook_secret")
 
 
@@ -81,7 +81,7 @@ _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary 
 
 
 def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTable, ...]:
-    """Where declared secrets are in this database, in the order of their tables' names.
+    """Return the tables with declared secrets in this database, in the order of their names.
 
     Raises Refused where a declared column cannot hold an envelope, where this is no database of the platform's, where
     there is no such place, and where one cannot be gone through, naming it; ConfigError where a field of callctl.yaml
@@ -117,7 +117,8 @@ def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTab
     if not found_tables:
         raise Refused(
             Code.STEP_NOT_APPLIED,
-            f"schema {settings.schema} has no integration_accounts and no other declared field, and no archive of them",
+            f"schema {settings.schema} has no table integration_accounts, no other declared field, and no archive of"
+            f" such a table",
             hint="run callctl migrate up first, or declare fields in callctl.yaml under `secrets:`",
         )
     if has_store and keeps_webhook_secrets(connection):
@@ -167,7 +168,7 @@ def _assert_writable(connection: Connection, found_tables: Iterable[SecretTable]
         raise Refused(
             Code.FIELD_UNFIT,
             f"the declared field {field} cannot be encrypted: {why}",
-            hint="take the field out of callctl.yaml, or change the column",
+            hint="remove the field from callctl.yaml, or change the column",
         )
 
 
@@ -179,9 +180,9 @@ def _absent_table(connection: Connection, settings: Settings, table: str) -> tup
         if name != table:
             continue
         if parent is not None:
-            return f"{table} is a partition of {parent}, which is the table to name", {parent}
+            return f"{table} is a partition: name its parent, {parent}", {parent}
         if name not in names:
-            return f"{table} is a {kind}, and not a table", names
+            return f"{table} is a {kind}, not a table", names
         return f"table {table} has no columns", names
     return f"schema {settings.schema} has no table {table}", names
 
@@ -197,9 +198,9 @@ def _of_table(
     if len(keys) != 1:
         raise Refused(
             Code.FIELD_UNFIT,
-            f"table {schema}.{table} has {'no primary key' if not keys else 'a primary key of several columns'}, and"
-            " callctl goes through a table of secrets by its primary key",
-            hint="give it a primary key of one column, or take its fields out of callctl.yaml",
+            f"table {schema}.{table} has {'no primary key' if not keys else 'a primary key of several columns'}, "
+            "and callctl needs a primary key of one column to read a table of secrets",
+            hint="give the table a primary key of one column, or remove its fields from callctl.yaml",
         )
     key = _column(keys[0])
     return SecretTable(
@@ -243,7 +244,7 @@ def _saved(
     fields: Iterable[SecretField],
     relations: Mapping[tuple[str, str], _Columns],
 ) -> list[SecretTable]:
-    """What callctl saved of tables with declared fields: whole rows, and values of settings."""
+    """Return callctl's saved rows and saved setting values of tables with declared fields."""
     by_table: dict[str, list[SecretField]] = {}
     for field in fields:
         by_table.setdefault(field.table, []).append(field)
@@ -411,7 +412,7 @@ def merged(name: str, secret_table: SecretTable, parts: Sequence[int], first: in
 
 
 def _stored(part: Part, meant: str) -> str:
-    """Whether a column holds what was meant; of text to the last byte, whatever its collation takes for equal."""
+    """Return whether a column holds the intended value; text is compared byte by byte, whatever its collation."""
     column = f"t.{_quoted(part.column)}"
     if part.form == "text":
         return f'{column}::text COLLATE "C" IS NOT DISTINCT FROM ({meant})::text COLLATE "C"'
@@ -419,7 +420,7 @@ def _stored(part: Part, meant: str) -> str:
 
 
 class OtherCompanies:
-    """Where a bound value may have come from that does not open: the same row, under another company."""
+    """The possible origins of a bound value that does not decrypt: the same row under another company."""
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         """The connection is used when the first value is asked about; it is to have nothing else to do then."""
@@ -508,9 +509,9 @@ def named_rows(
     if not searched:
         raise Refused(
             Code.BIND_NEW,
-            "--bind-new is for rows that came after a rotation with --bind, and no field of this database is recorded"
-            " as bound; nothing was changed",
-            hint="run callctl rotate-secrets --bind without --bind-new: the first time, it binds every value",
+            "--bind-new is for rows that are newer than a rotation with --bind, and no field of this database "
+            "is recorded as bound; nothing was changed",
+            hint="run callctl rotate-secrets --bind without --bind-new: the first run binds every value",
         )
     wanted = {name: _parsed(name, tables) for name in names}
     ids = sorted({row_id for _, row_id in wanted.values()})
@@ -526,13 +527,14 @@ def named_rows(
             raise Refused(
                 Code.BIND_NEW,
                 f"--bind-new {name}: no row of {where} has the id {row_id}; nothing was changed",
-                hint="callctl rotate-secrets --status lists the rows with unbound values, and their ids",
+                hint="run callctl rotate-secrets --status to list the rows with unbound values and their ids",
             )
         if len(there) > 1:
             raise Refused(
                 Code.BIND_NEW,
-                f"--bind-new {name}: tables {' and '.join(there)} have a row of that id; nothing was changed",
-                hint=f"name the table too: --bind-new {there[0]}:{row_id}",
+                f"--bind-new {name}: more than one table has a row of that id ({', '.join(there)}); nothing was"
+                f" changed",
+                hint=f"add the table: --bind-new {there[0]}:{row_id}",
             )
         rows.add(RowName(there[0], row_id))
     return frozenset(rows)
@@ -586,8 +588,9 @@ def assert_matched(connection: Connection, settings: Settings, secret_tables: Se
         except psycopg.errors.QueryCanceled:
             raise Refused(
                 Code.STATEMENT_TIMEOUT,
-                f"no answer in time whether a row of {field.table} has {field.text}",
-                hint="--statement-timeout sets how long one query may take; `optional: true` leaves this one out",
+                f"timed out while searching {field.table} for a row with {field.text}",
+                hint="set a longer --statement-timeout, the limit of one query, or add `optional: true` to skip this"
+                " check",
             ) from None
         if problem:
             problems.append(f"secrets.fields[{number}] matches nothing: {problem}")
@@ -595,7 +598,8 @@ def assert_matched(connection: Connection, settings: Settings, secret_tables: Se
         raise ConfigError(
             Code.FIELD_UNKNOWN,
             f"callctl.yaml: {'; '.join(problems)}",
-            hint="fix the fields in callctl.yaml under `secrets:`, or add `optional: true` to one that no row has yet",
+            hint="fix the fields in callctl.yaml under `secrets:`, or add `optional: true` to a field that no row"
+            " has yet",
         )
 
 
@@ -610,7 +614,7 @@ def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[
         wanted = {"account_type": field.account_type}
         rows = [_row(connection, "account_types", secret_table, wanted) for secret_table, _ in places]
         if any(there for there, _ in rows) and not any(of_type for _, of_type in rows):
-            return f"{field.table} has rows, and none has the account_type {field.account_type}"
+            return f"{field.table} has rows, but no row has the account_type {field.account_type}"
     if not field.path:
         return None
     documents = [(secret_table, *location) for secret_table, part in places for location in _document(field, part)]
@@ -627,7 +631,7 @@ def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[
     if missing < reached or reached < 0:
         return None
     within = ".".join((field.column, *field.path[:reached])).replace(f".{ARRAY}", ARRAY)
-    return f"{within} of {field.table} has members, and in no row the member {field.path[reached]}"
+    return f"{within} of {field.table} has members, but no row has the member {field.path[reached]}"
 
 
 def _numbers(row: Sequence[int | None]) -> Iterator[int]:
@@ -635,7 +639,7 @@ def _numbers(row: Sequence[int | None]) -> Iterator[int]:
 
 
 def _document(field: SecretField, part: Part) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Where the document of a field is, as SQL about the row ``t``, and the rest of the path from there."""
+    """Return the place of a field's document as SQL about the row ``t``, and the rest of the path from there."""
     from psycopg import sql
 
     if part.form == "json":

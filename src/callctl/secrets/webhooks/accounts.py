@@ -1,4 +1,7 @@
-"""Which accounts a run about webhook secrets is to write, and how far such a run has come. Never a value."""
+"""Selects the accounts of a run about webhook secrets, and records the progress of the run.
+
+Never a value. Never a value.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ CHOSEN = {"new": "secrets/webhooks/chosen.sql", "back": "secrets/webhooks/chosen
 
 
 class Scope(NamedTuple):
-    """Which accounts: one, those of one company, or all. Ids are UUIDs as PostgreSQL prints them."""
+    """The chosen accounts: one, those of one company, or all.
+
+    Ids are UUIDs as PostgreSQL prints them. Ids are UUIDs as PostgreSQL prints them.
+    """
 
     account: str | None = None
     company: str | None = None
@@ -65,7 +71,7 @@ class NotPutBack:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a run would do: nothing was changed. ``deleted`` are soft-deleted, ``without`` have no webhook secret."""
+    """The plan of a run; nothing was changed. ``deleted`` are soft-deleted, ``without`` have no webhook secret."""
 
     direction: Direction
     scope: str
@@ -107,8 +113,8 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
     if direction == "back":
         return Refused(
             Code.NO_WEBHOOK_SECRET,
-            f"no webhook secret is kept of {scope.text}, or no longer; nothing was changed",
-            hint="run callctl rotate-secrets --status to see what is kept, and until when",
+            f"callctl keeps no webhook secret of {scope.text}; nothing was changed",
+            hint="run callctl rotate-secrets --status to see the kept webhook secrets and until when",
         )
     if scope.account and deleted:
         return Refused(
@@ -181,11 +187,11 @@ def begin_run(connection: Connection, direction: Direction, scope: str, key: str
             begun = Begun(id, started_at, counts.get("reached"), count)
             if count:
                 on_event(
-                    Notice(f"resuming run {id}, begun by {client}: {count:,} accounts are done, and stay as they are")
+                    Notice(f"resuming run {id}, which {client} began: {count:,} accounts are done and stay as they are")
                 )
         else:
             end_run(connection, id, "given up")
-            on_event(Notice(f"run {id} ({old_scope}) was not finished; this one takes its place"))
+            on_event(Notice(f"run {id} ({old_scope}) was not finished; this run replaces it"))
     if begun is not None:
         return begun
     values = {"kind": kind, "to_key": key, "scope": scope, "client": store.client(), "version": __version__}

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Done:
-    """What a run has done. ``before`` accounts were done by an earlier run that was stopped; they are not listed.
+    """The result of a run. ``before`` accounts were done by an earlier run that was stopped; they are not listed.
 
     ``keep_until`` is for the previous secrets of this run's ``accounts``; ``file`` holds their new ones.
     """
@@ -87,7 +87,7 @@ class Done:
 
 @dataclass
 class _Batch:
-    """What one transaction does: the accounts it writes and the values they get; those it leaves."""
+    """The work of one transaction: the accounts with their new values, and the accounts that it skips."""
 
     rows: list[tuple[Any, ...]]
     values: dict[str, str] = field(default_factory=dict, repr=False)
@@ -95,7 +95,7 @@ class _Batch:
 
 
 class Replacement:
-    """What :func:`replace` and :func:`put_back` of ``webhooks.replace`` do; with a file, the former."""
+    """The work of :func:`replace` (with a file) and of :func:`put_back`."""
 
     def __init__(
         self,
@@ -154,14 +154,15 @@ class Replacement:
         if self._file is not None:
             done += f", and their new secrets are in {self._file.path}"
         if uncertain:
-            return State("unknown", f"{done}; whether its last lines are in force, the next run finds out")
+            return State("unknown", f"{done}; the next run finds out whether the secrets of its last lines are stored")
         return State("partly done", done)
 
     def _again(self) -> str:
         if self._file is None:
-            return "run the same command again: it resumes from there"
+            return "run the same command again to resume"
         return (
-            "run the same command again with another file: it resumes from there, and its lines count before older ones"
+            "run the same command again with another file: it resumes, and for an account in both files the new"
+            " line counts"
         )
 
     def _run(self) -> Done:
@@ -308,7 +309,7 @@ class Replacement:
             number, company_then, encrypted, left_there = newest[id]
             reason = None
             if tables.digest(secret or "") != left_there:
-                reason = "its secret was changed since, not by callctl"
+                reason = "another program changed its secret since"
             elif company != company_then:
                 reason = "it belongs to another company now"
             else:
@@ -318,7 +319,7 @@ class Replacement:
                     batch.values[id] = self._opened(encrypted, Place(company, ACCOUNTS, id, WEBHOOK_SECRET.text))
                     used.append(number)
                 except (Malformed, NotDecrypted) as problem:
-                    reason = f"what is kept does not open: {problem}"
+                    reason = f"the kept secret does not decrypt: {problem}"
             if reason is not None:
                 batch.not_put_back.append(NotPutBack(id, reason))
         self._write(batch)
@@ -332,7 +333,7 @@ class Replacement:
             return None
         if envelope is None or envelope.version in LABELS or not rule.requires_bound(KEPT, None, WEBHOOK_SECRET.text):
             return None
-        return f"what is kept is {unbound(envelope.version, envelope.key_id)}"
+        return f"the kept secret is {unbound(envelope.version, envelope.key_id)}"
 
     def _opened(self, encrypted: str, place: Place) -> str:
         envelope = read_envelope(encrypted)
@@ -360,7 +361,7 @@ class Replacement:
             raise StepFailed(
                 Code.ROUND_TRIP_FAILED,
                 "a webhook secret did not decrypt to the original plaintext; the batch was not written",
-                hint="report this: a bug in callctl, or the memory of this machine is faulty; earlier batches stay",
+                hint="report this as a bug in callctl, or check this machine's memory; earlier batches are committed",
                 state=State("partly done"),
             )
 
@@ -410,8 +411,8 @@ def _at_work(
         key_ledger.assert_known(connection, ring)
         held = LockHeld(
             Code.LOCK_HELD,
-            "another callctl is replacing webhook secrets, or putting them back",
-            hint="wait for it to finish, or run with --wait",
+            "another callctl is replacing or restoring webhook secrets",
+            hint="wait for that callctl to finish, or run with --wait",
         )
         awaited = "another callctl to finish"
         lock_alone(connection, settings, WEBHOOK_CLASS, wait=wait, held=held, awaited=awaited, on_event=on_event)

@@ -181,7 +181,7 @@ def test_a_store_that_the_role_may_not_read_is_a_finding(documented: str, role: 
         connection.execute(f"ALTER ROLE {role} LOGIN; SET ROLE {role}_owner")
         connection.execute(schema_sql())
         connection.execute("RESET ROLE; GRANT CREATE ON SCHEMA public TO " + role)
-        message = f"callctl's own schema here belongs to role {role}_owner, and role {role} may not read it"
+        message = f"role {role} may not read schema callctl, which role {role}_owner owns"
         for run in (migrate.up, partial(migrate.down, to=0)):
             with pytest.raises(Unreadable, match=message) as refused:
                 run(role_settings)
