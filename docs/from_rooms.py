@@ -19,6 +19,7 @@ ROOMS = (
     "loadtest",
     "tenants",
     "coderefs",
+    "forecast",
     "migration",
     "migration/run",
     "migration/checks",

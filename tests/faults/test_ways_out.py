@@ -124,7 +124,7 @@ def places(direction: Direction) -> list[tuple[int, int]]:
     found = [
         (step.number, group[0].number)
         for step in all_steps()
-        for group in runner._groups(step.script(direction).statements)
+        for group in runner.grouped(step.script(direction).statements)
         if group
     ]
     return found if THOROUGH else found[1::3]

@@ -113,6 +113,9 @@ def _changes(
         yield "before" if direction == "up" else "after", table, statement.sql
 
 
+# A query whose rows are what the statements above it have made: a plan shows the query.
+_LATE = "callctl.key_validations("
+
 # What a run would do on this database: the steps it would take, and each one's statements in the names found.
 
 
@@ -195,8 +198,9 @@ def plan(connection: Connection, settings: Settings, wish: Wish) -> Plan:
             statements: list[Statement] = []
             for statement in script.statements:
                 # Before there is a store there is nothing that such a query could be asked; nor before a shadow column
-                # is there, whose first statement writes down what they return.
-                known = has_store and (current.shadow or not shadowed)
+                # is there, whose first statement writes down what they return; nor for the keys that are to be
+                # validated, before the statements above have made them.
+                known = has_store and (current.shadow or not shadowed) and _LATE not in statement.sql
                 statements += runner.expand(connection, statement) if known else (statement,)
             columns = store.made_columns(connection, step.number) if has_store and direction == "down" else ()
             others = for_subscribers(statements, direction, current.naming, tables, columns)

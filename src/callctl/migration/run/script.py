@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from callctl.database.connection import Connection, Cursor
 
 SAMPLE = 5
+# A statement with one of these directives shares no transaction.
+ALONE = frozenset({"batched", "no-transaction"})
 # Behind the batches there are seldom more rows than these; their keys are held in memory.
 MOST_REMAINING = 10_000
 
@@ -50,7 +52,7 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
     checkpoints = store.checkpoints(run.connection, run.step, run.direction, script.sha256)
     changed = sum(reached.changed for reached in checkpoints.values())
     try:
-        groups = list(_groups(script.statements))
+        groups = list(grouped(script.statements))
         if not groups or _alone(groups[-1][0]):
             groups.append([])
         again = [statement for statement in script.statements if {"batched", "again"} <= statement.directives]
@@ -63,7 +65,7 @@ def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Ca
             finished = group and group[-1].number in checkpoints and checkpoints[group[-1].number].finished
             if finished and not last and not {"no-transaction", "again"} <= group[-1].directives:
                 continue
-            repeated = _repeated(again, group) if index == with_again else group
+            repeated = with_repeated(again, group) if index == with_again else group
             if last:
                 changed += _together(run, script, repeated, checks, record)
             elif "batched" in group[0].directives:
@@ -137,17 +139,17 @@ def _whole(run: Run, statement: Statement, *, batched: bool) -> int:
     return changed
 
 
-def _repeated(again: list[Statement], group: list[Statement]) -> list[Statement]:
+def with_repeated(again: list[Statement], group: list[Statement]) -> list[Statement]:
     """The transaction with what is repeated at its beginning: behind the lock that it may begin with."""
     locking = 1 if group and group[0].kind == "call" else 0
     return [*group[:locking], *again, *group[locking:]]
 
 
 def _alone(statement: Statement) -> bool:
-    return bool(statement.directives & {"batched", "no-transaction"})
+    return bool(statement.directives & ALONE)
 
 
-def _groups(statements: tuple[Statement, ...]) -> Iterator[list[Statement]]:
+def grouped(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
     """Statements that run together, in one transaction, which a ``commit`` ends; some run alone."""
     group: list[Statement] = []
     for statement in statements:
