@@ -36,6 +36,7 @@ from callctl.events import (
     StepStarted,
     Waiting,
 )
+from callctl.forecast.drift import Drift, DriftReport
 from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
 from callctl.loadtest.rows import documented_queries
 from callctl.loadtest.run import Leftover, Preview
@@ -51,6 +52,7 @@ from callctl.render import checks as render_checks
 from callctl.render import coderefs as render_code_refs
 from callctl.render import console as render
 from callctl.render import demo as render_demo
+from callctl.render import drift as render_drift
 from callctl.render import explain as render_explain
 from callctl.render import loadtest as render_loadtest
 from callctl.render import migration as render_answers
@@ -135,6 +137,30 @@ def _asked() -> None:
         (_ROW,),
     )
     render_checks.preflight([finding], [4, 5, 6], "json")
+
+
+def _diff() -> None:
+    render_drift.report(
+        DriftReport(
+            560,
+            tuple(step.number for step in all_steps()),
+            (),
+            (
+                Drift(
+                    "missing",
+                    "index chatapp.idx_calls_company_id",
+                    "missing",
+                    10,
+                    ("CREATE INDEX CONCURRENTLY idx_calls_company_id ON chatapp.calls USING btree (company_id)",),
+                    True,
+                    None,
+                    ("index chatapp.idx_calls_company_id", "missing"),
+                ),
+            ),
+            (),
+        ),
+        "json",
+    )
 
 
 def _verify() -> None:
@@ -519,6 +545,7 @@ _SAMPLES: dict[str, Callable[[], None]] = {
     "migrate-plan": _plan,
     "preflight": _asked,
     "verify": _verify,
+    "diff": _diff,
     "migrate-history": _history,
     "purge": _purge,
     "backup-dry-run": _backup_plan,

@@ -116,6 +116,7 @@ def test_every_command_that_the_page_lists(
     ask.document("preflight", "preflight --down")
     assert len(ask.document("migrate-history", "migrate history")["steps"]) == LAST
     ask.document("verify", "verify", 3)
+    ask.document("diff", "diff")
     ask.lines("migrate adopt --yes")
     ask.lines("migrate adopt --changed-records --yes")
 

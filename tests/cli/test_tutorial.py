@@ -33,6 +33,7 @@ HOW_TO: dict[str, str | tuple[str, ...] | None] = {
     "migrate-a-staging-copy": "--baseline deployed --rows 200",
     "call-settings": EITHER,
     "watch-accounts": EITHER,
+    "find-drift": EITHER,
     "pilot-companies": EITHER,
     "migrate-without-downtime": "--baseline deployed --rows 200",
     "roll-back": "--baseline deployed --rows 200",

@@ -147,6 +147,10 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
            format('ALTER TABLE %s SET %s', relation, upper(expected))
          WHEN kind = 'table' AND property = 'replica identity' AND expected = 'some' THEN format('ALTER TABLE %s REPLICA IDENTITY FULL', relation)
          WHEN problem = 'not gone' AND kind = 'trigger' THEN format('DROP TRIGGER %s ON %s', name, relation)
+         WHEN problem = 'added' AND "check" = 'additions' THEN CASE
+           WHEN kind = 'index' THEN format('DROP INDEX CONCURRENTLY IF EXISTS %s.%s', substring(relation FROM '^(?:"(?:[^"]|"")*"|[^."]*)'), name)
+           WHEN kind IN ('column', 'constraint') THEN format('ALTER TABLE %s DROP %s %s', relation, upper(kind), name)
+           WHEN kind IN ('trigger', 'rule', 'policy') THEN format('DROP %s %s ON %s', upper(kind), name, relation) END
          WHEN problem IN ('not gone', 'added', 'may swallow writes', 'not known whether it keeps the row', 'row-level security is on') THEN NULL
          WHEN kind = 'column' AND property = 'type' THEN format('ALTER TABLE %s ALTER COLUMN %s TYPE %s', relation, name, expected)
          WHEN kind = 'column' AND property = 'not null' THEN
@@ -164,6 +168,10 @@ SELECT "check", problem, concat_ws(' ', kind, CASE
          WHEN kind = 'constraint' AND EXISTS (  -- it has another name
            SELECT FROM difference AS d
            WHERE d."check" = 'store-additions' AND d.kind = difference.kind AND d.relation = difference.relation AND d.facts = difference.facts) THEN NULL
+         -- First for new rows; then for those that are there, behind a lock that reads and writes pass.
+         WHEN kind = 'constraint' AND problem = 'missing' AND facts ->> 'definition' ~ '^(CHECK|FOREIGN KEY) ' THEN
+           format('ALTER TABLE %1$s ADD CONSTRAINT %2$s %3$s NOT VALID; ALTER TABLE %1$s VALIDATE CONSTRAINT %2$s',
+                  relation, name, facts ->> 'definition')
          WHEN kind = 'constraint' THEN
            format('ALTER TABLE %s %sADD CONSTRAINT %s %s', relation,
                   CASE WHEN problem = 'differs' THEN format('DROP CONSTRAINT %s, ', name) ELSE '' END, name, facts ->> 'definition')

@@ -25,6 +25,7 @@ from callctl.cli import (
     common,
     companies,
     demo,
+    diff,
     explain,
     help,
     keys,
@@ -132,6 +133,7 @@ sandbox.register(app)
 preflight.register(app)
 migrate.register(app)
 verify.register(app)
+diff.register(app)
 purge.register(app)
 backup.register(app)
 seed.register(app)

@@ -12,7 +12,7 @@ from typing import Any
 HELP_NAMES = ["-h", "--help"]
 # The commands in the groups in which a reader looks for one.
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "Migrate": ("preflight", "migrate", "verify", "backup", "restore", "purge", "code-refs"),
+    "Migrate": ("preflight", "migrate", "verify", "diff", "backup", "restore", "purge", "code-refs"),
     "Secrets": ("rotate-secrets", "webhooks", "keys", "accounts"),
     "Operate": ("seed-models", "companies", "settings", "loadtest", "explain"),
     "Try it": ("demo", "sandbox"),

@@ -9,6 +9,7 @@ __all__ = [
     "console",
     "demo",
     "documents",
+    "drift",
     "explain",
     "loadtest",
     "migration",

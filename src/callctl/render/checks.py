@@ -405,11 +405,11 @@ def junit(report: Report) -> str:
     for check in report.checks:
         group = "callctl.verify" if check.step is None else f"callctl.verify.step_{check.step:02}"
         case = ElementTree.SubElement(
-            suite, "testcase", {"classname": group, "name": _xml(f"{check.id}: {check.sentence}")}
+            suite, "testcase", {"classname": group, "name": xml_text(f"{check.id}: {check.sentence}")}
         )
-        message = _xml(check.error or _check_counted(check))
+        message = xml_text(check.error or _check_counted(check))
         meaning = [f"means: {check.means}"] * bool(check.means) + [f"fix: {fix}" for fix in check.mends]
-        text = _xml("\n".join([*sample_lines(check), *meaning]))
+        text = xml_text("\n".join([*sample_lines(check), *meaning]))
         if result(check) == "failed":
             failure = ElementTree.SubElement(case, "failure", {"message": message, "type": "check"})
             failure.text = text
@@ -417,10 +417,11 @@ def junit(report: Report) -> str:
             ElementTree.SubElement(case, "system-out").text = f"warns: {message}\n{text}"
     if report.accepted:
         accepted = (f"accepted: {entry.object}: {entry.difference} ({entry.reason})" for entry in report.accepted)
-        ElementTree.SubElement(suite, "system-out").text = _xml("\n".join(accepted))
+        ElementTree.SubElement(suite, "system-out").text = xml_text("\n".join(accepted))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
+    """The text without the characters that XML cannot hold."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -264,6 +264,24 @@ class Verify(TypedDict):
     checks: Sequence[Check]
 
 
+class DriftEntry(TypedDict):
+    kind: Literal["missing", "changed", "added", "not gone"]
+    object: str
+    difference: str
+    step: int | None
+    fix: Sequence[str]
+    safe: bool
+    reason: str | None
+
+
+class Diff(TypedDict):
+    drift: Sequence[DriftEntry]
+    objects: int
+    applied: Sequence[int]
+    pending: Sequence[int]
+    accepted: Sequence[AcceptedDifference]
+
+
 class Purged(TypedDict):
     deleted: Sequence[Saved]
     target: Target | None
@@ -729,6 +747,13 @@ pending steps that `--defer-drops` leaves out.""",
         Verify,
         """`result` is `passed`, `warns` or `failed`. `sample` holds at most ten of the `count` offending
 rows; `error` says why a query could not be asked.""",
+    ),
+    Document(
+        "diff",
+        "diff",
+        Diff,
+        """`fix` holds the statements that remove the difference; none if no statement does. `safe`: they lose nothing
+and block clients only for a short lock; `reason` says why not. No row is read.""",
     ),
     Document(
         "migrate-history",

@@ -511,6 +511,18 @@ def _answer(ask: _Asker, question: Question, steps: Collection[int], present: Pr
         yield question.finding("ok", question.ok)
 
 
+def missing(
+    connection: psycopg.Connection[Any], settings: Settings, naming: Naming, pending: Sequence[int]
+) -> tuple[Finding, ...]:
+    """Return what blocks the pending steps up because a table or column that they read does not exist.
+
+    ``connection`` is in autocommit; raises Refused if the catalog cannot be read.
+    """
+    ask = _Asker(connection, settings, naming)
+    findings = _needed(ask, pending, frozenset(), "up", _present(ask))
+    return tuple(finding for finding in findings if finding.level == "blocks")
+
+
 def _needed(
     ask: _Asker, pending: Sequence[int], begun: Collection[int], direction: Direction, present: Present
 ) -> Iterator[Finding]:

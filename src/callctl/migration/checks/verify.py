@@ -81,6 +81,37 @@ class Difference(NamedTuple):
         return _spaced(self.object), _spaced(difference)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """How many objects were compared, the differences that no entry accepts, and the entries that accept the others.
+
+    ``problem``: what the server said, where it did not answer; then nothing was compared.
+    """
+
+    objects: int
+    differences: tuple[Difference, ...]
+    accepted: tuple[Accepted, ...]
+    problem: str | None
+
+
+def compare(
+    connection: Connection, applied: Collection[int], naming: Naming, accept: Sequence[Accepted] = ()
+) -> Compared:
+    """Compare the catalog with what these steps leave in it, with callctl's own schema if no step is applied.
+
+    One query, which reads the catalog alone.
+    """
+    if not applied:
+        expected = expected_of_step(0)
+        differences, problem = _differences(connection, differences_sql(expected, Naming(naming.schema, {}), ()))
+        return Compared(len(expected), tuple(differences), (), problem)
+    expected = expected_of(applied)
+    query = differences_sql(expected, naming, own_tables(applied), relied=RELIED_ON)
+    differences, problem = _differences(connection, query)
+    remaining, accepted = _without(differences, accept)
+    return Compared(len(expected), tuple(remaining), tuple(entry for entry in accept if entry in accepted), problem)
+
+
 def _differences(connection: Connection, query: str) -> tuple[list[Difference], str | None]:
     """The differences, or why they could not be asked for."""
     rows, problem = ask(connection, query)
@@ -95,21 +126,18 @@ def conformance(
     Last, the tables of callctl's own whose columns differ, without their schema. One query, which reads the catalog
     alone. A difference that ``accept`` names fails nothing.
     """
-    expected, whole = expected_of(applied), own_tables(applied)
-    differences, problem = _differences(connection, differences_sql(expected, naming, whole, relied=RELIED_ON))
-    remaining, accepted = _without(differences, accept)
-    added = (*_OF_THE_STORE, *_OF_THE_PLATFORM, *_OF_ADDITIONS * bool(whole))
-    results = _compared(expected, remaining, added, problem)
-    unused = [entry for entry in accept if entry not in accepted]
-    if accept and problem is None:
-        results.append(_unused(unused))
+    compared = compare(connection, applied, naming, accept)
+    added = (*_OF_THE_STORE, *_OF_THE_PLATFORM, *_OF_ADDITIONS * bool(own_tables(applied)))
+    results = _compared(expected_of(applied), compared.differences, added, compared.problem)
+    if accept and compared.problem is None:
+        results.append(_unused([entry for entry in accept if entry not in compared.accepted]))
     of_column = f"column {STORE}."
     columns = (
         difference.object.removeprefix(of_column).split(".")[0]
-        for difference in differences
+        for difference in compared.differences
         if difference.object.startswith(of_column)
     )
-    return len(expected), results, tuple(entry for entry in accept if entry in accepted), frozenset(columns)
+    return compared.objects, results, compared.accepted, frozenset(columns)
 
 
 def _without(
