@@ -22,7 +22,7 @@ DOCS = ROOT / "docs"
 
 EITHER = ("--baseline documented --rows 200", "--baseline deployed --rows 200")
 
-# Each page of commands, and the sandbox that stands for the reader's database, if it needs one; or several, each in turn.
+# Each page of commands, and the sandbox that is the reader's database, if it needs one; or several, each in turn.
 HOW_TO: dict[str, str | tuple[str, ...] | None] = {
     "a-secret-leaked": "--baseline documented --rows 200",
     "back-up-and-restore": EITHER,
