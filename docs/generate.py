@@ -1,6 +1,7 @@
 """Writes what the code and the measurements know (./dev docs), or says which pages are stale (--check).
 
-That is all of docs/reference but four pages, and in docs/explanation what benchmarks/results holds.
+That is all of docs/reference but four pages. The tables of measurements.md and of pages in docs/explanation come from
+benchmarks/results.
 """
 
 from __future__ import annotations
@@ -118,9 +119,9 @@ def preflight() -> str:
     return findings.reference()
 
 
-def performance() -> str:
+def measurements() -> str:
     """The page as it is, with the tables of the newest results between their markers."""
-    page = (EXPLANATION / "performance.md").read_text(encoding="utf-8")
+    page = (REFERENCE / "measurements.md").read_text(encoding="utf-8")
     for kind, table in (
         ("online", tables.online),
         ("others", tables.online),
@@ -171,7 +172,6 @@ def online_picture() -> str:
 
 MEASURED: dict[str, Callable[[], str]] = {
     "architecture.md": architecture,
-    "performance.md": performance,
     "online.svg": online_picture,
     "verify.md": verify_page,
     "faults.md": faults_page,
@@ -190,6 +190,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "json-output.md": partial(json_samples.page, GENERATED),
     "model-catalogue.md": partial(from_catalogue.page, GENERATED),
     from_catalogue.SCHEMA: from_catalogue.schema,
+    "measurements.md": measurements,
     **{f"schemas/{name}": partial(str, text) for name, text in json_samples.published().items()},
 }
 

@@ -1,4 +1,4 @@
-"""The result file of ./dev bench queries as it stands in docs/explanation/performance.md."""
+"""The result file of ./dev bench queries as it stands in docs/reference/measurements.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Result files as they stand in docs/explanation/performance.md, between markers."""
+"""Result files as they stand in docs/reference/measurements.md, between markers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured, as lines and as the table of docs/explanation/performance.md."""
+"""What was measured, as lines and as the table of docs/reference/measurements.md."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_help_pays_for_no_late_import() -> None:
         ("migrate status --output xml", f"--output is not one of {', '.join(get_args(Output))}: 'xml'"),
         ("preflight --backup-taken-at yesterday", "--backup-taken-at is not a time: 'yesterday'"),
         ("preflight --backup-taken-at 2999-01-01T00:00:00Z", "--backup-taken-at is in the future"),
-        ("--schema pg_catalog migrate status", "--schema is a schema that cannot hold the platform"),
+        ("--schema pg_catalog migrate status", "--schema names a schema that cannot hold the platform"),
         ("--config /no/such/file.yaml migrate status", "--config: no such file: /no/such/file.yaml"),
         ("seed-models --catalog /no/such.yaml", "--catalog: no such file: /no/such.yaml"),
         ("seed-models --catalog a --examples", "--catalog and --examples exclude each other"),
@@ -167,7 +167,7 @@ def test_a_server_that_is_not_there(command: str, capsys: pytest.CaptureFixture[
     captured = capsys.readouterr()
     assert captured.out == ""
     warning, error, hint = captured.err.splitlines()
-    assert warning.startswith("callctl: warning: the password in --database can be read")
+    assert warning.startswith("callctl: warning: every user of this machine can read the password")
     assert error.startswith("callctl: error: cannot connect to the database: ")
     assert hint.startswith("callctl: hint: ")
     assert "s3cret" not in captured.err

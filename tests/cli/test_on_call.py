@@ -4,17 +4,23 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 import shlex
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import connect
 from tests.support.cli.screen import Screen
+from tests.support.db import accounts
+from tests.support.faults import proxy as faulty
 from tests.support.faults import wire
 from tests.support.faults.proxy import Fault, Proxy, Session
 
@@ -110,6 +116,45 @@ def written(url: str) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def leaked(url: str) -> Iterator[None]:
+    """Two accounts have secrets under the leaked key; callctl.yaml already names the new one."""
+    settings = Settings(database_url=url)
+    migrate.up(settings)
+    with tempfile.TemporaryDirectory() as home:
+        old = accounts.settings_of(url, Path(home), "k1")
+        with connect(url) as db:
+            accounts.fill(db, accounts.ring_of(old), 2, forms=("k1",))
+        accounts.key_file(Path(home), "k2")
+        config = Path(home) / "callctl.yaml"
+        config.write_text("keys: {primary: k2, ring: [{id: k2, file: k2}, {id: k1, file: k1}]}\n")
+        with mock.patch.dict(os.environ, CALLCTL_CONFIG=str(config)):
+            yield
+
+
+class Pooled(Session):
+    """A connection through a pooler in transaction mode: the server process behind it changes."""
+
+    def _answer(self, ends: tuple[bytes, ...]) -> tuple[bytes, bool]:
+        answer, failed = super()._answer(ends)
+        if b"pg_backend_pid()" in b"".join(self.request):
+            pid = str(self.pid)
+            another = str(random.randrange(10 ** (len(pid) - 1), 10 ** len(pid)))
+            answer = answer.replace(pid.encode(), another.encode())
+        return answer, failed
+
+
+@contextmanager
+def pooled(url: str) -> Iterator[str]:
+    target = conninfo_to_dict(url)
+    with mock.patch.object(faulty, "Session", Pooled):
+        pooler = Proxy(Path(str(target["host"])))
+        try:
+            yield pooler.url(str(target["dbname"]))
+        finally:
+            pooler.close()
+
+
 @dataclass(frozen=True)
 class Situation:
     """What is typed in which scene; what the screen says of the state, of the cause, and to do next."""
@@ -138,7 +183,11 @@ SITUATIONS = (
     Situation("4", "migrate up --yes --batch-size 20", at_a_row("RAISE EXCEPTION 'not on my watch';"), 5, Code.TRIGGER_REFUSED,
               r"step 4 up is partly applied", r"not on my watch", r"callctl migrate up"),
     Situation("5", "verify", broken, 3, None, r"failed", r"idx_calls_company_id", r"CREATE INDEX CONCURRENTLY"),
+    Situation("6", "keys retire k1 --yes", leaked, 3, Code.KEY_IN_USE, r"key k1 cannot be retired", r"\d+ in integration_accounts, .*: under it",
+              r"run callctl rotate-secrets"),
     Situation("7", "migrate up --yes", running, 6, Code.LOCK_HELD, r"migrate up", r"step 4", r"--wait|migrate status"),
+    Situation("8", "migrate up --yes", pooled, 3, Code.POOLER, r"nothing was changed", r"a pooler in transaction mode is in front of the server",
+              r"connect to the server itself \(its own port is \d+\)"),
     Situation("9", "migrate up --yes --batch-size 20", full_disk, 5,
               Code.DISK_FULL, r"step 4 up", r"No space left on device", r"callctl migrate up"),
     Situation("10", "migrate down --all --yes", written, 0, None, r"13 steps", r"calls 3|3 calls|calls: 3", r"migrate status|migrate up"),
@@ -163,6 +212,23 @@ def test_the_screen_names_target_state_cause_and_what_to_do(documented: str, sit
         table = PAGE[: PAGE.index("## 1.")]
         (row,) = (line for line in table.splitlines() if f"](#{situation.number}-" in line)
         assert f"`{situation.code}`" in row
+
+
+def test_a_leaked_key_is_followed_to_its_end(documented: str) -> None:
+    """The commands of section 6 in their order, after the refusal above."""
+    with leaked(documented):
+        seen = [
+            Screen(documented, 80, *shlex.split(line))
+            for line in ("rotate-secrets --yes", "rotate-secrets --status", "keys retire k1 --yes")
+        ]
+    assert [screen.code for screen in seen] == [0, 0, 0], [screen.drawn for screen in seen]
+    assert [line for screen in seen for line in screen.drawn if len(line) > 80] == []
+    assert all("callctl: target: " in screen.drawn[0] for screen in seen)
+    rotated, status, retired = (screen.text for screen in seen)
+    assert "encrypted under key k2" in rotated
+    assert not re.search(r"\bk1 .*[1-9]", status.partition("under")[2].partition("k2")[0]), status
+    assert "key k1 is retired: no value under it was found" in retired
+    assert "do not destroy key k1" in retired
 
 
 def test_the_page_has_ten_situations() -> None:

@@ -76,6 +76,7 @@ OFFLINE = {
     "sandbox reset": "",
     "sandbox stop": "",
     "sandbox url": "",
+    "sandbox psql": None,
     "code-refs": "{tree}",
     "keys generate": "",
     "explain": "",
@@ -176,7 +177,9 @@ def test_every_command_that_connects_names_its_target_first(
         first, second, *rest = err.splitlines()
         assert first.startswith(f"callctl: target: {name} on /"), said
         assert re.search(r" as postgres, PostgreSQL [\d.]+, environment staging, schema chatapp$", first), said
-        assert second.startswith("callctl: warning: the password in --database"), said
+        assert second.startswith("callctl: warning: every user of this machine can read the password in --database"), (
+            said
+        )
         assert not any(each.startswith("callctl: target: ") for each in rest), said
         if output == "json" and out:
             documents = [json.loads(out)] if out.startswith(("{\n", "[")) else [json.loads(x) for x in out.splitlines()]
@@ -194,7 +197,9 @@ def test_every_command_that_connects_names_its_target_first(
         _, out, err = ask(*command.split(), *line_.format(tree="tree").split(), "--database", with_secrets(real))
         assert (connections, "callctl: target: " in out + err) == ([], False), command
         if command != "explain":  # it reads no setting
-            assert err.startswith("callctl: warning: the password in --database"), command
+            assert err.startswith("callctl: warning: every user of this machine can read the password in --database"), (
+                command
+            )
 
 
 def test_what_is_not_set_is_said_and_names_are_the_servers(real: str, ask: Run) -> None:

@@ -22,10 +22,11 @@ DOCS = ROOT / "docs"
 
 EITHER = ("--baseline documented --rows 200", "--baseline deployed --rows 200")
 
-# Each how-to page, and the sandbox that stands for the reader's database, if it needs one; or several, each in turn.
+# Each page of commands, and the sandbox that is the reader's database, if it needs one; or several, each in turn.
 HOW_TO: dict[str, str | tuple[str, ...] | None] = {
     "a-secret-leaked": "--baseline documented --rows 200",
     "back-up-and-restore": EITHER,
+    "backups-of-the-specification": EITHER,
     "bind-secrets": "--baseline documented --rows 200",
     "encrypt-secrets-for-the-first-time": "--baseline documented --rows 200",
     "find-code-that-names-the-type-column": None,
@@ -58,6 +59,11 @@ def test_the_tutorial(tmp_path: Path) -> None:
     carry_out(DOCS / "tutorial" / "first-migration.md", tmp_path)
 
 
+def path_of(name: str) -> Path:
+    (path,) = (path for folder in ("how-to", "explanation") if (path := DOCS / folder / f"{name}.md").exists())
+    return path
+
+
 def chosen(name: str, *, every: bool = THOROUGH) -> tuple[str | None, ...]:
     """The sandboxes that a page is run on: every one when thorough, or where it says something of one alone.
 
@@ -66,14 +72,14 @@ def chosen(name: str, *, every: bool = THOROUGH) -> tuple[str | None, ...]:
     started = HOW_TO[name]
     if not isinstance(started, tuple):
         return (started,)
-    if every or any(each.only for each in read(DOCS / "how-to" / f"{name}.md")):
+    if every or any(each.only for each in read(path_of(name))):
         return started
     return (started[(sorted(HOW_TO).index(name) + SEED) % len(started)],)
 
 
 @pytest.mark.parametrize(("name", "started"), [(name, each) for name in HOW_TO for each in chosen(name)])
 def test_how_to(name: str, started: str | None, tmp_path: Path, forks: Forks) -> None:
-    carry_out(DOCS / "how-to" / f"{name}.md", tmp_path, started=started, program=forks.program())
+    carry_out(path_of(name), tmp_path, started=started, program=forks.program())
 
 
 @pytest.mark.parametrize(
@@ -117,14 +123,15 @@ def test_the_pages_callctl_is_interrupted_and_killed_as_callctl_is(
 
 def test_every_how_to_page_is_run() -> None:
     """test_on_call.py brings the situations of on-call about."""
-    assert {page.stem for page in (DOCS / "how-to").glob("*.md")} == {*HOW_TO, "on-call"}
+    how_to = {name for name in HOW_TO if path_of(name).parent.name == "how-to"}
+    assert {page.stem for page in (DOCS / "how-to").glob("*.md")} == {*how_to, "on-call"}
 
 
 def test_what_is_said_of_one_baseline_is_run_on_it() -> None:
     """Nothing is passed over everywhere, and the pages that run on one baseline take turns."""
     for name in HOW_TO:
         words = " ".join(each or "" for each in chosen(name)).split()
-        only = {each.only for each in read(DOCS / "how-to" / f"{name}.md")} - {None}
+        only = {each.only for each in read(path_of(name))} - {None}
         assert only <= set(BASELINES) & set(words), name
     in_turn = [
         name for name, started in HOW_TO.items() if isinstance(started, tuple) and len(chosen(name, every=False)) == 1

@@ -113,7 +113,7 @@ def test_secrets_beside_bytes_that_are_not_utf8(url: str, ask: Ask, tmp_path: Pa
         db.execute(b"UPDATE chatapp.integration_accounts SET access_token = E't\\xf6ken' WHERE account_type = 'twilio'")
     code, out, err = ask(url, "rotate-secrets", "--yes")
     assert code == 3, err
-    assert "holds bytes that are not UTF-8" in out + err
+    assert "has bytes that are not UTF-8" in out + err
     with as_stored(url) as db:
         rows = db.execute(
             "SELECT account_name, access_token, credentials::text FROM chatapp.integration_accounts"

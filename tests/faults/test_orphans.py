@@ -117,7 +117,7 @@ def test_killed_in_the_middle_of_a_statement(documented: str, watch: Watch, star
     run = Mending(watch, pid)
     migrate.up(short(documented), on_event=run)
     assert run.mended
-    assert any(f"still at work: pid {pid} (active, " in notice for notice in run.notices) is not by_itself
+    assert any(f"still running: pid {pid} (active, " in notice for notice in run.notices) is not by_itself
     assert_all_done(documented)
 
 
@@ -278,7 +278,7 @@ def test_one_that_ends_in_time_is_waited_for(documented: str) -> None:
         take_work_lock(orphan)
 
         def end(event: Event) -> None:
-            if isinstance(event, Notice) and "still at work" in event.text:
+            if isinstance(event, Notice) and "still running" in event.text:
                 orphan.execute("COMMIT")
 
         migrate.up(settings, to=1, on_event=end)

@@ -126,5 +126,5 @@ def test_the_lock_holds_across_pooler_and_direct_connection(documented: str) -> 
     with pgbouncer(documented, "session", 5) as url, MigrationLock(Settings(database_url=url)):
         code, _, err = processes.run(documented, "migrate", "up", "--yes")
         assert code == 6, err
-        assert "another callctl is at work" in err
+        assert "another callctl is running" in err
     assert processes.run(documented, "migrate", "up", "--to", "1", "--yes")[0] == 0

@@ -56,8 +56,9 @@ def test_generated_pages_are_fresh() -> None:
 
 
 def test_a_stale_page_is_found(tmp_path: Path) -> None:
-    for name in ("performance.md", "verify.md", "faults.md", "locks.md", "mutants.md", "architecture.md"):
+    for name in ("verify.md", "faults.md", "locks.md", "mutants.md", "architecture.md"):
         shutil.copy(DOCS / "explanation" / name, tmp_path)
+    shutil.copy(DOCS / "reference" / "measurements.md", tmp_path)
     code = (
         "import pathlib, runpy, sys;"
         f"made = runpy.run_path({str(DOCS / 'generate.py')!r});"
@@ -65,13 +66,13 @@ def test_a_stale_page_is_found(tmp_path: Path) -> None:
         f"main.__globals__['REFERENCE'] = main.__globals__['EXPLANATION'] = pathlib.Path({str(tmp_path)!r});"
         "assert main([]) == 0;"
         "assert main(['--check']) == 0;"
-        f"stale = [pathlib.Path({str(tmp_path)!r}, name) for name in ('steps.md', 'performance.md', 'online.svg')];"
+        f"stale = [pathlib.Path({str(tmp_path)!r}, name) for name in ('steps.md', 'measurements.md', 'online.svg')];"
         "[page.write_text(page.read_text().replace('1', '9')) for page in stale];"
         "sys.exit(main(['--check']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 1
-    assert "docs: stale: steps.md, performance.md, online.svg; run ./dev docs" in done.stderr
+    assert "docs: stale: steps.md, measurements.md, online.svg; run ./dev docs" in done.stderr
 
 
 # ---- commands ------------------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def test_every_command_is_written_about() -> None:
 
 
 # They tell what they do line by line ("Long work"), or have no answer in JSON.
-LINE_BY_LINE = {"demo", "migrate up", "migrate down", "migrate adopt", "sandbox stop"}
+LINE_BY_LINE = {"demo", "migrate up", "migrate down", "migrate adopt", "sandbox stop", "sandbox psql"}
 
 
 def test_every_command_has_a_sample_of_its_json() -> None:

@@ -55,9 +55,9 @@ def test_the_directories_of_the_steps_are_numbered_without_a_gap() -> None:
 
 
 def test_no_text_counts_the_steps_in_words() -> None:
-    """performance.md is about the other tools, to which the document's steps were given as so many migrations."""
+    """measurements.md is about the other tools, to which the document's steps were given as so many migrations."""
     found = lines_with(r"\b(thirteen|fourteen)\b", "src", "sql", "docs", "README.md", "dev")
-    assert [line for line in found if not line.startswith("docs/explanation/performance.md:")] == []
+    assert [line for line in found if not line.startswith("docs/reference/measurements.md:")] == []
 
 
 def test_no_code_counts_the_steps_in_figures() -> None:

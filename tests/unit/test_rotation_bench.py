@@ -15,7 +15,7 @@ from callctl.secrets.envelope.cipher import Decrypter, Encrypter, Place, read_en
 from callctl.secrets.envelope.fields import ACCOUNTS, DECLARED, applicable, walk
 from callctl.secrets.envelope.ring import KeyRing
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "performance.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "measurements.md"
 
 
 def measured(way: str, rate: float, form: str = "k1", memory: float = 0.0) -> dict[str, Any]:

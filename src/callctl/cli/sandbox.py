@@ -19,8 +19,18 @@ Example:
   callctl sandbox start --baseline deployed --rows 10000
   export CALLCTL_DATABASE_URL="$(callctl sandbox url)"
   callctl migrate up && callctl verify
+  callctl sandbox psql
   callctl sandbox reset
   callctl sandbox stop
+"""
+
+PSQL_EPILOG = """
+callctl passes every argument on to psql, and psql's exit code is the exit code of the command. The address of the
+sandbox is in psql's environment. If an argument is also an option of callctl (--output), write -- before it.
+
+\b
+Example:
+  callctl sandbox psql -c 'SELECT count(*) FROM chatapp.chatbots'
 """
 
 SCHEMAS = " or ".join(f"{baseline.name} ({baseline.described})" for baseline in BASELINES)
@@ -99,6 +109,25 @@ def url(context: typer.Context) -> None:
 
     sandbox.ignore_environment()
     render_sandbox.sandbox(sandbox.current(), settings.output)
+
+
+@app.command(
+    epilog=PSQL_EPILOG,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+def psql(
+    context: typer.Context,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ARGUMENT", help="Arguments of psql, such as -c 'SELECT 1' or -f FILE."),
+    ] = None,
+) -> None:
+    """Run PostgreSQL's psql on the sandbox."""
+    common.settings_offline(context)
+    from callctl.sandbox import lifecycle as sandbox
+
+    sandbox.ignore_environment()
+    sandbox.become_psql(arguments or [])
 
 
 @app.command()

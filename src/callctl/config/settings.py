@@ -288,7 +288,7 @@ def _loaded(options: Mapping[str, object | None], environ: Mapping[str, str], pa
 def _parsed(setting: Setting, value: object, source: str, error: type[CallctlError]) -> object:
     try:
         if isinstance(value, str) and setting.kind != "path" and not is_utf8(value):
-            raise Unusable("holds bytes that are not UTF-8", "write the value in UTF-8")
+            raise Unusable("has bytes that are not UTF-8", "write the value in UTF-8")
         return setting.parse(value)
     except Unusable as problem:
         name = source if source in (setting.option, *setting.variables) else f"{source}: {setting.name}"

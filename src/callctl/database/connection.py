@@ -312,7 +312,7 @@ def _recognise(connection: Connection, settings: Settings) -> tuple[int, Target]
         raise ConnectionFailed(
             Code.NOT_POSTGRESQL,
             f"the server is not PostgreSQL but {name.split(' on ')[0][:60]}{_asked(connection.pgconn)}",
-            hint="connect to a PostgreSQL server of version 12 or later",
+            hint="connect to a server of PostgreSQL 12 or later",
         )
     if connection.info.server_version < OLDEST_SERVER:
         raise ConnectionFailed(

@@ -144,8 +144,9 @@ def own(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """A line of progress, for a person."""
-    _write(sys.stderr, redact(text))
+    """A line of progress, for a person; on a terminal it is folded."""
+    said = redact(text)
+    _write(sys.stderr, folded(said, sys.stderr, hanging=2) if is_terminal(sys.stderr) and "\n" not in said else said)
 
 
 def warning(text: str) -> None:

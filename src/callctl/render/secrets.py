@@ -692,9 +692,10 @@ def _retired_text(result: Retired, target: Target | None) -> None:
     tables = f"{render.counted(result.tables, 'table')} in {render.counted(result.schemas, 'schema')}"
     unscanned = tuple(dict.fromkeys(left_out.name for left_out in result.not_scanned))
     render.out(f"key {result.id} is retired: no value under it was found")
-    render.out(
-        f"looked at: {render.counted(result.rows, 'row')} with declared fields; every row of {tables} for other values"
-    )
+    rows = f"{render.counted(result.rows, 'row')} with declared fields"
+    looked_at = f"looked at: {rows}; every row of {tables} for other values"
+    terminal = render.is_terminal(sys.stdout)
+    render.out(render.folded(looked_at, sys.stdout, hanging=2) if terminal else looked_at)
     render.written(target)
     if unscanned:
         render.out(render.folded(f"not looked into: {', '.join(unscanned)}", sys.stdout, indent=0, hanging=2))

@@ -22,12 +22,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from callctl import files
 from callctl.database import programs
@@ -263,6 +263,21 @@ def current() -> Sandbox:
             hint="run callctl sandbox start, which removes the rest of the old sandbox and makes a new one",
         )
     return _describe(state)
+
+
+def become_psql(arguments: Sequence[str]) -> NoReturn:
+    """Replace this process by PostgreSQL's psql on the sandbox's database, with these further arguments.
+
+    The address goes to psql in its environment, never in its arguments. Raises Refused if no sandbox runs, and
+    ConfigError if this machine has no psql of the sandbox's version or later.
+    """
+    sandbox = current()
+    program = programs.find_program("psql", int(sandbox.version), f"the sandbox (PostgreSQL {sandbox.version})")
+    with connect(sandbox.url) as connection, programs.reaching(connection, program, "psql") as address:
+        # Not only what a client of the server needs: a terminal, a pager and an editor as well.
+        environment = {**os.environ, **address}
+    sys.stdout.flush()
+    os.execve(program.path, ["psql", *arguments], environment)
 
 
 def reset() -> Sandbox:

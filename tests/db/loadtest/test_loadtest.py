@@ -548,7 +548,7 @@ def test_not_enough_connections(db: psycopg.Connection[Any]) -> None:
 
 @one
 def test_a_migration_at_work_holds_it_off(db: psycopg.Connection[Any]) -> None:
-    with lock.MigrationLock(settings(db)), pytest.raises(LockHeld, match="another callctl is at work"):
+    with lock.MigrationLock(settings(db)), pytest.raises(LockHeld, match="another callctl is running"):
         run(db)
 
 

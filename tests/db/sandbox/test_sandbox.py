@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import MakeDatabase, connect
 
 from callctl.database.connection import is_sandbox
-from callctl.errors import ConfigError, LockHeld, Refused
+from callctl.errors import Code, ConfigError, LockHeld, Refused
 from callctl.sandbox import lifecycle as sandbox
 from callctl.sandbox.server import Server, start_server
 
@@ -314,3 +314,37 @@ def test_what_is_in_the_place_of_a_server_that_is_gone_stays(tmp_path: Path) -> 
     finally:
         shutil.rmtree(directory)
         shutil.rmtree(moved)
+
+
+def test_psql_runs_on_the_sandbox(home: Path) -> None:
+    sandbox.start(rows=20)
+    callctl = [sys.executable, "-m", "callctl", "sandbox", "psql"]
+    # Another database in the environment is not the one that psql opens.
+    environment = {**os.environ, "PGHOST": "production.example.com", "PGDATABASE": "live"}
+
+    def psql(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*callctl, *arguments],
+            env={**environment, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+            input="SELECT 1/0;\n",
+        )
+
+    answer = psql("-X", "-At", "-c", "SELECT count(*), current_database() FROM chatapp.chatbots")
+    assert (answer.returncode, answer.stdout.strip()) == (0, "20|sandbox")
+    # psql's exit code and stdin are those of the command; the address is not among its arguments.
+    assert psql("-X", "-v", "ON_ERROR_STOP=1").returncode == 3
+    shown = psql("-X", "-At", "-c", r"\! tr '\0' ' ' < /proc/$PPID/cmdline").stdout
+    assert (shown.startswith("psql -X -At -c"), str(home) in shown, "host=" in shown) == (True, False, False)
+
+
+def test_psql_needs_a_sandbox_and_a_program(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Refused, match="no sandbox runs"):
+        sandbox.become_psql([])
+    sandbox.start(rows=20)
+    monkeypatch.setenv("CALLCTL_PG_BIN", str(home))
+    with pytest.raises(ConfigError, match=r"needs psql \d+ or later; found none in CALLCTL_PG_BIN") as refused:
+        sandbox.become_psql([])
+    assert refused.value.code is Code.PROGRAM_MISSING
