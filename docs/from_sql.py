@@ -39,7 +39,7 @@ def steps(generated: str) -> str:
         generated,
         "The steps, as the comments at the top of their files tell them. *Specification* and line",
         "numbers such as L104 mean the platform's own document, which callctl carries out. The files are the",
-        "whole truth; `callctl migrate plan` prints them in the names of your database. `up.sql` and `down.sql` hold",
+        "whole truth; `callctl migrate plan --sql` prints them in the names of your database. `up.sql` and `down.sql` hold",
         "the step's own statements; the files beside them what callctl saves, proves and restores. They run in the",
         "order shown. Statements without a remark share a transaction with their neighbours, across files too.",
         "",

@@ -36,6 +36,11 @@ from callctl.events import (
     StepStarted,
     Waiting,
 )
+from callctl.forecast.catalog import Name
+from callctl.forecast.durations import Interval, Work
+from callctl.forecast.effects import Effects
+from callctl.forecast.locks import Mode
+from callctl.forecast.outlook import Line, Outlook, StepOutlook, Transaction
 from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
 from callctl.loadtest.rows import documented_queries
 from callctl.loadtest.run import Leftover, Preview
@@ -120,9 +125,17 @@ def _status() -> None:
 
 def _plan() -> None:
     step = all_steps()[0]
-    statements = step.script("up").statements[:1]
-    planned = PlannedStep(step.number, step.name, "up", statements)
-    render_answers.plan(Plan("up", DOCUMENTED, (planned,)), "json")
+    (statement,) = (each for each in step.script("up").statements if each.kind == "alter table")
+    planned = PlannedStep(step.number, step.name, "up", (statement,))
+    users = Name("chatapp", "users")
+    effects = Effects(
+        ["alter column type"], ["change users.avatar_url to text"], {(users, Mode.ACCESS_EXCLUSIVE): True}
+    )
+    hold = Interval(0.0005, 0.05)
+    transaction = Transaction((Line(statement, effects, Work(), "shown"),), seconds=hold, hold=hold, held_from=0)
+    taken = StepOutlook(step.number, step.name, "up", (transaction,), hold)
+    expected = Outlook((taken,), seconds=Interval(0.3005, 5.05), longest=(hold, step.number))
+    render_answers.plan(Plan("up", DOCUMENTED, (planned,)), expected, "json")
 
 
 def _asked() -> None:

@@ -47,7 +47,7 @@ def report_file(options: RunOptions) -> Path | None:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--report is for a run, and --dry-run runs nothing",
-            hint="leave one of them out; callctl migrate plan prints what would run",
+            hint="leave one of them out; callctl migrate plan shows what would run",
         )
     if not options.report.endswith((".html", ".htm")):
         raise UsageError(
@@ -140,9 +140,12 @@ def take_steps(settings: Settings, wish: Wish, options: RunOptions, named: str |
     command = f"callctl migrate {wish.direction}" + (" in production" if by_name else "")
     if options.dry_run:
         common.answering()
+        from callctl.forecast.outlook import outlook
+
         with common.connected(settings) as connection:
             common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
-            render_answers.plan(migrate.plan(connection, settings, wish), settings.output)
+            planned = migrate.plan(connection, settings, wish)
+            render_answers.plan(planned, outlook(connection, settings, planned, atomic=wish.atomic), settings.output)
         return
     asked = False
     if not options.yes or by_name or named is not None:
@@ -285,14 +288,16 @@ def status(
 
 
 PLAN_EPILOG = """
-The SQL goes to stdout, with the names that this database uses.
+For each statement: what it does, its lock and whom that blocks, the rows, the time. Times are intervals from
+shipped rates, not measured on this server. What cannot be told before it runs is "not known".
 
 \b
 Examples:
-  callctl migrate plan                          every pending step
-  callctl migrate plan --to 4                   up to and including step 4
-  callctl migrate plan --defer-drops            keep the old type columns
-  callctl migrate plan --down > rollback.sql    the rollback
+  callctl migrate plan                   every pending step
+  callctl migrate plan --to 4            up to and including step 4
+  callctl migrate plan --defer-drops     keep the old type columns
+  callctl migrate plan --sql > up.sql    the SQL, in this database's names
+  callctl migrate plan --down --sql > rollback.sql
 """
 
 
@@ -310,8 +315,13 @@ def plan(
     defer_drops: DeferDrops = False,
     shadow: Shadow = False,
     in_place: InPlace = False,
+    atomic: Annotated[bool, typer.Option("--atomic", help="Plan all steps in one transaction.")] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead of what it does.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List every statement: callctl's bookkeeping and new tables, too.")
+    ] = False,
 ) -> None:
-    """Show the SQL that would run on this database. Changes nothing."""
+    """Show what would run on this database: locks, rows, time. Changes nothing."""
     common.answering()
     if down and defer_drops:
         raise UsageError(
@@ -321,6 +331,13 @@ def plan(
         )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
+    if sql and settings.output != "text":
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--sql prints SQL, and --output {settings.output} another format",
+            hint="use one of them: each statement's SQL is in the JSON",
+        )
+    from callctl.forecast.outlook import outlook
     from callctl.migration import migrate
     from callctl.render import migration as render_answers
 
@@ -329,10 +346,15 @@ def plan(
             "down" if down else "up",
             target,
             defer_drops=defer_drops,
+            atomic=atomic,
             through_shadow=_through_shadow(shadow, in_place),
         )
         planned = migrate.plan(connection, settings, wish)
-    render_answers.plan(planned, settings.output)
+        if sql:
+            render_answers.plan_script(planned)
+            return
+        expected = outlook(connection, settings, planned, atomic=atomic)
+    render_answers.plan(planned, expected, settings.output, everything=everything)
 
 
 UP_EPILOG = """

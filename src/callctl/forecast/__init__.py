@@ -4,6 +4,7 @@ and to say "not known" of what it cannot tell. May import migration, secrets, st
 
 __all__ = [
     "catalog",
+    "durations",
     "effects",
     "functions",
     "locks",

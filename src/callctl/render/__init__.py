@@ -10,6 +10,7 @@ __all__ = [
     "demo",
     "documents",
     "explain",
+    "forecast",
     "loadtest",
     "migration",
     "pages",
