@@ -50,7 +50,7 @@ from callctl.migration.checks.findings import CONTRACT_COLUMNS, CheckResult, Fin
 from callctl.migration.live_runs import Committed, Live, LiveRun, Session
 from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep, Status, StepState
 from callctl.migration.steps.call_models import load_catalogue
-from callctl.migration.steps.numbered import all_steps
+from callctl.migration.steps.numbered import Step, all_steps
 from callctl.render import backup as render_backup
 from callctl.render import checks as render_checks
 from callctl.render import coderefs as render_code_refs
@@ -78,6 +78,7 @@ from callctl.secrets.rows.tables import Kept
 from callctl.secrets.webhooks.accounts import Account, Chosen, NotPutBack
 from callctl.secrets.webhooks.replace import Done
 from callctl.statements.naming import DOCUMENTED, Naming
+from callctl.statements.script import Statement
 from callctl.tenants import accounts
 from callctl.tenants.accounts import DevelopmentAccount as DevAccount
 from callctl.tenants.call_settings import Checked, Missing, Offence, Unlisted
@@ -124,18 +125,30 @@ def _status() -> None:
 
 
 def _plan() -> None:
+    step, statement, taken = _outlook()
+    planned = PlannedStep(step.number, step.name, "up", (statement,))
+    assert taken.seconds is not None
+    longest = (taken.seconds, step.number)
+    expected = Outlook((taken,), seconds=Interval(0.3005, 5.05), longest=longest)
+    render_answers.plan(Plan("up", DOCUMENTED, (planned,)), expected, "json")
+
+
+def _plan_of_files() -> None:
+    _, _, taken = _outlook()
+    file = replace(taken, number=1, name="our.sql", file=True)
+    render_answers.plan_of_files(Outlook((file,), seconds=file.seconds, lock_timeout=None, hold_limit=None), "json")
+
+
+def _outlook() -> tuple[Step, Statement, StepOutlook]:
     step = all_steps()[0]
     (statement,) = (each for each in step.script("up").statements if each.kind == "alter table")
-    planned = PlannedStep(step.number, step.name, "up", (statement,))
     users = Name("chatapp", "users")
     effects = Effects(
         ["alter column type"], ["change users.avatar_url to text"], {(users, Mode.ACCESS_EXCLUSIVE): True}
     )
     hold = Interval(0.0005, 0.05)
     transaction = Transaction((Line(statement, effects, Work(), "shown"),), seconds=hold, hold=hold, held_from=0)
-    taken = StepOutlook(step.number, step.name, "up", (transaction,), hold)
-    expected = Outlook((taken,), seconds=Interval(0.3005, 5.05), longest=(hold, step.number))
-    render_answers.plan(Plan("up", DOCUMENTED, (planned,)), expected, "json")
+    return step, statement, StepOutlook(step.number, step.name, "up", (transaction,), hold)
 
 
 def _asked() -> None:
@@ -530,6 +543,7 @@ def _explained() -> None:
 _SAMPLES: dict[str, Callable[[], None]] = {
     "migrate-status": _status,
     "migrate-plan": _plan,
+    "migrate-plan-files": _plan_of_files,
     "preflight": _asked,
     "verify": _verify,
     "migrate-history": _history,

@@ -24,7 +24,7 @@ from callctl.cli.common import (
     Yes,
     with_run_options,
 )
-from callctl.errors import Code, Refused, State, UsageError
+from callctl.errors import Code, ConfigError, Refused, State, UsageError
 from callctl.events import MigrationStarted, StepFinished
 from callctl.render import console as render
 
@@ -298,12 +298,17 @@ Examples:
   callctl migrate plan --defer-drops     keep the old type columns
   callctl migrate plan --sql > up.sql    the SQL, in this database's names
   callctl migrate plan --down --sql > rollback.sql
+  callctl migrate plan our.sql           any SQL file, without running it
 """
 
 
 @group.command(epilog=PLAN_EPILOG)
 def plan(
     context: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE.sql]...", help="SQL files to plan instead of the steps.", show_default=False),
+    ] = None,
     down: Annotated[bool, typer.Option("--down", help="Plan migrate down instead of migrate up.")] = False,
     to: Annotated[
         str | None,
@@ -331,6 +336,15 @@ def plan(
         )
     target = common.step_number(to, lowest=0 if down else 1)
     settings = common.settings(context)
+    if files:
+        if down or to or defer_drops or shadow or in_place or sql:
+            raise UsageError(
+                Code.OPTIONS_CONFLICT,
+                "a file is planned by itself: options that choose steps, and --sql, are for the steps",
+                hint="leave out either the files or these options",
+            )
+        _plan_files(settings, files, atomic=atomic, everything=everything)
+        return
     if sql and settings.output != "text":
         raise UsageError(
             Code.OPTIONS_CONFLICT,
@@ -355,6 +369,22 @@ def plan(
             return
         expected = outlook(connection, settings, planned, atomic=atomic)
     render_answers.plan(planned, expected, settings.output, everything=everything)
+
+
+def _plan_files(settings: Settings, names: Sequence[str], *, atomic: bool, everything: bool) -> None:
+    """What the statements of these files would do. Raises UsageError."""
+    from callctl.forecast.outlook import outlook_of_files
+    from callctl.render import migration as render_answers
+    from callctl.statements.script import parse_script
+
+    hint = "name an SQL file, or - for stdin"
+    try:
+        scripts = [parse_script(common.text_of(name, hint), "stdin" if name == "-" else name) for name in names]
+    except ConfigError as error:
+        raise UsageError(Code.FILE_UNREADABLE, error.message, hint=error.hint or hint) from None
+    with common.connected(settings) as connection:
+        expected = outlook_of_files(connection, settings.schema, scripts, atomic=atomic)
+    render_answers.plan_of_files(expected, settings.output, everything=everything)
 
 
 UP_EPILOG = """

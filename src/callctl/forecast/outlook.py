@@ -16,7 +16,7 @@ from callctl.migration.run.transactions import ROWS
 from callctl.migration.steps.numbered import ARCHIVED
 from callctl.statements import batch_query
 from callctl.statements.adaptation import adapt
-from callctl.statements.script import Statement, load_script
+from callctl.statements.script import Script, Statement, load_script
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -95,13 +95,17 @@ class Transaction:
 
 @dataclass(frozen=True)
 class StepOutlook:
-    """One step, in the order in which its transactions run. Number 0 is what callctl does before the first step."""
+    """One step, in the order in which its transactions run. Number 0 is what callctl does before the first step.
+
+    ``file``: it is a file of the operator's, by its number on the command line.
+    """
 
     number: int
     name: str
     direction: Direction
     transactions: tuple[Transaction, ...]
     seconds: Interval | None = None
+    file: bool = False
 
     def lines(self) -> Iterator[Line]:
         """Its statements."""
@@ -111,7 +115,7 @@ class StepOutlook:
     @property
     def back(self) -> str | None:
         """The command that takes it back."""
-        if not self.number:
+        if not self.number or self.file:
             return None
         if self.direction == "up":
             return f"callctl migrate down --to {self.number - 1}"
@@ -125,6 +129,7 @@ class Outlook:
     ``seconds``: all of it; None where the rows of a table are not known. ``longest``: the longest moment in which
     clients wait, and at which step. ``disk_bytes`` and ``wal_bytes``: at most. ``atomic``: all is one transaction.
     ``hold_limit``: seconds after which the server ends a statement that holds such a lock (``lock_hold``).
+    It and ``lock_timeout`` are None for files: the session that runs them has its own.
     """
 
     steps: tuple[StepOutlook, ...]
@@ -134,8 +139,8 @@ class Outlook:
     disk_bytes: int = 0
     wal_bytes: int = 0
     atomic: bool = False
-    lock_timeout: float = 0.05
-    hold_limit: float = 0.5
+    lock_timeout: float | None = 0.05
+    hold_limit: float | None = 0.5
 
 
 def outlook(connection: Connection, settings: Settings, plan: Plan, *, atomic: bool = False) -> Outlook:
@@ -152,25 +157,38 @@ def outlook(connection: Connection, settings: Settings, plan: Plan, *, atomic: b
     steps = [_timed(step, rates, limit) for step in steps]
     if atomic:
         steps = [steps[0], *_held_to_the_end(steps[1:])] if steps else []
+    return _summed(steps, rates, atomic=atomic, lock_timeout=settings.lock_timeout_ms / 1000, hold_limit=limit)
+
+
+def _summed(
+    steps: Sequence[StepOutlook],
+    rates: Rates,
+    *,
+    atomic: bool,
+    lock_timeout: float | None = None,
+    hold_limit: float | None = None,
+) -> Outlook:
     times = [step.seconds for step in steps]
     known = [each for each in times if each is not None]
     holds = [(t.hold, step.number) for step in steps for t in step.transactions if t.hold is not None]
     rewritten = sum(line.work.bytes_rewritten + line.work.bytes_built for step in steps for line in step.lines())
     written = sum((line.work.rows_written or 0) * ROW_BYTES for step in steps for line in step.lines())
+    # callctl has a start of its own; a file has not.
+    start = rates.start if hold_limit is not None else Interval()
     return Outlook(
         tuple(steps),
         rates,
-        sum(known, rates.start) if len(known) == len(times) else None,
+        sum(known, start) if len(known) == len(times) else None,
         max(holds, key=lambda hold: (hold[0].high, hold[0].low), default=None),
         rewritten + written,
         rewritten + 2 * written,
         atomic,
-        settings.lock_timeout_ms / 1000,
-        limit,
+        lock_timeout,
+        hold_limit,
     )
 
 
-def _timed(step: StepOutlook, rates: Rates, limit: float) -> StepOutlook:
+def _timed(step: StepOutlook, rates: Rates, limit: float | None) -> StepOutlook:
     transactions = tuple(_timed_transaction(transaction, rates, limit) for transaction in step.transactions)
     times = [transaction.seconds for transaction in transactions]
     known = [each for each in times if each is not None]
@@ -179,7 +197,7 @@ def _timed(step: StepOutlook, rates: Rates, limit: float) -> StepOutlook:
     )
 
 
-def _timed_transaction(transaction: Transaction, rates: Rates, limit: float) -> Transaction:
+def _timed_transaction(transaction: Transaction, rates: Rates, limit: float | None) -> Transaction:
     times = [line.work.seconds(rates) for line in transaction.lines]
     known = [each for each in times if each is not None]
     seconds = sum(known, Interval()) if len(known) == len(times) else None
@@ -191,9 +209,9 @@ def _timed_transaction(transaction: Transaction, rates: Rates, limit: float) -> 
         i for i, line in enumerate(transaction.lines) if any(mode.blocks_writes for _, mode in line.effects.locks)
     )
     behind = [each for each in times[first:] if each is not None]
-    limited = not any("rewrites" in line.statement.directives for line in transaction.lines)
+    limited = limit is not None and not any("rewrites" in line.statement.directives for line in transaction.lines)
     hold = sum(behind, Interval())
-    if limited:
+    if limited and limit is not None:
         hold = Interval(min(hold.low, limit), min(hold.high, limit))
     return replace(transaction, seconds=seconds, hold=hold, limited=limited, held_from=first)
 
@@ -278,3 +296,53 @@ def _line(statement: Statement, catalog: Catalog, plan: Plan, *, conditional: bo
         elif max(modes) is Mode.ACCESS_SHARE and statement.check is None:
             weight = "own"
     return Line(statement, done, work, weight, conditional)
+
+
+def outlook_of_files(
+    connection: Connection, schema: str, scripts: Sequence[Script], *, atomic: bool = False
+) -> Outlook:
+    """What the statements of SQL files will do here, sent one after the other as ``psql`` does. READ ONLY.
+
+    Between BEGIN and COMMIT they share a transaction, with ``atomic`` all of a file's do; others are by themselves. A
+    file meets the tables as the files before it leave them. What limits a lock is the session's that runs the file.
+    """
+    rates = DEFAULTS
+    with database.read_only(connection):
+        catalog = read_catalog(connection, schema)
+        steps = []
+        for number, script in enumerate(scripts, 1):
+            transactions = []
+            for group, together in _as_sent(script.statements, atomic=atomic):
+                lines = tuple(_file_line(statement, catalog) for statement in group)
+                transactions.append(Transaction(lines, alone=not together))
+            steps.append(_timed(StepOutlook(number, script.name, "up", tuple(transactions), file=True), rates, None))
+    return _summed(steps, rates, atomic=atomic)
+
+
+def _as_sent(statements: Sequence[Statement], *, atomic: bool) -> Iterator[tuple[list[Statement], bool]]:
+    """The statements that share a transaction, and whether it has more than one."""
+    if atomic:
+        yield list(statements), True
+        return
+    group: list[Statement] = []
+    for statement in statements:
+        first = statement.sql.split(maxsplit=1)[0].lower() if statement.sql.strip() else ""
+        if group:
+            group.append(statement)
+            if first in ("commit", "end", "rollback", "abort"):
+                yield group, True
+                group = []
+        elif first in ("begin", "start"):
+            group = [statement]
+        else:
+            yield [statement], False
+    if group:
+        yield group, True
+
+
+def _file_line(statement: Statement, catalog: Catalog) -> Line:
+    made = {name for name, relation in catalog.relations.items() if relation.made}
+    done = effects(statement.sql, catalog)
+    locked = {name for name, _ in done.locks}
+    weight: Weight = "new" if locked and locked <= made and not done.unknown else "shown"
+    return Line(statement, done, work_of(done, catalog), weight)

@@ -181,12 +181,23 @@ class LongestWait(TypedDict):
 class Forecast(TypedDict):
     seconds: Seconds | None
     longest_wait: LongestWait | None
-    lock_timeout_seconds: float
-    lock_hold_seconds: float
+    lock_timeout_seconds: float | None
+    lock_hold_seconds: float | None
     disk_bytes: int
     wal_bytes: int
     measured: bool
     atomic: bool
+
+
+class PlannedFile(TypedDict):
+    file: str
+    seconds: Seconds | None
+    statements: Sequence[PlannedStatement]
+
+
+class PlanOfFiles(TypedDict):
+    forecast: Forecast
+    files: Sequence[PlannedFile]
 
 
 class Plan(TypedDict):
@@ -777,6 +788,15 @@ transaction; null where they do not. `unknown` says what cannot be told, and why
 known. Rows and bytes come from the server's statistics, but where `rows_counted` is true. A time is an
 interval; null is not known. With `forecast.measured` false it comes from shipped rates and not from this
 server. `back` is the command that takes a step back.""",
+    ),
+    Document(
+        "migrate-plan-files",
+        "migrate plan FILE.sql",
+        PlanOfFiles,
+        """Statements as in a plan of the steps. Those with the same `transaction` (counted in each file) are sent in
+one: between BEGIN and COMMIT, or with `--atomic` all of a file. `lock_timeout_seconds` and
+`lock_hold_seconds` are null: the session that runs the file has its own. `step` of `longest_wait` is the
+number of the file.""",
     ),
     Document(
         "preflight",

@@ -27,10 +27,12 @@ _STYLES = {
 _COLUMNS = 13
 
 
-def outlook(plan: Plan, outlook: Outlook, *, everything: bool) -> None:
+def outlook(plan: Plan | None, outlook: Outlook, *, everything: bool) -> None:
     """The steps with their statements, then the summary, on stdout."""
     for step in outlook.steps:
-        needed = next((planned.subscribers for planned in plan.steps if planned.number == step.number), None)
+        needed = next(
+            (planned.subscribers for planned in (plan.steps if plan else ()) if planned.number == step.number), None
+        )
         _step(step, outlook, needed, everything=everything)
     _summary(outlook)
 
@@ -40,6 +42,7 @@ def _step(step: StepOutlook, outlook: Outlook, needed: ForSubscribers | None, *,
     if not step.number and not shown:
         return
     title = f"step {step.number} {step.direction}" if step.number else "before the first step"
+    title = "file" if step.file else title
     took = f"; {span(step.seconds)}" if step.seconds is not None else "; time not known"
     back = f"; back: {step.back}" if step.back and not outlook.atomic else ""
     _item(title, "strong", f"  {step.name}{took}{back}", len(title))
@@ -140,7 +143,7 @@ def _wait(transaction: Transaction, line: Line, mode: Mode, outlook: Outlook) ->
     first = transaction.lines[transaction.held_from] if transaction.held_from is not None else None
     if transaction.hold is None or (first is not line and len(transaction.lines) > 1):
         return "in the same transaction"
-    until = " until the last step has ended" if outlook.atomic else ""
+    until = " until the last step has ended" if outlook.atomic and outlook.hold_limit is not None else ""
     return f"{mode.blocked} wait {span(transaction.hold)}{until}"
 
 
@@ -180,9 +183,12 @@ def _summary(outlook: Outlook) -> None:
         _item("wait", "strong", "no client waits for a lock that is held", 10)
     else:
         hold, number = outlook.longest
-        where = f"step {number}" if number else "before the first step"
+        step = next(step for step in outlook.steps if step.number == number)
+        where = step.name if step.file else f"step {number}" if number else "before the first step"
         text = f"longest {span(hold)}, {where}"
-        if not outlook.atomic:
+        if outlook.lock_timeout is None:
+            text += "; and behind each attempt to get a lock, for the lock_timeout of the session that runs it"
+        elif not outlook.atomic:
             text += f"; and up to {_seconds(outlook.lock_timeout)} behind each attempt to get a lock (lock_timeout)"
         _item("wait", "strong", text, 10)
     text = f"at most {size(outlook.disk_bytes)} more, and {size(outlook.wal_bytes)} of WAL (estimates)"

@@ -404,6 +404,31 @@ def plan(plan: Plan, outlook: Outlook, output: Output, *, everything: bool = Fal
     render.answer(output, lambda: plan_document(plan, outlook), text)
 
 
+def plan_of_files(outlook: Outlook, output: Output, *, everything: bool = False) -> None:
+    """What the statements of SQL files would do here."""
+
+    def text() -> None:
+        render_forecast.outlook(None, outlook, everything=everything)
+        files, count = len(outlook.steps), sum(1 for step in outlook.steps for _ in step.lines())
+        render.note(f"{render.counted(files, 'file')}, {render.counted(count, 'statement')}; nothing was run")
+
+    render.answer(output, lambda: files_document(outlook), text)
+
+
+def files_document(outlook: Outlook) -> documents.PlanOfFiles:
+    return {
+        "forecast": render_forecast.forecast_document(outlook),
+        "files": [
+            {
+                "file": step.name,
+                "seconds": render_forecast.interval(step.seconds),
+                "statements": render_forecast.statement_documents(step, outlook),
+            }
+            for step in outlook.steps
+        ],
+    }
+
+
 def plan_script(plan: Plan) -> None:
     """The plan as SQL, on stdout."""
     for notice in plan.notices:
