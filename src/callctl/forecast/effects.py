@@ -525,6 +525,7 @@ class _Reader:
         if self.take("to"):
             new = Name(name.schema, self.name()[-1])
             self.note("rename", name, f"rename {name.name} to {new.name}")
+            self.effects.drops.append((name, ""))
             self._move(relation, new)
             return
         if self.take("constraint"):
@@ -547,6 +548,8 @@ class _Reader:
 
     def _set_schema(self, relation: Relation, schema: str) -> None:
         self.note("set schema", relation.name, f"move {relation.name.name} to schema {schema}, with its rows")
+        if relation.name.schema != "callctl":  # from there it returns to where code expects it
+            self.effects.drops.append((relation.name, ""))
         self._move(relation, Name(schema, relation.name.name))
 
     def _move(self, relation: Relation, new: Name) -> None:

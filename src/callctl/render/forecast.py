@@ -154,7 +154,11 @@ def _rows(line: Line) -> list[str]:
     if work.rows_read is None:
         facts.append("rows not known: the table was never analyzed")
     elif work.rows_read:
-        facts.append(f"reads {about}{render.counted(work.rows_read, 'row')}")
+        strongest = line.strongest()
+        # The lock that clients wait for is released before the rows are read.
+        apart = work.bytes_read and strongest and strongest[0].blocks_writes and not work.held_bytes_read
+        behind = ", for which no client waits" if apart else ""
+        facts.append(f"reads {about}{render.counted(work.rows_read, 'row')}{behind}")
     if work.rows_written:
         facts.append(f"writes at most {about}{work.rows_written:,}" + (", in batches" if line.conditional else ""))
     return facts
@@ -202,6 +206,8 @@ def _summary(outlook: Outlook) -> None:
 def span(interval: Interval) -> str:
     """'1 to 50 ms', '9 ms to 3 s', '2 to 40 min'; '<1 ms' of what is shorter."""
     (low, unit), (high, of_high) = _one(interval.low), _one(interval.high)
+    if (low, unit) == (high, of_high):
+        return f"{low} {unit}"
     return f"{low} to {high} {unit}" if unit == of_high else f"{low} {unit} to {high} {of_high}"
 
 
