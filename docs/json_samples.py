@@ -36,7 +36,12 @@ from callctl.events import (
     StepStarted,
     Waiting,
 )
+from callctl.forecast.catalog import Name
 from callctl.forecast.drift import Drift, DriftReport
+from callctl.forecast.durations import Interval, Work
+from callctl.forecast.effects import Effects
+from callctl.forecast.locks import Mode
+from callctl.forecast.outlook import Line, Outlook, StepOutlook, Transaction
 from callctl.loadtest.measure import Client, LoadTest, QueryTimes, Removed, Server, Spread, Wait
 from callctl.loadtest.rows import documented_queries
 from callctl.loadtest.run import Leftover, Preview
@@ -46,7 +51,7 @@ from callctl.migration.checks.findings import CONTRACT_COLUMNS, CheckResult, Fin
 from callctl.migration.live_runs import Committed, Live, LiveRun, Session
 from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep, Status, StepState
 from callctl.migration.steps.call_models import load_catalogue
-from callctl.migration.steps.numbered import all_steps
+from callctl.migration.steps.numbered import Step, all_steps
 from callctl.render import backup as render_backup
 from callctl.render import checks as render_checks
 from callctl.render import coderefs as render_code_refs
@@ -75,6 +80,7 @@ from callctl.secrets.rows.tables import Kept
 from callctl.secrets.webhooks.accounts import Account, Chosen, NotPutBack
 from callctl.secrets.webhooks.replace import Done
 from callctl.statements.naming import DOCUMENTED, Naming
+from callctl.statements.script import Statement
 from callctl.tenants import accounts
 from callctl.tenants.accounts import DevelopmentAccount as DevAccount
 from callctl.tenants.call_settings import Checked, Missing, Offence, Unlisted
@@ -121,10 +127,30 @@ def _status() -> None:
 
 
 def _plan() -> None:
+    step, statement, taken = _outlook()
+    planned = PlannedStep(step.number, step.name, "up", (statement,))
+    assert taken.seconds is not None
+    longest = (taken.seconds, step.number)
+    expected = Outlook((taken,), seconds=Interval(0.3005, 5.05), longest=longest)
+    render_answers.plan(Plan("up", DOCUMENTED, (planned,)), expected, "json")
+
+
+def _plan_of_files() -> None:
+    _, _, taken = _outlook()
+    file = replace(taken, number=1, name="our.sql", file=True)
+    render_answers.plan_of_files(Outlook((file,), seconds=file.seconds, lock_timeout=None, hold_limit=None), "json")
+
+
+def _outlook() -> tuple[Step, Statement, StepOutlook]:
     step = all_steps()[0]
-    statements = step.script("up").statements[:1]
-    planned = PlannedStep(step.number, step.name, "up", statements)
-    render_answers.plan(Plan("up", DOCUMENTED, (planned,)), "json")
+    (statement,) = (each for each in step.script("up").statements if each.kind == "alter table")
+    users = Name("chatapp", "users")
+    effects = Effects(
+        ["alter column type"], ["change users.avatar_url to text"], {(users, Mode.ACCESS_EXCLUSIVE): True}
+    )
+    hold = Interval(0.0005, 0.05)
+    transaction = Transaction((Line(statement, effects, Work(), "shown"),), seconds=hold, hold=hold, held_from=0)
+    return step, statement, StepOutlook(step.number, step.name, "up", (transaction,), hold)
 
 
 def _asked() -> None:
@@ -543,6 +569,7 @@ def _explained() -> None:
 _SAMPLES: dict[str, Callable[[], None]] = {
     "migrate-status": _status,
     "migrate-plan": _plan,
+    "migrate-plan-files": _plan_of_files,
     "preflight": _asked,
     "verify": _verify,
     "diff": _diff,

@@ -4,7 +4,7 @@
 -- ok: none of the tables to be changed takes part in logical replication
 -- why: logical replication carries rows and no DDL, so a subscriber stops at the first row with a column that it
 --      does not have; and a published table without a replica identity refuses every UPDATE
--- do: run callctl migrate plan, and with --down: it prints what each subscriber needs, before or after which step
+-- do: run callctl migrate plan --sql, and with --down: it prints what each subscriber needs, before or after which step
 
 SELECT
     'blocks' AS level,

@@ -107,6 +107,8 @@ def test_help_pays_for_no_late_import() -> None:
         ("preflight --database --yes", "--database needs a value"),
         ("migrate down", "down needs --to N or --all"),
         ("migrate plan --down --defer-drops", "--defer-drops applies to migrate up only"),
+        ("migrate plan our.sql --down", "a file is planned by itself"),
+        ("migrate plan --sql --output json", "--sql prints SQL, and --output json another format"),
         ("migrate down --all --defer-drops", "no such option: --defer-drops"),
         ("migrate down --all --to 3", "--to N and --all contradict each other"),
         (f"migrate down --to {LAST + 1}", f"--to is not a step: '{LAST + 1}'"),

@@ -102,6 +102,8 @@ def test_every_command_that_the_page_lists(
     assert ask.document("preflight", "preflight")["next"] == "callctl migrate plan"
     ask.document("migrate-plan", "migrate plan")
     ask.document("migrate-plan", "migrate up --dry-run")
+    (keys / "our.sql").write_text("ALTER TABLE chatapp.users ADD COLUMN a integer;\nDO $$ BEGIN END $$;\n")
+    ask.document("migrate-plan-files", f"migrate plan {keys / 'our.sql'}")
     assert ask.lines("migrate up --yes --to 9")[-1]["next"] == "callctl verify"
     with connect(real) as db:
         accounts.fill(db, accounts.ring_of(accounts.settings_of(real, keys, "k1")), 20, forms=("plaintext", "k1"))

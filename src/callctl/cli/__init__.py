@@ -57,7 +57,7 @@ To see it work on a throw-away PostgreSQL:
 To migrate the database in CALLCTL_DATABASE_URL (try a copy first):
   callctl backup before.dump   back up the database
   callctl preflight            check whether the migration can run safely
-  callctl migrate plan         show the SQL that would run
+  callctl migrate plan         show what would run: locks, rows, time
   callctl migrate up           apply the pending steps
   callctl verify               check schema and rows afterwards
   callctl migrate down --all   roll back

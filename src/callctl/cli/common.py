@@ -336,12 +336,18 @@ def ending_in_order() -> Iterator[None]:
 
 def lines_of(name: str) -> list[str]:
     """The lines of a file of names, ``-`` being stdin, without comments and empty ones. Raises UsageError."""
+    text = text_of(name, "name a text file with one on each line, or - for stdin")
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def text_of(name: str, hint: str) -> str:
+    """The text of a file, ``-`` being stdin. Raises UsageError, with ``hint``."""
     from pathlib import Path
 
-    hint = "name a text file with one on each line, or - for stdin"
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(
             Code.FILE_UNREADABLE, f"{'stdin' if name == '-' else name} is not UTF-8 text", hint=hint
@@ -349,8 +355,6 @@ def lines_of(name: str) -> list[str]:
     except (OSError, ValueError) as problem:
         reason = (getattr(problem, "strerror", None) or "the name cannot be used").lower()
         raise UsageError(Code.FILE_UNREADABLE, f"cannot read {name}: {reason}", hint=hint) from None
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
 
 
 # ---- errors --------------------------------------------------------------------------------------------

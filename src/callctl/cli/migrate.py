@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from callctl import files
 from callctl.cli import common
 from callctl.cli.common import (
     Atomic,
@@ -27,8 +26,9 @@ from callctl.cli.common import (
     Yes,
     with_run_options,
 )
-from callctl.errors import Code, Refused, State, UsageError
+from callctl.errors import Code, ConfigError, Refused, State, UsageError
 from callctl.events import MigrationStarted, StepFinished
+from callctl.files import assert_new, create_private, write_whole
 from callctl.render import console as render
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def report_file(options: RunOptions) -> Path | None:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--report needs a run, and --dry-run runs nothing",
-            hint="give only one of the two options; callctl migrate plan prints what would run",
+            hint="give only one of the two options; callctl migrate plan shows what would run",
         )
     if not options.report.endswith((".html", ".htm")):
         raise UsageError(
@@ -118,7 +118,7 @@ class RunReport:
 
         assert self._file is not None
         try:
-            files.write_whole(self._file, render_run.write(self._record), replace=True)
+            write_whole(self._file, render_run.write(self._record), replace=True)
         except OSError as problem:
             if self._record.outcome != "under way":
                 reason = (problem.strerror or "the file cannot be written").lower()
@@ -181,12 +181,14 @@ def take_steps(
     command = f"callctl migrate {wish.direction}" + (" in production" if by_name else "")
     if options.dry_run:
         common.answering()
+        from callctl.forecast.outlook import outlook
+
         with common.connected(settings) as connection:
             common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
             planned = migrate.plan(connection, settings, wish)
             if reviewed is not None:
                 review.assert_unchanged(reviewed, review.make(connection, settings, wish))
-            render_answers.plan(planned, settings.output)
+            render_answers.plan(planned, outlook(connection, settings, planned, atomic=wish.atomic), settings.output)
         return
     asked = False
     if not options.yes or by_name or named is not None:
@@ -331,22 +333,29 @@ def status(
 
 
 PLAN_EPILOG = """
-The SQL goes to stdout, with the names that this database uses.
+For each statement: what it does, its lock and whom that blocks, the rows, the time. Times are intervals from
+shipped rates, not measured on this server. What cannot be told before it runs is "not known".
 
 \b
 Examples:
-  callctl migrate plan                          every pending step
-  callctl migrate plan --to 4                   up to and including step 4
-  callctl migrate plan --defer-drops            keep the old type columns
-  callctl migrate plan --down > rollback.sql    the rollback
-  callctl migrate plan --out plan.json          a file to review
-  callctl migrate up --plan plan.json           run just that
+  callctl migrate plan                   every pending step
+  callctl migrate plan --to 4            up to and including step 4
+  callctl migrate plan --defer-drops     keep the old type columns
+  callctl migrate plan --sql > up.sql    the SQL, in this database's names
+  callctl migrate plan --down --sql > rollback.sql
+  callctl migrate plan our.sql           any SQL file, without running it
+  callctl migrate plan --out plan.json   a file to review
+  callctl migrate up --plan plan.json    run just that
 """
 
 
 @group.command(epilog=PLAN_EPILOG)
 def plan(
     context: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE.sql]...", help="SQL files to plan instead of the steps.", show_default=False),
+    ] = None,
     down: Annotated[bool, typer.Option("--down", help="Plan migrate down instead of migrate up.")] = False,
     to: Annotated[
         str | None,
@@ -360,12 +369,16 @@ def plan(
     truncate_avatars: TruncateAvatars = False,
     shadow: Shadow = False,
     in_place: InPlace = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead of what it does.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List every statement: callctl's bookkeeping and new tables, too.")
+    ] = False,
     out: Annotated[
         str | None,
         typer.Option(metavar="FILE.json", help="Also write the plan to a file, for migrate up --plan or down --plan."),
     ] = None,
 ) -> None:
-    """Show the SQL that would run on this database. Changes nothing."""
+    """Show what would run on this database: locks, rows, time. Changes nothing."""
     common.answering()
     if down and defer_drops:
         raise UsageError(
@@ -381,8 +394,24 @@ def plan(
         )
     target = common.step_number(to, lowest=0 if down else 1)
     if out is not None:
-        files.assert_new(out)
+        assert_new(out)
     settings = common.settings(context)
+    if files:
+        if down or to or defer_drops or truncate_avatars or shadow or in_place or sql or out:
+            raise UsageError(
+                Code.OPTIONS_CONFLICT,
+                "a file is planned by itself: options that choose steps, --sql and --out are for the steps",
+                hint="leave out either the files or these options",
+            )
+        _plan_files(settings, files, atomic=atomic, everything=everything)
+        return
+    if sql and settings.output != "text":
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--sql prints SQL, and --output {settings.output} another format",
+            hint="use one of them: each statement's SQL is in the JSON",
+        )
+    from callctl.forecast.outlook import outlook
     from callctl.migration import migrate, reviewed
     from callctl.render import migration as render_answers
 
@@ -397,9 +426,29 @@ def plan(
         )
         planned = migrate.plan(connection, settings, wish)
         on_file = reviewed.make(connection, settings, wish) if out is not None else None
-    render_answers.plan(planned, settings.output)
+        expected = None if sql else outlook(connection, settings, planned, atomic=atomic)
+    if expected is None:
+        render_answers.plan_script(planned)
+    else:
+        render_answers.plan(planned, expected, settings.output, everything=everything)
     if out is not None and on_file is not None:
-        render_answers.plan_on_file(on_file, files.create_private(out, reviewed.write(on_file)))
+        render_answers.plan_on_file(on_file, create_private(out, reviewed.write(on_file)))
+
+
+def _plan_files(settings: Settings, names: Sequence[str], *, atomic: bool, everything: bool) -> None:
+    """What the statements of these files would do. Raises UsageError."""
+    from callctl.forecast.outlook import outlook_of_files
+    from callctl.render import migration as render_answers
+    from callctl.statements.script import parse_script
+
+    hint = "name an SQL file, or - for stdin"
+    try:
+        scripts = [parse_script(common.text_of(name, hint), "stdin" if name == "-" else name) for name in names]
+    except ConfigError as error:
+        raise UsageError(Code.FILE_UNREADABLE, error.message, hint=error.hint or hint) from None
+    with common.connected(settings) as connection:
+        expected = outlook_of_files(connection, settings.schema, scripts, atomic=atomic)
+    render_answers.plan_of_files(expected, settings.output, everything=everything)
 
 
 UP_EPILOG = """

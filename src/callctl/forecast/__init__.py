@@ -5,6 +5,7 @@ and to say "not known" of what it cannot tell. May import migration, secrets, st
 __all__ = [
     "catalog",
     "drift",
+    "durations",
     "effects",
     "functions",
     "locks",

@@ -302,7 +302,7 @@ def _count(connection: Connection, relation: Relation) -> None:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(COUNT_MS),))
-            query = f"SELECT count(*) FROM (SELECT FROM ONLY {relation.name.sql} LIMIT {MOST_COUNTED + 1}) AS some"
+            query = f"SELECT count(*) FROM (SELECT FROM ONLY {relation.name.sql} LIMIT {MOST_COUNTED + 1}) AS counted"
             row = connection.execute(query.encode()).fetchone()
     except psycopg.Error:
         return

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from callctl.forecast.catalog import NONE, Catalog, Constraint, Index, Name, Relation, Trigger, Type
-from callctl.forecast.functions import Sent, sent_by, sent_for
+from callctl.forecast.functions import Sent, sent_by, sent_for, words_of
 from callctl.forecast.locks import KINDS, Mode
 from callctl.statements.script import tree
 from callctl.statements.tokens import Token, Unreadable, tokens
@@ -44,6 +44,9 @@ _RECURSES = frozenset(
     }
 )
 _ALONE = frozenset({"comment", "owner to", "set schema", "insert", "update", "delete", "select", "create table"})
+
+# A phrase names no more columns than these.
+_MOST_NAMED = 4
 
 
 @dataclass
@@ -109,6 +112,8 @@ class _Reader:
         self.catalog = catalog
         self.effects = Effects()
         self.items: tuple[Token, ...] = ()
+        # What is done to columns -> their names: one phrase for all of them.
+        self.columns: dict[str, list[str]] = {}
         self.at = 0
 
     # ---- words ----------------------------------------------------------------------------------------------
@@ -249,13 +254,17 @@ class _Reader:
             if not exists:
                 self.unknown(f"table {name.name} is not there")
             return
+        columns: dict[str, list[str]] = {}
         for action in _split(self.rest()):
-            self._action(name, action)
+            self._action(name, action, columns)
+        for what, named in columns.items():
+            several = f"columns {', '.join(named)}" if len(named) <= _MOST_NAMED else f"{len(named)} columns"
+            self.effects.words.append(what.format(several if len(named) > 1 else f"column {named[0]}", name.name))
 
-    def _action(self, name: Name, action: Sequence[Token]) -> None:
+    def _action(self, name: Name, action: Sequence[Token], columns: dict[str, list[str]]) -> None:
         relation = self.catalog.relations[name]
         inner = _Reader(self.sql, self.catalog)
-        inner.items, inner.effects = tuple(action), self.effects
+        inner.items, inner.effects, inner.columns = tuple(action), self.effects, columns
         if inner.take("add"):
             inner._add(relation)
         elif inner.take("drop"):
@@ -321,8 +330,9 @@ class _Reader:
             if_not_exists = self.take("if", "not", "exists")
             column = self.name()[-1]
             exists = column in relation.columns
-            there = "; it is there already" if exists and if_not_exists else ""
-            self.note("add column", relation.name, f"add column {column} to {relation.name.name}{there}")
+            there = "find {0} of {1} there already" if exists and if_not_exists else "add {0} to {1}"
+            self.columns.setdefault(there, []).append(column)
+            self.note("add column", relation.name)
             if not exists:
                 self._new_column(relation, column)
 
@@ -409,14 +419,16 @@ class _Reader:
             constraint = self.name()[-1]
             found = relation.constraints.get(constraint)
             words = f"drop constraint {constraint} of {relation.name.name}"
-            self.note("drop constraint", relation.name, words if found else f"{words}, if it is there")
+            # Of one that is not there, the rest of the statement says what is done.
+            self.note("drop constraint", relation.name, words if found else "")
             if found is not None:
                 self._lose(relation, found)
             return
         self.take("column")
         self.take("if", "exists")
         column = self.name()[-1]
-        self.note("drop column", relation.name, f"drop column {column} of {relation.name.name}")
+        self.columns.setdefault("drop {0} of {1}", []).append(column)
+        self.note("drop column", relation.name)
         if column in relation.columns:
             self.effects.drops.append((relation.name, column))
             del relation.columns[column]
@@ -513,6 +525,7 @@ class _Reader:
         if self.take("to"):
             new = Name(name.schema, self.name()[-1])
             self.note("rename", name, f"rename {name.name} to {new.name}")
+            self.effects.drops.append((name, ""))
             self._move(relation, new)
             return
         if self.take("constraint"):
@@ -535,6 +548,8 @@ class _Reader:
 
     def _set_schema(self, relation: Relation, schema: str) -> None:
         self.note("set schema", relation.name, f"move {relation.name.name} to schema {schema}, with its rows")
+        if relation.name.schema != "callctl":  # from there it returns to where code expects it
+            self.effects.drops.append((relation.name, ""))
         self._move(relation, Name(schema, relation.name.name))
 
     def _move(self, relation: Relation, new: Name) -> None:
@@ -805,6 +820,8 @@ class _Reader:
                 if sent is None:
                     self.unknown(f"what callctl.{function.word}() locks is not declared")
                 else:
+                    words = words_of(function.word, arguments)
+                    self.effects.words += [words] if words is not None else []
                     self._behalf(sent)
             elif schema.word not in ("pg_catalog", "information_schema"):
                 self.unknown(f"function {schema.word}.{function.word}(): what it locks is not known")
@@ -831,7 +848,7 @@ class _Reader:
             columns = [each.name for each in insert.this.expressions] if isinstance(insert.this, exp.Schema) else []
             self._write("insert", self._of(target), columns)
             if insert.args.get("conflict") is not None and insert.args["conflict"].args.get("expressions"):
-                self._write("update", self._of(target), [])
+                self.effects.lock(self._of(target), Mode.ROW_EXCLUSIVE)
         for update in node.find_all(exp.Update):
             columns = [each.this.name for each in update.expressions if isinstance(each, exp.EQ)]
             self._write("update", self._of(update.this), columns)
@@ -883,8 +900,13 @@ class _Reader:
                 self.effects.lock(name, Mode.ROW_SHARE)
 
     def _write(self, event: str, name: Name, columns: Sequence[str]) -> None:
-        verbs = {"insert": "insert rows into", "update": "write rows of", "delete": "delete rows of"}
-        self.note(event, name, f"{verbs[event]} {name.name}")
+        if name.schema == "callctl":
+            own = {"insert": "save values in", "update": "mark records of", "delete": "delete records of"}
+            words = f"{own[event]} callctl.{name.name}"
+        else:
+            verbs = {"insert": "insert rows into", "update": f"set {', '.join(columns)} of", "delete": "delete rows of"}
+            words = f"{verbs[event]} {name.name}"
+        self.note(event, name, words)
         relation = self.catalog.relation(name)
         if relation is None:
             if name.schema != "callctl":
@@ -894,7 +916,9 @@ class _Reader:
         for child in self.catalog.with_children(name)[1:]:
             self.effects.lock(child, Mode.ROW_EXCLUSIVE, certain=False)
         for key in relation.foreign_keys():
-            touched = event == "insert" or (event == "update" and set(key.columns) & set(columns))
+            # An INSERT that does not name a column leaves NULL there, which refers to nothing.
+            named = {column.lower() for column in columns}
+            touched = (event == "insert" and not columns) or (event != "delete" and set(key.columns) & named)
             if touched and key.refers_to is not None:
                 self.effects.lock(key.refers_to, Mode.ROW_SHARE, certain=False)
         if event == "delete":
@@ -906,7 +930,7 @@ class _Reader:
                     self.effects.lock(name, Mode.ROW_SHARE, certain=False)
         elif event == "update":
             for other, key in self.catalog.referring(name):
-                if set(key.referred) & set(columns):
+                if set(key.referred) & {column.lower() for column in columns}:
                     self.effects.lock(other.name, Mode.ROW_EXCLUSIVE, certain=False)
         for trigger in relation.triggers.values():
             if trigger.enabled and event in trigger.events:

@@ -404,3 +404,42 @@ _TRIGGERS: Mapping[str, Way] = MappingProxyType(
     {"sync_": _saves, "keep_": _saves, "shadow_": _nothing, "fill_": _nothing}
 )
 # The trigger functions that callctl makes on the way, by the beginning of their names.
+
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "lock_table": "lock {0}",
+        "follow_rows": "let {0} follow the rows of {2}: add its foreign key",
+        "make_sync": "make the triggers that keep the type column and the flags of {0} in step",
+        "end_sync": "lock {0}, drop the triggers that kept its type column and flags in step",
+        "prove_forms": "prove in every row that the type column and the flags of {2} say the same, by a CHECK",
+        "save_made_columns": "save what the columns of {1} hold that go",
+        "drop_made_columns": "drop the columns of {1} that callctl added",
+        "put_back_made_columns": "restore the saved values of the columns of {1}",
+        "put_back_settings": "give indexes and statistics objects the settings that they had",
+        "leave_room": "leave room on the pages of {1} for a later update (fillfactor)",
+        "leave_no_more_room": "restore the fillfactor",
+        "key_validations": "check every row of {1} against its foreign keys",
+        "let_keys_follow": "let the foreign keys of {0} follow changed keys",
+        "protect_new_table": "enable row-level security of {0} where the platform has it",
+        "add_missing_constraint": "add CHECK {1} to {0}, unless it is there",
+        "bring_back_rows": "insert the saved rows of {0} again",
+        "put_away_made_rows": "save and delete the rows of {1} that callctl inserted",
+        "withhold_model": "make the inserted models of {0} inactive",
+        "release_models": "make the inserted models of {0} active",
+        "remember_newest": "note the newest row of {1}",
+        "begin_shadow": "add shadow column {3} to {1}, with two triggers",
+        "promise_shadow": "add a CHECK on the shadow column of {0}, for new rows only",
+        "prove_shadow": "prove in every row of {0} that the shadow column is the same, by a CHECK",
+        "swap_shadow": "drop {2} of {1}; the shadow column gets its name",
+    }
+)
+"""What a function does, in plain words; ``{0}`` is its first argument."""
+
+
+def words_of(function: str, arguments: Sequence[str]) -> str | None:
+    """What a call of one of callctl's functions does, in plain words; None where it has none: bookkeeping."""
+    words = WORDS.get(function)
+    if words is None:
+        return None
+    names = [text_of(argument).rpartition(".")[2] for argument in arguments]
+    return words.format(*names)

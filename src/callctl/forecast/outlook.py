@@ -3,99 +3,232 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from callctl.database import connection as database
 from callctl.forecast.catalog import Catalog, Name, Relation, read_catalog
+from callctl.forecast.durations import DEFAULTS, Interval, Rates, Work, work_of
 from callctl.forecast.effects import Effects, effects
 from callctl.forecast.locks import Mode
 from callctl.migration.run.script import ALONE, grouped, with_repeated
 from callctl.migration.run.transactions import ROWS
+from callctl.migration.steps.numbered import ARCHIVED
+from callctl.statements import batch_query
 from callctl.statements.adaptation import adapt
-from callctl.statements.script import Statement, load_script
+from callctl.statements.script import Script, Statement, load_script
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
+    from callctl.events import Direction
     from callctl.migration.planning import Plan
 
+ARCHIVES = frozenset(ARCHIVED.values())
+"""The platform's tables that callctl's schema may hold."""
+# A row that is written again, with its entries in the indexes and what is saved of it (sql/preflight/table-sizes.sql).
+ROW_BYTES = 270
 # callctl's own tables that statements of a step write to, or that refer to the platform's.
 _STORE = (
-    "saved_value",
-    "inheritance_breach",
-    "saved_row",
-    "made",
-    "definition",
-    "history",
-    "checkpoint",
-    "proof",
-    "withheld_model",
-    "known_before",
-    "removed_row",
+    *("saved_value", "inheritance_breach", "saved_row", "made", "definition", "history", "checkpoint", "proof"),
+    *("withheld_model", "known_before", "removed_row"),
 )
+
+# Whether a statement matters to the platform, concerns callctl's own tables, or a table that no client uses yet.
+Weight: TypeAlias = Literal["shown", "own", "new"]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One statement of a plan and its effects. ``own``: it concerns callctl's own tables alone."""
+    """One statement of a plan and its effects. ``conditional``: it is sent only where there are rows for it."""
 
     statement: Statement
     effects: Effects
-    own: bool
+    work: Work
+    weight: Weight
     conditional: bool = False
+
+    @property
+    def words(self) -> str:
+        """What it does, in plain words."""
+        return "; ".join(dict.fromkeys(self.effects.words)) or self.statement.summary
+
+    def strongest(self) -> tuple[Mode, tuple[Name, ...]] | None:
+        """Its strongest lock on a table that clients use, and the tables that it is on."""
+        locks = [(mode, name) for name, mode in self.effects.locks if name.schema != "callctl" or name.name in ARCHIVES]
+        locks = [each for each in locks if each[1] not in self.effects.makes]
+        if not locks:
+            return None
+        top = max(mode for mode, _ in locks)
+        return top, tuple(sorted({name for mode, name in locks if mode is top}))
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """The statements that are sent in one transaction; ``alone`` is a statement outside of one, or in batches."""
+    """The statements that are sent in one transaction; ``alone`` is a statement outside of one, or in batches.
+
+    ``hold``: how long clients wait for its locks; None where no client waits. ``limited``: the server ends it after
+    ``lock_hold``. ``held_from``: its first line with such a lock.
+    """
 
     lines: tuple[Line, ...]
     alone: bool = False
     batched: bool = False
+    seconds: Interval | None = None
+    hold: Interval | None = None
+    limited: bool = True
+    held_from: int | None = None
 
-    def locks(self) -> dict[tuple[Name, Mode], bool]:
-        """What it locks: (table, mode) -> whether for certain."""
-        whole = Effects()
+    @property
+    def blocked(self) -> dict[Name, Mode]:
+        """The tables whose clients wait, and the strongest lock on each."""
+        found: dict[Name, Mode] = {}
+        made = {name for line in self.lines for name in line.effects.makes}
         for line in self.lines:
-            whole.add(line.effects, certain=not line.conditional)
-        return whole.locks
+            if line.weight == "new" or line.conditional:
+                continue
+            for name, mode in line.effects.locks:
+                if mode.blocks_writes and name not in made and (name.schema != "callctl" or name.name in ARCHIVES):
+                    found[name] = max(mode, found.get(name, mode))
+        return found
 
 
 @dataclass(frozen=True)
 class StepOutlook:
-    """One step, in the order in which its transactions run. Number 0 is what callctl does before the first step."""
+    """One step, in the order in which its transactions run. Number 0 is what callctl does before the first step.
+
+    ``file``: it is a file of the operator's, by its number on the command line.
+    """
 
     number: int
     name: str
+    direction: Direction
     transactions: tuple[Transaction, ...]
+    seconds: Interval | None = None
+    file: bool = False
 
     def lines(self) -> Iterator[Line]:
         """Its statements."""
         for transaction in self.transactions:
             yield from transaction.lines
 
+    @property
+    def back(self) -> str | None:
+        """The command that takes it back."""
+        if not self.number or self.file:
+            return None
+        if self.direction == "up":
+            return f"callctl migrate down --to {self.number - 1}"
+        return f"callctl migrate up --to {self.number}"
+
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a run would do on this database: the steps, and the tables that it met, by name."""
+    """What a run would do on this database.
+
+    ``seconds``: all of it; None where the rows of a table are not known. ``longest``: the longest moment in which
+    clients wait, and at which step. ``disk_bytes`` and ``wal_bytes``: at most. ``atomic``: all is one transaction.
+    ``hold_limit``: seconds after which the server ends a statement that holds such a lock (``lock_hold``).
+    It and ``lock_timeout`` are None for files: the session that runs them has its own.
+    """
 
     steps: tuple[StepOutlook, ...]
-    relations: dict[Name, Relation] = field(default_factory=dict)
+    rates: Rates = DEFAULTS
+    seconds: Interval | None = None
+    longest: tuple[Interval, int] | None = None
+    disk_bytes: int = 0
+    wal_bytes: int = 0
+    atomic: bool = False
+    lock_timeout: float | None = 0.05
+    hold_limit: float | None = 0.5
 
 
 def outlook(connection: Connection, settings: Settings, plan: Plan, *, atomic: bool = False) -> Outlook:
     """What the statements of a plan will do here. READ ONLY: locks nothing beyond ACCESS SHARE."""
+    rates = DEFAULTS
     with database.read_only(connection):
         catalog = read_catalog(connection, plan.naming.schema)
         catalog.settings["callctl.new_tables_row_security"] = settings.new_tables_row_security
-        met = {name: replace(relation) for name, relation in catalog.relations.items()}
-        steps = []
-        if plan.steps:
-            steps.append(_before(plan, catalog))
+        steps = [_before(plan, catalog)] if plan.steps else []
         for step in plan.steps:
-            steps.append(StepOutlook(step.number, step.name, tuple(_transactions(step.statements, catalog, plan))))
-        return Outlook(tuple(steps), met)
+            transactions = tuple(_transactions(step.statements, catalog, plan))
+            steps.append(StepOutlook(step.number, step.name, plan.direction, transactions))
+    limit = settings.lock_hold_ms / 1000
+    steps = [_timed(step, rates, limit) for step in steps]
+    if atomic:
+        steps = [steps[0], *_held_to_the_end(steps[1:])] if steps else []
+    return _summed(steps, rates, atomic=atomic, lock_timeout=settings.lock_timeout_ms / 1000, hold_limit=limit)
+
+
+def _summed(
+    steps: Sequence[StepOutlook],
+    rates: Rates,
+    *,
+    atomic: bool,
+    lock_timeout: float | None = None,
+    hold_limit: float | None = None,
+) -> Outlook:
+    times = [step.seconds for step in steps]
+    known = [each for each in times if each is not None]
+    holds = [(t.hold, step.number) for step in steps for t in step.transactions if t.hold is not None]
+    rewritten = sum(line.work.bytes_rewritten + line.work.bytes_built for step in steps for line in step.lines())
+    written = sum((line.work.rows_written or 0) * ROW_BYTES for step in steps for line in step.lines())
+    # callctl has a start of its own; a file has not.
+    start = rates.start if hold_limit is not None else Interval()
+    return Outlook(
+        tuple(steps),
+        rates,
+        sum(known, start) if len(known) == len(times) else None,
+        max(holds, key=lambda hold: (hold[0].high, hold[0].low), default=None),
+        rewritten + written,
+        rewritten + 2 * written,
+        atomic,
+        lock_timeout,
+        hold_limit,
+    )
+
+
+def _timed(step: StepOutlook, rates: Rates, limit: float | None) -> StepOutlook:
+    transactions = tuple(_timed_transaction(transaction, rates, limit) for transaction in step.transactions)
+    times = [transaction.seconds for transaction in transactions]
+    known = [each for each in times if each is not None]
+    return replace(
+        step, transactions=transactions, seconds=sum(known, Interval()) if len(known) == len(times) else None
+    )
+
+
+def _timed_transaction(transaction: Transaction, rates: Rates, limit: float | None) -> Transaction:
+    times = [line.work.seconds(rates) for line in transaction.lines]
+    known = [each for each in times if each is not None]
+    seconds = sum(known, Interval()) if len(known) == len(times) else None
+    if not transaction.blocked:
+        return replace(transaction, seconds=seconds)
+    if transaction.alone:
+        return replace(transaction, seconds=seconds, hold=transaction.lines[0].work.held(rates), held_from=0)
+    first = next(
+        i for i, line in enumerate(transaction.lines) if any(mode.blocks_writes for _, mode in line.effects.locks)
+    )
+    behind = [each for each in times[first:] if each is not None]
+    limited = limit is not None and not any("rewrites" in line.statement.directives for line in transaction.lines)
+    hold = sum(behind, Interval())
+    if limited and limit is not None:
+        hold = Interval(min(hold.low, limit), min(hold.high, limit))
+    return replace(transaction, seconds=seconds, hold=hold, limited=limited, held_from=first)
+
+
+def _held_to_the_end(steps: Sequence[StepOutlook]) -> list[StepOutlook]:
+    """The steps of one transaction: what one of them locks is locked until the last has ended. Nothing limits that."""
+    left = Interval()
+    found = []
+    for step in reversed(steps):
+        transactions = []
+        for transaction in reversed(step.transactions):
+            left = left + (transaction.seconds or Interval())
+            transactions.append(
+                replace(transaction, limited=False, hold=left if transaction.hold is not None else None)
+            )
+        found.append(replace(step, transactions=tuple(reversed(transactions))))
+    return found[::-1]
 
 
 def _before(plan: Plan, catalog: Catalog) -> StepOutlook:
@@ -104,7 +237,7 @@ def _before(plan: Plan, catalog: Catalog) -> StepOutlook:
         if catalog.relation(Name("callctl", name)) is None:
             catalog.relations[Name("callctl", name)] = Relation(Name("callctl", name), rows=0, counted=True, made=True)
     statements = [adapt(statement, plan.naming) for statement in load_script("store_keys.sql").statements]
-    return StepOutlook(0, "callctl", tuple(_transactions(statements, catalog, plan)))
+    return StepOutlook(0, "callctl's own schema", plan.direction, tuple(_transactions(statements, catalog, plan)))
 
 
 def _transactions(statements: Sequence[Statement], catalog: Catalog, plan: Plan) -> Iterator[Transaction]:
@@ -124,7 +257,13 @@ def _transactions(statements: Sequence[Statement], catalog: Catalog, plan: Plan)
         few = all(statement.kind in ROWS and "generated" not in statement.directives for statement in sent)
         yield Transaction(
             tuple(
-                _line(statement, catalog, plan, conditional=batched or (few and statement in again))
+                _line(
+                    statement,
+                    catalog,
+                    plan,
+                    conditional=batched or (few and statement in again),
+                    left=not batched and statement in again,
+                )
                 for statement in sent
             ),
             alone,
@@ -132,9 +271,78 @@ def _transactions(statements: Sequence[Statement], catalog: Catalog, plan: Plan)
         )
 
 
-def _line(statement: Statement, catalog: Catalog, plan: Plan, *, conditional: bool) -> Line:
+def _line(statement: Statement, catalog: Catalog, plan: Plan, *, conditional: bool = False, left: bool = False) -> Line:
+    """``left``: a batched statement that is sent again in one piece, for the few rows that were written meanwhile."""
     # In one transaction the directives are gone; the query for DDL is one all the same.
     generated = "generated" in statement.directives or statement.sql.startswith("SELECT ddl FROM callctl.")
+    made = {name for name, relation in catalog.relations.items() if relation.made}
+    walked = None
+    if "batched" in statement.directives:
+        target = batch_query.target(statement, plan.naming.schema)
+        walked = Name(target.schema, target.table)
     done = effects(statement.sql, catalog, generated=generated)
-    concerned = {name for name, _ in done.locks if name.schema == plan.naming.schema or name.schema != "callctl"}
-    return Line(statement, done, own=not concerned and not done.unknown, conditional=conditional)
+    if statement.check is not None:
+        done.words[:] = [f"check: {statement.check.sentence}"]
+    work = work_of(done, catalog, walked)
+    work = replace(work, rows_written=0) if left else work
+    concerned = {name for name, mode in done.locks if name.schema != "callctl" or name.name in ARCHIVES}
+    weight: Weight = "shown"
+    if not done.unknown:
+        modes = [mode for name, mode in done.locks if name in concerned]
+        if (left and conditional) or not concerned or (conditional and work.rows_written == 0):
+            weight = "own"
+        elif concerned <= made:
+            weight = "new"
+        elif max(modes) is Mode.ACCESS_SHARE and statement.check is None:
+            weight = "own"
+    return Line(statement, done, work, weight, conditional)
+
+
+def outlook_of_files(
+    connection: Connection, schema: str, scripts: Sequence[Script], *, atomic: bool = False
+) -> Outlook:
+    """What the statements of SQL files will do here, sent one after the other as ``psql`` does. READ ONLY.
+
+    Between BEGIN and COMMIT they share a transaction, with ``atomic`` all of a file's do; others are by themselves. A
+    file meets the tables as the files before it leave them. What limits a lock is the session's that runs the file.
+    """
+    rates = DEFAULTS
+    with database.read_only(connection):
+        catalog = read_catalog(connection, schema)
+        steps = []
+        for number, script in enumerate(scripts, 1):
+            transactions = []
+            for group, together in _as_sent(script.statements, atomic=atomic):
+                lines = tuple(_file_line(statement, catalog) for statement in group)
+                transactions.append(Transaction(lines, alone=not together))
+            steps.append(_timed(StepOutlook(number, script.name, "up", tuple(transactions), file=True), rates, None))
+    return _summed(steps, rates, atomic=atomic)
+
+
+def _as_sent(statements: Sequence[Statement], *, atomic: bool) -> Iterator[tuple[list[Statement], bool]]:
+    """The statements that share a transaction, and whether it has more than one."""
+    if atomic:
+        yield list(statements), True
+        return
+    group: list[Statement] = []
+    for statement in statements:
+        first = statement.sql.split(maxsplit=1)[0].lower() if statement.sql.strip() else ""
+        if group:
+            group.append(statement)
+            if first in ("commit", "end", "rollback", "abort"):
+                yield group, True
+                group = []
+        elif first in ("begin", "start"):
+            group = [statement]
+        else:
+            yield [statement], False
+    if group:
+        yield group, True
+
+
+def _file_line(statement: Statement, catalog: Catalog) -> Line:
+    made = {name for name, relation in catalog.relations.items() if relation.made}
+    done = effects(statement.sql, catalog)
+    locked = {name for name, _ in done.locks}
+    weight: Weight = "new" if locked and locked <= made and not done.unknown else "shown"
+    return Line(statement, done, work_of(done, catalog), weight)

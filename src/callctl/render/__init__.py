@@ -11,6 +11,7 @@ __all__ = [
     "documents",
     "drift",
     "explain",
+    "forecast",
     "loadtest",
     "migration",
     "pages",

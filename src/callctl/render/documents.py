@@ -126,12 +126,41 @@ class Status(TypedDict):
     withheld_models: Sequence[WithheldModel]
 
 
+Blocked: TypeAlias = Literal["reads", "writes"]
+
+
+class PlannedLock(TypedDict):
+    schema: str
+    table: str
+    mode: str
+    blocks: Sequence[Blocked]
+    certain: bool
+
+
+class Seconds(TypedDict):
+    low: float
+    high: float
+
+
 class PlannedStatement(TypedDict):
     sql: str
     kind: str
     source: str
     line: int
     directives: Sequence[str]
+    does: str
+    weight: Literal["shown", "own", "new"]
+    transaction: int
+    only_if_rows: bool
+    locks: Sequence[PlannedLock]
+    rewrites: Sequence[str]
+    breaks: Sequence[str]
+    rows_read: int | None
+    rows_written_at_most: int | None
+    rows_counted: bool
+    seconds: Seconds | None
+    hold_seconds: Seconds | None
+    unknown: Sequence[str]
 
 
 class PlannedStep(TypedDict):
@@ -139,12 +168,43 @@ class PlannedStep(TypedDict):
     name: str
     direction: Direction
     subscribers: ForSubscribers | None
+    back: str | None
+    seconds: Seconds | None
     statements: Sequence[PlannedStatement]
+
+
+class LongestWait(TypedDict):
+    step: int
+    seconds: Seconds
+
+
+class Forecast(TypedDict):
+    seconds: Seconds | None
+    longest_wait: LongestWait | None
+    lock_timeout_seconds: float | None
+    lock_hold_seconds: float | None
+    disk_bytes: int
+    wal_bytes: int
+    measured: bool
+    atomic: bool
+
+
+class PlannedFile(TypedDict):
+    file: str
+    seconds: Seconds | None
+    statements: Sequence[PlannedStatement]
+
+
+class PlanOfFiles(TypedDict):
+    forecast: Forecast
+    files: Sequence[PlannedFile]
 
 
 class Plan(TypedDict):
     direction: Direction
     deferred: Sequence[int]
+    forecast: Forecast
+    before: Sequence[PlannedStatement]
     steps: Sequence[PlannedStep]
 
 
@@ -732,8 +792,29 @@ earlier run that still hold its work lock. `unseen` says why no run could be see
         "migrate-plan",
         "migrate plan, up --dry-run, down --dry-run",
         Plan,
-        """`sql` is the statement in the names of this database, without its semicolon. `deferred` are the
-pending steps that `--defer-drops` leaves out.""",
+        """`sql` is the statement in the names of this database, without its semicolon; `does` says it in words.
+`deferred` are the pending steps that `--defer-drops` leaves out. `before` is what callctl does to its own
+schema first.
+
+Statements with the same `transaction` (counted in each step) are sent in one; with `forecast.atomic` all of
+them are. A statement that runs again at the end of its step is there twice. `weight` is `shown` for what
+matters to the platform, `own` for callctl's bookkeeping, `new` for a table that no client uses yet. With
+`only_if_rows` it is sent only where there are rows for it. `locks`: a lock with `certain` false is taken
+only where a row is found; `blocks` says which of the clients' reads and writes wait. `breaks` are the
+columns and tables that code must not name any more. `hold_seconds` is how long clients wait behind the
+transaction; null where they do not. `unknown` says what cannot be told, and why: it is empty where all is
+known. Rows and bytes come from the server's statistics, but where `rows_counted` is true. A time is an
+interval; null is not known. With `forecast.measured` false it comes from shipped rates and not from this
+server. `back` is the command that takes a step back.""",
+    ),
+    Document(
+        "migrate-plan-files",
+        "migrate plan FILE.sql",
+        PlanOfFiles,
+        """Statements as in a plan of the steps. Those with the same `transaction` (counted in each file) are sent in
+one: between BEGIN and COMMIT, or with `--atomic` all of a file. `lock_timeout_seconds` and
+`lock_hold_seconds` are null: the session that runs the file has its own. `step` of `longest_wait` is the
+number of the file.""",
     ),
     Document(
         "preflight",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from callctl.migration.live_runs import Live
 from callctl.migration.steps.numbered import all_steps, finishing
 from callctl.render import console as render
+from callctl.render import forecast as render_forecast
 from callctl.render import tenants as render_tenants
 from callctl.render.console import table
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Output, Settings
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
     from callctl.events import Holder
+    from callctl.forecast.outlook import Outlook
     from callctl.migration.adoption import Adopted
     from callctl.migration.live_runs import Committed, LiveRun, Session
     from callctl.migration.migrate import Migrated
@@ -333,28 +335,26 @@ def _deferred(numbers: Sequence[int]) -> None:
 # ---- migrate plan --------------------------------------------------------------------------------------
 
 
-def plan_document(plan: Plan) -> documents.Plan:
+def plan_document(plan: Plan, outlook: Outlook) -> documents.Plan:
+    first = [step for step in outlook.steps if not step.number]
     return {
         "direction": plan.direction,
         "deferred": list(plan.deferred),
+        "forecast": render_forecast.forecast_document(outlook),
+        "before": [each for step in first for each in render_forecast.statement_documents(step, outlook)],
         "steps": [
             {
                 "number": step.number,
                 "name": step.name,
                 "direction": step.direction,
                 "subscribers": step.subscribers,
-                "statements": [
-                    {
-                        "sql": statement.sql,
-                        "kind": statement.kind,
-                        "source": statement.source,
-                        "line": statement.line,
-                        "directives": sorted(statement.directives),
-                    }
-                    for statement in step.statements
-                ],
+                "back": expected.back,
+                "seconds": render_forecast.interval(expected.seconds),
+                "statements": render_forecast.statement_documents(expected, outlook),
             }
             for step in plan.steps
+            for expected in outlook.steps
+            if expected.number == step.number
         ],
     }
 
@@ -395,10 +395,17 @@ def _on_subscribers(step: PlannedStep, when: str) -> list[str]:
     return [*lines, ""]
 
 
-def plan(plan: Plan, output: Output) -> None:
+def plan(plan: Plan, outlook: Outlook, output: Output, *, everything: bool = False) -> None:
+    """The plan as a table of what it does here; as JSON with every field."""
     for notice in plan.notices:
         render.note(f"note: {notice}")
-    render.answer(output, lambda: plan_document(plan), lambda: _plan_text(plan))
+
+    def text() -> None:
+        if _has_steps(plan):
+            render_forecast.outlook(plan, outlook, everything=everything)
+            _counted(plan)
+
+    render.answer(output, lambda: plan_document(plan, outlook), text)
 
 
 def plan_on_file(plan: ReviewedPlan, file: Path) -> None:
@@ -410,10 +417,36 @@ def plan_on_file(plan: ReviewedPlan, file: Path) -> None:
     render.note(f"plan written to {file}; to run it: {run}")
 
 
-def _plan_text(plan: Plan) -> None:
-    if not plan.steps:
-        render.note(_nothing(plan))
-        _deferred(plan.deferred)
+def plan_of_files(outlook: Outlook, output: Output, *, everything: bool = False) -> None:
+    """What the statements of SQL files would do here."""
+
+    def text() -> None:
+        render_forecast.outlook(None, outlook, everything=everything)
+        files, count = len(outlook.steps), sum(1 for step in outlook.steps for _ in step.lines())
+        render.note(f"{render.counted(files, 'file')}, {render.counted(count, 'statement')}; nothing was run")
+
+    render.answer(output, lambda: files_document(outlook), text)
+
+
+def files_document(outlook: Outlook) -> documents.PlanOfFiles:
+    return {
+        "forecast": render_forecast.forecast_document(outlook),
+        "files": [
+            {
+                "file": step.name,
+                "seconds": render_forecast.interval(step.seconds),
+                "statements": render_forecast.statement_documents(step, outlook),
+            }
+            for step in outlook.steps
+        ],
+    }
+
+
+def plan_script(plan: Plan) -> None:
+    """The plan as SQL, on stdout."""
+    for notice in plan.notices:
+        render.note(f"note: {notice}")
+    if not _has_steps(plan):
         return
     text = plan_sql(plan)
     if render.has_colour(sys.stdout):
@@ -423,6 +456,19 @@ def _plan_text(plan: Plan) -> None:
         Console(soft_wrap=True).print(Syntax(text, "postgresql", background_color="default", theme="ansi_dark"))
     else:
         render.out(text)
+    _counted(plan)
+
+
+def _has_steps(plan: Plan) -> bool:
+    """Whether the plan has any; where it has none, that is said."""
+    if plan.steps:
+        return True
+    render.note(_nothing(plan))
+    _deferred(plan.deferred)
+    return False
+
+
+def _counted(plan: Plan) -> None:
     count = sum(len(step.statements) for step in plan.steps)
     steps, statements = render.counted(len(plan.steps), "step"), render.counted(count, "statement")
     render.note(f"{steps}, {statements}; nothing was run")

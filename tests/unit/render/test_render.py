@@ -17,6 +17,11 @@ import pytest
 from callctl.database.store import Saved
 from callctl.errors import UNCHANGED, Code, Interrupted, State, StepFailed
 from callctl.events import BatchFinished, IndexProgress, Notice, StatementStarted, StepFinished, StepStarted, Waiting
+from callctl.forecast.catalog import Name
+from callctl.forecast.durations import Interval, Work
+from callctl.forecast.effects import Effects
+from callctl.forecast.locks import Mode
+from callctl.forecast.outlook import Line, Outlook, StepOutlook, Transaction
 from callctl.migration.checks.findings import Finding
 from callctl.migration.checks.verify import CheckResult, Report
 from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep
@@ -141,7 +146,7 @@ def plan() -> Plan:
 
 
 def test_a_plan_in_a_pipe_is_a_script_that_parses_back_to_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    render_answers.plan(plan(), "text")
+    render_answers.plan_script(plan())
     captured = capsys.readouterr()
     assert "-- step 4 up: x\n" in captured.out
     assert "-- Why it is done.\n" in captured.out
@@ -152,23 +157,94 @@ def test_a_plan_in_a_pipe_is_a_script_that_parses_back_to_itself(capsys: pytest.
     assert captured.err == "1 step, 3 statements; nothing was run\n"
 
 
+def expected() -> Outlook:
+    """The outlook of that plan: an update, an index, a check."""
+    chatbots = Name("chatapp", "chatbots")
+    update, index, check = plan().steps[0].statements
+    lines = (
+        Line(
+            update,
+            Effects(["update"], ["set settings of chatbots"], {(chatbots, Mode.ACCESS_EXCLUSIVE): True}),
+            Work(),
+            "shown",
+        ),
+        Line(check, Effects([], ["check: every chatbot has a name"]), Work(), "own"),
+    )
+    build = Effects(
+        ["create index"], ["build index i"], {(chatbots, Mode.SHARE_UPDATE_EXCLUSIVE): True}, unknown=["why"]
+    )
+    work = Work(rows_read=1200, exact=False, bytes_built=10**9)
+    hold = Interval(0.0005, 0.25)
+    transactions = (
+        Transaction(lines, seconds=hold, hold=hold, held_from=0),
+        Transaction((Line(index, build, work, "shown"),), alone=True),
+    )
+    step = StepOutlook(4, "x", "up", transactions, Interval(0.2, 90))
+    return Outlook((step,), seconds=Interval(0.5, 1000), longest=(hold, 4), disk_bytes=5_000_000)
+
+
+def test_a_plan_in_a_pipe_is_a_line_a_statement(capsys: pytest.CaptureFixture[str]) -> None:
+    render_answers.plan(plan(), expected(), "text")
+    captured = capsys.readouterr()
+    assert captured.out == (
+        "step 4 up  x; 200 ms to 90 s; back: callctl migrate down --to 3\n"
+        "  all wait     set settings of chatbots: ACCESS EXCLUSIVE on chatbots; reads and writes wait <1 to 250 ms\n"
+        "  not known    build index i: why; SHARE UPDATE EXCLUSIVE on chatbots; reads about 1,200 rows; 2 to 67 s\n"
+        "  no wait      1 statement of callctl's bookkeeping (--all)\n"
+        "total     500 ms to 17 min (shipped rates; not measured on this server)\n"
+        "wait      longest <1 to 250 ms, step 4; and up to 50 ms behind each attempt to get a lock (lock_timeout)\n"
+        "disk      at most 5.0 MB more, and 0 kB of WAL (estimates)\n"
+        "not known 1 statement: what is locked is not known before it runs\n"
+    )
+    assert captured.err == "1 step, 3 statements; nothing was run\n"
+
+
+def test_a_plan_with_all_statements(capsys: pytest.CaptureFixture[str]) -> None:
+    render_answers.plan(plan(), expected(), "text", everything=True)
+    assert "  no wait      check: every chatbot has a name\n" in capsys.readouterr().out
+
+
 def test_a_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    render_answers.plan(plan(), "json")
+    render_answers.plan(plan(), expected(), "json")
     found = json.loads(capsys.readouterr().out)
     assert found["direction"] == "up"
     step = found["steps"][0]
     assert (step["number"], step["name"], step["direction"]) == (4, "x", "up")
-    assert step["statements"][1] == {
+    assert step["statements"][2] == {
         "sql": "CREATE INDEX CONCURRENTLY i ON chatapp.chatbots (name)",
         "kind": "create index",
         "source": "steps/99_x/up.sql",
         "line": 7,
         "directives": ["no-transaction"],
+        "does": "build index i",
+        "weight": "shown",
+        "transaction": 2,
+        "only_if_rows": False,
+        "locks": [
+            {
+                "schema": "chatapp",
+                "table": "chatbots",
+                "mode": "SHARE UPDATE EXCLUSIVE",
+                "blocks": [],
+                "certain": True,
+            }
+        ],
+        "rewrites": [],
+        "breaks": [],
+        "rows_read": 1200,
+        "rows_written_at_most": 0,
+        "rows_counted": False,
+        "seconds": {"low": 2.0005, "high": 66.7167},
+        "hold_seconds": None,
+        "unknown": ["why"],
     }
+    assert step["statements"][0]["locks"][0]["blocks"] == ["reads", "writes"]
+    assert found["forecast"]["longest_wait"] == {"step": 4, "seconds": {"low": 0.0005, "high": 0.25}}
+    assert found["forecast"]["measured"] is False
 
 
 def test_nothing_to_plan_prints_no_result(capsys: pytest.CaptureFixture[str]) -> None:
-    render_answers.plan(Plan("down", DOCUMENTED, ()), "text")
+    render_answers.plan(Plan("down", DOCUMENTED, ()), Outlook(()), "text")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "nothing to do: no step is applied\n"
