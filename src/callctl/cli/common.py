@@ -268,6 +268,16 @@ def step_number(text: str | None, *, lowest: int) -> int | None:
     return int(text)
 
 
+def seconds_of(option: str, text: str) -> float:
+    """Return the seconds of a duration such as 90s or 1h. Raises UsageError."""
+    from callctl.config.file import Unusable, duration
+
+    try:
+        return duration(text) / 1000
+    except Unusable as problem:
+        raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
+
+
 def command_line() -> str:
     """Return the command line for a report, without the database, which may contain a password."""
     import shlex

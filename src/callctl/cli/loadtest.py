@@ -107,10 +107,10 @@ def loadtest(
             hint="give --connections a number that is not larger than --sessions",
         )
     most = None if calls is None else _number("--calls", calls, 1, MOST_CALLS)
-    seconds = _duration("--duration", duration or (LONGEST if most is not None else "30s"))
-    length = _duration("--call-time", call_time or "10s")
+    seconds = common.seconds_of("--duration", duration or (LONGEST if most is not None else "30s"))
+    length = common.seconds_of("--call-time", call_time or "10s")
     before = _number("--history", history or "1000", 0, MOST_HISTORY)
-    limit_ms = _duration("--limit", limit or "100ms") * 1000
+    limit_ms = common.seconds_of("--limit", limit or "100ms") * 1000
     if overwrite and report is None:
         raise UsageError(Code.OPTION_MISSING, "--overwrite needs --report", hint="add --report FILE")
     file = None if report is None else _report(report, overwrite=overwrite)
@@ -137,16 +137,6 @@ def _number(option: str, text: str, lowest: int, highest: int) -> int:
             hint="write the number in digits",
         )
     return int(text)
-
-
-def _duration(option: str, text: str) -> float:
-    """Seconds."""
-    from callctl.config.file import Unusable, duration
-
-    try:
-        return duration(text) / 1000
-    except Unusable as problem:
-        raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
 
 
 def _report(name: str, *, overwrite: bool) -> Path:

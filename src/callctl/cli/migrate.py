@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from callctl.config.settings import Settings
     from callctl.events import Direction, Event, OnEvent
+    from callctl.forecast.observation import Observation
+    from callctl.forecast.outlook import Outlook
     from callctl.migration.checks.findings import Finding
     from callctl.migration.planning import Plan, Wish
     from callctl.migration.reviewed import ReviewedPlan
@@ -344,6 +346,7 @@ Examples:
   callctl migrate plan --sql > up.sql    the SQL, in this database's names
   callctl migrate plan --down --sql > rollback.sql
   callctl migrate plan our.sql           any SQL file, without running it
+  callctl migrate plan --observe 60s     who has those locks now, how often
   callctl migrate plan --out plan.json   a file to review
   callctl migrate up --plan plan.json    run just that
 """
@@ -373,6 +376,13 @@ def plan(
     everything: Annotated[
         bool, typer.Option("--all", help="List every statement: callctl's bookkeeping and new tables, too.")
     ] = False,
+    observe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Watch the running server this long, such as 60s or 1h: how often each lock is free, and who has it.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(metavar="FILE.json", help="Also write the plan to a file, for migrate up --plan or down --plan."),
@@ -397,10 +407,10 @@ def plan(
         assert_new(out)
     settings = common.settings(context)
     if files:
-        if down or to or defer_drops or truncate_avatars or shadow or in_place or sql or out:
+        if down or to or defer_drops or truncate_avatars or shadow or in_place or sql or out or observe:
             raise UsageError(
                 Code.OPTIONS_CONFLICT,
-                "a file is planned by itself: options that choose steps, --sql and --out are for the steps",
+                "a file is planned by itself: options that choose steps, --sql, --observe and --out are for the steps",
                 hint="leave out either the files or these options",
             )
         _plan_files(settings, files, atomic=atomic, everything=everything)
@@ -427,12 +437,27 @@ def plan(
         planned = migrate.plan(connection, settings, wish)
         on_file = reviewed.make(connection, settings, wish) if out is not None else None
         expected = None if sql else outlook(connection, settings, planned, atomic=atomic)
+        observation = None if observe is None or expected is None else _observe(connection, settings, expected, observe)
     if expected is None:
         render_answers.plan_script(planned)
     else:
-        render_answers.plan(planned, expected, settings.output, everything=everything)
+        render_answers.plan(planned, expected, settings.output, everything=everything, observation=observation)
     if out is not None and on_file is not None:
         render_answers.plan_on_file(on_file, create_private(out, reviewed.write(on_file)))
+
+
+def _observe(connection: common.Connection, settings: Settings, expected: Outlook, observe: str) -> Observation:
+    from callctl.events import Waiting
+    from callctl.forecast.observation import observe as watch
+    from callctl.render import progress as render_progress
+
+    seconds = common.seconds_of("--observe", observe)
+    if settings.output != "text":  # a document, without lines of progress
+        return watch(connection, expected, seconds)
+    with render_progress.running(settings.output) as on_event:
+        return watch(
+            connection, expected, seconds, lambda passed: on_event(Waiting("the end of --observe", passed, seconds))
+        )
 
 
 def _plan_files(settings: Settings, names: Sequence[str], *, atomic: bool, everything: bool) -> None:

@@ -9,5 +9,6 @@ __all__ = [
     "effects",
     "functions",
     "locks",
+    "observation",
     "outlook",
 ]

@@ -50,6 +50,27 @@ class Mode(IntEnum):
             return "reads and writes"
         return "writes" if self.blocks_writes else "nobody"
 
+    def conflicts_with(self, other: Mode) -> bool:
+        """Return whether a session waits for this lock while another session has that one.
+
+        Source: PostgreSQL manual, 13.3.1, "Conflicting Lock Modes".
+        """
+        return other in _CONFLICTS[self]
+
+
+_TABLE = {
+    Mode.ACCESS_SHARE: {8},
+    Mode.ROW_SHARE: {7, 8},
+    Mode.ROW_EXCLUSIVE: {5, 6, 7, 8},
+    Mode.SHARE_UPDATE_EXCLUSIVE: {4, 5, 6, 7, 8},
+    Mode.SHARE: {3, 4, 6, 7, 8},
+    Mode.SHARE_ROW_EXCLUSIVE: {3, 4, 5, 6, 7, 8},
+    Mode.EXCLUSIVE: {2, 3, 4, 5, 6, 7, 8},
+    Mode.ACCESS_EXCLUSIVE: {1, 2, 3, 4, 5, 6, 7, 8},
+}
+_CONFLICTS: Mapping[Mode, frozenset[Mode]] = MappingProxyType(
+    {mode: frozenset(map(Mode, others)) for mode, others in _TABLE.items()}
+)
 
 BY_MODE: Mapping[str, Mode] = MappingProxyType({mode.in_pg_locks: mode for mode in Mode})
 """``ShareRowExclusiveLock`` -> the mode."""

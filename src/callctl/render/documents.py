@@ -178,6 +178,23 @@ class LongestWait(TypedDict):
     seconds: Seconds
 
 
+class ObservedLock(TypedDict):
+    table: str
+    mode: str
+    steps: Sequence[int]
+    looks: int
+    free: int
+    longest_seconds: float
+    in_the_way: Mapping[str, int]
+    best_hour_utc: int | None
+
+
+class Observation(TypedDict):
+    seconds: float
+    interval_seconds: float
+    locks: Sequence[ObservedLock]
+
+
 class Forecast(TypedDict):
     seconds: Seconds | None
     longest_wait: LongestWait | None
@@ -187,6 +204,7 @@ class Forecast(TypedDict):
     wal_bytes: int
     measured: bool
     atomic: bool
+    observed: Observation | None
 
 
 class PlannedFile(TypedDict):

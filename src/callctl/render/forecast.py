@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callctl.forecast.durations import Interval
+    from callctl.forecast.observation import Observation, Observed
     from callctl.forecast.outlook import Line, Outlook, StepOutlook, Transaction
     from callctl.migration.planning import ForSubscribers, Plan
     from callctl.render import documents
@@ -27,7 +28,7 @@ _STYLES = {
 _COLUMNS = 13
 
 
-def outlook(plan: Plan | None, outlook: Outlook, *, everything: bool) -> None:
+def outlook(plan: Plan | None, outlook: Outlook, *, everything: bool, observation: Observation | None = None) -> None:
     """The steps with their statements, then the summary, on stdout."""
     for step in outlook.steps:
         needed = next(
@@ -35,6 +36,33 @@ def outlook(plan: Plan | None, outlook: Outlook, *, everything: bool) -> None:
         )
         _step(step, outlook, needed, everything=everything)
     _summary(outlook)
+    if observation is not None:
+        _observed(observation)
+
+
+def _observed(observation: Observation) -> None:
+    """How often each lock could have been had, and what was in the way."""
+    looks = max((observed.looks for observed in observation.locks), default=0)
+    every = f"{observation.interval:.2g} s"
+    _item("observed", "strong", f"{_seconds(observation.seconds)}, a look every {every}: {looks:,} looks", 10)
+    for observed in observation.locks:
+        style = "good" if observed.free == observed.looks else "warning" if observed.free else "error"
+        _item("", style, f"{observed.mode.sql} on {observed.relation.name}: {_free(observed)}", 10)
+
+
+def _free(observed: Observed) -> str:
+    if observed.free == observed.looks:
+        return f"free at each of {observed.looks:,} looks"
+    holders = observed.holders.most_common(3)
+    named = ", ".join(f"{holder} ({count:,})" for holder, count in holders)
+    named += f" and {len(observed.holders) - 3} more" if len(observed.holders) > 3 else ""
+    age = f"; in the way: {named}, for up to {_seconds(observed.longest)}"
+    if observed.attempts is None:
+        return f"never free in {observed.looks:,} looks{age}"
+    best = f"; most often free from {observed.best_hour}:00 UTC" if observed.best_hour is not None else ""
+    return (
+        f"free at {observed.free:,} of {observed.looks:,} looks, so about {observed.attempts:.1f} attempts{age}{best}"
+    )
 
 
 def _step(step: StepOutlook, outlook: Outlook, needed: ForSubscribers | None, *, everything: bool) -> None:
@@ -222,7 +250,7 @@ def _one(seconds: float) -> tuple[str, str]:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:g} s"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{round(seconds, 1):g} s"
 
 
 def size(count: int) -> str:
@@ -235,7 +263,7 @@ def size(count: int) -> str:
 # ---- as a document -------------------------------------------------------------------------------------
 
 
-def forecast_document(outlook: Outlook) -> documents.Forecast:
+def forecast_document(outlook: Outlook, observation: Observation | None = None) -> documents.Forecast:
     """The summary of the outlook."""
     longest = outlook.longest
     return {
@@ -247,6 +275,27 @@ def forecast_document(outlook: Outlook) -> documents.Forecast:
         "wal_bytes": outlook.wal_bytes,
         "measured": outlook.rates.measured,
         "atomic": outlook.atomic,
+        "observed": None if observation is None else _observation_document(observation),
+    }
+
+
+def _observation_document(observation: Observation) -> documents.Observation:
+    return {
+        "seconds": round(observation.seconds, 1),
+        "interval_seconds": observation.interval,
+        "locks": [
+            {
+                "table": observed.relation.sql,
+                "mode": observed.mode.sql,
+                "steps": list(observed.steps),
+                "looks": observed.looks,
+                "free": observed.free,
+                "longest_seconds": round(observed.longest, 1),
+                "in_the_way": dict(observed.holders.most_common()),
+                "best_hour_utc": observed.best_hour,
+            }
+            for observed in observation.locks
+        ],
     }
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from callctl.config.settings import Output, Settings
     from callctl.database.store import ChangedRecords, HistoryRow, Saved
     from callctl.events import Holder
+    from callctl.forecast.observation import Observation
     from callctl.forecast.outlook import Outlook
     from callctl.migration.adoption import Adopted
     from callctl.migration.live_runs import Committed, LiveRun, Session
@@ -335,12 +336,12 @@ def _deferred(numbers: Sequence[int]) -> None:
 # ---- migrate plan --------------------------------------------------------------------------------------
 
 
-def plan_document(plan: Plan, outlook: Outlook) -> documents.Plan:
+def plan_document(plan: Plan, outlook: Outlook, observation: Observation | None = None) -> documents.Plan:
     first = [step for step in outlook.steps if not step.number]
     return {
         "direction": plan.direction,
         "deferred": list(plan.deferred),
-        "forecast": render_forecast.forecast_document(outlook),
+        "forecast": render_forecast.forecast_document(outlook, observation),
         "before": [each for step in first for each in render_forecast.statement_documents(step, outlook)],
         "steps": [
             {
@@ -395,17 +396,19 @@ def _on_subscribers(step: PlannedStep, when: str) -> list[str]:
     return [*lines, ""]
 
 
-def plan(plan: Plan, outlook: Outlook, output: Output, *, everything: bool = False) -> None:
+def plan(
+    plan: Plan, outlook: Outlook, output: Output, *, everything: bool = False, observation: Observation | None = None
+) -> None:
     """The plan as a table of what it does here; as JSON with every field."""
     for notice in plan.notices:
         render.note(f"note: {notice}")
 
     def text() -> None:
         if _has_steps(plan):
-            render_forecast.outlook(plan, outlook, everything=everything)
+            render_forecast.outlook(plan, outlook, everything=everything, observation=observation)
             _counted(plan)
 
-    render.answer(output, lambda: plan_document(plan, outlook), text)
+    render.answer(output, lambda: plan_document(plan, outlook, observation), text)
 
 
 def plan_on_file(plan: ReviewedPlan, file: Path) -> None:
