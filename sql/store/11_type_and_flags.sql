@@ -86,7 +86,7 @@ BEGIN
   END IF;
 
   -- A value that waits to be restored is older than this write, and stays only where the row held and holds what callctl left
-  -- there. Where the row says call now, nothing that is saved fits it, and the write that changes it again sees to that: so a
+  -- there. If the row says call now, nothing that is saved fits it, and the write that changes it again sees to that: so a
   -- batch that fills one form from the other looks nothing up.
   IF TG_ARGV[0] IN ('type', 'flags') AND NOT (call AND NOT chat) THEN
     writes := callctl.set_writes('on');

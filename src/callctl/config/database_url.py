@@ -215,7 +215,7 @@ _VALUE = re.compile(
 
 
 def refused(conninfo: str, message: str) -> Unusable | None:
-    """Why libpq refuses an address before it connects, as its ``message`` says; None where that is not the reason."""
+    """Why libpq refuses an address before it connects, as its ``message`` says; None if that is not the reason."""
     problem = unreadable(conninfo)
     match = _VALUE.match(message)
     if problem is not None or match is None:
@@ -240,7 +240,7 @@ _PRODUCTION = ("production", "prod")
 class Target:
     """A database that has answered. Names are the server's own; never a password.
 
-    ``host`` is the host that answered, or the directory of its socket; ``environment`` is the setting, None where it
+    ``host`` is the host that answered, or the directory of its socket; ``environment`` is the setting, None if it
     is not set.
     """
 

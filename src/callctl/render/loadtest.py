@@ -380,7 +380,7 @@ def _milliseconds(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Strip:
-    """One series over the time of the test; ``limit`` is how far down its limit is, None where that is above it."""
+    """One series over the time of the test; ``limit`` is how far down its limit is, None if that is above it."""
 
     label: str
     colour: str

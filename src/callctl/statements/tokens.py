@@ -143,7 +143,7 @@ def splice(sql: LiteralString, edits: Iterable[Edit]) -> LiteralString:
 def with_query(sql: LiteralString, name: str, query: str) -> LiteralString:
     """The text with another query in the parentheses that it names: ``name AS (…)``, or ``(…) AS name``.
 
-    Raises ValueError where it names none so, or more than one.
+    Raises ValueError if it names none so, or more than one.
     """
     stream = tokens(sql)
     spans = []

@@ -76,7 +76,7 @@ def parsed(text: str) -> Any | None:
 
 
 def of_object(members: Members) -> Found | None:
-    """The envelope that an object is; None where it has no member ``authTag``."""
+    """The envelope that an object is; None if it has no member ``authTag``."""
     names = [name for name, _ in members]
     if "authTag" not in names:
         return None

@@ -70,8 +70,8 @@ def retire(
 
     First it is looked for, with no other callctl at work: in the declared fields, live, archived and saved, and in
     every other table that the role can read. What cannot be looked into has to be in ``not_scanned``: 'schema.table'.
-    Raises Refused, with the counts, where one value is under the key, or may be; where a table was not looked into and
-    is not named; where the key is primary, or unknown. UsageError for the name of a table that was looked into, or that
+    Raises Refused, with the counts, if one value is under the key, or may be; if a table was not looked into and
+    is not named; if the key is primary, or unknown. UsageError for the name of a table that was looked into, or that
     does not exist; ConfigError; LockHeld; StepFailed.
     """
 

@@ -116,7 +116,7 @@ def settled_scan(
     whose xmin is of a transaction that was not finished at ``horizon``. Together that is every row of the table as of
     the moment of the second look. A table that was made or rewritten meanwhile (which moves rows) is read again.
 
-    ``horizon`` is of :func:`horizon`, from before the declared fields were read. Where ``enough`` holds of something
+    ``horizon`` is of :func:`horizon`, from before the declared fields were read. If ``enough`` holds of something
     that the first look finds, there is no second. Raises as :func:`scan`.
     """
     scanner = _Scanner(connection, settings, ring, None, lock_timeout_ms, True, False, lambda: False, on_event)
