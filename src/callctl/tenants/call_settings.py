@@ -234,7 +234,7 @@ class Checked:
 
     @property
     def missing(self) -> int:
-        """How many have no call settings at all."""
+        """The number of chatbots without any call settings."""
         return sum(offence.path == "call" and offence.reason.startswith("is missing") for offence in self.offences)
 
 
