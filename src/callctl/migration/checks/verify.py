@@ -62,7 +62,7 @@ STORE_CHECKS = frozenset({"store-additions", "store-functions", "store-tables", 
 def conformance(
     connection: Connection, applied: Collection[int], naming: Naming, accept: Sequence[Accepted] = ()
 ) -> tuple[int, list[CheckResult], tuple[Accepted, ...], frozenset[str]]:
-    """How many objects were compared, a check for each kind of object of each table, and the differences accepted.
+    """Return the number of objects compared, a check for each kind of object of each table, and accepted differences.
 
     Last, the tables of callctl's own whose columns differ, without their schema. One query, which reads the catalog
     alone. A difference that ``accept`` names fails nothing.
