@@ -195,7 +195,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   HAVING count(*) FILTER (WHERE g.tgenabled = 'A') = 6
 $$;
 COMMENT ON FUNCTION callctl.sync_triggers(regclass) IS
-  'The triggers of callctl.make_sync() with the version of their rows in pg_trigger, which any ENABLE or DISABLE TRIGGER changes; NULL where one is missing or does not fire always';
+  'The triggers of callctl.make_sync() with the version of their rows in pg_trigger, which any ENABLE or DISABLE TRIGGER changes; NULL if one is missing or does not fire always';
 
 CREATE OR REPLACE PROCEDURE callctl.prove_forms(
   p_step integer, p_direction text, p_table regclass, p_type name, p_chat name, p_call name)

@@ -13,7 +13,64 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # A hint is one action: it begins with one of these. Its other words are free.
 VERBS = frozenset(
-    ["add", "answer", "ask", "change", "check", "close", "compare", "connect", "copy", "correct", "create", "declare", "delete", "disable", "drop", "end", "find", "finish", "fix", "follow", "free", "give", "grant", "install", "keep", "let", "look", "make", "move", "name", "press", "prepare", "put", "raise", "read", "remove", "rename", "report", "reset", "restore", "resume", "restart", "roll", "run", "save", "search", "set", "stop", "take", "type", "unset", "upgrade", "use", "wait", "widen", "write"]
+    [
+        "add",
+        "answer",
+        "ask",
+        "change",
+        "check",
+        "close",
+        "compare",
+        "connect",
+        "copy",
+        "correct",
+        "create",
+        "declare",
+        "delete",
+        "disable",
+        "drop",
+        "end",
+        "find",
+        "finish",
+        "fix",
+        "follow",
+        "free",
+        "give",
+        "grant",
+        "install",
+        "keep",
+        "let",
+        "look",
+        "make",
+        "move",
+        "name",
+        "press",
+        "prepare",
+        "put",
+        "raise",
+        "read",
+        "remove",
+        "rename",
+        "report",
+        "reset",
+        "restore",
+        "resume",
+        "restart",
+        "roll",
+        "run",
+        "save",
+        "search",
+        "set",
+        "stop",
+        "take",
+        "type",
+        "unset",
+        "upgrade",
+        "use",
+        "wait",
+        "widen",
+        "write",
+    ]
 )
 # An operator follows these pages while customers wait, so their sentences are held to the guide's length.
 SHORT = ("src/callctl/codes", "docs/how-to", "docs/tutorial")
@@ -27,7 +84,7 @@ def literal(node: ast.expr) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return literal(node.left)
     return None

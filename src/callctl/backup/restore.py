@@ -250,7 +250,7 @@ class _Lines:
 
 # A backup put into an empty database: whole, compared with its manifest, or not at all.
 
-_STANDS = State("unchanged", "nothing was restored: the database is as empty as before")
+_STANDS = State("unchanged", "nothing was restored: the database is still empty")
 _COMMIT = "the commit"
 _UNKNOWN = State("unknown", "the connection was lost during COMMIT: check whether the database is empty")
 

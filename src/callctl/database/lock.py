@@ -30,7 +30,8 @@ LOCK_CLASS = 0x63616C6C
 WORK_CLASS = LOCK_CLASS + 1
 # Shared by the sessions that write batches beside the one that holds the work lock.
 BATCH_CLASS = LOCK_CLASS + 2
-# Locks of a rotation: of one of its ranges (by its id), of who works at it (by its id), of the store while it is made.
+# Locks of a rotation: of a range (by its id), of a process of the rotation (by its id), of the store during its
+# creation.
 RANGE_CLASS = LOCK_CLASS + 3
 ROTATION_CLASS = LOCK_CLASS + 4
 STORE_CLASS = LOCK_CLASS + 5

@@ -165,7 +165,7 @@ def create(connection: Connection, platform_schema: str) -> None:
 
 
 def changed_records(connection: Connection) -> tuple[ChangedRecords, ...]:
-    """The tables of callctl's that another hand has written to; empty if callctl has not begun to count them."""
+    """The tables of callctl that another program has changed; empty if callctl does not count them yet."""
     if not database.relation_exists(connection, "callctl", "tally"):
         return ()
     return tuple(database.select(connection, ChangedRecords, read_sql("database/changed_records.sql")))

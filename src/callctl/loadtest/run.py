@@ -212,7 +212,7 @@ class Sampler(threading.Thread):
                     if self._server:
                         used = self._measure(used, now - measured)
                     measured = now
-            # What is left of the last second counts too, if it is not a moment.
+            # The rest of the last second counts too, unless it is very short.
             if self._server and time.perf_counter() - measured >= CPU_SECONDS / 4:
                 self._measure(used, time.perf_counter() - measured)
         except psycopg.Error as error:

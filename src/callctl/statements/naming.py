@@ -1,4 +1,4 @@
-"""Catalog facts -> which identifiers this database uses; and where callctl keeps what it saved.
+"""Finds the identifiers of this database from catalog facts, and the place of callctl's saved values.
 
 The SQL of callctl names things as the specification does. A ``Naming`` says what each of those names is
 called here; ``callctl.statements.adaptation`` puts it in. Names are as the catalog holds them (folded, without quotes).

@@ -49,7 +49,7 @@ class Step:
         return f"steps/{self.number:02}_{self.name}"
 
     def file(self, direction: Direction) -> str:
-        """The file that takes it in this direction, below ``sql/``."""
+        """The file of the step in this direction, below ``sql/``."""
         return f"{self.directory}/{direction}.sql"
 
     def checks(self) -> tuple[Statement, ...]:

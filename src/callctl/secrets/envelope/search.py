@@ -374,7 +374,7 @@ def _packed(text: str) -> str | None:
 
 
 def _lengths(parts: Iterable[str], length: Callable[[str], int | None]) -> list[int]:
-    """The lengths of the parts in bytes; none where one is not encoded so."""
+    """Yield the lengths of the parts in bytes; nothing if a part has another encoding."""
     lengths: list[int] = []
     for part in parts:
         number = length(part)

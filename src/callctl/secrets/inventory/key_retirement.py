@@ -262,7 +262,7 @@ def _hint(id: str, holding: list[Holding]) -> str:
             f"callctl rotate-secrets --bind-new ID with the id of each row, then callctl keys retire {id}"
         )
     if any(entry.why == "under it" for entry in holding):
-        return "run callctl rotate-secrets, then retire it"
+        return "run callctl rotate-secrets, then retire the key"
     if any("written while" in entry.why for entry in holding):
         return "give the new key to the application that still encrypts with this one, then run callctl rotate-secrets"
     if any("outside" in entry.why for entry in holding):

@@ -276,7 +276,7 @@ class KeyUse:
 
 @dataclass(frozen=True)
 class Keys:
-    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none: see ``census``.
+    """Every key that callctl.yaml, the ledger or a value names, and the values without a key: see ``census``.
     ``unbound`` values are left by a rotation: see :class:`callctl.secrets.inventory.key_use.Use`.
     """
 

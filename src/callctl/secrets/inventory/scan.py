@@ -411,7 +411,7 @@ class _Beside:
         self._found: Scan | None = None
         self._problem: BaseException | None = None
         self._stopped = threading.Event()
-        # Of a thread whose join() is interrupted, Python 3.11 says that it has ended, though it has not.
+        # After an interrupted join(), Python 3.11 reports that the thread has ended although it still runs.
         self._over = threading.Event()
         threading.Thread(target=self._work, name="callctl scan", daemon=True).start()
 
