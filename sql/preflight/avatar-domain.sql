@@ -2,8 +2,8 @@
 -- steps: 1
 -- begun: skip
 -- ok: the type of users.avatar_url has no rule of its own
--- why: step 1 changes the column to text, and migrate down gives it its domain again; in between, the domain's rule and default
---      are not enforced, so migrate down could stop at a URL that breaks the rule
+-- why: step 1 changes the column to text, and migrate down restores its domain; in between, nothing enforces the
+--      domain's rule, so migrate down could stop at a URL that breaks the rule
 -- do: give the column the domain's base type, with the rule as a constraint of the table, then run preflight again
 
 -- needs: chatapp.users.avatar_url

@@ -1,8 +1,8 @@
 -- finding: event-triggers
 -- direction: both
 -- ok: no event trigger runs on DDL
--- why: an event trigger runs inside each step's own transaction, and can slow it down, refuse it or change its result; callctl tried
---      the steps' kinds of DDL on a table of its own, but a function that checks a table's name may still refuse
+-- why: an event trigger runs in each step's transaction and can slow it down, refuse it or change its result; callctl
+--      tried the steps' kinds of DDL on a table of its own, but a function that checks a table's name may still refuse
 -- do: read its function, and disable it for the migration if it refuses ALTER TABLE, CREATE or DROP
 
 SELECT

@@ -2,9 +2,10 @@
 -- steps: 1-7, 12-13
 -- direction: both
 -- ok: no trigger or rule of the platform is on the tables whose rows the steps write
--- why: it fires for every row that a step writes: columns that it writes (such as updated_at) change too, and a rollback does
---      not restore them; a trigger that drops or changes a write stops the step, which compares the stored rows with what it
---      wrote; and a trigger that fires after callctl's own can make the type column and the flags contradict each other
+-- why: the trigger fires for every row that a step writes; a rollback does not restore the columns that the trigger
+--      writes, such as updated_at; a trigger that drops or changes a write stops the step, because the step compares
+--      the stored rows; a trigger that fires after callctl's own can make the type column and the flags contradict each
+--      other
 -- do: read its function; if it does more than set updated_at (sends a message, writes an audit row), plan
 --      for that many calls
 

@@ -2,9 +2,8 @@
 -- steps: 1-3, 5-7
 -- direction: both
 -- ok: no client is connected
--- why: a prepared statement that returns a column whose type changes, or all columns of a table that gets
---      or loses one, fails once in each connection with "cached plan must not change result type"; no way
---      of altering the table avoids it
+-- why: a prepared statement that returns a changed column fails once in each connection with "cached plan must not
+--      change result type"; so does one that returns all columns of a table; every ALTER TABLE causes it
 -- do: let the application retry on SQLSTATE 0A000, or restart its instances right after the step
 
 SELECT

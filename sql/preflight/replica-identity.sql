@@ -1,8 +1,8 @@
 -- finding: replica-identity
 -- steps: 5-6
 -- ok: no table has a replica identity by an index with the type column
--- why: the index is dropped with the column, and a published table without a replica identity refuses every UPDATE and DELETE of the
---      application from then on; while the table is in no publication this is a warning
+-- why: the server drops the index with the column; from then on a published table without a replica identity refuses
+--      every UPDATE and DELETE; while the table is in no publication this is a warning
 -- do: give the table another replica identity before the step
 
 -- needs: chatapp.chatbots.chatbotType

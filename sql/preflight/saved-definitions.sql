@@ -3,8 +3,8 @@
 -- direction: down
 -- begun: skip
 -- ok: callctl.definition has the definition of each column that migrate down makes again, or whose type it restores
--- why: migrate down makes the type columns again, and restores the old type of avatar_url, from the definitions that callctl recorded;
---      without a definition it would stop part-way, or report success and leave the column as it is
+-- why: migrate down restores the type columns and the old type of avatar_url from definitions that callctl recorded;
+--      without a definition it would stop part-way, or leave the column as it is
 -- do: restore schema callctl from a backup taken before the definition was lost: no other copy exists
 
 -- If step 1 was done without callctl and adopted, there may be no definition: the column stays as it is.

@@ -24,7 +24,7 @@ COMMENT ON COLUMN callctl.history.finished_at IS 'When its last transaction wrot
 COMMENT ON COLUMN callctl.history.database_role IS 'The role that was connected';
 COMMENT ON COLUMN callctl.history.client IS 'User and host that ran callctl';
 COMMENT ON COLUMN callctl.history.callctl_version IS 'Version of callctl that ran it';
-COMMENT ON COLUMN callctl.history.adopted IS 'True where the step was found done, proved by its verify, and only recorded';
+COMMENT ON COLUMN callctl.history.adopted IS 'True if the step was done without callctl: its checks passed, and callctl only recorded it';
 
 CREATE TABLE IF NOT EXISTS callctl.action (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

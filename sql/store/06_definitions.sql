@@ -63,7 +63,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT modifier - 4 FROM chain WHERE oid IN ('varchar'::regtype, 'bpchar'::regtype) AND modifier > 4
 $$;
 COMMENT ON FUNCTION callctl.length_limit(oid, integer) IS
-  'The length limit, in characters, of a varchar or char, or of a domain over one; NULL where it has none';
+  'The length limit, in characters, of a varchar or char, or of a domain over one; NULL if it has none';
 
 CREATE OR REPLACE FUNCTION callctl.give_statistics(p_schema name, p_name name, p_owner name)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -313,7 +313,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT (detail ->> 'length')::integer FROM callctl.definition WHERE step = p_step AND kind = 'column type' ORDER BY ordinal LIMIT 1
 $$;
 COMMENT ON FUNCTION callctl.remembered_length(integer) IS
-  'Length limit, in characters, of the type that a step changed; NULL where it had none';
+  'Length limit, in characters, of the type that a step changed; NULL if it had none';
 
 CREATE OR REPLACE FUNCTION callctl.remember_column(p_step integer, p_table regclass, p_column name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

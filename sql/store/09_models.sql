@@ -74,7 +74,7 @@ BEGIN
   RETURN contents;
 END
 $$;
-COMMENT ON FUNCTION callctl.row_as_stored(regclass, uuid) IS 'A row, every column, times in UTC; NULL where it does not exist';
+COMMENT ON FUNCTION callctl.row_as_stored(regclass, uuid) IS 'A row, every column, times in UTC; NULL if it does not exist';
 
 CREATE OR REPLACE FUNCTION callctl.is_as_left(p_table regclass, p_row uuid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -86,7 +86,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
    WHERE w.model_id = p_row AND stored.key = written.key
 $$;
 COMMENT ON FUNCTION callctl.is_as_left(regclass, uuid) IS
-  'Whether a model that callctl made inactive is stored, in every column, as callctl left it; false where it made none inactive';
+  'Whether a model that callctl made inactive is stored, in every column, as callctl left it; false if it made none inactive';
 
 CREATE OR REPLACE FUNCTION callctl.active_column(p_table regclass) RETURNS name
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -96,7 +96,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
    ORDER BY a.attname <> 'is_active', a.attnum LIMIT 1
 $$;
 COMMENT ON FUNCTION callctl.active_column(regclass) IS
-  'The boolean column that says whether an application offers a row: is_active, in any spelling; NULL where there is none';
+  'The boolean column that says whether an application offers a row: is_active, in any spelling; NULL if there is none';
 
 CREATE OR REPLACE FUNCTION callctl.put_away_row(p_table regclass, p_relation text, p_row uuid)
 RETURNS integer LANGUAGE plpgsql AS $$

@@ -166,7 +166,7 @@ BEGIN
    WHERE d.step = p_step AND d.kind = 'shadow' AND k.conrelid = form::regclass AND k.conname = 'callctl_shadow_agrees';
   EXECUTE format('DROP TABLE %s', form);
 
-  -- What is run at once, below: the column as it will be, empty still.
+  -- The statements that run at once, below: the column in its later form, still empty.
   PERFORM callctl.write_definition(p_step, relation, 'shadow column', p_shadow, s.ddl)
      FROM (
        SELECT 1 AS place, '' AS grantee, format('ALTER TABLE %s ADD COLUMN %I %s%s', p_table, p_shadow, f.type, f.collation) AS ddl
@@ -312,7 +312,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
      AND regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '') = d.detail ->> 'agrees'
 $$;
 COMMENT ON FUNCTION callctl.shadow_agrees(regclass) IS
-  'Whether the CHECK of callctl.shadow_check() is validated; NULL where it is not there, or says something else';
+  'Whether the CHECK of callctl.shadow_check() is validated; NULL if it is not there, or says something else';
 
 CREATE OR REPLACE PROCEDURE callctl.promise_shadow(p_table regclass, p_column name, p_shadow name, p_length integer)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -86,7 +86,7 @@ BEGIN
   END IF;
 
   -- A value that waits to be restored is older than this write, and stays only where the row held and holds what callctl left
-  -- there. Where the row says call now, nothing that is saved fits it, and the write that changes it again sees to that: so a
+  -- there. If the row says call now, nothing that is saved fits it, and the write that changes it again sees to that: so a
   -- batch that fills one form from the other looks nothing up.
   IF TG_ARGV[0] IN ('type', 'flags') AND NOT (call AND NOT chat) THEN
     writes := callctl.set_writes('on');
@@ -195,7 +195,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   HAVING count(*) FILTER (WHERE g.tgenabled = 'A') = 6
 $$;
 COMMENT ON FUNCTION callctl.sync_triggers(regclass) IS
-  'The triggers of callctl.make_sync() with the version of their rows in pg_trigger, which any ENABLE or DISABLE TRIGGER changes; NULL where one is missing or does not fire always';
+  'The triggers of callctl.make_sync() with the version of their rows in pg_trigger, which any ENABLE or DISABLE TRIGGER changes; NULL if one is missing or does not fire always';
 
 CREATE OR REPLACE PROCEDURE callctl.prove_forms(
   p_step integer, p_direction text, p_table regclass, p_type name, p_chat name, p_call name)

@@ -44,7 +44,7 @@ def pages() -> Mapping[str, tuple[Explanation, ...]]:
 
 
 def _page(text: str) -> Explanation:
-    """The page that begins with its code. Raises KeyError where a part is missing."""
+    """The page that begins with its code. Raises KeyError if a part is missing."""
     code, means, *paragraphs = (" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
     parts = {match[1]: match[2] for paragraph in paragraphs if (match := _PART.fullmatch(paragraph))}
     return Explanation(code, means, parts["Customers"], parts["Run"], parts["Database"], parts.get("Then"))
@@ -53,7 +53,7 @@ def _page(text: str) -> Explanation:
 def explained(name: str, others: Iterable[Explanation]) -> Explanation:
     """The page of a code, or what ``others`` say of a finding or a check; in any case, with or without the prefix.
 
-    Raises Refused, with the nearest name, where there is none.
+    Raises Refused, with the nearest name, if there is none.
     """
     known = {page.id: page for listed in pages().values() for page in listed}
     known |= {other.id.upper(): other for other in others}

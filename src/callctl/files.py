@@ -242,7 +242,7 @@ def is_marked(directory: Path) -> bool:
 
 
 def assert_marked(directory: Path, hint: str) -> None:
-    """Raise Refused where something is there that callctl has not made; an empty directory, and nothing, is no harm."""
+    """Raise Refused if something is there that callctl has not made; an empty directory, and nothing, is no harm."""
     with contextlib.suppress(OSError):
         if not directory.is_symlink() and not any(directory.iterdir()):
             return

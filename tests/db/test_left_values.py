@@ -136,7 +136,7 @@ def test_at_the_terminal_foreign_ciphertext_is_warned_of(
         code, out, err = callctl(url, "--config", config, "rotate-secrets", "--yes", "--encrypt-foreign")
         assert code == 0
         # Before it is encrypted, and after.
-        assert f"row {id}; to be encrypted once more" in err
+        assert f"row {id}; to be encrypted again" in err
         assert "foreign ciphertext" in out
         code, out, err = callctl(url, "--config", config, "rotate-secrets", "--status", "--encrypt-foreign")
         assert code == 2

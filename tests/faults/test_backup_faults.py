@@ -128,7 +128,7 @@ def interrupt(session: Session) -> Outcome:
 
 
 UNKNOWN = "the connection was lost during COMMIT: check whether the database is empty"
-NOTHING = "nothing was restored: the database is as empty as before"
+NOTHING = "nothing was restored: the database is still empty"
 
 
 @pytest.mark.parametrize(

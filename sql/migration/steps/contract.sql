@@ -1,4 +1,4 @@
--- Where the catalog differs from what is expected: a row a difference. callctl puts facts.sql in the place of the query 'fact', and
+-- If the catalog differs from what is expected: a row a difference. callctl puts facts.sql in the place of the query 'fact', and
 -- what is expected in the place of 'contract':
 -- objects of this database, in its own names: {"check", "step", "relation", "kind", "name", "facts": {property: value} or null
 -- where the object must be gone, "made": [kind, relation, name] where the facts count only if callctl made it, "always":

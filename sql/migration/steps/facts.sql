@@ -19,7 +19,7 @@ WITH asked AS (
 ), hook AS (
   SELECT NULL::oid AS oid, NULL::text AS writes, NULL::text AS because
 ), uuid_extension AS (
-  -- Where the server has no gen_random_uuid() of its own (12), it is pgcrypto's, in whatever schema that is.
+  -- If the server has no gen_random_uuid() of its own (12), it is pgcrypto's, in whatever schema that is.
   SELECT format('%I.', n.nspname) AS prefix
   FROM pg_catalog.pg_extension AS e
   JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace

@@ -1,4 +1,4 @@
--- Write features.callEnabled of locked companies; everything else in their settings stays. Where a container is missing, it is
+-- Write features.callEnabled of locked companies; everything else in their settings stays. If a container is missing, it is
 -- saved that it was, as step 12 does, so that a way down takes it out again.
 -- %(ids)s, %(enabled)s. Of each company: whether its settings are stored as they were meant, which a trigger may have prevented;
 -- and what they are.

@@ -90,7 +90,7 @@ def manifest_beside(file: Path) -> Path:
 
 
 def read_manifest(file: Path) -> Manifest:
-    """The manifest beside ``file``. Raises ConfigError where it is not there, damaged, or of a later callctl."""
+    """The manifest beside ``file``. Raises ConfigError if it is not there, damaged, or of a later callctl."""
     path = manifest_beside(file)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -198,7 +198,7 @@ class BackupFile:
     """
 
     def __init__(self, name: str) -> None:
-        """Raises Refused where FILE, its manifest or a FILE.partial of others is there; LockHeld where it is being
+        """Raises Refused if FILE, its manifest or a FILE.partial of others is there; LockHeld if it is being
         written; ConfigError.
         """
         self.path = Path(name)
@@ -247,7 +247,7 @@ class BackupFile:
             raise OSError(0, "the file exists, and other users may write to it")
 
     def _mark(self) -> None:
-        """Put down that FILE.partial is callctl's, by its inode. Raises Refused where what is there is not."""
+        """Put down that FILE.partial is callctl's, by its inode. Raises Refused if what is there is not."""
         there = os.fstat(self.descriptor)
         own = {"callctl_backup": _UNDER_WAY, "device": there.st_dev, "inode": there.st_ino}
         mark = _marked(self._partial_manifest)

@@ -64,7 +64,7 @@ class Replay:
     def contents(self) -> list[str]:
         """The lines of the dump's table of contents, each from its kind on: "TABLE DATA chatapp users platform".
 
-        Raises StepFailed where pg_restore cannot read the dump.
+        Raises StepFailed if pg_restore cannot read the dump.
         """
         with self._started("--list") as child:
             lines = [line.decode(errors="replace").rstrip("\n") for line in child.output]
@@ -250,7 +250,7 @@ class _Lines:
 
 # A backup put into an empty database: whole, compared with its manifest, or not at all.
 
-_STANDS = State("unchanged", "nothing was restored: the database is as empty as before")
+_STANDS = State("unchanged", "nothing was restored: the database is still empty")
 _COMMIT = "the commit"
 _UNKNOWN = State("unknown", "the connection was lost during COMMIT: check whether the database is empty")
 
@@ -399,7 +399,7 @@ def _assert_sound(dump: _Dump, on_event: OnEvent) -> None:
 
 
 def _assert_contents(replay: Replay, dump: _Dump) -> None:
-    """Raise where the dump's table of contents and its manifest contradict each other, or no server takes it."""
+    """Raise if the dump's table of contents and its manifest contradict each other, or no server takes it."""
     contents = replay.contents()
     manifest = dump.manifest
     with_rows = sum(line.startswith("TABLE DATA ") for line in contents)
@@ -425,7 +425,7 @@ def _assert_contents(replay: Replay, dump: _Dump) -> None:
 
 
 def _assert_fits(connection: Connection, dump: _Dump, on_event: OnEvent, *, no_owner: bool) -> Source:
-    """Raise Refused where the database is not empty, or cannot hold the dump; say what will be different."""
+    """Raise Refused if the database is not empty, or cannot hold the dump; say what will be different."""
     manifest, target = dump.manifest, source_of(connection)
     where = f"database {target.database}"
     if target.standby:

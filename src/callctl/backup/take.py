@@ -97,7 +97,7 @@ def backup(
     """Dump the whole database, but for ``exclude_schemas``, into a new file ``name``; its manifest goes beside it.
 
     What is in it is one moment of the database; the row counts of the manifest are of the same. Clients are not held
-    up: no lock beyond ACCESS SHARE. No migration runs meanwhile. Where the database takes no writes, nothing is
+    up: no lock beyond ACCESS SHARE. No migration runs meanwhile. If the database takes no writes, nothing is
     recorded in it, and a Notice says so.
 
     Raises, with no file left: Refused (something of that name is there; what stays needs a schema left out; a pooler),

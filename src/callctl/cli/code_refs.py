@@ -60,7 +60,7 @@ def code_refs(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             f"--github and --output {settings.output} cannot be combined",
-            hint="choose one",
+            hint="give only one of the two options",
         )
     from callctl.coderefs import search as use_case
     from callctl.render import coderefs as render_code_refs

@@ -136,7 +136,7 @@ def warn() -> None:
 
 
 def target() -> Target | None:
-    """The database that this run has connected to, for its result; None where it has not connected yet."""
+    """The database that this run has connected to, for its result; None if it has not connected yet."""
     return _Work.target
 
 
@@ -205,9 +205,9 @@ def confirm(connection: Connection, settings: Settings, text: str, *, yes: bool)
 def assert_named(
     connection: Connection, settings: Settings, given: str | None, *, yes: bool, needed: bool, command: str
 ) -> None:
-    """Raise Refused where the database's name does not let a command continue, before it looks at anything else.
+    """Raise Refused if the database's name does not let a command continue, before it looks at anything else.
 
-    ``given`` is the value of --confirm-database: it must be the name, whether a name is ``needed`` or not. Where one is
+    ``given`` is the value of --confirm-database: it must be the name, whether a name is ``needed`` or not. If one is
     needed and none is given, :func:`confirm_name` asks for it at a terminal; --yes is not a name.
     """
     from callctl.database import connection as database
@@ -233,7 +233,7 @@ def assert_named(
 def confirm_name(connection: Connection, settings: Settings, text: str) -> None:
     """Have the database's name typed before something is written; ``text`` says what, as the start of a sentence.
 
-    Raises Refused where another name is typed, or none.
+    Raises Refused if another name is typed, or none.
     """
     from callctl.database import connection as database
 
@@ -308,7 +308,7 @@ def writable(name: str) -> Path:
 
 
 def assert_report(path: Path) -> None:
-    """Raise Refused where a file is there that is no report of callctl's: a report is never written over it."""
+    """Raise Refused if a file is there that is no report of callctl's: a report is never written over it."""
     from callctl.files import is_report
 
     if path.exists() and not is_report(path):

@@ -219,7 +219,7 @@ def _look_and_ask(
 ) -> None:
     """Show what preflight finds, then ask, ``by_name`` for the database's name.
 
-    Raises LockHeld where another callctl is at work; Refused.
+    Raises LockHeld if another callctl is at work; Refused.
 
     The state in the middle of another run would mislead, so no other run may be active when it looks, and what blocks
     counts only if none is active afterwards. ``--wait`` waits for that.
@@ -259,7 +259,7 @@ def _look_and_ask(
 
 
 def _show(findings: Sequence[Finding], wish: Wish, *, asks: bool = False) -> None:
-    """Show what preflight found, in full where a person is asked next. Raises Refused where something blocks."""
+    """Show what preflight found, in full where a person is asked next. Raises Refused if something blocks."""
     from callctl.render import checks as render_checks
 
     render_checks.before_run(findings, asks=asks and common.can_ask())

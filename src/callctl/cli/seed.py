@@ -117,7 +117,7 @@ def _catalogue(file: str | None, examples: bool) -> tuple[str, tuple[Model, ...]
 def _development(
     connection: Connection, settings: Settings, given: str | None, *, dry_run: bool, yes: bool
 ) -> str | None:
-    """The name of the development database, given or typed; None where none is needed. Raises Refused, ConfigError."""
+    """The name of the development database, given or typed; None if none is needed. Raises Refused, ConfigError."""
     from callctl.render import console as render
     from callctl.secrets.envelope.key_ledger import assert_not_retired
     from callctl.secrets.envelope.ring import load_key_ring

@@ -50,7 +50,7 @@ def verify(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             f"--github and --output {settings.output} are two different outputs",
-            hint="choose one",
+            hint="give only one of the two options",
         )
     from callctl.migration.checks import verify as checks
     from callctl.render import checks as render_checks

@@ -136,7 +136,7 @@ def restore(
 def scope(account: str | None, company: str | None, all_accounts: bool, command: str) -> Scope:
     """The accounts that the options of ``command`` name.
 
-    Raises UsageError where they name none, or in two ways, or by no UUID.
+    Raises UsageError if they name none, or in two ways, or by no UUID.
     """
     from callctl.secrets.webhooks.accounts import Scope
 

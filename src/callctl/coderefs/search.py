@@ -275,7 +275,7 @@ class CodeRefs:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many references there are of each kind; ``related`` ones are counted as nothing else."""
+        """The number of references of each kind; ``related`` references count as no other kind."""
         number = Counter("related" if reference.related else reference.kind.value for reference in self.references)
         return {name: number[name] for name in ("code", "string", "sql", "comment", "related")}
 

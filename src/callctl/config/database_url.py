@@ -103,11 +103,11 @@ def _url(text: str, match: re.Match[str]) -> str:
     if driver is not None and "%" in behind_user.partition("?")[0].partition("/")[2]:
         # SQLAlchemy takes the database's name as it is written, libpq decodes it.
         hint = f"write {EXAMPLE}, without +driver, and the database's name as libpq reads it"
-        raise Unusable("names a driver, and its database's name has a % in it", hint)
+        raise Unusable("names a driver, and its database's name contains a %", hint)
     if re.search(r"[\s\x00-\x1f\ufeff\u200b]", rest):
-        raise Unusable("has white space in it", "write a space as %20; a URL is one line")
+        raise Unusable("contains white space", "write a space as %20; a URL is one line")
     if re.search(r"%(?![0-9A-Fa-f]{2})|%00", rest):
-        raise Unusable("has a % in it that is not followed by two hexadecimal digits", "write a % as %25")
+        raise Unusable("has a % that two hexadecimal digits do not follow", "write a % as %25")
     if rest.count("@") > 1 or ("@" in rest and "@" not in rest.partition("/")[0]):
         # libpq ends the password at the first @ or /, and takes what follows for the host or the database.
         hint = "write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23 and % as %25 in a user name or a password"
@@ -189,11 +189,11 @@ def unreadable(conninfo: str) -> Unusable | None:
         return None
     if message.startswith('missing "="'):
         return Unusable(
-            "is not a connection string: a word in it has no =",
+            "is not a connection string: a word has no =",
             f"put a value with a space in single quotes, or write {EXAMPLE}",
         )
     if "unterminated quoted string" in message:
-        return Unusable("has a single quote in it that is not closed", r"in a quoted value write ' as \' and \ as \\")
+        return Unusable("has a single quote that is not closed", r"in a quoted value write ' as \' and \ as \\")
     if "invalid connection option" in message:
         name = next((option for option in _OTHER_TOOLS if f'"{option}"' in message), None)
         if name is None:
@@ -202,7 +202,9 @@ def unreadable(conninfo: str) -> Unusable | None:
             )
         return _not_libpqs("option", [name])
     if '"]"' in message or "IPv6" in message:
-        return Unusable("has an IPv6 address in it that is not closed", "write postgresql://user@[::1]:5432/database")
+        return Unusable(
+            "has an IPv6 address without its closing bracket", "write postgresql://user@[::1]:5432/database"
+        )
     return Unusable("is not a connection string that libpq can read", EXAMPLE)
 
 
@@ -215,7 +217,7 @@ _VALUE = re.compile(
 
 
 def refused(conninfo: str, message: str) -> Unusable | None:
-    """Why libpq refuses an address before it connects, as its ``message`` says; None where that is not the reason."""
+    """Why libpq refuses an address before it connects, as its ``message`` says; None if that is not the reason."""
     problem = unreadable(conninfo)
     match = _VALUE.match(message)
     if problem is not None or match is None:
@@ -240,7 +242,7 @@ _PRODUCTION = ("production", "prod")
 class Target:
     """A database that has answered. Names are the server's own; never a password.
 
-    ``host`` is the host that answered, or the directory of its socket; ``environment`` is the setting, None where it
+    ``host`` is the host that answered, or the directory of its socket; ``environment`` is the setting, None if it
     is not set.
     """
 

@@ -144,7 +144,7 @@ def yaml_document(text: str) -> tuple[Any, Callable[[Any], Any]]:
     import yaml
 
     if yaml.__with_libyaml__ and _is_flat(text):
-        # libyaml takes a tenth of the time. Where it finds a mistake, the parser in Python says better what it is.
+        # libyaml takes a tenth of the time. If it finds a mistake, the parser in Python says better what it is.
         with contextlib.suppress(yaml.YAMLError):
             loader = _loader(yaml.CSafeLoader)(text)
             return loader.get_single_node(), partial(loader.construct_object, deep=True)

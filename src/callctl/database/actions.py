@@ -54,7 +54,7 @@ def _in_utf8(value: Any) -> Any:
 
 
 def actions(connection: Connection, command: str | None = None) -> tuple[Action, ...]:
-    """Every action, or those of one command, newest first; empty where callctl never wrote."""
+    """Every action, or those of one command, newest first; empty if callctl never wrote."""
     if not database.relation_exists(connection, "callctl", "action"):
         return ()
     return tuple(database.select(connection, Action, read_sql("database/list_actions.sql"), {"command": command}))
@@ -81,7 +81,7 @@ class LastBackup:
 
     @property
     def text(self) -> str:
-        """Where it is, as the end of a sentence."""
+        """The place, as the end of a sentence."""
         where = f"{self.file}, by {self.client}"
         sentence = f"it is {where}" if self.command == "backup" else f"the database was restored from {where}"
         if self.steps_since:
@@ -94,13 +94,13 @@ def record_backup(
 ) -> None:
     """Write it into the audit trail; callctl's schema is made where it is not there. Safe beside rotations.
 
-    Raises psycopg's errors; LockHeld where a migration is at work; Refused where the store is another schema's.
+    Raises psycopg's errors; LockHeld if a migration is at work; Refused if the store is another schema's.
     """
     in_store(connection, settings, lambda: record_action(connection, command, detail), on_event)
 
 
 def last_backup(connection: Connection) -> LastBackup | None:
-    """The last one on record; None where there is none."""
+    """The last one on record; None if there is none."""
     if not database.relation_exists(connection, "callctl", "action"):
         return None
     return next(iter(database.select(connection, LastBackup, read_sql(LAST_BACKUP))), None)

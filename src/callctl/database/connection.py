@@ -92,7 +92,7 @@ def pooler_refusal(connection: Connection, session_kind: Sessions) -> Refused:
 
 
 def assert_transactions(connection: Connection) -> None:
-    """Raise ConnectionFailed where the pooler allows no transactions (statement mode)."""
+    """Raise ConnectionFailed if the pooler allows no transactions (statement mode)."""
     import psycopg
 
     try:
@@ -111,7 +111,7 @@ def _pooler_ask(connection: Connection) -> int:
 
 
 def _pooler_ask_in_time(connection: Connection) -> int | None:
-    """The process that answers, or None where none does in time: a pooler may let a client wait for minutes."""
+    """The process that answers, or None if none does in time: a pooler may let a client wait for minutes."""
     raw = connection.pgconn
     raw.send_query(b"SELECT pg_backend_pid()")
     raw.flush()
@@ -149,8 +149,8 @@ def connect(settings: Settings, *, application_name: str = "callctl", session: b
     """Open a connection in autocommit, without prepared statements (a pooler may change the server between two).
 
     ``session`` insists on a session of its own, for what takes locks and keeps settings. ``settings.on_connect`` is
-    told of the target before anything else is done with it. Raises ConfigError where nothing names a database;
-    ConnectionFailed where the server cannot be reached, is not PostgreSQL, is older than 12 or behind a pooler in
+    told of the target before anything else is done with it. Raises ConfigError if nothing names a database;
+    ConnectionFailed if the server cannot be reached, is not PostgreSQL, is older than 12 or behind a pooler in
     statement mode; with ``session`` Refused behind one in transaction mode.
     """
     import psycopg
@@ -296,7 +296,7 @@ async def open_async(settings: Settings, application_name: str) -> psycopg.Async
 
 
 def _assert_given(settings: Settings) -> None:
-    """Raise ConfigError where no setting and no variable of libpq's names a database: libpq would take a default."""
+    """Raise ConfigError if no setting and no variable of libpq's names a database: libpq would take a default."""
     if settings.database_url is not None or address_variables(os.environ):
         return
     hint = "set CALLCTL_DATABASE_URL, or give --database URL, or set PGSERVICE, or PGHOST and PGDATABASE"
@@ -393,7 +393,7 @@ _ATTEMPT = re.compile(r"^- host: '([^'\n]*)', port: (?:'(\d*)'|None)", re.MULTIL
 
 
 def _asked(address: PGconn | None, attempts: Sequence[tuple[str, str]] = ()) -> str:
-    """' (database platform on db.example:5432 as migrator)': what was asked for; empty where libpq cannot tell.
+    """' (database platform on db.example:5432 as migrator)': what was asked for; empty if libpq cannot tell.
 
     ``attempts`` are the hosts and ports that were tried, if it was more than one.
     """
@@ -487,7 +487,7 @@ def relation_exists(connection: Connection, schema: str, name: str) -> bool:
 def read_only(connection: Connection) -> Iterator[None]:
     """A READ ONLY transaction with one snapshot; rolled back at the end, whatever happens.
 
-    Raises Refused where a policy would hide rows from this role.
+    Raises Refused if a policy would hide rows from this role.
     """
     import psycopg
 
@@ -513,7 +513,7 @@ def read_only(connection: Connection) -> Iterator[None]:
 def read_in_time(connection: Connection, settings: Settings, where: str, state: State) -> Iterator[None]:
     """As :func:`read_only`, and no statement waits for a lock longer than ``lock_wait_ms``.
 
-    Raises StepFailed where one would; ``where`` and ``state`` are as in :func:`translated`.
+    Raises StepFailed if one would; ``where`` and ``state`` are as in :func:`translated`.
     """
     import psycopg
 

@@ -63,7 +63,7 @@ def in_transaction(
 
     ``awaited`` is as in :func:`with_retries`; ``shared`` and ``statement_timeout_ms`` as in :func:`guarded`. With
     ``failing`` the server's errors and NotStored become StepFailed; without it they are raised as they are. Raises
-    LockHeld where another session keeps the work lock, and what ``work`` raises.
+    LockHeld if another session keeps the work lock, and what ``work`` raises.
     """
     import psycopg
 
@@ -137,8 +137,8 @@ def guard_transaction(
     """Open the guard of a transaction that has just begun, in one round trip: its work lock and its timeouts.
 
     ``beside`` is the process that holds the work lock while this session writes batches beside it; ``shared`` holds
-    off who takes the work lock alone, and no one else who shares it. Raises WorkLockBusy where the work lock is not
-    where it should be (:func:`with_retries` tries again, then names who has it), and StepFailed where the lock timeout
+    off who takes the work lock alone, and no one else who shares it. Raises WorkLockBusy if the work lock is not
+    if it should be (:func:`with_retries` tries again, then names who has it), and StepFailed if the lock timeout
     does not stay set.
     """
     parameters = {

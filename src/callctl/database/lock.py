@@ -30,7 +30,8 @@ LOCK_CLASS = 0x63616C6C
 WORK_CLASS = LOCK_CLASS + 1
 # Shared by the sessions that write batches beside the one that holds the work lock.
 BATCH_CLASS = LOCK_CLASS + 2
-# Locks of a rotation: of one of its ranges (by its id), of who works at it (by its id), of the store while it is made.
+# Locks of a rotation: of a range (by its id), of a process of the rotation (by its id), of the store during its
+# creation.
 RANGE_CLASS = LOCK_CLASS + 3
 ROTATION_CLASS = LOCK_CLASS + 4
 STORE_CLASS = LOCK_CLASS + 5
@@ -99,7 +100,7 @@ def at_work(
     """The connection to write on, alone on this schema, and the migration lock that goes with it.
 
     By the time it yields, nothing of an earlier run is still at work on the server. ``wait`` waits for another callctl,
-    up to ``settings.lock_wait_ms``. ``command`` is one of COMMANDS. Raises LockHeld where another is at work or an
+    up to ``settings.lock_wait_ms``. ``command`` is one of COMMANDS. Raises LockHeld if another is at work or an
     orphan does not end; Refused behind a pooler in transaction mode; ConnectionFailed.
     """
     with MigrationLock(settings, command=command, wait=wait, on_event=on_event) as lock:
@@ -170,7 +171,7 @@ def _end_orphans(connection: Connection, settings: Settings, on_event: OnEvent) 
 class Holder:
     """A session that has an advisory lock of callctl's. ``word`` is the first of its statement.
 
-    ``doing``: the mark under which it says what it does; None where it says nothing.
+    ``doing``: the mark under which it says what it does; None if it says nothing.
     """
 
     pid: int
@@ -323,7 +324,7 @@ class MigrationLock:
             self._on_event(Notice("the migration lock was lost before the end: another callctl may have run meanwhile"))
 
     def assert_held(self, state: Callable[[], State] | None = None) -> None:
-        """Raise StepFailed where the lock's session is gone: another session may have the lock by now.
+        """Raise StepFailed if the lock's session is gone: another session may have the lock by now.
 
         ``state`` says how far the step has come, for the message; it is asked only then.
         """
@@ -391,7 +392,7 @@ def lock_alone(
 ) -> None:
     """Take an advisory lock of the session's that one callctl has at a time.
 
-    Raises ``held`` where another has it; with ``wait`` only after ``lock_wait_ms``, and says until then that it waits
+    Raises ``held`` if another has it; with ``wait`` only after ``lock_wait_ms``, and says until then that it waits
     for ``awaited``.
     """
     began = time.monotonic()

@@ -65,7 +65,7 @@ class Pace:
     def keep(self) -> None:
         """Return when nothing asks to wait.
 
-        Raises StepFailed where a replica does not come closer than ``max_replication_lag`` within ``lock_wait``.
+        Raises StepFailed if a replica does not come closer than ``max_replication_lag`` within ``lock_wait``.
         """
         self._pause()
         began = time.monotonic()

@@ -169,7 +169,7 @@ def run_as(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end as that user and group, with no other groups, and capture what it prints.
 
-    Where callctl is interrupted, the program and all that it has started are ended first.
+    If callctl is interrupted, the program and all that it has started are ended first.
     """
     uid, gid = ids or (None, None)
     groups: list[int] | None = [] if ids else None
@@ -269,7 +269,7 @@ class Program:
 def find_program(name: str, major: int, what_for: str) -> Program:
     """The oldest ``name`` on this machine that is of this major version or later; ``what_for`` needs it.
 
-    The oldest, because what a pg_dump writes an older pg_restore may not read. Where CALLCTL_PG_BIN is set, no other
+    The oldest, because what a pg_dump writes an older pg_restore may not read. If CALLCTL_PG_BIN is set, no other
     place is looked at. Raises ConfigError, naming what was found.
     """
     programs = [program for place in _places(name) if (program := _program(place, name)) is not None]
@@ -322,7 +322,7 @@ def _program(place: Binaries, name: str) -> Program | None:
 def reaching(connection: Connection, program: Program, application_name: str) -> Iterator[dict[str, str]]:
     """The environment in which a program reaches the same server as ``connection``, in the same way, as the same role.
 
-    Where ``connection`` is encrypted, the program's must be.
+    If ``connection`` is encrypted, the program's must be.
     """
     server = connection.pgconn
     environment = {
@@ -421,7 +421,7 @@ class Child:
         return False
 
     def failure(self) -> str | None:
-        """Wait for its end: None where it did what it should, else what it said, without passwords."""
+        """Wait for its end: None if it did what it should, else what it said, without passwords."""
         assert self._process is not None
         code = self._process.wait()
         self._listener.join(_PATIENCE_SECONDS)

@@ -92,7 +92,7 @@ class Saved:
 class ChangedRecords:
     """A table of callctl's that does not hold what was written to it, or a part of it: a table and field saved.
 
-    ``recorded`` and ``present`` count its rows; None where counting has not begun, or its count is gone.
+    ``recorded`` and ``present`` count its rows; None if counting has not begun, or its count is gone.
     """
 
     relation: str
@@ -146,8 +146,8 @@ def schema_sql() -> LiteralString:
 def create(connection: Connection, platform_schema: str) -> None:
     """Make callctl's schema, or bring it up to date, for the platform in ``platform_schema``.
 
-    Webhook secrets that need not be kept any longer go. Raises Refused where it belongs to another schema already, and
-    where a trigger or a rule of others is on a table of callctl's.
+    Webhook secrets that need not be kept any longer go. Raises Refused if it belongs to another schema already, and
+    if a trigger or a rule of others is on a table of callctl's.
     """
     with connection.transaction():
         _assert_layout(connection)
@@ -164,7 +164,7 @@ def create(connection: Connection, platform_schema: str) -> None:
 
 
 def changed_records(connection: Connection) -> tuple[ChangedRecords, ...]:
-    """The tables of callctl's that another hand has written to; empty where callctl has not begun to count them."""
+    """The tables of callctl that another program has changed; empty if callctl does not count them yet."""
     if not database.relation_exists(connection, "callctl", "tally"):
         return ()
     return tuple(database.select(connection, ChangedRecords, read_sql("database/changed_records.sql")))
@@ -177,7 +177,7 @@ def accept_records(connection: Connection, changed: Iterable[ChangedRecords]) ->
 
 
 def _assert_layout(connection: Connection) -> None:
-    """Raise Refused where the saved values are kept as a development version before 0.1 kept them: by id alone."""
+    """Raise Refused if the saved values are kept as a development version before 0.1 kept them: by id alone."""
     old = connection.execute(read_sql("database/old_layout.sql")).fetchone()
     if old is not None:
         raise Refused(
@@ -188,7 +188,7 @@ def _assert_layout(connection: Connection) -> None:
 
 
 def _assert_own_writes(connection: Connection) -> None:
-    """Raise Refused where something of others could keep what callctl records from being stored as it is written."""
+    """Raise Refused if something of others could keep what callctl records from being stored as it is written."""
     hooks = connection.execute(read_sql("database/own_hooks.sql")).fetchall()
     if hooks:
         are, verb = ("is", "it may change") if len(hooks) == 1 else ("are", "they may change")
@@ -214,9 +214,9 @@ class Unreadable(Refused):
 
 
 def assert_recognised(connection: Connection) -> bool:
-    """Return whether callctl's schema is there; raises Refused where a schema of that name is no store of callctl's.
+    """Return whether callctl's schema is there; raises Refused if a schema of that name is no store of callctl's.
 
-    Raises Unreadable where this role may not read it.
+    Raises Unreadable if this role may not read it.
     """
     for problem in database.select(connection, _NotReadable, read_sql("database/store_readable.sql")):
         raise Unreadable(
@@ -239,7 +239,7 @@ def assert_recognised(connection: Connection) -> bool:
 
 
 def assert_owner(connection: Connection, platform_schema: str) -> None:
-    """Raise Refused where the store belongs to another schema of this database, or is no store of callctl's."""
+    """Raise Refused if the store belongs to another schema of this database, or is no store of callctl's."""
     if not assert_recognised(connection):
         return
     recorded = database.value(connection, "SELECT platform_schema FROM callctl.installation")
@@ -252,7 +252,7 @@ def assert_owner(connection: Connection, platform_schema: str) -> None:
 
 
 def history(connection: Connection) -> tuple[HistoryRow, ...]:
-    """Every step taken, oldest first; empty where callctl never wrote."""
+    """Every step taken, oldest first; empty if callctl never wrote."""
     if not exists(connection):
         return ()
     return tuple(database.select(connection, HistoryRow, read_sql("database/history.sql")))
@@ -270,7 +270,7 @@ def record(
 ) -> None:
     """Write the history row of a step and forget its checkpoints, in the caller's transaction.
 
-    Raises StepFailed where either is not stored so.
+    Raises StepFailed if either is not stored so.
     """
     meant = _Step(step, direction, file, sha256, started_at, adopted)
     values = {**asdict(meant), "client": client(), "version": __version__}
@@ -317,7 +317,7 @@ def checkpoint(connection: Connection, step: int, direction: Direction, sha256: 
     """Write how far a statement has come, in the caller's transaction.
 
     A step goes one way at a time: what a run in the other direction had reached is forgotten with the first of these.
-    Raises StepFailed where it is not stored so.
+    Raises StepFailed if it is not stored so.
     """
     forget_checkpoints(connection, step, "down" if direction == "up" else "up")
     values = {"step": step, "direction": direction, "sha256": sha256, **asdict(reached)}
@@ -399,7 +399,7 @@ def _count(connection: Connection, table: str) -> int:
 def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
     """Delete everything that is saved; returns what it was. The one way to delete it.
 
-    Raises LockHeld where a run is at work, StepFailed where a lock is not available; nothing is deleted then.
+    Raises LockHeld if a run is at work, StepFailed if a lock is not available; nothing is deleted then.
     """
     with at_work(settings, command="purge", on_event=on_event) as (connection, _):
 

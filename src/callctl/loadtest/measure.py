@@ -95,7 +95,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class LoadTest:
-    """The result of a load test. ``server`` is None where the server's processes cannot be seen from here.
+    """The result of a load test. ``server`` is None if the server's processes cannot be seen from here.
 
     ``slowest_ms`` and ``cpus`` are series: the longest response of each quarter second, the CPUs used in each second.
     """

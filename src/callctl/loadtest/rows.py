@@ -165,7 +165,7 @@ class Rows:
     def try_out(self, queries: dict[str, Query]) -> None:
         """Make one of everything, run each query, remove it all, and roll back.
 
-        callctl's schema is there. Raises Refused where the platform's tables do not let a load test in, or not out.
+        callctl's schema is there. Raises Refused if the platform's tables do not let a load test in, or not out.
         """
         import psycopg
 
@@ -208,7 +208,7 @@ class Rows:
     def history(self, own: Own, calls: int) -> None:
         """Calls that were over before, and their transcripts, some in a transaction.
 
-        Where they are a large part of their tables, the planner gets to know them at once, not when autovacuum comes.
+        If they are a large part of their tables, the planner gets to know them at once, not when autovacuum comes.
         """
         for first in range(1, calls + 1, CALLS_AT_ONCE):
             last = min(first + CALLS_AT_ONCE - 1, calls)
@@ -250,7 +250,7 @@ class Rows:
     def remove(self, company: str, command: str, detail: dict[str, Any] | None = None) -> int:
         """Remove a load test's company and all that is its own; returns how many calls went. Writes the audit row.
 
-        Raises NotItsOwn, with nothing removed, where rows that it has not made would go with it.
+        Raises NotItsOwn, with nothing removed, if rows that it has not made would go with it.
         """
         own = of(company)
         self._transaction(lambda: self._assert_alone(own))

@@ -79,7 +79,7 @@ def preview(connection: Connection, settings: Settings, workload: Workload, hist
 
 
 def assert_possible(connection: Connection, settings: Settings, workload: Workload) -> None:
-    """Raise Refused where the tables are not there or the server has not enough connections. Changes nothing."""
+    """Raise Refused if the tables are not there or the server has not enough connections. Changes nothing."""
     store.assert_owner(connection, settings.schema)
     with database.read_only(connection):
         assert_room(connection, ready(connection, settings), workload, OTHER_SESSIONS - 1)
@@ -217,7 +217,7 @@ class Sampler(threading.Thread):
                     if self._server:
                         used = self._measure(used, now - measured)
                     measured = now
-            # What is left of the last second counts too, if it is not a moment.
+            # The rest of the last second counts too, unless it is very short.
             if self._server and time.perf_counter() - measured >= CPU_SECONDS / 4:
                 self._measure(used, time.perf_counter() - measured)
         except psycopg.Error as error:
@@ -246,7 +246,7 @@ class Sampler(threading.Thread):
 
     @property
     def server(self) -> Server | None:
-        """None where the server's processes cannot be seen from here, or it was over before they could be looked at."""
+        """None if the server's processes cannot be seen from here, or it was over before they could be looked at."""
         if not self.cpus:
             return None
         mean = round(sum(self.cpus) / len(self.cpus), 2)
@@ -307,7 +307,7 @@ def load_test(
     """Run one. What an earlier one has left is removed first, what this one writes at the end, whatever happens.
 
     An interrupt ends the load and returns what was measured (``interrupted``); a second one, while rows are being
-    removed, leaves them to the next run. Raises Refused, before anything is written, where the tables are not there or
+    removed, leaves them to the next run. Raises Refused, before anything is written, if the tables are not there or
     do not let a load test in and out, or the server has not enough connections; LockHeld, ConnectionFailed, StepFailed,
     Interrupted.
     """
@@ -440,7 +440,7 @@ def _detail(result: LoadTest) -> dict[str, Any]:
 
 
 def _remove(run: _Run, has_rows: bool, detail: dict[str, Any]) -> None:
-    """Remove what this load test has written. Raises StepFailed or Interrupted where it stays."""
+    """Remove what this load test has written. Raises StepFailed or Interrupted if it stays."""
     import psycopg
 
     if not has_rows:

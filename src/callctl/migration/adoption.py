@@ -67,8 +67,8 @@ def adopt(settings: Settings, on_event: OnEvent = ignore, *, defer_drops: bool =
 def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[ChangedRecords, ...]:
     """Record what callctl's own tables hold as what was written to them; returns what had been changed by hand.
 
-    What is gone from them stays gone. The audit trail gets a row that says what was accepted. Raises Refused where
-    callctl has not written to this database, and where going down could not end by what is left of the definitions;
+    What is gone from them stays gone. The audit trail gets a row that says what was accepted. Raises Refused if
+    callctl has not written to this database, and if going down could not end by what is left of the definitions;
     LockHeld; StepFailed.
     """
     with at_work(settings, command="migrate adopt", on_event=on_event) as (connection, _):
@@ -85,7 +85,7 @@ def adopt_records(settings: Settings, on_event: OnEvent = ignore) -> tuple[Chang
 
 
 def _assert_definitions(connection: Connection, settings: Settings, current: Status) -> None:
-    """Raise Refused where definitions were changed by hand, and going down could not end by those that are left."""
+    """Raise Refused if definitions were changed by hand, and going down could not end by those that are left."""
     if not any(records.relation == "definition" for records in store.changed_records(connection)):
         return
     half_down = {number for number, direction in store.started(connection) if direction == "down"}

@@ -41,8 +41,8 @@ _MIGRATIONS: dict[str, Direction] = {"migrate up": "up", "migrate down": "down"}
 class Session:
     """A session that works for a run: its state, and what it runs or waits for.
 
-    ``seconds`` is how long its state has been so. ``waits_for`` is None where it waits for nothing; ``holders`` are the
-    sessions it waits for. ``seen`` is False where this role may not see it: then the rest is None.
+    ``seconds`` is how long its state has been so. ``waits_for`` is None if it waits for nothing; ``holders`` are the
+    sessions it waits for. ``seen`` is False if this role may not see it: then the rest is None.
     """
 
     pid: int
@@ -65,7 +65,7 @@ class Session:
 class Committed:
     """The committed progress of a step: the last statement with a checkpoint, and its rows.
 
-    ``rows`` of ``of_rows`` are set for a batched statement that is not finished. ``of_statements`` is None where
+    ``rows`` of ``of_rows`` are set for a batched statement that is not finished. ``of_statements`` is None if
     another version of the step's file began it.
     """
 
@@ -81,9 +81,9 @@ class Committed:
 class LiveRun:
     """A callctl that holds the migration lock of this schema.
 
-    ``command`` and ``step`` are what it says of itself; None where it does not say. ``since`` is when its session
+    ``command`` and ``step`` are what it says of itself; None if it does not say. ``since`` is when its session
     connected; ``silent_seconds`` for how long none of its sessions has had a statement under way. ``seen`` is False
-    where this role may not see its session: then host, times and states are None.
+    if this role may not see its session: then host, times and states are None.
     """
 
     command: str | None
@@ -99,7 +99,7 @@ class LiveRun:
     seen: bool
     sessions: tuple[Session, ...] = ()
     committed: Committed | None = None
-    # Looked up, and the step has committed nothing: None where that could not be read.
+    # Looked up, and the step has committed nothing: None if that could not be read.
     uncommitted: bool | None = None
 
     @property

@@ -119,7 +119,7 @@ def up(
     ``defer_drops`` leaves out the steps that drop the type columns, so that old and new application can both work; a
     later run without it takes them. ``atomic`` takes all steps in one transaction, behind whose locks clients
     wait until it ends. ``on_findings`` gets what preflight finds before anything is changed, warnings and unknowns too;
-    without it, preflight is asked for what blocks alone. Raises Refused, with nothing changed, where preflight blocks;
+    without it, preflight is asked for what blocks alone. Raises Refused, with nothing changed, if preflight blocks;
     LockHeld; StepFailed; Interrupted.
     """
     wish = Wish("up", to, defer_drops=defer_drops, atomic=atomic)

@@ -162,7 +162,7 @@ class Plan:
     """The plan of a run, in order.
 
     ``deferred`` are the pending steps that it leaves out to be taken later; ``notices`` are for the operator.
-    ``avatar`` is which way step 1 is taken back; None where it is not.
+    ``avatar`` is which way step 1 is taken back; None if it is not.
     """
 
     direction: Direction
@@ -228,7 +228,7 @@ def prepared(
     What a step makes is compared when it makes it. A table that returns from the archive, or that an earlier run
     made, is the platform's: where it differs from the document, that is a warning. Step 13's statements come from the
     catalog where the table keeps another unit. ``shadowed``: the file of the way down through a shadow column.
-    Raises Refused where a statement cannot be adapted; nothing has run by then.
+    Raises Refused if a statement cannot be adapted; nothing has run by then.
     """
     naming = current.naming
     returning = direction == "up" and step.number in current.returning

@@ -77,7 +77,7 @@ class WaitRecord:
 class RunRecord:
     """Listens to a run of ``migrate up`` or ``migrate down``; all times are seconds since it began.
 
-    ``command`` is the command line, without secrets; empty where the run has none.
+    ``command`` is the command line, without secrets; empty if the run has none.
     """
 
     def __init__(self, command: str = "") -> None:

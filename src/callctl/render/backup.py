@@ -112,7 +112,7 @@ def _restored_text(result: Restored, target: Target | None) -> None:
     rows = f"{render.counted(result.rows, 'row')} of {render.counted(result.tables, 'table')}"
     taken = f"{result.taken_of} as of {result.taken_at.isoformat(sep=' ', timespec='seconds')}"
     if result.dry_run:
-        render.out(f"{result.file} is whole, and could be restored into database {result.database}: {rows}")
+        render.out(f"{result.file} is complete and can be restored into database {result.database}: {rows}")
         render.out(f"it is {taken}, with {_steps(result.steps)}; nothing was changed")
     else:
         label = render.styled("restored", "good", sys.stdout)
@@ -120,10 +120,13 @@ def _restored_text(result: Restored, target: Target | None) -> None:
         render.out(f"it is {taken}, with {_steps(result.steps)}")
         render.written(target)
     if not result.owners_kept:
-        render.note("everything belongs to the role that is connected, and there are no grants")
+        render.note("the connected role owns everything, and there are no grants")
     if result.settings_left:
         names = ", ".join(result.settings_left)
-        render.note(f"set for the old database, not in a dump, and to be set by hand (ALTER DATABASE … SET): {names}")
+        render.note(
+            f"settings of the old database that a dump does not contain; set them by hand (ALTER DATABASE … SET):"
+            f" {names}"
+        )
     _keys(result.keys)
 
 
@@ -133,11 +136,11 @@ def _steps(steps: Sequence[int]) -> str:
 
 def _left_out(schemas: Sequence[str], tables: Sequence[str]) -> None:
     if schemas:
-        render.note(f"left out, as you said: schema {', '.join(schemas)}")
+        render.note(f"left out on request: schema {', '.join(schemas)}")
     if tables:
         render.note(f"left out, since a standby cannot read unlogged tables: the rows of {', '.join(tables)}")
 
 
 def _keys(keys: Sequence[str]) -> None:
     if keys:
-        render.note(f"secrets in it open with keys that are not in it: {', '.join(keys)}")
+        render.note(f"its secrets need keys that the file does not contain: {', '.join(keys)}")

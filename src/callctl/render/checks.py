@@ -45,7 +45,7 @@ def preflight(
     by name, and what this database calls otherwise than the specification.
     """
     if any(finding.level == "blocks" for finding in findings):
-        text = "do what the blocking findings say, then run callctl preflight again"
+        text = "follow the fixes of the blockers, then run callctl preflight again"
         following_this = render.Next("callctl preflight", text)
     else:
         following_this = render.Next(following)
@@ -76,7 +76,7 @@ def _findings_text(findings: Sequence[Finding], naming: Naming | None, *, everyt
     summary = render.folded(f"{answer}: {numbers}", stream, hanging=2)
     render.out(render.styled(answer, style, stream) + summary[len(answer) :])
     if not everything:
-        render.told("--all: why, what to do, and what is ok; --names: tables and rows by name")
+        render.told("--all: reasons, fixes, and findings that are ok; --names: tables and rows by name")
 
 
 def before_run(findings: Sequence[Finding], *, asks: bool = False) -> None:
@@ -222,7 +222,7 @@ def _report_text(report: Report, *, everything: bool, names: bool) -> None:
     summary = render.folded(_verify_summary(report), sys.stdout, hanging=2)
     render.out(render.styled(summary, "good" if report.passed else "error", sys.stdout))
     if not everything and not all(check.passed for check in report.checks):
-        render.told("--all: what it means, every fix, and what passed; --names: the first rows")
+        render.told("--all: meanings, every fix, and passed checks; --names: the first rows")
 
 
 def failed(checks: Sequence[CheckResult]) -> None:
@@ -241,7 +241,7 @@ def _by_answer(checks: Sequence[CheckResult]) -> list[list[CheckResult]]:
 def _not_asked(check: CheckResult, answered: dict[str, str]) -> str:
     """Why a check has no answer; what the server said, only where no check in ``answered`` was told the same."""
     first = answered.setdefault(check.error or "", check.id)
-    return f"could not be asked ({check.source}): {check.error if first == check.id else f'as {first}'}"
+    return f"could not be checked ({check.source}): {check.error if first == check.id else f'as {first}'}"
 
 
 def _check_line(group: Sequence[CheckResult], word: str, style: str, answered: dict[str, str], *, names: bool) -> None:

@@ -237,7 +237,7 @@ def ask_for(question: str) -> str:
 class Next:
     """The next step after a command: a ``command`` line of callctl, and a ``text`` if a person needs more.
 
-    ``command`` is None where a person has to decide something first; capital letters in it stand for what only a person
+    ``command`` is None if a person has to decide something first; capital letters in it stand for what only a person
     knows.
     """
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Times of a query from which on its 95th and 99th percentiles are shown: of fewer they are single times.
 ENOUGH = 100
-UNKNOWN = "unknown: the server's processes cannot be seen from here"
+UNKNOWN = "unknown: this machine does not show the server's processes"
 
 
 def preview(preview: Preview, output: Output) -> None:
@@ -49,7 +49,7 @@ def _preview_text(preview: Preview) -> None:
     )
     table(("query", "specification", "what it does"), ((q.name, q.documented, q.text) for q in preview.queries))
     for leftover in preview.leftovers:
-        fate = "removed first" if leftover.removable else "kept: its slug was changed since"
+        fate = "removed first" if leftover.removable else "kept, since its slug was changed"
         render.out(
             f"left by a load test of {leftover.started_at:%Y-%m-%d %H:%M:%S%z}: company {leftover.company_id} ({fate})"
         )
@@ -100,7 +100,7 @@ def _cleaned_text(removed: Sequence[Removed], target: Target | None) -> None:
     if any(company.kept is None for company in removed):
         render.written(target, "removed from")
     if not removed:
-        render.out("no load test has left anything")
+        render.out("no rows of earlier load tests exist")
 
 
 def _removed(company: Removed) -> str:
@@ -205,8 +205,8 @@ def facts(result: LoadTest) -> list[tuple[str, str]]:
         labelled.append(
             (
                 "caution",
-                "the client was late itself: these times are at worst too high. Run it from another machine, or with"
-                " fewer sessions",
+                "the client itself was late, so these times may be too high. Run the load test from another "
+                "machine, or with fewer sessions",
             )
         )
     return labelled
@@ -216,7 +216,7 @@ def _locks(result: LoadTest) -> str:
     locks = [wait for wait in result.waits if wait.type == "Lock"]
     looks = f"in {render.counted(result.samples, 'look')}"
     if not locks:
-        return f"no session was seen waiting for one, {looks}"
+        return f"no session waited for a lock in any of {looks}"
     parts = []
     for lock in locks:
         parts.append(
@@ -380,7 +380,7 @@ def _milliseconds(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Strip:
-    """One series over the time of the test; ``limit`` is how far down its limit is, None where that is above it."""
+    """One series over the time of the test; ``limit`` is how far down its limit is, None if that is above it."""
 
     label: str
     colour: str

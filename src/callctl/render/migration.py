@@ -106,7 +106,7 @@ def live_run(live: Live) -> None:
 
 def _live_run(run: LiveRun) -> None:
     stream = sys.stdout
-    command = run.command or "a callctl that does not say which command"
+    command = run.command or "a callctl with an unknown command"
     render.item("running", "strong", f"{command}{_live_step(run)}", stream)
     named = f"pid {run.pid}, application {run.application or 'not given'}, role {run.role or 'not visible'}"
     if run.seen and run.since is not None:
@@ -545,7 +545,7 @@ def adopted(steps: Sequence[Adopted], output: Output, exit_code: int, target: Ta
     """The end of an adoption: the checks that failed, then the steps."""
     following = render.Next("callctl verify")
     if exit_code:
-        text = "callctl migrate up takes the steps that are not recorded, once preflight lets it"
+        text = "callctl migrate up takes the other steps, unless preflight finds blockers"
         following = render.Next("callctl migrate up", text)
     render.answer(
         output,
@@ -602,7 +602,7 @@ def accepted_document(changed: Sequence[ChangedRecords], target: Target | None) 
 
 def _accepted_text(changed: Sequence[ChangedRecords], target: Target | None) -> None:
     if not changed:
-        render.out("callctl's own tables hold what was written to them; there is nothing to accept")
+        render.out("callctl's own tables are unchanged; there is nothing to accept")
         return
     for record in changed:
         render.out(f"accepted {record}")
@@ -639,7 +639,7 @@ def history_document(rows: Sequence[HistoryRow], deferred: Sequence[int]) -> doc
 
 def _history_text(rows: Sequence[HistoryRow], deferred: Sequence[int], *, wide: bool) -> None:
     if not rows:
-        render.out("no step has been taken on this database")
+        render.out("no step has run on this database")
         return
     table(
         ("id", "step", "direction", "finished (UTC)", "seconds", "role", "client", "callctl", "file", "sha256"),

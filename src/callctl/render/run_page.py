@@ -1,4 +1,4 @@
-"""A run of the steps as a page: how it ended, what ran when, what was waited for, what preflight had said."""
+"""Draws a run of the steps as a page: its end, its statements over time, its waits, and preflight's findings."""
 
 from __future__ import annotations
 

@@ -120,11 +120,11 @@ def webhooks_done(result: Done, output: Output, target: Target | None = None) ->
 def _after_run(result: Done) -> render.Next | None:
     """No command of callctl's: a person enters the secrets at the providers."""
     if result.direction == "back":
-        text = "enter it at the provider of each account again; what was new is only in your file"
+        text = "enter the previous secret at the provider of each account again; only your file has the new secrets"
         return render.Next(None, text) if result.accounts else None
     if result.file is None or result.keep_until is None:
         return None
-    return render.Next(None, "enter the new ones at the provider of each account, then delete the file")
+    return render.Next(None, "enter the new secrets at the provider of each account, then delete the file")
 
 
 def _done_text(result: Done, target: Target | None) -> None:
@@ -140,10 +140,10 @@ def _done_text(result: Done, target: Target | None) -> None:
     if result.direction == "new":
         _passed_over(result.deleted, result.without)
     if result.before:
-        render.note(f"{render.counted(result.before, 'account')} had been done before, by the run that was stopped")
+        render.note(f"{render.counted(result.before, 'account')} were done by the earlier run that was stopped")
     number = render.counted(len(result.accounts), "account")
     if result.direction == "back" and not result.accounts:
-        render.out("no webhook secret was put back")
+        render.out("restored no webhook secret")
     elif result.direction == "back":
         render.out(f"restored the previous webhook secret of {number}")
         render.written(target)
@@ -186,7 +186,7 @@ def kept_webhook_secrets(secrets: Sequence[Kept]) -> None:
     """The webhook secrets that can be put back, and until when."""
     if not secrets:
         return
-    render.out("webhook secrets that were replaced, and can be put back:")
+    render.out("replaced webhook secrets that can be restored:")
     table(
         ("account", "company", "replaced", "kept until", "run", "new one"),
         (
@@ -211,8 +211,8 @@ def kept_webhook_secrets(secrets: Sequence[Kept]) -> None:
 
 _TROUBLE = {
     "missing": "is missing",
-    "extra": "is nothing that the specification has",
-    "wrong type": "is of another type than in the specification",
+    "extra": "is not in the specification",
+    "wrong type": "has another type than in the specification",
 }
 
 
@@ -245,9 +245,9 @@ def rotation_planned(plan: Planned, *, encrypt_foreign: bool) -> None:
         if plan.plaintext:
             render.warning(_in_plaintext(plan.plaintext))
         else:
-            render.warning(f"no rotation of this database has finished yet, so values may be in plaintext. {_COPIES}")
+            render.warning(f"no rotation of this database has finished, so values may be in plaintext. {_COPIES}")
         _copies(plan.copies)
-        render.note(f"what to do about each copy: {GUIDE}")
+        render.note(f"how to handle each copy: {GUIDE}")
     else:
         _fire(plan.copies, "fires")
 
@@ -276,7 +276,7 @@ def _to_do(counted: Census, to: str = "") -> str:
 
 def _foreign(counted: Census, *, encrypt_foreign: bool) -> None:
     """Print the values that another tool seems to have encrypted."""
-    effect = "to be encrypted once more" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
+    effect = "to be encrypted again" if encrypt_foreign else "not encrypted again without --encrypt-foreign"
     for foreign in counted.foreign.values():
         number = f"{render.counted(foreign.values, 'value')} with the form of ciphertext of {foreign.form}"
         render.warning(
@@ -335,7 +335,7 @@ def _after_rotation(result: Rotated) -> render.Next:
     if unbound:
         return _next_of_unbound(unbound[0].row_id)
     if result.failures:
-        text = "fix what was left, or write it again, and run callctl rotate-secrets again"
+        text = "fix or rewrite the values that were left, then run callctl rotate-secrets again"
         return render.Next("callctl rotate-secrets", text)
     was = sorted({change.was for change in result.changed} - {PLAINTEXT, FOREIGN, result.key})
     return render.Next(f"callctl keys retire {was[0]}" if was else "callctl keys list")
@@ -365,8 +365,8 @@ def _rotated_text(result: Rotated, target: Target | None) -> None:
     for account_type, number in result.misshapen.items():
         accounts = render.counted(number, f"{account_type} account")
         render.warning(
-            f"{accounts} with credentials that differ from the specification's; they stay as they are, and"
-            " callctl rotate-secrets --status says where"
+            f"{accounts} with credentials that differ from the specification's; they stay as they are; "
+            "callctl rotate-secrets --status lists the places"
         )
     _outside(result.outside)
     if result.plaintext:
@@ -388,7 +388,7 @@ def _rotated_text(result: Rotated, target: Target | None) -> None:
     if unbound:
         render.note(_OF_UNBOUND)
         if unbound < min(result.failures, len(result.left)):
-            render.note("fix what else was left, or write it again, and run callctl rotate-secrets again")
+            render.note("fix or rewrite the other values that were left, then run callctl rotate-secrets again")
 
 
 _OF_UNBOUND = (

@@ -295,7 +295,7 @@ def demo(
 ) -> Story:
     """Play the story on a server of its own, telling ``tell`` each part; the server is gone at the end.
 
-    ``rows`` is the number of chatbots. Raises ConfigError where there is no PostgreSQL; Interrupted.
+    ``rows`` is the number of chatbots. Raises ConfigError if there is no PostgreSQL; Interrupted.
     """
     began = time.monotonic()
     try:

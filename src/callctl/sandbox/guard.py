@@ -31,7 +31,7 @@ _SHUTDOWN_SECONDS = 8.0  # PostgreSQL itself kills stragglers 5 seconds into an 
 
 
 def _load_prctl() -> Any:
-    """Return prctl of the C library, or None where there is none (macOS)."""
+    """Return prctl of the C library, or None if there is none (macOS)."""
     if not sys.platform.startswith("linux"):
         return None
     try:

@@ -388,7 +388,7 @@ def _hint(home: Path) -> str:
 
 
 def _assert_own(home: Path, state: _State) -> None:
-    """Raise Refused where callctl did not make what the state names: nothing of it is removed, no process ended."""
+    """Raise Refused if callctl did not make what the state names: nothing of it is removed, no process ended."""
     for name in (state.directory, state.sockets):
         if name:
             files.assert_marked(Path(name), _hint(home))

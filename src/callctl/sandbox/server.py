@@ -45,7 +45,7 @@ _SOCKET_PATH_BYTES = 100  # the kernel's limit is 104 (macOS) or 108, terminator
 def make_directory(user: ServerUser, *, parent: Path | None = None) -> Path:
     """Make a private directory with callctl's mark, short enough for a socket, that belongs to the server's user.
 
-    Raises ConfigError where no directory for temporary files can be written and reached by that user.
+    Raises ConfigError if no directory for temporary files can be written and reached by that user.
     """
     candidates = [parent] if parent else [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
     for candidate in candidates:

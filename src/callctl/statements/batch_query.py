@@ -75,7 +75,7 @@ def target(statement: Statement, schema: str) -> BatchedTable:
     """The table that an adapted batched statement walks over; without a schema, it is in ``schema``.
 
     The platform's tables are walked over by ``id``, those of callctl's own by the row they are about.
-    Raises :class:`ConfigError` where there is not one such table.
+    Raises :class:`ConfigError` if there is not one such table.
     """
     table, _ = _table(statement)
     table_schema = folded(table.args.get("db")) or schema

@@ -1,4 +1,4 @@
-"""Catalog facts -> which identifiers this database uses; and where callctl keeps what it saved.
+"""Finds the identifiers of this database from catalog facts, and the place of callctl's saved values.
 
 The SQL of callctl names things as the specification does. A ``Naming`` says what each of those names is
 called here; ``callctl.statements.adaptation`` puts it in. Names are as the catalog holds them (folded, without quotes).
@@ -188,7 +188,7 @@ def read_naming(connection: psycopg.Connection[Any], schema: str) -> Naming:
 
 
 def assert_platform(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Raise ConfigError where ``schema`` has no table chatbots; otherwise as :func:`read_naming`."""
+    """Raise ConfigError if ``schema`` has no table chatbots; otherwise as :func:`read_naming`."""
     if not read_naming(connection, schema).tables["chatbots"].exists:
         raise ConfigError(
             Code.WRONG_SCHEMA,
@@ -318,7 +318,7 @@ def _soft_delete(
 
 def has_type(connection: psycopg.Connection[Any], naming: Naming, table: str) -> bool:
     """Return whether ``chatbots`` or ``chatbot_packages`` has its type column still, or again."""
-    column = naming.tables[table].columns.get(TYPE_COLUMN)  # None where the table is gone
+    column = naming.tables[table].columns.get(TYPE_COLUMN)  # None if the table is gone
     row = connection.execute(
         "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
         " AND attname = %s AND NOT attisdropped)",

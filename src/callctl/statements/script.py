@@ -101,7 +101,7 @@ class Script:
 
 @lru_cache(maxsize=512)
 def tree(sql: str) -> exp.Expr | None:
-    """The statement as sqlglot reads it; a ``Command`` where it knows only the beginning, None where nothing.
+    """The statement as sqlglot reads it; a ``Command`` where it knows only the beginning, None if nothing.
 
     The tree is shared: look at it, change nothing.
     """

@@ -53,7 +53,7 @@ _CHECKS: dict[Trouble, str] = {
 class Account:
     """An account that is not deleted, as it was at ``seen_at``, the server's time.
 
-    ``last_error_at`` is None where there is no error, or where its time is not known. ``webhook_url`` is without what
+    ``last_error_at`` is None if there is no error, or where its time is not known. ``webhook_url`` is without what
     may be a secret in it.
     """
 
@@ -76,7 +76,7 @@ class Account:
 def accounts(connection: Connection, settings: Settings) -> tuple[Account, ...]:
     """Every account that is not deleted, by company. Reads only.
 
-    Raises Refused where the table is not there, or archived, and where a question takes longer than
+    Raises Refused if the table is not there, or archived, and if a question takes longer than
     ``statement_timeout``.
     """
     with question(connection, settings):
@@ -138,7 +138,7 @@ _ACCOUNTS = (
 
 @dataclass(frozen=True)
 class DevelopmentAccount:
-    """One development account. ``deleted``: soft-deleted, and left alone. ``id``: None where it is not there yet."""
+    """One development account. ``deleted``: soft-deleted, and left alone. ``id``: None if it is not there yet."""
 
     type: str
     name: str
@@ -152,7 +152,7 @@ class DevelopmentAccount:
 def needs_name(connection: Connection, settings: Settings) -> bool:
     """Return whether the user has to type the database's name first: everywhere but in a sandbox.
 
-    Raises Refused where the database is marked as a development database by neither a sandbox nor callctl.yaml.
+    Raises Refused if the database is marked as a development database by neither a sandbox nor callctl.yaml.
     """
     if is_sandbox(connection):
         return False
@@ -197,7 +197,7 @@ def assert_development(connection: Connection, settings: Settings, name: str | N
 def look_at_development(connection: Connection, naming: Naming) -> tuple[DevelopmentAccount, ...]:
     """Each development account, and whether it is there, in whatever company. Reads only.
 
-    Raises Refused where there is no table for them, or one is missing and there is no company to give it to.
+    Raises Refused if there is no table for them, or one is missing and there is no company to give it to.
     """
     if not database.relation_exists(connection, naming.schema, ACCOUNTS):
         raise Refused(
@@ -257,7 +257,7 @@ def encrypt(
     """Return the new values of each account, by name. Every envelope opens again, and is bound where its field is.
 
     To be called outside of the transaction that writes: encryptions are counted, and the count committed, before they
-    are made. Raises Refused where the primary key has none left.
+    are made. Raises Refused if the primary key has none left.
     """
     fields = declared(settings)
     documents = {documented.name: copy.deepcopy(documented.credentials) for documented in _ACCOUNTS}

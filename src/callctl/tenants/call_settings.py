@@ -76,7 +76,7 @@ class Field:
         return ".".join(self.path)
 
     def problem(self, value: Any) -> str | None:
-        """Why ``value`` (JSON with numbers as Decimal) may not are there; None where it may."""
+        """Why ``value`` (JSON with numbers as Decimal) may not are there; None if it may."""
         if not _is(self.kind, value):
             actual = f" but {_number(value)}" if isinstance(value, Decimal) else ""
             return f"is not {_IN_WORDS[self.kind]}{actual}"
@@ -234,7 +234,7 @@ class Checked:
 
     @property
     def missing(self) -> int:
-        """How many have no call settings at all."""
+        """The number of chatbots without any call settings."""
         return sum(offence.path == "call" and offence.reason.startswith("is missing") for offence in self.offences)
 
 
@@ -256,7 +256,7 @@ class Given:
 def check(connection: Connection, settings: Settings) -> Checked:
     """Hold the call settings of every call-enabled chatbot, deleted or not, against the schema. Reads only.
 
-    Raises Refused before step 12, and where a question takes longer than ``statement_timeout``.
+    Raises Refused before step 12, and if a question takes longer than ``statement_timeout``.
     """
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)
@@ -293,7 +293,7 @@ def _offences(connection: Connection, naming: Naming, ids: list[str]) -> Iterato
 def missing(connection: Connection, settings: Settings) -> Missing:
     """The chatbots that :func:`init` would write. Reads only.
 
-    Raises Refused before step 12, and where settings that are no object could not hold call settings: it names them.
+    Raises Refused before step 12, and if settings that are no object could not hold call settings: it names them.
     """
     with question(connection, settings):
         assert_applied(connection, settings, STEP, _BRINGS)

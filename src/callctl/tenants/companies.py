@@ -30,7 +30,7 @@ _LONGEST_NAME = 60
 class Company:
     """A company as its row says.
 
-    ``call_enabled`` is None where the flag is not set, which is as good as false, or is no boolean: then ``problem``
+    ``call_enabled`` is None if the flag is not set, which is as good as false, or is no boolean: then ``problem``
     says what is committed there. ``call_chatbots`` are enabled for calls and not deleted.
     """
 
@@ -89,7 +89,7 @@ def choose(
 
     ``without_flag``: every company in which no flag is stored, deleted or not, and no other; ``names`` are empty.
 
-    Raises Refused before step 12, and where one is unknown, ambiguous, deleted, or has settings that cannot take the
+    Raises Refused before step 12, and if one is unknown, ambiguous, deleted, or has settings that cannot take the
     flag: the message has them all.
     """
     with question(connection, settings):
@@ -108,7 +108,7 @@ def switch(
 ) -> Switch:
     """Set the flag of these companies, all of them or none, in one transaction with its row of the audit trail.
 
-    Where all have it already, nothing at all is written. Raises as :func:`choose`, and LockHeld, StepFailed,
+    If all have it already, nothing at all is written. Raises as :func:`choose`, and LockHeld, StepFailed,
     Interrupted; then nothing was changed.
     """
     command = f"companies {'enable' if enable else 'disable'}"

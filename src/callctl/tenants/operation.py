@@ -72,7 +72,7 @@ def assert_stored(running: Operation, table: str, answer: Iterable[tuple[Any, ..
 
 @contextmanager
 def question(connection: Connection, settings: Settings) -> Iterator[None]:
-    """A READ ONLY transaction whose queries end within ``statement_timeout``; raises Refused where one does not."""
+    """A READ ONLY transaction whose queries end within ``statement_timeout``; raises Refused if one does not."""
     import psycopg
 
     values = {"timeout": f"{settings.statement_timeout_ms}ms", "known_keys": ""}
@@ -152,7 +152,7 @@ def operation(
 ) -> Iterator[Operation]:
     """Hold off migrations while a command writes. ``wait`` waits for one under way, up to ``settings.lock_wait_ms``.
 
-    Raises LockHeld where a migration is under way; Refused behind a pooler in transaction mode; ConnectionFailed.
+    Raises LockHeld if a migration is under way; Refused behind a pooler in transaction mode; ConnectionFailed.
     """
     with (
         MigrationLock(settings, wait=wait, shared=True, name=OPERATE_SESSION, command=command, on_event=on_event),

@@ -102,8 +102,8 @@ def look_at_rows(
 ) -> tuple[Seed, ...]:
     """Return the action for each model of the catalog, in its order. Reads only.
 
-    Raises Refused, naming model and field, where the table would not keep what the catalog says, where a new row would
-    lack something, and where two rows have the same key.
+    Raises Refused, naming model and field, if the table would not keep what the catalog says, if a new row would
+    lack something, and if two rows have the same key.
     """
     table = naming.tables[TABLE]
     columns = read_columns(connection, naming)
@@ -204,7 +204,7 @@ def lock_models(connection: Connection, naming: Naming) -> None:
 def write_rows(connection: Connection, naming: Naming, seeds: Sequence[Seed], catalogue: str) -> tuple[Seed, ...]:
     """Write what :func:`look` said, in the caller's transaction, and read it again. Returns the seeds with their ids.
 
-    While chatbots has its type column, a model for calls waits for step 6. Raises Refused where a row does not say
+    While chatbots has its type column, a model for calls waits for step 6. Raises Refused if a row does not say
     afterwards what was written: then the caller's transaction must not commit.
     """
     waits = call_models.waits(connection, naming)
@@ -359,7 +359,7 @@ class Seeded:
 def look(connection: Connection, settings: Settings, options: SeedOptions) -> Seeded:
     """Return the plan of :func:`seed`. Changes nothing, and does not ask whether the database is there to develop on.
 
-    Raises Refused where step 13 is not applied, and as :func:`seed` where the table does not fit the catalog.
+    Raises Refused if step 13 is not applied, and as :func:`seed` if the table does not fit the catalog.
     """
     with database.read_only(connection):
         return _found(connection, _naming(connection, settings), options)
@@ -369,7 +369,7 @@ def seed(settings: Settings, options: SeedOptions, *, wait: bool = False, on_eve
     """Insert the models that are missing, and update the fields that only callctl has written.
 
     One transaction, with its row in the audit trail; none where there is nothing to write. Raises Refused, naming model
-    and field, where the table would round a price, lacks a value or has a key twice; ConfigError where development
+    and field, if the table would round a price, lacks a value or has a key twice; ConfigError if development
     accounts need keys that are not there; LockHeld; StepFailed. Nothing is written then.
     """
     ring = load_key_ring(settings) if options.dev_accounts else None

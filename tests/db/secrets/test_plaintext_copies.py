@@ -230,7 +230,7 @@ def test_before_and_after_the_first_encryption_and_in_one_line_later(
         )
         assert code == 0
         before, after = err.split("were in plaintext. No copy was removed.")
-        assert "no rotation of this database has finished yet, so values may be in plaintext." in before
+        assert "no rotation of this database has finished, so values may be in plaintext." in before
         for said in (before, after):
             assert audit in said
             assert "publication published carries chatapp.integration_accounts" in said

@@ -215,14 +215,14 @@ def test_percentiles_are_shown_from_a_hundred_times_on(capsys: pytest.CaptureFix
 
 def test_what_is_not_known_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "server: unknown: " in shown(result(server=None, cpus=()), capsys)
-    assert "locks: no session was seen waiting for one, in 290 looks" in shown(result(), capsys)
+    assert "locks: no session waited for a lock in any of in 290 looks" in shown(result(), capsys)
     lock = Wait("Lock", "transactionid", 7, 3, 412.0)
     text = shown(result(waits=(lock, Wait("LWLock", "WALWrite", 9, 0, 0.0))), capsys)
     assert "transactionid: 7 sightings of the load's sessions, 3 of others behind them, for 412 ms at most" in text
     assert "other waits: WALWrite (LWLock) 9 sightings" in text
     late = Client(Spread(1.0, 10.0, 20.0, 30.0), Spread(1.0, 2.0, 3.0, 4.0), 0.97)
     text = shown(result(client=late, connections=20), capsys)
-    assert "caution: the client was late itself" in text
+    assert "caution: the client itself was late" in text
     assert "waited 2.0 ms (p95) for a connection" in text
 
 

@@ -297,7 +297,7 @@ def test_problems_come_first_each_on_a_line_with_counts(capsys: pytest.CaptureFi
         "unknown  dark: nobody knows",
         "not ready: 1 block, 2 warn, 1 unknown, 1 ok",
     ]
-    assert "next: do what the blocking findings say" in captured.err
+    assert "next: follow the fixes of the blockers" in captured.err
 
 
 def test_findings_in_full_and_by_name(capsys: pytest.CaptureFixture[str]) -> None:
@@ -407,7 +407,7 @@ def test_a_report_says_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert text.splitlines() == [
         "failed  bad (step 4): 3 rows; should be: a <sentence> & more",
-        "failed  lost (step 4): could not be asked (f.sql:3): no table",
+        "failed  lost (step 4): could not be checked (f.sql:3): no table",
         "warns   warned (step 4): 1 row; should be: a <sentence> & more",
         "verify failed: 2 of 4 checks",
     ]

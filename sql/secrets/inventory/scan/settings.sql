@@ -1,6 +1,6 @@
 -- Settings of a transaction that reads a table for the scan. To compile the conditions would take longer than it saves; and several
 -- processes are worth it, although the planner takes the conditions for cheap. A policy that would hide rows is an error, and bytes
--- are shown in hex, which the conditions know. Where the server does not know the encoding of its text, it sends it as it is.
+-- are shown in hex, which the conditions know. If the server does not know the encoding of its text, it sends it as it is.
 -- %(timeout)s: the most that a statement may take; %(lock_timeout)s: that it waits for
 -- a lock; both in milliseconds, 0 for no limit
 SELECT set_config(s.name, s.value, true)

@@ -115,7 +115,7 @@ def parse_question(text: str, name: str) -> Question:
     for key in _REQUIRED:
         if not header.get(key):
             raise ConfigError(
-                Code.SQL_FILE, f"{name}: the header has no '{key}'", hint="see docs/reference/sql-format.md"
+                Code.SQL_FILE, f"{name}: the header has no '{key}'", hint="read docs/reference/sql-format.md"
             )
     if header["finding"] != PurePosixPath(name).stem:
         raise ConfigError(
@@ -180,7 +180,7 @@ def _query(statement: Statement) -> Query:
                 raise ConfigError(
                     Code.SQL_FILE,
                     f"{statement.place}: needs are '{value}'",
-                    hint="such as chatapp.chatbots.chatbotType",
+                    hint="write names such as chatapp.chatbots.chatbotType",
                 )
             column = match["column"]
             needs.append(Need(match["schema"], match["table"], column and column.lower()))

@@ -154,9 +154,9 @@ def _platform(source: exp.Expr | None) -> str | None:
 
 
 def _table_of(column: exp.Column) -> str | None:
-    """The platform's table that a column belongs to, by PostgreSQL's rules of visibility; None where it is another's.
+    """The platform's table that a column belongs to, by PostgreSQL's rules of visibility; None if it is another's.
 
-    A name without a table belongs to the one source of the innermost query; where there are more, it is left alone.
+    A name without a table belongs to the one source of the innermost query; if there are more, it is left alone.
     """
     qualifier = folded(column.args.get("table"))
     ancestor: exp.Expr | None = column.parent
@@ -188,7 +188,7 @@ def _sources(query: exp.Expr) -> Iterable[exp.Expr]:
 
 # Whether the platform's event triggers let the steps' DDL through: tried on a table of callctl's own, and rolled back.
 #
-# A READ ONLY question can name an event trigger, but not say what it does. Where there is one, each kind of statement
+# A READ ONLY question can name an event trigger, but not say what it does. If there is one, each kind of statement
 # of the pending steps runs on a table that is made for it, in one transaction that is rolled back. No table of the
 # platform is locked or read. A function that looks at a table's name may still refuse the real statement.
 

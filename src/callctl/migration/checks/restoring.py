@@ -60,7 +60,7 @@ class _Trial:
     connection: psycopg.Connection[Any]
     schema: str
     saved: Sequence[_Saved]
-    # By relation, why there is no copy of it; None where there is one.
+    # By relation, why there is no copy of it; None if there is one.
     copies: dict[str, str | None] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     tried: dict[tuple[int, str], list[str]] = field(default_factory=dict)

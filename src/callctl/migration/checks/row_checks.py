@@ -332,7 +332,7 @@ _NO_SECRET = (
 def declared_secrets(connection: Connection, settings: Settings) -> str:
     """The query for the contents of the fields that ``settings`` declare and this database has, as CHECKS use it.
 
-    Raises Refused where one of them is in a table or a column that callctl can't go through; ConfigError where one
+    Raises Refused if one of them is in a table or a column that callctl can't go through; ConfigError if one
     matches nothing.
     """
     configured = set(settings.secret_fields) - set(DECLARED)

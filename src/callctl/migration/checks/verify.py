@@ -121,7 +121,7 @@ def _differences(connection: Connection, query: str) -> tuple[list[Difference], 
 def conformance(
     connection: Connection, applied: Collection[int], naming: Naming, accept: Sequence[Accepted] = ()
 ) -> tuple[int, list[CheckResult], tuple[Accepted, ...], frozenset[str]]:
-    """How many objects were compared, a check for each kind of object of each table, and the differences accepted.
+    """Return the number of objects compared, a check for each kind of object of each table, and accepted differences.
 
     Last, the tables of callctl's own whose columns differ, without their schema. One query, which reads the catalog
     alone. A difference that ``accept`` names fails nothing.
@@ -158,7 +158,7 @@ def _without(
 def step_conformance(
     connection: Connection, step: int, naming: Naming, accept: Sequence[Accepted] = ()
 ) -> CheckResult | None:
-    """One check of all that a step leaves in the catalog, but what ``accept`` names; None where it leaves nothing."""
+    """One check of all that a step leaves in the catalog, but what ``accept`` names; None if it leaves nothing."""
     statement = step_check(step, naming)
     if statement is None or statement.check is None:
         return None
@@ -387,9 +387,9 @@ def verify(
     """Run every check of the applied steps (or of ``steps``) on one snapshot, in a READ ONLY transaction.
 
     Takes no lock beyond ACCESS SHARE. Each query ends within ``statement_timeout``; a check cut short has not passed.
-    ``fast`` leaves the rows out. Where ``settings`` have a key ring, every encrypted secret must name one of its keys;
+    ``fast`` leaves the rows out. If ``settings`` have a key ring, every encrypted secret must name one of its keys;
     of the keys the ids alone are used, none is read. The secret fields that ``settings`` declare are looked at as well.
-    Raises Refused where there is nothing to verify: callctl has applied no step here; ConfigError where the primary key
+    Raises Refused if there is nothing to verify: callctl has applied no step here; ConfigError if the primary key
     is retired here.
     """
     import psycopg
@@ -435,7 +435,7 @@ def examine(
             bound = tables.bound_fields(connection)
             key_ledger.assert_not_retired(connection, settings)
     except (psycopg.ProgrammingError, psycopg.DataError, Refused):
-        # callctl's own schema may not be what callctl reads; where it is not, that is the answer.
+        # callctl's own schema may not be what callctl reads; if it is not, that is the answer.
         if not recognised:
             raise
         objects, damaged = store_conformance(connection, settings.schema)

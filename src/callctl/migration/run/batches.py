@@ -41,7 +41,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
     """Do ``work`` on the run's session and on ``count - 1`` others at the same time; return when all have returned.
 
     ``work`` takes its share until none is left. Each of its transactions on another session makes sure that the run's
-    own session still holds the work lock. Where one fails, or the operator interrupts, the others stop after the
+    own session still holds the work lock. If one fails, or the operator interrupts, the others stop after the
     transaction under way, and its error is raised. A session that is not available is done without; behind a pooler
     there is only the run's own.
     """

@@ -51,7 +51,7 @@ class NotStored(Exception):
 
 
 def assert_stored(statement: Statement, answer: Any) -> None:
-    """Raise NotStored where a statement of ``statements.batch_query.checked`` has returned a row's id."""
+    """Raise NotStored if a statement of ``statements.batch_query.checked`` has returned a row's id."""
     if statement.kind != "update":
         return
     wrong = [row[0] for row in answer.fetchall() if row[0] is not None]
@@ -101,7 +101,7 @@ def translated(
 ) -> StepFailed:
     """As :func:`database.translated`; the hint has the statements that disable the triggers which refused.
 
-    Where the role is not the owner of a table, it names the owner.
+    If the role is not the owner of a table, it names the owner.
     """
     step_failed = _of_others(connection, schema, cause, place, sql, state, again)
     return step_failed or database.translated(cause, place, sql, state, connection, again)

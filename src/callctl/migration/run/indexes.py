@@ -69,7 +69,7 @@ def build(
 ) -> None:
     """Build the index unless a valid one of its name is there; an invalid one is dropped first.
 
-    Runs outside a transaction, unless ``in_transaction``. Raises StepFailed where the result is not valid, and
+    Runs outside a transaction, unless ``in_transaction``. Raises StepFailed if the result is not valid, and
     psycopg.Error as the server does.
     """
     leftover = connection.execute(read_sql("migration/run/invalid_index.sql"), asdict(index)).fetchone()
@@ -140,7 +140,7 @@ def standby_awaited(run: Run) -> Iterator[None]:
 def _looking(look: Callable[[], None], seconds: float) -> Iterator[None]:
     """While the body runs, call ``look`` at this interval, in seconds, in a thread.
 
-    It asks on the migration lock's connection, which is idle meanwhile. Where that breaks nothing is reported, and the
+    It asks on the migration lock's connection, which is idle meanwhile. If that breaks nothing is reported, and the
     run finds out before its next statement. What a listener raises is raised at the end.
     """
     import psycopg

@@ -117,7 +117,7 @@ def load_catalogue(text: str | None = None, name: str = OWN) -> tuple[Model, ...
 
 
 def read_catalogue(file: str) -> tuple[Model, ...]:
-    """The models of an operator's file. Raises as :func:`load_catalogue`, and UsageError where there is none."""
+    """The models of an operator's file. Raises as :func:`load_catalogue`, and UsageError if there is none."""
     try:
         text = Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -312,7 +312,7 @@ def read_columns(connection: Connection, naming: Naming) -> dict[str, Column]:
 
 
 def assert_it_fits(connection: Connection, models: Sequence[Model], naming: Naming) -> None:
-    """Raise Refused where step 13 could not insert these models. A column that step 7 will add is not asked about."""
+    """Raise Refused if step 13 could not insert these models. A column that step 7 will add is not asked about."""
     table = naming.tables[TABLE]
     columns = read_columns(connection, naming)
     raise_misfits([*unfilled(models, columns, table), *misfits(models, columns, table, missing=False)], OWN)

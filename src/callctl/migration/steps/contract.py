@@ -75,7 +75,7 @@ class Expected:
     """One object as a step leaves it, in documented names.
 
     ``facts`` None: the step removes it. ``always``: the properties that count even where the object was there before
-    callctl came; the others then do not. None where callctl always makes it.
+    callctl came; the others then do not. None if callctl always makes it.
     """
 
     step: int
@@ -234,7 +234,7 @@ def hooks_sql() -> LiteralString:
 
 
 def step_check(step: int, naming: Naming, *, warns: bool = False) -> Statement | None:
-    """The check that one step's objects are in the catalog as it leaves them; None where it leaves none.
+    """The check that one step's objects are in the catalog as it leaves them; None if it leaves none.
 
     A row is a difference as a sentence, and the statement that removes it. Row-level security is left out: what was set
     on a new table, by the step or by an event trigger, is the platform's to change.

@@ -49,7 +49,7 @@ class Step:
         return f"steps/{self.number:02}_{self.name}"
 
     def file(self, direction: Direction) -> str:
-        """The file that takes it in this direction, below ``sql/``."""
+        """The file of the step in this direction, below ``sql/``."""
         return f"{self.directory}/{direction}.sql"
 
     def checks(self) -> tuple[Statement, ...]:
@@ -104,7 +104,7 @@ def last_rows(history: Sequence[HistoryRow]) -> dict[int, HistoryRow]:
 def applied_steps(history: Sequence[HistoryRow]) -> tuple[int, ...]:
     """The numbers of the applied steps, in order: 1 to n, or with the drops deferred 1 to 4 (or 5) and 7 to n.
 
-    Raises Refused where the history has a step that this callctl does not know, or another gap.
+    Raises Refused if the history has a step that this callctl does not know, or another gap.
     """
     applied = tuple(sorted(number for number, row in last_rows(history).items() if row.direction == "up"))
     known = {step.number for step in all_steps()}
@@ -143,7 +143,7 @@ def wanted_steps(
     """The steps from a database's present state to its target, in the order in which they run.
 
     ``to`` is the last step to apply or the one to roll back to; None is all the way. Up with ``defer_drops`` leaves
-    steps 5 and 6 out. Down takes a step back that stopped half way up, too. Raises Refused up where a step is half way
+    steps 5 and 6 out. Down takes a step back that stopped half way up, too. Raises Refused up if a step is half way
     down.
     """
     if direction == "down":
@@ -251,7 +251,7 @@ class Status:
 def status(connection: Connection, settings: Settings) -> Status:
     """The state of each step. Reads only.
 
-    Raises Refused where the naming cannot be decided or the history contradicts itself.
+    Raises Refused if the naming cannot be decided or the history contradicts itself.
     """
     store.assert_owner(connection, settings.schema)
     history = store.history(connection)

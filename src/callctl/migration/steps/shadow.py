@@ -34,7 +34,7 @@ class Choice:
     """The chosen way to roll back step 1.
 
     ``shadow``: through a shadow column. ``because``: why not, where that would have been quieter. ``seconds``: how long
-    clients would wait for ``table`` in place; 0 where no row is rewritten. ``rows`` is the planner's number; None where
+    clients would wait for ``table`` in place; 0 where no row is rewritten. ``rows`` is the planner's number; None if
     it has none. ``bytes``: the table with its indexes.
     """
 
@@ -72,7 +72,7 @@ class Choice:
 
 
 def query(naming: Naming) -> str:
-    """Return the query that :func:`choice` needs, in the names of this database. Raises Refused where it cannot be."""
+    """Return the query that :func:`choice` needs, in the names of this database. Raises Refused if it cannot be."""
     (statement,) = load_script(WAYS).statements
     return adapt(statement, naming).sql
 
@@ -83,7 +83,7 @@ def choice(
     """Return the chosen way by the rows of :func:`query`; None if there is no such column.
 
     ``wanted``: through a shadow column (True) or in place (False), as the operator says. ``atomic``: everything in one
-    transaction, which is in place. Raises Refused where a shadow column is wanted and cannot be.
+    transaction, which is in place. Raises Refused if a shadow column is wanted and cannot be.
     """
     by_kind: dict[str, list[str]] = {}
     for row in answer:
@@ -156,7 +156,7 @@ def remove(
     """Remove the shadow column that a run down has left, with its triggers, CHECKs and indexes, in one transaction.
 
     With ``then_up`` step 1 has begun its way up when it returns: it restores what the run down had shortened.
-    Raises StepFailed where the lock is not available.
+    Raises StepFailed if the lock is not available.
     """
     (dropping,) = load_script("migration/steps/drop_shadow.sql").statements
     drop = adapt(dropping, naming)

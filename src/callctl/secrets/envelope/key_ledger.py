@@ -45,7 +45,7 @@ def known_keys(connection: Connection) -> dict[str, KnownKey]:
 
 
 def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
-    """Raise ConfigError where a key of the ring is not the one that had its id before."""
+    """Raise ConfigError if a key of the ring is not the one that had its id before."""
     for key in ring.keys.values():
         before = known.get(key.id)
         if before is not None and before.check_value != key.check_value:
@@ -58,7 +58,7 @@ def assert_same(ring: KeyRing, known: Mapping[str, KnownKey]) -> None:
 
 
 def assert_known(connection: Connection, ring: KeyRing) -> None:
-    """Raise as :func:`assert_same` and :func:`assert_not_retired`; and where the primary key is a retired one under
+    """Raise as :func:`assert_same` and :func:`assert_not_retired`; and if the primary key is a retired one under
     another id.
     """
     known = known_keys(connection)
@@ -75,7 +75,7 @@ def assert_known(connection: Connection, ring: KeyRing) -> None:
 
 
 def assert_not_retired(connection: Connection, settings: Settings) -> None:
-    """Raise ConfigError where callctl.yaml's primary key is recorded as retired here, by its id: no key is read."""
+    """Raise ConfigError if callctl.yaml's primary key is recorded as retired here, by its id: no key is read."""
     if settings.keys is not None:
         _assert_not_retired(known_keys(connection), settings.keys.primary)
 
@@ -127,7 +127,7 @@ class Encryptions:
         self._warned = False
 
     def reserve(self) -> int:
-        """Allow this number of further encryptions. Raises Refused where the key has none left, or is retired."""
+        """Allow this number of further encryptions. Raises Refused if the key has none left, or is retired."""
         asked = self._next
         while (total := self._write(asked)) is None:
             if asked == 1:

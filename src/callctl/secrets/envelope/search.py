@@ -76,7 +76,7 @@ def parsed(text: str) -> Any | None:
 
 
 def of_object(members: Members) -> Found | None:
-    """The envelope that an object is; None where it has no member ``authTag``."""
+    """The envelope that an object is; None if it has no member ``authTag``."""
     names = [name for name, _ in members]
     if "authTag" not in names:
         return None
@@ -374,7 +374,7 @@ def _packed(text: str) -> str | None:
 
 
 def _lengths(parts: Iterable[str], length: Callable[[str], int | None]) -> list[int]:
-    """The lengths of the parts in bytes; none where one is not encoded so."""
+    """Yield the lengths of the parts in bytes; nothing if a part has another encoding."""
     lengths: list[int] = []
     for part in parts:
         number = length(part)

@@ -70,8 +70,8 @@ def retire(
 
     First it is looked for, with no other callctl at work: in the declared fields, live, archived and saved, and in
     every other table that the role can read. What cannot be looked into has to be in ``not_scanned``: 'schema.table'.
-    Raises Refused, with the counts, where one value is under the key, or may be; where a table was not looked into and
-    is not named; where the key is primary, or unknown. UsageError for the name of a table that was looked into, or that
+    Raises Refused, with the counts, if one value is under the key, or may be; if a table was not looked into and
+    is not named; if the key is primary, or unknown. UsageError for the name of a table that was looked into, or that
     does not exist; ConfigError; LockHeld; StepFailed.
     """
 
@@ -262,7 +262,7 @@ def _hint(id: str, holding: list[Holding]) -> str:
             f"callctl rotate-secrets --bind-new ID with the id of each row, then callctl keys retire {id}"
         )
     if any(entry.why == "under it" for entry in holding):
-        return "run callctl rotate-secrets, then retire it"
+        return "run callctl rotate-secrets, then retire the key"
     if any("written while" in entry.why for entry in holding):
         return "give the new key to the application that still encrypts with this one, then run callctl rotate-secrets"
     if any("outside" in entry.why for entry in holding):

@@ -51,7 +51,7 @@ FIRST_ROWS = 5
 class Use(NamedTuple):
     """The group in which a value is counted: place, field, state, key and version.
 
-    ``key`` is the id that the value names, or the key that opens it; None where neither is known. ``due``: a rotation
+    ``key`` is the id that the value names, or the key that opens it; None if neither is known. ``due``: a rotation
     would write it. ``unbound``: it would not, because the value is unbound in a bound field.
     """
 
@@ -162,7 +162,7 @@ def census(
     With ``apart`` each page of rows is read in a transaction of its own, which it makes: no snapshot gets old, and what
     is written meanwhile may be missed. Each value is decrypted, unless there is no ``ring``: then its shape and the key
     id it names are all that is known. ``rule`` is that of the rotation whose work is counted; without one, of a
-    rotation without --bind and --unbind. Raises Refused where there is no place for secrets; ConfigError where a field
+    rotation without --bind and --unbind. Raises Refused if there is no place for secrets; ConfigError if a field
     of callctl.yaml matches nothing.
     """
     counted = Census()
@@ -192,7 +192,7 @@ def _pages(connection: Connection, secret_table: SecretTable) -> Iterator[list[R
 def _pages_apart(
     connection: Connection, secret_table: SecretTable, apart: Callable[[], AbstractContextManager[None]]
 ) -> Iterator[list[Row]]:
-    """The same, each page in a transaction of its own. Where a key may be there twice, all are read in one."""
+    """The same, each page in a transaction of its own. If a key may be there twice, all are read in one."""
     if not secret_table.unique:
         with apart():
             yield from _pages(connection, secret_table)
@@ -259,7 +259,7 @@ class KeyUse:
     """One key: what callctl.yaml says of it, what the ledger says, and how many values of this database are under it.
 
     ``state`` is 'primary', 'legacy', 'in the ring', 'retired', or 'not in the ring'. ``source`` and ``check_value`` are
-    None where neither callctl.yaml nor the ledger knows the key.
+    None if neither callctl.yaml nor the ledger knows the key.
     """
 
     id: str
@@ -276,7 +276,7 @@ class KeyUse:
 
 @dataclass(frozen=True)
 class Keys:
-    """Every key that callctl.yaml, the ledger or a value names; and the values that are under none: see ``census``.
+    """Every key that callctl.yaml, the ledger or a value names, and the values without a key: see ``census``.
     ``unbound`` values are left by a rotation: see :class:`callctl.secrets.inventory.key_use.Use`.
     """
 
@@ -356,7 +356,7 @@ class Secrets:
 class Planned:
     """The facts known before a rotation.
 
-    ``counted`` is None where nothing was counted: then ``first`` says whether no rotation of this database has finished
+    ``counted`` is None if nothing was counted: then ``first`` says whether no rotation of this database has finished
     yet. ``copies``: what fires on the rows written, and where plaintext is.
     """
 
@@ -397,7 +397,7 @@ def plan(
 
     Without ``count`` no row is read. Writes nothing.
 
-    Raises ConfigError for the keys and the fields; Refused where this is no database to rotate, and where ``bind_new``
+    Raises ConfigError for the keys and the fields; Refused if this is no database to rotate, and if ``bind_new``
     names no row.
     """
     ring = load_key_ring(settings)
@@ -429,8 +429,8 @@ def look(
 ) -> Secrets:
     """The state of the secrets, and what a rotation would write. Writes nothing: its transactions are READ ONLY.
 
-    Without keys in callctl.yaml nothing is decrypted. Raises ConfigError for the keys; Refused where there are none,
-    and where ``bind_new`` names no row.
+    Without keys in callctl.yaml nothing is decrypted. Raises ConfigError for the keys; Refused if there are none,
+    and if ``bind_new`` names no row.
     """
     ring = load_key_ring(settings) if settings.keys is not None else None
     store.assert_owner(connection, settings.schema)
@@ -450,7 +450,7 @@ def look(
 def _rule(
     connection: Connection, found_tables: Sequence[SecretTable], binding: Binding, bind_new: Sequence[str]
 ) -> Rule:
-    """The rule of the rotation that is asked about. Raises Refused where ``bind_new`` names no row."""
+    """The rule of the rotation that is asked about. Raises Refused if ``bind_new`` names no row."""
     bound = tables.bound_fields(connection)
     return Rule(binding, bound, tables.named_rows(connection, found_tables, bound, bind_new))
 

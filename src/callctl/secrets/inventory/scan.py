@@ -116,7 +116,7 @@ def settled_scan(
     whose xmin is of a transaction that was not finished at ``horizon``. Together that is every row of the table as of
     the moment of the second look. A table that was made or rewritten meanwhile (which moves rows) is read again.
 
-    ``horizon`` is of :func:`horizon`, from before the declared fields were read. Where ``enough`` holds of something
+    ``horizon`` is of :func:`horizon`, from before the declared fields were read. If ``enough`` holds of something
     that the first look finds, there is no second. Raises as :func:`scan`.
     """
     scanner = _Scanner(connection, settings, ring, None, lock_timeout_ms, True, False, lambda: False, on_event)
@@ -407,7 +407,7 @@ class _Beside:
         self._found: Scan | None = None
         self._problem: BaseException | None = None
         self._stopped = threading.Event()
-        # Of a thread whose join() is interrupted, Python 3.11 says that it has ended, though it has not.
+        # After an interrupted join(), Python 3.11 reports that the thread has ended although it still runs.
         self._over = threading.Event()
         threading.Thread(target=self._work, name="callctl scan", daemon=True).start()
 

@@ -56,7 +56,7 @@ class Table:
     """A table to be scanned. ``pages`` is an estimate.
 
     ``declared_as``: the table whose declared fields it has, itself or the one that it is a partition or a child of;
-    None where no declared field is in it. ``typed``: it has a column account_type.
+    None if no declared field is in it. ``typed``: it has a column account_type.
     """
 
     oid: int

@@ -97,7 +97,7 @@ class Sent:
         return last
 
     def stop(self) -> None:
-        """Have the server cancel it, and wait until it has. Where the server does not heed that, or the operator is in
+        """Have the server cancel it, and wait until it has. If the server does not heed that, or the operator is in
         a hurry (Ctrl-C again), the connection is closed.
         """
         import psycopg
@@ -278,7 +278,7 @@ class Swaps:
     def prepared(
         self, secret_table: SecretTable, rows: Sequence[Row], now_and_then: Callable[[], None] = lambda: None
     ) -> Batch:
-        """Return the decisions about rows. Raises StepFailed where the check of a result fails."""
+        """Return the decisions about rows. Raises StepFailed if the check of a result fails."""
         results: list[Reencrypted] = []
         try:
             for start in range(0, len(rows), TAKE_IN):
@@ -305,7 +305,7 @@ class Swaps:
         last: bool = False,
         again: bool = False,
     ) -> tuple[Tally, frozenset[str]]:
-        """One transaction: the rows that still are as they were read, and what has been counted with them. Where none
+        """One transaction: the rows that still are as they were read, and what has been counted with them. If none
         lost, ``last`` moves the range on, past the batch. Returns the tally, and the versions of the rows that lost.
         ``again``: it was tried before.
         """
@@ -356,7 +356,7 @@ class Swaps:
     def _update(self, batch: Batch, chosen: Sequence[int]) -> frozenset[str]:
         """Send the new values. Returns the versions of the rows that were written.
 
-        Raises NotStored where one is not stored as it was meant: as the statement returned it, or, where a trigger
+        Raises NotStored if one is not stored as it was meant: as the statement returned it, or, if a trigger
         fires after it, as it is read again.
         """
         if not chosen:
@@ -517,7 +517,7 @@ def _whole_keys(rows: list[Row]) -> list[Row]:
 
 @dataclass(frozen=True)
 class _Writing:
-    """A batch that the server writes; ``sent`` is None where it is not written at once."""
+    """A batch that the server writes; ``sent`` is None if it is not written at once."""
 
     batch: Batch
     changed: Sequence[int]

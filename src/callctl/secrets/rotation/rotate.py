@@ -211,7 +211,7 @@ def rotate(
     and what no declared path reaches. So is what is unbound in a field that an earlier ``bind`` has bound: unless
     ``bind_new`` names its row, by its id or as TABLE:ID; then it is bound. ``unbind`` forgets which fields are bound.
     ``wait`` waits for a migration to end. Raises ConfigError for the keys, and for a declared field that matches
-    nothing; Refused where there is nothing to rotate, where ``bind_new`` names no row, or behind a pooler in
+    nothing; Refused if there is nothing to rotate, if ``bind_new`` names no row, or behind a pooler in
     transaction mode; LockHeld; StepFailed;
     Interrupted. What was committed stays, and the next run resumes.
     """

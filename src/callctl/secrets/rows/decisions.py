@@ -137,7 +137,7 @@ class Decider:
         key_id: str | None,
     ) -> int | None:
         """The version that a value is to be encrypted in, by the one that it has and the key that it names (0 and None
-        for plaintext); None where it is as it should be. Without a ``row_id`` no operator has named the row. Raises
+        for plaintext); None if it is as it should be. Without a ``row_id`` no operator has named the row. Raises
         Unbound.
         """
         wanted: int | None = self._wanted[version]

@@ -345,7 +345,7 @@ class Quick:
     ) -> list[Reencrypted | None]:
         """Return the changes of each row; None for a row of another path, such as the positions in ``leave``.
 
-        Raises NotTheSame where the check of a result fails, and what ``allow`` raises.
+        Raises NotTheSame if the check of a result fails, and what ``allow`` raises.
         """
         if secret_table is not self._secret_table:
             self._secret_table, self._columns, self._alike = secret_table, {}, {}
@@ -372,7 +372,7 @@ class Quick:
         ]
 
     def _opened(self) -> list[bytes | None]:
-        """The plaintexts of the envelopes; None where one does not open, or is no text."""
+        """The plaintexts of the envelopes; None if one does not open, or is no text."""
         digits, data = self._digits, _spread(self._data, len(self._opens))
         ciphertexts = list(map(str.__add__, digits[1::3], digits[2::3]))
         try:

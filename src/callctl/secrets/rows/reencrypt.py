@@ -61,7 +61,7 @@ class Reencrypter:
     def reencrypt(self, secret_table: SecretTable, rows: Sequence[Row]) -> list[Reencrypted]:
         """Return the changes of each row; some dozens of rows together take less time for each.
 
-        Raises NotTheSame where the check of a result fails, and what the allowance raises.
+        Raises NotTheSame if the check of a result fails, and what the allowance raises.
         """
         quick = self._quick.reencrypt(secret_table, rows)
         others = [row for row, result in zip(rows, quick, strict=True) if result is None]

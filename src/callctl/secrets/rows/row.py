@@ -79,7 +79,7 @@ class Rule:
         return version if version in LABELS and self.binding == "keep" else 1
 
     def version(self, recorded: str, row: RowName, account_type: str | None, path: str, version: int) -> int | None:
-        """The version that a value is to have; None where it is unbound in a bound field, and to be left. ``recorded``
+        """The version that a value is to have; None if it is unbound in a bound field, and to be left. ``recorded``
         is the table of its field as the record has it.
         """
         if version in LABELS or not self.requires_bound(recorded, account_type, path):
@@ -91,7 +91,7 @@ UNBOUND = "unbound"
 
 
 def unbound(version: int | None, key_id: str | None, foreign: str | None = None) -> str:
-    """Why a value is left that is unbound in a bound field. ``version`` is None where it is no envelope of callctl's:
+    """Why a value is left that is unbound in a bound field. ``version`` is None if it is no envelope of callctl's:
     plaintext, or in the form of ``foreign``, which is another tool's ciphertext.
     """
     if foreign is not None:
@@ -137,7 +137,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_cir
 
 
 def decode(text: str) -> Any:
-    """A jsonb value as PostgreSQL prints it. Raises NotReadable where it is nested too deeply."""
+    """A jsonb value as PostgreSQL prints it. Raises NotReadable if it is nested too deeply."""
     try:
         value, end = _DECODER.raw_decode(text)
         return value if end == len(text) else _DECODER.decode(text)
@@ -174,8 +174,8 @@ class Secret:
     """One value of a row, where it is, and what becomes of it: ``rows.decisions`` fills that in.
 
     It is ``container[key]``; ``as_text``: an envelope goes there as JSON text. ``key_id`` is the id that the value
-    names, or that of the key that opens it; None where neither is known. ``wanted`` is the version that it is to be
-    encrypted in; None where it is left. ``reason``: why it is left though it is not as it should be; it begins with one
+    names, or that of the key that opens it; None if neither is known. ``wanted`` is the version that it is to be
+    encrypted in; None if it is left. ``reason``: why it is left though it is not as it should be; it begins with one
     of a few words, and repeats no value. ``unbound``: because it is unbound in a bound field. ``form`` is that of
     another tool's ciphertext. ``text`` is the new envelope.
     """
@@ -254,7 +254,7 @@ class Part:
         return fields
 
     def members(self, account_type: str | None) -> tuple[tuple[tuple[str, str], ...], tuple[SecretField, ...]]:
-        """Where :attr:`by_member` holds: its fields in a row of this type that are members of the document itself, each
+        """The fields, if :attr:`by_member` holds, in a row of this type that are members of the document itself, each
         with its path; and the others.
         """
         self.of_type(account_type)

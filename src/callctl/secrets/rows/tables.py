@@ -83,8 +83,8 @@ _Columns = Mapping[str, tuple[str, bool]]  # name -> (type, part of the primary 
 def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTable, ...]:
     """Return the tables with declared secrets in this database, in the order of their names.
 
-    Raises Refused where a declared column cannot hold an envelope, where this is no database of the platform's, where
-    there is no such place, and where one cannot be gone through, naming it; ConfigError where a field of callctl.yaml
+    Raises Refused if a declared column cannot hold an envelope, if this is no database of the platform's, where
+    there is no such place, and if one cannot be gone through, naming it; ConfigError if a field of callctl.yaml
     names a table or a column that is not there; psycopg.Error where this role may not read one, or not all of its rows.
     """
     assert_platform(connection, settings.schema)
@@ -129,7 +129,7 @@ def secret_tables(connection: Connection, settings: Settings) -> tuple[SecretTab
 
 
 def _assert_there(connection: Connection, settings: Settings, relations: Mapping[tuple[str, str], _Columns]) -> None:
-    """Raise ConfigError where fields of callctl.yaml name a table or a column that this database does not have."""
+    """Raise ConfigError if fields of callctl.yaml name a table or a column that this database does not have."""
     problems: list[str] = []
     near: list[str] = []
     for number, field in enumerate(settings.secret_fields):
@@ -159,7 +159,7 @@ def _assert_there(connection: Connection, settings: Settings, relations: Mapping
 
 
 def _assert_writable(connection: Connection, found_tables: Iterable[SecretTable]) -> None:
-    """Raise Refused where a declared column cannot hold an envelope, or where other rows get what is written there."""
+    """Raise Refused if a declared column cannot hold an envelope, or if other rows get what is written there."""
     columns = [(*secret_table.relation, part.column) for secret_table in found_tables for part in secret_table.parts]
     names = zip(("schemas", "tables", "columns"), zip(*columns, strict=True), strict=False)
     values = {name: list(listed) for name, listed in names}
@@ -499,7 +499,7 @@ def named_rows(
 ) -> frozenset[RowName]:
     """The rows that ``names`` name, each by its id or, where two tables have a row of that id, as TABLE:ID.
 
-    Raises Refused where no field is bound, where a table with bound fields has no such row, or where two have it.
+    Raises Refused if no field is bound, if a table with bound fields has no such row, or if two have it.
     """
     if not names:
         return frozenset()
@@ -565,10 +565,10 @@ def _execute(connection: Connection, name: str, fields: Iterable[FieldName], rot
 
 
 def assert_matched(connection: Connection, settings: Settings, secret_tables: Sequence[SecretTable]) -> None:
-    """Raise ConfigError where documents are stored that could have a field of ``settings``, and none has it.
+    """Raise ConfigError if documents are stored that could have a field of ``settings``, and none has it.
 
     An empty table, an empty object and an empty list could not have it. The fields of the specification, and those that
-    are optional, are not asked about. Raises Refused where the server gave no answer in time.
+    are optional, are not asked about. Raises Refused if the server gave no answer in time.
     """
     import psycopg
 
@@ -609,7 +609,7 @@ def json_path(path: Sequence[str]) -> str:
 
 
 def _problem(connection: Connection, field: SecretField, places: Sequence[tuple[SecretTable, Part]]) -> str | None:
-    """Why the field matches nothing, as the end of a sentence; None where it matches, or where nothing could."""
+    """Why the field matches nothing, as the end of a sentence; None if it matches, or if nothing could."""
     if field.account_type is not None and not (field.table == ACCOUNTS and field.account_type in SHAPES):
         wanted = {"account_type": field.account_type}
         rows = [_row(connection, "account_types", secret_table, wanted) for secret_table, _ in places]

@@ -50,7 +50,7 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True)
 class Account:
-    """An account whose provider has to be told. ``fingerprint`` is that of its new secret; None where it is the old one
+    """An account whose provider has to be told. ``fingerprint`` is that of its new secret; None if it is the old one
     again."""
 
     account_id: str
@@ -81,7 +81,7 @@ class Chosen:
 
 
 def choose(connection: Connection, settings: Settings, scope: Scope, direction: Direction) -> Chosen:
-    """The accounts that a run would write. Changes nothing. Raises Refused where there are none to speak of."""
+    """The accounts that a run would write. Changes nothing. Raises Refused if there are none to speak of."""
     store.assert_owner(connection, settings.schema)
     with database.read_only(connection):
         return _choose(connection, settings, scope, direction)
@@ -130,7 +130,7 @@ def _nothing(scope: Scope, direction: Direction, deleted: int, all_of_them: int)
 
 
 def assert_accounts(connection: Connection, settings: Settings) -> None:
-    """Raise Refused where the accounts are not there, or are archived, or the database is not the platform's."""
+    """Raise Refused if the accounts are not there, or are archived, or the database is not the platform's."""
     assert_platform(connection, settings.schema)
     if where := store.absence(connection, settings.schema, ACCOUNTS):
         raise Refused(

@@ -342,7 +342,7 @@ class Replacement:
         return self._decrypter.decrypt(envelope, place).plaintext
 
     def _write(self, batch: _Batch) -> None:
-        """Write the new values into the locked rows. Raises NotStored where they are not stored then."""
+        """Write the new values into the locked rows. Raises NotStored if they are not stored then."""
         if not batch.values:
             return
         with self._connection.cursor().copy(read_sql("secrets/webhooks/copy.sql")) as copy:
