@@ -7,6 +7,7 @@ __all__ = [
     "durations",
     "effects",
     "functions",
+    "hazards",
     "locks",
     "outlook",
 ]

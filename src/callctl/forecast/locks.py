@@ -48,7 +48,7 @@ class Mode(IntEnum):
         """Whom it blocks, in words."""
         if self.blocks_reads:
             return "reads and writes"
-        return "writes" if self.blocks_writes else "nobody"
+        return "writes" if self.blocks_writes else "no client"
 
 
 BY_MODE: Mapping[str, Mode] = MappingProxyType({mode.in_pg_locks: mode for mode in Mode})
