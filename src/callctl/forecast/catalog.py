@@ -59,13 +59,18 @@ class Constraint:
 
 @dataclass
 class Index:
-    """An index, with the columns that it reads. ``size`` is in bytes; None where it is not known yet."""
+    """An index, with the columns that it reads. ``size`` is in bytes; None where it is not known yet.
+
+    ``clustered`` and ``identity``: it is marked for CLUSTER, or as the replica identity.
+    """
 
     name: Name
     columns: tuple[str, ...]
     valid: bool = True
     size: int | None = None
     unique: bool = False
+    clustered: bool = False
+    identity: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ class Relation:
     constraints: dict[str, Constraint] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     triggers: dict[str, Trigger] = field(default_factory=dict)
+    # The statistics objects, and the columns of each.
+    statistics: dict[str, tuple[str, ...]] = field(default_factory=dict)
     children: list[Name] = field(default_factory=list)
 
     def foreign_keys(self) -> Iterator[Constraint]:
@@ -255,8 +262,17 @@ def read_catalog(connection: Connection, schema: str) -> Catalog:
     for row in _rows(connection, "forecast/indexes.sql"):
         if row["relation"] in relations:
             relations[row["relation"]].indexes[row["name"]] = Index(
-                Name(row["schema"], row["name"]), tuple(row["columns"]), row["valid"], row["bytes"], row["is_unique"]
+                Name(row["schema"], row["name"]),
+                tuple(row["columns"]),
+                row["valid"],
+                row["bytes"],
+                row["is_unique"],
+                row["clustered"],
+                row["identity"],
             )
+    for row in _rows(connection, "forecast/statistics.sql"):
+        if row["relation"] in relations:
+            relations[row["relation"]].statistics[row["name"]] = tuple(row["columns"])
     for row in _rows(connection, "forecast/triggers.sql"):
         if row["relation"] in relations:
             events = frozenset(event for event in ("insert", "update", "delete") if row[f"on_{event}"])

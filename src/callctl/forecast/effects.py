@@ -387,7 +387,8 @@ class _Reader:
             kind = "add check not valid" if not_valid else "add check"
             what = "for new rows only" if not_valid else "which reads every row"
             self.note(kind, name, f"add CHECK{shown} to {name.name}, {what}")
-            relation.constraints[constraint] = Constraint(constraint, "c", not not_valid)
+            columns = tuple(dict.fromkeys(token.word for token in self.items if token.word in relation.columns))
+            relation.constraints[constraint] = Constraint(constraint, "c", not not_valid, columns)
         elif self.says("foreign"):
             kind = "add foreign key not valid" if not_valid else "add foreign key"
             columns = tuple(token.word for token in self.items[3 : _first(self.items, "references")] if token.word)
@@ -412,6 +413,9 @@ class _Reader:
             return
         if KINDS[kind].reads and not relation.made:
             self.effects.reads.append((name, KINDS[kind].mode or Mode.ACCESS_EXCLUSIVE))
+            referred = relation.constraints[constraint].refers_to
+            if referred is not None:
+                self.effects.reads.append((referred, Mode.ROW_SHARE))
 
     def _drop_part(self, relation: Relation) -> None:
         if self.take("constraint"):
@@ -436,6 +440,9 @@ class _Reader:
                 self._lose(relation, lost)
             for index in [each for each in relation.indexes.values() if column in each.columns]:
                 del relation.indexes[index.name.name]
+            for named in [name for name, columns in relation.statistics.items() if column in columns]:
+                del relation.statistics[named]
+                self.effects.lock(relation.name, Mode.SHARE_UPDATE_EXCLUSIVE)
 
     def _lose(self, relation: Relation, constraint: Constraint) -> None:
         """A constraint goes: of a foreign key the triggers on both tables, and with a key those that refer to it."""
@@ -502,7 +509,15 @@ class _Reader:
         )
         if not plain or rewrites(old, new, self.catalog):
             self._rewrite(relation)
+        elif any(check.kind == "c" and column in check.columns for check in relation.constraints.values()):
+            # The CHECK is made again for the new type, and every row is compared with it.
+            self.effects.reads.append((name, Mode.ACCESS_EXCLUSIVE))
         relation.columns[column] = new
+        # Its indexes and statistics objects are made again, even where they keep their files.
+        if any(column in index.columns for index in relation.indexes.values()):
+            self.effects.lock(name, Mode.SHARE)
+        if any(column in columns for columns in relation.statistics.values()):
+            self.effects.lock(name, Mode.SHARE_UPDATE_EXCLUSIVE)
         for key in relation.foreign_keys():
             if column in key.columns:
                 self.also("alter column type", key.refers_to)
@@ -518,6 +533,8 @@ class _Reader:
             self.effects.reads.append((relation.name, Mode.SHARE_UPDATE_EXCLUSIVE))
             if found is not None:
                 self.also(kind, found.refers_to)
+                if found.refers_to is not None:
+                    self.effects.reads.append((found.refers_to, Mode.ROW_SHARE))
                 found.validated = True
 
     def _rename(self, relation: Relation) -> None:
@@ -592,6 +609,10 @@ class _Reader:
             self.at = at + 1
             relation = self.table()
             self.note("create statistics", relation, f"create statistics object {named} of {relation.name}")
+            found = self.catalog.relation(relation)
+            if found is not None:
+                columns = tuple(token.word for token in self.items[:at] if token.word in found.columns)
+                found.statistics[named] = columns
         elif self.take("policy"):
             named = self.name()[-1]
             self.take("on")

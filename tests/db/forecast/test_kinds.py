@@ -284,6 +284,40 @@ def test_a_statement_outside_of_a_transaction_waits_for_the_lock_that_the_table_
     shop.execute("CREATE INDEX IF NOT EXISTS customers_note ON shop.customers (note); DROP INDEX IF EXISTS shop.new")
 
 
+READ = """
+SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE schemaname = 'shop' AND relname NOT LIKE 'events%'
+"""
+DDL = [
+    sql
+    for kind, several in EXAMPLES.items()
+    for sql in several
+    if sql.startswith(("ALTER TABLE", "CREATE INDEX", "CREATE TRIGGER", "CREATE STATISTICS", "DROP"))
+    and "CONCURR" not in sql
+    and kind not in FROM_13 | FROM_14
+]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *DDL,
+        "ALTER TABLE shop.lines ALTER COLUMN amount TYPE bigint",
+        "ALTER TABLE shop.customers ALTER COLUMN name TYPE varchar(80)",
+        "ALTER TABLE shop.customers ALTER COLUMN price TYPE numeric(12,2)",
+    ],
+)
+def test_a_table_is_read_whole_where_the_outlook_says_so(shop: psycopg.Connection[Any], sql: str) -> None:
+    """The server counts its sequential scans; a table that a statement does not read has none."""
+    expected = forecast(shop, sql)
+    told = {name.name for name, _ in expected.reads} | {name.name for name in (*expected.builds, *expected.rewrites)}
+    with shop.transaction(force_rollback=True):
+        # The counts of the transactions before are in it too, until the server has taken them.
+        before = dict(shop.execute(READ).fetchall())
+        shop.execute(sql.encode())
+        seen = {name for name, scans in shop.execute(READ).fetchall() if scans > before.get(name, scans)}
+    assert {name for name in told if not name.startswith("events")} == seen
+
+
 TYPES = [
     ("varchar(50)", "varchar(80)"), ("varchar(50)", "varchar(20)"), ("varchar(50)", "text"),
     ("varchar(50)", "varchar"), ("text", "varchar"), ("text", "varchar(500)"), ("char(3)", "char(5)"),
