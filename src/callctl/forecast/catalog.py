@@ -100,6 +100,8 @@ class Relation:
     counted: bool = False
     made: bool = False
     row_security: bool = False
+    # A rule rewrites statements on it, or it is a view.
+    ruled: bool = False
     readable: bool = True
     columns: dict[str, Type] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
@@ -208,6 +210,14 @@ class Catalog:
             return bool(names)
         return bool(self.connection.execute(read_sql("forecast/volatile.sql"), {"names": names}).fetchall())
 
+    def foreign(self, functions: Iterable[str]) -> list[str]:
+        """Those of these functions that are not PostgreSQL's own."""
+        names = sorted(set(functions))
+        if not names or self.connection is None:
+            return names
+        rows = self.connection.execute(read_sql("forecast/built_in.sql"), {"names": names}).fetchall()
+        return sorted(set(names) - {name for (name,) in rows})
+
     def query(self, sql: str) -> list[tuple[object, ...]] | None:
         """The rows of a query of callctl's own tables; None where they are not there, or it cannot be asked."""
         import psycopg
@@ -236,6 +246,7 @@ def read_catalog(connection: Connection, schema: str) -> Catalog:
             row["bytes"] or 0,
             row["index_bytes"] or 0,
             row_security=row["row_security"],
+            ruled=row["ruled"],
             readable=row["readable"],
         )
         children[row["oid"]] = row["children"]

@@ -301,7 +301,12 @@ def _statement(number: int, transaction: Transaction, line: Line, outlook: Outlo
 
 
 def _blocks(mode: Mode) -> Sequence[documents.Blocked]:
-    return [*(["reads"] if mode.blocks_reads else []), *(["writes"] if mode.blocks_writes else [])]  # type: ignore[list-item]
+    blocked: list[documents.Blocked] = []
+    if mode.blocks_reads:
+        blocked.append("reads")
+    if mode.blocks_writes:
+        blocked.append("writes")
+    return blocked
 
 
 def interval(interval: Interval | None) -> documents.Seconds | None:

@@ -126,7 +126,7 @@ EXAMPLES: dict[str, list[str]] = {
         "CREATE TABLE shop.new (id bigint PRIMARY KEY, customer_id bigint NOT NULL REFERENCES shop.customers (id))",
         "CREATE TABLE IF NOT EXISTS shop.orders (id bigint)",
     ],
-    "drop table": ["DROP TABLE shop.lines", "DROP TABLE IF EXISTS shop.nothing", "DROP TABLE shop.orders CASCADE"],
+    "drop table": ["DROP TABLE shop.lines", "DROP TABLE IF EXISTS shop.nothing"],
     "truncate": ["TRUNCATE shop.lines"],
     "create index": [
         "CREATE INDEX new ON shop.orders (customer_id)",
@@ -370,10 +370,29 @@ def test_a_type_is_changed_with_a_rewrite_or_without_as_told(
         "ALTER TABLE shop.nothing ADD COLUMN a integer",
         "DROP SCHEMA shop CASCADE",
         "DROP FUNCTION shop.touch() CASCADE",
+        "DROP TABLE shop.orders CASCADE",
+        "ALTER TABLE shop.customers DROP COLUMN id CASCADE",
+        "TRUNCATE shop.customers CASCADE",
+        "SELECT touch_everything()",
+        "SELECT count(*) FROM shop.orders WHERE touch_everything(id)",
+        "UPDATE shop.orders SET number = our_number(id)",
+        "CALL touch_everything()",
+        "INSERT INTO shop.ids (plain) VALUES (1)",
+        "TABLE shop.orders",
+        "COPY shop.orders FROM STDIN",
+        "EXECUTE prepared",
     ],
 )
 def test_what_is_not_known_is_said(shop: psycopg.Connection[Any], sql: str) -> None:
     assert forecast(shop, sql).unknown
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT now(), coalesce(max(id), 0), pg_sleep(0) FROM shop.orders", "UPDATE shop.orders SET number = length('x')"],
+)
+def test_a_function_of_the_server_is_known(shop: psycopg.Connection[Any], sql: str) -> None:
+    assert forecast(shop, sql).unknown == []
 
 
 def test_a_trigger_that_runs_statements_is_not_known(database: MakeDatabase) -> None:
