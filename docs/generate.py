@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.online import picture
 from benchmarks.results import fault_table, query_tables, saved, tables
 from benchmarks.rotation import table as rotation_table
-from docs import from_catalogue, from_rooms, from_settings, from_sql, json_samples
+from docs import from_catalogue, from_forecast, from_rooms, from_settings, from_sql, json_samples
 from tests.support.mutants import table as mutants_table
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -191,6 +191,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "model-catalogue.md": partial(from_catalogue.page, GENERATED),
     from_catalogue.SCHEMA: from_catalogue.schema,
     "measurements.md": measurements,
+    "hazards.md": partial(from_forecast.page, GENERATED),
     **{f"schemas/{name}": partial(str, text) for name, text in json_samples.published().items()},
 }
 

@@ -3,7 +3,7 @@
 SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
        CASE WHEN c.reltuples < 0 OR (c.reltuples = 0 AND c.relpages = 0 AND pg_relation_size(c.oid) > 0) THEN NULL
             ELSE c.reltuples::bigint END AS rows,
-       pg_table_size(c.oid) AS bytes, pg_indexes_size(c.oid) AS index_bytes, c.relrowsecurity AS row_security,
+       pg_table_size(c.oid) AS bytes, pg_indexes_size(c.oid) AS index_bytes, c.relrowsecurity AS row_security, c.relhasrules AS ruled,
        has_table_privilege(c.oid, 'SELECT') AS readable,
        array(SELECT h.inhrelid::bigint FROM pg_inherits AS h WHERE h.inhparent = c.oid) AS children
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -161,3 +161,34 @@ def test_a_run_locks_and_rewrites_what_the_outlook_says(chain: MakeChain, baseli
         expected, watch = run(database, wish)
         found += [f"{wish.direction}: {each}" for each in differences(expected, watch)]
     assert not found, "\n".join(found)
+
+
+# What a platform may have beside its documented tables, on the columns that the steps change.
+FURNISHED = """
+CREATE INDEX users_avatar ON chatapp.users (avatar_url);
+CREATE UNIQUE INDEX users_avatar_once ON chatapp.users (avatar_url, id);
+ALTER TABLE chatapp.users ADD CONSTRAINT users_avatar_check CHECK (avatar_url <> 'none');
+CREATE STATISTICS chatapp.users_avatar_company ON avatar_url, company_id FROM chatapp.users;
+COMMENT ON COLUMN chatapp.users.avatar_url IS 'a picture';
+COMMENT ON INDEX chatapp.users_avatar IS 'for the pictures';
+ALTER TABLE chatapp.users CLUSTER ON users_avatar;
+CREATE INDEX chatbots_by_type ON chatapp.chatbots (chatbottype, company_id);
+ALTER TABLE chatapp.chatbots ADD CONSTRAINT chatbots_type_check CHECK (chatbottype <> 'none');
+CREATE STATISTICS chatapp.chatbots_type_company ON chatbottype, company_id FROM chatapp.chatbots;
+COMMENT ON COLUMN chatapp.chatbots.chatbottype IS 'which kind';
+ALTER TABLE chatapp.chatbots ENABLE ROW LEVEL SECURITY;
+CREATE TABLE chatapp.model_uses (
+  id uuid PRIMARY KEY, model_id uuid REFERENCES chatapp.ai_models (id) ON DELETE CASCADE);
+"""
+
+
+@pytest.mark.parametrize("way", ["step by step", "drops deferred"])
+def test_what_a_platform_has_besides_counts(chain: MakeChain, way: str) -> None:
+    """Indexes, CHECKs, statistics objects, marks and comments of the columns; row-level security; a foreign key."""
+    database = chain("documented")
+    with administer(database.server.url(database.database)) as admin:
+        admin.execute(FURNISHED)
+    found = []
+    for wish in WAYS[way]:
+        found += [f"{wish.direction}: {each}" for each in differences(*run(database, wish))]
+    assert not found, "\n".join(found)

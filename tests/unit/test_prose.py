@@ -1,4 +1,4 @@
-"""The rules of the style guide (CONTRIBUTING.md, "Style") that a program can check: see decision 34."""
+"""The rules of the style guide (CONTRIBUTING.md, "Style") that a program can check: see decision 35."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ __all__ = [
     "durations",
     "effects",
     "functions",
+    "hazards",
     "locks",
     "observation",
     "outlook",

@@ -59,13 +59,18 @@ class Constraint:
 
 @dataclass
 class Index:
-    """An index, with the columns that it reads. ``size`` is in bytes; None where it is not known yet."""
+    """An index, with the columns that it reads. ``size`` is in bytes; None where it is not known yet.
+
+    ``clustered`` and ``identity``: it is marked for CLUSTER, or as the replica identity.
+    """
 
     name: Name
     columns: tuple[str, ...]
     valid: bool = True
     size: int | None = None
     unique: bool = False
+    clustered: bool = False
+    identity: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,16 @@ class Relation:
     counted: bool = False
     made: bool = False
     row_security: bool = False
+    # A rule rewrites statements on it, or it is a view.
+    ruled: bool = False
     readable: bool = True
     columns: dict[str, Type] = field(default_factory=dict)
     not_null: set[str] = field(default_factory=set)
     constraints: dict[str, Constraint] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
     triggers: dict[str, Trigger] = field(default_factory=dict)
+    # The statistics objects, and the columns of each.
+    statistics: dict[str, tuple[str, ...]] = field(default_factory=dict)
     children: list[Name] = field(default_factory=list)
 
     def foreign_keys(self) -> Iterator[Constraint]:
@@ -201,6 +210,14 @@ class Catalog:
             return bool(names)
         return bool(self.connection.execute(read_sql("forecast/volatile.sql"), {"names": names}).fetchall())
 
+    def foreign(self, functions: Iterable[str]) -> list[str]:
+        """Those of these functions that are not PostgreSQL's own."""
+        names = sorted(set(functions))
+        if not names or self.connection is None:
+            return names
+        rows = self.connection.execute(read_sql("forecast/built_in.sql"), {"names": names}).fetchall()
+        return sorted(set(names) - {name for (name,) in rows})
+
     def query(self, sql: str) -> list[tuple[object, ...]] | None:
         """The rows of a query of callctl's own tables; None where they are not there, or it cannot be asked."""
         import psycopg
@@ -229,6 +246,7 @@ def read_catalog(connection: Connection, schema: str) -> Catalog:
             row["bytes"] or 0,
             row["index_bytes"] or 0,
             row_security=row["row_security"],
+            ruled=row["ruled"],
             readable=row["readable"],
         )
         children[row["oid"]] = row["children"]
@@ -255,8 +273,17 @@ def read_catalog(connection: Connection, schema: str) -> Catalog:
     for row in _rows(connection, "forecast/indexes.sql"):
         if row["relation"] in relations:
             relations[row["relation"]].indexes[row["name"]] = Index(
-                Name(row["schema"], row["name"]), tuple(row["columns"]), row["valid"], row["bytes"], row["is_unique"]
+                Name(row["schema"], row["name"]),
+                tuple(row["columns"]),
+                row["valid"],
+                row["bytes"],
+                row["is_unique"],
+                row["clustered"],
+                row["identity"],
             )
+    for row in _rows(connection, "forecast/statistics.sql"):
+        if row["relation"] in relations:
+            relations[row["relation"]].statistics[row["name"]] = tuple(row["columns"])
     for row in _rows(connection, "forecast/triggers.sql"):
         if row["relation"] in relations:
             events = frozenset(event for event in ("insert", "update", "delete") if row[f"on_{event}"])

@@ -10,16 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+
+from sqlglot import exp
 
 from callctl.forecast.catalog import NONE, Catalog, Constraint, Index, Name, Relation, Trigger, Type
 from callctl.forecast.functions import Sent, sent_by, sent_for, words_of
 from callctl.forecast.locks import KINDS, Mode
+from callctl.statements.scope import folded
 from callctl.statements.script import tree
 from callctl.statements.tokens import Token, Unreadable, tokens
-
-if TYPE_CHECKING:
-    from sqlglot import exp
 
 # The types that are a sequence's default as well, written for each row.
 _SERIAL = frozenset({"serial", "bigserial", "smallserial", "serial4", "serial8", "serial2"})
@@ -387,7 +386,8 @@ class _Reader:
             kind = "add check not valid" if not_valid else "add check"
             what = "for new rows only" if not_valid else "which reads every row"
             self.note(kind, name, f"add CHECK{shown} to {name.name}, {what}")
-            relation.constraints[constraint] = Constraint(constraint, "c", not not_valid)
+            columns = tuple(dict.fromkeys(token.word for token in self.items if token.word in relation.columns))
+            relation.constraints[constraint] = Constraint(constraint, "c", not not_valid, columns)
         elif self.says("foreign"):
             kind = "add foreign key not valid" if not_valid else "add foreign key"
             columns = tuple(token.word for token in self.items[3 : _first(self.items, "references")] if token.word)
@@ -412,6 +412,9 @@ class _Reader:
             return
         if KINDS[kind].reads and not relation.made:
             self.effects.reads.append((name, KINDS[kind].mode or Mode.ACCESS_EXCLUSIVE))
+            referred = relation.constraints[constraint].refers_to
+            if referred is not None:
+                self.effects.reads.append((referred, Mode.ROW_SHARE))
 
     def _drop_part(self, relation: Relation) -> None:
         if self.take("constraint"):
@@ -428,6 +431,7 @@ class _Reader:
         self.take("if", "exists")
         column = self.name()[-1]
         self.columns.setdefault("drop {0} of {1}", []).append(column)
+        self._cascade()
         self.note("drop column", relation.name)
         if column in relation.columns:
             self.effects.drops.append((relation.name, column))
@@ -436,6 +440,9 @@ class _Reader:
                 self._lose(relation, lost)
             for index in [each for each in relation.indexes.values() if column in each.columns]:
                 del relation.indexes[index.name.name]
+            for named in [name for name, columns in relation.statistics.items() if column in columns]:
+                del relation.statistics[named]
+                self.effects.lock(relation.name, Mode.SHARE_UPDATE_EXCLUSIVE)
 
     def _lose(self, relation: Relation, constraint: Constraint) -> None:
         """A constraint goes: of a foreign key the triggers on both tables, and with a key those that refer to it."""
@@ -502,7 +509,15 @@ class _Reader:
         )
         if not plain or rewrites(old, new, self.catalog):
             self._rewrite(relation)
+        elif any(check.kind == "c" and column in check.columns for check in relation.constraints.values()):
+            # The CHECK is made again for the new type, and every row is compared with it.
+            self.effects.reads.append((name, Mode.ACCESS_EXCLUSIVE))
         relation.columns[column] = new
+        # Its indexes and statistics objects are made again, even where they keep their files.
+        if any(column in index.columns for index in relation.indexes.values()):
+            self.effects.lock(name, Mode.SHARE)
+        if any(column in columns for columns in relation.statistics.values()):
+            self.effects.lock(name, Mode.SHARE_UPDATE_EXCLUSIVE)
         for key in relation.foreign_keys():
             if column in key.columns:
                 self.also("alter column type", key.refers_to)
@@ -518,6 +533,8 @@ class _Reader:
             self.effects.reads.append((relation.name, Mode.SHARE_UPDATE_EXCLUSIVE))
             if found is not None:
                 self.also(kind, found.refers_to)
+                if found.refers_to is not None:
+                    self.effects.reads.append((found.refers_to, Mode.ROW_SHARE))
                 found.validated = True
 
     def _rename(self, relation: Relation) -> None:
@@ -592,6 +609,10 @@ class _Reader:
             self.at = at + 1
             relation = self.table()
             self.note("create statistics", relation, f"create statistics object {named} of {relation.name}")
+            found = self.catalog.relation(relation)
+            if found is not None:
+                columns = tuple(token.word for token in self.items[:at] if token.word in found.columns)
+                found.statistics[named] = columns
         elif self.take("policy"):
             named = self.name()[-1]
             self.take("on")
@@ -686,6 +707,7 @@ class _Reader:
         elif what == "table":
             for name in self._names():
                 self._drop_table(name)
+            self._cascade()
         elif what in ("trigger", "policy"):
             named = self.name()[-1]
             self.take("on")
@@ -698,10 +720,13 @@ class _Reader:
             self.note("drop trigger", name, f"drop {what} {named} of {name.name}")
         elif what in ("function", "procedure", "type", "statistics", "schema", "sequence"):
             self.note("drop function", words=f"drop {what} {self.name()[-1]}")
-            if any(token.says("cascade") for token in self.items):
-                self.unknown("CASCADE: which objects go with it is not looked up")
+            self._cascade()
         else:
             self.unknown(f"callctl has no row for DROP {what.upper()} in its table of locks")
+
+    def _cascade(self) -> None:
+        if any(token.says("cascade") for token in self.items):
+            self.unknown("CASCADE: which objects go with it is not looked up")
 
     def _names(self) -> Iterator[Name]:
         while self.at < len(self.items):
@@ -774,6 +799,7 @@ class _Reader:
             self.note("truncate", name, f"delete every row of {name.name}")
             self.effects.lock(name, Mode.SHARE)  # its indexes are emptied
             self.effects.drops.append((name, ""))
+        self._cascade()
 
     def _analyze(self) -> None:
         if self.at >= len(self.items):
@@ -803,6 +829,8 @@ class _Reader:
             self.effects.reads.append((name, mode))
 
     def _call(self) -> None:
+        if not (len(self.items) > 2 and self.items[2].text == "."):
+            self.unknown(f"procedure {self.items[1].text}(): what it locks is not known")
         self._functions(self.items)
 
     def _functions(self, items: Sequence[Token]) -> None:
@@ -833,8 +861,6 @@ class _Reader:
     # ---- rows ------------------------------------------------------------------------------------------------
 
     def _rows(self) -> None:
-        from sqlglot import exp
-
         self._functions(self.items)
         if self.generated:
             self._behalf(sent_for(self.sql, self.catalog))
@@ -842,6 +868,15 @@ class _Reader:
         if node is None or isinstance(node, exp.Command):
             self.unknown("callctl cannot read this statement")
             return
+        # A function with its schema was looked at above; of the others, those that sqlglot does not know.
+        called = [
+            call.name.lower()
+            for call in node.find_all(exp.Anonymous)
+            if not isinstance(call.parent, exp.Dot)
+            and not (isinstance(call.parent, exp.Table) and call.parent.args.get("db"))
+        ]
+        for function in self.catalog.foreign(called):
+            self.unknown(f"function {function}(): what it locks is not known")
         named = {cte.alias for cte in node.find_all(exp.CTE)}
         for insert in node.find_all(exp.Insert):
             target = insert.this.this if isinstance(insert.this, exp.Schema) else insert.this
@@ -864,15 +899,11 @@ class _Reader:
             self._only_reads(node, named)
 
     def _of(self, table: exp.Expr) -> Name:
-        from sqlglot import exp
-
         assert isinstance(table, exp.Table)
-        words = tuple(_folded(part) for part in (table.args.get("db"), table.this) if part is not None)
+        words = tuple(folded(part) for part in (table.args.get("db"), table.this) if part is not None)
         return self.catalog.named(words)
 
     def _only_reads(self, node: exp.Expr, named: set[str]) -> None:
-        from sqlglot import exp
-
         read = [
             self._of(table)
             for table in node.find_all(exp.Table)
@@ -886,8 +917,6 @@ class _Reader:
             self.note("select", words=f"read {', '.join(dict.fromkeys(name.name for name in own))}")
 
     def _for_update(self, select: exp.Select, named: set[str]) -> None:
-        from sqlglot import exp
-
         wanted = {of.name for lock in select.args["locks"] for of in lock.args.get("expressions") or ()}
         joins = [join.this for join in select.args.get("joins") or ()]
         source = select.args.get("from_") or select.args.get("from")
@@ -912,6 +941,8 @@ class _Reader:
             if name.schema != "callctl":
                 self.unknown(f"table {name.name} is not there")
             return
+        if relation.ruled:
+            self.unknown(f"a rule of {name.name} rewrites this statement: what it locks besides")
         self.effects.writes[name] = None if event == "insert" else relation.rows
         for child in self.catalog.with_children(name)[1:]:
             self.effects.lock(child, Mode.ROW_EXCLUSIVE, certain=False)
@@ -942,13 +973,12 @@ class _Reader:
             if sent is not None:
                 self._behalf(sent)
                 return
-        if trigger.language == "made" and trigger.function.name in ("update_updated_at_column",):
-            return
-        if trigger.language == "made" and trigger.function.name == "check_chatbot_capabilities":
+        # The two functions that the steps make in the platform's schema; a plan that makes one has not read its body.
+        made = trigger.language == "made"
+        if trigger.function.name == "check_chatbot_capabilities" and (made or "FOR SHARE" in trigger.body):
             self.effects.lock(Name(relation.name.schema, "chatbot_packages"), Mode.ROW_SHARE, certain=False)
             return
-        if trigger.function.name == "check_chatbot_capabilities" and "FOR SHARE" in trigger.body:
-            self.effects.lock(Name(relation.name.schema, "chatbot_packages"), Mode.ROW_SHARE, certain=False)
+        if made and trigger.function.name == "update_updated_at_column":
             return
         if not harmless(trigger):
             self.unknown(
@@ -1013,12 +1043,6 @@ def _fits(kind: str, old: int, new: int) -> bool:
         (precision, scale), (precision_, scale_) = ((each - 4 >> 16 & 0xFFFF, each - 4 & 0x7FF) for each in (old, new))
         return scale == scale_ and precision_ >= precision
     return False
-
-
-def _folded(identifier: object) -> str:
-    from callctl.statements.scope import folded
-
-    return folded(identifier)  # type: ignore[arg-type]
 
 
 def _split(items: Sequence[Token]) -> Iterator[Sequence[Token]]:

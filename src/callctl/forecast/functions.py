@@ -30,7 +30,7 @@ Way: TypeAlias = Callable[[Sequence[str], "Catalog"], Iterator[Sent]]
 QUIET = frozenset(
     """with_children fires_after not_at_once in_the_way is_subscribed write_definition storage_name compression_name
     as_written length_limit give_statistics name_index_columns index_settings statistics_settings
-    indexes_of statistics_of remember_settings remember_column_type behind column_forms remember_forms
+    indexes_of statistics_of behind column_forms remember_forms
     remembered_length remember_column forget_default_privileges remember_enum drop_unused_types
     remember_missing_columns make_touch_function drop_made_function keys_that_refuse remember_keys key_statements
     let_keys_follow let_keys_refuse remember_trigger remember_newest table_shape remember_archived archive_changes
@@ -159,7 +159,23 @@ def _definitions(condition: str, catalog: Catalog) -> Iterator[Sent]:
         yield Sent(str(ddl))
 
 
+def _remember_settings(arguments: Sequence[str], catalog: Catalog) -> Iterator[Sent]:
+    catalog.settings[f"settings {arguments[0]}"] = f"{text_of(arguments[1])} {text_of(arguments[2])}"
+    yield from ()
+
+
 def _put_back_settings(arguments: Sequence[str], catalog: Catalog) -> Iterator[Sent]:
+    remembered = catalog.settings.pop(f"settings {arguments[0]}", None)
+    if remembered is not None:
+        # Written down by a statement above: the marks of the column's indexes. The rest of it locks no table.
+        table, column = remembered.rsplit(" ", 1)
+        _, relation = _table(table, catalog)
+        for index in list(relation.indexes.values()) if relation else ():
+            if column in index.columns and index.clustered:
+                yield Sent(f"ALTER TABLE {table} CLUSTER ON {identifier(index.name.name)}")
+            if column in index.columns and index.identity:
+                yield Sent(f"ALTER TABLE {table} REPLICA IDENTITY USING INDEX {identifier(index.name.name)}")
+        return
     yield from _definitions(f"step = {int(arguments[0])} AND kind = 'column setting'", catalog)
 
 
@@ -378,6 +394,8 @@ WAYS: Mapping[str, Way] = MappingProxyType(
         "save_made_columns": _save_made_columns,
         "drop_made_columns": _drop_made_columns,
         "put_back_made_columns": _put_back_made_columns,
+        "remember_settings": _remember_settings,
+        "remember_column_type": _remember_settings,
         "put_back_settings": _put_back_settings,
         "run_in_tablespace": _run_in_tablespace,
         "leave_room": _leave_room,

@@ -48,7 +48,7 @@ class Mode(IntEnum):
         """Whom it blocks, in words."""
         if self.blocks_reads:
             return "reads and writes"
-        return "writes" if self.blocks_writes else "nobody"
+        return "writes" if self.blocks_writes else "no client"
 
     def conflicts_with(self, other: Mode) -> bool:
         """Return whether a session waits for this lock while another session has that one.

@@ -161,6 +161,7 @@ class PlannedStatement(TypedDict):
     seconds: Seconds | None
     hold_seconds: Seconds | None
     unknown: Sequence[str]
+    hazards: Sequence[str]
 
 
 class PlannedStep(TypedDict):
@@ -831,8 +832,8 @@ server. `back` is the command that takes a step back.""",
         PlanOfFiles,
         """Statements as in a plan of the steps. Those with the same `transaction` (counted in each file) are sent in
 one: between BEGIN and COMMIT, or with `--atomic` all of a file. `lock_timeout_seconds` and
-`lock_hold_seconds` are null: the session that runs the file has its own. `step` of `longest_wait` is the
-number of the file.""",
+`lock_hold_seconds` are null: the session that runs the file has its own. `hazards` are the ids of [their
+page](hazards.md). `step` of `longest_wait` is the number of the file.""",
     ),
     Document(
         "preflight",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from callctl.forecast.hazards import hazards_of
 from callctl.forecast.locks import Mode
 from callctl.render import console as render
 
@@ -103,12 +104,18 @@ def _line(transaction: Transaction, line: Line, outlook: Outlook) -> None:
     stream = sys.stdout
     label = _label(transaction, line)
     facts = "; ".join(_facts(transaction, line, outlook))
+    found = list(hazards_of(transaction, line)) if outlook.hold_limit is None else []
     if not render.is_terminal(stream):
         render.out(f"  {label:<{_COLUMNS}}{line.words}{': ' if facts else ''}{facts}")
+        for hazard in found:
+            render.out(f"  {'':<{_COLUMNS}}hazard {hazard.id}: {hazard.danger}; instead: {hazard.instead}")
         return
     render.item(f"  {label}", _STYLES[label], line.words, stream, columns=_COLUMNS + 2)
     if facts:
         render.detail(facts, stream, indent=_COLUMNS + 2, hang=0)
+    for hazard in found:
+        text = f"hazard {hazard.id}: {hazard.danger}; instead: {hazard.instead}"
+        render.detail(text, stream, indent=_COLUMNS + 2, hang=2)
 
 
 def _item(label: str, style: str, text: str, columns: int) -> None:
@@ -338,11 +345,17 @@ def _statement(number: int, transaction: Transaction, line: Line, outlook: Outlo
         "seconds": interval(work.seconds(outlook.rates)),
         "hold_seconds": interval(transaction.hold),
         "unknown": effects.unknown,
+        "hazards": [hazard.id for hazard in hazards_of(transaction, line)] if outlook.hold_limit is None else [],
     }
 
 
 def _blocks(mode: Mode) -> Sequence[documents.Blocked]:
-    return [*(["reads"] if mode.blocks_reads else []), *(["writes"] if mode.blocks_writes else [])]  # type: ignore[list-item]
+    blocked: list[documents.Blocked] = []
+    if mode.blocks_reads:
+        blocked.append("reads")
+    if mode.blocks_writes:
+        blocked.append("writes")
+    return blocked
 
 
 def interval(interval: Interval | None) -> documents.Seconds | None:

@@ -126,7 +126,7 @@ EXAMPLES: dict[str, list[str]] = {
         "CREATE TABLE shop.new (id bigint PRIMARY KEY, customer_id bigint NOT NULL REFERENCES shop.customers (id))",
         "CREATE TABLE IF NOT EXISTS shop.orders (id bigint)",
     ],
-    "drop table": ["DROP TABLE shop.lines", "DROP TABLE IF EXISTS shop.nothing", "DROP TABLE shop.orders CASCADE"],
+    "drop table": ["DROP TABLE shop.lines", "DROP TABLE IF EXISTS shop.nothing"],
     "truncate": ["TRUNCATE shop.lines"],
     "create index": [
         "CREATE INDEX new ON shop.orders (customer_id)",
@@ -284,6 +284,40 @@ def test_a_statement_outside_of_a_transaction_waits_for_the_lock_that_the_table_
     shop.execute("CREATE INDEX IF NOT EXISTS customers_note ON shop.customers (note); DROP INDEX IF EXISTS shop.new")
 
 
+READ = """
+SELECT relname, seq_scan FROM pg_stat_xact_user_tables WHERE schemaname = 'shop' AND relname NOT LIKE 'events%'
+"""
+DDL = [
+    sql
+    for kind, several in EXAMPLES.items()
+    for sql in several
+    if sql.startswith(("ALTER TABLE", "CREATE INDEX", "CREATE TRIGGER", "CREATE STATISTICS", "DROP"))
+    and "CONCURR" not in sql
+    and kind not in FROM_13 | FROM_14
+]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *DDL,
+        "ALTER TABLE shop.lines ALTER COLUMN amount TYPE bigint",
+        "ALTER TABLE shop.customers ALTER COLUMN name TYPE varchar(80)",
+        "ALTER TABLE shop.customers ALTER COLUMN price TYPE numeric(12,2)",
+    ],
+)
+def test_a_table_is_read_whole_where_the_outlook_says_so(shop: psycopg.Connection[Any], sql: str) -> None:
+    """The server counts its sequential scans; a table that a statement does not read has none."""
+    expected = forecast(shop, sql)
+    told = {name.name for name, _ in expected.reads} | {name.name for name in (*expected.builds, *expected.rewrites)}
+    with shop.transaction(force_rollback=True):
+        # The counts of the transactions before are in it too, until the server has taken them.
+        before = dict(shop.execute(READ).fetchall())
+        shop.execute(sql.encode())
+        seen = {name for name, scans in shop.execute(READ).fetchall() if scans > before.get(name, scans)}
+    assert {name for name in told if not name.startswith("events")} == seen
+
+
 TYPES = [
     ("varchar(50)", "varchar(80)"), ("varchar(50)", "varchar(20)"), ("varchar(50)", "text"),
     ("varchar(50)", "varchar"), ("text", "varchar"), ("text", "varchar(500)"), ("char(3)", "char(5)"),
@@ -336,10 +370,29 @@ def test_a_type_is_changed_with_a_rewrite_or_without_as_told(
         "ALTER TABLE shop.nothing ADD COLUMN a integer",
         "DROP SCHEMA shop CASCADE",
         "DROP FUNCTION shop.touch() CASCADE",
+        "DROP TABLE shop.orders CASCADE",
+        "ALTER TABLE shop.customers DROP COLUMN id CASCADE",
+        "TRUNCATE shop.customers CASCADE",
+        "SELECT touch_everything()",
+        "SELECT count(*) FROM shop.orders WHERE touch_everything(id)",
+        "UPDATE shop.orders SET number = our_number(id)",
+        "CALL touch_everything()",
+        "INSERT INTO shop.ids (plain) VALUES (1)",
+        "TABLE shop.orders",
+        "COPY shop.orders FROM STDIN",
+        "EXECUTE prepared",
     ],
 )
 def test_what_is_not_known_is_said(shop: psycopg.Connection[Any], sql: str) -> None:
     assert forecast(shop, sql).unknown
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT now(), coalesce(max(id), 0), pg_sleep(0) FROM shop.orders", "UPDATE shop.orders SET number = length('x')"],
+)
+def test_a_function_of_the_server_is_known(shop: psycopg.Connection[Any], sql: str) -> None:
+    assert forecast(shop, sql).unknown == []
 
 
 def test_a_trigger_that_runs_statements_is_not_known(database: MakeDatabase) -> None:

@@ -237,6 +237,7 @@ def test_a_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "seconds": {"low": 2.0005, "high": 66.7167},
         "hold_seconds": None,
         "unknown": ["why"],
+        "hazards": [],
     }
     assert step["statements"][0]["locks"][0]["blocks"] == ["reads", "writes"]
     assert found["forecast"]["longest_wait"] == {"step": 4, "seconds": {"low": 0.0005, "high": 0.25}}
