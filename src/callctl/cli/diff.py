@@ -45,7 +45,7 @@ def diff(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             f"--github and --output {settings.output} are two different outputs",
-            hint="choose one",
+            hint="use one of them",
         )
     from callctl.forecast import drift
     from callctl.render import drift as render_drift

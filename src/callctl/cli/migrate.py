@@ -143,7 +143,7 @@ def reviewed_plan(options: RunOptions, direction: Direction, given: Mapping[str,
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             f"--plan says what to do, and so does {contradicting[0]}",
-            hint=f"leave out {contradicting[0]}, or make a plan with it: callctl migrate plan --out FILE",
+            hint=f"remove {contradicting[0]}, or make a plan with it: callctl migrate plan --out FILE",
         )
     plan = reviewed.read(Path(options.plan))
     if plan.direction != direction:
@@ -400,7 +400,7 @@ def plan(
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--truncate-avatars applies to migrate down only",
-            hint="leave it out: up makes the column wider",
+            hint="remove --truncate-avatars: up makes the column wider",
         )
     target = common.step_number(to, lowest=0 if down else 1)
     if out is not None:
@@ -411,7 +411,7 @@ def plan(
             raise UsageError(
                 Code.OPTIONS_CONFLICT,
                 "a file is planned by itself: options that choose steps, --sql, --observe and --out are for the steps",
-                hint="leave out either the files or these options",
+                hint="give either the files or these options",
             )
         _plan_files(settings, files, atomic=atomic, everything=everything)
         return
@@ -461,7 +461,7 @@ def _observe(connection: common.Connection, settings: Settings, expected: Outloo
 
 
 def _plan_files(settings: Settings, names: Sequence[str], *, atomic: bool, everything: bool) -> None:
-    """What the statements of these files would do. Raises UsageError."""
+    """Show what the statements of these files would do. Raises UsageError."""
     from callctl.forecast.outlook import outlook_of_files
     from callctl.render import migration as render_answers
     from callctl.statements.script import parse_script

@@ -1,4 +1,4 @@
-"""What statements will do on this database: the locks, whom they block, rewrites, rows and time. Promises to read only,
+"""The effects of statements on this database: locks, whom they block, rewrites, rows and time. Promises to read only,
 and to say "not known" of what it cannot tell. May import migration, secrets, statements, database, config.
 """
 

@@ -1,4 +1,4 @@
-"""How long work takes: rates with an interval each, and the time that the effects of a statement take by them.
+"""The time that work takes: rates with an interval each, and the time that the effects of a statement take by them.
 
 The rates are shipped defaults, wide enough for a slow disk and for a table in memory. They are in one place, so that
 rates measured on a server can take it.
@@ -61,7 +61,7 @@ DEFAULTS = Rates(
 
 @dataclass(frozen=True)
 class Work:
-    """What a statement has to read and to write. ``rows_read`` and ``rows_written`` (at most) are None if not known.
+    """The work of a statement. ``rows_read`` and ``rows_written`` (at most) are None if not known.
 
     ``exact``: the rows were counted. ``bytes_*``: of the tables that are read whole, of which an index is built, that
     are rewritten. ``held_bytes_read``: as ``bytes_read``, behind a lock that clients wait for.
@@ -97,7 +97,7 @@ def _at(size: int, rate: tuple[float, float]) -> Interval:
 
 
 def work_of(effects: Effects, catalog: Catalog, walked: Name | None = None) -> Work:
-    """What the effects of a statement have to read and to write, by the sizes of the tables.
+    """Return what the effects of a statement have to read and to write, by the sizes of the tables.
 
     ``walked``: the table that a batched statement reads whole, and of which it writes some of the rows.
     """

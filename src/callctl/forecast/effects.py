@@ -50,7 +50,7 @@ _MOST_NAMED = 4
 
 @dataclass
 class Effects:
-    """What one statement does.
+    """The effects of one statement.
 
     ``locks``: (table, mode) -> whether it is taken for certain, or only where a row is found. ``reads``: the tables
     that are read whole, under which lock. ``rewrites``: the tables that are written again. ``builds``: the tables of
@@ -89,7 +89,7 @@ class Effects:
 
 
 def effects(sql: str, catalog: Catalog, *, generated: bool = False) -> Effects:
-    """What a statement does to this database. Writes into ``catalog`` what it changes there.
+    """Return what a statement does to this database. Writes into ``catalog`` what it changes there.
 
     ``generated``: what counts are the statements that this query will return. Never raises for a statement: one that
     cannot be read has ``unknown``.
@@ -834,7 +834,7 @@ class _Reader:
         self._functions(self.items)
 
     def _functions(self, items: Sequence[Token]) -> None:
-        """What callctl's own functions send, and that a function of others may lock anything."""
+        """Note what callctl's own functions send, and that a function of others may lock anything."""
         for index, (schema, dot, function, opens) in enumerate(
             zip(items, items[1:], items[2:], items[3:], strict=False)
         ):

@@ -1,4 +1,4 @@
-"""What callctl's own functions send to the server, as statements: so their locks come from the one table.
+"""The statements that callctl's own functions send to the server: so their locks come from the one table.
 
 A function of ``sql/store`` that locks no table of the platform is in ``QUIET``. One that does has a way here that
 yields its statements for this database. ``tests/unit/forecast/test_functions.py`` fails for a function of
@@ -59,7 +59,7 @@ def sent_by(function: str, arguments: Sequence[str], catalog: Catalog) -> Iterat
 
 
 def text_of(argument: str) -> str:
-    """What the literal in an argument says: ``'chatapp.users'::regclass`` is chatapp.users."""
+    """Return what the literal in an argument says: ``'chatapp.users'::regclass`` is chatapp.users."""
     found = re.search(r"'((?:[^']|'')*)'", argument)
     return found[1].replace("''", "'") if found else argument
 
@@ -455,7 +455,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
 
 
 def words_of(function: str, arguments: Sequence[str]) -> str | None:
-    """What a call of one of callctl's functions does, in plain words; None where it has none: bookkeeping."""
+    """Return what a call of one of callctl's functions does, in plain words; None where it has none: bookkeeping."""
     words = WORDS.get(function)
     if words is None:
         return None

@@ -1,4 +1,4 @@
-"""What is in the way of a plan's locks: looked at for a while on the running server, which no copy of it can show."""
+"""The sessions in the way of a plan's locks, watched on the running server: no copy of a database has them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Observed:
 
     @property
     def attempts(self) -> float | None:
-        """How many attempts a run needs on average, if it meets what was seen; None if it was never free."""
+        """The attempts that a run needs on average, if it meets what was seen; None if it was never free."""
         return self.looks / self.free if self.free else None
 
     @property
@@ -54,7 +54,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen in ``seconds``, with a look every ``interval`` seconds; the lock least often free comes first."""
+    """The locks as seen in ``seconds``, a look every ``interval`` seconds; the lock least often free comes first."""
 
     seconds: float
     interval: float
@@ -80,7 +80,7 @@ def locks_to_get(outlook: Outlook) -> tuple[Observed, ...]:
 def observe(
     connection: Connection, outlook: Outlook, seconds: float, on_look: Callable[[float], None] = lambda _: None
 ) -> Observation:
-    """Look for so many seconds at who is in the way of a plan's locks. Takes no lock on any table.
+    """Look for ``seconds`` at who is in the way of a plan's locks. Takes no lock on any table.
 
     ``connection`` is in autocommit. ``on_look`` gets the seconds passed, after each look. An interval is that of
     ``lock_timeout``, for which an attempt of a run waits. Raises psycopg.Error.

@@ -50,7 +50,7 @@ class Line:
 
     @property
     def words(self) -> str:
-        """What it does, in plain words."""
+        """Its effect in plain words."""
         return "; ".join(dict.fromkeys(self.effects.words)) or self.statement.summary
 
     def strongest(self) -> tuple[Mode, tuple[Name, ...]] | None:
@@ -124,7 +124,7 @@ class StepOutlook:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a run would do on this database.
+    """The effects of a run on this database.
 
     ``seconds``: all of it; None where the rows of a table are not known. ``longest``: the longest moment in which
     clients wait, and at which step. ``disk_bytes`` and ``wal_bytes``: at most. ``atomic``: all is one transaction.
@@ -144,7 +144,7 @@ class Outlook:
 
 
 def outlook(connection: Connection, settings: Settings, plan: Plan, *, atomic: bool = False) -> Outlook:
-    """What the statements of a plan will do here. READ ONLY: locks nothing beyond ACCESS SHARE."""
+    """Return what the statements of a plan will do here. READ ONLY: locks nothing beyond ACCESS SHARE."""
     rates = DEFAULTS
     with database.read_only(connection):
         catalog = read_catalog(connection, plan.naming.schema)
@@ -232,7 +232,7 @@ def _held_to_the_end(steps: Sequence[StepOutlook]) -> list[StepOutlook]:
 
 
 def _before(plan: Plan, catalog: Catalog) -> StepOutlook:
-    """What callctl does to its own schema first: it is made, and gets the foreign keys that are missing."""
+    """Return what callctl does to its own schema first: it is made, and gets the foreign keys that are missing."""
     for name in _STORE:
         if catalog.relation(Name("callctl", name)) is None:
             catalog.relations[Name("callctl", name)] = Relation(Name("callctl", name), rows=0, counted=True, made=True)
@@ -301,7 +301,7 @@ def _line(statement: Statement, catalog: Catalog, plan: Plan, *, conditional: bo
 def outlook_of_files(
     connection: Connection, schema: str, scripts: Sequence[Script], *, atomic: bool = False
 ) -> Outlook:
-    """What the statements of SQL files will do here, sent one after the other as ``psql`` does. READ ONLY.
+    """Return what the statements of SQL files will do here, sent one after the other as ``psql`` does. READ ONLY.
 
     Between BEGIN and COMMIT they share a transaction, with ``atomic`` all of a file's do; others are by themselves. A
     file meets the tables as the files before it leave them. What limits a lock is the session's that runs the file.

@@ -50,7 +50,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class ReviewedPlan:
-    """What ``migrate plan --out`` writes and ``migrate up --plan`` reads; JSON objects with these names.
+    """The plan that ``migrate plan --out`` writes and ``migrate up --plan`` reads; JSON objects with these names.
 
     ``names``: (table, documented name, name here) where they differ. ``catalog``: every fact of the tables that the
     migration changes or relies on, of the functions that their triggers run, and of callctl's own schema. ``blockers``:
@@ -75,7 +75,7 @@ class ReviewedPlan:
 
     @property
     def wish(self) -> Wish:
-        """What the operator asked for when the plan was made."""
+        """The options of the operator when the plan was made."""
         return Wish(
             self.direction,
             0 if self.to is None and self.direction == "down" else self.to,
@@ -226,7 +226,7 @@ def _differences(plan: ReviewedPlan, now: ReviewedPlan) -> Iterator[str]:
 
 
 def catalog_differences(was: Catalog, now: Catalog) -> Iterator[str]:
-    """What is different, an object or a property of one a line."""
+    """Return the differences: each names an object, or a property of it."""
     own = {expectation.key for expectation in expectations() if expectation.step == 0}
     before, after = dict(_objects(was)), dict(_objects(now))
     for key in sorted(before.keys() | after.keys()):
@@ -277,7 +277,7 @@ def catalog_of(connection: Connection, naming: Naming) -> Catalog:
 
 
 def _kept(value: str) -> str:
-    """What the file holds of a fact: of a long one, such as a function's body, its SHA-256."""
+    """Return what the file holds of a fact: of a long one, such as a function's body, its SHA-256."""
     return value if len(value) <= _LONGEST else f"sha256 {hashlib.sha256(value.encode()).hexdigest()}"
 
 

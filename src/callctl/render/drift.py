@@ -1,4 +1,4 @@
-"""How the drift of a database looks: in text, as JSON, as JUnit XML, as annotations for GitHub."""
+"""The drift of a database: in text, as JSON, as JUnit XML, as annotations for GitHub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the outlook of a plan looks: a line for each statement that matters, whom it blocks, for how long; a summary."""
+"""The outlook of a plan: a line for each statement that matters, whom it blocks, for how long; a summary."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def outlook(plan: Plan | None, outlook: Outlook, *, everything: bool, observatio
 
 
 def _observed(observation: Observation) -> None:
-    """How often each lock could have been had, and what was in the way."""
+    """Show how often each lock was free, and what was in the way."""
     looks = max((observed.looks for observed in observation.locks), default=0)
     every = f"{observation.interval:.2g} s"
     _item("observed", "strong", f"{_seconds(observation.seconds)}, a look every {every}: {looks:,} looks", 10)
@@ -200,7 +200,7 @@ def _rows(line: Line) -> list[str]:
 
 
 def _folded(step: StepOutlook) -> None:
-    """What is left out: callctl's own bookkeeping, and what is done to a table that no client uses yet."""
+    """Show what is left out: callctl's own bookkeeping, and what is done to a table that no client uses yet."""
     own = [line for line in step.lines() if line.weight == "own"]
     new = [line for line in step.lines() if line.weight == "new"]
     parts = []

@@ -421,7 +421,7 @@ def plan_on_file(plan: ReviewedPlan, file: Path) -> None:
 
 
 def plan_of_files(outlook: Outlook, output: Output, *, everything: bool = False) -> None:
-    """What the statements of SQL files would do here."""
+    """Show what the statements of SQL files would do here."""
 
     def text() -> None:
         render_forecast.outlook(None, outlook, everything=everything)

@@ -83,7 +83,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Compared:
-    """How many objects were compared, the differences that no entry accepts, and the entries that accept the others.
+    """The number of objects compared, the differences that no entry accepts, and the entries that accept the others.
 
     ``problem``: what the server said, where it did not answer; then nothing was compared.
     """
