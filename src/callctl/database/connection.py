@@ -461,7 +461,7 @@ def caret(error: psycopg.Error, sql: str) -> str:
 
 
 def is_sandbox(connection: Connection) -> bool:
-    """True if callctl made this database to play with, and everything in it can be made again."""
+    """Return whether callctl made this database as a sandbox, so that everything in it can be made again."""
     row = connection.execute(read_sql("database/is_sandbox.sql")).fetchone()
     return row is not None and bool(row[0])
 

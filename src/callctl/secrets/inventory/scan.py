@@ -270,7 +270,7 @@ class _Scanner:
             if deadline is not None:
                 milliseconds = min(milliseconds, round((deadline - began) * 1000))
             if milliseconds <= 0:
-                raise _NotScanned("the scan of it takes longer than statement_timeout")
+                raise _NotScanned("its scan takes longer than statement_timeout")
             past = min(start + size, total)
             everything = start == 0 and past == total
             if not self._attempt(table, None if everything else pages(self._connection, start, past), milliseconds):
@@ -295,7 +295,7 @@ class _Scanner:
                     read_sql("secrets/inventory/scan/pages.sql"), {"oid": table.oid}
                 ).fetchone()
         except _TooLong:
-            raise _NotScanned("the scan of it takes longer than statement_timeout") from None
+            raise _NotScanned("its scan takes longer than statement_timeout") from None
         return int(row[0]) if row and row[0] is not None else 0
 
     def _attempt(self, table: Table, where: sql.Composable | None, milliseconds: int, *, again: bool = False) -> bool:
