@@ -31,5 +31,5 @@ END $$;
 COMMENT ON TABLE callctl.installation IS 'One row: the schema of the platform that this database''s migration belongs to';
 COMMENT ON COLUMN callctl.installation.only_one IS 'Always true: there is one row';
 COMMENT ON COLUMN callctl.installation.platform_schema IS 'The schema that holds chatbots, companies and the rest';
-COMMENT ON COLUMN callctl.installation.created_at IS 'When callctl first wrote here';
+COMMENT ON COLUMN callctl.installation.created_at IS 'Time of the first write of callctl';
 COMMENT ON COLUMN callctl.installation.counted IS 'The tables whose rows callctl.tally has begun to count: it begins once, so that an emptied tally is noticed';

@@ -10,14 +10,14 @@ CREATE TABLE IF NOT EXISTS callctl.checkpoint (
   written_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (step, direction, statement)
 );
-COMMENT ON TABLE callctl.checkpoint IS 'How far the step under way has come; emptied when the step is done';
+COMMENT ON TABLE callctl.checkpoint IS 'Progress of the step under way; empty when the step is done';
 COMMENT ON COLUMN callctl.checkpoint.step IS 'Number of the step under way';
 COMMENT ON COLUMN callctl.checkpoint.direction IS 'up or down';
 COMMENT ON COLUMN callctl.checkpoint.sha256 IS 'SHA-256 of the file; a checkpoint of another file does not count';
 COMMENT ON COLUMN callctl.checkpoint.statement IS 'Number of the statement in the file, from 1';
 COMMENT ON COLUMN callctl.checkpoint.finished IS 'True when the whole statement is committed';
 COMMENT ON COLUMN callctl.checkpoint.changed IS 'Rows written so far';
-COMMENT ON COLUMN callctl.checkpoint.written_at IS 'When this was committed';
+COMMENT ON COLUMN callctl.checkpoint.written_at IS 'Time of the commit';
 
 CREATE UNLOGGED TABLE IF NOT EXISTS callctl.work_list (
   ordinal bigint PRIMARY KEY,
@@ -34,7 +34,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS callctl.work_done (
   done bigint NOT NULL
 );
 COMMENT ON TABLE callctl.work_done IS
-  'How far the batched statement under way has come; each session writes a row of its own, so that none waits for another';
+  'Progress of the batched statement under way; each session writes a row of its own, so that no session waits for another';
 COMMENT ON COLUMN callctl.work_done.session IS 'Server process of a session that writes batches';
 COMMENT ON COLUMN callctl.work_done.listed IS 'Rows of the work list, in the row of the session that made it; 0 in the others';
 COMMENT ON COLUMN callctl.work_done.done IS 'Rows of the work list that this session has written, in the transactions that wrote them';

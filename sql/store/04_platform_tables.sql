@@ -51,7 +51,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
           SELECT format('rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = p_table AND r.rulename <> '_RETURN') AS w
 $$;
 COMMENT ON FUNCTION callctl.in_the_way(regclass) IS
-  'Names the triggers and rules of others on a table, which could have changed or swallowed a write';
+  'Names the triggers and rules of other programs on a table, which could have changed or dropped a write';
 
 CREATE OR REPLACE FUNCTION callctl.is_subscribed(p_table regclass) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -75,9 +75,9 @@ COMMENT ON COLUMN callctl.saved_value.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.saved_value.field IS 'The column or settings path: chatbot_type, capabilities, avatar_url, settings.call, and so on';
 COMMENT ON COLUMN callctl.saved_value.saved_by IS 'The direction that took the value away; the other one puts it back';
 COMMENT ON COLUMN callctl.saved_value.value IS 'The value that was there; NULL for SQL NULL';
-COMMENT ON COLUMN callctl.saved_value.left_there IS 'What callctl left in its place; the value is restored only if this is still stored';
-COMMENT ON COLUMN callctl.saved_value.saved_at IS 'When it was saved';
-COMMENT ON COLUMN callctl.saved_value.superseded_at IS 'When a newer write was found in its place; listed until purge, never put back';
+COMMENT ON COLUMN callctl.saved_value.left_there IS 'Value that callctl left in its place; the saved value is restored only if this is still stored';
+COMMENT ON COLUMN callctl.saved_value.saved_at IS 'Time of saving';
+COMMENT ON COLUMN callctl.saved_value.superseded_at IS 'Time at which callctl found a newer write in its place; the value stays until purge and is never restored';
 
 CREATE TABLE IF NOT EXISTS callctl.known_before (
   step integer PRIMARY KEY,
@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS callctl.known_before (
 COMMENT ON TABLE callctl.known_before IS
   'Steps before which everything was saved that they could overwrite: where nothing is saved of a row, there was nothing. Not so of a step that was done without callctl, or after callctl purge';
 COMMENT ON COLUMN callctl.known_before.step IS 'The step; its row is deleted when the step is taken back';
-COMMENT ON COLUMN callctl.known_before.known_at IS 'When everything was saved';
+COMMENT ON COLUMN callctl.known_before.known_at IS 'Time of saving';
 
 CREATE OR REPLACE FUNCTION callctl.follow_rows(p_saved regclass, p_column name, p_table regclass)
 RETURNS void LANGUAGE plpgsql AS $$

@@ -18,7 +18,7 @@ COMMENT ON COLUMN callctl.definition.relation IS 'The table, by its documented n
 COMMENT ON COLUMN callctl.definition.kind IS 'type, column, default, index, after index, constraint, validate, statistics, comment, grant, setting, column setting, fillfactor, trigger, foreign key, archived table, newest row, form before or after, or shadow and one of these';
 COMMENT ON COLUMN callctl.definition.name IS 'The object''s name in this database';
 COMMENT ON COLUMN callctl.definition.ddl IS 'One statement, as it will run; of a foreign key or a form, what comes behind its name';
-COMMENT ON COLUMN callctl.definition.detail IS 'What else is known of the object: its type, its length limit';
+COMMENT ON COLUMN callctl.definition.detail IS 'Further facts about the object: its type, its length limit';
 
 CREATE OR REPLACE FUNCTION callctl.write_definition(
   p_step integer, p_relation name, p_kind text, p_name name, p_ddl text, p_detail jsonb DEFAULT '{}')

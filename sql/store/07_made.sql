@@ -8,12 +8,12 @@ CREATE TABLE IF NOT EXISTS callctl.made (
   made_at timestamp with time zone NOT NULL DEFAULT now(),
   PRIMARY KEY (kind, relation, name)
 );
-COMMENT ON TABLE callctl.made IS 'What callctl created where it might have found it: down removes these, and leaves what was found';
+COMMENT ON TABLE callctl.made IS 'Objects that callctl created and could also have found: down removes the created ones and leaves the others';
 COMMENT ON COLUMN callctl.made.step IS 'The step that made it';
 COMMENT ON COLUMN callctl.made.kind IS 'column, function or row';
 COMMENT ON COLUMN callctl.made.relation IS 'The table, by its documented name; for a function, its schema';
 COMMENT ON COLUMN callctl.made.name IS 'Name of the column or function; primary key of the row';
-COMMENT ON COLUMN callctl.made.made_at IS 'When it was made';
+COMMENT ON COLUMN callctl.made.made_at IS 'Time of creation';
 
 CREATE OR REPLACE FUNCTION callctl.remember_missing_columns(p_step integer, p_table regclass, VARIADIC p_columns name[])
 RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$

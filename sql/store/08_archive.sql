@@ -180,7 +180,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
    ORDER BY 1, 3
 $$;
 COMMENT ON FUNCTION callctl.archive_changes() IS
-  'What is not as it was when a table was archived, and the statement that takes an addition off again';
+  'Returns the changes of a table since it was archived, and the statement that removes an addition';
 
 CREATE OR REPLACE FUNCTION callctl.assert_not_archived(p_step integer, p_table name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

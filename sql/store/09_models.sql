@@ -13,8 +13,8 @@ COMMENT ON TABLE callctl.saved_row IS 'Whole rows that a down took away; the nex
 COMMENT ON COLUMN callctl.saved_row.relation IS 'The table, by its documented name';
 COMMENT ON COLUMN callctl.saved_row.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.saved_row.contents IS 'The row, every column';
-COMMENT ON COLUMN callctl.saved_row.saved_at IS 'When it was taken away';
-COMMENT ON COLUMN callctl.saved_row.superseded_at IS 'When another row was found under its key; listed until purge, never put back';
+COMMENT ON COLUMN callctl.saved_row.saved_at IS 'Time of removal';
+COMMENT ON COLUMN callctl.saved_row.superseded_at IS 'Time at which callctl found another row under its key; the row stays until purge and is never restored';
 
 CREATE TABLE IF NOT EXISTS callctl.seeded_model (
   model_id uuid PRIMARY KEY,
@@ -22,10 +22,10 @@ CREATE TABLE IF NOT EXISTS callctl.seeded_model (
   seeded_at timestamp with time zone NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE callctl.seeded_model IS
-  'What seed-models last wrote into each model: an equal field is the catalog''s, any other an administrator''s';
+  'Values that seed-models last wrote into each model: an equal field is the catalog''s, any other field an administrator''s';
 COMMENT ON COLUMN callctl.seeded_model.model_id IS 'Primary key of the model';
 COMMENT ON COLUMN callctl.seeded_model.contents IS 'The fields that it wrote, in the names and units of the catalog';
-COMMENT ON COLUMN callctl.seeded_model.seeded_at IS 'When it last wrote one';
+COMMENT ON COLUMN callctl.seeded_model.seeded_at IS 'Time of the last write';
 
 CREATE TABLE IF NOT EXISTS callctl.withheld_model (
   model_id uuid PRIMARY KEY,
@@ -36,7 +36,7 @@ COMMENT ON TABLE callctl.withheld_model IS
   'Models that callctl inserted while a type column waits to be dropped, and made inactive. Step 6 makes those active that are stored as they were left';
 COMMENT ON COLUMN callctl.withheld_model.model_id IS 'Primary key of the model';
 COMMENT ON COLUMN callctl.withheld_model.contents IS 'The row as callctl left it, every column, times in UTC';
-COMMENT ON COLUMN callctl.withheld_model.withheld_at IS 'When callctl made it inactive';
+COMMENT ON COLUMN callctl.withheld_model.withheld_at IS 'Time at which callctl made the model inactive';
 
 CREATE OR REPLACE FUNCTION callctl.rows_referring_to(p_table regclass, p_row uuid)
 RETURNS TABLE (constraint_name name, referring_table text, referring_rows bigint)
@@ -63,7 +63,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION callctl.rows_referring_to(regclass, uuid) IS
-  'Which foreign keys still point at a row, and how many rows do';
+  'Returns the foreign keys that still point at a row, and the number of their rows';
 
 CREATE OR REPLACE FUNCTION callctl.row_as_stored(p_table regclass, p_row uuid) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "TimeZone" = 'UTC' AS $$

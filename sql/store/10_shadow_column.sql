@@ -28,7 +28,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   ) AS f
 $$;
 COMMENT ON FUNCTION callctl.column_facts(regclass, name) IS
-  'What the catalog says of a column and of everything that depends on it, to be compared with what it says later';
+  'Returns the catalog''s facts about a column and its dependents, for a later comparison';
 
 CREATE OR REPLACE FUNCTION callctl.shadow_check(p_column name, p_shadow name, p_length integer) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -275,7 +275,7 @@ BEGIN
 END
 $body$ $make$, 'fill_' || relation);
   EXECUTE format('COMMENT ON FUNCTION callctl.%I() IS %L', 'fill_' || relation,
-    'Puts every column back that another trigger has changed, such as updated_at, where callctl fills its shadow column');
+    'Restores every column that another trigger has changed, such as updated_at, where callctl fills its shadow column');
   EXECUTE format($make$
 CREATE FUNCTION callctl.%1$I() RETURNS trigger
 LANGUAGE plpgsql AS $body$

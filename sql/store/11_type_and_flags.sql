@@ -11,7 +11,7 @@ COMMENT ON TABLE callctl.proof IS
 COMMENT ON COLUMN callctl.proof.relation IS 'The table, by its documented name';
 COMMENT ON COLUMN callctl.proof.triggers IS
   'The triggers that keep it so, as pg_trigger had them before the rows were read (callctl.sync_triggers)';
-COMMENT ON COLUMN callctl.proof.proved_at IS 'When the rows were read';
+COMMENT ON COLUMN callctl.proof.proved_at IS 'Time at which the rows were read';
 
 CREATE TABLE IF NOT EXISTS callctl.inheritance_breach (
   chatbot_id uuid PRIMARY KEY,
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS callctl.inheritance_breach (
 );
 COMMENT ON TABLE callctl.inheritance_breach IS 'Chatbots that had a capability their package does not allow when the rule arrived (step 6)';
 COMMENT ON COLUMN callctl.inheritance_breach.chatbot_id IS 'The chatbot';
-COMMENT ON COLUMN callctl.inheritance_breach.recorded_at IS 'When it was recorded';
+COMMENT ON COLUMN callctl.inheritance_breach.recorded_at IS 'Time of recording';
 
 CREATE OR REPLACE FUNCTION callctl.forms_agree(p_row text, p_type name, p_chat name, p_call name) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -284,7 +284,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION callctl.forms_that_differ(regclass, name, name, name) IS
-  'Which rows'' type and flags contradict each other, as a sentence with five of them; NULL for none';
+  'Returns a sentence with five of the rows whose type and flags contradict each other; NULL for none';
 
 CREATE OR REPLACE FUNCTION callctl.flags_filled(p_relation name) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -331,7 +331,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION callctl.unsaved_forms(text, regclass, name, name, name) IS
-  'Of which rows what the other form cannot say is not saved, or is saved as it was before, as a sentence with five of them; NULL for none';
+  'Returns a sentence with five of the rows whose value for the other form is not saved, or is saved in an older version; NULL for none';
 
 CREATE OR REPLACE PROCEDURE callctl.end_sync(p_table regclass)
 LANGUAGE plpgsql AS $$

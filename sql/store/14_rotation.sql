@@ -31,11 +31,11 @@ COMMENT ON COLUMN callctl.rotation.kind IS 'credentials; webhook_secrets: new on
 COMMENT ON COLUMN callctl.rotation.to_key IS 'Id of the primary key, under which it encrypts';
 COMMENT ON COLUMN callctl.rotation.binding IS
   'bind: to values bound to their row and field (version 2); unbind: to version 1; keep: as each value was';
-COMMENT ON COLUMN callctl.rotation.from_keys IS 'Ids of the keys that values were found under and brought away from, plaintext among them';
+COMMENT ON COLUMN callctl.rotation.from_keys IS 'Ids of the earlier keys of the values, with plaintext as one of them';
 COMMENT ON COLUMN callctl.rotation.fields IS
-  'Which fields it goes through, and which rows --bind-new names, as a digest: only a run with the same may join. Of webhook secrets: which accounts';
-COMMENT ON COLUMN callctl.rotation.started_at IS 'When it was begun';
-COMMENT ON COLUMN callctl.rotation.finished_at IS 'When its last range was done; NULL while it is under way';
+  'Digest of the fields of the rotation and of the rows that --bind-new names: only a run with the same digest may join. For webhook secrets: the accounts';
+COMMENT ON COLUMN callctl.rotation.started_at IS 'Start of the rotation';
+COMMENT ON COLUMN callctl.rotation.finished_at IS 'End of the last range; NULL while the rotation is under way';
 COMMENT ON COLUMN callctl.rotation.outcome IS 'done, or given up for another one that was begun instead';
 COMMENT ON COLUMN callctl.rotation.database_role IS 'The role that was connected';
 COMMENT ON COLUMN callctl.rotation.client IS 'User and host that began it';
@@ -72,7 +72,7 @@ COMMENT ON COLUMN callctl.rotation_range.row_count IS 'Rows it had when the rota
 COMMENT ON COLUMN callctl.rotation_range.rows_done IS 'Rows done so far';
 COMMENT ON COLUMN callctl.rotation_range.counts IS 'As in the rotation, of this range so far';
 COMMENT ON COLUMN callctl.rotation_range.failures IS 'Values of this range left as they were, so far';
-COMMENT ON COLUMN callctl.rotation_range.finished_at IS 'When its last row was done; NULL while some are left';
+COMMENT ON COLUMN callctl.rotation_range.finished_at IS 'End of the last row; NULL while rows are left';
 
 CREATE TABLE IF NOT EXISTS callctl.rotation_failure (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -88,7 +88,7 @@ DO $$ BEGIN
     CREATE INDEX rotation_failure_rotation ON callctl.rotation_failure (rotation);
   END IF;
 END $$;
-COMMENT ON INDEX callctl.rotation_failure_rotation IS 'What one rotation left as it was';
+COMMENT ON INDEX callctl.rotation_failure_rotation IS 'Values that one rotation skipped';
 COMMENT ON TABLE callctl.rotation_failure IS 'Values that a rotation left as they were, by place and reason; never a value. At most 1,000 of a range';
 COMMENT ON COLUMN callctl.rotation_failure.id IS 'Order in which they were found';
 COMMENT ON COLUMN callctl.rotation_failure.rotation IS 'The rotation that left it';
@@ -96,7 +96,7 @@ COMMENT ON COLUMN callctl.rotation_failure.relation IS 'The table, or what callc
 COMMENT ON COLUMN callctl.rotation_failure.row_id IS 'Primary key of the row';
 COMMENT ON COLUMN callctl.rotation_failure.path IS 'The field';
 COMMENT ON COLUMN callctl.rotation_failure.reason IS 'unknown-key, wrong-key, tampered, moved, unbound, foreign, misshapen, malformed, too slow, not-text or not-an-object';
-COMMENT ON COLUMN callctl.rotation_failure.found_at IS 'When it was found';
+COMMENT ON COLUMN callctl.rotation_failure.found_at IS 'Time at which callctl found the value';
 
 CREATE TABLE IF NOT EXISTS callctl.bound_field (
   relation text NOT NULL,
@@ -112,4 +112,4 @@ COMMENT ON COLUMN callctl.bound_field.relation IS 'The table, as the specificati
 COMMENT ON COLUMN callctl.bound_field.account_type IS 'The account type that the field is declared for; empty: all rows';
 COMMENT ON COLUMN callctl.bound_field.path IS 'The field';
 COMMENT ON COLUMN callctl.bound_field.rotation IS 'The first rotation that bound all of it and finished';
-COMMENT ON COLUMN callctl.bound_field.bound_at IS 'When that rotation finished';
+COMMENT ON COLUMN callctl.bound_field.bound_at IS 'End of that rotation';

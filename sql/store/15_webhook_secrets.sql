@@ -15,7 +15,7 @@ DO $$ BEGIN
     CREATE INDEX kept_webhook_secret_account ON callctl.kept_webhook_secret (account_id);
   END IF;
 END $$;
-COMMENT ON INDEX callctl.kept_webhook_secret_account IS 'What is kept of one account';
+COMMENT ON INDEX callctl.kept_webhook_secret_account IS 'Kept secrets of one account';
 COMMENT ON TABLE callctl.kept_webhook_secret IS
   'Webhook secrets that were replaced, encrypted, for as long as they can be put back; the next run that writes removes the others';
 COMMENT ON COLUMN callctl.kept_webhook_secret.id IS 'Order in which they were replaced';
@@ -25,5 +25,5 @@ COMMENT ON COLUMN callctl.kept_webhook_secret.company_id IS 'Whose account it wa
 COMMENT ON COLUMN callctl.kept_webhook_secret.webhook_secret IS 'The replaced secret, as the JSON text of an envelope; never in plaintext';
 COMMENT ON COLUMN callctl.kept_webhook_secret.left_there IS
   'SHA-256, in hex, of the random secret in its place; the kept one is restored only if that is still stored';
-COMMENT ON COLUMN callctl.kept_webhook_secret.kept_at IS 'When it was replaced';
+COMMENT ON COLUMN callctl.kept_webhook_secret.kept_at IS 'Time of the replacement';
 COMMENT ON COLUMN callctl.kept_webhook_secret.keep_until IS 'Until when it can be put back';

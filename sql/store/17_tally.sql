@@ -15,11 +15,11 @@ COMMENT ON TABLE callctl.tally IS
 COMMENT ON COLUMN callctl.tally.id IS 'Order in which they were written';
 COMMENT ON COLUMN callctl.tally.relation IS 'The table of this schema';
 COMMENT ON COLUMN callctl.tally.part IS 'For saved_value the table and field that were saved, such as chatbots.chatbot_type; otherwise empty';
-COMMENT ON COLUMN callctl.tally.row_count IS 'How many rows a statement added; negative where it removed them';
+COMMENT ON COLUMN callctl.tally.row_count IS 'Number of rows that a statement added; negative if it removed them';
 COMMENT ON COLUMN callctl.tally.digest IS 'The sum of callctl.row_digest() of the rows added, less that of the rows removed';
 COMMENT ON COLUMN callctl.tally.kind IS
   'written: by a statement; begun: what was there when counting began; summed: several rows in one; accepted: a difference that an operator accepted';
-COMMENT ON COLUMN callctl.tally.written_at IS 'When it was written';
+COMMENT ON COLUMN callctl.tally.written_at IS 'Time of writing';
 
 CREATE OR REPLACE FUNCTION callctl.row_digest(p_row text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -165,7 +165,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION callctl.compare_rows(text, text) IS
-  'Of one counted table, by part: how many rows are recorded, how many are there or set aside, and the sum of their digests less that recorded';
+  'Returns, for each part of a counted table, the recorded rows, the present or set-aside rows, and the difference of their digests';
 
 CREATE OR REPLACE FUNCTION callctl.changed_records()
 RETURNS TABLE (relation text, part text, recorded bigint, present bigint, difference text)

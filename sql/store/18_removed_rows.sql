@@ -14,7 +14,7 @@ COMMENT ON COLUMN callctl.removed_row.id IS 'Order in which they were removed';
 COMMENT ON COLUMN callctl.removed_row.relation IS 'The table of this schema';
 COMMENT ON COLUMN callctl.removed_row.part IS 'As in tally';
 COMMENT ON COLUMN callctl.removed_row.contents IS 'The row, as its text';
-COMMENT ON COLUMN callctl.removed_row.removed_at IS 'When it was removed';
+COMMENT ON COLUMN callctl.removed_row.removed_at IS 'Time of removal';
 
 CREATE OR REPLACE FUNCTION callctl.settle_removed_rows(p_relation text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, MDY' SET "TimeZone" = 'UTC' AS $$
@@ -89,7 +89,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION callctl.spare_rows() IS
-  'Keeps, when a table of the platform is truncated with CASCADE, what callctl''s table holds of the rows of the others';
+  'Keeps callctl''s saved data of other tables when a platform table is truncated with CASCADE';
 
 DO $$
 DECLARE

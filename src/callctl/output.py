@@ -1,4 +1,4 @@
-"""stdout and stderr that never stop the work: what cannot be written is dropped, and why is kept for the end.
+"""Makes stdout and stderr that never stop the work: they drop unwritable output and keep the reason for the end.
 
 A log file on a full disk, a closed descriptor or a reader that has left (``| head``) must not end a migration between
 two transactions. So the descriptors are protected below every buffer: callctl's own lines, rich's live display, the

@@ -46,13 +46,13 @@ def test_there_and_back(real: str, empty_database: str, tmp_path: Path, capsys: 
     assert backups.held(empty_database) == []
     out, err = asked(capsys, 0, "restore", file, "--yes", "--database", empty_database)
     assert out.startswith(f"restored: {last['rows']:,} rows of {last['tables']} tables, as the manifest says")
-    assert "to be set by hand (ALTER DATABASE … SET): app.token" in err
+    assert "set them by hand (ALTER DATABASE … SET): app.token" in err
     assert "app.token" in (tmp_path / "a.dump.manifest.json").read_text()
     assert "s3cret" not in (tmp_path / "a.dump.manifest.json").read_text() + out + err
 
     _, err = asked(capsys, 3, "restore", file, "--yes", "--database", empty_database)
     assert "is not empty: schemas: 2 (callctl, chatapp)" in err
-    assert "callctl: hint: restore into a new one" in err
+    assert "callctl: hint: run createdb --template=template0 NEW_DATABASE" in err
     _, err = asked(capsys, 3, "backup", file, "--database", real)
     assert f"error: {file} already exists; nothing was written [CALLCTL-FILE-EXISTS]\ncallctl: hint: name a file" in err
 

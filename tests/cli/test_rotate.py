@@ -173,7 +173,7 @@ def test_webhook_secrets_and_none_of_them_anywhere(
         back = json.loads(says("--webhook-secrets --put-back --all --yes --output json", 3).splitlines()[-1])
         assert (back["event"], len(back["accounts"])) == ("webhook_secrets_put_back", len(live) - 1)
         assert [each["account_id"] for each in back["left"]] == [live[0]]
-        assert "changed since" in says("--webhook-secrets --put-back --all --yes", 3)
+        assert "changed its secret since" in says("--webhook-secrets --put-back --all --yes", 3)
         # A COPY that fails: the server logs where, and nothing of what it was given.
         with pytest.raises(psycopg.errors.BadCopyFileFormat):
             copy_too_much(db)

@@ -449,7 +449,7 @@ def test_a_terminal_has_it_typed(case: str, purgeable: str, ask: Run, monkeypatc
         type_(monkeypatch, f"{answer}\n")
         code, out, err = ask(*command.split())
         assert (code, out) == (3, "")
-        assert f"of {name} on /" in err
+        assert f"of {name} on /" in " ".join(err.split())  # folded, as on a terminal
         assert "Type the name of the database to continue: " in err
         assert state(purgeable) == before
     # --yes answers no question here.

@@ -211,7 +211,7 @@ def put_back(settings: Settings, scope: Scope, *, dry_run: bool, wait: bool, yes
     if dry_run:
         _look(settings, scope, "back")
         return
-    _ask(settings, f"Put back the previous webhook secrets of {scope.text},", yes=yes)
+    _ask(settings, f"Restore the previous webhook secrets of {scope.text},", yes=yes)
     with render_progress.running(settings.output) as on_event:
         result = webhook_secrets.put_back(settings, scope, wait=wait, on_event=on_event)
     render_secrets.webhooks_done(result, settings.output, common.target())

@@ -459,7 +459,7 @@ def caret(error: psycopg.Error, sql: str) -> str:
 
 
 def is_sandbox(connection: Connection) -> bool:
-    """True if callctl made this database to play with, and everything in it can be made again."""
+    """Return whether callctl made this database as a sandbox, so that everything in it can be made again."""
     return bool(value(connection, read_sql("database/is_sandbox.sql")))
 
 

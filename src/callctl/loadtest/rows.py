@@ -206,7 +206,7 @@ class Rows:
         self._transaction(lambda: self._make(own))
 
     def history(self, own: Own, calls: int) -> None:
-        """Calls that were over before, and their transcripts, some in a transaction.
+        """Write finished calls and their transcripts, some in a transaction.
 
         If they are a large part of their tables, the planner gets to know them at once, not when autovacuum comes.
         """

@@ -795,17 +795,21 @@ DOCUMENTS = (
         "migrate status",
         Status,
         """`state` is `pending`, `applied`, `adopted`, `edited`, `half up` or `half down`. `deferred` is true of a
-pending step 5 or 6 that waits although a later one is applied (`migrate up --defer-drops`). `names` lists only
-what this database calls otherwise than the specification.
+pending step 5 or 6 that waits although a later step is applied (`migrate up --defer-drops`). `names` lists only the
+names that differ from the specification.
 
-`runs` are the callctl that hold the migration lock now: one that takes steps or purges alone, or several others
-(`rotate-secrets`, `backup`, …). `command` and `step` are what the run says of itself, null where it does not.
-`since` is when its session connected, and `host` is `local` for a local socket. `committed` is how far the step has
-come in callctl's own tables: the last statement with a checkpoint, of how many in its file, and the rows of its list;
-null where nothing is committed (`uncommitted` is true) or could be read. `sessions` work for it; `seconds` is how long
-each has been in its state. `silent_seconds`: so long no session of it has had a statement under way. Where `seen` is
-false, this role may not see the session (`GRANT pg_monitor`): what PostgreSQL hides is null. `left` are sessions of an
-earlier run that still hold its work lock. `unseen` says why no run could be seen from here, such as on a standby.""",
+`runs` are the callctl runs that hold the migration lock now. Either one run applies steps or purges, or several
+other commands share the lock (`rotate-secrets`, `backup`, …). `command` and `step` are what the run reports; null
+if it reports nothing. `since` is the time of its connection, and `host` is `local` for a local socket.
+
+`committed` is the progress of the step in callctl's own tables. It has the last statement with a checkpoint, the
+number of statements in the file, and the rows of its list. It is null if nothing is committed (`uncommitted` is
+true), or if this role could not read it.
+
+`sessions` work for the run; `seconds` is the age of each session's state. `silent_seconds` is the time since a
+session of the run last had a statement under way. If `seen` is false, this role may not see the session (`GRANT
+pg_monitor`), and PostgreSQL's hidden values are null. `left` are sessions of an earlier run that still hold its
+work lock. `unseen` says why no run could be seen from here, such as on a standby.""",
     ),
     Document(
         "migrate-plan",
@@ -845,8 +849,8 @@ page](hazards.md). `step` of `longest_wait` is the number of the file.""",
         "verify",
         "verify",
         Verify,
-        """`result` is `passed`, `warns` or `failed`. `sample` holds at most ten of the `count` offending
-rows; `error` says why a query could not be asked.""",
+        """`result` is `passed`, `warns` or `failed`. `sample` holds at most ten of the `count` offending rows;
+`error` says why a query failed.""",
     ),
     Document(
         "diff",
@@ -859,60 +863,65 @@ and block clients only for a short lock; `reason` says why not. No row is read."
         "migrate-history",
         "migrate history",
         History,
-        "Oldest first. `deferred` as in a plan.",
+        "The oldest row is first. `deferred` is as in a plan.",
     ),
     Document(
         "purge",
         "purge",
         Purged,
-        "What was deleted, after it was deleted.",
+        "The deleted rows and values, after their deletion.",
     ),
     Document(
         "backup-dry-run",
         "backup --dry-run",
         PlannedBackup,
-        "`bytes` are those of the tables on the server; `left_out_tables` are unlogged ones, on a standby.",
+        "`bytes` is the size of the tables on the server; `left_out_tables` are unlogged tables, on a standby.",
     ),
     Document(
         "restore-dry-run",
         "restore --dry-run",
         Restored,
-        """What would be restored. `taken_of` is the database that the dump is of, `keys` are the ids of the keys that
-secrets in it need, `settings_left` what was set for the old database and is not for this one.""",
+        """The plan of the restore. `taken_of` is the database of the dump. `keys` are the ids of the keys that its
+secrets need. `settings_left` are settings of the old database that the new one does not have.""",
     ),
     Document(
         "seed-models",
         "seed-models",
         Seeded,
-        """`outcome` of a model is `insert`, `update` (at least one field was written), `unchanged`, `kept` (nothing was
-written, something differs) or `deleted` (soft-deleted, left alone); with `dry_run` nothing was written yet.
-`differences` are in the units of the [catalog](model-catalogue.md), `here` null where the database has nothing; one
-that is not `written` is an administrator's, and kept. `accounts` is null without `--dev-accounts`.""",
+        """`outcome` of a model is `insert`, `update` (at least one field was written), `unchanged`, `kept` (nothing
+was written, a value differs) or `deleted` (soft-deleted, skipped). With `dry_run` nothing was written yet.
+`differences` are in the units of the [catalog](model-catalogue.md); `here` is null if the database has no value. A
+difference that is not `written` is an administrator's value, which callctl keeps. `accounts` is null without
+`--dev-accounts`.""",
     ),
     Document(
         "secrets",
         "rotate-secrets --status, --dry-run",
         Secrets,
-        """`fields` counts values by where they are, in which state and under which key: `where` is `live`, `archived`
-or `saved`; `state` is `sealed`, `plaintext`, `unreadable`, `foreign` (it has the form of another tool's ciphertext) or
-`misshapen` (no declared path reaches it); `version` 0 is the form without a key id; `due` is true of those that a
-rotation would write; `unbound` is true of those that it would leave, because they are not bound in a
-field that [`--bind` has bound](../how-to/bind-secrets.md). `left` (at most 1,000) do not open, are not reached or are
-unbound, and stay as they are; `reason` says which. `foreign` stays, too, without `--encrypt-foreign`; what is unbound
-besides is in `left` instead. Of a tenant, `unreadable` are all that stay and are not `unbound`.
-`copies` are what fires on a written row, and what holds or gets copies of it. `shapes` are
-credentials that differ from the specification's. `outside` is what looks like a secret where no field is declared
-(`kind` is `envelope`, `piece` or `plaintext`), with the first few rows; `not_scanned` are tables that were not looked
-into, or not to their end, and why. `key` is null where callctl.yaml names no keys: then nothing was decrypted.
-`kept_webhook_secrets` can be put back until `keep_until`; `fingerprint` is that of the
-[new one](webhook-secrets.md).""",
+        """`fields` counts values by their place, state and key. `where` is `live`, `archived` or `saved`. `state`
+is `sealed`, `plaintext`, `unreadable`, `foreign` (it looks like another tool's ciphertext) or `misshapen` (no
+declared path reaches it). `version` 0 is the form without a key id. `due` is true of values that a rotation would
+write. `unbound` is true of values that a rotation would skip, because they are not bound in a field that [`--bind`
+has bound](../how-to/bind-secrets.md).
+
+`left` (at most 1,000) are values that a rotation skips; `reason` says why. They do not decrypt, no path reaches
+them, or they are unbound. `foreign` values stay, too, without `--encrypt-foreign`; unbound ones are in `left`
+instead. In a tenant's counts, `unreadable` are all skipped values that are not `unbound`.
+
+`copies` are triggers and rules that fire on a written row, and places that hold or get copies of the row. `shapes`
+are credentials that differ from the specification's. `outside` are values outside the declared fields that look
+like a secret, with the first few rows; `kind` is `envelope`, `piece` or `plaintext`. `not_scanned` are tables that
+were not scanned completely, with the reason.
+
+`key` is null if callctl.yaml names no keys; then callctl decrypted nothing. `kept_webhook_secrets` can be restored
+until `keep_until`; `fingerprint` is that of the [new secret](webhook-secrets.md).""",
     ),
     Document(
         "webhooks-dry-run",
         "webhooks rotate --dry-run, restore --dry-run",
         ChosenWebhooks,
-        """`direction` is `new`, or `back` for `restore`. `deleted` soft-deleted accounts with a webhook secret, and
-`without` accounts that have none, would be left alone. A URL is shown without its password and its query.""",
+        """`direction` is `new`, or `back` for `restore`. The run would skip `deleted` (soft-deleted accounts with a
+webhook secret) and `without` (accounts without one). A URL is shown without its password and its query.""",
     ),
     Document(
         "keys-list",
@@ -924,62 +933,63 @@ into, or not to their end, and why. `key` is null where callctl.yaml names no ke
         "keys-retire",
         "keys retire",
         RetiredKey,
-        """`rows` have declared fields; `tables` in `schemas` were scanned for other values under the key. What is in
-`not_scanned` was not looked into, and was named with `--not-scanned`; `warnings` are about backups.""",
+        """`rows` have declared fields; `tables` in `schemas` were scanned for other values under the key.
+`not_scanned` are tables that callctl did not scan and that `--not-scanned` named; `warnings` are about backups.""",
     ),
     Document(
         "loadtest-dry-run",
         "loadtest --dry-run",
         LoadPreview,
-        """What would run; nothing was changed. `calls` is null where only the time bounds it; `room` connections can
-still be opened, and `fits` says whether they are enough. `leftovers` are companies of killed load tests, removed first
-where they are `removable`. `queries` lists each with its SQL in the names of this database.""",
+        """The plan of the load test; nothing was changed. `calls` is null if only the time bounds the number.
+`room` connections are free, and `fits` says whether they are enough. `leftovers` are companies of killed load
+tests; the run first removes those that are `removable`. `queries` lists each query with its SQL in the names of
+this database.""",
     ),
     Document(
         "companies-list",
         "companies list",
         Companies,
-        """`call_enabled` is null where the flag is not set, which counts as off; where it is no boolean, or the
-settings cannot take it, `problem` says so. `call_chatbots` are enabled for calls and not deleted; `taking_calls` of
-them are in a company that is on.""",
+        """`call_enabled` is null if the flag is not set, which counts as off. `problem` says if the flag is not a
+boolean, or if the settings cannot hold it. `call_chatbots` are enabled for calls and not deleted; `taking_calls` of
+them are in an enabled company.""",
     ),
     Document(
         "companies-switch",
         "companies enable, disable",
         Switched,
-        """What was changed, or with `dry_run` would be; `before` is the flag's earlier value. `call_chatbots` begin or
-cease to take calls.""",
+        """The changes, or with `dry_run` the planned changes. `before` is the flag's earlier value. `call_chatbots`
+begin or cease to take calls.""",
     ),
     Document(
         "accounts",
         "accounts",
         Accounts,
         """`troubles` are any of `error`, `token`, `webhook missing`, `webhook malformed`, `status` and `unbound`;
-`problems` say the same in words. `last_error_at` and `error_seconds`, its age, are null if there is no error, or
-if its time is not known. A URL is shown without its password and its query. `--problems` lists only accounts with
-a problem; `total` counts all.""",
+`problems` say the same in words. `last_error_at` and `error_seconds`, its age, are null if there is no error, or if
+its time is not known. A URL is shown without its password and its query. `--problems` lists only accounts with a
+problem; `total` counts all.""",
     ),
     Document(
         "settings-check",
         "settings check",
         CheckedSettings,
-        """`chatbots` are enabled for calls. `path` is below `settings.call`, or `call` or `settings` itself. `missing`
-have no call settings at all. The voices of `unlisted` providers were not checked.""",
+        """`chatbots` are enabled for calls. `path` is below `settings.call`, or is `call` or `settings` itself.
+`missing` counts chatbots without any call settings. The voices of `unlisted` providers were not checked.""",
     ),
     Document(
         "settings-init",
         "settings init",
         InitialSettings,
-        "The chatbots that have got the defaults, or with `dry_run` would.",
+        "The chatbots that got the defaults, or with `dry_run` would get them.",
     ),
     Document(
         "code-refs",
         "code-refs",
         CodeReferences,
-        """`kind` is `code`, `string`, `sql` or `comment`; `clear` is false if there is a reference that is neither
-a comment nor `related`. Those are listed with `--comments` and `--related` only, and counted always
-(`related` ones under no other kind). `skipped` (`file`, `why`) was not read, or not as it should be;
-`unread` are files of other kinds that name a column.""",
+        """`kind` is `code`, `string`, `sql` or `comment`. `clear` is false if there is a reference that is not a
+comment and not `related`. Comments and related references are listed only with `--comments` and `--related`, and
+always counted; `related` references count under no other kind. `skipped` (`file`, `why`) are files that were not
+read completely. `unread` are files of other kinds that name a column.""",
     ),
     Document(
         "keys-generate",
@@ -991,33 +1001,40 @@ a comment nor `related`. Those are listed with `--comments` and `--related` only
         "keys-generate-out",
         "keys generate --out",
         NewKeyFile,
-        "The file that holds it.",
+        "The file that holds the new key.",
     ),
     Document(
         "explain",
         "explain",
         Explanations,
-        """`id` is a code, or that of a finding of preflight or of a check of verify; there `database` and `then` are
-null, and `customers` is why it matters. Without a CODE all codes are in it.""",
+        """`id` is a code, a finding of preflight or a check of verify. For the latter two `database` and `then` are
+null, and `customers` says why it matters. Without a CODE the document has all codes.""",
     ),
     Document(
         "sandbox",
         "sandbox start, url, reset",
         RunningSandbox,
-        "The sandbox that runs.",
+        "The running sandbox.",
     ),
 )
 ERROR = Document(
     "error",
     "errors",
     Failed,
-    """A command that fails or refuses ends stdout with this line, in place of its document, or behind the lines of
-long work; a command line that cannot be understood, too, if it or `CALLCTL_OUTPUT` asks for JSON. A run that was
-interrupted behind its result has none: the result says so. `code` is one of [these](errors.md). `state.database` is
-`not touched` (callctl was not connected), `unchanged` (nothing of this command's work is in it), `partly done` (what
-was committed before stays, the rest was rolled back), `partly applied` (so is `step`, in its `direction`) or
-`unknown`: no more is said than callctl knows or has looked at. Whatever it says, callctl's own schema may have been
-made.""",
+    """A command that fails or refuses ends stdout with this line. It takes the place of the command's document,
+or follows the lines of long work. A command line that callctl cannot read ends so too, if it or
+`CALLCTL_OUTPUT` asks for JSON. A run that was interrupted after its result has no such line: the result reports
+it.
+
+`code` is one of [these](errors.md). `state.database` says only what callctl knows or has checked:
+
+- `not touched`: callctl was not connected;
+- `unchanged`: nothing of this command's work is in the database;
+- `partly done`: earlier commits stay, the rest was rolled back;
+- `partly applied`: so is `step`, in its `direction`;
+- `unknown`.
+
+In each case callctl may have made its own schema.""",
 )
 LINES = "lines.schema.json"
 DEMO = "demo-lines.schema.json"
@@ -1040,7 +1057,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _VERSION = {"const": VERSION, "description": "The version of the output format."}
 _NEXT = {
     "anyOf": [{"type": "string"}, {"type": "null"}],
-    "description": "The command to run next. Null where there is none, or a person has to decide something first.",
+    "description": "The command to run next. Null if there is none, or if a person has to decide something first.",
 }
 
 

@@ -130,8 +130,8 @@ def _live_run(run: LiveRun) -> None:
         render.detail(text, stream, hang=2)
     elif run.migrates and run.silent_seconds is not None and run.silent_seconds >= _SILENT_SECONDS:
         render.detail(
-            f"its sessions have sent the server nothing for {_age(run.silent_seconds)}: it pauses, or its process is"
-            " stopped or cut off",
+            f"its sessions have sent the server nothing for {_age(run.silent_seconds)}: the run pauses, or its process "
+            "is stopped or has lost the network",
             stream,
             hang=2,
         )

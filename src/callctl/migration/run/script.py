@@ -45,7 +45,7 @@ Way: TypeAlias = Callable[[Run, Script, Sequence[Statement], Callable[[], None]]
 
 
 def run_script(run: Run, script: Script, checks: Sequence[Statement], record: Callable[[], None]) -> int:
-    """Run a file from where its checkpoints are; ``checks`` and ``record`` run at the end of its last transaction.
+    """Run a file from its last checkpoint; ``checks`` and ``record`` run at the end of its last transaction.
 
     Returns the number of rows that batches and statements have changed. Raises StepFailed.
     """

@@ -268,7 +268,7 @@ class _Scanner:
             if deadline is not None:
                 milliseconds = min(milliseconds, round((deadline - began) * 1000))
             if milliseconds <= 0:
-                raise _NotScanned("the scan of it takes longer than statement_timeout")
+                raise _NotScanned("its scan takes longer than statement_timeout")
             past = min(start + size, total)
             everything = start == 0 and past == total
             if not self._attempt(table, None if everything else pages(self._connection, start, past), milliseconds):
@@ -292,7 +292,7 @@ class _Scanner:
                 query = read_sql("secrets/inventory/scan/pages.sql")
                 return int(database.value(self._connection, query, {"oid": table.oid}) or 0)
         except _TooLong:
-            raise _NotScanned("the scan of it takes longer than statement_timeout") from None
+            raise _NotScanned("its scan takes longer than statement_timeout") from None
 
     def _attempt(self, table: Table, where: sql.Composable | None, milliseconds: int, *, again: bool = False) -> bool:
         """Look at the rows of which ``where`` holds; whether that took no longer. Raises _NotScanned."""
