@@ -139,3 +139,21 @@ def test_a_session_reads_writes_and_names_what_is_stored(url: str) -> None:
         connection.execute(sql.SQL("CREATE TEMP TABLE {} ()").format(sql.Identifier("caf\u00e9")))
         row = connection.execute("SELECT relname FROM pg_class WHERE relname = 'caf\u00e9'").fetchone()
         assert row == ("caf\u00e9",)
+
+
+def test_a_plan_beside_a_table_whose_name_is_in_latin1(url: str, ask: Ask) -> None:
+    """It was never analyzed, so it is counted; and a trigger's source has such a byte, too."""
+    with as_stored(url) as db:
+        db.execute(b'CREATE TABLE chatapp."k\xf6ln" (id integer) WITH (autovacuum_enabled = off)')
+        db.execute(b'INSERT INTO chatapp."k\xf6ln" VALUES (1)')
+        db.execute(
+            b"CREATE FUNCTION chatapp.noted() RETURNS trigger LANGUAGE plpgsql AS"
+            b" $$ BEGIN NEW.name := 'k\xf6ln'; RETURN NEW; END $$"
+        )
+        db.execute(
+            "CREATE TRIGGER noted BEFORE UPDATE ON chatapp.companies FOR EACH ROW EXECUTE FUNCTION chatapp.noted()"
+        )
+    for arguments in (["migrate", "plan", "--to", "3"], ["migrate", "plan", "--output", "json"]):
+        code, out, err = ask(url, *arguments)
+        assert code == 0, err
+        assert "users.avatar_url" in out

@@ -6,6 +6,7 @@ each would change, so that a later statement meets the tables that it will meet 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # A table without statistics is counted, but not further than this.
 MOST_COUNTED = 100_000
 COUNT_MS = 2000
+_TYPE = re.compile(r"[\w\s.\"]+(\(\s*-?\d+\s*(,\s*-?\d+\s*)?\))?[\w\s]*(\[\d*\]\s*)*")
 
 
 class Name(NamedTuple):
@@ -180,15 +182,18 @@ class Catalog:
         return known.name if known else None
 
     def type_of(self, text: str) -> Type | None:
-        """The type that SQL writes so, as the server reads it; None where it does not know it (yet)."""
+        """The type that SQL writes so, as the server reads it; None where it does not know it (yet).
+
+        Nothing but a type is sent: a name, with lengths and brackets.
+        """
         import psycopg
 
-        if self.connection is None:
+        if self.connection is None or _TYPE.fullmatch(text) is None:
             return None
         query = f"SELECT CAST(NULL AS {text}) LIMIT 0"
         try:
             with self.connection.transaction(force_rollback=True):
-                cursor = self.connection.execute(query.encode())
+                cursor = self.connection.execute(query)
         except psycopg.Error:
             return None
         if cursor.pgresult is None or not cursor.pgresult.nfields:
@@ -226,7 +231,7 @@ class Catalog:
             return None
         try:
             with self.connection.transaction(force_rollback=True):
-                return self.connection.execute(sql.encode()).fetchall()
+                return self.connection.execute(sql).fetchall()
         except psycopg.Error:
             return None
 
@@ -330,7 +335,7 @@ def _count(connection: Connection, relation: Relation) -> None:
         with connection.transaction(force_rollback=True):
             connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(COUNT_MS),))
             query = f"SELECT count(*) FROM (SELECT FROM ONLY {relation.name.sql} LIMIT {MOST_COUNTED + 1}) AS counted"
-            row = connection.execute(query.encode()).fetchone()
+            row = connection.execute(query).fetchone()
     except psycopg.Error:
         return
     if row is not None and row[0] <= MOST_COUNTED:

@@ -106,3 +106,15 @@ def test_a_plan_locks_nothing_that_another_session_waits_for(documented: str, mo
         monkeypatch.setattr(database, "read_only", watched)
         outlook(connection, settings, planning.plan(connection, settings, planning.Wish("up")))
     assert modes == {"AccessShareLock"}
+
+
+def test_nothing_but_a_type_is_sent_to_ask_for_one(documented: str) -> None:
+    with connect(documented) as connection, database.read_only(connection):
+        catalog = read_catalog(connection, "chatapp")
+        assert catalog.type_of("timestamp(3) with time zone") is not None
+        assert catalog.type_of("varchar(10)[]") is not None
+        assert catalog.type_of("integer), pg_advisory_lock(4711), (1") is None
+        row = connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711"
+        ).fetchone()
+    assert row == (0,)
