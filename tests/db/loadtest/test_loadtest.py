@@ -339,7 +339,7 @@ def test_it_is_cleaned_in_every_state(db: psycopg.Connection[Any], to: int) -> N
     said: list[str] = []
     if to < LAST:
         migrate.down(settings(db), to=to, on_event=lambda event: said.append(getattr(event, "text", "")))
-        assert [text for text in said if f"left company {company} with the platform" in text]
+        assert [text for text in said if f"left company {company} in the platform's tables" in text]
         assert [text for text in said if "callctl loadtest --clean" in text]
     if to:
         failing = [check for check in verify.verify(db, Settings()).checks if not check.passed and not check.warns]

@@ -233,7 +233,7 @@ def test_before_and_after_the_first_encryption_and_in_one_line_later(
         assert "no rotation of this database has finished, so values may be in plaintext." in before
         for said in (before, after):
             assert audit in said
-            assert "publication published carries chatapp.integration_accounts" in said
+            assert "publication published includes chatapp.integration_accounts" in said
             assert backups in said
             assert guide in said
         assert "then change the secrets at the providers" in after

@@ -359,7 +359,7 @@ def test_a_rotation_that_was_left_for_another_key_is_given_up(url: str, keys: Pa
     def stop(event: Event) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="every value can be read"):
+    with pytest.raises(Interrupted, match="every value can be decrypted"):
         rotate(first, on_event=stop)
     events: list[Event] = []
     rotated: Rotated = rotate(second, on_event=events.append)

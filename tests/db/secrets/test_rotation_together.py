@@ -449,7 +449,7 @@ def test_progress_counts_every_row_whoever_does_it(url: str, keys: Path) -> None
 
 
 def test_another_key_has_to_wait_until_a_rotation_is_done(url: str, keys: Path, tmp_path: Path) -> None:
-    refused = pytest.raises(LockHeld, match=r"at work at rotation \d+ to key k2")
+    refused = pytest.raises(LockHeld, match=r"another callctl is running rotation \d+ to key k2")
     with stopped_at(url, configuration(tmp_path, keys), 100) as (process, _), refused:
         rotate(accounts.settings_of(url, keys, "k3", "k2", "k1", lock_wait_ms=300))
     assert processes.finish(process)[0] == 0
