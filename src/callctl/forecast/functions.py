@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from callctl.statements.naming import ROWS, VALUES
 from callctl.statements.tokens import identifier, literal
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Sent(NamedTuple):
 
 Way: TypeAlias = Callable[[Sequence[str], "Catalog"], Iterator[Sent]]
 
+SAVED = ".".join(VALUES)
 QUIET = frozenset(
     """with_children fires_after not_at_once in_the_way is_subscribed write_definition storage_name compression_name
     as_written length_limit give_statistics name_index_columns index_settings statistics_settings
@@ -137,7 +139,7 @@ def _made(step: str, kind: str, catalog: Catalog) -> list[str] | None:
 
 
 def _save_made_columns(arguments: Sequence[str], catalog: Catalog) -> Iterator[Sent]:
-    yield Sent("INSERT INTO callctl.saved_value (ai_model_id) SELECT id", bool(_made(arguments[0], "column", catalog)))
+    yield Sent(f"INSERT INTO {SAVED} (ai_model_id) SELECT id", bool(_made(arguments[0], "column", catalog)))
 
 
 def _drop_made_columns(arguments: Sequence[str], catalog: Catalog) -> Iterator[Sent]:
@@ -229,7 +231,7 @@ def _any(query: str, catalog: Catalog) -> bool:
 
 def _bring_back_rows(arguments: Sequence[str], catalog: Catalog) -> Iterator[Sent]:
     table, _ = _table(arguments[0], catalog)
-    if _any("SELECT 1 FROM callctl.saved_row WHERE superseded_at IS NULL", catalog):
+    if _any(f"SELECT 1 FROM {'.'.join(ROWS)} WHERE superseded_at IS NULL", catalog):
         yield Sent(f"INSERT INTO {table} SELECT", certain=False)
 
 
@@ -368,15 +370,15 @@ def _saves(arguments: Sequence[str], catalog: Catalog) -> Iterator[Sent]:
     """A trigger of callctl.make_sync(): what one form cannot say of the other is saved, or its record superseded."""
     if catalog.relation(_saved()) is not None:
         column = arguments[0].rpartition(".")[2].strip('"').removesuffix("s") + "_id"
-        yield Sent(f"INSERT INTO callctl.saved_value ({column}) SELECT 1", certain=False)
-        yield Sent("UPDATE callctl.saved_value SET superseded_at = now()", certain=False)
-        yield Sent("DELETE FROM callctl.saved_value", certain=False)
+        yield Sent(f"INSERT INTO {SAVED} ({column}) SELECT 1", certain=False)
+        yield Sent(f"UPDATE {SAVED} SET superseded_at = now()", certain=False)
+        yield Sent(f"DELETE FROM {SAVED}", certain=False)
 
 
 def _saved() -> Name:
     from callctl.forecast.catalog import Name
 
-    return Name("callctl", "saved_value")
+    return Name(*VALUES)
 
 
 def _nothing(arguments: Sequence[str], catalog: Catalog) -> Iterator[Sent]:

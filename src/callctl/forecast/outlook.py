@@ -14,7 +14,7 @@ from callctl.forecast.locks import Mode
 from callctl.migration.run.script import ALONE, grouped, with_repeated
 from callctl.migration.run.transactions import ROWS
 from callctl.migration.steps.numbered import ARCHIVED
-from callctl.statements import batch_query
+from callctl.statements import batch_query, naming
 from callctl.statements.adaptation import adapt
 from callctl.statements.script import Script, Statement, load_script
 
@@ -30,7 +30,7 @@ ARCHIVES = frozenset(ARCHIVED.values())
 ROW_BYTES = 270
 # callctl's own tables that statements of a step write to, or that refer to the platform's.
 _STORE = (
-    *("saved_value", "inheritance_breach", "saved_row", "made", "definition", "history", "checkpoint", "proof"),
+    *(naming.VALUES[1], "inheritance_breach", naming.ROWS[1], "made", "definition", "history", "checkpoint", "proof"),
     *("withheld_model", "known_before", "removed_row"),
 )
 

@@ -155,7 +155,7 @@ def test_a_rotation_that_gets_no_session_for_the_scan_does_it_afterwards(
     with connect(url) as db:
         db.execute("CREATE TABLE chatapp.hooks (n int PRIMARY KEY, api_key text)")
         db.execute("INSERT INTO chatapp.hooks VALUES (1, 'canary-4f1d-key')")
-    without = SimpleNamespace(connect=full, read_only=database.read_only)
+    without = SimpleNamespace(connect=full, read_only=database.read_only, value=database.value)
     monkeypatch.setattr(inventory_scan, "database", without)
     rotated = rotate(accounts.settings_of(url, keys))
     assert rotated.values
