@@ -46,7 +46,7 @@ WHERE f.kind = 'archived table' AND to_regclass(format('callctl.%I', f.name)) IS
 -- needs: callctl.definition
 SELECT
     'blocks' AS level,
-    format('foreign key %I of %s refers to %s, which is not there; step %s makes it again', q.name, q.archived, q.partner, q.step) AS what,
+    format('foreign key %I of %s refers to %s, which does not exist; step %s makes it again', q.name, q.archived, q.partner, q.step) AS what,
     format('%I on %s', q.name, q.archived) AS object,
     ARRAY[q.step] AS steps,
     format('DELETE FROM callctl.definition WHERE set_config(''callctl.writes'', ''on'', true) = ''on'' AND step = %s'

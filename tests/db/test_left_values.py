@@ -121,7 +121,7 @@ def test_at_the_terminal_foreign_ciphertext_is_warned_of(
         for command, what in (
             ("--status", "not encrypted again without --encrypt-foreign"),
             ("--dry-run", "not encrypted again without --encrypt-foreign"),
-            ("--yes", "not encrypted again without --encrypt-foreign"),
+            ("--yes", "only --encrypt-foreign encrypts it again"),
         ):
             code, out, err = callctl(url, "--config", config, "rotate-secrets", command)
             assert code == 3
