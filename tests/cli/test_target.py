@@ -42,6 +42,7 @@ RUNS = {
     "migrate history": [""],
     "migrate adopt": ["", "--yes"],
     "verify": ["--fast"],
+    "diff": [""],
     "companies list": [""],
     "companies enable": ["company-1", "company-1 --dry-run", "company-1 --yes", "nowhere --yes"],
     "companies disable": ["company-1", "company-1 --dry-run", "company-1 --yes"],
