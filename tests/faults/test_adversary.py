@@ -234,9 +234,9 @@ def test_somebody_elses_schema_of_our_name_is_refused_by_name(documented: str, t
     with plain(documented) as connection:
         connection.execute("CREATE SCHEMA callctl")
         connection.execute(theirs)
-    with connect(settings) as connection, pytest.raises(Refused, match="not callctl's own"):
+    with connect(settings) as connection, pytest.raises(Refused, match="was not made by callctl"):
         migrate.status(connection, settings)
-    with pytest.raises(Refused, match="not callctl's own"):
+    with pytest.raises(Refused, match="was not made by callctl"):
         migrate.up(settings)
 
 
