@@ -278,6 +278,16 @@ def seconds_of(option: str, text: str) -> float:
         raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
 
 
+def assert_one_output(settings: Settings, *, github: bool) -> None:
+    """Raise UsageError if annotations for GitHub are wanted and another format of output."""
+    if github and settings.output != "text":
+        raise UsageError(
+            Code.OPTIONS_CONFLICT,
+            f"--github and --output {settings.output} are two different outputs",
+            hint="use one of them",
+        )
+
+
 def command_line() -> str:
     """Return the command line for a report, without the database, which may contain a password."""
     import shlex
@@ -550,6 +560,10 @@ InPlace: TypeAlias = Annotated[
     bool,
     typer.Option("--in-place", help="Take back step 1 in place; clients wait while PostgreSQL rewrites users."),
 ]
+JUnit: TypeAlias = Annotated[
+    str | None, typer.Option("--junit", metavar="FILE", help="Also write the report to FILE as JUnit XML.")
+]
+GitHub: TypeAlias = Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")]
 TruncateAvatars: TypeAlias = Annotated[
     bool,
     typer.Option(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import StatementTimeout
-from callctl.errors import Code, UsageError
+from callctl.cli.common import GitHub, JUnit, StatementTimeout
 
 EPILOG = """
 callctl compares the system catalogs with what the applied steps leave there; for pending steps it looks for the
@@ -32,21 +29,14 @@ def register(app: typer.Typer) -> None:
 
 def diff(
     context: typer.Context,
-    junit: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also write the report to FILE as JUnit XML.")
-    ] = None,
-    github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
+    junit: JUnit = None,
+    github: GitHub = False,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Show what differs from what the steps leave, and the SQL that fixes it. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    if github and settings.output != "text":
-        raise UsageError(
-            Code.OPTIONS_CONFLICT,
-            f"--github and --output {settings.output} are two different outputs",
-            hint="use one of them",
-        )
+    common.assert_one_output(settings, github=github)
     from callctl.forecast import drift
     from callctl.render import drift as render_drift
 

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import Everything, Names, StatementTimeout
-from callctl.errors import Code, UsageError
+from callctl.cli.common import Everything, GitHub, JUnit, Names, StatementTimeout
 
 EPILOG = """
 callctl compares the system catalogs with what the applied steps leave there, then checks every row against its
@@ -35,10 +34,8 @@ def register(app: typer.Typer) -> None:
 def verify(
     context: typer.Context,
     fast: Annotated[bool, typer.Option("--fast", help="Check the system catalogs only, not the rows.")] = False,
-    junit: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also write the report to FILE as JUnit XML.")
-    ] = None,
-    github: Annotated[bool, typer.Option("--github", help="Print annotations for a GitHub workflow.")] = False,
+    junit: JUnit = None,
+    github: GitHub = False,
     everything: Everything = False,
     names: Names = False,
     statement_timeout: StatementTimeout = None,
@@ -46,12 +43,7 @@ def verify(
     """Check that schema and rows are as they should be. Changes nothing."""
     common.answering()
     settings = common.settings(context, statement_timeout=statement_timeout)
-    if github and settings.output != "text":
-        raise UsageError(
-            Code.OPTIONS_CONFLICT,
-            f"--github and --output {settings.output} are two different outputs",
-            hint="give only one of the two options",
-        )
+    common.assert_one_output(settings, github=github)
     from callctl.migration.checks import verify as checks
     from callctl.render import checks as render_checks
 
