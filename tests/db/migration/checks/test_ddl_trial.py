@@ -111,4 +111,4 @@ def test_a_role_that_may_not_try_says_so(documented: str) -> None:
         connection.execute("SET default_transaction_read_only = on")
         findings = of(ask(connection), "event-triggers")
     assert "unknown" in {finding.level for finding in findings}
-    assert any("could not be tried" in finding.what for finding in findings)
+    assert any("could not try" in finding.what for finding in findings)
