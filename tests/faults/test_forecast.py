@@ -152,6 +152,7 @@ WAYS = {
 }
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_a_run_locks_and_rewrites_what_the_outlook_says(chain: MakeChain, baseline: str, way: str) -> None:
@@ -182,6 +183,7 @@ CREATE TABLE chatapp.model_uses (
 """
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("way", ["step by step", "drops deferred"])
 def test_what_a_platform_has_besides_counts(chain: MakeChain, way: str) -> None:
     """Indexes, CHECKs, statistics objects, marks and comments of the columns; row-level security; a foreign key."""

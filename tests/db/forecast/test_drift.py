@@ -21,7 +21,7 @@ from callctl.migration import migrate
 from callctl.migration.checks.verify import verify
 from callctl.migration.steps.numbered import all_steps
 
-MUTATED = 120 if THOROUGH else 30
+MUTATED = 120 if THOROUGH else 16
 PLATFORM, STORE = "chatapp", "callctl"
 
 
