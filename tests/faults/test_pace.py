@@ -96,7 +96,7 @@ def test_a_lock_held_too_long_is_let_go_and_said(documented: str) -> None:
         assert "steps/02_package_capabilities/up.sql:" in failed.value.message
         assert "held a lock longer than 0.15 s (lock_hold)" in failed.value.message
         assert "rolled back as a whole" in failed.value.message
-        assert sum(isinstance(event, Notice) and "tried again" in event.text for event in events) == 2
+        assert sum(isinstance(event, Notice) and "tries it again" in event.text for event in events) == 2
         held = connection.execute(
             "SELECT count(*) FROM pg_locks WHERE relation = 'chatapp.chatbot_packages'::regclass"
             " AND mode = 'AccessExclusiveLock'"

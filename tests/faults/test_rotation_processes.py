@@ -112,7 +112,7 @@ def test_interrupted_twice_while_the_server_does_not_heed_it(rotation: MakeRotat
         process.send_signal(signal.SIGINT)
         code, out, err = processes.finish(process)
         assert (code, out) == (130, ""), err
-        assert "every value can be read" in err
+        assert "every value can be decrypted" in err
         holder.execute("SELECT pg_advisory_unlock_all()")
         db.execute("DROP TRIGGER deaf ON chatapp.integration_accounts")
     chain.check("two interrupts", Ended(code, out, err))
@@ -200,7 +200,7 @@ def test_one_of_its_processes_dies_or_all_do(rotation: MakeRotation, record_prop
         struck, ended = strike_worker(chain, number, kill_worker)
         arrived = chain.check(f"a process killed at its statement {number}", ended)
         assert (ended.code, arrived) == (chain.good, True), ended
-        noticed += "ended before its time (signal 9)" in ended.errors
+        noticed += "ended early (signal 9)" in ended.errors
         killed += struck
     assert 0 < noticed <= killed  # one that dies at the very end is not missed
     for number, act in zip(numbers, (actions.kill, actions.sigint, actions.terminate), strict=False):

@@ -652,7 +652,7 @@ def callctl(documented: Db, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
 @pytest.mark.applied(1)
 def test_the_options_say_which_way_and_the_plan_shows_it(documented: Db, callctl: Callable[..., Said]) -> None:
-    code, out, err = callctl("migrate", "plan", "--down", "--shadow")
+    code, out, err = callctl("migrate", "plan", "--down", "--shadow", "--sql")
     assert code == 0
     for words in (
         "CALL callctl.begin_shadow(1, ",
@@ -662,7 +662,7 @@ def test_the_options_say_which_way_and_the_plan_shows_it(documented: Db, callctl
     ):
         assert words in out
     assert "avatar_url becomes the last column" in err
-    code, out, err = callctl("migrate", "plan", "--down")
+    code, out, err = callctl("migrate", "plan", "--down", "--sql")
     assert "ALTER COLUMN avatar_url TYPE character varying(500)" in out
     assert "swap_shadow" not in out
     assert "clients wait for it less than a second; no shadow column: the rewrite fits lock_hold (0.5 s)" in err

@@ -178,7 +178,7 @@ def test_a_state_file_of_others_is_left_as_it_is(text: str, home: Path) -> None:
     home.mkdir()
     (home / "sandbox.json").write_text(text)
     for act in (sandbox.start, sandbox.stop, sandbox.current):
-        with pytest.raises(Refused, match="did not write"):
+        with pytest.raises(Refused, match="did not write|another program or version wrote"):
             act()
     assert (home / "sandbox.json").read_text() == text
     (home / "sandbox.json").unlink()
@@ -214,7 +214,7 @@ def test_what_the_state_file_names_has_to_be_its_own(field: str, kind: str, home
 def test_a_link_in_its_place(home: Path, tmp_path: Path) -> None:
     home.mkdir()
     (home / "server").symlink_to(_mine(tmp_path / "elsewhere"))
-    with pytest.raises(Refused, match=r"callctl did not make .*/server: "):
+    with pytest.raises(Refused, match=r"callctl did not make .*/server, which has no mark"):
         sandbox.start()
     assert (tmp_path / "elsewhere" / "mine").exists()
 

@@ -170,7 +170,7 @@ class RotationChain:
         if ended.code == 5 and name in ("terminate", "cut", "crash", "restart"):
             assert "the server ended the connection" in ended.errors, f"no word of what happened: {place}"
         if ended.code == 5:
-            assert "every value can be read" in ended.errors, f"no word of what stands: {place}"
+            assert "every value can be decrypted" in ended.errors, f"no word of what stands: {place}"
             assert "run the same command again" in ended.errors, f"no word of the next command: {place}"
 
     def check(self, place: str, ended: Ended) -> bool:
