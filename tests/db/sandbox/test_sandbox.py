@@ -178,7 +178,7 @@ def test_a_state_file_of_others_is_left_as_it_is(text: str, home: Path) -> None:
     home.mkdir()
     (home / "sandbox.json").write_text(text)
     for act in (sandbox.start, sandbox.stop, sandbox.current):
-        with pytest.raises(Refused, match="did not write|another program or version wrote"):
+        with pytest.raises(Refused, match=r"did not write|another program or version wrote"):
             act()
     assert (home / "sandbox.json").read_text() == text
     (home / "sandbox.json").unlink()
