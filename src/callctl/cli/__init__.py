@@ -25,7 +25,6 @@ from callctl.cli import (
     common,
     companies,
     demo,
-    diff,
     explain,
     help,
     keys,
@@ -133,7 +132,6 @@ sandbox.register(app)
 preflight.register(app)
 migrate.register(app)
 verify.register(app)
-diff.register(app)
 purge.register(app)
 backup.register(app)
 seed.register(app)

@@ -226,7 +226,8 @@ def _look_and_ask(
     """
     from callctl.database import lock
     from callctl.migration import migrate
-    from callctl.migration.checks.preflight import MATTERS, preflight
+    from callctl.migration.checks.preflight import MATTERS
+    from callctl.migration.planning import findings_for
     from callctl.render import progress as render_progress
 
     while True:
@@ -235,17 +236,8 @@ def _look_and_ask(
         planned = migrate.plan(connection, settings, wish)
         if not planned.steps:
             return
-        findings = preflight(
-            connection,
-            settings,
-            planned.naming,
-            [step.number for step in planned.steps],
-            direction=wish.direction,
-            truncate_avatars=wish.truncate_avatars,
-            through_shadow=wish.through_shadow,
-            atomic=wish.atomic,
-            only=MATTERS,
-        )
+        numbers = [step.number for step in planned.steps]
+        findings = findings_for(connection, settings, planned.naming, numbers, wish, MATTERS)
         if not (_blocking(findings) and lock.somebody_at_work(connection, settings)):
             break
     _show(findings, wish, asks=True)

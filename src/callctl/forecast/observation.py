@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from callctl.database import connection as database
 from callctl.files import read_sql
 from callctl.forecast.locks import BY_MODE, Mode
 
@@ -88,9 +89,9 @@ def observe(
     interval = max(outlook.lock_timeout or 0.0, SHORTEST)
     wanted: dict[int, list[Observed]] = {}
     for observed in locks_to_get(outlook):
-        row = connection.execute("SELECT to_regclass(%s)::oid::bigint", (observed.relation.sql,)).fetchone()
-        if row is not None and row[0] is not None:
-            wanted.setdefault(int(row[0]), []).append(observed)
+        oid = database.value(connection, "SELECT to_regclass(%s)::oid::bigint", (observed.relation.sql,))
+        if oid is not None:
+            wanted.setdefault(oid, []).append(observed)
     began = time.monotonic()
     looks = 0
     while wanted and (passed := time.monotonic() - began) < seconds:

@@ -19,9 +19,19 @@ from callctl.database.store import HistoryRow, Saved
 from callctl.errors import Code, Interrupted, Refused, State
 from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
 from callctl.files import read_sql
-from callctl.migration.checks.preflight import MATTERS, Finding, preflight
-from callctl.migration.planning import Plan, PlannedStep, Wish, command, deferral, plan
-from callctl.migration.reviewed import ReviewedPlan, assert_unchanged, plan_as_read, prepared_steps
+from callctl.migration.checks.preflight import MATTERS, Finding
+from callctl.migration.planning import (
+    Plan,
+    PlannedStep,
+    Wish,
+    avatar_way,
+    command,
+    deferral,
+    findings_for,
+    plan,
+    prepared_steps,
+)
+from callctl.migration.reviewed import ReviewedPlan, assert_unchanged, plan_as_read
 from callctl.migration.run import script as runner
 from callctl.migration.run import transactions
 from callctl.migration.run.failures import failure, translated, waits_for
@@ -190,7 +200,8 @@ def _at_work(
         current = status(connection, settings)
         unfinished = current.to_finish(direction)
         wanted = wanted_steps(current.applied, unfinished, direction, to, defer_drops=wish.defer_drops)
-        shadowed = _shadowed(connection, settings, current, wanted, wish)
+        avatar = avatar_way(connection, settings, current, wanted, wish)
+        shadowed = avatar is not None and avatar.shadow
         on_event(_started(connection, settings, current, wanted, wish))
         deferred, notices = deferral(current, to) if wish.defer_drops else ((), ())
         for notice in notices:
@@ -269,14 +280,6 @@ def _notes(connection: Connection, naming: Naming, taken: Sequence[MigratedStep]
 
 def _on(yes: bool) -> str:
     return "on" if yes else "off"
-
-
-def _shadowed(connection: Connection, settings: Settings, current: Status, wanted: Sequence[Step], wish: Wish) -> bool:
-    """Return whether step 1 is taken back, and through a shadow column. Raises Refused."""
-    if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
-        return False
-    way = shadow.choose(connection, settings, current.naming, wanted=wish.through_shadow, atomic=wish.atomic)
-    return way is not None and way.shadow
 
 
 def _started(
@@ -393,17 +396,8 @@ def _refuse_blocked(
     on_findings: OnFindings | None,
 ) -> None:
     numbers = [step.number for step in wanted if wish.direction == "down" or step.number not in current.applied]
-    findings = preflight(
-        connection,
-        settings,
-        current.naming,
-        numbers,
-        direction=wish.direction,
-        truncate_avatars=wish.truncate_avatars,
-        through_shadow=wish.through_shadow,
-        atomic=wish.atomic,
-        only=("blocks",) if on_findings is None else MATTERS,
-    )
+    only = ("blocks",) if on_findings is None else MATTERS
+    findings = findings_for(connection, settings, current.naming, numbers, wish, only)
     if on_findings is not None:
         on_findings(findings)
     blocking = [finding for finding in findings if finding.level == "blocks"]

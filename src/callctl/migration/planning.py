@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +11,8 @@ from callctl.database import connection as database
 from callctl.database import store
 from callctl.events import Direction
 from callctl.files import read_sql
+from callctl.migration.checks.findings import Finding, Level
+from callctl.migration.checks.preflight import preflight
 from callctl.migration.run import script as runner
 from callctl.migration.run.indexes import in_a_transaction
 from callctl.migration.steps import call_models, shadow
@@ -188,10 +190,7 @@ def plan(connection: Connection, settings: Settings, wish: Wish) -> Plan:
         wanted = wanted_steps(
             current.applied, current.to_finish(direction), direction, to, defer_drops=wish.defer_drops
         )
-        avatar = None
-        if direction == "down" and any(step.number == SHADOWED for step in wanted):
-            way, atomic = wish.through_shadow, wish.atomic
-            avatar = shadow.choose(connection, settings, current.naming, wanted=way, atomic=atomic)
+        avatar = avatar_way(connection, settings, current, wanted, wish)
         for step in wanted:
             shadowed = step.number == SHADOWED and avatar is not None and avatar.shadow
             script, _ = prepared(step, direction, current, shadowed=shadowed)
@@ -218,6 +217,46 @@ def deferral(current: Status, to: int | None) -> tuple[tuple[int, ...], tuple[st
     left_out = tuple(number for number in DROPS if number in current.pending and (to is None or number <= to))
     notice = not_deferrable(current.applied)
     return left_out, () if notice is None else (notice,)
+
+
+def avatar_way(
+    connection: Connection, settings: Settings, current: Status, wanted: Sequence[Step], wish: Wish
+) -> shadow.Choice | None:
+    """Return the way in which step 1 is taken back; None if it is not. Raises Refused."""
+    if wish.direction == "up" or not any(step.number == SHADOWED for step in wanted):
+        return None
+    return shadow.choose(connection, settings, current.naming, wanted=wish.through_shadow, atomic=wish.atomic)
+
+
+def findings_for(
+    connection: Connection,
+    settings: Settings,
+    naming: Naming,
+    numbers: Sequence[int],
+    wish: Wish,
+    only: tuple[Level, ...],
+) -> tuple[Finding, ...]:
+    """Ask preflight of these steps, to be taken as the operator wants, for findings of the levels ``only``."""
+    return preflight(
+        connection,
+        settings,
+        naming,
+        numbers,
+        direction=wish.direction,
+        truncate_avatars=wish.truncate_avatars,
+        through_shadow=wish.through_shadow,
+        atomic=wish.atomic,
+        only=only,
+    )
+
+
+def prepared_steps(
+    wanted: Iterable[Step], direction: Direction, current: Status, *, shadowed: bool
+) -> list[tuple[Step, Script, tuple[Statement, ...]]]:
+    """Each step with its file and its checks, adapted to this database. Raises Refused if one cannot be adapted."""
+    return [
+        (step, *prepared(step, direction, current, shadowed=shadowed and step.number == SHADOWED)) for step in wanted
+    ]
 
 
 def prepared(

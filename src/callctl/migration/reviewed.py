@@ -17,11 +17,9 @@ from callctl.database import store
 from callctl.errors import Code, ConfigError, Refused
 from callctl.events import Direction
 from callctl.files import read_sql
-from callctl.migration.checks.preflight import preflight
-from callctl.migration.planning import Wish, command, prepared
-from callctl.migration.steps import shadow
+from callctl.migration.planning import Wish, avatar_way, command, findings_for, prepared_steps
 from callctl.migration.steps.contract import RELIED_ON, STORE, expectations, facts_sql, named
-from callctl.migration.steps.numbered import SHADOWED, Status, Step, status, wanted_steps
+from callctl.migration.steps.numbered import Step, status, wanted_steps
 from callctl.statements.naming import Naming
 from callctl.statements.script import Script, Statement
 
@@ -123,34 +121,13 @@ def make(connection: Connection, settings: Settings, wish: Wish) -> ReviewedPlan
         wanted = wanted_steps(
             current.applied, current.to_finish(wish.direction), wish.direction, wish.to, defer_drops=wish.defer_drops
         )
-        avatar = None
-        if wish.direction == "down" and any(step.number == SHADOWED for step in wanted):
-            way, atomic = wish.through_shadow, wish.atomic
-            avatar = shadow.choose(connection, settings, current.naming, wanted=way, atomic=atomic)
+        avatar = avatar_way(connection, settings, current, wanted, wish)
         ready = prepared_steps(wanted, wish.direction, current, shadowed=avatar is not None and avatar.shadow)
         plan = plan_as_read(connection, settings, wish, current.naming, ready)
-    findings = preflight(
-        connection,
-        settings,
-        current.naming,
-        [step.number for step in wanted if wish.direction == "down" or step.number not in current.applied],
-        direction=wish.direction,
-        truncate_avatars=wish.truncate_avatars,
-        through_shadow=wish.through_shadow,
-        atomic=wish.atomic,
-        only=("blocks",),
-    )
+    numbers = [step.number for step in wanted if wish.direction == "down" or step.number not in current.applied]
+    findings = findings_for(connection, settings, current.naming, numbers, wish, ("blocks",))
     blockers = (f"{finding.id}: {finding.what}" for finding in findings if finding.level == "blocks")
     return replace(plan, blockers=tuple(blockers))
-
-
-def prepared_steps(
-    wanted: Iterable[Step], direction: Direction, current: Status, *, shadowed: bool
-) -> list[tuple[Step, Script, tuple[Statement, ...]]]:
-    """Each step with its file and its checks, adapted to this database. Raises Refused if one cannot be adapted."""
-    return [
-        (step, *prepared(step, direction, current, shadowed=shadowed and step.number == SHADOWED)) for step in wanted
-    ]
 
 
 def write(plan: ReviewedPlan) -> str:
