@@ -120,7 +120,7 @@ CASES = (
         f"{KINDS}; {KEY}",
         "DROP TABLE chatapp.kinds",
         "k",
-        "chatapp.kinds, to which it refers, is not there",
+        "chatapp.kinds, to which it refers, does not exist",
         KINDS,
     ),
     Case(
