@@ -140,9 +140,9 @@ def _tables(db: Connection, names: Collection[str], schema: str) -> Iterator[Mut
                 (
                     ("row security", f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"),
                     ("row security forced", f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"),
-                    ("owner", f"{_STRANGER}; ALTER TABLE {table} OWNER TO stranger"),
+                    ("owner", f"{_MUTATOR}; ALTER TABLE {table} OWNER TO mutator"),
                     *(
-                        (f"no {right}", f"{_RIGHTS}; REVOKE {right} ON {table} FROM stranger")
+                        (f"no {right}", f"{_RIGHTS}; REVOKE {right} ON {table} FROM mutator")
                         for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
                     ),
                 )
@@ -155,16 +155,16 @@ def _tables(db: Connection, names: Collection[str], schema: str) -> Iterator[Mut
             yield Mutation("table", name, change, sql, table)
 
 
-_STRANGER = "DO $$ BEGIN CREATE ROLE stranger; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+_MUTATOR = "DO $$ BEGIN CREATE ROLE mutator; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
 # A superuser has every right: callctl's schema belongs to another role then, and its own rights can be taken away.
-_RIGHTS = f"""{_STRANGER}; DO $$ DECLARE o record; BEGIN
-  IF (SELECT nspowner FROM pg_namespace WHERE nspname = 'callctl') = 'stranger'::regrole THEN RETURN; END IF;
-  ALTER SCHEMA callctl OWNER TO stranger;
+_RIGHTS = f"""{_MUTATOR}; DO $$ DECLARE o record; BEGIN
+  IF (SELECT nspowner FROM pg_namespace WHERE nspname = 'callctl') = 'mutator'::regrole THEN RETURN; END IF;
+  ALTER SCHEMA callctl OWNER TO mutator;
   FOR o IN SELECT oid::regclass AS name FROM pg_class WHERE relnamespace = 'callctl'::regnamespace AND relkind = 'r' LOOP
-    EXECUTE format('ALTER TABLE %s OWNER TO stranger', o.name);
+    EXECUTE format('ALTER TABLE %s OWNER TO mutator', o.name);
   END LOOP;
   FOR o IN SELECT oid::regprocedure AS name FROM pg_proc WHERE pronamespace = 'callctl'::regnamespace LOOP
-    EXECUTE format('ALTER ROUTINE %s OWNER TO stranger', o.name);
+    EXECUTE format('ALTER ROUTINE %s OWNER TO mutator', o.name);
   END LOOP;
 END $$"""
 _OTHER_TYPE = {
@@ -540,8 +540,8 @@ def _functions(db: Connection, names: Collection[tuple[str, str]]) -> Iterator[M
             kind = "text" if result != "text" else "jsonb"
             changes.append(("returns", again + definition.replace(f" RETURNS {result}", f" RETURNS {kind}", 1)))
         if schema == STORE:
-            changes += [("owner", f"{_STRANGER}; ALTER ROUTINE {function} OWNER TO stranger"),
-                        ("no EXECUTE", f"{_RIGHTS}; REVOKE EXECUTE ON ROUTINE {function} FROM PUBLIC, stranger")]  # fmt: skip
+            changes += [("owner", f"{_MUTATOR}; ALTER ROUTINE {function} OWNER TO mutator"),
+                        ("no EXECUTE", f"{_RIGHTS}; REVOKE EXECUTE ON ROUTINE {function} FROM PUBLIC, mutator")]  # fmt: skip
         for change, sql in changes:
             whole = not trigger or name in ("count_rows", "spare_rows")  # those of callctl's own tables
             yield Mutation("function", f"{name}({types})" if whole else name, change, sql, f"{schema}.{name}")
@@ -628,9 +628,9 @@ def broken_guards(db: Connection) -> Iterator[Mutation]:
             )
         yield Mutation(
             "laid open",
-            f"ON {relation} FROM stranger",
+            f"ON {relation} FROM mutator",
             "to a role",
-            f"CREATE ROLE stranger; GRANT SELECT ON {relation} TO stranger",
+            f"{_MUTATOR}; GRANT SELECT ON {relation} TO mutator",
             relation,
         )
     for column in _SECRET_COLUMNS:
@@ -658,16 +658,16 @@ def broken_guards(db: Connection) -> Iterator[Mutation]:
 def _laid_open_otherwise(accounts: str) -> Iterator[Mutation]:
     for change, sql, expected_name in (
         ("the schema to PUBLIC", "GRANT CREATE ON SCHEMA callctl TO PUBLIC", "REVOKE CREATE ON SCHEMA callctl FROM PUBLIC"),
-        ("the schema to a role", f"{_STRANGER}; GRANT CREATE ON SCHEMA callctl TO stranger",
-         "REVOKE CREATE ON SCHEMA callctl FROM stranger"),
-        ("the owner", f"{_STRANGER}; ALTER TABLE {accounts} OWNER TO stranger", f"ALTER TABLE {accounts} OWNER TO"),
+        ("the schema to a role", f"{_MUTATOR}; GRANT CREATE ON SCHEMA callctl TO mutator",
+         "REVOKE CREATE ON SCHEMA callctl FROM mutator"),
+        ("the owner", f"{_MUTATOR}; ALTER TABLE {accounts} OWNER TO mutator", f"ALTER TABLE {accounts} OWNER TO"),
         ("a child table to PUBLIC", f"CREATE TABLE chatapp.more () INHERITS ({accounts}); GRANT SELECT ON chatapp.more TO PUBLIC",
          "REVOKE SELECT ON chatapp.more FROM PUBLIC"),
         ("a child's column", f"CREATE TABLE chatapp.more () INHERITS ({accounts}); GRANT SELECT (credentials) ON chatapp.more TO PUBLIC",
          "REVOKE SELECT (credentials) ON chatapp.more FROM PUBLIC"),
         ("a child's child", f"CREATE TABLE chatapp.more () INHERITS ({accounts}); CREATE TABLE chatapp.most () INHERITS (chatapp.more);"
          " GRANT UPDATE ON chatapp.most TO PUBLIC", "REVOKE UPDATE ON chatapp.most FROM PUBLIC"),
-        ("a child's owner", f"{_STRANGER}; CREATE TABLE chatapp.more () INHERITS ({accounts}); ALTER TABLE chatapp.more OWNER TO stranger",
+        ("a child's owner", f"{_MUTATOR}; CREATE TABLE chatapp.more () INHERITS ({accounts}); ALTER TABLE chatapp.more OWNER TO mutator",
          "ALTER TABLE chatapp.more OWNER TO"),
     ):  # fmt: skip
         yield Mutation("laid open", expected_name, change, sql, accounts)
