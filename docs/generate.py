@@ -142,6 +142,12 @@ def verify_page() -> str:
     return tables.replace(page, "mutations", tables.mutations(saved.newest("mutations")))
 
 
+def forecast_page() -> str:
+    """The page as it is, with how right the forecast was, between its markers."""
+    page = (EXPLANATION / "forecast.md").read_text(encoding="utf-8")
+    return tables.replace(page, "forecast", tables.forecast(saved.newest("forecast")))
+
+
 def locks_page() -> str:
     """The page as it is, with the holds measured last between its markers."""
     page = (EXPLANATION / "locks.md").read_text(encoding="utf-8")
@@ -176,6 +182,7 @@ MEASURED: dict[str, Callable[[], str]] = {
     "verify.md": verify_page,
     "faults.md": faults_page,
     "locks.md": locks_page,
+    "forecast.md": forecast_page,
     "mutants.md": mutants_page,
 }
 

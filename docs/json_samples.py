@@ -131,7 +131,7 @@ def _plan() -> None:
     planned = PlannedStep(step.number, step.name, "up", (statement,))
     assert taken.seconds is not None
     longest = (taken.seconds, step.number)
-    expected = Outlook((taken,), seconds=Interval(0.3005, 5.05), longest=longest)
+    expected = Outlook((taken,), seconds=Interval(1.1, 1.7, 2.6), longest=longest)
     render_answers.plan(Plan("up", DOCUMENTED, (planned,)), expected, "json")
 
 
@@ -148,7 +148,7 @@ def _outlook() -> tuple[Step, Statement, StepOutlook]:
     effects = Effects(
         ["alter column type"], ["change users.avatar_url to text"], {(users, Mode.ACCESS_EXCLUSIVE): True}
     )
-    hold = Interval(0.0005, 0.05)
+    hold = Interval(0.0005, 0.0015, 0.05)
     transaction = Transaction((Line(statement, effects, Work(), "shown"),), seconds=hold, hold=hold, held_from=0)
     return step, statement, StepOutlook(step.number, step.name, "up", (transaction,), hold)
 

@@ -138,6 +138,44 @@ def mutations(content: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def forecast(content: Mapping[str, Any]) -> str:
+    """How right the forecasts were, by kind of run; and the runs that took longest beyond what was expected."""
+    databases = content["databases"]
+    sizes = [database["chatbots"] for database in databases]
+    lines = [
+        f"{len(databases)} databases of {min(sizes):,} to {max(sizes):,} chatbots (about 3.3 rows in all for each),"
+        f" PostgreSQL {content['settings']['postgresql']}. {where(content)}",
+        "",
+        "| compared | how many | inside the interval | median error | median of took ÷ expected | the worst |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, figure in content["summary"].items():
+        lines.append(
+            f"| {name} | {figure['compared']} | {figure['inside']:.0%} | {figure['median_error']:.0%}"
+            f" | {figure['median_factor']:.2f} | × {figure['worst_factor']:.2f} |"
+        )
+    runs = [(database, run) for database in databases for run in database["runs"]]
+    outside = [(d, r) for d, r in runs if not r["total"]["low"] <= r["total"]["fact"] <= r["total"]["high"]]
+    lines += ["", f"Outside of the interval: {len(outside)} of {len(runs)} runs. The five furthest off:", ""]
+    lines += [
+        "| chatbots | baseline | load | run | expected s | interval s | took s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+
+    def off(entry: tuple[Mapping[str, Any], Mapping[str, Any]]) -> float:
+        factor: float = entry[1]["total"]["fact"] / entry[1]["total"]["expected"]
+        return max(factor, 1 / factor)
+
+    for database, run in sorted(outside, key=off, reverse=True)[:5]:
+        total = run["total"]
+        lines.append(
+            f"| {database['chatbots']:,} | {database['baseline']} | {'yes' if database['load'] else 'no'}"
+            f" | {run['run']} | {total['expected']:.1f} | {total['low']:.1f} to {total['high']:.1f}"
+            f" | {total['fact']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
 def verify(content: Mapping[str, Any]) -> str:
     """What each pass of callctl verify costs, beside the floor of what it reads: a table for each database."""
     parts = [where(content), *(_verified(database) for database in content["databases"])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -30,6 +30,27 @@ class MigrationStarted:
     names: tuple[tuple[str, str, str], ...]
     steps: tuple[int, ...]
     atomic: bool
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The seconds that something takes: ``expected``, and in four of five cases from ``low`` to ``high``.
+
+    ``rates``: where that is from, "shipped", "measured" on this server, or "learned" from earlier runs, too.
+    """
+
+    low: float
+    expected: float
+    high: float
+    rates: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The expected times of the ``steps`` by their numbers, and of all of a run. A step that resumes has none."""
+
+    steps: Mapping[int, Expected]
+    total: Expected | None
 
 
 @dataclass(frozen=True)
@@ -182,6 +203,7 @@ class Notice:
 
 Event: TypeAlias = (
     MigrationStarted
+    | Forecast
     | StepStarted
     | StatementStarted
     | BatchFinished

@@ -173,6 +173,7 @@ def take_steps(
     run alone looks, and shows it.
     """
     from callctl.config.database_url import is_production
+    from callctl.forecast.outlook import forecast_of, outlook
     from callctl.migration import migrate
     from callctl.migration import reviewed as review
     from callctl.render import migration as render_answers
@@ -183,14 +184,13 @@ def take_steps(
     command = f"callctl migrate {wish.direction}" + (" in production" if by_name else "")
     if options.dry_run:
         common.answering()
-        from callctl.forecast.outlook import outlook
-
         with common.connected(settings) as connection:
             common.assert_named(connection, settings, named, yes=False, needed=False, command=command)
             planned = migrate.plan(connection, settings, wish)
             if reviewed is not None:
                 review.assert_unchanged(reviewed, review.make(connection, settings, wish))
-            render_answers.plan(planned, outlook(connection, settings, planned, atomic=wish.atomic), settings.output)
+            look = outlook(connection, settings, planned, atomic=wish.atomic, measured=True)
+            render_answers.plan(planned, look, settings.output)
         return
     asked = False
     if not options.yes or by_name or named is not None:
@@ -209,7 +209,15 @@ def take_steps(
 
         on_findings = show if report.wanted or not asked else None
         run = migrate.take(
-            settings, wish, reviewed=reviewed, wait=options.wait, on_event=report, on_findings=on_findings
+            settings,
+            wish,
+            reviewed=reviewed,
+            wait=options.wait,
+            on_event=report,
+            on_findings=on_findings,
+            forecast=lambda connection, planned: forecast_of(
+                outlook(connection, settings, planned, atomic=wish.atomic, measured=True)
+            ),
         )
     render_answers.run(run, settings.output, common.target())
 
@@ -327,8 +335,8 @@ def status(
 
 
 PLAN_EPILOG = """
-For each statement: what it does, its lock and whom that blocks, the rows, the time. Times are intervals from
-shipped rates, not measured on this server. What cannot be told before it runs is "not known".
+For each statement: what it does, its lock and whom that blocks, the rows, the time. Times come from rates measured on
+this server in a few seconds, and from earlier runs. What cannot be told before it runs is "not known".
 
 \b
 Examples:
@@ -428,7 +436,7 @@ def plan(
         )
         planned = migrate.plan(connection, settings, wish)
         on_file = reviewed.make(connection, settings, wish) if out is not None else None
-        expected = None if sql else outlook(connection, settings, planned, atomic=atomic)
+        expected = None if sql else outlook(connection, settings, planned, atomic=atomic, measured=True)
         observation = None if observe is None or expected is None else _observe(connection, settings, expected, observe)
     if expected is None:
         render_answers.plan_script(planned)

@@ -15,7 +15,7 @@ from callctl.database import connection as database
 from callctl.database.guarded import Failing, in_transaction
 from callctl.database.lock import STORE_CLASS, at_work
 from callctl.errors import Code, Refused, State, StepFailed
-from callctl.events import Direction, OnEvent, ignore
+from callctl.events import Direction, Expected, OnEvent, ignore
 from callctl.files import read_sql, sql_names
 from callctl.redaction import in_utf8
 
@@ -267,14 +267,19 @@ def record(
     started_at: datetime,
     *,
     adopted: bool = False,
+    expected: Expected | None = None,
 ) -> None:
     """Write the history row of a step and forget its checkpoints, in the caller's transaction.
+
+    ``expected``: the seconds that it was expected to take, kept beside it.
 
     Raises StepFailed if either is not stored so.
     """
     meant = _Step(step, direction, file, sha256, started_at, adopted)
     values = {**asdict(meant), "client": client(), "version": __version__}
     written = connection.execute(read_sql("database/record_step.sql"), values).fetchone()
+    if written and expected is not None:
+        connection.execute(read_sql("database/record_forecast.sql"), {"history_id": written[0], **asdict(expected)})
     forget_checkpoints(connection, step)
     (stored,) = database.select(
         connection, _Recorded, read_sql("database/step_recorded.sql"), {"id": written and written[0], "step": step}

@@ -3,6 +3,7 @@ and to say "not known" of what it cannot tell. May import migration, secrets, st
 """
 
 __all__ = [
+    "calibration",
     "catalog",
     "drift",
     "durations",
@@ -12,4 +13,5 @@ __all__ = [
     "locks",
     "observation",
     "outlook",
+    "rows",
 ]

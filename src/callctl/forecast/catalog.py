@@ -89,7 +89,7 @@ class Trigger:
 
 @dataclass
 class Relation:
-    """A table. ``rows`` and ``size`` (bytes) are those of the statistics; None is not known.
+    """A table. ``rows`` are those of the statistics, None is not known; ``size`` is in bytes, ``pages`` without TOAST.
 
     ``counted``: the rows were counted, not estimated. ``made``: the plan itself makes it, so no client uses it yet.
     """
@@ -98,6 +98,7 @@ class Relation:
     kind: str = "r"
     rows: int | None = None
     size: int = 0
+    pages: int = 0
     index_size: int = 0
     counted: bool = False
     made: bool = False
@@ -141,6 +142,8 @@ class Catalog:
     connection: Connection | None = None
     # What callctl will set before a statement runs, such as callctl.new_tables_row_security.
     settings: dict[str, str] = field(default_factory=dict)
+    # Seconds that may still go by in counting the rows that statements will write.
+    patience: float = 10.0
 
     def relation(self, name: Name) -> Relation | None:
         """The table of this name, if it is there."""
@@ -249,6 +252,7 @@ def read_catalog(connection: Connection, schema: str) -> Catalog:
             row["kind"],
             row["rows"],
             row["bytes"] or 0,
+            row["pages"],
             row["index_bytes"] or 0,
             row_security=row["row_security"],
             ruled=row["ruled"],

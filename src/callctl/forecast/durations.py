@@ -1,13 +1,12 @@
 """The time that work takes: rates with an interval each, and the time that the effects of a statement take by them.
 
-The rates are shipped defaults, wide enough for a slow disk and for a table in memory. They are in one place, so that
-rates measured on a server can take it.
+The shipped rates fit a fast machine and a slow disk. :mod:`callctl.forecast.calibration` narrows them to this server.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from callctl.forecast.locks import Mode
 
@@ -16,46 +15,66 @@ if TYPE_CHECKING:
     from callctl.forecast.effects import Effects
 
 
+Source: TypeAlias = Literal["shipped", "measured", "learned"]
+
+
 @dataclass(frozen=True)
 class Interval:
-    """From ``low`` to ``high`` seconds."""
+    """``expected`` seconds, and from ``low`` to ``high`` in four of five cases."""
 
     low: float = 0.0
+    expected: float = 0.0
     high: float = 0.0
 
     def __add__(self, other: Interval) -> Interval:
-        return Interval(self.low + other.low, self.high + other.high)
+        # The same server is as slow in one as in the other: the ends add up.
+        return Interval(self.low + other.low, self.expected + other.expected, self.high + other.high)
+
+    def __mul__(self, times: float) -> Interval:
+        return Interval(self.low * times, self.expected * times, self.high * times)
+
+    def at_most(self, limit: float) -> Interval:
+        """The same, ended after ``limit`` seconds."""
+        return Interval(min(self.low, limit), min(self.expected, limit), min(self.high, limit))
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Slowest and fastest; bytes or rows a second. ``catalog``: seconds that a change of the catalog alone takes.
+    """Seconds for a byte that is read, for one of a table that is indexed or rewritten, and for a row that is written.
 
-    ``measured``: on this server; otherwise they are shipped defaults.
+    ``statement``: what each statement takes besides; ``batch``: what each one in batches does; ``step``: what the
+    checks and the record at its end do; ``start``: what a run does before its first step; ``schema``:
+    to make callctl's own. ``source``: where they are from.
     """
 
-    read_bytes: tuple[float, float]
-    build_bytes: tuple[float, float]
-    rewrite_bytes: tuple[float, float]
-    write_rows: tuple[float, float]
-    catalog: Interval
+    read_byte: Interval
+    build_byte: Interval
+    rewrite_byte: Interval
+    write_row: Interval
+    statement: Interval
+    batch: Interval
+    step: Interval
     start: Interval
-    measured: bool = False
+    schema: Interval
+    source: Source = "shipped"
 
 
-# The fast ends are those of benchmarks/results/online.json and growth.json (2 CPUs, the tables in memory): CREATE
-# INDEX CONCURRENTLY of a million chatbots in 0.5 s, VALIDATE CONSTRAINT of two million users in 0.3 s, up with batches
-# on two sessions 50,000 to 120,000 rows a second. The slow ends are a tenth to a fiftieth of that: a disk of 50 MB/s,
-# each row on a page of its own. catalog: the holds of benchmarks/results/holds.json, 0.1 to 22 ms, twice that for a
-# busy server. start: what goes by however small the database is (docs/explanation/performance.md, "As the database
-# grows").
+def _around(expected: float, low: float, high: float) -> Interval:
+    return Interval(expected / low, expected, expected * high)
+
+
+# The expected ones are those of `./dev bench forecast` (2 CPUs, the tables in memory). The slow ends are a disk of 50
+# MB/s, and each row on a page of its own; the fast ends are a faster processor.
 DEFAULTS = Rates(
-    read_bytes=(50e6, 2e9),
-    build_bytes=(15e6, 500e6),
-    rewrite_bytes=(15e6, 300e6),
-    write_rows=(4_000, 120_000),
-    catalog=Interval(0.0005, 0.05),
-    start=Interval(0.3, 5.0),
+    read_byte=_around(1 / 1.5e9, 2, 30),
+    build_byte=_around(1 / 450e6, 2, 30),
+    rewrite_byte=_around(1 / 100e6, 3, 7),
+    write_row=_around(25e-6, 3, 10),
+    statement=_around(0.0015, 3, 10),
+    batch=_around(0.010, 3, 10),
+    step=_around(0.020, 2, 10),
+    start=_around(0.8, 2, 10),
+    schema=_around(0.5, 2, 10),
 )
 
 
@@ -63,12 +82,16 @@ DEFAULTS = Rates(
 class Work:
     """The work of a statement. ``rows_read`` and ``rows_written`` (at most) are None if not known.
 
-    ``exact``: the rows were counted. ``bytes_*``: of the tables that are read whole, of which an index is built, that
-    are rewritten. ``held_bytes_read``: as ``bytes_read``, behind a lock that clients wait for.
+    ``rows_estimated``: those that it will write by the rows there are, None if that was not asked. ``batched``: it is
+    sent a few thousand rows at a time. ``exact``: the rows were counted. ``bytes_*``: of the tables that are read
+    whole, of which an index is built, that are rewritten. ``held_bytes_read``: as ``bytes_read``, behind a lock that
+    clients wait for.
     """
 
     rows_read: int | None = 0
     rows_written: int | None = 0
+    rows_estimated: int | None = None
+    batched: bool = False
     exact: bool = True
     bytes_read: int = 0
     held_bytes_read: int = 0
@@ -79,21 +102,36 @@ class Work:
         """The time of all of it; None where the rows are not known."""
         if self.rows_written is None or self.rows_read is None:
             return None
+        rows = self.rows_estimated
+        most = self.rows_written if rows is None else _more(rows)
+        written = Interval(
+            rates.write_row.low * (_fewer(rows) if rows is not None else 0),
+            # Of "at most" nothing is known but the end: half of it is as wrong as any. A statement in one piece writes
+            # the few rows that batches have left.
+            rates.write_row.expected * (rows if rows is not None else self.rows_written / 2 if self.batched else 0),
+            rates.write_row.high * most,
+        )
         return (
-            _at(self.bytes_read, rates.read_bytes)
-            + _at(self.bytes_built, rates.build_bytes)
-            + _at(self.bytes_rewritten, rates.rewrite_bytes)
-            + Interval(0.0, self.rows_written / rates.write_rows[0])
-            + rates.catalog
+            rates.read_byte * self.bytes_read
+            + rates.build_byte * self.bytes_built
+            + rates.rewrite_byte * self.bytes_rewritten
+            + written
+            + (rates.batch if self.batched else rates.statement)
         )
 
     def held(self, rates: Rates) -> Interval:
         """The time of what is done behind a lock that clients wait for, of a statement outside of a transaction."""
-        return _at(self.held_bytes_read, rates.read_bytes) + rates.catalog
+        return rates.read_byte * self.held_bytes_read + rates.statement
 
 
-def _at(size: int, rate: tuple[float, float]) -> Interval:
-    return Interval(size / rate[1], size / rate[0])
+def _fewer(rows: int) -> float:
+    """The fewest rows that an estimate from a sample of pages means."""
+    return rows * 0.8
+
+
+def _more(rows: int) -> float:
+    """The most rows that an estimate from a sample of pages means."""
+    return rows * 1.25
 
 
 def work_of(effects: Effects, catalog: Catalog, walked: Name | None = None) -> Work:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from callctl.database import connection as database
+from callctl.events import Expected, Forecast
+from callctl.forecast import calibration
 from callctl.forecast.catalog import Catalog, Name, Relation, read_catalog
 from callctl.forecast.durations import DEFAULTS, Interval, Rates, Work, work_of
 from callctl.forecast.effects import Effects, effects
 from callctl.forecast.locks import Mode
+from callctl.forecast.rows import Estimate, rows_to_write
 from callctl.migration.run.script import ALONE, grouped, with_repeated
 from callctl.migration.run.transactions import ROWS
 from callctl.migration.steps.numbered import ARCHIVED
@@ -97,7 +100,7 @@ class Transaction:
 class StepOutlook:
     """One step, in the order in which its transactions run. Number 0 is what callctl does before the first step.
 
-    ``file``: it is a file of the operator's, by its number on the command line.
+    ``file``: it is a file of the operator's, by its number on the command line. ``made``: callctl's schema is made.
     """
 
     number: int
@@ -106,6 +109,7 @@ class StepOutlook:
     transactions: tuple[Transaction, ...]
     seconds: Interval | None = None
     file: bool = False
+    made: bool = False
 
     def lines(self) -> Iterator[Line]:
         """Its statements."""
@@ -143,21 +147,43 @@ class Outlook:
     hold_limit: float | None = 0.5
 
 
-def outlook(connection: Connection, settings: Settings, plan: Plan, *, atomic: bool = False) -> Outlook:
-    """Return what the statements of a plan will do here. READ ONLY: locks nothing beyond ACCESS SHARE."""
+def outlook(
+    connection: Connection, settings: Settings, plan: Plan, *, atomic: bool = False, measured: bool = False
+) -> Outlook:
+    """Return what the statements of a plan will do here. READ ONLY: locks nothing beyond ACCESS SHARE.
+
+    ``measured``: the times are by rates measured on this server, and by the runs that callctl's history knows of;
+    otherwise by the shipped ones.
+    """
     rates = DEFAULTS
     with database.read_only(connection):
         catalog = read_catalog(connection, plan.naming.schema)
         catalog.settings["callctl.new_tables_row_security"] = settings.new_tables_row_security
         steps = [_before(plan, catalog)] if plan.steps else []
         for step in plan.steps:
-            transactions = tuple(_transactions(step.statements, catalog, plan))
+            first = step is plan.steps[0]
+            transactions = tuple(_transactions(step.statements, catalog, plan, first=first))
             steps.append(StepOutlook(step.number, step.name, plan.direction, transactions))
+        if measured and steps:
+            read = {name for step in steps for line in step.lines() for name, _ in line.effects.reads}
+            tables = [relation for name in read if (relation := catalog.relation(name)) is not None]
+            taken = calibration.measure(connection, tables)
+            rates = calibration.rates(taken, calibration.learn(connection, plan.direction))
     limit = settings.lock_hold_ms / 1000
     steps = [_timed(step, rates, limit) for step in steps]
     if atomic:
         steps = [steps[0], *_held_to_the_end(steps[1:])] if steps else []
     return _summed(steps, rates, atomic=atomic, lock_timeout=settings.lock_timeout_ms / 1000, hold_limit=limit)
+
+
+def forecast_of(outlook: Outlook) -> Forecast:
+    """The times of an outlook, as a run tells and keeps them."""
+
+    def expected(seconds: Interval) -> Expected:
+        return Expected(seconds.low, seconds.expected, seconds.high, outlook.rates.source)
+
+    steps = {step.number: expected(step.seconds) for step in outlook.steps if step.number and step.seconds is not None}
+    return Forecast(steps, None if outlook.seconds is None else expected(outlook.seconds))
 
 
 def _summed(
@@ -192,9 +218,9 @@ def _timed(step: StepOutlook, rates: Rates, limit: float | None) -> StepOutlook:
     transactions = tuple(_timed_transaction(transaction, rates, limit) for transaction in step.transactions)
     times = [transaction.seconds for transaction in transactions]
     known = [each for each in times if each is not None]
-    return replace(
-        step, transactions=transactions, seconds=sum(known, Interval()) if len(known) == len(times) else None
-    )
+    # A file of the operator's has no checks and no record; what comes before the first step has no record either.
+    own = Interval() if step.file else rates.step if step.number else rates.schema if step.made else Interval()
+    return replace(step, transactions=transactions, seconds=sum(known, own) if len(known) == len(times) else None)
 
 
 def _timed_transaction(transaction: Transaction, rates: Rates, limit: float | None) -> Transaction:
@@ -212,7 +238,7 @@ def _timed_transaction(transaction: Transaction, rates: Rates, limit: float | No
     limited = limit is not None and not any("rewrites" in line.statement.directives for line in transaction.lines)
     hold = sum(behind, Interval())
     if limited and limit is not None:
-        hold = Interval(min(hold.low, limit), min(hold.high, limit))
+        hold = hold.at_most(limit)
     return replace(transaction, seconds=seconds, hold=hold, limited=limited, held_from=first)
 
 
@@ -233,14 +259,19 @@ def _held_to_the_end(steps: Sequence[StepOutlook]) -> list[StepOutlook]:
 
 def _before(plan: Plan, catalog: Catalog) -> StepOutlook:
     """Return what callctl does to its own schema first: it is made, and gets the foreign keys that are missing."""
+    made = catalog.relation(Name("callctl", "history")) is None
     for name in _STORE:
         if catalog.relation(Name("callctl", name)) is None:
             catalog.relations[Name("callctl", name)] = Relation(Name("callctl", name), rows=0, counted=True, made=True)
     statements = [adapt(statement, plan.naming) for statement in load_script("store_keys.sql").statements]
-    return StepOutlook(0, "callctl's own schema", plan.direction, tuple(_transactions(statements, catalog, plan)))
+    return StepOutlook(
+        0, "callctl's own schema", plan.direction, tuple(_transactions(statements, catalog, plan)), made=made
+    )
 
 
-def _transactions(statements: Sequence[Statement], catalog: Catalog, plan: Plan) -> Iterator[Transaction]:
+def _transactions(
+    statements: Sequence[Statement], catalog: Catalog, plan: Plan, *, first: bool = False
+) -> Iterator[Transaction]:
     """The transactions in which ``migration.run.script`` sends these statements.
 
     A batched statement with ``again`` is sent once more in the last transaction of its file, for rows that were written
@@ -263,6 +294,7 @@ def _transactions(statements: Sequence[Statement], catalog: Catalog, plan: Plan)
                     plan,
                     conditional=batched or (few and statement in again),
                     left=not batched and statement in again,
+                    first=first,
                 )
                 for statement in sent
             ),
@@ -271,7 +303,15 @@ def _transactions(statements: Sequence[Statement], catalog: Catalog, plan: Plan)
         )
 
 
-def _line(statement: Statement, catalog: Catalog, plan: Plan, *, conditional: bool = False, left: bool = False) -> Line:
+def _line(
+    statement: Statement,
+    catalog: Catalog,
+    plan: Plan,
+    *,
+    conditional: bool = False,
+    left: bool = False,
+    first: bool = False,
+) -> Line:
     """``left``: a batched statement that is sent again in one piece, for the few rows that were written meanwhile."""
     # In one transaction the directives are gone; the query for DDL is one all the same.
     generated = "generated" in statement.directives or statement.sql.startswith("SELECT ddl FROM callctl.")
@@ -280,11 +320,16 @@ def _line(statement: Statement, catalog: Catalog, plan: Plan, *, conditional: bo
     if "batched" in statement.directives:
         target = batch_query.target(statement, plan.naming.schema)
         walked = Name(target.schema, target.table)
+    estimate = Estimate(0, counted=False) if left else rows_to_write(statement, catalog, plan, first=first)
     done = effects(statement.sql, catalog, generated=generated)
     if statement.check is not None:
         done.words[:] = [f"check: {statement.check.sentence}"]
     work = work_of(done, catalog, walked)
-    work = replace(work, rows_written=0) if left else work
+    if left:
+        work = replace(work, rows_written=0)
+    elif estimate is not None:
+        work = replace(work, rows_estimated=estimate.rows)
+    work = replace(work, batched=conditional and not left)
     concerned = {name for name, mode in done.locks if name.schema != "callctl" or name.name in ARCHIVES}
     weight: Weight = "shown"
     if not done.unknown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,8 +16,18 @@ from callctl.database.guarded import guarded, in_transaction, with_retries
 from callctl.database.lock import at_work
 from callctl.database.pace import Pace
 from callctl.database.store import HistoryRow, Saved
-from callctl.errors import Code, Interrupted, Refused, State
-from callctl.events import Direction, MigrationStarted, Notice, OnEvent, StepFinished, StepStarted, ignore
+from callctl.errors import CallctlError, Code, Interrupted, Refused, State
+from callctl.events import (
+    Direction,
+    Expected,
+    Forecast,
+    MigrationStarted,
+    Notice,
+    OnEvent,
+    StepFinished,
+    StepStarted,
+    ignore,
+)
 from callctl.files import read_sql
 from callctl.migration.checks.preflight import MATTERS, Finding
 from callctl.migration.planning import (
@@ -76,6 +86,9 @@ __all__ = [
 
 # Gets what preflight finds under the migration lock; may refuse, by raising.
 OnFindings: TypeAlias = Callable[[tuple[Finding, ...]], None]
+
+# Tells how long a plan will take, asked under the migration lock before anything is changed.
+OnPlan: TypeAlias = Callable[["Connection", Plan], Forecast]
 
 # A step, its file and the checks of its verify, in the names of this database.
 _Ready: TypeAlias = tuple[Step, Script, tuple[Statement, ...]]
@@ -165,15 +178,19 @@ def take(
     wait: bool = False,
     on_event: OnEvent = ignore,
     on_findings: OnFindings | None = None,
+    forecast: OnPlan | None = None,
 ) -> Migrated:
     """Take the steps that the operator asked for: :func:`up` or :func:`down`, with what they raise.
 
     ``reviewed``: the plan that this wish is from. Raises Refused, with nothing
-    changed, unless everything that it depends on is as it was.
+    changed, unless everything that it depends on is as it was. ``forecast`` tells how long the plan will take: the
+    history keeps it beside each step.
     """
     began = time.monotonic()
     try:
-        return _at_work(settings, wish, reviewed, began, wait=wait, on_event=on_event, on_findings=on_findings)
+        return _at_work(
+            settings, wish, reviewed, began, forecast, wait=wait, on_event=on_event, on_findings=on_findings
+        )
     except KeyboardInterrupt:
         # Before the first step, or after the last: no step is under way.
         raise Interrupted(
@@ -189,6 +206,7 @@ def _at_work(
     wish: Wish,
     reviewed: ReviewedPlan | None,
     began: float,
+    forecast: OnPlan | None,
     *,
     wait: bool,
     on_event: OnEvent,
@@ -215,12 +233,15 @@ def _at_work(
             assert_unchanged(reviewed, plan_as_read(connection, settings, wish, current.naming, ready))
         if not wanted and direction == "up" and store.exists(connection) and _may_write(connection):
             make_ready(connection, settings, current.naming, on_event)  # it may be an older callctl's, or damaged
+        expected: Mapping[int, Expected] = {}
         if wanted:
             _refuse_blocked(connection, settings, current, wanted, wish, on_findings)
         if direction == "down" and current.undropped:
             make_ready(connection, settings, current.naming, on_event)
             _give_up(connection, settings, current, on_event)
         if wanted:
+            if forecast is not None:
+                expected = _expected(connection, settings, wish, current, forecast, on_event)
             # From here on only the end of a step waits for a synchronous standby, and says so.
             connection.execute(read_sql("migration/commit_at_once.sql"))
             make_ready(connection, settings, current.naming, on_event)
@@ -241,7 +262,9 @@ def _at_work(
                 ),
             )
         pace = Pace(settings, connection, on_event)
-        run = transactions.Run(connection, lock, pace, settings, settings.schema, 0, direction, on_event, command(wish))
+        run = transactions.Run(
+            connection, lock, pace, settings, settings.schema, 0, direction, on_event, command(wish), expected=expected
+        )
         taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
@@ -250,6 +273,22 @@ def _at_work(
             _tell_load_tests(connection, on_event)
         waiting = call_models.models(connection, current.naming) if direction == "up" else ()
         return Migrated(direction, tuple(taken), seconds, deferred, kept, notes, waiting)
+
+
+def _expected(
+    connection: Connection, settings: Settings, wish: Wish, current: Status, forecast: OnPlan, on_event: OnEvent
+) -> Mapping[int, Expected]:
+    """The forecast of each step that begins at its beginning. What cannot be forecast stops no run."""
+    import psycopg
+
+    try:
+        told = forecast(connection, plan(connection, settings, wish))
+    except (psycopg.Error, CallctlError) as error:
+        on_event(Notice(f"there is no forecast of this run: {error}"))
+        return {}
+    begun = replace(told, steps={step: told.steps[step] for step in told.steps if step not in current.half_done})
+    on_event(begun)
+    return begun.steps
 
 
 def _tell_load_tests(connection: Connection, on_event: OnEvent) -> None:
@@ -485,7 +524,8 @@ def _take(
     assert row is not None
 
     def record() -> None:
-        store.record(run.connection, step.number, run.direction, script.name, script.sha256, row[0])
+        expected = run.expected.get(step.number)
+        store.record(run.connection, step.number, run.direction, script.name, script.sha256, row[0], expected=expected)
 
     if store.begun_by_another_file(run.connection, step.number, run.direction, script.sha256):
         run.on_event(

@@ -12,6 +12,7 @@ from callctl.errors import CallctlError, Interrupted, LockHeld, Refused
 from callctl.events import (
     BatchFinished,
     Event,
+    Forecast,
     MigrationStarted,
     Notice,
     StatementStarted,
@@ -84,6 +85,7 @@ class RunRecord:
         self.command = command
         self.began_at = datetime.now(UTC)
         self.about: MigrationStarted | None = None
+        self.forecast: Forecast | None = None
         self.findings: tuple[Finding, ...] = ()
         self.steps: list[StepRecord] = []
         self.waits: list[WaitRecord] = []
@@ -100,6 +102,8 @@ class RunRecord:
         match event:
             case MigrationStarted():
                 self.about = event
+            case Forecast():
+                self.forecast = event
             case StepStarted():
                 self._last_statement_ends(now)
                 self._begin(StepRecord(event.step, event.name, now))

@@ -139,6 +139,7 @@ class PlannedLock(TypedDict):
 
 class Seconds(TypedDict):
     low: float
+    expected: float
     high: float
 
 
@@ -157,6 +158,7 @@ class PlannedStatement(TypedDict):
     breaks: Sequence[str]
     rows_read: int | None
     rows_written_at_most: int | None
+    rows_written_estimate: int | None
     rows_counted: bool
     seconds: Seconds | None
     hold_seconds: Seconds | None
@@ -203,7 +205,7 @@ class Forecast(TypedDict):
     lock_hold_seconds: float | None
     disk_bytes: int
     wal_bytes: int
-    measured: bool
+    rates: Literal["shipped", "measured", "learned"]
     atomic: bool
     observed: Observation | None
 
@@ -826,9 +828,10 @@ matters to the platform, `own` for callctl's bookkeeping, `new` for a table that
 only where a row is found; `blocks` says which of the clients' reads and writes wait. `breaks` are the
 columns and tables that code must not name any more. `hold_seconds` is how long clients wait behind the
 transaction; null where they do not. `unknown` says what cannot be told, and why: it is empty where all is
-known. Rows and bytes come from the server's statistics, but where `rows_counted` is true. A time is an
-interval; null is not known. With `forecast.measured` false it comes from shipped rates and not from this
-server. `back` is the command that takes a step back.""",
+known. Rows and bytes come from the server's statistics, but where `rows_counted` is true. A time is what is
+expected and the interval in which four of five runs end; null is not known. `forecast.rates` says where
+that is from: `shipped` rates, rates `measured` on this server, or `learned` from earlier runs, too.
+`back` is the command that takes a step back.""",
     ),
     Document(
         "migrate-plan-files",

@@ -12,6 +12,7 @@ from callctl.render import console as render
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from callctl.events import Expected
     from callctl.forecast.durations import Interval
     from callctl.forecast.observation import Observation, Observed
     from callctl.forecast.outlook import Line, Outlook, StepOutlook, Transaction
@@ -194,7 +195,9 @@ def _rows(line: Line) -> list[str]:
         apart = work.bytes_read and strongest and strongest[0].blocks_writes and not work.held_bytes_read
         behind = ", for which no client waits" if apart else ""
         facts.append(f"reads {about}{render.counted(work.rows_read, 'row')}{behind}")
-    if work.rows_written:
+    if work.rows_estimated is not None and work.batched:
+        facts.append(f"writes about {work.rows_estimated:,}, in batches")
+    elif work.rows_written:
         facts.append(f"writes at most {about}{work.rows_written:,}" + (", in batches" if line.conditional else ""))
     return facts
 
@@ -215,9 +218,10 @@ def _folded(step: StepOutlook) -> None:
 
 
 def _summary(outlook: Outlook) -> None:
-    total = span(outlook.seconds) if outlook.seconds is not None else "not known: a table was never analyzed"
-    measured = "" if outlook.rates.measured else " (shipped rates; not measured on this server)"
-    _item("total", "strong", f"{total}{measured}", 10)
+    total = "not known: a table was never analyzed"
+    if outlook.seconds is not None:
+        total = f"{about(outlook.seconds)}, by {RATES[outlook.rates.source]}"
+    _item("total", "strong", total, 10)
     if outlook.longest is None:
         _item("wait", "strong", "no client waits for a lock that is held", 10)
     else:
@@ -238,7 +242,24 @@ def _summary(outlook: Outlook) -> None:
         _item("not known", "error", text, 10)
 
 
-def span(interval: Interval) -> str:
+RATES = {
+    "shipped": "shipped rates, not measured on this server",
+    "measured": "rates measured on this server",
+    "learned": "rates measured on this server, and earlier runs",
+}
+"""Where the times of a forecast are from."""
+
+
+def about(seconds: Interval | Expected) -> str:
+    """'3 s (2 to 5 s in 4 of 5 runs)': what is expected, and the ends."""
+    return f"{_seconds_or_minutes(seconds.expected)} ({span(seconds)} in 4 of 5 runs)"
+
+
+def _seconds_or_minutes(seconds: float) -> str:
+    return " ".join(_one(seconds))
+
+
+def span(interval: Interval | Expected) -> str:
     """'1 to 50 ms', '9 ms to 3 s', '2 to 40 min'; '<1 ms' of what is shorter."""
     (low, unit), (high, of_high) = _one(interval.low), _one(interval.high)
     if (low, unit) == (high, of_high):
@@ -280,7 +301,7 @@ def forecast_document(outlook: Outlook, observation: Observation | None = None) 
         "lock_hold_seconds": outlook.hold_limit,
         "disk_bytes": outlook.disk_bytes,
         "wal_bytes": outlook.wal_bytes,
-        "measured": outlook.rates.measured,
+        "rates": outlook.rates.source,
         "atomic": outlook.atomic,
         "observed": None if observation is None else _observation_document(observation),
     }
@@ -341,6 +362,7 @@ def _statement(number: int, transaction: Transaction, line: Line, outlook: Outlo
         "breaks": [f"{name.name}.{column}" if column else name.name for name, column in effects.drops],
         "rows_read": work.rows_read,
         "rows_written_at_most": work.rows_written,
+        "rows_written_estimate": work.rows_estimated,
         "rows_counted": work.exact,
         "seconds": interval(work.seconds(outlook.rates)),
         "hold_seconds": interval(transaction.hold),
@@ -364,4 +386,8 @@ def interval(interval: Interval | None) -> documents.Seconds | None:
 
 
 def _required(interval: Interval) -> documents.Seconds:
-    return {"low": round(interval.low, 4), "high": round(interval.high, 4)}
+    return {
+        "low": round(interval.low, 4),
+        "expected": round(interval.expected, 4),
+        "high": round(interval.high, 4),
+    }

@@ -14,6 +14,8 @@ from callctl.events import (
     BackupProgress,
     BatchFinished,
     Event,
+    Expected,
+    Forecast,
     IndexProgress,
     LoadProgress,
     Notice,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 5.0
 # An attempt and the pause behind it take no longer: who has not said by then that it waits does so no more.
 STILL_SECONDS = 3.0
+# Seconds: how long a run takes that is over sooner, nobody has to be told.
+WORTH_SAYING = 5.0
 STEPS = len(all_steps())
 
 
@@ -83,6 +87,8 @@ class PlainLines:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case Forecast(total=Expected() as total) if total.expected >= WORTH_SAYING:
+                self._say(_forecast(total))
             case StepStarted():
                 self._say(f"step {event.step} of {STEPS} {event.direction}: {event.name}")
             case StepFinished():
@@ -151,6 +157,8 @@ class LiveLine:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case Forecast(total=Expected() as total) if total.expected >= WORTH_SAYING:
+                self._above("[cyan]time[/] ", _forecast(total))
             case StepStarted():
                 self._title = f"step {event.step} of {STEPS} {event.name}"
                 self._began = time.monotonic()
@@ -213,6 +221,12 @@ class LiveLine:
         from rich.markup import escape
 
         self.console.print(f"{label}  {escape(redact(text))}")
+
+
+def _forecast(total: Expected) -> str:
+    from callctl.render.forecast import RATES, about
+
+    return f"expected to take {about(total)}, by {RATES[total.rates]}"
 
 
 def _batch(event: BatchFinished) -> str:

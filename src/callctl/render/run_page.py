@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from callctl import __version__
 from callctl.migration.run_record import RunRecord, StepRecord
 from callctl.render import console as render
 from callctl.render import pages
+from callctl.render.forecast import RATES, about
 from callctl.render.pages import AMBER, BAD, GOOD, QUIET
 
 LEFT, RIGHT, WIDTH, ROW = 230, 100, 650, 22
@@ -27,6 +29,7 @@ def write(record: RunRecord) -> str:
         facts=_facts(record),
         chart=_chart(record) if record.steps else None,
         partly=_partly,
+        expected=partial(_expected, record),
         levels=_LEVELS,
         findings=[finding for level in _LEVELS for finding in record.findings if finding.level == level],
     )
@@ -74,6 +77,12 @@ def _sentences(record: RunRecord) -> Iterator[str]:
         )
 
 
+def _expected(record: RunRecord, step: StepRecord) -> str:
+    """Behind the time that a step took: what was expected of it, if there was a forecast."""
+    told = record.forecast.steps.get(step.number) if record.forecast else None
+    return f" ({about(told)} expected)" if told is not None else ""
+
+
 def _partly(step: StepRecord) -> str:
     rows, batches = (
         render.counted(step.batched_rows, "row"),
@@ -90,17 +99,20 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
             ("ended", f"{ended.isoformat(sep=' ', timespec='seconds')}, exit code {record.exit_code}"),
             ("took", f"{record.seconds - record.waited:.1f} s of work and {record.waited:.1f} s of waiting for others"),
         ]
+    if record.forecast is not None and record.forecast.total is not None:
+        total = record.forecast.total
+        facts.append(("expected", f"{about(total)}, by {RATES[total.rates]}; no wait for others is in it"))
     facts.append(("callctl", __version__))
     if record.command:
         facts.append(("command", record.command))
     if record.about is not None:
-        about = record.about
-        names = ", ".join(f"{table}.{documented} is {here}" for table, documented, here in about.names if table)
+        run = record.about
+        names = ", ".join(f"{table}.{documented} is {here}" for table, documented, here in run.names if table)
         facts += [
-            ("database", f"{about.database} on {about.server}, schema {about.schema}, as {about.role}"),
-            ("PostgreSQL", about.postgresql),
-            ("run by", about.client),
-            ("way", "all steps in one transaction" if about.atomic else "a transaction at a time, with clients online"),
+            ("database", f"{run.database} on {run.server}, schema {run.schema}, as {run.role}"),
+            ("PostgreSQL", run.postgresql),
+            ("run by", run.client),
+            ("way", "all steps in one transaction" if run.atomic else "a transaction at a time, with clients online"),
             ("names", names or "as the specification has them"),
         ]
     return facts

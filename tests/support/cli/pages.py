@@ -35,6 +35,12 @@ _MOVING = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:?\d\d|Z)"), "<time>"),
     (re.compile(r"host=[^ &]*/callctl-\w+"), "host=<sockets>"),
     (re.compile(r"\bon [^ ]*/callctl-\w+:\d+"), "on <sockets>"),
+    # The times of a forecast: an interval, one that is a single value, and what is expected of a run.
+    (re.compile(r"<?\b\d+(\.\d+)?( (ms|s|min))? to \d+(\.\d+)? (ms|s|min)\b"), "<interval>"),
+    (re.compile(r"(?<=wait )<?\d+(\.\d+)? (ms|s|min)\b"), "<interval>"),
+    (re.compile(r"(?<=longest )<?\d+(\.\d+)? (ms|s|min)\b"), "<interval>"),
+    (re.compile(r"(?<=; )<?\d+(\.\d+)? (ms|s|min)(?=;|$)"), "<interval>"),
+    (re.compile(r"\b\d+(\.\d+)? (ms|s|min) \(<interval> in 4 of 5 runs\)"), "<expected>"),
     (re.compile(r"\b\d+\.\d+ s\b"), "<seconds> s"),
     (re.compile(r"(?<![\w.])\d+\.\d\d(?![\w.])"), "<seconds>"),
     (re.compile(r"\b\d+ [kM]B\b"), "<size>"),

@@ -174,13 +174,13 @@ def expected() -> Outlook:
         ["create index"], ["build index i"], {(chatbots, Mode.SHARE_UPDATE_EXCLUSIVE): True}, unknown=["why"]
     )
     work = Work(rows_read=1200, exact=False, bytes_built=10**9)
-    hold = Interval(0.0005, 0.25)
+    hold = Interval(0.0005, 0.01, 0.25)
     transactions = (
         Transaction(lines, seconds=hold, hold=hold, held_from=0),
         Transaction((Line(index, build, work, "shown"),), alone=True),
     )
-    step = StepOutlook(4, "x", "up", transactions, Interval(0.2, 90))
-    return Outlook((step,), seconds=Interval(0.5, 1000), longest=(hold, 4), disk_bytes=5_000_000)
+    step = StepOutlook(4, "x", "up", transactions, Interval(0.2, 20, 90))
+    return Outlook((step,), seconds=Interval(0.5, 30, 1000), longest=(hold, 4), disk_bytes=5_000_000)
 
 
 def test_a_plan_in_a_pipe_is_a_line_a_statement(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,9 +189,9 @@ def test_a_plan_in_a_pipe_is_a_line_a_statement(capsys: pytest.CaptureFixture[st
     assert captured.out == (
         "step 4 up  x; 200 ms to 90 s; back: callctl migrate down --to 3\n"
         "  all wait     set settings of chatbots: ACCESS EXCLUSIVE on chatbots; reads and writes wait <1 to 250 ms\n"
-        "  not known    build index i: why; SHARE UPDATE EXCLUSIVE on chatbots; reads about 1,200 rows; 2 to 67 s\n"
+        "  not known    build index i: why; SHARE UPDATE EXCLUSIVE on chatbots; reads about 1,200 rows; 1.1 to 67 s\n"
         "  no wait      1 statement of callctl's bookkeeping (--all)\n"
-        "total     500 ms to 17 min (shipped rates; not measured on this server)\n"
+        "total     30 s (500 ms to 17 min in 4 of 5 runs), by shipped rates, not measured on this server\n"
         "wait      longest <1 to 250 ms, step 4; and up to 50 ms behind each attempt to get a lock (lock_timeout)\n"
         "disk      at most 5.0 MB more, and 0 kB of WAL (estimates)\n"
         "not known 1 statement: what is locked is not known before it runs\n"
@@ -233,15 +233,16 @@ def test_a_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "breaks": [],
         "rows_read": 1200,
         "rows_written_at_most": 0,
+        "rows_written_estimate": None,
         "rows_counted": False,
-        "seconds": {"low": 2.0005, "high": 66.7167},
+        "seconds": {"low": 1.1116, "expected": 2.2237, "high": 66.6817},
         "hold_seconds": None,
         "unknown": ["why"],
         "hazards": [],
     }
     assert step["statements"][0]["locks"][0]["blocks"] == ["reads", "writes"]
-    assert found["forecast"]["longest_wait"] == {"step": 4, "seconds": {"low": 0.0005, "high": 0.25}}
-    assert found["forecast"]["measured"] is False
+    assert found["forecast"]["longest_wait"] == {"step": 4, "seconds": {"low": 0.0005, "expected": 0.01, "high": 0.25}}
+    assert found["forecast"]["rates"] == "shipped"
 
 
 def test_nothing_to_plan_prints_no_result(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.guarded import guarded, with_retries
 from callctl.errors import State
-from callctl.events import Direction, Notice, OnEvent, Waiting
+from callctl.events import Direction, Expected, Notice, OnEvent, Waiting
 from callctl.files import read_sql
 from callctl.statements.script import Statement
 
@@ -46,6 +46,8 @@ class Run:
     on_event: OnEvent
     # What the operator runs to resume it.
     command: str = ""
+    # How long each step was expected to take.
+    expected: Mapping[int, Expected] = field(default_factory=dict)
     # The process of the run's own session, where this one works beside it.
     beside: int | None = None
 
