@@ -88,9 +88,10 @@ def rates(measured: Measured, learned: float | None = None) -> Rates:
 def learn(connection: Connection, direction: Direction) -> float | None:
     """Return how much longer the latest runs in this direction took than was expected; None if there was none.
 
-    By the steps of which callctl kept a forecast; those under ``SHORTEST`` seconds are left out.
+    By the steps of which callctl kept a forecast, if this role may read them; those under ``SHORTEST`` seconds are left
+    out.
     """
-    if not database.relation_exists(connection, "callctl", "forecast"):
+    if not database.value(connection, read_sql("forecast/may_learn.sql")):
         return None
     values = {"direction": direction, "runs": RUNS, "shortest": SHORTEST, "prior": PRIOR}
     factor = database.value(connection, read_sql("forecast/learned.sql"), values)
@@ -108,21 +109,24 @@ def _read(connection: Connection, tables: Iterable[Relation]) -> float | None:
     bytes_read, seconds = 0, 0.0
     block = database.value(connection, "SELECT current_setting('block_size')::integer")
     for table in sorted(tables, key=lambda table: -table.pages):
-        if table.pages * block < SMALLEST_BYTES or not table.readable or table.kind not in ("r", "m"):
+        if (
+            seconds >= READ_SECONDS
+            or table.pages * block < SMALLEST_BYTES
+            or not table.readable
+            or table.kind not in ("r", "m")
+        ):
             continue
         pages = min(table.pages, READ_BYTES // block)
         began = time.perf_counter()
         if not _read_beginning(connection, table, pages, READ_SECONDS - seconds):
-            break
+            continue
         seconds += time.perf_counter() - began
         bytes_read += pages * block
-        if seconds >= READ_SECONDS:
-            break
     return bytes_read / seconds if seconds else None
 
 
 def _read_beginning(connection: Connection, table: Relation, pages: int, seconds: float) -> bool:
-    """Read the first ``pages`` pages. False if that took too long."""
+    """Read the first ``pages`` pages. False if that took too long, or somebody has locked the table."""
     import psycopg
 
     # Before PostgreSQL 14 a condition on ctid reads all of a table; pages by chance are no slower from memory.
@@ -134,6 +138,6 @@ def _read_beginning(connection: Connection, table: Relation, pages: int, seconds
         with connection.transaction(force_rollback=True):
             connection.execute("SELECT set_config('statement_timeout', %s, true)", (timeout,))
             connection.execute(query.encode()).fetchall()
-    except psycopg.errors.QueryCanceled:
+    except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):
         return False
     return True

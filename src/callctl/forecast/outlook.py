@@ -31,6 +31,8 @@ ARCHIVES = frozenset(ARCHIVED.values())
 """The platform's tables that callctl's schema may hold."""
 # A row that is written again, with its entries in the indexes and what is saved of it (sql/preflight/table-sizes.sql).
 ROW_BYTES = 270
+# Milliseconds that a question waits for a lock on a table.
+LOCK_MS = 50
 # callctl's own tables that statements of a step write to, or that refer to the platform's.
 _STORE = (
     *(naming.VALUES[1], "inheritance_breach", naming.ROWS[1], "made", "definition", "history", "checkpoint", "proof"),
@@ -157,6 +159,7 @@ def outlook(
     """
     rates = DEFAULTS
     with database.read_only(connection):
+        _wait_for_nobody(connection)
         catalog = read_catalog(connection, plan.naming.schema)
         catalog.settings["callctl.new_tables_row_security"] = settings.new_tables_row_security
         steps = [_before(plan, catalog)] if plan.steps else []
@@ -174,6 +177,11 @@ def outlook(
     if atomic:
         steps = [steps[0], *_held_to_the_end(steps[1:])] if steps else []
     return _summed(steps, rates, atomic=atomic, lock_timeout=settings.lock_timeout_ms / 1000, hold_limit=limit)
+
+
+def _wait_for_nobody(connection: Connection) -> None:
+    """A table that somebody has locked is not waited for: what is asked of its rows is not known then."""
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(LOCK_MS),))
 
 
 def forecast_of(outlook: Outlook) -> Forecast:
@@ -353,6 +361,7 @@ def outlook_of_files(
     """
     rates = DEFAULTS
     with database.read_only(connection):
+        _wait_for_nobody(connection)
         catalog = read_catalog(connection, schema)
         steps = []
         for number, script in enumerate(scripts, 1):

@@ -161,3 +161,14 @@ def test_measuring_reads_only(documented: str) -> None:
             measured = calibration.measure(db, tables)
     assert measured.processor > 0
     assert measured.read
+
+
+def test_what_somebody_locks_is_not_waited_for(documented: str) -> None:
+    settings = Settings(database_url=documented)
+    with connect(documented) as holder, connect(documented) as db:
+        holder.execute("BEGIN; LOCK TABLE chatapp.chatbots, chatapp.users IN ACCESS EXCLUSIVE MODE")
+        holder.execute("LOCK TABLE chatapp.chatbot_packages IN ACCESS EXCLUSIVE MODE")
+        db.execute("SET lock_timeout = '60s'; SET statement_timeout = '10s'")
+        look = outlook(db, settings, migrate.plan(db, settings, Wish("up")), measured=True)
+        batched = [line.work for step in look.steps for line in step.lines() if line.work.batched]
+        assert None in {work.rows_estimated for work in batched}
