@@ -20,8 +20,6 @@ from callctl.migration.run_record import RunRecord
 if TYPE_CHECKING:
     from callctl.database.connection import Connection
 
-pytestmark = pytest.mark.one_server
-
 # Rows that break the rule of inheritance are estimated by their types alone: some are deleted, or say so already.
 ABOUT = ("steps/06_drop_chatbot_type/after_up.sql",)
 KEPT = (
