@@ -1,7 +1,7 @@
 -- The tables of this database with their sizes: what the forecast of a plan goes by. Catalog only; no row is read.
 -- A table that was never analyzed has reltuples -1, or before PostgreSQL 14 no page counted. Of one that has grown or shrunk since,
 -- the rows of a page are taken to be as many as then: as the planner does.
--- To ask for a size takes a lock: of a table that somebody locks against reading, or waits to, the size is that of the statistics.
+-- To ask for a size takes a lock: of a table that another session locks against reading, or waits to, the size is that of the statistics.
 WITH locked AS (
   SELECT l.relation FROM pg_locks AS l
   WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock'

@@ -126,7 +126,7 @@ def _read(connection: Connection, tables: Iterable[Relation]) -> float | None:
 
 
 def _read_beginning(connection: Connection, table: Relation, pages: int, seconds: float) -> bool:
-    """Read the first ``pages`` pages. False if that took too long, or somebody has locked the table."""
+    """Read the first ``pages`` pages. False if that took too long, or another session has locked the table."""
     import psycopg
 
     # Before PostgreSQL 14 a condition on ctid reads all of a table; pages by chance are no slower from memory.

@@ -180,7 +180,7 @@ def outlook(
 
 
 def _wait_for_nobody(connection: Connection) -> None:
-    """A table that somebody has locked is not waited for: what is asked of its rows is not known then."""
+    """A table that another session has locked is not waited for: what is asked of its rows is not known then."""
     connection.execute("SELECT set_config('lock_timeout', %s, true)", (str(LOCK_MS),))
 
 
@@ -237,12 +237,14 @@ def _timed_transaction(transaction: Transaction, rates: Rates, limit: float | No
     seconds = sum(known, Interval()) if len(known) == len(times) else None
     if not transaction.blocked:
         return replace(transaction, seconds=seconds)
+    # How long a lock is held was not compared with a forecast: a busy server may take its time over any statement.
+    holding = replace(rates, statement=DEFAULTS.statement)
     if transaction.alone:
-        return replace(transaction, seconds=seconds, hold=transaction.lines[0].work.held(rates), held_from=0)
+        return replace(transaction, seconds=seconds, hold=transaction.lines[0].work.held(holding), held_from=0)
     first = next(
         i for i, line in enumerate(transaction.lines) if any(mode.blocks_writes for _, mode in line.effects.locks)
     )
-    behind = [each for each in times[first:] if each is not None]
+    behind = [each for line in transaction.lines[first:] if (each := line.work.seconds(holding)) is not None]
     limited = limit is not None and not any("rewrites" in line.statement.directives for line in transaction.lines)
     hold = sum(behind, Interval())
     if limited and limit is not None:

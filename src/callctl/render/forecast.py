@@ -196,7 +196,7 @@ def _rows(line: Line) -> list[str]:
         behind = ", for which no client waits" if apart else ""
         facts.append(f"reads {about}{render.counted(work.rows_read, 'row')}{behind}")
     if work.rows_estimated is not None and work.batched:
-        facts.append(f"writes about {work.rows_estimated:,}, in batches")
+        facts.append(f"writes about {work.rows_estimated:,}, in batches" if work.rows_estimated else "no row to write")
     elif work.rows_written:
         facts.append(f"writes at most {about}{work.rows_written:,}" + (", in batches" if line.conditional else ""))
     return facts

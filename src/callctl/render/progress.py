@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 5.0
 # An attempt and the pause behind it take no longer: who has not said by then that it waits does so no more.
 STILL_SECONDS = 3.0
-# Seconds: how long a run takes that is over sooner, nobody has to be told.
+# Seconds: the forecast of a shorter run is not worth a line.
 WORTH_SAYING = 5.0
 STEPS = len(all_steps())
 
