@@ -56,7 +56,7 @@ def test_generated_pages_are_fresh() -> None:
 
 
 def test_a_stale_page_is_found(tmp_path: Path) -> None:
-    for name in ("verify.md", "faults.md", "locks.md", "mutants.md", "architecture.md"):
+    for name in ("verify.md", "faults.md", "locks.md", "forecast.md", "mutants.md", "architecture.md"):
         shutil.copy(DOCS / "explanation" / name, tmp_path)
     shutil.copy(DOCS / "reference" / "measurements.md", tmp_path)
     code = (

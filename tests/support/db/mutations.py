@@ -175,6 +175,7 @@ _OTHER_TYPE = {
     "integer": "bigint",
     "bigint": "integer",
     "numeric": "text",
+    "double precision": "numeric",
     "text[]": "varchar[]",
 }
 
@@ -254,6 +255,7 @@ def _columns(
             "integer": "7",
             "bigint": "7",
             "numeric": "7",
+            "double precision": "7",
             "text[]": "'{x}'",
             "uuid": "'00000000-0000-0000-0000-000000000000'",
         }.get(
