@@ -150,6 +150,22 @@ class LoadProgress:
 
 
 @dataclass(frozen=True)
+class RehearsalProgress:
+    """Where a rehearsal is: a ``stage``, ``position`` of ``stages``; ``done`` of ``total`` rows where it counts them.
+
+    ``seconds_left`` is what the rest would take at the pace so far.
+    """
+
+    stage: str
+    position: int
+    stages: int
+    what: str
+    done: int
+    total: int
+    seconds_left: float
+
+
+@dataclass(frozen=True)
 class Holder:
     """A session that holds a lock: ``age`` is that of its transaction, as PostgreSQL prints an interval."""
 
@@ -191,6 +207,7 @@ Event: TypeAlias = (
     | ScanProgress
     | BackupProgress
     | LoadProgress
+    | RehearsalProgress
     | Waiting
     | Notice
 )

@@ -5,5 +5,8 @@ down and up again. Promises to read only, and that no value of a row leaves the 
 __all__ = [
     "building",
     "filling",
+    "lock_samples",
+    "rehearse",
+    "stages",
     "survey",
 ]

@@ -18,6 +18,7 @@ from callctl.events import (
     LoadProgress,
     Notice,
     OnEvent,
+    RehearsalProgress,
     RotationProgress,
     ScanProgress,
     StatementStarted,
@@ -99,6 +100,8 @@ class PlainLines:
                 self._say(_backup(event))
             case LoadProgress() if self._is_time():
                 self._say(_load(event))
+            case RehearsalProgress() if event.done == 0 or self._is_time():
+                self._say(f"stage {event.position} of {event.stages}: {_rehearsal(event)}")
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
@@ -169,6 +172,9 @@ class LiveLine:
                 self._show(_backup(event), event.done, event.total)
             case LoadProgress():
                 self._show(_load(event), round(event.seconds), round(event.seconds + event.seconds_left))
+            case RehearsalProgress():
+                self._title = f"stage {event.position} of {event.stages}"
+                self._show(_rehearsal(event), event.done, event.total)
             case Waiting():
                 self._waiting = event, time.monotonic()
             case StepFinished():
@@ -254,6 +260,12 @@ def _backup(event: BackupProgress) -> str:
 
 def _load(event: LoadProgress) -> str:
     return f"{event.calls:,} calls completed, {event.seconds_left:.0f} s left"
+
+
+def _rehearsal(event: RehearsalProgress) -> str:
+    share = f", {event.done:,} of {event.total:,} rows" if event.total else ""
+    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
+    return f"{event.stage}: {event.what}{share}{remaining}"
 
 
 def _index(event: IndexProgress) -> str:

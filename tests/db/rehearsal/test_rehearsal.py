@@ -1,0 +1,168 @@
+"""A whole rehearsal: what holds, what does not, and that no value of the target is anywhere in it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from tests.conftest import connect
+from tests.support.db import snapshot
+from tests.support.steps import ALL
+
+from callctl.config.settings import Settings
+from callctl.events import Event, RehearsalProgress
+from callctl.rehearsal.rehearse import Options, Rehearsal, rehearsed
+from callctl.rehearsal.stages import Stage
+from callctl.sandbox.lifecycle import connect as connect_own
+
+CANARY = "canary7361"
+STAGES = [
+    "schema", "rows", "preflight", "up to step 4", "both applications", "up", "verify", "new application", "down",
+    "identity", "up again", "locks",
+]  # fmt: skip
+
+
+def rehearse(url: str, rows: int = 120, **options: bool) -> tuple[Rehearsal, list[Event]]:
+    events: list[Event] = []
+    with rehearsed(Settings(database_url=url), Options(rows, **options)) as play:
+        return play(events.append), events
+
+
+def by_name(rehearsal: Rehearsal) -> dict[str, Stage]:
+    return {stage.name: stage for stage in rehearsal.stages}
+
+
+def plant(url: str) -> None:
+    """Put the canary into every value that may hold any text, as a key and as a value of JSON, and into pg_stats."""
+    with connect(url) as db:
+        columns = db.execute(
+            "SELECT table_name, column_name, udt_name, coalesce(character_maximum_length, 200)"
+            " FROM information_schema.columns"
+            " WHERE table_schema = 'chatapp' AND udt_name IN ('text', 'varchar', 'jsonb')"
+        ).fetchall()
+        db.execute("SET session_replication_role = replica")
+        for table, column, kind, longest in columns:
+            value = f"left('{CANARY}' || id, {longest})"
+            if kind == "jsonb":
+                value = f"{column} || jsonb_build_object('{CANARY}', 1, 'x', '{CANARY}')"
+            condition = f" WHERE jsonb_typeof({column}) = 'object'" if kind == "jsonb" else ""
+            db.execute(f"UPDATE chatapp.{table} SET {column} = {value}{condition}".encode())
+        db.execute("ANALYZE")
+
+
+def found(url: str) -> list[str]:
+    """The tables with the canary in a row, and pg_stats if it has it."""
+    with connect_own(url) as db:
+        tables = db.execute(
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n"
+            " ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname !~ '^(pg_toast|pg_temp|information)'"
+        ).fetchall()
+        return [
+            name
+            for (name,) in tables
+            if db.execute(
+                f"SELECT EXISTS (SELECT FROM {name} AS t WHERE t::text LIKE '%{CANARY}%')".encode()
+            ).fetchall()[0][0]
+        ]
+
+
+def test_both_baselines_hold_and_no_value_of_the_target_is_in_it(baseline: str) -> None:
+    plant(baseline)
+    assert {"chatapp.chatbots", "chatapp.companies", "chatapp.messages", "pg_catalog.pg_statistic"} <= set(
+        found(baseline)
+    )
+    with connect(baseline) as db:
+        before = snapshot.take(db)
+    events: list[Event] = []
+    with rehearsed(Settings(database_url=baseline), Options(120, truncate_avatars=True)) as play:
+        result = play(events.append)
+        assert found(result.url) == []
+    assert [stage.name for stage in result.stages] == STAGES
+    assert [(stage.name, stage.what) for stage in result.stages if stage.result != "held"] == []
+    assert result.held
+    with connect(baseline) as db:
+        snapshot.assert_same(before, snapshot.take(db))
+    assert CANARY not in str(events) + str(result)
+    steps = [(step.direction, step.number) for step in result.steps]
+    assert steps == [*(("up", n) for n in ALL), *(("down", n) for n in reversed(ALL))]
+    assert any(step.rows for step in result.steps if step.number == 12)
+    assert all(step.bytes > 0 for step in result.steps if step.number == 6 and step.direction == "up")
+    told = [event for event in events if isinstance(event, RehearsalProgress)]
+    assert list(dict.fromkeys(event.stage for event in told)) == STAGES
+    assert {(lock.direction, lock.table) for lock in result.locks if lock.told} >= {
+        ("up", "chatbots"), ("up", "users"), ("down", "chatbots"), ("down", "calls"),
+    }  # fmt: skip
+
+
+def test_the_drops_can_be_deferred(documented: str) -> None:
+    result, _ = rehearse(documented, defer_drops=True)
+    assert result.held
+    assert {5, 6}.isdisjoint({step.number for step in result.steps})
+
+
+def test_a_trigger_of_the_platform_that_refuses_does_not_hold(documented: str) -> None:
+    with connect(documented) as db:
+        db.execute(
+            "CREATE FUNCTION chatapp.no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no'; END$$"
+        )
+        db.execute("CREATE TRIGGER no BEFORE UPDATE ON chatapp.chatbots FOR EACH ROW EXECUTE FUNCTION chatapp.no()")
+    result, _ = rehearse(documented)
+    assert not result.held
+    stages = by_name(result)
+    assert stages["up to step 4"].result == "did not hold"
+    assert "step 4" in stages["up to step 4"].what
+    assert {stages[name].result for name in STAGES[4:]} == {"not rehearsed"}
+    assert stages["down"].what == "up to step 4 did not hold"
+
+
+def test_a_trigger_that_changes_what_the_application_writes_does_not_hold(documented: str) -> None:
+    """It writes the type after callctl's trigger: the other form does not follow."""
+    with connect(documented) as db:
+        db.execute(
+            "CREATE FUNCTION chatapp.odd() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN IF NEW.chatbottype = 'call' THEN NEW.chatbottype := 'chat'; END IF; RETURN NEW; END$$"
+        )
+        db.execute("CREATE TRIGGER zz BEFORE INSERT ON chatapp.chatbots FOR EACH ROW EXECUTE FUNCTION chatapp.odd()")
+    result, _ = rehearse(documented)
+    stages = by_name(result)
+    assert stages["preflight"].result == "held"
+    assert stages["both applications"].result == "did not hold"
+    assert stages["both applications"].what == "chatbots: INSERT of type call: the other form did not follow"
+
+
+def test_a_blocker_of_preflight_does_not_hold(documented: str) -> None:
+    with connect(documented) as db:
+        db.execute("CREATE VIEW chatapp.kinds AS SELECT chatbottype FROM chatapp.chatbots")
+        db.execute("CREATE TABLE chatapp.calls (id integer)")
+    result, _ = rehearse(documented)
+    preflight = by_name(result)["preflight"]
+    assert preflight.result == "did not hold"
+    assert any("chatapp.calls" in line for line in preflight.details), preflight
+    assert preflight.hint
+
+
+def test_the_locks_stage_notices_a_lock_that_was_not_told(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callctl.rehearsal.stages.told_by", lambda outlook: {})
+    result, _ = rehearse(documented)
+    locks = by_name(result)["locks"]
+    assert locks.result == "did not hold"
+    assert any(line.endswith("ACCESS EXCLUSIVE seen, none told") for line in locks.details)
+
+
+def test_the_address_of_the_target_does_not_lead_the_rehearsal_there(
+    documented: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What libpq takes from the environment is the target's; afterwards it is there again."""
+    with connect(documented) as db:
+        info, dbname = db.info, db.info.dbname
+        for name, value in (("PGHOST", info.host), ("PGPORT", str(info.port)), ("PGDATABASE", dbname)):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PGUSER", info.user)
+        monkeypatch.setenv("PGOPTIONS", "-c search_path=nowhere")
+        before = snapshot.take(db)
+    with rehearsed(Settings(), Options(50)) as play:
+        assert "PGHOST" not in os.environ
+        assert play(lambda event: None).held
+    assert os.environ["PGDATABASE"] == dbname
+    with connect(documented) as db:
+        snapshot.assert_same(before, snapshot.take(db))
