@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.conftest import connect
+from tests.support import processes
 from tests.support.db import snapshot
 from tests.support.steps import ALL
 
 from callctl.config.settings import Settings
+from callctl.errors import Code, Interrupted
 from callctl.events import Event, RehearsalProgress
 from callctl.rehearsal.rehearse import Options, Rehearsal, rehearsed
 from callctl.rehearsal.stages import Stage
+from callctl.render import rehearsal as render
 from callctl.sandbox.lifecycle import connect as connect_own
 
 CANARY = "canary7361"
@@ -82,7 +90,9 @@ def test_both_baselines_hold_and_no_value_of_the_target_is_in_it(baseline: str) 
     assert result.held
     with connect(baseline) as db:
         snapshot.assert_same(before, snapshot.take(db))
-    assert CANARY not in str(events) + str(result)
+    # Nothing that is printed has it, either.
+    texts = [render.page(result, None, "callctl"), str(render.document(result)), str(events), str(result)]
+    assert not any(CANARY in text for text in texts)
     steps = [(step.direction, step.number) for step in result.steps]
     assert steps == [*(("up", n) for n in ALL), *(("down", n) for n in reversed(ALL))]
     assert any(step.rows for step in result.steps if step.number == 12)
@@ -166,3 +176,99 @@ def test_the_address_of_the_target_does_not_lead_the_rehearsal_there(
     assert os.environ["PGDATABASE"] == dbname
     with connect(documented) as db:
         snapshot.assert_same(before, snapshot.take(db))
+
+
+# ---- the command ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory for temporary files with a path that is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def servers(place: Path) -> list[str]:
+    """The command lines of servers on a data directory below ``place``."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(place) in line and "postgres" in line:
+            lines.append(line)
+    return lines
+
+
+def test_the_command_prints_writes_and_leaves_nothing(documented: str, place: Path, tmp_path: Path) -> None:
+    page = tmp_path / "rehearsal.html"
+    arguments = ["migrate", "rehearse", "--rows", "60", "--report", str(page)]
+    code, out, err = processes.run(documented, *arguments, TMPDIR=str(place))
+    assert code == 0, out + err
+    lines = out.splitlines()
+    assert [line.partition(":")[0] for line in lines if line.startswith("held ")] == [
+        f"held          {s}" for s in STAGES
+    ]
+    assert "rehearsal held: 12 held; " in out
+    assert "stage 4 of 12: up to step 4" in err
+    text = page.read_text()
+    assert "rehearsal held" in text
+    assert "<script" not in text
+    assert list(place.iterdir()) == []
+    assert servers(place) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_one_that_is_ended(sent: signal.Signals, documented: str, place: Path) -> None:
+    process = processes.start(documented, "migrate", "rehearse", "--rows", "60", TMPDIR=str(place))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("stage 4 of 12"):
+            break
+    assert servers(place)
+    process.send_signal(sent)
+    code, out, err = processes.finish(process)
+    assert code == (-signal.SIGKILL if sent == signal.SIGKILL else 130)
+    processes.until(lambda: not servers(place) and not list(place.iterdir()), "the end of the server")
+    if sent != signal.SIGKILL:
+        assert "the target was only read" in err
+        assert out == ""
+
+
+def test_a_kept_server_lives_until_the_interrupt(documented: str, place: Path) -> None:
+    process = processes.start(documented, "migrate", "rehearse", "--rows", "30", "--keep", TMPDIR=str(place))
+    assert process.stderr is not None
+    url = ""
+    for line in process.stderr:
+        if line.startswith("the rehearsal's server is kept: "):
+            url = line.split(": ", 1)[1].strip()
+            break
+    with connect_own(url) as db:
+        assert db.execute("SELECT count(*) > 0 FROM chatapp.chatbots").fetchall() == [(True,)]
+    process.send_signal(signal.SIGINT)
+    code, _, _ = processes.finish(process)
+    assert code == 0
+    processes.until(lambda: not servers(place) and not list(place.iterdir()), "the end of the server")
+
+
+def test_in_json_it_is_one_document(documented: str) -> None:
+    with connect(documented) as db:
+        db.execute("CREATE TABLE chatapp.calls (id integer)")
+    code, out, _ = processes.run(documented, "migrate", "rehearse", "--rows", "30", "--output", "json")
+    document = json.loads(out)
+    assert code == 3
+    assert document["held"] is False
+    assert {stage["result"] for stage in document["stages"]} == {"held", "did not hold", "not rehearsed"}
+
+
+def test_an_interrupt_between_the_stages_is_told(documented: str) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, RehearsalProgress) and event.stage == "verify":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as interrupted, rehearsed(Settings(database_url=documented), Options(30)) as play:
+        play(interrupt)
+    assert interrupted.value.code is Code.INTERRUPTED
+    assert interrupted.value.state.database == "unchanged"
