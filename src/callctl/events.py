@@ -151,7 +151,7 @@ class LoadProgress:
 
 @dataclass(frozen=True)
 class RehearsalProgress:
-    """Where a rehearsal is: a ``stage``, ``position`` of ``stages``; ``done`` of ``total`` rows where it counts them.
+    """Where a rehearsal is: a ``stage``, ``position`` of ``stages``; ``done`` of ``total`` where it counts a ``unit``.
 
     ``seconds_left`` is what the rest would take at the pace so far.
     """
@@ -162,6 +162,7 @@ class RehearsalProgress:
     what: str
     done: int
     total: int
+    unit: Literal["rows", "steps"]
     seconds_left: float
 
 

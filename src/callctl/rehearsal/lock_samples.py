@@ -64,6 +64,7 @@ class LockSampler:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.seen: dict[Name, SeenLock] = {}
+        self.looks = 0
         self.broken = False  # its session ended: locks may have been missed
 
     def __enter__(self) -> LockSampler:
@@ -96,6 +97,7 @@ class LockSampler:
                 lock = pid, Name(schema, table)
                 held[lock] = max(BY_MODE[mode], held.get(lock, BY_MODE[mode]))
             began = {lock: began.get(lock, now) for lock in held}
+            self.looks += 1
             for (pid, name), strongest in held.items():
                 self._note(name, strongest, now - began[pid, name])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from callctl.database import connection as database
 from callctl.errors import CallctlError, Interrupted
-from callctl.events import OnEvent, RehearsalProgress
+from callctl.events import Event, Notice, OnEvent, RehearsalProgress, StepStarted, Waiting
 from callctl.forecast.outlook import Outlook, outlook
 from callctl.migration import migrate
 from callctl.migration.checks.preflight import preflight
@@ -107,11 +107,24 @@ class Stages:
         rest = sum(self.weights.values()) - done
         return (time.monotonic() - self.began) * rest / done if done else rest
 
-    def tell(self, stage: StageName, what: str, done: int = 0, total: int = 0) -> None:
+    def tell(
+        self, stage: StageName, what: str, done: int = 0, total: int = 0, unit: Literal["rows", "steps"] = "rows"
+    ) -> None:
         """Report where the rehearsal is."""
         left = self.seconds_left(stage, done / total if total else 0.0)
         place = list(self.weights).index(stage) + 1
-        self.on_event(RehearsalProgress(stage, place, len(self.weights), what, done, total, left))
+        self.on_event(RehearsalProgress(stage, place, len(self.weights), what, done, total, unit, left))
+
+    def listener(self, stage: StageName) -> OnEvent:
+        """Listen to a run of the steps: a step is progress of the stage; waits and notices are passed on."""
+
+        def listen(event: Event) -> None:
+            if isinstance(event, StepStarted):
+                self.tell(stage, f"step {event.step} {event.name}", event.position - 1, event.total, "steps")
+            elif isinstance(event, Notice | Waiting):
+                self.on_event(event)
+
+        return listen
 
     def run(self, name: StageName, doing: str, play: Callable[[], tuple[str, Sequence[str]]]) -> None:
         """Play a stage and keep its result. It is not played behind one that did not hold."""
@@ -171,9 +184,9 @@ def play(run: Run) -> None:
         run.original = None if stages.failed else fingerprint(admin, run.naming.schema)
     told = {} if stages.failed else told_by(_outlook(run, run.up))
     with LockSampler(run.admin, run.naming.schema) as sampler:
-        stages.run("up to step 4", "before the drops", lambda: _up(run, replace(run.up, to=BOTH)))
+        stages.run("up to step 4", "before the drops", lambda: _up(run, "up to step 4", replace(run.up, to=BOTH)))
         stages.run("both applications", "writing as both applications do", lambda: _both_applications(run))
-        stages.run("up", "the other steps", lambda: _up(run, run.up))
+        stages.run("up", "the other steps", lambda: _up(run, "up", run.up))
     run.watched = not sampler.broken
     stages.locks += compared("up", told, sampler)
     stages.run("verify", "checking every rule", lambda: _verify(run))
@@ -209,8 +222,8 @@ def _preflight(run: Run) -> tuple[str, Sequence[str]]:
     return f"ready: {numbers}", ()
 
 
-def _up(run: Run, wish: Wish) -> tuple[str, Sequence[str]]:
-    done = _take(run, wish)
+def _up(run: Run, stage: StageName, wish: Wish) -> tuple[str, Sequence[str]]:
+    done = _take(run, stage, wish)
     return _ran(done), done.notes
 
 
@@ -219,10 +232,10 @@ def _ran(done: Migrated) -> str:
     return f"{len(done.steps)} steps, {rows:,} rows changed, in {done.seconds:.1f} s"
 
 
-def _take(run: Run, wish: Wish) -> Migrated:
+def _take(run: Run, stage: StageName, wish: Wish) -> Migrated:
     """Take steps and record each. Raises CallctlError."""
     sizes = _bytes(_outlook(run, wish))
-    done = migrate.take(run.settings, wish, on_event=run.stages.on_event)
+    done = migrate.take(run.settings, wish, on_event=run.stages.listener(stage))
     run.stages.steps += [
         RehearsedStep(step.number, step.name, wish.direction, step.seconds, step.rows, sizes.get(step.number, 0))
         for step in done.steps
@@ -368,7 +381,7 @@ def _take_down(run: Run) -> None:
 
 
 def _down(run: Run) -> tuple[str, Sequence[str]]:
-    return _ran(_take(run, run.down)), ()
+    return _ran(_take(run, "down", run.down)), ()
 
 
 def _identity(run: Run) -> tuple[str, Sequence[str]]:
@@ -387,7 +400,7 @@ def _identity(run: Run) -> tuple[str, Sequence[str]]:
 
 def _again(run: Run) -> tuple[str, Sequence[str]]:
     assert run.written is not None
-    done = migrate.take(run.settings, run.up, on_event=run.stages.on_event)
+    done = migrate.take(run.settings, run.up, on_event=run.stages.listener("up again"))
     with closing(database.connect(run.admin)) as admin:
         comparison = compare(run.written, fingerprint(admin, run.naming.schema))
     if not comparison.nothing_changed:
@@ -405,7 +418,7 @@ def _locks(run: Run) -> tuple[str, Sequence[str]]:
         if lock.surprising and lock.seen is not None
     ]
     if surprising:
-        raise NotHeld(f"{len(surprising)} locks are stronger than the forecast tells", surprising)
+        raise NotHeld(f"stronger than the forecast tells: {len(surprising)}", surprising)
     seen = [lock for lock in run.stages.locks if lock.seen is not None]
     longest = max((lock.seconds for lock in seen), default=0.0)
     short = len(run.stages.locks) - len(seen)

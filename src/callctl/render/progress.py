@@ -100,8 +100,8 @@ class PlainLines:
                 self._say(_backup(event))
             case LoadProgress() if self._is_time():
                 self._say(_load(event))
-            case RehearsalProgress() if event.done == 0 or self._is_time():
-                self._say(f"stage {event.position} of {event.stages}: {_rehearsal(event)}")
+            case RehearsalProgress() if not event.total or self._is_time():
+                self._say(f"stage {event.position} of {event.stages}: {_rehearsal(event)}{_left(event.seconds_left)}")
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
@@ -173,7 +173,7 @@ class LiveLine:
             case LoadProgress():
                 self._show(_load(event), round(event.seconds), round(event.seconds + event.seconds_left))
             case RehearsalProgress():
-                self._title = f"stage {event.position} of {event.stages}"
+                self._title = f"stage {event.position} of {event.stages}{_left(event.seconds_left)}:"
                 self._show(_rehearsal(event), event.done, event.total)
             case Waiting():
                 self._waiting = event, time.monotonic()
@@ -221,16 +221,18 @@ class LiveLine:
         self.console.print(f"{label}  {escape(redact(text))}")
 
 
+def _left(seconds: float) -> str:
+    return f", about {seconds:.0f} s left" if seconds >= 1 else ""
+
+
 def _batch(event: BatchFinished) -> str:
-    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
-    return f"{event.done:,} of {event.total:,} rows{remaining}"
+    return f"{event.done:,} of {event.total:,} rows{_left(event.seconds_left)}"
 
 
 def _rotation(event: RotationProgress) -> str:
     share = f"{event.done:,} of {event.total:,} rows" if event.total else f"{event.done:,} rows read"
     failures = f", {event.failures:,} values do not open" if event.failures else ""
-    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
-    return share + failures + remaining
+    return share + failures + _left(event.seconds_left)
 
 
 def _scan(event: ScanProgress) -> str:
@@ -263,9 +265,8 @@ def _load(event: LoadProgress) -> str:
 
 
 def _rehearsal(event: RehearsalProgress) -> str:
-    share = f", {event.done:,} of {event.total:,} rows" if event.total else ""
-    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
-    return f"{event.stage}: {event.what}{share}{remaining}"
+    share = f", {event.done:,} of {event.total:,} {event.unit}" if event.total else ""
+    return f"{event.stage}: {event.what}{share}"
 
 
 def _index(event: IndexProgress) -> str:

@@ -58,10 +58,9 @@ def _text(rehearsal: Rehearsal) -> None:
             render.item("fewer rows", "warning", text, sys.stdout, columns=_COLUMNS)
     render.out()
     render.table(
-        ("step", "rows here", "seconds here", "rows of the target", "forecast of the target"),
+        ("step", "rows", "seconds", "target's rows", "target's forecast"),
         _steps(rehearsal),
-        right=("rows here", "seconds here", "rows of the target"),
-        spare=("rows of the target",),
+        right=("rows", "seconds", "target's rows"),
     )
     render.out()
     summary = _summary(rehearsal)
@@ -89,7 +88,7 @@ def _steps(rehearsal: Rehearsal) -> Iterator[tuple[str, ...]]:
             there = expected.get(step.number)
             seconds = span(there.seconds) if there is not None and there.seconds is not None else "not known"
             most = _rows(there)
-            rows = "not known" if most is None else f"{most:,} at most" if most else "0"
+            rows = f"{most:,}" if most is not None else "not known"
             yield f"{step.number} {step.name}", f"{step.rows:,}", f"{step.seconds:.2f}", rows, seconds
 
 
