@@ -6,6 +6,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -35,7 +36,7 @@ _OTHER_SERVERS = ("FOREIGN DATA WRAPPER", "FOREIGN TABLE", "SERVER", "USER MAPPI
 _LISTED = re.compile(r"(?P<number>\d+); \d+ \d+ (?P<entry>.+)")
 _AT = re.compile(r"pg_restore: from TOC entry (?P<number>\d+); ")
 _ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s+)?(?P<reason>.+)")
-_NOT_REBUILT = "the rehearsal's server does not have it"
+_STAND_INS = "its functions for a new uuid have stand-ins, the others fail where they are called"
 
 
 @dataclass
@@ -123,9 +124,9 @@ def _unavailable(survey: Survey, available: set[object]) -> dict[str, str]:
     reasons = {}
     for name in survey.extensions:
         if name in REACHES_OUT:
-            reasons[name] = "its functions reach beyond the server; a rehearsal makes none that can"
+            reasons[name] = f"its functions reach beyond the server; {_STAND_INS}"
         elif name not in available:
-            reasons[name] = _NOT_REBUILT
+            reasons[name] = f"the rehearsal's server does not have it; {_STAND_INS}"
     return reasons
 
 
@@ -160,16 +161,45 @@ def _restore(
     admin: psycopg.Connection[tuple[object, ...]],
     survey: Survey,
     dump: IO[bytes],
-    unavailable: dict[str, str],
+    unavailable: Mapping[str, str],
     built: Built,
 ) -> None:
     """Make each entry of the dump. One that fails is named with the server's reason, and the others continue."""
     program = find_program("pg_restore", survey.major, "a rehearsal")
-    entries = _entries(program, dump)
+    entries = {
+        number: entry for number, entry in _entries(program, dump).items() if not _is_left_out(entry, unavailable)
+    }
+    if unavailable:
+        # Schemas first: the stand-ins are in them, and the tables' defaults call these.
+        schemas = {number: entry for number, entry in entries.items() if entry.kind == "SCHEMA"}
+        _restore_entries(admin, program, dump, schemas, built)
+        _make_stand_ins(admin, survey, unavailable)
+        entries = {number: entry for number, entry in entries.items() if number not in schemas}
+    _restore_entries(admin, program, dump, entries, built)
+
+
+def _make_stand_ins(
+    admin: psycopg.Connection[tuple[object, ...]], survey: Survey, unavailable: Mapping[str, str]
+) -> None:
+    """Make the functions of the extensions that are left out. One whose types are not there either is not made."""
+    import psycopg
+
+    for name, statement in survey.stand_ins:
+        if name in unavailable:
+            with suppress(psycopg.Error):  # what needs it is told, where pg_restore makes that
+                admin.execute(statement.encode())
+
+
+def _restore_entries(
+    admin: psycopg.Connection[tuple[object, ...]],
+    program: Program,
+    dump: IO[bytes],
+    entries: Mapping[str, _Entry],
+    built: Built,
+) -> None:
     errors = _Errors(entries)
     with tempfile.TemporaryFile() as listed:
-        wanted = [entry.line for entry in entries.values() if not _is_left_out(entry, unavailable)]
-        listed.write("".join(f"{line}\n" for line in wanted).encode(errors="surrogateescape"))
+        listed.write("".join(f"{entry.line}\n" for entry in entries.values()).encode(errors="surrogateescape"))
         listed.seek(0)
         dump.seek(0)
         # --verbose: errors then name their entry. --no-tablespaces: those of the target are directories of its machine.
@@ -223,7 +253,7 @@ def _entries(program: Program, dump: IO[bytes]) -> dict[str, _Entry]:
     return {match["number"]: _Entry(match[0], match["entry"]) for match in matches}
 
 
-def _is_left_out(entry: _Entry, unavailable: dict[str, str]) -> bool:
+def _is_left_out(entry: _Entry, unavailable: Mapping[str, str]) -> bool:
     return any(entry.text.startswith(f"{kind} ") for kind in _OTHER_SERVERS) or any(
         entry.text.startswith((f"EXTENSION - {name} ", f"COMMENT - EXTENSION {name} ")) for name in unavailable
     )

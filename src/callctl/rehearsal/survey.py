@@ -100,6 +100,7 @@ class Survey:
     """The target without its rows. ``types`` and ``settings`` are by documented table.
 
     ``left_out``: what it has that a rehearsal cannot make. ``unreadable`` tables are not in the dump.
+    ``stand_ins`` are (extension, statement).
     """
 
     major: int
@@ -115,6 +116,7 @@ class Survey:
     roles: tuple[tuple[str, str], ...]
     grants: tuple[str, ...]
     extensions: tuple[str, ...]
+    stand_ins: tuple[tuple[str, str], ...]
     unreadable: tuple[TableName, ...]
     left_out: tuple[LeftOut, ...]
 
@@ -232,6 +234,10 @@ class _Look:
             tuple((str(a), str(b)) for a, b in self._rows("rehearsal/roles.sql", "roles")),
             tuple(str(row[0]) for row in self._rows("rehearsal/database_grants.sql", "privileges of the database")),
             tuple(name for kind, name in outside if kind == "extension"),
+            tuple(
+                (str(name), str(statement))
+                for name, statement in self._rows("rehearsal/extension_functions.sql", "functions of extensions")
+            ),
             unreadable,
             tuple(self._left_out),
         )

@@ -6,6 +6,8 @@ import pytest
 from tests.conftest import connect
 from tests.db.rehearsal.conftest import MakeCopy
 
+from callctl.sandbox.lifecycle import drop_database
+
 CANARY = "canary-8361"
 
 # A table of each kind of constraint, with names that need quotes.
@@ -207,7 +209,7 @@ def test_a_target_that_was_never_analyzed_is_counted_and_told(documented: str, c
 def test_another_encoding_is_taken(encoding: str, documented: str, copy: MakeCopy) -> None:
     with connect(documented) as db:
         name = f"of_{encoding.lower()}"
-        db.execute(f"DROP DATABASE IF EXISTS {name}".encode())
+        drop_database(db, name)
         db.execute(
             f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0".encode()
         )
@@ -221,4 +223,4 @@ def test_another_encoding_is_taken(encoding: str, documented: str, copy: MakeCop
     assert made.rows("SHOW server_encoding") == [(encoding,)]
     made.db.close()
     with connect(documented) as db:
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        drop_database(db, name)
