@@ -498,9 +498,9 @@ def rehearse(
         int | None,
         typer.Option(
             min=1,
-            max=10_000_000,
+            max=500_000,
             metavar="N",
-            help="Most synthetic rows of a table, 1 to 10,000,000 [default: 20000].",
+            help="Most synthetic rows of a table, 1 to 500,000 [default: 20000].",
         ),
     ] = None,
     defer_drops: DeferDrops = False,

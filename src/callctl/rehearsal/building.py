@@ -90,7 +90,7 @@ def _assert_own(admin: psycopg.Connection[tuple[object, ...]], server: Server) -
 
 
 def _make_database(admin: psycopg.Connection[tuple[object, ...]], survey: Survey, built: Built) -> None:
-    """Make the roles of the target, without passwords, and an empty database with its owner and privileges."""
+    """Make the roles of the target, without passwords, and an empty database with its owner, privileges and path."""
     from psycopg import sql
 
     made = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles")}
@@ -106,8 +106,8 @@ def _make_database(admin: psycopg.Connection[tuple[object, ...]], survey: Survey
             sql.Identifier(DATABASE), sql.Literal(survey.encoding)
         )
     )
-    for statement in survey.grants:
-        _try(admin, statement, built, LeftOut("privilege", statement, ""))
+    for statement in survey.of_database:
+        _try(admin, statement, built, LeftOut("statement", statement, ""))
 
 
 def _try(admin: psycopg.Connection[tuple[object, ...]], statement: str, built: Built, on_failure: LeftOut) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callctl.database import connection as database
 from callctl.files import read_sql
-from callctl.rehearsal.survey import ColumnShape, LeftOut, SettingsShare, Survey, TableName
+from callctl.rehearsal.survey import ColumnShape, SettingsShare, Survey, TableName, TypeShare
 from callctl.statements.naming import TYPE_COLUMN
 from callctl.tenants.call_settings import load_schema
 
@@ -123,12 +123,18 @@ class _Table:
     spread: dict[str, tuple[str, int]] = field(default_factory=dict)  # key -> the row of the other table
     forms: dict[str, str] = field(default_factory=dict)  # column -> a value of {n} that its checks take
     empty: set[str] = field(default_factory=set)  # columns that are left NULL, for a check of several
+    tried: bool = False
+    unchecked: bool = False  # a deferrable key cannot leave out the rows that it refuses
     rows: int = 0
     made: int = 0  # rows that were added since
 
     def key_of(self, column: str) -> _ForeignKey | None:
         """The foreign key that decides a column."""
         return next((key for key in self.keys if column in key.columns), None)
+
+
+# Of a table whose types this role may not count: one chatbot in ten takes calls.
+USUAL = (TypeShare("chat", "chat", 9), TypeShare("call", "call", 1))
 
 
 class CannotMake(Exception):
@@ -142,7 +148,6 @@ class Filler:
         self._connection, self._survey, self._most = connection, survey, most
         self._special: dict[tuple[str, str], Callable[[str], str]] = {}
         self._tables = self._read()
-        self.left_out: list[LeftOut] = []
 
     # ---- what is to be filled ----------------------------------------------------------------------
 
@@ -215,6 +220,7 @@ class Filler:
             self._advance_sequences(table)
         except CannotMake as reason:
             problem = str(reason)
+        table.tried = True
         if problem is None and table.rows < table.wanted:
             problem = "a unique key lets in no more"
         return Filled(table.name, table.target_rows, table.wanted, table.rows, problem)
@@ -236,6 +242,10 @@ class Filler:
                 if not columns:
                     raise CannotMake(database.error_text(error)) from None
                 table.empty |= columns
+            except psycopg.errors.ObjectNotInPrerequisiteState:
+                if table.unchecked:
+                    raise
+                table.unchecked = True
             except psycopg.Error as error:
                 raise CannotMake(database.error_text(error)) from None
         raise CannotMake("its CHECK constraints do not fit together")
@@ -252,7 +262,7 @@ class Filler:
         made = {
             column.name: self.value(table, column, "r.i") for column in table.columns.values() if not column.generated
         }
-        return f"{_insert(table.name, made, first, last)} ON CONFLICT DO NOTHING"
+        return _insert(table.name, made, first, last) + ("" if table.unchecked else " ON CONFLICT DO NOTHING")
 
     def new_row(self, name: TableName, given: Mapping[str, str], without: Collection[str] = ()) -> str:
         """The INSERT of one more row, as an application writes it: ``given`` columns, and those that need a value."""
@@ -323,8 +333,8 @@ class Filler:
     def _referred(self, table: _Table, column: _Column, key: _ForeignKey, i: str, above: tuple[object, ...]) -> str:
         """The value of the referenced column, in a row of the other table that the row's number chooses."""
         other = self._tables.get(TableName(key.to_schema, key.to_table))
-        itself = other is table
-        rows = 0 if other is None else other.wanted if itself else other.rows
+        # In a circle, and of itself, it refers to rows that are yet to be made.
+        rows = 0 if other is None else other.rows if other.tried else other.wanted
         if other is None or not rows or (table.name, column.name) in above:
             if column.not_null:
                 raise CannotMake(f"column {column.name} refers to {key.to_schema}.{key.to_table}, which has no rows")
@@ -384,13 +394,13 @@ class Filler:
         documented = naming.tables.get(name)
         if documented is None:
             return
-        types = self._survey.types.get(name, ())
+        types = self._survey.types.get(name, ()) or (USUAL if name in self._survey.types else ())
         column = table.columns.get(documented.columns.get(TYPE_COLUMN, ""))
         if types and column is not None:
             values = [("NULL" if s.type is None else _fitted(column, s.type), s.rows) for s in types]
             self._special[name, column.name] = self._shares(table, "type", values)
         package = table.columns.get(documented.columns.get("package_id", ""))
-        if name == "chatbots" and types and package is not None:
+        if name == "chatbots" and types and package is not None and self._packages_of is not None:
             values = [(self._package(package, s.package), s.rows) for s in types]
             self._special[name, package.name] = self._shares(table, "type", values)
         settings = self._survey.settings.get(name, ())
@@ -417,17 +427,26 @@ class Filler:
 
         return lambda i: chosen(i).replace("{n}", i)
 
+    @property
+    def _packages_of(self) -> str | None:
+        """The query for packages and whether each is for calls; None where there is no such table."""
+        naming = self._survey.naming
+        name = TableName(naming.schema, "chatbot_packages")
+        kind = naming.tables[name.name].columns.get(TYPE_COLUMN, "")
+        table = self._tables.get(name)
+        if table is None or not {"id", kind} <= set(table.columns):
+            return None
+        return (
+            f"SELECT id::text, coalesce({quoted(kind)}::text = 'call', false) FROM {relation(name)}"
+            " ORDER BY id::text LIMIT 500"
+        )
+
     def _package(self, column: _Column, kind: str | None) -> str:
         """One of the packages of this kind, as they have been made."""
         if kind is None and not column.not_null:
             return f"NULL::{column.type}"
-        naming = self._survey.naming
-        packages = TableName(naming.schema, "chatbot_packages")
-        type_column = naming.tables["chatbot_packages"].columns.get(TYPE_COLUMN, TYPE_COLUMN)
-        rows = self._connection.execute(
-            f"SELECT id::text, coalesce({quoted(type_column)}::text = 'call', false)"
-            f" FROM {relation(packages)} ORDER BY id::text LIMIT 500".encode()
-        ).fetchall()
+        assert self._packages_of is not None
+        rows = self._connection.execute(self._packages_of.encode()).fetchall()
         ids = [str(row[0]) for row in rows if row[1] == (kind == "call")] or [str(row[0]) for row in rows]
         if not ids:
             return f"NULL::{column.type}"

@@ -149,7 +149,10 @@ class Stages:
         except Interrupted:
             raise
         except CallctlError as error:
-            return Stage(name, "did not hold", error.message, (), error.hint)
+            # What it says to run next is for a database that this happens to, not for the rehearsal's.
+            return Stage(
+                name, "did not hold", error.message, (), f"on the target: {error.hint}" if error.hint else None
+            )
         except psycopg.Error as error:
             return Stage(name, "did not hold", outline(error))
         return Stage(name, "held", what, tuple(details))

@@ -100,7 +100,7 @@ class Survey:
     """The target without its rows. ``types`` and ``settings`` are by documented table.
 
     ``left_out``: what it has that a rehearsal cannot make. ``unreadable`` tables are not in the dump.
-    ``stand_ins`` are (extension, statement).
+    ``roles`` are (statement, role), ``stand_ins`` (extension, statement); ``of_database`` are statements, too.
     """
 
     major: int
@@ -114,7 +114,7 @@ class Survey:
     settings: Mapping[str, tuple[SettingsShare, ...]]
     avatars: tuple[LengthShare, ...]
     roles: tuple[tuple[str, str], ...]
-    grants: tuple[str, ...]
+    of_database: tuple[str, ...]
     extensions: tuple[str, ...]
     stand_ins: tuple[tuple[str, str], ...]
     unreadable: tuple[TableName, ...]
@@ -232,7 +232,10 @@ class _Look:
             },
             self._shares(naming, "rehearsal/avatar_lengths.sql", LengthShare, "lengths of users.avatar_url"),
             tuple((str(a), str(b)) for a, b in self._rows("rehearsal/roles.sql", "roles")),
-            tuple(str(row[0]) for row in self._rows("rehearsal/database_grants.sql", "privileges of the database")),
+            (
+                *(str(row[0]) for row in self._rows("rehearsal/database_grants.sql", "privileges of the database")),
+                *(str(row[0]) for row in self._rows("rehearsal/search_paths.sql", "search_path of the roles")),
+            ),
             tuple(name for kind, name in outside if kind == "extension"),
             tuple(
                 (str(name), str(statement))

@@ -129,6 +129,18 @@ def test_the_privileges_of_the_database_are_the_targets(reader: str, copy: MakeC
         assert made.rows(query) == [(has,)], privilege
 
 
+def test_search_paths_are_the_targets_and_no_other_setting(reader: str, copy: MakeCopy) -> None:
+    with connect(reader.replace("night_reader", "postgres")) as db:
+        name = db.info.dbname
+        db.execute(f'ALTER DATABASE {name} SET search_path = chatapp, "odd, name", public'.encode())
+        db.execute(f"ALTER DATABASE {name} SET app.secret = '{SECRET}'".encode())
+        db.execute(f"ALTER ROLE night_reader IN DATABASE {name} SET search_path = hidden".encode())
+    made = copy(reader)
+    rows = made.rows("SELECT setrole::regrole::text, setconfig FROM pg_db_role_setting ORDER BY setrole")
+    assert rows == [("-", ['search_path=chatapp, "odd, name", public']), ("night_reader", ["search_path=hidden"])]
+    assert SECRET not in str(made.look)
+
+
 @pytest.mark.applied(2)
 def test_a_database_with_a_step_applied_is_refused(documented: str) -> None:
     settings = Settings(database_url=documented)

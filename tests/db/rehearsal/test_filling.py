@@ -138,6 +138,40 @@ def test_a_table_whose_rows_cannot_be_made_is_named(documented: str, copy: MakeC
     assert all(made.tables[name].rows == 0 for name in problems)
 
 
+def test_tables_that_refer_to_each_other_are_filled(documented: str, copy: MakeCopy) -> None:
+    with connect(documented) as db:
+        db.execute("ALTER TABLE chatapp.companies ADD COLUMN owner_id uuid")
+        db.execute("UPDATE chatapp.companies AS c SET owner_id = (SELECT u.id FROM chatapp.users AS u LIMIT 1)")
+        db.execute("ALTER TABLE chatapp.companies ADD FOREIGN KEY (owner_id) REFERENCES chatapp.users, ALTER owner_id SET NOT NULL")  # fmt: skip  # noqa: E501
+        db.execute("ANALYZE")
+    made = copy(documented)
+    assert {name: table.problem for name, table in made.tables.items() if table.problem} == {}
+    assert made.tables["companies"].rows == 20
+
+
+def test_a_deferrable_key_is_kept(documented: str, copy: MakeCopy) -> None:
+    with connect(documented) as db:
+        db.execute("CREATE TABLE chatapp.ranked (id integer PRIMARY KEY, rank integer NOT NULL UNIQUE DEFERRABLE)")
+        db.execute("INSERT INTO chatapp.ranked SELECT i, i FROM generate_series(1, 33) AS i; ANALYZE")
+    assert copy(documented).tables["ranked"].rows == 33
+
+
+def test_types_that_this_role_may_not_count_are_the_usual_ones(documented: str, copy: MakeCopy) -> None:
+    """Row-level security hides rows, so the query of the types is refused."""
+    with connect(documented) as db:
+        db.execute("ALTER TABLE chatapp.chatbots ENABLE ROW LEVEL SECURITY; ANALYZE")
+        db.execute("DROP ROLE IF EXISTS day_reader; CREATE ROLE day_reader LOGIN")
+        db.execute("GRANT USAGE ON SCHEMA chatapp TO day_reader")
+        db.execute("GRANT SELECT ON ALL TABLES IN SCHEMA chatapp TO day_reader")
+    try:
+        made = copy(documented.replace("user=postgres", "user=day_reader"))
+    finally:
+        with connect(documented) as db:
+            db.execute("DROP OWNED BY day_reader; DROP ROLE day_reader")
+    assert "SQLSTATE 42501" in made.left_out["shape", "types of chatbots"]
+    assert set(made.rows("SELECT DISTINCT chatbottype FROM chatapp.chatbots")) == {("chat",), ("call",)}
+
+
 def test_a_unique_key_that_lets_in_fewer_is_named(documented: str, copy: MakeCopy) -> None:
     with connect(documented) as db:
         db.execute("CREATE TABLE chatapp.switch (name boolean PRIMARY KEY, n integer)")

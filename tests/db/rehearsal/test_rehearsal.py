@@ -110,6 +110,28 @@ def test_the_drops_can_be_deferred(documented: str) -> None:
     assert {5, 6}.isdisjoint({step.number for step in result.steps})
 
 
+def test_it_runs_as_the_role_of_the_target(documented: str) -> None:
+    """The owner of the tables, who is no superuser: preflight blocks without CREATE on the database."""
+    url = documented.replace("user=postgres", "user=shift_owner")
+    with connect(documented) as db:
+        db.execute("DROP ROLE IF EXISTS shift_owner; CREATE ROLE shift_owner LOGIN")
+        db.execute("ALTER SCHEMA chatapp OWNER TO shift_owner")
+        tables = db.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'chatapp'").fetchall()
+        for (table,) in tables:
+            db.execute(f"ALTER TABLE chatapp.{table} OWNER TO shift_owner".encode())
+        db.execute("ALTER FUNCTION chatapp.update_updated_at_column() OWNER TO shift_owner")
+    try:
+        without, _ = rehearse(url)
+        with connect(documented) as db:
+            db.execute(f"GRANT CREATE ON DATABASE {db.info.dbname} TO shift_owner".encode())
+        with_it, _ = rehearse(url)
+    finally:
+        with connect(documented) as db:
+            db.execute("REASSIGN OWNED BY shift_owner TO postgres; DROP OWNED BY shift_owner; DROP ROLE shift_owner")
+    assert by_name(without)["preflight"].result == "did not hold"
+    assert [(stage.name, stage.what) for stage in with_it.stages if stage.result != "held"] == []
+
+
 def test_a_trigger_of_the_platform_that_refuses_does_not_hold(documented: str) -> None:
     with connect(documented) as db:
         db.execute(
