@@ -1,4 +1,4 @@
--- A stand-in for each function of an extension, for a server that does not have the extension: with the same arguments and result.
+-- A substitute for each function of an extension, for a server that does not have the extension: with the same arguments and result.
 -- What returns a new uuid does so; any other says that it is not there, where it is called. Extension, statement.
 SELECT e.extname::text,
        format('CREATE FUNCTION %I.%I(%s) RETURNS %s LANGUAGE %s %s', n.nspname, p.proname, pg_get_function_arguments(p.oid),

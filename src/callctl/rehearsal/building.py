@@ -36,7 +36,7 @@ _OTHER_SERVERS = ("FOREIGN DATA WRAPPER", "FOREIGN TABLE", "SERVER", "USER MAPPI
 _LISTED = re.compile(r"(?P<number>\d+); \d+ \d+ (?P<entry>.+)")
 _AT = re.compile(r"pg_restore: from TOC entry (?P<number>\d+); ")
 _ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s+)?(?P<reason>.+)")
-_STAND_INS = "its functions for a new uuid have stand-ins, the others fail where they are called"
+_SUBSTITUTES = "its functions for a new uuid have substitutes, the others fail where they are called"
 
 
 @dataclass
@@ -124,9 +124,9 @@ def _unavailable(survey: Survey, available: set[object]) -> dict[str, str]:
     reasons = {}
     for name in survey.extensions:
         if name in REACHES_OUT:
-            reasons[name] = f"its functions reach beyond the server; {_STAND_INS}"
+            reasons[name] = f"its functions reach beyond the server; {_SUBSTITUTES}"
         elif name not in available:
-            reasons[name] = f"the rehearsal's server does not have it; {_STAND_INS}"
+            reasons[name] = f"the rehearsal's server does not have it; {_SUBSTITUTES}"
     return reasons
 
 
@@ -170,21 +170,21 @@ def _restore(
         number: entry for number, entry in _entries(program, dump).items() if not _is_left_out(entry, unavailable)
     }
     if unavailable:
-        # Schemas first: the stand-ins are in them, and the tables' defaults call these.
+        # Schemas first: the substitutes are in them, and the tables' defaults call these.
         schemas = {number: entry for number, entry in entries.items() if entry.kind == "SCHEMA"}
         _restore_entries(admin, program, dump, schemas, built)
-        _make_stand_ins(admin, survey, unavailable)
+        _make_substitutes(admin, survey, unavailable)
         entries = {number: entry for number, entry in entries.items() if number not in schemas}
     _restore_entries(admin, program, dump, entries, built)
 
 
-def _make_stand_ins(
+def _make_substitutes(
     admin: psycopg.Connection[tuple[object, ...]], survey: Survey, unavailable: Mapping[str, str]
 ) -> None:
     """Make the functions of the extensions that are left out. One whose types are not there either is not made."""
     import psycopg
 
-    for name, statement in survey.stand_ins:
+    for name, statement in survey.substitutes:
         if name in unavailable:
             with suppress(psycopg.Error):  # what needs it is told, where pg_restore makes that
                 admin.execute(statement.encode())

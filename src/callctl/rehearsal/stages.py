@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from callctl.database import connection as database
 from callctl.errors import CallctlError, Interrupted
-from callctl.events import Event, Notice, OnEvent, RehearsalProgress, StepStarted, Waiting
+from callctl.events import Event, Notice, OnEvent, RehearsalProgress, StepFinished, StepStarted, Waiting
 from callctl.forecast.outlook import Outlook, outlook
 from callctl.migration import migrate
 from callctl.migration.checks.preflight import preflight
@@ -115,12 +115,20 @@ class Stages:
         place = list(self.weights).index(stage) + 1
         self.on_event(RehearsalProgress(stage, place, len(self.weights), what, done, total, unit, left))
 
-    def listener(self, stage: StageName) -> OnEvent:
-        """Listen to a run of the steps: a step is progress of the stage; waits and notices are passed on."""
+    def listener(self, stage: StageName, sizes: Mapping[int, int] | None = None) -> OnEvent:
+        """Listen to a run of the steps: a step is progress of the stage; waits and notices are passed on.
+
+        With ``sizes``, the bytes of each step, the steps that are finished are recorded.
+        """
 
         def listen(event: Event) -> None:
             if isinstance(event, StepStarted):
                 self.tell(stage, f"step {event.step} {event.name}", event.position - 1, event.total, "steps")
+            elif isinstance(event, StepFinished) and sizes is not None:
+                size = sizes.get(event.step, 0)
+                self.steps.append(
+                    RehearsedStep(event.step, event.name, event.direction, event.seconds, event.rows, size)
+                )
             elif isinstance(event, Notice | Waiting):
                 self.on_event(event)
 
@@ -149,10 +157,9 @@ class Stages:
         except Interrupted:
             raise
         except CallctlError as error:
-            # What it says to run next is for a database that this happens to, not for the rehearsal's.
-            return Stage(
-                name, "did not hold", error.message, (), f"on the target: {error.hint}" if error.hint else None
-            )
+            # The command that it names is for the target, if this happens there.
+            hint = f"on the target: {error.hint}" if error.hint else None
+            return Stage(name, "did not hold", error.message, (), hint)
         except psycopg.Error as error:
             return Stage(name, "did not hold", outline(error))
         return Stage(name, "held", what, tuple(details))
@@ -236,14 +243,9 @@ def _ran(done: Migrated) -> str:
 
 
 def _take(run: Run, stage: StageName, wish: Wish) -> Migrated:
-    """Take steps and record each. Raises CallctlError."""
+    """Take steps, and record each that is finished. Raises CallctlError."""
     sizes = _bytes(_outlook(run, wish))
-    done = migrate.take(run.settings, wish, on_event=run.stages.listener(stage))
-    run.stages.steps += [
-        RehearsedStep(step.number, step.name, wish.direction, step.seconds, step.rows, sizes.get(step.number, 0))
-        for step in done.steps
-    ]
-    return done
+    return migrate.take(run.settings, wish, on_event=run.stages.listener(stage, sizes))
 
 
 def _bytes(expected: Outlook) -> dict[int, int]:

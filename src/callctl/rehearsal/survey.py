@@ -100,7 +100,7 @@ class Survey:
     """The target without its rows. ``types`` and ``settings`` are by documented table.
 
     ``left_out``: what it has that a rehearsal cannot make. ``unreadable`` tables are not in the dump.
-    ``roles`` are (statement, role), ``stand_ins`` (extension, statement); ``of_database`` are statements, too.
+    ``roles`` are (statement, role), ``substitutes`` (extension, statement); ``of_database`` are statements, too.
     """
 
     major: int
@@ -116,7 +116,7 @@ class Survey:
     roles: tuple[tuple[str, str], ...]
     of_database: tuple[str, ...]
     extensions: tuple[str, ...]
-    stand_ins: tuple[tuple[str, str], ...]
+    substitutes: tuple[tuple[str, str], ...]
     unreadable: tuple[TableName, ...]
     left_out: tuple[LeftOut, ...]
 

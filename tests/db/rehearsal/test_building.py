@@ -74,7 +74,7 @@ def test_an_object_that_cannot_be_made_is_named_with_the_servers_reason(document
     assert "function chatapp.twice(integer) does not exist" in made.left_out["table", "chatapp.computed"]
 
 
-def test_functions_of_a_missing_extension_have_stand_ins(documented: str, copy: MakeCopy) -> None:
+def test_functions_of_a_missing_extension_have_substitutes(documented: str, copy: MakeCopy) -> None:
     """Defaults that call them are common; callctl's server may be built without pgcrypto and uuid-ossp."""
     with connect(documented) as db:
         db.execute(

@@ -143,6 +143,7 @@ def test_a_trigger_of_the_platform_that_refuses_does_not_hold(documented: str) -
     stages = by_name(result)
     assert stages["up to step 4"].result == "did not hold"
     assert "step 4" in stages["up to step 4"].what
+    assert [step.number for step in result.steps] == [1, 2, 3]
     assert {stages[name].result for name in STAGES[4:]} == {"not rehearsed"}
     assert stages["down"].what == "up to step 4 did not hold"
 
