@@ -146,8 +146,9 @@ class Filler:
 
     def __init__(self, connection: Rehearsed, survey: Survey, most: int) -> None:
         self._connection, self._survey, self._most = connection, survey, most
-        self._special: dict[tuple[str, str], Callable[[str], str]] = {}
+        self._special: dict[tuple[TableName, str], Callable[[str], str]] = {}
         self._tables = self._read()
+        self._prepare_lookups()
 
     # ---- what is to be filled ----------------------------------------------------------------------
 
@@ -316,7 +317,7 @@ class Filler:
 
     def value(self, table: _Table, column: _Column, i: str, above: tuple[object, ...] = ()) -> str:
         """The SQL of a column's value in the row of number ``i``. Raises CannotMake."""
-        special = self._special.get((table.name.name, column.name)) if self._is_platform(table.name) else None
+        special = self._special.get((table.name, column.name))
         if special is not None and (table.name, column.name) not in above:
             return special(i)
         key = table.key_of(column.name)
@@ -389,6 +390,27 @@ class Filler:
             if not column.generated and table.key_of(column.name) is None:
                 self._choose_form(table, column)
 
+    def _prepare_lookups(self) -> None:
+        """Have a table that a type column refers to hold each type that will be there."""
+        naming = self._survey.naming
+        kinds = [share.type for types in self._survey.types.values() for share in types if share.type is not None]
+        for name in self._survey.types:
+            table = self._tables.get(TableName(naming.schema, name))
+            column = naming.tables[name].columns.get(TYPE_COLUMN, "")
+            key = table.key_of(column) if table is not None else None
+            lookup = self._tables.get(TableName(key.to_schema, key.to_table)) if key is not None else None
+            if table is not None and key is not None and lookup is not None:
+                listed = lookup.columns[key.to_columns[key.columns.index(column)]]
+                wanted = [self._type(table, table.columns[column], kind) for kind in ("chat", "call", *kinds)]
+                types = [f"({text})::text::{listed.type}" for text in dict.fromkeys(wanted)]
+                lookup.wanted = max(lookup.wanted, len(types))
+                self._special[lookup.name, listed.name] = partial(self._listed, lookup, listed, types)
+
+    def _listed(self, table: _Table, column: _Column, types: Sequence[str], i: str) -> str:
+        """The type of this number; in rows behind the last of them another value."""
+        cases = "".join(f" WHEN {place} THEN {text}" for place, text in enumerate(types, 1))
+        return f"CASE {i}{cases} ELSE {self._plain(table, column, i, i)} END"
+
     def _prepare_special(self, table: _Table) -> None:
         naming, name = self._survey.naming, table.name.name
         documented = naming.tables.get(name)
@@ -397,21 +419,21 @@ class Filler:
         types = self._survey.types.get(name, ()) or (USUAL if name in self._survey.types else ())
         column = table.columns.get(documented.columns.get(TYPE_COLUMN, ""))
         if types and column is not None:
-            values = [("NULL" if s.type is None else _fitted(column, s.type), s.rows) for s in types]
-            self._special[name, column.name] = self._shares(table, "type", values)
+            values = [(self._type(table, column, s.type), s.rows) for s in types]
+            self._special[table.name, column.name] = self._shares(table, "type", values)
         package = table.columns.get(documented.columns.get("package_id", ""))
         if name == "chatbots" and types and package is not None and self._packages_of is not None:
             values = [(self._package(package, s.package), s.rows) for s in types]
-            self._special[name, package.name] = self._shares(table, "type", values)
+            self._special[table.name, package.name] = self._shares(table, "type", values)
         settings = self._survey.settings.get(name, ())
         column = table.columns.get("settings")
         if settings and column is not None and column.base in ("jsonb", "json"):
             values = [(_settings(name, share, column.base), share.rows) for share in settings]
-            self._special[name, column.name] = self._shares(table, "settings", values)
+            self._special[table.name, column.name] = self._shares(table, "settings", values)
         column = table.columns.get(documented.columns.get("avatar_url", ""))
         if name == "users" and self._survey.avatars and column is not None and column.base in _TEXTS:
             values = [(_avatar(column, share.length), share.rows) for share in self._survey.avatars]
-            self._special[name, column.name] = self._shares(table, "avatar", values)
+            self._special[table.name, column.name] = self._shares(table, "avatar", values)
 
     def _shares(self, table: _Table, salt: str, values: Sequence[tuple[str, int]]) -> Callable[[str], str]:
         """The values in their shares; the first rows have one of each, so that a rare one is there as well."""
@@ -426,6 +448,18 @@ class Filler:
             return f"CASE{firsts}{rest} ELSE {values[-1][0]} END"
 
         return lambda i: chosen(i).replace("{n}", i)
+
+    def _type(self, table: _Table, column: _Column, kind: str | None) -> str:
+        """A type as the column takes it; for a placeholder that its checks refuse, one that they name."""
+        if kind is None:
+            return "NULL"
+        checks = _checks_of(table, column)
+        if kind in ("chat", "call") or self._takes(column, checks, _fitted(column, kind)):
+            return _fitted(column, kind)
+        named = [_literal(text) for text in _LITERAL.findall(" ".join(checks)) if text not in ("chat", "call")]
+        return next(
+            (f"{text}::{column.type}" for text in named if self._takes(column, checks, text)), _fitted(column, "chat")
+        )
 
     @property
     def _packages_of(self) -> str | None:
@@ -457,7 +491,7 @@ class Filler:
 
     def _choose_form(self, table: _Table, column: _Column) -> None:
         """Keep a form of the column's value that its checks and its domain take, where the plain one is not."""
-        checks = [check.condition for check in table.checks if check.columns == [column.name]]
+        checks = _checks_of(table, column)
         if not checks and not column.domain_checks:
             return
         plain = self._plain(table, column, "{n}", "{n}")
@@ -530,6 +564,11 @@ def _make_distinct(table: _Table, unique: _Unique, tables: Mapping[TableName, _T
         size = max(other.wanted if other is not None else 1, 1)
         table.spread[key.name] = (str(step), size)
         step *= size
+
+
+def _checks_of(table: _Table, column: _Column) -> list[str]:
+    """The conditions of the checks that are about this column alone."""
+    return [check.condition for check in table.checks if check.columns == [column.name]]
 
 
 def _distinct(table: _Table, column: str, rows: int) -> int:

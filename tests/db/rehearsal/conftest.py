@@ -56,6 +56,8 @@ def copy(own: Server) -> Iterator[MakeCopy]:
 
     def make(url: str, most: int = 200, **settings: Any) -> Copy:
         found = Settings(database_url=url, **settings)
+        with lifecycle.connect(own.url()) as admin:
+            lifecycle.drop_database(admin, "rehearsal")
         with closing(database.connect(found)) as target:
             look = survey(target, found)
             built = build(target, found, look, own)

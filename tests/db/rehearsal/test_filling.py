@@ -258,3 +258,23 @@ def test_another_encoding_is_taken(encoding: str, documented: str, copy: MakeCop
     made.db.close()
     with connect(documented) as db:
         drop_database(db, name)
+
+
+def test_a_type_that_refers_to_a_table_of_types_is_in_it(documented: str, copy: MakeCopy) -> None:
+    """With a check that no placeholder passes, as well: an undocumented type that it names is taken."""
+    with connect(documented) as db:
+        db.execute("CREATE TABLE chatapp.kinds (kind varchar(50) PRIMARY KEY, label text)")
+        db.execute(f"UPDATE chatapp.chatbots SET chatbottype = '{CANARY}' WHERE chatbottype NOT IN ('chat', 'call')")
+        db.execute(
+            "INSERT INTO chatapp.kinds SELECT DISTINCT chatbottype FROM chatapp.chatbots WHERE chatbottype IS NOT NULL"
+        )
+        db.execute("ALTER TABLE chatapp.chatbots ADD FOREIGN KEY (chatbottype) REFERENCES chatapp.kinds (kind)")
+        db.execute("ANALYZE")
+    made = copy(documented)
+    assert {row[0] for row in made.rows("SELECT kind FROM chatapp.kinds")} >= {"chat", "call", "unknown-1"}
+    assert made.tables["chatbots"].problem is None
+    with connect(documented) as db:
+        db.execute(f"ALTER TABLE chatapp.chatbots ADD CHECK (chatbottype IN ('chat', 'call', '{CANARY}'))")
+    made = copy(documented)
+    assert {row[0] for row in made.rows("SELECT kind FROM chatapp.kinds")} == {"chat", "call", CANARY}
+    assert made.tables["chatbots"].problem is None
