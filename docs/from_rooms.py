@@ -14,6 +14,7 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 ROOMS = (
     "cli",
     "render",
+    "rehearsal",
     "sandbox",
     "backup",
     "loadtest",

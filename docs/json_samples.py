@@ -52,6 +52,11 @@ from callctl.migration.live_runs import Committed, Live, LiveRun, Session
 from callctl.migration.migrate import Migrated, MigratedStep, Plan, PlannedStep, Status, StepState
 from callctl.migration.steps.call_models import load_catalogue
 from callctl.migration.steps.numbered import Step, all_steps
+from callctl.rehearsal.filling import Filled
+from callctl.rehearsal.lock_samples import LockResult
+from callctl.rehearsal.rehearse import Rehearsal
+from callctl.rehearsal.stages import RehearsedStep, Stage
+from callctl.rehearsal.survey import LeftOut, TableName
 from callctl.render import backup as render_backup
 from callctl.render import checks as render_checks
 from callctl.render import coderefs as render_code_refs
@@ -62,6 +67,7 @@ from callctl.render import explain as render_explain
 from callctl.render import loadtest as render_loadtest
 from callctl.render import migration as render_answers
 from callctl.render import progress as render_progress
+from callctl.render import rehearsal as render_rehearsal
 from callctl.render import sandbox as render_sandbox
 from callctl.render import secrets as render_secrets
 from callctl.render import tenants as render_tenants
@@ -139,6 +145,32 @@ def _plan_of_files() -> None:
     _, _, taken = _outlook()
     file = replace(taken, number=1, name="our.sql", file=True)
     render_answers.plan_of_files(Outlook((file,), seconds=file.seconds, lock_timeout=None, hold_limit=None), "json")
+
+
+def _rehearsal() -> None:
+    _, _, taken = _outlook()
+    users = TableName("chatapp", "users")
+    render_rehearsal.answer(
+        Rehearsal(
+            version="18.0",
+            target_version="15.4",
+            most_rows=20_000,
+            stages=(
+                Stage("preflight", "held", "ready: 0 block, 3 warn, 1 unknown", seconds=0.8),
+                Stage("up to step 4", "did not hold", "step 1 stopped", ("users is locked",), "run it again", 0.1),
+                Stage("down", "not rehearsed", "up to step 4 did not hold"),
+            ),
+            tables=(Filled(users, 2_000_000, 20_000, 20_000),),
+            left_out=(LeftOut("extension", "postgis", "the rehearsal's server does not have it"),),
+            steps=(RehearsedStep(1, "users_avatar_url", "up", 0.12, 0, 0),),
+            locks=(LockResult("up", "chatapp", "users", Mode.ACCESS_EXCLUSIVE, Mode.ACCESS_EXCLUSIVE, 0.004),),
+            forecast=Outlook((taken,), seconds=taken.seconds),
+            findings=(),
+            seconds=9.3,
+            url="postgresql:///rehearsal",
+        ),
+        "json",
+    )
 
 
 def _outlook() -> tuple[Step, Statement, StepOutlook]:
@@ -570,6 +602,7 @@ _SAMPLES: dict[str, Callable[[], None]] = {
     "migrate-status": _status,
     "migrate-plan": _plan,
     "migrate-plan-files": _plan_of_files,
+    "migrate-rehearse": _rehearsal,
     "preflight": _asked,
     "verify": _verify,
     "diff": _diff,

@@ -145,10 +145,11 @@ class Code(StrEnum):
     DATABASE_NOT_EMPTY = auto()
     RESTORE_NEEDS = auto()
     RESTORE_DIFFERS = auto()
-    # The load test and the sandbox.
+    # The load test, the rehearsal and the sandbox.
     LOADTEST_IMPOSSIBLE = auto()
     LOADTEST_ROWS_LEFT = auto()
     LOADTEST_ROWS_MIXED = auto()
+    REHEARSAL_IMPOSSIBLE = auto()
     SANDBOX_MISSING = auto()
     SANDBOX_DIFFERS = auto()
     SANDBOX_DAMAGED = auto()

@@ -171,6 +171,23 @@ class LoadProgress:
 
 
 @dataclass(frozen=True)
+class RehearsalProgress:
+    """Where a rehearsal is: a ``stage``, ``position`` of ``stages``; ``done`` of ``total`` where it counts a ``unit``.
+
+    ``seconds_left`` is what the rest would take at the pace so far.
+    """
+
+    stage: str
+    position: int
+    stages: int
+    what: str
+    done: int
+    total: int
+    unit: Literal["rows", "steps"]
+    seconds_left: float
+
+
+@dataclass(frozen=True)
 class Holder:
     """A session that holds a lock: ``age`` is that of its transaction, as PostgreSQL prints an interval."""
 
@@ -213,6 +230,7 @@ Event: TypeAlias = (
     | ScanProgress
     | BackupProgress
     | LoadProgress
+    | RehearsalProgress
     | Waiting
     | Notice
 )

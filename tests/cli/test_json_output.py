@@ -102,6 +102,7 @@ def test_every_command_that_the_page_lists(
     assert ask.document("preflight", "preflight")["next"] == "callctl migrate plan"
     ask.document("migrate-plan", "migrate plan")
     ask.document("migrate-plan", "migrate up --dry-run")
+    ask.document("migrate-rehearse", "migrate rehearse --rows 20")
     (keys / "our.sql").write_text("ALTER TABLE chatapp.users ADD COLUMN a integer;\nDO $$ BEGIN END $$;\n")
     ask.document("migrate-plan-files", f"migrate plan {keys / 'our.sql'}")
     assert ask.lines("migrate up --yes --to 9")[-1]["next"] == "callctl verify"

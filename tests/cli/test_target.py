@@ -38,6 +38,7 @@ RUNS = {
     "preflight": ["", "--down"],
     "migrate status": [""],
     "migrate plan": ["", "--down"],
+    "migrate rehearse": ["--rows 20"],
     "migrate up": ["", "--dry-run", "--yes"],
     "migrate history": [""],
     "migrate adopt": ["", "--yes"],

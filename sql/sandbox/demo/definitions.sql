@@ -1,5 +1,5 @@
 -- Everything that is defined in a database outside callctl's own schema: the object, and how PostgreSQL prints it.
--- Left out: OIDs, the order of columns, planner statistics, the names of NOT NULL constraints.
+-- Left out: OIDs, the order of columns and of grants, planner statistics, the names of NOT NULL constraints.
 WITH own AS (
   SELECT oid, quote_ident(nspname) AS name, nspowner, nspacl
   FROM pg_catalog.pg_namespace
@@ -11,11 +11,14 @@ WITH own AS (
   JOIN own ON own.oid = c.relnamespace
 )
 SELECT 'schema ' || name AS object,
-       concat_ws('; ', nspowner::regrole, nspacl, obj_description(oid, 'pg_namespace')) AS definition
+       concat_ws('; ', nspowner::regrole,
+                 CASE WHEN nspacl IS NOT NULL THEN ARRAY(SELECT g::text FROM unnest(nspacl) AS g ORDER BY 1) END,
+                 obj_description(oid, 'pg_namespace')) AS definition
 FROM own
 UNION ALL
 SELECT 'table ' || name,
-       concat_ws('; ', relkind, relowner::regrole, relacl, reloptions, relpersistence, relreplident,
+       concat_ws('; ', relkind, relowner::regrole,
+                 CASE WHEN relacl IS NOT NULL THEN ARRAY(SELECT g::text FROM unnest(relacl) AS g ORDER BY 1) END, reloptions, relpersistence, relreplident,
                  relrowsecurity, obj_description(oid, 'pg_class'))
 FROM relation
 WHERE relkind IN ('r', 'p', 'v', 'm', 'S')
@@ -23,7 +26,8 @@ UNION ALL
 SELECT format('column %s.%I', r.name, a.attname),
        concat_ws('; ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
                  pg_get_expr(d.adbin, d.adrelid), a.attcollation, a.attstorage, a.attgenerated, a.attidentity,
-                 a.attacl, col_description(r.oid, a.attnum))
+                 CASE WHEN a.attacl IS NOT NULL THEN ARRAY(SELECT g::text FROM unnest(a.attacl) AS g ORDER BY 1) END,
+                 col_description(r.oid, a.attnum))
 FROM relation AS r
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -45,13 +49,16 @@ FROM relation AS r
 JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = r.oid AND NOT t.tgisinternal
 UNION ALL
 SELECT 'function ' || p.oid::regprocedure,
-       concat_ws('; ', pg_get_functiondef(p.oid), p.proowner::regrole, p.proacl, obj_description(p.oid, 'pg_proc'))
+       concat_ws('; ', pg_get_functiondef(p.oid), p.proowner::regrole,
+                 CASE WHEN p.proacl IS NOT NULL THEN ARRAY(SELECT g::text FROM unnest(p.proacl) AS g ORDER BY 1) END,
+                 obj_description(p.oid, 'pg_proc'))
 FROM own
 JOIN pg_catalog.pg_proc AS p ON p.pronamespace = own.oid AND p.prokind <> 'a'
 UNION ALL
 SELECT format('type %s.%I', own.name, t.typname),
        concat_ws('; ', (SELECT string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder)
                         FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid),
-                 t.typowner::regrole, t.typacl, obj_description(t.oid, 'pg_type'))
+                 t.typowner::regrole, CASE WHEN t.typacl IS NOT NULL THEN ARRAY(SELECT g::text FROM unnest(t.typacl) AS g ORDER BY 1) END,
+                 obj_description(t.oid, 'pg_type'))
 FROM own
 JOIN pg_catalog.pg_type AS t ON t.typnamespace = own.oid AND t.typtype IN ('e', 'd')

@@ -1,4 +1,4 @@
-"""callctl migrate: status, plan, up, down, adopt, history"""
+"""callctl migrate: status, plan, rehearse, up, down, adopt, history"""
 
 from __future__ import annotations
 
@@ -47,21 +47,26 @@ if TYPE_CHECKING:
 
 def report_file(options: RunOptions) -> Path | None:
     """The file that ``--report`` names, if it is there. Raises UsageError."""
-    if options.report is None:
-        return None
-    if options.dry_run:
+    if options.report is not None and options.dry_run:
         raise UsageError(
             Code.OPTIONS_CONFLICT,
             "--report needs a run, and --dry-run runs nothing",
             hint="give only one of the two options; callctl migrate plan shows what would run",
         )
-    if not options.report.endswith((".html", ".htm")):
+    return page_file(options.report)
+
+
+def page_file(name: str | None) -> Path | None:
+    """The file of a page, if one is named: found out before the work. Raises UsageError; Refused."""
+    if name is None:
+        return None
+    if not name.endswith((".html", ".htm")):
         raise UsageError(
             Code.OPTION_VALUE,
-            f"--report is not the name of an .html file: {options.report!r}",
+            f"--report is not the name of an .html file: {name!r}",
             hint="name a file that ends in .html",
         )
-    file = common.writable(options.report)
+    file = common.writable(name)
     if not os.access(file.resolve().parent, os.W_OK):
         raise UsageError(
             Code.FILE_UNWRITABLE,
@@ -284,11 +289,12 @@ def _how(planned: Plan, *, atomic: bool) -> str:
     return f"; clients wait for {way.table} {way.hold} meanwhile"
 
 
-# callctl migrate: status, plan, up, down, adopt, history
+# callctl migrate: status, plan, rehearse, up, down, adopt, history
 
 GROUP_EPILOG = """
 \b
-To migrate:      callctl preflight, migrate plan, migrate up, verify
+To migrate:      callctl preflight, migrate plan, migrate rehearse,
+                 migrate up, verify
 To roll back:    callctl migrate down --all
 """
 
@@ -474,6 +480,74 @@ def _plan_files(settings: Settings, names: Sequence[str], *, atomic: bool, every
     with common.connected(settings) as connection:
         expected = outlook_of_files(connection, settings.schema, scripts, atomic=atomic)
     render_answers.plan_of_files(expected, settings.output, everything=everything)
+
+
+REHEARSE_EPILOG = """
+callctl builds the target's schema on a PostgreSQL of its own and fills it with synthetic rows. Their number, NULLs,
+types and settings are in the target's proportions; no value of a row leaves the target, which is only read. Then
+preflight, migrate up, verify, writes of both applications, migrate down, a comparison of every row and definition,
+and migrate up again. What cannot be rehearsed is listed as left out. Exit code 3 if something did not hold.
+
+\b
+Examples:
+  callctl migrate rehearse
+  callctl migrate rehearse --rows 200000 --report rehearsal.html
+  callctl migrate rehearse --defer-drops
+
+\b
+Next: callctl migrate up
+"""
+
+
+@group.command(epilog=REHEARSE_EPILOG)
+def rehearse(
+    context: typer.Context,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=500_000,
+            metavar="N",
+            help="Most synthetic rows of a table, 1 to 500,000 [default: 20000].",
+        ),
+    ] = None,
+    defer_drops: DeferDrops = False,
+    truncate_avatars: TruncateAvatars = False,
+    shadow: Shadow = False,
+    in_place: InPlace = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the server at the end, and print its URL, until Ctrl-C.")
+    ] = False,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE.html", help="Also write an HTML report of the rehearsal.")
+    ] = None,
+    statement_timeout: StatementTimeout = None,
+) -> None:
+    """Rehearse up, down and up again on a copy without rows. Only reads the target."""
+    common.answering()
+    file = page_file(report)
+    settings = common.settings(context, statement_timeout=statement_timeout)
+    from callctl.rehearsal import rehearse as rehearsing
+    from callctl.render import progress as render_progress
+    from callctl.render import rehearsal as render_rehearsal
+
+    options = rehearsing.Options(
+        rehearsing.DEFAULT_ROWS if rows is None else rows,
+        defer_drops=defer_drops,
+        truncate_avatars=truncate_avatars,
+        through_shadow=_through_shadow(shadow, in_place),
+    )
+    with common.ending_in_order(), rehearsing.rehearsed(settings, options) as play:
+        with render_progress.until_answered(settings.output) as on_event:
+            result = play(on_event)
+        render_rehearsal.answer(result, settings.output)
+        if file is not None:
+            write_whole(file, render_rehearsal.page(result, common.target(), common.command_line()), replace=True)
+        if keep:
+            render_rehearsal.kept(result.url)
+            rehearsing.wait_for_interrupt()
+    if not result.held:
+        raise typer.Exit(3)
 
 
 UP_EPILOG = """

@@ -16,6 +16,7 @@ __all__ = [
     "migration",
     "pages",
     "progress",
+    "rehearsal",
     "run_page",
     "sandbox",
     "secrets",

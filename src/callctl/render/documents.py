@@ -33,6 +33,8 @@ from callctl.migration.adoption import Adopted
 from callctl.migration.live_runs import Committed
 from callctl.migration.migrate import MigratedStep
 from callctl.migration.planning import ForSubscribers
+from callctl.rehearsal.stages import RehearsedStep, Result, StageName
+from callctl.rehearsal.survey import LeftOut
 from callctl.render.console import VERSION, event_name
 from callctl.sandbox.demo import Story, Told
 from callctl.sandbox.lifecycle import Baseline
@@ -229,6 +231,63 @@ class Plan(TypedDict):
     steps: Sequence[PlannedStep]
 
 
+class PreflightFinding(TypedDict):
+    id: str
+    level: Literal["blocks", "warns", "unknown", "ok"]
+    what: str
+    why: str
+    do: str
+    objects: Sequence[str]
+
+
+class RehearsedStage(TypedDict):
+    stage: StageName
+    result: Result
+    what: str
+    details: Sequence[str]
+    hint: str | None
+    seconds: float
+
+
+class RehearsedTable(TypedDict):
+    schema: str
+    table: str
+    target_rows: int | None
+    wanted: int
+    rows: int
+    problem: str | None
+
+
+class RehearsedLock(TypedDict):
+    direction: Direction
+    schema: str
+    table: str
+    told: str | None
+    seen: str | None
+    seconds: float
+
+
+class RehearsedForecast(TypedDict):
+    step: int
+    rows_at_most: int | None
+    seconds: Seconds | None
+
+
+class Rehearsal(TypedDict):
+    held: bool
+    postgresql: str
+    target_postgresql: str
+    most_rows: int
+    seconds: float
+    stages: Sequence[RehearsedStage]
+    tables: Sequence[RehearsedTable]
+    left_out: Sequence[LeftOut]
+    steps: Sequence[RehearsedStep]
+    locks: Sequence[RehearsedLock]
+    target_forecast: Sequence[RehearsedForecast]
+    findings: Sequence[PreflightFinding]
+
+
 class HistoryStep(TypedDict):
     id: int
     step: int
@@ -300,15 +359,6 @@ class Failed(TypedDict):
 
 
 # ---- preflight, verify, purge --------------------------------------------------------------------------
-
-
-class PreflightFinding(TypedDict):
-    id: str
-    level: Literal["blocks", "warns", "unknown", "ok"]
-    what: str
-    why: str
-    do: str
-    objects: Sequence[str]
 
 
 class Preflight(TypedDict):
@@ -841,6 +891,17 @@ that is from: `shipped` rates, rates `measured` on this server, or `learned` fro
 one: between BEGIN and COMMIT, or with `--atomic` all of a file. `lock_timeout_seconds` and
 `lock_hold_seconds` are null: the session that runs the file has its own. `hazards` are the ids of [their
 page](hazards.md). `step` of `longest_wait` is the number of the file.""",
+    ),
+    Document(
+        "migrate-rehearse",
+        "migrate rehearse",
+        Rehearsal,
+        """What held on a PostgreSQL of callctl's own, with synthetic rows. `held` is true if every stage was rehearsed
+and held. `result` is `held`, `did not hold` or `not rehearsed`; `details` and `hint` say more. `target_rows` is null
+if the rows of the target are not known. `wanted` rows are those of the target, at most `most_rows`; `problem` says
+why `rows` are fewer. `left_out` is what the rehearsal does without. `bytes` are those that a step reads whole,
+builds an index of or rewrites here. A lock is null in `told` if the forecast tells of none, and in `seen` if no look
+saw one. `target_forecast` is the forecast of the target's full size, a step each; step 0 is callctl's own schema.""",
     ),
     Document(
         "preflight",

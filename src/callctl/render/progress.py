@@ -20,6 +20,7 @@ from callctl.events import (
     LoadProgress,
     Notice,
     OnEvent,
+    RehearsalProgress,
     RotationProgress,
     ScanProgress,
     StatementStarted,
@@ -105,6 +106,8 @@ class PlainLines:
                 self._say(_backup(event))
             case LoadProgress() if self._is_time():
                 self._say(_load(event))
+            case RehearsalProgress() if not event.total or self._is_time():
+                self._say(f"stage {event.position} of {event.stages}: {_rehearsal(event)}{_left(event.seconds_left)}")
             case StatementStarted() if self._is_time():
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
@@ -177,6 +180,9 @@ class LiveLine:
                 self._show(_backup(event), event.done, event.total)
             case LoadProgress():
                 self._show(_load(event), round(event.seconds), round(event.seconds + event.seconds_left))
+            case RehearsalProgress():
+                self._title = f"stage {event.position} of {event.stages}{_left(event.seconds_left)}:"
+                self._show(_rehearsal(event), event.done, event.total)
             case Waiting():
                 self._waiting = event, time.monotonic()
             case StepFinished():
@@ -229,16 +235,18 @@ def _forecast(total: Expected) -> str:
     return f"expected to take {about(total)}, by {RATES[total.rates]}"
 
 
+def _left(seconds: float) -> str:
+    return f", about {seconds:.0f} s left" if seconds >= 1 else ""
+
+
 def _batch(event: BatchFinished) -> str:
-    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
-    return f"{event.done:,} of {event.total:,} rows{remaining}"
+    return f"{event.done:,} of {event.total:,} rows{_left(event.seconds_left)}"
 
 
 def _rotation(event: RotationProgress) -> str:
     share = f"{event.done:,} of {event.total:,} rows" if event.total else f"{event.done:,} rows read"
     failures = f", {event.failures:,} values do not open" if event.failures else ""
-    remaining = f", about {event.seconds_left:.0f} s left" if event.seconds_left >= 1 else ""
-    return share + failures + remaining
+    return share + failures + _left(event.seconds_left)
 
 
 def _scan(event: ScanProgress) -> str:
@@ -268,6 +276,11 @@ def _backup(event: BackupProgress) -> str:
 
 def _load(event: LoadProgress) -> str:
     return f"{event.calls:,} calls completed, {event.seconds_left:.0f} s left"
+
+
+def _rehearsal(event: RehearsalProgress) -> str:
+    share = f", {event.done:,} of {event.total:,} {event.unit}" if event.total else ""
+    return f"{event.stage}: {event.what}{share}"
 
 
 def _index(event: IndexProgress) -> str:

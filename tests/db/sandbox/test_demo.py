@@ -146,3 +146,20 @@ def test_every_write_has_a_name() -> None:
     names = [statement.comment for statement in load_script("sandbox/demo/writes.sql").statements]
     assert all(names)
     assert len(set(names)) == len(names)
+
+
+def test_the_order_of_grants_is_no_difference(deployed: str) -> None:
+    """A column that is made again gets its grants in the order of their statements; none at all is another thing."""
+    with connect(deployed) as db:
+        db.execute("GRANT SELECT (name), UPDATE (name) ON chatapp.users TO pg_monitor")
+        db.execute("GRANT SELECT (name) ON chatapp.users TO pg_signal_backend")
+    first = taken(deployed)
+    with connect(deployed) as db:
+        db.execute("REVOKE ALL (name) ON chatapp.users FROM pg_monitor")
+        db.execute("GRANT SELECT (name), UPDATE (name) ON chatapp.users TO pg_monitor")
+    assert compare(first, taken(deployed)).nothing_changed
+    with connect(deployed) as db:
+        db.execute(
+            "REVOKE ALL ON chatapp.users FROM PUBLIC, CURRENT_USER; REVOKE ALL (name) ON chatapp.users FROM PUBLIC"
+        )
+    assert "table chatapp.users" in compare(first, taken(deployed)).differing
