@@ -147,7 +147,7 @@ def _rehearse(
     stages = Stages(on_event, WEIGHTS)
     stages.tell("schema", "looking at the target")
     up = Wish("up", defer_drops=options.defer_drops)
-    forecast = outlook(target, settings, migrate.plan(target, settings, up))
+    forecast = outlook(target, settings, migrate.plan(target, settings, up), measured=True)
     stages.tell("schema", "building the schema")
     built = build(target, settings, look, server)
     target.close()
