@@ -46,7 +46,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   -- in them; tally, whose sums are compared.
   -- A column that is added later changes the text of every row: the store that adds it must begin that table's count again.
   SELECT t.name, CASE t.name WHEN 'saved_value' THEN 'r.relation || ''.'' || r.field' ELSE '''''::text' END
-    FROM unnest(ARRAY['action', 'bound_field', 'definition', 'encryption_key', 'history', 'inheritance_breach', 'installation',
+    FROM unnest(ARRAY['action', 'bound_field', 'definition', 'encryption_key', 'forecast', 'history', 'inheritance_breach', 'installation',
                       'kept_webhook_secret', 'known_before', 'load_test', 'made', 'proof', 'rotation', 'rotation_failure',
                       'rotation_range', 'saved_row', 'saved_value', 'seeded_model', 'withheld_model']) AS t (name)
 $$;

@@ -50,6 +50,7 @@ FILLED = """
   INSERT INTO callctl.action (command, client, callctl_version) VALUES ('seed-models', 'me@here', '0');
   INSERT INTO callctl.encryption_key (id, check_value) VALUES ('k1', 'ab');
   INSERT INTO callctl.load_test (company_id, slug, client, callctl_version) VALUES (gen_random_uuid(), 'x', 'me@here', '0');
+  INSERT INTO callctl.forecast (history_id, low_seconds, expected_seconds, high_seconds, rates) SELECT min(id), 1, 2, 3, 'x' FROM callctl.history;
   INSERT INTO callctl.rotation (kind, to_key, client, callctl_version) VALUES ('credentials', 'k1', 'me@here', '0');
   INSERT INTO callctl.rotation_range (rotation, target, row_count) SELECT id, 'x', 1 FROM callctl.rotation;
   INSERT INTO callctl.rotation_failure (rotation, relation, row_id, path, reason) SELECT id, 'x', '1', 'p', 'foreign' FROM callctl.rotation;
@@ -73,6 +74,7 @@ OTHER = {
     "integer": "coalesce({}, 0) + 1000000",
     "bigint": "coalesce({}, 0) + 1000000",
     "numeric": "{} + 1",
+    "double precision": "{} + 1",
     "text[]": "array_append({}, 'x')",
     "timestamp with time zone": "coalesce({}, now()) + interval '1 second'",
 }
