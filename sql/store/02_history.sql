@@ -27,14 +27,14 @@ COMMENT ON COLUMN callctl.history.callctl_version IS 'Version of callctl that ra
 COMMENT ON COLUMN callctl.history.adopted IS 'True if the step was done without callctl: its checks passed, and callctl only recorded it';
 
 CREATE TABLE IF NOT EXISTS callctl.forecast (
-  history_id bigint PRIMARY KEY REFERENCES callctl.history,
+  history_id bigint PRIMARY KEY,
   low_seconds double precision NOT NULL,
   expected_seconds double precision NOT NULL,
   high_seconds double precision NOT NULL,
   rates text NOT NULL
 );
 COMMENT ON TABLE callctl.forecast IS 'One row for each step that had a forecast when it ran. Rows are only ever added';
-COMMENT ON COLUMN callctl.forecast.history_id IS 'The step taken; its started_at and finished_at say how long it took';
+COMMENT ON COLUMN callctl.forecast.history_id IS 'The row of history of the step taken; its started_at and finished_at say how long it took';
 COMMENT ON COLUMN callctl.forecast.low_seconds IS 'Four of five times between this and high_seconds';
 COMMENT ON COLUMN callctl.forecast.expected_seconds IS 'The time that it was expected to take';
 COMMENT ON COLUMN callctl.forecast.high_seconds IS 'Four of five times between low_seconds and this';

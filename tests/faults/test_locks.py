@@ -35,7 +35,7 @@ WHERE l.pid = %s AND l.granted AND c.relkind IN ('r', 'p') AND c.relnamespace = 
 """
 # What callctl itself says in a transaction, around the statements of a step.
 OWN = re.compile(
-    r"set_config\(|\bINTO callctl\.(checkpoint|history)(?: AS \w+)?\s+\(|FROM callctl\.checkpoint\s+WHERE"
+    r"set_config\(|\bINTO callctl\.(checkpoint|history|forecast)(?: AS \w+)?\s+\(|FROM callctl\.checkpoint\s+WHERE"
     r"|JOIN callctl\.(checkpoint|history) AS"
     r"|SET TRANSACTION"
 )
