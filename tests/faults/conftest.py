@@ -100,7 +100,7 @@ def one_in(request: pytest.FixtureRequest) -> int:
     """Of how many points one is disturbed: a sample by default, a smaller one on the older servers that --pg names."""
     if THOROUGH:
         return 1
-    return 40 if request.config.getoption("--pg") else 24
+    return 40 if request.config.getoption("--pg") else 36
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.one_server
 Record = Callable[[str, object], None]
 WRITES = frozenset({"write"})
 # Of how many points one is struck by default.
-ONE_IN = 1 if THOROUGH else 24
+ONE_IN = 1 if THOROUGH else 36
 
 LONG = "https://example.com/" + "a" * 800
 # Something of each kind that a shadow column gets; and two addresses that have to be cut, and saved.
