@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from callctl.database import connection as database
 from callctl.files import read_sql
+from callctl.forecast.catalog import count_within
 from callctl.forecast.durations import DEFAULTS, Interval, Rates
 
 if TYPE_CHECKING:
@@ -133,11 +134,8 @@ def _read_beginning(connection: Connection, table: Relation, pages: int, seconds
     by_place = connection.info.server_version >= 140000
     part = f"WHERE ctid < '({pages},0)'" if by_place else f"TABLESAMPLE SYSTEM ({100 * pages / table.pages:.4f})"
     query = f"SELECT count(*) FROM ONLY {table.name.sql} {part}"
-    timeout = str(max(1, round(seconds * 1000)))
     try:
-        with connection.transaction(force_rollback=True):
-            connection.execute("SELECT set_config('statement_timeout', %s, true)", (timeout,))
-            connection.execute(query.encode()).fetchall()
+        count_within(connection, query, round(seconds * 1000))
     except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.InsufficientPrivilege):
         return False
     return True

@@ -336,14 +336,20 @@ def _count(connection: Connection, relation: Relation) -> None:
     if not relation.readable:
         return
     try:
-        with connection.transaction(force_rollback=True):
-            connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(COUNT_MS),))
-            query = f"SELECT count(*) FROM (SELECT FROM ONLY {relation.name.sql} LIMIT {MOST_COUNTED + 1}) AS counted"
-            row = connection.execute(query).fetchone()
+        query = f"SELECT count(*) FROM (SELECT FROM ONLY {relation.name.sql} LIMIT {MOST_COUNTED + 1}) AS counted"
+        found = count_within(connection, query, COUNT_MS)
     except psycopg.Error:
         return
-    if row is not None and row[0] <= MOST_COUNTED:
-        relation.rows, relation.counted = row[0], True
+    if found <= MOST_COUNTED:
+        relation.rows, relation.counted = found, True
+
+
+def count_within(connection: Connection, query: str, milliseconds: int) -> int:
+    """The number that a query returns, if it does so in that time. Its locks do not stay. Raises psycopg.Error."""
+    with connection.transaction(force_rollback=True):
+        connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(max(1, milliseconds)),))
+        (row,) = connection.execute(query.encode()).fetchall()
+    return int(row[0])
 
 
 def _rows(connection: Connection, name: str) -> list[dict[str, Any]]:

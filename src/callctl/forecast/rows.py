@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from callctl.errors import CallctlError
-from callctl.forecast.catalog import COUNT_MS, Catalog, Name, Relation
+from callctl.forecast.catalog import COUNT_MS, Catalog, Name, Relation, count_within
 from callctl.statements import batch_query
 from callctl.statements.adaptation import adapt
 from callctl.statements.scope import folded
@@ -102,17 +102,14 @@ def _count(query: str, catalog: Catalog, relation: Relation) -> Estimate | None:
     counting = f"SELECT count(*) FROM ({_sampled(query, sample)}) AS listed"
     if catalog.patience <= 0:
         return None
-    timeout = round(min(COUNT_MS, 1000 * catalog.patience)) or 1
     began = time.monotonic()
     try:
-        with catalog.connection.transaction(force_rollback=True):
-            catalog.connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(timeout),))
-            row = catalog.connection.execute(counting.encode()).fetchone()
+        found = count_within(catalog.connection, counting, round(min(COUNT_MS, 1000 * catalog.patience)))
     except psycopg.Error:
         return None
     finally:
         catalog.patience -= time.monotonic() - began
-    return Estimate(round(row[0] / share), counted=not sample) if row is not None else None
+    return Estimate(round(found / share), counted=not sample)
 
 
 def _sampled(query: str, sample: str) -> str:

@@ -242,9 +242,9 @@ def _ran(done: Migrated) -> str:
     return f"{len(done.steps)} steps, {rows:,} rows changed, in {done.seconds:.1f} s"
 
 
-def _take(run: Run, stage: StageName, wish: Wish) -> Migrated:
-    """Take steps, and record each that is finished. Raises CallctlError."""
-    sizes = _bytes(_outlook(run, wish))
+def _take(run: Run, stage: StageName, wish: Wish, expected: Outlook | None = None) -> Migrated:
+    """Take steps, and record each that is finished. ``expected``: their outlook, if known. Raises CallctlError."""
+    sizes = _bytes(expected or _outlook(run, wish))
     return migrate.take(run.settings, wish, on_event=run.stages.listener(stage, sizes))
 
 
@@ -374,19 +374,20 @@ def _call_settings() -> str:
 
 def _take_down(run: Run) -> None:
     stages = run.stages
-    told = {}
+    expected = None
     if not stages.failed:
         with closing(database.connect(run.admin)) as admin:
             run.written = fingerprint(admin, run.naming.schema)
-        told = told_by(_outlook(run, run.down))
+        expected = _outlook(run, run.down)
+    told = told_by(expected) if expected else {}
     with LockSampler(run.admin, run.naming.schema) as sampler:
-        stages.run("down", "all steps", lambda: _down(run))
+        stages.run("down", "all steps", lambda: _down(run, expected))
     run.watched &= not sampler.broken
     stages.locks += compared("down", told, sampler)
 
 
-def _down(run: Run) -> tuple[str, Sequence[str]]:
-    return _ran(_take(run, "down", run.down)), ()
+def _down(run: Run, expected: Outlook | None) -> tuple[str, Sequence[str]]:
+    return _ran(_take(run, "down", run.down, expected)), ()
 
 
 def _identity(run: Run) -> tuple[str, Sequence[str]]:

@@ -220,7 +220,7 @@ def _folded(step: StepOutlook) -> None:
 def _summary(outlook: Outlook) -> None:
     total = "not known: a table was never analyzed"
     if outlook.seconds is not None:
-        total = f"{about(outlook.seconds)}, by {RATES[outlook.rates.source]}"
+        total = of_a_run(outlook.seconds, outlook.rates.source)
     _item("total", "strong", total, 10)
     if outlook.longest is None:
         _item("wait", "strong", "no client waits for a lock that is held", 10)
@@ -253,6 +253,11 @@ RATES = {
 def about(seconds: Interval | Expected) -> str:
     """'3 s (2 to 5 s in 4 of 5 runs)': what is expected, and the ends."""
     return f"{_seconds_or_minutes(seconds.expected)} ({span(seconds)} in 4 of 5 runs)"
+
+
+def of_a_run(seconds: Interval | Expected, source: str) -> str:
+    """As :func:`about`, and where that is from: ``source``, of :data:`RATES`."""
+    return f"{about(seconds)}, by {RATES[source]}"
 
 
 def _seconds_or_minutes(seconds: float) -> str:

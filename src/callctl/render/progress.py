@@ -230,9 +230,9 @@ class LiveLine:
 
 
 def _forecast(total: Expected) -> str:
-    from callctl.render.forecast import RATES, about
+    from callctl.render.forecast import of_a_run
 
-    return f"expected to take {about(total)}, by {RATES[total.rates]}"
+    return f"expected to take {of_a_run(total, total.rates)}"
 
 
 def _left(seconds: float) -> str:

@@ -11,7 +11,7 @@ from callctl import __version__
 from callctl.migration.run_record import RunRecord, StepRecord
 from callctl.render import console as render
 from callctl.render import pages
-from callctl.render.forecast import RATES, about
+from callctl.render.forecast import about, of_a_run
 from callctl.render.pages import AMBER, BAD, GOOD, QUIET
 
 LEFT, RIGHT, WIDTH, ROW = 230, 100, 650, 22
@@ -101,7 +101,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ]
     if record.forecast is not None and record.forecast.total is not None:
         total = record.forecast.total
-        facts.append(("expected", f"{about(total)}, by {RATES[total.rates]}; no wait for others is in it"))
+        facts.append(("expected", f"{of_a_run(total, total.rates)}; no wait for others is in it"))
     facts.append(("callctl", __version__))
     if record.command:
         facts.append(("command", record.command))
