@@ -43,7 +43,18 @@ def statement(connection: Any, query: Any) -> Any:
 
     if isinstance(query, bytes) or not unknown_encoding(connection):
         return query
-    return query.as_bytes(None) if isinstance(query, Composable) else stored(query)
+    return composed(query) if isinstance(query, Composable) else stored(query)
+
+
+def composed(query: Any) -> bytes:
+    """Return composed text for a session in SQL_ASCII: psycopg would refuse a name that is not UTF-8."""
+    from psycopg.sql import Composed, Identifier
+
+    if isinstance(query, Composed):
+        return b"".join(composed(part) for part in query)
+    if isinstance(query, Identifier):
+        return b".".join(b'"%b"' % stored(name.replace('"', '""')) for name in query._obj)
+    return bytes(query.as_bytes(None))
 
 
 def as_text(data: bytes) -> str:

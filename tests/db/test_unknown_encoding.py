@@ -157,3 +157,15 @@ def test_a_plan_beside_a_table_whose_name_is_in_latin1(url: str, ask: Ask) -> No
         code, out, err = ask(url, *arguments)
         assert code == 0, err
         assert "users.avatar_url" in out
+
+
+def test_a_rehearsal_and_a_comparison_of_such_a_database(url: str, ask: Ask) -> None:
+    """The tables of the rehearsal have such names as well, and such a table is filled."""
+    with as_stored(url) as db:
+        db.execute(b'CREATE TABLE chatapp."k\xf6ln" (id serial PRIMARY KEY, "stra\xdfe" text)')
+        db.execute(b'INSERT INTO chatapp."k\xf6ln" ("stra\xdfe") SELECT \'x\' FROM generate_series(1, 50)')
+    code, out, err = ask(url, "migrate", "rehearse", "--rows", "200", "--output", "json")
+    assert code == 0, err
+    for arguments in (["migrate", "up", "--yes"], ["diff"]):
+        code, out, err = ask(url, *arguments)
+        assert code == 0, out + err

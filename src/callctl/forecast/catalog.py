@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callctl.files import read_sql
 from callctl.statements.tokens import identifier
+from callctl.stored_bytes import stored
 
 if TYPE_CHECKING:
     from callctl.database.connection import Connection
@@ -348,7 +349,7 @@ def count_within(connection: Connection, query: str, milliseconds: int) -> int:
     """The number that a query returns, if it does so in that time. Its locks do not stay. Raises psycopg.Error."""
     with connection.transaction(force_rollback=True):
         connection.execute("SELECT set_config('statement_timeout', %s, true)", (str(max(1, milliseconds)),))
-        (row,) = connection.execute(query.encode()).fetchall()
+        (row,) = connection.execute(stored(query)).fetchall()
     return int(row[0])
 
 

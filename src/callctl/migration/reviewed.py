@@ -22,6 +22,7 @@ from callctl.migration.steps.contract import RELIED_ON, STORE, expectations, fac
 from callctl.migration.steps.numbered import Step, status, wanted_steps
 from callctl.statements.naming import Naming
 from callctl.statements.script import Script, Statement
+from callctl.stored_bytes import stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -248,7 +249,7 @@ def catalog_of(connection: Connection, naming: Naming) -> Catalog:
     everything: list[tuple[str, str | None]] = [(STORE, None)] if store.has_schema(connection) else []
     asked = facts_sql([*everything, *sorted(tables)], [*everything, *sorted(functions)])
     catalog: dict[str, dict[str, dict[str, dict[str, str]]]] = {}
-    for relation, kind, name, property, value in connection.execute(asked.encode()).fetchall():
+    for relation, kind, name, property, value in connection.execute(stored(asked)).fetchall():
         catalog.setdefault(relation, {}).setdefault(kind, {}).setdefault(name, {})[property] = _kept(value)
     return catalog
 

@@ -17,6 +17,7 @@ from callctl.database.programs import Child, Program, find_program, reaching
 from callctl.errors import Code, ConfigError, StepFailed
 from callctl.redaction import printable, redact
 from callctl.rehearsal.survey import LeftOut, Survey
+from callctl.stored_bytes import stored
 
 if TYPE_CHECKING:
     import psycopg
@@ -114,7 +115,7 @@ def _try(admin: psycopg.Connection[tuple[object, ...]], statement: str, built: B
     import psycopg
 
     try:
-        admin.execute(statement.encode())
+        admin.execute(stored(statement))
     except psycopg.Error as error:
         built.left_out.append(LeftOut(on_failure.kind, on_failure.name, database.error_text(error)))
 
@@ -187,7 +188,7 @@ def _make_substitutes(
     for name, statement in survey.substitutes:
         if name in unavailable:
             with suppress(psycopg.Error):  # what needs it is told, where pg_restore makes that
-                admin.execute(statement.encode())
+                admin.execute(stored(statement))
 
 
 def _restore_entries(

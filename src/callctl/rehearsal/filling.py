@@ -14,6 +14,7 @@ from callctl.database import connection as database
 from callctl.files import read_sql
 from callctl.rehearsal.survey import ColumnShape, SettingsShare, Survey, TableName, TypeShare
 from callctl.statements.naming import TYPE_COLUMN
+from callctl.stored_bytes import stored
 from callctl.tenants.call_settings import load_schema
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ class Filler:
                 with self._connection.transaction():
                     for first in range(1, table.wanted + 1, CHUNK):
                         last = min(first + CHUNK - 1, table.wanted)
-                        self._connection.execute(self._statement(table, first, last).encode())
+                        self._connection.execute(stored(self._statement(table, first, last)))
                         on_rows(last)
                 return
             except psycopg.errors.CheckViolation as error:
@@ -284,13 +285,12 @@ class Filler:
     def _advance_sequences(self, table: _Table) -> None:
         for column in table.columns.values():
             if column.sequence is not None and table.rows:
-                self._connection.execute(
-                    f"SELECT setval({_literal(column.sequence)}::regclass, greatest(max({quoted(column.name)}), 1))"
-                    f" FROM {relation(table.name)}".encode()
-                )
+                greatest = f"greatest(max({quoted(column.name)}), 1)"
+                query = f"SELECT setval({_literal(column.sequence)}::regclass, {greatest}) FROM {relation(table.name)}"
+                self._connection.execute(stored(query))
 
     def _count(self, name: TableName) -> int:
-        return int(str(self._connection.execute(f"SELECT count(*) FROM {relation(name)}".encode()).fetchall()[0][0]))
+        return int(str(self._connection.execute(stored(f"SELECT count(*) FROM {relation(name)}")).fetchall()[0][0]))
 
     def _orphans(self) -> Iterator[tuple[TableName, str]]:
         """Delete the rows whose foreign key finds nothing, until none is left; yield their tables with the reason."""
@@ -305,10 +305,9 @@ class Filler:
                 pairs = list(zip(key.columns, key.to_columns, strict=True))
                 same = " AND ".join(f"p.{quoted(to)} = c.{quoted(column)}" for column, to in pairs)
                 given = " AND ".join(f"c.{quoted(column)} IS NOT NULL" for column in key.columns)
-                deleted = self._connection.execute(
-                    f"DELETE FROM {relation(name)} AS c WHERE {given} AND NOT EXISTS (SELECT FROM"
-                    f" {relation(TableName(key.to_schema, key.to_table))} AS p WHERE {same})".encode()
-                ).rowcount
+                referred = f"SELECT FROM {relation(TableName(key.to_schema, key.to_table))} AS p WHERE {same}"
+                delete = f"DELETE FROM {relation(name)} AS c WHERE {given} AND NOT EXISTS ({referred})"
+                deleted = self._connection.execute(stored(delete)).rowcount
                 if deleted:
                     found = True
                     yield name, f"foreign key {key.name}: {deleted} rows had no row to refer to and were deleted"
@@ -480,7 +479,7 @@ class Filler:
         if kind is None and not column.not_null:
             return f"NULL::{column.type}"
         assert self._packages_of is not None
-        rows = self._connection.execute(self._packages_of.encode()).fetchall()
+        rows = self._connection.execute(stored(self._packages_of)).fetchall()
         ids = [str(row[0]) for row in rows if row[1] == (kind == "call")] or [str(row[0]) for row in rows]
         if not ids:
             return f"NULL::{column.type}"
@@ -528,7 +527,7 @@ class Filler:
         )
         try:
             with self._connection.transaction():
-                return self._connection.execute(query.encode()).fetchall()[0][0] is True
+                return self._connection.execute(stored(query)).fetchall()[0][0] is True
         except psycopg.Error:
             return False
 

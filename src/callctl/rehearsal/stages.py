@@ -24,6 +24,7 @@ from callctl.rehearsal.survey import TableName
 from callctl.sandbox.demo import Comparison, Fingerprint, compare, fingerprint
 from callctl.server_errors import outline
 from callctl.statements.naming import TYPE_COLUMN
+from callctl.stored_bytes import stored
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -319,13 +320,13 @@ class _Forms:
                     "UPDATE of the flags to calls",
                 ),
             ):
-                self.connection.execute(f"UPDATE {relation(name)} SET {change} WHERE id = %s".encode(), (key,))
+                self.connection.execute(stored(f"UPDATE {relation(name)} SET {change} WHERE id = %s"), (key,))
                 self._look(query, key, after, f"{self.table}: {what}")
                 said.append(f"{self.table}: {what}")
         return said
 
     def _look(self, query: str, key: object, expected: tuple[str, bool, bool], text: str) -> None:
-        row = self.connection.execute(query.encode(), (key,)).fetchone()
+        row = self.connection.execute(stored(query), (key,)).fetchone()
         if row != expected:
             raise NotHeld(f"{text}: the other form did not follow", [f"expected {expected}, and the row has {row}"])
 
@@ -335,7 +336,7 @@ def insert(
 ) -> object:
     """Insert one new row as an application does, and return its id. Raises NotHeld where it is not stored."""
     statement = run.filler.new_row(name, given, without)
-    row = connection.execute(f"{statement} RETURNING id".encode()).fetchone()
+    row = connection.execute(stored(f"{statement} RETURNING id")).fetchone()
     if row is None:
         raise NotHeld(f"{name}: an INSERT stored no row", hint="look for a trigger or a rule that swallows it")
     run.new_rows[name.name] = run.new_rows.get(name.name, 0) + 1

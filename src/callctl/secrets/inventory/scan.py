@@ -303,9 +303,10 @@ class _Scanner:
         columns = table.columns if again else finder.columns(table)
         if not columns:
             return True
-        composed = rows_statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
+        rows = rows_statement(table, columns, self._fields, where or sql.SQL("true"), plaintext=plaintext)
         # While the encoding is UTF-8: names may be in it.
-        query = composed.as_bytes(None if stored_bytes.unknown_encoding(self._connection) else self._connection)
+        unknown = stored_bytes.unknown_encoding(self._connection)
+        query = stored_bytes.composed(rows) if unknown else rows.as_bytes(self._connection)
         deadline = time.monotonic() + milliseconds / 1000
         finder.begin(table, columns, plaintext=plaintext, again=again)
         try:
