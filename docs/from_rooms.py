@@ -21,6 +21,7 @@ ROOMS = (
     "tenants",
     "coderefs",
     "forecast",
+    "watch",
     "migration",
     "migration/run",
     "migration/checks",

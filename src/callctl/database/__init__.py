@@ -4,10 +4,12 @@ that an error of the server becomes one of callctl's. May import config and the 
 
 __all__ = [
     "actions",
+    "brakes",
     "connection",
     "guarded",
     "lock",
     "pace",
     "programs",
+    "steering",
     "store",
 ]

@@ -21,4 +21,5 @@ __all__ = [
     "sandbox",
     "secrets",
     "tenants",
+    "watch",
 ]
