@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ LOOK_SECONDS = 1.0
 # How long the operator's command may take; one that takes longer is ended, and the run waits.
 COMMAND_SECONDS = 5.0
 _FIRST_17 = 170000
+# A look comes up to a second behind the checkpoint, and the server begins it a little early.
+_MOST_OF = 0.8
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,16 @@ class Brake:
     what: str
     hint: str
     code: Code = Code.BRAKED
+
+
+@dataclass(frozen=True)
+class _Checkpoints:
+    """The checkpoints asked for or forced, the WAL written and that which forces one, in bytes; seconds."""
+
+    requested: int
+    written: int
+    forcing: float
+    warned: int
 
 
 class Brakes:
@@ -54,9 +67,10 @@ class Brakes:
         self._brake: Brake | None = None
         self._positions: deque[tuple[int, float]] = deque()  # (WAL position, when this server had it)
         self._before: int | None = None  # clients that waited for a lock at the first look
-        self._checkpoints: tuple[int, float] | None = None  # how many, and when the last one came
+        self._checkpoints: _Checkpoints | None = None  # as they were when the last one came
+        self._forced_at: float | None = None  # when WAL forced the last one
         self._too_often_until = 0.0
-        self._unreadable: set[str] = set()
+        self._unreadable: set[Callable[[Connection], Brake | None]] = set()
         self._aurora: bool | None = None
         self._command = _Command(settings.brake_command) if settings.brake_command else None
 
@@ -75,21 +89,21 @@ class Brakes:
     def _look(self, connection: Connection) -> Brake | None:
         looks = (self._replica, self._aurora_replica, self._server, self._forced_checkpoint, self._clients)
         for look in looks:
-            if look.__name__ in self._unreadable:
+            if look in self._unreadable:
                 continue
             if (brake := self._asked(connection, look)) is not None:
                 return brake
         return None if self._command is None else self._command.brake()
 
-    def _asked(self, connection: Connection, look: object) -> Brake | None:
+    def _asked(self, connection: Connection, look: Callable[[Connection], Brake | None]) -> Brake | None:
         import psycopg
 
         try:
-            return look(connection)  # type: ignore[operator,no-any-return]
+            return look(connection)
         except psycopg.Error as error:
             if connection.closed or isinstance(error, psycopg.errors.QueryCanceled):
                 raise
-            self._unreadable.add(look.__name__)  # type: ignore[attr-defined]
+            self._unreadable.add(look)
             self._on_event(Notice(f"a brake of this run cannot be looked at: {database.error_text(error)}"))
             return None
 
@@ -144,23 +158,22 @@ class Brakes:
         return None
 
     def _forced_checkpoint(self, connection: Connection) -> Brake | None:
+        """Brake if WAL has forced two checkpoints in less time than the server warns of. Others may be asked for."""
         newer = connection.info.server_version >= _FIRST_17
         name = "database/forced_checkpoints.sql" if newer else "database/forced_checkpoints_before_17.sql"
-        row = connection.execute(read_sql(name)).fetchone()
+        (seen,) = database.select(connection, _Checkpoints, read_sql(name))
         now = time.monotonic()
-        if row is None or not row[1]:
-            return None
-        count, warned = row
-        if self._checkpoints is None:
-            self._checkpoints = count, now - warned
-        elif count > self._checkpoints[0]:
-            if now - self._checkpoints[1] < warned:
-                self._too_often_until = now + warned
-            self._checkpoints = count, now
+        last, self._checkpoints = self._checkpoints or seen, seen
+        if seen.requested == last.requested:
+            self._checkpoints = last  # what is written counts from the last checkpoint
+        elif seen.written - last.written >= seen.forcing * _MOST_OF:
+            if self._forced_at is not None and now - self._forced_at < seen.warned:
+                self._too_often_until = now + seen.warned
+            self._forced_at = now
         if now >= self._too_often_until:
             return None
         return Brake(
-            f"the server, which makes checkpoints more often than every {warned} s (checkpoint_warning)",
+            f"the server, where WAL forces checkpoints more often than every {seen.warned} s (checkpoint_warning)",
             "set a larger max_wal_size on the server, or run callctl when less is written",
         )
 
