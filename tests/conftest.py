@@ -147,7 +147,7 @@ def enough(rows: Sequence[tuple[str, ...]], first: int = 0) -> set[int]:
     """The numbers of rows that hold every value of every place, each about as often; ``first`` is looked at first."""
     order = [(first + number) % len(rows) for number in range(len(rows))]
     missing = {value for row in rows for value in enumerate(row)}
-    kept: set[int] = set()
+    kept = set() if missing else {order[0]}
     times: Counter[tuple[int, str]] = Counter()
     while missing:
         new = {number: len(missing.intersection(enumerate(rows[number]))) for number in order}

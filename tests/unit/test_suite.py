@@ -40,6 +40,11 @@ def test_a_table_of_cases_is_whole() -> None:
     assert enough([("1",), ("2",), ("3",)]) == {0, 1, 2}
 
 
+def test_a_test_without_parameters_is_run() -> None:
+    """With --pg every test on a server has one parameter, the server, which is none of these."""
+    assert enough([()]) == {0}
+
+
 def test_of_a_long_table_some_rows_are_tried_and_others_with_another_seed() -> None:
     """The marker ``some``, as it is collected."""
     name = "tests/db/migration/test_new_tables.py::test_what_the_platform_changes_goes_and_comes_back"
