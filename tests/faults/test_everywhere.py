@@ -142,7 +142,8 @@ if THOROUGH:
 def test_faults_taking_turns(
     reference: MakeReference, chain: MakeChain, record_property: Record, baseline: str, start: int, one_in: int
 ) -> None:
-    """On the way up and on the way down."""
+    """On the way up and on the way down; by default both together have as many faults as it takes for each to come."""
+    one_in = 1 if THOROUGH else one_in * 4 // 3
     expected = reference(baseline)
     disturbed = chain(baseline, expected.transactions)
     run_chain(disturbed, expected, ("up", "down"), turns(start, one_in=one_in), one_in=one_in)
@@ -158,7 +159,8 @@ def test_a_fault_before_anything_changes_or_at_the_migration_lock(
     disturbed = chain("documented", expected.transactions)
     if direction == "down":
         disturbed.undisturbed("up")
-    choose = turns(5, one_in=2 * one_in)  # preflight's queries are many, and all are asked in the same way
+    # Preflight's queries are many, and all are asked in the same way.
+    choose = turns(5, one_in=1 if THOROUGH else 2 * one_in)
     disturbed.disturbed(direction, choose, kinds=frozenset({"read", "lock"}))
     (assert_up if direction == "up" else assert_down)(disturbed, expected)
     report(record_property, disturbed, f"preflight and lock {direction}")
