@@ -72,7 +72,7 @@ def test_clients_that_wait_for_locks(documented: str) -> None:
         with waiting_client(documented):
             brake = look()
             assert brake is not None
-            assert brake.what == "1 sessions of others that wait for locks (0 when the run began)"
+            assert brake.what == "sessions of others that wait for locks: 1 now, 0 when the run began"
             assert "--max-waiting-clients" in brake.hint
             assert bearing() is None
         assert look() is None

@@ -184,7 +184,7 @@ class Brakes:
         if count <= self._before + self._settings.max_waiting_clients:
             return None
         return Brake(
-            f"{count} sessions of others that wait for locks ({self._before} when the run began)",
+            f"sessions of others that wait for locks: {count} now, {self._before} when the run began",
             "see pg_blocking_pids() for who holds them, or set a larger --max-waiting-clients",
         )
 

@@ -27,6 +27,7 @@ from callctl.events import (
     StepFinished,
     StepStarted,
     Waiting,
+    ignore,
 )
 from callctl.files import read_sql
 
@@ -236,6 +237,7 @@ class OwnState:
     def end(self, connection: Connection) -> None:
         """Delete the row: the run is over. What cannot be deleted goes with the next run."""
         if self._writes and not connection.closed:
+            self._on_event = ignore
             self._write(connection, "database/run_state/end.sql", {})
 
     def _write(self, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
