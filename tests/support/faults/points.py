@@ -165,11 +165,11 @@ VOLATILE = ["id", "client", "callctl_version", "database_role", "file", "sha256"
 def store_contents(connection: psycopg.Connection[Any]) -> dict[str, list[str]]:
     """callctl's own tables, without what no two runs have in common: ids, those of rows that were made, and times.
 
-    A forecast is of one run, and a step that resumes has none.
+    A forecast is of one run, and a step that resumes has none; a killed run leaves its row of run_state to the next.
     """
     tables = connection.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'callctl'::regnamespace AND relkind = 'r'"
-        " AND relname NOT IN ('work_list', 'tally', 'forecast') ORDER BY 1"
+        " AND relname NOT IN ('work_list', 'tally', 'forecast', 'run_state') ORDER BY 1"
     ).fetchall()
 
     def made_row(row: dict[str, object], key: str) -> bool:
