@@ -19,6 +19,7 @@ from callctl.coderefs.languages import Kind
 from callctl.coderefs.search import CodeRefs, Reference
 from callctl.config.database_url import Target
 from callctl.config.settings import Settings
+from callctl.database.log import Entry
 from callctl.database.store import ChangedRecords, HistoryRow, Saved
 from callctl.errors import Code, State, StepFailed
 from callctl.events import (
@@ -65,6 +66,7 @@ from callctl.render import demo as render_demo
 from callctl.render import drift as render_drift
 from callctl.render import explain as render_explain
 from callctl.render import loadtest as render_loadtest
+from callctl.render import log as render_log
 from callctl.render import migration as render_answers
 from callctl.render import progress as render_progress
 from callctl.render import rehearsal as render_rehearsal
@@ -510,6 +512,14 @@ def _load_tested() -> None:
     render_loadtest.cleaned(load_test.removed, "json", _TARGET)
 
 
+def _log() -> None:
+    done = ("done", "postgres", "ops@deploy", "0.1.0")
+    companies = {"companies": [{"id": _COMPANY, "slug": "acme", "before": None, "after": True}]}
+    retired = Entry("encryption_key", "k0", None, _AT, "keys retire", "done", None, None, None, {"key": "k0"})
+    enabled = Entry("action", "3", None, _AT, "companies enable", *done, companies)
+    render_log.log([enabled, retired], "json", filtered=False)
+
+
 def _companies() -> None:
     render_tenants.companies_listed([_one_company(True)], "json")
 
@@ -607,6 +617,7 @@ _SAMPLES: dict[str, Callable[[], None]] = {
     "verify": _verify,
     "diff": _diff,
     "migrate-history": _history,
+    "log": _log,
     "purge": _purge,
     "backup-dry-run": _backup_plan,
     "restore-dry-run": _restorable,

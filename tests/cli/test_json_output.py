@@ -131,6 +131,7 @@ def test_every_command_that_the_page_lists(
     ask.document("companies-switch", f"companies enable {company['id']} --dry-run")
     ask.document("companies-switch", f"companies enable {company['id']} --yes")
     ask.document("accounts", "accounts")
+    assert ask.document("log", "log")["entries"]
     ask.document("settings-init", "settings init --dry-run")
     ask.document("settings-init", "settings init --yes")
     with connect(real) as db:

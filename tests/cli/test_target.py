@@ -41,6 +41,7 @@ RUNS = {
     "migrate rehearse": ["--rows 20"],
     "migrate up": ["", "--dry-run", "--yes"],
     "migrate history": [""],
+    "log": [""],
     "migrate adopt": ["", "--yes"],
     "verify": ["--fast"],
     "diff": [""],

@@ -29,6 +29,7 @@ from callctl.cli import (
     help,
     keys,
     loadtest,
+    log,
     migrate,
     preflight,
     purge,
@@ -143,6 +144,7 @@ companies.register(app)
 settings.register(app)
 accounts.register(app)
 code_refs.register(app)
+log.register(app)
 explain.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")

@@ -30,6 +30,7 @@ from callctl.render import console as render
 from callctl.server_errors import code_of, outline
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     import psycopg
@@ -274,6 +275,18 @@ def seconds_of(option: str, text: str) -> float:
 
     try:
         return duration(text) / 1000
+    except Unusable as problem:
+        raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
+
+
+def time_of(option: str, text: str | None) -> datetime | None:
+    """Return the time of an option such as --since: ISO 8601, or the time until now. Raises UsageError."""
+    from callctl.config.file import Unusable, past
+
+    if text is None:
+        return None
+    try:
+        return past(text)
     except Unusable as problem:
         raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
 

@@ -7,7 +7,7 @@ import difflib
 import gc
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -262,6 +262,9 @@ BATCH_WORKERS = range(1, 17)
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|h)", re.ASCII)
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+# Of a time until now: at most some 270 years.
+_AGE = re.compile(r"(\d{1,5})\s*(s|min|h|d)", re.ASCII)
+_AGE_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 # PostgreSQL keeps its timeouts in a 32-bit integer of milliseconds.
 _LONGEST_MS = 2**31 - 1
 
@@ -360,6 +363,23 @@ def moment(value: object) -> datetime:
     if moment > datetime.now(UTC):
         raise Unusable(f"is in the future: {shown(value)}", "give the time at which the last backup finished")
     return moment
+
+
+def past(value: str) -> datetime:
+    """The time that is given in ISO 8601, or as the time until now, such as 2d. Raises Unusable."""
+    hint = (
+        "give an ISO 8601 time with its offset, such as 2026-01-31T04:00:00Z, or a time until now, such as 2d or 90min"
+    )
+    match = _AGE.fullmatch(value.strip())
+    if match is not None:
+        return datetime.now(UTC) - int(match[1]) * timedelta(**{_AGE_UNITS[match[2]]: 1})
+    try:
+        time = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise Unusable(f"is not a time: {shown(value)}", hint) from None
+    if time.tzinfo is None:
+        raise Unusable(f"has no offset from UTC: {shown(value)}", hint)
+    return time
 
 
 def boolean(value: object) -> bool:

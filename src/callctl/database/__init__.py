@@ -7,7 +7,9 @@ __all__ = [
     "connection",
     "guarded",
     "lock",
+    "log",
     "pace",
     "programs",
+    "purge",
     "store",
 ]

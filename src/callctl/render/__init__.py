@@ -13,6 +13,7 @@ __all__ = [
     "explain",
     "forecast",
     "loadtest",
+    "log",
     "migration",
     "pages",
     "progress",

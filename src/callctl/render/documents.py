@@ -54,6 +54,26 @@ class Explanations(TypedDict):
     explanations: Sequence[Explanation]
 
 
+# ---- log -----------------------------------------------------------------------------------------------
+
+
+class LogEntry(TypedDict):
+    at: datetime
+    command: str
+    outcome: str
+    started_at: datetime | None
+    database_role: str | None
+    client: str | None
+    callctl_version: str | None
+    relation: str
+    id: str
+    detail: Mapping[str, Any]
+
+
+class Log(TypedDict):
+    entries: Sequence[LogEntry]
+
+
 # ---- migrate -------------------------------------------------------------------------------------------
 
 
@@ -928,6 +948,15 @@ and block clients only for a short lock; `reason` says why not. No row is read."
         "migrate history",
         History,
         "The oldest row is first. `deferred` is as in a plan.",
+    ),
+    Document(
+        "log",
+        "log",
+        Log,
+        """The newest entry is first. `outcome` is `done`, `given up` or `under way`. `at` is when it ended, or when it
+began while it is under way. `relation` is the table of callctl's that has it, with the `id` there: `history` (steps),
+`rotation`, `encryption_key` (retired keys) or `action` (every other command). `detail` is what the table records of
+it; its keys depend on the command, and it has no secret. Null: the table does not record it.""",
     ),
     Document(
         "purge",
