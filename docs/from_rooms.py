@@ -21,6 +21,7 @@ ROOMS = (
     "tenants",
     "coderefs",
     "forecast",
+    "doctor",
     "migration",
     "migration/run",
     "migration/checks",

@@ -32,7 +32,7 @@ TARGETS = {
     "backup": ["/tmp/x.dump"],
     "restore": ["/tmp/x.dump"],
 }
-NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate", "explain")
+NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate", "explain", "config", "doctor")
 ASKS_THE_DATABASE = tuple(command for command in COMMANDS if not command.startswith(NEEDS_NO_DATABASE))
 
 

@@ -24,7 +24,9 @@ from callctl.cli import (
     code_refs,
     common,
     companies,
+    config,
     demo,
+    doctor,
     explain,
     help,
     keys,
@@ -144,6 +146,8 @@ companies.register(app)
 settings.register(app)
 accounts.register(app)
 code_refs.register(app)
+doctor.register(app)
+config.register(app)
 log.register(app)
 explain.register(app)
 

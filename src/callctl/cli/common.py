@@ -110,14 +110,19 @@ def settings_offline(context: typer.Context) -> Settings:
     return loaded
 
 
+def given(context: typer.Context) -> Globals:
+    """Return the values of the global options as they were given."""
+    return context.find_object(Globals) or Globals()
+
+
 def _load(context: typer.Context, options: Mapping[str, object | None]) -> Settings:
     from callctl.config.settings import load_settings
 
     _Work.begun = True
     _Work.target = None
     _assert_utf8(context)
-    given = context.find_object(Globals) or Globals()
-    loaded = load_settings({**given.options, **options}, config=given.config)
+    general = given(context)
+    loaded = load_settings({**general.options, **options}, config=general.config)
     _Work.warnings, _Work.output = loaded.warnings, loaded.output
     return loaded
 

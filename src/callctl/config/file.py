@@ -65,8 +65,18 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:
-    """Each key of the file with its value and its place, 'callctl.yaml:3:1'."""
+def raise_it(problem: ConfigError) -> None:
+    """Raise a problem of the file: the first one is told, and the rest is not looked at."""
+    raise problem
+
+
+def read_file(
+    path: Path, known: Collection[str], tell: Callable[[ConfigError], None] = raise_it
+) -> dict[str, tuple[object, str]]:
+    """Each key of the file with its value and its place, 'callctl.yaml:3:1'.
+
+    ``tell`` gets what is wrong with a key, and the key is left out. Raises ConfigError if the file cannot be read.
+    """
     import yaml
 
     try:
@@ -79,7 +89,7 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
             hint="check the path, the read permission and the encoding (UTF-8)",
         ) from None
     try:
-        return _entries(text, path, known)
+        return _entries(text, path, known, tell)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         position = getattr(problem, "position", None)  # of a character, where YAML allows none such
@@ -168,7 +178,9 @@ def _is_flat(text: str) -> bool:
     return True
 
 
-def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:
+def _entries(
+    text: str, path: Path, known: Collection[str], tell: Callable[[ConfigError], None]
+) -> dict[str, tuple[object, str]]:
     import yaml
 
     root, construct = yaml_document(text)
@@ -185,10 +197,16 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
         place = f"{path}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
         key = str(construct(key_node))
         if key not in known:
-            raise ConfigError(Code.CONFIG_KEY, f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known))
+            tell(ConfigError(Code.CONFIG_KEY, f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known)))
+            continue
         if key in entries:
-            raise ConfigError(Code.CONFIG_KEY, f"{place}: duplicate key {key!r}", hint="remove one of the two lines")
-        no_entry_twice(value_node, path, key)
+            tell(ConfigError(Code.CONFIG_KEY, f"{place}: duplicate key {key!r}", hint="remove one of the two lines"))
+            continue
+        try:
+            no_entry_twice(value_node, path, key)
+        except ConfigError as problem:
+            tell(problem)
+            continue
         entries[key] = (construct(value_node), place)
     # `schema:` with nothing behind it is a setting left open.
     return {key: entry for key, entry in entries.items() if entry[0] is not None}

@@ -23,6 +23,7 @@ from callctl.backup.restore import Restored
 from callctl.backup.take import PlannedBackup
 from callctl.coderefs.search import Skipped
 from callctl.config.database_url import Target
+from callctl.config.overview import Origin
 from callctl.database.store import ChangedRecords, Saved
 from callctl.errors import Code, Remains
 from callctl.events import Direction, Event, Holder
@@ -72,6 +73,41 @@ class LogEntry(TypedDict):
 
 class Log(TypedDict):
     entries: Sequence[LogEntry]
+
+
+# ---- doctor ----------------------------------------------------------------------------------------
+
+
+class DoctorPart(TypedDict):
+    id: str
+    level: Literal["fails", "warns", "unknown", "ok"]
+    what: str
+    do: str | None
+
+
+class Doctor(TypedDict):
+    parts: Sequence[DoctorPart]
+
+
+# ---- config ----------------------------------------------------------------------------------------
+
+
+class ShownSettings(TypedDict):
+    file: str | None
+    file_source: str | None
+    settings: Sequence[Origin]
+
+
+class ConfigProblem(TypedDict):
+    code: Code
+    message: str
+    hint: str | None
+
+
+class CheckedConfig(TypedDict):
+    file: str
+    keys: Sequence[str]
+    problems: Sequence[ConfigProblem]
 
 
 # ---- migrate -------------------------------------------------------------------------------------------
@@ -957,6 +993,29 @@ and block clients only for a short lock; `reason` says why not. No row is read."
 began while it is under way. `relation` is the table of callctl's that has it, with the `id` there: `history` (steps),
 `rotation`, `encryption_key` (retired keys) or `action` (every other command). `detail` is what the table records of
 it; its keys depend on the command, and it has no secret. Null: the table does not record it.""",
+    ),
+    Document(
+        "doctor",
+        "doctor",
+        Doctor,
+        """`level` is `fails`, `warns`, `unknown` (not examined; `what` says why) or `ok`. `id` is `server`, `pooler`,
+`role` (one for each right that is missing), `store` (callctl's own schema), `clock`, a program, `disk`, `temporary
+files` or `keys`.""",
+    ),
+    Document(
+        "config-show",
+        "config show",
+        ShownSettings,
+        """Every setting and section of callctl.yaml. `source` is an option, the name of a variable (of libpq perhaps
+several), a place in the file, or `default`. `value` is null if it is not set; a password or a key in it is `***`.
+`file` is the settings file, and `file_source` says who named it; null if there is none.""",
+    ),
+    Document(
+        "config-check",
+        "config check",
+        CheckedConfig,
+        """`keys` are those of the file that callctl knows. `problems` has the first problem of each key, in the form
+of an error.""",
     ),
     Document(
         "purge",
