@@ -22,6 +22,7 @@ ROOMS = (
     "coderefs",
     "forecast",
     "doctor",
+    "watch",
     "migration",
     "migration/run",
     "migration/checks",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, get_args
 
-from callctl.config.file import BATCH_SIZES, BATCH_WORKERS, FILE_NAME, FILE_VARIABLE
+from callctl.config.file import BATCH_SIZES, BATCH_WORKERS, FILE_NAME, FILE_VARIABLE, WAITING_CLIENTS
 from callctl.config.sections import KEY_ID, MEMBER, SECTIONS, VARIABLE, Section, SourceKind
 from callctl.config.settings import SETTINGS, NewTablesRowSecurity, Output
 
@@ -145,6 +145,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "duration": {"type": "string", "pattern": r"^\s*[0-9]{1,12}(\.[0-9]{1,6})?\s*(ms|s|min|h)\s*$"},
     "rows": _whole(BATCH_SIZES),
     "number": _whole(BATCH_WORKERS),
+    "number of clients": _whole(WAITING_CLIENTS),
     "time": {"type": "string", "pattern": r"([Zz]|[+-][0-9:.,]+)\s*$"},
     "true or false": {
         "anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, {"type": "string", "pattern": rf"^\s*([01]|{_WORDS})\s*$"}]

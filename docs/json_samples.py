@@ -21,6 +21,7 @@ from callctl.config.database_url import Target
 from callctl.config.overview import CheckedFile, Origin, Overview
 from callctl.config.settings import Settings
 from callctl.database.log import Entry
+from callctl.database.steering import RunState, StepOfRun
 from callctl.database.store import ChangedRecords, HistoryRow, Saved
 from callctl.doctor.examination import Examined
 from callctl.errors import Code, ConfigError, State, StepFailed
@@ -77,6 +78,7 @@ from callctl.render import rehearsal as render_rehearsal
 from callctl.render import sandbox as render_sandbox
 from callctl.render import secrets as render_secrets
 from callctl.render import tenants as render_tenants
+from callctl.render import watch as render_watch
 from callctl.render.documents import DEMO, DOCUMENTS, ERROR, LINES, MANIFEST, schemas
 from callctl.sandbox.demo import Change, Changes, Story
 from callctl.sandbox.lifecycle import Baseline, Sandbox
@@ -98,6 +100,8 @@ from callctl.tenants.accounts import DevelopmentAccount as DevAccount
 from callctl.tenants.call_settings import Checked, Missing, Offence, Unlisted
 from callctl.tenants.companies import Company, Switch
 from callctl.tenants.seeding import Difference, Seed, Seeded
+from callctl.watch.look import Replica, Watched
+from callctl.watch.steer import Given, Told
 
 _AT = datetime(2026, 1, 31, 4, 0, tzinfo=UTC)
 _TARGET = Target("platform", "db.example", 5432, "migrator", "18.0", "production", "chatapp")
@@ -112,30 +116,48 @@ def _naming() -> Naming:
     return replace(DOCUMENTED, tables=MappingProxyType({**DOCUMENTED.tables, "chatbots": moved}))
 
 
+_HOLDER = Holder(26358, "psql", "idle in transaction", "00:04:10")
+_RUN = LiveRun(
+    command="migrate up",
+    direction="up",
+    step=4,
+    pid=4711,
+    role="migrator",
+    application="callctl lock",
+    host="local",
+    since=_AT,
+    seconds=723.4,
+    silent_seconds=None,
+    seen=True,
+    committed=Committed(4, "up", 5, 17, 4000, 20000),
+    uncommitted=False,
+)
+
+
 def _status() -> None:
     first, second = all_steps()[:2]
     applied = StepState(first.number, first.name, True, False, _AT, "migrator", "ops@deploy", 0.0712, False, None)
     pending = StepState(second.number, second.name, False, False, None, None, None, None, False, None)
-    holder = Holder(26358, "psql", "idle in transaction", "00:04:10")
-    waiting = "a lock on chatapp.chatbots"
-    session = Session(4712, "callctl migrate", "active", "UPDATE", 0.0612, waiting, (holder,), None, True)
-    run = LiveRun(
-        command="migrate up",
-        direction="up",
-        step=4,
-        pid=4711,
-        role="migrator",
-        application="callctl lock",
-        host="local",
-        since=_AT,
-        seconds=723.4,
-        silent_seconds=None,
-        seen=True,
-        sessions=(session,),
-        committed=Committed(4, "up", 5, 17, 4000, 20000),
-        uncommitted=False,
+    session = Session(
+        4712, "callctl migrate", "active", "UPDATE", 0.0612, "a lock on chatapp.chatbots", (_HOLDER,), None, True
     )
-    render_answers.status(Status(_naming(), (applied, pending)), Settings(output="json"), Live((run,)))
+    live = Live((replace(_RUN, sessions=(session,)),))
+    render_answers.status(Status(_naming(), (applied, pending)), Settings(output="json"), live)
+
+
+def _watched() -> None:
+    steps = (
+        StepOfRun(3, "chatbot_capabilities", 0.412, 0.2, 0.3, 0.6),
+        StepOfRun(4, "backfill_capabilities", None, 20.1, 30.2, 46.0),
+    )
+    waits = Waiting("a lock on chatbots", 6.1, 300.0, (_HOLDER,))
+    state = RunState(_RUN.pid, "migrate up", steps, 4, 42.1, 8.2, waits, 17, 2, 0, 0.4)
+    render_watch.once(Watched(Live((_RUN,)), {_RUN.pid: state}, 3, (Replica("east", 16384),)), "json")
+
+
+def _order() -> None:
+    waits = Waiting("callctl migrate resume (paused by ops@deploy)", 0.2)
+    render_watch.given(Given(17, "pause", (Told(_RUN, True, 1, waits),)), "json")
 
 
 def _plan() -> None:
@@ -635,6 +657,8 @@ def _explained() -> None:
 
 _SAMPLES: dict[str, Callable[[], None]] = {
     "migrate-status": _status,
+    "migrate-watch": _watched,
+    "migrate-order": _order,
     "migrate-plan": _plan,
     "migrate-plan-files": _plan_of_files,
     "migrate-rehearse": _rehearsal,

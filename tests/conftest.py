@@ -83,8 +83,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    global SEED
     if problem := unknown(_majors(config)):
         raise pytest.UsageError(problem)
+    SEED += bool(_majors(config))  # before the tests are imported: with --pg every sample is another one
 
 
 def _majors(config: pytest.Config) -> list[str]:
@@ -109,22 +111,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep of a test on a server as many combinations of its parameters as it takes for each value of each to come.
 
-    Of a test marked ``some(n)``, which takes long and says the same of each, only n of these. With --pg they are other
-    combinations than without, and with another CALLCTL_TEST_SEED others again.
+    Of a test marked ``some(n)``, which takes long and says the same of each, only n of these; of one marked
+    ``fewer(n)`` only n on each server that --pg names. With --pg they are other combinations than without, on each
+    server others, and with another CALLCTL_TEST_SEED others again.
     """
     if THOROUGH:
         return
-    seed = SEED + bool(config.getoption("--pg"))
     tests: dict[str, list[pytest.Function]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "server" in item.fixturenames:
             tests.setdefault(f"{item.nodeid.partition('[')[0]} {item.callspec.params.get('server')}", []).append(item)
     left_out: set[pytest.Item] = set()
     for several in tests.values():
-        kept = enough([values(item) for item in several], seed)
+        kept = enough([values(item) for item in several], SEED)
+        major = several[0].callspec.params.get("server")
         mark = several[0].get_closest_marker("some")
+        if mark is None and major is not None:
+            mark = several[0].get_closest_marker("fewer")
         if mark is not None:
-            kept = set(Random(f"{seed} {several[0].originalname}").sample(sorted(kept), min(mark.args[0], len(kept))))
+            choose = Random(f"{SEED} {major or ''}{several[0].originalname}")
+            kept = set(choose.sample(sorted(kept), min(mark.args[0], len(kept))))
         left_out |= {item for number, item in enumerate(several) if number not in kept}
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item in left_out])
@@ -147,7 +153,7 @@ def enough(rows: Sequence[tuple[str, ...]], first: int = 0) -> set[int]:
     """The numbers of rows that hold every value of every place, each about as often; ``first`` is looked at first."""
     order = [(first + number) % len(rows) for number in range(len(rows))]
     missing = {value for row in rows for value in enumerate(row)}
-    kept: set[int] = set()
+    kept = set() if missing else {order[0]}
     times: Counter[tuple[int, str]] = Counter()
     while missing:
         new = {number: len(missing.intersection(enumerate(rows[number]))) for number in order}

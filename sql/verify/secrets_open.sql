@@ -32,6 +32,8 @@ WITH RECURSIVE accounts AS (
   WHERE (c.oid IN (SELECT s.oid FROM accounts AS s) OR c.relnamespace = 'callctl'::regnamespace)
     -- Who may UPDATE a sequence may set it back, so that the next row is refused.
     AND (c.relkind IN ('r', 'p', 'f') OR c.relkind = 'S' AND g.privilege = 'UPDATE')
+    -- What a run says of itself has no row of the platform in it: a role that may watch the server may read it.
+    AND NOT (c.oid = to_regclass('callctl.run_state') AND g.privilege = 'SELECT' AND g.grantee = 'pg_monitor'::regrole AND NOT g.is_grantable)
   UNION ALL
   SELECT 'schema callctl', 'SCHEMA callctl', n.nspowner, n.oid, t.grantor, t.grantee, t.privilege_type, t.is_grantable, NULL
   FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS t

@@ -77,6 +77,8 @@ class Code(StrEnum):
     LOCK_LOST = auto()
     SESSION_LEFT = auto()
     REPLICA_BEHIND = auto()
+    BRAKED = auto()
+    NO_RUN = auto()
     PROGRAM_MISSING = auto()
     RUNNING_AS_ROOT = auto()
     STORE_NAME_TAKEN = auto()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 Direction: TypeAlias = Literal["up", "down"]
@@ -212,6 +213,19 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Steered:
+    """An order from another terminal that the run obeys: ``client`` gave it, ``at`` that time.
+
+    From now on the run works one part of ``share`` of its time.
+    """
+
+    order: Literal["pause", "resume", "slower", "faster"]
+    client: str
+    at: datetime
+    share: int
+
+
+@dataclass(frozen=True)
 class Notice:
     """Something the operator should read, and that stops nothing."""
 
@@ -232,6 +246,7 @@ Event: TypeAlias = (
     | LoadProgress
     | RehearsalProgress
     | Waiting
+    | Steered
     | Notice
 )
 OnEvent: TypeAlias = Callable[[Event], None]

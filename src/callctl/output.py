@@ -83,6 +83,19 @@ def _stream(given: TextIO | None, descriptor: int, closed: list[int]) -> TextIO:
     )
 
 
+def reader_left(stream: TextIO) -> bool:
+    """Return whether nothing that is written to ``stream`` can be read any more: its pipe is closed, or it failed."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    if isinstance(raw, Unfailing) and raw.problem is not None:
+        return True
+    try:
+        polled = select.poll()
+        polled.register(stream.fileno(), 0)
+        return any(found & (select.POLLERR | select.POLLNVAL) for _, found in polled.poll(0))
+    except (OSError, ValueError, AttributeError):  # a stream of a test; a system without poll
+        return False
+
+
 def problem(stream: TextIO) -> OSError | None:
     """Why not all of what went to an unfailing ``stream`` was written; None if it was, or if its reader has left.
 

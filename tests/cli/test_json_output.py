@@ -16,10 +16,13 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import connect
 from tests.support.cli.schemas import SCHEMAS, problems
 from tests.support.db import accounts
+from tests.support.processes import finish, start
 from tests.support.steps import LAST
 from typer.main import get_command
 
 from callctl.cli import app, run
+from callctl.config.settings import Settings
+from callctl.database.lock import MigrationLock
 from callctl.render.documents import DEMO, DOCUMENTS, ENDS, LINES, MANIFEST, schemas
 
 PAGE = SCHEMAS.parent / "json-output.md"
@@ -105,11 +108,23 @@ def test_every_command_that_the_page_lists(
     assert ask.document("preflight", "preflight")["next"] == "callctl migrate plan"
     ask.document("migrate-plan", "migrate plan")
     ask.document("migrate-plan", "migrate up --dry-run")
+    with MigrationLock(Settings(database_url=real), command="migrate up"):
+        ask.document("migrate-watch", "migrate watch --once")
+        watch = start(real, "migrate", "watch", "--output", "json")
+        assert watch.stdout is not None
+        watched = [watch.stdout.readline()]
+    code, out, err = finish(watch)
+    assert code == 0, err
+    watched += out.splitlines()
+    assert [problems(json.loads(line), "lines") for line in watched] == [[]] * len(watched)
+    ask.ends.add(json.loads(watched[-1])["event"])
     # On a busy machine a stage may not hold: the shape is the same.
     ask.document("migrate-rehearse", "migrate rehearse --rows 20", 0, 3)
     (keys / "our.sql").write_text("ALTER TABLE chatapp.users ADD COLUMN a integer;\nDO $$ BEGIN END $$;\n")
     ask.document("migrate-plan-files", f"migrate plan {keys / 'our.sql'}")
     assert ask.lines("migrate up --yes --to 9")[-1]["next"] == "callctl verify"
+    with MigrationLock(Settings(database_url=real), command="migrate up"):
+        ask.document("migrate-order", "migrate pause")
     with connect(real) as db:
         accounts.fill(db, accounts.ring_of(accounts.settings_of(real, keys, "k1")), 20, forms=("plaintext", "k1"))
         db.execute(

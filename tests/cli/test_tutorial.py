@@ -37,6 +37,7 @@ HOW_TO: dict[str, str | tuple[str, ...] | None] = {
     "find-drift": EITHER,
     "pilot-companies": EITHER,
     "migrate-without-downtime": "--baseline deployed --rows 200",
+    "watch-and-steer-a-run": EITHER,
     "rehearse": "--baseline deployed --rows 200",
     "roll-back": "--baseline deployed --rows 200",
     "recover-after-a-failed-step": "--baseline documented --rows 200",

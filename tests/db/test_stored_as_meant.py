@@ -79,6 +79,7 @@ HARMLESS = {
 }
 
 
+@pytest.mark.fewer(4)
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_rotation_rolls_back_what_is_not_stored_as_meant(url: str, keys: Path, hostile: str) -> None:
     settings = accounts.settings_of(url, keys)

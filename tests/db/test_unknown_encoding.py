@@ -17,6 +17,8 @@ from callctl.database.connection import connect as connect_as_callctl
 from callctl.sandbox.lifecycle import drop_database, fill
 from callctl.sandbox.server import Server
 
+pytestmark = pytest.mark.one_server
+
 Database: TypeAlias = psycopg.Connection[Any]
 Ask: TypeAlias = Callable[..., tuple[int, str, str]]
 

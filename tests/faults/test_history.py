@@ -195,6 +195,7 @@ def planted_plan(baseline: str, planted: Mapping[str, str]) -> Plan:
 
 
 @pytest.mark.some(1)
+@pytest.mark.one_server  # as the next
 @pytest.mark.parametrize("name", BASELINES)
 def test_without_a_planted_bug_nothing_is_found(history_database: Callable[[str], str], name: str) -> None:
     assert_nothing_lost(record(history_database(name), planted_plan(name, {})))

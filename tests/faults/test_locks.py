@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from tests.faults.conftest import MakeChain
 from tests.support.faults.chain import Chain
 from tests.support.faults.own_server import administer
@@ -24,6 +25,8 @@ from callctl.migration.steps.numbered import all_steps, status
 from callctl.sandbox.lifecycle import BASELINES
 from callctl.statements.adaptation import adapt
 from callctl.statements.script import Statement, load_script
+
+pytestmark = pytest.mark.one_server
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "locks.md"
 

@@ -118,7 +118,7 @@ def statements(error: CallctlError) -> list[str]:
 
 
 def places(direction: Direction) -> list[tuple[int, int]]:
-    """The first statement of each transaction of each step: (step, number of the statement); of each third transaction
+    """The first statement of each transaction of each step: (step, number of the statement); of each sixth transaction
     where the profile is not thorough.
     """
     found = [
@@ -127,7 +127,7 @@ def places(direction: Direction) -> list[tuple[int, int]]:
         for group in runner.grouped(step.script(direction).statements)
         if group
     ]
-    return found if THOROUGH else found[1::3]
+    return found if THOROUGH else found[4::6]
 
 
 class Holder:

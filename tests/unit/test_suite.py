@@ -40,6 +40,11 @@ def test_a_table_of_cases_is_whole() -> None:
     assert enough([("1",), ("2",), ("3",)]) == {0, 1, 2}
 
 
+def test_a_test_without_parameters_is_run() -> None:
+    """With --pg every test on a server has one parameter, the server, which is none of these."""
+    assert enough([()]) == {0}
+
+
 def test_of_a_long_table_some_rows_are_tried_and_others_with_another_seed() -> None:
     """The marker ``some``, as it is collected."""
     name = "tests/db/migration/test_new_tables.py::test_what_the_platform_changes_goes_and_comes_back"
@@ -53,6 +58,24 @@ def test_of_a_long_table_some_rows_are_tried_and_others_with_another_seed() -> N
     assert len(first) == len(second) == 5
     assert first != second
     assert first | second < every
+
+
+def test_on_an_older_server_a_part_of_a_table_is_tried_and_on_another_one_another_part() -> None:
+    """The marker ``fewer``, as it is collected."""
+    name = "tests/db/migration/checks/test_preflight.py::test_question"
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", name]
+    environment = {**os.environ, "PYTEST_ADDOPTS": "", "CALLCTL_TEST_PG": ""}
+    tried: list[set[str]] = []
+    for arguments in (["--pg", "12"], ["--pg", "15"], []):
+        listed = subprocess.run(
+            [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        cases = (line for line in listed.stdout.splitlines() if line.startswith(name))
+        tried.append({re.sub(r"pg\d\d-|-pg\d\d(?=-|\])", "", line) for line in cases})
+    oldest, older, every = tried
+    assert len(oldest) == len(older) == 40
+    assert oldest != older
+    assert oldest | older < every
 
 
 def test_what_is_not_about_the_server_says_so_and_the_rest_runs_on_the_oldest() -> None:

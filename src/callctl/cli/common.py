@@ -540,6 +540,15 @@ MaxReplicationLag: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="DURATION", help="Pause while a replica is further behind than this [default: 10s]."),
 ]
+MaxWaitingClients: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N", help="Pause while this many more clients wait for locks than at the start [default: 10]."
+    ),
+]
+BrakeCommand: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="Pause between transactions while this command fails.")
+]
 PauseFile: TypeAlias = Annotated[
     str | None, typer.Option(metavar="FILE", help="Pause between transactions while this file exists.")
 ]
@@ -618,7 +627,9 @@ class RunOptions:
     batch_time: BatchTime = None
     batch_workers: BatchWorkers = None
     max_replication_lag: MaxReplicationLag = None
+    max_waiting_clients: MaxWaitingClients = None
     pause_file: PauseFile = None
+    brake_command: BrakeCommand = None
     new_tables_row_security: NewTablesRowSecurity = None
     report: RunReport = None
     plan: PlanFile = None

@@ -1,4 +1,4 @@
-"""callctl migrate: status, plan, rehearse, up, down, adopt, history"""
+"""callctl migrate: status, plan, rehearse, up, down, watch, pause, resume, slower, faster, adopt, history"""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callctl.config.settings import Settings
+    from callctl.database.steering import Word
     from callctl.events import Direction, Event, OnEvent
     from callctl.forecast.observation import Observation
     from callctl.forecast.outlook import Outlook
@@ -548,6 +549,84 @@ def rehearse(
             rehearsing.wait_for_interrupt()
     if not result.held:
         raise typer.Exit(3)
+
+
+WATCH_EPILOG = """
+Shows the run of any callctl on this schema: statement, rows, time left, the locks it waits for and who holds them, and
+how many clients wait. A role with pg_monitor sees all of it. Ends when the run ends, with exit code 3 if a step of it
+is not done.
+
+\b
+Examples:
+  callctl migrate watch                  a full screen on a terminal
+  callctl migrate watch --wait | tee log one line for each change
+  callctl migrate watch --once           one look
+  callctl migrate watch --output json    a line of JSON for each look
+
+\b
+Next: callctl migrate status
+"""
+
+
+@group.command(epilog=WATCH_EPILOG)
+def watch(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for a run if none is under way.")] = False,
+) -> None:
+    """Watch a run from another terminal. Changes nothing."""
+    common.answering()
+    settings = common.settings(context)
+    from callctl.render import watch as render_watch
+    from callctl.watch.look import await_run, follow, look
+
+    with common.connected(settings) as connection:
+        if once:
+            watched = await_run(connection, settings, lambda _: True) if wait else look(connection, settings)
+            if watched is not None:
+                render_watch.once(watched, settings.output)
+            return
+        try:
+            with render_watch.showing(settings.output) as show:
+                end = follow(connection, settings, show, wait=wait)
+        except KeyboardInterrupt:
+            render.note("callctl no longer watches; a run continues")
+            raise typer.Exit(130) from None
+    if end is not None and not render_watch.ended(end, settings.output):
+        raise typer.Exit(3)
+
+
+def _order(word: Word, does: str) -> None:
+    """Add a command that gives an order to the runs under way."""
+
+    def give(context: typer.Context) -> None:
+        settings = common.settings(context)
+        from callctl.render import watch as render_watch
+        from callctl.watch.steer import steer
+
+        with common.connected(settings) as connection:
+            given = steer(connection, settings, word)
+        render_watch.given(given, settings.output)
+        if not given.obeyed:
+            raise typer.Exit(3)
+
+    give.__doc__ = does
+    group.command(word, epilog=ORDER_EPILOG)(give)
+
+
+ORDER_EPILOG = """
+The run under way obeys within a second, between two transactions; a statement under way ends first. The order is
+recorded in callctl's schema with who gave it. migrate up, migrate down, rotate-secrets, webhooks and settings init
+obey; a run with --atomic does not. Exit code 3 if no run is under way, or one has not obeyed after three seconds.
+
+\b
+Next: callctl migrate watch
+"""
+
+_order("pause", "Pause the run under way between two transactions.")
+_order("resume", "Let a paused run continue.")
+_order("slower", "Halve the speed of the run under way.")
+_order("faster", "Double the speed of a run that was slowed down.")
 
 
 UP_EPILOG = """

@@ -9,9 +9,11 @@ import typer
 from callctl.cli import common
 from callctl.cli.common import (
     BatchSize,
+    BrakeCommand,
     LockTimeout,
     LockWait,
     MaxReplicationLag,
+    MaxWaitingClients,
     PauseFile,
     StatementTimeout,
     Wait,
@@ -85,7 +87,9 @@ def init(
     lock_wait: LockWait = None,
     batch_size: BatchSize = None,
     max_replication_lag: MaxReplicationLag = None,
+    max_waiting_clients: MaxWaitingClients = None,
     pause_file: PauseFile = None,
+    brake_command: BrakeCommand = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Add the default call settings to chatbots that are enabled for calls and have none."""
@@ -95,7 +99,9 @@ def init(
         lock_wait=lock_wait,
         batch_size=batch_size,
         max_replication_lag=max_replication_lag,
+        max_waiting_clients=max_waiting_clients,
         pause_file=pause_file,
+        brake_command=brake_command,
         statement_timeout=statement_timeout,
     )
     from callctl.render import progress as render_progress

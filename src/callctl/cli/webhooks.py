@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from callctl.cli import common
-from callctl.cli.common import LockTimeout, LockWait, MaxReplicationLag, PauseFile, StatementTimeout, Wait, Yes
+from callctl.cli.common import (
+    BrakeCommand,
+    LockTimeout,
+    LockWait,
+    MaxReplicationLag,
+    MaxWaitingClients,
+    PauseFile,
+    StatementTimeout,
+    Wait,
+    Yes,
+)
 from callctl.errors import Code, UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +100,9 @@ def rotate(
     lock_timeout: LockTimeout = None,
     lock_wait: LockWait = None,
     max_replication_lag: MaxReplicationLag = None,
+    max_waiting_clients: MaxWaitingClients = None,
     pause_file: PauseFile = None,
+    brake_command: BrakeCommand = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Replace the webhook secrets of accounts."""
@@ -99,7 +111,9 @@ def rotate(
         lock_timeout=lock_timeout,
         lock_wait=lock_wait,
         max_replication_lag=max_replication_lag,
+        max_waiting_clients=max_waiting_clients,
         pause_file=pause_file,
+        brake_command=brake_command,
         statement_timeout=statement_timeout,
     )
     accounts = scope(account, company, all_accounts, "webhooks rotate")
@@ -118,7 +132,9 @@ def restore(
     lock_timeout: LockTimeout = None,
     lock_wait: LockWait = None,
     max_replication_lag: MaxReplicationLag = None,
+    max_waiting_clients: MaxWaitingClients = None,
     pause_file: PauseFile = None,
+    brake_command: BrakeCommand = None,
     statement_timeout: StatementTimeout = None,
 ) -> None:
     """Restore the previous webhook secrets, as long as they are kept."""
@@ -127,7 +143,9 @@ def restore(
         lock_timeout=lock_timeout,
         lock_wait=lock_wait,
         max_replication_lag=max_replication_lag,
+        max_waiting_clients=max_waiting_clients,
         pause_file=pause_file,
+        brake_command=brake_command,
         statement_timeout=statement_timeout,
     )
     put_back(settings, scope(account, company, all_accounts, "webhooks restore"), dry_run=dry_run, wait=wait, yes=yes)

@@ -276,6 +276,7 @@ def _keys_hint(known: Collection[str]) -> str:
 # One parser for each kind of setting: from what was written down to the value callctl works with.
 
 BATCH_SIZES = range(1, 100_001)
+WAITING_CLIENTS = range(10_001)
 BATCH_WORKERS = range(1, 17)
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|h)", re.ASCII)
@@ -364,6 +365,16 @@ def batch_workers(value: object) -> int:
     raise Unusable(
         f"is not a whole number from {BATCH_WORKERS.start} to {BATCH_WORKERS.stop - 1}: {shown(value)}",
         "use 2 to begin with: each session takes a core of the server and a connection",
+    )
+
+
+def waiting_clients(value: object) -> int:
+    text = str(value).strip()
+    if not isinstance(value, bool) and re.fullmatch(r"\d{1,5}", text, re.ASCII) and int(text) in WAITING_CLIENTS:
+        return int(text)
+    raise Unusable(
+        f"is not a whole number from {WAITING_CLIENTS.start} to {WAITING_CLIENTS.stop - 1}: {shown(value)}",
+        "use 10 to begin with: with 10, the run waits while over 10 more clients than at its start wait for locks",
     )
 
 

@@ -30,6 +30,7 @@ from callctl.config.file import (
     switch,
     text,
     uncollected,
+    waiting_clients,
 )
 from callctl.config.sections import SECTIONS, Accepted, KeyConfig, SecretField, Section
 from callctl.errors import CallctlError, Code, ConfigError, UsageError
@@ -60,7 +61,9 @@ class Settings:
     batch_time_ms: int = 50
     batch_workers: int = 2
     max_replication_lag_ms: int = 10_000
+    max_waiting_clients: int = 10
     pause_file: str | None = None
+    brake_command: str | None = None
     backup_taken_at: datetime | None = None
     maintenance_notified: bool | None = None
     # Where the keys of the secrets come from; their values are read by load_key_ring, never kept here.
@@ -197,10 +200,26 @@ SETTINGS: tuple[Setting, ...] = (
         field="max_replication_lag_ms",
     ),
     _setting(
+        "max_waiting_clients",
+        "number of clients",
+        "10",
+        "How many more sessions of others than at the start of the run may wait for locks before the next batch waits,"
+        " 0 to 10000.",
+        waiting_clients,
+    ),
+    _setting(
         "pause_file",
         "path",
         "not set",
         "A file that pauses a run between two transactions for as long as the file exists.",
+        text,
+    ),
+    _setting(
+        "brake_command",
+        "text",
+        "not set",
+        "A command of yours that callctl runs about once a second during a run, without a shell. The next batch waits"
+        " while it ends with another exit code than 0, or does not end within 5 s; its first line says why.",
         text,
     ),
     _setting(

@@ -4,6 +4,7 @@ that an error of the server becomes one of callctl's. May import config and the 
 
 __all__ = [
     "actions",
+    "brakes",
     "connection",
     "guarded",
     "lock",
@@ -11,5 +12,6 @@ __all__ = [
     "pace",
     "programs",
     "purge",
+    "steering",
     "store",
 ]

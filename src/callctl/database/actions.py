@@ -33,15 +33,21 @@ class Action:
     client: str
 
 
-def record_action(connection: Connection, command: str, detail: Mapping[str, Any]) -> None:
-    """Add a row to the audit trail in the caller's transaction; callctl's schema is there (``store.create``)."""
+def record_action(connection: Connection, command: str, detail: Mapping[str, Any]) -> int:
+    """Add a row to the audit trail in the caller's transaction, and return its id.
+
+    callctl's schema is there (``store.create``). Raises StepFailed if nothing was stored.
+    """
     values = {
         "command": command,
         "detail": json.dumps(_in_utf8(detail), ensure_ascii=False),
         "client": store.client(),
         "version": __version__,
     }
-    connection.execute(read_sql("database/record_action.sql"), values)
+    row = connection.execute(read_sql("database/record_action.sql"), values).fetchone()
+    if row is None:
+        raise store.not_recorded(f"what {command} did", "callctl.action")
+    return int(row[0])
 
 
 def _in_utf8(value: Any) -> Any:

@@ -193,11 +193,13 @@ def with_retries(
     awaited: str | Callable[[float], Waiting],
     attempt: Callable[[], Result],
     on_event: OnEvent = ignore,
+    paused: Callable[[], float] | None = None,
 ) -> Result:
     """Make an attempt again when it gave up a lock (55P03), lost a deadlock (40P01) or its snapshot (40001).
 
     ``awaited`` says what is waited for, or is asked for the event, given the seconds waited so far. ``attempt`` leaves
-    no transaction open when it raises. Gives up after ``lock_wait_ms`` with the last error; where another session has
+    no transaction open when it raises. ``paused`` is called before each further attempt, and returns seconds that are
+    not part of the wait. Gives up after ``lock_wait_ms`` with the last error; where another session has
     the work lock, after five seconds at most, with LockHeld.
     """
     began = time.monotonic()
@@ -218,5 +220,7 @@ def with_retries(
             if waited >= min(settings.lock_wait_ms / 1000, BUSY_SECONDS):
                 raise busy.refusal() from None
             on_event(Waiting("another callctl's statement to end", waited))
+        if paused is not None:
+            began += paused()
         # Jitter, so that two who collided do not collide again.
         time.sleep(min(0.05 * 2 ** min(tries, 6), 2.0) * random.uniform(0.5, 1.0))

@@ -290,6 +290,11 @@ class MigrationLock:
             raise
         return self
 
+    @property
+    def session(self) -> int:
+        """The server process of the session that holds it."""
+        return self._pid
+
     def tell(self, step: int) -> None:
         """Let others see that this command is at a step. A session that is gone is :meth:`assert_held`'s to report."""
         import psycopg

@@ -1,22 +1,29 @@
-"""Sets the pace of a run: the number of rows in a batch, a pause file, and replicas that fall behind."""
+"""Sets the pace of a run: the number of rows in a batch, and what it waits for between two transactions.
+
+That is a pause file, an order from another terminal, and the brakes.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callctl.errors import Code, StepFailed
-from callctl.events import OnEvent, Waiting
-from callctl.files import read_sql
+from callctl.database import connection as database
+from callctl.database.brakes import Brakes
+from callctl.database.steering import Orders, OwnState, newest_action, orders_since
+from callctl.errors import StepFailed
+from callctl.events import Notice, OnEvent, Steered, Waiting
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
     from callctl.database.connection import Connection
 
 POLL_SECONDS = 0.2
-LOOK_SECONDS = 1.0
+# An order is obeyed within a second.
+ASK_SECONDS = 0.5
+# The longest rest of a run that is slowed down: a statement that took minutes asks for no hours.
+REST_SECONDS = 10.0
 # The rows of a run's first batch, and of its smallest; ``batch_size`` bounds both.
 FIRST = 200
 SMALLEST = 20
@@ -49,38 +56,62 @@ class BatchSize:
 
 
 class Pace:
-    """Waits, between two transactions, while the operator or a replica asks for it.
+    """Waits, between two transactions, while the operator or a brake asks for it.
 
-    The lag of a replica is the time since this server had the replica's present position: the server's own replay_lag
-    stops moving when a replica stops replaying.
+    ``state`` is what the run says of itself, if it says anything: it is written here. ``since`` is the newest action
+    when the run began: later orders are for this run. ``brakes`` are those of the run, where this session writes
+    :meth:`beside` another.
     """
 
-    def __init__(self, settings: Settings, connection: Connection, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        on_event: OnEvent,
+        *,
+        state: OwnState | None = None,
+        since: int | None = None,
+        brakes: Brakes | None = None,
+    ) -> None:
         self._settings = settings
         self._connection = connection
         self._on_event = on_event
-        self._stood: deque[tuple[int, float]] = deque()  # (WAL position, when this server had it)
-        self._looked = -LOOK_SECONDS
+        self._brakes = brakes or Brakes(settings, on_event)
+        self._state = state
+        self._orders = Orders()
+        self._steered = True  # whether orders can be read
+        # One session of a run leads: it says which order it obeys.
+        self._leads = brakes is None
+        self.since = since
+        self._asked = -ASK_SECONDS
+        self._went_on = time.monotonic()
+
+    def beside(self, connection: Connection, on_event: OnEvent) -> Pace:
+        """The pace of another session of this run."""
+        return Pace(self._settings, connection, on_event, since=self.since, brakes=self._brakes)
 
     def keep(self) -> None:
-        """Return when nothing asks to wait.
-
-        Raises StepFailed if a replica does not come closer than ``max_replication_lag`` within ``lock_wait``.
-        """
+        """Return when nothing asks to wait. Raises StepFailed if a brake holds for ``lock_wait``; psycopg.Error."""
+        worked = time.monotonic() - self._went_on
         self._pause()
+        self.obey()
+        self._rest(worked)
+        self._await_brakes()
+        self._goes_on()
+        self._went_on = time.monotonic()
+
+    def _await_brakes(self) -> None:
         began = time.monotonic()
-        while (behind := self._behind()) is not None:
-            name, seconds = behind
+        while (brake := self._brakes.reason(self._connection)) is not None:
             waited = time.monotonic() - began
             if waited * 1000 >= self._settings.lock_wait_ms:
                 raise StepFailed(
-                    Code.REPLICA_BEHIND,
-                    f"replica {name} has been more than {self._settings.max_replication_lag_ms / 1000:g} s behind"
-                    f" (max_replication_lag) for {waited:.0f} s; stopped between two batches",
-                    hint="wait for the replica, or set a larger --max-replication-lag; then run the same command again",
+                    brake.code,
+                    f"waited {waited:.0f} s for {brake.what}; stopped between two batches",
+                    hint=f"{brake.hint}; then run the same command again",
                 )
-            self._on_event(Waiting(f"replica {name}, {seconds:.0f} s behind", waited))
-            time.sleep(POLL_SECONDS)
+            self._wait(brake.what, waited)
+            self.obey()
 
     def _pause(self) -> None:
         file = self._settings.pause_file
@@ -88,34 +119,64 @@ class Pace:
             return
         began = time.monotonic()
         while Path(file).exists():
-            self._on_event(Waiting(f"{file} to be removed", time.monotonic() - began))
-            time.sleep(POLL_SECONDS)
+            self._ask()
+            self._wait(f"{file} to be removed", time.monotonic() - began)
 
-    def _behind(self) -> tuple[str, float] | None:
-        """The replica that is too far behind, and by how many seconds."""
+    def obey(self) -> float:
+        """Wait while an order says pause, and return the seconds that it did. Between two transactions."""
+        self._ask()
+        began = time.monotonic()
+        while (order := self._orders.paused) is not None:
+            self._wait(f"callctl migrate resume (paused by {order.client})", time.monotonic() - began)
+            self._ask()
+        if (paused := time.monotonic() - began) >= POLL_SECONDS:
+            self._goes_on()
+        self._tell()
+        return paused
+
+    def _rest(self, worked: float) -> None:
+        """Slowed down, rest as much longer than it worked, for ``REST_SECONDS`` at most."""
+        seconds = min(worked * (self._orders.share - 1), REST_SECONDS)
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, POLL_SECONDS))
+            self.obey()
+
+    def _wait(self, what: str, waited: float) -> None:
+        self._on_event(Waiting(what, waited))
+        self._tell()
+        time.sleep(POLL_SECONDS)
+
+    def _tell(self) -> None:
+        if self._state is not None:
+            self._state.orders = self._orders
+            self._state.tell(self._connection)
+
+    def _goes_on(self) -> None:
+        if self._state is not None:
+            self._state.brake = None
+            self._tell()
+
+    def _ask(self) -> None:
+        import psycopg
+
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
-            return None
-        self._looked = now
-        here, replicas = None, []
-        for position, name, replayed in self._connection.execute(read_sql("database/replicas.sql")).fetchall():
-            here = position
-            if replayed is not None:
-                replicas.append((name, replayed))
-        if here is None:
-            return None
-        self._stood.append((here, now))
-        worst = max(((now - self._when(replayed), name) for name, replayed in replicas), default=(0.0, ""))
-        if worst[0] * 1000 <= self._settings.max_replication_lag_ms:
-            return None
-        self._looked = -LOOK_SECONDS  # look again at the next poll
-        return worst[1], worst[0]
-
-    def _when(self, replayed: int) -> float:
-        """Return the time at which this server had a replica's present position, as far as callctl watched it."""
-        when = self._stood[0][1]
-        for position, seen in self._stood:
-            if position > replayed:
-                break
-            when = seen
-        return when
+        if not self._steered or now - self._asked < ASK_SECONDS:
+            return
+        self._asked = now
+        try:
+            if self.since is None:
+                self.since = newest_action(self._connection)
+            if not database.relation_exists(self._connection, "callctl", "action"):
+                return
+            orders = orders_since(self._connection, max(self.since, self._orders.newest))
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise
+            self._steered = False
+            self._on_event(Notice(f"orders of callctl migrate pause cannot be read: {database.error_text(error)}"))
+            return
+        for order in orders:
+            self._orders = self._orders.after(order)
+            if self._leads:
+                self._on_event(Steered(order.word, order.client, order.at, self._orders.share))

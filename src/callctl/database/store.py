@@ -285,12 +285,12 @@ def record(
         connection, _Recorded, read_sql("database/step_recorded.sql"), {"id": written and written[0], "step": step}
     )
     if stored.as_step() != meant:
-        raise _not_recorded(f"the history row of step {step} {direction}", "callctl.history")
+        raise not_recorded(f"the history row of step {step} {direction}", "callctl.history")
     if stored.checkpoint_left:
-        raise _not_recorded(f"the end of step {step} {direction}", "callctl.checkpoint")
+        raise not_recorded(f"the end of step {step} {direction}", "callctl.checkpoint")
 
 
-def _not_recorded(stored: str, table: str) -> StepFailed:
+def not_recorded(stored: str, table: str) -> StepFailed:
     """The error for a row of callctl's own that is not stored as it was written."""
     return StepFailed(
         Code.NOT_STORED,
@@ -328,7 +328,7 @@ def checkpoint(connection: Connection, step: int, direction: Direction, sha256: 
     values = {"step": step, "direction": direction, "sha256": sha256, **asdict(reached)}
     stored = connection.execute(read_sql("database/record_checkpoint.sql"), values).fetchone()
     if stored is None or tuple(stored) != (sha256, reached.statement, reached.finished, reached.changed):
-        raise _not_recorded(f"how far step {step} {direction} has come", "callctl.checkpoint")
+        raise not_recorded(f"how far step {step} {direction} has come", "callctl.checkpoint")
 
 
 def forget_checkpoints(connection: Connection, step: int, direction: Direction | None = None) -> None:
@@ -404,7 +404,7 @@ def _count(connection: Connection, table: str) -> int:
 # callctl's schema made or brought up to date beside a rotation.
 
 
-def in_store(connection: Connection, settings: Settings, work: Callable[[], None], on_event: OnEvent) -> None:
+def in_store(connection: Connection, settings: Settings, work: Callable[[], object], on_event: OnEvent) -> None:
     """Make callctl's schema or bring it up to date, and do ``work`` in the same transaction. Safe beside rotations."""
 
     def make_and_work() -> None:

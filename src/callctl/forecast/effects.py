@@ -54,9 +54,9 @@ class Effects:
 
     ``locks``: (table, mode) -> whether it is taken for certain, or only where a row is found. ``reads``: the tables
     that are read whole, under which lock. ``rewrites``: the tables that are written again. ``builds``: the tables of
-    which an index is built. ``writes``: table -> the most rows; None is not known. ``drops``: the columns (or tables,
-    with an empty name) that a client misses from then on. ``makes``: new tables. ``unknown``: what cannot be told, and
-    why.
+    which an index is built. ``writes``: table -> the most rows; None is not known. ``every_row``: the tables of which
+    an UPDATE or DELETE has no condition. ``drops``: the columns (or tables, with an empty name) that a client misses
+    from then on. ``makes``: new tables. ``unknown``: what cannot be told, and why.
     """
 
     kinds: list[str] = field(default_factory=list)
@@ -66,6 +66,7 @@ class Effects:
     reads: list[tuple[Name, Mode]] = field(default_factory=list)
     builds: list[Name] = field(default_factory=list)
     writes: dict[Name, int | None] = field(default_factory=dict)
+    every_row: list[Name] = field(default_factory=list)
     drops: list[tuple[Name, str]] = field(default_factory=list)
     makes: list[Name] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -83,6 +84,7 @@ class Effects:
         self.reads += [each for each in other.reads if each not in self.reads]
         self.builds += other.builds
         self.writes.update(other.writes)
+        self.every_row += other.every_row
         self.drops += other.drops
         self.makes += other.makes
         self.unknown += [each for each in other.unknown if each not in self.unknown]
@@ -887,8 +889,10 @@ class _Reader:
         for update in node.find_all(exp.Update):
             columns = [each.this.name for each in update.expressions if isinstance(each, exp.EQ)]
             self._write("update", self._of(update.this), columns)
+            self._every_row(update)
         for delete in node.find_all(exp.Delete):
             self._write("delete", self._of(delete.this), [])
+            self._every_row(delete)
         for merge in node.find_all(exp.Merge):
             self._write("update", self._of(merge.this), [])
             self.unknown("which rows MERGE inserts or deletes, and what their keys lock")
@@ -915,6 +919,11 @@ class _Reader:
             self.effects.reads.append((name, Mode.ACCESS_SHARE))
         if own:
             self.note("select", words=f"read {', '.join(dict.fromkeys(name.name for name in own))}")
+
+    def _every_row(self, node: exp.Update | exp.Delete) -> None:
+        where = node.args.get("where")
+        if where is None or where.this == exp.true():
+            self.effects.every_row.append(self._of(node.this))
 
     def _for_update(self, select: exp.Select, named: set[str]) -> None:
         wanted = {of.name for lock in select.args["locks"] for of in lock.args.get("expressions") or ()}

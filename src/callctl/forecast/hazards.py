@@ -62,6 +62,10 @@ def _keeps_locks(transaction: Transaction, line: Line) -> bool:
     return any(mode.blocks_writes for each in before if each.weight == "shown" for _, mode in each.effects.locks)
 
 
+def _writes_every_row(transaction: Transaction, line: Line) -> bool:
+    return bool(line.effects.every_row)
+
+
 def _cannot_be_inside(transaction: Transaction, line: Line) -> bool:
     return not transaction.alone and bool(
         {"create index concurrently", "drop index concurrently", "vacuum", "vacuum full"} & set(line.effects.kinds)
@@ -126,6 +130,15 @@ HAZARDS: tuple[Hazard, ...] = (
         "UPDATE chatapp.companies SET settings = settings;\nCOMMIT;",
         "ALTER TABLE chatapp.users ADD COLUMN nickname text;\nUPDATE chatapp.companies SET settings = settings;",
         _keeps_locks,
+    ),
+    Hazard(
+        "every-row-at-once",
+        "each row stays locked from when it is written to the end of the transaction, and its other writers wait",
+        "write some thousand rows at a time, by ranges of the key, and commit after each",
+        "UPDATE chatapp.companies SET settings = settings;",
+        "UPDATE chatapp.companies SET settings = settings\n"
+        "WHERE id >= '00000000-0000-0000-0000-000000000000' AND id < '04000000-0000-0000-0000-000000000000';",
+        _writes_every_row,
     ),
     Hazard(
         "not-in-a-transaction",

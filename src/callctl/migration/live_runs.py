@@ -130,13 +130,11 @@ def look(connection: Connection, settings: Settings) -> Live:
 
     ``connection`` is in autocommit. Reads only.
     """
-    if _in_recovery(connection):
-        return Live(unseen="this server is a standby, which does not show a run on its primary")
-    live = _look(connection, settings)
+    live = glance(connection, settings)
     deadline = time.monotonic() + LOOK_SECONDS
     while live.runs and not _settled(live) and time.monotonic() < deadline:
         time.sleep(_BETWEEN_SECONDS)
-        live = _look(connection, settings)
+        live = glance(connection, settings)
     return live
 
 
@@ -152,7 +150,10 @@ def _in_recovery(connection: Connection) -> bool:
     return bool(database.value(connection, "SELECT pg_is_in_recovery()"))
 
 
-def _look(connection: Connection, settings: Settings) -> Live:
+def glance(connection: Connection, settings: Settings) -> Live:
+    """Look once. ``connection`` is in autocommit. Reads only."""
+    if _in_recovery(connection):
+        return Live(unseen="this server is a standby, which does not show a run on its primary")
     values = {
         "lock": LOCK_CLASS,
         "doing": DOING_CLASS,

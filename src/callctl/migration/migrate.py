@@ -15,6 +15,7 @@ from callctl.database import store
 from callctl.database.guarded import guarded, in_transaction, with_retries
 from callctl.database.lock import at_work
 from callctl.database.pace import Pace
+from callctl.database.steering import OwnState, newest_action
 from callctl.database.store import HistoryRow, Saved
 from callctl.errors import CallctlError, Code, Interrupted, Refused, State
 from callctl.events import (
@@ -213,7 +214,9 @@ def _at_work(
     on_findings: OnFindings | None,
 ) -> Migrated:
     direction, to = wish.direction, wish.to
-    with at_work(settings, command=f"migrate {direction}", wait=wait, on_event=on_event) as (connection, lock):
+    name = f"migrate {direction}"
+    with at_work(settings, command=name, wait=wait, on_event=on_event) as (connection, lock):
+        on_event = own_state = OwnState(name, lock.session, on_event)
         connection.add_notice_handler(lambda message: on_event(Notice(message.message_primary or "")))
         current = status(connection, settings)
         unfinished = current.to_finish(direction)
@@ -261,11 +264,16 @@ def _at_work(
                     settings.new_tables_row_security,
                 ),
             )
-        pace = Pace(settings, connection, on_event)
+        pace = Pace(settings, connection, on_event, state=own_state, since=newest_action(connection))
         run = transactions.Run(
             connection, lock, pace, settings, settings.schema, 0, direction, on_event, command(wish), expected=expected
         )
-        taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
+        if wanted:
+            own_state.begin(connection)
+        try:
+            taken = (_at_once if wish.atomic and ready else _one_by_one)(run, ready)
+        finally:
+            own_state.end(connection)
         seconds = time.monotonic() - began
         kept = store.saved_summary(connection) if direction == "down" and taken else ()
         notes = _notes(connection, current.naming, taken) if direction == "up" else ()

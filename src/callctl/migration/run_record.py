@@ -16,6 +16,7 @@ from callctl.events import (
     MigrationStarted,
     Notice,
     StatementStarted,
+    Steered,
     StepFinished,
     StepStarted,
     Waiting,
@@ -117,6 +118,8 @@ class RunRecord:
                 self._finish(event)
             case Waiting():
                 self._wait(event, now)
+            case Steered():
+                self.notices.append((now, f"order from another terminal: {event.order}, by {event.client}"))
             case Notice():
                 self.notices.append((now, event.text))
 

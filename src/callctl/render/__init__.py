@@ -24,4 +24,5 @@ __all__ = [
     "sandbox",
     "secrets",
     "tenants",
+    "watch",
 ]

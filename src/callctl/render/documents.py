@@ -24,9 +24,10 @@ from callctl.backup.take import PlannedBackup
 from callctl.coderefs.search import Skipped
 from callctl.config.database_url import Target
 from callctl.config.overview import Origin
+from callctl.database.steering import StepOfRun, Word
 from callctl.database.store import ChangedRecords, Saved
 from callctl.errors import Code, Remains
-from callctl.events import Direction, Event, Holder
+from callctl.events import Direction, Event, Holder, Waiting
 from callctl.explanations import Explanation
 from callctl.loadtest.measure import Client, QueryTimes, Removed, Server, Wait
 from callctl.loadtest.run import Leftover
@@ -47,6 +48,7 @@ from callctl.secrets.webhooks.accounts import NotPutBack
 from callctl.tenants.accounts import DevelopmentAccount as DevAccount
 from callctl.tenants.call_settings import Offence, Unlisted
 from callctl.tenants.seeding import Difference
+from callctl.watch.look import Replica
 
 # ---- explain -------------------------------------------------------------------------------------------
 
@@ -169,6 +171,47 @@ class LiveRuns(TypedDict):
     unseen: str | None
 
 
+class Seconds(TypedDict):
+    low: float
+    expected: float
+    high: float
+
+
+class WatchedRun(LiveRun):
+    steps: Sequence[StepOfRun] | None
+    seconds_left: Seconds | None
+    brake: Waiting | None
+    share: int | None
+    waiting_before: int | None
+
+
+class WatchedLook(TypedDict):
+    event: Literal["watched"]
+    runs: Sequence[WatchedRun]
+    unseen: str | None
+    waiting: int
+    replicas: Sequence[Replica]
+
+
+class EndedWatch(TypedDict):
+    event: Literal["ended"]
+    steps_left: Sequence[int] | None
+
+
+class OrderedRun(TypedDict):
+    pid: int
+    command: str | None
+    obeyed: bool | None
+    share: int | None
+    brake: Waiting | None
+
+
+class GivenOrder(TypedDict):
+    order: Word
+    id: int
+    runs: Sequence[OrderedRun]
+
+
 class WithheldModel(TypedDict):
     key: str
     inserted: bool
@@ -193,12 +236,6 @@ class PlannedLock(TypedDict):
     mode: str
     blocks: Sequence[Blocked]
     certain: bool
-
-
-class Seconds(TypedDict):
-    low: float
-    expected: float
-    high: float
 
 
 class PlannedStatement(TypedDict):
@@ -920,6 +957,28 @@ pg_monitor`), and PostgreSQL's hidden values are null. `left` are sessions of an
 work lock. `unseen` says why no run could be seen from here, such as on a standby.""",
     ),
     Document(
+        "migrate-watch",
+        "migrate watch",
+        WatchedLook,
+        """One line for each look, and a last line with the event `ended`. `runs` are as in `migrate status`. `steps`,
+`brake`, `share` and `waiting_before` are what the run says of itself; null if it says nothing or this role may not
+read `callctl.run_state`. `steps` has the seconds taken (null until the step is done) and those expected.
+`seconds_left` is the time until the end of the run: what is expected, and the interval of four in five. `brake` is
+what the run waits for between two transactions. It works one part of `share` of its time. `waiting` counts the
+sessions of others that wait for a lock now, and `waiting_before` those when the run began.
+
+In the last line `steps_left` are the steps of the run that were not done at its end; null if this role could not read
+the history, or the run takes no steps.""",
+    ),
+    Document(
+        "migrate-order",
+        "migrate pause, resume, slower, faster",
+        GivenOrder,
+        """`id` is the row of the order in `callctl.action`. `obeyed` is false if the run had not obeyed after three
+seconds, since a statement was under way; null if the run does not say. It works one part of `share` of its time;
+`brake` is what it waits for.""",
+    ),
+    Document(
         "migrate-plan",
         "migrate plan, up --dry-run, down --dry-run",
         Plan,
@@ -1199,6 +1258,7 @@ ENDS = (
     ReplacedWebhooks,
     BackedUp,
     RestoredLine,
+    EndedWatch,
     LoadTested,
     Cleaned,
     Failed,
@@ -1239,7 +1299,8 @@ def _document(document: Document) -> dict[str, Any]:
 
 def _lines() -> dict[str, Any]:
     """One line of long work: an event, or how it ended."""
-    branches, definitions = _branches([*_events(Event), *((_of(kind), True) for kind in ENDS)])
+    looks = [(_of(WatchedLook), False)]
+    branches, definitions = _branches([*_events(Event), *looks, *((_of(kind), True) for kind in ENDS)])
     return {
         "$schema": _DIALECT,
         "title": "A line of callctl's long work",

@@ -46,13 +46,13 @@ _SILENT_SECONDS = 5.0
 def live_document(live: Live) -> documents.LiveRuns:
     """The keys that a live run adds to the document of ``migrate status``."""
     return {
-        "runs": [_run_document(run) for run in live.runs],
+        "runs": [live_run_document(run) for run in live.runs],
         "left": [_session_document(session) for session in live.left],
         "unseen": live.unseen,
     }
 
 
-def _run_document(run: LiveRun) -> documents.LiveRun:
+def live_run_document(run: LiveRun) -> documents.LiveRun:
     return {
         "command": run.command,
         "direction": run.direction,
@@ -97,7 +97,7 @@ def live_run(live: Live) -> None:
     for run in live.runs:
         _live_run(run)
     if live.left:
-        named = "; ".join(f"pid {session.pid}: {_live_at(session) or 'idle'}" for session in live.left)
+        named = "; ".join(f"pid {session.pid}: {session_at(session) or 'idle'}" for session in live.left)
         text = f"no callctl holds the migration lock, but sessions of an earlier run still hold its work lock: {named}"
         render.item("left", "warning", text, sys.stdout)
         for session in live.left:
@@ -107,18 +107,18 @@ def live_run(live: Live) -> None:
 def _live_run(run: LiveRun) -> None:
     stream = sys.stdout
     command = run.command or "a callctl with an unknown command"
-    render.item("running", "strong", f"{command}{_live_step(run)}", stream)
+    render.item("running", "strong", f"{command}{run_step(run)}", stream)
     named = f"pid {run.pid}, application {run.application or 'not given'}, role {run.role or 'not visible'}"
     if run.seen and run.since is not None:
         where = "the server's own host (a local socket)" if run.host == "local" else run.host
-        named += f", from {where}; connected {run.since:{_TIME}}, {_age(run.seconds)} ago"
+        named += f", from {where}; connected {run.since:{_TIME}}, {age(run.seconds)} ago"
     render.detail(named, stream, hang=2)
     if run.committed is not None:
-        render.detail(f"step {run.step} {run.direction}: {_committed(run.committed)}", stream, hang=2)
+        render.detail(f"step {run.step} {run.direction}: {committed_text(run.committed)}", stream, hang=2)
     elif run.step and run.uncommitted:
         render.detail(f"step {run.step} {run.direction}: nothing is committed yet", stream, hang=2)
     for session in run.sessions:
-        if session.seen and (doing := _live_at(session)):
+        if session.seen and (doing := session_at(session)):
             render.detail(f"pid {session.pid} {doing}", stream, hang=2)
             _waits(session)
     hidden = [run.pid] * (not run.seen) + [session.pid for session in run.sessions if not session.seen]
@@ -130,7 +130,7 @@ def _live_run(run: LiveRun) -> None:
         render.detail(text, stream, hang=2)
     elif run.migrates and run.silent_seconds is not None and run.silent_seconds >= _SILENT_SECONDS:
         render.detail(
-            f"its sessions have sent the server nothing for {_age(run.silent_seconds)}: the run pauses, or its process "
+            f"its sessions have sent the server nothing for {age(run.silent_seconds)}: the run pauses, or its process "
             "is stopped or has lost the network",
             stream,
             hang=2,
@@ -138,7 +138,7 @@ def _live_run(run: LiveRun) -> None:
         render.copied("if that process is gone: ", f"SELECT pg_terminate_backend({run.pid});", stream)
 
 
-def _live_step(run: LiveRun) -> str:
+def run_step(run: LiveRun) -> str:
     if not run.migrates:
         return ""
     if run.step is None:
@@ -147,26 +147,26 @@ def _live_step(run: LiveRun) -> str:
     return f", step {run.step} of {len(all_steps())} ({step.name})"
 
 
-def _committed(committed: Committed) -> str:
+def committed_text(committed: Committed) -> str:
     if committed.of_rows is not None:
         return f"{committed.rows:,} of {committed.of_rows:,} rows committed"
     of = f" of {committed.of_statements}" if committed.of_statements else ""
     return f"committed up to statement {committed.statement}{of}"
 
 
-def _live_at(session: Session) -> str:
+def session_at(session: Session) -> str:
     """Return the statement or the wait of a session; empty between two statements."""
     if session.waits_for:
-        by = f", held by {_holders(session.holders)}" if session.holders else ""
+        by = f", held by {holders_text(session.holders)}" if session.holders else ""
         return f"waits for {session.waits_for}{by}"
     if session.building:
         return f"builds an index: {session.building}"
     if session.active:
-        return f"runs {session.statement or 'a statement'}, for {_age(session.seconds)}"
-    return "" if session.state in (None, "idle") else f"is {session.state}, for {_age(session.seconds)}"
+        return f"runs {session.statement or 'a statement'}, for {age(session.seconds)}"
+    return "" if session.state in (None, "idle") else f"is {session.state}, for {age(session.seconds)}"
 
 
-def _holders(holders: Sequence[Holder]) -> str:
+def holders_text(holders: Sequence[Holder]) -> str:
     return "; ".join(f"pid {holder.pid} ({holder.application}, {holder.state}, for {holder.age})" for holder in holders)
 
 
@@ -176,7 +176,7 @@ def _waits(session: Session) -> None:
         render.copied(f"to end {'it' if len(session.holders) == 1 else 'them'}: ", ends, sys.stdout)
 
 
-def _age(seconds: float | None) -> str:
+def age(seconds: float | None) -> str:
     return str(timedelta(seconds=int(seconds or 0)))
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from callctl.events import (
     RotationProgress,
     ScanProgress,
     StatementStarted,
+    Steered,
     StepFinished,
     StepStarted,
     Waiting,
@@ -112,6 +113,8 @@ class PlainLines:
                 self._say(f"step {event.step}: {event.summary}")
             case Waiting() if self._is_time():
                 self._say("; ".join(waiting(event, event.seconds)))
+            case Steered():
+                self._say(f"note: {_steered(event)}")
             case Notice():
                 self._say(f"note: {event.text}")
 
@@ -191,6 +194,8 @@ class LiveLine:
                     f"[green]done[/]  step {event.step} {event.direction}",
                     f"{event.name}  {event.seconds:.1f} s",
                 )
+            case Steered():
+                self._above("[yellow]order[/]", _steered(event))
             case Notice():
                 self._above("[yellow]note[/] ", event.text)
 
@@ -233,6 +238,10 @@ def _forecast(total: Expected) -> str:
     from callctl.render.forecast import of_a_run
 
     return f"expected to take {of_a_run(total, total.rates)}"
+
+
+def _steered(event: Steered) -> str:
+    return f"{event.order}, by {event.client} at {event.at.astimezone(UTC):%H:%M:%S} UTC"
 
 
 def _left(seconds: float) -> str:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import example, given, note
+from hypothesis import given, note
 from hypothesis import strategies as st
 from psycopg import errors
 from tests.conftest import MakeDatabase, connect
@@ -15,8 +15,8 @@ from tests.db.migration.test_lossless import (
     Subject,
     assert_back,
     assert_down,
-    every_second,
     examples,
+    one_of,
     subject,
     touched,
 )
@@ -40,13 +40,14 @@ BARE = Before(
 )
 
 
-@every_second(
+@one_of(
+    3,
     (DOCUMENTED, 1, False),
-    (DOCUMENTED, 2, True),
     (DEPLOYED, 4, True),
-    (DEPLOYED, 3, False),
+    (DOCUMENTED, 2, True),
     (BARE, 5, True),
     (BARE, 6, False),
+    (DEPLOYED, 3, False),
 )
 @given(before=befores(), seed=st.integers(0, 2**32), contract=st.booleans())
 @examples(2, 200)
@@ -89,11 +90,13 @@ def stored(at: Subject, form: int) -> dict[tuple[str, str], Any]:
     return found
 
 
-@every_second(
-    (DOCUMENTED, 1, [True]),
-    (DOCUMENTED, 3, [False]),
-    (DEPLOYED, 4, [False]),
+@pytest.mark.one_server
+@one_of(
+    4,
     (DEPLOYED, 2, [True]),
+    (DOCUMENTED, 3, [False]),
+    (DOCUMENTED, 1, [True]),
+    (DEPLOYED, 4, [False]),
 )
 @given(before=befores(), seed=st.integers(0, 2**32), ways=st.lists(st.booleans(), min_size=1, max_size=3))
 @examples(2, 100)
@@ -163,8 +166,12 @@ def assert_all_back(before: Before, written: Snapshot, again: Snapshot) -> None:
 Way = tuple[str, int, bool]
 
 
-@example(DEPLOYED, [("up", LAST, True), ("up", 5, False), ("down", 8, False), ("up", LAST, True)])
-@example(DOCUMENTED, [("up", LAST, True), ("up", 5, False), ("down", 4, False), ("up", 9, True), ("down", 2, False)])
+@pytest.mark.one_server
+@one_of(
+    2,
+    (DEPLOYED, [("up", LAST, True), ("up", 5, False), ("down", 8, False), ("up", LAST, True)]),
+    (DOCUMENTED, [("up", LAST, True), ("up", 5, False), ("down", 4, False), ("up", 9, True), ("down", 2, False)]),
+)
 @given(
     before=befores(),
     ways=st.lists(
@@ -195,6 +202,8 @@ def test_any_way_with_the_drops_deferred_or_not_is_the_same(
         assert_back(before, first, at.look())
 
 
+@pytest.mark.some(1)
+@pytest.mark.one_server
 @pytest.mark.applied
 def test_stopped_everywhere_in_both_parts_it_still_arrives(baseline: str) -> None:
     run = replace(Settings(database_url=baseline), batch_size=60)

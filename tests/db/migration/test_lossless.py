@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, note
+from hypothesis import HealthCheck, Phase, example, given, note, seed
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from tests.conftest import SEED, MakeDatabase, connect
@@ -43,9 +43,12 @@ from callctl.sandbox.lifecycle import BASELINES
 THOROUGH = os.environ.get("CALLCTL_TEST_PROFILE") == "thorough"
 
 
-def examples(count: int, many: int) -> profile:
-    """The profile of one property: ``count`` examples, or ``many`` when thorough."""
-    return profile(
+Property = TypeVar("Property", bound=Callable[..., None])
+
+
+def examples(count: int, many: int) -> Callable[[Property], Property]:
+    """Run a property on ``count`` examples, others with the next CALLCTL_TEST_SEED; on ``many`` when thorough."""
+    chosen = profile(
         max_examples=many if THOROUGH else count,
         derandomize=not THOROUGH,
         database=None,
@@ -54,16 +57,14 @@ def examples(count: int, many: int) -> profile:
         suppress_health_check=list(HealthCheck),
         print_blob=THOROUGH,
     )
+    return chosen if THOROUGH or not SEED else lambda test: chosen(seed(SEED)(test))
 
 
-Property = TypeVar("Property", bound=Callable[..., None])
-
-
-def every_second(*rows: tuple[Any, ...]) -> Callable[[Property], Property]:
-    """Explicit examples: all when thorough, else half of them, the other half with the next CALLCTL_TEST_SEED."""
+def one_of(several: int, *rows: tuple[Any, ...]) -> Callable[[Property], Property]:
+    """Explicit examples: all when thorough, else one of so many, the next ones with the next CALLCTL_TEST_SEED."""
 
     def with_examples(test: Property) -> Property:
-        for row in rows if THOROUGH else rows[SEED % 2 :: 2]:
+        for row in rows if THOROUGH else rows[SEED % several :: several]:
             test = example(*row)(test)
         return test
 
@@ -118,10 +119,9 @@ def assert_back(before: Before, first: Snapshot, now: Snapshot) -> None:
     assert_same(first, now, touched(before, first))
 
 
-@example(DOCUMENTED)
-@example(DEPLOYED)
+@one_of(2, (DEPLOYED,), (DOCUMENTED,))
 @given(before=befores())
-@examples(3, 300)
+@examples(2, 300)
 def test_up_and_down_change_nothing(database: MakeDatabase, before: Before) -> None:
     """Catalog and rows after up, down are those before; and again after a second time."""
     with subject(database, before) as at:
@@ -140,8 +140,8 @@ def test_up_and_down_change_nothing(database: MakeDatabase, before: Before) -> N
         assert_back(before, first, at.look())
 
 
-@example(DOCUMENTED)
-@example(DEPLOYED)
+@pytest.mark.one_server
+@one_of(2, (DEPLOYED,), (DOCUMENTED,))
 @given(before=befores())
 @examples(2, 150)
 def test_through_a_shadow_column_it_is_the_same(database: MakeDatabase, before: Before) -> None:
@@ -232,10 +232,9 @@ def assert_again(at: Subject, again: Again, now: Snapshot, ignore: set[tuple[str
     assert not differences, "\n".join(differences)
 
 
-@example(DOCUMENTED, 1)
-@example(DEPLOYED, 2)
+@one_of(2, (DEPLOYED, 2), (DOCUMENTED, 1))
 @given(before=befores(), seed=st.integers(0, 2**32))
-@examples(3, 300)
+@examples(2, 300)
 def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Before, seed: int) -> None:
     """The new application writes, down, the old one writes, up: nothing of either is lost; and down again."""
     with subject(database, before) as at:
@@ -267,8 +266,8 @@ def test_what_was_written_in_between_is_back(database: MakeDatabase, before: Bef
         assert not differences, "\n".join(differences)
 
 
-@example(DOCUMENTED, 3)
-@example(DEPLOYED, 4)
+@pytest.mark.one_server
+@one_of(2, (DOCUMENTED, 3), (DEPLOYED, 4))
 @given(before=befores(), seed=st.integers(0, 2**32))
 @examples(2, 150)
 def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before: Before, seed: int) -> None:
@@ -290,6 +289,7 @@ def test_up_again_at_once_brings_everything_back(database: MakeDatabase, before:
         assert catalog_differences(written, at.look()) == []
 
 
+@pytest.mark.one_server
 @given(before=befores(), chain=st.lists(st.integers(0, LAST), min_size=1, max_size=5))
 @examples(2, 150)
 def test_any_way_there_is_the_same(database: MakeDatabase, before: Before, chain: list[int]) -> None:

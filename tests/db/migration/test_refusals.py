@@ -182,6 +182,7 @@ def has_store(db: psycopg.Connection[Any]) -> bool:
     return db.execute("SELECT to_regnamespace('callctl') IS NOT NULL").fetchone() == (True,)
 
 
+@pytest.mark.fewer(8)
 @pytest.mark.parametrize("what", IN_THE_WAY)
 def test_what_is_in_the_way_is_named_and_nothing_changes(documented: str, what: str) -> None:
     statements, message = IN_THE_WAY[what]
@@ -194,6 +195,7 @@ def test_what_is_in_the_way_is_named_and_nothing_changes(documented: str, what: 
     refused(documented, message)
 
 
+@pytest.mark.fewer(8)
 @pytest.mark.parametrize("shape", COMPANY_SHAPES, ids=json.dumps)
 def test_company_settings_that_cannot_take_the_flag(documented: str, shape: Any) -> None:
     with connect(documented) as db:

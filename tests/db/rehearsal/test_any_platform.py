@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, note
 from hypothesis import settings as profile
 from tests.conftest import THOROUGH, MakeDatabase, connect
@@ -10,6 +11,8 @@ from tests.support.db.before_rows import build
 
 from callctl.config.settings import Settings
 from callctl.rehearsal.rehearse import Options, rehearsed
+
+pytestmark = pytest.mark.one_server
 
 
 @profile(

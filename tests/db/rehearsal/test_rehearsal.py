@@ -74,6 +74,7 @@ def found(url: str) -> list[str]:
         ]
 
 
+@pytest.mark.some(1)
 def test_both_baselines_hold_and_no_value_of_the_target_is_in_it(baseline: str) -> None:
     plant(baseline)
     assert {"chatapp.chatbots", "chatapp.companies", "chatapp.messages", "pg_catalog.pg_statistic"} <= set(
@@ -104,6 +105,7 @@ def test_both_baselines_hold_and_no_value_of_the_target_is_in_it(baseline: str) 
     }  # fmt: skip
 
 
+@pytest.mark.one_server
 def test_the_drops_can_be_deferred(documented: str) -> None:
     result, _ = rehearse(documented, defer_drops=True)
     assert result.held
@@ -132,6 +134,7 @@ def test_it_runs_as_the_role_of_the_target(documented: str) -> None:
     assert [(stage.name, stage.what) for stage in with_it.stages if stage.result != "held"] == []
 
 
+@pytest.mark.one_server
 def test_a_trigger_of_the_platform_that_refuses_does_not_hold(documented: str) -> None:
     with connect(documented) as db:
         db.execute(
@@ -148,6 +151,7 @@ def test_a_trigger_of_the_platform_that_refuses_does_not_hold(documented: str) -
     assert stages["down"].what == "up to step 4 did not hold"
 
 
+@pytest.mark.one_server
 def test_a_trigger_that_changes_what_the_application_writes_does_not_hold(documented: str) -> None:
     """It writes the type after callctl's trigger: the other form does not follow."""
     with connect(documented) as db:
@@ -163,6 +167,7 @@ def test_a_trigger_that_changes_what_the_application_writes_does_not_hold(docume
     assert stages["both applications"].what == "chatbots: INSERT of type call: the other form did not follow"
 
 
+@pytest.mark.one_server
 def test_a_blocker_of_preflight_does_not_hold(documented: str) -> None:
     with connect(documented) as db:
         db.execute("CREATE VIEW chatapp.kinds AS SELECT chatbottype FROM chatapp.chatbots")
@@ -174,6 +179,7 @@ def test_a_blocker_of_preflight_does_not_hold(documented: str) -> None:
     assert preflight.hint
 
 
+@pytest.mark.one_server
 def test_the_locks_stage_notices_a_lock_that_was_not_told(documented: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callctl.rehearsal.stages.told_by", lambda outlook: {})
     result, _ = rehearse(documented)
@@ -182,6 +188,7 @@ def test_the_locks_stage_notices_a_lock_that_was_not_told(documented: str, monke
     assert any(line.endswith("ACCESS EXCLUSIVE seen, none told") for line in locks.details)
 
 
+@pytest.mark.one_server
 def test_the_address_of_the_target_does_not_lead_the_rehearsal_there(
     documented: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +232,7 @@ def servers(place: Path) -> list[str]:
     return lines
 
 
+@pytest.mark.one_server
 def test_the_command_prints_writes_and_leaves_nothing(documented: str, place: Path, tmp_path: Path) -> None:
     page = tmp_path / "rehearsal.html"
     arguments = ["migrate", "rehearse", "--rows", "60", "--report", str(page)]
@@ -243,6 +251,7 @@ def test_the_command_prints_writes_and_leaves_nothing(documented: str, place: Pa
     assert servers(place) == []
 
 
+@pytest.mark.one_server
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_of_one_that_is_ended(sent: signal.Signals, documented: str, place: Path) -> None:
     process = processes.start(documented, "migrate", "rehearse", "--rows", "60", TMPDIR=str(place))
@@ -260,6 +269,7 @@ def test_nothing_is_left_of_one_that_is_ended(sent: signal.Signals, documented: 
         assert out == ""
 
 
+@pytest.mark.one_server
 def test_a_kept_server_lives_until_the_interrupt(documented: str, place: Path) -> None:
     process = processes.start(documented, "migrate", "rehearse", "--rows", "30", "--keep", TMPDIR=str(place))
     assert process.stderr is not None
@@ -276,6 +286,7 @@ def test_a_kept_server_lives_until_the_interrupt(documented: str, place: Path) -
     processes.until(lambda: not servers(place) and not list(place.iterdir()), "the end of the server")
 
 
+@pytest.mark.one_server
 def test_in_json_it_is_one_document(documented: str) -> None:
     with connect(documented) as db:
         db.execute("CREATE TABLE chatapp.calls (id integer)")
@@ -286,6 +297,7 @@ def test_in_json_it_is_one_document(documented: str) -> None:
     assert {stage["result"] for stage in document["stages"]} == {"held", "did not hold", "not rehearsed"}
 
 
+@pytest.mark.one_server
 def test_an_interrupt_between_the_stages_is_told(documented: str) -> None:
     def interrupt(event: Event) -> None:
         if isinstance(event, RehearsalProgress) and event.stage == "verify":

@@ -25,6 +25,8 @@ from callctl.secrets.inventory import key_retirement, key_use
 from callctl.secrets.rotation.rotate import rotate
 from callctl.secrets.rotation.worker import Job, at_the_rotation
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 

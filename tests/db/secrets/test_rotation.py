@@ -25,6 +25,8 @@ from callctl.secrets.rotation.rotate import Rotated, rotate
 from callctl.secrets.rows import tables as secret_tables
 from callctl.secrets.rows.credentials import problems
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 

@@ -33,6 +33,8 @@ from callctl.secrets.webhooks import accounts as webhooks_accounts
 from callctl.secrets.webhooks.accounts import ROWS_AT_ONCE, Scope
 from callctl.secrets.webhooks.replace import Done, put_back, replace
 
+pytestmark = pytest.mark.one_server
+
 Database = psycopg.Connection[Any]
 
 ALL = Scope()

@@ -131,6 +131,7 @@ def outcome(pair: Pair, text: str, *, other: bool) -> list[tuple[list[str], list
     return found
 
 
+@pytest.mark.fewer(8)
 @pytest.mark.parametrize("text", STATEMENTS)
 def test_an_adapted_statement_does_the_same(pair: Pair, text: str) -> None:
     if text.startswith("MERGE") and pair.documented.info.server_version < 150000:

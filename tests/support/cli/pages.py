@@ -38,6 +38,8 @@ _MOVING = (
     # The times of a forecast: an interval, one that is a single value, and what is expected of a run.
     (re.compile(r"<?\b\d+(\.\d+)?( (ms|s|min))? to \d+(\.\d+)? (ms|s|min)\b"), "<interval>"),
     (re.compile(r"(?<=wait )<?\d+(\.\d+)? (ms|s|min)\b"), "<interval>"),
+    (re.compile(r"(?<=waiting )\d+ s\b"), "<seconds> s"),
+    (re.compile(r"\b\d\d:\d\d:\d\d UTC\b"), "<time>"),
     (re.compile(r"(?<=longest )<?\d+(\.\d+)? (ms|s|min)\b"), "<interval>"),
     (re.compile(r"(?<=; )<?\d+(\.\d+)? (ms|s|min)(?=;|$)"), "<interval>"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s|min) \(<interval> in 4 of 5 runs\)"), "<expected>"),

@@ -24,6 +24,7 @@ from callctl.sandbox.server import SUPERUSER, give, initialise, is_ready, make_d
 SETTINGS = {
     # What was committed must be there after a crash of the server; only a power cut would lose it.
     "fsync": "off",
+    "synchronous_commit": "on",
     "max_prepared_transactions": "10",
     "max_connections": "100",
 }

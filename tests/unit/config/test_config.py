@@ -35,6 +35,8 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "batch_time": ("20ms", 20),
     "batch_workers": ("16", 16),
     "max_replication_lag": ("30s", 30_000),
+    "max_waiting_clients": ("25", 25),
+    "brake_command": ("check-queue --most 100", "check-queue --most 100"),
     "pause_file": ("/run/pause", "/run/pause"),
     "backup_taken_at": ("2026-01-31T04:00:00Z", datetime(2026, 1, 31, 4, tzinfo=UTC)),
     "maintenance_notified": ("true", True),

@@ -19,7 +19,7 @@ from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.connection import connect
 from callctl.database.lock import WORK_SESSION
-from callctl.database.pace import BatchSize, Pace
+from callctl.database.pace import BatchSize
 from callctl.errors import CallctlError, Code, Refused
 from callctl.events import BatchFinished, Event, Notice
 from callctl.files import read_sql
@@ -69,7 +69,7 @@ def on_sessions(run: Run, count: int, work: Callable[[Run], None]) -> None:
             for name, value in settings:
                 connection.execute("SELECT set_config(%s, %s, false)", (name, value))
             own = replace(run, connection=connection, beside=pid, on_event=say)
-            work(replace(own, pace=Pace(run.settings, connection, say)))
+            work(replace(own, pace=run.pace.beside(connection, say)))
 
     def raising_later() -> None:
         try:

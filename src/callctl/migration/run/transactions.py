@@ -155,7 +155,7 @@ def attempted(run: Run, attempt: Callable[[], Result], awaited: Callable[[float]
         run.pace.keep()
         run.lock.assert_held(partial(state, run))
         try:
-            return with_retries(run.settings, awaited, attempt, run.on_event)
+            return with_retries(run.settings, awaited, attempt, run.on_event, run.pace.obey)
         except psycopg.errors.QueryCanceled as error:
             if overruns == OVERRUNS:
                 raise HeldTooLong from error

@@ -731,6 +731,7 @@ def test_verify_passes_after_up(migrated: Migrated, state: State) -> None:
     assert report.passed
 
 
+@pytest.mark.fewer(25)
 @pytest.mark.parametrize("check", BREAKAGES)
 def test_verify_fails_when_it_is_broken(migrated: Migrated, check: str) -> None:
     for breakage in BREAKAGES[check]:
@@ -767,6 +768,7 @@ def advised(report: Report) -> list[str]:
     return given
 
 
+@pytest.mark.fewer(12)
 @pytest.mark.parametrize("check", [check for check in BREAKAGES if check not in NO_STATEMENT])
 def test_what_a_failing_check_advises_ends_in_a_passing_verify(migrated: Migrated, check: str) -> None:
     for breakage in BREAKAGES[check]:

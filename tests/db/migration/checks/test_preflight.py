@@ -837,6 +837,7 @@ def prepare(connection: Connection, names: Sequence[str]) -> None:
             pytest.skip("no session of this server may write a security label without its provider")
 
 
+@pytest.mark.fewer(40)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_question(case: Case, database: Callable[[str], str]) -> None:
     with connect(database(case.baseline)) as connection:

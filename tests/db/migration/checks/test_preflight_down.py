@@ -131,6 +131,7 @@ MISFITS = {
 }
 
 
+@pytest.mark.one_server
 @pytest.mark.applied
 def test_a_settings_shape_blocks_exactly_where_down_could_not_write_into_it(documented: str) -> None:
     """Each shape is tried: what blocks can be lifted by the statement of the finding, and what does not goes down.
