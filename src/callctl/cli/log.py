@@ -12,9 +12,9 @@ from callctl.errors import Code, UsageError
 
 EPILOG = """
 The log has each step that callctl took up or down, each rotation, each retired key, and each other command that
-wrote: backup, restore, purge, seed-models, companies, settings, loadtest, and orders such as migrate pause. It is
-read from callctl's own tables in the database; callctl never deletes these rows. It has no secret. keys retire does not record who ran it, and an
-earlier callctl did not record purge.
+wrote: backup, restore, purge, seed-models, companies, settings, loadtest, and orders such as migrate pause. It
+is read from callctl's own tables in the database; callctl never deletes these rows. It has no secret. keys
+retire does not record who ran it, and an earlier callctl did not record purge.
 
 A TIME is ISO 8601 with an offset, such as 2026-01-31T04:00:00Z, or the time until now: 90min, 12h, 2d.
 
