@@ -21,6 +21,7 @@ ROOMS = (
     "tenants",
     "coderefs",
     "forecast",
+    "doctor",
     "watch",
     "migration",
     "migration/run",

@@ -18,10 +18,13 @@ from callctl.backup.take import Backup, PlannedBackup
 from callctl.coderefs.languages import Kind
 from callctl.coderefs.search import CodeRefs, Reference
 from callctl.config.database_url import Target
+from callctl.config.overview import CheckedFile, Origin, Overview
 from callctl.config.settings import Settings
+from callctl.database.log import Entry
 from callctl.database.steering import RunState, StepOfRun
 from callctl.database.store import ChangedRecords, HistoryRow, Saved
-from callctl.errors import Code, State, StepFailed
+from callctl.doctor.examination import Examined
+from callctl.errors import Code, ConfigError, State, StepFailed
 from callctl.events import (
     BackupProgress,
     BatchFinished,
@@ -61,11 +64,14 @@ from callctl.rehearsal.survey import LeftOut, TableName
 from callctl.render import backup as render_backup
 from callctl.render import checks as render_checks
 from callctl.render import coderefs as render_code_refs
+from callctl.render import config as render_config
 from callctl.render import console as render
 from callctl.render import demo as render_demo
+from callctl.render import doctor as render_doctor
 from callctl.render import drift as render_drift
 from callctl.render import explain as render_explain
 from callctl.render import loadtest as render_loadtest
+from callctl.render import log as render_log
 from callctl.render import migration as render_answers
 from callctl.render import progress as render_progress
 from callctl.render import rehearsal as render_rehearsal
@@ -532,6 +538,35 @@ def _load_tested() -> None:
     render_loadtest.cleaned(load_test.removed, "json", _TARGET)
 
 
+def _doctor() -> None:
+    lack = "role app may not see the sessions of other roles (needed by migrate status and preflight)"
+    parts = (
+        Examined("server", "ok", "PostgreSQL 18.6; the connection is encrypted"),
+        Examined("role", "warns", lack, "GRANT pg_monitor TO app;"),
+    )
+    render_doctor.examined(parts, "json")
+
+
+def _config_shown() -> None:
+    database = Origin("database", "postgresql://ops:***@db.example/platform", "CALLCTL_DATABASE_URL")
+    schema = Origin("schema", "chat", "callctl.yaml:1:1")
+    render_config.shown(Overview(Path("callctl.yaml"), "current directory", (database, schema)), "json")
+
+
+def _config_checked() -> None:
+    message = "callctl.yaml:2:1: unknown key 'shema'"
+    problem = ConfigError(Code.CONFIG_KEY, message, hint="did you mean 'schema'?")
+    render_config.checked(CheckedFile(Path("callctl.yaml"), ("database",), (problem,)), "json")
+
+
+def _log() -> None:
+    done = ("done", "postgres", "ops@deploy", "0.1.0")
+    companies = {"companies": [{"id": _COMPANY, "slug": "acme", "before": None, "after": True}]}
+    retired = Entry("encryption_key", "k0", None, _AT, "keys retire", "done", None, None, None, {"key": "k0"})
+    enabled = Entry("action", "3", None, _AT, "companies enable", *done, companies)
+    render_log.log([enabled, retired], "json", filtered=False)
+
+
 def _companies() -> None:
     render_tenants.companies_listed([_one_company(True)], "json")
 
@@ -631,6 +666,10 @@ _SAMPLES: dict[str, Callable[[], None]] = {
     "verify": _verify,
     "diff": _diff,
     "migrate-history": _history,
+    "log": _log,
+    "doctor": _doctor,
+    "config-show": _config_shown,
+    "config-check": _config_checked,
     "purge": _purge,
     "backup-dry-run": _backup_plan,
     "restore-dry-run": _restorable,

@@ -21,7 +21,9 @@ from callctl.errors import CallctlError, Code, UsageError
 
 COMMANDS = tuple(sorted(commands()))
 GROUPS = tuple(sorted({words.rpartition(" ")[0] for words in COMMANDS}))  # and, as "", callctl itself
-WRITES = tuple(sorted(WRITERS - {"backup"}))  # whose row in callctl's schema needs no yes
+# A row in callctl's schema needs no yes: that of a backup, and an order.
+NEEDS_NO_YES = {"backup", "migrate pause", "migrate resume", "migrate slower", "migrate faster"}
+WRITES = tuple(sorted(WRITERS - NEEDS_NO_YES))
 TARGETS = {
     "migrate down": ["--all"],
     "keys retire": ["k1"],
@@ -32,7 +34,7 @@ TARGETS = {
     "backup": ["/tmp/x.dump"],
     "restore": ["/tmp/x.dump"],
 }
-NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate", "explain")
+NEEDS_NO_DATABASE = ("demo", "sandbox", "code-refs", "keys generate", "explain", "config", "doctor")
 ASKS_THE_DATABASE = tuple(command for command in COMMANDS if not command.startswith(NEEDS_NO_DATABASE))
 
 

@@ -96,6 +96,9 @@ def test_every_command_that_the_page_lists(
     (keys / "bot.ts").write_text("const isCall = bot.chatbotType === 'call';\n")
     ask.document("code-refs", f"code-refs {keys / 'bot.ts'}", 3)
     ask.document("explain", "explain")
+    ask.document("doctor", "doctor")
+    ask.document("config-show", "config show")
+    ask.document("config-check", "config check")
     ask.document("explain", "explain server-version")
     ask.document("keys-generate", "keys generate")
     ask.document("keys-generate-out", f"keys generate --out {keys / 'k3.key'}")
@@ -146,6 +149,7 @@ def test_every_command_that_the_page_lists(
     ask.document("companies-switch", f"companies enable {company['id']} --dry-run")
     ask.document("companies-switch", f"companies enable {company['id']} --yes")
     ask.document("accounts", "accounts")
+    assert ask.document("log", "log")["entries"]
     ask.document("settings-init", "settings init --dry-run")
     ask.document("settings-init", "settings init --yes")
     with connect(real) as db:

@@ -21,7 +21,7 @@ from tests.support.steps import ALL
 
 from callctl.config.settings import Settings
 from callctl.database import connection as database
-from callctl.database import lock, store
+from callctl.database import lock, purge
 from callctl.database.guarded import guard_transaction, with_retries
 from callctl.errors import CallctlError, LockHeld, Refused, StepFailed
 from callctl.events import BatchFinished, Event, Notice, StatementStarted, StepStarted
@@ -259,7 +259,7 @@ def test_whoever_writes_waits_for_the_orphan(documented: str, watch: Watch, comm
         elif command == "adopt":
             adoption.adopt(settings, heard)
         else:
-            store.purge(settings, heard)
+            purge.purge(settings, heard)
         assert f"pid {pid} (idle in transaction, SELECT" in heard.notices[0]
         with pytest.raises(psycopg.OperationalError):
             orphan.execute("SELECT 1")

@@ -19,6 +19,8 @@ FACES = sorted(
     if path.parent.name not in ("callctl", "cli")
 )
 MOST_MODULES = 20  # more are no longer one room
+# These have a module for each group of commands, and no order among the modules: they grow with the command line.
+MOST_OF = {"cli": 28, "render": 28}
 
 
 def imported(path: Path) -> list[tuple[str, str]]:
@@ -84,4 +86,4 @@ def test_a_face_imports_nothing() -> None:
 
 def test_no_folder_grows_without_a_word() -> None:
     sizes = {path.name: len(list(path.glob("*.py"))) - 1 for path in (SOURCE / "callctl").rglob("*") if path.is_dir()}
-    assert {name: size for name, size in sizes.items() if size > MOST_MODULES} == {}
+    assert {name: size for name, size in sizes.items() if size > MOST_OF.get(name, MOST_MODULES)} == {}

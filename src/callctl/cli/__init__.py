@@ -24,11 +24,14 @@ from callctl.cli import (
     code_refs,
     common,
     companies,
+    config,
     demo,
+    doctor,
     explain,
     help,
     keys,
     loadtest,
+    log,
     migrate,
     preflight,
     purge,
@@ -143,6 +146,9 @@ companies.register(app)
 settings.register(app)
 accounts.register(app)
 code_refs.register(app)
+doctor.register(app)
+config.register(app)
+log.register(app)
 explain.register(app)
 
 _ANYWHERE = ("--database", "--schema", "--environment", "--config", "--output")

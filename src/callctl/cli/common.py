@@ -30,6 +30,7 @@ from callctl.render import console as render
 from callctl.server_errors import code_of, outline
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     import psycopg
@@ -109,14 +110,19 @@ def settings_offline(context: typer.Context) -> Settings:
     return loaded
 
 
+def given(context: typer.Context) -> Globals:
+    """Return the values of the global options as they were given."""
+    return context.find_object(Globals) or Globals()
+
+
 def _load(context: typer.Context, options: Mapping[str, object | None]) -> Settings:
     from callctl.config.settings import load_settings
 
     _Work.begun = True
     _Work.target = None
     _assert_utf8(context)
-    given = context.find_object(Globals) or Globals()
-    loaded = load_settings({**given.options, **options}, config=given.config)
+    general = given(context)
+    loaded = load_settings({**general.options, **options}, config=general.config)
     _Work.warnings, _Work.output = loaded.warnings, loaded.output
     return loaded
 
@@ -274,6 +280,18 @@ def seconds_of(option: str, text: str) -> float:
 
     try:
         return duration(text) / 1000
+    except Unusable as problem:
+        raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
+
+
+def time_of(option: str, text: str | None) -> datetime | None:
+    """Return the time of an option such as --since: ISO 8601, or the time until now. Raises UsageError."""
+    from callctl.config.file import Unusable, past
+
+    if text is None:
+        return None
+    try:
+        return past(text)
     except Unusable as problem:
         raise UsageError(Code.OPTION_VALUE, f"{option} {problem.message}", hint=problem.hint) from None
 

@@ -14,7 +14,7 @@ HELP_NAMES = ["-h", "--help"]
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Migrate": ("preflight", "migrate", "verify", "diff", "backup", "restore", "purge", "code-refs"),
     "Secrets": ("rotate-secrets", "webhooks", "keys", "accounts"),
-    "Operate": ("seed-models", "companies", "settings", "loadtest", "explain"),
+    "Operate": ("seed-models", "companies", "settings", "loadtest", "log", "doctor", "config", "explain"),
     "Try it": ("demo", "sandbox"),
 }
 # An option of the same name belongs to the same group in every command; those named in none say what to do.

@@ -30,6 +30,7 @@ def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDat
     settings = common.settings(context)
     from callctl.config.database_url import is_production
     from callctl.database import connection as database
+    from callctl.database import purge as use_case
     from callctl.database import store
     from callctl.database.connection import is_sandbox
     from callctl.migration.steps import numbered as steps
@@ -51,5 +52,5 @@ def purge(context: typer.Context, yes: Yes = False, confirm_database: ConfirmDat
                 )
             if by_name and confirm_database is None:
                 common.confirm_name(connection, settings, "This deletes all of this for good: what is saved")
-        purged = store.purge(settings) if saved else ()
+        purged = use_case.purge(settings) if saved else ()
         render_answers.purged(purged, settings.output, common.target())

@@ -10,6 +10,7 @@ __all__ = [
     "database_url",
     "file",
     "load_settings",
+    "overview",
     "sections",
     "settings",
 ]

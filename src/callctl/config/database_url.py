@@ -60,7 +60,7 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 def database(value: object) -> str:
     """A URL or a libpq connection string, cleaned of what is around it. Raises Unusable, which quotes nothing of it."""
     if not isinstance(value, str) or not value.strip(_AROUND) or "\x00" in value:
-        raise Unusable("is not text", f"write {EXAMPLE}, or a libpq connection string")
+        raise Unusable("is not text", f"{EXAMPLE}, or a libpq connection string")
     if "://" in value and not _decodes(value):
         hint = "write %XX of UTF-8 bytes; put a password that is not UTF-8 into .pgpass or PGPASSWORD"
         raise Unusable("has percent-encoded bytes that are not UTF-8", hint)
@@ -102,7 +102,7 @@ def _url(text: str, match: re.Match[str]) -> str:
     behind_user = rest.rpartition("@")[2]
     if driver is not None and "%" in behind_user.partition("?")[0].partition("/")[2]:
         # SQLAlchemy takes the database's name as it is written, libpq decodes it.
-        hint = f"write {EXAMPLE}, without +driver, and the database's name as libpq reads it"
+        hint = f"{EXAMPLE}, without +driver, and the database's name as libpq reads it"
         raise Unusable("names a driver, and its database's name contains a %", hint)
     if re.search(r"[\s\x00-\x1f\ufeff\u200b]", rest):
         raise Unusable("contains white space", "write a space as %20; a URL is one line")
@@ -190,7 +190,7 @@ def unreadable(conninfo: str) -> Unusable | None:
     if message.startswith('missing "="'):
         return Unusable(
             "is not a connection string: a word has no =",
-            f"put a value with a space in single quotes, or write {EXAMPLE}",
+            f"put a value with a space in single quotes, or {EXAMPLE}",
         )
     if "unterminated quoted string" in message:
         return Unusable("has a single quote that is not closed", r"in a quoted value write ' as \' and \ as \\")

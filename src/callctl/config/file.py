@@ -7,7 +7,7 @@ import difflib
 import gc
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,8 +65,18 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:
-    """Each key of the file with its value and its place, 'callctl.yaml:3:1'."""
+def raise_it(problem: ConfigError) -> None:
+    """Raise a problem of the file: the first one is told, and the rest is not looked at."""
+    raise problem
+
+
+def read_file(
+    path: Path, known: Collection[str], tell: Callable[[ConfigError], None] = raise_it
+) -> dict[str, tuple[object, str]]:
+    """Each key of the file with its value and its place, 'callctl.yaml:3:1'.
+
+    ``tell`` gets what is wrong with a key, and the key is left out. Raises ConfigError if the file cannot be read.
+    """
     import yaml
 
     try:
@@ -79,7 +89,7 @@ def read_file(path: Path, known: Collection[str]) -> dict[str, tuple[object, str
             hint="check the path, the read permission and the encoding (UTF-8)",
         ) from None
     try:
-        return _entries(text, path, known)
+        return _entries(text, path, known, tell)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         position = getattr(problem, "position", None)  # of a character, where YAML allows none such
@@ -168,7 +178,9 @@ def _is_flat(text: str) -> bool:
     return True
 
 
-def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[object, str]]:
+def _entries(
+    text: str, path: Path, known: Collection[str], tell: Callable[[ConfigError], None]
+) -> dict[str, tuple[object, str]]:
     import yaml
 
     root, construct = yaml_document(text)
@@ -185,10 +197,16 @@ def _entries(text: str, path: Path, known: Collection[str]) -> dict[str, tuple[o
         place = f"{path}:{key_node.start_mark.line + 1}:{key_node.start_mark.column + 1}"
         key = str(construct(key_node))
         if key not in known:
-            raise ConfigError(Code.CONFIG_KEY, f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known))
+            tell(ConfigError(Code.CONFIG_KEY, f"{place}: unknown key {name_shown(key)}", hint=_nearest(key, known)))
+            continue
         if key in entries:
-            raise ConfigError(Code.CONFIG_KEY, f"{place}: duplicate key {key!r}", hint="remove one of the two lines")
-        no_entry_twice(value_node, path, key)
+            tell(ConfigError(Code.CONFIG_KEY, f"{place}: duplicate key {key!r}", hint="remove one of the two lines"))
+            continue
+        try:
+            no_entry_twice(value_node, path, key)
+        except ConfigError as problem:
+            tell(problem)
+            continue
         entries[key] = (construct(value_node), place)
     # `schema:` with nothing behind it is a setting left open.
     return {key: entry for key, entry in entries.items() if entry[0] is not None}
@@ -263,6 +281,9 @@ BATCH_WORKERS = range(1, 17)
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(ms|s|min|h)", re.ASCII)
 _UNITS_MS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
+# Of a time until now: at most some 270 years.
+_AGE = re.compile(r"(\d{1,5})\s*(s|min|h|d)", re.ASCII)
+_AGE_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 # PostgreSQL keeps its timeouts in a 32-bit integer of milliseconds.
 _LONGEST_MS = 2**31 - 1
 
@@ -371,6 +392,23 @@ def moment(value: object) -> datetime:
     if moment > datetime.now(UTC):
         raise Unusable(f"is in the future: {shown(value)}", "give the time at which the last backup finished")
     return moment
+
+
+def past(value: str) -> datetime:
+    """The time that is given in ISO 8601, or as the time until now, such as 2d. Raises Unusable."""
+    hint = (
+        "give an ISO 8601 time with its offset, such as 2026-01-31T04:00:00Z, or a time until now, such as 2d or 90min"
+    )
+    match = _AGE.fullmatch(value.strip())
+    if match is not None:
+        return datetime.now(UTC) - int(match[1]) * timedelta(**{_AGE_UNITS[match[2]]: 1})
+    try:
+        time = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise Unusable(f"is not a time: {shown(value)}", hint) from None
+    if time.tzinfo is None:
+        raise Unusable(f"has no offset from UTC: {shown(value)}", hint)
+    return time
 
 
 def boolean(value: object) -> bool:

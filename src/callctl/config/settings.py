@@ -32,7 +32,7 @@ from callctl.config.file import (
     uncollected,
     waiting_clients,
 )
-from callctl.config.sections import SECTIONS, Accepted, KeyConfig, SecretField
+from callctl.config.sections import SECTIONS, Accepted, KeyConfig, SecretField, Section
 from callctl.errors import CallctlError, Code, ConfigError, UsageError
 from callctl.redaction import has_password, is_utf8
 
@@ -247,7 +247,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
-_BY_NAME = {setting.name: setting for setting in SETTINGS}
+KEYS = (*(setting.name for setting in SETTINGS), *(section.name for section in SECTIONS))
+"""The keys of callctl.yaml."""
 
 
 def load_settings(
@@ -272,22 +273,15 @@ def load_settings(
 
 
 def _loaded(options: Mapping[str, object | None], environ: Mapping[str, str], path: Path | None) -> Settings:
-    known = [*_BY_NAME, *(section.name for section in SECTIONS)]
-    entries = read_file(path, known) if path else {}
+    entries = read_file(path, KEYS) if path else {}
     values: dict[str, object] = {}
     warnings: list[str] = []
-    error: type[CallctlError]
     for setting in SETTINGS:
-        if options.get(setting.name) is not None:
-            value, source, error = options[setting.name], setting.option, UsageError
-        elif variable := next((name for name in setting.variables if name in environ), None):
-            assert_not_empty(variable, environ)
-            value, source, error = environ[variable], variable, ConfigError
-        elif setting.name in entries:
-            value, source, error = *entries[setting.name], ConfigError
-        else:
+        given = value_given(setting, options, environ, entries)
+        if given is None:
             continue
-        values[setting.field] = _parsed(setting, value, source, error)
+        value, source = given
+        values[setting.field] = parsed(setting, value, source)
         if setting.name == "database":
             values["database_source"] = source
             warnings.extend(_password_warnings(str(value), source, setting, path))
@@ -295,16 +289,41 @@ def _loaded(options: Mapping[str, object | None], environ: Mapping[str, str], pa
             values["environment_in_file"] = source not in (setting.option, *setting.variables)
     for section in SECTIONS:
         if path is not None and section.name in entries:
-            value, source = entries[section.name]
-            try:
-                values[section.field] = section.parse(value, path.absolute().parent)
-            except Unusable as problem:
-                name = f"{source}: {section.name}{'' if problem.message.startswith('.') else ' '}"
-                raise ConfigError(Code.CONFIG_VALUE, f"{name}{problem.message}", hint=problem.hint) from None
+            values[section.field] = parsed_section(section, *entries[section.name], path)
     return Settings(**cast(dict[str, Any], values), warnings=tuple(warnings))
 
 
-def _parsed(setting: Setting, value: object, source: str, error: type[CallctlError]) -> object:
+def value_given(
+    setting: Setting,
+    options: Mapping[str, object | None],
+    environ: Mapping[str, str],
+    entries: Mapping[str, tuple[object, str]],
+) -> tuple[object, str] | None:
+    """The value of a setting as it was given, and its source; None: the default.
+
+    Raises ConfigError for a variable that is empty.
+    """
+    if options.get(setting.name) is not None:
+        return options[setting.name], setting.option
+    variable = next((name for name in setting.variables if name in environ), None)
+    if variable is not None:
+        assert_not_empty(variable, environ)
+        return environ[variable], variable
+    return entries.get(setting.name)
+
+
+def parsed_section(section: Section, value: object, source: str, path: Path) -> object:
+    """The value of a section of the file ``path``. Raises ConfigError, which names its place ``source``."""
+    try:
+        return section.parse(value, path.absolute().parent)
+    except Unusable as problem:
+        name = f"{source}: {section.name}{'' if problem.message.startswith('.') else ' '}"
+        raise ConfigError(Code.CONFIG_VALUE, f"{name}{problem.message}", hint=problem.hint) from None
+
+
+def parsed(setting: Setting, value: object, source: str) -> object:
+    """The value of a setting from what was given. Raises UsageError for an option, ConfigError for another source."""
+    error: type[CallctlError] = UsageError if source == setting.option else ConfigError
     try:
         if isinstance(value, str) and setting.kind != "path" and not is_utf8(value):
             raise Unusable("has bytes that are not UTF-8", "write the value in UTF-8")

@@ -8,8 +8,10 @@ __all__ = [
     "connection",
     "guarded",
     "lock",
+    "log",
     "pace",
     "programs",
+    "purge",
     "steering",
     "store",
 ]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, LiteralString
 
 from callctl import __version__
 from callctl.database import connection as database
-from callctl.database.guarded import Failing, in_transaction
-from callctl.database.lock import STORE_CLASS, at_work
-from callctl.errors import Code, Refused, State, StepFailed
+from callctl.database.guarded import in_transaction
+from callctl.database.lock import STORE_CLASS
+from callctl.errors import Code, Refused, StepFailed
 from callctl.events import Direction, Expected, OnEvent, ignore
 from callctl.files import read_sql, sql_names
 from callctl.redaction import in_utf8
@@ -374,7 +374,7 @@ def has_shadow(connection: Connection) -> bool:
 
 
 def saved_summary(connection: Connection) -> tuple[Saved, ...]:
-    """The records that callctl keeps for a rollback, and that :func:`purge` would delete."""
+    """The records that callctl keeps for a rollback, and that ``purge`` would delete."""
     if not exists(connection):
         return ()
     tables = connection.execute(read_sql("database/archived_tables.sql")).fetchall()
@@ -399,24 +399,6 @@ def _count(connection: Connection, table: str) -> int:
     return int(
         database.value(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("callctl", table))) or 0
     )
-
-
-def purge(settings: Settings, on_event: OnEvent = ignore) -> tuple[Saved, ...]:
-    """Delete everything that is saved; returns what it was. The one way to delete it.
-
-    Raises LockHeld if a run is at work, StepFailed if a lock is not available; nothing is deleted then.
-    """
-    with at_work(settings, command="purge", on_event=on_event) as (connection, _):
-
-        def delete() -> tuple[Saved, ...]:
-            summary = saved_summary(connection)
-            if summary:
-                create(connection, settings.schema)  # an older callctl's may lack a table
-                connection.execute(read_sql("database/purge.sql"))
-            return summary
-
-        failing = Failing("database/purge.sql", lambda: State("unchanged", "nothing was deleted"))
-        return in_transaction(connection, settings, delete, failing=failing, on_event=on_event)
 
 
 # callctl's schema made or brought up to date beside a rotation.

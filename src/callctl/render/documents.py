@@ -23,6 +23,7 @@ from callctl.backup.restore import Restored
 from callctl.backup.take import PlannedBackup
 from callctl.coderefs.search import Skipped
 from callctl.config.database_url import Target
+from callctl.config.overview import Origin
 from callctl.database.steering import StepOfRun, Word
 from callctl.database.store import ChangedRecords, Saved
 from callctl.errors import Code, Remains
@@ -54,6 +55,61 @@ from callctl.watch.look import Replica
 
 class Explanations(TypedDict):
     explanations: Sequence[Explanation]
+
+
+# ---- log -----------------------------------------------------------------------------------------------
+
+
+class LogEntry(TypedDict):
+    at: datetime
+    command: str
+    outcome: str
+    started_at: datetime | None
+    database_role: str | None
+    client: str | None
+    callctl_version: str | None
+    relation: str
+    id: str
+    detail: Mapping[str, Any]
+
+
+class Log(TypedDict):
+    entries: Sequence[LogEntry]
+
+
+# ---- doctor ----------------------------------------------------------------------------------------
+
+
+class DoctorPart(TypedDict):
+    id: str
+    level: Literal["fails", "warns", "unknown", "ok"]
+    what: str
+    do: str | None
+
+
+class Doctor(TypedDict):
+    parts: Sequence[DoctorPart]
+
+
+# ---- config ----------------------------------------------------------------------------------------
+
+
+class ShownSettings(TypedDict):
+    file: str | None
+    file_source: str | None
+    settings: Sequence[Origin]
+
+
+class ConfigProblem(TypedDict):
+    code: Code
+    message: str
+    hint: str | None
+
+
+class CheckedConfig(TypedDict):
+    file: str
+    keys: Sequence[str]
+    problems: Sequence[ConfigProblem]
 
 
 # ---- migrate -------------------------------------------------------------------------------------------
@@ -987,6 +1043,38 @@ and block clients only for a short lock; `reason` says why not. No row is read."
         "migrate history",
         History,
         "The oldest row is first. `deferred` is as in a plan.",
+    ),
+    Document(
+        "log",
+        "log",
+        Log,
+        """The newest entry is first. `outcome` is `done`, `given up` or `under way`. `at` is when it ended, or when it
+began while it is under way. `relation` is the table of callctl's that has it, with the `id` there: `history` (steps),
+`rotation`, `encryption_key` (retired keys) or `action` (every other command). `detail` is what the table records of
+it; its keys depend on the command, and it has no secret. Null: the table does not record it.""",
+    ),
+    Document(
+        "doctor",
+        "doctor",
+        Doctor,
+        """`level` is `fails`, `warns`, `unknown` (not examined; `what` says why) or `ok`. `id` is `server`, `pooler`,
+`role` (one for each right that is missing), `store` (callctl's own schema), `clock`, a program, `disk`, `temporary
+files` or `keys`.""",
+    ),
+    Document(
+        "config-show",
+        "config show",
+        ShownSettings,
+        """Every setting and section of callctl.yaml. `source` is an option, the name of a variable (of libpq perhaps
+several), a place in the file, or `default`. `value` is null if it is not set; a password or a key in it is `***`.
+`file` is the settings file, and `file_source` says who named it; null if there is none.""",
+    ),
+    Document(
+        "config-check",
+        "config check",
+        CheckedConfig,
+        """`keys` are those of the file that callctl knows. `problems` has the first problem of each key, in the form
+of an error.""",
     ),
     Document(
         "purge",

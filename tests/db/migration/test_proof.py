@@ -12,7 +12,7 @@ from tests.support.db.platforms import Platform, Row, Table
 from tests.support.db.snapshot import assert_same, take, touched_columns
 from tests.support.steps import ALL
 
-from callctl.database import store
+from callctl.database import purge
 from callctl.errors import Interrupted, StepFailed
 from callctl.events import Event, StatementStarted
 from callctl.migration import migrate
@@ -461,7 +461,7 @@ def test_purge_then_down_leaves_settings_that_no_step_wrote(platform: Platform) 
     platform.db.execute("UPDATE chatapp.chatbots SET settings = %s WHERE id = %s", (own, bot))
     platform.db.execute("UPDATE chatapp.companies SET settings = %s WHERE slug = 'company-3'", (flag,))
     platform.up()
-    store.purge(platform.settings)
+    purge.purge(platform.settings)
     naming = read_naming(platform.db, "chatapp")
     findings = preflight(platform.db, platform.settings, naming, ALL, "down")
     assert [finding.level for finding in findings if finding.id == "settings-unknown"] == ["warns"]

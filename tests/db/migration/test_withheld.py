@@ -13,7 +13,7 @@ from tests.faults.test_resume import StopAfter
 
 from callctl.config.settings import Settings
 from callctl.database import connection as database
-from callctl.database import store
+from callctl.database import purge
 from callctl.errors import Interrupted, StepFailed
 from callctl.events import Event, Notice
 from callctl.migration import migrate
@@ -311,12 +311,12 @@ def test_purge_keeps_what_is_nowhere_else(database: MakeDatabase, name: str) -> 
     settings = Settings(database_url=url)
     with connect(url) as db:
         migrate.up(settings, defer_drops=True)
-        assert "saved row" not in {kind.kind for kind in store.purge(settings)}
+        assert "saved row" not in {kind.kind for kind in purge.purge(settings)}
         assert set(waiting(url)) == KEYS
         migrate.up(settings)
         assert offered(db) >= KEYS
         migrate.down(settings, to=12)
-        assert "saved row" in {kind.kind for kind in store.purge(settings)}
+        assert "saved row" in {kind.kind for kind in purge.purge(settings)}
         assert db.execute("SELECT count(*) FROM callctl.saved_row").fetchone() == (0,)
 
 

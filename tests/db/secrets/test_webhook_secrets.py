@@ -20,7 +20,7 @@ from tests.conftest import connect
 from tests.support.db import accounts
 
 from callctl.config.settings import Settings
-from callctl.database import lock, store
+from callctl.database import lock, purge
 from callctl.database.lock import WEBHOOK_CLASS
 from callctl.errors import ConfigError, Interrupted, LockHeld, Refused, StepFailed
 from callctl.events import Event, RotationProgress, Waiting, ignore
@@ -459,7 +459,7 @@ def test_a_grace_period_ends(url: str, keys: Path, tmp_path: Path) -> None:
         assert rotate(settings).failures == 0
         assert [each.account_id for each in tables.kept_webhook_secrets(db)] == [later]
         # purge deletes what is kept, whatever its time; with a schema of an older callctl it works as well.
-        saved = {each.kind: each.rows for each in store.purge(settings)}
+        saved = {each.kind: each.rows for each in purge.purge(settings)}
         assert saved["kept webhook secrets"] == 1
         assert tables.kept_webhook_secrets(db) == ()
         db.execute("DROP TABLE callctl.kept_webhook_secret")

@@ -13,7 +13,7 @@ from callctl.cli import app
 WRITERS = frozenset({
     "migrate up", "migrate down", "migrate adopt", "companies enable", "companies disable", "settings init",
     "seed-models", "rotate-secrets", "webhooks rotate", "webhooks restore", "keys retire", "loadtest", "backup",
-    "restore", "purge",
+    "restore", "purge", "migrate pause", "migrate resume", "migrate slower", "migrate faster",
 })  # fmt: skip
 
 

@@ -169,3 +169,14 @@ def test_a_service_file_gives_away_nothing(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(ConnectionFailed) as caught:
             connect(Settings(database_url="service=platform", database_source="DATABASE_URL"))
         assert SECRET not in f"{caught.value.message}{caught.value.hint}", content
+
+
+@pytest.mark.parametrize("value", ["", "postgresql+psycopg://db/a%25b", "host=db x"])
+def test_a_hint_has_one_verb(value: str) -> None:
+    try:
+        problem = unreadable(database(value))
+    except Unusable as refused:
+        problem = refused
+    assert problem is not None
+    assert "write write" not in problem.hint
+    assert "write postgresql://" in problem.hint
