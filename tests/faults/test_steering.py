@@ -18,7 +18,7 @@ from tests.support import processes
 from tests.support.cli.schemas import problems
 
 from callctl.config.settings import Settings
-from callctl.database import pace, steering
+from callctl.database import lock, pace, steering
 from callctl.database.connection import connect as callctl_connect
 from callctl.errors import CallctlError
 from callctl.events import BatchFinished, Event, Notice, Steered
@@ -318,3 +318,29 @@ def test_an_order_that_a_rule_discards_is_no_order(documented: str) -> None:
         db.execute("CREATE RULE none AS ON INSERT TO callctl.action DO INSTEAD NOTHING")
         with pytest.raises((CallctlError, psycopg.Error)):
             steering.give(connection, "pause", {})
+
+
+def test_a_rotation_is_watched(documented: str) -> None:
+    settings = Settings(database_url=documented)
+    migrate.up(settings)
+    with connect(documented) as db, lock.MigrationLock(settings, shared=True, command="rotate-secrets"):
+        assert seen(documented)["rotation"] is None
+        db.execute(
+            "SET callctl.writes = 'on';"
+            " INSERT INTO callctl.rotation (kind, to_key, client, callctl_version, started_at)"
+            " VALUES ('credentials', 'k1', 'me@here', '0', clock_timestamp() - interval '10 s');"
+            " INSERT INTO callctl.rotation_range (rotation, target, row_count, rows_done, failures)"
+            " SELECT id, 'x', 1000, 250, 3 FROM callctl.rotation"
+        )
+        document = seen(documented)
+        assert {key: document["rotation"][key] for key in ("done", "total", "failures")} == {
+            "done": 250,
+            "total": 1000,
+            "failures": 3,
+        }
+        (run,) = document["runs"]
+        assert 29 <= run["seconds_left"]["expected"] <= 300
+        code, out, err = processes.run(documented, "migrate", "watch", "--once")
+        assert code == 0, err
+        assert "rows     250 of 1,000 rows, 3 values do not open" in out
+        assert "left     about " in out

@@ -48,7 +48,7 @@ from callctl.secrets.webhooks.accounts import NotPutBack
 from callctl.tenants.accounts import DevelopmentAccount as DevAccount
 from callctl.tenants.call_settings import Offence, Unlisted
 from callctl.tenants.seeding import Difference
-from callctl.watch.look import Replica
+from callctl.watch.look import Replica, Rotation
 
 # ---- explain -------------------------------------------------------------------------------------------
 
@@ -189,6 +189,7 @@ class WatchedLook(TypedDict):
     event: Literal["watched"]
     runs: Sequence[WatchedRun]
     unseen: str | None
+    rotation: Rotation | None
     waiting: int
     replicas: Sequence[Replica]
 
@@ -965,7 +966,8 @@ work lock. `unseen` says why no run could be seen from here, such as on a standb
 read `callctl.run_state`. `steps` has the seconds taken (null until the step is done) and those expected.
 `seconds_left` is the time until the end of the run: what is expected, and the interval of four in five. `brake` is
 what the run waits for between two transactions. It works one part of `share` of its time. `waiting` counts the
-sessions of others that wait for a lock now, and `waiting_before` those when the run began.
+sessions of others that wait for a lock now, and `waiting_before` those when the run began. `rotation` is the
+progress of the rotation under way: rows, values that do not open, seconds since its start.
 
 In the last line `steps_left` are the steps of the run that were not done at its end; null if this role could not read
 the history, or the run takes no steps.""",

@@ -15,6 +15,7 @@ from callctl.redaction import redact
 from callctl.render import console as render
 from callctl.render.migration import age, committed_text, live_run_document, run_step, session_at
 from callctl.render.progress import waiting
+from callctl.watch.look import ROTATES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,6 +40,7 @@ def document(watched: Watched) -> documents.WatchedLook:
         "event": "watched",
         "runs": [_run_document(run, watched) for run in watched.live.runs],
         "unseen": watched.live.unseen,
+        "rotation": watched.rotation,
         "waiting": watched.waiting,
         "replicas": list(watched.replicas),
     }
@@ -83,6 +85,11 @@ def _run_rows(run: LiveRun, watched: Watched) -> list[tuple[str, str]]:
         lines.append(("rows" if run.committed.of_rows else "done", committed_text(run.committed)))
     if run.migrates and state is not None and state.step is not None:
         lines.append(("left", left_text(watched.remaining(run), state)))
+    if run.command == ROTATES and (rotation := watched.rotation) is not None:
+        failed = f", {rotation.failures:,} values do not open" if rotation.failures else ""
+        lines.append(("rows", f"{rotation.done:,} of {rotation.total:,} rows{failed}"))
+        if (left := watched.remaining(run)) is not None:
+            lines.append(("left", left_text(left, None)))
     for session in run.sessions:
         settled = session.waits_for or session.building or (session.seconds or 0) >= SETTLED_SECONDS
         if session.seen and settled and (doing := session_at(session)):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from callctl.database import connection as database
 from callctl.database import store
 from callctl.database.steering import RunState, StepOfRun, run_states, waiting_clients
 from callctl.errors import Code, Refused
@@ -26,6 +27,7 @@ PRIOR = 1.0
 ENOUGH = 0.05
 # How far from the expected time the end of a step is, four of five times, once its own rows tell.
 SPREAD = 1.3
+ROTATES = "rotate-secrets"
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,35 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class Rotation:
+    """The progress of a rotation, of all its processes: rows, values that do not open, and seconds since its start."""
+
+    done: int
+    total: int
+    failures: int
+    seconds: float
+
+    def remaining(self) -> Remaining | None:
+        """Return how long it still takes at the pace so far; None before a share of the rows is done."""
+        if not self.total or self.done / self.total < ENOUGH:
+            return None
+        rest = self.seconds * max(self.total - self.done, 0) / self.done
+        return Remaining(rest / SPREAD, rest, rest * SPREAD)
+
+
+@dataclass(frozen=True)
 class Watched:
     """Everything that one look saw.
 
     ``states`` are what the runs say of themselves, by the pid of their session; ``waiting`` counts the sessions of
-    others that wait for a lock.
+    others that wait for a lock. ``rotation`` is that under way, if this role may read its progress.
     """
 
     live: Live
     states: dict[int, RunState]
     waiting: int
     replicas: tuple[Replica, ...]
+    rotation: Rotation | None = None
 
     def state(self, run: LiveRun) -> RunState | None:
         """Return the state that a run published; None if there is none, or this role may not read it."""
@@ -64,6 +84,8 @@ class Watched:
 
     def remaining(self, run: LiveRun) -> Remaining | None:
         """Return how long a run still takes; None if there is no forecast of it."""
+        if run.command == ROTATES:
+            return None if self.rotation is None else self.rotation.remaining()
         state = self.state(run)
         return None if state is None else remaining(state, run.committed)
 
@@ -80,7 +102,20 @@ def look(connection: Connection, settings: Settings) -> Watched:
         for here, name, replayed in rows
         if name is not None
     )
-    return Watched(live, states, waiting_clients(connection), replicas)
+    rotates = any(run.command == ROTATES for run in live.runs)
+    rotation = _rotation(connection) if rotates else None
+    return Watched(live, states, waiting_clients(connection), replicas, rotation)
+
+
+def _rotation(connection: Connection) -> Rotation | None:
+    import psycopg
+
+    try:
+        if not database.relation_exists(connection, "callctl", "rotation_range"):
+            return None
+        return next(iter(database.select(connection, Rotation, read_sql("watch/rotation.sql"))), None)
+    except psycopg.errors.InsufficientPrivilege:
+        return None
 
 
 def remaining(state: RunState, committed: Committed | None) -> Remaining | None:
