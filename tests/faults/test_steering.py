@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +22,7 @@ from callctl.config.settings import Settings
 from callctl.database import lock, pace, steering
 from callctl.database.connection import connect as callctl_connect
 from callctl.errors import CallctlError
-from callctl.events import BatchFinished, Event, Notice, Steered
+from callctl.events import BatchFinished, Event, Notice, Steered, Waiting
 from callctl.migration import migrate
 
 pytestmark = pytest.mark.one_server
@@ -108,27 +109,33 @@ def test_a_run_is_paused_slowed_down_and_resumed(documented: str) -> None:
         assert db.execute("SELECT count(*) FROM callctl.run_state").fetchone() == (0,)
 
 
-def held(url: str) -> list[int]:
-    """The sessions that the run says it waits for."""
-    return [each["pid"] for run in seen(url)["runs"] if run["brake"] for each in run["brake"]["holders"]]
-
-
 def test_a_pause_is_no_part_of_the_wait_for_a_lock(documented: str) -> None:
     """The run waits for a lock, is paused for longer than it would wait, and gets the lock then."""
-    with connect(documented) as holder:
+    settings = Settings(database_url=documented, lock_wait_ms=3000)
+    events: list[Event] = []
+    with connect(documented) as holder, callctl_connect(settings) as other, ThreadPoolExecutor() as threads:
         holder.execute("BEGIN")
         holder.execute("LOCK TABLE chatapp.chatbots IN ACCESS SHARE MODE")
-        process = processes.start(documented, "migrate", "up", "--yes", "--to", "3", "--lock-wait", "15s")
-        try:
-            assert processes.until(lambda: held(documented), "the holder") == [holder.info.backend_pid]
-            assert ordered(documented, "pause")[0] == 0
-            time.sleep(16)
-            assert process.poll() is None
-            holder.execute("ROLLBACK")
-            assert ordered(documented, "resume")[0] == 0
-        finally:
-            code, _, err = processes.finish(process)
-        assert code == 0, err
+        run = threads.submit(migrate.up, settings, to=3, on_event=events.append)
+        waited = processes.until(lambda: waits(events, "chatbots"), "the wait for the lock")
+        steering.give(other, "pause", {})
+        processes.until(lambda: waits(events, "migrate resume"), "the pause")
+        processes.until(lambda: "callctl migrate resume (paused by " in brakes_told(other), "what the run says")
+        time.sleep(3.5)
+        assert not run.done()
+        holder.execute("ROLLBACK")
+        steering.give(other, "resume", {})
+        assert [step.number for step in run.result(processes.PATIENCE_SECONDS).steps] == [1, 2, 3]
+        assert waited
+
+
+def brakes_told(connection: Any) -> str:
+    """The brakes that runs publish, as text."""
+    return " ".join(state.brake.what for state in steering.run_states(connection) if state.brake is not None)
+
+
+def waits(events: list[Event], what: str) -> list[Event]:
+    return [event for event in events if isinstance(event, Waiting) and what in event.what]
 
 
 def test_a_killed_run_leaves_no_run_to_watch(documented: str) -> None:
