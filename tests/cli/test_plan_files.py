@@ -89,6 +89,16 @@ def test_as_text_what_is_not_known_is_said(documented: str, ask: Ask, ours: str)
     assert "1 file, 9 statements; nothing was run" in err
 
 
+def test_a_file_that_is_not_known_promises_no_wait_of_clients(documented: str, tmp_path: Path, ask: Ask) -> None:
+    """What the statement locks is not known, so it may be what clients wait for."""
+    file = tmp_path / "block.sql"
+    file.write_text("DO $$ BEGIN EXECUTE 'DROP TABLE chatapp.users'; END $$;")
+    code, out, _ = ask("migrate", "plan", str(file), "--database", documented)
+    assert code == 0
+    assert "no client waits" not in out
+    assert "wait      not known: of the other statements, none takes a lock that clients wait for" in out
+
+
 def test_atomic_is_one_transaction(documented: str, ask: Ask, ours: str) -> None:
     (file,) = planned(documented, ask, ours, "--atomic")["files"]
     assert {statement["transaction"] for statement in file["statements"]} == {1}

@@ -137,6 +137,34 @@ def test_a_command_of_the_operator(documented: str, command: str, what: str, mon
         assert brake.what == what
 
 
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        ("/bin/sh -c 'head -c 1000000 /dev/zero'", None),
+        ("/bin/sh -c 'sleep 30 & exit 0'", None),
+        ("/bin/sh -c 'echo busy; sleep 30 & exit 1'", "brake_command: busy"),
+        ("/bin/sh -c 'sleep 30; exit 0'", "brake_command: it did not end within 1 s"),
+        ("' '", "brake_command: it cannot be run: [Errno 2] No such file or directory: ' '"),
+        (" ", "brake_command: it cannot be run: there is no command in it"),
+        (
+            "/bin/sh -c 'printf \"\033[2J postgresql://ops:hidden@host/db is slow\"; exit 1'",
+            "brake_command: \N{REPLACEMENT CHARACTER}[2J postgresql://ops:***@host/db is slow",
+        ),
+    ],
+)
+def test_an_odd_command_of_the_operator(
+    documented: str, command: str, what: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Much output, a child that lives on with the output open, nothing to run, a password in the reason."""
+    monkeypatch.setattr(brakes, "COMMAND_SECONDS", 1.0)
+    with looking(Settings(database_url=documented, brake_command=command)) as look:
+        began = time.monotonic()
+        seen = [look() for _ in range(8)]
+        while time.monotonic() - began < 2:
+            seen.append(look())
+        assert {brake.what for brake in seen if brake} == ({what} if what else set())
+
+
 def test_a_command_that_succeeds_again_releases(documented: str, tmp_path: Path) -> None:
     file = tmp_path / "stop"
     settings = Settings(database_url=documented, brake_command=f"/usr/bin/test ! -e {file}", batch_size=20)

@@ -6,20 +6,23 @@ Each is looked at once a second at most, by whichever session of the run comes b
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
+import signal
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from callctl.database import connection as database
 from callctl.database.steering import waiting_clients
 from callctl.errors import Code
 from callctl.events import Notice, OnEvent
 from callctl.files import read_sql
+from callctl.redaction import printable, redact
 
 if TYPE_CHECKING:
     from callctl.config.settings import Settings
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 # How long the operator's command may take; one that takes longer is ended, and the run waits.
 COMMAND_SECONDS = 5.0
+# Bytes of the command's output that are read at once.
+_PIECE = 4096
 _FIRST_17 = 170000
 # A look comes up to a second behind the checkpoint, and the server begins it a little early.
 _MOST_OF = 0.8
@@ -194,9 +199,11 @@ class _Command:
 
     def __init__(self, command: str) -> None:
         self._command = command
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._began = 0.0
         self._brake: Brake | None = None
+        self._said = bytearray()
+        self._reader: threading.Thread
 
     def brake(self) -> Brake | None:
         """Begin the command, or see how the last one ended."""
@@ -207,13 +214,16 @@ class _Command:
                     self._process.wait(0.2)
         if self._process is not None:
             if self._process.poll() is not None:
-                said = self._process.communicate()[0].strip().splitlines()
+                # A child of it may hold the output open for as long as it lives: no run waits for that.
+                self._reader.join(0.2)
+                said = self._said.decode("utf-8", "backslashreplace").strip().splitlines()
                 code = self._process.returncode
-                self._brake = self._because(said[0][:200] if said else f"it ended with {code}") if code else None
+                self._brake = self._because(said[0] if said else f"it ended with {code}") if code else None
                 self._process = None
             elif time.monotonic() - self._began > COMMAND_SECONDS:
-                self._process.kill()
-                self._process.communicate()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
                 self._process = None
                 self._brake = self._because(f"it did not end within {COMMAND_SECONDS:g} s")
         return self._brake
@@ -221,16 +231,33 @@ class _Command:
     def _begin(self) -> None:
         self._began = time.monotonic()
         try:
+            words = shlex.split(self._command)
+            if not words:
+                raise ValueError("there is no command in it")
+            # In a session of its own, so that what it began ends with it when it takes too long.
             self._process = subprocess.Popen(
-                shlex.split(self._command),
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                text=True,
-                errors="backslashreplace",
+                start_new_session=True,
             )
         except (OSError, ValueError) as error:
             self._brake = self._because(f"it cannot be run: {error}")
+            return
+        self._said = bytearray()
+        self._reader = threading.Thread(target=_read, args=(self._process.stdout, self._said), daemon=True)
+        self._reader.start()
 
     def _because(self, why: str) -> Brake:
-        return Brake(f"brake_command: {why}", "see what the command in callctl.yaml under brake_command looks at")
+        # It is written to callctl.run_state, too, where others read it.
+        shown = printable(redact(why))[:200]
+        return Brake(f"brake_command: {shown}", "see what the command in callctl.yaml under brake_command looks at")
+
+
+def _read(output: IO[bytes], said: bytearray) -> None:
+    """Read to the end, so that much output stops no command; only the beginning is kept."""
+    with output:
+        while piece := os.read(output.fileno(), _PIECE):
+            if len(said) < _PIECE:
+                said += piece

@@ -79,7 +79,7 @@ class Pace:
         self._brakes = brakes or Brakes(settings, on_event)
         self._state = state
         self._orders = Orders()
-        self._steered = True  # whether orders can be read
+        self._unread = False  # whether orders could not be read, and that is said
         # One session of a run leads: it says which order it obeys.
         self._leads = brakes is None
         self.since = since
@@ -161,7 +161,7 @@ class Pace:
         import psycopg
 
         now = time.monotonic()
-        if not self._steered or now - self._asked < ASK_SECONDS:
+        if now - self._asked < ASK_SECONDS:
             return
         self._asked = now
         try:
@@ -173,8 +173,10 @@ class Pace:
         except psycopg.Error as error:
             if self._connection.closed:
                 raise
-            self._steered = False
-            self._on_event(Notice(f"orders of callctl migrate pause cannot be read: {database.error_text(error)}"))
+            # It asks again: a paused run that asked no more would wait for ever.
+            if not self._unread:
+                self._on_event(Notice(f"orders of callctl migrate pause cannot be read: {database.error_text(error)}"))
+            self._unread = True
             return
         for order in orders:
             self._orders = self._orders.after(order)

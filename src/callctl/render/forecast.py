@@ -222,7 +222,11 @@ def _summary(outlook: Outlook) -> None:
     if outlook.seconds is not None:
         total = of_a_run(outlook.seconds, outlook.rates.source)
     _item("total", "strong", total, 10)
-    if outlook.longest is None:
+    unknown = sum(bool(line.effects.unknown) for step in outlook.steps for line in step.lines())
+    if outlook.longest is None and unknown:
+        # What is not known may well be what clients wait for.
+        _item("wait", "strong", "not known: of the other statements, none takes a lock that clients wait for", 10)
+    elif outlook.longest is None:
         _item("wait", "strong", "no client waits for a lock that is held", 10)
     else:
         hold, number = outlook.longest
@@ -236,7 +240,6 @@ def _summary(outlook: Outlook) -> None:
         _item("wait", "strong", text, 10)
     text = f"at most {size(outlook.disk_bytes)} more, and {size(outlook.wal_bytes)} of WAL (estimates)"
     _item("disk", "strong", text, 10)
-    unknown = sum(bool(line.effects.unknown) for step in outlook.steps for line in step.lines())
     if unknown:
         text = f"{render.counted(unknown, 'statement')}: what is locked is not known before it runs"
         _item("not known", "error", text, 10)
