@@ -317,3 +317,24 @@ def test_a_look_is_shared_and_a_second_old_at_most(documented: str, monkeypatch:
         for _ in range(50):
             made.reason(connection)
         assert len(asked) == 1
+
+
+def test_a_look_that_is_cancelled_is_made_again(documented: str) -> None:
+    settings = Settings(database_url=documented)
+    said: list[Event] = []
+    with open_session(settings) as connection:
+        made = Brakes(settings, said.append)
+        connection.execute("SET statement_timeout = '50ms'")
+        with connect(documented) as db:
+            db.execute(
+                "CREATE FUNCTION public.aurora_replica_status(OUT server_id text, OUT session_id text,"
+                " OUT replica_lag_in_msec float8) RETURNS SETOF record LANGUAGE sql AS"
+                " $$ SELECT 'east', 'b1', 12345.6 FROM pg_sleep(0.2) $$"
+            )
+        assert made.reason(connection) is None
+        connection.execute("SET statement_timeout = 0")
+        made._looked = -brakes.LOOK_SECONDS
+        brake = made.reason(connection)
+        assert brake is not None
+        assert brake.what == "replica east, 12 s behind"
+    assert said == []

@@ -106,8 +106,10 @@ class Brakes:
         try:
             return look(connection)
         except psycopg.Error as error:
-            if connection.closed or isinstance(error, psycopg.errors.QueryCanceled):
+            if connection.closed:
                 raise
+            if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+                return None  # the next time
             self._unreadable.add(look)
             self._on_event(Notice(f"a brake of this run cannot be looked at: {database.error_text(error)}"))
             return None

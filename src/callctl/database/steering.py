@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -150,7 +150,8 @@ def run_states(connection: Connection) -> list[RunState]:
 
 
 def _wait(written: Mapping[str, Any]) -> Waiting:
-    holders = tuple(Holder(**holder) for holder in written["holders"])
+    names = [field.name for field in fields(Holder)]
+    holders = tuple(Holder(**{name: holder[name] for name in names}) for holder in written["holders"])
     return Waiting(written["what"], written["seconds"], written["limit"], holders)
 
 
