@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -178,7 +177,7 @@ def test_a_command_that_succeeds_again_releases(documented: str, tmp_path: Path)
         seen.append(event)
 
     migrate.up(settings, on_event=listen)
-    assert {event.what for event in seen if isinstance(event, Waiting)} == {"brake_command: it ended with 1"}
+    assert "brake_command: it ended with 1" in {event.what for event in seen if isinstance(event, Waiting)}
 
 
 def test_a_brake_that_holds_stops_the_run_between_two_batches(documented: str) -> None:
@@ -235,8 +234,9 @@ def strained() -> Iterator[Server]:
         yield server
 
 
-def own_session(server: Server, **settings: Any) -> Settings:
-    return Settings(database_url=server.url(), **settings)
+def own_session(server: Server, schema: str = "elsewhere") -> Settings:
+    """Settings for another schema than the one whose autovacuum another test begins."""
+    return Settings(database_url=server.url(), schema=schema)
 
 
 @pytest.mark.one_server
@@ -277,7 +277,7 @@ def test_checkpoints_that_come_too_often(strained: Server) -> None:
 
 @pytest.mark.one_server
 def test_an_autovacuum_that_prevents_wraparound(strained: Server) -> None:
-    with connect(strained.url()) as db, looking(own_session(strained)) as look:
+    with connect(strained.url()) as db, looking(own_session(strained, "chatapp")) as look:
         db.execute("CREATE SCHEMA chatapp")
         db.execute(
             "CREATE TABLE chatapp.users WITH (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)"

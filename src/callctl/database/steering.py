@@ -27,7 +27,6 @@ from callctl.events import (
     StepFinished,
     StepStarted,
     Waiting,
-    ignore,
 )
 from callctl.files import read_sql
 
@@ -238,10 +237,9 @@ class OwnState:
     def end(self, connection: Connection) -> None:
         """Delete the row: the run is over. What cannot be deleted goes with the next run."""
         if self._writes and not connection.closed:
-            self._on_event = ignore
-            self._write(connection, "database/run_state/end.sql", {})
+            self._write(connection, "database/run_state/end.sql", {}, said=False)
 
-    def _write(self, connection: Connection, name: str, values: Mapping[str, Any]) -> None:
+    def _write(self, connection: Connection, name: str, values: Mapping[str, Any], *, said: bool = True) -> None:
         import psycopg
 
         everything = {**values, "session": self._session, "steps": json.dumps(list(self._steps.values()))}
@@ -255,4 +253,7 @@ class OwnState:
             if connection.closed:
                 return  # the run itself finds out, and says it better
             self._writes = False
-            self._on_event(Notice(f"callctl migrate watch will not see all of this run: {database.error_text(error)}"))
+            if said:
+                self._on_event(
+                    Notice(f"callctl migrate watch will not see all of this run: {database.error_text(error)}")
+                )
