@@ -102,7 +102,9 @@ def run_chain(chain: RotationChain, expected: Undisturbed, choose: Choose) -> No
         assert ended == expected.after
     assert_writes_nothing(chain)
     # Every shape of statement was a point, and every point of the undisturbed run was passed or struck.
-    assert {shape(point) for point in expected.points} - {shape(point) for point in chain.tally.tried} == set()
+    missed = {shape(point) for point in expected.points} - {shape(point) for point in chain.tally.tried}
+    # A server that crashed has emptied run_state, which is unlogged: the scan has nothing to read there.
+    assert {text for text in missed if '"run_state"' not in text} == set()
 
 
 if THOROUGH:
