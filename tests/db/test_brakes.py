@@ -164,9 +164,12 @@ def test_an_odd_command_of_the_operator(
         assert {brake.what for brake in seen if brake} == ({what} if what else set())
 
 
-def test_a_command_that_succeeds_again_releases(documented: str, tmp_path: Path) -> None:
+def test_a_command_that_succeeds_again_releases(
+    documented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(brakes, "LOOK_SECONDS", 0.0)
     file = tmp_path / "stop"
-    settings = Settings(database_url=documented, brake_command=f"/usr/bin/test ! -e {file}", batch_size=20)
+    settings = Settings(database_url=documented, brake_command=f"/usr/bin/test ! -e {file}", batch_size=5)
     seen: list[Event] = []
 
     def listen(event: Event) -> None:
@@ -176,7 +179,7 @@ def test_a_command_that_succeeds_again_releases(documented: str, tmp_path: Path)
             file.unlink(missing_ok=True)
         seen.append(event)
 
-    migrate.up(settings, on_event=listen)
+    migrate.up(settings, to=4, on_event=listen)
     assert "brake_command: it ended with 1" in {event.what for event in seen if isinstance(event, Waiting)}
 
 
@@ -223,7 +226,7 @@ def test_a_look_that_fails_is_said_once_and_brakes_nothing(documented: str) -> N
 def strained() -> Iterator[Server]:
     """A server that keeps little WAL for a slot, and whose autovacuum prevents wraparound early."""
     settings = {
-        "max_slot_wal_keep_size": "8MB",
+        "max_slot_wal_keep_size": "64MB",
         "wal_level": "logical",
         "autovacuum_freeze_max_age": "100000",
         "autovacuum_naptime": "1s",
@@ -245,7 +248,7 @@ def test_a_slot_that_the_server_would_give_up(strained: Server) -> None:
         db.execute("SELECT pg_create_physical_replication_slot('east', true)")
         try:
             assert look() is None
-            db.execute("CREATE TABLE filler AS SELECT repeat('x', 500) AS x FROM generate_series(1, 12000)")
+            db.execute("CREATE TABLE filler AS SELECT repeat('x', 500) AS x FROM generate_series(1, 75000)")
             brake = look()
             assert brake is not None
             assert brake.what.startswith("replication slot east, ")
