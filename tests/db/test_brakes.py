@@ -332,7 +332,7 @@ def test_a_look_that_is_cancelled_is_made_again(documented: str) -> None:
             db.execute(
                 "CREATE FUNCTION public.aurora_replica_status(OUT server_id text, OUT session_id text,"
                 " OUT replica_lag_in_msec float8) RETURNS SETOF record LANGUAGE sql AS"
-                " $$ SELECT 'east', 'b1', 12345.6 FROM pg_sleep(0.2) $$"
+                " $$ SELECT 'east', 'b1', 12345.6::float8 FROM pg_sleep(0.2) $$"
             )
         assert made.reason(connection) is None
         connection.execute("SET statement_timeout = 0")
