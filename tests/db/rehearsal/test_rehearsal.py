@@ -112,6 +112,7 @@ def test_the_drops_can_be_deferred(documented: str) -> None:
     assert {5, 6}.isdisjoint({step.number for step in result.steps})
 
 
+@pytest.mark.one_server
 def test_it_runs_as_the_role_of_the_target(documented: str) -> None:
     """The owner of the tables, who is no superuser: preflight blocks without CREATE on the database."""
     url = documented.replace("user=postgres", "user=shift_owner")

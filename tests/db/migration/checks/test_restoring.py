@@ -382,6 +382,7 @@ def owner(server: Server) -> Iterator[str]:
         admin.execute("DROP ROLE callctl_down")
 
 
+@pytest.mark.one_server
 def test_a_right_that_a_step_down_needs_is_asked_about(owner: str, database: MakeDatabase) -> None:
     """And CREATE on the database is none of them, once schema callctl is there."""
     url = database("documented")
