@@ -111,7 +111,7 @@ class Pace:
                     hint=f"{brake.hint}; then run the same command again",
                 )
             self._wait(brake.what, waited)
-            self.obey()
+            began += self.obey()  # a pause is no part of the wait
 
     def _pause(self) -> None:
         file = self._settings.pause_file
