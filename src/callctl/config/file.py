@@ -380,18 +380,24 @@ def waiting_clients(value: object) -> int:
 
 def moment(value: object) -> datetime:
     hint = "give an ISO 8601 time with its offset, such as 2026-01-31T04:00:00Z or 2026-01-31T05:00:00+01:00"
-    if isinstance(value, datetime):
-        moment = value
-    else:
-        try:
-            moment = datetime.fromisoformat(str(value).strip())
-        except ValueError:
-            raise Unusable(f"is not a time: {shown(value)}", hint) from None
-    if moment.tzinfo is None:
-        raise Unusable(f"has no offset from UTC: {shown(value)}", hint)
+    moment = _with_offset(value, hint)
     if moment > datetime.now(UTC):
         raise Unusable(f"is in the future: {shown(value)}", "give the time at which the last backup finished")
     return moment
+
+
+def _with_offset(value: object, hint: str) -> datetime:
+    """A time in ISO 8601, or one that YAML has read. Raises Unusable with ``hint``."""
+    if isinstance(value, datetime):
+        time = value
+    else:
+        try:
+            time = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise Unusable(f"is not a time: {shown(value)}", hint) from None
+    if time.tzinfo is None:
+        raise Unusable(f"has no offset from UTC: {shown(value)}", hint)
+    return time
 
 
 def past(value: str) -> datetime:
@@ -402,13 +408,7 @@ def past(value: str) -> datetime:
     match = _AGE.fullmatch(value.strip())
     if match is not None:
         return datetime.now(UTC) - int(match[1]) * timedelta(**{_AGE_UNITS[match[2]]: 1})
-    try:
-        time = datetime.fromisoformat(value.strip())
-    except ValueError:
-        raise Unusable(f"is not a time: {shown(value)}", hint) from None
-    if time.tzinfo is None:
-        raise Unusable(f"has no offset from UTC: {shown(value)}", hint)
-    return time
+    return _with_offset(value, hint)
 
 
 def boolean(value: object) -> bool:

@@ -143,20 +143,25 @@ def run_states(connection: Connection) -> list[RunState]:
     except psycopg.errors.InsufficientPrivilege:
         return []
     return [
-        RunState(**{**row, "steps": tuple(map(_step, row["steps"])), "brake": row["brake"] and _wait(row["brake"])})
+        RunState(
+            **{
+                **row,
+                "steps": tuple(StepOfRun(**_known(StepOfRun, step)) for step in row["steps"]),
+                "brake": row["brake"] and _wait(row["brake"]),
+            }
+        )
         for row in rows
     ]
 
 
 def _wait(written: Mapping[str, Any]) -> Waiting:
-    names = [field.name for field in fields(Holder)]
-    holders = tuple(Holder(**{name: holder[name] for name in names}) for holder in written["holders"])
-    return Waiting(written["what"], written["seconds"], written["limit"], holders)
+    holders = tuple(Holder(**_known(Holder, holder)) for holder in written["holders"])
+    return Waiting(**{**_known(Waiting, written), "holders": holders})
 
 
-def _step(written: Mapping[str, Any]) -> StepOfRun:
-    """Of another version of callctl a run may say more."""
-    return StepOfRun(**{name: written.get(name) for name in StepOfRun.__dataclass_fields__})  # type: ignore[arg-type]
+def _known(shape: type[StepOfRun | Holder | Waiting], written: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of ``shape``: a run of another version of callctl may say more."""
+    return {field.name: written.get(field.name) for field in fields(shape)}
 
 
 def waiting_clients(connection: Connection) -> int:

@@ -60,8 +60,7 @@ class Rotation:
         """Return how long it still takes at the pace so far; None before a share of the rows is done."""
         if not self.total or self.done / self.total < ENOUGH:
             return None
-        rest = self.seconds * max(self.total - self.done, 0) / self.done
-        return Remaining(rest / SPREAD, rest, rest * SPREAD)
+        return _by_rows(self.seconds, self.done, self.total)
 
 
 @dataclass(frozen=True)
@@ -136,14 +135,20 @@ def remaining(state: RunState, committed: Committed | None) -> Remaining | None:
     return Remaining(*(seconds * state.share for seconds in (total.low, total.expected, total.high)))
 
 
+def _by_rows(spent: float, done: int, total: int) -> Remaining | None:
+    """The rest at the pace of the rows that are done; None if none is."""
+    if not done:
+        return None
+    rest = spent * max(total - done, 0) / done
+    return Remaining(rest / SPREAD, rest, rest * SPREAD)
+
+
 def _of_step(step: StepOfRun, state: RunState, committed: Committed | None, pace: float) -> Remaining | None:
     under_way = step.number == state.step
     spent = (state.step_seconds or 0.0) if under_way else 0.0
-    if under_way and committed is not None and committed.rows is not None and committed.of_rows:
-        share = committed.rows / committed.of_rows
-        if share >= ENOUGH or step.expected is None:
-            rest = spent * (1 - share) / share if share else None
-            return None if rest is None else Remaining(rest / SPREAD, rest, rest * SPREAD)
+    rows, of_rows = (committed.rows, committed.of_rows) if under_way and committed is not None else (None, None)
+    if rows is not None and of_rows and (rows / of_rows >= ENOUGH or step.expected is None):
+        return _by_rows(spent, rows, of_rows)
     if step.expected is None or step.low is None or step.high is None:
         return None
     low, expected, high = (seconds * pace - spent for seconds in (step.low, step.expected, step.high))
